@@ -352,7 +352,7 @@ class Accumulator:
 
     def _take_text(self, event: TextDelta) -> bool:
         self._write(event, "text", TextPart)
-        return True
+        return True  # the event has content
 
     def _take_reasoning(self, event: ReasoningDelta) -> bool:
         if event.signature:
@@ -364,21 +364,21 @@ class Accumulator:
 
     def _take_refusal(self, event: RefusalDelta) -> bool:
         self._write(event, "refusal", RefusalPart)
-        return True
+        return True  # the event has content
 
     def _take_call_start(self, event: ToolCallStart) -> bool:
         start = ToolCall.model_construct(
             id=event.id, name=event.name, type=event.type, provider_data=event.provider_data
         )
         self._get_or_begin_part(event, lambda: start).start = start
-        return True
+        return True  # the event has content
 
     def _take_piece(self, event: ToolCallDelta | PartDelta) -> bool:
         start: Callable[[], Part] = ToolCall if isinstance(event, ToolCallDelta) else ServerToolCall
         log = self._get_or_begin_part(event, start).add_piece(event.fragment)
         self.target = Target(event.__class__, event.choice, event.part, log)
         self._grow(len(event.fragment))
-        return True
+        return True  # the event has content
 
     def _take_call(self, event: ToolCallDone) -> bool:
         self._get_or_begin_part(event, lambda: event.call).finish(event.call)
@@ -390,7 +390,7 @@ class Accumulator:
 
     def _take_start(self, event: PartStart) -> bool:
         self._get_or_begin_part(event, lambda: event.content).start = event.content
-        return False
+        return False  # no content
 
     def _take_done(self, event: PartDone) -> bool:
         """Finish a part, with the event's content or that of the deltas; an invalid call stays incomplete."""
@@ -407,7 +407,7 @@ class Accumulator:
 
     def _take_citation(self, event: CitationAdded) -> bool:
         self._get_or_begin_part(event, lambda: event.citation).final = event.citation
-        return False
+        return False  # no content
 
     def _take_media(self, event: MediaDelta) -> bool:
         part = self._get_or_begin_part(event, MediaPart)
@@ -416,27 +416,27 @@ class Accumulator:
         if event.transcript:
             part.add_piece(event.transcript)
         self._grow(len(event.data) + len(event.transcript))
-        return True
+        return True  # the event has content
 
     def _take_head(self, event: MessageStart) -> bool:
         self._id, self._model, self._role = event.id or self._id, event.model or self._model, event.role
         if event.another:  # an earlier answer on this connection has ended, the choices go on
             for choice in self._choices.values():
                 choice.finish_reason = choice.raw_finish_reason = choice.finish_message = None
-        return False
+        return False  # no content
 
     def _take_usage(self, event: UsageUpdate) -> bool:
         self._usage.add(event.usage)
-        return False
+        return False  # no content
 
     def _take_finish(self, event: Finish) -> bool:
         choice = self._choice(event.choice)
         choice.finish_reason, choice.raw_finish_reason = event.reason, event.raw_reason
         choice.finish_message = event.message
-        return False
+        return False  # no content
 
     def _take_restart(self, event: Any) -> bool:  # noqa: ANN401 - a relay leaves out what is discarded
-        """Discard the answer so far, except delivered calls and the counts of spent tokens; return False."""
+        """Discard the answer, except delivered calls and spent tokens; return False: it is no content."""
         if event.discarded is None:
             event.discarded, event.told_before = self.message, True  # earlier events have told all of it
         self.spend(self.own_usage)
@@ -465,7 +465,7 @@ class Accumulator:
             self.built = None
 
     def _take_unknown(self, event: Unknown) -> bool:
-        """Store a field that has no place in the message's own fields in `provider_data`; return False."""
+        """Store in `provider_data` a field for which the message has none; return False: it is no content."""
         if event.kind == "event":
             return False  # a payload of its own, which belongs to no message
         data = self._provider_data if event.shared else self._choice(event.choice).provider_data

@@ -90,6 +90,7 @@ class LineFraming(ABC, Generic[FrameT]):
             self._read_slice(text[start : start + SLICE], frames)
             if self.error is not None:
                 break
+        # These two tell if the next chunk may be read on a shorter way.
         self._past_bom = self._bom_start is None and self.error is None
         self._holds_nothing = self._past_bom and self._is_idle()
         return frames

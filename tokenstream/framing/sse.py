@@ -391,6 +391,7 @@ class SSEParser(PlainSSEParser):
                 # Whole events with CRLF line ends are read like those with LF.
                 if self._holds_nothing and chunk[-4:] == b"\r\n\r\n":
                     text = chunk.replace(b"\r\n", b"\n")
+                    # A CR that is left is itself a line end, which `_feed` reads.
                     if 13 not in text:
                         return self.frames(text)
             elif 10 not in chunk and 0 < len(chunk) <= SLICE:

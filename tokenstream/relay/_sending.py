@@ -218,6 +218,7 @@ class Sending:
         if self._shaping is None:
             return []
         events = self._shaping.end(now=time.monotonic())
+        # Raises the error of a stage of `shape`, if one has failed.
         self._shaping.check()
         return [chunk for each in events for chunk in self._encode_shaped(each)]
 

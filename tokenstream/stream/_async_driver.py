@@ -242,7 +242,7 @@ class AsyncDriver(Driver):
             since: Time since which nothing has arrived.
         """
         if self._waits_for_guards:
-            return self.chain.deadline
+            return self.chain.deadline  # the earliest of the stages, one of which waits for guards
         has_input_ended = self.machine.input_ended or self.phase is _ENDED
         if has_input_ended or self._next_source is not None:
             # No source is being read, so nothing can be late.

@@ -113,14 +113,14 @@ class Pieces(Format):
             if not piece:
                 # An empty piece becomes a ping, or nothing.
                 return None
-            # `_new` skips the constructor, so each field without a default is set here.
+            # `_new` skips the constructor, so each field without a default is set here. It returns Any.
             event = _new(TextDelta)
             event.text = event.raw = piece
             event.choice = 0
             event.part = index
             self.frames += 1
-            delta: Event = event
-            return delta
+            typed: Event = event
+            return typed
 
         return read_piece
 

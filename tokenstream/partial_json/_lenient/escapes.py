@@ -70,7 +70,7 @@ def read_escape(
 def _read_single_escape(
     string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
 ) -> int:
-    """Read a backslash in a string that is escaped once, as in JSON."""
+    """Read a backslash in a string that is escaped once, as in JSON; the result is that of `read_escape`."""
     escape = text[position : position + LONGEST_ESCAPE]
     if is_undecided(escape):
         # More text decides; an escape that the end of the text has cut is dropped.
@@ -98,7 +98,7 @@ def _read_single_escape(
 def _read_double_escape(
     string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
 ) -> int:
-    """Read a backslash in a string that is escaped twice."""
+    """Read a backslash in a string that is escaped twice; the result is that of `read_escape`."""
     escape = text[position : position + _LONGEST_TWICE]
     is_last = position + len(escape) == len(text) and len(escape) < _LONGEST_TWICE
     if is_last and (_CUT_TWICE(escape) or _CUT_SURROGATE_PAIR(escape)):
@@ -130,7 +130,10 @@ def _read_double_escape(
 def _read_html_escape(
     string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
 ) -> int:
-    """Read a backslash in a string with HTML entities as quotes; it may escape such a quote."""
+    """Read a backslash, which may escape a quote, in a string with HTML entities as quotes.
+
+    The result is that of `read_escape`.
+    """
     quote = string.kind.quote(text, position + 1)
     if quote is not None:
         string.add('"', pieces, context)
@@ -147,7 +150,10 @@ def _read_html_escape(
 def read_entity(
     string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
 ) -> int:
-    """Read an ampersand, and the HTML entity that it begins, if any."""
+    """Read an ampersand, and the HTML entity that it begins, if any; return the position after them.
+
+    If the entity is cut, the result is the end of the text if the text has ended, otherwise `MORE_NEEDED`.
+    """
     entity = text[position : position + _MOST_ENTITY]
     is_last = position + len(entity) == len(text) and len(entity) < _MOST_ENTITY
     if is_last and _CUT_ENTITY(entity):
@@ -155,7 +161,7 @@ def read_entity(
         return len(text) if context.text_ended else MORE_NEEDED
     match = _ENTITY(entity)
     if match is None or (match[1] and match[1] not in html5):
-        # No entity, or an unknown name: the ampersand stands for itself.
+        # No entity, or an unknown name (group 1): the ampersand stands for itself.
         string.add("&", pieces, context)
         return position + 1
     string.add(html.unescape(match[0]), pieces, context)

@@ -148,6 +148,7 @@ class RedisStorage(Storage):
             _, _, over, _, _, _, stop_reason = reply
             return bool(over) or stop_reason is not None
 
+        # Every message in this channel reports a request to stop, so the argument `is_new` is always true.
         await self._subscriptions.wait(self._key(id, "stop"), lambda _: True, has_changed)
 
     async def aclose(self) -> None:

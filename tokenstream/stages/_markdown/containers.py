@@ -116,6 +116,7 @@ class Containers:
                     break
         if opened:
             self.items += opened
+            # The cached tuple of the stack is out of date.
             self._frozen = None
 
     def freeze(self) -> tuple[Container, ...]:

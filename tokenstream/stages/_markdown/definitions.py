@@ -233,6 +233,7 @@ class DefinitionReader:
         if line[end] != _ENDS[self._title_mark] or _skip_blanks(line, end + 1) != len(line):
             self._treat_as_text()
             return
+        # All open lines belong to the definition.
         self._finish_definition(len(self._lines))
 
 

@@ -272,6 +272,7 @@ class Redact(TextStage):
         head = self._find_short_match(text, position)
         head_end = position + limit if head is None else int(head.end())
         last = len(text) - 2 * limit
+        # Ends to try for the second position, the last ones first.
         places = range(last, max(head_end, last - _TRIED), -1)
         longer = self._find_match_beyond(head_end, text, position, places)
         if longer is not None:

@@ -344,7 +344,7 @@ class MarkdownSpeech:
         if stop == len(text) and stop - position < _MAX_WAIT:
             return stop if at_end else _WAIT
         if match is None or match[1] is None:
-            # White space within a cell.
+            # White space within a cell: the group would contain the bar at the end of the cell.
             if self._row_has_text:
                 out.append(text[position:stop])
         elif self._row_has_text and stop < len(text) and text[stop] not in "\n\r":

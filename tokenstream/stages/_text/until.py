@@ -107,7 +107,9 @@ class Until(TextStage):
         """Take a slice of text: emit the text before a possible marker, or finish at the marker."""
         matcher, position = self._matcher, self._pending_at
         # Text is held back only from a position at which a match may still begin or change.
-        limit, was_open = matcher.limit, position < len(self._text)
+        limit = matcher.limit
+        # True if text is held back: the last search found that a match may begin at `position`.
+        was_open = position < len(self._text)
         text = self._text + new_text
         while True:
             open_at = matcher.find_open_position(text, position, was_open=was_open)

@@ -75,6 +75,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
             await tasks.__aenter__()
             self._tasks = tasks
         pumps = [driver.pump for driver in self._drivers]
+        # `share_tasks` returns False for a stream inside its own `async with` block, which has its own tasks.
         self._shared += [pump for pump in pumps if pump.share_tasks(self._tasks)]
         return self
 

@@ -286,6 +286,7 @@ class OutputDocuments(Generic[ItemT]):
             return self._documents
         self._add_new_calls()
         if self._kind != "items":
+            # At most one document is read; whether it has grown is not known here.
             return self.selected
         # A document that is complete by now is returned once more, for the rest of its text.
         growing = self._growing

@@ -63,6 +63,7 @@ class DirectReader:
         self._clock = clock
         self._host = host
         self._items: list[tuple[float, Any]] = []
+        """Items that were read but not taken yet, each with the time of its arrival."""
         self._last_read_at = clock()
         """Time at which the last read began or ended; the loop's pauses are counted from it."""
         self._was_lost = False

@@ -181,12 +181,13 @@ class Responses(UncopyableObject, Generic[StreamT]):
         """Read an item of the connection and process the item; the argument and errors are as in `_read`."""
         driver, session = self._driver, self._session
         try:
-            # Deadlines apply to the answers, not to the connection.
+            # With several answers, the deadlines apply to each answer, and not to the connection.
             item = driver.pump.read(until) if session.has_several else driver.next_item()
             if driver.verdict.end_request is not None and item.__class__ is not SourceOpened:
                 # A source that was just opened is stored first, so that it can be closed.
                 session.end()
             elif item is WAITED and session.has_several:
+                # Nothing arrived before `until`.
                 raise TimeoutError
             else:
                 self._process_item(item)

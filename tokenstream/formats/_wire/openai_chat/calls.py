@@ -127,6 +127,7 @@ class ChatCalls:
 
     def read_legacy(self, body: dict[str, Any]) -> None:
         """Read the `function_call` of a delta, the older form of `tool_calls`."""
+        # It counts as a list with one fragment.
         self._list_count += 1
         # All fragments of the `function_call` have one made-up index, and so belong to one call.
         fragment = Fragment({"index": _LEGACY, "type": _LEGACY, "function": body}, None)

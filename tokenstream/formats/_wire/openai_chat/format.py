@@ -272,7 +272,7 @@ class OpenAIChat(Format):
             self.parts.head(model=value)
 
     def _read_created(self, payload: dict[str, Any]) -> None:
-        """Report the time of the answer, once."""
+        """Report the time of the answer if the payload has it; called until a time was reported."""
         # Some servers send the time of each chunk, and Azure begins with 0: the first other time is reported.
         created = payload.get("created")
         if not says_nothing(created) and created != 0:

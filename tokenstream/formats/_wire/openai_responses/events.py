@@ -204,6 +204,7 @@ def _add_annotation(items: ResponseItems, payload: dict[str, Any], _kind: str) -
     if not annotation or not isinstance(item, TextItem):
         return False
     key = _key_of(items, payload, "content_index", item)
+    # `expected=False` counts a departure: another event should have opened the text.
     section = item.sections.get(key) or item.start_text(key, {"type": "output_text"}, expected=False)
     item.cite(section, annotation)
     return True
