@@ -236,7 +236,6 @@ def skip_text_after_document(reader: LenientReader, text: str, position: int, ou
         finish_empty_object(reader, out)
     # After the last character, a step runs only if the text has ended.
     if position == len(text):
-        # After the last character, a step runs only if the text has ended.
         reader.is_done = reader.text_ended
     return len(text)
 

@@ -321,7 +321,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
     async def _read(self) -> None:
         """Read one item of the connection, as the parent stream would; cancelling this loses nothing."""
         driver, session = self._driver, self._session
-        # Deadlines apply to the answers, not to the connection.
+        # With several answers, the deadlines apply to each answer, and not to the connection.
         now, item = await driver.next_item(timed=not session.has_several)
         try:
             self._process_item(now, item)
