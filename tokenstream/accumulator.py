@@ -299,7 +299,7 @@ class Accumulator:
             id=self._id,
             model=self._model,
             role=self._role,
-            parts=tuple(
+            parts=tuple(  # without gaps: their parts are in messages of other steps
                 [part.final or part.build(complete=False) for part in choice.parts if not part.is_gap]
             ),
             usage=self._usage_now().with_spent(self._spent, final=is_final, choices=estimated_from),

@@ -140,7 +140,7 @@ class Driver(SingleConsumer):
             return message
         has_terminal_event = self.machine.answered and self.machine.format is not None
         if has_terminal_event or message.finish_reason:
-            # The answer had ended before the stop.
+            # The answer had ended before the stop. (The body of an error has no format, and is no answer.)
             return message.model_copy(update={"ending": "complete"})
         # No counts follow after a stop, so missing ones are estimated.
         return message.model_copy(update={"ending": "stopped", "usage": self.accumulator.counted})

@@ -130,6 +130,7 @@ class Turn(ABC):
         Raises:
             NotExpressible: The API cannot express one of these parts.
         """
+        # Some APIs take the call of a server tool only together with its result.
         self._unpaired_ids = frozenset(
             part.id
             for part in self.message.parts

@@ -330,6 +330,7 @@ def _compare_compressed(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Fi
 def _judge_head(probe: ProbedAnswer) -> Iterator[Finding]:
     """Yield findings about the response's headers and its HTTP version."""
     headers, head = probe.headers, probe.head
+    # A response that failed, or was not streamed, is a finding of `_find_failure`.
     if head is None or head.status >= 400 or probe.is_document:
         return
     kind = headers.get("content-type", "")

@@ -215,6 +215,7 @@ class LlamaIndex(Format):
 
     def _read_other_blocks(self, blocks: list[dict[str, Any]]) -> None:
         """Add the new blocks that are neither text, reasoning nor calls: media, or opaque parts."""
+        # Each response repeats the blocks of the responses before it.
         others = [
             block for block in blocks if block.get("block_type") not in ("text", "thinking", "tool_call")
         ]

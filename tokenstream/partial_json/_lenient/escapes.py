@@ -87,7 +87,8 @@ def _read_single_escape(
         string.may_have_ended = decoded == '"'
         return position + length
     if OPENING_QUOTES.get(escape[1]) not in (None, ESCAPED, HTML):
-        # A quote that needs no escape, unless it is the string's own quote.
+        # A quote that needs no escape, unless it is the string's own quote. (The two kinds that are excluded
+        # begin with a backslash and an ampersand, which are no quotes by themselves.)
         if OPENING_QUOTES[escape[1]] is not string.kind:
             string.repair_log.note("bad_escape", context.base + position)
         string.add(escape[1], pieces, context)

@@ -290,7 +290,7 @@ class QuotedString:
             if position == size:
                 break
             if text[position] == "\\" and self.is_usual and not self.may_have_ended:
-                # The escapes of JSON have their usual meaning here: read as many of them as possible at once.
+                # The escapes of JSON have their usual meaning (`is_usual`): read as many as possible at once.
                 # One search finds their whole run, of which `_read_valid_escapes` may leave a part.
                 if position >= valid_to:
                     valid_to = JSON_ESCAPES(text, position).end()

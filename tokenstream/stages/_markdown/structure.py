@@ -318,7 +318,7 @@ class BlockStructure:
             complete=complete,
             in_paragraph=True,
             same_level=continues_all,
-            would_interrupt=True,
+            would_interrupt=True,  # the paragraph, which some kinds of blocks must not
         )
         if opening.kind != LineKind.TEXT or opening.containers:
             return self._begin_blocks(opening, line, line_match)
@@ -465,7 +465,7 @@ class BlockStructure:
         leaf = self.leaf
         kind = None if leaf is None else leaf.kind
         if tag.open:
-            if kind not in {LineKind.FENCE, LineKind.CODE}:
+            if kind not in {LineKind.FENCE, LineKind.CODE}:  # in code, tags are text
                 tag.read(line)
         elif self.kind == "html" and leaf is not None and kind == LineKind.HTML and not leaf.keeps_blanks:
             tag.begin(line)

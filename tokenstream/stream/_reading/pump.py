@@ -221,7 +221,7 @@ class Pump:
         return WAITED
 
     def convert(self, item: object) -> Any:  # noqa: ANN401 - a payload, or an item of `_items`
-        """Return the payload of an item that a driver has taken from `direct`.
+        """Return the payload of an item that a driver itself has taken from the source's chunks (`direct`).
 
         If the source skips the item, return the next chunk. An item without a payload is unchanged.
         """

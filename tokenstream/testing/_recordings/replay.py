@@ -50,6 +50,7 @@ class Playback:
         self.clock = as_clock(clock)
         # In the usual case, all chunks arrive at once and unchanged: no copy of the recording is needed.
         is_unchanged = pace == "instant" and chunking == "recorded" and fault is None
+        # A replay like this is "plain".
         self._is_plain = is_unchanged and recording.breaks is None and self._on_virtual_clock
         self._played = recording if self._is_plain else prepare(recording, pace, chunking, fault)
         self.closed = False
@@ -65,7 +66,7 @@ class Playback:
         recording, head = self._played, self._head
         options.setdefault("format", recording.format)
         # Without times and breaks, a list iterator is enough, and faster: it does not use the recorded times
-        # that `_played` still has if the replay is plain.
+        # that `_played` still has if the replay is plain (at once and unchanged).
         at_once = self._is_plain or (self._on_virtual_clock and recording.at_once)
         chunks = None if at_once else Chunks(recording, self.clock)
         source = SyncSource(
