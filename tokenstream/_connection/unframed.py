@@ -159,6 +159,7 @@ class Unframed:
         return AWSEventStreamParser(limits=self._limits) if kind == "aws-eventstream" else None
 
     def _make_json_body(self) -> JSONBody:
+        """Return the framing for a body that is one JSON value; departures of SSE are not counted in it."""
         self._departures.leave_out(OF_SSE)
         return JSONBody(limits=self._limits)
 

@@ -90,24 +90,29 @@ class _Requests(SourceOpener):
         return first or self._make_source(_arguments_of(attempt, self._arguments))
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
+        """Return the reason why an answer cannot be continued; None if it can be continued."""
         if self._arguments[0].upper() != "POST":
             return "the request is not a POST"
         return self._continued.why_not(message, limit_left, prefill=self.prefix(message) is not None)
 
     def prefix(self, message: Message) -> Prefix | None:
+        """Return the answer so far as a prefix; None if the server takes none, or has refused one."""
         return self._continued.prefix(
             message, None if self._prefix_refused else self.prefills, refused=self._prefix_refused
         )
 
     def stop_prefixes(self, *, known: bool) -> None:
+        """Send no more prefixes; if the server is `known` to refuse them, remember that for other streams."""
         super().stop_prefixes(known=known)
         if known:
             self._continued.remember_refusal()
 
     def limit(self, message: Message) -> int | None:
+        """Return the output limit in the request, in tokens; None if there is none."""
         return self._continued.limit(message)
 
     def _make_source(self, asked: Asked) -> Deferred:
+        """Return a source that sends a request of a `Stream` when it is opened."""
         raise NotImplementedError
 
 
@@ -122,6 +127,7 @@ class _AsyncRequests(_Requests, AsyncOpener):
     """Sends requests for an `AsyncStream`."""
 
     def _make_source(self, asked: Asked) -> Deferred:
+        """Return a source that sends a request of an `AsyncStream` when it is opened."""
         return HTTPRequest(*asked).make_async_deferred()
 
 

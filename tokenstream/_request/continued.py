@@ -117,6 +117,7 @@ def _has_turns(payload: dict[str, Any], shape: _Shape) -> bool:
     turns = payload.get(shape.turns)
     if shape.is_text:
         return isinstance(turns, str)
+    # In `input`, a text may take the place of the turns.
     return is_list(turns) or (shape.turns == "input" and isinstance(turns, str))
 
 
@@ -247,6 +248,7 @@ class ContinuationRequests:
 
     @property
     def _model(self) -> str:
+        """The model in the request, or else the path of the URL, in which Google's APIs have the model."""
         model = self._payload.get("model") if is_dict(self._payload) else None
         return model if isinstance(model, str) else self._path
 
@@ -291,4 +293,5 @@ def _forces(choice: object) -> bool:
 
 
 def _wants_json(asked: object) -> bool:
+    """Return True if a request's choice of the answer's form asks for anything but plain text."""
     return asked is not None and asked not in ("", "text", "text/plain")

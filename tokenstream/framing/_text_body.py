@@ -34,8 +34,10 @@ class TextBody:
     def __init__(self) -> None:
         self.replaced = 0
         """Number of U+FFFD that replaced malformed UTF-8."""
+        # One decoder writes U+FFFD for malformed UTF-8, the other nothing; the difference is counted.
         self._replacing, self._ignoring = _UTF8("replace"), _UTF8("ignore")
         self._begun = False
+        """True once there is text, so that a byte order mark can no longer come first."""
 
     @property
     def tail(self) -> bytes:

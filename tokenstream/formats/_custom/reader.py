@@ -78,6 +78,7 @@ class Custom(Format):
             return None
 
         def is_no_sentinel(piece: Any) -> bool:  # noqa: ANN401 - a delta
+            """Return False for the sentinel, to have it decoded; True for any other payload."""
             payload = piece._raw  # noqa: SLF001 - the bytes, not decoded yet
             return is_dict(payload) or payload.strip() != sentinel
 
@@ -246,6 +247,7 @@ class Custom(Format):
         return found
 
     def _write(self, kind: TextKind, text: str) -> None:
+        """Add text to the open part of its kind, in the first and only choice; begin the answer before."""
         if not self.parts.started:
             self.parts.head()
         self.parts.write(0, kind, text)
@@ -279,6 +281,7 @@ class Custom(Format):
         return True
 
     def _reason_of(self, word: str) -> FinishReason | None:
+        """Return the finish reason for the provider's word; "unknown" if the mapping has none for it."""
         return self.mapped.reasons.get(word, "unknown")
 
     def _report_unmapped_fields(self, data: Any) -> None:  # noqa: ANN401 - any JSON value
@@ -297,6 +300,7 @@ class Custom(Format):
                 self.parts.field(name, value)
 
     def _report_changed_fields(self) -> None:
+        """Report the last value of each unknown field that has changed since it was reported."""
         late, self._changed_fields = self._changed_fields, {}
         for name, value in late.items():
             self.parts.field(name, value)
@@ -338,6 +342,7 @@ def _split(frame: bytes | ServerSentEvent) -> tuple[str, bytes]:
 
 
 def _scalar_of(value: object) -> str | None:
+    """Return a text or whole number as text; None for an empty text or any other value."""
     if isinstance(value, str):
         return value or None
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None

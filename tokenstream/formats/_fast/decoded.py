@@ -124,6 +124,7 @@ class _ShapeLearner:
     def __init__(self, holes: _Holes) -> None:
         self._holes = holes
         self._values_left = _MOST_VALUES
+        """The number of values that the learnt payload may still have; beyond it, it is too large."""
 
     def make_check(self, value: Any, path: Path) -> Fits | None:  # noqa: ANN401 - an object or array
         """Return a function that compares a value with an object or array of the learnt payload.
@@ -208,10 +209,12 @@ def _make_comparison(
 
 
 def _is_empty(value: Any) -> bool:  # noqa: ANN401 - an object or array
+    """Return True if an object or array has no values, as at the same place in the learnt payload."""
     return not value
 
 
 def _is_anything(_value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    """Return True: at some changing places, every value is allowed."""
     return True
 
 
@@ -228,4 +231,5 @@ def _is_count(value: Any) -> bool:  # noqa: ANN401 - any JSON value
 
 
 def _is_padding(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    """Return True for padding, which hides the length of a text: letters and digits, or nothing."""
     return value.__class__ is str and (value.isalnum() or not value)

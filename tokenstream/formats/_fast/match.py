@@ -69,8 +69,8 @@ def make_matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
     return _make_twice_match(*pieces) if Hole.AGAIN in holes else _make_each_match(*pieces, holes=holes)
 
 
-def _match_nothing(payload: bytes) -> None:  # noqa: ARG001 - as every match
-    return None
+def _match_nothing(payload: bytes) -> None:
+    """Return None, as every match does for a payload that it cannot read: this one reads none."""
 
 
 def _parse_string(inside: bytes) -> str | None:
@@ -151,6 +151,7 @@ def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
         return (text or None) if text.isprintable() else _parse_string(inside)
 
     def match_escaped(after_prefix: bytes) -> str | None:
+        """Return a text that contains escaped quotes; None if the padding after it is none."""
         # The first quote is inside the text. Padding cannot contain the bytes before it.
         inside, found, padding = after_prefix.removesuffix(tail).rpartition(between)
         return _parse_string(inside) if found and _is_padding(padding) else None
@@ -251,10 +252,12 @@ def _make_each_match(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
 
 
 def _is_padding(value: bytes) -> bool:
+    """Return True for padding, which hides the length of a text: letters and digits, or nothing."""
     return value.isalnum() or not value
 
 
 def _is_code(value: bytes) -> bool:
+    """Return True for a code such as an id or a time: a string without escapes, and not empty."""
     return bool(value) and not value.translate(None, _IN_CODES)
 
 
@@ -264,10 +267,12 @@ def is_count(value: bytes) -> bool:
 
 
 def _is_number(value: bytes) -> bool:
+    """Return True for a number."""
     return _NUMBER(value) is not None
 
 
 def _is_space(value: bytes) -> bool:
+    """Return True for spaces, or nothing."""
     return not value.strip(b" ")
 
 

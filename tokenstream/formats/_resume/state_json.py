@@ -98,6 +98,7 @@ class StateWriter:
         return {"new": [thing.__class__.__name__, *self._write_slots(thing)]}
 
     def _write_slots(self, thing: object) -> list[Any]:
+        """Return the values of an object's saved slots as JSON, in the order of the layout."""
         return [self.write(getattr(thing, name)) for name in self._layout[thing.__class__]]
 
 
@@ -170,6 +171,7 @@ class StateReader:
                 return saved
 
     def _fill_slots(self, thing: object, slots: list[Any]) -> None:
+        """Set the slots of an object to the saved values, which are in the order of the layout."""
         for name, saved in zip(self._layout[thing.__class__], slots, strict=True):
             setattr(thing, name, self.read(saved))
 

@@ -201,6 +201,7 @@ class BedrockConverse(Format):
         self._report_unknown_fields(payload, "role")
 
     def _read_block_start(self, payload: dict[str, Any]) -> None:
+        """Open a block; without an index, it is the one after the newest block."""
         self._note_missing_start()
         self._blocks.start(self._block_index(payload, self._blocks.newest + 1), dict_of(payload, "start"))
         self._report_unknown_fields(payload, "contentBlockIndex", "start")
@@ -213,6 +214,7 @@ class BedrockConverse(Format):
         self._report_unknown_fields(payload, "contentBlockIndex", "delta")
 
     def _read_block_stop(self, payload: dict[str, Any]) -> None:
+        """End a block; without an index, the newest one."""
         self._note_missing_start()
         self._blocks.stop(self._block_index(payload, self._blocks.newest))
         self._report_unknown_fields(payload, "contentBlockIndex")
@@ -245,6 +247,7 @@ class BedrockConverse(Format):
     # -- internals -----------------------------------------------------------
 
     def _note_missing_start(self) -> None:
+        """Count a departure if the answer has begun without `messageStart`; only once."""
         if self._start_expected:
             self._start_expected = False
             self.note("start_missing")

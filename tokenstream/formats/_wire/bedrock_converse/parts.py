@@ -307,6 +307,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
     # -- closing -----------------------------------------------------------
 
     def _report_unsent(self, block: ConverseBlock) -> None:
+        """Report the start of a block's part again if deltas have added data that was not reported yet."""
         if block.has_unreported and block.part is not None:
             self._report_data_again(block, block.part)
 

@@ -77,4 +77,6 @@ class Cohere(V1, V2):
         return self._count_nameless if self.is_nameless and is_v2 else None
 
     def _count_nameless(self, delta: Event) -> None:
+        """Count a departure for a delta without an event name, on the fast path."""
+        # The frame of the delta is counted only after this call.
         self.departures.note("event_name_missing", event=self.frames + 1)

@@ -55,7 +55,7 @@ class V1(V2):
                 reader(self, payload)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that looks like an error is an event that ends the answer."""
+        """Return True for a payload that looks like an error, but ends an answer of v1 or v2."""
         return text_of(payload, "event_type") in _ENDS or super().tolerates(payload, event)
 
     # -- events --------------------------------------------------------------
@@ -93,10 +93,12 @@ class V1(V2):
         self.report_unknown_fields(payload, "event_type", "is_finished", "text", "tool_calls")
 
     def _read_citation_generation(self, payload: dict[str, Any]) -> None:
+        """Add the citations in a payload."""
         self._read_citations(payload)
         self.report_unknown_fields(payload, "event_type", "is_finished", "citations")
 
     def _read_search(self, payload: dict[str, Any]) -> None:
+        """Report the fields of a payload about a search, or for debugging, as unknown."""
         self.report_unknown_fields(payload, "event_type", "is_finished")
 
     def _read_stream_end(self, payload: dict[str, Any]) -> None:

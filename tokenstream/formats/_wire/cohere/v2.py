@@ -95,6 +95,7 @@ class V2(Format):
         return text_of(payload, "type") == "message-end"
 
     def _read_frame(self, frame: Frame) -> None:
+        """Read a frame; note first if it has no event name (`message`, SSE's default, is none)."""
         event = frame.event if isinstance(frame, ServerSentEvent) else None
         self.is_nameless = isinstance(frame, bytes) or event == "message"
         super()._read_frame(frame)
@@ -141,10 +142,12 @@ class V2(Format):
         self._report_unknown_fields_in_message(payload, message, "content", "logprobs")
 
     def _read_content_end(self, payload: dict[str, Any]) -> None:
+        """End a content block."""
         self.content.end_block(_index_of(payload))
         self._report_unknown_fields_in_message(payload, _message_of(payload))
 
     def _read_tool_plan(self, payload: dict[str, Any]) -> None:
+        """Add a piece of the plan, the model's reasoning about its tool calls."""
         message = _message_of(payload)
         self.content.report_plan(message.get("tool_plan"))
         self._report_unknown_fields_in_message(payload, message, "tool_plan")
@@ -169,6 +172,7 @@ class V2(Format):
         self._report_unknown_fields_in_message(payload, message, "tool_calls")
 
     def _read_call_end(self, payload: dict[str, Any]) -> None:
+        """End a tool call."""
         self.content.end_call(_index_of(payload))
         self._report_unknown_fields_in_message(payload, _message_of(payload))
 
@@ -180,7 +184,7 @@ class V2(Format):
         self._report_unknown_fields_in_message(payload, message, "citations")
 
     def _read_citation_end(self, payload: dict[str, Any]) -> None:
-        # The start event of a citation contains the whole citation.
+        """Report only unknown fields: the event that began the citation contains it as a whole."""
         self._report_unknown_fields_in_message(payload, _message_of(payload))
 
     def _read_message_end(self, payload: dict[str, Any]) -> None:
@@ -197,6 +201,7 @@ class V2(Format):
         )
 
     def _read_debug(self, payload: dict[str, Any]) -> None:
+        """Report the fields of a payload for debugging as unknown."""
         self.report_unknown_fields(payload, "type")
 
     # -- shared with v1 --------------------------------------------------------
@@ -290,10 +295,12 @@ class V2(Format):
 
 
 def _message_of(payload: dict[str, Any]) -> dict[str, Any]:
+    """Return the `message` in the `delta` of an event; an empty dict if it is missing."""
     return dict_of(dict_of(payload, "delta"), "message")
 
 
 def _index_of(payload: dict[str, Any]) -> int | None:
+    """Return the index of an event's block or call, which may be text with digits; None if it has none."""
     index = index_of(payload.get("index"))
     return index if isinstance(index, int) and not isinstance(index, bool) else None
 

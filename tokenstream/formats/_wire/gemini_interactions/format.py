@@ -173,12 +173,14 @@ class GeminiInteractions(Format):
     # -- events --------------------------------------------------------------
 
     def _read_created(self, payload: dict[str, Any]) -> None:
+        """Report the fields of a new interaction; count a departure if the answer had begun before."""
         if self.parts.started:
             self.note("start_repeated")
         self._read_interaction_fields(dict_of(payload, "interaction"))
         self._report_unknown_fields(payload, "interaction")
 
     def _read_status_update(self, payload: dict[str, Any]) -> None:
+        """Store the status, which an update without one leaves as it is, and report the token counts."""
         status = text_of(payload, "status")
         self._status = status or self._status
         self._read_usage(payload.get("usage"))
@@ -212,6 +214,7 @@ class GeminiInteractions(Format):
         self._report_unknown_fields(payload, "index", "usage", "step_usage")
 
     def _read_completed(self, payload: dict[str, Any]) -> None:
+        """Read the ended interaction, which has the outcome, and report unknown fields."""
         interaction = dict_of(payload, "interaction")
         self._report_unknown_fields(payload, "interaction")
         self._read_ended_interaction(interaction)
@@ -299,10 +302,12 @@ class GeminiInteractions(Format):
         self.parts.report_unknown_fields(interaction, _KNOWN_IN_INTERACTIONS)
 
     def _read_usage(self, report: object) -> None:
+        """Report the token counts, unless the report is empty or no object."""
         if is_dict(report) and report:
             self.parts.usage(usage_of(report))
 
     def _finish(self, status: str) -> None:
+        """Report the finish reason that a status means; the status itself is kept as the provider's word."""
         self.parts.finish(0, FINISH_REASONS.get(status, "unknown"), status)
 
     def _set_error(self, errors: list[dict[str, Any]]) -> None:

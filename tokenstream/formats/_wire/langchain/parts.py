@@ -100,9 +100,11 @@ class LangChainBlocks:
             self._parts.whole(0, ReasoningPart(redacted=encrypted))
 
     def _read_redacted(self, block: dict[str, Any]) -> None:
+        """Add reasoning that arrived whole and encrypted."""
         self._parts.whole(0, ReasoningPart(redacted=text_of(block, "data")))
 
     def _read_refusal(self, block: dict[str, Any]) -> None:
+        """Add the text of a refusal to the only choice, 0."""
         self._parts.write(0, "refusal", text_of(block, "refusal") or "")
 
     def _read_non_standard(self, block: dict[str, Any]) -> None:

@@ -152,6 +152,7 @@ class OpenAIAssistants(Format):
             self.error = provider_error({"error": run.get("last_error") or "the run failed"})
 
     def _read_thread(self, thread: dict[str, Any]) -> None:
+        """Report the thread's id, as a field of the answer."""
         self.parts.field("thread_id", thread.get("id"))
 
     # -- messages and steps --------------------------------------------------
@@ -164,6 +165,7 @@ class OpenAIAssistants(Format):
         self._content.read_message(message)
 
     def _read_message_delta(self, payload: dict[str, Any]) -> None:
+        """Add a delta to the content of its message, which is found by its id ("" if it has none)."""
         content = dict_of(payload, "delta").get("content")
         self._content.read_delta(text_of(payload, "id") or "", content)
 
@@ -171,6 +173,7 @@ class OpenAIAssistants(Format):
         self._steps.read_step(step)
 
     def _read_step_delta(self, payload: dict[str, Any]) -> None:
+        """Add a delta to the tool calls of its step, which is found by its id ("" if it has none)."""
         details = dict_of(dict_of(payload, "delta"), "step_details")
         self._steps.read_delta(text_of(payload, "id") or "", details.get("tool_calls"))
 

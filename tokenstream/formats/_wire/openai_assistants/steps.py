@@ -44,6 +44,7 @@ class _ProviderTool:
     @property
     def result(self) -> list[dict[str, Any]]:
         """The outputs, assembled from the deltas."""
+        # Code has outputs of two kinds: logs, whose pieces are joined here, and images, which have none.
         return [
             {**fields, "logs": "".join(logs)} if logs else fields for fields, logs in self.outputs.values()
         ]

@@ -446,14 +446,17 @@ class ChatCalls:
             self._parts.add_arguments(call, text)
 
     def _drop_placeholder(self, call: OpenCall) -> None:
+        """Drop a call's placeholder, if it has one, since the real arguments come; count a departure."""
         if call.placeholder:
             call.placeholder = ""
             self._parts.note("arguments_placeholder")
 
 
 def _is_space(arguments: object) -> bool:
+    """Return True if the arguments are text of white space alone."""
     return isinstance(arguments, str) and arguments.isspace()
 
 
 def _without(calls: dict[_Key, _ChatCall], released: set[_ChatCall]) -> dict[_Key, _ChatCall]:
+    """Return the calls that are not in `released`."""
     return {key: call for key, call in calls.items() if call not in released}

@@ -184,6 +184,7 @@ class OpenAIChat(Format):
         super().conclude()
 
     def _report_nameless_calls(self) -> None:
+        """Report the tool calls, in all choices, whose name has never arrived."""
         for choice in self.parts.choices.values():
             choice.reader.content.report_nameless_calls()
 
@@ -262,11 +263,13 @@ class OpenAIChat(Format):
         self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"), role=role)
 
     def _read_id(self, key: str, value: object) -> None:
+        """Store the field, and report the answer's id if it is text."""
         self.parts.fields[key] = value
         if isinstance(value, str):
             self.parts.head(id=value)
 
     def _read_model(self, key: str, value: object) -> None:
+        """Store the field, and report the model if it is text."""
         self.parts.fields[key] = value
         if isinstance(value, str):
             self.parts.head(model=value)

@@ -144,10 +144,12 @@ class ChatContent:
                 (reader or ChatContent._read_opaque)(self, item)
 
     def _read_text(self, item: dict[str, Any]) -> None:
+        """Add the text of a part, and the citations in its annotations."""
         self.write("text", _text_within(item.get("text")))
         self.read_annotations(item.get("annotations"))
 
     def _read_refusal(self, item: dict[str, Any]) -> None:
+        """Add the text of a refusal, which may also be in `text`."""
         self.write("refusal", _text_within(item.get("refusal", item.get("text"))))
 
     def _read_thinking(self, item: dict[str, Any]) -> None:
@@ -165,6 +167,7 @@ class ChatContent:
             self.end_current_part()
 
     def _read_reference(self, item: dict[str, Any]) -> None:
+        """Cite the document that a reference names; the citation also keeps the whole reference."""
         self._cite(Citation(url=text_of(item, "url"), title=text_of(item, "title"), provider_data=item))
 
     def _read_image(self, item: dict[str, Any]) -> None:
@@ -179,6 +182,7 @@ class ChatContent:
             self.parts.whole(self.choice, media)
 
     def _read_opaque(self, item: dict[str, Any]) -> None:
+        """Add a part of an unknown kind, with its data as they are."""
         kind = item.get("type")
         self.parts.whole(self.choice, OpaquePart(type=kind if isinstance(kind, str) else "", data=item))
 
@@ -430,6 +434,7 @@ def _text_within(value: object) -> str:
 
 
 def _scalar_or_none(value: object) -> object:
+    """Return a whole number or text unchanged; None for any other value, so that a key can contain it."""
     return value if isinstance(value, int | str) else None
 
 

@@ -179,6 +179,7 @@ class OpenAIResponses(Format):
         return self._items.sequence_number
 
     def is_kept(self, message: Message) -> bool:
+        """Return True if the server goes on with the answer after a break, so that it can be resumed."""
         # OpenAI cancels a response that does not run in the background when the connection closes.
         return message.provider_data.get("background") is True
 
@@ -327,6 +328,7 @@ class OpenAIResponses(Format):
             self._read_head(response)
 
     def _read_head(self, response: dict[str, Any]) -> None:
+        """Report the answer's id and model, and the unknown fields of the response."""
         self.parts.head(id=text_of(response, "id"), model=text_of(response, "model"))
         self.parts.report_unknown_fields(response, _RESPONSE_FIELDS)
 

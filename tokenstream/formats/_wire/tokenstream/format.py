@@ -150,6 +150,7 @@ class TokenStream(Format):
     @property
     def position(self) -> int | None:
         """The position of the last event; the relay can continue after it. None once the answer has ended."""
+        # A delta that was read without decoding has its position read only now, if anybody asks.
         latest, self._latest = self._latest, None
         if latest is not None:
             self._note_position(latest.raw)
@@ -333,6 +334,7 @@ class _PositionReplay(Replay):
     __slots__ = ("_last_read", "_last_repeated")
 
     def __init__(self, after: int) -> None:
+        # The id of the answer is not needed: positions alone tell which events are repeated.
         super().__init__(after, answer=None)
         self._last_read = after
         """The position of the last event of the earlier connection."""
