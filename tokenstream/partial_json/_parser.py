@@ -41,6 +41,11 @@ def _check_allow(allow: object) -> int:
 
 
 def _check_at_least_0(name: str, value: object) -> int:
+    """Return the value of an option if it is a whole number of at least 0, and no bool.
+
+    Raises:
+        ValueError: It is not.
+    """
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"{name} takes a whole number of at least 0, not {value!r}")
     return value

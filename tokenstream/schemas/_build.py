@@ -39,6 +39,7 @@ class _UntitledSchemas(GenerateJsonSchema):
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - as pydantic has it
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401 - as pydantic has it
+        """Return False: pydantic then makes no title from the field's name."""
         return False
 
 
@@ -215,4 +216,5 @@ def _add_descriptions(schema: dict[str, Any], docstring: str) -> None:
 
 
 def _add_definitions(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema with its definitions; unchanged if it has none."""
     return {**schema, "$defs": definitions} if definitions else schema

@@ -99,6 +99,7 @@ def _read_number_form(token: str) -> Atom | None:
 
 
 def _read_word(token: str) -> Atom | None:
+    """Read a word without quotes as a string; None if it is no word, or could mean a value such as null."""
     if _WORD(token) is None or token.lower() in _UNCLEAR:
         return None
     return Atom("string", token, "unquoted_value")

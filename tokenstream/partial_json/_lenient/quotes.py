@@ -172,6 +172,7 @@ class QuoteJudge:
         return may_open and not text[after : after + 1].isspace()
 
     def _end_if_clean(self) -> QuoteVerdict:
+        """Return that the quote ends the string, or is doubtful after other quotes in the string."""
         return QuoteVerdict.ENDS if self._is_clean else QuoteVerdict.UNSURE
 
     def _judge_next(self) -> QuoteVerdict:
@@ -195,32 +196,42 @@ class QuoteJudge:
 
     @under(("",), _AFTER_QUOTE, _AFTER_COMMA)
     def _judge_end_of_text(self, position: int) -> QuoteVerdict:
+        """Return the verdict on a quote at the end of the text: it ends a string without inner quotes."""
         return self._end_if_clean()
 
     @under((",", *_CLOSERS), _AFTER_COMMA)
     def _judge_end(self, position: int) -> QuoteVerdict:
+        """Return that the quote ends the string."""
         return QuoteVerdict.ENDS
 
     @under(":+", _AFTER_QUOTE)
     def _judge_unsure(self, position: int) -> QuoteVerdict:
+        """Return that a quote before a colon or a plus sign is doubtful."""
         return QuoteVerdict.UNSURE
 
     @under(_CLOSERS, _AFTER_QUOTE)
     def _judge_closer(self, position: int) -> QuoteVerdict:
+        """Return the verdict on a quote before a bracket; it ends the string if that closes a container."""
         closes_container = self._peek.get_char(position) in self._context.closers
         return QuoteVerdict.ENDS if closes_container else QuoteVerdict.INNER
 
     @under("/", _AFTER_QUOTE, _AFTER_COMMA)
     def _judge_slash(self, position: int) -> QuoteVerdict:
+        """Return the verdict on a quote before `/`: only a comment may follow a string."""
         is_comment = self._peek.get_char(position + 1) in {"/", "*"}
         return self._end_if_clean() if is_comment else QuoteVerdict.INNER
 
     @under("#", _AFTER_QUOTE, _AFTER_COMMA)
     def _judge_hash(self, position: int) -> QuoteVerdict:
+        """Return the verdict on a quote before `#`, which begins a comment only after white space."""
         return self._end_if_clean() if position > self._start else QuoteVerdict.INNER
 
     @under("`~", _AFTER_QUOTE)
     def _judge_fence(self, position: int) -> QuoteVerdict:
+        """Return the verdict on a quote before a backtick or tilde: a closing code fence ends the string.
+
+        A fence only counts if there is white space before it, and the document is in a code block.
+        """
         may_end_fence = self._context.fenced and position > self._start
         if may_end_fence and self._peek.starts_with(("```", "~~~"), position):
             return QuoteVerdict.ENDS
@@ -266,6 +277,7 @@ class QuoteJudge:
 
     @under(".…", _AFTER_COMMA)
     def _judge_dots(self, position: int) -> QuoteVerdict:
+        """Return the verdict on a quote before a comma and dots, which stand for omitted elements."""
         return (
             QuoteVerdict.ENDS
             if self._is_clean and self._peek.starts_with(("...", "…"), position)

@@ -175,15 +175,19 @@ class _FieldsStructure(AssembledStructure):
         return slot
 
     def find_name(self, key: str | int) -> str | int:
+        """Return the name of the field that a key belongs to; the key itself if it belongs to no field."""
         return self._names.get(str(key), key)
 
     def find_defaults(self) -> Defaults:
+        """Return the defaults of the fields, to show for fields that have not arrived."""
         return make_defaults(self._types, self._schema, self._config)
 
     def locate(self, key: str | int) -> tuple[str | int, ...]:
+        """Return the location that errors give for the value at a key, relative to the object."""
         return (*self.prefix, self._locate_key(key))
 
     def _locate_key(self, key: str | int) -> str | int:
+        """Return the key or the field's name, whichever the class uses in the locations of its errors."""
         return key if self._by_alias else self.find_name(key)
 
     # -- serialization ---------------------------------------------------------------
@@ -225,6 +229,7 @@ class _FieldsStructure(AssembledStructure):
     # -- late fields: their validators need the fields before them ----------------
 
     def is_late(self, key: str | int) -> bool:
+        """Return True if a key belongs to a late field, whose validators need the fields before it."""
         return self._names.get(str(key)) in self._late
 
     def read_late(self, entries: Entries) -> list[str | int]:
@@ -311,6 +316,7 @@ class _FieldsStructure(AssembledStructure):
     # -- assembly --------------------------------------------------------------------
 
     def _locate_entries(self, entries: Entries) -> Entries:
+        """Return the entries, by the names that errors give for the places of their values."""
         return {self._locate_key(key): entry for key, entry in entries.items()}
 
     def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
@@ -401,18 +407,23 @@ class _LateSlot(Slot):
         self.show_unit = slot.show_unit
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value
+        """Raise `ContextNeeded`: only `read_late` has the fields that the validators need."""
         raise ContextNeeded
 
     def find_name(self, key: str) -> str:
+        """Return the name of a key in the growing value, as the field's own slot gives it."""
         return self._slot.find_name(key)
 
     def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
+        """Return a value as JSON, as the field's own slot writes it."""
         return self._slot.write(value, by_alias)
 
     def find_inner_show_unit(self, key: str) -> ShowUnit | None:
+        """Return the unit in which the strings at a key become visible, as the field's own slot gives it."""
         return self._slot.find_inner_show_unit(key)
 
     def find_defaults(self) -> Defaults | None:
+        """Return the defaults of an object at this place, as the field's own slot gives them."""
         return self._slot.find_defaults()
 
 
@@ -436,7 +447,10 @@ def _is_default_checked(schema: CoreSchema, config: CoreSchema) -> bool:
 
 
 def _list_entry_texts(entries: Entries) -> list[tuple[str | int, str]]:
-    """Return each key with the text of its entry if the entry is unread; otherwise with the text "0"."""
+    """Return each key with the JSON of its value if that is still unread, or else with "0".
+
+    The "0" only takes the place of a value that was read before, which the validator gets separately.
+    """
     return [(key, entry.text if entry.__class__ is UnreadEntry else "0") for key, entry in entries.items()]
 
 

@@ -303,6 +303,7 @@ class _RawSlot(Slot):
     """A slot inside a value that is read as a whole: it shows plain data, and reads nothing."""
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value
+        """Raise `ContextNeeded`: only the outer value, read as a whole, can be validated."""
         raise ContextNeeded
 
 

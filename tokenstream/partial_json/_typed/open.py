@@ -153,6 +153,7 @@ class OpenContainer:
         """Mark the plain value that is shown under a name as final."""
         value = self.log.find(name, len(self.log.names))
         if value is not MISSING:
+            # A field that is added again takes the place of the earlier one, and is final by default.
             self.add_value(name, value, is_plain=True)
 
     def make_view(

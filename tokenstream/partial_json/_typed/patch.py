@@ -142,6 +142,7 @@ class Changes:
         return self._compare_arrays(path, before, after)
 
     def _dump(self, shown: Any) -> Any:  # noqa: ANN401 - what shows, and plain data
+        """Return a shown value as plain data, which shares nothing with the snapshots."""
         return dump_data(shown, self._by_alias, fresh=True)
 
     def _add_growth(self, path: str, before: GrowingText, after: GrowingText) -> None:
@@ -182,6 +183,7 @@ class Changes:
         return open_child
 
     def _load_field(self, view: GrowingObject, name: str) -> Any:  # noqa: ANN401 - any JSON value
+        """Return a finished field as JSON data; MISSING if the object's JSON leaves the field out."""
         text = dump_field(view, name, self._by_alias)[1]
         return MISSING if text is None else json.loads(text)
 
@@ -230,6 +232,7 @@ class Changes:
                 self._add("replace", path, new)
 
     def _compare_dicts(self, path: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+        """Add the operations between two dicts: keys that are gone are removed first."""
         for key in old:
             if key not in new:
                 self._add("remove", path + make_pointer_segment(key))
@@ -237,12 +240,14 @@ class Changes:
             self._compare_data(path + make_pointer_segment(key), old.get(key, MISSING), value)
 
     def _compare_lists(self, path: str, old: list[Any], new: list[Any]) -> None:
+        """Add the operations between two lists; removals go from the end, so that indexes stay valid."""
         for index in range(len(old) - 1, len(new) - 1, -1):
             self._add("remove", f"{path}/{index}")
         for index, value in enumerate(new):
             self._compare_data(f"{path}/{index}", old[index] if index < len(old) else MISSING, value)
 
     def _add(self, op: str, path: str, *value: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Add an operation; `value` is empty for one without a value, such as "remove"."""
         operation: Operation = {"op": op, "path": path}
         if value:
             operation["value"] = value[0]

@@ -69,6 +69,7 @@ class _Recorder:
     __slots__ = ("_trail",)
 
     def __init__(self, trail: _Trail) -> None:
+        # The class's own `__setattr__` refuses every assignment, as a path cannot contain one.
         object.__setattr__(self, "_trail", trail)
 
     def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - a recorder, which has any name
@@ -94,6 +95,8 @@ class _Recorder:
 
 
 def _make_refusal(what: str) -> Callable[..., NoReturn]:
+    """Return a special method that raises an error, because a path cannot contain the operation `what`."""
+
     def refuse(self: _Recorder, *_: object) -> NoReturn:
         _refuse(self, what)
 
@@ -147,11 +150,13 @@ def record_path(function: Callable[[Any], object], slot: Slot | None) -> Recorde
 
 
 def _get_trail(recorder: _Recorder) -> _Trail:
+    """Return a recorder's trail; `recorder._trail` would be recorded as a step of the path."""
     trail: _Trail = object.__getattribute__(recorder, "_trail")
     return trail
 
 
 def _refuse(recorder: _Recorder, what: str) -> NoReturn:
+    """Raise an error, because a path cannot contain the operation `what` on a value."""
     raise MisuseError(
         f"{what} of {_get_trail(recorder).source_text} cannot be part of a path: use names, keys and indexes "
         "only, and apply anything else to the value that get() returns"

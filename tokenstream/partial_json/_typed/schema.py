@@ -111,6 +111,7 @@ class Schema(Generic[T]):
 
 def _check_json(text: str) -> None:
     """Raise `InvalidJSON` if a text is not JSON; pydantic's own error has no offset."""
+    # No text can be nested more deeply than it is long, so the depth is not limited here.
     fault = find_fault(text, max_depth=len(text) + 1)
     if isinstance(fault, InvalidJSON):
         raise InvalidJSON(str(fault), text=text, offset=fault.offset)
@@ -174,7 +175,10 @@ def _find_key(candidate: Any) -> _Key | None:  # noqa: ANN401 - whatever is give
 
 
 def _find_value_key(value: object) -> _Key | None:
-    """Return the key of a value in a Literal; it includes the type, because 1 equals True."""
+    """Return the key of a value in a Literal; None for a value of any other type than these.
+
+    The key includes the type, because 1 equals True.
+    """
     return (type(value), value) if isinstance(value, str | bytes | int | None) else None
 
 
@@ -196,6 +200,7 @@ def _find_schema(candidate: Any) -> Schema[Any]:  # noqa: ANN401 - whatever is g
 
 
 def _make_adapter(type_: Any, title: str) -> TypeAdapter[Any]:  # noqa: ANN401 - any type
+    """Return pydantic's adapter for a type; `title` is the type's name in the error if there is none."""
     from pydantic import TypeAdapter
 
     with _explain_failure(title):

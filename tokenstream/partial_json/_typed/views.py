@@ -33,7 +33,9 @@ class GrowingText:
     def __init__(self, log: TextLog) -> None:
         self.log = log
         self.length = log.length
+        """The length of the text; what the log got later does not belong to this view."""
         self._last_piece = log.pieces[-1] if log.pieces else ""
+        """The last piece of the text, which is mostly all that was added since the view before."""
         self._text: str | None = None
 
     def text_since(self, before: GrowingText) -> str:
@@ -125,6 +127,7 @@ class FieldLog:
     def is_read(self, name: object, length: int) -> bool:
         """Return True if the value of a field was read by its type."""
         position = self.find_position(name, length)
+        # Plain data is what the type has not read.
         return position is not None and (self.plain_positions is None or position not in self.plain_positions)
 
     def find_position(self, name: object, length: int) -> int | None:
@@ -180,7 +183,9 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
     def __init__(self, log: FieldLog, name: str = "", growing: Any = MISSING) -> None:  # noqa: ANN401 - any value
         self.log = log
         self.length = len(log.names)
+        """The number of finished fields; later ones in the log do not belong to this view."""
         self._distinct = len(log.order)
+        """The number of finished fields, where those of one name count once."""
         self.name = name
         self.growing = growing
 
@@ -218,6 +223,7 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         return self._distinct + self._is_growing_new()
 
     def _is_growing_new(self) -> bool:
+        """Return True if a field is growing whose name no finished field has."""
         return self.growing is not MISSING and self.log.find(self.name, self.length) is MISSING
 
     @property
@@ -236,11 +242,13 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         return make_repr(self, _DEEPEST)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        """Return the object for pickle and copies; its growing field becomes one that may still change."""
         fields = [(name, value, self.is_final(name)) for name, value in self.items()]
         return _rebuild_object, (fields,)
 
 
 def _rebuild_object(fields: list[tuple[str, Any, bool]]) -> GrowingObject:
+    """Return an object as `GrowingObject.__reduce__` describes it: names, values, and if they are final."""
     log = FieldLog()
     for name, value, is_final in fields:
         log.add(name, value, is_final=is_final)
@@ -322,6 +330,7 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         return make_repr(self, _DEEPEST)
 
     def __reduce__(self) -> tuple[Any, ...]:
+        """Return the array for pickle and copies; its growing element becomes one that may still change."""
         unvalidated = {position for position in range(len(self)) if not self.is_final(position)}
         return GrowingArray, (list(self), MISSING, unvalidated)
 

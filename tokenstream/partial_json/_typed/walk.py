@@ -115,12 +115,14 @@ def _get_entry(value: Mapping[Any, Any], key: str | int) -> Any:  # noqa: ANN401
 
 
 def _get_element(value: Any, index: int) -> Any:  # noqa: ANN401 - any value
+    """Return the element of an array at an index, which may be negative; MISSING if there is none."""
     if not _is_array(value):
         return MISSING
     return value[index] if -len(value) <= index < len(value) else MISSING
 
 
 def _is_partial(value: object) -> TypeGuard[Partial[Any]]:
+    """Return True for a draft: `Snapshot` is the class of all drafts, and `Partial` its type for checkers."""
     return isinstance(value, Snapshot)
 
 
@@ -129,8 +131,10 @@ def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
 
 
 def is_collection(value: object) -> TypeGuard[Collection[Any]]:
+    """Return True for a list, set or other collection of values; text, bytes and mappings are none."""
     return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
 
 
 def _is_array(value: object) -> TypeGuard[Sequence[Any]]:
+    """Return True for a list or another sequence, but not for text or bytes."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
