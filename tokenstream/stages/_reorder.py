@@ -284,6 +284,7 @@ class Reorder:
         return frames
 
     def _drop_held(self) -> None:
+        """Give up the frames that are held."""
         self._held.clear()
         self._held_count = 0
 
@@ -332,4 +333,5 @@ class Reorder:
 
 
 def _is_number(text: str) -> bool:
+    """Return True if an id is a number: it consists of digits, and of at most `_MAX_DIGITS`."""
     return text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS

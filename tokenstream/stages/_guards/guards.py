@@ -40,19 +40,24 @@ class _BudgetRule:
 
     @property
     def stop(self) -> str | None:
+        """The bound that was exceeded, as a reason to stop the answer; None while there is none."""
         return self.budget.stop
 
     @property
     def deadline(self) -> float | None:
+        """The clock reading at which the budget's time is up; None if it has no such bound."""
         return self.budget.deadline
 
     def begin_again(self) -> None:
+        """Count from zero, because the answer begins again from the start; only the seconds continue."""
         self.budget.begin_again()
 
     def tick(self, now: float) -> None:
+        """Pass the time to the budget, which may have a bound on it."""
         self.budget.tick(now)
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
+        """Pass an event to the budget; the message is not needed, since the budget counts."""
         self.budget.feed(event, now=now)
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
@@ -80,6 +85,7 @@ class _TextRule:
         self.begin_again()
 
     def begin_again(self) -> None:
+        """Forget the texts, because the answer begins again from the start."""
         self.stop: str | None = None
         self._texts: dict[int, tuple[int, Match | Repetition]] = {}
         """The current part of each choice, and the rule's copy for it."""
@@ -102,6 +108,7 @@ class _TextRule:
         self.stop = stage.stop
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
+        """Tell the rule that the text of one choice has ended; of all choices if `choice` is None."""
         for index, (_, stage) in self._texts.items():
             if choice in (None, index):
                 stage.end()
@@ -113,6 +120,7 @@ Rule: TypeAlias = _BudgetRule | _TextRule | AnswerRule | FieldRule
 
 
 def _is_pattern(rule: object) -> TypeGuard[re.Pattern[Any]]:
+    """Return True for a compiled regular expression."""
     return isinstance(rule, re.Pattern)
 
 
@@ -172,17 +180,21 @@ class _Guard:
         self.hold = hold
         self._first = first
         self._pieces = 0
+        """The number of pieces of content that the rule has received."""
 
     def begin_again(self) -> None:
+        """Start the rule anew, because the answer begins again from the start."""
         self.rule.begin_again()
         self._pieces = 0
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
+        """Pass an event to the rule, unless it has stopped the answer, and count the pieces of content."""
         if self.rule.stop is None:
             self._pieces += has_content(event)
             self.rule.feed(event, message, now)
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
+        """Tell the rule that the answer, or one choice of it, has ended; not if the rule has stopped it."""
         if self.rule.stop is None:
             self.rule.end(message, choice)
 
@@ -191,6 +203,7 @@ class _Guard:
         """True once the rule has decided, so that the answer need not be held back for it."""
         if self.rule.stop is not None:
             return True
+        # A function has decided once it has returned; any other rule, after enough of the answer.
         return self.rule.has_returned if isinstance(self.rule, AskedRule) else self._pieces >= self._first
 
 
@@ -344,6 +357,7 @@ class Guards:
                 guard.end(self._held_message, choice)
 
     def _held_message(self) -> Message:
+        """Return the answer, with what is held back: rules that hold it back receive this message."""
         return self._held_answer.message
 
     # -- verdicts ----------------------------------------------------------

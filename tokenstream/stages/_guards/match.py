@@ -72,6 +72,7 @@ class Match(TextStage):
 
     @property
     def stop(self) -> str | None:
+        """The reason to stop the text; None while no match was found."""
         return self._stop
 
     def fresh(self) -> Match:
@@ -148,4 +149,5 @@ def _count_deciding_characters(pattern: re.Pattern[str]) -> int:
 
 
 def _begins_at(start: int, match: re.Match[str] | None) -> bool:
+    """Return True if there is a match, and it begins at a position."""
     return match is not None and match.start() == start

@@ -59,6 +59,7 @@ class Repetition(TextStage):
 
     @property
     def stop(self) -> str | None:
+        """The reason to stop the text; None while it does not repeat itself."""
         return self._stop
 
     def fresh(self) -> Repetition:

@@ -139,6 +139,7 @@ class HandlerRun:
         return True
 
     def _store_error(self, call: ToolCall, words: str) -> None:
+        """Store the words that tell the model about a tool's failure, as the result of its call."""
         self._values[call.id] = words
         self._errors.append(call.id)
 
@@ -172,6 +173,7 @@ class HandlerRun:
             error_with_results.tool_results = self._results(message)
 
     def _results(self, message: Message) -> ToolResults:
+        """Return the results of the tools, by the ids that their calls have in the message."""
         # When the answer is restarted, a repeated call gets a new id in the message.
         renamed: dict[str, str] = getattr(self._checked_calls, "renamed", {})
         values = {renamed.get(call, call): value for call, value in self._values.items()}
@@ -179,4 +181,5 @@ class HandlerRun:
 
 
 def _pair_with_event(entry: HandlerEntry, event: Event) -> list[Work]:
+    """Return the work of a handler for an event: one call, with the event itself."""
     return [Work(entry, event)]

@@ -124,14 +124,18 @@ class _OpeningLine:
         return self.make_opening(LineKind.NOTHING) if self.complete else _WAIT
 
     def read_heading(self) -> Opening | None:
+        """Read `#` marks: return the opening of a heading, or of text if the marks begin none."""
         level = find_heading_level(self.text, self.content_at, complete=self.complete)
         return self._make_opening_of_size(LineKind.HEADING, level)
 
     def read_fence(self) -> Opening | None:
+        """Read backticks or tildes: return the opening of a code block, or of text if they are too few."""
         size = find_fence_length(self.text, self.content_at, complete=self.complete)
         return self._make_opening_of_size(LineKind.FENCE, size)
 
     def read_html(self) -> Opening | None:
+        """Read `<`: return the opening of an HTML block, or of text if it begins none."""
+        # In a container that this line opens, there is no paragraph or table yet.
         would_interrupt = self.would_interrupt and not self.containers
         kind = find_html_kind(
             self.text, self.content_at, complete=self.complete, would_interrupt=would_interrupt
@@ -184,6 +188,7 @@ class _OpeningLine:
         return self.make_opening(LineKind.TEXT) if mark == "_" else None
 
     def read_bullet(self) -> Opening | None:
+        """Read `-`, `+` or `*`: return a thematic break or text, or enter a list item and return None."""
         if self.text[self.content_at] != "+" and (rule := self.read_rule()) is not None:
             return rule
         return self.read_item(self.text[self.content_at], self.content_at + 1, limited=False)

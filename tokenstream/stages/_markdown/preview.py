@@ -176,6 +176,7 @@ def _container_prefix(containers: Sequence[Container]) -> str:
 
 
 def _preview_fence(shape: BlockShape, source: str) -> str:
+    """Return the source of an open code block, with a last line that closes it, in the same containers."""
     newline = "" if source.endswith(("\n", "\r")) else "\n"
     return f"{source}{newline}{_container_prefix(shape.containers)}{shape.leaf_end}"
 
@@ -243,6 +244,7 @@ def _without_closing_hashes(heading: str) -> str:
     """Return a heading without its closing hashes, and without blanks at its end."""
     heading = heading.rstrip(" \t")
     bare = heading.rstrip("#")
+    # Hashes that directly follow a word belong to the heading.
     return bare.rstrip(" \t") if not bare or bare[-1] in " \t" else heading
 
 

@@ -58,13 +58,16 @@ class Field(Search[str | OutputInvalid]):
         """True while reading a string at the path."""
 
     def _on_start(self, event: ValueStart, position: int, out: list[str | OutputInvalid]) -> None:
+        """Note if a string at the path begins; `position` is 0 for a value at the path itself."""
         self._inside = position == 0
 
     def _on_text(self, piece: str, out: list[str | OutputInvalid]) -> None:
+        """Add a piece of a string to the results if the string is at the path."""
         if self._inside:
             out.append(piece)
 
     def _on_invalid(self, error: OutputInvalid, out: list[str | OutputInvalid]) -> None:
+        """Add an error to the results if the path has wildcards, as other strings may follow; else fail."""
         if self._matcher.pattern.wild and not self._fail_fast:
             out.append(error)
         else:

@@ -155,6 +155,7 @@ class Search(DocumentStage, Generic[OutT]):
             self._fail(fault)
 
     def _fail(self, error: OutputInvalid | LimitExceeded) -> None:
+        """Store an error; with `fail_fast`, also ask to close the source."""
         self.error = error
         if self._fail_fast:
             self.stop = STOP

@@ -17,6 +17,7 @@ _CONTINUING = frozenset(f"{CLAUSES}{_ENDS})]}}")
 
 
 def _words(listed: str) -> frozenset[str]:
+    """Return the words in a list that is separated by white space."""
     return frozenset(listed.split())
 
 

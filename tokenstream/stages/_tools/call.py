@@ -102,9 +102,11 @@ class CheckedCall(ToolCall[Any, Any]):
         return self._tool.run(self._arguments)
 
     def _check(self) -> None:
+        """Raise the call's error, if there is one; each time with a traceback of its own."""
         error = self.error
         if error is not None:
             raise error.with_traceback(None)
 
     def __repr_name__(self) -> str:
+        """Return the name that pydantic shows in the repr, that of the public class."""
         return ToolCall.__name__
