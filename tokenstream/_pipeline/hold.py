@@ -77,7 +77,11 @@ class Hold:
         """True once no more events are held back."""
 
     def has_content(self, event: Event) -> bool:
-        """Return True if an event has content; replaces `Accumulator.take` during the hold."""
+        """Return True if an event has content.
+
+        During the hold, this method takes the place of `Accumulator.take`, which would add the event to the
+        message too early.
+        """
         return has_content(event)
 
     def is_heartbeat(self, event: Event) -> bool:
@@ -102,7 +106,10 @@ class Hold:
         self.released = True
 
     def adopt(self, other: Hold) -> None:
-        """Take over the held events of another hold, from an earlier connection of the same answer."""
+        """Take over the events of another hold, from an earlier connection of the same answer.
+
+        They are its held events, and those that it was about to return.
+        """
         self._held = [*other.held]
         self.ready.extend(other.ready)
 

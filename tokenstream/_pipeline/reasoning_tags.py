@@ -188,6 +188,7 @@ class ReasoningTags:
     # -- texts ---------------------------------------------------------------
 
     def _begin(self, event: Event, start: TextPart) -> _TaggedText:
+        """Begin to look for tags in a text part of the format; `start` has its first text."""
         part: int = event.part or 0
         text = self._open_texts[event.choice, part] = _TaggedText(self._names, part, start)
         return text
@@ -264,6 +265,7 @@ class ReasoningTags:
         self._open(text, event, out)
 
     def _open(self, text: _TaggedText, event: Event, out: list[Event]) -> None:
+        """Begin the part that receives the text: reasoning within tags, or else text like the split part."""
         content = _BLANK_REASONING if text.within else text.start
         out.append(PartStart(content, choice=event.choice, part=text.receiver, raw=event.raw))
 

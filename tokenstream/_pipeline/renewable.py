@@ -234,7 +234,7 @@ class RenewableMachine(GuardedMachine):
         return self._pull_held() if relocated is None else relocated
 
     def _aligns_anew(self, earlier_aligner: Aligner | None) -> bool:
-        """Return True if releasing the hold has restarted the answer, which sets a new aligner."""
+        """Return True if the answer was restarted since `earlier_aligner` was the aligner."""
         return self._aligner is not earlier_aligner
 
     def _begins_another_answer(self, event: Event) -> bool:
@@ -358,7 +358,7 @@ class RenewableMachine(GuardedMachine):
 
     @property
     def events_left(self) -> tuple[Event, ...]:
-        """The events that the end of the input has left, and that are not returned yet."""
+        """The events that the end of the input has produced, and that have not been returned yet."""
         return tuple(self._events_left)
 
     @property
@@ -369,6 +369,7 @@ class RenewableMachine(GuardedMachine):
 
     @property
     def _last_event_id(self) -> str | None:
+        """The id of the last SSE event on this connection, or else on the one before it."""
         return super()._last_event_id or self._id_before
 
     @property

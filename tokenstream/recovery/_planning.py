@@ -191,6 +191,7 @@ class Planner:
         return "restart" if mode == "continue" else None, why
 
     def _may_resume(self, error: StreamError) -> bool:
+        """Return True if the answer has a position, and another attempt may be able to go on from there."""
         # A provider's error ends the answer for good, and a lost position stays lost.
         return self.position is not None and not isinstance(error, ProviderError | PositionLost)
 

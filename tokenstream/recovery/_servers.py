@@ -73,6 +73,7 @@ def find_prefix(host: str, path: str, model: str, *, confirmed: bool, json: bool
 def remember_refusal(host: str, model: str) -> None:
     """Record that a model at a host has refused to continue a prefix of an answer."""
     if len(_refused) >= _REMEMBERED:
+        # The oldest one is forgotten.
         _refused.pop(next(iter(_refused)), None)
     _refused[host, model] = None
 

@@ -223,6 +223,7 @@ class Step(RunNode):
         return f"<Step {describe_step(self)}>"
 
     def __enter__(self) -> Self:
+        """Begin the `with` block: runs and steps that begin in it can find this step in `OPEN`."""
         if self.ended is not None:
             raise MisuseError(f"{self._title} has already ended: begin a new one")
         OPEN.set((*OPEN.get(), self))
@@ -422,6 +423,7 @@ def _sum_usage(usages: Iterable[Usage | None]) -> Usage | None:
 
 
 def _is_call(given: object) -> bool:
+    """Return True for a tool call, which a step may be named after, or be caused by."""
     return isinstance(given, ToolCall)
 
 

@@ -16,6 +16,7 @@ def log(message: str, *details: object) -> None:
 
 def inform(message: str, *details: object) -> None:
     """Log a hint for the application's developer; it must never contain the answer or the request."""
+    # Without an import of `logging`, nobody has asked to see this message.
     logging = sys.modules.get("logging")
     if logging is not None:
         logging.getLogger("tokenstream").info(message, *details)

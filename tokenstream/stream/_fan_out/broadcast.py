@@ -61,10 +61,13 @@ class _SharedPump(Pump):
         self.direct = None
 
     def put_back(self, items: Iterable[Any]) -> None:
+        """Put back items that were read, to be read again; go on reading with this pump."""
         super().put_back(items)
+        # With `direct`, the driver would read without releasing the lock.
         self.direct = None
 
     def read(self, until: float | None) -> Any:  # noqa: ANN401 - a chunk, or an item of `_items`
+        """Read the next item until a time, as the base class does, without holding the lock."""
         self._lock.release()
         try:
             return super().read(until)
@@ -72,6 +75,7 @@ class _SharedPump(Pump):
             self._lock.acquire()
 
     def wait_for_retry(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
+        """Wait for the next attempt until a time, as the base class does, without holding the lock."""
         self._lock.release()
         try:
             return super().wait_for_retry(until)
@@ -178,19 +182,22 @@ class SyncHub(Hub[SyncDriver]):
         self.notify_listeners()
 
     def wake(self) -> None:
+        """Ring all bells, and wake the threads that wait."""
         super().wake()
         self._changed.notify_all()
 
     def announce_room(self) -> None:
+        """Ring all bells, and wake the thread that waits for room in a full queue."""
         super().announce_room()
         self._room.notify_all()
 
     def begin_polling(self, bell: ArrivalBell) -> None:
+        """Begin to read for a loop over several streams, as the base class does, but under the lock."""
         with self.lock:
             super().begin_polling(bell)
 
     def close(self, *, quiet: bool = False) -> None:
-        """Close the stream for all readers."""
+        """Close the stream for all readers; if `quiet`, errors of closing the source are only logged."""
         self.end(partial(self.driver.close, quiet=quiet))
 
     def remove_reader(self, place: ReaderPlace) -> None:
@@ -257,14 +264,17 @@ class _LockedSharedCursor(SharedCursor[ItemT]):
     _hub: SyncHub
 
     def ready(self) -> ItemT | None:
+        """Return the next item, as the base class does, but under the lock."""
         with self._hub.lock:
             return super().ready()
 
     def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+        """Return the item that an event adds, as the base class does, but under the lock."""
         with self._hub.lock:
             return super().after(event)
 
     def end(self) -> ItemT | None:
+        """Return the item that the end adds, as the base class does, but under the lock."""
         with self._hub.lock:
             return super().end()
 
@@ -277,6 +287,7 @@ class _SyncReaderDriver(ReaderDriver):
     cursor_type = _LockedSharedCursor
 
     def __iter__(self) -> Iterator[Event]:
+        """Return this driver, unless all events of this reader were read: then refuse another loop."""
         with self.hub.lock:
             self.check_events_left()
         return self
@@ -425,6 +436,7 @@ class BroadcastReader(SyncStreamBase, Choice):
 
     @property
     def _reader_driver(self) -> ReaderDriver:
+        """The driver of this reader, by its own type; the base class accepts drivers of other types."""
         driver: Any = self._driver
         reader_driver: ReaderDriver = driver
         return reader_driver

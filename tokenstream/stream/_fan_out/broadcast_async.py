@@ -128,12 +128,14 @@ class AsyncHub(Hub[AsyncDriver]):
             await function()
 
     def wake(self) -> None:
+        """Ring all bells, and wake the tasks that wait; whoever waits next gets a new event."""
         super().wake()
         event, self._wake_event = self._wake_event, None
         if event is not None:
             event.set()
 
     def announce_room(self) -> None:
+        """Ring all bells, and wake the task that waits for room in a full queue."""
         super().announce_room()
         room, self._room_event = self._room_event, None
         if room is not None:
@@ -238,6 +240,7 @@ class _AsyncReaderDriver(ReaderDriver):
     __slots__ = ()
 
     def __aiter__(self) -> AsyncIterator[Event]:
+        """Return this driver, unless all events of this reader were read: then refuse another loop."""
         self.check_events_left()
         return self
 
@@ -372,6 +375,7 @@ class AsyncBroadcastReader(AsyncStreamBase, AsyncChoice):
 
     @property
     def _reader_driver(self) -> ReaderDriver:
+        """The driver of this reader, by its own type; the base class accepts drivers of other types."""
         driver: Any = self._driver
         reader_driver: ReaderDriver = driver
         return reader_driver

@@ -48,6 +48,7 @@ class Hub(EventQueue[DriverT]):
         driver.pump.busy = True
 
     def __del__(self) -> None:
+        """Allow others to read the stream again, if the hub is dropped; its creation may have failed."""
         driver = getattr(self, "driver", None)
         if driver is not None:
             driver.pump.busy = False
@@ -133,6 +134,7 @@ class _Leadership:
 
     def __enter__(self) -> None:
         self._hub.leader = self._caller
+        # The pump seems busy to all others, and refuses their reads; only now it may be read.
         self._hub.driver.pump.busy = False
 
     def __exit__(

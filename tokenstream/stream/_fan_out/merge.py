@@ -31,13 +31,13 @@ class _NoStreams(Merge[K]):
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        pass
+        """Do nothing: there is no stream to close."""
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *raised: object) -> None:
-        pass
+        """Do nothing: there is no stream to close."""
 
 
 @overload

@@ -280,6 +280,7 @@ class EventQueue(Generic[DriverT]):
         """Add an event that was read to the queue for all readers."""
         if event is not None:
             self.ring.append(event)
+            # The number of events so far, and the last event.
             self.news = (self.news[0] + 1, event)
 
     # -- a full queue --------------------------------------------------------

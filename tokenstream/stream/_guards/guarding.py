@@ -39,11 +39,13 @@ class _StreamStopper:
         self._driver = weakref.ref(driver)
 
     def stop(self, reason: str) -> None:
+        """Stop the stream for a reason; do nothing if the stream was dropped."""
         driver = self._driver()
         if driver is not None:
             driver.stop(reason)
 
     def release_source(self) -> None:
+        """Let the driver release its source; do nothing if the stream was dropped."""
         driver = self._driver()
         if driver is not None:
             driver.release_source()

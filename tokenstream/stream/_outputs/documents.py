@@ -35,20 +35,32 @@ class OutputStage(Protocol[ItemT]):
     """
 
     @property
-    def complete(self) -> bool: ...
+    def complete(self) -> bool:
+        """True once the document is finished."""
+        ...
 
     @property
-    def error(self) -> Exception | None: ...
+    def error(self) -> Exception | None:
+        """The error of the document; None while there is none."""
+        ...
 
     @property
-    def stop(self) -> str | None: ...
+    def stop(self) -> str | None:
+        """A reason to read no more of the answer; None while there is none."""
+        ...
 
     @property
-    def repairs(self) -> tuple[Repair, ...]: ...
+    def repairs(self) -> tuple[Repair, ...]:
+        """The repairs of almost-JSON, in the order in which they were made."""
+        ...
 
-    def feed(self, text: str, /) -> list[ItemT]: ...
+    def feed(self, text: str, /) -> list[ItemT]:
+        """Return the items that a piece of the document adds."""
+        ...
 
-    def end(self) -> list[ItemT]: ...
+    def end(self) -> list[ItemT]:
+        """Return the items that the end of the document adds."""
+        ...
 
 
 class OutputChoice:
@@ -317,6 +329,7 @@ class OutputDocuments(Generic[ItemT]):
 
     def _add_document(self, text: AnswerText | ArgumentsText) -> OutputDocument[ItemT]:
         """Add a document with a cursor in its text, and return the document."""
+        # The first document takes the stage that was made in advance; any later one gets a new stage.
         stage, self._first_stage = self._first_stage or self._make_stage(), None
         document = OutputDocument(text, stage, self._kind)
         self._documents.append(document)

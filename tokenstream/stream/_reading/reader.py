@@ -206,6 +206,7 @@ class Reader:
         """Cancel the opening or the read in progress, but not the closing of the source."""
         if self._read_scope is not None:
             self._read_scope.cancel()
+        # A source that is being opened is still the `Deferred` that opens it.
         elif self._task_scope is not None and isinstance(self.source, Deferred):
             self._task_scope.cancel()
 
@@ -361,6 +362,7 @@ class Reader:
             self.closing_error = error
 
     def _put_item(self, now: float, item: object) -> None:
+        """Add an item with the time of its arrival, and wake the task that waits for one."""
         self._items.append((now, item))
         self._ring()
 
@@ -370,6 +372,7 @@ class Reader:
             self._bell.set()
 
     def _mark_ended(self) -> None:
+        """Record that nothing more arrives, and wake the tasks that wait for the end or for an item."""
         self.has_ended = True
         if self._end_event is not None:
             self._end_event.set()
@@ -385,6 +388,7 @@ class Reader:
 
 
 async def _close_shielded(source: AsyncSource) -> None:
+    """Close a source, even if the task was cancelled; give up after `CLOSING_SECONDS`."""
     from anyio import move_on_after
 
     with move_on_after(CLOSING_SECONDS, shield=True):

@@ -56,6 +56,7 @@ class ReadTimer:
         self._timer.daemon = True
 
     def _fire(self) -> None:
+        """End the read, because its time is over: it returns when its socket is shut down."""
         self.fired = True
         shut_down(self._find_socket)
 

@@ -101,6 +101,7 @@ class _SyncWatchedBody(_WatchedBody):
         onlooker.end()
 
     def close(self) -> None:
+        """Tell the watcher that the body was closed, and close the body."""
         try:
             self._onlooker.stop()
         finally:
@@ -132,6 +133,7 @@ class _AsyncWatchedBody(_WatchedBody):
         onlooker.end()
 
     async def aclose(self) -> None:
+        """Tell the watcher that the body was closed, and close the body."""
         try:
             self._onlooker.stop()
         finally:

@@ -145,6 +145,7 @@ class ShapedCursor(Generic[ItemT]):
     # -- within ------------------------------------------------------------
 
     def _new_chain(self) -> Chain[str, Any]:
+        """Return a chain of new stages, which start with an empty text."""
         return Chain(*(make() for make in self._stage_makers))
 
     def _read_next(self, read: Callable[..., Any], *event: Any) -> ItemT | None:  # noqa: ANN401 - any event
@@ -187,6 +188,7 @@ class ShapedCursor(Generic[ItemT]):
             self._feed("".join(gathered) if isinstance(gathered[0], str) else gathered[-1])
 
     def _feed(self, piece: Any) -> None:  # noqa: ANN401 - text, or a draft
+        """Feed a piece to the stages, and queue their items; if a stage stops the text, end the stages."""
         chain = self._chain
         self._queue.extend(chain.feed(piece, now=self._clock() if self.is_timed else 0.0))
         if chain.stop is not None:

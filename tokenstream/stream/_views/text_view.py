@@ -240,9 +240,14 @@ class _TextShaping:
         return inside
 
     def _with_stage(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Self:
+        """Return a view of the same text with one more stage; each subclass makes a view of its own kind."""
         raise NotImplementedError
 
     def _plan_accumulated(self, hz: float | None) -> ShapingPlan:
+        """Return the plan of this view, followed by the stage that returns the whole text so far.
+
+        Before it comes a throttle with the given rate, or with the usual rate if the view has no pace.
+        """
         plan = self._plan
         if hz is not None or not plan.has_pace:
             plan = plan.then("throttle", _stage_maker("Throttle", _USUAL_HZ if hz is None else hz))
@@ -251,6 +256,7 @@ class _TextShaping:
     def _plan_blocks(
         self, math: Literal["dollar", "brackets"] | None, *, tables: bool, merge_html: bool
     ) -> ShapingPlan:
+        """Return the plan of this view, followed by the stage that divides the text into Markdown blocks."""
         make = _stage_maker("MarkdownBlocks", math=math, tables=tables, merge_html=merge_html)
         return self._plan.then("markdown_blocks", make)
 
@@ -261,6 +267,7 @@ def _stage_maker(name: str, /, *args: object, **named: object) -> Callable[[], A
 
 
 def _make_stage(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:  # noqa: ANN401 - any stage
+    """Return a new stage: a class of `tokenstream.stages`, found by its name, called with the arguments."""
     return getattr(import_module("tokenstream.stages"), name)(*args, **named)
 
 
@@ -315,6 +322,7 @@ class TextView(_TextShaping, PlannedView[str]):
         return ShapedView(self._driver, plan, self._instead)
 
     def _with_stage(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self
+        """Return a view of the same text with one more stage; `timer` is True if the stage needs the time."""
         plan = self._plan.then(method, make, timer=timer)
         return ShapedTextView(self._driver, plan, self._instead)
 
@@ -353,6 +361,7 @@ class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
         return AsyncShapedView(self._driver, plan, self._instead)
 
     def _with_stage(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self
+        """Return a view of the same text with one more stage; `timer` is True if the stage needs the time."""
         plan = self._plan.then(method, make, timer=timer)
         return AsyncShapedTextView(self._driver, plan, self._instead)
 
