@@ -81,6 +81,7 @@ _RETRYABLE: frozenset[str] = frozenset({"overloaded", "rate_limited", "server", 
 
 
 def _rebuild(cls: type[TokenStreamError], args: tuple[Any, ...], state: dict[str, Any]) -> TokenStreamError:
+    """Return the error that `__reduce__` describes, for pickle and copies; its `__init__` is not called."""
     error = cls.__new__(cls, *args)
     error.args = args
     error.__dict__.update(state)

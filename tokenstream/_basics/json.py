@@ -101,6 +101,7 @@ def is_deeper(value: object, depth: int) -> bool:
 
 
 def _as_text(payload: bytes | str) -> str:
+    """Return a payload as text; malformed UTF-8 becomes U+FFFD."""
     return payload if isinstance(payload, str) else str(payload, "utf-8", "replace")
 
 
@@ -197,5 +198,6 @@ def split_values(text: str) -> list[str] | None:
 
 
 def _end_of_space(text: str, position: int) -> int:
+    """Return the position of the first character that is no white space, from a position on."""
     match = _SPACE.match(text, position)
     return match.end() if match else position

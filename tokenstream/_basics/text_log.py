@@ -55,6 +55,7 @@ class TextLog:
 
     def pack(self) -> None:
         """Join the pieces since the last block into a new block."""
+        # All pieces before this index are blocks, since `full_at` leaves room for the blocks so far.
         start = self.full_at - _BLOCK
         self.pieces[start:] = ["".join(self.pieces[start:])]
         self.full_at += 1

@@ -214,6 +214,11 @@ class Observer:
         self._gaps = array("d")
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        """Prepare the report of an answer that was dropped before its end; not while Python shuts down.
+
+        A later call of `report_dropped` reports it, since code of any kind may be interrupted here. The
+        function `is_finalizing` is a default argument, because the module's names may be gone by then.
+        """
         if self._has_reported or is_finalizing():
             return
         report = self._build_report(machine=None, driver=None, error=None)
@@ -297,6 +302,7 @@ _STREAMED_ATTRIBUTE: Attributes = {"gen_ai.request.stream": True}
 
 
 def _error_type_of(error: StreamError) -> str:
+    """Return the value of `error.type` in OpenTelemetry: the HTTP status, or else the class of the error."""
     return str(error.status) if isinstance(error, StatusError) else type(error).__name__
 
 

@@ -144,6 +144,7 @@ class MarkdownPrinter:
 
     @property
     def _can_draw(self) -> bool:
+        """True if printed rows can be drawn again: in a terminal that moves its cursor on request."""
         console = self._console
         return console.is_terminal and not console.is_dumb_terminal and not console.legacy_windows
 
@@ -239,8 +240,10 @@ class MarkdownPrinter:
 
 
 def _cursor_up(rows: int) -> str:
+    """Return the escape that moves the cursor up; "" for no rows, since terminals take 0 for 1."""
     return f"\x1b[{rows}A" if rows > 0 else ""
 
 
 def _cursor_down(rows: int) -> str:
+    """Return the escape that moves the cursor down; "" for no rows, since terminals take 0 for 1."""
     return f"\x1b[{rows}B" if rows else ""

@@ -79,11 +79,16 @@ class _AnthropicTurn(Turn):
         return None
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
+        """Write a call as a `tool_use` block; return None, as the caller leaves out calls with obstacles."""
         block = {"type": "tool_use", "id": part.id, "name": part.name, "input": object_in(part)}
         self.written.append({**self.fields(part), **block})
         return None
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
+        """Write a call of a tool that Anthropic ran.
+
+        Return an obstacle, without writing, if the call is from another API or its arguments are no object.
+        """
         if not self.is_own or not self.can_send_server_tool(part):
             return "server_tool_call"
         block = {"type": "server_tool_use", **self.fields(part)}
@@ -91,9 +96,11 @@ class _AnthropicTurn(Turn):
         return None
 
     def can_send_server_tool(self, part: ServerToolCall | ServerToolResult) -> bool:
+        """Return True for a result, and for a call whose arguments are a JSON object, as the API requires."""
         return isinstance(part, ServerToolResult) or object_in(part) is not None
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
+        """Write the result of a tool that Anthropic ran; return an obstacle if it is from another API."""
         if not self.is_own:
             return "server_tool_result"
         block = {"type": part.name, "tool_use_id": part.id, "content": deepcopy(part.content)}
@@ -101,9 +108,11 @@ class _AnthropicTurn(Turn):
         return None
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
+        """Return the obstacle to a citation, if any; a citation is not written here, but with its text."""
         return self.find_citation_obstacle(index)
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
+        """Write a block of an unknown type as it was received, or return an obstacle."""
         # The API refuses a call without a name.
         if not self.is_own or part.type == "tool_use" or part.data.get("type") != part.type:
             return "opaque"

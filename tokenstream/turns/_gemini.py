@@ -40,6 +40,7 @@ class _GeminiTurn(Turn):
     silently_dropped = frozenset({"citation"})
 
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
+        """Write a text, unless it is empty and has no signature."""
         fields = self.fields(part)
         # A part with empty text may have a signature.
         if part.text or fields:
@@ -47,6 +48,10 @@ class _GeminiTurn(Turn):
         return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
+        """Write reasoning as a thought, with its signature.
+
+        Return an obstacle, without writing, if the reasoning is hidden or from another API.
+        """
         if not self.is_own or part.redacted is not None:
             return "reasoning"
         signature = {"thoughtSignature": part.signature} if part.signature else {}
@@ -70,12 +75,15 @@ class _GeminiTurn(Turn):
         return None
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
+        """Write a call of a tool that Gemini ran, as it was received, or return an obstacle."""
         return self._write_unchanged("server_tool_call", self.fields(part))
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
+        """Write the result of a tool that Gemini ran, as it was received, or return an obstacle."""
         return self._write_unchanged("server_tool_result", self.fields(part))
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
+        """Write a part of an unknown kind as it was received; return an obstacle if that is not possible."""
         return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {})
 
     def _write_unchanged(self, obstacle: Obstacle, fields: dict[str, Any]) -> Obstacle | None:

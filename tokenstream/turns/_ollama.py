@@ -54,10 +54,15 @@ class _OllamaTurn(Turn):
         return turn
 
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
+        """Collect a text; return None, since every text can be sent."""
         self._text.append(part.text)
         return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
+        """Collect the text of reasoning; return an obstacle if it is hidden, signed or of another API.
+
+        Ollama's messages have a field for the text alone.
+        """
         if not self.is_own or part.redacted is not None or part.signature:
             return "reasoning"
         self._thinking.append(part.text)

@@ -72,10 +72,12 @@ class _OpenAIChatTurn(Turn):
         return {"role": "assistant", "content": text if text or needs_content else None, **content}
 
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
+        """Collect a text; return None, since every text can be sent."""
         self._text.append(part.text)
         return None
 
     def write_refusal(self, part: RefusalPart, index: int) -> Obstacle | None:
+        """Collect a refusal, unless it is empty; return None, since every refusal can be sent."""
         if part.text:
             self._refusal.append(part.text)
         return None
@@ -122,10 +124,12 @@ class _OpenAIChatTurn(Turn):
         self._typed_pieces.setdefault(name, []).append(fields)
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
+        """Collect a call; return None, since the caller has left out each call with an obstacle."""
         self._calls.append(part)
         return None
 
     def can_send_call(self, call: ToolCall) -> bool:
+        """Return True for a custom tool's call; calls of other types go only to the API that made them."""
         return call.type == "custom" or self.is_own
 
     def _make_call(self, call: ToolCall) -> dict[str, Any]:
@@ -149,4 +153,5 @@ class _OpenAIChatTurn(Turn):
 
 
 def _make_function(call: ToolCall) -> dict[str, Any]:
+    """Return a call's function as the API has it: its name, and its arguments as text."""
     return {"name": call.name, "arguments": text_arguments(call)}

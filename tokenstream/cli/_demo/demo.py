@@ -67,11 +67,13 @@ class RecordedAnswer:
         return replies
 
     def _play(self, name: str, *, fast: bool) -> Reply:
+        """Return a reply with a recording: at once if `fast`, else at the pace of this answer."""
         body = _read(name)
         return Reply(chunks=paced(body, rate=None) if fast else paced(body, rate=self.rate, first=self.first))
 
 
 def _read(recording: str) -> bytes:
+    """Return the bytes of a recording that belongs to this package."""
     return files("tokenstream.cli").joinpath("recordings", recording).read_bytes()
 
 
@@ -95,6 +97,7 @@ class Part:
 
 
 def _ask(model: str, text: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+    """Return the JSON of a request with one question, and with other fields."""
     return {"model": model, "messages": [{"role": "user", "content": text}], "stream": True, **more}
 
 

@@ -106,6 +106,7 @@ class _EventPrinter:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._kind: type[Event] | None = None
+        """The class of the last event that was printed; None before the first, and after a cut."""
         self._after_cut = False
         """True after the remark on a cut: the next text begins a line, without spaces."""
 
@@ -160,6 +161,7 @@ class _FormPrinter:
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
         self._printed: set[str] = set()
+        """Names of the fields whose line was printed."""
 
     def show(self, draft: Partial[Recipe]) -> None:
         """Print the lines whose values have been finished since the last draft."""

@@ -124,6 +124,7 @@ def _decide(probe: ProbedAnswer, findings: Sequence[Finding]) -> tuple[Verdict, 
 
 
 def _write_count(number: int, noun: str) -> str:
+    """Return a number with its noun, which gets an s unless the number is 1."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
@@ -228,6 +229,7 @@ def _list_limits_met(times: dict[LimitOn, float], hops: Sequence[Hop]) -> tuple[
 
 
 def _write_limit(hop: Hop, limit: Limit) -> str:
+    """Describe a hop's limit on time, and the setting that changes it."""
     return f"{hop.name}, which allows {limit.seconds:g} s {_LIMIT_WORDS[limit.on]}: {limit.change}"
 
 
@@ -251,6 +253,7 @@ def _judge_body(probe: ProbedAnswer, error: NotAStream) -> Finding:
 
 
 def _is_text(probe: ProbedAnswer) -> bool:
+    """Return True if the server calls an answer plain text, and its framing is not known."""
     return probe.kind == "unknown" and probe.headers.get("content-type", "").lower().startswith("text/plain")
 
 
@@ -291,6 +294,7 @@ def _write_size(size: int) -> str:
 
 
 def _list_compression_settings(hops: Sequence[Hop]) -> list[str]:
+    """Return the advice for each hop on how to send a stream uncompressed, if that hop has any."""
     return [f"{hop.name}: {hop.uncompress}" for hop in hops if hop.uncompress]
 
 

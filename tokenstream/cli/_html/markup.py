@@ -72,4 +72,5 @@ def preformatted(text: str) -> Markup:
 
 
 def _write(value: str | float) -> str:
+    """Return a value of an attribute: text, or a number with at most two digits after the point."""
     return f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

@@ -37,7 +37,7 @@ _LEFT_OUT = ("started", "own_seconds", "away")
 
 
 def cut(text: str, length: int) -> str:
-    """Return the first `length` characters of a text, and the number of characters that are left out."""
+    """Return a text; of a longer one, its first `length` characters and the number of the others."""
     return text if len(text) <= length else f"{text[:length]}… and {len(text) - length:,} more characters"
 
 
@@ -105,6 +105,7 @@ def events_table(reading: Reading) -> Markup:
 
 
 def _count_events(reading: Reading) -> str:
+    """Return the sentence above the table: the number of events of each kind, and of those left out."""
     kinds = ", ".join(f"{name} {count:,}" for name, count in reading.counts.most_common())
     left_out = reading.event_count - len(reading.events)
     shown = f" This page leaves out {left_out:,} of them, in the middle." if left_out else ""
@@ -131,6 +132,7 @@ def _event_row(seen: SeenEvent, payloads: _Payloads, *, has_times: bool) -> Mark
 
 
 def _row(cells: list[str], kind: str) -> Markup:
+    """Return a row of five cells as HTML; `kind` is the class of the row."""
     classes = ("number", "number", None, "part", None)
     tds = [element("td", cell, class_=name) for cell, name in zip(cells, classes, strict=True)]
     return element("tr", *tds, class_=kind)
@@ -197,6 +199,7 @@ def metrics_tables(reading: Reading, gaps: list[Gap]) -> Markup:
 
 
 def _figure(value: Any, unit: str = "") -> str:  # noqa: ANN401 - a number, a word, or None
+    """Return a float with its unit, any other number or a word without one, and a dash for None."""
     if value is None:
         return "–"
     if isinstance(value, float):

@@ -136,10 +136,11 @@ class FollowOutlet(Outlet):
             return False
 
     def stop(self, reason: str) -> bool:
-        # The answer goes on without this reader.
+        """Return False, which means that the answer was not stopped: it goes on without this reader."""
         return False
 
     def shutdown_chunk(self) -> bytes:
+        """Return the chunk that tells the reader to reconnect: the answer outlives this server."""
         return self._retry
 
 

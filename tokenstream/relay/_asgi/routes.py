@@ -300,6 +300,7 @@ def _to_response(refusal: Refusal) -> _JSONResponse:
 
 
 def _check_method(method: str, *methods: str) -> None:
+    """Refuse a request whose HTTP method is not one of `methods`."""
     if method not in methods:
         raise _RequestRefused(405, "not_allowed", "this path has no such method", allow=", ".join(methods))
 

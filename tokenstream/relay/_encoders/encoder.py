@@ -165,6 +165,7 @@ class Encoder(Vocabulary):
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """Return the chunks that end the answer; none if there was no `Finish`, or the answer has failed."""
+        # No piece follows, so the templates of the parts are not needed any more.
         self._writers.clear()
         if not self.finishes or self._has_failed:
             return []

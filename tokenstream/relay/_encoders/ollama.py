@@ -87,10 +87,12 @@ class OllamaEncoder(WholeCalls, Encoder):
     # -- within ----------------------------------------------------------------
 
     def _make_line(self, message: dict[str, Any]) -> Payload:
+        """Return a line with a piece of the message; its "" says that the line has no event name."""
         return "", {"model": self.answer_model, "created_at": CREATED, "message": message, "done": False}
 
 
 def _escape_like_go(line: bytes) -> bytes:
+    """Return JSON with the escapes that Go writes in place of some characters, such as `<`."""
     for character, escape in _ESCAPED.items():
         line = line.replace(character, escape)
     return line

@@ -69,10 +69,12 @@ class _StoredAnswer:
 
     @property
     def end(self) -> int:
+        """The position of the last record; one less than `begin` if there is none."""
         return self.begin + len(self._records) - self._trimmed - 1
 
     @property
     def ended(self) -> bool:
+        """True once the answer has ended, since only then its time of expiry is known."""
         return self.expires is not None
 
     def extend(self, records: Sequence[bytes], max_bytes: int) -> None:
@@ -200,6 +202,7 @@ class MemoryStorage(Storage):
         answer.notify()
 
     async def beat(self, id: str, token: str, *, lease: float) -> str | None:
+        """Renew the producer's lease; return the reason of a stop that was requested, or None."""
         answer = self._answer_of_producer(id, token)
         answer.alive_until = self._clock() + lease
         return answer.reason
@@ -246,11 +249,13 @@ class MemoryStorage(Storage):
         return Page(state, after + 1, answer.records_after(after, limit))
 
     async def wait(self, id: str, after: int) -> None:
+        """Wait until there is a record after a position, or the answer has ended or is not there."""
         answer = self._find(id)
         while answer is not None and not answer.ended and answer.end <= after:
             await answer.next_change().wait()
 
     async def wait_stop(self, id: str) -> None:
+        """Wait until a stop was requested or the answer has ended; return at once if there is no answer."""
         answer = self._find(id)
         if answer is not None and not answer.ended and answer.reason is None:
             await answer.next_stop().wait()

@@ -81,27 +81,41 @@ class RedisStorage(Storage):
         self._command_slots = asyncio.Semaphore(min(_MAX_COMMANDS, max_connections - 1))
 
     async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
+        """Begin an answer; return False if another producer's answer with this id exists."""
+        # Redis has no None: the 0 says that the answer has no owner.
         owned = [0, ""] if owner is None else [1, owner]
         return bool(await self._run_script(CREATE, id, token, _to_ms(lease), self._keep_ms(lease), *owned))
 
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
+        """Write records atomically, and end the answer if `over` is True.
+
+        Raises:
+            Fenced: The producer may no longer write.
+        """
         options = [_to_ms(lease), int(over), _to_ms(self._expire), self._keep_ms(lease), self._max_bytes]
         if not await self._run_script(APPEND, id, self._key(id, "news"), token, first, *options, *records):
             raise Fenced
 
     async def beat(self, id: str, token: str, *, lease: float) -> str | None:
+        """Renew the producer's lease; return the reason of a stop that was requested, or None.
+
+        Raises:
+            Fenced: The producer may no longer write.
+        """
         is_ours, *reason = await self._run_script(BEAT, id, token, _to_ms(lease), self._keep_ms(lease))
         if not is_ours:
             raise Fenced
         return reason[0].decode() if reason and reason[0] is not None else None
 
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
+        """End an answer whose producer is dead, with its last records; return False if nothing was done."""
         options = [self._key(id, "news"), _to_ms(self._expire), self._max_bytes]
         return bool(await self._run_script(BURY, id, *options, *records))
 
     async def ask_stop(self, id: str, reason: str) -> StopReply:
+        """Ask the producer of an answer to stop it; the script returns one of the words of `StopReply`."""
         reply: StopReply = (await self._run_script(ASK_STOP, id, self._key(id, "stop"), reason)).decode()
         return reply
 
@@ -157,12 +171,14 @@ class RedisStorage(Storage):
     # -- within ------------------------------------------------------------
 
     def _key(self, id: str, what: str) -> str:
+        """Return the key under which a kind of data (`what`) of an answer is stored."""
         # The id is quoted, because a brace in it would end the hash tag, which keeps all keys of an
         # answer on one node of a cluster.
         return f"{self._prefix}{{{quote(id, safe='')}}}:{what}"
 
     def _keep_ms(self, lease: float) -> int:
         """Return the milliseconds for which an answer is kept after its producer's last write."""
+        # Long enough to notice that the producer is dead, to end the answer for it, and to read the answer.
         return _to_ms(2 * self._expire + 10 * lease + _KEEP_SECONDS)
 
     async def _run_script(self, script: str, id: str, *arguments: Any) -> Any:  # noqa: ANN401 - depends on the script

@@ -135,8 +135,10 @@ class Case:
         )
 
     def _read_with(self, faults: list[Fault]) -> list[tuple[Fault, FormatReading]]:
+        """Return a reading of the recording, by a new format, for each fault."""
         return [(fault, read(self.recording, self.make(), fault=fault)) for fault in faults]
 
 
 def _write_value(value: object) -> str:
+    """Return a value as it is written in a program; the functions that make faults are in `faults`."""
     return f"faults.{value!r}" if isinstance(value, Fault) else repr(value)

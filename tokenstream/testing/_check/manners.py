@@ -204,6 +204,7 @@ def _contains_probe(reading: FormatReading) -> bool:
 
 
 def _get_text(holder: object, name: str) -> str:
+    """Return the text of an attribute; "" if it is missing or no text."""
     value = getattr(holder, name, None)
     return value if isinstance(value, str) else ""
 
@@ -213,6 +214,8 @@ def _has_type(value: object, *kinds: type) -> bool:
 
 
 def _are_names(value: object) -> bool:
+    """Return True if a value is a set of strings."""
+    # A value that is no set fails the check by the None.
     names = cast("set[object]", value) if isinstance(value, frozenset | set) else {None}
     return all(isinstance(name, str) for name in names)
 
@@ -234,4 +237,5 @@ def _is_place(value: object) -> bool:
 
 
 def _get_values(value: Any) -> list[object]:  # noqa: ANN401 - what a class attribute happens to be
+    """Return the values of a mapping; anything else as the only value."""
     return list(value.values()) if hasattr(value, "values") else [value]

@@ -167,12 +167,14 @@ def replace_payload(frame: Framed, payload: object) -> Framed:
 
 
 def _store_results(reading: FormatReading, stream: Stream | AsyncStream) -> FormatReading:
+    """Store a stream's messages, and the number of each kind of departure; return the reading."""
     reading.messages = stream.messages
     reading.departures = {name: noted.count for name, noted in stream.departures.items()}
     return reading
 
 
 def _take_events(reading: FormatReading, accumulator: Accumulator, events: list[Event]) -> None:
+    """Add events to a reading, and to the message in the accumulator."""
     for event in events:
         reading.events.append(event)
         accumulator.take(event)

@@ -128,5 +128,6 @@ def _write_path(request: pytest.FixtureRequest, path: Path) -> str:
 
 
 def _fail(request: pytest.FixtureRequest, problem: str) -> NoReturn:
+    """Fail the test with the description of a problem, without a traceback."""
     # `from None`: the message already contains the original error.
     raise pytest.fail.Exception(f"{request.node.nodeid}: {problem}", pytrace=False) from None

@@ -70,15 +70,19 @@ class _Hooks:
         """Time at which each request was sent."""
 
     def note_request(self, request: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
+        """Note the time of a request, for the recording of its response."""
         self._started_at[request] = self._terms.clock()
 
     def note_response(self, response: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
+        """Record a response's body as it is read, with times since its request; unless the body is empty."""
         note_httpx(
             response, Notes(self._terms, started_at=self._started_at.get(response.request), keep_empty=False)
         )
 
     async def note_request_async(self, request: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
+        """Do the same as `note_request`, for a client that awaits its hooks."""
         self.note_request(request)
 
     async def note_response_async(self, response: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
+        """Do the same as `note_response`, for a client that awaits its hooks."""
         self.note_response(response)

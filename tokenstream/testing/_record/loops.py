@@ -78,15 +78,18 @@ class _NotedSource(WatchedStream[Any]):
     _onlooker: Notes
 
     def _attach(self, target: Any) -> None:  # noqa: ANN401 - told apart by what it can do
+        """Note the bytes of the open source, or of the object that entering or awaiting it has returned."""
         self._target, self._is_open = target, True
         if target is not self._source and note_body(target, self._onlooker):
             self._watched_response = target
 
     def _wrap_close(self, close: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the source's method to close it, with the addition that the recording is then written."""
         return stop_after_close(close, self._onlooker)
 
     def _choose_returned_object(self) -> Any:  # noqa: ANN401 - told apart by what it can do
         """Return the object that the application gets when it enters or awaits the source."""
+        # The body of a response is noted by a wrapper in it, so the response itself can be returned.
         if self._watched_response is not None:
             return self._target
         return self if self._target is self._source else note_loop(self._target, self._onlooker)

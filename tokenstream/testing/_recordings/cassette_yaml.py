@@ -111,14 +111,17 @@ class _SizeCounter:
             )
 
     def _count_scalar(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+        """Add the size of a scalar: its characters, and 1 for the event."""
         self._add_size(event.anchor, 1 + len(event.value))
 
     def _count_alias(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+        """Add the size of the value that an alias refers to."""
         # A value that contains itself never ends. An alias without an anchor is left to the loader to report.
         contains_itself = any(anchor == event.anchor for anchor, _ in self._open)
         self._sum += self._limit if contains_itself else self._anchor_sizes.get(event.anchor, 1)
 
     def _begin_collection(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+        """Note that a list or mapping begins, and the sum of the sizes before it."""
         self._open.append((event.anchor, self._sum))
 
     def _end_collection(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types

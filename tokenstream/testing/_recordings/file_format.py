@@ -133,14 +133,17 @@ def _plain_text_line(mark: str, text: str) -> str | None:
 
 
 def _escaped_line(text: str) -> str:
+    """Return the line for a text with escapes, which the mark `~` announces."""
     return f"~ {_escape_text(text)}"
 
 
 def _escape_text(text: str) -> str:
+    """Return a text with escapes for the characters that a line of the file cannot contain."""
     return _TO_ESCAPE.sub(_escape_character, text)
 
 
 def _escape_character(match: re.Match[str]) -> str:
+    """Return the escape for a character: its short one if it has any, else one for each of its bytes."""
     character = match[0]
     return _SHORT_ESCAPES.get(character) or "".join(
         f"\\x{byte:02x}" for byte in character.encode("utf-8", "surrogateescape")
@@ -201,6 +204,7 @@ class _FileReader:
             raise self._make_error(str(invalid)) from None
 
     def _make_error(self, message: str) -> RecordingInvalid:
+        """Return an error with the file's path and the number of the current line."""
         return RecordingInvalid(message, path=self._path, line=self._number)
 
     def _read_version(self) -> None:
@@ -280,6 +284,7 @@ def _parse_head_line(line: bytes) -> tuple[bool, bytes, str]:
 
 
 def _parse_status(value: str) -> int:
+    """Return the HTTP status that a line of the head gives."""
     if not _STATUS.fullmatch(value):
         raise _InvalidLine("the status is not a number of three digits, such as 200")
     return int(value)
@@ -293,6 +298,7 @@ def _make_word_parser(words: dict[str, Any]) -> Callable[[str], Any]:
     """
 
     def parse_word(value: str) -> Any:  # noqa: ANN401 - what the words mean
+        """Return the meaning of a word; refuse any other word."""
         if value not in words:
             raise _InvalidLine(f"its value is none of {', '.join(words)}")
         return words[value]
@@ -322,6 +328,7 @@ def _parse_time(line: bytes) -> float:
 
 
 def _unescape_text(text: bytes) -> bytes:
+    """Return a text with the characters that its escapes stand for."""
     return _ESCAPE_SEQUENCE.sub(_unescape_sequence, text)
 
 
@@ -336,6 +343,7 @@ def _unescape_sequence(match: re.Match[bytes]) -> bytes:
 
 
 def _decode_base64(text: bytes) -> bytes:
+    """Return the bytes that a line writes as base64."""
     try:
         return binascii.a2b_base64(text.strip(), strict_mode=True)
     except binascii.Error:
@@ -343,10 +351,12 @@ def _decode_base64(text: bytes) -> bytes:
 
 
 def _return_unchanged(text: bytes) -> bytes:
+    """Return the text of a chunk, for the mark `+`: the chunk has no line end after the text."""
     return text
 
 
 def _add_lf(text: bytes) -> bytes:
+    """Return the text of a chunk, for the mark `|`: the chunk has a line end after the text."""
     return text + b"\n"
 
 

@@ -204,6 +204,7 @@ class _EventMaker:
                 yield Ping()
 
     def _state_of(self, choice: int) -> _ChoiceState:
+        """Return the state of a choice, which begins with the choice's first step."""
         return self._states.setdefault(choice, _ChoiceState())
 
     def _begin_part(self, choice: int, kind: str) -> Generator[Event, None, int]:
@@ -258,6 +259,7 @@ class _EventMaker:
             yield ToolCallDone(call, choice=step.choice, part=index)
 
     def _make_id(self) -> str:
+        """Return an id for the current call, which differs from all ids in the script."""
         id = f"call_{self._call_count}"
         while id in self._script_ids:
             id += "_"

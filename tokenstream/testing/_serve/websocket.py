@@ -165,5 +165,5 @@ class Conversation:
 
 
 def _return_fixed(moment: float) -> Callable[[], float]:
-    """Return a function that always returns the same moment, for `Conversation._listen`."""
+    """Return a function that always returns the same moment, as `_listen` takes a function."""
     return lambda: moment

@@ -166,6 +166,7 @@ def pad_json(payload: bytes) -> bytes:
 
 
 def _padding(length: int) -> str:
+    """Return letters and digits whose number depends on the length of a payload, to hide that length."""
     return _PADDING[: _MIN_PADDING + length % _PADDING_LENGTHS]
 
 
@@ -186,9 +187,11 @@ def _header(name: str, value: str) -> bytes:
 
 
 def _json_message(kind: str, name: str, payload: bytes) -> bytes:
+    """Return a binary message with a JSON payload: an event or an exception, as `kind` says."""
     return pack(_headers(kind, name), payload)
 
 
 def _headers(kind: str, name: str) -> bytes:
+    """Return the packed headers of a message of a kind: an event or an exception, of this name."""
     content = {":content-type": "application/json", ":message-type": kind}
     return b"".join(_header(name, value) for name, value in {f":{kind}-type": name, **content}.items())

@@ -37,5 +37,6 @@ class OpenAICompletionsEncoder(ChunkEncoder):
         return [self._piece(choice, "", word)]
 
     def _piece(self, index: int, text: str, finish: str | None = None) -> Payload:
+        """Return a chunk with a piece of a choice's text, or with OpenAI's word for the finish reason."""
         choice: dict[str, Any] = {"text": text, "index": index, "logprobs": None, "finish_reason": finish}
         return self.make_chunk(choice)

@@ -279,6 +279,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         yield self._event(f"response.{status}", response=response)
 
     def _response_json(self, status: str) -> dict[str, Any]:
+        """Return the response object of the answer, without output."""
         head = {"id": self.answer_id, "object": "response", "created_at": CREATED, "status": status}
         return {**head, "model": self.answer_model, **_RESPONSE_FIELDS}
 
@@ -368,15 +369,19 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return fields
 
     def _part_event(self, item: OutputItem, names: _TextNames, step: str, content: dict[str, Any]) -> Payload:
+        """Return an event about the only part of an item: `step` is "added" or "done"."""
         return self._item_event(item, f"{names.content_event}.{step}", **{names.index_field: 0}, part=content)
 
     def _item_event(self, item: OutputItem, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+        """Return an event about an output item, with the item's id and index."""
         return self._event(kind, item_id=item.id, output_index=item.index, **fields)
 
     def _event(self, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+        """Return an event of a kind, with the next number and with other fields."""
         return kind, {"type": kind, "sequence_number": self._next_number(), **fields}
 
     def _next_number(self) -> int:
+        """Return the number of the next event, from 0 on, and count the event."""
         self._number += 1
         return self._number - 1
 
@@ -421,4 +426,5 @@ def _content_json(item: OutputItem, names: _TextNames, text: str) -> dict[str, A
 
 
 def _logprobs(item: OutputItem) -> dict[str, Any]:
+    """Return the field that OpenAI adds to events about text, always with an empty list here."""
     return {"logprobs": []} if item.kind == "text" else {}
