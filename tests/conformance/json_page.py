@@ -22,7 +22,8 @@ _LONGEST = 76
 _HEAD = """\
 ## JSON
 
-`json.loads` and the case itself decide what counts as right, never one of the parsers that are compared:
+What counts as right is decided by `json.loads` and by the test case, never by one of the parsers that
+are compared:
 
 - A **document** follows RFC 8259: `json.loads` reads it, and it has neither `NaN` nor infinities.
 - The value shown for a **part** of a document is right if every document that continues it keeps that value:
@@ -151,7 +152,7 @@ def _labels(suite: JSONSuite, readers: dict[str, Any]) -> str:
         f"Among the files that may go either way, tokenstream refuses {free},\n"
         "because a byte order mark is part of the encoding, not of the text, and JSON is not sent\n"
         "as UTF-16.\n\n"
-        f"For these files, the result contradicts the label:\n\n{''.join(wrong)}\n"
+        f"For these files, a reader's result contradicts the label in the file's name:\n\n{''.join(wrong)}\n"
     )
 
 
@@ -196,7 +197,7 @@ def _differences(suite: JSONSuite, readers: dict[str, Any]) -> str:
             whole = " (whole)" if case.kind == "strict" else ""
             rows.append([f"{_code(case.text)}{flags}{whole}", _told(theirs), _told(ours), who, _why(why)])
     if not rows:
-        return f"{suite.owner} and tokenstream read all of these cases in the same way.\n\n"
+        return f"{suite.owner} and tokenstream give the same result for all of these cases.\n\n"
     return f"Where {suite.owner} and tokenstream differ:\n\n" + table(
         ["text", suite.owner, "tokenstream", "right", "why"], rows
     )

