@@ -50,7 +50,7 @@ SUITES = [
     JSONSuite(
         "jiter",
         about="These cases are numbers, strings and texts that are not JSON, some complete and some\n"
-        "truncated. The readers show unfinished strings.",
+        "truncated. If a text ends inside a string, the readers show the string so far.",
         owner="jiter",
         cases=json_partial.jiter,
     ),
