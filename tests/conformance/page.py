@@ -186,7 +186,7 @@ def _cuts(results: dict[str, Any]) -> str:
     page = (
         "## Truncated answers\n\n"
         'An answer says "Hello" and calls `rm` with `{"path": "/srv/x", "force": true}`, in fragments\n'
-        "of five characters (Gemini's in one piece). We cut the answer off at every byte before its\n"
+        "of five characters or, for Gemini, in one piece. We cut the answer off at every byte before its\n"
         "finish reason, and then end the input cleanly.\n\n"
         "- **no error**: the documented way of reading ended as if the answer were complete.\n"
         "  The caller can still notice that the finish reason is missing.\n"
