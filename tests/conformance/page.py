@@ -36,7 +36,7 @@ servers have sent. They show how each reader handles these answers, and say noth
   finish reason, and count the cuts after which the documented way of reading ends without an error.
 - **Wrong calls**: cuts after which a tool call is handed out with JSON arguments that differ from
   those in the answer.
-- **Compatible**: answers from servers that deviate from their documentation, in which the reader finds the
+- **Compatible**: cases in which a server deviates from its documentation, but the reader still finds the
   text, the calls, and whatever else the case is about, as the server meant them.
 
 JSON parsers have [a summary of their own](#json).
