@@ -123,24 +123,25 @@ class Smooth(TextStage):
             before: A clock reading; text that arrived before it is overdue.
         """
         pieces: list[str] = []
-        while self._held:
-            arrived_at, text = self._held[0]
+        held, whole, offset = self._held, self._whole, self._offset
+        while held:
+            arrived_at, text = held[0]
             is_overdue = arrived_at < before
             # The credit is the number of characters that the pace allows; overdue text makes it negative.
             if not is_overdue and self._credit < 1:
                 break
-            if is_overdue or self._whole or self._credit >= len(text) - self._offset:
-                stop = len(text)
-            else:
-                stop = _leave_letter(text, self._offset + int(self._credit))
-            pieces.append(text[self._offset : stop])
-            self._credit -= stop - self._offset
-            self._length -= stop - self._offset
-            self._offset = stop
-            if stop == len(text):
-                self._held.popleft()
-                self._offset = 0
-        if not self._held:
+            stop = length = len(text)
+            if not (is_overdue or whole or self._credit >= length - offset):
+                stop = _leave_letter(text, offset + int(self._credit))
+            pieces.append(text[offset:stop])
+            self._credit -= stop - offset
+            self._length -= stop - offset
+            if stop == length:
+                held.popleft()
+                stop = 0
+            offset = stop
+        self._offset = offset
+        if not held:
             # Nothing is held any more, so text that was returned early must not delay later text.
             self._credit = max(self._credit, 0.0)
         return pieces
