@@ -181,7 +181,7 @@ class RenewableMachine(GuardedMachine):
         return self._refusal is not None or (self._aligner is not None and self._aligner.error is not None)
 
     def _pull_aligned(self) -> Event | None:
-        """Return the next event that the reader does not have yet, while a restarted answer repeats others.
+        """Return the next event that is new to the reader, while a restarted answer repeats the first one.
 
         The result is None when more input is needed, or if the answer differs from the first one.
         """
@@ -230,6 +230,7 @@ class RenewableMachine(GuardedMachine):
             moves = self.seam is not None and self.seam.moves
             self._hold, self.holding = None, self._aligner is not None or moves
             return self._pull_held()
+        # None if the answer leaves the event out; the next event is then returned.
         relocated = self._add_relocated(hold.ready.popleft())
         return self._pull_held() if relocated is None else relocated
 

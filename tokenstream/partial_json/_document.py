@@ -44,7 +44,7 @@ def release_value(event: ValueDone) -> None:
     """
     # Found by the event's place: building its path would take longer.
     place = event.place
-    # A value at the top level has no container.
+    # A `Frame` is an open object or array; a value at the top level is in none.
     if isinstance(place, Frame):
         place.container[event.key] = None
 

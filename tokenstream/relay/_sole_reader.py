@@ -85,6 +85,7 @@ class SoleReader:
         event's method, because other loops over a stream pass an event.
         """
         self._has_arrived = True
+        # Under asyncio, a waiting task has set `_future`; under trio, `_waiter`.
         if self._future is not None:
             if not self._future.done():
                 self._future.set_result(None)

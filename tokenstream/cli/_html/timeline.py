@@ -181,6 +181,7 @@ def _collect_bars(reading: Reading, axis: Axis) -> list[_Bar]:
         bar = bars.get(column)
         if bar is None:
             bar = bars[column] = _Bar(column, first=number, last=number, at=chunk.at, size=0, kind=kind)
+        # `KINDS` is in the order of importance: a bar has the kind of its most important chunk.
         bar.last, bar.kind = number, max(bar.kind, kind)
         if chunk.kind == "heartbeat":
             bar.heartbeats += 1

@@ -65,6 +65,7 @@ def restore_format(format: Format, state: dict[str, Any], messages: Sequence[Mes
             f"the checkpoint was written by another version of tokenstream, which reads {format.name} in "
             "another way; ask for the answer anew"
         )
+    # The state only has the ids of finished calls; the calls themselves are in the messages.
     calls = {call.id: call for message in messages for call in message.tool_calls if call.complete}
     StateReader(layout, calls).fill_roots([format, format.parts], body["kept"])
     # The values of reported fields are looked up in the messages. A field of the whole answer is named by

@@ -168,6 +168,7 @@ class OpenAICompletions(Format):
         if isinstance(word, str) and word:
             self.parts.finish(index, finish_reason(word), word)
         elif not says_nothing(word):
+            # Not text, so it is no finish reason: only report the field.
             self.parts.field("finish_reason", word, index)
 
     def _read_field(self, index: int, name: str, value: object) -> None:

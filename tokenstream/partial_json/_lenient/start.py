@@ -192,6 +192,7 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
     if document.complete and is_choosing:
         replace_document(reader, second)
     elif document.complete:
+        # The other document is equal: only record it, and read on after it.
         reader.may_skip_brace = second.may_skip_brace
         reader.second_reader = None
         reader.repair_log.note("repeated_document", reader.second_at)

@@ -85,6 +85,7 @@ def validate_with_known(validator: SchemaValidator, text: str, known_values: Any
     Raises:
         ValidationError: The text and the known values do not fit the validator's schema.
     """
+    # The functions in the validator's schema look the values up in this variable.
     token = _known_values.set(known_values)
     try:
         return validator.validate_json(text)

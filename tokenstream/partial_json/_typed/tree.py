@@ -484,7 +484,7 @@ class ValueTree:
             self._read_entries(node, structure)
 
     def _read_entries(self, node: OpenContainer, structure: ValueStructure) -> None:
-        """Read the entries that arrived before the structure was chosen."""
+        """Read the entries that arrived before the structure was chosen, and keep them for its assembly."""
         entries, node.entries = node.entries, {}
         for key, unread in entries.items():
             slot, name = node.find_child(key)

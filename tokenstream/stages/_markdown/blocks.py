@@ -280,6 +280,7 @@ class MarkdownBlocks:
             out: Receives the block if the line closes it.
         """
         self._offset += len(line)
+        # The shape of the open block was that at the line before.
         self._shape = None
         self._take_definitions()
         if not self._structure.open:

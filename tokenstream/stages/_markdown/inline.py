@@ -235,7 +235,7 @@ class InlineCompleter:
     # and returns the position at which to continue, or _WAIT if it needs more text.
 
     def _scan_escape(self, text: str, position: int, end: int) -> int:
-        """Read an escaped character, a line break or a formula; return the end of it, or _WAIT."""
+        """Read what a backslash begins, an escape, a line break or a formula; return its end, or _WAIT."""
         if end == len(text) or _LAST_LINE_BREAK.match(text, position):
             # The next character decides; a line break at the end is shown only with a line after it.
             return _WAIT
@@ -246,7 +246,7 @@ class InlineCompleter:
             start = self._breaks.pop()[0] if follows_break else position
             self._breaks.append((start, end))
         elif self._math == "brackets" and text[end] in "([":
-            return _to_result(find_formula_end(text, position, text[position : end + 1]), end + 1)
+            return _to_result(find_formula_end(text, position, text[position : end + 1]), otherwise=end + 1)
         return end + 1
 
     def _scan_ticks(self, text: str, position: int, end: int) -> int:

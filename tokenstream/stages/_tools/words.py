@@ -204,7 +204,7 @@ def _describe_problem(error: Mapping[str, Any]) -> str:
 
 
 def _show_value(value: object) -> str:
-    """Return a value as JSON, shortened if necessary."""
+    """Return a value as JSON, shortened if necessary; "this" if it cannot be written as JSON."""
     try:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):

@@ -147,7 +147,7 @@ class AsyncHub(Hub[AsyncDriver]):
         Args:
             failed: True if another error is being raised.
         """
-        # Between two reads the pump seems busy, so that only a leader can use it.
+        # Between two reads the pump is marked as busy, so that only this hub can use it.
         self.free_pump()
         try:
             await self.driver.close(failed=failed)

@@ -149,7 +149,11 @@ class Reader:
         return self._host.is_over()
 
     def check_host(self) -> None:
-        """Refuse to read in another event loop; if the earlier loop has ended, add an error to the items."""
+        """Refuse to read in another event loop; if the earlier loop has ended, add an error to the items.
+
+        Raises:
+            MisuseError: The earlier loop is still running.
+        """
         if not self._host.check_running():
             self.abandon()
             self.has_ended = True

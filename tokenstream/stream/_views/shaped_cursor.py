@@ -59,7 +59,7 @@ class ShapedCursor(Generic[ItemT]):
         self._gathered: list[Any] = []
         """Pieces that arrived while the reader was busy."""
         self._delivered_at = math.inf
-        """Time of the last delivery."""
+        """Time of the last delivery; infinity before it, so that no silence is measured."""
         self._failure: Exception | None = None
         """The error to raise once `_queue` is empty."""
         self._have_stages_ended = False

@@ -241,6 +241,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
             else:
                 self.add_argument_values(part, fragment)
         elif isinstance(fragment, str):
+            # The call of a tool that a server runs: its arguments can only grow as text.
             self.add(part, fragment)
         else:
             return False

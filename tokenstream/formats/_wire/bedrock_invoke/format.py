@@ -159,6 +159,7 @@ class BedrockInvoke(Format):
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
+        # No chunk follows, on the fast path or otherwise.
         self._chunk_reader = None
         if self.error is None and not self.ended and self.finished:
             # The last payload has arrived (`finished`), although no frame has ended the answer.

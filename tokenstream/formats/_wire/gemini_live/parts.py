@@ -113,7 +113,7 @@ class LiveTurn(Parts):
         text = text_of(transcription, "text")
         if text is None:
             return
-        part = self._open_audio(None)
+        part = self._open_audio(mime_type=None)
         if part.held or not text.isascii():
             # A surrogate pair may be split between two pieces.
             text = join_halves(part, text, self.note)

@@ -163,6 +163,7 @@ class AssistantsContent:
         other_fields = fields_except(image, "file_id", "url")
         media = MediaPart(id=text_of(image, "file_id"), url=text_of(image, "url"), provider_data=other_fields)
         if key not in self._parts_by_key:
+            # None, since the part is whole and will not grow.
             self._parts_by_key[key] = None
             self._parts.whole(0, media)
 

@@ -110,6 +110,7 @@ class ChatContent:
         if not text:
             return
         self.record_kind(kind)
+        # A text begins with this part, which names its phase; None if the delta names no phase.
         start = self.text_start if kind == "text" else None
         if kind == "text" and start is not self._last_start:
             # A text in another phase is another part.

@@ -246,19 +246,21 @@ class RealtimeOutputs(Parts):
         self.close(content.part)
 
     def write_text(self, content: RealtimeContent, text: str) -> None:
-        """Add text to a content part with text; if it has audio, count a departure."""
+        """Add text to a content part with text; for any other part, count a departure."""
         if content.part.kind != "text":
             self.note("delta_misfits")
             return
+        # The event that ends the part repeats the text, which is then not added again.
         content.reported.add("text")
         self.add(content.part, text)
 
     def write_transcript(self, content: RealtimeContent, text: str) -> None:
-        """Add to the transcript of a content part with audio; if it has text, count a departure."""
+        """Add to the transcript of a content part with audio; for any other part, count a departure."""
         part = content.part
         if part.kind != "media":
             self.note("delta_misfits")
             return
+        # The event that ends the part repeats the transcript, which is then not added again.
         content.reported.add("transcript")
         if part.held or not text.isascii():
             # A surrogate pair may be split between two pieces.

@@ -328,6 +328,7 @@ class UIParts(NamedParts):
                 self.drop_call(part)
         # Nobody has to answer a call that is never handed out.
         self.unanswered.difference_update(self.calls)
+        # The step may use the ids of its calls again, so all calls are forgotten.
         self.calls.clear()
         self.calls_done.clear()
         self.choice(0).handed_out.clear()
