@@ -110,7 +110,7 @@ class GuardedMachine(Machine):
             hold: Keeps the events, and says when they may be returned.
         """
         hold.take_events_left(self._events_left)
-        # The hold has these events now, so none of them waits here.
+        # The hold has these events now. The pair: no events of the current frame, after the returned ones.
         self._events_left, self._current_events = [], ([], self._returned_count)
         self._hold, self.holding = hold, True
         # Tells only if an event has content; the accumulator takes the event when it is released.

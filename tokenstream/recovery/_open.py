@@ -79,6 +79,7 @@ class SourceOpener(ABC):
         Args:
             message: The answer so far.
         """
+        # `prefills` is the caller's `prefill` option, which says that the server continues a prefix.
         return None if self._prefix_refused or not self.prefills else prefix_from_caller(self.prefills)
 
     def stop_prefixes(self, *, known: bool) -> None:

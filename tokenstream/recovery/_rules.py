@@ -63,7 +63,8 @@ class ContinuationRules:
         """Return the seam that joins the text of a continuation to the answer."""
         before, prefix = continuation.message.text, continuation.prefix
         if prefix is None:
-            # The model is asked in a user's turn, and may repeat some of its last words.
+            # The model is asked in a user's turn, and may repeat some of its last words. If events are held
+            # back, it may even write a sentence before them (`patient`).
             joint: Joint = AskedJoint(before, patient=self._retry.hold)
         else:
             joint = PrefixJoint(before, echoes=prefix.echoes)

@@ -283,6 +283,7 @@ class Parts(ContentParts):
         """
         if call.closed:
             return
+        # Add the arguments that were held back: `{}`, or U+FFFD for half a surrogate pair.
         self._release(call)
         repeated = False
         if call.may_repeat:

@@ -95,7 +95,7 @@ def read_events(saved: dict[str, Any]) -> list[Event]:
     Raises:
         MisuseError: The saved events were altered.
     """
-    reader = StateReader({}, {})
+    reader = StateReader(layout={}, calls={})
     return [reader.read(event) for event in _check_and_unwrap(saved)["events"]]
 
 

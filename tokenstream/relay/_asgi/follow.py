@@ -93,12 +93,14 @@ class FollowOutlet(Outlet):
             after = parse_position(self._last_event_id)
             follower = self.journal.follow(self.id, after=after, owner=self.owner)
             feed = await follower.open()
+            # The answer in the bytes of this protocol, made once for all readers in this process.
             self._transcript = feed.get_product(self._transcript_key, self._make_transcript)
         except JournalError as error:
             # If the head was sent already, the reader is told to reconnect; it then gets the error's status.
             return refuse_journal_error(error, self._retry)
         self._follower, self._has_begun = follower, True
         if follower.has_all:
+            # A browser's EventSource does not reconnect after this status.
             return Refusal(204, b"", as_event=b"")
         # The head is sent at once: the answer exists, although its next record may arrive much later.
         self._first_chunk = b""

@@ -132,7 +132,7 @@ class Sentences(TextStage):
         return out
 
     def _find_next_mark(self, text: str) -> bool:
-        """Find the next mark that may end a sentence; return False if its end has not arrived.
+        """Find the next mark that may end a sentence; return False if none, or not its end, has arrived.
 
         Afterwards, the text is scanned up to the first character after the mark and its white
         space: that character decides whether the mark ends the sentence. Each character is

@@ -161,6 +161,7 @@ class AsyncHub(Hub[AsyncDriver]):
             reason: The reason, for `stop_reason`; None for "stop".
         """
         self.driver.stop(reason)
+        # Only the thread of the event loop can wake the readers.
         self.driver.pump.call_soon(self.announce_end)
 
     def announce_end(self) -> None:

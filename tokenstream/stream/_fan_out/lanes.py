@@ -255,6 +255,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
     def _label_event(self, lane: MergeLane[K, DriverT], event: Event) -> Labelled[K]:
         """Count and label an event of a stream; after a few events, go to the next stream."""
         self._turn_count += 1
+        # An asynchronous merge pauses once this is 0, so that the tasks that read the streams run.
         self._events_until_pause -= 1
         if lane.driver.will_ring:
             # Nothing more has arrived; the bell puts the stream back into the queue.

@@ -334,6 +334,7 @@ class Reader:
         """
         from anyio import Event
 
+        # No read is in progress during the wait.
         self.since = None
         # A limit of 0 means that the chunks that are held have too many bytes.
         while len(self._items) >= _MAX_AHEAD or self._find_chunk_limit(b"") == 0:

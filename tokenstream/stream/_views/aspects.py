@@ -169,6 +169,7 @@ class Cursors:
 
         if tool is not None and not isinstance(cast("object", tool), str):
             raise MisuseError(f"tool= takes the name of a tool, as the model calls it, not {tool!r}")
+        # The last argument ends the stream, as `fail_fast` wants it at invalid output.
         return OutputChoice(self._driver.accumulator, self._choice, tool, self._driver.stop)
 
 

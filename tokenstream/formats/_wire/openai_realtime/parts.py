@@ -268,10 +268,11 @@ class RealtimeOutputs(Parts):
         self.add_media(part, transcript=text)
 
     def write_audio(self, content: RealtimeContent, encoded: str) -> None:
-        """Add audio in base64 to a content part with audio; if it has text, count a departure."""
+        """Add audio in base64 to a content part with audio; for any other part, count a departure."""
         if content.part.kind != "media":
             self.note("delta_misfits")
             return
+        # The event that ends the part repeats the audio, which is then not added again.
         content.reported.add("audio")
         data = base64_bytes(encoded)
         if data is None:
