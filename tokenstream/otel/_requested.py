@@ -110,14 +110,17 @@ def _output_types_in(request_object: dict[str, Any]) -> Iterator[str]:
     Args:
         request_object: The payload of the request, or one of the objects in it.
     """
+    # A word, or an object with a `type`, as OpenAI and Ollama have it.
     for name in ("response_format", "format"):
         requested: Any = request_object.get(name)
         kind: Any = requested.get("type") if is_dict(requested) else requested
         if isinstance(kind, str) and kind in _OUTPUT_TYPES:
             yield _OUTPUT_TYPES[kind]
+    # Gemini's form of a request for JSON.
     kind = request_object.get("responseMimeType")
     if isinstance(kind, str) and kind in _JSON_TYPES:
         yield "json"
+    # Lists of kinds of output; text is among them in most requests, and so says nothing.
     for name in ("modalities", "responseModalities"):
         for text in _texts(request_object.get(name)) or ():
             if text.lower() in ("audio", "image"):

@@ -153,6 +153,7 @@ class Text(Format):
         def read(chunk: bytes) -> Event | None:
             """Return the text delta in a chunk; None if the chunk must be decoded as usual."""
             found = _match_one_line(chunk)
+            # `[DONE]` may be the end of the answer.
             if found is None or b"[DONE]" in chunk or len(chunk) > max_size or part.closed:
                 return None
             try:

@@ -191,8 +191,10 @@ class MarkdownBlocks:
             text = text[:-1]
             self._holds_cr = True
         out: list[MarkdownBlock] = []
+        # `_snapshot_open_block` sets it again if the next piece, too, may only make the open block longer.
         self._shortcut = None
         if "\n" not in text and "\r" not in text:
+            # The piece ends no line.
             if text:
                 self._take_line_piece(text, out)
             return out + self._snapshot_open_block()
@@ -260,6 +262,7 @@ class MarkdownBlocks:
                 return
             self._apply_effect(effect, out)
             self._store_fence_info(line)
+        # The shape of the open block must be made again for the next line.
         self._shape = None
         self._has_changed = True
         block = self._block

@@ -54,6 +54,7 @@ class PossibleRow(NamedTuple):
             if not complete:
                 return MORE_NEEDED
             columns = count_delimiter_columns(text, content_at)
+            # The starts of this row begin with the one for the level `self.level`.
             first_row = self.text[self.content_starts[level - self.level] :]
             if columns and columns == count_columns(first_row):
                 return level

@@ -70,7 +70,7 @@ class CallParts(Parts):
             self._add_values(choice, candidate, call, value)
             candidate.call = call
         else:
-            # This piece is the last one, and often also the first.
+            # This piece is the last one, and often also the first: then its `args` are all arguments.
             if candidate.call is None and "partialArgs" not in value:
                 self.add_whole_arguments(call, value.get("args"))
             else:

@@ -212,6 +212,7 @@ class GeminiLive(Format):
         self._turn.close_audio()
         self._turn_is_open = False
         if self._one:
+            # The answer ends with its first turn.
             self.conclude()
 
     def _finish(self, word: str) -> None:

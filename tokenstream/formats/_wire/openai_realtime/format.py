@@ -217,8 +217,10 @@ class OpenAIRealtime(Format):
             return
         self._outputs.audio_format = output_format(response) or self._outputs.audio_format
         if not self._open_responses:
+            # The errors of the answer before do not concern this one.
             self._failure = self._last_error = None
             self._outputs.begin_answer(id or None, text_of(self._session, "model"))
+        # There is no limit of its own for the responses that are open at the same time.
         if len(self._open_responses) >= self.limits.choices:
             raise LimitExceeded(limit="choices", value=self.limits.choices)
         self._open_responses[id] = None

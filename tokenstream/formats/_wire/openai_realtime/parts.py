@@ -116,6 +116,7 @@ class RealtimeOutputs(Parts):
             return self._by_id[id]
         replaced = self._by_index.get(key)
         if replaced is not None and not replaced.done:
+            # Another item begins in its place, so no end event of it will come.
             self.note("part_index_reused")
             self._close_item(replaced, whole=False)
         if len(self._by_id) >= self.limits.parts:
@@ -408,6 +409,7 @@ class RealtimeOutputs(Parts):
         if isinstance(item.call, OpenCall):
             self.close_call(item.call, whole=whole)
         elif item.call is not None:
+            # The server has run this tool, and its end event contains the result.
             self.close(item.call)
             self._add_server_result(item, content or {})
         elif item.other is not None:

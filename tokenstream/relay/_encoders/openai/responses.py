@@ -353,6 +353,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
             if text is not None and isinstance(start, ReasoningPart) and start.redacted is not None:
                 fields["encrypted_content"] = start.redacted
         else:
+            # Only an item of reasoning has no status.
             fields["status"] = status
         names = _TEXTS.get(item.kind)
         if names is not None:
