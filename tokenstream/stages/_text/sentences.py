@@ -92,6 +92,7 @@ class Sentences(TextStage):
         Args:
             now: Unused; every stage has this parameter.
         """
+        # `MarkdownSpeech` has held some text back, too, in which further sentences may end.
         out = [] if self._spoken is None else self._cut(self._held + self._spoken.end())
         held, self._held = self._held, ""
         self._scanned_to, self._mark_at, self._marks_end = 0, None, None

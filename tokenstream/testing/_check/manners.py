@@ -149,7 +149,10 @@ def find_wrong_attributes(case: Case) -> Iterator[Violation]:
 
 
 def find_recognition_faults(case: Case) -> Iterator[Violation]:
-    """Find first payloads for which `recognises` raises, or does not return True, False or None."""
+    """Find first payloads for which `recognises` raises, or returns anything but True, False or None.
+
+    For an empty payload, True is wrong, too.
+    """
     format = case.make()
     own_payloads = [payload for _, payload in find_kinds(case.frames)]
     for payload in (*_FIRST_PAYLOADS, *own_payloads):

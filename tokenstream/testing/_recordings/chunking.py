@@ -66,7 +66,7 @@ def apply_chunking(recording: Recording, chunking: Chunking) -> Recording:
 
 
 def _find_boundaries(recording: Recording, chunking: Chunking) -> Iterable[int]:
-    """Return the offset at which each chunk ends."""
+    """Return the offset at which each chunk ends; raise `MisuseError` if `chunking` is invalid."""
     size = len(recording.body)
     if isinstance(chunking, int) and not isinstance(chunking, bool) and chunking > 0:
         return [*range(chunking, size, chunking), *([size] if size else [])]

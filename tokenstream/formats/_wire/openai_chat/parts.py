@@ -164,6 +164,7 @@ class ChatContent:
         if signature:
             self.parts.sign(self.choice, signature)
         current = self.state.current_part
+        # The field marks the last piece of the reasoning.
         if item.get("closed") is True and current is not None and current.kind == "reasoning":
             self.end_current_part()
 
