@@ -104,6 +104,7 @@ class ReplayOfEvents:
             id: The event's id.
         """
         after = self._after
+        # From the first new event on, `ended` is True: no event is repeated any more.
         if self.ended:
             return False
         if id == after:

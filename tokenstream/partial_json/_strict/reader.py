@@ -232,7 +232,7 @@ class StrictReader(LateReader):
     @under("}", FIRST_KEY, AFTER_FIELD)
     @under("]", FIRST_ELEMENT, AFTER_ELEMENT)
     def _end_container(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Close an object or array."""
+        """Close an object or array; return the position after its bracket."""
         document = self.document
         document.close(self.base + position + 1, out)
         if document.container.__class__ is dict:

@@ -174,7 +174,8 @@ class CallPartials:
     def feed(self, text: str) -> list[Partial[Any]]:
         """Return a snapshot if a piece of the arguments changes what is visible."""
         if self._free_text_frame is not None:
-            # Free text is read as the JSON of a string; the slice removes the quotes of this piece.
+            # Free text is read as the JSON of a string: the frame is the JSON before and after the text, of
+            # which `start` is needed only once. The slice removes the quotes of this piece.
             start, end = self._free_text_frame
             self._free_text_frame = "", end
             return self._partials.feed(start + json.dumps(text)[1:-1])

@@ -46,6 +46,7 @@ def is_for_application(item_type: str, item: dict[str, Any]) -> bool:
     if item_type == "tool_search_call":
         return item.get("execution") == "client"
     if item_type == "shell_call":
+        # OpenAI runs the commands only in an environment of another type.
         return (text_of(dict_of(item, "environment"), "type") or "local") == "local"
     return item_type in _CALL_TYPES or item_type in _APPLICATION_TYPES
 
