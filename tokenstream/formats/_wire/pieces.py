@@ -113,13 +113,13 @@ class Pieces(Format):
             if not piece:
                 # An empty piece becomes a ping, or nothing.
                 return None
-            # `_new` skips the constructor, so each field without a default is set here. It returns Any.
+            # `_new` skips the constructor, so each field without a default is set here.
             event = _new(TextDelta)
             event.text = event.raw = piece
             event.choice = 0
             event.part = index
             self.frames += 1
-            typed: Event = event
+            typed: Event = event  # for type checkers: `_new` returns Any
             return typed
 
         return read_piece

@@ -220,6 +220,7 @@ def _is_raw_backslash(string: QuotedString, text: str, position: int) -> bool | 
         is_path = is_rest_of_path(text, position - 1, string.ending, string.kind.quote)
         if is_path is not False:
             return is_path
+    # A LaTeX command, such as `\nabla`.
     return is_command(text, position)
 
 

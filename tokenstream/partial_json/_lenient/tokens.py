@@ -157,8 +157,12 @@ def read_word(reader: LenientReader, text: str, position: int, end: int, out: li
 
 
 def add_atom(reader: LenientReader, atom: Atom, position: int, end: int, out: list[JSONEvent]) -> int:
-    """Add a whole number or literal to the document."""
+    """Add a whole number or literal to the document.
+
+    Return the position after it, which is ``end``, or ``position`` after an error.
+    """
     offset = reader.base + position
+    # With `in_json`, the atom's value is still the text of a number.
     value = parse_number(atom.value, decimals=reader.document.decimals) if atom.in_json else atom.value
     if value is None and atom.in_json:
         # The exponent is too large for a Decimal: this sets the document's error.

@@ -113,6 +113,7 @@ class _Rewriter:
                 # A comment, up to the end of the line.
                 end = source.find("\n", position) + 1 or len(source)
             elif sign == "$":
+                # Like a look-ahead, this tests the next character; "" stands for a test of one character.
                 self.ahead.append("")
                 out.append(self._demand_at_line_end + sign)
             else:

@@ -86,6 +86,7 @@ class OutputCursor(Generic[ItemT]):
                 piece = only.text.ready()
                 if piece is not None:
                     self._read_piece(only, piece)
+        # `_next_new_item` also raises an error of the program's own code (`_raise_at_once`).
         return self._next_new_item() if self._queue or self._raise_at_once else None
 
     def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event

@@ -329,7 +329,10 @@ class GeminiParts(CallParts):
             self._out.pop()
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part, and report usage, sources and the final finish reason."""
+        """Close every part, and report usage, sources and the final finish reason.
+
+        If the answer was cut off, `complete` is False.
+        """
         for choice in self.choices.values():
             # `finish` has closed any call before the reason; one that is open now has no last piece.
             self.end_call(self.candidate(choice), cut_off=True)
