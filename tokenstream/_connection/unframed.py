@@ -88,6 +88,7 @@ class Unframed:
     def frames(self, chunk: bytes) -> list[Any]:
         """Hold a chunk; once the framing is known, return the frames of all held chunks."""
         if self._refused is not None:
+            # The body cannot be read; its start is collected for the error.
             return self._collect(chunk, self._refused)
         if self._has_read_message:
             # White space is a line end here, so the first chunk was a line, not a whole message.

@@ -297,7 +297,7 @@ class ReasoningTags:
             # The end repeats the text with its tags; only its other fields are kept.
             without_text = content.model_copy(update={"text": "", "complete": False})
             if not text.within and without_text != text.start:
-                # Another start replaces the other fields of a text that has begun.
+                # Another start replaces the other fields of a text that has begun; reasoning has none.
                 out.append(PartStart(without_text, choice=event.choice, part=text.receiver, raw=event.raw))
             content = None
         if text.receiver == event.part and content is event.content:

@@ -188,6 +188,7 @@ class Sending:
         if not self._raw:
             stripped = strip_private(event, self._id)
             if stripped is None:
+                # All of the event is private.
                 return []
             event = stripped
         chunks = self._encoder.feed(event)

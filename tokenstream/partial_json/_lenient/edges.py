@@ -284,7 +284,7 @@ def read_text_after_document(reader: LenientReader, text: str, position: int, ou
 def begin_comment_after_document(
     reader: LenientReader, text: str, position: int, out: list[JSONEvent]
 ) -> int:
-    """Begin a comment; a hash sign at the beginning of a line is a heading instead."""
+    """Begin a comment, or skip other text, such as a heading; return the position after what was read."""
     opener = text[position : position + 2]
     if opener == "/" and not reader.text_ended:
         return reader.hold_back(position)

@@ -436,7 +436,7 @@ class BlockStructure:
         return SAME
 
     def _finish_formula(self, leaf: Leaf, line: str) -> None:
-        """Let a formula take a line: the formula continues, ends (False), or is text after all (None)."""
+        """Let a formula take a line: it continues, ends (`continues` is False) or is not a formula (None)."""
         is_first_line = not leaf.size  # `size` is the formula's length so far
         new_content = line[leaf.offsets[0] :] if is_first_line else line
         continues = continues_formula(self._math_mark, new_content, leaf.size)

@@ -194,6 +194,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
         except MisuseError as error:
             session.end(error)
         except Exception:
+            # An error of the source or of a limit; only a Ctrl-C or the like breaks a read off.
             raise
         except BaseException:
             if driver.pump.limit_read is None:

@@ -95,6 +95,7 @@ class EventCursor:
 
     def ready(self) -> list[Event]:
         """Return events for all changes since the last call."""
+        # `spent` is the usage of abandoned attempts. A new attempt replaces `spent` or `choices`, or both.
         choices, head, usage, spent = self._accumulator.state_to_copy()
         # The head's last element is the dict of the fields that belong to all choices.
         *_, fields = head
