@@ -83,6 +83,8 @@ class CallEvent(PartEvent):
     _link: Any
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """Return None, as there is no `__dict__`, and the values to copy, by the names of their slots."""
+        # Without `_link`, but with the step, which is no field.
         state = {each.name: getattr(self, each.name) for each in fields(self)}
         return None, state if self.step is None else {**state, "_step": self.step}
 

@@ -424,6 +424,7 @@ class GivenUp:
         self._choices = choices
         self.head = head
         self.event = event
+        # Views do not read the logs of these choices from now on.
         self._mark(void=True)
 
     @property

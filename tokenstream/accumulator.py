@@ -326,7 +326,7 @@ class Accumulator:
     def _choice(self, index: int) -> ChoiceState:
         if (choice := self._choices.get(index)) is None:
             choice = self._choices[index] = ChoiceState(index)
-            choice.ending = self.ending
+            choice.ending = self.ending  # that of the whole answer so far
         return choice
 
     # -- taking: each method returns True if the event has content ---------

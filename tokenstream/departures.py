@@ -130,7 +130,9 @@ class Departures(Mapping[str, Departure]):
 
     def __init__(self) -> None:
         self._noted: dict[str, Departure] = {}
+        """The rules that were applied."""
         self._left_out = _NONE
+        """Names of the rules that are not counted, because they do not apply to the connection."""
 
     def note(self, name: str, *, event: int, count: int = 1) -> None:
         """Count that the rule `name` was applied at frame number `event`, unless the rule is left out."""

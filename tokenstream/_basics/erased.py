@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 else:
 
     class _Erased:
+        """Stands for `Generic` at run time."""
+
         def __getitem__(self, parameters: object) -> type:
+            """Return `object` as the base class, whatever the type parameters are."""
             return object
 
     ErasedGeneric = _Erased()

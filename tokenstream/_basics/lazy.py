@@ -35,6 +35,7 @@ def make_lazy_loader(
         return value
 
     def list_names() -> list[str]:
+        """Return the names for `dir()`: the public names, the lazy ones, and names such as `__doc__`."""
         special = (key for key in package if key.startswith("__") and key.endswith("__"))
         return sorted({*package["__all__"], *homes, *special})
 

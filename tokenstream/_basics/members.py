@@ -93,6 +93,7 @@ class SlotWords(dict[str, str | None]):
 
     def __getitem__(self, name: str) -> str | None:
         if self._kind is not None:
+            # The first look-up reads the words of all slots.
             self.update((found, words) for found, words in _read_words(self._kind).items() if found in self)
             self._kind = None
         return super().__getitem__(name)
@@ -233,8 +234,9 @@ def _describe_slots(kind: Any) -> None:  # noqa: ANN401 - a class
 
 @cache
 def _is_private(base: type) -> bool:
-    rooms = f"{base.__module__}.{base.__qualname__}"
-    return rooms.startswith(_PACKAGE + ".") and "._" in rooms
+    """Return True if a class of this library, or one of its modules, has a name that begins with "_"."""
+    path = f"{base.__module__}.{base.__qualname__}"
+    return path.startswith(_PACKAGE + ".") and "._" in path
 
 
 def _is_shown(name: str, member: object) -> bool:

@@ -164,6 +164,7 @@ class Connection:
         """True if the input so far ends inside a frame, or inside the array of frames."""
         if isinstance(self.framing, JSONBody) and self.framing.is_open:
             return True
+        # White space alone, and an SSE comment, which begins with a colon, are no part of a frame.
         return self.tail.lstrip()[:1] not in (b"", b":")
 
     @property
@@ -225,6 +226,7 @@ class Connection:
     def take_payloads(self) -> None:
         """Expect payloads that were framed and decoded elsewhere, for example by an SDK."""
         if not isinstance(self.framing, Payloads):
+            # Rules about SSE do not apply to payloads.
             self._departures.leave_out(OF_SSE)
             # Bytes that arrived earlier (an SDK sends none) are examined at the end of the input.
             self._use_framing(Payloads(self._limits, self.framing if self.framing.tail else None))

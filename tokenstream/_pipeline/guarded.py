@@ -170,6 +170,7 @@ class GuardedMachine(Machine):
     def cut(self, now: float) -> None:
         """Stop reading here, as `Machine.cut` does; a `Stopped` event that is due is still returned."""
         super().cut(now)
+        # Nothing waits for a guard any more, not even the end of the answer.
         self._finish, self.waits = None, False
         if self.stopped_event is not None:
             self.pull = self._pull_stopped
@@ -416,6 +417,7 @@ class GuardedMachine(Machine):
             self._held_format_name = name
 
     def _late_usage(self) -> Usage | None:
+        """Return token counts that no event has reported yet; None, to hide them, while events are held back."""
         return None if self._hold is not None else super()._late_usage()
 
     # -- what is seen at a glance ------------------------------------------

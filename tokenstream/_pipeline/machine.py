@@ -177,7 +177,7 @@ class Machine(Glancing):
         pull = self.pull
 
         def give() -> Event:
-            self.pull, self.gives_again = pull, False
+            self.pull, self.gives_again = pull, False  # this function took the place of `pull` for one call
             return event
 
         self.pull, self.gives_again = give, True
@@ -185,7 +185,7 @@ class Machine(Glancing):
     def _name_format(self, name: str) -> None:
         """Tell the accumulator the format's name once it is known."""
         self.accumulator.format = name
-        # A relay passes on restarts of an answer.
+        # In the format of our own relay, an answer may start over: the relay passes on restarts.
         self.accumulator.may_restart |= name == "tokenstream"
 
     def _late_usage(self) -> Usage | None:
@@ -247,6 +247,7 @@ class Machine(Glancing):
         self.shortcut = None
 
     def _take_payload(self, payload: dict[str, Any]) -> None:
+        """Check a payload that is already decoded, and have the connection expect more of them."""
         if not are_text(payload):
             raise MisuseError("the payload has a key that is not text; pass JSON objects as dicts")
         self._connection.take_payloads()

@@ -148,6 +148,7 @@ class _Redirects:
 
 
 def _origin(url: Any) -> tuple[str, str, int]:  # noqa: ANN401 - of httpx or httpx2
+    """Return the scheme, host and port of an address."""
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}[url.scheme]
 
 
@@ -162,7 +163,9 @@ class _SocketTrace:
         self.callers_trace: Callable[[str, dict[str, Any]], object] | None = None
         """The caller's own trace function, which is called as well; None if there is none."""
         self._stream: Any = None
+        """The connection's network stream, which has the socket; None until there is a connection."""
         self._shutdown_requested = False
+        """True once `socket` was called, because the request is to be given up."""
 
     def __call__(self, step: str, info: dict[str, Any]) -> object:
         """Handle a step of the request: keep the socket if the step has created one.
@@ -399,4 +402,5 @@ def headers_without(options: dict[str, Any], names: Collection[str]) -> list[tup
 
 
 def _lowered(name: Any) -> str:  # noqa: ANN401 - text or bytes
+    """Return a header's name as text in lower case."""
     return (name.decode("latin-1") if isinstance(name, bytes) else str(name)).lower()

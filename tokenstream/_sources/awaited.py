@@ -38,6 +38,7 @@ def is_manager_of_answer(source: object) -> bool:
 
 def is_async_manager_of_answer(source: object) -> bool:
     """Return True for an asynchronous context manager of a single answer; False for a client, for example."""
+    # An object that can also be awaited, such as aiohttp's request, is of one answer.
     return hasattr(type(source), "__aenter__") and (is_awaitable(source) or not _outlives_answer(source))
 
 
@@ -194,6 +195,7 @@ def _close_later(future: _Future, make_source: Callable[[Any], AsyncSource | Def
     loop, close = future.get_loop(), result.close
 
     def start_closing() -> None:
+        """Start a task that closes the result; runs in the future's event loop."""
         task = loop.create_task(_close_quietly(close), name="tokenstream closing")
         _CLOSING_TASKS.add(task)
         task.add_done_callback(_CLOSING_TASKS.discard)
@@ -204,6 +206,7 @@ def _close_later(future: _Future, make_source: Callable[[Any], AsyncSource | Def
 
 
 async def _close_quietly(close: Callable[[], Awaitable[object]]) -> None:
+    """Close a source that nobody has read; ignore any error."""
     # Nobody awaits this task, so an exception could not be reported.
     with suppress(Exception):
         await close()

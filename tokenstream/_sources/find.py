@@ -187,6 +187,7 @@ def is_asynchronous(source: object) -> bool:
 
 
 def _is_path(source: object) -> TypeGuard[os.PathLike[Any]]:
+    """Return True for a path, such as a `pathlib.Path`."""
     # An iterable is not read as a path, because a mock may have the methods of both.
     return isinstance(source, os.PathLike) and not isinstance(source, Iterable | AsyncIterable)
 

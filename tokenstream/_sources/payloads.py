@@ -164,6 +164,7 @@ def _is_message(item: object) -> bool:
 def _convert_message(item: Any) -> Any:  # noqa: ANN401 - a message
     """Return a protobuf message as the JSON value that the same API sends over HTTP."""
     kind = item.__class__
+    # A class of proto-plus wraps a protobuf message, which its `pb` returns.
     json_format: Any = importlib.import_module("google.protobuf.json_format")
     return json_format.MessageToDict(kind.pb(item) if hasattr(kind, "pb") else item)
 

@@ -97,10 +97,12 @@ def socket_of(source: Any) -> OpenWebSocket | None:  # noqa: ANN401 - distinguis
 
 
 def _has_methods(source: object, names: tuple[str, ...]) -> bool:
+    """Return True if the class of an object defines all methods with these names."""
     return all(callable(getattr(type(source), name, None)) for name in names)
 
 
 def _is_connection(source: object) -> bool:
+    """Return True for a connection of a WebSocket library, which has a `close` or an `aclose`."""
     return _has_methods(source, (*_CONNECTION_METHODS, "close")) or _has_methods(
         source, (*_CONNECTION_METHODS, "aclose")
     )
@@ -218,6 +220,7 @@ def _error_kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
 
 
 def _is_clean(error: Exception) -> bool:
+    """Return True for an exception of websockets which means that the connection was closed properly."""
     return "ConnectionClosedOK" in {kind.__name__ for kind in type(error).__mro__}
 
 

@@ -149,14 +149,18 @@ def _open_url(url: str, options: argparse.Namespace) -> Stream:
 
 
 def _read_standard_input() -> _FilePieces:
+    """Return the pieces of standard input; closing the pieces closes the file."""
     with ExitStack() as stack:
         file = open_standard_input(stack)
+        # `pop_all` hands the closing over; without it, the `with` block would close the file.
         return _FilePieces(file, stack.pop_all())
 
 
 def _read_file(name: str) -> _FilePieces:
+    """Return the pieces of a file; closing the pieces closes the file."""
     with ExitStack() as stack:
         file = open_file(name, stack, hint=_write_hint(name))
+        # `pop_all` hands the closing over; without it, the `with` block would close the file.
         return _FilePieces(file, stack.pop_all())
 
 

@@ -140,6 +140,7 @@ class RichScreen(Screen):
 
     def __init__(self, console: Console, max_width: int = _MAX_WIDTH) -> None:
         super().__init__(max_width)
+        # The public attribute of a `Screen` may be None; this one never is, as type checkers see.
         self.console = self._console = console
 
     def print_title(self, text: str) -> None:

@@ -199,7 +199,7 @@ class Format(Resuming, ABC):
 
     @property
     def finished(self) -> bool:
-        """True once the answer is over: a terminal event arrived, or every choice has its finish reason."""
+        """True once a terminal event (no mere sentinel) or the finish reason of every choice has arrived."""
         return (self.ended and not self.assumed) or self.parts.finished
 
     @property
@@ -446,7 +446,7 @@ class Format(Resuming, ABC):
             self.read_text(frame, event)
 
     def _report_unknown_event(self, event: str, payload: bytes) -> None:
-        """Report an event as unknown: the format does not know its name, and its data need not be JSON."""
+        """Report an event with an unknown name and data that are no JSON as unknown, or else as a ping."""
         if event in PING_NAMES:
             self.ping()
         else:

@@ -79,6 +79,7 @@ class _Placed:
     @property
     def key(self) -> str | int | None:
         """The last key or index of the path; None for the document itself."""
+        # `place` is the value's whole path, or its container's location; None for the document.
         place = self.place
         if isinstance(place, tuple):
             return place[-1] if place else None

@@ -48,6 +48,7 @@ class _EncodedPieces(Generic[PieceT]):
         self._add_pieces(self._sending.encode_event(event))
 
     def _encode_end(self) -> None:
+        """Add the pieces that end the answer, according to how the source ended."""
         self._ended = True
         self._add_pieces(self._sending.encode_end(self._ending))
 
@@ -63,6 +64,7 @@ class _EncodedPieces(Generic[PieceT]):
         self._add_pieces(self._sending.encode_error(error, self._ending))
 
     def _add_pieces(self, pieces: list[Any]) -> None:
+        """Add pieces to those to return next; several become one if `joins` is set."""
         if self._joins and len(pieces) > 1:
             pieces = [b"".join(pieces)]
         self._pieces += pieces

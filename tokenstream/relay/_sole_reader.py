@@ -76,6 +76,7 @@ class SoleReader:
         self._has_arrived = self._deadline_passed = False
         driver = self._driver
         event = driver.poll_fast()
+        # Without a fast path, the driver has to poll; it calls this object's `set` when more has arrived.
         return await driver.poll(self) if event is None else event
 
     def set(self) -> None:

@@ -67,6 +67,7 @@ class Tools(ToolTable):
     def __init__(self, /, *tools: object, **named: object) -> None:
         super().__init__(gather(tools, named))
         self._described = {tool.name: _describe(tool) for tool in self.checks()}
+        """The descriptions of the tools for requests, by the tools' names."""
 
     def functions(self) -> dict[str, Callable[..., Any]]:
         """Return the functions of the tools, by the tools' names.

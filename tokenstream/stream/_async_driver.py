@@ -252,14 +252,14 @@ class AsyncDriver(Driver):
     def expire(self) -> None:
         """Apply the deadlines; called if nothing has arrived by the time that `idle_until` returned."""
         if self._waits_for_guards:
-            self._check_deadlines(self.clock())
+            self._check_deadlines(self.clock())  # of the guards; the source is not being read
         else:
             self.process_item(WAITED, self.clock())
 
     def finish_polling(self) -> bool:
         """End the reading task; return True if chunks that it has already read can still be taken."""
         self.pump.release()
-        return self.pump.has_task and self._next_source is None
+        return self.pump.has_task and self._next_source is None  # a new source has nothing to take yet
 
     @property
     def _waits_for_guards(self) -> bool:
@@ -298,6 +298,7 @@ class AsyncDriver(Driver):
 
     @property
     def is_unopened(self) -> bool:
+        """True if the source, or the one that will replace it, still has to be opened."""
         return isinstance(self.pump.source, Deferred) or self._next_source is not None
 
     @property
@@ -425,8 +426,7 @@ class AsyncDriver(Driver):
 
     async def _replace_ended_source(self, source: Deferred) -> None:
         """Close the source that has ended, and go on with `source`, unless the stream was stopped."""
-        # An error of closing the old source must not prevent the next attempt.
-        await self.close_source(failed=True)
+        await self.close_source(failed=True)  # an error of the closing must not prevent the next attempt
         if self.phase is not _ENDED:
             self.pump.replace(source)
         self._next_source = None
@@ -435,7 +435,7 @@ class AsyncDriver(Driver):
         self.pump.stop()
 
     def replace_source(self, source: Deferred) -> None:
-        self._next_source = source
+        self._next_source = source  # the next read closes the current source first
 
     async def _read(self, until: float | None = None) -> Event | None:
         """Wait for the next item, and return its event if the machine's fast path produced one."""
@@ -486,7 +486,7 @@ class AsyncDriver(Driver):
             self.pump.busy = False
 
     def open(self, source: Any) -> None:  # noqa: ANN401 - an async source
-        self.pump.source = source
+        self.pump.source = source  # instead of the `Deferred` that was opened
         super().open(source)
 
     async def _close_misused(self) -> None:

@@ -163,7 +163,7 @@ class Driver(SingleConsumer):
     def begin_request(self, deferred: Deferred) -> None:
         """Start timing a request that is sent now, without the time for importing its HTTP client."""
         prepare(deferred, self.machine.wanted)
-        if deferred.begins:
+        if deferred.begins:  # False if it resumes a broken answer, whose clock goes on
             self.machine.meter.begin(self.clock(), wrapped=False)
 
     def open(self, source: SyncSource | AsyncSource) -> None:
@@ -420,7 +420,7 @@ class Driver(SingleConsumer):
             log("stream ended, %s: %s", self.machine.accumulator.ending, reason)
 
     def _report_to_recovery(self) -> None:
-        if self.recovery is not None:
+        if self.recovery is not None:  # None for a stream that is never retried
             self.recovery.record_end(self.error, self.clock())
 
     def fall_back(self, error: StreamError) -> None:
@@ -494,7 +494,7 @@ class Driver(SingleConsumer):
 
     def _begin_draining(self) -> None:
         if self.phase is Phase.OPENING or self.phase is Phase.READING:
-            self._change_phase(PhaseStep.ANSWERED)
+            self._change_phase(PhaseStep.ANSWERED)  # only the rest of the connection is read now
 
     def _change_phase(self, step: PhaseStep) -> None:
         self.phase = NEXT[self.phase, step]

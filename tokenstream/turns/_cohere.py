@@ -58,6 +58,7 @@ class _CohereTurn(Turn):
         return {"role": "assistant", **turn}
 
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
+        """Write a text, unless it is empty, and note its index for citations; there is no obstacle."""
         if part.text:
             self._content_indexes[index] = len(self.written)
             self.written.append({**self.fields(part), "type": "text", "text": part.text})
@@ -77,6 +78,7 @@ class _CohereTurn(Turn):
         return None
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
+        """Write a tool call; the API can express every call, so there is never an obstacle."""
         function = {"name": part.name, "arguments": text_arguments(part)}
         self._calls.append({"id": part.id, "type": "function", "function": function})
         return None

@@ -131,6 +131,7 @@ class _OpenAIResponsesTurn(Turn):
         return None
 
     def write_refusal(self, part: RefusalPart, index: int) -> Obstacle | None:
+        """Add a refusal to its message item; return the obstacle if the server has not finished that item."""
         item = self._find_message(self._find_fields(part, index))
         if item is None:
             return "refusal"
@@ -144,6 +145,7 @@ class _OpenAIResponsesTurn(Turn):
         return self._find_item("message", {**fields, "role": "assistant", "content": []})
 
     def can_send_citations(self, part: TextPart, index: int) -> bool:
+        """Return True if the text is sent in a finished item of the server, which may have citations."""
         return _is_finished(self._find_fields(part, index))
 
     def _add_without_id(self, part: TextPart) -> None:
@@ -175,6 +177,7 @@ class _OpenAIResponsesTurn(Turn):
         return item
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
+        """Return the obstacle unless the item of the cited text, written before, has the citation."""
         return self.find_citation_obstacle(index)
 
     # -- reasoning ---------------------------------------------------------
@@ -227,12 +230,14 @@ class _OpenAIResponsesTurn(Turn):
         return None
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
+        """Write the item of a call as the server sent it; return the obstacle if that is impossible."""
         obstacle = self._write_unchanged("server_tool_call", self.fields(part), index)
         if obstacle is None:
             self._written_server_calls.add(part.id)
         return obstacle
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
+        """Write the item of a result as the server sent it; return the obstacle if that is impossible."""
         if part.provider_data is None and part.id in self._written_server_calls:
             # The item of the call contains the result, too.
             return None

@@ -152,6 +152,7 @@ class _TripPlan:
                 await stream.final()
 
     def _ask(self, name: str) -> AsyncStream:
+        """Return the stream of a recorded answer, which the server has under a name."""
         return aconnect(f"{self.url}/{name}", json={"stream": True})
 
     def _make_router(self) -> Router:
@@ -170,6 +171,7 @@ class _TripPlan:
         async def find_museums(city: str, open_on: list[str]) -> list[str]:
             with self.steps.step(f"look up what is open in {city}"):
                 await asyncio.sleep(self.tool_seconds)
+            # An invented result: one museum for each day that was asked for, two at most.
             return ["Munch", "Fram"][: len(open_on)]
 
         return router

@@ -55,6 +55,7 @@ class SecretMask:
         words = {word for secret in secrets for word in secret.split()}
         # The secrets are hidden in JSON, too, where characters may be escaped.
         words |= {json.dumps(word)[1:-1] for word in words}
+        # Short words, and the name of a scheme such as "Bearer", are no secrets.
         secret_words = (word for word in words if len(word) >= _MIN_SECRET and word.lower() not in _SCHEMES)
         self._words = sorted(secret_words, key=len, reverse=True)
 
@@ -141,6 +142,7 @@ def _list_timeline(probe: ProbedAnswer) -> Iterator[str]:
 
 
 def _write_row(label: str, text: str) -> str:
+    """Return a line of the report: the label, padded to the column of the texts, and the text."""
     return f"{label:<{_LABEL}}{one_line(text)}"
 
 

@@ -116,6 +116,7 @@ def _describe_content(reading: Reading) -> Markup:
 
 
 def _describe_maker(command: str) -> Markup:
+    """Return a table of the versions and the command that made the page."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return pairs_table(
         [("tokenstream", __version__), ("Python", python), ("command", element("code", command))]

@@ -233,7 +233,8 @@ class _Collected:
         self._kinds[chunk] = max(KINDS.index(kind), self._kinds.get(chunk, 0))
 
     def list_chunks(self, recording: Recording) -> list[Chunk]:
-        """Return the chunks of a recording with their kinds."""
+        """Return the chunks of a recording with their kinds: the first of `KINDS` for one without events."""
+        # A chunk whose time is unknown is placed at the start.
         return [
             Chunk(at if math.isfinite(at) else 0.0, len(data), KINDS[self._kinds.get(number, 0)])
             for number, (at, data) in enumerate(recording.arrivals, start=1)

@@ -95,6 +95,7 @@ class Axis:
 
     def place(self, time: float) -> float:
         """Return the place of a time on the scale, as a number from 0 to 1."""
+        # The scale has no length if all chunks arrived at once.
         return _interpolate(time, self._times, self._places) / (self._places[-1] or 1.0)
 
     def time(self, place: float) -> float:
@@ -166,6 +167,7 @@ def draw_timeline(reading: Reading, gaps: list[Gap]) -> Markup:
 
 
 def _count_columns(reading: Reading) -> int:
+    """Return the number of columns for bars; without times, each chunk has a column, if there are few."""
     return _COLUMNS if reading.has_times else min(_COLUMNS, len(reading.chunks))
 
 

@@ -227,6 +227,7 @@ def _find_holes(
 
 
 def _start_of(hole: _HoleSpan) -> int:
+    """Return the offset at which a hole begins, by which holes are sorted."""
     return hole[0]
 
 

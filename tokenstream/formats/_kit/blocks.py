@@ -103,6 +103,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         """Close the open blocks and count from 0 again: the server repeated the start of the answer."""
         self.cut()
         self._closed.clear()
+        # No block has begun yet.
         self.newest = -1
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
@@ -127,6 +128,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         super().close_all(complete=complete)
 
     def _close_part(self, part: OpenPart, *, whole: bool) -> None:
+        """Close a part; a tool call is handed out only if its arguments are `whole`."""
         if isinstance(part, OpenCall):
             self.close_call(part, whole=whole)
         else:

@@ -360,6 +360,7 @@ def _first_text_cut(max_length: int, details: dict[str, Any], *names: str) -> st
 
 
 def _cut(text: str, max_length: int) -> str:
+    """Return a text cut to `max_length` characters, with an ellipsis, and without half surrogate pairs."""
     return mend_surrogates(text if len(text) <= max_length else f"{text[: max_length - 1]}…")
 
 

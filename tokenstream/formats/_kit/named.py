@@ -250,6 +250,7 @@ class NamedParts(Parts):
         return part
 
     def _note_done(self, id: str) -> None:
+        """Note that a call is closed, so that a later piece of it is recognised."""
         # A call without an id is known by its start event only.
         if id:
             self.calls_done.add(id)

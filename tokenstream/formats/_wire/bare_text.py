@@ -127,8 +127,9 @@ class Text(Format):
         return self.parts.take()
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; without `[DONE]`, set `error` to `StreamTruncated`."""
+        """Return the held-back events; `StreamTruncated` becomes the error if SSE events lack `[DONE]`."""
         if self._is_bare and self.error is None:
+            # A body without SSE events has no `[DONE]`: its end is the end of the answer.
             self.conclude()
         return super().end(now=now)
 

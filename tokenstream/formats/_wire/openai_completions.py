@@ -83,6 +83,7 @@ class OpenAICompletions(Format):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._created_reported = False
+        """True once the time of the answer was reported; many payloads repeat it."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
@@ -191,9 +192,11 @@ class OpenAICompletions(Format):
             self._read_field(index, name, value)
 
     def _read_logprobs(self, index: int, name: str, value: object) -> None:
+        """Report the log probabilities of a choice's tokens."""
         report_logprobs(self.parts, name, value, index)
 
     def _read_items(self, index: int, name: str, value: object) -> None:
+        """Report the items of a list, or a single value as the only item; nothing if the value is empty."""
         if not says_nothing(value):
             self.parts.items(name, value if is_list(value) else [value], index)
 

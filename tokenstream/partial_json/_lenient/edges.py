@@ -241,7 +241,7 @@ def skip_text_after_document(reader: LenientReader, text: str, position: int, ou
 
 
 def has_text_between(reader: LenientReader) -> bool:
-    """Return True if anything other than white space has followed the document."""
+    """Return True if anything but white space has followed the document: prose, a comment or a code fence."""
     has_fence = reader.prose.fence or reader.gap == FENCE_GAP
     return bool(reader.prose_noted or reader.has_comment_after or has_fence)
 
@@ -332,6 +332,7 @@ def is_end_doubtful(reader: LenientReader, char: str) -> bool:
 @under(("",), AFTER_DOCUMENT)
 def end_text(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """End the text after the document."""
+    # The document was `{}`, and none followed it: it is no placeholder, but the document itself.
     if reader.empty_end >= 0:
         finish_empty_object(reader, out)
     reader.is_done = True
@@ -360,18 +361,21 @@ def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list
 
 @under(";", AFTER_DOCUMENT)
 def skip_semicolon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Skip a semicolon after the document, and report it as a repair."""
     reader.repair_log.note("semicolon", reader.base + position)
     return position + 1
 
 
 @under(").!", AFTER_DOCUMENT)
 def skip_punctuation(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Skip a parenthesis, period or exclamation mark after the document; it counts as text after it."""
     note_prose(reader, reader.base + position)
     return position + 1
 
 
 @under('"', AFTER_DOCUMENT)
 def read_quote_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Begin prose if a code fence has ended the document; else refuse the quote, which may belong to it."""
     if reader.gap == FENCE_GAP:
         return turn_to_prose(reader, text, position, out)
     return reader.refuse_two_readings(position)
@@ -403,6 +407,7 @@ def read_fence_after_document(reader: LenientReader, text: str, position: int, o
 
 @under(",", AFTER_DOCUMENT)
 def read_comma_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Skip a comma after the document; the text after it decides whether it is allowed."""
     reader.comma_at = reader.base + position
     reader.outside_step = STEPS["read_after_comma"]
     return position + 1

@@ -226,6 +226,7 @@ def read_comma(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 @under(",", ELEMENT, KEY)
 def skip_extra_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Skip a comma before a key or an element, and report it as a repair."""
     reader.repair_log.note("extra_comma", reader.base + position)
     return position + 1
 

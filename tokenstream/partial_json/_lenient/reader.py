@@ -302,6 +302,7 @@ class LenientReader:
 
     def refuse_here(self, position: int) -> int:
         """Set the error of a character that no repair explains; return the position, as every step does."""
+        # The table of a place has an entry for error messages: the name of what is expected there.
         self.document.refuse(self.base + position, self.expects[NAME])
         return position
 

@@ -30,6 +30,7 @@ _ENDS_WORD = frozenset(("", *",}]);"))
 
 @under((OTHER,), *VALUES)
 def read_token_or_other(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read a word or a number; any other character is left to `read_other`."""
     if text[position].isalnum() or text[position] in "_$":
         return read_token(reader, text, position, out)
     return read_other(reader, text, position, out)
@@ -37,6 +38,7 @@ def read_token_or_other(reader: LenientReader, text: str, position: int, out: li
 
 @under(".", *VALUES)
 def read_token_or_dots(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read a number such as `.5`, or skip dots; wait for more text if the dot is the last character."""
     following = text[position + 1 : position + 2]
     if not following and not reader.text_ended:
         return reader.hold_back(position)

@@ -104,6 +104,7 @@ class Definitions:
 
     def __init__(self) -> None:
         self._by_ref: dict[str, CoreSchema] = {}
+        """The schemas by the names with which others refer to them."""
 
     def resolve(self, schema: CoreSchema) -> CoreSchema:
         """Return the schema to which a reference or a definition leads; any other schema unchanged.
@@ -176,6 +177,7 @@ class Definitions:
     def is_root(self, schema: CoreSchema) -> bool:
         """Return True for the schema of a root model."""
         schema = self.resolve(schema)
+        # Wrappers that act only after the value has been read, such as a default.
         while schema["type"] in _AFTERWARDS:
             schema = self.resolve(schema["schema"])
         return bool(schema.get("root_model"))

@@ -108,8 +108,10 @@ class _StructSlot(Slot):
             self._decoder = msgspec.json.Decoder(self._type)
 
     def read(self, text: str) -> Any:  # noqa: ANN401 - any value
+        """Return the value that a JSON text has in the type; raise `InvalidValue` if it does not fit."""
         self.make_decoder()
         try:
+            # Half a surrogate pair, which msgspec refuses, must not make the encoding fail.
             return self._decoder.decode(text.encode("utf-8", "surrogatepass"))
         except msgspec.DecodeError as error:
             raise InvalidValue((_convert_error(error, text),)) from None
@@ -145,9 +147,11 @@ class _StructSlot(Slot):
         return msgspec.json.encode(value).decode()
 
     def find_name(self, key: str) -> str:
+        """Return the name of the field that has a key in JSON; the key itself if no field has it."""
         return self._names.get(key, key)
 
     def is_leaf(self) -> bool:
+        """Return True if no value of the type is an object or array: all its members are scalars."""
         return all(
             get_origin(member) is None and member in _SCALAR_TYPES for member in _list_members(self._type)
         )
@@ -284,9 +288,12 @@ class _StructStructure(ValueStructure):
         self._slots = slots
         self._cls = _find_struct(type_)
         self._config = self._cls.__struct_config__
+        """The options of the Struct, such as its tag."""
         self._fields = {field.encode_name: field for field in msgspec.structs.fields(type_)}
+        """The fields by their names in JSON; `type_` may be generic, and gives them their types."""
 
     def find_slot(self, key: str | int) -> Slot | None:
+        """Return the slot of the field that has a key in JSON; None if no field has it."""
         field = self._fields.get(str(key))
         return None if field is None else self._slots.get_slot(field.type)
 
@@ -308,6 +315,10 @@ class _StructStructure(ValueStructure):
         return msgspec.json.encode(value).decode()
 
     def accepts_extra(self, key: str | int, text: str) -> bool:
+        """Return True for a key without a field that must be kept for `assemble`.
+
+        It checks the tag, and raises an error about a key that the Struct forbids.
+        """
         return key == self._config.tag_field or bool(self._config.forbid_unknown_fields)
 
     def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
@@ -338,18 +349,25 @@ class _StructStructure(ValueStructure):
 
 
 class _ListStructure(ValueStructure):
+    """Reads an array; all its elements have the same slot."""
+
     def __init__(self, slots: _StructSlots, type_: Any) -> None:  # noqa: ANN401 - any type
         self._slot = slots.get_slot(type_)
 
     def find_slot(self, key: str | int) -> Slot:
+        """Return the slot of the elements, whatever the index is."""
         return self._slot
 
     def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
+        """Return the list of the entries, which are in order; `plain_data` is unused."""
         return list(_copy_valid_entries(entries).values())
 
 
 class _DictStructure(_ListStructure):
+    """Reads an object as a dict; all its values have the same slot."""
+
     def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
+        """Return the dict of the entries; `plain_data` is unused."""
         return _copy_valid_entries(entries)
 
 
@@ -370,10 +388,14 @@ class _StructChoice(TagChoice):
     def __init__(self, slots: _StructSlots, field: str, members: dict[str, Any]) -> None:
         self._slots = slots
         self._members = members
+        """The Structs, by their tags."""
         self.discriminators = (field,)
+        """The name of the field that has the tag."""
         self._structures: dict[str, ValueStructure] = {}
+        """The structures of the Structs that were chosen so far, by their tags."""
 
     def choose(self, value: Any) -> ValueStructure | None:  # noqa: ANN401 - any JSON value
+        """Return the structure of the Struct with a tag; None if no Struct has it."""
         if not isinstance(value, str) or value not in self._members:
             return None
         if value not in self._structures:

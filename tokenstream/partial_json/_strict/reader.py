@@ -191,7 +191,9 @@ class StrictReader(LateReader):
     # -- faults -----------------------------------------------------------------
 
     def _refuse_unexpected(self, position: int) -> int:
-        # The states ENDED and FAILED are empty tables, in which every character is unexpected.
+        """Set the error of an unexpected character; return a position behind any text, to end reading."""
+        # The states ENDED and FAILED are empty tables, in which every character is unexpected. Under "",
+        # any other table has the name of what is expected.
         state = self.state
         if state is ENDED:
             raise make_fed_after_end_error()
@@ -211,12 +213,14 @@ class StrictReader(LateReader):
 
     @under("\t\n\r", *BETWEEN)
     def _skip_space(self, text: str, position: int, out: list[JSONEvent]) -> int:
+        """Skip white space; return the position after it."""
         space: Any = _SPACE(text, position)
         end: int = space.end()
         return end
 
     @under("{", VALUE, FIRST_ELEMENT)
     def _begin_object(self, text: str, position: int, out: list[JSONEvent]) -> int:
+        """Open an object; return the position after its brace, or stop reading if it is nested too deeply."""
         if not self.document.open({}, self.base + position, out):
             return self.stop_reading()
         self.state = FIRST_KEY
@@ -224,6 +228,7 @@ class StrictReader(LateReader):
 
     @under("[", VALUE, FIRST_ELEMENT)
     def _begin_array(self, text: str, position: int, out: list[JSONEvent]) -> int:
+        """Open an array; return the position after its bracket. Stop reading if it is nested too deeply."""
         if not self.document.open([], self.base + position, out):
             return self.stop_reading()
         self.state = FIRST_ELEMENT

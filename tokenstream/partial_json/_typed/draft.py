@@ -113,6 +113,7 @@ class Draft(Generic[T]):
 
     @cached_property
     def _parser(self) -> OutputParser:
+        """Parser of the document; of several documents, it may choose one that fits the type."""
         document = self._document
         return OutputParser(document.choice, self.schema.fits, lenient=document.lenient, max_depth=MOST_DEPTH)
 

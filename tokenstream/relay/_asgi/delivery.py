@@ -115,6 +115,7 @@ class Delivery(ABC):
             self._tasks.start_soon(self._stop_after_grace)
 
     async def _stop_after_grace(self) -> None:
+        """Wait for the grace period, then stop the answer, because its reader has gone."""
         from anyio import sleep
 
         await sleep(self._grace)

@@ -117,12 +117,14 @@ class AnswerOutlet(Outlet):
             return b"".join(chunks)
 
     def _encode_end(self) -> bytes:
+        """Return the bytes that end the answer, according to its ending; they may be empty."""
         return b"".join(self._writer.end(self._events.ending))
 
     def stop(self, reason: str) -> bool:
         return self._events.stop(reason)
 
     def shutdown_chunk(self) -> bytes:
+        """Return the error of a shutdown, if the protocol has errors, and its advice to connect again."""
         chunks = self._writer.fail(StreamInterrupted("the relay's server was shut down"))
         return b"".join(chunks or ()) + self._writer.retry
 

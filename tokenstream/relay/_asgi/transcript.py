@@ -133,6 +133,7 @@ class _Transcoder:
         self._transcript = transcript
         self._decoder = Decoder("tokenstream")
         self._has_ids = body.headers["content-type"].startswith("text/event-stream")
+        """True if the protocol is sent as SSE events, each of which gets its record's position as id."""
 
     def encode_record(self, position: int, record: bytes) -> bytes:
         """Return the bytes for a record; empty if the protocol sends nothing for it."""

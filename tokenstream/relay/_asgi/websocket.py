@@ -169,6 +169,7 @@ class _WebSocketDelivery(Delivery):
     # -- ending --------------------------------------------------------------
 
     def _stop_source(self, reason: str) -> bool:
+        """Stop the answer's stream; return True if its events will then end by themselves."""
         return self._events.stop(reason)
 
     async def _conclude(self) -> None:

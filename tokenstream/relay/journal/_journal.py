@@ -364,10 +364,12 @@ class Journal:
             await self._wait_for_producers()
 
     async def _wait_for_producers(self) -> None:
+        """Wait until all producers have written their last records."""
         for producer in list(self._producers.values()):
             await producer.finished.wait()
 
     async def _close_storage(self) -> None:
+        """Close the storage, even if the journal's task was cancelled; give up after a second."""
         import anyio
 
         with anyio.CancelScope(shield=True), anyio.move_on_after(1.0):

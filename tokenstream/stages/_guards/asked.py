@@ -111,14 +111,18 @@ class AnswerRule(AskedRule):
     __slots__ = ("_due_at", "_every", "_first", "_has_new_content", "_pieces")
 
     def __init__(self, ask: Callable[[Any], Any], first: int, every: int | None) -> None:
+        # Set first, because the base class calls `begin_again`.
         self._first = first
         self._every = every
         super().__init__(ask)
 
     def begin_again(self) -> None:
+        """Forget the answer so far, because another one begins."""
         super().begin_again()
         self._pieces = 0
+        """The number of pieces of content so far."""
         self._due_at: float = self._first
+        """The number of pieces at which the function is called next; infinity for no further call."""
         self._has_new_content = False
         """True if content has arrived since the last call."""
 
@@ -165,13 +169,16 @@ class FieldRule(AskedRule):
     __slots__ = ("_at", "_values", "_waiting")
 
     def __init__(self, ask: Callable[[Any], Any], at: At) -> None:
+        # Set first, because the base class calls `begin_again`.
         self._at = at
         super().__init__(ask)
 
     def begin_again(self) -> None:
+        """Forget the values so far, because another answer begins."""
         super().begin_again()
         self._values = _Values(self._at, lenient=True)
         self._waiting: list[Any] = []
+        """Values at the path for which the function has still to be called."""
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
         """Call the function with each value at the path that an event completes.
@@ -198,6 +205,7 @@ class FieldRule(AskedRule):
         self._ask_next()
 
     def _ask_next(self) -> None:
+        """Call the function with the values that wait, until a call is pending or stops the answer."""
         while self._waiting and not self.pending and self.stop is None:
             self.call(self._waiting.pop(0))
 
@@ -211,5 +219,6 @@ class _Values(Search[Any]):
     _wanted_name: ClassVar = "a value"
 
     def _on_end(self, event: ValueDone, position: int, out: list[Any]) -> None:
+        """Return the finished value, if it is at the path (position 0) and not below it."""
         if position == 0:
             out.append(event.value)

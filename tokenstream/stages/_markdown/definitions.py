@@ -96,6 +96,7 @@ class DefinitionReader:
     @property
     def shown_from(self) -> int:
         """Index of the first line after the whole definitions, which render to nothing."""
+        # In the state "after", the open lines are a whole definition, which may only lack a title.
         return self.text_from + (len(self._lines) if self.state == "after" else 0)
 
     def may_continue(self, content: str) -> bool:

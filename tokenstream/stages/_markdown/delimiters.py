@@ -36,6 +36,7 @@ class OpenRun:
     def __init__(self, run: DelimiterRun, count: int) -> None:
         self.run = run
         self.count = count
+        """The number of marks that are still open; the run's last marks are closed first."""
 
     @property
     def end(self) -> int:
@@ -88,12 +89,14 @@ def _make_run(mark: str, position: int, length: int, before: str, after: str) ->
 
 
 def _is_punctuation(character: str) -> bool:
+    """Return True for punctuation and symbols, also those outside of ASCII."""
     if character.isalnum() or character == " ":
         return False
     return unicodedata.category(character)[0] in "PS"
 
 
 def _is_in_word(character: str) -> bool:
+    """Return True for a letter or digit of a script that separates words by spaces."""
     # In scripts without spaces between words, emphasis may begin inside of a word.
     return character.isalnum() and character < _FIRST_IDEOGRAPH
 
@@ -118,6 +121,7 @@ def apply_run(openers: list[OpenRun], run: DelimiterRun) -> bool:
 
 
 def _min_marks(mark: str) -> int:
+    """Return the smallest number of marks that opens or closes a span: two for `~~`, else one."""
     return 2 if mark == "~" else 1
 
 

@@ -221,5 +221,6 @@ def _find_bare_end(text: str, position: int, state: list[int]) -> int | None:
 
 
 def _skip_blanks(text: str, position: int) -> int:
+    """Return the position after the blanks that begin at a position; the same one if there are none."""
     match = _BLANKS.match(text, position)
     return match.end() if match else position

@@ -85,6 +85,13 @@ class Items(Search[T | OutputInvalid]):
         return out
 
     def _on_start(self, event: ValueStart, position: int, out: list[T | OutputInvalid]) -> None:
+        """Note where an element begins, and collect its text from there.
+
+        Args:
+            event: The start of a value.
+            position: The value's depth below the array: 1 for an element.
+            out: Unused: an element has no result before its end.
+        """
         if position == 1:
             self._element_offset = event.offset
             self._excerpt.open(event.offset)
@@ -131,6 +138,7 @@ class Items(Search[T | OutputInvalid]):
         return OutputInvalid(why, text=text, errors=errors_in_document, path=path)
 
     def _on_invalid(self, error: OutputInvalid, out: list[T | OutputInvalid]) -> None:
+        """Return an error in place of its element; with `fail_fast`, end the reading with it."""
         if self._fail_fast:
             self._fail(error)
         else:

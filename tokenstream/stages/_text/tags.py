@@ -97,6 +97,7 @@ class TagScanner:
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned unchanged, inside or outside like the piece before it."""
+        # Nothing before the piece is undecided, and the piece itself begins no tag.
         return not (
             self._held or self._drops_space or self._at_text_start or self._may_repeat_tag or "<" in text
         )
@@ -234,6 +235,7 @@ class TagScanner:
 
 
 def _end_of_space(text: str, position: int) -> int:
+    """Return the position after the white space that begins at a position; the same one if there is none."""
     match = _SPACE.match(text, position)
     return position if match is None else match.end()
 

@@ -191,8 +191,10 @@ class CallPartials:
 
     def end(self) -> list[Partial[Any]]:
         """Signal the end of the call; return the last snapshots."""
+        # Text that was held until now is read with the schema that the tool has for any arguments.
         undecided, self._undecided, self._choose_schema = self._undecided, "", None
         if self._free_text_frame is not None:
+            # The rest of the JSON around the free text; all of it, if no text has arrived.
             undecided = "".join(self._free_text_frame)
         return [*self._partials.feed(undecided), *self._partials.end()]
 

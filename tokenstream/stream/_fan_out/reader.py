@@ -59,6 +59,7 @@ class ReaderDriver(SingleConsumer):
         return SharedCursors(Cursors(self, choice), self._share)
 
     def _share(self, cursor: Cursor[Any]) -> SharedCursor[Any]:
+        """Return a cursor that takes its content from the hub, at this reader's place."""
         return self.cursor_type(cursor, self.hub, self.place)
 
     @property

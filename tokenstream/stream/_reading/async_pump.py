@@ -107,6 +107,7 @@ class AsyncPump:
     def take_new_item(self) -> tuple[float, Any] | None:
         """Return the next item that the reading task has read, or None; `batch` must be empty."""
         reader = self._reader
+        # Any other reader than a `Reader` has no task that reads ahead.
         if not isinstance(reader, Reader) or not reader.has_item:
             return None
         return self.take_item()
@@ -244,6 +245,7 @@ class AsyncPump:
     def waits_in_time(self) -> bool:
         """True if a read can stop waiting at a given time without losing anything."""
         host = self._host or find_host()
+        # A task is needed if cancelling the read would lose data; trio starts one only in a task group.
         return self._needs_no_task or host is None or host.name != "trio" or self._tasks is not None
 
     @property
@@ -277,6 +279,7 @@ class AsyncPump:
     def _continue_in_task(self) -> None:
         """Read in a task from now on, if the source was read without a task before the `async with` block."""
         if isinstance(self._reader, DirectReader) and self._reader.is_intact:
+            # The next read starts another reader, now with a task.
             self._reader = None
 
     def share_tasks(self, tasks: TaskGroup | None) -> bool:
@@ -342,6 +345,7 @@ class AsyncPump:
     def call_soon(self, function: Callable[[], object]) -> None:
         """Call a function in the thread of the event loop; at once in that thread, or without any loop."""
         host = self._host
+        # `call` returns False if the loop has ended.
         if host is None or host.is_running() or not host.call(function):
             function()
 

@@ -84,6 +84,7 @@ class Pump:
     def put_back(self, items: Iterable[Any]) -> None:
         """Give items back to the pump, so that the next reads return them before all other items."""
         self.chunks = chain(items, self.chunks or ())
+        # A source whose reads can be limited is not read directly, as its limit has to be set first.
         self.direct = None if self.limit_read is not None else self.chunks
 
     def listen(self, bell: ArrivalBell) -> None:

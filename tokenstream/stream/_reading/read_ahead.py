@@ -246,6 +246,7 @@ class ReadAhead:
         return self._stopped or self._is_ending
 
     def _ring(self) -> None:
+        """Ring the bell of a loop that also reads other streams, if there is one."""
         if self.bell is not None:
             self.bell.set()
 
@@ -254,5 +255,5 @@ def _close_late(close: Callable[[], object]) -> None:
     """Close a source that the loop has left; log an error, which no caller could catch."""
     try:
         close()
-    except Exception as error:  # noqa: BLE001 - as above
+    except Exception as error:  # noqa: BLE001 - a source may raise anything
         log("closing the source failed: %s", type(error).__name__)

@@ -49,6 +49,7 @@ class NativeReader(Reader):
         """Cancels the task again; None before the first cancellation."""
 
     def _store_task(self, task: asyncio.Task[None]) -> None:
+        """Keep the task that reads the source, so that it can be cancelled; it has just been started."""
         self._task = task
 
     def _cancel_read(self) -> None:

@@ -188,6 +188,7 @@ class Sorter:
         """Set the format, which also decides whether the connection has several answers."""
         self._connection_format = registry.create(format, limits=self._limits, pings=False)
         self.has_several = self._connection_format.several or (
+            # Several answers only on a WebSocket, whose messages are payloads; a body has one.
             self._are_payloads and self._connection_format.several_on_socket
         )
 

@@ -146,7 +146,7 @@ class Onlooker:
         """Return True if an item has the payload of the first item, which shows that a loop started over."""
         try:
             return self._first is not None and bool(payload_of(item) == self._first)
-        except Exception:  # noqa: BLE001 - as above
+        except Exception:  # noqa: BLE001 - an item of another library may raise anything
             return False
 
     # -- ending ------------------------------------------------------------

@@ -178,11 +178,13 @@ class SyncWatchedStream(SyncWatchedManager[ItemT]):
     __slots__ = ()
 
     def __iter__(self) -> Iterator[ItemT]:
+        """Return an iterator over the source; it shows each item to the watcher."""
         target: Iterable[ItemT] = self._require_open("with")
         items: Iterator[ItemT] = self._watch_items(WatchedIterator, iter(target), target)
         return items
 
     def __next__(self) -> ItemT:
+        """Return the source's next item, and show it to the watcher, as in a loop that goes on."""
         items: Iterator[ItemT] = self._watch_items(WatchedIterator, self._require_open("with"))
         return next(items)
 

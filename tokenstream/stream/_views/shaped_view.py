@@ -40,6 +40,7 @@ class PlannedView(RepairedView, View[ItemT]):
         self._plan = plan
 
     def close(self) -> None:
+        """End this view; its plan is replaced by one that refuses to add stages."""
         super().close()
         self._plan = ShapingPlan(refuse_closed)
 

@@ -29,6 +29,7 @@ class _ViewBase(UncopyableObject):
     __slots__ = ("_instead",)
 
     _instead: str
+    """The expression that gives the same value without a loop, such as "stream.message.text"; for errors."""
     """The expression to use where a view cannot be used, such as "stream.message.text"; for errors."""
 
     def __bool__(self) -> bool:

@@ -38,6 +38,7 @@ class _Step:
 
     def __repr__(self) -> str:
         omitted = _OMITTED_DEFAULTS[self.kind]
+        # No argument equals `...`, which stands for a default that is not omitted.
         arguments = [f"{name}={value!r}" for name, value in self.details if value != omitted.get(name, ...)]
         return f"{self.kind}({', '.join(arguments)})"
 

@@ -103,6 +103,7 @@ class _Report:
     # -- by kind -----------------------------------------------------------------
 
     def _compare_texts(self, path: str, left: str, right: str) -> None:
+        """Add the first difference between two long texts; nothing for short ones, shown as a whole."""
         if max(len(left), len(right)) > _MAX_SHORT_TEXT:
             self._add_first_difference(path, left, right, "character", _write_text)
 
@@ -260,6 +261,7 @@ def join_path(path: str, name: str) -> str:
 
 
 def _write_path(path: str) -> str:
+    """Return the name of the place in a report; the path of the whole value is ""."""
     return path or "the value"
 
 
@@ -278,4 +280,5 @@ def _write_text(text: str) -> str:
 
 
 def _write_bytes(data: bytes) -> str:
+    """Return bytes as they are written between quotes in a program, with escapes."""
     return "".join([repr(data[index : index + 1])[2:-1] for index in range(len(data))])

@@ -55,10 +55,12 @@ def _note_deferred(deferred: Deferred, notes: Notes) -> None:
     open_source = deferred.open
 
     def note(source: SyncSource | AsyncSource) -> SyncSource | AsyncSource:
+        """Note the bytes of a source that is now open, and return the source."""
         _note_source(source, notes)
         return source
 
     async def await_noted(opening: Any) -> SyncSource | AsyncSource:  # noqa: ANN401 - an awaitable
+        """Wait for the source, and note it."""
         return note(await opening)
 
     def open_noted() -> Any:  # noqa: ANN401 - a source, or an awaitable of one
@@ -86,6 +88,7 @@ def stop_after_close(close: Callable[[], Any], notes: Notes) -> Callable[..., An
     """Return a replacement for a sync or async close method, which also ends the recording."""
 
     async def await_close(closing: Any) -> Any:  # noqa: ANN401 - an awaitable, and what it gives
+        """Wait until the source is closed, then end the recording; return the result of closing."""
         try:
             return await closing
         finally:

@@ -65,6 +65,7 @@ class Server(ReplayServer):
     async def __aenter__(self) -> Self:
         from anyio import to_thread
 
+        # `start` blocks until the server listens.
         await to_thread.run_sync(self.start)
         return self
 

@@ -43,6 +43,7 @@ def start_and_deltas(block: dict[str, Any]) -> StartAndDeltas:
 
 
 def _convert_text(value: object) -> StartAndDeltas:
+    """Return an empty start, and a delta with the text."""
     return {}, [{"text": value}]
 
 

@@ -345,4 +345,5 @@ def _get_or_set(level: Any, step: str | int, value: Any, *, replace: bool = Fals
 
 
 def _dump(value: object) -> str:
+    """Return a value as JSON; other characters than ASCII are not escaped."""
     return json.dumps(value, ensure_ascii=False)

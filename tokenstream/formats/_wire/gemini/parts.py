@@ -240,9 +240,11 @@ class GeminiParts(CallParts):
         return True
 
     def _add_code(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
+        """Add code that Google runs, as a call of its own tool; return False if the value is malformed."""
         return self._add_server_call(choice, "executableCode", value, part_fields)
 
     def _add_hosted(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
+        """Add a call of another tool that Google runs; return False if the value is malformed."""
         return self._add_server_call(choice, "toolCall", value, part_fields)
 
     def _add_server_call(self, choice: int, kind: str, value: object, part_fields: dict[str, Any]) -> bool:
@@ -268,6 +270,7 @@ class GeminiParts(CallParts):
         return self._add_server_result(choice, "codeExecutionResult", value, part_fields)
 
     def _add_hosted_result(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
+        """Add the result of a tool that Google ran; return False if the value is malformed."""
         return self._add_server_result(choice, "toolResponse", value, part_fields)
 
     def _add_server_result(self, choice: int, kind: str, value: object, part_fields: dict[str, Any]) -> bool:

@@ -102,11 +102,11 @@ class ChoiceReader:
             self._read_finish("finish_reason", finish)
 
     def read_field(self, key: str, value: object) -> None:
-        """Report an unknown field of the choice."""
+        """Report an unknown field of the choice, and note its value, so that a repetition is skipped."""
         self._report_field(self._last_values, key, value)
 
     def read_delta_field(self, key: str, value: object) -> None:
-        """Report an unknown field of the delta."""
+        """Report an unknown field of the delta, and note its value, so that a repetition is skipped."""
         self._report_field(self._last_delta_values, key, value)
 
     def _report_field(self, last_values: dict[str, object], key: str, value: object) -> None:
@@ -292,23 +292,29 @@ class ChoiceReader:
             self.read_delta_field(key, value)
 
     def _read_audio(self, key: str, value: object) -> None:
+        """Read `audio`: data and a transcript."""
         self.content.record_kind("audio")
         self.content.read_audio(value)
 
     def _read_images(self, key: str, value: object) -> None:
+        """Read `images`, each of them whole."""
         self.content.record_kind("images")
         self.content.read_images(value)
 
     def _read_annotations(self, key: str, value: object) -> None:
+        """Read `annotations`: citations, which are added to the text."""
         self.content.read_annotations(value)
 
     def _read_executed(self, key: str, value: object) -> None:
+        """Read `executed_tools`, the calls that the server runs itself."""
         self.content.read_executed(value)
 
     def _read_extra(self, key: str, value: object) -> None:
+        """Read `extra_content`: the signature of the reasoning, and unknown fields."""
         self.content.read_extra(value)
 
     def _read_sources(self, key: str, value: object) -> None:
+        """Read `search_results` or `citations`: the sources of the answer."""
         self.content.read_sources(value)
 
     CHOICE_READERS: ClassVar[dict[str, _Reader]] = {

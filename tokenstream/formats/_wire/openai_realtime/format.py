@@ -136,9 +136,9 @@ class OpenAIRealtime(Format):
         return not self._open_responses
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return None if the text was in a delta event, `always_decode` if in an event with a whole text.
+        """Return None if later payloads like this delta's may be read without decoding, else `always_decode`.
 
-        `always_decode` has later events of the second type decoded, because they may repeat reported deltas.
+        Delta events may. An event with a whole text must be decoded, because it may repeat reported deltas.
         """
         return None if (text_of(delta.raw, "type") or "").endswith(".delta") else always_decode
 
@@ -149,7 +149,10 @@ class OpenAIRealtime(Format):
         return super().end(now=now)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that looks like an error is one of the session's events."""
+        """Return whether a payload that looks like an error is one of the session's events.
+
+        They all have a `type`.
+        """
         return text_of(payload, "type") is not None
 
     def read(self, payload: dict[str, Any], event: str) -> None:
@@ -284,15 +287,19 @@ class OpenAIRealtime(Format):
     # -- items and content -----------------------------------------------------
 
     def _read_item_added(self, payload: dict[str, Any]) -> None:
+        """Read the start of an output item."""
         self._outputs.start_item(payload, dict_of(payload, "item"))
 
     def _read_item_done(self, payload: dict[str, Any]) -> None:
+        """Read the end of an output item; the payload repeats the whole item."""
         self._outputs.end_item(payload, dict_of(payload, "item"))
 
     def _read_content_added(self, payload: dict[str, Any]) -> None:
+        """Read the start of a content part."""
         self._outputs.start_content(payload)
 
     def _read_content_done(self, payload: dict[str, Any]) -> None:
+        """Read the end of a content part, which closes its part of the message."""
         self._outputs.end_content(payload)
 
     def _read_text(self, payload: dict[str, Any]) -> None:

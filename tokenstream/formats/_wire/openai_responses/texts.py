@@ -230,7 +230,7 @@ class TextItem(ResponseItem):
             self.parts.items("logprobs", logprobs)
 
     def close(self, *, complete: bool) -> None:
-        """Close every text."""
+        """Close every text, whether or not the item is complete."""
         self.ended = True
         for section in self.sections.values():
             self.parts.close(section.part)
@@ -276,6 +276,7 @@ class MessageItem(TextItem):
 
     def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
         """Read the data and the content of the message."""
+        # The data are all fields but these two.
         self.set_fields(data_of(item, "content", "role") or {})
         self.read_texts("content_index", item.get("content"), complete=complete)
         if complete:
@@ -297,7 +298,7 @@ class ReasoningItem(TextItem):
         """The text of the first part; None before any text has arrived."""
 
     def kind_of(self, content: dict[str, Any]) -> str:
-        """Return "reasoning" for text of any type, and else "opaque"."""
+        """Return "reasoning" if the content has text of any type, else "opaque": its part has only data."""
         return "reasoning" if text_of(content, "type") in _KINDS else "opaque"
 
     def open_section(self, key: TextKey, kind: str, content: dict[str, Any]) -> Section:

@@ -117,7 +117,7 @@ provider_data=None, phase=None))]
 
     @property
     def finished(self) -> bool:
-        """True once the answer is over without an error."""
+        """True once the answer is over and no chunk has reported an error."""
         return self._withheld is None and (self._has_finish or super().finished)
 
     @property
@@ -193,6 +193,7 @@ provider_data=None, phase=None))]
             self.parts.head(model=model)
 
     def _read_message_metadata(self, payload: dict[str, Any]) -> None:
+        """Read the chunk `message-metadata`, whose data may include token counts and the model's name."""
         self._read_metadata(payload)
         self.parts.report_unknown_fields(payload, ("type", _METADATA))
 
@@ -219,14 +220,17 @@ provider_data=None, phase=None))]
     # -- steps -------------------------------------------------------------
 
     def _start_step(self, payload: dict[str, Any]) -> None:
+        """Begin a step of the answer; as no event of ours expresses that, report the chunk as unknown."""
         self._parts.begin_step()
         self.parts.unknown("start-step", payload)
 
     def _finish_step(self, payload: dict[str, Any]) -> None:
+        """End a step of the answer; as no event of ours expresses that, report the chunk as unknown."""
         self._parts.end_step()
         self.parts.unknown("finish-step", payload)
 
     def _reset_step(self, payload: dict[str, Any]) -> None:
+        """Withdraw the parts of the current step, which the server begins again; report the chunk as unknown."""
         self._parts.reset_step()
         self.parts.unknown("reset-step", payload)
 

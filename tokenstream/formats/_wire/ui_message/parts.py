@@ -349,7 +349,9 @@ class UIParts(NamedParts):
         """Close a part, if it is open, and replace its content by an empty one of the same kind."""
         part = self.choice(0).opened.pop(index, None)
         if part is not None:
+            # Half a surrogate pair, for which the part waits, is dropped.
             part.held, part.closed = "", True
+        # The end of a part replaces the content that its deltas have built.
         self.emit(PartDone(_WITHDRAWN.get(kind, _WITHDRAWN_OTHER), part=index, raw=self.raw))
 
     # -- endings common to all formats -------------------------------------
@@ -367,6 +369,7 @@ class UIParts(NamedParts):
     def _cut_calls(self) -> None:
         """Close the open calls of the client's tools without handing them out, as they may not be whole."""
         for part in self.calls.values():
+            # A call of the server's own tools is no `OpenCall`: it is never handed out.
             if isinstance(part, OpenCall):
                 self.close_call(part, whole=False)
 

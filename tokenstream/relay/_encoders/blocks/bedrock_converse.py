@@ -109,6 +109,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
     def encode_media(self, event: MediaDelta) -> Payloads:
         """Return a delta with more of an image."""
+        # A medium that is no image was left out at its start, so it has no block.
         return self._encode_medium(event.part, event.data) if event.part in self.blocks else ()
 
     def encode_ending(self, event: Finish) -> Payloads:
@@ -139,6 +140,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return [*before, ("contentBlockDelta", {"contentBlockIndex": index, "delta": delta})]
 
     def _encode_medium(self, part: int, data: bytes) -> list[Payload]:
+        """Return a delta with the data of an image."""
         return self._block_delta(part, image={"source": {"bytes": base64(data)}})
 
     def _usage_report(self) -> dict[str, int]:

@@ -198,6 +198,7 @@ class ItemEncoder(Encoder, ABC):
 
     def encode_tail(self) -> Payloads:
         """Return the ends of all items and of the answer."""
+        # These formats have a single choice, which has index 0.
         finish = self.finishes[0]
         yield from self.unsent_head()
         yield from self.end_all(cut=finish.reason in CUT_REASONS)

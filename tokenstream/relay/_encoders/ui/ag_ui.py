@@ -163,6 +163,7 @@ class AGUIEncoder(NamedEncoder):
     # -- within ----------------------------------------------------------------
 
     def _usage_report(self) -> dict[str, Any]:
+        """Return the token counts, and the model's name if it is known; {} if there are no counts."""
         counts = self.name_counts(_COUNTS)
         model = {} if self.model is None else {"model": self.model}
         return {**model, **counts} if counts else {}
@@ -180,6 +181,12 @@ def _reasoning_span(part: OpenText, edge: str) -> list[Payload]:
 
 
 def _step_payload(edge: str, name: str) -> Payload:
+    """Return a `STEP_STARTED` or `STEP_FINISHED`.
+
+    Args:
+        edge: "STARTED" or "FINISHED".
+        name: The name of the step.
+    """
     return "", {"type": f"STEP_{edge}", "stepName": name}
 
 

@@ -40,6 +40,7 @@ class NamedEncoder(Encoder, ABC):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._open: dict[int, OpenText] = {}
+        """The texts and reasonings that have not ended, by the index of their part."""
         self._closed: set[int] = set()
         """Parts that have ended; a part is sent again if its signature or encrypted form arrives later."""
 
@@ -156,6 +157,7 @@ class NamedEncoder(Encoder, ABC):
         part.redacted = content.redacted or part.redacted
 
     def _close_text(self, index: int) -> list[Payload]:
+        """Return the payloads that end the text or reasoning of a part; none if it is not open."""
         part = self._open.pop(index, None)
         if part is None:
             return []

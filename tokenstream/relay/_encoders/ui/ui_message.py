@@ -190,6 +190,7 @@ class UIMessageEncoder(NamedEncoder):
 
 
 def _step_payload(id: str, data: dict[str, Any]) -> Payload:
+    """Return a `data-step` payload, which has no event name; fields that are None are left out."""
     return "", {"type": "data-step", "id": id, "data": drop_none(**data)}
 
 
