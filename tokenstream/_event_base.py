@@ -83,8 +83,7 @@ class CallEvent(PartEvent):
     _link: Any
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        """Return None, as there is no `__dict__`, and the values to copy, by the names of their slots."""
-        # Without `_link`, but with the step, which is no field.
+        # None stands for `__dict__`, which does not exist. `_link` is left out; the step is no field.
         state = {each.name: getattr(self, each.name) for each in fields(self)}
         return None, state if self.step is None else {**state, "_step": self.step}
 

@@ -455,7 +455,7 @@ class Accumulator:
             # A continuation is another request, with token counts of its own.
             self.spend(self.own_usage)
             self._usage = GrowingUsage()
-        return False
+        return False  # the content follows
 
     def take_back(self) -> None:
         """Restore the answer that was given up, because the new answer differs from it."""

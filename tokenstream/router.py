@@ -323,6 +323,7 @@ class Router:
         """
 
         def add(function: Callable[..., Any]) -> Callable[..., Any]:
+            """Register a function as a handler, and return it."""
             return self._add(HandlerEntry(function, purpose, events, view, source))
 
         return add
@@ -420,6 +421,8 @@ def _local_tool(function: Any, name: str) -> Tool | None:  # noqa: ANN401 - what
 
 
 def _name_of(function: Any) -> str:  # noqa: ANN401 - whatever is given
+    """Return a function's name for the model; raise `MisuseError` if it has none, as a lambda."""
+    # The name of a lambda begins with "<"; so does the stand-in for a missing name.
     name = getattr(function, "__name__", "<")
     if callable(function) and (not isinstance(name, str) or name.startswith("<")):
         raise MisuseError('the function has no name of its own; name the tool: @router.tool("name")')

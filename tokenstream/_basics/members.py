@@ -179,6 +179,7 @@ def show_members_like(twin: type) -> Callable[[T], T]:
     """
 
     def show(kind: T) -> T:
+        """Copy the members into a class, complete their docstrings, and return the class."""
         for member in _copy_members(kind):
             _complete_docstring(member, twin)
         return kind

@@ -180,7 +180,7 @@ class Connection:
 
     @property
     def tail(self) -> bytes:
-        """The bytes of an unfinished frame."""
+        """The bytes of an unfinished frame; empty if the frame was accepted as it is, at the end."""
         return b"" if self._accepted_unfinished else self.framing.tail
 
     @property

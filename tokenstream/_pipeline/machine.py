@@ -208,7 +208,7 @@ class Machine(Glancing):
     def take_messages(self) -> None:
         """Expect each piece of input to be one whole payload, like the messages of a WebSocket."""
         connection = self._connection
-        if not isinstance(connection.format, ErrorBody):
+        if not isinstance(connection.format, ErrorBody):  # the body of an error is read as one whole
             connection.take_messages()
             self.resting = connection.format.resting
 
@@ -358,8 +358,8 @@ class Machine(Glancing):
     @property
     def _waiting(self) -> Sequence[Event]:
         """The events that were decoded but not yet returned."""
-        events, before = self._current_events
-        return events[self._returned_count - before :]
+        events, count_before = self._current_events
+        return events[self._returned_count - count_before :]
 
     def _keep_checkpoint(self) -> None:
         """Store the checkpoint for an answer that has ended, once its last events have been returned.

@@ -70,6 +70,7 @@ class _TLSCache(threading.local):
         self._made_of: tuple[object, ...] = ()
         """The settings from which the context was created."""
         self._context: ssl.SSLContext | None = None
+        """The context; None until the first client of this thread needs it."""
 
     def get_context(self) -> ssl.SSLContext:
         """Return the TLS context that an httpx client would create.

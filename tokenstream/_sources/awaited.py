@@ -137,6 +137,7 @@ def from_awaitable(
 
 
 async def _open_result(result: Any, make_source: Callable[[Any], AsyncSource | Deferred]) -> AsyncSource:  # noqa: ANN401
+    """Return the open source for an awaited result, which may be a source that still has to be opened."""
     opened = make_source(result)
     while isinstance(opened, Deferred):
         # The result may be awaitable or a context manager, too.

@@ -91,6 +91,7 @@ def _convert_chunk(chunk: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
 
 
 def _convert_whole(message: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
+    """Return the payload for a whole message of LangChain: that of a chunk, with further fields."""
     return _convert_chunk(message) | {
         name: _to_json_types(getattr(message, name, None)) for name in _WHOLE_MESSAGE_FIELDS
     }

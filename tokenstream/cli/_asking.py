@@ -181,6 +181,7 @@ def _read_env_header(header: tuple[str, str]) -> tuple[str, str]:
 def _is_secret(name: str, value: str) -> bool:
     """Return True if a header's name, or its value, looks as if the value must stay secret."""
     line = f"{name}: {value}".encode("utf-8", "surrogateescape")
+    # The first test is for the name, the second one for the value.
     return not without_secret_headers({name: value}) or find_secret(line) is not None
 
 

@@ -47,6 +47,7 @@ class Screen:
         self.width = min(shutil.get_terminal_size((max_width, 24)).columns, max_width)
         """Number of columns to use."""
         self._column = 0
+        """Column at which the next text begins, from 0."""
 
     def print_answer(self, text: str, style: str = "") -> None:
         """Print the next piece of an answer, and begin a new line before a word that does not fit."""

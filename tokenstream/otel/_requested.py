@@ -32,14 +32,17 @@ They belong to Gemini (with two spellings), Bedrock, Ollama, OpenAI Responses an
 
 
 def _number(value: object) -> float | None:
+    """Return a number as float; None for any other value."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _count(value: object) -> int | None:
+    """Return a whole number; None for any other value."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _texts(value: object) -> list[str] | None:
+    """Return the texts in a text or a list; None if there are none."""
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list):
         return None

@@ -50,6 +50,7 @@ class Place:
 
     def path_of(self, key: str | int) -> Path:
         """Return the path of the element at a key or index."""
+        # Mostly the same element as at the last call.
         path = self.last_path
         if not path or path[-1] != key:
             self.last_path = path = (*self.path, key)

@@ -180,6 +180,7 @@ def make_stream(
 
 
 def _open_placeholder() -> None:
+    """Raise an error: recovery replaces the placeholder before it is opened."""
     raise RuntimeError("this placeholder is replaced before it is opened")
 
 

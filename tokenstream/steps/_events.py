@@ -91,6 +91,7 @@ class RunEvents:
             return
 
         def wake() -> None:
+            """Wake the task; called in any thread."""
             host.call(something_happened.set)
 
         try:

@@ -51,7 +51,9 @@ class _Follower:
     def __init__(self, run: Steps) -> None:
         self._run = run
         self._reader: RunOfAFramework | None = None
+        """Reads the events of one framework; None until the first event shows which one it is."""
         self._has_ended = False
+        """True once the open steps were ended; later events are only counted."""
         self.item_count = 0
         """Number of events that have passed."""
 

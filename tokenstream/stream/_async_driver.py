@@ -195,7 +195,7 @@ class AsyncDriver(Driver):
     @property
     def will_ring(self) -> bool:
         """True if every arrived item was delivered, and the reading task rings a bell for the next one."""
-        machine = self.machine
+        machine = self.machine  # while it has a shortcut, it has no event left from an earlier chunk
         return machine.shortcut is not None and machine.continues and self.pump.will_ring
 
     async def _advance_without_waiting(self, bell: ArrivalBell) -> Event | None:

@@ -208,6 +208,7 @@ class _OpenAIResponsesTurn(Turn):
     # -- tools -------------------------------------------------------------
 
     def can_send_call(self, call: ToolCall) -> bool:
+        """Return True for a custom call, and for a call of this API whose item is sent as it came."""
         return call.type == "custom" or self.fields(call).get("type") == call.type
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
@@ -244,6 +245,7 @@ class _OpenAIResponsesTurn(Turn):
         return self._write_unchanged("server_tool_result", self.fields(part), index)
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
+        """Write the data of a part that this API has sent; return the obstacle for any other part."""
         return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {}, index=None)
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:

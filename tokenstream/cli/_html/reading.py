@@ -131,6 +131,7 @@ class _CountingNotes(Notes):
         return len(self._arrivals)
 
     def _write(self, error: BaseException | None) -> None:
+        """Keep the recording; unlike `Notes`, write no file."""
         self.is_finished = True
         self.recording = self.recording or self._build_recording(_NO_PATH)
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 class _ClosableBlock(Protocol):
+    """A content block that may have become a part."""
+
     @property
     def part(self) -> OpenPart | None:
         """The part that the block became; None until its kind is known."""

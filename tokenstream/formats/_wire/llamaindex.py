@@ -90,6 +90,7 @@ class LlamaIndex(Format):
         return self._count_text if isinstance(delta, TextDelta) else None
 
     def _count_text(self, delta: Any) -> None:  # noqa: ANN401 - a delta
+        """Count the text of a delta that was not decoded, since later responses may repeat it."""
         self._text_length += len(delta.text)
 
     def read(self, payload: dict[str, Any], event: str) -> None:

@@ -262,6 +262,7 @@ def read_word_without_comma(reader: LenientReader, text: str, position: int, out
 
 @under(":", COLON)
 def read_colon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Read the colon after a key, and expect the value."""
     reader.expects = VALUE
     return position + 1
 

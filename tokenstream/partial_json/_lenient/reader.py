@@ -251,6 +251,7 @@ class LenientReader:
         return out
 
     def _read(self, text: str, out: list[JSONEvent]) -> None:
+        """Read a text; keep its end in `held_back` if more text decides how to read it."""
         position = self.read_on(text, 0, out)
         self.needs_more = False
         self.held_back = text[position:]

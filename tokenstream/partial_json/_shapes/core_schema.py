@@ -84,6 +84,7 @@ def _config_of(schema: CoreSchema) -> CoreSchema:
 
 
 def _find_title(schema: CoreSchema) -> str:
+    """Return the name of a schema's class; "" if it has no class."""
     name = getattr(schema.get("cls"), "__name__", "")
     return str(name)
 

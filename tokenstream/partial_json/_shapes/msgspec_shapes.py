@@ -143,6 +143,7 @@ class _StructSlot(Slot):
         return _StructChoice(self._slots, tag_field, tags)
 
     def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
+        """Return a value as JSON; `by_alias` is unused."""
         # In msgspec, each field has only one name in JSON.
         return msgspec.json.encode(value).decode()
 
@@ -170,6 +171,7 @@ class _StructSlot(Slot):
         return found
 
     def find_defaults(self) -> Defaults | None:
+        """Return the defaults of the fields, if the type has exactly one Struct; else None."""
         return _make_defaults(self._structs[0]) if len(self._structs) == 1 else None
 
 
@@ -298,10 +300,12 @@ class _StructStructure(ValueStructure):
         return None if field is None else self._slots.get_slot(field.type)
 
     def find_name(self, key: str | int) -> str | int:
+        """Return the name of the field that has a key in JSON; the key itself if no field has it."""
         field = self._fields.get(str(key))
         return key if field is None else field.name
 
     def find_defaults(self) -> Defaults:
+        """Return the defaults of the Struct's fields."""
         return _make_defaults(self._cls)
 
     def write(

@@ -294,6 +294,7 @@ class StrictReader(LateReader):
 
     @under('"', KEY, FIRST_KEY)
     def _begin_key(self, text: str, position: int, out: list[JSONEvent]) -> int:
+        """Begin a key after its opening quote; return the position after what was read of it."""
         self.state = IN_KEY
         return self.continue_key(text, position + 1)
 

@@ -134,6 +134,7 @@ class Draft(Generic[T]):
     @property
     def complete(self) -> bool:
         """True once the document is finished."""
+        # The document arrived whole, or the parser has read its root value to the end.
         if self._whole is not None:
             return True
         return not self._is_untouched and self._tree.root is not MISSING

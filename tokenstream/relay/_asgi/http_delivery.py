@@ -204,6 +204,7 @@ class HTTPDelivery(Delivery):
     # -- ending ----------------------------------------------------------------
 
     def _stop_source(self, reason: str) -> bool:
+        """Stop the answer; return True if its chunks will then end by themselves."""
         return self._outlet.stop(reason)
 
     async def _conclude(self) -> None:

@@ -121,6 +121,7 @@ class AnswerOutlet(Outlet):
         return b"".join(self._writer.end(self._events.ending))
 
     def stop(self, reason: str) -> bool:
+        """Stop the answer's stream; return True if its chunks will then end by themselves."""
         return self._events.stop(reason)
 
     def shutdown_chunk(self) -> bytes:

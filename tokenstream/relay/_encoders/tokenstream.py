@@ -93,6 +93,7 @@ class TokenStreamEncoder(Encoder):
         return frame(position, record)
 
     def _frame_next(self, record: bytes) -> bytes:
+        """Return a record as a chunk, with the next number if records are numbered."""
         if self.position is not None:
             self.position += 1
         return self.frame_record(self.position, record)

@@ -103,6 +103,7 @@ class AnswerFollower:
         return self
 
     async def __anext__(self) -> Entry:
+        # The feed exists after `wait_for_more`, as type checkers do not know.
         if not await self.wait_for_more() or self._feed is None:
             raise StopAsyncIteration
         self.position += 1

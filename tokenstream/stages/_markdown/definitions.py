@@ -217,6 +217,7 @@ class DefinitionReader:
             self._treat_as_text()
 
     def _open_title(self, line: str, position: int) -> None:
+        """Begin a title at its opening mark, and read as much of it as the line has."""
         self._title_mark = line[position]
         self.state = "title"
         self._read_title(line, position + 1)
@@ -239,6 +240,7 @@ class DefinitionReader:
 
 
 def _skip_blanks(line: str, position: int) -> int:
+    """Return the position after the blanks that begin at a position; the same one if there are none."""
     match = _BLANKS.match(line, position)
     return match.end() if match else position
 

@@ -40,6 +40,7 @@ class Lines(TextStage):
         self._held: list[str] = []
         """The pieces of the line that may go on; joined only once: repeated joins take quadratic time."""
         self._length = 0
+        """The number of characters in `_held`."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return the lines whose ending has arrived.

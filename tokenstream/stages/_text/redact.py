@@ -203,6 +203,7 @@ class Redact(TextStage):
     def _find_short_match(self, text: str, position: int) -> Any:  # noqa: ANN401 - a match
         """Return the match at `position` within as many characters as may be held back; None without one."""
         last = position + (self._matcher.limit or 0)
+        # Ends of the text at which a match is tried, the last one first.
         places = range(last, max(position, last - _TRIED), -1)
         return self._find_match_beyond(position, text, position, places)
 

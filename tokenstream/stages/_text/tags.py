@@ -41,6 +41,7 @@ class _Tags:
     def __init__(self, tags: list[str]) -> None:
         self.pattern = re.compile("|".join(map(re.escape, tags)), re.ASCII | re.IGNORECASE)
         self._beginnings = frozenset(tag[:end] for tag in tags for end in range(1, len(tag)))
+        """All beginnings of the tags, without the whole tags."""
         self._longest = max(map(len, tags))
 
     def may_begin(self, text: str, position: int) -> bool:

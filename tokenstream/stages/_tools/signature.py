@@ -208,6 +208,7 @@ class _Others:
         self.type = type
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema of the annotated object, extended by other keys, whose values have the type."""
         schema = handler.resolve_ref_schema(handler(source))
         extended: Any = schema
         extended["extra_behavior"] = "allow"

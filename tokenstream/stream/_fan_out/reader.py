@@ -56,6 +56,7 @@ class ReaderDriver(SingleConsumer):
     # -- reading -----------------------------------------------------------
 
     def cursors(self, choice: int) -> SharedCursors:
+        """Return the object that makes this reader's cursors for a choice."""
         return SharedCursors(Cursors(self, choice), self._share)
 
     def _share(self, cursor: Cursor[Any]) -> SharedCursor[Any]:
@@ -64,6 +65,7 @@ class ReaderDriver(SingleConsumer):
 
     @property
     def source_driver(self) -> Any:  # noqa: ANN401 - sync or async
+        """The driver that reads the source for all readers."""
         return self.hub.driver
 
     def set_options(self, policy: Any, size: Any) -> None:  # noqa: ANN401 - the hub checks them
@@ -71,6 +73,7 @@ class ReaderDriver(SingleConsumer):
 
     @property
     def event_driver(self) -> Any:  # noqa: ANN401 - the same, but for `step`
+        """This driver for a router's handlers: its `step` returns events."""
         return _EventDriver(self)
 
     def next_event(self) -> Any:  # noqa: ANN401 - an event
@@ -109,6 +112,7 @@ class ReaderDriver(SingleConsumer):
     @property
     def has_events(self) -> bool:
         """True if an event has arrived for this reader."""
+        # A late reader first gets a summary of the events that are no longer held.
         return bool(self.place.summary) or self.place.position != self.hub.ring.end
 
     @property

@@ -128,6 +128,7 @@ def add_context(error: ErrorT, message: Message, text: str, best: Partial[Any] |
 
 
 def _has_declined(message: Message) -> bool:
+    """Return True if the model refused to answer."""
     return message.finish_reason == "refusal" or bool(message.refusal)
 
 

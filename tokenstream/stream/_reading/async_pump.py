@@ -308,6 +308,7 @@ class AsyncPump:
     @property
     def can_start_task(self) -> bool:
         """True if another task can be started beside the reading task."""
+        # With a task group, or on asyncio, which needs none; in both cases, only inside `async with`.
         return self._tasks is not None or (
             self._entered and self._host is not None and self._host.name == "asyncio"
         )

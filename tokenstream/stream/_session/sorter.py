@@ -169,7 +169,7 @@ class Sorter:
 
     @property
     def has_unfinished(self) -> bool:
-        """True if an answer is still open."""
+        """True if an answer is still open whose lane was not dropped."""
         return any(not lane.dropped for lane in self._open_lanes.values())
 
     @property
@@ -197,6 +197,7 @@ class Sorter:
         payload = self._decode(frame)
         if self._connection_format is None:
             return self._detect(frame, payload)
+        # A connection with a single answer needs no lanes; see `_detect`.
         return self._put_in_lane(self._connection_format, frame, payload) if self.has_several else []
 
     def _decode(self, frame: Frame) -> dict[str, Any]:
@@ -308,6 +309,7 @@ class Sorter:
 
 
 def _size_of(message: object) -> int:
+    """Return the size of a message in bytes; for a decoded payload, a fixed estimate."""
     return len(message) if isinstance(message, bytes) else _PAYLOAD_SIZE
 
 

@@ -80,6 +80,7 @@ class Onlooker:
         if isinstance(error, Exception):
             self._finish(opening_error(error, "the server"))
         else:
+            # A Ctrl-C or a cancellation: the program gave up, and the answer has no error.
             self.stop()
 
     def note_head(self, head: ResponseHead | None, coding: str) -> None:

@@ -99,6 +99,7 @@ class WatchedStream(Generic[ItemT]):
         """Wrap a stream's own closing method, so that each call is reported to the watcher."""
 
         def report_and_close(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
+            """Tell the watcher that the program stops reading, then close the stream."""
             self._onlooker.stop()
             return close(*args, **options)
 
@@ -178,13 +179,13 @@ class SyncWatchedStream(SyncWatchedManager[ItemT]):
     __slots__ = ()
 
     def __iter__(self) -> Iterator[ItemT]:
-        """Return an iterator over the source; it shows each item to the watcher."""
+        # A new loop, of which the watcher sees each item.
         target: Iterable[ItemT] = self._require_open("with")
         items: Iterator[ItemT] = self._watch_items(WatchedIterator, iter(target), target)
         return items
 
     def __next__(self) -> ItemT:
-        """Return the source's next item, and show it to the watcher, as in a loop that goes on."""
+        # As in a loop that goes on: the watcher sees the item.
         items: Iterator[ItemT] = self._watch_items(WatchedIterator, self._require_open("with"))
         return next(items)
 
@@ -246,11 +247,13 @@ class AsyncWatchedStream(AsyncWatchedManager[ItemT]):
     __slots__ = ()
 
     def __aiter__(self) -> AsyncIterator[ItemT]:
+        # A new loop, of which the watcher sees each item.
         target: AsyncIterable[ItemT] = self._require_open("async with")
         items: AsyncIterator[ItemT] = self._watch_items(AsyncWatchedIterator, aiter(target), target)
         return items
 
     async def __anext__(self) -> ItemT:
+        # As in a loop that goes on: the watcher sees the item.
         items: AsyncIterator[ItemT] = self._watch_items(
             AsyncWatchedIterator, self._require_open("async with")
         )

@@ -40,8 +40,8 @@ class PlannedView(RepairedView, View[ItemT]):
         self._plan = plan
 
     def close(self) -> None:
-        """End this view; its plan is replaced by one that refuses to add stages."""
         super().close()
+        # From now on, adding a stage is refused.
         self._plan = ShapingPlan(refuse_closed)
 
 
@@ -127,6 +127,7 @@ class AsyncPlannedView(RepairedView, AsyncView[ItemT]):
 
     async def aclose(self) -> None:
         await super().aclose()
+        # From now on, adding a stage is refused.
         self._plan = ShapingPlan(refuse_closed)
 
 

@@ -69,6 +69,7 @@ class _ViewBase(UncopyableObject):
         return f"<{type(self).__name__} of {self._instead}>"
 
     def _make_refusal(self, why: str) -> UnsupportedUse:
+        """Return the error for a use that a view does not allow; `why` completes "this view …"."""
         return UnsupportedUse(f"this view {why}: read it in a loop, or take {self._instead}")
 
 

@@ -362,6 +362,7 @@ class _Trial(Generic[ResultT]):
         return value
 
     def _new_run(self, replay_arguments: str, **arguments: Any) -> _HandlerRun:  # noqa: ANN401 - a replay's own
+        """Return another call of the handler; `arguments` are its replay's, also written in the text."""
         return _HandlerRun(self._allow, replay_arguments, Playback(self._recording, **arguments))
 
 

@@ -227,7 +227,7 @@ def _has_delimiter(event: bytes, framing: Framing | None) -> bool:
 
 
 def _delimiter_of(framing: Framing | None) -> bytes:
-    """Return the delimiter that ends an event."""
+    """Return the most common delimiter that ends an event; empty for a framing without delimiters."""
     return _DELIMITERS[framing][0] if framing in _DELIMITERS else b""
 
 

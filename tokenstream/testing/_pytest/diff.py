@@ -81,6 +81,7 @@ class _Report:
 
     def __init__(self, names: tuple[str, str]) -> None:
         self.lines: list[str] = []
+        # The names with a colon, in a column of their own.
         width = max(map(len, names)) + 1
         self._left_margin, self._right_margin = (f"    {f'{name}:':{width}} " for name in names)
         self._names = names
@@ -158,6 +159,7 @@ class _Report:
             self._add_values(join_path(path, "arrivals (their times)"), *times)
 
     def _compare_fields(self, path: str, left: object, right: object) -> None:
+        """Compare two objects of one class field by field."""
         for name in _list_fields(left):
             self.compare(join_path(path, name), getattr(left, name), getattr(right, name))
 

@@ -43,6 +43,7 @@ def _compile_pattern(pattern: Pattern) -> re.Pattern[bytes]:
 
 
 def _as_bytes(text: object) -> bytes:
+    """Return text or bytes as bytes; raise `MisuseError` for any other value."""
     if isinstance(text, bytes):
         return text
     if isinstance(text, str):
@@ -68,6 +69,7 @@ def _apply_one(recording: Recording, pattern: re.Pattern[bytes], text: bytes) ->
     """Return a recording with all matches of one pattern replaced."""
 
     def replace_in_head(value: str) -> str:
+        """Return a header's value, or the request line, with the matches replaced."""
         new_value = pattern.sub(text, value.encode("utf-8", "surrogateescape"))
         return new_value.decode("utf-8", "surrogateescape")
 

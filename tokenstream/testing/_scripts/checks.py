@@ -140,5 +140,6 @@ def usage_of(counts: dict[str, Any]) -> Usage:
 
 
 def _check_word(what: str, value: object, words: tuple[str, ...]) -> None:
+    """Raise `MisuseError` unless a value is one of the allowed words; `what` names their kind."""
     if value not in words:
         raise MisuseError(f"{value!r} is not a {what}: pass one of {', '.join(words)}")

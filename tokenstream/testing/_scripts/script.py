@@ -341,6 +341,7 @@ class Script:
         return "complete" if self._finished else "truncated"
 
     def _add_text(self, kind: Any, pieces: tuple[str, ...], signature: str | None = None) -> Self:  # noqa: ANN401 - a Literal
+        """Add a text of some kind; a single piece is cut into smaller ones, as models send them."""
         checks.check_texts(f"{kind}()", pieces)
         checks.check_text_or_none("signature", signature)
         cut = steps.cut_pieces(pieces[0]) if len(pieces) == 1 else tuple(filter(None, pieces))

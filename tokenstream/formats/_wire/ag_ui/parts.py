@@ -141,6 +141,7 @@ class RunParts(NamedParts):
         self.whole(0, result)
 
     def _end_call(self, id: str) -> None:
+        """Close an open call, and hand it out."""
         call = self.remove_call(id)
         # All calls of a run are the client's, so each one is an `OpenCall`.
         self.close_call(cast("OpenCall", call))

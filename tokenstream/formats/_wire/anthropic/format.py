@@ -236,6 +236,7 @@ provider_data=None, phase=None))]
         self._read_finish(delta)
 
     def _read_message_stop(self, payload: dict[str, Any]) -> None:
+        """Read the end of the answer."""
         # The SDK's stream helper adds the finished message.
         self._report_unknown_fields(payload, "type", "message")
         self._end_answer()
@@ -288,6 +289,7 @@ provider_data=None, phase=None))]
             self._blocks.add_whole_block(index, block)
 
     def _read_usage(self, payload: dict[str, Any]) -> None:
+        """Report the token counts in a payload, if it has any."""
         report = dict_of(payload, "usage")
         if report:
             self.parts.usage(usage_of(report))

@@ -93,6 +93,7 @@ class GeminiParts(CallParts):
         """Store a usage report, unless it is empty; nearly every chunk has one, and the last is final."""
         if report:
             self._report = report
+            # The report of an earlier delta, even if it was not read yet, is out of date.
             self.latest_delta = None
 
     def store_delta(self, delta: Event) -> bool:
@@ -267,6 +268,7 @@ class GeminiParts(CallParts):
         return True
 
     def _add_code_result(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
+        """Add the result of code that Google ran; return False if the value is malformed."""
         return self._add_server_result(choice, "codeExecutionResult", value, part_fields)
 
     def _add_hosted_result(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:

@@ -211,6 +211,7 @@ class ChoiceReader:
             self.content.write("text", value)
 
     def _read_logprobs(self, key: str, value: object) -> None:
+        """Report the log probabilities of the choice's tokens."""
         report_logprobs(self._parts, key, value, self.index)
 
     def _read_usage(self, key: str, value: object) -> None:
@@ -226,6 +227,7 @@ class ChoiceReader:
             self._parts.usage(usage_of(value))
 
     def _read_error(self, key: str, value: object) -> None:
+        """Store the provider's error in this choice; report a value that is no error as an unknown field."""
         self.error = provider_error({"error": value})
         if self.error is None:
             self.read_field(key, value)
@@ -356,6 +358,7 @@ _READING_ORDER = {
 
 
 def _rank_of(key: str) -> int:
+    """Return the rank of a key in the order of reading; keys without a reader come last."""
     return _READING_ORDER.get(key, len(_READING_ORDER))
 
 

@@ -303,12 +303,15 @@ class OpenAIRealtime(Format):
         self._outputs.end_content(payload)
 
     def _read_text(self, payload: dict[str, Any]) -> None:
+        """Add a piece of text."""
         self._read_delta(payload, "text", self._outputs.write_text)
 
     def _read_transcript(self, payload: dict[str, Any]) -> None:
+        """Add a piece of the transcript of an audio content part."""
         self._read_delta(payload, "audio", self._outputs.write_transcript)
 
     def _read_audio(self, payload: dict[str, Any]) -> None:
+        """Add a piece of audio, which is base64."""
         self._read_delta(payload, "audio", self._outputs.write_audio)
 
     def _read_delta(
@@ -333,6 +336,7 @@ class OpenAIRealtime(Format):
         self._report_misfit(payload)
 
     def _report_misfit(self, payload: dict[str, Any]) -> None:
+        """Count a departure for a payload that cannot be read, and report the payload as unknown."""
         self.note("delta_misfits")
         self.parts.unknown(text_of(payload, "type") or "event", payload)
 
@@ -344,6 +348,7 @@ class OpenAIRealtime(Format):
             self._outputs.add_missing_content(item, index, payload)
 
     def _read_arguments(self, payload: dict[str, Any]) -> None:
+        """Add a piece of a call's arguments; if it is not text, report the payload."""
         delta = payload.get("delta")
         if isinstance(delta, str):
             self._outputs.write_arguments(payload, delta)

@@ -294,6 +294,7 @@ class ReasoningItem(TextItem):
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         super().__init__(parts, item_type, index)
         self._first_part = NO_PART
+        """The part that is opened with the item; NO_PART before that."""
         self._first_text: Section | None = None
         """The text of the first part; None before any text has arrived."""
 

@@ -171,6 +171,7 @@ provider_data=None, phase=None))]
     # -- the message as a whole --------------------------------------------
 
     def _start(self, payload: dict[str, Any]) -> None:
+        """Read the chunk `start`, with the message's id and metadata."""
         self.parts.head(id=text_of(payload, "messageId"))
         self._read_metadata(payload)
         self.parts.report_unknown_fields(payload, ("type", "messageId", _METADATA))
@@ -209,6 +210,7 @@ provider_data=None, phase=None))]
         self._has_finish = True
 
     def _read_abort(self, payload: dict[str, Any]) -> None:
+        """Record the finish reason "cancelled" for an answer that was aborted."""
         self.parts.report_unknown_fields(payload, ("type",))
         self.parts.finish(0, "cancelled", "abort")
 
@@ -230,7 +232,7 @@ provider_data=None, phase=None))]
         self.parts.unknown("finish-step", payload)
 
     def _reset_step(self, payload: dict[str, Any]) -> None:
-        """Withdraw the parts of the current step, which the server begins again; report the chunk as unknown."""
+        """Withdraw the parts of the current step, which begins again; report the chunk as unknown."""
         self._parts.reset_step()
         self.parts.unknown("reset-step", payload)
 

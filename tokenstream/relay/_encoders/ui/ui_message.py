@@ -185,7 +185,7 @@ class UIMessageEncoder(NamedEncoder):
         return [*self.unsent_head(), *self.close_all(), *(("", end) for end in ends), ("", "[DONE]")]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """Return an `error` chunk with the error's message."""
+        """Return an `error` chunk with the error's message; it has no fields for the kind and the code."""
         return [*self.unsent_head(), ("", {"type": "error", "errorText": message})]
 
 
@@ -197,6 +197,7 @@ def _step_payload(id: str, data: dict[str, Any]) -> Payload:
 def _file_payload(medium: Medium) -> dict[str, Any]:
     """Return the payload for a complete file, with its content or its URL."""
     mime_type = medium.mime_type or "application/octet-stream"
+    # A file without data or URL is empty.
     url = medium.to_url(mime_type) or f"data:{mime_type};base64,"
     return {"type": "file", "mediaType": mime_type, "url": url}
 
