@@ -17,7 +17,7 @@ _ESCAPED_IN_TEXTS = re.compile(f"[{_HIDDEN}]")
 
 
 def _escape(found: re.Match[str]) -> str:
-    """Return the JSON escape of the character that was found, such as `\\u001b`."""
+    r"""Return the JSON escape of the character that was found, such as `\u001b`."""
     return json.dumps(found[0])[1:-1]
 
 
