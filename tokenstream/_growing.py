@@ -108,7 +108,7 @@ class FreeText:
 
 
 def _parser(*, lenient: bool = False) -> Any:  # noqa: ANN401 - a parser, whose type is not imported
-    """Return a parser for a call's arguments; it is imported only if their value is read before their end."""
+    """Return a parser for arguments that may be unfinished; imported here, because few programs need it."""
     from tokenstream.partial_json import PartialJSONParser
 
     return PartialJSONParser(lenient=True) if lenient else PartialJSONParser()

@@ -347,7 +347,7 @@ class Accumulator:
         choice = self._choice(event.choice)
         log = choice.begin_writing(choice.get_or_begin_part(event.part, start), kind)
         log.append(event.text)
-        self.target = Target(event.__class__, event.choice, event.part, log)
+        self.target = Target(event.__class__, event.choice, event.part, log)  # of most later deltas, too
         self._grow(len(event.text))
 
     def _take_text(self, event: TextDelta) -> bool:

@@ -277,6 +277,7 @@ class Router:
             return self._add_tool(name, _name_of(name), arguments=None, lenient=lenient)
 
         def add(function: Callable[..., Any]) -> Callable[..., Any]:
+            """Add a function as a tool, and return it unchanged."""
             return self._add_tool(function, _name_of(function) if name is None else name, arguments, lenient)
 
         return add

@@ -233,6 +233,7 @@ class Connection:
 
     def take_messages(self) -> None:
         """Expect each piece of input to be one whole payload, like the messages of a WebSocket."""
+        # Rules about SSE do not apply to messages.
         self._departures.leave_out(OF_SSE)
         self._use_framing(WholeMessages(self._limits))
 

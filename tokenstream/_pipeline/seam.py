@@ -313,7 +313,7 @@ def _kind_of(event: Event) -> str | None:
 def _may_precede_text(event: Event) -> bool:
     """Return True if, after this event, the continuation can still add to the answer's unfinished text."""
     kind = _kind_of(event)
-    # The end of a part whose content the event does not repeat, has no kind.
+    # An event that ends a part without repeating its content has no kind.
     return kind in _NOT_CLOSING_KINDS if kind is not None else isinstance(event, (*_NOT_CLOSING, PartDone))
 
 

@@ -446,7 +446,7 @@ class Format(Resuming, ABC):
             self.read_text(frame, event)
 
     def _report_unknown_event(self, event: str, payload: bytes) -> None:
-        """Report an event with an unknown name and data that are no JSON as unknown, or else as a ping."""
+        """Report an event of an unknown name whose data are no JSON object; some names mean a ping."""
         if event in PING_NAMES:
             self.ping()
         else:

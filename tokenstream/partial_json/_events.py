@@ -87,6 +87,7 @@ class _Placed:
         return None if place is None else self.member
 
     def _values(self) -> tuple[Any, ...]:
+        """Return the values by which events are compared, in the order of their arguments."""
         return tuple(getattr(self, name) for name in self.__match_args__)
 
     def __eq__(self, other: object) -> bool:

@@ -37,6 +37,7 @@ class Missing(Enum):
             raise AttributeError(asked, name=name, obj=self)
 
         def __getitem__(self, key: object) -> NoReturn:
+            # The same kind of error as for an attribute.
             raise AttributeError(_explain(f"[{key!r}]"), name=str(key), obj=self)
 
 

@@ -114,7 +114,7 @@ class AsyncDriver(Driver):
     async def step_until(self, until: float) -> Event | None:
         """Return the next event for a view, or None if none has arrived by the time `until`."""
         if self.phase is _ENDED:
-            return await self.step()
+            return await self.step()  # raises the error, or ends the loop
         return await self._step(partial(self._advance, until), until)
 
     async def step_now(self) -> Event | None:
@@ -173,7 +173,7 @@ class AsyncDriver(Driver):
         if self._next_source is not None or not self.wants_more():
             return None
         item = await self._take_arrived()
-        return None if item is None else self.process_item(item[1], item[0])
+        return None if item is None else self.process_item(item[1], item[0])  # a chunk, and its time
 
     def poll_fast(self) -> Event | None:
         """Return the next event if the machine's fast path produces it.

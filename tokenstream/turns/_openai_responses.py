@@ -88,6 +88,7 @@ class _OpenAIResponsesTurn(Turn):
         """Return True if the server has finished the item of a part, and the part is sent as that item."""
         fields = self.fields(part)
         if part.kind in ("text", "refusal") and "id" in fields:
+            # The item is a message, which can be unfinished although this part of it is complete.
             return _is_finished(fields)
         return part.complete
 

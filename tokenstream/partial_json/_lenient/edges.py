@@ -368,7 +368,7 @@ def skip_semicolon(reader: LenientReader, text: str, position: int, out: list[JS
 
 @under(").!", AFTER_DOCUMENT)
 def skip_punctuation(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a parenthesis, period or exclamation mark after the document; it counts as text after it."""
+    """Skip a parenthesis, period or exclamation mark, and report that text follows the document."""
     note_prose(reader, reader.base + position)
     return position + 1
 

@@ -42,7 +42,8 @@ def read_token_or_dots(reader: LenientReader, text: str, position: int, out: lis
     following = text[position + 1 : position + 2]
     if not following and not reader.text_ended:
         return reader.hold_back(position)
-    return (read_token if following.isdigit() else skip_dots)(reader, text, position, out)
+    read = read_token if following.isdigit() else skip_dots
+    return read(reader, text, position, out)
 
 
 @under("+-", *VALUES)

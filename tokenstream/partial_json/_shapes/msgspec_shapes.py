@@ -58,6 +58,7 @@ class _StructSlots:
 
     def __init__(self) -> None:
         self._slots: dict[int, tuple[Any, _StructSlot]] = {}
+        """The slots made so far, each with its type, by the type's `id()`."""
 
     def get_slot(self, type_: Any) -> _StructSlot:  # noqa: ANN401 - any type
         # Found by identity, since unions with another order of members are equal. The type is kept,
@@ -321,7 +322,7 @@ class _StructStructure(ValueStructure):
     def accepts_extra(self, key: str | int, text: str) -> bool:
         """Return True for a key without a field that must be kept for `assemble`.
 
-        It checks the tag, and raises an error about a key that the Struct forbids.
+        `assemble` checks the tag, and lets msgspec report a key that the Struct forbids.
         """
         return key == self._config.tag_field or bool(self._config.forbid_unknown_fields)
 

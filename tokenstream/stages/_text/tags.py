@@ -269,6 +269,7 @@ class SplitTags(TextStage):
     def __init__(self, *names: str, starts_inside: bool = False) -> None:
         self._scanner = TagScanner(check_tags(names or ("think",)), starts_inside=starts_inside)
         self._inside = TextLog()
+        """The text inside of tags so far."""
 
     @property
     def inside(self) -> str:

@@ -294,6 +294,7 @@ def _find_inner_function(function: Any) -> Any:  # noqa: ANN401 - any callable
     while isinstance(function, partial):
         function = function.func
     function = inspect.unwrap(getattr(function, "__func__", function))
+    # Only functions have globals; the function of a callable object is in its class.
     return function if hasattr(function, "__globals__") else inspect.unwrap(type(function).__call__)
 
 

@@ -69,6 +69,7 @@ class ReaderDriver(SingleConsumer):
         return self.hub.driver
 
     def set_options(self, policy: Any, size: Any) -> None:  # noqa: ANN401 - the hub checks them
+        """Set the policy for slow readers, and the number of events to hold, for all readers."""
         self.hub.set_options(policy, size)
 
     @property
@@ -165,6 +166,7 @@ class ReaderDriver(SingleConsumer):
 
     def record_closing(self) -> None:
         """Record that the stream is closed before its end."""
+        # The hub keeps the pump marked as busy, so that nobody else reads.
         self.hub.free_pump()
         self.hub.driver.record_closing()
 

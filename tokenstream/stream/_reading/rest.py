@@ -37,5 +37,5 @@ class RestLimits(NamedTuple):
         )
 
     def allow(self, machine: Machine, now: float) -> bool:
-        """Return True if none of the limits has been reached."""
+        """Return True if none of the limits has been reached; a further comment, a heartbeat, reaches one."""
         return machine.meter.bytes < self.size and machine.comments == self.comments and now < self.until

@@ -36,6 +36,7 @@ class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
     def encode_ending(self, event: Finish) -> Payloads:
         """Return Anthropic's last events, with Bedrock's metrics in the very last."""
         *events, (name, last) = super().encode_ending(event)
+        # Required counts are 0 if they are unknown; the latencies are constants.
         metrics = {**_REQUIRED, **self.name_counts(_METRICS), **_LATENCIES}
         return [*events, (name, {**last, "amazon-bedrock-invocationMetrics": metrics})]
 

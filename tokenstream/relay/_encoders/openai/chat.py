@@ -108,6 +108,7 @@ class OpenAIChatEncoder(ChunkEncoder):
 
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """Return a delta with more of the call's arguments."""
+        # As sent at the call's start: its index in the choice, and its type, which is also a field's name.
         index, call_type = self._sent_calls[event.choice, event.part]
         call = {"index": index, call_type: {_ARGUMENT_FIELDS[call_type]: event.fragment}}
         return self.make_delta(event.choice, tool_calls=[call])
