@@ -235,7 +235,7 @@ class _Collected:
 
     def list_chunks(self, recording: Recording) -> list[Chunk]:
         """Return the chunks of a recording with their kinds: the first of `KINDS` for one without events."""
-        # A chunk whose time is unknown is placed at the start.
+        # A recording made by a program may have times that are no numbers; they count as 0.
         return [
             Chunk(at if math.isfinite(at) else 0.0, len(data), KINDS[self._kinds.get(number, 0)])
             for number, (at, data) in enumerate(recording.arrivals, start=1)

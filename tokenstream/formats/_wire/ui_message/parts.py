@@ -349,7 +349,7 @@ class UIParts(NamedParts):
         """Close a part, if it is open, and replace its content by an empty one of the same kind."""
         part = self.choice(0).opened.pop(index, None)
         if part is not None:
-            # Half a surrogate pair, for which the part waits, is dropped.
+            # Half a surrogate pair that the part still holds is dropped.
             part.held, part.closed = "", True
         # The end of a part replaces the content that its deltas have built.
         self.emit(PartDone(_WITHDRAWN.get(kind, _WITHDRAWN_OTHER), part=index, raw=self.raw))
