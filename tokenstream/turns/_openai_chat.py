@@ -129,7 +129,7 @@ class _OpenAIChatTurn(Turn):
         return None
 
     def can_send_call(self, call: ToolCall) -> bool:
-        """Return True for a custom tool's call; calls of other types go only to the API that made them."""
+        """Return True for a custom tool's call; a call of another type goes only to the API that made it."""
         return call.type == "custom" or self.is_own
 
     def _make_call(self, call: ToolCall) -> dict[str, Any]:

@@ -429,7 +429,7 @@ class BlockStructure:
         return line_match.indent < CODE_INDENT and self._math_mark.startswith(content)
 
     def _open_formula(self, line: str, line_match: MatchedLine) -> int:
-        """Open a formula directly below text, of which some renderers take it for a part; return `SAME`."""
+        """Open a formula directly below a text, to which it belongs for some renderers; return `SAME`."""
         self._close_leaf()
         self._in_doubt = True
         self.leaf = Leaf(LineKind.MATH, line_match.text, line_match.content_at, line=line)
