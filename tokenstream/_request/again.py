@@ -112,7 +112,7 @@ class _Requests(SourceOpener):
         return self._continued.limit(message)
 
     def _make_source(self, asked: Asked) -> Deferred:
-        """Return a source that sends a request of a `Stream` when it is opened."""
+        """Return a source that sends a request when it is opened; each subclass makes its own kind."""
         raise NotImplementedError
 
 
@@ -120,6 +120,7 @@ class _SyncRequests(_Requests, SyncOpener):
     """Sends requests for a `Stream`."""
 
     def _make_source(self, asked: Asked) -> Deferred:
+        """Return a source that sends a request of a `Stream` when it is opened."""
         return HTTPRequest(*asked).make_deferred()
 
 

@@ -306,10 +306,9 @@ def _convert_refusal(error: Exception, names: set[str]) -> StreamError | None:
 
 
 def _unreadable_error(error: Exception) -> ProtocolError:
-    return ProtocolError(
-        f"the SDK could not read what the server sent ({type(error).__name__}); "
-        "what had arrived is in .partial"
-    )
+    name = type(error).__name__
+    msg = f"the SDK could not read what the server sent ({name}); what had arrived is in .partial"
+    return ProtocolError(msg)
 
 
 def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | None:
@@ -405,20 +404,21 @@ def _body_of(response: Any) -> bytes:  # noqa: ANN401 - a response of httpx, htt
 
 
 def _body_in_exception(error: Exception) -> bytes:
-    """Return the body that an SDK's exception contains, which may be only the body's "error"; else b""."""
+    """Return the body in an exception of openai or anthropic, which may be only its "error"; else b""."""
     body: object = getattr(error, "body", None)
     if is_dict(body):
-        # The exceptions of openai and anthropic have either the whole body or only its "error".
         body = json.dumps(body if "error" in body else {"error": body}, default=str)
     return body.encode() if isinstance(body, str) else b""
 
 
 def _status_of(response: object) -> int:
+    """Return the HTTP status of a response or an exception; 0 if it has none."""
     status = getattr(response, "status_code", None) or getattr(response, "status", None)
     return status if isinstance(status, int) else 0
 
 
 def _class_names(error: BaseException) -> set[str]:
+    """Return the names of an exception's class and its base classes, so that no library is imported."""
     return {kind.__name__ for kind in type(error).__mro__}
 
 

@@ -171,6 +171,7 @@ class Custom(Format):
             self._read_value(self.decode(payload), event)
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
+        """Read a payload that is an object, as the mapping describes it."""
         # The mapping is tried first; only then is the payload checked for an error.
         self.read(data, event)
 

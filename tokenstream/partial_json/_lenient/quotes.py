@@ -285,6 +285,7 @@ class QuoteJudge:
         )
 
     def _judge_next_field(self, position: int) -> QuoteVerdict:
+        """Return the verdict on a quote before a comma, in an object; `position` is after the comma."""
         # A clean string ends if any quote follows; after an inner quote, a whole key must follow.
         if self._is_clean and self._peek.find_quote(position) is not None:
             return QuoteVerdict.ENDS

@@ -73,12 +73,14 @@ class _Recorder:
         object.__setattr__(self, "_trail", trail)
 
     def __getattribute__(self, name: str) -> Any:  # noqa: ANN401 - a recorder, which has any name
+        """Return the recorder of an attribute; refuse a special name."""
         if name.startswith("__") and name.endswith("__"):
             # `isinstance` reads such a name, but a path cannot branch on a type.
             _refuse(self, f"{name}, or the type,")
         return _extend(self, name, attribute=True)
 
     def __getitem__(self, key: object) -> _Recorder:
+        """Return the recorder of the value at a key or an index."""
         if not isinstance(key, str | int):
             _refuse(self, "a slice" if isinstance(key, slice) else f"a key of {type(key).__name__}")
         return _extend(self, key, attribute=False)

@@ -69,6 +69,7 @@ class Hub(EventQueue[DriverT]):
         self._listeners[key] = function
 
         def end() -> None:
+            """End the calls; ending them twice does no harm."""
             self._listeners.pop(key, None)
 
         return end

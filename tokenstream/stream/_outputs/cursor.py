@@ -143,7 +143,7 @@ class OutputCursor(Generic[ItemT]):
 
     @property
     def text(self) -> str:
-        """The text of the selected document, as far as it has arrived."""
+        """The text of the document that is read, as far as it has arrived: the answer's, or a call's."""
         documents = self._documents.find_growing()
         return documents[0].text.text if documents else ""
 

@@ -322,7 +322,7 @@ class TextView(_TextShaping, PlannedView[str]):
         return ShapedView(self._driver, plan, self._instead)
 
     def _with_stage(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self
-        """Return a view of the same text with one more stage; `timer` is True if the stage needs the time."""
+        """Return a view with one more stage, which `method` adds; `timer` is True if it needs the time."""
         plan = self._plan.then(method, make, timer=timer)
         return ShapedTextView(self._driver, plan, self._instead)
 
@@ -361,7 +361,7 @@ class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
         return AsyncShapedView(self._driver, plan, self._instead)
 
     def _with_stage(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self
-        """Return a view of the same text with one more stage; `timer` is True if the stage needs the time."""
+        """Return a view with one more stage, which `method` adds; `timer` is True if it needs the time."""
         plan = self._plan.then(method, make, timer=timer)
         return AsyncShapedTextView(self._driver, plan, self._instead)
 

@@ -191,6 +191,7 @@ class OpenAIChat(Format):
     # -- the answer --------------------------------------------------------
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
+        """Read a payload that is an object, also one with an error."""
         # `read` checks for errors, by the payload's layout.
         self.parts.raw = data
         self.read(data, event)
