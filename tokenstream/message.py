@@ -159,6 +159,7 @@ class Message(Value):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:
+            """Raise an error that says where to find what other libraries have under a name."""
             told = explain_missing_name(name)
             if told is not None:
                 raise AttributeError(told)

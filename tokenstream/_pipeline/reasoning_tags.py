@@ -219,6 +219,7 @@ class ReasoningTags:
     def _write(self, text: _TaggedText, event: TextDelta, out: list[Event]) -> None:
         """Split a text at its tags, and add its pieces; if there are too many parts, tags no longer count."""
         for within, piece in text.scanner.feed(event.text):
+            # Without room for another part, a piece goes to the part that receives the text already.
             is_full = text.within is not None and self._count >= self._max_parts
             self._add_piece(text, piece, event, out, within=bool(text.within) if is_full else within)
 

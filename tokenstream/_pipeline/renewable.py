@@ -364,7 +364,7 @@ class RenewableMachine(GuardedMachine):
 
     @property
     def reconnect_after(self) -> int | None:
-        """The server's reconnection time in milliseconds; None if the server sent none."""
+        """The reconnection time, in milliseconds, that the server sent last, also earlier; None for none."""
         retry = self._connection.retry
         return self._retry_before if retry is None else retry
 

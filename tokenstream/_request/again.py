@@ -97,6 +97,7 @@ class _Requests(SourceOpener):
 
     def prefix(self, message: Message) -> Prefix | None:
         """Return the answer so far as a prefix; None if the server takes none, or has refused one."""
+        # `prefills` is the caller's setting, which no longer counts after a refusal.
         return self._continued.prefix(
             message, None if self._prefix_refused else self.prefills, refused=self._prefix_refused
         )

@@ -134,6 +134,7 @@ class ContinuationRequests:
         self._host = parts.hostname or ""
         self._path = parts.path
         self._payload: Any = options.get("json")
+        """The JSON of the request; None if the caller gave the body in another form."""
         self._options = options
 
     def why_not(self, message: Message, limit_left: int | None, *, prefill: bool) -> str | None:

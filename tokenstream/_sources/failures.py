@@ -383,7 +383,7 @@ def _headers_of(error: Any) -> dict[str, str]:  # noqa: ANN401 - an exception of
 
 
 def _convert_google_error(error: Any, response: Any) -> StreamError | None:  # noqa: ANN401 - of google-genai
-    """Convert a google-genai exception, whose `details` are the content of the response's body."""
+    """Convert a google-genai exception, whose `details` are the response's body or only its "error"."""
     if _status_of(response) >= 400:
         body = json.dumps(error.details, default=str).encode()
         return status_error(_status_of(response), dict(response.headers), body)

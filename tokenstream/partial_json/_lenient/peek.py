@@ -16,6 +16,7 @@ MOST_HELD = 1_024
 # White space of any script, and invisible characters: NUL, byte order marks, zero-width joiners.
 _ODD = r"\s\x00\ufeff\u200b-\u200d\u2060"
 SPACES: Any = re.compile(rf"[{_ODD}]*").match
+# White space, also as escapes such as `\n`, which stand for it in JSON that was escaped twice.
 SPACES_TWICE: Any = re.compile(rf"(?:[{_ODD}]++|\\[nrt])*+").match
 _WORD: Any = re.compile(r"[\w$][\w$.+-]*|").match
 _HTML_QUOTE: Any = re.compile("&(?:quot|#34|#x22);").match
@@ -187,4 +188,5 @@ class Lookahead:
         end = self.skip_quoted(position)
         if end == position:
             end = self.skip_word(position)
+        # In JSON that was escaped twice, escapes such as `\n` stand for white space.
         return end > position and self.get_char(self.skip_spaces(end, SPACES_TWICE)) == ":"

@@ -217,7 +217,7 @@ class QuoteJudge:
 
     @under("/", _AFTER_QUOTE, _AFTER_COMMA)
     def _judge_slash(self, position: int) -> QuoteVerdict:
-        """Return the verdict on a quote before `/`: only a comment may follow a string."""
+        """Return the verdict on a quote before `/`: if no comment begins there, the quote is an inner one."""
         is_comment = self._peek.get_char(position + 1) in {"/", "*"}
         return self._end_if_clean() if is_comment else QuoteVerdict.INNER
 

@@ -53,6 +53,7 @@ class _SharedPump(Pump):
         for name in Pump.__slots__:
             setattr(self, name, getattr(pump, name))
         self._lock = lock
+        # With `direct`, the driver would read without releasing the lock.
         self.direct = None
 
     def replace(self, source: Any) -> None:  # noqa: ANN401 - a source, opened or not
@@ -61,7 +62,7 @@ class _SharedPump(Pump):
         self.direct = None
 
     def put_back(self, items: Iterable[Any]) -> None:
-        """Put back items that were read, to be read again; go on reading with this pump."""
+        """Put items back, so that the next reads return them before all other items."""
         super().put_back(items)
         # With `direct`, the driver would read without releasing the lock.
         self.direct = None

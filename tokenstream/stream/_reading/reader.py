@@ -126,6 +126,7 @@ class Reader:
         """Return the items that have arrived, each with the time of its arrival."""
         items, self._items = self._items, []
         if self._room_event is not None:
+            # The task waits until fewer items are held.
             self._room_event.set()
         return items
 

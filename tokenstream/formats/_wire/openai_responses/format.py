@@ -203,6 +203,7 @@ class OpenAIResponses(Format):
 
     def state(self) -> dict[str, Any] | None:
         """Return the state that another process needs to read on, as JSON; None if it cannot be saved."""
+        # The last number may be in a delta that was read without decoding.
         self._items.read_latest_number()
         return super().state()
 

@@ -138,6 +138,7 @@ class ChunkEncoder(Encoder, ABC):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._envelope: dict[str, Any] = {}
+        """The fields that all chunks have; empty before the first chunk."""
 
     @property
     def envelope(self) -> dict[str, Any]:
