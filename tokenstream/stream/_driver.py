@@ -497,4 +497,4 @@ class Driver(SingleConsumer):
             self._change_phase(PhaseStep.ANSWERED)  # only the rest of the connection is read now
 
     def _change_phase(self, step: PhaseStep) -> None:
-        self.phase = NEXT[self.phase, step]
+        self.phase = NEXT[self.phase, step]  # the table has only the steps that a phase allows

@@ -219,6 +219,7 @@ def _make_defaults(struct: Any) -> Defaults:  # noqa: ANN401 - a Struct
 
 
 def _return_unchanged(value: Any) -> Any:  # noqa: ANN401 - any value
+    """Return the value, so that `partial` can make it the factory of a default."""
     return value
 
 

@@ -374,6 +374,7 @@ def usual_chunkings(recording: Recording) -> tuple[Chunking, ...]:
 
 
 def _is_async(handler: Callable[..., object]) -> bool:
+    """Return True for an asynchronous function, and for an object with an asynchronous `__call__`."""
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
 
 

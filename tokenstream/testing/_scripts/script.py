@@ -336,6 +336,7 @@ class Script:
 
     @property
     def _ending(self) -> Ending:
+        """The ending of the answer: "complete" as soon as any choice has its finish reason."""
         if self._failed:
             return "failed"
         return "complete" if self._finished else "truncated"

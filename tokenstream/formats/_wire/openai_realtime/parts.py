@@ -93,6 +93,7 @@ class RealtimeOutputs(Parts):
         self._forget_items()
 
     def _forget_items(self) -> None:
+        """Forget the items of the responses that have ended; no more deltas for them are expected."""
         self._by_id.clear()
         self._by_index.clear()
 
