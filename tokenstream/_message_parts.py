@@ -158,6 +158,7 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
     @property
     def error_for_model(self) -> str:
         """The `error` explained to the model, to be sent as the call's result; "" if there is no error."""
+        # Only the calls that `validated_calls` and routers give are checked: `CheckedCall` has the error.
         return ""
 
     def run(self) -> ResultT_co:

@@ -79,8 +79,9 @@ class Joint:
         return self.decided
 
     def end(self) -> None:
-        """Decide with the text that has arrived, since no more text will arrive."""
+        """Decide how much is repeated, from the text so far, since no more text will arrive."""
         if not self.decided:
+            # `_after_echo` is None if the continuation is nothing but an echo.
             self._try_to_decide(self._after_echo or "", ended=True)
             self.decided = True
 
@@ -154,6 +155,7 @@ class PrefixJoint(Joint):
         self._echoes = echoes
         """True if the server repeats the prefix first, False if it does not, None if unknown."""
         if echoes is False:
+            # The text after an echo begins at once.
             self._after_echo = ""
 
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:

@@ -52,6 +52,7 @@ def from_async_response(response: Any) -> AsyncSource:  # noqa: ANN401 - httpx's
 
 
 def _was_read(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2's
+    """Return True if the body was read to its end and is stored in the response."""
     return bool(response.is_stream_consumed) and hasattr(response, "_content")
 
 

@@ -109,6 +109,7 @@ def _read_file(file: Any) -> Iterator[Any]:  # noqa: ANN401 - a binary or a text
 def from_iterable(source: Iterable[Any]) -> SyncSource:
     """Return the source of an iterable of chunks or payloads."""
     items = iter(source)
+    # Bytes need no conversion. The items of an iterator are not known in advance.
     is_bytes = isinstance(source, list | tuple) and all(type(item) is bytes for item in source)
     return SyncSource(items, _make_closer(items, source), convert=None if is_bytes else Converter(items))
 
@@ -131,6 +132,7 @@ def _make_closer(items: object, source: object) -> Callable[[], object]:
 def from_async_iterable(source: AsyncIterable[Any]) -> AsyncSource:
     """Return the source of an asynchronous iterable of chunks or payloads."""
     items = aiter(source)
+    # The events of an agent's run are whole messages, and may belong to several answers.
     return AsyncSource(
         items, _AsyncCloser(items, source), convert=Converter(items), messages=is_run_iterator(items)
     )

@@ -65,6 +65,7 @@ def from_urllib3(response: Any) -> SyncSource:  # noqa: ANN401 - of urllib3
 
 
 def _make_live_source(raw: Any, head: ResponseHead, close: Any) -> SyncSource:  # noqa: ANN401 - of urllib3
+    """Return the source of a response whose body is read from the connection, still compressed."""
     return SyncSource(_read_chunks(raw), close, head, head.content_coding, socket=_make_socket_finder(raw))
 
 
@@ -142,6 +143,7 @@ def _make_socket_finder(raw: Any) -> Any:  # noqa: ANN401 - of urllib3
         socket = _ShutdownHandle(raw)
 
     def find() -> Any:  # noqa: ANN401 - a socket
+        """Return the socket; None once the response no longer has the connection."""
         return socket if raw.connection is not None else None
 
     return find

@@ -62,6 +62,7 @@ def from_holder(source: Any, response: Any) -> SyncSource:  # noqa: ANN401 - tol
     close_holder = getattr(source, "close", None)
 
     def close() -> None:
+        """Close the object that holds the response, if it can be closed, and then the response."""
         try:
             if callable(close_holder):
                 close_holder()

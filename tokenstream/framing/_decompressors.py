@@ -159,7 +159,9 @@ class _Deflate(_ZlibLayer):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._head = b""
+        """The first byte, until the second one tells if there is a header; then empty."""
         self._stream: zlib._Decompress | None = None
+        """The decompressor; None until the first two bytes have arrived."""
 
     def decompress(self, data: bytes) -> Iterator[bytes]:
         """Yield the output for `data`; wait for two bytes to see if there is a zlib header."""

@@ -98,6 +98,7 @@ class LineFraming(ABC, Generic[FrameT]):
     def _finish(self) -> None:
         """End the input."""
         self._ended = True
+        # Without these, `feed` takes no shortcut, so it notices that the input has ended.
         self._past_bom = self._holds_nothing = False
 
     def _accept(self, chunk: object) -> bytes:

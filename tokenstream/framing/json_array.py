@@ -40,6 +40,7 @@ _SHALLOW = 7
 
 def _nest(levels: int) -> bytes:
     """Return the pattern of an object or array that contains at most `levels` - 1 levels of others."""
+    # `_FLAT` matches text without brackets.
     inside = _FLAT if levels == 1 else rb"%b(?:%b%b)*+" % (_FLAT, _nest(levels - 1), _FLAT)
     return rb"[\[{]%b[\]}]" % inside
 
@@ -57,7 +58,10 @@ def _compile_whole() -> re.Pattern[bytes]:
 
 @cache
 def _compile_after_comma() -> re.Pattern[bytes]:
-    """Return the pattern of a comma and one whole object or array, for `fullmatch`."""
+    """Return the pattern of a comma and one whole object or array of at most `_SHALLOW` levels.
+
+    Use the pattern with `fullmatch`. Its group 1 is the object or array.
+    """
     return re.compile(rb"[ \t\n\r]*+,[ \t\n\r]*+(%b)[ \t\n\r]*+" % _nest(_SHALLOW), re.DOTALL)
 
 
@@ -116,6 +120,7 @@ class JSONArrayParser(LineFraming[bytes]):
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits=limits)
         self._match_whole = _compile_whole().match
+        """Matches a whole object or array, if it is not nested too deeply for one regular expression."""
 
     def _begin(self) -> None:
         super()._begin()
@@ -185,8 +190,10 @@ class JSONArrayParser(LineFraming[bytes]):
         read_element = read
 
         def read_one_more(chunk: bytes) -> MadeT | None:
+            """Return what the reader makes of a chunk; None if the chunk must be passed to `feed`."""
             result = read_element(chunk)
             if result is not None:
+                # The parser must still count the chunk's bytes, for the offset in an error.
                 self._offset += len(chunk)
             return result
 
@@ -385,8 +392,9 @@ class JSONArrayParser(LineFraming[bytes]):
         return end
 
     def _hold(self, text: bytes, start: int) -> None:
-        """Keep the part of an unfinished element that is in this chunk."""
+        """Keep the part of an unfinished element that is in this chunk; set `error` if it is too long."""
         self._line += text[start:]
+        # Up to `_longest_safe` bytes, no limit can be exceeded.
         if len(self._line) > self._longest_safe:
             self._stop_if_outgrown(self._line, whole=False)
 

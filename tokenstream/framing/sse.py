@@ -105,8 +105,9 @@ class PlainSSEParser(LineFraming[Frame]):
         super().__init__(limits=limits)
 
     def _begin(self) -> None:
+        """Set the state for reading a new connection, in which the last event id still applies."""
         super()._begin()
-        self._stray = bytearray()
+        self._stray = bytearray()  # lines that are not fields; see `stray`
         self._after_cr = False
         self._id = self.last_event_id
         self._clear()
@@ -381,7 +382,10 @@ class SSEParser(PlainSSEParser):
 
     @property
     def longest_alone(self) -> int:
-        """The longest chunk, in bytes, that a caller may read without the parser; 0 while bytes are held."""
+        """The longest chunk, in bytes, that a caller may read without the parser; 0 if it may read none.
+
+        The parser is needed while it holds bytes of earlier chunks, and once events have ids.
+        """
         return self._small_chunk if self._holds_nothing and not self._id else 0
 
     def _read_unusual(self, chunk: bytes) -> list[Frame]:

@@ -52,12 +52,12 @@ class Pattern:
         return len(self._allowed)
 
     def matches_key(self, position: int, key: str | int) -> bool:
-        """Return True if a key matches at a position."""
+        """Return True if a key or index of a document matches the path's key at a position, from 0."""
         allowed = self._allowed[position]
         return allowed is None or key in allowed
 
     def is_wild(self, position: int) -> bool:
-        """Return True if any key matches at a position."""
+        """Return True if the path has `*` at a position, from 0, so that any key matches there."""
         return self._allowed[position] is None
 
     @property

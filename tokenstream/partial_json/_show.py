@@ -75,7 +75,7 @@ def check_show(how: Any) -> ShowUnit:  # noqa: ANN401 - whatever is given
 
 
 def find_show_in_schema(schema: dict[str, Any]) -> ShowUnit | None:
-    """Return the `how` of the mark `Show` that is recorded in a core schema; None if there is no mark."""
+    """Return the unit (`how`) of the annotation `Show` that a core schema records; None without one."""
     metadata: Any = schema.get("metadata")
     return metadata.get(_KEY) if metadata else None
 

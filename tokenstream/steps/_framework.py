@@ -109,6 +109,7 @@ class RunOfAgents(RunOfAFramework):
         """The answer in progress."""
 
     def _end_answers(self) -> Mapping[str, StreamError | None]:
+        """End the answer in progress, if any; return its error, or None, by the key of its agent's step."""
         answer, self._answer = self._answer, None
         return {} if answer is None else {self._AGENT_KEY: answer.end()}
 

@@ -26,6 +26,7 @@ class LangChainRun(RunOfAFramework):
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
         self._model_answers: dict[str, ModelAnswer] = {}
+        """The answers in progress, by the `run_id` of the model."""
         self._call_ids: dict[str, str] = {}
         """The id of the tool call that a node received as its input, by the `run_id` of the node."""
 
@@ -116,11 +117,13 @@ class LangChainRun(RunOfAFramework):
         self._begin_tool(id, name, parent, id=call_id, arguments=data.get("input"))
 
     def _end_tool_step(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        """End the step of a tool with its output, which may be a message that reports the tool's error."""
         output = data.get("output")
         failed = getattr(output, "status", None) == "error"
         self._end_step(id, output, ToolFailed(str(getattr(output, "content", ""))) if failed else None)
 
     def _fail_tool_step(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        """End the step of a tool with the exception that the tool has raised."""
         error = data.get("error")
         self._end_step(id, error=error if isinstance(error, Exception) else ToolFailed(str(error)))
 

@@ -47,6 +47,7 @@ class StreamBase(ErasedGeneric[DriverT]):
     def messages(self) -> list[Message]:
         """All choices of the answer so far, by index."""
         driver = self._driver
+        # After `stop`, the ending of a message changes before the loop has noticed.
         return [driver.apply_stop(message) for message in driver.accumulator.messages]
 
     @property

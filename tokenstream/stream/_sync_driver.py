@@ -167,6 +167,7 @@ class SyncDriver(Driver):
     @property
     def waits_in_time(self) -> bool:
         """True if a read can stop waiting at a given time without losing anything."""
+        # `limit_read` limits the time of a source's read; a wait before a retry can be interrupted, too.
         return self.pump.limit_read is not None or self.pump.awaits_retry
 
     def read_ahead(self) -> None:
@@ -325,6 +326,7 @@ class SyncDriver(Driver):
 
     @property
     def is_unopened(self) -> bool:
+        """True if the source is still one that the first read opens."""
         return isinstance(self.pump.source, Deferred)
 
     @property
@@ -431,8 +433,9 @@ class SyncDriver(Driver):
         return event
 
     def _exclude_busy_time(self, now: float) -> None:
-        """Exclude from the silence the time in which the loop was busy elsewhere."""
+        """Exclude from the silence the time since the last chunk: the loop was busy elsewhere."""
         machine = self.machine
+        # `machine.now` is the time of the last chunk; before the first one, the source was just opened.
         read_at = machine.now if machine.meter.chunks else self._opened_at
         self.silence.exclude_busy_time(now - read_at)
 
@@ -454,9 +457,11 @@ class SyncDriver(Driver):
             raise
 
     def release_source(self) -> None:
+        """Close the source; if closing fails, only log the error."""
         self.close_source(quiet=True)
 
     def replace_source(self, source: Deferred) -> None:
+        """Close the current source, and read from another one, which is not open yet."""
         self.close_source(quiet=True)
         self.pump.replace(source)
 

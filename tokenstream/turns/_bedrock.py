@@ -100,6 +100,7 @@ class _BedrockTurn(Turn):
         return None
 
     def can_send_server_tool(self, part: ServerToolCall | ServerToolResult) -> bool:
+        """Return True if Converse can express a server tool's result or call; the input must be an object."""
         if isinstance(part, ServerToolResult):
             return bool(part.id) and _is_content(part.content)
         return bool(part.id and part.name) and object_in(part) is not None
@@ -122,12 +123,14 @@ class _BedrockTurn(Turn):
         return None
 
     def to_source(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return a citation's source in Converse's form, from its provider fields; {} if there is none."""
         if "type" in data:
             # Claude's citation, received through InvokeModel: Converse could take only its title.
             return {}
         return deepcopy({name: value for name, value in data.items() if name in _CITATION_KEYS})
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
+        """Return None if the citation is written with the text that it supports, else the obstacle."""
         return self.find_citation_obstacle(index)
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:

@@ -100,6 +100,7 @@ def read_events(saved: dict[str, Any]) -> list[Event]:
 
 
 def _add_checksum(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a JSON object with its checksum under the key `sum`."""
     return {**body, "sum": _checksum_of(body)}
 
 
@@ -133,5 +134,5 @@ def _list_slots(kind: type) -> Iterator[str]:
 
 
 def _layout_checksum(layout: Layout) -> int:
-    """Return the checksum of a layout."""
+    """Return the checksum of a layout, which maps classes to their saved slots; it tells versions apart."""
     return crc32(repr([(kind.__name__, slots) for kind, slots in layout.items()]).encode())

@@ -83,11 +83,13 @@ def read_between(reader: LenientReader, text: str, position: int, out: list[JSON
 
 @under("{", *VALUES)
 def begin_object(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Begin an object at `{`; return the position after it."""
     return open_container(reader, {}, "}", position, out)
 
 
 @under("[", *VALUES)
 def begin_array(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Begin an array at `[`; return the position after it."""
     return open_container(reader, [], "]", position, out)
 
 

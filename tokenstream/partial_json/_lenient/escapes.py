@@ -240,6 +240,7 @@ def _note_raw_backslash(string: QuotedString, offset: int) -> None:
     """Record that the string contains an unescaped backslash."""
     if not string.has_raw_backslash:
         string.has_raw_backslash = True
+        # `ending` is the text before the backslash. In these kinds of strings, a backslash is never raw.
         string.in_path = string.kind not in (ESCAPED, HTML) and begins_path(string.ending)
         _note_mixture(string, offset)
 

@@ -112,6 +112,7 @@ class QuotedString:
 
     @property
     def _ends_bracket(self) -> bool:
+        """True if the string so far ends with a closing bracket, which may belong to the text after it."""
         return self.ending.rstrip()[-1:] in ("}", "]")
 
     @property
@@ -397,6 +398,7 @@ class QuotedString:
 
     @property
     def _is_triple(self) -> bool:
+        """True if the quotes around the string are triple quotes."""
         return self.kind.repair == "triple_quotes"
 
     def _make_judge(self, context: StringContext) -> QuoteJudge:

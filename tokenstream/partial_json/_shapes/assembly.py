@@ -217,6 +217,7 @@ class AssembledStructure(ValueStructure):
         return value
 
     def _make_refusal(self, prefix: tuple[str, ...], errors: Errors) -> InvalidValue | ContextNeeded:
+        """Return the exception for an invalid value, whose errors are located under `prefix`."""
         # Reading a tentative value as a whole gives its errors.
         return ContextNeeded() if self._tentative else InvalidValue((NestedErrors(prefix, errors),))
 

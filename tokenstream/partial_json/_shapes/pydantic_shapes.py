@@ -63,6 +63,7 @@ class PydanticSlots:
     def __init__(self) -> None:
         self.definitions = Definitions()
         self._slots: dict[tuple[int, int], PydanticSlot] = {}
+        """The slots made so far, by the `id()` of the schema and of the config."""
 
     def get_slot(self, schema: CoreSchema, config: Config) -> PydanticSlot:
         """Return the slot that reads the values of a schema, under the config of the model around it."""
@@ -193,6 +194,7 @@ class PydanticSlot(Slot):
         return serialize(self.serializer, value, by_alias)
 
     def find_name(self, key: str) -> str:
+        """Return the name of the field that is read from a key; the key itself if it is not a field's."""
         return self._names.get(key, key)
 
     def find_inner_show_unit(self, key: str) -> ShowUnit | None:
@@ -202,6 +204,7 @@ class PydanticSlot(Slot):
         return all(found.schema["type"] in SCALARS for found in self._alternatives)
 
     def is_root(self) -> bool:
+        """Return True for a root model, which is shown as its root value."""
         return self._types.definitions.is_root(self._schema)
 
     @cached_property
@@ -222,6 +225,7 @@ class PydanticSlot(Slot):
         return found
 
     def find_defaults(self) -> Defaults | None:
+        """Return the defaults of the type's fields; None unless exactly one class with fields is possible."""
         if len(self._objects) != 1:
             return None
         return make_defaults(self._types, self._objects[0].schema, self._objects[0].config)
@@ -254,6 +258,7 @@ class _ArrayStructure(AssembledStructure):
         return self._slots[number] if number < len(self._slots) else None
 
     def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
+        # The text is [0,1,2,…]: each number stands for one of the items, which were validated before.
         return validate_with_known(self._validator, f"[{','.join(map(str, range(len(entries))))}]", entries)
 
 
@@ -270,6 +275,7 @@ class _MappingStructure(AssembledStructure):
         )
 
     def find_slot(self, key: str | int) -> Slot:
+        """Return the slot of the dict's values, which is the same for every key."""
         return self._slot
 
     def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
@@ -284,8 +290,10 @@ class _UnionChoice(TagChoice):
         self._types = types
         self._layered = layered
         self.discriminators = tuple(keys)
-        self.prefix = tuple(layers for layers in layered.layers if isinstance(layers, str))
+        # Those layers that are tags of union members; the locations of errors begin with them.
+        self.prefix = tuple(layer for layer in layered.layers if isinstance(layer, str))
         self._chosen: dict[str, ValueStructure | None] = {}
+        """Maps each tag that has arrived to the result of `choose`."""
 
     def choose(self, value: Any) -> ValueStructure | None:  # noqa: ANN401 - any JSON value
         """Return the structure of the member with this tag; None without a member, or without a structure."""
@@ -305,6 +313,7 @@ class _UnionChoice(TagChoice):
 
 
 def _unwrap(layered: LayeredSchema) -> LayeredSchema:
+    """Return the schema inside a wrapper that does not change the values read inside it."""
     return layered.inside(layered.schema["schema"])
 
 
@@ -313,6 +322,7 @@ def _unwrap_default(layered: LayeredSchema) -> LayeredSchema | None:
 
 
 def _unwrap_json(layered: LayeredSchema) -> LayeredSchema:
+    """Return the schema for JSON of a type with separate schemas for JSON and for Python objects."""
     return layered.inside(layered.schema["json_schema"])
 
 
@@ -344,6 +354,7 @@ _UNWRAPPERS: dict[str, Callable[[LayeredSchema], LayeredSchema | None]] = {
 
 
 def _make_list(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
+    """Return the structure of a list, whose only schema applies to all items; None as for `_make_array`."""
     return _make_array(types, layered, [layered.schema.get("items_schema") or _ANY], last_repeats=True)
 
 
@@ -367,6 +378,7 @@ def _make_array(
 
 
 def _make_mapping(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
+    """Return the structure of a dict; None if a default may replace an invalid value."""
     values = layered.schema.get("values_schema") or _ANY
     return _MappingStructure(types, layered) if is_plain_default(types.definitions.resolve(values)) else None
 
@@ -384,13 +396,14 @@ def _make_model(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure 
 
 
 def _make_typed_dict(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
+    """Return the structure of a TypedDict, under its own config or else the one of the model around it."""
     return make_fields(types, layered._replace(config=layered.schema.get("config") or layered.config))
 
 
 def _make_tagged(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
     """Return the structure of a tagged union; None if its members can only be told apart by whole values."""
     discriminator: Any = layered.schema["discriminator"]
-    # The function may depend on any part of the value.
+    # A discriminator that is a function may depend on any part of the value.
     keys = None if callable(discriminator) else list_single_keys(discriminator)
     return None if keys is None else _UnionChoice(types, layered, keys)
 

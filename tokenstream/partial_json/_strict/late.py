@@ -36,6 +36,7 @@ def _make_reading_method(name: str) -> Callable[..., Any]:
     list_method: Callable[..., Any] = getattr(list, name)
 
     def method(self: LateEvents, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - the method's own arguments
+        """Fill the list, then return the result of the list's own method."""
         self.read()
         return list_method(self, *args, **options)
 
@@ -161,6 +162,7 @@ class LateReader(ABC):
 
     def _read_now(self, text: str) -> list[JSONEvent]:
         """Return the events of a piece, without putting it off."""
+        # The length from which on `feed` puts a piece off: no piece is so long.
         self._postpone_from = sys.maxsize
         events = self.feed(text)
         self._postpone_from = LONG

@@ -98,16 +98,19 @@ class FilledObject(GrowingObject):
         self.fillers = fillers
 
     def find(self, name: object) -> Any:  # noqa: ANN401 - any value
+        """Return the value that is shown under a name, or else the field's default; MISSING without one."""
         found = super().find(name)
         return self.fillers.get(name, MISSING) if found is MISSING and isinstance(name, str) else found
 
     def is_read(self, name: object) -> bool:
+        """Return True if the value that is shown is finished and was read by its type, or is a default."""
         return super().is_read(name) or (name in self.fillers and super().find(name) is MISSING)
 
     def __iter__(self) -> Iterator[str]:
         return chain(super().__iter__(), self._list_missing())
 
     def __len__(self) -> int:
+        # Fields with defaults count even if they have not arrived.
         return super().__len__() + sum(1 for _ in self._list_missing())
 
     def _list_missing(self) -> Iterator[str]:

@@ -45,6 +45,7 @@ class DumpCache:
 
 
 def _get_cache(log: FieldLog | ValueLog, by_alias: ByAlias) -> DumpCache:
+    """Return the JSON texts of the values in a log that are kept, by the choice of aliases or names."""
     cache = log.cache.get(by_alias)
     return log.cache.setdefault(by_alias, DumpCache()) if cache is None else cache
 
@@ -151,12 +152,14 @@ def _dump_value(
 
 
 def _dump_text(text: GrowingText) -> str:
+    """Return growing text as JSON; only text with half a surrogate pair is written with escapes."""
     json_text = write_string(str(text))
     # UTF-8 cannot encode half a surrogate pair.
     return json_text if json_text.isascii() or _is_sound(json_text) else json.dumps(str(text))
 
 
 def _is_sound(text: str) -> bool:
+    """Return False if a text contains half a surrogate pair, so that it cannot be encoded as UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -375,6 +375,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return True
 
     def _get_items(self) -> Collection[Any]:
+        """Return the names of the fields that have arrived; the elements of a value without fields."""
         return self._get_elements() if self._members is None else self._members
 
     def _get_elements(self) -> Collection[Any]:
@@ -399,9 +400,11 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return get_member(resolve(self._whole), key) if self._members is None else self._find(str(key))
 
     def _get_final_or_growing(self) -> Any:  # noqa: ANN401 - any value
+        """Return the complete, validated value; before that, what has arrived."""
         return self._get_growing() if self._state.outcome is MISSING else self._state.outcome
 
     def _get_growing(self) -> Any:  # noqa: ANN401 - any value
+        """Return what has arrived: the fields of an object with fields, else the value."""
         return self._whole if self._members is None else self._members
 
     # -- a value -------------------------------------------------------------------

@@ -115,6 +115,7 @@ class _WebsocketsSocket(ServerSocket):
 
     @property
     def wrapped(self) -> tuple[object, object]:
+        """The connection's own methods that receive and send; see `ServerSocket.wrapped`."""
         return self._framework_socket.recv, self._framework_socket.send
 
     async def open(self) -> None:

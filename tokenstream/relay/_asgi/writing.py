@@ -60,8 +60,10 @@ class MessageWriter(ChunkWriter):
     """Encodes an answer as WebSocket messages: JSON text, or binary if the protocol is binary."""
 
     def __init__(self, protocol: str, **options: Any) -> None:  # noqa: ANN401 - the base's
+        # "tokenstream" is SSE; "ndjson" has the same events as lines, of which each is one message.
         super().__init__("ndjson" if protocol == "tokenstream" else protocol, **options)
         self._is_sse = self.protocol.media_type.startswith("text/event-stream")
+        # A ping of our own protocol; with another protocol, no heartbeats are sent.
         self.heartbeat = '{"type":"ping"}' if self.protocol.name == "ndjson" else ""
 
     def to_messages(self, chunks: Iterable[bytes]) -> list[str | bytes]:

@@ -301,6 +301,8 @@ def _model_to_plain(value: BaseModel, *, raw: bool) -> dict[str, Any]:
 
 @cache
 def _list_defaults(cls: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
+    """Return the names of a class's fields, each with its default."""
+    # Pydantic requires `validated_data` with `call_default_factory`; no default depends on other fields.
     return tuple(
         (name, field.get_default(call_default_factory=True, validated_data={}))
         for name, field in cls.model_fields.items()

@@ -209,6 +209,7 @@ class MarkdownBlock:
 
 
 def _read_source(_block: MarkdownBlock, state: State, _before: State | None) -> str:
+    """Return the Markdown of a block: its whole lines, and the first `size` pieces of the unfinished line."""
     shape, pieces, size = state
     return shape.completion.join_lines(shape.lines, shape.size) + "".join(pieces[:size])
 
@@ -221,13 +222,16 @@ def _read_text(block: MarkdownBlock, state: State, _before: State | None) -> str
 
 
 def _build_preview_of(state: State) -> str:
+    """Return the text to render for an open block, with its unfinished line completed."""
     shape, pieces, size = state
     return build_preview(shape, shape.completion.join_line(pieces, size))
 
 
 def _read_stable(block: MarkdownBlock, _state: State, previous: State | None) -> int:
+    """Return the number of characters at the start of the text that are the same in the previous snapshot."""
     if previous is None:
         return 0
+    # The state whose text was computed last, and that text; empty before.
     last_text = previous[0].last_text
     is_stored = bool(last_text) and last_text[0] is previous
     return _count_common_prefix(last_text[1] if is_stored else _build_preview_of(previous), block.text)
@@ -298,5 +302,6 @@ def _count_common_prefix(text: str, other_text: str) -> int:
 
 
 def _restore_block(shape: BlockShape, values: dict[str, Any]) -> MarkdownBlock:
-    """Return a block that was pickled; its properties have all been computed."""
+    """Return a block that was pickled; its properties have all been computed, and are in `values`."""
+    # No pieces of the unfinished line, 0 of which count: only computing the properties would need them.
     return MarkdownBlock((shape, [], 0), previous=None, values=values)

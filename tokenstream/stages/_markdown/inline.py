@@ -318,7 +318,7 @@ class InlineCompleter:
         return after_label
 
     def _accept_link(self, opened: _Bracket) -> None:
-        """Accept a finished link or image; the delimiter runs in it have no effect outside of it."""
+        """Accept a link or image, whose bracket was removed from the open ones, with the runs in it."""
         if not opened.is_image:
             # A link cannot contain a link; an image may.
             for bracket in self._brackets:

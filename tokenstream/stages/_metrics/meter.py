@@ -158,7 +158,7 @@ class Meter:
 
     @property
     def chunks(self) -> int:
-        """Number of chunks that were read."""
+        """Number of chunks that were read: those that were cut into frames, and those on the fast path."""
         return self.framed_chunks + self.glanced
 
     @property

@@ -90,8 +90,9 @@ class CodeMarks:
     def _end_line(self) -> None:
         """Take a line ending: it may close a fence, and a blank line may close inline code."""
         self._interpret_marks()
+        # `_may_close`: the line is a closing fence. A run of three or more (`_FENCE`) survives a blank line.
         if self._may_close or (self._line_is_blank and not self._is_fence and self._length < _FENCE):
-            self._opened_by = ""
+            self._opened_by = ""  # the code has ended
         self._line_is_blank, self._on_opening_line, self._may_close = True, False, False
 
     def _take_marks(self, marks: str) -> None:

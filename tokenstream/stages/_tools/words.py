@@ -91,6 +91,7 @@ def _describe_position(text: str, offset: int, words: tuple[str, str, str]) -> s
 
 
 def _decode(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value of a JSON text; None if it is invalid."""
     try:
         return decode(text)
     except ProtocolError:
@@ -217,7 +218,10 @@ def _shorten(text: str, max_length: int) -> str:
 
 
 def _always(words: str) -> Callable[[Mapping[str, Any]], str]:
+    """Return a function that describes an error by the same words, whatever the context of the error is."""
+
     def say(_: Mapping[str, Any]) -> str:
+        """Return `words`; the error's context is not needed."""
         return words
 
     return say

@@ -360,6 +360,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
     @property
     def _is_alarm_due(self) -> bool:
         """True if the time has passed at which to check the deadlines of a stream."""
+        # A heap of times, each with a lane's number: the first element is the earliest.
         alarms = self._alarms
         return bool(alarms) and alarms[0][0] <= time.monotonic()
 

@@ -164,6 +164,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         errors: list[Exception] = []
 
         async def close(driver: AsyncDriver) -> None:
+            """Close one stream; keep its error, to be raised once all streams are closed."""
             try:
                 await driver.close(failed=failed)
             except Exception as error:  # noqa: BLE001 - the other streams must still be closed

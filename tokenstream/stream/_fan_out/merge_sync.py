@@ -35,6 +35,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
         super().__init__(streams, fail_fast=fail_fast)
         # Reentrant, like the lock of a stream.
         self._lock = threading.RLock()
+        # The reading threads set it when a stream may have an event.
         self._arrival = self._queue.waiter = threading.Event()
 
     def __iter__(self) -> Iterator[Labelled[K]]:

@@ -131,7 +131,7 @@ class ResultCursor(Generic[T]):
         return error
 
     def _make_drafts(self) -> OutputCursor[Partial[T]]:
-        return OutputCursor(self._answer, self._make_stage, "drafts")
+        return OutputCursor(self._answer, self._make_stage, kind="drafts")
 
     def _make_stage(self) -> Partials[T]:
         return Partials(self._type, lenient=self._lenient, document=self._document)

@@ -61,6 +61,7 @@ def _read_to_end(source: Callable[[], object], start_recording: Callable[[object
 
 
 async def _read_to_end_async(source: Callable[[], object], start_recording: Callable[[object], Any]) -> None:
+    """Open an asynchronous stream and read it to its end; the arguments are those of `_read_to_end`."""
     opened = source()
     replacement = start_recording(await opened if inspect.isawaitable(opened) else opened)
     async with replacement if isinstance(replacement, AsyncStream) else AsyncStream(replacement) as stream:

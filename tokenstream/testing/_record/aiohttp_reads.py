@@ -52,6 +52,7 @@ class _NotedContent:
     def __init__(self, content: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohttp's
         self._content = content
         self._content_class: Any = type(content)
+        """The body's class, whose iteration methods are run on this object."""
         self._notes = notes
         self._unread = b""
         """Bytes that arrived before an error and have not been returned yet."""
@@ -71,6 +72,7 @@ class _NotedContent:
     async def read(self, n: int = -1) -> bytes:
         """Read at most `n` bytes; all of the body if `n` is negative."""
         data: bytes = await self._await_read(self._content.read(n))
+        # A negative `n` reads to the end; 0 bytes are returned for `n` = 0 even before the end.
         self._note(data, is_end=n < 0 or (not data and n > 0))
         return data
 
@@ -93,10 +95,11 @@ class _NotedContent:
         return data
 
     async def readchunk(self) -> tuple[bytes, bool]:
-        """Read the bytes of one transfer chunk that have arrived."""
-        data, ended = await self._await_read(self._content.readchunk())
-        self._note(data, is_end=not data and not ended)
-        return data, ended
+        """Read the bytes of one transfer chunk that have arrived; the second value is True at its end."""
+        data, chunk_ended = await self._await_read(self._content.readchunk())
+        # At the end of the body, aiohttp returns (b"", False).
+        self._note(data, is_end=not data and not chunk_ended)
+        return data, chunk_ended
 
     def read_nowait(self, n: int = -1) -> bytes:
         """Return buffered bytes without waiting."""
@@ -105,7 +108,10 @@ class _NotedContent:
         return data
 
     def _read_nowait(self, n: int) -> bytes:
-        """Return the bytes that had arrived before an error, and were not read."""
+        """Return all bytes that had arrived before an error and were not read, whatever `n` is.
+
+        The method replaces aiohttp's private one of this name.
+        """
         unread, self._unread = self._unread, b""
         return unread
 

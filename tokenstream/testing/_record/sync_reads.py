@@ -26,6 +26,7 @@ def note_requests(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of req
 
 
 def note_urllib3(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of urllib3
+    """Note the body of a urllib3 response: at once if it was read already, else while it is read."""
     source = from_urllib3(response)
     if was_read(response):
         notes.note_complete(source)
@@ -34,11 +35,13 @@ def note_urllib3(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of urll
 
 
 def note_event_stream(stream: Any, notes: Notes) -> None:  # noqa: ANN401 - of botocore
+    """Note the body of an event stream of Amazon Bedrock, which only a POST request can open."""
     notes.method = "POST"
     note_urllib3(raw_response_of(stream), notes)
 
 
 def note_http_client(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of http.client
+    """Note the body of a response of http.client while it is read."""
     _note_reads(response, from_http_client(response), notes)
 
 
@@ -116,6 +119,7 @@ class _ReadWrappers:
 
         def read_and_note(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
             if self._in_method:
+                # Another wrapped method has called this one, and notes the bytes.
                 return method(*args, **options)
             result = self._call_method(method, args, options)
             note_result(result, args, options)
@@ -142,6 +146,7 @@ class _ReadWrappers:
         """Wrap a generator method that reads the body to its end through other wrapped methods."""
 
         def stream(*args: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - as it takes
+            """Yield what the method yields, and then note the end of the body."""
             yield from method(*args, **options)
             self._notes.end()
 

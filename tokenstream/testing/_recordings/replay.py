@@ -195,6 +195,7 @@ class Chunks(_Schedule):
     def __init__(self, recording: Recording, clock: Clock) -> None:
         super().__init__(recording, clock)
         self._shutdown_event = threading.Event()
+        """Set by `shutdown`, which another thread calls to end a wait."""
 
     def shutdown(self, how: int) -> None:
         """End the wait of another thread for a chunk, as the shutdown of a socket would.
@@ -226,7 +227,7 @@ class AsyncChunks(_Schedule):
 
     def __init__(self, recording: Recording, clock: Clock) -> None:
         super().__init__(recording, clock)
-        # On a real clock, a deadline or a cancellation wakes the waiting task.
+        # True if only the read limit can end a wait. On a real clock, a cancellation can end it, too.
         self.bounded = isinstance(clock, VirtualClock)
 
     def __aiter__(self) -> AsyncChunks:

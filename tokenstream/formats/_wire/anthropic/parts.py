@@ -39,6 +39,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._estimated_tokens = 0
+        """The sum of the server's estimates of the reasoning's tokens."""
 
     # -- blocks ------------------------------------------------------------
 
@@ -171,6 +172,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         return self._open_part(block_type, result)
 
     def _open_fallback(self, block_type: str, content: dict[str, Any]) -> AnthropicBlock:
+        """Open a block that announces a change of the model; record the new model's name."""
         # After this block, another model continues the answer.
         self.head(model=text_of(dict_of(content, "to"), "model"))
         return self._open_part(block_type, OpaquePart(type=block_type, data=content))

@@ -82,6 +82,7 @@ def _is_text(piece: dict[str, Any]) -> bool:
 
 
 def _add_redacted(start: Part, added: dict[str, list[Any]]) -> Part:
+    """Return a reasoning part with its encrypted form, which has arrived in pieces of base64."""
     return start.model_copy(update={"redacted": _join_base64(added["redacted"])})
 
 
@@ -90,7 +91,12 @@ def _add_result_content(start: Part, added: dict[str, list[Any]]) -> Part:
 
 
 def _add_image_data(start: Part, added: dict[str, list[Any]]) -> Part:
-    """Return an image with the fields added to it, and with the URL of its file in S3."""
+    """Return an image with the fields that its deltas have added, and with the URL of its file in S3.
+
+    Args:
+        start: The image as it was opened.
+        added: Maps each field to its values, of which the last one counts.
+    """
     data: dict[str, Any] = {**(getattr(start, "provider_data", None) or {})}
     data |= {name: values[-1] for name, values in added.items()}
     return start.model_copy(update={"provider_data": data, "url": text_of(data.get("s3Location", {}), "uri")})

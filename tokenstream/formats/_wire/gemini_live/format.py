@@ -237,6 +237,7 @@ class GeminiLive(Format):
         self._report_for_client("setupComplete", data)
 
     def _read_disconnection(self, data: dict[str, Any]) -> None:
+        """Report the server's announcement that it will close the connection."""
         self._report_for_client("goAway", data)
 
     def _read_resumption(self, data: dict[str, Any]) -> None:

@@ -171,6 +171,7 @@ class AssistantsContent:
         """Add content of an unknown type as an opaque part, unless it was added before."""
         kind = block.get("type")
         if key not in self._parts_by_key:
+            # None: the part is complete, so that nothing can be added to it.
             self._parts_by_key[key] = None
             self._parts.whole(0, OpaquePart(type=kind if isinstance(kind, str) else "", data=block))
 

@@ -164,9 +164,11 @@ def _read_value(cls: Any, value: Any) -> Any:  # noqa: ANN401 - a class of value
 
 
 def _read_part(value: Any) -> Part:  # noqa: ANN401 - any JSON value
+    """Return a JSON object as a part of its `kind`; raise ValueError if no part has this kind."""
     kind = value["kind"] if is_dict(value) else None
     if not isinstance(kind, str) or kind not in _PARTS:
         raise ValueError
+    # An object with only its kind is an empty part, the usual start of a part.
     part: Part = _blank_part(kind) if len(value) == 1 else _read_value(_PARTS[kind], value)
     return part
 

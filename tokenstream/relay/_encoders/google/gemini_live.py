@@ -56,6 +56,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._citations: list[Citation] = []
+        """The citations so far, which are sent at the end of the turn."""
 
     # -- events ------------------------------------------------------------------
 

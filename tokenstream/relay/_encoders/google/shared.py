@@ -129,6 +129,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self.media = Media()
+        """The media that have begun and are not complete yet."""
         self._started: set[tuple[int, int]] = set()
         """Parts that have started; a repeated start is ignored."""
 

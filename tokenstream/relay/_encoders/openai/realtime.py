@@ -62,7 +62,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._message_count = 0
-        """The number of messages so far."""
+        """The number of WebSocket messages so far, from which each gets its `event_id`."""
 
     # -- events ----------------------------------------------------------------
 
