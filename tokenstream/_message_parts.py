@@ -28,6 +28,7 @@ else:
         __slots__ = ()
 
         def __class_getitem__(cls, types: object) -> type:
+            """Return the class itself, so that `ToolCall[WeatherArgs]` is `ToolCall`."""
             return cls
 
     _TypedCall = _UntypedCall
@@ -148,11 +149,13 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
     @property
     def error(self) -> OutputInvalid | None:
         """The reason why a checked call cannot be run; None if it can be run, or was not checked."""
+        # A checked call is a `CheckedCall`, which has the reason.
         return None
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
         """The repairs that lenient reading made in the arguments, each with its name and position."""
+        # Only checked calls, which are `CheckedCall`s, are read leniently.
         return ()
 
     @property

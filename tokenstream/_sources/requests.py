@@ -105,6 +105,7 @@ def _read_urllib3_body(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib
 
 
 def _has_begun(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
+    """Return True if a part of the body was read already."""
     return bool(raw.tell() or getattr(raw, "_uncached_read_occurred", False))
 
 

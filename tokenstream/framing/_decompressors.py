@@ -115,6 +115,7 @@ class _Gzip(_ZlibLayer):
         # A single byte after a member, which may begin the next member.
         self._undecided = b""
         self._padding = False
+        """True once bytes after a member were ignored, as all further bytes will be."""
 
     def decompress(self, data: bytes) -> Iterator[bytes]:
         """Yield the output for `data`, member by member."""
@@ -150,6 +151,7 @@ class _Gzip(_ZlibLayer):
 
 
 def _make_gzip_reader() -> zlib._Decompress:
+    """Return a decompressor of one gzip member; zlib uses `| 16` to mean a gzip header."""
     return zlib.decompressobj(zlib.MAX_WBITS | 16)
 
 

@@ -353,6 +353,7 @@ class _OneMessage:
     def expect(self, start: bytes) -> None:
         """Set the beginning that all payloads are expected to have."""
         if self._start != self._headers + start:
+            # Messages with another beginning have other checksums, so none is verified yet.
             self._start = self._headers + start
             self._size = _PRELUDE + len(self._start)
             self._verified = {}

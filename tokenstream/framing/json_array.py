@@ -52,7 +52,7 @@ _OPENING = b"[{"
 
 @cache
 def _compile_whole() -> re.Pattern[bytes]:
-    """Return the pattern of a whole object or array, from its first bracket to its last."""
+    """Return the pattern of a whole object or array of at most `_SHALLOW` levels."""
     return re.compile(_nest(_SHALLOW), re.DOTALL)
 
 
@@ -67,7 +67,10 @@ def _compile_after_comma() -> re.Pattern[bytes]:
 
 @cache
 def _compile_before_comma() -> re.Pattern[bytes]:
-    """Return the pattern of one whole object or array and a comma, for `fullmatch`."""
+    """Return the pattern of one whole object or array of at most `_SHALLOW` levels, and a comma.
+
+    Use the pattern with `fullmatch`. Its group 1 is the object or array.
+    """
     return re.compile(rb"[ \t\n\r]*+(%b)[ \t\n\r]*+,[ \t\n\r]*+" % _nest(_SHALLOW), re.DOTALL)
 
 
@@ -399,6 +402,7 @@ class JSONArrayParser(LineFraming[bytes]):
             self._stop_if_outgrown(self._line, whole=False)
 
     def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
+        """Return the largest size of an element, and the limit that sets it: the smaller of two limits."""
         if self._limits.event < self._limits.line:
             return self._limits.event, "event"
         return self._limits.line, "line"

@@ -219,8 +219,9 @@ class PlainSSEParser(LineFraming[Frame]):
             self._read_field(line)
 
     def _hold(self, rest: bytes) -> None:
-        """Keep the start of an unfinished line."""
+        """Keep the start of an unfinished line; set `error` if the event is too long."""
         self._line += rest
+        # Up to `_longest_safe` bytes, no limit can be exceeded.
         if len(self._line) + self._data_size > self._longest_safe:
             self._stop_if_outgrown(self._line, whole=False)
 
@@ -484,6 +485,7 @@ class SSEParser(PlainSSEParser):
 
     def _read_field(self, line: bytes) -> None:
         super()._read_field(line)
+        # The next event often has the same name: `frames` then recognises its first bytes.
         if line[:7] == b"event: " and self._name and len(line) <= _HEAD_BYTES:
             self._event_line, self._event_name = line, self._name
             self._head = line + b"\ndata: "

@@ -31,6 +31,7 @@ class Frame(Place):
     def __init__(self, parent: Frame | None, key: str | int, container: Any) -> None:  # noqa: ANN401 - a dict or a list
         self.parent = parent
         self.key = key
+        # The path is built when it is first asked for.
         self.cached_path = None
         self.last_path = ()
         self.container = container
@@ -118,6 +119,7 @@ class Document:
         """Read the pieces whose reading was put off, if there are any."""
         read_postponed, self.read_postponed = self.read_postponed, None
         if read_postponed is not None:
+            # It was a placeholder (POSTPONED_TEXT) that makes `value` call this method.
             self.pending = ""
             read_postponed()
 
@@ -286,7 +288,7 @@ class Document:
         out.append(event)
 
     def begin_atom(self, kind: JSONKind, offset: int, out: list[JSONEvent]) -> None:
-        """Begin a number or literal."""
+        """Begin a number or literal, which is not visible yet, in the innermost open object or array."""
         self.atom_shown = False
         out.append(ValueStart(self.frame, kind, offset, self.key))
 

@@ -81,7 +81,7 @@ def find_show_in_schema(schema: dict[str, Any]) -> ShowUnit | None:
 
 
 def find_show_in_annotation(annotated: Any) -> ShowUnit | None:  # noqa: ANN401 - any type
-    """Return the `how` of the last mark `Show` in the annotation of a type; None if there is no mark."""
+    """Return the unit (`how`) of the last `Show` in the annotation of a type; None without one."""
     unit: ShowUnit | None = None
     for each in getattr(annotated, "__metadata__", ()):
         unit = each.how if isinstance(each, Show) else unit

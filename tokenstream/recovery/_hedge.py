@@ -74,7 +74,8 @@ class Contender:
     def _read_chunk(self, chunk: Any) -> None:  # noqa: ANN401 - bytes, or a payload
         """Read a chunk, up to its first event with content."""
         machine = self._machine
-        machine.push(chunk, 0.0)
+        # The time does not matter here: the stream measures the answer when it reads the chunks again.
+        machine.push(chunk, now=0.0)
         while not self.has_content and (event := machine.pull()) is not None:
             self.has_content = is_visible(event)
 

@@ -170,6 +170,7 @@ class AsyncOpener(SourceOpener):
         """
 
         async def open_source() -> AsyncSource:
+            """Wait as long as the attempt says, then open its source."""
             if attempt.wait > 0:
                 from anyio import sleep
 

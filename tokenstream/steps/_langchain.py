@@ -48,6 +48,7 @@ class LangChainRun(RunOfAFramework):
         return [each for each in reversed(ids) if isinstance(each, str)] if is_list(ids) else []
 
     def _begin_step(self, id: str, event: dict[str, Any], _: dict[str, Any]) -> Step:
+        """Begin a step under the nearest open parent; LangChain may name the agent in the metadata."""
         parent = self._find_parent(event)
         agent = text_of(dict_of(event, "metadata"), "lc_agent_name")
         step = self._open[id] = parent.step(text_of(event, "name") or "step", agent=agent)
@@ -78,6 +79,7 @@ class LangChainRun(RunOfAFramework):
         self._end_step(id, data.get("output"))
 
     def _begin_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        """Begin the step and the answer of a model; its tool calls are collected in `_calls`."""
         self._model_answers[id] = ModelAnswer(self._begin_step(id, event, data), "langchain", self._calls)
 
     def _read_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
@@ -154,6 +156,7 @@ class GraphMessages(RunOfAFramework):
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
         self._model_answers: dict[str, ModelAnswer] = {}
+        """The answers in progress, by the key of the step."""
 
     def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of LangGraph
         """Add a message to the step of its node, or begin and end the step of a tool."""

@@ -154,6 +154,7 @@ class SyncDriver(Driver):
 
     def step_now(self) -> Event | None:
         """Return the next event if it has already arrived, otherwise None."""
+        # After the end, `step` does not wait: it returns an event that is left, or raises.
         return self.step() if self.phase is _ENDED else self._step(self._advance_now)
 
     def poll(self, bell: ArrivalBell) -> Event | None:
@@ -237,12 +238,14 @@ class SyncDriver(Driver):
 
     def _advance_now(self) -> Event | None:
         """Read a chunk that has already arrived, if reads can be limited; return its event, or None."""
+        # Limited to the present, the read does not wait.
         return None if self.pump.limit_read is None else self._advance(self.clock())
 
     @property
     def will_ring(self) -> bool:
         """True if every arrived item was delivered, and the reading thread rings a bell for the next one."""
         machine = self.machine
+        # On the fast path (`shortcut` is set), a chunk has one event, so none of its events is left.
         return machine.shortcut is not None and machine.continues and self.pump.will_ring
 
     def _advance_without_waiting(self, bell: ArrivalBell) -> Event | None:

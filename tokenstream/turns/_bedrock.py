@@ -82,6 +82,7 @@ class _BedrockTurn(Turn):
         return None
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
+        """Write a call of an application's function; there is never an obstacle."""
         block = {"toolUseId": part.id, "name": part.name, "input": object_in(part)}
         self.written.append({"toolUse": block})
         return None

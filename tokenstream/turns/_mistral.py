@@ -43,6 +43,7 @@ class _MistralTurn(Turn):
     def __init__(self, message: Message, drop: Drop) -> None:
         super().__init__(message, drop)
         self._calls: list[dict[str, Any]] = []
+        """The tool calls, which a message has in a field of their own."""
 
     def build(self) -> dict[str, Any]:
         """Return the turn with the parts that were written.
@@ -80,11 +81,13 @@ class _MistralTurn(Turn):
         return None
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
+        """Write a call of an application's function; there is never an obstacle."""
         function = {"name": part.name, "arguments": text_arguments(part)}
         self._calls.append({"id": part.id, "type": "function", "function": function})
         return None
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
+        """Write a reference that Mistral has sent; for any other citation, return the obstacle."""
         chunk = self.fields(part)
         if chunk.get("type") != "reference":
             return "citation"
@@ -101,6 +104,7 @@ class _MistralTurn(Turn):
         return None
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
+        """Write a chunk that Mistral has sent, if requests allow its type; else return the obstacle."""
         if not self.is_own or text_of(part.data, "type") not in _CHUNKS:
             return "opaque"
         self.written.append(deepcopy(part.data))

@@ -264,6 +264,7 @@ class _AnswerRecorder:
         return "not_streamed" in stream.departures, error
 
     def _replay(self) -> Iterator[bytes]:
+        """Yield the recorded chunks, then raise the error with which the body ended, if any."""
         for _, piece in self._pieces:
             yield piece
         if self._failure is not None:
@@ -311,6 +312,7 @@ class _EventCounter:
         return 1 if self._framing is None else len(self._framing.frames(data))
 
     def _framing_of(self, kind: Sniffed) -> _Framing | None:
+        """Return a parser for a kind of body; None for plain text, or while the kind is undecided."""
         if kind == "sse":
             return SSEParser(limits=self._limits)
         if kind == "json":

@@ -73,7 +73,7 @@ class Undetected(Format):
 
     @property
     def resting(self) -> bool:
-        """True while the server waits for the client to speak, as at the start of a WebSocket."""
+        """True while the server waits for the client to speak, as it may at the start of a WebSocket."""
         return self.messages
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:

@@ -44,6 +44,7 @@ class Parts(ContentParts):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self.calls_seen = 0
+        """Number of tool calls that have begun, in all choices."""
 
     @property
     def open_call_count(self) -> int:

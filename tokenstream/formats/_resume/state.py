@@ -121,6 +121,7 @@ def _checksum_of(body: dict[str, Any]) -> int:
 
 def _layout_of(format: Format) -> Layout:
     """Return the saved slots of each class that a format's state consists of."""
+    # `made_of` has the format's own classes of state, and `_SHARED` those that all formats have.
     kinds = (type(format), type(format.parts), *format.made_of, *_SHARED)
     return {kind: [*_list_slots(kind)] for kind in kinds}
 

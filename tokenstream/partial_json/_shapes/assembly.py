@@ -55,6 +55,7 @@ def _get_known(value: Any) -> Any:  # noqa: ANN401 - any value
 
 
 def _make_plain_validator(function: Callable[[Any], Any]) -> CoreSchema:
+    """Return a schema in which a function alone makes the value from the input."""
     return {"type": "function-plain", "function": {"type": "no-info", "function": function}}
 
 

@@ -198,9 +198,11 @@ class PydanticSlot(Slot):
         return self._names.get(key, key)
 
     def find_inner_show_unit(self, key: str) -> ShowUnit | None:
+        """Return the unit in which the value at a key becomes visible; None if the type has none."""
         return self._show_units.get(key)
 
     def is_leaf(self) -> bool:
+        """Return True if no value of the type is an object or array."""
         return all(found.schema["type"] in SCALARS for found in self._alternatives)
 
     def is_root(self) -> bool:
@@ -209,6 +211,7 @@ class PydanticSlot(Slot):
 
     @cached_property
     def _alternatives(self) -> list[Alternative]:
+        """The types that a value may have: the members of a union, or only the type itself."""
         return list(self._types.definitions.iter_alternatives(self._schema, self._config))
 
     def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
@@ -254,6 +257,7 @@ class _ArrayStructure(AssembledStructure):
         self._validator = types.make_validator(changed_schema, layered.config)
 
     def find_slot(self, key: str | int) -> Slot | None:
+        """Return the slot of the item at an index; None if a tuple has no such item."""
         number = min(int(key), len(self._slots) - 1) if self._last_repeats else int(key)
         return self._slots[number] if number < len(self._slots) else None
 
@@ -279,6 +283,7 @@ class _MappingStructure(AssembledStructure):
         return self._slot
 
     def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
+        # The text is {"key": 0, …}: each number stands for one of the values, which were validated before.
         text = ",".join([f"{json.dumps(key)}:{number}" for number, key in enumerate(entries)])
         return validate_with_known(self._validator, f"{{{text}}}", list(entries.values()))
 
@@ -318,6 +323,7 @@ def _unwrap(layered: LayeredSchema) -> LayeredSchema:
 
 
 def _unwrap_default(layered: LayeredSchema) -> LayeredSchema | None:
+    """Return the schema inside a default; None if the default may replace an invalid value."""
     return _unwrap(layered) if is_plain_default(layered.schema) else None
 
 
@@ -327,6 +333,7 @@ def _unwrap_json(layered: LayeredSchema) -> LayeredSchema:
 
 
 def _unwrap_after(layered: LayeredSchema) -> LayeredSchema:
+    """Return the schema inside an "after" validator, which becomes a layer, applied to the finished value."""
     return layered.inside(layered.schema["schema"], make_layer_validator(layered.schema, layered.config))
 
 

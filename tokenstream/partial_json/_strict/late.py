@@ -63,9 +63,11 @@ class LateEvents(list["JSONEvent"]):
         super().extend(events)
 
     def __reduce_ex__(self, protocol: object) -> tuple[Any, ...]:
+        """Pickle and copy the events as a plain list, which needs no document."""
         return list, (list(self),)
 
     def __radd__(self, other: list[Any]) -> list[Any]:
+        # The `+` of a plain list would not fill this list first; as a subclass, this one is asked first.
         return [*other, *self]
 
 

@@ -123,6 +123,8 @@ def _dump_finished(log: FieldLog, position: int, by_alias: ByAlias) -> str | Non
 
 
 def _dump_default(view: GrowingObject, name: str, by_alias: ByAlias) -> str | None:
+    """Return the JSON of the default that is shown for a missing field; None if the field is left out."""
+    # Serializer methods that need other fields get the defaults, since no fields have been validated.
     return _dump_value(view.log.structure, name, view.fillers[name], lambda: view.fillers, by_alias)
 
 
@@ -210,6 +212,7 @@ def _dump_member(view: GrowingObject, name: str, type_names: TypeNames, by_alias
 
 
 def _dump_key(key: str) -> str:
+    """Return a key as JSON; only a key with half a surrogate pair is written with escapes."""
     text = write_string(key)
     return text if text.isascii() or _is_sound(text) else json.dumps(key)
 

@@ -329,6 +329,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return OutputInvalid(why, text=text, errors=errors, best=self)
 
     def _get_text(self) -> str:
+        """Return the text of the snapshot: the part of the document's text that had arrived."""
         state = self._state
         return state.document.log.slices([state.start, state.end])
 
@@ -397,6 +398,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return value if value is MISSING or validated is MISSING else validated
 
     def _get_at(self, key: str | int) -> Any:  # noqa: ANN401 - any value
+        """Return what has arrived of the value at a key or index; MISSING if nothing has."""
         return get_member(resolve(self._whole), key) if self._members is None else self._find(str(key))
 
     def _get_final_or_growing(self) -> Any:  # noqa: ANN401 - any value
@@ -415,6 +417,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return self._make_key() == other._make_key()
 
     def _make_key(self) -> tuple[Any, ...]:
+        """Return the values that are the same in two equal snapshots."""
         fields = None if self._members is None else [(name, self._find(name)) for name in self._members]
         return self._type_names.title, self.complete, fields, resolve(self._whole), self.errors
 
@@ -448,6 +451,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the text and the values so far, without the parser's state, which all snapshots share."""
         state = self._state
         document = state.document
         options = document.lenient, document.choice, document.words(), self.repairs

@@ -113,7 +113,9 @@ class _Watch:
     def __init__(self, host: Host) -> None:
         self.host = host
         self._entries: dict[int, _Entry] = {}
+        """The entries of the open responses, by the `id()` of each."""
         self._cancel_polling: Callable[[], object] | None = None
+        """Ends the polling; None while no response is open."""
 
     def add(self, entry: _Entry) -> None:
         """Watch the server of a response; the first response also begins the polling.

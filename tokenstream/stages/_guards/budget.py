@@ -194,11 +194,13 @@ class Budget:
                 self._stop_for(f"{self._max_cost:g} for the answer", estimated=self._uncounted_bytes > 0)
 
     def _add_text(self, text: str) -> None:
+        """Count text that no report of token counts includes yet."""
         self._characters_used += len(text)
         self._uncounted_bytes += size_of(text)
 
     @property
     def _tokens_used(self) -> int:
+        """The provider's count of output tokens, plus an estimate for the text since that count."""
         return self._reported_tokens + math.ceil(self._uncounted_bytes / BYTES_PER_TOKEN)
 
     def _build_usage(self, tokens: int) -> Usage:
@@ -209,5 +211,6 @@ class Budget:
         return usage.model_copy(update={"output_tokens": tokens, "source": "estimated"})
 
     def _stop_for(self, bound: str, *, estimated: bool = False) -> None:
+        """Set `stop` to the reason: the bound that is exceeded, and if an estimate says so."""
         by_estimate = ", by estimate" if estimated else ""
         self.stop = f"the budget of {bound} is used up{by_estimate}"

@@ -131,6 +131,7 @@ class MarkdownBlock:
         return _restore_block, (small_shape, {name: self._value(name) for name in _READERS})
 
     def _facts(self) -> tuple[Any, ...]:
+        """Return the values that are the same in two equal snapshots."""
         return self.id, self.kind, self.info, self.closed, self.start, self.text, self.source
 
     @property
@@ -215,8 +216,10 @@ def _read_source(_block: MarkdownBlock, state: State, _before: State | None) -> 
 
 
 def _read_text(block: MarkdownBlock, state: State, _before: State | None) -> str:
+    """Return the text to render: the source of a closed block, the preview of an open one."""
     shape = state[0]
     text = block.source if shape.closed else _build_preview_of(state)
+    # All snapshots of the block share this list: `_read_stable` compares the next text with this one.
     shape.last_text[:] = [state, text]
     return text
 

@@ -64,14 +64,12 @@ class _Bracket:
 class InlineCompleter:
     r"""Completes the inline content of a block that is still being written.
 
-    The content belongs to one leaf block (a paragraph, a heading, a table cell, or the text
-    of a list item), without the marks of the containers around it. No part is scanned
-    twice: a preview takes time only for the text since the last preview, and for a copy
-    of the text.
+    The content belongs to one leaf block (a paragraph, a heading, a table cell, or the text of a list item),
+    without the marks of the containers around it. No part is scanned twice: a preview takes time only for
+    the text since the last preview, and for a copy of the text.
 
-    The lines of a preview are the first lines of the content, in order; the last ones are
-    missing while they are held back. Within a line, marks may be missing or escaped, and
-    marks may be added at its end.
+    The lines of a preview are the first lines of the content, in order; the last ones are missing while they
+    are held back. Within a line, marks may be missing or escaped, and marks may be added at its end.
 
     Args:
         item: True if the content begins a list item, in which `[ ]` is a checkbox.
@@ -278,14 +276,17 @@ class InlineCompleter:
         return end
 
     def _scan_exclamation(self, text: str, position: int, end: int) -> int:
+        """Read `!`, which begins an image if `[` follows; return the end, or _WAIT if nothing follows yet."""
         if end == len(text):
             return _WAIT
         return self._open_bracket(position, end + 1, is_image=True) if text[end] == "[" else end
 
     def _scan_bracket(self, text: str, position: int, end: int) -> int:
+        """Read `[`, which may begin a link; return its end."""
         return self._open_bracket(position, end, is_image=False)
 
     def _open_bracket(self, position: int, end: int, *, is_image: bool) -> int:
+        """Record an open `[` or `![`, from `position` to `end`; return `end`."""
         if self._brackets:
             self._drop_old_brackets(position)
         self._brackets.append(_Bracket(position, is_image=is_image))
@@ -342,9 +343,11 @@ class InlineCompleter:
             apply_run(self._openers, run)
 
     def _scan_tag(self, text: str, position: int, end: int) -> int:
+        """Read `<`: return the end of the tag or autolink, or of a `<` that is text; _WAIT if undecided."""
         return _to_result(find_tag_end(text, position), end)
 
     def _scan_entity(self, text: str, position: int, end: int) -> int:
+        """Read `&`: return its end, or _WAIT if it begins an entity that is unfinished."""
         return _WAIT if is_unfinished_entity(text, position) else end
 
     def _scan_dollars(self, text: str, position: int, end: int) -> int:
@@ -454,18 +457,14 @@ def complete_inline(
 
 
 def _to_result(end: int | None, otherwise: int) -> int:
-    """Return the position at which a scan goes on after a span, or `_WAIT` if the span is unfinished.
-
-    Args:
-        end: The span's end, UNFINISHED, or None if there is no span.
-        otherwise: The result if there is no span.
-    """
+    """Return the `end` of a span; `_WAIT` if it is UNFINISHED, `otherwise` if it is None (no span)."""
     if end is None:
         return otherwise
     return _WAIT if end == UNFINISHED else end
 
 
 def _strip_blanks(text: str, end: int) -> int:
+    """Return the end of the text before `end` without the white space at its end."""
     while end and text[end - 1] in WHITE:
         end -= 1
     return end

@@ -55,6 +55,7 @@ class Leaf:
     @property
     def defines(self) -> bool:
         """True while the paragraph contains only definitions; the last one may be unfinished."""
+        # A paragraph that cannot begin with a definition has no reader for definitions.
         return self.reader is not None and self.reader.state != "text"
 
     @property
@@ -88,6 +89,7 @@ class Leaf:
         """Return True if a line ends an HTML block of a kind that may contain blank lines."""
         if self.size >= _FIRST_KIND_ENDED_BY_BLANK:
             return False
+        # `offsets[-1]` is the offset of the content in this line, after the marks of containers.
         return HTML_ENDS[self.size].search(line, self.offsets[-1]) is not None
 
     def note_html_offset(self, offset: int = _NOWHERE) -> None:

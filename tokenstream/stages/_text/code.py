@@ -84,6 +84,7 @@ class CodeMarks:
         """Take text without marks or line endings."""
         if text:
             self._interpret_marks()
+            # With text in it, the line is not blank, and the fence on it closes nothing.
             if (self._line_is_blank or self._may_close) and not text.isspace():
                 self._line_is_blank = self._may_close = False
 

@@ -148,6 +148,7 @@ class Until(TextStage):
         return start < open_at or (start == open_at and self._matcher.sure_at_end and not self._include)
 
     def _finish(self, text: str, position: int, match: Any, out: list[str]) -> None:  # noqa: ANN401 - a match
+        """Append the last text, from `position` to the marker, to `out`, and drop the rest."""
         out.append(text[position : match.end() if self._include else match.start()])
         self._has_ended = True
         self._text = ""

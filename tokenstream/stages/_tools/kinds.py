@@ -179,6 +179,7 @@ def make_tool(tool: Any, name: str | None = None) -> Tool:  # noqa: ANN401 - wha
 
 
 def _is_type(tool: object) -> bool:
+    """Return True for a class, a `TypeAdapter`, or a type such as `list[int]`, which has an origin."""
     from pydantic import TypeAdapter
 
     return isinstance(tool, type | TypeAdapter) or get_origin(tool) is not None

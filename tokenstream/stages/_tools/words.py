@@ -236,6 +236,7 @@ def _no_tag(context: Mapping[str, Any]) -> str:
 
 
 def _name_of_tag(context: Mapping[str, Any]) -> str:
+    """Return the key whose value tells the members of a union apart, as the model may be told it."""
     # For a callable discriminator, this is the function's name, which the model must not see.
     tag = str(context.get("discriminator", ""))
     return tag.strip("'") if tag.startswith("'") else "what tells its kind"

@@ -66,6 +66,7 @@ class _LaneQueue:
         """Rung when an entry is added to the queue; None if nobody waits for that."""
 
     def put(self, entry: _QueueEntry) -> None:
+        """Add an entry at the end of the queue, and wake the loop if it waits for one."""
         self.entries.append(entry)
         waiter = self.waiter
         if waiter is not None:
@@ -292,6 +293,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
 
     def _remove_lane(self, lane: MergeLane[K, DriverT]) -> None:
         """Take a stream, which is the first in the queue, out of the queue for good."""
+        # The turn of the next stream begins.
         self._turn_count = 0
         self._queue.entries.popleft()
         lane.has_ended = True

@@ -101,6 +101,7 @@ class Merge(MergeBase[K, Stream, SyncDriver]):
         raise failure.with_traceback(None)
 
     def _dequeue(self, lane: MergeLane[K, SyncDriver]) -> None:
+        """Take a stream without an event out of the queue, unless an event has arrived meanwhile."""
         super()._dequeue(lane)
         if lane.entry.was_rung and not lane.has_ended:
             # A thread rang the entry after `poll` had found nothing, but before the lane left

@@ -40,11 +40,12 @@ class AnswerText(TextCursor):
     rewritten = False
 
     def __init__(self, accumulator: Accumulator, choice: int) -> None:
-        super().__init__(accumulator, choice, "text", TextDelta)
+        super().__init__(accumulator, choice, kind="text", type=TextDelta)
 
     @property
     def text(self) -> str:
         """The text received so far."""
+        # 0 stands for the first choice, which may have another index.
         log = self._accumulator.find_log(self._choice or self._accumulator.main, "text")
         return "" if log is None else log.join()
 

@@ -251,7 +251,9 @@ class DirectReader:
             self.closing_error = error
 
     def _put_item(self, item: object) -> None:
+        """Add an item, with the time, to those that the driver takes."""
         self._last_read_at = self._clock()
         self._items.append((self._last_read_at, item))
         if item.__class__ is bytes:
+            # A chunk has arrived, so an earlier cancelled read did no harm to the source.
             self._was_lost = False

@@ -224,6 +224,7 @@ class _LaneMessages:
         self._next_message = next_message
         self._lane = lane
         self._seconds: float | None = None
+        """The limit of the wait for the next message; None for no limit."""
 
     def limit_read(self, seconds: float | None) -> None:
         """Limit the wait for the next message to a number of seconds; None for no limit."""

@@ -30,10 +30,12 @@ class ChoiceBase(UncopyableObject, ErasedGeneric[DriverT]):
     def message(self) -> Message:
         """The choice so far, as an immutable snapshot."""
         accumulator = self._driver.accumulator
+        # 0 stands for the first choice, which may have another index.
         return accumulator.message_of(self._index or accumulator.main)
 
     @property
     def _cursors(self) -> Cursors:
+        """The maker of cursors in this choice, one for each view."""
         cursors: Cursors = self._driver.cursors(self._index)
         return cursors
 

@@ -254,6 +254,7 @@ def _as_sequence(value: object) -> Sequence[object] | None:
 
 
 def _find_choice(reading: FormatReading, choice: int) -> Message:
+    """Return the message of a choice; an empty message if the answer has no such choice."""
     return next((message for message in reading.messages if message.choice == choice), Message(choice=choice))
 
 

@@ -59,6 +59,7 @@ class Playback:
     @property
     def recording(self) -> Recording:
         """The recording as it is played, with pace, chunking and fault applied."""
+        # A plain replay plays the original, at once: its times are removed only here.
         return self._played.at_pace("instant") if self._is_plain else self._played
 
     def stream(self, **options: Any) -> Stream:  # noqa: ANN401 - a stream's own

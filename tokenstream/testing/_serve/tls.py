@@ -11,6 +11,7 @@ from tokenstream.errors import MisuseError
 
 @cache
 def _authority() -> Any:  # noqa: ANN401 - its methods take contexts of other libraries, too
+    """Return the certificate authority of this process, made at the first call."""
     try:
         from trustme import CA
     except ImportError as error:

@@ -93,8 +93,9 @@ class AGUI(Format):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._run_parts = RunParts(self.limits, self.note)
-        self.parts = self._run_parts
+        self.parts = self._run_parts  # the same object, under the name that all formats have
         self._started = False
+        """True once the run has begun; a second start is a departure."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here

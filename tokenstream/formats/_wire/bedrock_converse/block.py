@@ -53,6 +53,7 @@ class ConverseBlock:
     @property
     def has_unreported(self) -> bool:
         """True if the block has fields that wait to be reported at the end of the block."""
+        # The first piece of all was reported at once.
         return sum(len(pieces) for pieces in self.added.values()) > 1
 
     def make_part(self) -> Part:
@@ -63,6 +64,7 @@ class ConverseBlock:
 def _join_base64(pieces: list[str]) -> str:
     """Join pieces of base64, each of which may end with padding."""
     decoded = [bytes_of(piece) for piece in pieces]
+    # None stands for a piece that is not base64 by itself: perhaps only the pieces together are.
     if len(pieces) == 1 or None in decoded:
         return "".join(pieces)
     return base64_of(b"".join([piece for piece in decoded if piece])) or ""
@@ -87,6 +89,7 @@ def _add_redacted(start: Part, added: dict[str, list[Any]]) -> Part:
 
 
 def _add_result_content(start: Part, added: dict[str, list[Any]]) -> Part:
+    """Return the result of a server tool with the content that its deltas have added."""
     return start.model_copy(update={"content": _join_texts(added["content"])})
 
 

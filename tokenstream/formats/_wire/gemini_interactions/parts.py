@@ -145,7 +145,7 @@ class InteractionSteps(Parts):
         super().finish(choice, reason, raw_reason)
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every step; if the answer was cut off, no tool call is handed out."""
+        """Close every step; a call whose step has not ended is not handed out, even if `complete`."""
         for step in self._open.values():
             self._close_step(step, whole=False, cut_off=True)
         self._open.clear()

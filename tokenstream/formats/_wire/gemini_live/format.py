@@ -234,6 +234,7 @@ class GeminiLive(Format):
             self.parts.unknown("toolCallCancellation", data)
 
     def _read_setup(self, data: dict[str, Any]) -> None:
+        """Report that the session is set up."""
         self._report_for_client("setupComplete", data)
 
     def _read_disconnection(self, data: dict[str, Any]) -> None:
@@ -241,6 +242,7 @@ class GeminiLive(Format):
         self._report_for_client("goAway", data)
 
     def _read_resumption(self, data: dict[str, Any]) -> None:
+        """Report the handle with which the client can resume the session."""
         self._report_for_client("sessionResumptionUpdate", data)
 
     def _report_for_client(self, name: str, data: dict[str, Any]) -> None:

@@ -188,6 +188,7 @@ class LiveTurn(Parts):
         return part
 
     def _add_call_part(self, data: dict[str, Any], fields: dict[str, Any]) -> None:
+        """Add the tool call in a part; the part's further fields may have its signature."""
         self.add_call(data, text_of(fields, "thoughtSignature"))
 
     def _add_code(self, data: dict[str, Any], fields: dict[str, Any]) -> None:

@@ -76,6 +76,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
         self._media = Media()
+        """The media that have begun and are not complete yet."""
 
     # -- steps -------------------------------------------------------------------
 
