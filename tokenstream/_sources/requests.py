@@ -78,6 +78,7 @@ def _url_of(response: Any) -> str:  # noqa: ANN401 - of urllib3
 
 
 def _is_closed(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
+    """Return True if the body is no longer read from the connection."""
     # urllib3 reads the whole body of an HTTP/2 response at once, but does not report it as closed.
     return bool(raw.closed) or raw.version == 20
 

@@ -278,9 +278,11 @@ class PlainSSEParser(LineFraming[Frame]):
         self._clear()
 
     def _is_idle(self) -> bool:
+        # After a CR, an LF may follow that belongs to the same line ending.
         return not (self._line or self._in_event or self._after_cr)
 
     def _drop_held(self) -> None:
+        """Drop the held bytes and the open event, after an error."""
         super()._drop_held()
         self._clear()
 
@@ -343,7 +345,8 @@ class SSEParser(PlainSSEParser):
 
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits=limits)
-        # The bytes that begin an event with the name read last. Initially a CR, which no line contains.
+        # The bytes that begin an event with the name read last, and its `event:` line alone. Initially a CR,
+        # which no line contains.
         self._head = self._event_line = b"\r"
         self._event_name = ""
 

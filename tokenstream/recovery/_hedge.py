@@ -169,6 +169,7 @@ async def _run_race(first: Contender, second: Contender, after: float) -> Conten
             decided = Event()
 
             def check_decided() -> None:
+                """Set `decided` once an attempt has content, or all that began have ended without any."""
                 neither_can_win = first.ended and (second.ended or not second.begun)
                 if first.has_content or second.has_content or neither_can_win:
                     decided.set()

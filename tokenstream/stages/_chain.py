@@ -165,6 +165,7 @@ class Chain(Generic[InT_contra, OutT]):
     def deadline(self) -> float | None:
         """The earliest deadline of the chain's stages; None while no stage has a deadline."""
         if self._ended_count:
+            # After the end or an error, nothing is due any more.
             return None
         deadlines = [stage.deadline for _, stage in self._timed]
         return min((each for each in deadlines if each is not None), default=None)

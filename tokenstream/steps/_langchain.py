@@ -83,6 +83,7 @@ class LangChainRun(RunOfAFramework):
         self._model_answers[id] = ModelAnswer(self._begin_step(id, event, data), "langchain", self._calls)
 
     def _read_model(self, id: str, event: dict[str, Any], data: dict[str, Any]) -> None:
+        """Add a chunk to the answer of a model, unless the beginning of the answer was not seen."""
         answer, chunk = self._model_answers.get(id), data.get("chunk")
         if answer is not None:
             answer.read_piece(_as_message(chunk))

@@ -486,6 +486,7 @@ class SyncDriver(Driver):
 
     def _check_broken(self) -> None:
         """If decoding was interrupted, close the source and raise the stream's error."""
+        # Only after an interruption do the events end before the stream has.
         if self.phase is not _ENDED:
             self.close_source(quiet=True)
             raise self.break_off() from None

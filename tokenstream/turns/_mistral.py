@@ -64,6 +64,7 @@ class _MistralTurn(Turn):
         return self.written
 
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
+        """Write a text part; nothing has to be written for an empty text."""
         if part.text:
             self.written.append({"type": "text", "text": part.text})
         return None

@@ -37,9 +37,11 @@ class Resuming:
 
         @classmethod
         def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
+            """Stand for `Format.recognises`, for type checkers only."""
             raise NotImplementedError
 
         def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+            """Stand for `Format.tolerates`, for type checkers only."""
             raise NotImplementedError
 
     resumes: ClassVar[bool] = False

@@ -95,6 +95,7 @@ def begin_array(reader: LenientReader, text: str, position: int, out: list[JSONE
 
 @under("(", *VALUES)
 def begin_tuple(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
+    """Begin a Python tuple at `(`, as an array, and record a repair; return the position after it."""
     reader.repair_log.note("tuple", reader.base + position)
     return open_container(reader, [], ")", position, out)
 
@@ -399,6 +400,7 @@ def use_key(reader: LenientReader, key: str, offset: int) -> None:
 def drop_cut_key(reader: LenientReader, offset: int) -> None:
     """Drop a key that the end of the text cut, and record that as a repair."""
     reader.repair_log.note("unfinished_value", offset)
+    # As if there had been no key: the object now only has to be closed.
     reader.expects = AFTER_FIELD
     reader.inside_step = STEPS["read_between"]
 

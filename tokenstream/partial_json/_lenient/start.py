@@ -51,7 +51,7 @@ def read_possible_start(reader: LenientReader, text: str, position: int, out: li
 
 
 def begin_prose(reader: LenientReader, position: int) -> int:
-    """Begin prose, and record it as a repair."""
+    """Begin prose at a position, record it as a repair, and return the position: nothing is read yet."""
     note_prose(reader, reader.base + position)
     reader.outside_step = STEPS["read_prose"]
     return position
@@ -112,6 +112,7 @@ def begin_root_array(reader: LenientReader, text: str, position: int, out: list[
     """Begin an array, unless its brackets belong to a link or to a mark such as [TOOL_CALLS]."""
     is_label = reader.prose.is_label(text, position, text_ended=reader.text_ended)
     if is_label is None:
+        # More text is needed to decide.
         return reader.hold_back(position)
     return (turn_to_prose if is_label else begin_document)(reader, text, position, out)
 

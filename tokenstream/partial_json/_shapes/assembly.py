@@ -61,6 +61,7 @@ def _make_plain_validator(function: Callable[[Any], Any]) -> CoreSchema:
 
 def make_known_value_schema(key: object) -> CoreSchema:
     """Return a schema that ignores its input, and returns the value validated before for a key."""
+    # `_known_values` has these values while a validator runs.
     return _make_plain_validator(lambda _: _get_known(_known_values.get()[key]))
 
 
@@ -70,6 +71,7 @@ KNOWN_BY_NUMBER = _make_plain_validator(lambda number: _get_known(_known_values.
 
 def make_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
     """Return a validator that follows its schema, also for a model that already has a validator."""
+    # The options keep pydantic from using a model's own validator, which does not know replaced parts.
     make: Any = SchemaValidator
     validator: SchemaValidator = make(schema, config, **find_schema_options(make))
     return validator

@@ -187,6 +187,7 @@ class PydanticSlot(Slot):
         return self._structures[kind]
 
     def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
+        """Return the JSON of a value that was read, written by the type's serializer, made when needed."""
         if self.serializer is None:
             self.serializer = make_serializer(
                 self._types.definitions.close_schema(self._schema), self._config

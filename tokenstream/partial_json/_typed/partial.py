@@ -439,6 +439,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
     def __rich_repr__(self) -> Iterator[tuple[str | None, Any]]:
         if self._members is None:
+            # Without a name, rich shows the value like a positional argument.
             yield None, resolve(self._whole)
             return
         for name in self._members:

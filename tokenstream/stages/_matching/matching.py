@@ -95,6 +95,7 @@ class Matcher:
 
         This method cannot be called for a pattern that is plain text.
         """
+        # `_partial_only` finds only matches that reach the end of the text, where more may follow.
         return position < len(text) and self._partial_only.match(text, position, partial=True) is not None
 
     def match_at(self, text: str, position: int, last: int | None = None) -> Any:  # noqa: ANN401 - a match of re or regex
@@ -154,6 +155,7 @@ def _compile(stage: str, pattern: Any) -> Any:  # noqa: ANN401 - of re or regex
 def _literal_of(compiled: Any) -> str:  # noqa: ANN401 - of re or regex
     """Return the text that a pattern matches if the pattern is plain text; otherwise ""."""
     source = compiled.pattern
+    # With these flags, plain text also matches other texts than itself.
     if compiled.flags & (re.IGNORECASE | re.VERBOSE) or _LITERAL.fullmatch(source) is None:
         return ""
     return re.sub(r"\\(.)", r"\1", source, flags=re.DOTALL)

@@ -113,6 +113,7 @@ class Smooth(TextStage):
         return pieces if self._whole or len(pieces) < 2 else ["".join(pieces)]
 
     def end(self, *, now: float = 0.0) -> list[str]:
+        """Return all the rest: joined to one piece or, with `whole`, in its own pieces."""
         pieces = self._take_due(_ALL_IS_OVERDUE)
         return pieces if self._whole or not pieces else ["".join(pieces)]
 

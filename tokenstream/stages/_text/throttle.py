@@ -70,7 +70,7 @@ class Throttle(_Pace, TextStage):
     __slots__ = ()
 
     def __init__(self, hz: float) -> None:
-        super().__init__(hz, "pieces")
+        super().__init__(hz, unit="pieces")
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         if item:
@@ -90,6 +90,7 @@ class Throttle(_Pace, TextStage):
 
 
 def _join(held: list[str]) -> list[str]:
+    """Return held pieces joined to one, in a list; the list is empty if none are held."""
     return ["".join(held)] if len(held) > 1 else held
 
 
@@ -117,7 +118,7 @@ class Newest(_Pace, SoundStage, Generic[ItemT]):
     __slots__ = ()
 
     def __init__(self, hz: float) -> None:
-        super().__init__(hz, "items")
+        super().__init__(hz, unit="items")
 
     def feed(self, item: ItemT, /, *, now: float = 0.0) -> list[ItemT]:
         """Return the item if it is due; otherwise hold it instead of an earlier one.

@@ -214,6 +214,7 @@ def _show_value(value: object) -> str:
 
 
 def _shorten(text: str, max_length: int) -> str:
+    """Return a text cut to a length, with an ellipsis if something was cut off."""
     return text if len(text) <= max_length else f"{text[:max_length]}…"
 
 
@@ -228,10 +229,12 @@ def _always(words: str) -> Callable[[Mapping[str, Any]], str]:
 
 
 def _wrong_tag(context: Mapping[str, Any]) -> str:
+    """Describe the error of a tag that belongs to no member of a union; `context` is the error's."""
     return f"{_name_of_tag(context)} should be one of {context.get('expected_tags')}"
 
 
 def _no_tag(context: Mapping[str, Any]) -> str:
+    """Describe the error of an object without the tag of a union's member; `context` is the error's."""
     return f"{_name_of_tag(context)} is missing"
 
 

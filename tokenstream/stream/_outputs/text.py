@@ -130,6 +130,7 @@ class ArgumentsText:
         """True if the call is complete and its arguments have no content."""
         call = self._complete_call
         if call is None or self._has_begun:
+            # The call is not complete, or a piece of its arguments was delivered.
             return False
         return _IS_EMPTY(call.arguments_text) is not None
 

@@ -62,9 +62,11 @@ class _DraftShaping:
         return shaped
 
     def _plan_patches(self, *, append: bool, by_alias: bool | None) -> ShapingPlan:
+        """Return the plan of this view with a further stage, which turns drafts into patches."""
         return self._plan.then("patches", partial(_make_patches_stage, append=append, by_alias=by_alias))
 
     def _with(self, plan: ShapingPlan) -> Any:  # noqa: ANN401 - Self
+        """Return a view of the same drafts with another plan."""
         raise NotImplementedError
 
 

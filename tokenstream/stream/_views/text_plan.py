@@ -79,11 +79,13 @@ class ShapingPlan(NamedTuple):
     @property
     def has_pace(self) -> bool:
         """True if a stage determines when pieces are delivered."""
+        # `_ORDER` has the rank of each method, which tells what its stage does.
         return any(_ORDER[step.method][0] == _PACE for step in self.steps)
 
     @property
     def has_pieces(self) -> bool:
         """True if a stage determines where pieces end."""
+        # `_ORDER` has the rank of each method, which tells what its stage does.
         return any(_ORDER[step.method][0] == _PIECES for step in self.steps)
 
     def cursor(self, clock: Callable[[], float]) -> Any:  # noqa: ANN401 - of text or of blocks

@@ -310,6 +310,7 @@ def _has_whole_arguments(call: ToolCall) -> bool:
 
 
 def _content_of(message: Message) -> tuple[object, ...]:
+    """Return the content of a message, without its id, usage and provider data."""
     return message.text, message.reasoning, message.refusal, message.tool_calls, message.finish_reason
 
 

@@ -33,6 +33,7 @@ def _wrap_close(method: Callable[[], Any], notes: Notes) -> Callable[[], Any]:
     """Return a replacement for a close method, which also ends the recording."""
 
     def close() -> Any:  # noqa: ANN401 - what aiohttp returns
+        """Close the response, and end the recording, even if closing fails."""
         try:
             return method()
         finally:

@@ -25,7 +25,7 @@ class ConverseBlock:
     __slots__ = ("_was_reported", "added", "part", "start")
 
     def __init__(self) -> None:
-        self.clear()
+        self.clear()  # sets the attributes
 
     def clear(self) -> None:
         """Reset the block, because another kind of content follows under its index."""
@@ -80,6 +80,7 @@ def _join_texts(pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _is_text(piece: dict[str, Any]) -> bool:
+    """Return True if a piece has a text and no other field."""
     return isinstance(piece.get("text"), str) and len(piece) == 1
 
 

@@ -183,6 +183,7 @@ class GeminiLive(Format):
             self.parts.field(name, value, 0)
 
     def _begin_turn(self) -> None:
+        """Begin a turn of the model, unless one is open."""
         if not self._turn_is_open:
             self._turn_is_open = True
             self._turn.begin_turn()
@@ -216,10 +217,12 @@ class GeminiLive(Format):
             self.conclude()
 
     def _finish(self, word: str) -> None:
+        """End the audio and the turn, with Google's word for the reason."""
         self._turn.close_audio()
         self.parts.finish(0, FINISH_REASONS.get(word, "unknown"), word)
 
     def _read_tool_call(self, data: dict[str, Any]) -> None:
+        """Add the calls in a message; until the client sends their results, the server is silent."""
         self._begin_turn()
         self._awaits_result = True
         for call in dicts_of(data.get("functionCalls")):

@@ -209,6 +209,7 @@ def _read_call_or_none(value: Any) -> ToolCall | None:  # noqa: ANN401 - any JSO
 
 
 def _read_error(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the error that a JSON object describes; None for any other value."""
     return error_of(value) if is_dict(value) else None
 
 

@@ -209,6 +209,7 @@ def _server_call_block(call: ServerToolCall) -> dict[str, Any]:
 
 
 def _server_result_block(result: ServerToolResult) -> dict[str, Any]:
+    """Return the block of a server tool's result, whose name is the block's type, as Anthropic names them."""
     block = {"type": result.name, "tool_use_id": result.id, "content": result.content}
     return {**(result.provider_data or {}), **block}
 

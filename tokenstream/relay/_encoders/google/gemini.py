@@ -135,6 +135,7 @@ class GeminiEncoder(PartEncoder):
 
 
 def _escape_like_google(line: bytes) -> str:
+    """Return JSON as text in which the same characters are escaped as by Google's servers."""
     return _ESCAPED.sub(_escape, line.decode())
 
 
