@@ -154,6 +154,7 @@ class Document:
     def fail(self, offset: int, why: str) -> None:
         """Set the error of a text that is not JSON; `why` is the error's message."""
         hint = "; what came before is still readable" if offset else ""
+        # The text is not kept here: callers that have it make an error with the text from this one.
         self.error = InvalidJSON(f"{why}{hint}", text="", offset=offset)
 
     def refuse(self, offset: int, expected: str) -> None:

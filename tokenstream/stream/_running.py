@@ -223,7 +223,7 @@ class _Tasks:
         return value
 
     def _end_with(self, error: BaseException) -> None:
-        """End the run because a handler failed."""
+        """End the run because a handler failed; its error is raised once the tasks are over."""
         self._store_error(error)
         self._must_end = True
         self.group.cancel_scope.cancel()

@@ -70,6 +70,7 @@ class ProbedAnswer:
     @property
     def silence(self) -> float:
         """Number of seconds without a byte just before the end."""
+        # Before the first chunk, the last bytes were those of the head.
         last = self.arrivals[-1].at if self.arrivals else self.head_at or 0.0
         return self.ended_at - last
 

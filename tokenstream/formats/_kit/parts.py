@@ -54,6 +54,7 @@ class Parts(ContentParts):
     def part_of(self, event: Any) -> OpenPart | None:  # noqa: ANN401 - any event of a part
         """Return the open part that an earlier event belongs to; None if the part is closed."""
         state = self.choices.get(event.choice)
+        # A stage that replaces events may have changed the index.
         index = event.part if self.stage is None else self.stage.original_index(event.choice, event.part)
         return None if state is None else state.opened.get(index)
 

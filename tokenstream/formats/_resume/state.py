@@ -85,7 +85,7 @@ def restore_format(format: Format, state: dict[str, Any], messages: Sequence[Mes
 
 def write_events(events: Iterable[Event]) -> dict[str, Any]:
     """Return events as JSON, without the payloads in their `raw`."""
-    writer = StateWriter({})
+    writer = StateWriter(layout={})  # events contain no objects of a format's state
     return _add_checksum({"events": [writer.write(event) for event in events]})
 
 

@@ -198,6 +198,7 @@ _lock = threading.RLock()
 
 def _is_server_exiting() -> bool:
     """Return True if the server that handles SIGTERM is shutting down."""
+    # In uvicorn, the handler is a method of the server, which then sets `should_exit`.
     server = getattr(signal.getsignal(signal.SIGTERM), "__self__", None)
     return getattr(server, "should_exit", None) is True
 

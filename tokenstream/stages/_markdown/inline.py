@@ -493,7 +493,7 @@ def _apply_edits(text: str, end: int, bracket_at: int | None, escaped: list[int]
 
 @cache
 def _compile(*, strikethrough: bool, dollar: bool) -> re.Pattern[str]:
-    """Return a pattern for the characters that may not be plain text."""
+    """Return a pattern for the characters that may not be plain text; a `~` at the end may become `~~`."""
     return re.compile(
         r"[\\\[\]!<&]|`+|\*+|_+" + (r"|~{2,}|~\Z" if strikethrough else "") + (r"|\$+" if dollar else "")
     )

@@ -183,6 +183,7 @@ class Meter:
     def mark_text(self, now: float) -> None:
         """Record the time of the first text, which is the last of the marks that most answers reach."""
         self._first_text = now
+        # Events of the text are no longer compared with the marks.
         self.waiting = False
 
     def mark_tool_call(self, now: float) -> None:

@@ -38,7 +38,7 @@ class _Pace:
         return [] if now < self._next else self._take_all(now)
 
     def _take_all(self, now: float) -> list[Any]:
-        """Remove and return the held items."""
+        """Remove and return the held items; if there are any, the next are due after the usual time."""
         held = self._held
         if held:
             self._next, self._held = now + self._seconds, []

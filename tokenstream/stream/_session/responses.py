@@ -143,7 +143,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
         return message
 
     def _read_ahead(self, messages: _LaneMessages) -> Callable[[float | None], object]:
-        """Let a thread read the connection, so that the wait for a message can have a time limit."""
+        """Let a thread read the connection; return the function that then limits the wait for a message."""
         self._driver.read_ahead()
         return messages.limit_read
 

@@ -99,6 +99,7 @@ class GeminiLive(Format):
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - it has no names
         """Return whether a first payload is of this format, judging by the names of its fields."""
         if "type" in payload:
+            # The messages of Gemini Live have no type; those of similar protocols have one.
             return False
         return any(camel_case(name) in _NAMES and is_dict(value) for name, value in payload.items())
 

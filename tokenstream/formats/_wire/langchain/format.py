@@ -104,7 +104,7 @@ class LangChain(Format):
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; without a finish reason, set `error` to `StreamTruncated`."""
-        # Versions before 1 do not mark the last chunk.
+        # Versions before 1 do not mark the last chunk: after a finish reason, the input may just end.
         if self.error is None and self.parts.finished:
             self.ended = True
         return super().end(now=now)

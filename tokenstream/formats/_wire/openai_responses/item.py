@@ -124,7 +124,7 @@ class SinglePartItem(ResponseItem):
             self.read_item({**self._data, "status": status}, complete=False)
 
     def close(self, *, complete: bool) -> None:
-        """Close the part."""
+        """Close the part, whether the answer is complete or not."""
         self.ended = True
         self._data = {}
         self.parts.close(self._part)

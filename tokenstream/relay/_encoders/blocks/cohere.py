@@ -94,6 +94,7 @@ class CohereEncoder(BlockEncoder):
 
     def encode_text(self, event: TextDelta) -> Payloads:
         """Return a `content-delta` with `text`."""
+        # The text is kept, since each citation repeats its passage.
         self._texts.setdefault(event.part, TextLog()).append(event.text)
         return self._content_delta(event.part, "text", event.text)
 
@@ -131,7 +132,7 @@ class CohereEncoder(BlockEncoder):
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return a `citation-start` with the whole citation, and a `citation-end`."""
         index, self._citation_count = self._citation_count, self._citation_count + 1
-        cited = self._to_citation(event.citation, f"doc_{index + 1}")
+        cited = self._to_citation(event.citation, document_id=f"doc_{index + 1}")
         start = _event("citation-start", index, {"citations": cited})
         return [*self.unsent_head(), start, _event("citation-end", index)]
 

@@ -79,6 +79,7 @@ class GeminiEncoder(PartEncoder):
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return no payloads yet: citations are sent with the finish reason."""
+        # A citation without a URL and a title cannot be sent.
         if require_name(self, event.citation):
             self._citations.setdefault(event.choice, []).append(event.citation)
         return ()

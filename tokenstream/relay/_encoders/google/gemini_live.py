@@ -79,6 +79,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return no payloads yet: citations are sent at the end."""
+        # A citation without a URL and a title cannot be sent.
         if require_name(self, event.citation):
             self._citations.append(event.citation)
         return ()
