@@ -45,6 +45,7 @@ class Pattern:
 
     def __init__(self, at: At) -> None:
         self._at = at
+        # `_check_key` raises an error for an item of a tuple that is not a key; `_compile` splits text.
         self._allowed = tuple(map(_check_key, at)) if isinstance(at, tuple) else _compile(at)
         """The keys that match at each position; None if any key matches."""
 

@@ -38,6 +38,7 @@ class LangChainRun(RunOfAFramework):
             reader(self, id, event, dict_of(event, "data"))
 
     def _end_answers(self) -> Mapping[str, StreamError | None]:
+        """End the answers in progress; return the error of each, or None, by the key of its step."""
         return {key: answer.end() for key, answer in self._model_answers.items()}
 
     # -- within ------------------------------------------------------------
@@ -186,6 +187,7 @@ class GraphMessages(RunOfAFramework):
     # -- within ------------------------------------------------------------
 
     def _end_answers(self) -> Mapping[str, StreamError | None]:
+        """End the answers in progress; return the error of each, or None, by the key of its step."""
         return {key: answer.end() for key, answer in self._model_answers.items()}
 
     def _key_of(self, id: object, node_key: str) -> str:

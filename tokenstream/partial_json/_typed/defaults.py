@@ -114,6 +114,6 @@ class FilledObject(GrowingObject):
         return super().__len__() + sum(1 for _ in self._list_missing())
 
     def _list_missing(self) -> Iterator[str]:
-        """Yield the names of the fields that have not arrived."""
+        """Yield the names of the fields that have a default to show and have not arrived."""
         find = super().find
         return (name for name in self.fillers if find(name) is MISSING)

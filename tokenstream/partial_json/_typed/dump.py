@@ -45,7 +45,7 @@ class DumpCache:
 
 
 def _get_cache(log: FieldLog | ValueLog, by_alias: ByAlias) -> DumpCache:
-    """Return the JSON texts of the values in a log that are kept, by the choice of aliases or names."""
+    """Return the cache with the JSON of a log's values; there is one for each value of `by_alias`."""
     cache = log.cache.get(by_alias)
     return log.cache.setdefault(by_alias, DumpCache()) if cache is None else cache
 

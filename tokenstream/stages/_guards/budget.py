@@ -211,6 +211,6 @@ class Budget:
         return usage.model_copy(update={"output_tokens": tokens, "source": "estimated"})
 
     def _stop_for(self, bound: str, *, estimated: bool = False) -> None:
-        """Set `stop` to the reason: the bound that is exceeded, and if an estimate says so."""
+        """Set `stop` to the reason: the bound that is exceeded, with a note if that is an estimate."""
         by_estimate = ", by estimate" if estimated else ""
         self.stop = f"the budget of {bound} is used up{by_estimate}"

@@ -239,7 +239,7 @@ def _no_tag(context: Mapping[str, Any]) -> str:
 
 
 def _name_of_tag(context: Mapping[str, Any]) -> str:
-    """Return the key whose value tells the members of a union apart, as the model may be told it."""
+    """Return the key that tells the members of a union apart, for a message; else a paraphrase."""
     # For a callable discriminator, this is the function's name, which the model must not see.
     tag = str(context.get("discriminator", ""))
     return tag.strip("'") if tag.startswith("'") else "what tells its kind"

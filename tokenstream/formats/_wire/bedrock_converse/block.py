@@ -58,6 +58,7 @@ class ConverseBlock:
 
     def make_part(self) -> Part:
         """Return the part without its text: as it was opened, with the fields that deltas have added."""
+        # Deltas add fields only to parts of the kinds in `_COMBINERS`.
         return _COMBINERS[self.start.kind](self.start, self.added)
 
 

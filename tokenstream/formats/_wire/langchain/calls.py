@@ -29,6 +29,7 @@ class LangChainCalls:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._by_index: dict[int | str, OpenCall] = {}
+        """The call that began last at each index."""
         self._last_call: OpenCall | None = None
         """The call that began last; it may be closed."""
 

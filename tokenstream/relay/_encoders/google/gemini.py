@@ -66,6 +66,7 @@ class GeminiEncoder(PartEncoder):
     @staticmethod
     def string(text: str) -> bytes:
         """Return text as a JSON string with the escapes of Google's servers."""
+        # Inside this method, `string` is the module's function, which has no such escapes.
         return _escape_like_google(string(text)).encode()
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's

@@ -239,6 +239,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
 
 def _previous_item_id(item: OutputItem) -> str | None:
     """Return the id of the item before; None for the first item."""
+    # Indexes count from 0, the numbers in ids from 1.
     return f"item_{item.index}" if item.index else None
 
 
