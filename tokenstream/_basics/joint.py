@@ -155,7 +155,7 @@ class PrefixJoint(Joint):
         self._echoes = echoes
         """True if the server repeats the prefix first, False if it does not, None if unknown."""
         if echoes is False:
-            # The text after an echo begins at once.
+            # There is no echo, so all of the continuation is the text after it.
             self._after_echo = ""
 
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:

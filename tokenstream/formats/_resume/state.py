@@ -135,5 +135,8 @@ def _list_slots(kind: type) -> Iterator[str]:
 
 
 def _layout_checksum(layout: Layout) -> int:
-    """Return the checksum of a layout, which maps classes to their saved slots; it tells versions apart."""
+    """Return the checksum of a layout, which maps classes to their saved slots.
+
+    If it changes, another version of this library cannot restore the state.
+    """
     return crc32(repr([(kind.__name__, slots) for kind, slots in layout.items()]).encode())

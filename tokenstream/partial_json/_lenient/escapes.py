@@ -240,7 +240,8 @@ def _note_raw_backslash(string: QuotedString, offset: int) -> None:
     """Record that the string contains an unescaped backslash."""
     if not string.has_raw_backslash:
         string.has_raw_backslash = True
-        # `ending` is the text before the backslash. In these kinds of strings, a backslash is never raw.
+        # `ending` is the text before the backslash. Strings between escaped or HTML quotes are read in
+        # another way (see `read_escape`), without regard to paths.
         string.in_path = string.kind not in (ESCAPED, HTML) and begins_path(string.ending)
         _note_mixture(string, offset)
 

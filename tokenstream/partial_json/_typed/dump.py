@@ -124,7 +124,7 @@ def _dump_finished(log: FieldLog, position: int, by_alias: ByAlias) -> str | Non
 
 def _dump_default(view: GrowingObject, name: str, by_alias: ByAlias) -> str | None:
     """Return the JSON of the default that is shown for a missing field; None if the field is left out."""
-    # Serializer methods that need other fields get the defaults, since no fields have been validated.
+    # A serializer method that needs other fields gets their defaults.
     return _dump_value(view.log.structure, name, view.fillers[name], lambda: view.fillers, by_alias)
 
 

@@ -223,7 +223,7 @@ class GeminiLive(Format):
         self.parts.finish(0, FINISH_REASONS.get(word, "unknown"), word)
 
     def _read_tool_call(self, data: dict[str, Any]) -> None:
-        """Add the calls in a message; until the client sends their results, the server is silent."""
+        """Add the calls in a message; the server then waits until the client sends their results."""
         self._begin_turn()
         self._awaits_result = True
         for call in dicts_of(data.get("functionCalls")):
