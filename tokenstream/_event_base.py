@@ -15,6 +15,7 @@ class _InRun:
     __slots__ = ("_step",)
 
     _step: str
+    """The id of the step."""
 
     @property
     def step(self) -> str | None:
@@ -35,6 +36,7 @@ class _EventBase(_InRun):
     raw: Any = field(default=None, repr=False, compare=False)
     """The decoded payload as the server sent it; None if no payload belongs to this event alone."""
     if TYPE_CHECKING:
+        # The slot of `raw`, in which a fast path stores bytes; see below.
         _raw: Any = field(init=False, repr=False, compare=False)
 
 

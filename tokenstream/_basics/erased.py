@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 else:
 
     class _Erased:
-        """Stands for `Generic` at run time."""
+        """Stands for `Generic` at run time: as a base class, `ErasedGeneric[T]` is `object`."""
 
         def __getitem__(self, parameters: object) -> type:
             """Return `object` as the base class, whatever the type parameters are."""

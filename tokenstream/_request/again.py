@@ -63,7 +63,9 @@ class _Requests(SourceOpener):
     """
 
     enters = False
+    """False: a request is no context manager."""
     makes_request = True
+    """True: the request follows the mode of each attempt."""
 
     def __init__(self, asked: Asked, format: str | type[Format] | Format | None) -> None:
         super().__init__(self._make_attempt_source, format)

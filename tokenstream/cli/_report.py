@@ -43,6 +43,7 @@ class StreamReport:
     stream: Stream
     error: StreamError | None
     origin: Origin
+    """The kind of source that was read."""
 
     @property
     def messages(self) -> list[Message]:

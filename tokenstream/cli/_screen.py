@@ -138,6 +138,7 @@ class RichScreen(Screen):
     """
 
     answer_margin = ""
+    """Empty: colours tell an answer apart from captions."""
 
     def __init__(self, console: Console, max_width: int = _MAX_WIDTH) -> None:
         super().__init__(max_width)

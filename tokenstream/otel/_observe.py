@@ -141,7 +141,7 @@ class Observer:
     is dropped before the end of the answer, the observer's `__del__` prepares the report.
 
     Args:
-        receivers: The providers and the context for the report.
+        receivers: OpenTelemetry's providers that receive the report, and its context.
         reader: The object that reads the answer: the stream's driver, or the tap's onlooker.
         url: The URL of the request; None if it is not known.
         model: The requested model; None if it is not known.

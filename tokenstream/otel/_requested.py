@@ -1,4 +1,4 @@
-"""Attributes of a request, with the names of the GenAI conventions."""
+"""Attributes that describe a request, with the names of OpenTelemetry's GenAI conventions."""
 
 from __future__ import annotations
 

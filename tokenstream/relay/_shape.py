@@ -44,7 +44,9 @@ class _EmptyStream:
     """
 
     is_behind = False
+    """False: no text waits to be read."""
     over = True
+    """True: no text will arrive."""
 
     def clock(self) -> float:
         """Return a constant clock reading, since nothing is ever waited for."""

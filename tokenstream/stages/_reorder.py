@@ -55,6 +55,7 @@ class Reorder:
     """
 
     stop: str | None = None
+    """Always None: a missing frame is an error, not a reason to stop."""
 
     __slots__ = (
         "_first",

@@ -29,6 +29,7 @@ class Followed(SyncWatchedStream[ItemT]):
     __slots__ = ()
 
     _made_by: ClassVar[str] = "run.follow(…)"
+    """The call that made this object, for error messages."""
 
 
 class AsyncFollowed(AsyncWatchedStream[ItemT]):
@@ -37,6 +38,7 @@ class AsyncFollowed(AsyncWatchedStream[ItemT]):
     __slots__ = ()
 
     _made_by: ClassVar[str] = "run.follow(…)"
+    """The call that made this object, for error messages."""
 
 
 class _Follower:

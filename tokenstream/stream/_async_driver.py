@@ -43,6 +43,7 @@ class AsyncDriver(Driver):
 
     __slots__ = ("_next_source", "awaited_guards", "pump")
 
+    # Described in `Driver`.
     block = "async with"
     exhausted = StopAsyncIteration
     name = "AsyncStream"

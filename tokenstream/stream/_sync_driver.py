@@ -42,6 +42,7 @@ class SyncDriver(Driver):
 
     __slots__ = ("_opened_at", "pump")
 
+    # Described in `Driver`.
     block = "with"
     exhausted = StopIteration
     name = "Stream"

@@ -25,6 +25,7 @@ class _CohereTurn(Turn):
     api = "Cohere"
     formats = frozenset({"cohere"})
     sends_text_arguments = True
+    # No text and no tool call is sent with a signature.
     accepts_signed = frozenset()
 
     def __init__(self, message: Message, drop: Drop) -> None:

@@ -38,6 +38,7 @@ class _MistralTurn(Turn):
     api = "Mistral"
     formats = frozenset({"openai-chat"})
     sends_text_arguments = True
+    # No text and no tool call is sent with a signature.
     accepts_signed = frozenset()
 
     def __init__(self, message: Message, drop: Drop) -> None:

@@ -40,7 +40,9 @@ class RecordedAnswer:
     """A recording, with the request that it answers and the pace at which it is sent."""
 
     recording: str
+    """The name of the file."""
     path: str
+    """The path of the request."""
     payload: dict[str, Any]
     """Body of the request, in the provider's format."""
     first: float

@@ -25,6 +25,7 @@ class Limit:
 
     seconds: float
     on: LimitOn
+    """The time that is limited: of any silence, until the first byte, or of the whole answer."""
     change: str
     """Advice on raising or avoiding the limit."""
 

@@ -66,7 +66,9 @@ class Moment:
     last: float
     """Seconds from the request to the last of these chunks."""
     size: int
+    """Number of bytes."""
     events: int
+    """Number of events that the chunks completed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

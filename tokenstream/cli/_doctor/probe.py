@@ -54,7 +54,9 @@ class ProbedAnswer:
     """Seconds until the head arrived; None if no head arrived."""
     arrivals: Sequence[TimedChunk] = field(default_factory=list[TimedChunk])
     ended_at: float = 0.0
+    """Seconds until the body ended, broke off, or was no longer read."""
     ended: Ended = "end"
+    """The way in which the answer ended; "stopped" if its end was not awaited, as after Ctrl-C."""
     error: StreamError | None = None
     """The error that reading the body as an answer raised, or None."""
     kind: Sniffed = "undecided"

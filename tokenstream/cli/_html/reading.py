@@ -58,13 +58,14 @@ class SeenEvent(NamedTuple):
 
 
 class Chunk(NamedTuple):
-    """A chunk of the body; for a file without the times of its chunks, one frame of the body."""
+    """A chunk of the body; for a body in a single chunk, such as a file, one frame of it."""
 
     at: float
     """Seconds since the request; 0 if the times are not known."""
     size: int
     """Number of bytes."""
     kind: Kind
+    """The most important thing that the chunk contains."""
 
 
 @dataclass(slots=True)
@@ -84,6 +85,7 @@ class Reading:
     has_times: bool = False
     """True if the times of the chunks are known."""
     unit: Unit = "chunk"
+    """The name of the elements of `chunks`: "frame" if they are the frames of a single chunk."""
 
 
 def read(options: argparse.Namespace) -> Reading:

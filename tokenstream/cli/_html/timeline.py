@@ -62,11 +62,15 @@ class _Bar:
     first: int
     """Number of the first chunk, from 1."""
     last: int
+    """Number of the last chunk."""
     at: float
+    """Seconds from the request to the first chunk."""
     size: int
+    """Number of bytes of all its chunks."""
     kind: int
     """Index in `KINDS` of the most important chunk."""
     heartbeats: int = 0
+    """Number of chunks that are heartbeats."""
 
 
 class Axis:

@@ -40,6 +40,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
 
     __slots__ = ("_closed", "_open", "_waiting", "newest")
 
+    # All JSON in a call's arguments is one call's, even if there are several documents.
     splits_calls: ClassVar[bool] = False
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:

@@ -32,6 +32,7 @@ class NamedParts(Parts):
 
     __slots__ = ("_data", "calls", "calls_done", "closed_names", "newest", "open_parts", "unanswered")
 
+    # All JSON in a call's arguments is one call's, even if there are several documents.
     splits_calls: ClassVar[bool] = False
     id_field: ClassVar[str]
     """The payload field with the id of a text."""

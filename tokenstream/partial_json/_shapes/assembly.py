@@ -142,6 +142,7 @@ def is_assembly_sound() -> bool:
     """
 
     class ProbeModel(BaseModel):
+        # Set to a text below.
         value: int
 
     schema: Any = ProbeModel.__pydantic_core_schema__
@@ -182,7 +183,8 @@ class AssembledStructure(ValueStructure):
     """A structure that pydantic assembles: first the entries, then the layers around them.
 
     Args:
-        layered: The schema of the object or array, with the layers around it.
+        layered: The schema of the object or array, with the layers around it: the wrappers' validators,
+            and tags of unions.
     """
 
     def __init__(self, layered: LayeredSchema) -> None:

@@ -109,8 +109,9 @@ class _FieldsStructure(AssembledStructure):
     """The structure of an object with fields: the fields are read one by one, and then assembled.
 
     Args:
-        types: The slots of the fields' types.
-        layered: The schema of the fields, and the layers around it.
+        types: Makes the slots of the fields.
+        layered: The schema of the fields, with the layers around it: the wrappers' validators, and tags
+            of unions.
         names: Maps each key to the name of its field.
         cls: The schema of the class; None if there is no class.
     """

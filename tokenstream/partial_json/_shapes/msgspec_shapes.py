@@ -286,6 +286,7 @@ _SCALAR_TYPES = frozenset({None, type(None), bool, bytes, float, int, str})
 class _StructStructure(ValueStructure):
     """The structure of a Struct: the fields are read one by one, and then assembled."""
 
+    # A Struct has no attributes for other keys.
     hides_unknown_keys = True
 
     def __init__(self, slots: _StructSlots, type_: Any) -> None:  # noqa: ANN401 - a Struct
@@ -355,7 +356,12 @@ class _StructStructure(ValueStructure):
 
 
 class _ListStructure(ValueStructure):
-    """Reads an array; all its elements have the same slot."""
+    """Reads an array; all its elements have the same slot.
+
+    Args:
+        slots: Makes the slots of the types.
+        type_: The type of the elements.
+    """
 
     def __init__(self, slots: _StructSlots, type_: Any) -> None:  # noqa: ANN401 - any type
         self._slot = slots.get_slot(type_)

@@ -1,4 +1,4 @@
-"""The option with which pydantic follows a schema, in place of the validators that classes already have."""
+"""The option with which pydantic follows a schema, not the validators and serializers that classes have."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class PydanticSlot(Slot):
     """The slot of a pydantic type: it reads values as the type's core schema defines.
 
     Args:
-        types: The slots of the types in it.
+        types: Makes the slots of the types in it.
         schema: The schema.
         config: The config around the schema.
         validator: The validator of the whole document; None for the slot of a value in a document.
@@ -239,8 +239,8 @@ class _ArrayStructure(AssembledStructure):
     """The structure of a list or a tuple, whose items are read one by one.
 
     Args:
-        types: The slots of the items' types.
-        layered: The schema, and the layers around it.
+        types: Makes the slots of the items.
+        layered: The schema, with the layers around it: the wrappers' validators, and tags of unions.
         schemas: The schemas of the items; a list has one schema for all items.
         last_repeats: True if the last of the schemas applies to all further items.
     """

@@ -83,6 +83,7 @@ class StrictReader(LateReader):
     """Always empty: strict reading makes no repairs."""
     repair_count = 0
     start = 0
+    """Always 0: a strict text is the document."""
     has_begun = False
     """Always False: the value shows that a document has begun."""
 

@@ -1,4 +1,4 @@
-"""Drafts: typed objects that are read as their text arrives; the package shows how the classes fit."""
+"""Drafts: typed objects that are read as their text arrives; the package's docstring lists the classes."""
 
 from __future__ import annotations
 
@@ -69,9 +69,11 @@ class Draft(Generic[T]):
     _whole: _WholeDocument | None = None
     """The document if it arrived in one piece and is valid; otherwise `_tree` has its values."""
     _snapshot: Partial[T] | None = None
+    """The current snapshot; None until it is first asked for after a change."""
     _cut_error: InvalidJSON | LimitExceeded | None = None
     """The parser's error if the text ended before the document; then the document is incomplete."""
     _has_ended = False
+    """True once the text has ended."""
 
     def __init__(
         self,

@@ -1,4 +1,7 @@
-"""`Partial`: a snapshot of a typed object that is being filled in; the package shows how the classes fit."""
+"""`Partial`: a snapshot of a typed object that is being filled in.
+
+The docstring of the package shows how the classes fit together.
+"""
 
 from __future__ import annotations
 

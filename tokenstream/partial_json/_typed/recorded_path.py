@@ -53,10 +53,11 @@ class RecordedPath(NamedTuple):
 
 
 class _Trail(NamedTuple):
-    """The path from the argument of the function to a recorder."""
+    """The path from the function's argument to the value that a `_Recorder` stands for."""
 
     keys: tuple[str | int, ...]
     slots: tuple[Slot, ...] | None
+    """Slots of the types that the value may have; None if they are unknown."""
     source_text: str
     """The path as the function's code has it, for messages."""
     tested: list[tuple[str | int, ...]]
@@ -64,7 +65,7 @@ class _Trail(NamedTuple):
 
 
 class _Recorder:
-    """Takes the place of a value in the function of a path, and records what is read from the value."""
+    """Stands for a value while the function of a path (`lambda r: r.title`) runs; records what it reads."""
 
     __slots__ = ("_trail",)
 

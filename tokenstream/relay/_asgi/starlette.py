@@ -10,4 +10,5 @@ from tokenstream.relay._asgi.response import Response
 class StarletteResponse(Response, starlette.responses.Response):
     """An answer as an ASGI application, with Starlette's `headers` and `set_cookie`."""
 
+    # Starlette's constructor, which would set it, is not called: the chunks are the body.
     body = b""

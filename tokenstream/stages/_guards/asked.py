@@ -46,6 +46,7 @@ class AskedRule:
     """
 
     deadline: float | None = None
+    """Always None: the rule does not depend on time."""
 
     __slots__ = ("answer_number", "ask", "ask_async", "has_returned", "pending", "stop", "was_called")
 
@@ -215,6 +216,7 @@ class _Values(Search[Any]):
 
     __slots__ = ()
 
+    # The kinds of values that the path may lead to, and their name in error messages.
     _wanted: ClassVar = ("object", "array", "string", "number", "literal")
     _wanted_name: ClassVar = "a value"
 

@@ -32,6 +32,7 @@ class _BudgetRule:
     """
 
     pending = False
+    """Always False: no function has to return first."""
 
     __slots__ = ("budget",)
 
@@ -74,7 +75,9 @@ class _TextRule:
     """
 
     deadline: float | None = None
+    """Always None: the rule does not depend on time."""
     pending = False
+    """Always False: no function has to return first."""
 
     __slots__ = ("_apart", "_kinds", "_stage", "_texts", "stop")
 

@@ -22,7 +22,9 @@ class KnownDefinition(NamedTuple):
 
     number: int
     block: int
+    """The id of the block; -1 for none."""
     text: str
+    """The Markdown of the definition."""
 
 
 class BlockShape(NamedTuple):
@@ -35,7 +37,9 @@ class BlockShape(NamedTuple):
     id: int
     kind: str
     info: str
+    """The words after the opening fence; "" without a fence."""
     start: int
+    """Offset of the block in the text."""
     last_text: list[Any]
     """The state of a snapshot and its text, from the last time that a text was built; empty at first."""
     completion: Completion
@@ -45,6 +49,7 @@ class BlockShape(NamedTuple):
     settled: int
     """Number of leading characters that all later versions of the text share."""
     registry: dict[str, KnownDefinition]
+    """All link definitions of the text so far, by label."""
     definition_count: int
     """Number of definitions at the time of this state."""
     leaf: str

@@ -88,6 +88,7 @@ class MarkdownBlocks:
     error: None = None
     """Always None: any text is Markdown."""
     stop: str | None = None
+    """Always None: no Markdown is a reason to stop."""
 
     def __init__(
         self,

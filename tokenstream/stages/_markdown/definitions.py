@@ -28,6 +28,7 @@ class Definition(NamedTuple):
 
     label: str
     text: str
+    """The whole definition."""
 
 
 def normalize_label(raw_label: str) -> str:

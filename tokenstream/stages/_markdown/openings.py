@@ -29,14 +29,19 @@ class LineKind:
     """Kinds of content that a line can begin or continue."""
 
     UNDECIDED = "undecided"
+    """More of the line is needed."""
     TEXT = "paragraph"
     NOTHING = "nothing"
+    """Blank, apart from the marks of containers."""
     CODE = "code"
+    """Indented code."""
     FENCE = "fence"
     HTML = "html"
     HEADING = "heading"
     RULE = "rule"
+    """A horizontal rule, such as `---`."""
     MATH = "math"
+    """A displayed formula."""
     TABLE = "table"
 
 

@@ -1,4 +1,8 @@
-"""Rewrites a regular expression so that it demands another character wherever it tests the next one."""
+r"""Rewrites a regular expression so that it demands another character wherever it tests the next one.
+
+In a text that is still arriving, a test such as `\b` then never takes the end of the text so far for
+the end of the text: the match is only partial until the next character has arrived.
+"""
 
 from __future__ import annotations
 
@@ -68,6 +72,8 @@ def watch_end(stage: str, compiled: Any) -> WatchedPattern:  # noqa: ANN401 - of
 
 class _Rewriter:
     """Rewrites one pattern, so that it demands another character wherever it tests the next one.
+
+    At the end of the text so far, where no character follows yet, such a test then stays undecided.
 
     Args:
         stage: Name of the calling stage, for error messages.

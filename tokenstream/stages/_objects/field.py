@@ -42,6 +42,7 @@ class Field(Search[str | OutputInvalid]):
 
     __slots__ = ("_inside",)
 
+    # The kinds of values that the path may lead to, and their name in error messages.
     _wanted: ClassVar = ("string",)
     _wanted_name: ClassVar = "a string"
 

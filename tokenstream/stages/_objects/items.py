@@ -52,6 +52,7 @@ class Items(Search[T | OutputInvalid]):
 
     __slots__ = ("_element_offset", "_excerpt", "_schema")
 
+    # The kinds of values that the path may lead to, and their name in error messages.
     _wanted: ClassVar = ("array", "object")
     _wanted_name: ClassVar = "an array or an object"
 

@@ -37,7 +37,9 @@ class AnswerText(TextCursor):
     __slots__ = ()
 
     is_complete = False
+    """Always False: the text has no end of its own, unlike a call's arguments."""
     rewritten = False
+    """Always False: text is never changed later, unlike a call's arguments."""
 
     def __init__(self, accumulator: Accumulator, choice: int) -> None:
         super().__init__(accumulator, choice, kind="text", type=TextDelta)

@@ -30,6 +30,7 @@ class Silence:
     """
 
     stop: str | None = None
+    """Always None: a silence is an error, not a reason to stop."""
 
     __slots__ = ("_busy_since_content", "_earlier_chunks", "_machine", "deadlines", "error", "since")
 

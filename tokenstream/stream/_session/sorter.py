@@ -96,6 +96,7 @@ class Sorter:
     """
 
     stop: str | None = None
+    """Always None: this stage never asks to stop."""
 
     __slots__ = (
         "_are_payloads",

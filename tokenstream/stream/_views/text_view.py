@@ -43,6 +43,7 @@ class _TextShaping:
     _cursor: Any
     _plan: ShapingPlan
     _instead: str
+    """The expression that gives the whole text, such as "stream.message.text"; for errors."""
 
     def words(self) -> Self:
         """Return a view of whole words, each with the space before it.

@@ -83,6 +83,7 @@ class _ClosedView:
     __slots__ = ("_end",)
 
     is_behind = False
+    """Always False: there is no text to catch up with."""
 
     def __init__(self, end: type[Exception]) -> None:
         self._end = end

@@ -58,6 +58,7 @@ class Fault:
     """
 
     _steps: tuple[_Step, ...] = ()
+    """The defects, in the order in which they are applied."""
 
     def __call__(self, recording: Recording) -> Recording:
         """Return a copy of a recording with the fault applied.

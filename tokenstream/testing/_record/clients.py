@@ -62,7 +62,7 @@ def note_answers(client: Any, terms: Terms) -> None:  # noqa: ANN401 - of httpx 
 
 
 class _Hooks:
-    """Event hooks, of which a client calls one at each request, and one at the head of each response."""
+    """Event hooks that record a client's answers: a client calls one at each request, one at each head."""
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms

@@ -75,7 +75,9 @@ class _NotedSource(WatchedStream[Any]):
     __slots__ = ()
 
     _made_by = "testing.record(…)"
+    """The call that made this object, for error messages."""
     _onlooker: Notes
+    """Receives the bytes."""
 
     def _attach(self, target: Any) -> None:  # noqa: ANN401 - told apart by what it can do
         """Note the bytes of the open source, or of the object that entering or awaiting it has returned."""

@@ -35,9 +35,13 @@ class Terms:
     """Options of `record`."""
 
     path: Path
+    """The file; with a placeholder for the number if there are several."""
     overwrite: bool
+    """True if existing files may be replaced."""
     replacements: list[tuple[re.Pattern[bytes], bytes]]
+    """Patterns, and the bytes with which to replace their matches."""
     filter: Filter | None
+    """Changes the recording before it is written; None for no change."""
     headers: frozenset[str]
     """Lower-case names of additional headers to keep."""
     clock: Callable[[], float]

@@ -112,6 +112,7 @@ class SendRaw:
 
     payload: Any
     event: str = ""
+    """The name of the SSE event; "" for none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,10 +52,13 @@ class Script:
     _steps: tuple[Step, ...] = ()
     _start: MessageStart = field(default_factory=MessageStart)
     _rate: float | None = None
+    """Number of deltas a second; None for no time between deltas."""
     _choice: int = 0
+    """The choice to which the next steps belong."""
     _finished: frozenset[int] = frozenset()
     """Choices that have finished."""
     _failed: bool = False
+    """True once the script has a provider's error, after which no output can follow."""
     _ids: frozenset[tuple[int, str | None]] = frozenset()
     """Ids of the calls so far, each with its choice."""
 

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     class _TransportBase(
         httpx.BaseTransport, httpx.AsyncBaseTransport, httpx2.BaseTransport, httpx2.AsyncBaseTransport
     ):
+        """A transport for any client of httpx or httpx2, for type checkers."""
+
         def handle_request(self, request: Any) -> Any: ...  # noqa: ANN401
         async def handle_async_request(self, request: Any) -> Any: ...  # noqa: ANN401
 else:

@@ -80,6 +80,7 @@ class GeminiInteractions(Format):
     )
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     resumes: ClassVar[bool] = True
+    # The class of the open steps, which a saved state contains.
     made_of: ClassVar[tuple[type, ...]] = (InteractionStep,)
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:

@@ -46,6 +46,7 @@ class InteractionSteps(Parts):
 
     __slots__ = ("_closed", "_open", "newest")
 
+    # All JSON in a call's arguments is one call's, even if there are several documents.
     splits_calls = False
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:

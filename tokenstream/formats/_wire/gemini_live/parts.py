@@ -44,6 +44,7 @@ class LiveTurn(Parts):
 
     __slots__ = ("_audio", "_cited_count", "_mime_type")
 
+    # All JSON in a call's arguments is one call's, even if there are several documents.
     splits_calls: ClassVar[bool] = False
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:

@@ -36,6 +36,7 @@ class RealtimeOutputs(Parts):
 
     __slots__ = ("_by_id", "_by_index", "audio_format")
 
+    # All JSON in a call's arguments is one call's, even if there are several documents.
     splits_calls: ClassVar[bool] = False
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:

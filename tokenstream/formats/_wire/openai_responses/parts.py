@@ -79,7 +79,9 @@ class ResponseItems(Parts):
         "unread_delta",
     )
 
+    # All JSON in a call's arguments is one call's, even if there are several documents.
     splits_calls = False
+    # A saved state has the number of this delta instead.
     unkept: ClassVar[frozenset[str]] = frozenset({"unread_delta"})
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:

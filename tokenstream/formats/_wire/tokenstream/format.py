@@ -101,6 +101,7 @@ class TokenStream(Format):
         turns=True,
     )
 
+    # A saved state has the position of this delta instead.
     unkept: ClassVar[frozenset[str]] = frozenset({"_latest"})
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:

@@ -132,6 +132,7 @@ class ChunkEncoder(Encoder, ABC):
     object: ClassVar[str]
     """The value of the field `object` of a chunk."""
     count_paths: ClassVar[CountPaths] = COUNTS
+    """The path of each token count in the report of the usage."""
     counts: ClassVar[frozenset[str]] = frozenset(COUNTS)
     choices: ClassVar[bool] = True
 
