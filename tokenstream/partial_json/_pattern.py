@@ -137,7 +137,7 @@ class PathMatcher:
         return position
 
     def finish(self, event: ValueDone) -> int:
-        """Leave a finished value; return its position, as `start` did."""
+        """Leave a finished value; return its position relative to the path, as `start` did for this value."""
         if event.value.__class__ is not dict and event.value.__class__ is not list:
             return self._scalar
         depth = self._open

@@ -433,6 +433,7 @@ class SyncDriver(Driver):
             # The program has done something else since the last chunk.
             self._exclude_busy_time(now)
         event = self._process_unless_stopped(self.next_item(until))
+        # The item is stored now: an interruption from here on loses nothing.
         pump.pending = False
         return event
 

@@ -204,6 +204,7 @@ def close_container(reader: LenientReader, offset: int, out: list[JSONEvent]) ->
     else:
         reader.document.close(offset, out)
         reader.end_value()
+    # A doubled opening brace is closed by two: the second one belongs to no container.
     reader.may_skip_brace = closer == "}}"
 
 

@@ -171,6 +171,7 @@ def skip_block_comment(reader: LenientReader, text: str, position: int, out: lis
     end = text.find("*/", position)
     if end >= 0:
         reader.inside_step = reader.step_after_comment
+        # Between two values, a comment counts as white space.
         reader.gap = max(reader.gap, SPACE_GAP)
         return end + 2
     if reader.text_ended:

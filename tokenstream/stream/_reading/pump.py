@@ -147,6 +147,7 @@ class Pump:
         else:
             reader = self._read_ahead = ReadAhead(self.chunks, self._socket)
             self.chunks, self.limit_read = reader, reader.limit_read
+        # From now on, a driver must not take the chunks itself: each read may have a limit.
         self.direct = None
 
     # -- reading -----------------------------------------------------------

@@ -178,7 +178,7 @@ class OpenAIChatEncoder(ChunkEncoder):
     # -- chunks ----------------------------------------------------------------
 
     def assign_call_index(self, choice: int, part: int) -> int:
-        """Return the index of a new call in its choice.
+        """Return the index of a new call in its choice, and record the call as the last one of the choice.
 
         Args:
             choice: The index of the choice.
