@@ -30,6 +30,7 @@ class GrowingUsage:
     def add(self, usage: Usage) -> None:
         """Merge another report, except an estimated number of output tokens."""
         is_estimated = usage.source == "estimated"
+        # `build` decides on the source; the provider's own report is merged below.
         left_out = ("source", "provider_data", "output_tokens" if is_estimated else "")
         for name in Usage.model_fields:
             value = getattr(usage, name)

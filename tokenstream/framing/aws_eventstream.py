@@ -167,6 +167,7 @@ class AWSEventStreamParser:
             chunk = checked if self.error is None else b""
         held = self._held
         if held:
+            # In place, so that `_held` has the chunk, too.
             held += chunk
             if len(held) < self._needed:
                 return []

@@ -168,7 +168,7 @@ class Prose:
         except MoreTextNeeded:
             return None
         except LookaheadExceeded:
-            # A bracket directly after a document begins another one, unless it proves to be a mark.
+            # A bracket directly after a document begins another one, unless it proves to be a mark (`[DONE]`).
             return adjacent
 
     @under("{[", _STEPS)

@@ -320,6 +320,7 @@ class LenientReader:
 
     def end_value(self) -> None:
         """Set the place after a value: the end of the document, or a comma or closing bracket."""
+        # Nothing has followed the value yet.
         self.comma_at = -1
         self.gap = NO_GAP
         document = self.document

@@ -137,6 +137,7 @@ class AwaitedGuards:
             self._running.discard(scope)
             if rule.answer_number == answer_number:
                 rule.pending = False
+            # Wake whoever waits for a guard; a later wait makes another event.
             has_returned, self._has_returned = self._has_returned, None
             if has_returned is not None:
                 has_returned.set()

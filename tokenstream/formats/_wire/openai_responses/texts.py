@@ -177,6 +177,7 @@ class TextItem(ResponseItem):
         contents = self._list_texts(value)
         streamed = sorted(key for key in self.sections if key[0] == field)
         if complete and not streamed and self._was_reported(contents):
+            # The texts of the other field were streamed, and this field only repeats them.
             self.parts.note("reasoning_twice")
             return
         for position, content in enumerate(contents):
