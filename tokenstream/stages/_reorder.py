@@ -187,7 +187,7 @@ class Reorder:
         """
         self._drop_held()
         self._next_number, self._started, self.error = number, True, None
-        # Frames with a lower number than that are repetitions, not an error.
+        # No number is below 0: frames before `number` count as repeated, and not as an error.
         self._lowest = 0
 
     def begin_again(self) -> None:

@@ -168,7 +168,7 @@ class Prose:
         except MoreTextNeeded:
             return None
         except LookaheadExceeded:
-            # A bracket directly after a document begins another one, unless it proves to be a mark (`[DONE]`).
+            # A bracket directly after a document begins another one, unless it is a mark, such as `[DONE]`.
             return adjacent
 
     @under("{[", _STEPS)
