@@ -390,7 +390,7 @@ class Accumulator:
 
     def _take_start(self, event: PartStart) -> bool:
         self._get_or_begin_part(event, lambda: event.content).start = event.content
-        return False  # no content
+        return False  # a start may be empty: the deltas are the content
 
     def _take_done(self, event: PartDone) -> bool:
         """Finish a part, with the event's content or that of the deltas; an invalid call stays incomplete."""
@@ -407,7 +407,7 @@ class Accumulator:
 
     def _take_citation(self, event: CitationAdded) -> bool:
         self._get_or_begin_part(event, lambda: event.citation).final = event.citation
-        return False  # no content
+        return False  # a citation is about content, and none itself
 
     def _take_media(self, event: MediaDelta) -> bool:
         part = self._get_or_begin_part(event, MediaPart)
@@ -427,7 +427,7 @@ class Accumulator:
 
     def _take_usage(self, event: UsageUpdate) -> bool:
         self._usage.add(event.usage)
-        return False  # no content
+        return False  # token counts are no content
 
     def _take_finish(self, event: Finish) -> bool:
         choice = self._choice(event.choice)
