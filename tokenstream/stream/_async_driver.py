@@ -43,8 +43,7 @@ class AsyncDriver(Driver):
 
     __slots__ = ("_next_source", "awaited_guards", "pump")
 
-    # Described in `Driver`.
-    block = "async with"
+    block = "async with"  # described in `Driver`, as are the next two
     exhausted = StopAsyncIteration
     name = "AsyncStream"
 
