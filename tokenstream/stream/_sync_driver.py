@@ -42,8 +42,7 @@ class SyncDriver(Driver):
 
     __slots__ = ("_opened_at", "pump")
 
-    # Described in `Driver`.
-    block = "with"
+    block = "with"  # described in `Driver`, as are the next two
     exhausted = StopIteration
     name = "Stream"
 
