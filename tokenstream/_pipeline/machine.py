@@ -169,7 +169,7 @@ class Machine(Glancing):
         )
         self.wanted = checkpoint.format
         self._returned_count = checkpoint.events_seen
-        self._current_events = unreturned, checkpoint.events_seen
+        self._current_events = unreturned, checkpoint.events_seen  # to return first; number of those before
         self.connect(None)
 
     def give_again(self, event: Event) -> None:

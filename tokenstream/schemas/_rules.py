@@ -100,6 +100,7 @@ class Rules:
             # The APIs that support only some keywords refuse look-arounds.
             return not any(lookaround in str(value) for lookaround in _LOOKAROUND)
         if key == "minItems" and self.limits_min_items:
+            # Such an API accepts no other number.
             return value in (0, 1)
         return True
 
@@ -177,6 +178,7 @@ class _SchemaWriter:
         if rules.keywords is not None:
             schema = self._keep_supported_keywords(schema)
         if rules.closed:
+            # An API that wants objects without further keys (below) also wants every value to have a type.
             _refuse_untyped(schema, path, rules)
         written: dict[str, Any] = {}
         for key, value in schema.items():

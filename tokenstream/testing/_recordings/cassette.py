@@ -53,7 +53,8 @@ def pick_streamed(data: bytes, path: Path) -> Recording | None:
         None for a JSON file that is not a cassette.
 
     Raises:
-        RecordingInvalid: Several answers qualify, or none, or the cassette is damaged.
+        RecordingInvalid: Several answers qualify, or none; the file is damaged; or a YAML file is not a
+            cassette.
     """
     answers = _read_answers(data, path)
     if answers is None:
