@@ -314,8 +314,10 @@ class GuardedMachine(Machine):
         """Return the next event, or None when more input is needed, while events are held back."""
         hold = self._hold
         if hold is None:
+            # The hold is over: from now on, `pull` takes the events without this method.
             self._pull_from(self._next)
             return self._next()
+        # `ready` has the events that are returned next; `released` is True once no more are held back.
         if not hold.ready and not hold.released:
             event, is_held = self._fill(hold)
             if is_held:

@@ -284,6 +284,7 @@ class ReasoningTags:
         for within, piece in text.scanner.end():
             self._add_piece(text, piece, event, out, within=within)
         if text.within is None:
+            # No part has begun, because the text was empty.
             self._begin_next_part(text, event, out, within=False)
         del self._by_receiver[event.choice, text.receiver]
         if text.scanner.tagged:

@@ -123,6 +123,9 @@ def open_file(name: str, stack: ExitStack, *, hint: str = "") -> BufferedReader:
 def open_standard_input(stack: ExitStack) -> BufferedReader:
     """Return standard input as another file object, so that closing that object leaves `sys.stdin` open.
 
+    Args:
+        stack: Closes the object.
+
     Raises:
         CommandFailed: The process has no standard input.
     """
@@ -135,7 +138,7 @@ def _parse_header(argument: str) -> tuple[str, str]:
     """Return the name and the value of a header on the command line."""
     name, colon, value = argument.partition(":")
     if not colon or not name.strip():
-        # The argument may be a key: it is quoted only if it is a single word of letters.
+        # The argument may be an API key: it is quoted only if it is a single word of letters.
         quoted_argument = repr(argument) if argument.isalpha() else "this"
         msg = f"{quoted_argument} is not a header: write 'Name: value'"
         raise argparse.ArgumentTypeError(msg)

@@ -281,6 +281,7 @@ class Reorder:
             frames += group
             self._held_count -= len(group)
             self._next_number += 1
+        # If frames are still held, a gap begins here.
         self._gap_since = now
         return frames
 

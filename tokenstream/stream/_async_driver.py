@@ -229,7 +229,7 @@ class AsyncDriver(Driver):
         """Begin to read for a loop that also reads other streams.
 
         Args:
-            bell: Rung when something has arrived.
+            bell: Rung when something has arrived; awaited guards need it even if the source never waits.
         """
         if self.phase is not _ENDED and not self.pump.begun:
             self._begin()

@@ -394,12 +394,12 @@ class Driver(SingleConsumer):
         raise NotImplementedError
 
     def conclude_unopened(self) -> StreamError | StreamClosed | None:
-        """End a stream whose source could not be opened; return its error, or None if it has ended before."""
-        machine = self.machine
-        has_ended = self.phase is _ENDED or self.verdict.end_request is not None
+        """End a stream whose source could not be opened, and return its error; else only return None."""
+        # After the end, a read has raised the error; after `stop` or `close`, the stream does not fail.
+        if self.phase is _ENDED or self.verdict.end_request is not None:
+            return None
         # If the opening fails, the input ends before any chunk.
-        was_opened = not machine.input_ended or machine.meter.chunks > 0
-        if has_ended or was_opened:
+        if not self.machine.input_ended or self.machine.meter.chunks > 0:
             return None
         self.conclude()
         return self.error

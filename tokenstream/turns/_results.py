@@ -213,6 +213,7 @@ class ToolResults(Mapping[str, Any]):
             failed = {"is_error": True} if result.failed else {}
             return {"type": "tool_result", "tool_use_id": result.call.id, "content": result.text, **failed}
 
+        # A result that can only be told in a sentence becomes a block with text.
         blocks = self._answer_calls(
             to_anthropic, write_result, lambda sentence: {"type": "text", "text": sentence}
         )
@@ -232,6 +233,7 @@ class ToolResults(Mapping[str, Any]):
             response = {"error": result.text} if result.failed else {"output": _to_plain(result)}
             return {"functionResponse": {**id, "name": result.call.name, "response": response}}
 
+        # A result that can only be told in a sentence becomes a part with text.
         parts = self._answer_calls(to_gemini, write_result, lambda sentence: {"text": sentence})
         return [{"role": "user", "parts": parts}] if parts else []
 
@@ -301,7 +303,7 @@ class ToolResults(Mapping[str, Any]):
         Args:
             make_turn: Returns the assistant's turn for a message, with a value of `drop`.
             write_result: Returns the API's form of the result of a call that can be sent back.
-            make_user_turn: Makes a user's message of a sentence, for any other call.
+            make_user_turn: Makes a user's message of a sentence, or content for one, for any other call.
         """
         results = [
             _Result(

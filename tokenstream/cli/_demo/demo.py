@@ -322,6 +322,7 @@ class _Player:
         screen = self._screen
         if part.answer is not None:
             self._open(part, part.answer)
+        # The code may call `show`, which prints an item in the way of this part.
         with part.show(screen) as self._names["show"]:
             for number, code in enumerate(part.code):
                 screen.print_code(code)

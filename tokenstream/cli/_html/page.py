@@ -67,7 +67,7 @@ def _section(title: str, content: Markup) -> Markup:
 
 
 def _list_facts(reading: Reading) -> Markup:
-    """Return the facts in the heading."""
+    """Return the facts in the heading, without those whose value is None."""
     report, recording = reading.report, reading.recording
     message, metrics = report.messages[0], report.stream.metrics
     facts = {

@@ -231,6 +231,7 @@ class Parts(ContentParts):
         if call.held or not fragment.isascii():
             fragment = join_halves(call, fragment, self.note)
         if call.may_repeat:
+            # The finished calls that this call may repeat: it is not reported until it differs from them.
             self._compare_with_finished(call, fragment)
         elif fragment:
             call.arguments.append(fragment)

@@ -161,6 +161,7 @@ class Resuming:
             raise PositionLost("the server goes on in another format than it began in")
         repeated = replay.check_repeated(self.position_of(payload), self.begun_by(payload, event))
         if replay.ended:
+            # The rest of the answer is new.
             self._replay = None
         self.dropped += repeated
         return repeated

@@ -285,7 +285,7 @@ def _open_quoted(
 def read_plain_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read a whole key that has already arrived and needs no repair; any other key is only begun."""
     end = text.find('"', position + 1)
-    # Without a closing quote, the key has not arrived whole. The backslash has it read like one with escapes.
+    # Without a closing quote, the key has not arrived whole: like one with a backslash, it is only begun.
     key = text[position + 1 : end] if end > 0 else "\\"
     if "\\" in key or not key.isprintable():
         return _open_quoted(reader, PLAIN, text, position, out, is_key=True)
@@ -297,7 +297,7 @@ def read_plain_key(reader: LenientReader, text: str, position: int, out: list[JS
 def read_plain_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Read a whole string that has already arrived and needs no repair; any other string is only begun."""
     end = text.find('"', position + 1)
-    # Without a closing quote, the string has not arrived whole; the backslash has it only begun.
+    # Without a closing quote, the string has not arrived whole: like one with a backslash, it is only begun.
     string = text[position + 1 : end] if end > 0 else "\\"
     # The container's closing bracket; the closer is "}}" if the opening brace was doubled.
     closer = reader.closers[-1][0]

@@ -261,6 +261,7 @@ def replace_placeholder(reader: LenientReader, position: int) -> int:
     reader.empty_end = -1
     # `{}` was not closed in the document: its object is still open, and expects its first key.
     push_bracket(reader, "}")
+    # The step after the end of this object.
     reader.outside_step = STEPS["read_after_document"]
     return position + 1
 

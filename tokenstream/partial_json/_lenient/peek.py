@@ -161,12 +161,14 @@ class Lookahead:
         kind = self.find_quote(position)
         if kind is None:
             return position
+        # `quote` matches a quote, which may be several characters; `run` matches ordinary characters.
         quote: Any = kind.quote(self._text, position)
         end: int = quote.end()
         while True:
             end = self._skip_run(kind.run, end)
             char = self.get_char(end)
             if not char:
+                # The text has ended inside the string.
                 return end
             if self.find_quote(end) is kind:
                 closing: Any = kind.quote(self._text, end)

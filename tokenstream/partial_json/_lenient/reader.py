@@ -247,6 +247,7 @@ class LenientReader:
                 # A value that was ended only by the end of the text does not count as complete.
                 out.clear()
         self.is_done = True
+        # `base` is now the length of the text.
         self.document.end(self.base)
         return out
 

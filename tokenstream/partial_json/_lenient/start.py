@@ -39,6 +39,7 @@ def read_possible_start(reader: LenientReader, text: str, position: int, out: li
     if not char:
         return refuse_empty_text(reader, position)
     reader.expects = START
+    # The code fence around the document, if it is in one.
     reader.root_fence = reader.prose.fence
     step = START.get(char)
     if step is not None:

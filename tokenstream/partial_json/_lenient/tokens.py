@@ -132,6 +132,7 @@ def may_end(reader: LenientReader, text: str, end: int, *, is_number: bool) -> b
             return None
         # A slash must begin a comment.
         return following in {"/", "*"} if char == "/" else not following.isdigit()
+    # An atom also ends at the end of the text (""), and before the end of the code fence around the document.
     return char in _ENDS_ATOM or char == reader.prose.fence or SPACES(char).end() > 0
 
 

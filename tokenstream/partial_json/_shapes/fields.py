@@ -202,7 +202,8 @@ class _FieldsStructure(AssembledStructure):
     ) -> str | None:
         """Return the JSON of a field's value, written by its serializer method if the class has one.
 
-        The result is None if the class leaves the field out.
+        The result is None if the class leaves the field out. `get_fields` returns the validated fields up
+        to and including this one, which a serializer method may read.
         """
         # All keys of a field lead to the same slot.
         keys = self._keys.get(str(name))

@@ -61,6 +61,7 @@ class _StructSlots:
         """The slots made so far, each with its type, by the type's `id()`."""
 
     def get_slot(self, type_: Any) -> _StructSlot:  # noqa: ANN401 - any type
+        """Return the slot that reads the values of a type."""
         # Found by identity, since unions with another order of members are equal. The type is kept,
         # so that no other object gets its id.
         cached = self._slots.get(id(type_))

@@ -107,11 +107,11 @@ class LateObject(FilledObject):
         """The view from the second reading, under the key None: `setdefault` is safe between threads."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any part of it
-        # The attributes of a `FilledObject`: each is unset until one of them is first used.
+        """Read the fields when an attribute of `FilledObject` is first used; until then, all are unset."""
         if name not in _PARTS:
             raise AttributeError(name, name=name, obj=self)
         if None not in self._made:
-            # Another thread may have read the fields meanwhile: both threads use the first result.
+            # Another thread may have read the fields meanwhile: both use the result that `setdefault` kept.
             self._made.setdefault(None, self._read_fields())
         made = self._made[None]
         for part in _PARTS:

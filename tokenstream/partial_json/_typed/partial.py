@@ -148,6 +148,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         text at each access, which takes longer for a longer text.
         """
         if self._members is None:
+            # Not an object with keys, but an array, a string or another value.
             return resolve(self._whole)
         if self._type_names.field_names is None:
             # A dict, whose view is a mapping of the keys so far.

@@ -37,6 +37,7 @@ class DocumentText:
         write: Callable[[Any, ByAlias], str] = write_plain_json,
     ) -> None:
         self.log = log
+        """The text so far."""
         self.write = write
         """Returns the JSON of the finished object."""
         self.lenient: Lenient = lenient

@@ -342,7 +342,8 @@ class ValueTree:
         """Return the entry of an object or array, assembled from the entries inside it.
 
         If the value cannot be assembled, its whole text is read again; `UnreadEntry` puts that off if
-        too much text has been read again already. The arguments are those of `_close_container`.
+        too much text has been read again already. `plain_data` is the object or array as the parser has
+        read it, and `offset` the position after its closing bracket.
         """
         if node.structure is not None and not node.must_reread:
             try:
@@ -371,7 +372,7 @@ class ValueTree:
             return UnreadEntry(text)
 
     def _add_fault(self, node: OpenContainer | None, key: str | int, errors: Errors) -> InvalidEntry:
-        """Record the errors of a value, and return its entry."""
+        """Record the errors of a value at a key of `node` (None for the document), and return its entry."""
         location: tuple[str | int, ...] = ()
         if node is not None:
             node.invalid_keys.add(key)

@@ -104,6 +104,7 @@ class Transcript:
         Args:
             count: The number of chunks to drop.
         """
+        # The encoder needs each record once, even those whose chunks are dropped.
         self._catch_up()
         del self._chunks[:count]
         self._first += count

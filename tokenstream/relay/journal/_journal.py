@@ -121,6 +121,7 @@ class Journal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Let the producers end, notify the readers of all answers, and close the storage."""
         tasks = self._require_tasks()
         self._is_closing = True
         try:

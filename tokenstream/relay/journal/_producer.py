@@ -160,6 +160,7 @@ class Producer:
                 last = [record_ending(ending_of(self._stream))]
         except StreamError as error:
             if not self.opened.is_set():
+                # The code that started the answer waits for `opened`, and raises this error.
                 self.failure = error
             last = [record_failure(error, raw=self._raw)]
         except Exception as error:  # noqa: BLE001 - the bug in one answer must not end all the others

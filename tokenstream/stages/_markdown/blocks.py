@@ -54,8 +54,9 @@ class _OpenBlock:
         self.last_state: State | None = None
         """The state of the snapshot that was returned last."""
         self.last_text: list[Any] = []
-        """See `BlockShape.last_text`."""
+        """The state of a snapshot and its text, from the last time that a text was built; empty at first."""
         self.completion = Completion(math)
+        """A cache for the previews of the block, so that each preview reads only the new text."""
 
     def add(self, line: str) -> None:
         self.lines.append(line)

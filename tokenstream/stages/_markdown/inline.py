@@ -351,9 +351,9 @@ class InlineCompleter:
         return _WAIT if is_unfinished_entity(text, position) else end
 
     def _scan_dollars(self, text: str, position: int, end: int) -> int:
-        """Read a formula between one or two dollars, or dollars that are text; return the end, or _WAIT."""
+        """Read a formula after one or two dollars, which stop at `end`; return where to go on, or _WAIT."""
         if end == len(text):
-            return _WAIT
+            return _WAIT  # more dollars may follow
         if end - position > 2:
             # Three or more dollars are text.
             return end

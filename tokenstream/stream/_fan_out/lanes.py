@@ -278,6 +278,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
             return
         self._turn_count = 0
         self._queue.entries.popleft()
+        # `grace_given` is True while unread chunks may be why a deadline seems passed: all are read now.
         lane.grace_given = lane.entry.is_queued = False
         driver = lane.driver
         # In this state (the answer goes on, and its deadlines have begun), chunks only postpone deadlines.

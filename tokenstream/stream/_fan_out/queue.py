@@ -218,9 +218,11 @@ class EventQueue(Generic[DriverT]):
         if place.is_closed:
             raise self.driver.exhausted
         if not place.reads_events:
+            # The first read; if the first events are no longer held, this makes the summary.
             self._begin_events(place)
         place.last_user = self.identify_caller()
         if place.summary:
+            # Events that summarise the answer so far, in reverse order.
             return place.summary.pop()
         ring = self.ring
         position = place.position

@@ -151,6 +151,7 @@ class AsyncPump:
             reader = self._reader = self._start_reader()
         seconds = None if until is None else max(until - self._clock(), 0.0)
         has_arrived = await reader.wait(seconds)
+        # All items that have arrived; those after the first one are for the next reads.
         self.batch = iter(reader.take_items())
         item = next(self.batch, None)
         if item is None:

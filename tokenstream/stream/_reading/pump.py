@@ -105,6 +105,7 @@ class Pump:
                     # The thread waits without a limit; only the loop's wait for the thread has one.
                     self.limit_read(None)
                 reader = ReadAhead(self.chunks, self._socket)
+            # From now on, chunks come from the thread, and never directly from the source.
             self._read_ahead, self.chunks, self.limit_read, self.direct = (
                 reader,
                 reader,

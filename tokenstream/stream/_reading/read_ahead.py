@@ -121,6 +121,7 @@ class ReadAhead:
                 raise StopIteration
             if self._items:
                 item = self._items.popleft()
+                # The thread may wait for room.
                 self._changed.notify_all()
                 return item
             if not self._has_ended:

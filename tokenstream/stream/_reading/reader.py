@@ -227,7 +227,8 @@ class Reader:
         from anyio import move_on_after
 
         if not self.has_ended and not self._host.is_running():
-            # This is another event loop, for which `check_running` raises, or the task's own has ended.
+            # In another event loop than the task's, the task can only be told to end. If its own loop goes
+            # on, `check_running` raises the error; if that loop is over, there is no task to wait for.
             self.abandon()
             if not self._host.check_running():
                 return
@@ -293,6 +294,7 @@ class Reader:
         clock, source = self._clock, self.source
         try:
             if isinstance(source, Deferred):
+                # The time since which the source has been awaited.
                 self.since = clock()
                 source = self.source = await source.open()
                 self._put_item(clock(), SourceOpened(source))
@@ -300,6 +302,7 @@ class Reader:
                 if not self.stopped:
                     await self._read(source)
         except StopAsyncIteration:
+            # Raised by the source's iterator at its end.
             self._put_item(clock(), END)
         except Exception as error:  # noqa: BLE001 - raised in the loop, in its place
             self._put_item(clock(), SourceFailed(error))

@@ -80,7 +80,7 @@ class Cursors:
         from tokenstream.stages._tools.calls import ValidatedCalls
         from tokenstream.stream._outputs.call_drafts import CallDraftCursor
 
-        return CallDraftCursor(self._make_answer(None), ValidatedCalls(*tools, lenient=lenient, **named))
+        return CallDraftCursor(self._make_answer(tool=None), ValidatedCalls(*tools, lenient=lenient, **named))
 
     def partials(
         self,

@@ -169,10 +169,16 @@ class ShapedCursor(Generic[ItemT]):
         return self._pop_item()
 
     def _read_piece(self, read: Callable[..., Any], *event: Any) -> Any:  # noqa: ANN401 - any event
-        """Return the text's next piece or None; store an error, to raise it after the items before it."""
+        """Return the text's next piece or None; store an error, to raise it after the items before it.
+
+        Args:
+            read: A method of the cursor in the text.
+            *event: The event that the method takes, if it takes one.
+        """
         try:
             return read(*event)
         except Exception as error:  # noqa: BLE001 - raised after the items before it
+            # Pieces that were gathered while the reader was busy come before the error.
             self._feed_gathered()
             self._queue.extend(self._chain.end(now=self._clock()))
             self._failure = error

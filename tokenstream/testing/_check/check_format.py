@@ -75,6 +75,7 @@ def check_format(
     Raises:
         AssertionError: The format breaks rules. The message names them all; for each recording it
             describes the first violation, and how to reproduce it.
+        MisuseError: There is no recording, or an expected message is neither a `Message` nor a mapping.
 
     Example:
         >>> from tokenstream import testing

@@ -135,6 +135,7 @@ class _ReadWrappers:
             chunks = method(*args, **options)
             # The arguments of urllib3's method are the amount and `decode_content`.
             is_decoded = bool(options.get("decode_content", args[1] if len(args) > 1 else None))
+            # `_call_method` ends the recording if the read fails. At the end, `next` returns None.
             while (chunk := self._call_method(next, (chunks, None), {})) is not None:
                 self._notes.see(chunk, is_decoded=is_decoded)
                 yield chunk

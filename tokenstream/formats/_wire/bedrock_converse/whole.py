@@ -56,7 +56,7 @@ def _convert_call(value: object) -> StartAndDeltas:
 
 
 def _convert_reasoning(value: object) -> StartAndDeltas:
-    """Return a delta with the reasoning, its signature or redacted content."""
+    """Return no start, and a delta with the reasoning, its signature or redacted content."""
     if not is_dict(value):
         # Malformed: it is reported as the start of a block.
         return {"reasoningContent": value}, []
@@ -65,7 +65,7 @@ def _convert_reasoning(value: object) -> StartAndDeltas:
 
 
 def _convert_cited_text(value: object) -> StartAndDeltas:
-    """Return deltas with the citations, then deltas with the cited text."""
+    """Return no start, and deltas with the citations, then deltas with the cited text."""
     if not is_dict(value):
         # Malformed: it is reported as the start of a block.
         return {"citationsContent": value}, []

@@ -57,6 +57,7 @@ class AssistantsContent:
         message_id = text_of(message, "id") or ""
         for position, block in enumerate(dicts_of(message.get("content"))):
             key = (message_id, position)
+            # None for content that is new, or that arrived in one piece.
             part = self._parts_by_key.get(key)
             if key not in self._parts_by_key:
                 self._read_block(message_id, position, block)

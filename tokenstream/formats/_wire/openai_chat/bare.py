@@ -59,7 +59,9 @@ def has_bare_layout(payload: dict[str, Any]) -> bool:
 
 
 def convert_to_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
-    """Convert a bare payload to a chunk; return None for any other payload.
+    """Convert a bare payload, which has its content in fewer or more layers than a chunk, to a chunk.
+
+    The result is None for any other payload.
 
     Example:
         >>> convert_to_chunk({"response": "Hel", "p": "abc"})["choices"][0]["delta"]

@@ -75,6 +75,7 @@ class _ChatCall:
         if part is None:
             return False
         if part.closed:
+            # A closed call takes no more fragments.
             return True
         if part.type == "custom":
             # Its arguments are free text.

@@ -79,6 +79,7 @@ class CallItem(ResponseItem):
             if name:
                 self._open_call(item, name, data)
             else:
+                # Kept until the event with the whole arguments, which may have the name.
                 self._item = item
         call = self._call
         if call is None:

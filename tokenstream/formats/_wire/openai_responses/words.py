@@ -141,6 +141,7 @@ def usage_of(report: dict[str, Any]) -> Usage:
         >>> usage_of({"input_tokens": 9, "output_tokens_details": {"reasoning_tokens": 4}}).reasoning_tokens
         4
     """
+    # The fields with the details have names that end like this.
     return token_counts(report, "tokens_details")
 
 

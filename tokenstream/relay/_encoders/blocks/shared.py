@@ -60,7 +60,7 @@ class BlockEncoder(Encoder, ABC):
         """Return the index of a new block.
 
         Args:
-            part: The index of the block's part.
+            part: The index of the block's part; here unused, but not in subclasses that number by kind.
         """
         self._block_count += 1
         return self._block_count - 1

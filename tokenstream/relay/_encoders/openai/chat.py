@@ -99,7 +99,7 @@ class OpenAIChatEncoder(ChunkEncoder):
     def encode_call(self, event: ToolCallStart) -> Payloads:
         """Return a delta with the call's id and name."""
         index = self.assign_call_index(event.choice, event.part)
-        # Also for a call of the legacy form "function_call", which cannot hold several calls.
+        # A call of the legacy form "function_call", which cannot hold several calls, is sent as "function".
         call_type = "custom" if event.type == "custom" else "function"
         self._sent_calls[event.choice, event.part] = index, call_type
         body = {"name": event.name, _ARGUMENT_FIELDS[call_type]: ""}

@@ -270,7 +270,7 @@ class ItemEncoder(Encoder, ABC):
         return list(self.encode_end(item, status))
 
     def end_all(self, *, cut: bool) -> list[Payload]:
-        """Return the payloads that end all open items.
+        """Return the payloads that end all items whose ends were not sent yet.
 
         Args:
             cut: True if the answer was cut off.
