@@ -94,7 +94,9 @@ class Router:
             raise MisuseError(f"concurrency= takes a whole number of tools of at least 1, not {limit!r}")
         self._concurrency = limit
         self._entries: list[HandlerEntry] = []
+        """All handlers, including those of tools, in the order of their registration."""
         self._tools: dict[str, HandlerEntry] = {}
+        """The tools by name."""
         if tools is not None:
             functions = _functions(tools)
             # `checks` returns the tools that check the arguments of calls.

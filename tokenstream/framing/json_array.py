@@ -186,6 +186,7 @@ class JSONArrayParser(LineFraming[bytes]):
             return None
         last_chunk = last_match.string
         before, after = last_chunk[: last_match.start(1)], last_chunk[last_match.end(1) :]
+        # A chunk of at most `_small_chunk` bytes is within every limit; the separators stay the same.
         read = reader(self._small_chunk, before, after)
         if read is None:
             return None

@@ -259,7 +259,7 @@ class SyncDriver(Driver):
                 if not pump.has_item:
                     break
                 event = self._process_unless_stopped(pump.read(None))
-                pump.pending = False
+                pump.pending = False  # until now, an interruption might have lost the item
             else:
                 # After the last event, this raises the stream's error or StopIteration.
                 event = self._advance()

@@ -162,6 +162,7 @@ class Text(Format):
             except UnicodeDecodeError:
                 return None
             self.frames += 1
+            # `joiner` is the text to put between two pieces.
             return TextDelta(joiner + text, part=index, raw=text)
 
         return read

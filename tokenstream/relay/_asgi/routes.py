@@ -199,6 +199,7 @@ class Routes:
             result = answer(request)
             stream = await result if isawaitable(result) else result
         except ValueError:
+            # The application's function does not accept the body.
             raise _RequestRefused(400, "invalid_request", "the body is not what was expected") from None
         # Made in either case: it chooses the id, and knows the protocol's content type.
         outlet = StartOutlet(

@@ -264,6 +264,7 @@ class Producer:
             self._last_written += len(batch)
             self._queued_bytes -= sum(map(len, batch))
             del self._queued[: len(batch)]
+            # Wake the task that waits for room; the next wait needs a new event, since none can be reset.
             self._has_room.set()
             self._has_room = anyio.Event()
 

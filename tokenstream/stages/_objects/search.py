@@ -226,7 +226,7 @@ class Search(DocumentStage, Generic[OutT]):
         if fault is None:
             return self._missing_value_error()
         if isinstance(fault, InvalidJSON) and fault.offset >= self._length:
-            # The fault is the end of the text itself: before any document began, or inside one.
+            # The fault is the end of the text: before any value began (`_last_start` is -1), or inside one.
             if self._lenient and self._last_start < 0 and not self._parser.has_begun:
                 return make_no_document_error("")
             return OutputIncomplete(

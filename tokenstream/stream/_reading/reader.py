@@ -294,7 +294,7 @@ class Reader:
         clock, source = self._clock, self.source
         try:
             if isinstance(source, Deferred):
-                # The time since which the source has been awaited.
+                # The opening counts as a read in progress, which begins now.
                 self.since = clock()
                 source = self.source = await source.open()
                 self._put_item(clock(), SourceOpened(source))

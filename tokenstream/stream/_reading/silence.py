@@ -55,7 +55,8 @@ class Silence:
         """A time before which no deadline can pass, whatever arrives until then."""
         meter = self._machine.meter
         if meter.first_event_at is None or meter.chunks == self._earlier_chunks or self._machine.resting:
-            # The next item may start a deadline.
+            # Before the first frame, the first chunk of a further connection (`_earlier_chunks` came before
+            # it), or while the server waits for the client: the next item may start a deadline.
             return -math.inf
         deadline = self.deadline
         return math.inf if deadline is None else deadline

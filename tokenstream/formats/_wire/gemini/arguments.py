@@ -206,6 +206,7 @@ class StreamedArguments:
         if self.broken or self.lacks_text:
             # Leave the text open. If nothing was written, a brace shows that the call has arguments.
             return "" if self._levels else "{"
+        # Close all levels but the outermost object, whose brace follows the members written again.
         return self._close_to(1) + rewritten + ("}" if self._levels else "{}")
 
     # -- writing -----------------------------------------------------------
