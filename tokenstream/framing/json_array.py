@@ -126,6 +126,7 @@ class JSONArrayParser(LineFraming[bytes]):
         """Matches a whole object or array, if it is not nested too deeply for one regular expression."""
 
     def _begin(self) -> None:
+        """Set the state for reading a new connection."""
         super()._begin()
         self._step: Callable[[bytes, int, list[bytes]], int] = self._read_opening
         # Number of objects and arrays of the element that are open at the end of the text.

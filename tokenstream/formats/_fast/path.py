@@ -198,6 +198,7 @@ class FastPath:
             return
         format = self._format
         event: Any = events[0] if len(events) == 1 else None
+        # None is the name of a payload that arrived decoded.
         name = None if is_dict(frame) else _NAMELESS
         if isinstance(frame, ServerSentEvent | EventStreamMessage):
             name, frame = frame.event, frame.payload

@@ -155,6 +155,7 @@ class RedisStorage(Storage):
 
         async def has_changed() -> bool:
             """Return True if a stop was requested, or the answer has ended, in case the message was lost."""
+            # From position 0 on, 0 records: only the state.
             reply = await self._run_script(READ, id, 0, 0)
             if reply is None:
                 # The answer has disappeared.
