@@ -229,6 +229,7 @@ def test_the_exit_status_tells_the_ending(
         (["-d", "{}", __file__], 2, "a method, headers and data belong to a request, and "),
         (["-H", "A: b", "-"], 2, "a method, headers and data belong to a request, and '-' is no "),
         (["http://127.0.0.1:9/", "-d", "{"], 2, "the data is not JSON (Expecting property name"),
+        (["http://127.0.0.1:9/", "-d", "[" * 100_000], 2, "the data is not JSON (maximum recursion depth"),
         (["http://127.0.0.1:9/", "-d", "@nothere"], 1, "nothere cannot be read: No such file"),
         (["http://127.0.0.1:port/"], 2, "the request cannot be made: "),
         ([""], 2, "no source is given: give a file, an http or https URL, or -"),

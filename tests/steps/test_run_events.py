@@ -30,6 +30,7 @@ from tokenstream.events import (
 from tokenstream.message import Citation, ToolCall
 from tokenstream.relay._encoders import create
 from tokenstream.steps._events import _AnswerReader
+from tokenstream.steps._names import Names
 
 if TYPE_CHECKING:
     from tokenstream.steps import Step
@@ -167,6 +168,16 @@ def test_a_step_is_caused_by_a_call_that_was_told_before() -> None:
     assert {"call_0-2"} == {
         event.id for event in events if isinstance(event, ToolCallDelta) and event.step == step.id
     }
+
+
+def test_ten_thousand_answers_may_use_one_id() -> None:
+    """Some servers number the calls of each answer from 1; finding a new id takes as long for the last one."""
+    names = Names()
+
+    ids = [names.make_run_id(answer, "call_1") for answer in range(10_000)]
+
+    assert ["call_1", *(f"call_1-{number}" for number in range(2, 10_001))] == ids
+    assert ["call_1-2-2", "call_1-10001"] == [names.make_run_id(10_000, id) for id in ("call_1-2", "call_1")]
 
 
 def test_a_step_without_a_known_call_has_it_all_the_same() -> None:

@@ -202,6 +202,6 @@ def _refuse_invalid_json(content: bytes) -> None:
     """Raise `CommandFailed` if the body of a request is not JSON."""
     try:
         json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # a body that is nested too deeply
         msg = f"the data is not JSON ({error}); if that is intended, name its type with -H 'Content-Type: …'"
         raise CommandFailed(msg, status=MISUSE) from None

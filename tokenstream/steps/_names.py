@@ -27,7 +27,7 @@ class Names:
     has used the same id. Numbers and ids never change later: all readers get the same ones.
     """
 
-    __slots__ = ("_ids", "_parts", "_used_ids")
+    __slots__ = ("_ids", "_last_numbers", "_parts", "_used_ids")
 
     def __init__(self) -> None:
         self._parts: dict[tuple[int, int, int], int] = {}
@@ -35,6 +35,9 @@ class Names:
         self._ids: dict[tuple[int, str], str] = {}
         """Maps an answer's number and a call's id there to the call's id in the run."""
         self._used_ids: set[str] = set()
+        """The ids of calls in the run."""
+        self._last_numbers: dict[str, int] = {}
+        """Maps an id that several answers have used to the number in its last new id, such as 2 in "call_1-2"."""
 
     def make_run_id(self, answer: int, id: str) -> str:
         """Return the id that a tool call has in the run.
@@ -48,10 +51,11 @@ class Names:
         run_id = self._ids.get((answer, id))
         if run_id is None:
             # Another answer may have used the id: "call_1" then becomes "call_1-2".
-            run_id, number = id, 1
+            run_id, number = id, self._last_numbers.get(id, 1)
             while run_id in self._used_ids:
                 number += 1
                 run_id = f"{id}-{number}"
+                self._last_numbers[id] = number
             self._used_ids.add(run_id)
             self._ids[answer, id] = run_id
         return run_id
