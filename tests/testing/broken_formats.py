@@ -69,6 +69,11 @@ class Sleepless(Parrot):
     retryable: ClassVar[Any] = {"asleep": "no"}
 
 
+class Listed(Parrot):
+    retryable: ClassVar[Any] = {"asleep": ["no"]}
+    finish_reasons: ClassVar[Any] = {"end": ["stop"]}
+
+
 class Swift(Parrot):
     """A format whose deltas are read by comparison, and that keeps all rules."""
 
@@ -336,6 +341,8 @@ class Fragile(Parrot):
 BREAKING: list[tuple[type[Format], str, str]] = [
     (Framed, "described", "framing: one of aws-eventstream, json"),
     (Sleepless, "described", "retryable: a mapping to True or False"),
+    (Listed, "described", "retryable: a mapping to True or False"),
+    (Listed, "described", "finish_reasons: a mapping to content_filter"),
     (Nameless, "described", "name: letters, digits, dots and dashes"),
     (Dotted, "described", 'fast: None, or a `Fast` with places such as ("delta", "text")'),
     (Pathless, "described", "fast: None, or a `Fast`"),

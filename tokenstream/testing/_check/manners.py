@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from collections.abc import Mapping
 from pathlib import PurePath
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, cast, get_args
@@ -20,14 +21,14 @@ from tokenstream.testing._check.readings import CrashWatch, feed_frames, replace
 from tokenstream.testing._check.rules import CONTENT_EVENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.testing._check.case import Case
     from tokenstream.testing._check.readings import FormatReading
 
-_FRAMINGS = {"sse", "ndjson", "json", "aws-eventstream", "messages", "pieces"}
+_FRAMINGS = ("aws-eventstream", "json", "messages", "ndjson", "pieces", "sse")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _FIRST_PAYLOADS: tuple[dict[str, Any], ...] = (
     {}, {"type": 1}, {"type": None}, {"id": {}}, {"choices": None}, {"choices": [1]}, {"delta": []},
@@ -130,17 +131,18 @@ def find_shared_state(case: Case) -> Iterator[Violation]:
 def find_wrong_attributes(case: Case) -> Iterator[Violation]:
     """Find class attributes of the wrong type or value."""
     format = case.make()
-    reasons = set(get_args(FinishReason))
-    finish_reasons, retryable = set(_get_values(format.finish_reasons)), set(_get_values(format.retryable))
+    reasons = sorted(get_args(FinishReason))
     # Maps the sentence about an attribute to True if the attribute is wrong.
     is_wrong_by_rule = {
         "name: letters, digits, dots and dashes": not _NAME.fullmatch(_get_text(format, "name")),
-        f"framing: one of {', '.join(sorted(_FRAMINGS))}": format.framing not in _FRAMINGS,
+        f"framing: one of {', '.join(_FRAMINGS)}": format.framing not in _FRAMINGS,
         "sentinel: bytes, or None": not _has_type(format.sentinel, bytes, type(None)),
         "ends_with_input: True or False": not _has_type(format.ends_with_input, bool),
         "event_names: a set of strings": not _are_names(format.event_names),
-        f"finish_reasons: a mapping to {', '.join(sorted(reasons))}": not finish_reasons <= reasons,
-        "retryable: a mapping to True or False": not retryable <= {True, False},
+        f"finish_reasons: a mapping to {', '.join(sorted(reasons))}": not _are_among(
+            format.finish_reasons, reasons
+        ),
+        "retryable: a mapping to True or False": not _are_among(format.retryable, (True, False)),
         'fast: None, or a `Fast` with places such as ("delta", "text")': not _is_fast(format.fast),
     }
     for expected, is_wrong in is_wrong_by_rule.items():
@@ -239,6 +241,9 @@ def _is_place(value: object) -> bool:
     return all(isinstance(step, str | int) for step in steps)
 
 
-def _get_values(value: Any) -> list[object]:  # noqa: ANN401 - what a class attribute happens to be
-    """Return the values of a mapping; anything else as the only value."""
-    return list(value.values()) if hasattr(value, "values") else [value]
+def _are_among(mapping: object, allowed: Sequence[object]) -> bool:
+    """Return True if a class attribute is a mapping whose values are all among those allowed."""
+    if not isinstance(mapping, Mapping):
+        return False
+    # `allowed` is not a set, because a wrong value may be a list, which has no hash.
+    return all(value in allowed for value in cast("Mapping[object, object]", mapping).values())
