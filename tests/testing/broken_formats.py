@@ -70,8 +70,11 @@ class Sleepless(Parrot):
 
 
 class Listed(Parrot):
-    retryable: ClassVar[Any] = {"asleep": ["no"]}
     finish_reasons: ClassVar[Any] = {"end": ["stop"]}
+
+
+class Moody(Parrot):
+    retryable: ClassVar[Any] = {"asleep": ["no"]}
 
 
 class Swift(Parrot):
@@ -341,8 +344,8 @@ class Fragile(Parrot):
 BREAKING: list[tuple[type[Format], str, str]] = [
     (Framed, "described", "framing: one of aws-eventstream, json"),
     (Sleepless, "described", "retryable: a mapping to True or False"),
-    (Listed, "described", "retryable: a mapping to True or False"),
-    (Listed, "described", "finish_reasons: a mapping to content_filter"),
+    (Listed, "described", "finish_reasons: a mapping to "),
+    (Moody, "described", "retryable: a mapping to True or False"),
     (Nameless, "described", "name: letters, digits, dots and dashes"),
     (Dotted, "described", 'fast: None, or a `Fast` with places such as ("delta", "text")'),
     (Pathless, "described", "fast: None, or a `Fast`"),
