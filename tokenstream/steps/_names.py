@@ -37,7 +37,7 @@ class Names:
         self._used_ids: set[str] = set()
         """The ids of calls in the run."""
         self._last_numbers: dict[str, int] = {}
-        """Maps an id that several answers have used to the number in its last new id, such as 2 in "call_1-2"."""
+        """Maps an id that several answers have used to the number of its last new id: 2 for "call_1-2"."""
 
     def make_run_id(self, answer: int, id: str) -> str:
         """Return the id that a tool call has in the run.
