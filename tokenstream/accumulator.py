@@ -344,7 +344,7 @@ class Accumulator:
         self.error = LimitExceeded(limit="text", value=self.limits.text)
 
     def _write(self, event: Any, kind: str, start: Callable[[], Part]) -> None:  # noqa: ANN401 - any delta
-        choice = self._choice(event.choice)
+        choice = self._choice(event.choice)  # below, `start` makes the part if it is new
         log = choice.begin_writing(choice.get_or_begin_part(event.part, start), kind)
         log.append(event.text)
         self.target = Target(event.__class__, event.choice, event.part, log)  # of most later deltas, too

@@ -189,7 +189,7 @@ class Machine(Glancing):
         self.accumulator.may_restart |= name == "tokenstream"
 
     def _late_usage(self) -> Usage | None:
-        return self._connection.format.late_usage()
+        return self._connection.format.late_usage()  # counts that no event has reported yet, or None
 
     def take_head(self, head: ResponseHead, coding: str = "") -> None:
         """Accept the head of a response; its status decides whether the body is an answer or an error.

@@ -278,6 +278,7 @@ class PlainSSEParser(LineFraming[Frame]):
         self._clear()
 
     def _is_idle(self) -> bool:
+        """Return True if no bytes are held, and no event or line ending may continue."""
         # After a CR, an LF may follow that belongs to the same line ending.
         return not (self._line or self._in_event or self._after_cr)
 

@@ -432,7 +432,7 @@ class AsyncDriver(Driver):
         self._next_source = None
 
     def release_source(self) -> None:
-        self.pump.stop()
+        self.pump.stop()  # this asks the reading task to close the source
 
     def replace_source(self, source: Deferred) -> None:
         self._next_source = source  # the next read closes the current source first

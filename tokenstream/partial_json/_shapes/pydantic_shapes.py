@@ -263,6 +263,7 @@ class _ArrayStructure(AssembledStructure):
         return self._slots[number] if number < len(self._slots) else None
 
     def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
+        """Return the list or tuple of the items."""
         # The text is [0,1,2,…]: each number stands for one of the items, which were validated before.
         return validate_with_known(self._validator, f"[{','.join(map(str, range(len(entries))))}]", entries)
 
@@ -284,6 +285,7 @@ class _MappingStructure(AssembledStructure):
         return self._slot
 
     def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
+        """Return the mapping of the values."""
         # The text is {"key": 0, …}: each number stands for one of the values, which were validated before.
         text = ",".join([f"{json.dumps(key)}:{number}" for number, key in enumerate(entries)])
         return validate_with_known(self._validator, f"{{{text}}}", list(entries.values()))

@@ -106,6 +106,7 @@ class Sources:
             )
 
     def _is_new(self, *key: object) -> bool:
+        """Return True for the key of a new citation, and remember it; return False for a repeated one."""
         if key in self._citations:
             return False
         self._citations.add(key)
