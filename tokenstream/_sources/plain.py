@@ -151,6 +151,7 @@ class _AsyncCloser:
         self._source = source
 
     async def __call__(self) -> None:
+        # An iterator may be its own iterable, and is then closed only once.
         for each in [self._items] if self._items is self._source else [self._items, self._source]:
             await close_object(each)
 
