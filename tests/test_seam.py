@@ -122,6 +122,16 @@ def test_parts_of_the_continuation_stand_behind_those_that_are_there(first: int)
     assert (call,) == message.tool_calls
 
 
+def test_a_continuation_may_have_as_many_parts_as_an_answer() -> None:
+    """Each gets the next number, which takes as long for the last as for the first."""
+    many = [event for part in range(1, 9_001) for event in text(str(part), part)]
+    message, _ = joined(text("0", done=False), [*text("", 0), *many, Finish("stop")])
+
+    assert [str(part) for part in range(9_001)] == [
+        part.text for part in message.parts if part.kind == "text"
+    ]
+
+
 def test_an_open_text_ends_where_the_model_goes_on_with_something_else() -> None:
     """Before that begins."""
     call = ToolCall(id="c", name="f", arguments_text="{}", complete=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from time import perf_counter
 
 import anyio
 import pytest
@@ -79,6 +80,29 @@ def test_the_first_attempt_is_read_where_it_is_faster_after_all(loop: str) -> No
         assert [(report.number, report.mode) for report in stream.attempts] == [(1, "start"), (2, "hedge")]
         assert usage is not None
         assert (usage.output_tokens, usage.source) == (5, "partial")
+
+    anyio.run(main, backend=loop)
+
+
+@on_each_loop
+@pytest.mark.parametrize("second_wins", [True, False])
+def test_the_time_of_each_attempt_begins_with_its_own_request(loop: str, *, second_wins: bool) -> None:
+    """The second one is sent later than the first: its report says how much later."""
+    waits = (LONG, 0.0) if second_wins else (5 * SHORT, LONG)
+    provider = Provider((WHOLE, waits[0]), (OTHER, waits[1]))
+
+    async def main() -> None:
+        began_at = perf_counter()
+        async with aresilient(provider.open, Retry(hedge_after=SHORT)) as stream:
+            await stream.final()
+        elapsed = perf_counter() - began_at
+        first, hedge = stream.attempts
+
+        assert (first.wait, hedge.wait) == (0.0, SHORT)
+        assert first.seconds is not None
+        assert hedge.seconds is not None
+        assert first.seconds <= elapsed
+        assert hedge.seconds <= elapsed - SHORT
 
     anyio.run(main, backend=loop)
 

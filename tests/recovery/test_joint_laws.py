@@ -276,6 +276,23 @@ def test_a_server_that_does_not_echo_goes_on_with_a_text_of_one_character_over_a
     assert dropped == 0 or confidence < SURE
 
 
+@pytest.mark.parametrize("answer", ["a" * 1_000_000 + "end.", "a" * 500_000 + "b" + "a" * 500_000])
+def test_a_long_answer_of_the_same_letters_is_compared_in_linear_time(answer: str) -> None:
+    """A server that repeats such an answer first is known by all of it."""
+    pieces = [answer[start : start + 1_000] for start in range(0, len(answer), 1_000)]
+
+    assert len(answer) == joined(AskedJoint(answer), [*pieces, " And more."])[0]
+
+
+@given(st.text("ab", min_size=16, max_size=60))
+def test_an_echo_is_sure_unless_the_answer_ends_as_it_begins(answer: str) -> None:
+    """Then perhaps only its end is repeated, and new words follow that equal the rest."""
+    shortest = min(SHORTEST_OVERLAP, (len(answer) + 1) // 2)
+    ends_as_it_begins = any(answer.endswith(answer[:length]) for length in range(shortest, len(answer)))
+
+    assert (not ends_as_it_begins) == (joined(AskedJoint(answer), [answer, " more"])[1] >= SURE)
+
+
 @pytest.mark.parametrize("kind", JOINTS)
 def test_an_empty_reply_drops_nothing(kind: str) -> None:
     """The model may have had nothing to add."""

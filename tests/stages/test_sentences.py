@@ -139,6 +139,7 @@ OPTIONS = st.fixed_dictionaries(
 
 @given(OPTIONS, cut())
 @example({"spoken": True}, ("a |", ["a ", "|"]))
+@example({"spoken": True}, ("x [a\\\rb](c) d", list("x [a\\\rb](c) d")))
 def test_every_fragmentation_gives_the_same_pieces(
     options: dict[str, Any], drawn: tuple[str, list[str]]
 ) -> None:

@@ -7,6 +7,7 @@ the joint is undecided.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 Prefill: TypeAlias = bool | Literal["echo"]
@@ -85,6 +86,11 @@ class Joint:
             self._try_to_decide(self._after_echo or "", ended=True)
             self.decided = True
 
+    @cached_property
+    def _is_echo_distinct(self) -> bool:
+        """True if an echo of the whole answer can only be a repetition: see `_is_distinct`."""
+        return self._is_distinct(self._compared_text)
+
     @property
     def _echoed_all(self) -> bool:
         """True if the continuation has repeated the whole answer so far, from the answer's beginning."""
@@ -98,13 +104,10 @@ class Joint:
         if len(words) < _SHORTEST_OVERLAP or self._base.find(words) != len(self._base) - len(words):
             return False
         # If the words end with their own beginning, perhaps only that is repeated, and new text follows it.
-        # Look for a place from which on they equal their beginning. A repetition of fewer characters than
-        # `beginning` has does not count: it occurs by chance.
-        beginning = words[: min(_SHORTEST_OVERLAP, (len(words) + 1) // 2)]
-        position = words.find(beginning, 1)
-        while position > 0 and not words.startswith(words[position:]):
-            position = words.find(beginning, position + 1)
-        return position < 0
+        # A repetition of fewer characters than `shortest` does not count: it occurs by chance.
+        shortest = min(_SHORTEST_OVERLAP, (len(words) + 1) // 2)
+        # The search is fast, and mostly finds that there is nothing to compare.
+        return words.find(words[:shortest], 1) < 0 or _length_repeated_at_end(words) < shortest
 
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
         """Decide the joint if possible; return True if it is decided.
@@ -169,7 +172,7 @@ class PrefixJoint(Joint):
         if self._echoed_all:
             # If nothing is known about the server, only a long and distinct repetition counts as an echo.
             is_long = self._echoed >= _ANCHOR
-            if self._echoes or (is_long and self._is_distinct(self._base)):
+            if self._echoes or (is_long and self._is_echo_distinct):
                 return self._decide(self._echoed, beyond, _SURE if self._echoes else _DOUBTFUL, ended=ended)
         # Nothing but white space is dropped. That is in doubt if the server should have repeated the prefix,
         # or seems to have done so: new text may also begin with the words with which the answer began.
@@ -223,7 +226,7 @@ class AskedJoint(Joint):
         result are those of `Joint._try_to_decide`.
         """
         if self._echoed_all:
-            confidence = _SURE if self._is_distinct(self._compared_text) else _DOUBTFUL
+            confidence = _SURE if self._is_echo_distinct else _DOUBTFUL
             return self._decide(len(self._leading_space) + self._echoed, beyond, confidence, ended=ended)
         text = self._compared_text[: self._echoed] + beyond
         if not ended and self._may_become_repetition(text):
@@ -278,6 +281,23 @@ class AskedJoint(Joint):
         """Return the length of the longest beginning of the text with which the answer ends; 0 if none."""
         lengths = range(min(len(text), len(self._tail)), _SHORTEST_OVERLAP - 1, -1)
         return next((length for length in lengths if self._tail.endswith(text[:length])), 0)
+
+
+def _length_repeated_at_end(words: str) -> int:
+    """Return the length of the longest beginning of a text with which the text ends, not counting all of it.
+
+    The time is proportional to the length of the text (the prefix function of Knuth, Morris and Pratt).
+    """
+    # For each beginning of the text: the length that this function returns for it.
+    repeated = [0] * len(words)
+    length = 0
+    for end in range(1, len(words)):
+        while length and words[end] != words[length]:
+            length = repeated[length - 1]
+        if words[end] == words[length]:
+            length += 1
+        repeated[end] = length
+    return length
 
 
 def _common_length(one: str, other: str) -> int:

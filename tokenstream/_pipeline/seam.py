@@ -66,6 +66,8 @@ class Seam:
         """Index of the answer's unfinished text; None if there is none, or if it has ended."""
         self._indexes: dict[int, int] = {}
         """Maps each part index in the continuation to the index in the answer."""
+        self._next_index = self._part_count
+        """Index in the answer of the continuation's next new part."""
         self._joined_part: int | None = None
         """The part of the continuation that continues the answer's unfinished text."""
         self._text_before = message.text
@@ -239,9 +241,8 @@ class Seam:
             return event.part  # type: ignore[no-any-return]
         index = self._indexes.get(event.part)
         if index is None:
-            # Indexes below `_part_count` are those of parts that the answer had before.
-            new_parts = sum(known >= self._part_count for known in self._indexes.values())
-            index = self._indexes[event.part] = self._part_count + new_parts
+            index = self._indexes[event.part] = self._next_index
+            self._next_index += 1
         return index
 
     def _update_references(self, event: Any) -> None:  # noqa: ANN401 - any event

@@ -365,11 +365,13 @@ def _failed_attempts(driver: Driver | None, started_ns: int) -> list[tuple[int, 
     recovery = None if driver is None else driver.recovery
     if recovery is None:
         return []
-    attempt_ended_ns = started_ns
+    last_ended_ns = started_ns
     failed_attempts: list[tuple[int, Attributes]] = []
     for report in recovery.attempts:
-        # Each attempt follows the one before, after a wait.
-        attempt_ended_ns += round((report.wait + (report.seconds or 0.0)) * _NS_PER_SECOND)
+        # A hedge runs beside the first attempt; each other attempt follows the one before, after a wait.
+        wait_began_ns = started_ns if report.mode == "hedge" else last_ended_ns
+        attempt_ended_ns = wait_began_ns + round((report.wait + (report.seconds or 0.0)) * _NS_PER_SECOND)
+        last_ended_ns = max(last_ended_ns, attempt_ended_ns)
         if report.error is not None:
             attempt_attributes: Attributes = {"number": report.number, "mode": report.mode}
             attempt_attributes["error.type"] = _error_type_of(report.error)

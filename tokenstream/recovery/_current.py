@@ -74,6 +74,20 @@ class CurrentAttempt:
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
         self._was_discarded, self._discarded_usage = False, None
 
+    def note_hedge(self, wait: float, first_began_at: float, *, second_won: bool) -> None:
+        """Note that a second attempt, a hedge, was made beside the first; the winner becomes the current one.
+
+        Args:
+            wait: Seconds from the first attempt's request to the second one's.
+            first_began_at: The clock reading at which the first attempt began.
+            second_won: True if the second attempt is the winner.
+        """
+        # Both attempts count.
+        self.counted = 2
+        if second_won:
+            self.number, self.mode = 2, "hedge"
+            self._wait, self._begun_at = wait, first_began_at + wait
+
     def note_discarded(self) -> None:
         """Note that this attempt failed before it brought content; its tokens count as spent."""
         usage = self.hold.usage

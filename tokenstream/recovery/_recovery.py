@@ -137,21 +137,16 @@ class Recovery:
             now: A clock reading, in seconds.
         """
         current = self._current
-        # Both attempts count.
-        current.counted = 2
-        loser_number: int
-        loser_mode: AttemptMode
+        # The second attempt began when the first had brought no content for that long.
+        wait = self._retry.hedge_after or 0.0
         if second_won:
-            loser_number, loser_mode = 1, "start"
-            current.number, current.mode = 2, "hedge"
+            seconds = max(0.0, now - began_at)
+            report = AttemptReport(number=1, mode="start", seconds=seconds, usage=loser.usage)
         else:
-            loser_number, loser_mode = 2, "hedge"
-            # The second attempt began when the first had brought no content for that long.
-            began_at += self._retry.hedge_after or 0.0
-        seconds = max(0.0, now - began_at)
-        current.reports.append(
-            AttemptReport(number=loser_number, mode=loser_mode, seconds=seconds, usage=loser.usage)
-        )
+            seconds = max(0.0, now - began_at - wait)
+            report = AttemptReport(number=2, mode="hedge", wait=wait, seconds=seconds, usage=loser.usage)
+        current.reports.append(report)
+        current.note_hedge(wait, began_at, second_won=second_won)
         usage = None if loser.usage is None else loser.usage.model_copy(update={"source": "partial"})
         self._machine.accumulator.spend(usage)
 

@@ -108,7 +108,7 @@ class AttemptReport:
     error: StreamError | None = None
     """The error that ended the attempt; None if the attempt was successful, or is still running."""
     wait: float = 0.0
-    """Seconds of waiting before the request was sent."""
+    """Seconds from the end of the previous attempt to this request; for a hedge, from the first request."""
     seconds: float | None = None
     """Seconds from the attempt's request to its end; None while the attempt is running."""
     usage: Usage | None = None

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import AsyncIterator
+from itertools import count
 from typing import Any
 
+import anyio
 import pytest
 from opentelemetry.trace import StatusCode
 
 from tests.otel.backend import Backend
 from tests.otel.observe.support import ANSWER, CHAT, DURATION, FIRST, TOKENS, replayed
-from tokenstream import AsyncStream, Deadlines, Retry, Stream, aconnect, connect, resilient, tap, testing
+from tokenstream import (
+    AsyncStream,
+    Deadlines,
+    Retry,
+    Stream,
+    aconnect,
+    aresilient,
+    connect,
+    resilient,
+    tap,
+    testing,
+)
 from tokenstream.errors import StatusError, StreamError, StreamTruncated
 from tokenstream.otel import observe
 from tokenstream.testing._serve.server import ReplayServer
@@ -117,6 +131,30 @@ def test_attempts_are_one_operation(backend: Backend) -> None:
     assert (StatusCode.UNSET, 2) == (span.status.status_code, (span.attributes or {})["tokenstream.attempts"])
     assert all((span.start_time or 0) <= event.timestamp <= (span.end_time or 0) for event in span.events)
     assert [1] == [point.count for point in backend.points(DURATION)]
+
+
+@pytest.mark.anyio
+async def test_attempts_side_by_side_end_within_the_operation(backend: Backend) -> None:
+    """A hedge begins before the first attempt has ended, so its time doesn't count twice."""
+    chunks = ANSWER.chunks("openai-chat")
+
+    async def body(attempt: int) -> AsyncIterator[bytes]:
+        if attempt == 1:
+            await anyio.sleep_forever()
+        for chunk in chunks[:3] if attempt == 2 else chunks:
+            yield chunk
+
+    async def ask() -> AsyncIterator[bytes]:
+        return body(next(numbers))
+
+    numbers = count(1)
+    retry = Retry(mode="restart", hedge_after=0.1, wait=0)
+    async with observe(aresilient(ask, retry, format="openai-chat"), **backend.takes) as stream:
+        await stream.final()
+    span = backend.span
+
+    assert [2] == [(event.attributes or {})["number"] for event in span.events]
+    assert all((span.start_time or 0) <= event.timestamp <= (span.end_time or 0) for event in span.events)
 
 
 def test_a_request_that_is_made_again_tells_what_was_asked(backend: Backend, server: ReplayServer) -> None:

@@ -29,7 +29,7 @@ _HALF_ENTITY = re.compile(r"&#?[A-Za-z0-9]{0,32}\Z")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{1,31}:[^\s<>]*|[^\s<>@]+@[^\s<>@]+")
 _PUNCTUATION = frozenset(string.punctuation)
 _NO_BRACKET = -1
-_BRACKETS = {"[": re.compile(r"\\.|[\[\]\n\r]"), "(": re.compile(r"\\.|[()\n\r]")}
+_BRACKETS = {"[": re.compile(r"\\[^\n\r]|[\[\]\n\r]"), "(": re.compile(r"\\[^\n\r]|[()\n\r]")}
 
 
 class MarkdownSpeech:
