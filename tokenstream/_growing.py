@@ -398,11 +398,11 @@ class ChoiceState:
         return length
 
     def find_log(self, kind: str) -> SharedLog | None:
-        """Return the log for one kind of text; None if no text of that kind has arrived."""
+        """Return the log that holds all text of one kind in this choice; None if none has arrived."""
         return next((log for log in self.logs if log.kind == kind), None)
 
     def get_or_begin_log(self, kind: str) -> SharedLog:
-        """Return the log for one kind of text; create the log if necessary."""
+        """Return the log that holds all text of one kind in this choice; create the log if necessary."""
         log = self.find_log(kind)
         if log is None:
             log = SharedLog(kind)

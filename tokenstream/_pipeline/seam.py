@@ -156,7 +156,11 @@ class Seam:
         return isinstance(event, PartStart) and isinstance(event.content, TextPart) and self._join_text(event)
 
     def _drop_left_out(self, events: list[Event]) -> list[Event]:
-        """Return only the events that may be added to the answer: nothing that it already contains."""
+        """Drop the held-back events that do not belong in the answer, and return the others.
+
+        Dropped are the head, of which the id and the model are noted; fields and citations that the
+        answer already has; and the continuation's reasoning, unless one of the events begins a call.
+        """
         if not any(_needs_reasoning(event) for event in events):
             # The model's reasoning before the continuation is about the request to continue. It stays only
             # with a call, since providers accept a call back only together with its reasoning.

@@ -31,7 +31,7 @@ class Frame(Place):
     def __init__(self, parent: Frame | None, key: str | int, container: Any) -> None:  # noqa: ANN401 - a dict or a list
         self.parent = parent
         self.key = key
-        # The path is built when it is first asked for.
+        # `Place` builds both paths when they are first asked for: its own, and that of the element used last.
         self.cached_path = None
         self.last_path = ()
         self.container = container
@@ -125,7 +125,7 @@ class Document:
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - any JSON value
-        """The current value, which changes as it is read; None while `has_value` is False."""
+        """The current value, which changes while the text is read; None while `has_value` is False."""
         if self.pending:
             self.write_pieces()
         return self.root

@@ -202,10 +202,11 @@ def _judge_cut(probe: ProbedAnswer, hops: Sequence[Hop]) -> Finding:
 
 
 def _list_limits_met(times: dict[LimitOn, float], hops: Sequence[Hop]) -> tuple[str, ...]:
-    """Return advice about the time limits that may have cut an answer; () if the times fit none.
+    """Return advice about the time limits that may have cut an answer; () if there is none.
 
-    These are the limits of the recognised hops. If none fits, they are limits of any known hop. Round
-    times, which somebody may have set as limits, come first if hops were recognised, or if no limit fits.
+    If limits of the recognised hops fit the times, the advice names only these. Otherwise it is guesses:
+    first the round times, which somebody may have set as limits, then the limits of all known hops that
+    fit. If no hop was recognised, round times are left out when a known limit fits.
 
     Args:
         times: The measured seconds, for each kind of limit.

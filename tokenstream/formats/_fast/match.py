@@ -194,6 +194,7 @@ def _make_twice_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
 
     def match(payload: bytes) -> str | None:
         """Return the text that `between` separates from its repetition; None for any other payload."""
+        # The same object means that there was nothing to cut; see `_GIVES_BACK`.
         after_prefix = payload.removeprefix(prefix)
         inner = after_prefix.removesuffix(tail)
         # The size of each text, if there are two equal texts around `between`, which is checked below.

@@ -209,12 +209,12 @@ def _is_raw_backslash(string: QuotedString, text: str, position: int) -> bool | 
         position: Position of the letter.
     """
     if text[position] in ALWAYS_KEPT:
-        # A form feed or a backspace before a letter is never meant, and none is in a string with an
-        # unescaped backslash.
+        # `\b` or `\f`: a backspace or a form feed is never meant before a letter, nor anywhere in a string
+        # that has an unescaped backslash.
         following = text[position + 1 : position + 2]
         return True if string.has_raw_backslash else (following.isalpha() if following else None)
     if not string.has_raw_backslash:
-        # No other backslash in the string shows that its author has not escaped them.
+        # So far, nothing shows that the author of this string left backslashes unescaped.
         return False
     if string.in_path:
         is_path = is_rest_of_path(text, position - 1, string.ending, string.kind.quote)

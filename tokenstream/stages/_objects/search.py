@@ -128,8 +128,8 @@ class Search(DocumentStage, Generic[OutT]):
 
         Args:
             event: The start.
-            position: The value's position: 0 at the path, 1 for an element of the value at the path; see
-                `PathMatcher.start`.
+            position: The value's position: negative above the path, 0 at the path, 1 for an element of the
+                value there, more inside an element, `OFF` (far below all others) off the path.
             out: Receives the results.
         """
 
@@ -141,7 +141,8 @@ class Search(DocumentStage, Generic[OutT]):
 
         Args:
             event: The end, with the value.
-            position: The value's position: 0 at the path, 1 for an element of the value at the path.
+            position: The value's position: negative above the path, 0 at the path, 1 for an element of the
+                value there, more inside an element, `OFF` (far below all others) off the path.
             out: Receives the results.
         """
 

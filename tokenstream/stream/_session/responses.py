@@ -216,7 +216,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
 
 
 class _LaneMessages:
-    """Iterator over the messages of one answer."""
+    """Iterator over a connection's messages that belong to one answer; the answer's stream reads them."""
 
     __slots__ = ("_lane", "_next_message", "_seconds")
 
@@ -358,7 +358,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
 
 
 class _AsyncLaneMessages:
-    """Iterator over the messages of one answer."""
+    """Asynchronous iterator over a connection's messages that belong to one answer, for its stream."""
 
     __slots__ = ("_lane", "_next_message")
 
