@@ -114,7 +114,7 @@ class AsyncPump:
 
     @property
     def will_ring(self) -> bool:
-        """True if no item is left to take, and the next one will ring the bell that was passed to `listen`."""
+        """True if no item is left to take, and the next one will ring the bell passed to `listen`."""
         reader = self._reader
         if not isinstance(reader, Reader) or not reader.rings or reader.has_item or reader.has_ended:
             return False
