@@ -316,10 +316,9 @@ class Format(Resuming, ABC):
         return None
 
     def make_delta_callback(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return the callback of `follow`, extended by the callback of the stage; None if neither has one.
+        """Return a function to call with later deltas like `delta`, which are read without decoding; or None.
 
-        Args:
-            delta: A delta that was decoded.
+        The function is that of `follow`, extended by that of the stage; None means that neither has one.
         """
         stage, follow = self.parts.stage, self.follow(delta)
         return follow if stage is None else stage.follow(delta, follow)

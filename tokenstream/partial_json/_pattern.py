@@ -72,7 +72,7 @@ class Pattern:
         return frozenset(key for allowed in self._allowed for key in allowed or ())
 
     def name(self, length: int) -> str:
-        """Return the name that messages use for the value at the first `length` keys of the path."""
+        """Return the name that error messages use for the value at the first `length` keys of the path."""
         if not length:
             return "the document"
         at = self._at

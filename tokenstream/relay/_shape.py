@@ -218,7 +218,7 @@ class Shaping:
         return events
 
     def _start_part(self, event: PartStart, now: float) -> list[Event]:
-        """Return the start of a text part without text, then the transformed text that it contained."""
+        """Return the start of a text part, emptied of any text in it, and then that text, transformed."""
         content: Any = event.content
         if not content.text:
             self._get_text(event)

@@ -188,7 +188,7 @@ class ToolResults(Mapping[str, Any]):
         from tokenstream.turns._openai_responses import to_openai_responses
 
         def write_result(result: _Result) -> dict[str, Any]:
-            """Return the item that answers a call, by the type of the call's item."""
+            """Return the input item with a call's result; its type depends on that of the call's item."""
             call_type = result.turn[0]["type"]
             output_type = _OUTPUT_TYPES.get(call_type)
             if output_type is not None:

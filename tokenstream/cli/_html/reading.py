@@ -236,7 +236,7 @@ class _Collected:
         self._kinds[chunk] = max(KINDS.index(kind), self._kinds.get(chunk, 0))
 
     def list_chunks(self, recording: Recording) -> list[Chunk]:
-        """Return the chunks of a recording with their kinds: the first of `KINDS` for one without events."""
+        """Return a recording's chunks, each with its kind: the first of `KINDS` if no event belongs to it."""
         # A recording made by a program may have times that are no numbers; they count as 0.
         return [
             Chunk(at if math.isfinite(at) else 0.0, len(data), KINDS[self._kinds.get(number, 0)])

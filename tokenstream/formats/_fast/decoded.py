@@ -214,7 +214,7 @@ def _is_empty(value: Any) -> bool:  # noqa: ANN401 - an object or array
 
 
 def _is_anything(_value: Any) -> bool:  # noqa: ANN401 - any JSON value
-    """Return True: at some changing places, every value is allowed."""
+    """Return True: the check for a place that may have any value in later payloads."""
     return True
 
 
@@ -226,7 +226,7 @@ def _is_code_or_number(value: Any) -> bool:  # noqa: ANN401 - any JSON value
 
 
 def _is_count(value: Any) -> bool:  # noqa: ANN401 - any JSON value
-    """Return True for a value that a changing place for counts may hold: a whole number from 1 on."""
+    """Return True for a whole number from 1 on: the check for a place with another count in each payload."""
     return value.__class__ is int and 0 < value < _MOST_COUNTED
 
 

@@ -122,7 +122,13 @@ def _make_text_match(prefix: bytes, tail: bytes) -> Match:
 
 
 def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
-    """Return the function that finds a text with padding in a later field."""
+    """Return the function that finds a text in payloads with padding, which hides the text's length.
+
+    Args:
+        prefix: The bytes before the text.
+        between: The bytes between the text and the padding, which is in a later field.
+        tail: The bytes after the padding.
+    """
     # Without the closing quote of the text, at which `partition` cuts.
     middle = between[1:]
 
@@ -208,9 +214,13 @@ def _make_twice_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
 
 
 def _make_each_match(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
-    """Return the function that finds a text among other holes.
+    """Return the function that finds a text in payloads of a shape where other places differ, too.
 
-    The function cuts off the holes before the text, then the holes after the text.
+    The function cuts off the places (holes) before the text, then those after the text.
+
+    Args:
+        pieces: The constant bytes before, between and after the holes.
+        holes: The kinds of the holes between the pieces; one of them is the text.
     """
     prefix, *inner, tail = pieces
     text_index = holes.index(Hole.TEXT)

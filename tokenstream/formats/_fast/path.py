@@ -317,7 +317,12 @@ class FastPath:
     ) -> Read | None:
         """Return a function that reads whole chunks by one entry; None if the entry does not fit the chunks.
 
-        The parameters are those of `shortcut`.
+        Args:
+            entry: The entry.
+            unit: The kind of each chunk.
+            max_size: The longest chunk that may be read this way, in bytes.
+            before: The bytes before the payload in a chunk; unused for SSE events.
+            after: The bytes after the payload in a chunk; unused for SSE events.
         """
         if entry.name is None:
             # The entry is for payloads that arrive decoded.

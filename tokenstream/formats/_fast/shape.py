@@ -43,6 +43,8 @@ _HoleSpan: TypeAlias = tuple[int, int, Hole]
 class Shape:
     """The constant bytes of a payload: everything except its text and its changing, meaningless values.
 
+    The text and each of these values leave a *hole* between the constant bytes.
+
     Args:
         pieces: The constant bytes before, between and after the holes.
         holes: The kinds of the holes between the pieces.

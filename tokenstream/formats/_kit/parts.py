@@ -342,7 +342,7 @@ class Parts(ContentParts):
     # -- internals ---------------------------------------------------------
 
     def _release(self, part: OpenPart) -> None:
-        """Add a part's text that is held back: the arguments `{}` of a call, or U+FFFD for half a pair."""
+        """Add a part's held-back text: a call's arguments `{}`, or U+FFFD for half a surrogate pair."""
         if not isinstance(part, OpenCall):
             super()._release(part)
             return

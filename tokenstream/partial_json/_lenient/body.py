@@ -334,7 +334,7 @@ def read_fence_or_quote(reader: LenientReader, text: str, position: int, out: li
 
 @register_step
 def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Continue a key in quotes."""
+    """Continue a key in quotes, from `position` on; return the position up to which the text was read."""
     quoted, pieces = reader.quoted, reader.key_pieces
     if quoted.kind is PLAIN and not reader.text_ended:
         # This is enough for most keys: the first quote ends them.

@@ -48,7 +48,7 @@ def read_token_or_dots(reader: LenientReader, text: str, position: int, out: lis
 
 @under("+-", *VALUES)
 def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a number, a literal or a word, once the text after it is known."""
+    """Read a number, a literal or a word, once the text after it is known; return where to go on."""
     # The first `scanned_length` characters were matched before, when no more of the token had arrived. One
     # character more than the maximum shows that a token is too long.
     end: int = _TOKEN(text, position + reader.scanned_length, position + MOST_LENGTH + 1).end()

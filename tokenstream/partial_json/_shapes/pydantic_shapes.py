@@ -99,7 +99,7 @@ class PydanticSlots:
         return None if make is None else make(self, layered)
 
     def make_validator(self, schema: CoreSchema, config: Config) -> SchemaValidator:
-        """Return a validator of a schema of which parts were replaced."""
+        """Return a validator of a changed schema, with the definitions to which the schema refers."""
         return make_validator(self.definitions.close_schema(schema), config)
 
 

@@ -102,7 +102,7 @@ def begin_literal(reader: StrictReader, text: str, position: int, out: list[JSON
 
 
 def continue_literal(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Continue true, false or null that is split between pieces."""
+    """Continue true, false or null that is split between pieces; return the position after its letters."""
     word, value, allow_bit = reader.literal
     letters = reader.atom_progress
     piece = text[position : position + len(word) - letters]

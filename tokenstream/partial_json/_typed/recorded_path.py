@@ -188,7 +188,15 @@ def _extend(recorder: _Recorder, key: str | int, *, attribute: bool) -> _Recorde
 def _find_slots(
     slots: tuple[Slot, ...] | None, key: str | int, *, attribute: bool
 ) -> tuple[Slot, ...] | None:
-    """Return the slots that are possible after one more step: none if there is no value; None if unknown."""
+    """Return the slots that the value after one more step of a path may have.
+
+    The result is () if no value can be there, and None if the slots are not known.
+
+    Args:
+        slots: The slots that are possible before the step; None if they are not known.
+        key: The step: the name of a field, a key, or an index.
+        attribute: True if the step is written as an attribute, False if as an item.
+    """
     inner_slots: list[Slot] = []
     for slot in slots or ():
         inner = slot.find_slots_within(key, attribute=attribute)

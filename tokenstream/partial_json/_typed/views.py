@@ -242,7 +242,7 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         return make_repr(self, _DEEPEST)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return the object for pickle and copies; its growing field becomes one that may still change."""
+        """Return what pickle and `copy` need: the fields' names and values, and if each value is final."""
         fields = [(name, value, self.is_final(name)) for name, value in self.items()]
         return _rebuild_object, (fields,)
 

@@ -37,7 +37,7 @@ class Fenced(Exception):
 @show_members
 @dataclass(frozen=True, slots=True)
 class State:
-    """The state of an answer.
+    """The state of an answer in a storage: its owner, the positions of its records, and if it has ended.
 
     Example:
         >>> State(owner=None, begin=1, end=3, over=True, alive=False).end

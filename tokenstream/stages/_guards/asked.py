@@ -221,6 +221,6 @@ class _Values(Search[Any]):
     _wanted_name: ClassVar = "a value"
 
     def _on_end(self, event: ValueDone, position: int, out: list[Any]) -> None:
-        """Return the finished value, if it is at the path (position 0) and not below it."""
+        """Append a finished value to `out` if it is at the path (`position` 0), and not above or below it."""
         if position == 0:
             out.append(event.value)

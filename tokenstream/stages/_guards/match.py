@@ -128,7 +128,7 @@ class Match(TextStage):
 
 
 def _count_deciding_characters(pattern: re.Pattern[str]) -> int:
-    """Return the number of characters after a match that may undo it."""
+    """Return how many characters after a match must be known, as they may show that it is no match."""
     source = pattern.pattern
     try:
         look_aheads = watch_end("a guard", pattern).ahead

@@ -319,7 +319,7 @@ class InlineCompleter:
         return after_label
 
     def _accept_link(self, opened: _Bracket) -> None:
-        """Accept a link or image, whose bracket was removed from the open ones, with the runs in it."""
+        """Note that a bracket, no longer open, began a link or an image: no link can contain another link."""
         if not opened.is_image:
             # A link cannot contain a link; an image may.
             for bracket in self._brackets:
@@ -351,7 +351,7 @@ class InlineCompleter:
         return _WAIT if is_unfinished_entity(text, position) else end
 
     def _scan_dollars(self, text: str, position: int, end: int) -> int:
-        """Read a formula after one or two dollars, which stop at `end`; return where to go on, or _WAIT."""
+        """Read a formula after the dollars up to `end`; return its end, `end` if there is none, or _WAIT."""
         if end == len(text):
             return _WAIT  # more dollars may follow
         if end - position > 2:

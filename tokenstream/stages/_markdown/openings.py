@@ -120,7 +120,7 @@ class _OpeningLine:
     # _WAIT if more of the line is needed, or None if it has entered a container, to read on in it.
 
     def read_quote(self) -> Opening | None:
-        """Enter a quote; return None if its content is still to be read, else the opening."""
+        """Enter a quote; return None if its content follows, the opening if the line is over, or `_WAIT`."""
         container_at = skip_quote_mark(self.text, self.content_at)
         self.enter(Container(">", 0), container_at)
         self.content_at = skip_blanks(self.text, container_at)

@@ -157,7 +157,7 @@ class BlockStructure:
     # -- blank lines -------------------------------------------------------
 
     def _take_blank(self, line: str) -> int:
-        """Take a line that is blank outside of all containers; return its effect, `BLANK` or `SAME`."""
+        """Take a blank line without quote marks; return `SAME` if it is part of the leaf, else `BLANK`."""
         containers = self.containers
         self._doubt_may_end = self._in_doubt
         # A blank line ends a quote, but not a list item.
@@ -207,7 +207,7 @@ class BlockStructure:
     # -- tables ------------------------------------------------------------
 
     def _begin_table(self, level: int, line_match: MatchedLine, *, has_deeper: bool) -> int:
-        """Begin a table at a level of containers; return the effect of its second row, `SPLIT` or `SAME`.
+        """Begin a table at a level of containers; return `SPLIT` if its two rows begin a block, else `SAME`.
 
         Args:
             level: The number of containers around the table.

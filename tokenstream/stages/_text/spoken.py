@@ -298,7 +298,7 @@ class MarkdownSpeech:
 
     @staticmethod
     def _speak_match(pattern: re.Pattern[str], text: str, position: int, out: list[str]) -> int:
-        """Append the text that a pattern matches, or else one character, to `out`; return the text's end."""
+        """Append the text that a pattern matches, or else one character, to `out`; return its end."""
         match = pattern.match(text, position)
         stop = match.end() if match else position + 1
         out.append(text[position:stop])

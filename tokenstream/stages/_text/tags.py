@@ -294,7 +294,11 @@ class SplitTags(TextStage):
         return self._take_pieces(self._scanner.end())
 
     def _take_pieces(self, pieces: list[tuple[bool, str]]) -> list[str]:
-        """Return the text outside of tags, and keep the text inside."""
+        """Return the text outside of tags, joined; keep the text inside.
+
+        Args:
+            pieces: Pieces of text, each after a bool that is True for a piece inside a tag.
+        """
         outside: list[str] = []
         for inside, text in pieces:
             if inside:

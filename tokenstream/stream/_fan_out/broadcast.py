@@ -183,7 +183,7 @@ class SyncHub(Hub[SyncDriver]):
         self.notify_listeners()
 
     def wake(self) -> None:
-        """Ring all bells, and wake the threads that wait."""
+        """Wake the threads that wait for the stream, and the loops that also read other streams."""
         super().wake()
         self._changed.notify_all()
 

@@ -69,7 +69,7 @@ class Hub(EventQueue[DriverT]):
         self._listeners[key] = function
 
         def end() -> None:
-            """End the calls; ending them twice does no harm."""
+            """Stop calling the listener; a second call of this function does nothing."""
             self._listeners.pop(key, None)
 
         return end

@@ -279,7 +279,7 @@ class EventQueue(Generic[DriverT]):
         )
 
     def publish(self, event: Event | None) -> None:
-        """Add an event that was read to the queue for all readers."""
+        """Add an event that was read to the queue, for all readers; do nothing if it is None."""
         if event is not None:
             self.ring.append(event)
             # The number of events so far, and the last event.

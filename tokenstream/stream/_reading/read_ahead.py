@@ -247,7 +247,7 @@ class ReadAhead:
         return self._stopped or self._is_ending
 
     def _ring(self) -> None:
-        """Ring the bell of a loop that also reads other streams, if there is one."""
+        """Wake the loop that reads this stream together with other streams, if there is one."""
         if self.bell is not None:
             self.bell.set()
 

@@ -141,7 +141,7 @@ class Reader:
         return self._bell is not None
 
     def listen(self, bell: ArrivalBell) -> None:
-        """Ring this bell from now on whenever something arrives."""
+        """From now on, ring this bell whenever something arrives, which wakes the loop that waits."""
         self._bell = bell
 
     @property

@@ -380,7 +380,7 @@ def _make_drop(lane: AnswerLane) -> Callable[[], Any]:
     """Return an asynchronous function that drops a lane: no stream reads the answer's messages any more."""
 
     async def drop() -> None:
-        """Drop the lane, which needs no waiting."""
+        """Drop the queue of the answer's messages; this needs no waiting."""
         lane.drop()
 
     return drop

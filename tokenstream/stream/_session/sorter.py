@@ -34,7 +34,7 @@ _MAX_FINISHED = 256
 
 
 class WaitingBytes:
-    """Counter of the bytes that wait in all lanes."""
+    """Counter of the bytes of all messages that wait in the queues of a connection's answers."""
 
     __slots__ = ("size",)
 

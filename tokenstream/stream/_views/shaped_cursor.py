@@ -78,7 +78,7 @@ class ShapedCursor(Generic[ItemT]):
 
     @property
     def deadline(self) -> float | None:
-        """Time at which a stage needs a `tick`; None if no stage needs one."""
+        """Time at which `tick` must be called, so that a stage returns items; None if no stage needs that."""
         return self._chain.deadline if self.is_timed else None
 
     # -- delivery ------------------------------------------------------------

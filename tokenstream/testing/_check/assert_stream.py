@@ -362,7 +362,12 @@ class _Trial(Generic[ResultT]):
         return value
 
     def _new_run(self, replay_arguments: str, **arguments: Any) -> _HandlerRun:  # noqa: ANN401 - a replay's own
-        """Return another call of the handler; `arguments` are its replay's, also written in the text."""
+        """Return another call of the handler.
+
+        Args:
+            replay_arguments: The arguments of the replay, as written in a program.
+            **arguments: The same arguments.
+        """
         return _HandlerRun(self._allow, replay_arguments, Playback(self._recording, **arguments))
 
 

@@ -21,7 +21,9 @@ _LONGEST_LAYOUT = 2048
 
 
 class Plans(Generic[PlanT]):
-    """A cache of plans; its size is limited, because servers choose the names of keys.
+    """A cache of plans; a plan says how to read all objects with the same layout: their keys, in order.
+
+    The size of the cache is limited, because servers choose the names of keys.
 
     Args:
         make: Returns the plan for a layout.
