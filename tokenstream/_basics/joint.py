@@ -271,7 +271,7 @@ class AskedJoint(Joint):
         return self._decide(len(self._leading_space) + length, following, confidence, ended=ended)
 
     def _may_become_repetition(self, text: str) -> bool:
-        """Return True if more text is needed to see whether this text is a repetition."""
+        """Return True if more text is needed to see whether this text repeats the end of the answer."""
         if len(text) < len(self._anchor) and self._anchor.startswith(text):
             return True
         # The text occurs in the answer's end, and more of the answer follows it there.

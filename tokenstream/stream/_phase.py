@@ -69,7 +69,7 @@ class EndVerdict:
         """True if the stream was closed before its end."""
 
     def request_end(self, reason: str, *, closing: bool = False) -> None:
-        """Request the end of the stream; this has no effect once the ending is decided.
+        """Request the end of the stream; only the first request counts, and none once the ending is decided.
 
         Args:
             reason: The reason to report.

@@ -40,7 +40,7 @@ class _Result(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The result as text for the model: a str unchanged, everything else as JSON."""
+        """The result as text for the model: a str unchanged, or else JSON; an error is never blank."""
         text = self.value if isinstance(self.value, str) else _to_json(self.call, self.value)
         # Anthropic refuses an error without text.
         return text if text.strip() or not self.failed else f"{self.call.name} failed"

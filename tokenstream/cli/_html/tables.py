@@ -208,7 +208,7 @@ def _figure(value: Any, unit: str = "") -> str:  # noqa: ANN401 - a number, a wo
 
 
 def departures_table(reading: Reading) -> Markup:
-    """Return the rules that were applied to the server's deviations."""
+    """Return a table of the server's departures, each with its rule; a sentence if there are none."""
     departures = reading.report.stream.departures
     if not departures:
         return element("p", "None: the server kept to its documentation.", class_="none")

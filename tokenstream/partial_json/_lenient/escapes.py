@@ -181,6 +181,9 @@ def _read_control(
         pieces: Receives the characters.
         context: The string's surroundings.
         end: Position after the letter.
+
+    Returns:
+        `end`. If later text decides: `MORE_NEEDED`, or the end of the text if the text has ended.
     """
     letter = text[end - 1]
     is_raw = _is_raw_backslash(string, text, end - 1)

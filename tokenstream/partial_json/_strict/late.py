@@ -36,7 +36,7 @@ def _make_reading_method(name: str) -> Callable[..., Any]:
     list_method: Callable[..., Any] = getattr(list, name)
 
     def method(self: LateEvents, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - the method's own arguments
-        """Read the piece if necessary, to fill the list; return the result of the list's own method."""
+        """Fill the list with its piece's events if necessary; return the result of the method of `list`."""
         self.read()
         return list_method(self, *args, **options)
 

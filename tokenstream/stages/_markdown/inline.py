@@ -319,7 +319,7 @@ class InlineCompleter:
         return after_label
 
     def _accept_link(self, opened: _Bracket) -> None:
-        """Note that a bracket, no longer open, began a link or an image: no link can contain another link."""
+        """Note that a bracket, now closed, was a link or an image; brackets around a link cannot be links."""
         if not opened.is_image:
             # A link cannot contain a link; an image may.
             for bracket in self._brackets:

@@ -157,7 +157,7 @@ class BlockStructure:
     # -- blank lines -------------------------------------------------------
 
     def _take_blank(self, line: str) -> int:
-        """Take a blank line without quote marks; return `SAME` if it is part of the leaf, else `BLANK`."""
+        """Take a wholly blank line; return `SAME` if open code, HTML or math contains it, else `BLANK`."""
         containers = self.containers
         self._doubt_may_end = self._in_doubt
         # A blank line ends a quote, but not a list item.

@@ -437,10 +437,10 @@ class MarkdownSpeech:
 
     @staticmethod
     def _read_escape(text: str, position: int, out: list[str], *, at_end: bool) -> int:
-        """Append an escaped punctuation character to `out`, without its backslash.
+        """Append a punctuation mark without the backslash before it; or a backslash that is only text.
 
         Returns:
-            The position after the character; _WAIT while more text is needed.
+            The position after what was read; _WAIT while more text is needed.
         """
         if position + 1 == len(text) and not at_end:
             return _WAIT

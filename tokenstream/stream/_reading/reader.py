@@ -141,7 +141,7 @@ class Reader:
         return self._bell is not None
 
     def listen(self, bell: ArrivalBell) -> None:
-        """From now on, ring this bell whenever something arrives, which wakes the loop that waits."""
+        """From now on, ring this bell whenever something arrives, to wake the loop that waits for it."""
         self._bell = bell
 
     @property

@@ -112,7 +112,7 @@ def find_late_events(case: Case) -> Iterator[Violation]:
 
 
 def find_shared_state(case: Case) -> Iterator[Violation]:
-    """Find state that two formats made by `fresh` of one format share, and arguments that `fresh` ignores."""
+    """Find faults of a format's `fresh`: two results of it share state, or it ignores an argument."""
     limits = Limits(event=999_983)
     original = case.make()
     with CrashWatch():

@@ -65,7 +65,7 @@ _ANSWER_SKIPPED = frozenset({"choices", "created", "object", *PADDING})
 
 @dataclass(frozen=True, slots=True)
 class _AnswerPlan:
-    """The plan for reading all payloads with the same keys; see `Plans`."""
+    """The plan for reading all payloads with the same keys: the checks to make, and the readers of fields."""
 
     may_be_error: bool
     """True if the payload must be checked for an error."""

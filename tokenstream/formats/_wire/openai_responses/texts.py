@@ -155,7 +155,7 @@ class TextItem(ResponseItem):
         """Return the key under which a text is stored in `sections`: usually its own key.
 
         Some servers give a text and a refusal the same key. The second of them is then
-        stored under a key with its kind in place of the event field.
+        stored under a key with its kind in place of the name of an event field.
         """
         section, kind = self.sections.get(key), self.kind_of(content)
         if section is None or section.part.kind == kind or not {section.part.kind, kind} <= _ANSWER_KINDS:
@@ -340,7 +340,7 @@ class ReasoningItem(TextItem):
             self.close(complete=True)
 
     def _complete_first_part(self, encrypted: str | None) -> None:
-        """Report the start of the first part again, with the encrypted reasoning and the latest data."""
+        """Report an open first part's start again, with the encrypted reasoning and the latest data."""
         if self._first_part.closed:
             # The part has been delivered as it is.
             return
