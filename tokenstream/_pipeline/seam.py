@@ -250,7 +250,7 @@ class Seam:
         return index
 
     def _update_references(self, event: Any) -> None:  # noqa: ANN401 - any event
-        """Replace the ids in an event that the answer has already used, and update its citation."""
+        """Adapt an event to the answer: replace a call's id that is taken, and relocate a citation."""
         if isinstance(event, ToolCallStart | ToolCallDelta):
             event.id = self._id_in_answer(event.id)
         elif isinstance(event, ToolCallDone):

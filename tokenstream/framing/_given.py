@@ -115,7 +115,7 @@ class Payloads:
         return None if self._before is None else self._before.unfinished
 
     def end(self) -> list[Any]:
-        """Return the last frame of the bytes before the first payload; set `error` if it is malformed."""
+        """Return the last frames of the bytes before the first payload; set `error` if one is malformed."""
         if self._before is None:
             return []
         frames = self._before.end()

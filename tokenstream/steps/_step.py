@@ -45,7 +45,7 @@ class RunNode:
 
     Args:
         name: The name of the run or step.
-        log: The log of the run.
+        log: The run's log, which records the starts and ends of its steps and their answers.
         clock: Returns the time in seconds.
     """
 

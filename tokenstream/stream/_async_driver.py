@@ -169,7 +169,7 @@ class AsyncDriver(Driver):
             raise self.error.with_traceback(None)
 
     async def _advance_now(self) -> Event | None:
-        """Read a chunk that has already arrived; return its event, or None."""
+        """Read a chunk that has already arrived; return its event, or None if there is no chunk or event."""
         if self._next_source is not None or not self.wants_more():
             return None
         item = await self._take_arrived()
@@ -201,7 +201,7 @@ class AsyncDriver(Driver):
     async def _advance_without_waiting(self, bell: ArrivalBell) -> Event | None:
         """Read chunks that have arrived until one produces an event; return that event, or None.
 
-        The reading task opens and closes the source, so this method does not wait for either.
+        The reading task opens and closes sources, so this method does not wait; it rings `bell` later.
         """
         machine, pump = self.machine, self.pump
         event = None

@@ -27,7 +27,10 @@ def to_anthropic(message: Message, drop: Drop) -> dict[str, Any]:
 
 
 class _AnthropicTurn(Turn):
-    """Writes the parts of a message as content blocks of Anthropic Messages."""
+    """Writes the parts of a message as content blocks of Anthropic Messages.
+
+    A method returns None, or an obstacle: the reason why the API cannot take a part, as `drop` names it.
+    """
 
     api = "Anthropic Messages"
     formats = frozenset({"anthropic", "bedrock-invoke"})
@@ -108,7 +111,7 @@ class _AnthropicTurn(Turn):
         return None
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
-        """Return the obstacle to a citation, if any; a citation is not written here, but with its text."""
+        """Return the reason why a citation cannot be sent; None if it was written with its text."""
         return self.find_citation_obstacle(index)
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:

@@ -37,7 +37,10 @@ def to_bedrock(message: Message, drop: Drop) -> dict[str, Any]:
 
 
 class _BedrockTurn(Turn):
-    """Writes the parts of a message as content blocks of Converse."""
+    """Writes the parts of a message as content blocks of Converse.
+
+    A method returns None, or an obstacle: the reason why the API cannot take a part, as `drop` names it.
+    """
 
     api = "Bedrock Converse"
     formats = frozenset({"bedrock-converse", "bedrock-invoke"})

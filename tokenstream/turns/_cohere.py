@@ -20,7 +20,10 @@ def to_cohere(message: Message, drop: Drop) -> dict[str, Any]:
 
 
 class _CohereTurn(Turn):
-    """Collects the parts of a message as the content, tool calls and citations of a Cohere message."""
+    """Collects the parts of a message as the content, tool calls and citations of a Cohere message.
+
+    A method returns None, or an obstacle: the reason why the API cannot take a part, as `drop` names it.
+    """
 
     api = "Cohere"
     formats = frozenset({"cohere"})

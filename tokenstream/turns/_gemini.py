@@ -32,7 +32,10 @@ def to_gemini(message: Message, drop: Drop) -> dict[str, Any]:
 
 
 class _GeminiTurn(Turn):
-    """Writes the parts of a message as `Part` objects of Gemini."""
+    """Writes the parts of a message as `Part` objects of Gemini.
+
+    A method returns None, or an obstacle: the reason why the API cannot take a part, as `drop` names it.
+    """
 
     api = "Gemini"
     formats = frozenset({"gemini", "gemini-live"})
@@ -40,7 +43,7 @@ class _GeminiTurn(Turn):
     silently_dropped = frozenset({"citation"})
 
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Write a text, unless it is empty and has no signature."""
+        """Write a text, unless it is empty and has no signature; return None: the API takes every text."""
         fields = self.fields(part)
         # A part with empty text may have a signature.
         if part.text or fields:

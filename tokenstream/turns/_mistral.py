@@ -33,7 +33,10 @@ def to_mistral(message: Message, drop: Drop) -> dict[str, Any]:
 
 
 class _MistralTurn(Turn):
-    """Collects the parts of a message as the content chunks and tool calls of a Mistral message."""
+    """Collects the parts of a message as the content chunks and tool calls of a Mistral message.
+
+    A method returns None, or an obstacle: the reason why the API cannot take a part, as `drop` names it.
+    """
 
     api = "Mistral"
     formats = frozenset({"openai-chat"})

@@ -24,7 +24,10 @@ def to_ollama(message: Message, drop: Drop) -> dict[str, Any]:
 
 
 class _OllamaTurn(Turn):
-    """Collects the parts of a message as the fields of an Ollama message."""
+    """Collects the parts of a message as the fields of an Ollama message.
+
+    A method returns None, or an obstacle: the reason why the API cannot take a part, as `drop` names it.
+    """
 
     api = "Ollama"
     formats = frozenset({"ollama"})
@@ -72,7 +75,7 @@ class _OllamaTurn(Turn):
         """Write a call, with its id unless this library made the id up.
 
         Returns:
-            None, since the caller has left out each call with an obstacle.
+            None; the caller has already left out each call that the API would refuse.
         """
         # The provider's own fields of the call; Ollama's `index` belongs inside of "function".
         fields = self.fields(part)

@@ -28,7 +28,10 @@ def to_openai_chat(message: Message, drop: Drop, reasoning_field: str) -> dict[s
 
 
 class _OpenAIChatTurn(Turn):
-    """Collects the parts of a message as the fields of a chat message."""
+    """Collects the parts of a message as the fields of a chat message.
+
+    A method returns None, or an obstacle: the reason why the API cannot take a part, as `drop` names it.
+    """
 
     api = "OpenAI Chat"
     formats = frozenset({"openai-chat"})

@@ -39,7 +39,10 @@ def to_openai_responses(message: Message, drop: Drop) -> list[dict[str, Any]]:
 
 
 class _OpenAIResponsesTurn(Turn):
-    """Writes the parts of a message as input items; several parts may belong to one item."""
+    """Writes the parts of a message as input items; several parts may belong to one item.
+
+    A method returns None, or an obstacle: the reason why the API cannot take a part, as `drop` names it.
+    """
 
     api = "OpenAI Responses"
     formats = frozenset({"openai-responses"})
@@ -178,7 +181,7 @@ class _OpenAIResponsesTurn(Turn):
         return item
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
-        """Return the obstacle unless the item of the cited text, written before, has the citation."""
+        """Return None if the item of the cited text was written with this citation, else "citation"."""
         return self.find_citation_obstacle(index)
 
     # -- reasoning ---------------------------------------------------------

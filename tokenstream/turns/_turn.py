@@ -40,8 +40,8 @@ class Turn(ABC):
     """The assistant's turn of one API: writes the parts that the API can express, and counts the others.
 
     There is a method for each kind of part. It returns None if it has written the part or
-    nothing had to be written, else the name of the obstacle. This class drops or reports the
-    parts with an obstacle, for all APIs alike.
+    nothing had to be written, else the obstacle: the reason why the API cannot take the part, by
+    the name that `drop` has for it. This class drops or reports the parts with an obstacle.
 
     Args:
         message: The message.

@@ -289,7 +289,7 @@ def _print_end(screen: Screen, program: str) -> None:
 
 
 class _Player:
-    """Runs the code of the parts.
+    """Shows and runs the lines of code of which each part of the demo consists.
 
     Args:
         screen: The screen to print on.
@@ -374,7 +374,7 @@ class _Player:
             self._screen.print_caption(caption)
 
     def _print(self, text: str, *, end: str = "\n", flush: bool = False) -> None:
-        """Print a text; this method replaces `print` in the code of the parts.
+        """Print a text; this method replaces `print` in the demo's code.
 
         Args:
             text: The text.
@@ -398,7 +398,7 @@ def _make_row(stream: Stream) -> list[tuple[str, str]]:
 
 
 def _write_usage(usage: Usage | None) -> str:
-    """Return the token counts; "-" if the server has not sent both, as after a cut."""
+    """Return the counts of input and output tokens; "-" unless the server has sent both, as after a cut."""
     if usage is None or usage.input_tokens is None or usage.output_tokens is None:
         return "-"
     return f"{usage.input_tokens} + {usage.output_tokens}"

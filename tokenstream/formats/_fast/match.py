@@ -157,7 +157,11 @@ def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
         return (text or None) if text.isprintable() else _parse_string(inside)
 
     def match_escaped(after_prefix: bytes) -> str | None:
-        """Return a text that contains escaped quotes; None if the padding after it is none."""
+        """Return a text with escaped quotes, which ends at the last `between`; None if no padding follows it.
+
+        Args:
+            after_prefix: The payload without `prefix`.
+        """
         # The first quote is inside the text. Padding cannot contain the bytes before it.
         inside, found, padding = after_prefix.removesuffix(tail).rpartition(between)
         return _parse_string(inside) if found and _is_padding(padding) else None

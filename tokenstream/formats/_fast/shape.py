@@ -229,7 +229,7 @@ def _find_holes(
 
 
 def _start_of(hole: _HoleSpan) -> int:
-    """Return the offset at which a hole begins, by which holes are sorted."""
+    """Return the offset at which a hole begins: a place in the payload whose content may change."""
     return hole[0]
 
 

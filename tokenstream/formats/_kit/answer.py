@@ -47,7 +47,9 @@ class EventStage(Protocol):
         delta: Any,  # noqa: ANN401 - a delta
         inner: Callable[[Any], bool | None] | None,
     ) -> Callable[[Any], bool | None] | None:
-        """Return a callback for later deltas like `delta`, which are read without decoding; None for none.
+        """Return a callback for later deltas like `delta`, which are read without decoding, or None.
+
+        The callback returns False if the delta that it gets must be decoded.
 
         Args:
             delta: A delta that was decoded.

@@ -112,7 +112,7 @@ class TGI(Format):
             self.conclude()
 
     def _read_token(self, token: dict[str, Any], payload: dict[str, Any]) -> None:
-        """Add a token to the text; report a special token, and the alternatives to a token, as items."""
+        """Add a token to the text; report special tokens and alternatives to a token as unknown items."""
         self._has_text = True
         text = token.get("text")
         if token.get("special") is True or not isinstance(text, str):

@@ -211,7 +211,10 @@ def close_container(reader: LenientReader, offset: int, out: list[JSONEvent]) ->
 @register_after_mismatch
 @under(("",), *PLACES)
 def end_cut_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """End a document whose closing brackets are missing."""
+    """Close what is open in a document without closing brackets, and record a repair; return `position`.
+
+    The text is refused instead if `must_be_closed` is set, or if what was read may also be prose.
+    """
     if reader.opener_missing and len(reader.closers) == 1 and len(reader.document.container) < 2:
         # A word in quotes, a colon and a value may also be prose.
         return reader.refuse_two_readings(position)

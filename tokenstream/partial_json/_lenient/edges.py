@@ -77,7 +77,10 @@ def begin_root_string(reader: LenientReader, text: str, position: int, out: list
 
 @register_step
 def read_root_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Continue the string of `begin_root_string`; if it is a key, its object lacks the opening brace."""
+    """Continue a string that is no value of an object or array; return the position after what was read.
+
+    It may be the whole document, the first key of an object without an opening brace, or prose.
+    """
     quoted, pieces = reader.quoted, reader.key_pieces
     position = quoted.read(text, position, pieces, StringContext(reader.base, reader.text_ended))
     # Keep one piece at most: its length is then the length of the string.

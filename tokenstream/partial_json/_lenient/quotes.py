@@ -67,8 +67,8 @@ class StringContext(NamedTuple):
     """The surroundings of a string.
 
     Args:
-        base: Offset of the text.
-        text_ended: True if no text follows.
+        base: Offset in the whole text at which the piece with the string begins.
+        text_ended: True if no text follows the piece.
         in_object: True for the value of a key, False for an element of an array; None for a
             key, or for a string that is the whole document; these end at the first quote.
         closers: The closing brackets of all open objects and arrays.

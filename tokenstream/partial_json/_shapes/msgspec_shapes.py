@@ -260,7 +260,7 @@ def _list_types_within(type_: Any, key: str | int, *, attribute: bool) -> list[A
     Args:
         type_: The type of the object or array.
         key: The name of a field, a key, or an index.
-        attribute: True if the step is written as an attribute, False if as an item.
+        attribute: True if the key is used for an attribute (`.key`), False if for an item (`["key"]`).
     """
     if _find_struct(type_) is not None:
         # The fields of a Struct are attributes, and not items.

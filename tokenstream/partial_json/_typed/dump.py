@@ -45,7 +45,12 @@ class DumpCache:
 
 
 def _get_cache(log: FieldLog | ValueLog, by_alias: ByAlias) -> DumpCache:
-    """Return the cache with the JSON of a log's values; there is one for each value of `by_alias`."""
+    """Return the cache with the JSON of finished values; there is one for each value of `by_alias`.
+
+    Args:
+        log: The finished fields of an object, or the finished elements of an array.
+        by_alias: The caller's option.
+    """
     cache = log.cache.get(by_alias)
     return log.cache.setdefault(by_alias, DumpCache()) if cache is None else cache
 

@@ -301,7 +301,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         return json.loads(self.to_json(by_alias=by_alias))
 
     def _get_names_and_view(self) -> tuple[TypeNames, Any]:
-        """Return the names of the type, and the view that `dump` writes."""
+        """Return the type's names, and the growing value for `dump` to write; None if nothing has arrived."""
         return self._type_names, None if self._get_growing() is MISSING else self._get_growing()
 
     def _make_error(self) -> OutputInvalid | OutputIncomplete:

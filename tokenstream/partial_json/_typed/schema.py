@@ -208,7 +208,7 @@ def _make_adapter(type_: Any, title: str) -> TypeAdapter[Any]:  # noqa: ANN401 -
 
 
 def _build_adapter_schema(adapter: TypeAdapter[Any], title: str) -> Schema[Any]:
-    """Return the schema of a TypeAdapter; its title comes from the type if none is passed."""
+    """Return the schema of a TypeAdapter; if `title` is "", the schema's title is the type's name."""
     from tokenstream.partial_json._shapes.pydantic_shapes import make_root_slot
 
     with _explain_failure(title):

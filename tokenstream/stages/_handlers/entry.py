@@ -72,7 +72,10 @@ class HandlerEntry(NamedTuple):
         )
 
     def reads(self, message: Message) -> bool:
-        """Return True if the answer has what the view reads: text, or a call of the tool `source`."""
+        """Return True if the answer has what the handler's view reads.
+
+        That is text, or a call of the tool `source` if the view reads the arguments of that tool.
+        """
         if self.source is None:
             return bool(message.text.strip())
         return any(call.name == self.source for call in message.tool_calls)

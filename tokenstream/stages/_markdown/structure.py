@@ -294,7 +294,7 @@ class BlockStructure:
         return self._take_underline(leaf, line_match, complete=complete) if is_underline(line_match) else None
 
     def _take_underline(self, leaf: Leaf, line_match: MatchedLine, *, complete: bool) -> int | None:
-        """Make a paragraph a heading if a line is its underline; return the effect, None for no underline."""
+        """Make a paragraph a heading; return the effect of its underline: None if it underlines no text."""
         if not complete:
             return UNDECIDED
         if leaf.reader is not None and leaf.reader.only_definitions:

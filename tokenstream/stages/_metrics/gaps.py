@@ -85,17 +85,17 @@ class GapHistogram:
 
     @property
     def p50(self) -> float | None:
-        """The median gap."""
+        """The median gap, in seconds; None if the histogram is empty."""
         return self.percentile(50)
 
     @property
     def p95(self) -> float | None:
-        """The gap that 95 % of all gaps do not exceed."""
+        """The gap that 95 % of all gaps do not exceed, in seconds; None if the histogram is empty."""
         return self.percentile(95)
 
     @property
     def p99(self) -> float | None:
-        """The gap that 99 % of all gaps do not exceed."""
+        """The gap that 99 % of all gaps do not exceed, in seconds; None if the histogram is empty."""
         return self.percentile(99)
 
     def percentile(self, percent: float) -> float | None:

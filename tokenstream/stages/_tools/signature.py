@@ -200,7 +200,10 @@ class _OnlyParameter:
 
 
 class _Others:
-    """Annotation that adds the type of `**others` to a schema."""
+    """Annotation of an object that accepts other keys, as a function with `**others` does.
+
+    Its `type` is the type of the values of these keys.
+    """
 
     __slots__ = ("type",)
 
@@ -208,7 +211,7 @@ class _Others:
         self.type = type
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Return the schema of the annotated object, extended by other keys, whose values have the type."""
+        """Return the annotated object's schema, changed to accept other keys with values of `type`."""
         schema = handler.resolve_ref_schema(handler(source))
         extended: Any = schema
         extended["extra_behavior"] = "allow"

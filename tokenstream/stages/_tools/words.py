@@ -67,7 +67,7 @@ def words_for_output(error: OutputInvalid) -> str:
 
 
 def words_for_place(problem: str) -> str:
-    """Tell the model that a required value is missing from its output, or has the wrong kind.
+    """Return the message that tells the model that a value is missing from its output, or has a wrong kind.
 
     Args:
         problem: The fault and its place, without any text that the model wrote.
@@ -239,7 +239,7 @@ def _no_tag(context: Mapping[str, Any]) -> str:
 
 
 def _name_of_tag(context: Mapping[str, Any]) -> str:
-    """Return the key that tells the members of a union apart, for a message; else a paraphrase."""
+    """Return the key that tells a union's members apart, for an error message; a paraphrase if unknown."""
     # For a callable discriminator, this is the function's name, which the model must not see.
     tag = str(context.get("discriminator", ""))
     return tag.strip("'") if tag.startswith("'") else "what tells its kind"

@@ -145,7 +145,12 @@ class SyncHub(Hub[SyncDriver]):
         return item
 
     def poll(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
-        """Return a reader's next event for a loop over several streams; None if no event has arrived."""
+        """Return a reader's next event for a loop over several streams; None if no event has arrived.
+
+        Args:
+            place: The reader's place.
+            bell: Wakes the loop when more has arrived.
+        """
         with self.lock:
             caller = self.identify_caller()
             if (event := self.take_event(place)) is None and self._may_read(caller):

@@ -86,7 +86,7 @@ class ReaderDriver(SingleConsumer):
         return self.step_until(None)
 
     def step_until(self, until: float | None) -> Any:  # noqa: ANN401 - `NEWS`, or None
-        """Wait like `step`, but at most until a time; return None if nothing has arrived by then."""
+        """Wait until something unseen has arrived, and return `NEWS`; at the time `until`, return None."""
         return self.hub.wait_for(self.place, self._make_news_finder(), until)
 
     def step_now(self) -> Any:  # noqa: ANN401 - `NEWS`, or None

@@ -141,7 +141,8 @@ class _Outcome(Generic[T]):
     """A stored result: a value or an error.
 
     Args:
-        type: The requested type; stored because its id may be part of the key.
+        type: The requested type; kept alive, because the key under which the result is stored may
+            contain its `id()`.
         value: The value.
         error: The error.
     """

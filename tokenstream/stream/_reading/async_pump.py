@@ -167,7 +167,7 @@ class AsyncPump:
         `even_if_instant`, it rings for the last kind, too.
 
         Args:
-            bell: The bell.
+            bell: Wakes the loop that waits; to ring it is to call its `set`.
             even_if_instant: True to use a task even for a source that never waits.
 
         Raises:

@@ -88,7 +88,11 @@ class Pump:
         self.direct = None if self.limit_read is not None else self.chunks
 
     def listen(self, bell: ArrivalBell) -> None:
-        """Let a thread open and read the source; the thread rings the bell when something has arrived."""
+        """Let a thread open and read the source, and set `bell` when something has arrived.
+
+        Args:
+            bell: Wakes the loop that waits.
+        """
         reader, source = self._read_ahead, self.source
         if reader is None:
             if isinstance(source, Deferred):

@@ -178,7 +178,14 @@ class Responses(UncopyableObject, Generic[StreamT]):
                 driver.close_source(quiet=True)
 
     def _read_item(self, until: float | None) -> None:
-        """Read an item of the connection and process the item; the argument and errors are as in `_read`."""
+        """Read an item of the connection and process the item.
+
+        Args:
+            until: Time at which to stop waiting; None for no limit.
+
+        Raises:
+            TimeoutError: No item arrived in time.
+        """
         driver, session = self._driver, self._session
         try:
             # With several answers, the deadlines apply to each answer, and not to the connection.

@@ -16,7 +16,7 @@ ItemT = TypeVar("ItemT")
 
 
 class Watcher(BodyWatcher, Protocol):
-    """Watcher that also receives the sending of the request, and each object of the loop."""
+    """Watcher of a body that is also told when the request is sent, and gets each object of the loop."""
 
     item_count: int
     """Number of items that have passed so far."""

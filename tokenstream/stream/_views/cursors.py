@@ -109,7 +109,7 @@ class TextCursor:
     # -- within ------------------------------------------------------------
 
     def _find_log(self) -> TextLog | None:
-        """Return the log with the text; None until the text has begun."""
+        """Return the log, which holds all text of this kind in the choice; None until the text has begun."""
         # 0 stands for the first choice, which may have another index.
         return self._accumulator.find_log(self._choice or self._accumulator.main, self.kind)
 
@@ -125,7 +125,11 @@ class TextCursor:
         return self.ready()
 
     def _compare(self, expected: str) -> str | None:
-        """Skip the text that was delivered before the restart, and return the text after it, or None."""
+        """Skip the text that was delivered before the restart; return the text after it, None for none.
+
+        Args:
+            expected: The text that was delivered before the restart; other text raises an error.
+        """
         log = self._compared
         if log is None or log.void:
             # The comparison begins, or the answer was restarted once more.

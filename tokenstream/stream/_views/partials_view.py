@@ -66,7 +66,7 @@ class _DraftShaping:
         return self._plan.then("patches", partial(_make_patches_stage, append=append, by_alias=by_alias))
 
     def _with(self, plan: ShapingPlan) -> Any:  # noqa: ANN401 - Self
-        """Return a view of the same drafts with another plan."""
+        """Return a view of the same drafts that is shaped by another plan, a list of stages."""
         raise NotImplementedError
 
 

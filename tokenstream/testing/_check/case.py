@@ -40,7 +40,7 @@ class Violation(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A requirement on every format."""
+    """A requirement that every format must meet, with the function that looks for violations."""
 
     name: str
     sentence: str

@@ -263,7 +263,7 @@ def join_path(path: str, name: str) -> str:
 
 
 def _write_path(path: str) -> str:
-    """Return the name of the place in a report; the path of the whole value is ""."""
+    """Return a path as a report shows it: unchanged, or "the value" for "", the path of the whole value."""
     return path or "the value"
 
 

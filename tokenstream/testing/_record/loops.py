@@ -98,7 +98,7 @@ class _NotedSource(WatchedStream[Any]):
 
 
 class _NotedManager(_NotedSource, SyncWatchedManager[Any]):
-    """A noted source that is only entered, with `with`."""
+    """Stands for a source whose bytes are recorded, and which is only entered, with `with`."""
 
     __slots__ = ()
 
@@ -118,7 +118,7 @@ class _NotedManager(_NotedSource, SyncWatchedManager[Any]):
 
 
 class _NotedAsyncManager(_NotedSource, AsyncWatchedManager[Any]):
-    """A noted source that is only entered, with `async with`."""
+    """Stands for a source whose bytes are recorded, and which is only entered, with `async with`."""
 
     __slots__ = ()
 
@@ -138,7 +138,7 @@ class _NotedAsyncManager(_NotedSource, AsyncWatchedManager[Any]):
 
 
 class _NotedAwaitable(_NotedAsyncManager):
-    """A noted source for `await`, or for `async with` on an awaitable."""
+    """Stands for a source whose bytes are recorded, and which is awaited or entered with `async with`."""
 
     __slots__ = ()
 
@@ -157,7 +157,7 @@ class _NotedAwaitable(_NotedAsyncManager):
 
 
 class _NotedEitherManager(_NotedManager, _NotedAsyncManager):
-    """A noted source that is only entered, with `with` or `async with`."""
+    """Stands for a source whose bytes are recorded, and which is entered with `with` or `async with`."""
 
     __slots__ = ()
 

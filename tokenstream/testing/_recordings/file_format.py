@@ -351,12 +351,12 @@ def _decode_base64(text: bytes) -> bytes:
 
 
 def _return_unchanged(text: bytes) -> bytes:
-    """Return the text of a chunk, for the mark `+`: the chunk has no line end after the text."""
+    """Return the bytes of a chunk that a line with the mark `+` writes: the line's text alone."""
     return text
 
 
 def _add_lf(text: bytes) -> bytes:
-    """Return the text of a chunk, for the mark `|`: the chunk has a line end after the text."""
+    """Return the bytes of a chunk that a line with the mark `|` writes: the line's text and a line feed."""
     return text + b"\n"
 
 

@@ -266,7 +266,7 @@ class ChatContent:
     def _open_detail(self, item: dict[str, Any]) -> None:
         """Open a reasoning part for an item of `reasoning_details` or `thinking_blocks`.
 
-        An open reasoning part goes on if its item had the same type and index, or if it began without one.
+        An open reasoning part goes on if it began without an item, or with one of the same type and index.
         """
         current = self.state.current_part
         key = (item.get("type"), _scalar_or_none(item.get("index")))

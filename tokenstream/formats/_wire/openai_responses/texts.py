@@ -80,7 +80,7 @@ class TextItem(ResponseItem):
 
     @abstractmethod
     def open_section(self, key: TextKey, kind: str, content: dict[str, Any]) -> Section:
-        """Open the part of a text.
+        """Open the part of a text; return the state of the text.
 
         Args:
             key: The text's key.
