@@ -50,7 +50,11 @@ class GrowingUsage:
         return merged
 
     def build(self, *, final: bool) -> Usage | None:
-        """Return the counts as they are now; None if none were reported."""
+        """Return the counts as they are now; None if none were reported.
+
+        Args:
+            final: True if the counts will no longer change: their source is then "reported", else "partial".
+        """
         if not self.counts and not self.report:
             return None
         source = "reported" if final else "partial"

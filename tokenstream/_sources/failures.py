@@ -404,7 +404,7 @@ def _body_of(response: Any) -> bytes:  # noqa: ANN401 - a response of httpx, htt
 
 
 def _body_in_exception(error: Exception) -> bytes:
-    """Return the body that an exception of openai or anthropic has kept, with the key "error"; else b""."""
+    """Return the body kept in an exception of openai or anthropic, as JSON with a key "error"; else b""."""
     body: object = getattr(error, "body", None)
     if is_dict(body):
         body = json.dumps(body if "error" in body else {"error": body}, default=str)

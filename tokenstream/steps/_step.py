@@ -428,7 +428,7 @@ def _is_call(given: object) -> bool:
 
 
 def _describe_error(error: BaseException) -> str:
-    """Return the description of an error for `RunNode.error`."""
+    """Return an error's message, mostly after the name of its class, to store as a step's `error`."""
     name, message_text = type(error).__name__, str(error)
     if isinstance(error, ToolFailed | LeftOpen) and message_text:
         # The messages of these classes are written for users, who need no name of a class.

@@ -160,7 +160,7 @@ class MarkdownPrinter:
         )
 
     def _print_block(self, block: MarkdownBlock, text: str) -> None:
-        """Print a block for good, in place of the rows that were drawn for it."""
+        """Print a block for good, in place of the rows that were drawn for it; `text` is the Markdown."""
         document = self._make_document(block, text)
         rows = document.rows(self._console, self._get_screen_size()[0])
         if self._can_draw:

@@ -140,11 +140,11 @@ def list_gaps(reading: Reading) -> list[Gap]:
 
 
 def draw_timeline(reading: Reading, gaps: list[Gap]) -> Markup:
-    """Return the section with the picture, its scale and its legend.
+    """Return a picture of an answer's chunks in the order of their arrival, with a scale and a legend.
 
     Args:
-        reading: The reading.
-        gaps: All gaps, the longest first.
+        reading: The answer as it was read, with the arrival times of its chunks.
+        gaps: All silences between chunks, the longest first.
     """
     chunks = reading.chunks
     if not chunks:

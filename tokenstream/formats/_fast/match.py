@@ -157,10 +157,10 @@ def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
         return (text or None) if text.isprintable() else _parse_string(inside)
 
     def match_escaped(after_prefix: bytes) -> str | None:
-        """Return a text with escaped quotes, which ends at the last `between`; None if no padding follows it.
+        """Return the payload's text, in which quotes are escaped; None if no padding field follows the text.
 
         Args:
-            after_prefix: The payload without `prefix`.
+            after_prefix: The payload from the beginning of the text on.
         """
         # The first quote is inside the text. Padding cannot contain the bytes before it.
         inside, found, padding = after_prefix.removesuffix(tail).rpartition(between)

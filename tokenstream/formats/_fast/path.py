@@ -345,13 +345,13 @@ class FastPath:
         return read_crlf and (lambda chunk: read_crlf(chunk) if chunk[-2:] == b"\r\n" else read_lf(chunk))
 
     def make_split_reader(self, multiple: int = 1) -> tuple[str, bytes, Read] | None:
-        """Return the event's name, the first bytes of payloads, and a function that reads the rest.
+        """Return the SSE event's name, the first bytes of payloads, and a function that reads the rest.
 
-        They are those of the first entry. The result is None if there is no entry, or if payloads arrive
-        decoded.
+        The result is that of the first entry; None if there is no entry, or if payloads arrive decoded.
 
         Args:
-            multiple: The number of first bytes is a multiple of this number; see `Entry.make_split_reader`.
+            multiple: The number of first bytes is a multiple of this number, such as 3 for payloads that
+                are base64, of which three bytes are a group.
         """
         if not self.entries:
             return None

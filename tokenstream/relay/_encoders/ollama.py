@@ -87,7 +87,7 @@ class OllamaEncoder(WholeCalls, Encoder):
     # -- within ----------------------------------------------------------------
 
     def _make_line(self, message: dict[str, Any]) -> Payload:
-        """Return a line with a piece of the message; its "" says that the line has no event name."""
+        """Return the payload of a line with a piece of the message; lines have no event name."""
         return "", {"model": self.answer_model, "created_at": CREATED, "message": message, "done": False}
 
 

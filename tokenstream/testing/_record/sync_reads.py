@@ -96,7 +96,7 @@ class _ReadWrappers:
         """Wrap a method that fills the buffer in its first argument, and returns the number of bytes."""
 
         def note_result(count: Any, args: Any, _: Any) -> None:  # noqa: ANN401 - the result, and the arguments
-            """Note the bytes that the method has put into the buffer, or the end of the body."""
+            """Note the `count` bytes that a read has put into the buffer, or, if it is 0, the body's end."""
             buffer = args[0]
             if count:
                 # Without arguments of its own on the content coding, the read follows the response's setting.

@@ -109,7 +109,7 @@ class GeminiParts(CallParts):
         return True
 
     def emit_periodic_usage(self) -> None:
-        """Report the newest usage if it has changed; double the number of deltas until the next event."""
+        """Report the newest usage if it has changed; double the number of deltas until the next report."""
         self.usage_interval = min(2 * self.usage_interval, _MOST_WAITING)
         self.emit_usage()
 
