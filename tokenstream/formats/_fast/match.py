@@ -157,7 +157,7 @@ def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
         return (text or None) if text.isprintable() else _parse_string(inside)
 
     def match_escaped(after_prefix: bytes) -> str | None:
-        """Return the payload's text, in which quotes are escaped; None if no padding field follows the text.
+        """Return the payload's text, in which quotes are escaped; None if more than padding follows the text.
 
         Args:
             after_prefix: The payload from the beginning of the text on.
