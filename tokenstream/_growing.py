@@ -206,7 +206,7 @@ class Target:
         kind: The delta's class.
         choice: The delta's choice.
         part: The delta's part.
-        log: The log that the delta's text was appended to.
+        log: The growing text to which the delta's text was appended.
     """
 
     __slots__ = ("choice", "is_fragment", "kind", "log", "part")

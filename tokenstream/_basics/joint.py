@@ -162,9 +162,11 @@ class PrefixJoint(Joint):
             self._after_echo = ""
 
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
-        """Decide the joint: drop the whole echo, or only repeated white space.
+        """Decide the joint: drop the whole echo, or only repeated white space; return True if it is decided.
 
-        The arguments and the result are those of `Joint._try_to_decide`.
+        Args:
+            beyond: The continuation's text after the echo; all of its text if there is no echo.
+            ended: True if no more text will arrive.
         """
         if self._echoes is False:
             # The server repeats no text (None would mean that this is unknown), so only white space may be.

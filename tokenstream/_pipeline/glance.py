@@ -144,7 +144,7 @@ class Glancing:
         """Create the fast path for chunks like the last one, and then give it the next chunk.
 
         While the machine waits for that chunk, `shortcut` is this method; so the fast path is created only
-        if there is another chunk. The result is that of `give`.
+        if there is another chunk. The result is the chunk's event; None if `pull` has to read the chunk.
         """
         read = self._connection.shortcut()
         self.shortcut = None if read is None else self.glance_with(read)

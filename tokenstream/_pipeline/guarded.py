@@ -443,7 +443,7 @@ class GuardedMachine(Machine):
         return None if event is None else self._show_to_guards(event)
 
     def _read_at_a_glance(self, payload: dict[str, Any], now: float) -> bool:
-        """Read a decoded payload on the fast path, as `Machine` does, but only without guards."""
+        """Read a decoded payload on the fast path; return False if that is impossible, as with guards."""
         # Not with guards: the event would wait here, where a guard cannot stop it.
         return self.guards is None and super()._read_at_a_glance(payload, now)
 

@@ -152,7 +152,11 @@ class Seam:
         return joined
 
     def _join_start(self, event: Any) -> bool:  # noqa: ANN401 - any event
-        """Return True if a text's start belongs to the joined text; join the text if it is the first one."""
+        """Join the continuation's first text to the answer's unfinished text when the event starts it.
+
+        Returns:
+            True if the event starts the text that was joined.
+        """
         return isinstance(event, PartStart) and isinstance(event.content, TextPart) and self._join_text(event)
 
     def _drop_left_out(self, events: list[Event]) -> list[Event]:

@@ -239,7 +239,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
 
     @property
     def value(self) -> Any:  # noqa: ANN401 - any JSON value
-        """The current value, which changes as it is read; None while `has_value` is False."""
+        """The current value, which changes while the text is read; None while `has_value` is False."""
         document = self._document
         # Not `document.value`: another call would take a twelfth of the time of a piece.
         if document.pending:
@@ -284,11 +284,12 @@ class OutputParser(PartialJSONParser):
     """A parser that can choose among several documents, and reports where the chosen one starts.
 
     Args:
-        choice: The document to read if there are several.
+        choice: The document to read if a lenient text contains several: "first", "last", or "matching" for
+            one that fits the type. None refuses a second document that differs.
         accepts: Returns True if a document fits the type, for "matching"; None without a type.
-        allow: See `PartialJSONParser`.
-        lenient: See `PartialJSONParser`.
-        max_depth: See `PartialJSONParser`.
+        allow: Kinds of values that are visible before they are complete.
+        lenient: True to read near-JSON; with "closed", a text whose end is missing is refused.
+        max_depth: The maximum nesting of objects and arrays.
 
     Raises:
         MisuseError: The choice contradicts the other options.

@@ -28,10 +28,10 @@ _MALFORMED = frozenset({"MALFORMED_FUNCTION_CALL", "malformed_function_call", "U
 
 
 def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
-    """Return a function that returns True for an event with content that none of the outcomes can reject.
+    """Return a function that returns True for an event with content that cannot be rejected any more.
 
     Args:
-        outcomes: The outcomes that are retried.
+        outcomes: The reasons for which a complete answer is rejected and retried, such as "refusal".
     """
     rejects_refusals, rejects_calls = "refusal" in outcomes, "malformed_call" in outcomes
     if not (rejects_refusals or rejects_calls):

@@ -292,5 +292,5 @@ def _to_object(name: str, payload: Any) -> dict[str, Any] | None:  # noqa: ANN40
 
 
 def _to_named_object(name: str, payload: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
-    """Return a payload of Bedrock as an object, as boto3 returns it."""
+    """Return an event of Bedrock as boto3 does: an object with the event's name as the only key."""
     return {name: payload}

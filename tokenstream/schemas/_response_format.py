@@ -62,19 +62,21 @@ class ResponseFormat:
         return {"response_format": {"type": "json_schema", "json_schema": spec}}
 
     def to_openai_responses(self, *, strict: bool = True) -> dict[str, Any]:
-        """Return the key `text` for OpenAI Responses.
+        """Return a dict with the key `text`, for a request to OpenAI Responses.
 
         Args:
-            strict: See `to_openai_chat`.
+            strict: True makes the API enforce the schema; the model then writes every
+                field, even one with a default.
 
         Raises:
-            MisuseError: See `to_openai_chat`.
+            MisuseError: The type is not an object, or has a field that OpenAI's strict mode
+                does not support.
         """
         spec = self._write_named(OPENAI_STRICT if strict else PLAIN, "OpenAI", {"strict": strict})
         return {"text": {"format": {"type": "json_schema", **spec}}}
 
     def to_anthropic(self) -> dict[str, Any]:
-        """Return the key `output_config` for Anthropic Messages.
+        """Return a dict with the key `output_config`, for a request to Anthropic Messages.
 
         Raises:
             MisuseError: The type has a field that Anthropic does not support.

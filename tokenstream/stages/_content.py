@@ -1,4 +1,4 @@
-"""The test for events with content, by the same rules as the accumulator."""
+"""A function that tells whether an event has content, by the same rules as the accumulator."""
 
 from __future__ import annotations
 

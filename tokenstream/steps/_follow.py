@@ -143,7 +143,15 @@ class _Follower:
 
 
 def follow(events: Any, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:  # noqa: ANN401 - told apart by what it can do
-    """Return an iterable of the same events; see `Steps.follow`."""
+    """Return an iterable of the same events; while it is read, the events are added to the run.
+
+    Args:
+        events: The events of a framework, such as those of `astream_events(…)`.
+        run: The run.
+
+    Raises:
+        MisuseError: `events` is not an iterable of events.
+    """
     sync, asynchronous = can_loop(events)
     if asynchronous:
         return AsyncFollowed(events, _Follower(run))

@@ -167,7 +167,14 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         A web handler awaits this method before it sends its own response. The loop still yields
         every event; `message` may already include the events that were read here.
 
-        The argument and the errors are those of `Stream.wait_open`.
+        Args:
+            first: "head" to wait for the head of the response, "event" to wait for the first event.
+
+        Raises:
+            ConnectError: No response arrived.
+            StatusError: The status was 400 or more.
+            NotAStream: The response is something else, such as a web page.
+            StreamError: With "event", the answer failed before its first event.
 
         Example:
             >>> async def handle(stream: AsyncStream) -> int:
@@ -265,7 +272,17 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         may be used in different tasks of one event loop. The stream itself becomes one more reader:
         its earlier views raise an error, so ask it for new views.
 
-        The arguments, the result and the errors are those of `Stream.broadcast`.
+        Args:
+            policy: Handling of a loop over events that falls `size` events behind: "wait" for it
+                before more is read, "drop_oldest", or "raise" a MisuseError in that loop; None for "wait".
+            size: Number of events to hold; None for 1,024.
+
+        Returns:
+            The broadcast, whose `reader` method makes readers; each call returns the same object.
+
+        Raises:
+            MisuseError: The stream is already shared with other options.
+            ConcurrentRead: The stream is being read.
 
         Example:
             >>> async def serve(stream: AsyncStream, clients: list[Client]) -> None:

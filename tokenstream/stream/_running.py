@@ -239,7 +239,16 @@ class _Tasks:
 
 
 def _begin_run(driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router) -> HandlerRun:
-    """Begin a run of the router's handlers."""
+    """Return the object that decides, event by event, which of the router's handlers to call.
+
+    Args:
+        driver: The driver of the stream.
+        cursors: Makes a cursor for each view that the handlers read.
+        router: The handlers.
+
+    Raises:
+        MisuseError: `router` is not a `Router`.
+    """
     from tokenstream.router import Router
 
     argument: Any = router

@@ -342,7 +342,8 @@ class Stream(SyncStreamBase, Choice):
 
         Args:
             n: Number of readers.
-            policy: Handling of a loop that falls behind, as for `broadcast`; None for "wait".
+            policy: Handling of a loop over events that falls `size` events behind, as for `broadcast`:
+                "wait", "drop_oldest" or "raise"; None for "wait".
             size: Number of events to hold; None for 1,024.
 
         Raises:

@@ -474,7 +474,7 @@ class SyncDriver(Driver):
         super().open(source)
 
     def _end_with_lock(self, *, quiet: bool) -> None:
-        """End the stream; the calling thread holds the pump's lock."""
+        """End the stream; this thread holds the pump's lock. `quiet` logs errors instead of raising them."""
         self.cut_short("stopped", self.verdict.end_request)
         self.close_source(quiet=quiet)
 

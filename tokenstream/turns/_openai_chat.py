@@ -132,7 +132,7 @@ class _OpenAIChatTurn(Turn):
         return None
 
     def can_send_call(self, call: ToolCall) -> bool:
-        """Return True for a custom tool's call; a call of another type goes only to the API that made it."""
+        """Return True if a call that is not of a function can be sent: of a custom tool, or from this API."""
         return call.type == "custom" or self.is_own
 
     def _make_call(self, call: ToolCall) -> dict[str, Any]:

@@ -48,7 +48,7 @@ _NO_PATH = Path("answer.rec")
 
 
 class SeenEvent(NamedTuple):
-    """An event, as it was read."""
+    """An event with its number and the time at which it was read."""
 
     number: int
     """Number of the event, from 1."""

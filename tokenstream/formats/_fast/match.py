@@ -53,7 +53,7 @@ def make_matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
     """Return the function that finds the text in payloads of a shape.
 
     Args:
-        pieces: The constant bytes before, between and after the holes.
+        pieces: The constant bytes before, between and after the holes, which are the places that differ.
         holes: The kinds of the holes between the pieces.
     """
     if not _GIVES_BACK:

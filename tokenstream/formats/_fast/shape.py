@@ -46,7 +46,7 @@ class Shape:
     The text and each of these values leave a *hole* between the constant bytes.
 
     Args:
-        pieces: The constant bytes before, between and after the holes.
+        pieces: The constant bytes before, between and after the holes, which are the places that differ.
         holes: The kinds of the holes between the pieces.
 
     Example:

@@ -127,7 +127,7 @@ def _layout_of(format: Format) -> Layout:
 
 
 def _list_slots(kind: type) -> Iterator[str]:
-    """Yield the names of a class's `__slots__` except its `unkept` ones, those of its base classes first."""
+    """Yield the names in the `__slots__` of a class and its bases, the bases first, but none in `unkept`."""
     for base in reversed(kind.__mro__):
         slots: tuple[str, ...] = base.__dict__.get("__slots__", ())
         unkept: frozenset[str] = base.__dict__.get("unkept", frozenset())

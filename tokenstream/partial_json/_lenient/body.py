@@ -136,7 +136,10 @@ def push_bracket(reader: LenientReader, closer: str) -> None:
 
 @under("{", FIRST_KEY)
 def skip_doubled_brace(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip the second of two opening braces, as in `{{`; the template of a prompt doubles them."""
+    """Skip the second of two opening braces, as in `{{`; return the position after it.
+
+    The template of a prompt doubles braces. A third brace is refused.
+    """
     if reader.closers[-1] == "}}":
         # This is a third brace.
         return reader.refuse_here(position)
@@ -367,7 +370,10 @@ def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[J
 
 @under((OTHER,), *KEYS)
 def read_bare_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a key without quotes, a word before a colon; refuse any other word."""
+    """Read a key without quotes, a word before a colon; refuse any other word.
+
+    The result is the position at which to read on.
+    """
     peek = Lookahead(text, position, text_ended=reader.text_ended)
     try:
         end = peek.skip_word(position)

@@ -34,7 +34,7 @@ _BRACKETS = frozenset("{[")
 
 
 def refuse_empty_text(reader: LenientReader, position: int) -> int:
-    """Set the error of a text without a document."""
+    """Set the error of a text without a document; return the position, as every step does."""
     offset = reader.base + position
     reader.document.fail(
         offset, f"the text ended after {offset:,} characters, and there is no JSON document in it"
@@ -59,7 +59,10 @@ def has_document(reader: LenientReader) -> bool:
 
 @under(_QUOTES, START)
 def begin_root_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin a string where a document may begin: it may be the document, a key, or prose."""
+    """Begin a string where a document may begin: it may be the document, a key, or prose.
+
+    The result is the position at which to read on.
+    """
     kind = OPENING_QUOTES[text[position]]
     following = text[position + 1 : position + 2]
     if kind is not PLAIN and not following and not reader.text_ended:
@@ -365,7 +368,7 @@ def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list
 
 @under(";", AFTER_DOCUMENT)
 def skip_semicolon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a semicolon after the document, and report it as a repair."""
+    """Skip a semicolon after the document, report it as a repair, and return the position after it."""
     reader.repair_log.note("semicolon", reader.base + position)
     return position + 1
 

@@ -70,7 +70,10 @@ def read_escape(
 def _read_single_escape(
     string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
 ) -> int:
-    """Read a backslash in a string that is escaped once, as in JSON; the result is that of `read_escape`."""
+    """Read a backslash in a string that is escaped once, as in JSON; add what it stands for to `pieces`.
+
+    The result is the position after it, or `MORE_NEEDED`, as for `read_escape`.
+    """
     escape = text[position : position + LONGEST_ESCAPE]
     if is_undecided(escape):
         # More text decides; an escape that the end of the text has cut is dropped.

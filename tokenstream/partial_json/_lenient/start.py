@@ -147,7 +147,7 @@ def read_bracket_after_document(reader: LenientReader, text: str, position: int,
 
 
 def begin_another(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin another document, or continue the placeholder `{}`."""
+    """Begin another document, or continue the placeholder `{}`; return the position at which to read on."""
     reader.second_at = reader.base + position
     if is_placeholder(reader, text[position]):
         return replace_placeholder(reader, position)

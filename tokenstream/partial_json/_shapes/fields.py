@@ -347,7 +347,11 @@ class _FieldsStructure(AssembledStructure):
         )
 
     def _write_text(self, entries: Entries) -> str:
-        """Return the JSON to assemble: the text of each unread value, a number in place of any other."""
+        """Return the JSON of an object from which a validator assembles the fields.
+
+        It has the text of each value that is still unread. A 0 takes the place of each value that was
+        read before, which the validator gets separately.
+        """
         keys = tuple(entries)
         if any(entry.__class__ is UnreadEntry for entry in entries.values()):
             return _write_object(_list_entry_texts(entries))
@@ -430,7 +434,10 @@ class _LateSlot(Slot):
 
 
 def _use_known_value(field: Field) -> Field:
-    """Return a copy of a field whose value is taken from the values validated before; the default stays."""
+    """Return a copy of a field that ignores its input, and takes the value that was validated before.
+
+    The field's default stays.
+    """
     name, schema = field
     inner = schema["schema"]
     value = make_known_value_schema(name)

@@ -8,9 +8,10 @@ from typing import Any
 
 @cache
 def find_schema_options(make: Any) -> dict[str, bool]:  # noqa: ANN401 - SchemaValidator or SchemaSerializer
-    """Return the options with which `make` follows the schema; empty for versions without the option.
+    """Return the keyword arguments with which `make` follows the schema that it gets.
 
-    With other options, pydantic would use the validator or the serializer that a model already has.
+    Without them, pydantic would use the validator or the serializer that a model already has. The result
+    is empty if this version of pydantic does not have the option.
 
     Args:
         make: `SchemaValidator` or `SchemaSerializer`.

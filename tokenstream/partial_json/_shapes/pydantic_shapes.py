@@ -177,7 +177,7 @@ class PydanticSlot(Slot):
             raise ContextNeeded from None
 
     def find_structure(self, kind: JSONKind) -> ValueStructure | None:
-        """Return the structure for values of a kind, made when first needed; see `Slot.find_structure`."""
+        """Return the structure for values of a kind, made when first needed; None if they are read whole."""
         if kind not in self._structures:
             structure: ValueStructure | None = None
             # If this version of pydantic cannot assemble values, every value is read as a whole.

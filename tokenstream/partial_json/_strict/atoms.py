@@ -73,7 +73,7 @@ def continue_number(reader: StrictReader, text: str, position: int, out: list[JS
 
 
 def end_number(reader: StrictReader, end: int, out: list[JSONEvent]) -> int:
-    """End a number; `end` is the position after it."""
+    """End a number; `end` is the position after it. Return the position at which to read on."""
     value = parse_number(reader.incomplete, decimals=reader.document.decimals)
     if value is None:
         # The exponent is too large: this sets the document's error.

@@ -320,7 +320,7 @@ class StrictReader(LateReader):
 
     @under('"', VALUE, FIRST_ELEMENT)
     def _begin_string_value(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Begin a string that is a value; if all of it has arrived, read it whole."""
+        """Begin a string that is a value, and read what has arrived of it; return the position after that."""
         start = position + 1
         offset = self.base + position
         end = text.find('"', start)
@@ -364,7 +364,10 @@ class StrictReader(LateReader):
     # Reading in C looks at the whole rest of a piece, so it is tried only once for each piece.
 
     def _read_in_c(self, text: str, position: int) -> tuple[int, str] | None:
-        """Return the same as `_read_characters`, but read in C; None if the text is not JSON."""
+        """Return the position of the closing quote, or of the end of the text, and the string before it.
+
+        This is read in C, with any incomplete escape of the piece before. None if the text is not JSON.
+        """
         if position and len(text) - position > FAR:
             # Read in place, from the opening quote: the code below would copy all the text after the string.
             whole = read_string(text, position - 1)

@@ -56,7 +56,11 @@ def _get_cache(log: FieldLog | ValueLog, by_alias: ByAlias) -> DumpCache:
 
 
 def get_names_and_view(value: Any) -> tuple[TypeNames, Any]:  # noqa: ANN401 - any value
-    """Return the names of a value's type, and its view; a value other than a `Partial` is its own view."""
+    """Return the names of a value's fields, and the value in the form that is written.
+
+    For a `Partial`, that is the object or array as far as it has arrived, or None if nothing has. Any other
+    value is returned itself, without names.
+    """
     # A private method of `Partial`, found by its name because `Partial` cannot be imported here.
     get_own = getattr(value.__class__, "_get_names_and_view", None)
     return (NO_TYPE_NAMES, value) if get_own is None else get_own(value)

@@ -157,7 +157,11 @@ class Changes:
     def _compare_objects(
         self, path: str, before: GrowingObject, after: GrowingObject, type_names: TypeNames
     ) -> tuple[str, Any, Any] | None:
-        """Add the operations between two objects; return path and values of the field open in both."""
+        """Add the operations that turn one object into the other, except for a field that grows in both.
+
+        Returns:
+            The path, the old value and the new value of that field; None if there is no such field.
+        """
         open_child = None
         # The fields that may have changed: finished since, shown in place of others, or growing.
         names = dict.fromkeys(after.log.names[before.length : after.length])

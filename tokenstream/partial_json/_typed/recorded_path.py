@@ -153,7 +153,7 @@ def record_path(function: Callable[[Any], object], slot: Slot | None) -> Recorde
 
 
 def _get_trail(recorder: _Recorder) -> _Trail:
-    """Return a recorder's trail; `recorder._trail` would be recorded as a step of the path."""
+    """Return a recorder's trail, the path so far; `recorder._trail` would be recorded as a step of it."""
     trail: _Trail = object.__getattribute__(recorder, "_trail")
     return trail
 

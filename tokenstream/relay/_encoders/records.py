@@ -119,7 +119,7 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
 
     Args:
         event: The event.
-        raw: As for `record`.
+        raw: True to include the provider's ids, payloads and unknown fields.
 
     Example:
         >>> payload_of(TextDelta("Hel", part=1))

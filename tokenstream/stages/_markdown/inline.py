@@ -71,6 +71,9 @@ class InlineCompleter:
     The lines of a preview are the first lines of the content, in order; the last ones are missing while they
     are held back. Within a line, marks may be missing or escaped, and marks may be added at its end.
 
+    A `_scan_…` method gets the position and the end of the mark that was found, such as `&`, and returns
+    the position at which to continue, or _WAIT if it needs more text.
+
     Args:
         item: True if the content begins a list item, in which `[ ]` is a checkbox.
         one_line: True if the content is that of a heading or a table cell, in which no block can begin.
@@ -229,9 +232,6 @@ class InlineCompleter:
             self._drop_old_brackets(position if self._in_dest else len(text))
         return text
 
-    # Each of the following scan steps receives the position and the end of the mark that was found,
-    # and returns the position at which to continue, or _WAIT if it needs more text.
-
     def _scan_escape(self, text: str, position: int, end: int) -> int:
         """Read what a backslash begins, an escape, a line break or a formula; return its end, or _WAIT."""
         if end == len(text) or _LAST_LINE_BREAK.match(text, position):
@@ -248,7 +248,7 @@ class InlineCompleter:
         return end + 1
 
     def _scan_ticks(self, text: str, position: int, end: int) -> int:
-        """Read code between backticks; return its end, or note how much can be shown and return _WAIT."""
+        """Read code after backticks; return its end, or note how much can be shown, and return _WAIT."""
         code_end = len(text)
         for run in _TICKS.finditer(text, max(end, self._code_searched)):
             if run.end() == len(text):
@@ -347,7 +347,7 @@ class InlineCompleter:
         return _to_result(find_tag_end(text, position), end)
 
     def _scan_entity(self, text: str, position: int, end: int) -> int:
-        """Read `&`: return its end, or _WAIT if it begins an entity that is unfinished."""
+        """Read `&`: return the position after it, or _WAIT if it begins an entity that is unfinished."""
         return _WAIT if is_unfinished_entity(text, position) else end
 
     def _scan_dollars(self, text: str, position: int, end: int) -> int:

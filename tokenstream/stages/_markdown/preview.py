@@ -110,7 +110,7 @@ class Completion:
         return self._line
 
     def read_paragraph(self, shape: BlockShape) -> _ParagraphLines:
-        """Return the whole lines of a paragraph, without the definitions at its beginning.
+        """Return the lines of a paragraph that have arrived up to their ends, without its link definitions.
 
         Args:
             shape: The state of the block whose open leaf is the paragraph.

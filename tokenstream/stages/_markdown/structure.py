@@ -268,7 +268,7 @@ class BlockStructure:
         return self._open_blocks(line, line_match, complete=complete)
 
     def _continue_leaf(self, leaf: Leaf, line: str, line_match: MatchedLine, *, complete: bool) -> int | None:
-        """Let the open leaf take a line; return the line's effect, or None if other rules must decide."""
+        """Let the open leaf take a line; return the effect, as `decide_line`; None if other rules decide."""
         kind = leaf.kind
         if kind == LineKind.FENCE:
             closes = leaf.closes_fence(line_match, complete=complete)

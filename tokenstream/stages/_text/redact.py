@@ -251,7 +251,8 @@ class Redact(TextStage):
             end: The end that is known already; `position` for any match.
             text: The text so far.
             position: Start of the match.
-            places: Lengths of the text so far, the greatest first, for `Matcher.places_to_try`.
+            places: The lengths to which the text may be cut when a match is tried, the greatest first; see
+                `Matcher.places_to_try`.
         """
         for place in self._matcher.places_to_try(places):
             match = self._matcher.match_at(text, position, place)

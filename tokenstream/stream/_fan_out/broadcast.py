@@ -76,7 +76,11 @@ class _SharedPump(Pump):
             self._lock.acquire()
 
     def wait_for_retry(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
-        """Wait for the next attempt until a time, as the base class does, without holding the lock."""
+        """Wait, without holding the lock, until the next attempt may begin; return `WAITED`.
+
+        Args:
+            until: Time at which to stop waiting; None for no limit.
+        """
         self._lock.release()
         try:
             return super().wait_for_retry(until)

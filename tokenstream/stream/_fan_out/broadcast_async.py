@@ -135,7 +135,7 @@ class AsyncHub(Hub[AsyncDriver]):
             event.set()
 
     def announce_room(self) -> None:
-        """Ring all bells, and wake the task that waits for room in a full queue."""
+        """Wake the loops that wait for several streams, and the task that waits for room in a full queue."""
         super().announce_room()
         room, self._room_event = self._room_event, None
         if room is not None:
@@ -298,7 +298,13 @@ class AsyncBroadcast:
     def listen(self, function: Callable[[], object]) -> Callable[[], None]:
         """Call a function whenever something has arrived, and at the end of the stream.
 
-        The function and the result are those of `Broadcast.listen`.
+        The function is called during a read, so it must neither block nor raise an exception.
+
+        Args:
+            function: The function, which gets no arguments.
+
+        Returns:
+            A function that ends these calls.
         """
         return self._hub.listen(function)
 

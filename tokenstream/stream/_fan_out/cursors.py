@@ -96,7 +96,7 @@ class SharedCursors:
         make = getattr(self._cursors, name)
 
         def make_shared(*args: object, **named: object) -> SharedCursor[Any]:
-            """Make the cursor with these arguments, and wrap it."""
+            """Call the method of `Cursors` with these arguments, and wrap its cursor for one reader."""
             return self._share(make(*args, **named))
 
         return make_shared

@@ -90,7 +90,7 @@ class ReaderDriver(SingleConsumer):
         return self.hub.wait_for(self.place, self._make_news_finder(), until)
 
     def step_now(self) -> Any:  # noqa: ANN401 - `NEWS`, or None
-        """Do the same as `step` without waiting; return None if nothing has arrived."""
+        """Return `NEWS` if something has arrived that no view of the reader has read yet, else None."""
         return self.hub.look_now(self._make_news_finder())
 
     def _make_news_finder(self) -> Callable[[], Any]:

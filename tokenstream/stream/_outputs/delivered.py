@@ -48,7 +48,7 @@ class DeliveredItems:
         return self._position < len(self._items)
 
     def check(self, accumulator: Accumulator) -> None:
-        """Refuse the end of an answer, because the answer lacks a delivered item; accept it after a stop.
+        """Raise an error, because the answer has ended without a delivered item, unless it was stopped.
 
         Raises:
             StreamError: The stream was not stopped.

@@ -275,7 +275,7 @@ def can_read(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - distinguished 
 
 
 def can_loop(source: object) -> tuple[bool, bool]:
-    """Return whether a source is iterable, and whether it is asynchronously, before it is entered."""
+    """Return whether a `for` loop, and whether an `async for` loop, can read a source that is not entered."""
     # An awaitable, such as a future or an aiohttp request, may be iterable too, but only so that
     # the event loop can run it.
     return not is_awaitable(source) and isinstance(source, Iterable), isinstance(source, AsyncIterable)

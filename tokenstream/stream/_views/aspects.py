@@ -76,7 +76,13 @@ class Cursors:
     def tool_partials(
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
     ) -> CallDraftCursor:
-        """Return a cursor in the tool calls while the model writes them."""
+        """Return a cursor in the drafts of the tool calls, which are snapshots while the model writes them.
+
+        Args:
+            tools: The tools whose types the arguments have.
+            lenient: True to accept almost-JSON in the arguments; or a value for each tool, by name.
+            named: Further tools, by the names under which the model calls them.
+        """
         from tokenstream.stages._tools.calls import ValidatedCalls
         from tokenstream.stream._outputs.call_drafts import CallDraftCursor
 

@@ -99,8 +99,8 @@ class ShapedView(PlannedView[ItemT]):
     def _step_until(self, due: float) -> Event | None:
         """Return the next event; None if no event arrives before a given time.
 
-        If the source's reads cannot be limited, the wait has no limit, unless the plan has a timer:
-        then a thread reads the source from now on.
+        If the source's reads cannot be limited, the wait has no limit, unless a stage was added with
+        `timer=True`: then a thread reads the source from now on.
         """
         driver = self._driver
         if self._plan.timer and not driver.waits_in_time:

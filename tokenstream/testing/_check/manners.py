@@ -129,7 +129,7 @@ def find_shared_state(case: Case) -> Iterator[Violation]:
 
 
 def find_wrong_attributes(case: Case) -> Iterator[Violation]:
-    """Find class attributes of the wrong type or value."""
+    """Find attributes of the format's class that have a wrong type or value."""
     format = case.make()
     reasons = sorted(get_args(FinishReason))
     # Maps the sentence about an attribute to True if the attribute is wrong.

@@ -122,7 +122,8 @@ def error_event(
         kind: Kind of the error, as far as the format can express it.
         message: The provider's error message; by default a usual message for `kind`.
         code: The provider's error code; by default the code that the provider uses for `kind`.
-        at: Offset in the body, as for `cut`; the error follows the event that contains this offset.
+        at: Offset in the body, as for `cut`: an int is a number of bytes, a float is a fraction of the
+            body; the error follows the event that contains this offset. By default, it is in the middle.
         event: Number of an event; if passed instead of `at`, the error follows that event.
 
     Raises:

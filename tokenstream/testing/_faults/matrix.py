@@ -161,7 +161,7 @@ def _computed_property(compute: Callable[[_Cuts, int], object]) -> property:
 
 
 def _property_of_whole(name: str) -> property:
-    """Return a property of `_Cut` that has the value of the whole recording."""
+    """Return a property for `_Cut`; its value is the attribute `name` of the recording that is cut."""
     return _computed_property(lambda cuts, _: getattr(cuts.whole, name))
 
 

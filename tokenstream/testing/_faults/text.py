@@ -31,7 +31,8 @@ def garble(
     r"""Overwrite some bytes.
 
     Args:
-        at: Offset of the first byte, as for `cut`.
+        at: Offset of the first byte, as for `cut`: an int is a number of bytes, a float is a fraction of
+            the body. By default, it is in the middle.
         event: Number of an event; if passed instead of `at`, the overwritten bytes follow that event.
         size: Number of bytes to change; fewer are changed if the body ends before that.
         seed: Seed of the random replacements; the same seed gives the same bytes.

@@ -69,7 +69,12 @@ def find_recording(request: pytest.FixtureRequest) -> Recording:
 
 
 def play_recording(request: pytest.FixtureRequest, play: Callable[..., StreamT]) -> StreamT:
-    """Return the stream that `play` makes with the options of the test's marker."""
+    """Return the stream of a test's recording, with the options that the test's marker sets.
+
+    Args:
+        request: The test's request, which has the marker.
+        play: The method of the recording that makes the stream; it gets the options as arguments.
+    """
     marker = request.node.get_closest_marker("recording")
     if marker is None:
         return play()

@@ -133,7 +133,7 @@ def _plain_text_line(mark: str, text: str) -> str | None:
 
 
 def _escaped_line(text: str) -> str:
-    """Return the line for a text with escapes, which the mark `~` announces."""
+    """Return a line of the file: the mark `~`, and the text, in which special characters are escaped."""
     return f"~ {_escape_text(text)}"
 
 

@@ -171,7 +171,8 @@ class RunParts(NamedParts):
     def read_encrypted(self, payload: dict[str, Any]) -> None:
         """Attach an encrypted value to the reasoning or the open call that it belongs to.
 
-        The next request must send the value back. A value of anything else is reported as it is.
+        The next request must send the value back. A value that belongs to anything else is reported
+        unchanged, in the list `encrypted_values`.
         """
         entity_id, value = text_of(payload, "entityId") or "", text_of(payload, "encryptedValue")
         call = self.calls.get(entity_id)

@@ -302,7 +302,8 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
 
         Args:
             block: The block.
-            expected: True if the input may be a JSON value; otherwise, a JSON value counts as a departure.
+            expected: True if the input may be an object instead of JSON text; if False, an object counts
+                as a departure.
         """
         if block.deltas > 1:
             # Only the first delta was reported when it arrived.
@@ -314,7 +315,8 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
 
         Args:
             block: The block.
-            expected: True if the input may be a JSON value; otherwise, a JSON value counts as a departure.
+            expected: True if the input may be an object instead of JSON text; if False, an object counts
+                as a departure.
         """
         value, block.input = block.input, None
         # The start has `{}` if fragments will follow.

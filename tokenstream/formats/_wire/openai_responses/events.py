@@ -19,7 +19,7 @@ _Reader: TypeAlias = "Callable[[ResponseItems, dict[str, Any], str], bool]"
 
 
 class _TextTarget(NamedTuple):
-    """Describes a text in an item: the name of an event tells which kind of text the event is about."""
+    """The kind of text that all events of one name are about: the type of its item, its index, its type."""
 
     item_type: str
     """The type of the item that contains the text."""

@@ -174,7 +174,7 @@ class TokenStream(Format):
         return int(sse_id) if is_number else None
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload with an error is an event of this format."""
+        """Return whether a payload with an error is an event of this format, which reads the error itself."""
         kind = text_of(payload, "type")
         return kind in EVENTS or kind in CONTROL
 
