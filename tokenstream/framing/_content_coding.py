@@ -100,7 +100,7 @@ class ContentDecoder:
             self.error = error.with_traceback(None)
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """End the input; if an end marker is missing, the body was cut, and `error` is set.
+        """End the input, and return []; if an end marker is missing, the body was cut, and `error` is set.
 
         Args:
             now: Not used; every stage has this parameter.

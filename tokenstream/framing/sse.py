@@ -394,7 +394,7 @@ class SSEParser(PlainSSEParser):
         return self._small_chunk if self._holds_nothing and not self._id else 0
 
     def _read_unusual(self, chunk: bytes) -> list[Frame]:
-        """Read a chunk that is not exactly one event with LF line ends."""
+        """Return the frames that a chunk completes, if it is not exactly one event with LF line ends."""
         if type(chunk) is bytes and self._past_bom:
             if 13 in chunk:
                 # Whole events with CRLF line ends are read like those with LF.

@@ -203,7 +203,7 @@ def response_format(type: Any, *, name: str | None = None) -> ResponseFormat:  #
 
 
 def _describe_refusal(title: str, refused: SchemaRefused) -> str:
-    """Describe the field of a type, or the type itself, of which no schema can be made."""
+    """Return words for an error message: the field, or the whole type, of which no schema can be made."""
     return (
         f"the field {refused.path!r} of {title} {refused.why}" if refused.path else f"{title} {refused.why}"
     )

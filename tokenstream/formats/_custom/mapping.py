@@ -154,8 +154,13 @@ def _list_of(value: object) -> list[Any]:
 def _check_dict(option: str, value: object, example: str) -> list[tuple[Any, Any]]:
     """Return the pairs of a dict, or an empty list if the option was not set.
 
+    Args:
+        option: The option's name.
+        value: Its value; None if it was not set.
+        example: A valid value, for the error message.
+
     Raises:
-        MisuseError: The option is not a dict.
+        MisuseError: The value is not a dict.
     """
     if value is None:
         return []

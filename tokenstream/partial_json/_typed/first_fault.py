@@ -93,7 +93,12 @@ def _is_list(node: object) -> TypeGuard[Iterable[Any]]:
 
 
 def _describe_location(error: Mapping[str, Any], type_words: Collection[str | int]) -> str:
-    """Return the location of an error, in which keys that the model wrote are hidden."""
+    """Return the location of an error as text; keys that the model may have made up are hidden.
+
+    Args:
+        error: The error, in pydantic's form.
+        type_words: The keys that the type itself has, which are shown.
+    """
     # msgspec names only fields; it writes "..." for any other key.
     fields = {key for key in error["loc"] if key != "..."} if error["type"] == _MSGSPEC else type_words
     keys = [str(key) if isinstance(key, int) or key in fields else _HIDDEN for key in error["loc"]]

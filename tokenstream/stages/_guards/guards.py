@@ -191,7 +191,7 @@ class _Guard:
         self._pieces = 0
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
-        """Pass an event to the rule, unless it has stopped the answer, and count the pieces of content."""
+        """Count the event if it has content, and pass it to the rule; if the rule has stopped, do nothing."""
         if self.rule.stop is None:
             self._pieces += has_content(event)
             self.rule.feed(event, message, now)

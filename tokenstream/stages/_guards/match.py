@@ -97,7 +97,7 @@ class Match(TextStage):
         return [item]
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        """Set `stop` if the text ends with a match."""
+        """Set `stop` if the text ends with a match; return an empty list."""
         if self._stop is None:
             self._search(len(self._tail), at_end=True)
         return []

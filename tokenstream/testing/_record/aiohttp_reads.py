@@ -133,7 +133,7 @@ class _NotedContent:
             self._notes.end()
 
     async def _await_read(self, awaitable: Any) -> Any:  # noqa: ANN401 - what it gives
-        """Await a read of the body; if it fails, note the bytes that it took out, and the end or failure."""
+        """Return the result of a read of the body; if it fails, note the bytes it took, and the failure."""
         try:
             return await awaitable
         except EOFError as error:

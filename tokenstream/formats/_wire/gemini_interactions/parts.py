@@ -66,7 +66,7 @@ class InteractionSteps(Parts):
     # -- steps -----------------------------------------------------------------
 
     def start_step(self, index: int, data: dict[str, Any]) -> InteractionStep:
-        """Open a step.
+        """Open a step, and return it; a step with this index that is still open is closed before that.
 
         Args:
             index: The step's index.

@@ -370,7 +370,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         return fields
 
     def _part_event(self, item: OutputItem, names: _TextNames, step: str, content: dict[str, Any]) -> Payload:
-        """Return an event about the only part of an item: `step` is "added" or "done"."""
+        """Return an event about the only content part of an item; `step` is "added" or "done"."""
         return self._item_event(item, f"{names.content_event}.{step}", **{names.index_field: 0}, part=content)
 
     def _item_event(self, item: OutputItem, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
