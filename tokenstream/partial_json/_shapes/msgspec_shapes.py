@@ -129,7 +129,7 @@ class _StructSlot(Slot):
         return self._structures[kind]
 
     def _make_choice(self, kind: JSONKind) -> ValueStructure | None:
-        """Return the structure that chooses between Structs by their tags; None if the tags do not tell."""
+        """Return the structure that chooses between Structs by their tags; None if that is impossible."""
         # msgspec allows several Structs in a union only if they have tags, and no dict beside them.
         tags: dict[Any, Any] = {}
         tag_field = ""

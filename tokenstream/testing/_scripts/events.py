@@ -217,7 +217,7 @@ class _EventMaker:
         return state.parts - 1
 
     def _close_part(self, choice: int) -> Iterator[Event]:
-        """Yield the event that ends the open part of a choice; nothing if no part is open."""
+        """Yield the event that ends the open text or media part of a choice; nothing if none is open."""
         state = self._state_of(choice)
         # A citation is a single event, and a call has an end of its own.
         if state.kind in {*_TEXT_EVENTS, "media"}:

@@ -19,7 +19,7 @@ _Reader: TypeAlias = "Callable[[ResponseItems, dict[str, Any], str], bool]"
 
 
 class _TextTarget(NamedTuple):
-    """The kind of text that all events of one name are about: the type of its item, its index, its type."""
+    """The kind of text that events of one name are about, with its item's type and the field of its index."""
 
     item_type: str
     """The type of the item that contains the text."""
