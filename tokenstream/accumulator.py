@@ -256,7 +256,7 @@ class Accumulator:
         return None if state is None else state.find_log(kind)
 
     def delivered(self, choice: int, number: int) -> ToolCall | None:
-        """Return the delivered tool call number `number` of a choice, from 0; None if there is none."""
+        """Return tool call `number`, from 0, of those delivered to a choice's reader; None if missing."""
         state = self._choices.get(choice)
         return None if state is None or number >= len(state.delivered) else state.delivered[number]
 

@@ -235,7 +235,7 @@ def _describe_slots(kind: Any) -> None:  # noqa: ANN401 - a class
 
 @cache
 def _is_private(base: type) -> bool:
-    """Return True if a class of this library, or one of its modules, has a name that begins with "_"."""
+    """Return True for a class of this library that is private, or is in a private module or package."""
     path = f"{base.__module__}.{base.__qualname__}"
     return path.startswith(_PACKAGE + ".") and "._" in path
 

@@ -235,7 +235,7 @@ class RenewableMachine(GuardedMachine):
         return self._pull_held() if relocated is None else relocated
 
     def _aligns_anew(self, earlier_aligner: Aligner | None) -> bool:
-        """Return True if the answer was restarted since `earlier_aligner` was the aligner."""
+        """Return True if the answer was restarted meanwhile: its aligner is no longer `earlier_aligner`."""
         return self._aligner is not earlier_aligner
 
     def _begins_another_answer(self, event: Event) -> bool:

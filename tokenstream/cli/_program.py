@@ -55,6 +55,6 @@ class PrintVersion(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, **options)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        """Print the line on standard output."""
+        """Print the line with the versions on standard output, and exit."""
         print(describe_version())
         parser.exit()

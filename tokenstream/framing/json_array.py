@@ -330,7 +330,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return position + 1
 
     def _skip_string(self, text: bytes, position: int) -> int:
-        """Skip to the end of the string; return the position after it, or after a backslash at the end."""
+        """Skip the string; return the position after its closing quote, or beyond `text` if it goes on."""
         if self._escaped:
             self._escaped = False
             return position + 1

@@ -223,7 +223,7 @@ class Step(RunNode):
         return f"<Step {describe_step(self)}>"
 
     def __enter__(self) -> Self:
-        """Begin the `with` block: runs and steps that begin in it can find this step in `OPEN`."""
+        """Begin the `with` block; steps and runs begun in it find this step in the variable `OPEN`."""
         if self.ended is not None:
             raise MisuseError(f"{self._title} has already ended: begin a new one")
         OPEN.set((*OPEN.get(), self))

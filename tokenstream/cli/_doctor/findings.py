@@ -104,7 +104,7 @@ def judge(probes: Sequence[ProbedAnswer]) -> Diagnosis:
 
 
 def _decide(probe: ProbedAnswer, findings: Sequence[Finding]) -> tuple[Verdict, str]:
-    """Return the verdict on a path, and the reason for it.
+    """Return the verdict on the path from the server to this program, and the reason for the verdict.
 
     Args:
         probe: The first answer.

@@ -173,9 +173,9 @@ def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
     """Return the function that finds a text in a payload with spaces before the last brace."""
 
     def match(payload: bytes) -> str | None:
-        """Return the text between `prefix` and `between`; None for another payload or an empty text.
+        """Return the text in a payload of a known shape; None for another payload or an empty text.
 
-        After `between` come spaces or nothing, then `tail`.
+        The shape: the bytes `prefix`, the text, `between`, spaces or nothing, and `tail`.
         """
         after_prefix = payload.removeprefix(prefix)
         inner = after_prefix.removesuffix(tail)
@@ -233,9 +233,10 @@ def _make_each_match(*pieces: bytes, holes: tuple[Hole, ...]) -> Match:
     after = [(_CHECKS[hole], piece) for hole, piece in zip(holes[:text_index:-1], inner[::-1], strict=False)]
 
     def match(payload: bytes) -> str | None:
-        """Return the text in a payload with the known pieces, if each other hole holds what it may hold.
+        """Return the text in a payload of a known shape; None for another payload or an empty text.
 
-        The result is None for any other payload, and for an empty text.
+        The shape: known pieces of bytes, and between two pieces a hole, which holds the text, or a
+        value of a known kind, such as a number.
         """
         after_prefix = payload.removeprefix(prefix)
         inside = after_prefix.removesuffix(tail)

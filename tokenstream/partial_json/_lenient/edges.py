@@ -200,7 +200,7 @@ def begin_object_without_brace(reader: LenientReader, key: str, position: int, o
 
 
 def use_root_value(reader: LenientReader, position: int, out: list[JSONEvent]) -> int:
-    """Use the string, number or literal that was read as the document."""
+    """Treat the string, number or literal just read as the document; return `position` unchanged."""
     value = reader.root_value
     reader.outside_step = STEPS["read_after_document"]
     if isinstance(value, Atom):
@@ -217,7 +217,10 @@ def use_root_value(reader: LenientReader, position: int, out: list[JSONEvent]) -
 
 @register_step
 def read_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read the text directly after the document."""
+    """Read on directly after the document, by the step for the character there; return the next position.
+
+    If only the first document is wanted, most of the text after it is skipped.
+    """
     char = text[position : position + 1]
     if reader.takes_first and (not char or char not in WHITE):
         # Only the first document is wanted, so the text after it is not examined.
@@ -414,7 +417,7 @@ def read_fence_after_document(reader: LenientReader, text: str, position: int, o
 
 @under(",", AFTER_DOCUMENT)
 def read_comma_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a comma after the document; the text after it decides whether it is allowed."""
+    """Skip a comma after the document; the step for the text after the comma decides if it is allowed."""
     reader.comma_at = reader.base + position
     reader.outside_step = STEPS["read_after_comma"]
     return position + 1

@@ -256,7 +256,7 @@ def supply_comma(reader: LenientReader, text: str, position: int, out: list[JSON
 
 @under((OTHER,), *AFTER)
 def read_word_without_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Supply a missing comma before a word or a number; otherwise refuse the character."""
+    """Supply a missing comma before a word or a number that must be the next item; refuse other text."""
     if text[position].isalnum() or text[position] in "_$+-":
         return supply_comma(reader, text, position, out)
     return read_other(reader, text, position, out)

@@ -121,10 +121,13 @@ class QuotedString:
         return self.kind is PLAIN and not self.has_raw_backslash
 
     def add_if_plain(self, text: str) -> bool:
-        """Note the end of a piece without backslashes, all of which belongs to the string as it is.
+        """Take a piece that belongs to the string unchanged, as a whole; record only its last characters.
+
+        Args:
+            text: The piece, which has no backslashes.
 
         Returns:
-            False if `read` must read the piece instead, because not all of it is plain.
+            False if the piece was not taken, because `read` must examine its characters.
         """
         # In a file path, `read` has to examine each character, too.
         if self.kind is not PLAIN or '"' in text or not text.isprintable() or self.in_path:

@@ -94,7 +94,7 @@ def begin_number(reader: LenientReader, position: int, out: list[JSONEvent]) -> 
 
 
 def show_unfinished_number(reader: LenientReader, token: str, position: int, out: list[JSONEvent]) -> None:
-    """Make an unfinished number visible, if `allow` contains `NUM`."""
+    """Make an unfinished number visible, if the caller allows that: `allow` contains `NUM`."""
     if reader.document.allow & NUM and NUMBER(token) is not None:
         begin_number(reader, position, out)
         reader.document.show_number(token)

@@ -318,7 +318,7 @@ class _FieldsStructure(AssembledStructure):
     # -- assembly --------------------------------------------------------------------
 
     def _locate_entries(self, entries: Entries) -> Entries:
-        """Return the entries, by the names that errors give for the places of their values."""
+        """Return the entries under the keys by which errors locate them: keys in JSON, or names of fields."""
         return {self._locate_key(key): entry for key, entry in entries.items()}
 
     def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value

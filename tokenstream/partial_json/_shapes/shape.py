@@ -162,7 +162,10 @@ class ValueStructure(ABC):
         return False
 
     def read_late(self, entries: Entries) -> list[str | int]:
-        """Read the late entries that can be read now, replace them in `entries`, and return their keys."""
+        """Read the late entries that can be read now; replace them in `entries`, and return their keys.
+
+        An entry is late if it can only be read after other entries.
+        """
         return []
 
     def find_defaults(self) -> Defaults | None:

@@ -98,7 +98,7 @@ class FilledObject(GrowingObject):
         self.fillers = fillers
 
     def find(self, name: object) -> Any:  # noqa: ANN401 - any value
-        """Return the value that is shown under a name, or else the field's default; MISSING without one."""
+        """Return what has arrived of a field, else its default from `fillers`; MISSING without either."""
         found = super().find(name)
         return self.fillers.get(name, MISSING) if found is MISSING and isinstance(name, str) else found
 

@@ -54,7 +54,13 @@ def describe_first_fault(errors: Sequence[Mapping[str, Any]], type_words: Collec
 def describe_invalid(
     title: str, errors: Sequence[Mapping[str, Any]], type_words: Collection[str | int]
 ) -> str:
-    """Return the message for an invalid output: the first error, with nothing that a model wrote."""
+    """Return the message for an invalid output: the first error, with nothing that a model wrote.
+
+    Args:
+        title: The name of the type.
+        errors: The errors, at least one.
+        type_words: The words of the type. Any other key was written by the model, and is hidden.
+    """
     return f"the output is not a valid {title}: {describe_first_fault(errors, type_words)}"
 
 

@@ -282,7 +282,7 @@ class InlineCompleter:
         return self._open_bracket(position, end + 1, is_image=True) if text[end] == "[" else end
 
     def _scan_bracket(self, text: str, position: int, end: int) -> int:
-        """Read `[`, which may begin a link; return its end."""
+        """Record `[`, which may begin a link; return `end`, the position after the bracket."""
         return self._open_bracket(position, end, is_image=False)
 
     def _open_bracket(self, position: int, end: int, *, is_image: bool) -> int:
@@ -293,7 +293,7 @@ class InlineCompleter:
         return end
 
     def _scan_closing_bracket(self, text: str, position: int, end: int) -> int:
-        """Read `]`, the end of a link, an image, or a bracket that is text; return the end, or _WAIT."""
+        """Read `]`, and a link target after it; return the position after them, _WAIT to get more text."""
         if not self._brackets:
             return end
         opened = self._brackets[-1]

@@ -31,7 +31,7 @@ MOST_TAG = 300
 
 
 class _ParagraphLines(NamedTuple):
-    """The lines of a paragraph that have arrived up to their ends."""
+    """The whole lines of a paragraph, without an unfinished last line."""
 
     before: str
     """The text of the block before the paragraph."""

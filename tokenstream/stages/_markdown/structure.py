@@ -173,7 +173,7 @@ class BlockStructure:
         return BLANK
 
     def _take_blank_within(self, level: int) -> int:
-        """Take a line that is blank after its quote marks; return its effect, which is `SAME`.
+        """Take a line that is blank after its quote marks; return `SAME`: the line continues the open block.
 
         Args:
             level: Number of the containers that the line continues.
@@ -429,7 +429,7 @@ class BlockStructure:
         return line_match.indent < CODE_INDENT and self._math_mark.startswith(content)
 
     def _open_formula(self, line: str, line_match: MatchedLine) -> int:
-        """Open a formula directly below a text, to which it belongs for some renderers; return `SAME`."""
+        """Open a formula directly below a text; return `SAME`: for some renderers it is in the same block."""
         self._close_leaf()
         self._in_doubt = True
         self.leaf = Leaf(LineKind.MATH, line_match.text, line_match.content_at, line=line)

@@ -74,7 +74,7 @@ def as_regex(source: str, flags: int) -> str:
 
 
 def _translate_set(source: str, position: int, in_set: dict[str, str]) -> tuple[str, int]:
-    """Return the translated character set at `position`, and the position after it.
+    """Return the character set at `position` as `regex` writes it, and the position after the set.
 
     Args:
         source: The pattern.

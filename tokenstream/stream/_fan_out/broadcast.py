@@ -202,7 +202,7 @@ class SyncHub(Hub[SyncDriver]):
         self._room.notify_all()
 
     def begin_polling(self, bell: ArrivalBell) -> None:
-        """Begin to read for a loop over several streams, as the base class does, but under the lock."""
+        """Begin to read for a loop over several streams, under the lock; `bell` is rung on each arrival."""
         with self.lock:
             super().begin_polling(bell)
 

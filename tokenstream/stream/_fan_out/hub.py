@@ -91,12 +91,19 @@ class Hub(EventQueue[DriverT]):
         return _Leadership(self, caller)
 
     def wake(self) -> None:
-        """Ring all bells; each subclass also wakes the waiting readers, so that they look again."""
+        """Wake all that wait for news of the stream, so that they look again.
+
+        This class rings the bells of loops over several streams; each subclass also wakes the readers.
+        """
         for bell in self._bells:
             bell.set()
 
     def announce_room(self) -> None:
-        """Ring all bells; each subclass also wakes the `watcher`, which waits for room in a full queue."""
+        """Announce that the queue of events has room again.
+
+        This class rings the bells of loops over several streams; each subclass also wakes the `watcher`,
+        the reader that waits for room.
+        """
         for bell in self._bells:
             bell.set()
 

@@ -56,7 +56,7 @@ class Labelled(NamedTuple, Generic[K]):
 
 
 class _LaneQueue:
-    """The queue of lanes that may have an event, in the order of their turns."""
+    """The queue of a merge's streams (lanes) that may have an event, in the order of their turns."""
 
     __slots__ = ("entries", "waiter")
 

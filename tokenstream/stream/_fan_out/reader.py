@@ -146,7 +146,11 @@ class ReaderDriver(SingleConsumer):
         self.hub.begin_polling(bell)
 
     def poll(self, bell: ArrivalBell) -> Any:  # noqa: ANN401 - an event, or None
-        """Return the next event for a loop that also reads other streams; None if no event has arrived."""
+        """Return the next event for a loop that also reads other streams; None if no event has arrived.
+
+        Args:
+            bell: The loop's bell, which is rung when something may have arrived.
+        """
         return self.hub.poll(self.place, bell)
 
     # -- opening and ending --------------------------------------------------

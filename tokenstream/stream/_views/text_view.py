@@ -247,7 +247,8 @@ class _TextShaping:
     def _plan_accumulated(self, hz: float | None) -> ShapingPlan:
         """Return the plan of this view, followed by the stage that returns the whole text so far.
 
-        Before it comes a throttle with the given rate, or with the usual rate if the view has no pace.
+        Before that stage comes a throttle with the rate `hz`. If `hz` is None, a throttle with the usual rate
+        is added only if no stage of the view paces the text.
         """
         plan = self._plan
         if hz is not None or not plan.has_pace:

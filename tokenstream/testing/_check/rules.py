@@ -138,7 +138,7 @@ def find_unbalanced_parts(case: Case) -> Iterator[Violation]:
 
 
 def find_fast_differences(case: Case) -> Iterator[Violation]:
-    """Find an answer that a format reads differently with `fast`, or in which `fast` has no effect."""
+    """Find an answer that a format reads differently on the fast path, or never on the fast path."""
     without_fast = case.make()
     if without_fast.fast is None:
         return

@@ -17,7 +17,10 @@ class Clock(Protocol):
         ...
 
     def until(self, moment: float) -> float:
-        """Return the seconds of real time to wait until a moment; a virtual clock advances to it instead."""
+        """Return the seconds of real time to wait until `moment`, a reading of this clock; 0 if it is past.
+
+        A virtual clock advances to the moment instead, and returns 0.
+        """
         ...
 
 

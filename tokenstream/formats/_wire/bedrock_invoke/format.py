@@ -271,7 +271,7 @@ class BedrockInvoke(Format):
         self.error, self.ended = inner.error, inner.ended
 
     def _choose_format(self, payload: dict[str, Any]) -> Format | None:
-        """Choose the model's format by its first payload, and use its parts; None if no format fits."""
+        """Choose the model's format by its first payload, and share its `parts`; None if no format fits."""
         # Some events of Cohere fit the table of `PlainModel`, too, so these formats are tried before it.
         name = _find_format(_TRIED_FIRST, payload)
         if name is None and PlainModel.recognises(payload, ""):

@@ -447,7 +447,7 @@ class ChatCalls:
             self._parts.add_arguments(call, text)
 
     def _drop_placeholder(self, call: OpenCall) -> None:
-        """Drop a call's placeholder, if it has one, since the real arguments come; count a departure."""
+        """Drop a `{}` that was sent before the real arguments, if the call has one; count a departure."""
         if call.placeholder:
             call.placeholder = ""
             self._parts.note("arguments_placeholder")
