@@ -147,7 +147,15 @@ class Folder:
 
 
 def _make_recording(parents: tuple[str, ...], name: str, files: dict[str, Path]) -> RecordingFile:
-    """Return a file as a recording, at a path without the extension unless that leads to another file."""
+    """Return a file as a recording, with the path at which requests find it.
+
+    The path has no extension, unless it would lead to another file without it.
+
+    Args:
+        parents: The names of the folders around the file, the outermost first.
+        name: The name of the file.
+        files: The recordings in the same folder, by name.
+    """
     stem = Path(name).stem
     # Without an extension, `Folder.find` tries the name itself, then each extension in order.
     found_by_stem = next((stem + extension for extension in _EXTENSIONS if stem + extension in files), None)

@@ -38,7 +38,7 @@ def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
         return is_visible
 
     def has_final_content(event: Event) -> bool:
-        """Return True if an event has content that cannot be rejected later."""
+        """Return True if an event has visible content, and no outcome of the answer can reject it later."""
         if rejects_refusals and isinstance(event, RefusalDelta):
             return False
         # A call counts as content only once it is complete.

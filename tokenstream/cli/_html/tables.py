@@ -37,7 +37,7 @@ _LEFT_OUT = ("started", "own_seconds", "away")
 
 
 def cut(text: str, length: int) -> str:
-    """Return a text; of a longer one, its first `length` characters and the number of the others."""
+    """Return a text cut to `length` characters, followed by the number of characters cut off, if any."""
     return text if len(text) <= length else f"{text[:length]}… and {len(text) - length:,} more characters"
 
 

@@ -1,4 +1,4 @@
-"""A text in whole letters (grapheme clusters)."""
+"""A stage that returns a text in whole letters (grapheme clusters)."""
 
 from __future__ import annotations
 

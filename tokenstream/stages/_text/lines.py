@@ -1,4 +1,4 @@
-"""The lines of a text."""
+"""A stage that returns the lines of a text."""
 
 from __future__ import annotations
 

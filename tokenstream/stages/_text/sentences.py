@@ -1,4 +1,4 @@
-"""A text in whole sentences, for speech."""
+"""A stage that returns a text in whole sentences, for speech."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A text in whole words."""
+"""A stage that returns a text in whole words."""
 
 from __future__ import annotations
 
