@@ -417,7 +417,7 @@ class _StructChoice(TagChoice):
 
 
 def _convert_error(error: msgspec.DecodeError, text: str) -> dict[str, Any]:
-    """Return an error of msgspec in the form that pydantic uses."""
+    """Return an error of msgspec about a JSON text (`text`) in the form that pydantic uses."""
     message = str(error)
     if not isinstance(error, msgspec.ValidationError):
         # The text is not JSON.

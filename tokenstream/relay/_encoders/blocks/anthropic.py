@@ -97,7 +97,7 @@ class AnthropicEncoder(BlockEncoder):
         return [*start, self._delta(event.part, "text_delta", text=event.text)]
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
-        """Return a `thinking_delta`."""
+        """Return a `thinking_delta`, after a new block's start; the signature is sent at the block's end."""
         payloads = self.open_block(event.part, {"type": "thinking", "thinking": "", "signature": ""})
         if event.text:
             payloads.append(self._delta(event.part, "thinking_delta", thinking=event.text))
