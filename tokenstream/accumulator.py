@@ -393,7 +393,7 @@ class Accumulator:
         return False  # a start may be empty: the deltas are the content
 
     def _take_done(self, event: PartDone) -> bool:
-        """Finish a part, with the event's content or that of the deltas; an invalid call stays incomplete."""
+        """Finish a part, with the event's content or that of the deltas; return False: it adds no content."""
         if event.content is None:
             event.content = self._get_or_begin_part(event, TextPart).build(complete=True)
             event.told_before = True  # deltas have told all of the content

@@ -449,5 +449,8 @@ class GuardedMachine(Machine):
 
 
 def _ends_at_once(_: Event) -> bool:
-    """Return True for any event: it ends the hold, which then lasts only as long as the guards want."""
+    """Return True for any event: as the `until` of a `Hold`, this ends the hold at the first event.
+
+    The held events are then released as soon as the guards have decided.
+    """
     return True

@@ -72,7 +72,7 @@ class ReasoningTags:
     """A stage after a format that splits its text parts at tags into text and reasoning parts.
 
     A text part with tags becomes several parts, and later parts are renumbered. A part
-    begins with its first content, so that no part is empty. Events are copied instead of
+    begins with its first content, so that tags make no empty part. Events are copied instead of
     changed, since a format may still use its own events.
 
     Args:
@@ -280,7 +280,7 @@ class ReasoningTags:
                 self._begin_next_part(text, event, out, within=False)
 
     def _release(self, text: _TaggedText, event: Event, out: list[Event]) -> None:
-        """Add the held-back rest of a text that ends; even an empty text becomes a part."""
+        """Add the held-back rest of a text that ends; a text without any content becomes an empty part."""
         for within, piece in text.scanner.end():
             self._add_piece(text, piece, event, out, within=within)
         if text.within is None:

@@ -194,7 +194,7 @@ class AsyncDriver(Driver):
 
     @property
     def will_ring(self) -> bool:
-        """True if every arrived item was delivered, and the reading task rings a bell for the next one."""
+        """True if all items were delivered, and the next one wakes the loop by the bell given to `poll`."""
         machine = self.machine  # while it has a shortcut, it has no event left from an earlier chunk
         return machine.shortcut is not None and machine.continues and self.pump.will_ring
 

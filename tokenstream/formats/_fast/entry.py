@@ -68,7 +68,7 @@ class ShapeEntry:
         """The result of `make_split_reader`; None before its first call."""
 
     def create_read(self) -> Read:
-        """Create the function `read` of this entry, store it, and return it.
+        """Create the function that reads payloads of this shape; store it as `read`, and return it.
 
         It is created late, because a stream that reads whole chunks needs only `make_framed_reader`.
         """
@@ -165,7 +165,7 @@ def make_reader(
     pieces: list[str] = [] if log is None else log.pieces
 
     def read(data: Any) -> Event | None:  # noqa: ANN401 - bytes, or a payload that was decoded
-        """Return the delta in a payload, of the example's kind and part; None if it must be decoded."""
+        """Return a payload's delta, like `example` in kind, choice and part; None if it must be decoded."""
         text = match(data)
         # A payload that arrived decoded has far fewer fields than `longest`.
         if text is None or len(data) > longest:

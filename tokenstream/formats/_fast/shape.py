@@ -273,7 +273,7 @@ def _is_proved(
 
 
 def _put_back(probed: Any, value: Any, path: Path) -> None:  # noqa: ANN401 - any JSON value
-    """Copy the value at a place from one payload to another, if both have the place."""
+    """Copy the value at a place from the payload `value` to the payload `probed`, if both have the place."""
     try:
         get_at(probed, path[:-1])[path[-1]] = get_at(value, path)
     except (LookupError, TypeError):

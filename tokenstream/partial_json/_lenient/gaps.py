@@ -235,7 +235,10 @@ def skip_extra_comma(reader: LenientReader, text: str, position: int, out: list[
 
 @under("{[", AFTER_ELEMENT)
 def supply_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Supply a missing comma, if nothing but the next key or element can begin here."""
+    """Supply a missing comma if only the next key or element can begin here; else refuse the character.
+
+    Both ways, the result is `position`: no character is read.
+    """
     char = text[position]
     in_object = reader.document.container.__class__ is dict
     if in_object:
@@ -271,7 +274,10 @@ def read_colon(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 @under("-0123456789{[", COLON)
 def supply_colon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Supply a missing colon, if there is a gap between the key and the value."""
+    """Supply a missing colon if there is a gap before the value; else refuse the character.
+
+    A key that may lack its closing quote gets no colon. The result is `position`: no character is read.
+    """
     # A key with brackets, commas or colons in it may lack its closing quote.
     seems_cut_off = not NO_KEY.isdisjoint(str(reader.document.key))
     if reader.gap == NO_GAP or seems_cut_off:

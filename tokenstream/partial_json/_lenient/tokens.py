@@ -137,7 +137,7 @@ def may_end(reader: LenientReader, text: str, end: int, *, is_number: bool) -> b
 
 
 def read_word(reader: LenientReader, text: str, position: int, end: int, out: list[JSONEvent]) -> int:
-    """Read a word without quotes as a string; refuse it if the text after it might belong to it."""
+    """Read a word without quotes as a string; refuse the word if the text after it might belong to it."""
     peek = Lookahead(text, end, text_ended=reader.text_ended)
     try:
         after = peek.skip_spaces(end)

@@ -70,7 +70,12 @@ def get_names_and_view(value: Any) -> tuple[TypeNames, Any]:  # noqa: ANN401 - a
 
 
 def dump_json(value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
-    """Return the JSON of a value, as far as it is shown."""
+    """Return the JSON of a value; of a value that is still growing, the JSON of what a snapshot shows.
+
+    Args:
+        value: A `Partial`, or any value in one.
+        by_alias: True to write fields under their aliases; None for the type's default.
+    """
     type_names, view = get_names_and_view(value)
     if view.__class__ is GrowingText:
         return _dump_text(view)

@@ -291,7 +291,7 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         return 0 <= position < self.length and position not in self._unvalidated
 
     def is_read(self, index: object) -> bool:
-        """Return True if the element at an index is finished, and was read by its type."""
+        """Return True if the element at an index is finished and read by its type; False for plain data."""
         if not isinstance(index, int):
             return False
         position = index if index >= 0 else index + len(self)

@@ -88,13 +88,16 @@ class Transcript:
         return self._joined
 
     def frame_control(self, record: bytes) -> bytes:
-        """Return an event that is not part of the answer, such as the position from which records are new.
+        """Return the bytes of an event that is not part of the answer.
+
+        For example, `{"type":"live","at":17}` tells a reader that the records up to position 17 existed
+        before the reader connected, and that those after it are new.
 
         Args:
             record: The event's JSON in the protocol "tokenstream".
 
         Returns:
-            The event's bytes; empty if the protocol has no such events.
+            The event's bytes in this protocol; b"" if the protocol has no such events.
         """
         return b"" if self.frame_record is None else self.frame_record(None, record)
 

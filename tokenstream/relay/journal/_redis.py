@@ -89,7 +89,7 @@ class RedisStorage(Storage):
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
     ) -> None:
-        """Write records atomically, and end the answer if `over` is True.
+        """Write records atomically, and end the answer if `over` is True; see `Storage.append`.
 
         Raises:
             Fenced: The producer may no longer write.
@@ -115,7 +115,7 @@ class RedisStorage(Storage):
         return bool(await self._run_script(BURY, id, *options, *records))
 
     async def ask_stop(self, id: str, reason: str) -> StopReply:
-        """Ask the producer of an answer to stop it; the script returns one of the words of `StopReply`."""
+        """Ask the producer of an answer to stop it; return "asked", "ended" or "unknown"; see `Storage`."""
         reply: StopReply = (await self._run_script(ASK_STOP, id, self._key(id, "stop"), reason)).decode()
         return reply
 

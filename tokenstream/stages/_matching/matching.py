@@ -111,10 +111,13 @@ class Matcher:
         return self.compiled.match(text, position, last)
 
     def places_to_try(self, places: range) -> range:
-        r"""Return the lengths of the text at which to look for a match, out of those that could be tried.
+        r"""Return the lengths to which to cut the text for a search: the first one given, or all of them.
 
         Mostly, the first one is enough. But a pattern that tests the character after a match, such as one
         that ends in `\b`, may match if the text is cut at one place, and not if it is cut at another.
+
+        Args:
+            places: Lengths of the text, the greatest first.
         """
         return places[:1] if self.sure_at_end else places
 

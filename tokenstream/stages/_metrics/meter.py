@@ -210,7 +210,10 @@ class Meter:
         self.check_at = len(self.stamps) + SAMPLE
 
     def pack(self) -> None:
-        """Count the gaps between the times in `stamps`, pass them to `on_gaps`, and keep the last time."""
+        """Add the gaps between the times in `stamps` to the totals, and keep only the last time.
+
+        The new gaps are also passed to the function `on_gaps`, if there is one.
+        """
         gaps, self._counted = self._counted.count_gaps()
         self.stamps = self._counted.stamps
         if gaps and self.on_gaps is not None:

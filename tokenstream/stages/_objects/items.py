@@ -139,7 +139,7 @@ class Items(Search[T | OutputInvalid]):
         return OutputInvalid(why, text=text, errors=errors_in_document, path=path)
 
     def _on_invalid(self, error: OutputInvalid, out: list[T | OutputInvalid]) -> None:
-        """Return an error in place of its element; with `fail_fast`, end the reading with it."""
+        """Add an error to `out` in place of the element; with `fail_fast`, end the reading with the error."""
         if self._fail_fast:
             self._fail(error)
         else:

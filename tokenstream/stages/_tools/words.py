@@ -222,7 +222,7 @@ def _always(words: str) -> Callable[[Mapping[str, Any]], str]:
     """Return a function that describes an error by the same words, whatever the context of the error is."""
 
     def say(_: Mapping[str, Any]) -> str:
-        """Return `words`; the error's context is not needed."""
+        """Return the words that were passed to `_always`, whatever the error's context is."""
         return words
 
     return say

@@ -197,7 +197,7 @@ class SyncHub(Hub[SyncDriver]):
         self._changed.notify_all()
 
     def announce_room(self) -> None:
-        """Ring all bells, and wake the thread that waits for room in a full queue."""
+        """Wake the thread that waits for room in a full queue, and, by their bells, all loops of merges."""
         super().announce_room()
         self._room.notify_all()
 

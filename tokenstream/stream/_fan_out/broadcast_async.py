@@ -106,7 +106,12 @@ class AsyncHub(Hub[AsyncDriver]):
         return item
 
     async def poll(self, place: ReaderPlace, bell: ArrivalBell) -> Event | None:
-        """Return a reader's next event for a loop over several streams; None if no event has arrived."""
+        """Return a reader's next event for a loop over several streams; None if no event has arrived.
+
+        Args:
+            place: The reader's place in the stream.
+            bell: Rung when an event may have arrived, to wake the loop.
+        """
         caller = self.identify_caller()
         if (event := self.take_event(place)) is None and self._may_read(caller):
             await self._read(caller, partial(self.driver.poll, bell))
@@ -128,7 +133,10 @@ class AsyncHub(Hub[AsyncDriver]):
             await function()
 
     def wake(self) -> None:
-        """Ring all bells, and wake the tasks that wait; whoever waits next gets a new event."""
+        """Wake the tasks that wait for an event, and ring the bells that wake loops over several streams.
+
+        Tasks that wait later wait for a new `anyio.Event`.
+        """
         super().wake()
         event, self._wake_event = self._wake_event, None
         if event is not None:

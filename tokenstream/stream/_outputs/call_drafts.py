@@ -104,7 +104,7 @@ class CallDraftCursor:
         return self._next_draft()
 
     def end(self) -> CallDraft[Any, Any] | None:
-        """Return the next draft at the end of the stream; after the last one, None or the answer's error.
+        """Return the next draft at the end of the stream; after the last one, return None or raise the error.
 
         Raises:
             OutputIncomplete: A call was cut off.

@@ -29,7 +29,7 @@ class RestLimits(NamedTuple):
 
     @classmethod
     def begin(cls, machine: Machine, now: float) -> RestLimits:
-        """Return the limits after a terminal event: so many bytes and seconds, and no further comment."""
+        """Return the limits after a terminal event: a number of bytes, a time, and no further comment."""
         return cls(
             size=machine.meter.bytes + _MAX_BYTES_AFTER_END,
             comments=machine.comments,

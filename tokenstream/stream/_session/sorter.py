@@ -43,11 +43,11 @@ class WaitingBytes:
 
 
 class AnswerLane:
-    """Queue of one answer's messages, in the order of their arrival.
+    """Queue of a connection's messages that belong to one answer, in the order of their arrival.
 
     Args:
         format: The format object that reads the answer.
-        waiting: Counts the bytes waiting in all lanes.
+        waiting: Counts the bytes waiting in all lanes of the connection.
     """
 
     __slots__ = ("_messages", "_waiting", "dropped", "format", "has_ended", "is_whole")
@@ -64,7 +64,7 @@ class AnswerLane:
         """True once no stream reads this lane any more."""
 
     def put_message(self, message: Any) -> None:  # noqa: ANN401 - bytes, or a payload
-        """Add a message, unless the lane was dropped."""
+        """Add a message, unless no stream reads this lane any more."""
         if not self.dropped:
             self._messages.append(message)
             self._waiting.size += _size_of(message)

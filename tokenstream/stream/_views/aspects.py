@@ -126,7 +126,7 @@ class Cursors:
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
     ) -> OutputCursor[Any]:
-        """Return a cursor in the elements of an array."""
+        """Return a cursor in the elements of an array in the answer's JSON; see the view `items`."""
         from tokenstream.stages._objects.items import Items
         from tokenstream.stream._outputs.cursor import OutputCursor
 

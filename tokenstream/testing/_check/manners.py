@@ -226,7 +226,7 @@ def _are_names(value: object) -> bool:
 
 
 def _is_fast(value: object) -> bool:
-    """Return True if a value is valid for the class attribute `fast`."""
+    """Return True if a value is valid as a format's attribute `fast`: None, or a `Fast` with valid paths."""
     if not isinstance(value, Fast):
         return value is None
     lists: tuple[Any, ...] = (value.texts, value.changing, value.counts)

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AddText:
-    """A step that adds text, reasoning or a refusal, in pieces."""
+    """A step of a script that adds text, reasoning or a refusal, in pieces."""
 
     kind: Literal["text", "reasoning", "refusal"]
     pieces: tuple[str, ...]
@@ -54,7 +54,7 @@ class AddText:
 
 @dataclass(frozen=True, slots=True)
 class AddToolCall:
-    """A step that adds a tool call, with its arguments in fragments."""
+    """A step of a script that adds a tool call, with its arguments in fragments."""
 
     name: str
     fragments: tuple[str, ...]
@@ -64,7 +64,7 @@ class AddToolCall:
 
 @dataclass(frozen=True, slots=True)
 class AddCitation:
-    """A step that adds a citation."""
+    """A step of a script that adds a citation."""
 
     citation: Citation
     choice: int = 0
@@ -72,7 +72,7 @@ class AddCitation:
 
 @dataclass(frozen=True, slots=True)
 class AddMedia:
-    """A step that adds an image, audio or another file."""
+    """A step of a script that adds an image, audio or another file."""
 
     data: bytes
     mime_type: str
@@ -96,19 +96,19 @@ class FinishChoice:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A step that sends nothing for some seconds."""
+    """A step of a script that sends nothing for some seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class SendPing:
-    """A step that sends a heartbeat."""
+    """A step of a script that sends a heartbeat."""
 
 
 @dataclass(frozen=True, slots=True)
 class SendRaw:
-    """A step that sends a payload unchanged, in the format's framing."""
+    """A step of a script that sends a payload unchanged, in the format's framing."""
 
     payload: Any
     event: str = ""
@@ -117,7 +117,7 @@ class SendRaw:
 
 @dataclass(frozen=True, slots=True)
 class SendError:
-    """A step that sends an error of the provider."""
+    """A step of a script that sends an error of the provider."""
 
     kind: ErrorKind
     message: str | None = None

@@ -34,7 +34,7 @@ class LangChainCalls:
         """The call that began last; it may be closed."""
 
     def read(self, chunk: dict[str, Any]) -> None:
-        """Read a chunk of a call, or a whole call, whose arguments may be JSON values."""
+        """Read a chunk of a call, or a whole call, whose arguments may be JSON values instead of text."""
         sent_index = chunk.get("index")
         index = sent_index if isinstance(sent_index, int | str) else None
         call = self._find_or_begin_call(chunk, index)

@@ -270,7 +270,7 @@ class OpenAIChat(Format):
             self.parts.head(id=value)
 
     def _read_model(self, key: str, value: object) -> None:
-        """Store the field, and report the model if it is text."""
+        """Store the field `key`, and report its value as the answer's model if it is text."""
         self.parts.fields[key] = value
         if isinstance(value, str):
             self.parts.head(model=value)
@@ -326,7 +326,7 @@ class OpenAIChat(Format):
     # -- choices -----------------------------------------------------------
 
     def _read_choices(self, choices: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Read each choice with the reader of its index."""
+        """Pass each choice of a payload to the `ChoiceReader` for its index."""
         if choices.__class__ is not list:
             if is_dict(choices):
                 self._read_choices([choices])

@@ -1,4 +1,4 @@
-"""Encoder for Anthropic Messages."""
+"""Encoder for Anthropic's Messages API: the events of a message and of its content blocks."""
 
 from __future__ import annotations
 
