@@ -77,7 +77,7 @@ class PartEvent(_EventBase):
 
 
 class CallEvent(PartEvent):
-    """An event of a tool call."""
+    """Base class of the events of a tool call that has not ended: its start, and pieces of its arguments."""
 
     # The accumulator's log of the call's arguments, which `partial_arguments` reads; not part of the event.
     __slots__ = ("_link",)

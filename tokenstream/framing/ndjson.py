@@ -121,7 +121,10 @@ class NDJSONParser(PlainNDJSONParser):
 
     @property
     def longest_alone(self) -> int:
-        """The longest chunk, in bytes, that a caller may read without the parser; 0 while bytes are held."""
+        """The longest chunk, in bytes, that a caller may read as one line without this parser.
+
+        It is 0 while the parser holds bytes of an unfinished line.
+        """
         return self._small_chunk if self._holds_nothing else 0
 
     def frames(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:

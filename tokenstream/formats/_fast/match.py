@@ -283,7 +283,7 @@ def is_count(value: bytes) -> bool:
 
 
 def _is_number(value: bytes) -> bool:
-    """Return True for a number."""
+    """Return True if the bytes are a JSON number."""
     return _NUMBER(value) is not None
 
 

@@ -166,7 +166,7 @@ class NamedParts(Parts):
             self.report_start_again(part, self.make_empty_part(kind, merged))
 
     def data_of(self, part: OpenPart) -> dict[str, Any] | None:
-        """Return the further data about a text or reasoning part; None if there are none."""
+        """Return the data that an open text or reasoning part has besides its text; None if it has none."""
         return self._data.get(part.index)
 
     # -- tool calls --------------------------------------------------------

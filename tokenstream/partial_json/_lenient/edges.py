@@ -404,7 +404,7 @@ def is_fence_end(reader: LenientReader, text: str, position: int) -> bool | None
 
 @under("`~", AFTER_DOCUMENT)
 def read_fence_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read the end of the code fence after the document, or begin prose."""
+    """Read the end of the code fence around the document; anything else with its characters begins prose."""
     is_end = is_fence_end(reader, text, position)
     if is_end is None:
         return reader.hold_back(position)

@@ -88,7 +88,7 @@ def read_other(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 
 def is_odd_space(char: str) -> bool:
-    """Return True if a character is white space that is not JSON's, or begins a terminal code."""
+    """Return True if a character is white space outside of JSON's, or ESC, which begins a terminal code."""
     # The match of `SPACES` may be empty: then it ends at 0.
     return char == "\x1b" or bool(SPACES(char).end())
 

@@ -73,7 +73,7 @@ def begin_comment_before_document(
 
 @register_step
 def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Search the prose for a document, a code fence, or reasoning."""
+    """Search the prose for a document, a code fence, or reasoning; return the position at which to go on."""
     if position == len(text):
         return (
             read_after_document(reader, text, position, out)

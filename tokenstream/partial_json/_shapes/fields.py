@@ -322,7 +322,7 @@ class _FieldsStructure(AssembledStructure):
         return {self._locate_key(key): entry for key, entry in entries.items()}
 
     def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
-        """Return the value of the entries; fields that were not read before are read from their text.
+        """Return the object assembled from its entries; entries that are still unread are read from text.
 
         Raises:
             ContextNeeded: Several keys of one field have arrived, so the object must be read as a whole.

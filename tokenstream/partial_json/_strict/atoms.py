@@ -59,7 +59,7 @@ def begin_number(reader: StrictReader, text: str, position: int, out: list[JSONE
 
 
 def continue_number(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Continue a number that is split between pieces; `reader.incomplete` is its text so far."""
+    """Continue a number that is split between pieces; return the position up to which the piece was read."""
     # `atom_progress` is the state of the number; in the states `ACCEPTED`, the number may end.
     end, reader.atom_progress = advance(text, position, reader.atom_progress)
     reader.incomplete += text[position:end]

@@ -53,7 +53,7 @@ class RecordedPath(NamedTuple):
 
 
 class _Trail(NamedTuple):
-    """The path from the function's argument to the value that a `_Recorder` stands for."""
+    """The path from a function's argument, as in `lambda r: r.title`, to the value of a `_Recorder`."""
 
     keys: tuple[str | int, ...]
     slots: tuple[Slot, ...] | None

@@ -240,7 +240,7 @@ class MemoryStorage(Storage):
         return "asked"
 
     async def read(self, id: str, after: int, limit: int) -> Page | None:
-        """Return the records after a position; None if no answer has this id."""
+        """Return an answer's state, and at most `limit` records after a position; None for an unknown id."""
         answer = self._find(id)
         if answer is None:
             return None

@@ -195,7 +195,7 @@ class DefinitionReader:
         self._read_target(line, end + 2)
 
     def _read_target(self, line: str, position: int) -> None:
-        """Read the link target from a position; if the target ends here, a title may follow."""
+        """Read the link target from a position in the line; a title may follow, in this line or the next."""
         start = _skip_blanks(line, position)
         if start == len(line):
             # The target is on the next line.

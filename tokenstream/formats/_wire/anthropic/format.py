@@ -193,7 +193,7 @@ provider_data=None, phase=None))]
         self._end_answer()
 
     def _read_block_start(self, payload: dict[str, Any]) -> None:
-        """Open a block."""
+        """Open the content block that a payload begins."""
         if self._repeats_start():
             # The start already contained the whole answer.
             return

@@ -188,7 +188,7 @@ class GeminiInteractions(Format):
         self._report_unknown_fields(payload, "interaction_id", "status", "usage")
 
     def _start_step(self, payload: dict[str, Any]) -> None:
-        """Open a step."""
+        """Open the step of the interaction that a payload begins."""
         # In previews of the API, the field was called `content`.
         step = dict_of(payload, "step") or dict_of(payload, "content")
         self._steps.start_step(self._step_index(payload, self._steps.newest + 1), step)

@@ -150,7 +150,7 @@ class ChatContent:
         self.read_annotations(item.get("annotations"))
 
     def _read_refusal(self, item: dict[str, Any]) -> None:
-        """Add the text of a refusal, which may also be in `text`."""
+        """Add the text of a refusal: the field `refusal` of an item, or else its `text`."""
         self.write("refusal", _text_within(item.get("refusal", item.get("text"))))
 
     def _read_thinking(self, item: dict[str, Any]) -> None:

@@ -61,7 +61,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return [("contentBlockStart", {"contentBlockIndex": index, "start": start})] if start else []
 
     def encode_end(self, part: int, index: int) -> list[Payload]:
-        """Return a `contentBlockStop`."""
+        """Return the `contentBlockStop` of the block with an index."""
         return [("contentBlockStop", {"contentBlockIndex": index})]
 
     def encode_text(self, event: TextDelta) -> Payloads:
