@@ -87,7 +87,7 @@ class Sentences(TextStage):
         return self._cut(self._held + item) if item else []
 
     def end(self, *, now: float = 0.0) -> list[str]:
-        """Return the last sentence.
+        """Return the rest of the text: the last sentence, or with `spoken` perhaps several.
 
         Args:
             now: Unused; every stage has this parameter.

@@ -144,7 +144,7 @@ class AsyncPump:
         source may not survive the cancellation; then the next item is `LOST`.
 
         Args:
-            until: Time at which to stop waiting; None for no limit.
+            until: Time at which to stop waiting, and to return the item `WAITED`; None for no limit.
         """
         reader = self._reader
         if reader is None:

@@ -49,7 +49,7 @@ def check_bytes(name: str, value: object) -> None:
 
 
 def check_number(name: str, value: object, *, zero: bool) -> None:
-    """Raise `MisuseError` unless a value is a finite number that is not negative.
+    """Raise `MisuseError` unless a value is a finite number above 0, or 0 if that is allowed.
 
     Args:
         name: The argument's name, for the message.
