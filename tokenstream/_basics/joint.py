@@ -224,8 +224,11 @@ class AskedJoint(Joint):
         """Decide the joint by the first repetition that is found.
 
         First an echo of the whole answer is tried; then the anchor, which is the answer's last words; then
-        an overlap, which is a beginning of the text with which the answer ends. The arguments and the
-        result are those of `Joint._try_to_decide`.
+        an overlap, which is a beginning of the text with which the answer ends. The arguments are those of
+        `Joint._try_to_decide`.
+
+        Returns:
+            True if the joint is decided; False if more text is needed.
         """
         if self._echoed_all:
             confidence = _SURE if self._is_echo_distinct else _DOUBTFUL
@@ -261,13 +264,16 @@ class AskedJoint(Joint):
         """Decide to drop the first characters of a text, and white space around them.
 
         The white space before them is dropped in any case, the white space after them only if it is a
-        repetition. The result is that of `_decide`.
+        repetition.
 
         Args:
             length: The number of characters.
             text: The continuation's text, without the white space before its first word.
             confidence: The confidence that nothing is missing or doubled.
             ended: True if no more text will arrive.
+
+        Returns:
+            True, or False if the joint is still undecided, because more white space may follow.
         """
         following = text[length : length + len(self._space)]
         return self._decide(len(self._leading_space) + length, following, confidence, ended=ended)

@@ -246,7 +246,7 @@ class Glancing:
         return glance
 
     def notify_observer(self) -> None:
-        """Notify the observer that the ending is set."""
+        """Tell the observer (such as a tracer), if there is one, that the ending of the answer is set."""
         if self.observer is not None:
             self.observer.ended(self)
 

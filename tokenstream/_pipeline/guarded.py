@@ -419,7 +419,7 @@ class GuardedMachine(Machine):
             self._held_format_name = name
 
     def _late_usage(self) -> Usage | None:
-        """Return token counts that no event has reported yet; None, to hide them, during a hold."""
+        """Return token counts that no event has reported yet; None while the first events are held back."""
         return None if self._hold is not None else super()._late_usage()
 
     # -- what is seen at a glance ------------------------------------------

@@ -364,7 +364,10 @@ class RenewableMachine(GuardedMachine):
 
     @property
     def reconnect_after(self) -> int | None:
-        """The reconnection time, in milliseconds, that the server sent last, also earlier; None for none."""
+        """The reconnection time that the server sent last, on this or an earlier connection; None for none.
+
+        It is in milliseconds.
+        """
         retry = self._connection.retry
         return self._retry_before if retry is None else retry
 
@@ -385,7 +388,7 @@ class RenewableMachine(GuardedMachine):
 
     @property
     def answer_format(self) -> Format:
-        """The format that reads the answer, even if this response is an error."""
+        """The format that reads the answer; an earlier connection's if this one's response is an error."""
         return self.kept_format if self.kept_format is not None and self.refused else self._connection.format
 
     def store_attempt_partial(self, error: StreamError, ending: Ending) -> None:

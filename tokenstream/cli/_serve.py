@@ -217,7 +217,11 @@ class _FolderAnswers:
         return Reply(chunks=[(0.0, body.encode())], content_type="application/json")
 
     def _replay(self, file: RecordingFile) -> Reply:
-        """Return the reply that plays a file; a whole recording has its own status, and may break."""
+        """Return the reply that plays a file, which has a whole recording or only a body.
+
+        The reply for a whole recording has the recorded status, and breaks off if the recording does; for
+        a recording of a WebSocket, which cannot be played here, it is a 501.
+        """
         if not file.is_whole:
             return self._play(file.file.read_bytes(), file.content_type)
         recording = Recording.load(file.file)

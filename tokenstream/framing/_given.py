@@ -111,7 +111,7 @@ class Payloads:
 
     @property
     def unfinished(self) -> Any:  # noqa: ANN401 - a frame
-        """The frame that `tail` begins, if only its end is missing; else None."""
+        """The last frame of the bytes before the first payload, if only its end is missing; else None."""
         return None if self._before is None else self._before.unfinished
 
     def end(self) -> list[Any]:

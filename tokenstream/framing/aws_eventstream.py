@@ -360,10 +360,10 @@ class _OneMessage:
             self._verified = {}
 
     def read(self, chunk: bytes) -> Any:  # noqa: ANN401 - what the payload is read as
-        """Return what `read_rest` reads in a chunk, after the expected beginning of the message's payload.
+        """Return what `read_rest` makes of the rest of a message's payload, after its known beginning.
 
-        The result is None if `read_rest` returns None, or if the chunk is not one valid message with the
-        known headers and this beginning.
+        `read_rest` and the known beginning were set before. The result is None if `read_rest` returns None,
+        or if the chunk is not one valid message with the known headers and this beginning.
         """
         size, total = self._size, len(chunk)
         # The start is verified once for each length of a message; b"" stands for a start that is not valid.

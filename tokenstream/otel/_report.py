@@ -89,7 +89,7 @@ def report_operation(report: OperationReport, receivers: Receivers) -> None:
     context = receivers.context
 
     def trace() -> None:
-        """Create the span, and make its context that of the metrics."""
+        """Create the operation's span, and set `context`, for recording the metrics, to one with the span."""
         nonlocal context
         context = _create_span(report, receivers)
 

@@ -56,7 +56,7 @@ class _EncodedPieces(Generic[PieceT]):
         """Encode the error that ends the answer.
 
         Raises:
-            StreamError: This is `error` itself, because the protocol has no event for errors.
+            StreamError: The protocol has no event for errors; `error` itself is raised.
         """
         self._ended = True
         if not self._sending.protocol.has_errors:

@@ -77,7 +77,10 @@ def _parse_seconds(argument: str) -> float:
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Probe the path and print the diagnosis; return the exit status, 0 only if the path streams.
+    """Request answers from a server, and print the diagnosis of the path to it, through proxies.
+
+    Returns:
+        The exit status: 0 only if answers arrive piece by piece, as the server writes them.
 
     Raises:
         CommandFailed: The argument is not the address of a web server.

@@ -62,7 +62,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """The verdict on a path, with its findings."""
+    """The verdict on a path (the way from a server to this machine, through proxies), with the findings."""
 
     verdict: Verdict
     reason: str
@@ -73,7 +73,7 @@ class Diagnosis:
 
 
 def judge(probes: Sequence[ProbedAnswer]) -> Diagnosis:
-    """Return the diagnosis of a path from the answers to one request.
+    """Return the diagnosis of the path to a server (with its proxies) from the answers to one request.
 
     Args:
         probes: The answer to a client that accepts no compression; after it, if there was a

@@ -282,7 +282,10 @@ class Custom(Format):
         return True
 
     def _reason_of(self, word: str) -> FinishReason | None:
-        """Return the finish reason for the provider's word; "unknown" if the mapping has none for it."""
+        """Return the finish reason to which the mapping maps a server's word; "unknown" if it lacks the word.
+
+        The result is None if the mapping says that the word does not mean the end.
+        """
         return self.mapped.reasons.get(word, "unknown")
 
     def _report_unmapped_fields(self, data: Any) -> None:  # noqa: ANN401 - any JSON value

@@ -203,7 +203,7 @@ def _make_twice_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
     between_size = len(between)
 
     def match(payload: bytes) -> str | None:
-        """Return the text that `between` separates from its repetition; None for any other payload."""
+        """Return the text of a payload that has it twice, separated by `between`; None for other payloads."""
         # The same object means that there was nothing to cut; see `_GIVES_BACK`.
         after_prefix = payload.removeprefix(prefix)
         inner = after_prefix.removesuffix(tail)

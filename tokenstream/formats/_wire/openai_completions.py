@@ -180,7 +180,7 @@ class OpenAICompletions(Format):
     def _read_text(self, index: int, name: str, value: object) -> None:
         """Add a choice's text or, from a field of another name, its reasoning.
 
-        A number or boolean is added as text; any other value is reported as a field.
+        A number or boolean is added as text; any other value is reported as an unknown field.
         """
         kind: TextKind = "text" if name == "text" else "reasoning"
         if isinstance(value, str):

@@ -136,7 +136,9 @@ def _read_html_escape(
 ) -> int:
     """Read a backslash, which may escape a quote, in a string with HTML entities as quotes.
 
-    The result is that of `read_escape`.
+    Returns:
+        The position after the escape, or after a backslash that begins none. If later text decides: the
+        end of the text if the text has ended, otherwise `MORE_NEEDED`.
     """
     quote = string.kind.quote(text, position + 1)
     if quote is not None:

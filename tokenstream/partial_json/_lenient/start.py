@@ -211,7 +211,11 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
 def replace_document(reader: LenientReader, second: LenientReader) -> None:
     """Replace the reader's document by another one, which is finished; the text after it is read next.
 
-    What `reader` has noted about the document and the text after it becomes that of the other one.
+    Forget what `reader` has noted about the first document, and take over what `second` has noted.
+
+    Args:
+        reader: The reader of the first document; it continues with the text after the other document.
+        second: The reader that has read the other document.
     """
     reader.document = second.document
     reader.root_at = reader.second_at

@@ -408,7 +408,7 @@ class _StructChoice(TagChoice):
         """The structures of the Structs that were chosen so far, by their tags."""
 
     def choose(self, value: Any) -> ValueStructure | None:  # noqa: ANN401 - any JSON value
-        """Return the structure of the Struct with a tag; None if no Struct has it."""
+        """Return the structure of the Struct that has `value` as its tag; None if no Struct has that tag."""
         if not isinstance(value, str) or value not in self._members:
             return None
         if value not in self._structures:

@@ -364,7 +364,10 @@ _UNWRAPPERS: dict[str, Callable[[LayeredSchema], LayeredSchema | None]] = {
 
 
 def _make_list(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
-    """Return the structure of a list, whose only schema applies to all items; None as for `_make_array`."""
+    """Return the structure of a list, whose only schema applies to all items.
+
+    The result is None if a default may replace an invalid item.
+    """
     return _make_array(types, layered, [layered.schema.get("items_schema") or _ANY], last_repeats=True)
 
 

@@ -32,7 +32,10 @@ _OPENERS = "{["
 
 
 def _make_reading_method(name: str) -> Callable[..., Any]:
-    """Return a method for `LateEvents` that reads the piece, and then calls the method `name` of `list`."""
+    """Return a method for `LateEvents`, a list of events that is filled when it is first used.
+
+    The method fills the list, and then calls the method `name` of `list`.
+    """
     list_method: Callable[..., Any] = getattr(list, name)
 
     def method(self: LateEvents, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - the method's own arguments
@@ -231,8 +234,8 @@ class LateReader(ABC):
     def _can_begin_in_c(self, text: str, position: int) -> bool:
         """Return True if reading in C can begin at a position of a text.
 
-        The position must be the first bracket of the document; or, in a container, a place between
-        values or inside a string. There, `run` writes the open brackets in front of the text.
+        It can begin at the first bracket of the document; and, in an open container, between values or
+        inside a string, since `run` then writes the open brackets in front of the text.
         """
         state = self.state
         if self.document.container is None:

@@ -128,7 +128,10 @@ def _dump_finished(log: FieldLog, position: int, by_alias: ByAlias) -> str | Non
     plain_positions = log.plain_positions or ()
 
     def collect_before() -> dict[str, Any]:
-        """Return the fields up to this one, from which an object is made for serializer methods."""
+        """Return the values of the fields up to `position`, by name, without fields of plain data.
+
+        If the class has serializer methods, they are called on an object made of these values.
+        """
         indexes = (index for index in range(position + 1) if index not in plain_positions)
         return {log.names[index]: log.values[index] for index in indexes}
 

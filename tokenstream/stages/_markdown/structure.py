@@ -368,7 +368,7 @@ class BlockStructure:
         return self._begin_blocks(opening, line, line_match)
 
     def _begin_blocks(self, opening: Opening, line: str, line_match: MatchedLine) -> int:
-        """Close the blocks that a line does not continue, open the blocks that it begins; return its effect.
+        """Close the blocks that a line ends, open those it begins; return its block: NEW, SAME or UNDECIDED.
 
         Args:
             opening: The blocks that the line begins: containers, the outermost first, and a leaf.
@@ -436,7 +436,7 @@ class BlockStructure:
         return SAME
 
     def _finish_formula(self, leaf: Leaf, line: str) -> None:
-        """Let a formula take a line: it continues, ends (`continues` is False) or is not a formula (None)."""
+        """Let the open formula take a line, which continues it, ends it, or shows that it is no formula."""
         is_first_line = not leaf.size  # `size` is the formula's length so far
         new_content = line[leaf.offsets[0] :] if is_first_line else line
         continues = continues_formula(self._math_mark, new_content, leaf.size)

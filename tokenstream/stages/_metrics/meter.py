@@ -201,9 +201,10 @@ class Meter:
             self.check_stamps()
 
     def check_stamps(self) -> None:
-        """Count the gaps if `stamps` is long enough.
+        """Count the gaps between the times in `stamps`, and drop these times, if there are enough of them.
 
-        Afterwards, `check_at` is the length of `stamps` at which this method has to be called again.
+        `stamps` has the times at which chunks with content arrived. Afterwards, `check_at` is the
+        length of `stamps` at which this method has to be called again.
         """
         if len(self.stamps) >= BATCH:
             self.pack()

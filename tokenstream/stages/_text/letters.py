@@ -65,7 +65,10 @@ _FLAG = re.compile(r"[\U0001f1e6-\U0001f1ff]")
 
 @cache
 def graphemes_pattern() -> regex.Pattern[str] | None:
-    """Return a pattern for all letters of a text except the last; None if `regex` is not installed."""
+    """Return a pattern that matches a text up to its last letter; None if `regex` is not installed.
+
+    A letter here is a grapheme cluster: all characters that are shown as one, such as those of an emoji.
+    """
     try:
         module = import_module("regex")
     except ImportError:

@@ -290,10 +290,11 @@ class Redact(TextStage):
         return text if len(text) - position <= 16 * limit else text[:head_end] + text[-2 * limit :]
 
     def _find_last_ends(self, text: str, position: int, count: int) -> list[int | None]:
-        """Return the ends of the match at `position`, counted from the end of the text; None without a match.
+        """Return the ends of the match at `position` in the text and in ever shorter beginnings of the text.
 
-        The first one is its end in the whole text, the next one in the text without its last character, and
-        so on.
+        Returns:
+            `count` ends: in the whole text, in the text without its last character, and so on. Each is the
+            number of characters from the match's end to the end of the whole text; None without a match.
         """
         ends: list[int | None] = []
         for last in range(len(text), len(text) - count, -1):

@@ -261,10 +261,12 @@ class EventQueue(Generic[DriverT]):
             self._lowest_position = min(self._lowest_position, place.position)
 
     def _apply_policy(self, place: ReaderPlace) -> int:
-        """Apply the policy to a reader whose next event is no longer held; return the reader's new position.
+        """Let a slow reader, whose next event is no longer held, skip the events that it has missed.
+
+        Return the reader's new position, which is that of the oldest event held.
 
         Raises:
-            MisuseError: The policy is not "drop_oldest", so the reader must not miss events.
+            MisuseError: The policy for slow readers is not "drop_oldest": no reader may miss events.
         """
         missed = self.ring.begin - place.position
         if self.policy == "drop_oldest":

@@ -74,7 +74,7 @@ class ReaderDriver(SingleConsumer):
 
     @property
     def event_driver(self) -> Any:  # noqa: ANN401 - the same, but for `step`
-        """This driver for a router's handlers: its `step` returns events."""
+        """A driver for a router's handlers: it is like this one, but its `step` returns each event itself."""
         return _EventDriver(self)
 
     def next_event(self) -> Any:  # noqa: ANN401 - an event
@@ -142,7 +142,11 @@ class ReaderDriver(SingleConsumer):
         return until
 
     def begin_polling(self, bell: ArrivalBell) -> None:
-        """Begin to read for a loop that also reads other streams."""
+        """Begin to read for a loop that also reads other streams.
+
+        Args:
+            bell: Wakes that loop; rung (by `bell.set()`) when something may have arrived.
+        """
         self.hub.begin_polling(bell)
 
     def poll(self, bell: ArrivalBell) -> Any:  # noqa: ANN401 - an event, or None

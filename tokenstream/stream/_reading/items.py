@@ -42,7 +42,7 @@ class SourceFailed:
 
 
 class BusyTime:
-    """Nothing was read for a while because the loop was busy elsewhere, not because the source was silent."""
+    """A time in which nothing was read because the loop was busy elsewhere; the source was not silent."""
 
     __slots__ = ("seconds",)
 

@@ -137,7 +137,7 @@ class Reader:
 
     @property
     def rings(self) -> bool:
-        """True if a bell rings when something arrives."""
+        """True if the reader has a bell, which it rings to wake a waiting loop when something arrives."""
         return self._bell is not None
 
     def listen(self, bell: ArrivalBell) -> None:

@@ -319,7 +319,11 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         self._current = None
 
     async def next_message(self, lane: AnswerLane) -> Any:  # noqa: ANN401 - bytes, or a payload
-        """Return the next message of an answer; None at the end of the answer."""
+        """Return the connection's next message that belongs to one answer; None at the answer's end.
+
+        Args:
+            lane: The queue of that answer's messages.
+        """
         while (message := lane.take_message()) is None:
             if lane.has_ended:
                 self._session.raise_failure(lane)

@@ -104,7 +104,7 @@ class Cursors:
         from tokenstream.stream._outputs.cursor import OutputCursor
 
         def make_stage() -> Partials[Any]:
-            """Return a stage, of which each document of the answer needs one."""
+            """Return a new stage, which turns the text of one JSON document into snapshots of its value."""
             return Partials(
                 type,
                 fail_fast=fail_fast,

@@ -131,7 +131,7 @@ class _ReadWrappers:
         """Wrap a generator method that reads from the connection itself."""
 
         def read_chunked(*args: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - as it takes
-            """Yield the chunks of the method, and note each."""
+            """Yield the chunks that the response's own method yields, and note each in the recording."""
             chunks = method(*args, **options)
             # The arguments of urllib3's method are the amount and `decode_content`.
             is_decoded = bool(options.get("decode_content", args[1] if len(args) > 1 else None))
@@ -147,7 +147,7 @@ class _ReadWrappers:
         """Wrap a generator method that reads the body to its end through other wrapped methods."""
 
         def stream(*args: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - as it takes
-            """Yield what the method yields, and then note the end of the body."""
+            """Yield what the response's own method yields; then note that the recorded body has ended."""
             yield from method(*args, **options)
             self._notes.end()
 

@@ -298,7 +298,7 @@ def _make_word_parser(words: dict[str, Any]) -> Callable[[str], Any]:
     """
 
     def parse_word(value: str) -> Any:  # noqa: ANN401 - what the words mean
-        """Return the meaning of a word; refuse any other word."""
+        """Return the meaning of a field's value, which must be a key of `words`; refuse any other value."""
         if value not in words:
             raise _InvalidLine(f"its value is none of {', '.join(words)}")
         return words[value]

@@ -207,7 +207,7 @@ class BedrockConverse(Format):
         self._report_unknown_fields(payload, "contentBlockIndex", "start")
 
     def _read_block_delta(self, payload: dict[str, Any]) -> None:
-        """Add a delta to its block; without an index, to the newest block, or to block 0."""
+        """Add a delta to its block; without an index, to the newest block, or to block 0 if there is none."""
         delta = dict_of(payload, "delta")
         self._note_missing_start()
         self._blocks.add_delta(self._block_index(payload, max(self._blocks.newest, 0)), delta, payload)

@@ -253,7 +253,7 @@ class InteractionSteps(Parts):
             self._open_next_part(step, kind, OpaquePart(type=kind, data=content))
 
     def _add_media(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
-        """Add media to the model's output; return False for any other step."""
+        """Add media to a step that is output of the model; for any other step, return False."""
         kind = text_of(delta, "type") or ""
         encoded = delta.get("data")
         data = b"" if encoded is None else base64_bytes(encoded)

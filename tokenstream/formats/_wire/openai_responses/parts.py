@@ -119,7 +119,11 @@ class ResponseItems(Parts):
         return self.number if number is None else number
 
     def read_latest_number(self) -> None:
-        """Store the sequence number of the last event in `number`, and drop `unread_delta`."""
+        """Store the sequence number of the last event in `number`.
+
+        If the fast path has read that event, a delta, its number is read from it now, and the delta
+        (`unread_delta`) is dropped.
+        """
         self.number, self.unread_delta = self.sequence_number, None
 
     # -- finding items -----------------------------------------------------
