@@ -135,7 +135,7 @@ class GrowingPart:
         """Pieces of a signature, or of media."""
 
     def add_piece(self, text: str) -> Arguments:
-        """Append to the part's arguments or transcript, and return the log that contains them."""
+        """Append to the text of the part's arguments, or of its transcript, and return that whole text."""
         pieces = self.pieces
         if pieces is None:
             start = self.start

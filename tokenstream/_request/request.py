@@ -380,7 +380,11 @@ class HTTPRequest:
 
 
 def _with_own_headers(options: dict[str, Any], client: Any) -> dict[str, Any]:  # noqa: ANN401 - of httpx or httpx2
-    """Return a request's options with a copy of the headers, because httpx-sse modifies them."""
+    """Return a request's options with a copy of the headers, and with httpx's own redirects turned off.
+
+    The headers are copied because httpx-sse modifies them; unless they say otherwise, they ask for no
+    compression.
+    """
     # The headers have the client's own class, because httpx2 does not accept the class of httpx.
     headers = type(client.headers)(options.get("headers"))
     # A proxy that compresses a stream would hold the stream back until a block is full.

@@ -96,7 +96,7 @@ class ContinuationRules:
 
     @property
     def _counted_now(self) -> int:
-        """Number of tokens that the server counted on the connection that broke."""
+        """Number of output tokens that the server counted on the broken connection; 0 if it sent no count."""
         usage = self._machine.accumulator.own_usage
         return 0 if usage is None else usage.output_tokens or 0
 

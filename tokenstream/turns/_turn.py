@@ -223,7 +223,7 @@ class Turn(ABC):
         return None if index in self._written_with_text else "citation"
 
     def fields(self, part: Part) -> dict[str, Any]:
-        """Return a copy of a part's provider fields; empty if another provider has made the part."""
+        """Return a copy of a part's provider fields; empty for an opaque part, and for one of another API."""
         if not self.is_own or isinstance(part, OpaquePart):
             return {}
         return deepcopy(part.provider_data) or {}

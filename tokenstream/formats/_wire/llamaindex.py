@@ -128,8 +128,8 @@ class LlamaIndex(Format):
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if a finish reason is missing, set `error` to `StreamTruncated`.
 
-        The finish reason counts as missing only if the provider's chunks, which the responses contain,
-        end with one.
+        The error is set only for a provider whose chunks, which the responses contain, should end with a
+        finish reason.
         """
         if self.error is None and self.frames and not self.ended:
             if self.parts.finished:

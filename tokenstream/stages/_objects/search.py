@@ -240,8 +240,8 @@ class Search(DocumentStage, Generic[OutT]):
     def _missing_value_error(self) -> OutputInvalid | None:
         """Return the error for a whole document that has no value at the path.
 
-        There is no error if the path leads through null, or if its next key is a
-        wildcard: an empty array has no elements.
+        There is no error if the path leads through null, or if the first key of the path that
+        the document lacks is a wildcard: an empty array has no elements.
         """
         pattern, position = self._matcher.pattern, self._nearest
         if position == 0:

@@ -233,7 +233,7 @@ class Redact(TextStage):
             text: The text so far.
             position: Start of the match.
             end: End of the match as far as it is known.
-            tried: The length of the text with which this method was called before; otherwise, `end`.
+            tried: The length of the text in the last call for this match; in the first call, `end`.
         """
         step = (self._matcher.limit or 0) + 1
         while True:
