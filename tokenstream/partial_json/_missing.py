@@ -1,4 +1,4 @@
-"""The value in place of a value that has not arrived."""
+"""The value `MISSING`, which stands for a value that has not arrived."""
 
 from __future__ import annotations
 

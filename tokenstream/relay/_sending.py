@@ -268,7 +268,7 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
 
     # A sentinel is None, and is left out.
     def feed_objects(event: Event) -> list[Any]:
-        """Return the objects for an event, without sentinels."""
+        """Return what the protocol sends for an event, as JSON objects; sentinels are left out."""
         return [each for each in feed(event) if each is not None]
 
     encoder.feed = feed_objects

@@ -91,7 +91,7 @@ class RunEvents:
             return
 
         def wake() -> None:
-            """Wake the task; called in any thread."""
+            """Wake the task that waits for a change of the run; called in any thread."""
             host.call(something_happened.set)
 
         try:

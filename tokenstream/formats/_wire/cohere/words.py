@@ -45,7 +45,7 @@ def usage_of(report: dict[str, Any]) -> Usage:
     tokens, billed = dict_of(report, "tokens"), dict_of(report, "billed_units")
 
     def count(name: str) -> int | None:
-        """Return a count in `tokens`, or else the one in `billed_units`; None if it is in neither."""
+        """Return the count of this name in `tokens`, or else in `billed_units`; None if it is in neither."""
         number = int_of(tokens, name)
         return int_of(billed, name) if number is None else number
 
