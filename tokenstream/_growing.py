@@ -135,7 +135,7 @@ class GrowingPart:
         """Pieces of a signature, or of media."""
 
     def add_piece(self, text: str) -> Arguments:
-        """Append to the text of the part's arguments, or of its transcript, and return that whole text."""
+        """Append to the text of the part's arguments, or its transcript; return the object that holds it."""
         pieces = self.pieces
         if pieces is None:
             start = self.start

@@ -188,7 +188,7 @@ def _find_holes(
     *,
     again: bool,
 ) -> list[_HoleSpan]:
-    """Return the holes in a payload (its text, and all places at which later payloads may differ), in order.
+    """Return the holes in a payload (its text, and all places at which later payloads may differ), sorted.
 
     Args:
         payload: The payload's bytes.

@@ -35,9 +35,9 @@ _BRACKETS = {"[": re.compile(r"\\[^\n\r]|[\[\]\n\r]"), "(": re.compile(r"\\[^\n\
 class MarkdownSpeech:
     """Turns Markdown into the text to be spoken; it does not matter how the Markdown is cut into pieces.
 
-    Waiting is limited: a mark that has not turned out to be Markdown within the limit is text.
-    The methods for single constructs take a position in the undecided text, and return the position
-    after the construct, or _WAIT while they need more text. To speak a text is to append it to `out`.
+    Waiting is limited: a mark that has not turned out to be Markdown within the limit is text. The methods
+    for single constructs take a position in the undecided text, and return the position after the construct
+    (`position` if there is none), or _WAIT while they need more text. To speak text is to append it to `out`.
     """
 
     __slots__ = (

@@ -74,7 +74,7 @@ class ReaderDriver(SingleConsumer):
 
     @property
     def event_driver(self) -> Any:  # noqa: ANN401 - the same, but for `step`
-        """A driver for a router's handlers: it is like this one, but its `step` returns each event itself."""
+        """This driver for a router's handlers: its `step` returns each event, not only that one has come."""
         return _EventDriver(self)
 
     def next_event(self) -> Any:  # noqa: ANN401 - an event
