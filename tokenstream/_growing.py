@@ -402,7 +402,11 @@ class ChoiceState:
         return next((log for log in self.logs if log.kind == kind), None)
 
     def get_or_begin_log(self, kind: str) -> SharedLog:
-        """Return the log that holds all text of one kind in this choice; create the log if necessary."""
+        """Return the log that holds all text of one kind in this choice; create the log if necessary.
+
+        Args:
+            kind: The kind of text: text, reasoning or refusal.
+        """
         log = self.find_log(kind)
         if log is None:
             log = SharedLog(kind)

@@ -458,7 +458,7 @@ class Accumulator:
         return False  # the content follows
 
     def take_back(self) -> None:
-        """Restore the answer that was given up, because the new answer differs from it."""
+        """Drop the new answer, and restore the one that was given up for it, if there is one."""
         if self.given_up is not None:
             self._choices, head = self.given_up.restore_choices(), self.given_up.head
             self._id, self._model, self._role, self._provider_data = head

@@ -135,7 +135,10 @@ class Departures(Mapping[str, Departure]):
         """Names of the rules that are not counted, because they do not apply to the connection."""
 
     def note(self, name: str, *, event: int, count: int = 1) -> None:
-        """Count that the rule `name` was applied at frame number `event`, unless the rule is left out."""
+        """Count that the rule `name` was applied at frame number `event`; see `RULES`.
+
+        Nothing is counted for a rule that was left out because it does not apply to this kind of connection.
+        """
         noted = self._noted.get(name)
         if noted is None:
             if name in self._left_out:

@@ -131,7 +131,7 @@ class _WrongBlockMethod:
 
 
 class _MissingNames:
-    """Holds the method `__getattr__` that `explain_missing_names` gives to stream classes."""
+    """Holds the method `__getattr__` that stream classes get, so that their errors explain missing names."""
 
     def __getattr__(self, name: str) -> Never:
         """Raise an AttributeError.

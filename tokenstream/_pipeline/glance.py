@@ -186,7 +186,7 @@ class Glancing:
         log, pieces = TextLog(), list[str]()
 
         def glance(chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
-            """Return the event of a chunk, which the message then contains; None if `pull` has to read it."""
+            """Return the event of a chunk, and add it to the message; None if `Machine.pull` must read it."""
             nonlocal target, kind, choice, part, is_fragment, is_call, is_reasoning, log, pieces
             stamps = meter.stamps
             # From time to time, the meter has work to do with the times of arrival: `sample` starts it, and

@@ -92,7 +92,12 @@ class _Requests(SourceOpener):
         return first or self._make_source(_arguments_of(attempt, self._arguments))
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
-        """Return the reason why an answer cannot be continued; None if it can be continued."""
+        """Return the reason why an answer cannot be continued; None if it can be continued.
+
+        Args:
+            message: The answer so far.
+            limit_left: Number of tokens left of the output limit; None if no limit is known.
+        """
         if self._arguments[0].upper() != "POST":
             return "the request is not a POST"
         return self._continued.why_not(message, limit_left, prefill=self.prefix(message) is not None)

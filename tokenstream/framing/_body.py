@@ -138,7 +138,10 @@ class JSONBody:
     """The method `feed`, under the name that every framing has."""
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
-        """End the input; a last document without an end marker is then in `unfinished`."""
+        """End the input, and return the documents that its end completes.
+
+        A last document without an end marker is then in `unfinished`.
+        """
         return [] if self._framing is None else self._framing.end(now=now)
 
     def _decide(self) -> None:

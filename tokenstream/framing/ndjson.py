@@ -91,7 +91,7 @@ class PlainNDJSONParser(LineFraming[bytes]):
             self._stop_if_outgrown(self._line.removesuffix(b"\r"), whole=False)
 
     def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
-        """Return the bound on a line and the name of the limit that sets it: the lower one of the two."""
+        """Return the bound on a line, and its name: the lower one of the limits `event` and `line`."""
         if self._limits.event < self._limits.line:
             return self._limits.event, "event"
         return self._limits.line, "line"

@@ -75,7 +75,7 @@ class Mapped:
     """Places of the text for the fast path; None if each of them overlaps with another path."""
 
     def __post_init__(self) -> None:
-        """Derive `fields` and `fast` from the paths."""
+        """Set `fields` to the top-level fields of the paths, and `fast` to the places for the fast path."""
         single_values = [path for path in (self.finish, self.id, self.model, self.error) if path is not None]
         counts = [path for _, path in self.usage]
         conditions = [path for path, _ in self.where]

@@ -29,7 +29,7 @@ def forget() -> None:
 
 @cache
 def _entry_points() -> dict[str, EntryPoint]:
-    """Return the entry points of the group by name; of equal names, the first one counts."""
+    """Return the entry points of installed formats by name; of equal names, the first one counts."""
     # Searching the installed distributions takes milliseconds: it is done once, and only for an unknown name.
     from importlib.metadata import entry_points
 

@@ -99,7 +99,12 @@ _GIVES_BACK = _PIECE.removeprefix(b"b") is _PIECE and _PIECE.removesuffix(b"a") 
 
 
 def _make_text_match(prefix: bytes, tail: bytes) -> Match:
-    """Return the function that finds a text between two constant pieces."""
+    """Return a function that returns the text between two constant pieces of a payload, or None.
+
+    Args:
+        prefix: All bytes before the text.
+        tail: All bytes after it.
+    """
 
     def match(payload: bytes) -> str | None:
         """Return the text between `prefix` and `tail`; None if the payload has other bytes, or no text."""

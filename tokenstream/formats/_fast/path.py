@@ -378,7 +378,10 @@ class FastPath:
         return texts[0][0] if len(texts) == 1 and texts[0][1] == text else None
 
     def _find_call(self, event: ToolCallDelta) -> OpenCall | None:
-        """Return the open call that a delta adds to, unless the call holds back half a character or `{}`."""
+        """Return the open call that a delta adds to; None if the call holds text back, or is not open.
+
+        A call holds back half a surrogate pair, or arguments `{}` that may be a placeholder.
+        """
         call = self._format.parts.part_of(event)
         return call if isinstance(call, OpenCall) and not (call.held or call.placeholder) else None
 

@@ -97,7 +97,7 @@ class GeminiParts(CallParts):
             self.latest_delta = None
 
     def store_delta(self, delta: Event) -> bool:
-        """Store a plain delta that was not decoded, for its counts.
+        """Store a plain delta that was not decoded, since the token counts in it may be needed later.
 
         Returns:
             False, without storing the delta, if a usage event is due: the payload must then be decoded.
@@ -245,7 +245,7 @@ class GeminiParts(CallParts):
         return self._add_server_call(choice, "executableCode", value, part_fields)
 
     def _add_hosted(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
-        """Add a call of another tool that Google runs; return False if the value is malformed."""
+        """Add a call of a tool that Google runs, other than code; return False if the value is malformed."""
         return self._add_server_call(choice, "toolCall", value, part_fields)
 
     def _add_server_call(self, choice: int, kind: str, value: object, part_fields: dict[str, Any]) -> bool:

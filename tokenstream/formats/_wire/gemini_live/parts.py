@@ -77,7 +77,7 @@ class LiveTurn(Parts):
     # -- content of a turn ---------------------------------------------------
 
     def add_part(self, part: dict[str, Any]) -> None:
-        """Add one part of the model's turn."""
+        """Add the content of one part that the server sent in the model's turn."""
         fields = fields_of(part)
         text = fields.get("text")
         if isinstance(text, str):

@@ -240,7 +240,7 @@ class OpenAIResponses(Format):
         return record_delta
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether an event is about the response, so that an error in it does not end the stream."""
+        """Return True for a known event or a response, even if it has a field that looks like an error."""
         return _is_known(text_of(payload, "type") or event) or payload.get("object") == "response"
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:

@@ -122,7 +122,7 @@ provider_data=None, phase=None))]
 
     @property
     def withheld(self) -> ProviderError | None:
-        """The first error, after which parts, the finish reason and usage may still arrive."""
+        """The first error, to be raised at the end of the input, since content may still follow; or None."""
         return self._withheld
 
     def end(self, *, now: float = 0.0) -> list[Event]:
