@@ -341,7 +341,7 @@ def is_end_doubtful(reader: LenientReader, char: str) -> bool:
 
 @under(("",), AFTER_DOCUMENT)
 def end_text(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """End the text after the document."""
+    """End the reading, since the text has ended after the document; return the position."""
     # The document was `{}`, and none followed it: it is no placeholder, but the document itself.
     if reader.empty_end >= 0:
         finish_empty_object(reader, out)
@@ -351,10 +351,10 @@ def end_text(reader: LenientReader, text: str, position: int, out: list[JSONEven
 
 @under("}]", AFTER_DOCUMENT)
 def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a closing bracket that closes nothing; refuse it if the text then has two readings.
+    """Skip a closing bracket after the document; refuse it if the text then has two readings.
 
-    After a mismatched bracket, only the brackets of the containers that it closed early are skipped;
-    in prose, none.
+    Prose, once begun, may contain no such bracket. If a mismatched bracket has closed several containers
+    at once, only as many brackets as these containers still lack are skipped.
     """
     if reader.may_skip_brace and text[position] == "}":
         # The second of two closing braces, as in `}}`.

@@ -102,7 +102,10 @@ def _read_single_escape(
 def _read_double_escape(
     string: QuotedString, text: str, position: int, pieces: list[str], context: StringContext
 ) -> int:
-    """Read a backslash in a string that is escaped twice; the result is that of `read_escape`."""
+    """Read a backslash in a string that is escaped twice; add the character that it stands for to `pieces`.
+
+    The result is the position after the escape, or `MORE_NEEDED`; see `read_escape`.
+    """
     escape = text[position : position + _LONGEST_TWICE]
     is_last = position + len(escape) == len(text) and len(escape) < _LONGEST_TWICE
     if is_last and (_CUT_TWICE(escape) or _CUT_SURROGATE_PAIR(escape)):

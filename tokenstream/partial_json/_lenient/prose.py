@@ -215,7 +215,10 @@ class Prose:
         return atom is not None and atom.kind == "string"
 
     def is_label(self, text: str, position: int, *, text_ended: bool) -> bool | None:
-        """Return True if the bracket at a position begins a link or a mark; None if later text decides."""
+        """Return True if the bracket at a position begins a link or a mark such as `[TOOL_CALLS]`.
+
+        The result is None if later text decides.
+        """
         peek = Lookahead(text, position, text_ended=text_ended)
         try:
             return self._is_label(peek, text, position)

@@ -135,7 +135,7 @@ def convert_errors(error: ValidationError, entries: Entries, plain_data: Any) ->
 
 @cache
 def is_assembly_sound() -> bool:
-    """Return True if this version of pydantic follows the changed schema of a model.
+    """Return True if this version of pydantic validates by a model's schema as this library has changed it.
 
     If pydantic uses the model's own validator instead, every value is read as a whole: validated
     later, but never wrongly.

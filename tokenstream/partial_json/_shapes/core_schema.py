@@ -165,7 +165,7 @@ class Definitions:
                 return None
 
     def is_plain(self, schema: CoreSchema) -> bool:
-        """Return True if every value of a schema is read as plain data."""
+        """Return True for a schema that allows any value, so that values are read as plain data."""
         schema = self.resolve(schema)
         while schema["type"] in {"default", "nullable"}:
             schema = self.resolve(schema["schema"])

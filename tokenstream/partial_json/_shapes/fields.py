@@ -425,7 +425,10 @@ class _LateSlot(Slot):
         return self._slot.write(value, by_alias)
 
     def find_inner_show_unit(self, key: str) -> ShowUnit | None:
-        """Return the unit in which the strings at a key become visible, as the field's own slot gives it."""
+        """Return the unit in which the strings at a key become visible: characters, words, or whole values.
+
+        The field's own slot knows the unit; None means that its type does not define one.
+        """
         return self._slot.find_inner_show_unit(key)
 
     def find_defaults(self) -> Defaults | None:

@@ -278,7 +278,7 @@ def _list_types_within(type_: Any, key: str | int, *, attribute: bool) -> list[A
 
 
 def _make_no_structure() -> None:
-    """Return None in place of a structure: the values of a kind are read as a whole."""
+    """Return None in place of a structure: the object or array is then read as a whole."""
 
 
 _SCALAR_TYPES = frozenset({None, type(None), bool, bytes, float, int, str})

@@ -218,7 +218,9 @@ class PydanticSlot(Slot):
     def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
         """Return the slots at a key in all alternatives of the type; None if any type is possible there.
 
-        The arguments are those of `Slot.find_slots_within`.
+        Args:
+            key: The name of a field, a key, or an index.
+            attribute: True if the key is written as an attribute, False if as an item.
         """
         found: list[Slot] = []
         for schema, config, _ in self._alternatives:

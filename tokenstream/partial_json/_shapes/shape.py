@@ -272,7 +272,9 @@ class Slot(ABC):
         return key
 
     def find_inner_show_unit(self, key: str) -> ShowUnit | None:
-        """Return the unit in which the value at a key becomes visible; None if the type does not define it.
+        """Return the unit (characters, words …) in which the strings at a key become visible.
+
+        The result is None if the type does not define the unit.
 
         The method is used for a value that is read as a whole, so the value at the key has no slot.
         """

@@ -317,7 +317,14 @@ def _dump_array_data(view: GrowingArray, by_alias: ByAlias, *, fresh: bool) -> l
 
 
 def _load_cached(cache: dict[int | str, Any], position: int | str, text: str, *, fresh: bool) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the parsed JSON of a text; cached data, unless `fresh` asks for data that may be changed."""
+    """Return the parsed JSON of the text of a value; it is parsed once, and then taken from a cache.
+
+    Args:
+        cache: The parsed values, by position.
+        position: The name or index under which the value is cached.
+        text: The JSON.
+        fresh: True to parse the text anew, for a caller that may change the data.
+    """
     if fresh:
         return json.loads(text)
     if position not in cache:

@@ -44,7 +44,7 @@ _REFUSED = {
 
 
 class RecordedPath(NamedTuple):
-    """The path that a function reads from its argument, and the types of the value there."""
+    """The path that a function such as `lambda r: r.steps[0]` describes, and the types of the value there."""
 
     keys: tuple[str | int, ...]
     """Names of fields, keys and indexes, outermost first."""
@@ -207,7 +207,13 @@ def _find_slots(
 
 
 def _describe_fields(slots: tuple[Slot, ...], key: str | int, *, attribute: bool) -> str:
-    """Return the part of an error message that says which steps the type allows."""
+    """Return the part of an error message that says which fields a type has, instead of the one requested.
+
+    Args:
+        slots: The slots of the type's alternatives.
+        key: The name or key that was requested.
+        attribute: True if it was requested as an attribute, False if as an item.
+    """
     all_type_names = [slot.type_names for slot in slots if slot.type_names is not None]
     names = [name for type_names in all_type_names for name in type_names.field_names or ()]
     if not names:

@@ -183,7 +183,7 @@ def _find_value_key(value: object) -> _Key | None:
 
 
 def _find_schema(candidate: Any) -> Schema[Any]:  # noqa: ANN401 - whatever is given
-    """Return the schema of anything but an alias.
+    """Return the schema of a type or a TypeAdapter, but not of an alias such as `list[int]`.
 
     The schema of a TypeAdapter is cached until the adapter is rebuilt.
     """
@@ -200,7 +200,7 @@ def _find_schema(candidate: Any) -> Schema[Any]:  # noqa: ANN401 - whatever is g
 
 
 def _make_adapter(type_: Any, title: str) -> TypeAdapter[Any]:  # noqa: ANN401 - any type
-    """Return pydantic's adapter for a type; `title` is the type's name in the error if there is none."""
+    """Return pydantic's adapter for a type; if pydantic refuses the type, the error names it by `title`."""
     from pydantic import TypeAdapter
 
     with _explain_failure(title):

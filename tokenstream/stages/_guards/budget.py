@@ -204,7 +204,11 @@ class Budget:
         return self._reported_tokens + math.ceil(self._uncounted_bytes / BYTES_PER_TOKEN)
 
     def _build_usage(self, tokens: int) -> Usage:
-        """Return the token counts, estimated if text has arrived since the provider's count."""
+        """Return the token counts, estimated if text has arrived since the provider's count.
+
+        Args:
+            tokens: Number of output tokens, including those estimated.
+        """
         usage = self._usage.build(final=False) or Usage()
         if not self._uncounted_bytes:
             return usage

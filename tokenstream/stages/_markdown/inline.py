@@ -264,7 +264,7 @@ class InlineCompleter:
         return _WAIT
 
     def _scan_run(self, text: str, position: int, end: int) -> int:
-        """Read a run of `*`, `_` or `~`, for the open bracket if there is one; return its end, or _WAIT."""
+        """Read a run of `*`, `_` or `~`; apply it, or store it in a bracket; return its end, or _WAIT."""
         if end == len(text):
             # The run may go on, and the character after it decides what it does.
             return _WAIT

@@ -349,7 +349,7 @@ class BlockStructure:
     def _take_after_definitions(
         self, leaf: Leaf, line: str, line_match: MatchedLine, *, complete: bool
     ) -> int:
-        """Take the first line of a paragraph's text after link definitions; return the line's effect.
+        """Take the first line after a paragraph's link definitions; return its effect, such as `NEW`.
 
         If the line opens a block, parsers disagree about it.
         """

@@ -103,9 +103,9 @@ class ValidatedCalls:
         return bool(text.strip()) and _repair(text, "closed") is None and _repair(text, lenient) is not None
 
     def settle(self, call: ToolCall) -> list[ToolCall]:
-        """Check a call for which `lacks_end` is True, once it is known that the answer was not cut off.
+        """Check a call whose arguments lack an end, once it is known that the answer was not cut off.
 
-        The result is the call with its arguments checked, in a list as from `feed`.
+        Lenient reading adds the end. The result is the call with its arguments checked, in a list.
 
         Args:
             call: A finished call.

@@ -234,7 +234,11 @@ def _wrong_tag(context: Mapping[str, Any]) -> str:
 
 
 def _no_tag(context: Mapping[str, Any]) -> str:
-    """Describe the error of an object without the tag of a union's member; `context` is the error's."""
+    """Describe the error for an object that lacks the tag which selects one type of a union.
+
+    Args:
+        context: Pydantic's details of the error (`ctx`).
+    """
     return f"{_name_of_tag(context)} is missing"
 
 
