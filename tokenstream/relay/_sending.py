@@ -276,7 +276,7 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
 
 
 def _to_numbered_object(position: int | None, record: bytes) -> dict[str, Any]:
-    """Return a record of the protocol "tokenstream" as an object, with its position."""
+    """Return a record of the protocol "tokenstream" as an object, with its position as `at` if it has one."""
     fields: dict[str, Any] = decode(record)
     return fields if position is None else {"at": position, **fields}
 

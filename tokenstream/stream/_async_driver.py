@@ -236,7 +236,7 @@ class AsyncDriver(Driver):
             self.pump.listen(bell, even_if_instant=self.awaited_guards is not None)
 
     def idle_until(self, since: float) -> float | None:
-        """Return the time at which to call `expire` if nothing arrives before then; None for never.
+        """Return the time at which a deadline passes if nothing arrives before then; None for no deadline.
 
         Args:
             since: Time since which nothing has arrived.

@@ -237,7 +237,7 @@ class SyncDriver(Driver):
             raise self.error.with_traceback(None)
 
     def _advance_now(self) -> Event | None:
-        """Read a chunk that has already arrived, if reads can be limited; return its event, or None."""
+        """Return the event of a chunk that has already arrived; None if none has, or if a read would wait."""
         # Limited to the present, the read does not wait.
         return None if self.pump.limit_read is None else self._advance(self.clock())
 

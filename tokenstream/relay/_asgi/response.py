@@ -22,7 +22,7 @@ class Response:
 
     Args:
         outlet: Supplies the chunks.
-        timing: The timing; None for the default timing.
+        timing: The times for the head, heartbeats and a reader that has gone; None for the default times.
         status: The HTTP status if the answer begins.
         headers: Headers that extend or replace those of the protocol; None for no others.
 
@@ -98,7 +98,7 @@ def make_response(
 
     Args:
         outlet: Supplies the chunks.
-        timing: The timing; None for the default timing.
+        timing: The times for the head, heartbeats and a reader that has gone; None for the default times.
         status: The HTTP status if the answer begins.
         headers: Headers that extend or replace those of the protocol; None for no others.
     """

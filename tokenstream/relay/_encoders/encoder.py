@@ -188,7 +188,7 @@ class Encoder(Vocabulary):
         return [self.frame(name, payload) for name, payload in self.encode_failure(kind, message, code)]
 
     def encode_failure(self, kind: ErrorKind, message: str | None, code: str | None) -> list[Payload]:
-        """Return the payloads that `failure` frames.
+        """Return the payloads that report an error in the middle of an answer, not yet as chunks.
 
         Args:
             kind: The kind of error.

@@ -137,7 +137,7 @@ class RedisStorage(Storage):
         """
 
         async def has_changed() -> bool:
-            """Return True if the awaited change has happened, in case its message was lost."""
+            """Return True if there are new records, or the answer has ended, in case the message was lost."""
             # 0 records: only the state.
             page = await self.read(id, after, 0)
             return page is None or page.state.over or page.state.end > after

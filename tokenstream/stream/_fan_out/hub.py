@@ -115,7 +115,7 @@ class Hub(EventQueue[DriverT]):
             self.wake()
 
     def begin_polling(self, bell: ArrivalBell) -> None:
-        """Begin to read for a loop that also reads other streams, unless a leader reads for all readers.
+        """Begin to read for a loop that also reads other streams, unless a reader is reading for all now.
 
         Args:
             bell: Rung when something may have arrived.
@@ -126,7 +126,7 @@ class Hub(EventQueue[DriverT]):
             self.driver.begin_polling(bell)
 
     def free_pump(self) -> None:
-        """Mark the driver's pump as free, so that the stream can be ended; not while a reader is reading."""
+        """Mark the driver's pump as free, so that the stream can be ended, unless a reader is reading now."""
         if self.leader is None:
             self.driver.pump.busy = False
 

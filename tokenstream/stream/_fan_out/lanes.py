@@ -267,7 +267,10 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         return Labelled(lane.label, event)
 
     def _schedule_pause(self) -> None:
-        """Set the number of events before the next pause: two for each queued stream, or a minimum."""
+        """Set the number of events until the loop pauses again, so that the tasks that read the streams run.
+
+        It is two for each stream in the queue, or a minimum.
+        """
         self._events_until_pause = max(_MIN_BETWEEN_PAUSES, 2 * len(self._queue.entries))
 
     def _dequeue(self, lane: MergeLane[K, DriverT]) -> None:

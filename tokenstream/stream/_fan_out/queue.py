@@ -180,7 +180,7 @@ class EventQueue(Generic[DriverT]):
         self._options_fixed = self._options_fixed or policy is not None or size is not None
 
     def _new_ring(self, events: Ring[Event]) -> Ring[Event]:
-        """Return a ring of the current size, with the events of an earlier ring."""
+        """Return a ring buffer for as many events as the queue may hold now, with those of an earlier one."""
         # The event that reports a stop does not wait for slow readers, so it needs an extra slot.
         slots = self.size + 1 if self.policy == "wait" else self.size
         ring: Ring[Event] = Ring(slots, begin=events.begin)

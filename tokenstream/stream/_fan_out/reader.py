@@ -82,7 +82,10 @@ class ReaderDriver(SingleConsumer):
         return self.hub.wait_for(self.place, partial(self.hub.take_event, self.place), None)
 
     def step(self) -> Any:  # noqa: ANN401 - `NEWS`
-        """Wait until something has arrived that no view of the reader has read yet; return `NEWS` then."""
+        """Wait until something has arrived that no view of the reader has read yet; then return `NEWS`.
+
+        The constant `NEWS` takes the place of an event: the views read what has arrived from the message.
+        """
         return self.step_until(None)
 
     def step_until(self, until: float | None) -> Any:  # noqa: ANN401 - `NEWS`, or None
@@ -118,7 +121,7 @@ class ReaderDriver(SingleConsumer):
 
     @property
     def will_ring(self) -> bool:
-        """True if every arrived event was delivered, and the bell will ring for the next one."""
+        """True if all arrived events were delivered, and a bell of `begin_polling` rings for the next."""
         waiting: bool = self.hub.driver.will_ring
         return waiting and not self.has_events
 
@@ -188,7 +191,10 @@ class ReaderDriver(SingleConsumer):
 
 
 class _EventDriver:
-    """A driver whose `step` returns events instead of `NEWS`, for the event handlers of a router."""
+    """The driver of a broadcast's reader for the event handlers of a router: its `step` returns events.
+
+    The `step` of a `ReaderDriver` only reports that something has arrived.
+    """
 
     __slots__ = ("_reader_driver",)
 

@@ -105,7 +105,10 @@ class AsyncPump:
         return next(self.batch, None)
 
     def take_new_item(self) -> tuple[float, Any] | None:
-        """Return the next item that the reading task has read, or None; `batch` must be empty."""
+        """Return the next item that the reading task has read; None if it has read none, or there is no task.
+
+        Call it only after all items that were taken from the task before (`batch`) have been returned.
+        """
         reader = self._reader
         # Any other reader than a `Reader` has no task that reads ahead.
         if not isinstance(reader, Reader) or not reader.has_item:

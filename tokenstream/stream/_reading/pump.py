@@ -125,7 +125,7 @@ class Pump:
 
     @property
     def will_ring(self) -> bool:
-        """True if the thread has a bell to ring for its next item, and all earlier items were taken."""
+        """True if all items read so far were taken, and the reading thread rings a bell for the next one."""
         reader = self._read_ahead
         return reader is not None and reader.bell is not None and not reader.has_item
 

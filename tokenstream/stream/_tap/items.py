@@ -109,7 +109,7 @@ class WatchedIterator(Generic[ItemT]):
 
 
 class AsyncWatchedIterator(Generic[ItemT]):
-    """`WatchedIterator` for an asynchronous iterator."""
+    """Asynchronous iterator that yields another iterator's items unchanged, and shows each to a watcher."""
 
     __slots__ = ("_filter", "_items", "_onlooker")
 

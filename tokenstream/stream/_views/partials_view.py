@@ -62,7 +62,12 @@ class _DraftShaping:
         return shaped
 
     def _plan_patches(self, *, append: bool, by_alias: bool | None) -> ShapingPlan:
-        """Return the plan of this view with a further stage, which turns drafts into patches."""
+        """Return the plan of this view with a further stage, which turns drafts into JSON Patches.
+
+        Args:
+            append: True for "append" operations, which only add text to a string.
+            by_alias: True to write fields under their aliases; None for each type's default.
+        """
         return self._plan.then("patches", partial(_make_patches_stage, append=append, by_alias=by_alias))
 
     def _with(self, plan: ShapingPlan) -> Any:  # noqa: ANN401 - Self

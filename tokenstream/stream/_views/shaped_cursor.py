@@ -27,7 +27,8 @@ class ShapedCursor(Generic[ItemT]):
 
     Args:
         text: The cursor in the unshaped text.
-        stage_makers: Functions that create the stages, in order; called again for the text after an error.
+        stage_makers: Functions that create the stages, in order; called again for the text after an error,
+            such as the next of several strings.
         clock: Returns the time in seconds.
     """
 

@@ -41,7 +41,8 @@ class PlanStep(NamedTuple):
 class ShapingPlan(NamedTuple):
     """The plan of a view: its text, and the stages that shape the text.
 
-    `text` makes a cursor in the text, and `timer` allows a thread to read the source.
+    `text` makes a cursor in the text; `steps` are the stages; `timer` is True if a thread may read the
+    source, so that a stage can return text when time has passed.
     """
 
     text: Callable[[], Cursor[Any]]
