@@ -47,7 +47,7 @@ A fast server fills buffers, too.
 
 @dataclass(frozen=True, slots=True)
 class TimedChunk:
-    """A chunk of the body."""
+    """The time and size of one chunk of an answer's body, and the number of events in it."""
 
     at: float
     """Seconds since the request."""
@@ -185,7 +185,10 @@ def _list_full_buffers(moments: Sequence[Moment]) -> list[int]:
 
 
 def _find_buffer(moments: Sequence[Moment]) -> int | None:
-    """Return the size in bytes of the buffer that seems to fill up; None if there seems to be none."""
+    """Return the size in bytes of a buffer that seems to hold the answer back until it is full.
+
+    The result is None if there seems to be none.
+    """
     sizes = _list_full_buffers(moments)
     if sizes:
         # At one moment, several full buffers may arrive.

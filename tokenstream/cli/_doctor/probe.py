@@ -1,4 +1,4 @@
-"""A probe of a path: one request, with the time of each chunk of its answer."""
+"""A probe of the path to a server: one request, with the time of each chunk of its answer."""
 
 from __future__ import annotations
 

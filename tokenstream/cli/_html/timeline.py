@@ -176,7 +176,10 @@ def _count_columns(reading: Reading) -> int:
 
 
 def _collect_bars(reading: Reading, axis: Axis) -> list[_Bar]:
-    """Return the bars of the picture: by time, or in order if the times are not known."""
+    """Return the bars of the picture, each for the chunks that share one of its columns.
+
+    The columns divide the time of the answer or, if the times are not known, the number of its chunks.
+    """
     chunks = reading.chunks
     columns = _count_columns(reading)
     bars: dict[int, _Bar] = {}

@@ -129,15 +129,19 @@ async def aassert_stream(
     cuts: int = _MAX_CUTS,
     **options: Any,  # noqa: ANN401 - a stream's own
 ) -> ResultT:
-    r"""Make the checks of `assert_stream` inside a running event loop.
+    r"""Test that an async handler copes with a stream, as `assert_stream` does, in a running event loop.
+
+    The handler is called many times, each time with a new stream of the recording. At every chunking it
+    must return the same value. At every cut, it must return, or raise only an exception that `allow`
+    permits. The stream must be closed after each call.
 
     Args:
-        handler: An async function that takes an `AsyncStream` and returns a value.
-        recording: As for `assert_stream`.
-        allow: As for `assert_stream`.
-        chunkings: As for `assert_stream`.
-        cuts: As for `assert_stream`.
-        **options: As for `assert_stream`.
+        handler: An async function that takes an `AsyncStream` and returns a comparable value.
+        recording: A recording, the path of a recording, or a script.
+        allow: Exceptions that the handler may raise: one class, or several.
+        chunkings: One or several of the chunkings of `Recording.stream`; by default, several.
+        cuts: Largest number of cuts; 0 for none.
+        **options: Arguments for the stream: `format`, `limits`, `deadlines`, `pings`.
 
     Returns:
         The handler's result for the recording replayed unchanged.

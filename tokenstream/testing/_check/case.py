@@ -31,7 +31,7 @@ _MAX_SHOWN = 300
 
 
 class Violation(NamedTuple):
-    """A violation of a rule."""
+    """A violation of a rule by a format: what the format did, and how to reproduce that."""
 
     description: str
     """Description of what the format did."""

@@ -86,7 +86,7 @@ def find_async_differences(case: Case) -> Iterator[Violation]:
 
 
 def find_excess(case: Case) -> Iterator[Violation]:
-    """Find a cut at which a message is not a beginning of the whole answer's message."""
+    """Find messages of cut-off answers that are not a beginning of the whole answer's message."""
     for fault, reading in case.cut_readings:
         for message in reading.messages:
             description = _describe_excess(message, _find_choice(case.whole_reading, message.choice))
@@ -95,7 +95,7 @@ def find_excess(case: Case) -> Iterator[Violation]:
 
 
 def find_wrong_calls(case: Case) -> Iterator[Violation]:
-    """Find a tool call that is handed out twice, incomplete, or, of a cut answer, with changes."""
+    """Find tool calls that are handed out twice, or incomplete, or that change if the answer is cut off."""
     for description in _list_wrong_calls(case.whole_reading, case.whole_reading):
         yield case.violation(description)
     for fault, reading in case.cut_readings:

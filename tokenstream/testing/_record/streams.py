@@ -61,7 +61,7 @@ def _note_deferred(deferred: Deferred, notes: Notes) -> None:
         return source
 
     async def await_noted(opening: Any) -> SyncSource | AsyncSource:  # noqa: ANN401 - an awaitable
-        """Wait for the source, and note it."""
+        """Wait for the source, and return it; the bytes read from it are noted."""
         return note(await opening)
 
     def open_noted() -> Any:  # noqa: ANN401 - a source, or an awaitable of one

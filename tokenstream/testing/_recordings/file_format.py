@@ -333,7 +333,11 @@ def _unescape_text(text: bytes) -> bytes:
 
 
 def _unescape_sequence(match: re.Match[bytes]) -> bytes:
-    """Return the bytes for an escape sequence; a match of the backslash alone is an error."""
+    """Return the bytes for an escape sequence.
+
+    Raises:
+        _InvalidLine: The match is only a backslash, which begins no known escape sequence.
+    """
     hexadecimal, letter = match.groups()
     if hexadecimal is not None:
         return binascii.unhexlify(hexadecimal)

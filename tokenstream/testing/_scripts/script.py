@@ -87,7 +87,8 @@ class Script:
         """Add a refusal.
 
         Args:
-            *pieces: As for `text`.
+            *pieces: One text, which is cut into pieces as long as those that models send; or the
+                pieces themselves.
         """
         return self._add_text("refusal", pieces)
 
