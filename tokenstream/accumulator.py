@@ -281,7 +281,7 @@ class Accumulator:
         return self.ending if state is None else state.ending
 
     def state_to_copy(self) -> tuple[dict[int, ChoiceState], tuple[Any, ...], GrowingUsage, Usage | None]:
-        """Return the state to copy: choices, head with shared fields, usage, usage of given-up attempts."""
+        """Return what a copy needs: choices, head (id, model …), usage, usage of given-up attempts."""
         head = (self._id, self._model, self._role, self._provider_data)
         return self._choices, head, self._usage_now(), self._spent
 

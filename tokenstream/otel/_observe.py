@@ -347,7 +347,7 @@ def _token_counts(usage: Usage | None, format: str | None) -> Attributes:
 
 
 def _attempt_count(driver: Driver | None) -> Attributes:
-    """Return the attribute with the number of attempts, if the stream has recovery."""
+    """Return the attribute with the number of attempts; no attributes for a stream without recovery."""
     recovery = None if driver is None else driver.recovery
     return {} if recovery is None else {"tokenstream.attempts": len(recovery.attempts)}
 

@@ -264,7 +264,7 @@ def _begin_run(driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Route
 
 
 def _call_all(driver: SyncDriver, run: HandlerRun, works: list[Work]) -> None:
-    """Call the handlers; at the first error that is not stored as a tool's failure, close the stream."""
+    """Call the handlers; an error that is not stored as a tool's failure closes the stream, and is raised."""
     for work in works:
         try:
             run.store_result(

@@ -116,7 +116,8 @@ def _lost_line_ends_error(symptom: str, tail: bytes) -> NotAStream:
 def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStream:
     """Return the error for frames in no known format.
 
-    The message lists the event types or, if there are none, the keys of the payloads.
+    The message lists the event types or, if there are none, the keys of the payloads. For the events of
+    a framework's run, it says instead how to follow them.
 
     Args:
         frames: The frames, in order.

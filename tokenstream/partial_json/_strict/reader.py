@@ -174,7 +174,7 @@ class StrictReader(LateReader):
         self.state = state
 
     def end(self) -> list[JSONEvent]:
-        """End the text, which also ends a number that is the whole document."""
+        """End the text, which also ends a number that is the whole document; return the events of that."""
         out: list[JSONEvent] = []
         document = self.document
         if document.read_postponed is not None:

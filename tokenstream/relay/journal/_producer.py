@@ -224,7 +224,7 @@ class Producer:
             self._has_queued.set()
 
     def _queue_rest_of_text(self) -> None:
-        """Queue the text that `shape` has held back; if `shape` fails, its error ends the answer."""
+        """Queue the text that `shaping` has held back; if it fails, its error ends the answer."""
         shaping = self._shaping
         if shaping is None:
             return

@@ -244,7 +244,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
                 lane.driver.begin_polling(lane.entry)
 
     def _next_lane(self) -> MergeLane[K, DriverT] | None:
-        """Return the lane that has its turn now; None if the queue is empty."""
+        """Return the lane (the state of one stream) whose turn it is; None if no stream may have an event."""
         entries = self._queue.entries
         while entries:
             lane = self._lanes[entries[0].number]

@@ -172,7 +172,11 @@ class ReaderDriver(SingleConsumer):
         return self.hub.run_alone(self.hub.driver.open_now)
 
     def wait_open(self, first: First) -> Any:  # noqa: ANN401 - None, once awaited
-        """Read until the answer has begun; see `Stream.wait_open`."""
+        """Read until the answer has begun; see `Stream.wait_open`.
+
+        Args:
+            first: "head" to wait only for the head of the response, "event" for the first event.
+        """
         return self.hub.run_alone(partial(self.hub.driver.wait_open, first))
 
     def record_closing(self) -> None:

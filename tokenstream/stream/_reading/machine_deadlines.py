@@ -72,7 +72,7 @@ class GuardDeadline:
         return [item]
 
     def tick(self, now: float) -> list[Any]:
-        """Let the guards stop the answer, if their time has passed."""
+        """Let the guards stop the answer, if their time has passed; return an empty list."""
         self._machine.tick(now)
         return []
 

@@ -198,5 +198,5 @@ class SingleConsumer(UncopyableObject):
 
     @property
     def event_driver(self) -> Self:
-        """The driver whose `step` returns events; in a reader of a broadcast, that is another driver."""
+        """The driver whose `step` returns events: this one, but another one in a reader of a broadcast."""
         return self

@@ -284,7 +284,13 @@ class _Connection(BaseHTTPRequestHandler):
             self._cut_body(reply.cut, exchange)
 
     def _send_head(self, reply: Reply, number: int, *, chunked: bool) -> None:
-        """Send the status line and the headers of a reply; `chunked` tells the body's transfer coding."""
+        """Send the status line and the headers of a reply.
+
+        Args:
+            reply: The reply.
+            number: Number of the request, from 1, of which the request id is made.
+            chunked: True if the body follows in the chunked transfer coding.
+        """
         headers = {"content-type": reply.content_type, "cache-control": "no-cache"}
         # Anthropic calls this header request-id; all other providers call it x-request-id.
         headers["request-id"] = headers["x-request-id"] = f"req_{number:016d}"

@@ -129,7 +129,13 @@ def _end_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
 
 
 def _add_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
-    """Add a delta to the text that the event is about; return False if the delta fits no text."""
+    """Add a delta to the text that the event is about; return False if the delta fits no text.
+
+    Args:
+        items: The output items so far.
+        payload: The event.
+        kind: The event's type, such as "response.output_text.delta".
+    """
     target = _TEXT_TARGETS[kind.removesuffix(".delta")]
     delta = payload.get("delta")
     # Some servers send an object with the text; below, anything but text is refused.
@@ -168,7 +174,13 @@ def _begin_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> boo
 
 
 def _end_part(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
-    """Read the whole text in an event; return False if the event fits no item."""
+    """Read the whole text in an event; return False if the event fits no item.
+
+    Args:
+        items: The output items so far.
+        payload: The event.
+        kind: The event's type, such as "response.content_part.done".
+    """
     index_field, content, item = _find_content(items, payload, kind)
     if not isinstance(item, TextItem):
         return False
