@@ -118,7 +118,12 @@ class StateReader:
         """The objects that were read, by number."""
 
     def fill_roots(self, roots: list[object], saved: list[Any]) -> None:
-        """Set the slots of existing objects to the values that `write_roots` wrote."""
+        """Set the slots of existing objects, such as a format, to their saved values.
+
+        Args:
+            roots: The objects.
+            saved: For each object, the values of its slots, as `StateWriter.write_roots` returned them.
+        """
         self._objects = [*roots]
         for thing, slots in zip(roots, saved, strict=True):
             self._fill_slots(thing, slots)

@@ -173,7 +173,10 @@ class _WebSocketDelivery(Delivery):
         return self._events.stop(reason)
 
     async def _conclude(self) -> None:
-        """Send the last messages if the client stopped the answer or broke the protocol, or on shutdown."""
+        """Send the last messages after a stop by the client, a client's mistake, or a shutdown of the server.
+
+        After a mistake or a shutdown, the connection is closed, too.
+        """
         from anyio import move_on_after
 
         if self._disconnected or self._busy:

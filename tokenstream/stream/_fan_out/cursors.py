@@ -68,7 +68,7 @@ class SharedCursor(Generic[ItemT]):
         return self._cursor.ready()
 
     def end(self) -> ItemT | None:
-        """Return the next item that the end of the stream adds; None if the end adds no item."""
+        """Return the next item that the end of the stream adds; None if the end adds no further item."""
         return self._cursor.end()
 
     def make_waiting(self) -> SharedCursor[ItemT]:

@@ -324,7 +324,13 @@ class TextView(_TextShaping, PlannedView[str]):
         return ShapedView(self._driver, plan, self._instead)
 
     def _with_stage(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self
-        """Return a view with one more stage, which `method` adds; `timer` is True if it needs the time."""
+        """Return a view of the same text with one more stage.
+
+        Args:
+            method: The name of the method that adds the stage.
+            make: Makes the stage.
+            timer: True to let a thread read the source, so that held-back text is delivered on time.
+        """
         plan = self._plan.then(method, make, timer=timer)
         return ShapedTextView(self._driver, plan, self._instead)
 
@@ -363,7 +369,13 @@ class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
         return AsyncShapedView(self._driver, plan, self._instead)
 
     def _with_stage(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self
-        """Return a view with one more stage, which `method` adds; `timer` is True if it needs the time."""
+        """Return a view of the same text with one more stage.
+
+        Args:
+            method: The name of the method that adds the stage.
+            make: Makes the stage.
+            timer: Without effect: an `async for` loop always delivers held-back text on time.
+        """
         plan = self._plan.then(method, make, timer=timer)
         return AsyncShapedTextView(self._driver, plan, self._instead)
 

@@ -295,7 +295,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
     def _add_data(self, block: ConverseBlock, part: OpenPart, name: str, value: object) -> None:
         """Add a field of a delta to a part.
 
-        The first such field is reported at once, further ones at the end of the block.
+        The first field that deltas add to the block is reported at once, further ones at the block's end.
         """
         # Surrogates are mended now, because the data may be reported with a later payload.
         if block.add_field(name, mend_surrogates(value) if self.may_hold_surrogates else value):
