@@ -1,4 +1,4 @@
-"""The diagnosis of a path, from the bytes of its answers and their times, without I/O or a clock."""
+"""The diagnosis of the path to a server, from the bytes of answers and their times, without I/O or clock."""
 
 from __future__ import annotations
 
