@@ -58,6 +58,44 @@ def test_the_events_are_those_of_one_answer_at_every_cut(world: str, format: str
         assert started == done == [call.id for call in played.message.tool_calls]
 
 
+RICH = {
+    "anthropic": testing.script().text("Once ").citation(url="http://a", title="t").text("upon", " a"),
+    "gemini": testing.script().text("Once ").media(b"png", "image/png").text("upon", " a"),
+    "openai-chat": testing.script().text("Once ").media(b"png", "image/png").text("upon", " a"),
+    "openai-responses": testing.script().text("c", "c").tool_call("f", {"a": 1}).text("c", "abc"),
+    "ui-message": testing.script().reasoning("hm", signature="abc").text("Once ", "upon"),
+    "tokenstream": testing.script().reasoning("hm", signature="abc").media(b"png", "image/png").text("Once"),
+}
+
+
+@in_each_world
+@pytest.mark.parametrize("format", RICH)
+def test_an_equal_answer_goes_on_at_every_cut(world: str, format: str) -> None:
+    """Also where it has citations, media and signatures, which have events of their own."""
+    whole = RICH[format].finish("stop").chunks(format)
+    plain = play(world, [whole], ALIGN, format=format)
+    for cut in range(1, len(whole)):
+        played = play(world, [whole[:cut], whole], ALIGN, format=format)
+
+        assert played.error is None
+        assert shape_of(played.given) == shape_of(plain.given)
+        assert played.message.parts == plain.message.parts
+
+
+@in_each_world
+@pytest.mark.parametrize("format", ["anthropic", "openai-responses", "ui-message"])
+def test_a_text_that_is_longer_than_the_one_that_ended_differs(world: str, format: str) -> None:
+    """The loop already has what follows it."""
+    script = testing.script().text("Hello").reasoning("hm").text("World", "!").finish("stop")
+    longer = testing.script().text("Hello there").reasoning("hm").text("World", "!").finish("stop")
+    first = script.chunks(format)
+    cut = next(place for place, chunk in enumerate(first) if b"World" in chunk) + 1
+    played = play(world, [first[:cut], longer.chunks(format)], ALIGN, format=format)
+
+    assert isinstance(played.error, StreamTruncated)
+    assert "there" not in "".join(event.text for event in played.given if isinstance(event, TextDelta))
+
+
 @in_each_world
 def test_the_events_add_up_to_the_message(world: str) -> None:
     """What a loop makes of them is what the stream makes of its answer."""

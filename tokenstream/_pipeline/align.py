@@ -116,8 +116,8 @@ class _KnownPart:
         self.started = False
         """True once the part has begun again."""
         # The end of an open part need not be repeated, except that of a tool call: up to there, the events
-        # of the new answer have to get the call's old id.
-        self.end_repeated = not part.complete and part.kind != "tool_call"
+        # of the new answer have to get the call's old id. A citation has no end of its own.
+        self.end_repeated = part.kind == "citation" or (not part.complete and part.kind != "tool_call")
         """True once the end of the part was repeated, or if it need not be."""
 
     @property
@@ -126,6 +126,11 @@ class _KnownPart:
         text_is_missing = self.repeated < len(self.text)
         signature_is_missing = self.signature_repeated < len(self.signature)
         return text_is_missing or signature_is_missing or not self.end_repeated or not self.started
+
+    @property
+    def must_end(self) -> bool:
+        """True if the part had ended for the reader, and has not ended again: nothing may be added to it."""
+        return self.part.complete and not self.end_repeated
 
 
 class Aligner:
@@ -145,13 +150,19 @@ class Aligner:
             for message in self.messages
             for index, part in enumerate(message.parts)
         }
+        self._reasons_left = {
+            message.choice: message.finish_reason
+            for message in self.messages
+            if message.finish_reason is not None
+        }
+        """The finish reasons that the reader has, by choice, and that were not repeated so far."""
         self.error: StreamError | None = None
         """The error to raise, once the restarted answer differs; None until then."""
 
     @property
     def is_complete(self) -> bool:
         """True once all that the reader has was repeated."""
-        return not any(part.is_incomplete for part in self._known_parts.values())
+        return not (self._reasons_left or any(part.is_incomplete for part in self._known_parts.values()))
 
     def fail(self) -> None:
         """Set `error`, because the restarted answer differs from the first."""
@@ -170,11 +181,12 @@ class Aligner:
             return None
         if isinstance(event, Finish):
             parts = (part for (choice, _), part in self._known_parts.items() if choice == event.choice)
-            if any(part.is_incomplete for part in parts):
-                # The new answer ends before all of the old one was repeated.
+            known_reason = self._reasons_left.pop(event.choice, None)
+            # An answer that ends differently, or before all of the old one was repeated, is another answer.
+            if known_reason not in (None, event.reason) or any(part.is_incomplete for part in parts):
                 self.fail()
                 return None
-            return event
+            return event if known_reason is None else None
         known_part = None if event.part is None else self._known_parts.get((event.choice, event.part))
         if known_part is None:
             return event
@@ -190,7 +202,7 @@ class Aligner:
         """Return True if the reader has the event, False if the event differs, None if it is new."""
         kind = event.__class__
         if kind is PartStart:
-            return bool(known_part.part.kind == event.content.kind)
+            return self._compare_start(known_part, event.content)
         if kind is ToolCallStart:
             return self._compare_call_start(known_part.part, event)
         if kind in _TEXT_ATTRIBUTES:
@@ -207,6 +219,24 @@ class Aligner:
             return True if known_part.part.complete else None
         # Any other event of the part counts as new.
         return None
+
+    def _compare_start(self, known_part: _KnownPart, content: Part) -> bool | None:
+        """Compare the start of a part, and what the start contains, with what the reader has.
+
+        Returns:
+            True if the reader has all of it, False if it differs, None if it adds a signature.
+        """
+        beginning = _KnownPart(content)
+        if known_part.part.kind != content.kind or not known_part.text.startswith(beginning.text):
+            return False
+        # A further start of the same part adds to the part's fields, such as its signature.
+        known_part.repeated = max(known_part.repeated, len(beginning.text))
+        if known_part.signature.startswith(beginning.signature):
+            known_part.signature_repeated = max(known_part.signature_repeated, len(beginning.signature))
+            return True
+        # A start with text can't be returned for its signature: the reader has the text.
+        is_new = not (known_part.signature or known_part.must_end or beginning.text)
+        return None if is_new else False
 
     def _compare_text(
         self,
@@ -239,6 +269,8 @@ class Aligner:
             event.id = getattr(known_part.part, "id", event.id)
         if len(expected) == len(text):
             return True
+        if known_part.must_end:
+            return False
         # The rest of the delta is new.
         setattr(event, name, text[len(expected) :])
         return None
@@ -252,7 +284,7 @@ class Aligner:
         expected = known_part.signature[known_part.signature_repeated :]
         if not expected:
             # The reader has no signature, or all of it, so this one is new.
-            return None
+            return False if known_part.must_end else None
         known_part.signature_repeated += len(signature)
         # A signature that is longer than the first one counts as different.
         return expected.startswith(signature)
