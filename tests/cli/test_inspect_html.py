@@ -221,6 +221,13 @@ def test_each_choice_has_its_message(page: Callable[..., str]) -> None:
     assert "Choice 1" in shown
 
 
+def test_a_citation_without_the_cited_text_has_its_source(page: Callable[..., str]) -> None:
+    """Many providers name only an address and a title."""
+    answer = testing.script().text("Hi").citation(url="http://example.com/a", title="t").finish()
+
+    assert "http://example.com/a" in elements(page(answer.recording("anthropic"))).text
+
+
 def test_what_is_no_answer_has_a_page_too(page: Callable[..., str]) -> None:
     """An empty file, a proxy's page, bytes."""
     assert "No byte arrived." in page(b"", 3)

@@ -139,6 +139,8 @@ OPTIONS = st.fixed_dictionaries(
 
 @given(OPTIONS, cut())
 @example({"spoken": True}, ("a |", ["a ", "|"]))
+@example({"spoken": True}, ("-" * 300 + "\nHi.\n", list("-" * 300 + "\nHi.\n")))
+@example({"spoken": True}, ("```\n" + "`" * 400 + "\nHi.\n", list("```\n" + "`" * 400 + "\nHi.\n")))
 @example({"spoken": True}, ("x [a\\\rb](c) d", list("x [a\\\rb](c) d")))
 def test_every_fragmentation_gives_the_same_pieces(
     options: dict[str, Any], drawn: tuple[str, list[str]]

@@ -170,6 +170,26 @@ def test_a_step_is_caused_by_a_call_that_was_told_before() -> None:
     }
 
 
+def test_calls_of_many_answers_may_each_start_a_step() -> None:
+    """Each step has the cause that started it, and the last one begins as fast as the first."""
+    with Steps() as run:
+        calls: list[tuple[int, ToolCall]] = []
+        for number in range(150):
+            with run.step(str(number)) as step:
+                answer = step.follow(stream_of(asking(*(str(place) for place in range(10))))).final()
+                calls += [(number, call) for call in answer.tool_calls[:1]]
+        for _, call in calls:
+            with run.step(call):
+                pass
+        causes = [
+            event.cause for event in run.events().ready() if isinstance(event, StepStart) and event.cause
+        ]
+
+    # All answers use the same ids: a call of the root belongs to the answer that used its id last.
+    assert {"call_0-150"} == {cause.id for cause in causes}
+    assert len(calls) == len(causes)
+
+
 def test_ten_thousand_answers_may_use_one_id() -> None:
     """Some servers number the calls of each answer from 1; the last new id is found as fast as the first."""
     names = Names()

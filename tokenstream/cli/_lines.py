@@ -165,7 +165,8 @@ def split_part(part: Part) -> tuple[dict[str, str], str]:
         pairs[name] = (
             f"{len(value):,} bytes (--json has them)" if isinstance(value, bytes) else to_compact_json(value)
         )
-    return pairs, getattr(part, text_field) if text_field is not None else ""
+    # The text of a citation may be None.
+    return pairs, (getattr(part, text_field) or "") if text_field is not None else ""
 
 
 def _print_part(index: int, part: Part) -> None:

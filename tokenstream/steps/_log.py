@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.accumulator import Accumulator
@@ -24,7 +25,7 @@ class StepAnswer:
         accumulator: Collects the answer from its events; by default a new accumulator.
     """
 
-    __slots__ = ("accumulator", "number", "stream", "version")
+    __slots__ = ("accumulator", "named_calls", "number", "stream", "version")
 
     def __init__(
         self,
@@ -36,6 +37,8 @@ class StepAnswer:
         self.stream = stream
         self.version = 0
         """A counter that is increased whenever the answer has grown."""
+        self.named_calls = 0
+        """Number of the answer's tool calls that have their ids in the run."""
         self.accumulator = accumulator if accumulator is not None else Accumulator()
 
     @property
@@ -52,6 +55,7 @@ class Log:
     """
 
     __slots__ = (
+        "_answers_by_call",
         "_changed",
         "_sleepers",
         "_steps",
@@ -73,6 +77,8 @@ class Log:
         """The answers of all steps, in the order in which they were added."""
         self.names = Names()
         """The ids of tool calls, and the numbers of parts, in the run."""
+        self._answers_by_call: dict[str, StepAnswer] = {}
+        """For each id of a tool call, the last answer that contains it."""
         self.has_ended = False
         """True once the run has ended and nothing more is added."""
         self.version = 0
@@ -98,15 +104,28 @@ class Log:
             call: The call, with the id that it has in its answer.
             parent_answers: The answers of the parent step, which are searched before all others.
         """
-        for answer in self.answers:
-            # Give all calls their ids in the order of the answers: the first answer keeps its own ids.
-            for id in answer.accumulator.tool_calls_delivered:
-                self.names.make_run_id(answer.number, id)
-        for answer in (*reversed(parent_answers), *reversed(self.answers)):
+        self._name_calls()
+        last_answer = self._answers_by_call.get(call.id)
+        last_answers = [] if last_answer is None else [last_answer]
+        # All answers are searched only for an id that a restart has changed, or that is in none of them.
+        for answer in chain(reversed(parent_answers), last_answers, reversed(self.answers)):
             if call.id in answer.accumulator.tool_calls_delivered:
                 return self.names.rename_call(answer.number, call)
         # No answer of the run contains the call; -1 is the number of no answer.
         return self.names.rename_call(-1, call)
+
+    def _name_calls(self) -> None:
+        """Give all new calls their ids in the order of the answers: the first answer keeps its own ids."""
+        for answer in self.answers:
+            delivered = answer.accumulator.tool_calls_delivered
+            if answer.named_calls == len(delivered):
+                continue
+            for id in delivered[answer.named_calls :]:
+                self.names.make_run_id(answer.number, id)
+                known = self._answers_by_call.get(id)
+                if known is None or known.number < answer.number:
+                    self._answers_by_call[id] = answer
+            answer.named_calls = len(delivered)
 
     # -- waiting -------------------------------------------------------------
 

@@ -162,7 +162,7 @@ class MarkdownSpeech:
         """Skip a line of marks, a bullet or a table's edge; return its end (`position` if none) or _WAIT."""
         match = _RULE.match(text, position, position + _MAX_WAIT)
         stop = match.end() if match else position
-        if stop == len(text) and stop - position < _MAX_WAIT:
+        if stop == len(text):
             return stop if at_end else _WAIT
         if stop < len(text) and text[stop] in "\n\r":
             # The line consists of marks: a rule, an underline, or the line below a table's header.
@@ -199,7 +199,7 @@ class MarkdownSpeech:
             may_be_fence = len(text) - position <= 2 and len(set(text[position:])) == 1
             return _WAIT if may_be_fence and not at_end else position
         stop = match.end()
-        if stop == len(text) and stop - position < _MAX_WAIT:
+        if stop == len(text):
             # More marks may follow.
             return stop if at_end else _WAIT
         line_end = _LINE_END.search(text, stop, position + _MAX_WAIT)
@@ -253,7 +253,7 @@ class MarkdownSpeech:
             if text[-1] == "\r" and not at_end:
                 return len(text) - 1 if len(text) - position > 1 else _WAIT
             return len(text)
-        if may_be_fence and len(marks) >= len(self._open_fence):
+        if may_be_fence and len(marks) >= len(self._open_fence) and len(line) < _MAX_WAIT:
             self._open_fence = ""
         self._skips_line = False
         self._at_line_start = True
@@ -319,7 +319,7 @@ class MarkdownSpeech:
         """
         match = _RUN.match(text, position, position + _MAX_WAIT)
         stop = match.end() if match else position + 1
-        if stop == len(text) and stop - position < _MAX_WAIT and not at_end:
+        if stop == len(text) and not at_end:
             return _WAIT
         count = stop - position
         if text[position] == "`":
@@ -341,7 +341,7 @@ class MarkdownSpeech:
         """
         match = _CELL_END.match(text, position, position + _MAX_WAIT)
         stop = match.end() if match else position + 1
-        if stop == len(text) and stop - position < _MAX_WAIT:
+        if stop == len(text):
             return stop if at_end else _WAIT
         if match is None or match[1] is None:
             # White space within a cell: the group would contain the bar at the end of the cell.
