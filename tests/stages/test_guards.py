@@ -318,6 +318,8 @@ def test_a_pattern_is_found_as_soon_as_nothing_can_undo_it(pattern: str, text: s
     "pattern, text",
     [
         (r"cat(?!s)", "cats"),
+        (r"\b\w{4,6}\b", "catalogue"),
+        (r"\b\w{4,6}\b", "a catalogue of cats"),
         (r"foo(?!bar)", "foobar foo"),
         (r"foo(?!bar)", "foobar"),
         (r"foo(?=bar\b)", "foobars"),

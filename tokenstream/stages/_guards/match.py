@@ -54,12 +54,21 @@ class Match(TextStage):
         ([' of a cat'], [], "the text matches '\\\\bcat\\\\b'")
     """
 
-    __slots__ = ("_ahead", "_has_start", "_must_wait", "_pattern", "_search_back", "_stop", "_tail")
+    __slots__ = (
+        "_ahead",
+        "_has_start",
+        "_is_sure",
+        "_must_wait",
+        "_pattern",
+        "_search_back",
+        "_stop",
+        "_tail",
+    )
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._pattern = pattern
-        self._ahead = _count_deciding_characters(pattern)
-        """The number of characters after a match that may undo it."""
+        self._ahead, self._is_sure = _analyse_end(pattern)
+        """The number of characters after a match that may undo it; True if none can."""
         self._must_wait = "(?!" in pattern.pattern
         """True if trying next characters cannot prove that a match is final."""
         self._search_back = min(width_of(pattern.pattern, pattern.flags), LONGEST_MATCH) + self._ahead
@@ -118,36 +127,40 @@ class Match(TextStage):
             return
         start = match.start()
         # At most `_ahead` characters after a match may undo it.
-        is_final = at_end or match.end() + self._ahead <= len(tail)
+        is_final = at_end or self._is_sure or match.end() + self._ahead <= len(tail)
         if not is_final and not self._must_wait:
             # The match is final if it is found with each text of `_NEXT`: they stand for all that may follow,
-            # except after a negative look-ahead (`_must_wait`).
-            is_final = all(_begins_at(start, search(tail + following, start)) for following in _NEXT)
+            # except after a negative look-ahead (`_must_wait`). A match that takes in some of that text does
+            # not count: with yet more text, it might be too long.
+            matches = (search(tail + following, start) for following in _NEXT)
+            is_final = all(
+                found is not None and found.start() == start and found.end() <= len(tail) for found in matches
+            )
         if is_final:
             self._stop = f"the text matches {self._pattern.pattern!r}"
 
 
-def _count_deciding_characters(pattern: re.Pattern[str]) -> int:
-    """Return how many characters after a match must be known, as they may show that it is no match."""
+def _analyse_end(pattern: re.Pattern[str]) -> tuple[int, bool]:
+    """Find out what the text after a match can change.
+
+    Returns:
+        The number of characters after a match that must be known, as they may show that it is no match;
+        and True if a match stays one, whatever follows.
+    """
     source = pattern.pattern
     try:
-        look_aheads = watch_end("a guard", pattern).ahead
+        watched = watch_end("a guard", pattern)
     except MisuseError:
         # The pattern cannot be analysed, so it may look at any number of characters.
-        return LONGEST_MATCH
+        return LONGEST_MATCH, False
     # One character at least, for `\b` and other tests of the next character.
     counts = [1]
     if "$" in _ESCAPED.sub("", source):
         # `$` also matches before a final newline.
         counts.append(2)
-    for body in look_aheads:
+    for body in watched.ahead:
         # An empty body stands for a test of one character, as in `$`, which is counted already.
         if body:
             tests_next = _TESTS_NEXT.search(_ESCAPED.sub("", body)) is not None
             counts.append(width_of(body, 0) + (1 if tests_next else 0))
-    return min(max(counts), LONGEST_MATCH)
-
-
-def _begins_at(start: int, match: re.Match[str] | None) -> bool:
-    """Return True if there is a match, and it begins at a position."""
-    return match is not None and match.start() == start
+    return min(max(counts), LONGEST_MATCH), watched.sure_at_end
