@@ -284,6 +284,53 @@ async def test_a_source_that_closes_slowly_is_waited_for_although_the_block_is_c
     assert stream.message.ending == "stopped"
 
 
+@pytest.mark.parametrize("reads", [True, False])
+async def test_a_closing_that_is_cancelled_closes_its_source_all_the_same(*, reads: bool) -> None:
+    """Also that of an answer of which nothing was read."""
+    closing = anyio.Event()
+
+    class Slow(Scripted):
+        async def aclose(self) -> None:
+            closing.set()
+            await anyio.sleep(0.1)
+            await super().aclose()
+
+    source = Slow(*HELLO[:1], 9.0)
+    async with anyio.create_task_group() as tasks:
+        with anyio.CancelScope() as scope:
+            tasks.start_soon(when, closing.is_set, scope.cancel)
+            async with AsyncStream(source) as stream:
+                if reads:
+                    await first_text(stream)
+        assert scope.cancelled_caught
+    assert source.closed == 1
+
+
+@on_asyncio
+async def test_a_task_that_is_cancelled_while_it_closes_a_source_closes_it() -> None:
+    """A cancellation of asyncio goes through every shield."""
+    closing = asyncio.Event()
+
+    class Slow(Scripted):
+        async def aclose(self) -> None:
+            closing.set()
+            await asyncio.sleep(0.1)
+            await super().aclose()
+
+    source = Slow(*HELLO[:1], 9.0)
+
+    async def leave_unread() -> None:
+        async with AsyncStream(source):
+            pass
+
+    task = asyncio.create_task(leave_unread())
+    await closing.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert source.closed == 1
+
+
 async def test_a_generator_cleans_up_although_the_block_is_cancelled() -> None:
     """Its `finally` may wait."""
     cleaned: list[str] = []

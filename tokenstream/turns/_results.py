@@ -174,7 +174,8 @@ class ToolResults(Mapping[str, Any]):
             return {"role": "tool", "tool_call_id": result.call.id, "content": result.text}
 
         # Any field for reasoning will do, since the turns made here have nothing but a call.
-        return self._answer_calls(partial(to_openai_chat, reasoning_field="reasoning_content"), write_result)
+        make_turn = partial(to_openai_chat, reasoning_field="reasoning_content")
+        return self._answer_calls(make_turn=make_turn, write_result=write_result)
 
     def to_openai_responses(self) -> list[dict[str, Any]]:
         """Return the items that answer the calls, to follow the assistant's items in `input`.
@@ -200,7 +201,7 @@ class ToolResults(Mapping[str, Any]):
                 )
             return {_ID_KEYS.get(call_type, "call_id"): result.call.id, **result.value}
 
-        return self._answer_calls(to_openai_responses, write_result)
+        return self._answer_calls(make_turn=to_openai_responses, write_result=write_result)
 
     def to_anthropic(self) -> list[dict[str, Any]]:
         """Return the turn that answers the calls, to follow the assistant's turn in `messages`.
@@ -213,9 +214,11 @@ class ToolResults(Mapping[str, Any]):
             failed = {"is_error": True} if result.failed else {}
             return {"type": "tool_result", "tool_use_id": result.call.id, "content": result.text, **failed}
 
-        # A result that can only be told in a sentence becomes a block with text.
+        # `to_anthropic` fails for a call that the API cannot express: a text block then tells its result.
         blocks = self._answer_calls(
-            to_anthropic, write_result, lambda sentence: {"type": "text", "text": sentence}
+            make_turn=to_anthropic,
+            write_result=write_result,
+            make_user_turn=lambda sentence: {"type": "text", "text": sentence},
         )
         return [{"role": "user", "content": blocks}] if blocks else []
 
@@ -233,8 +236,12 @@ class ToolResults(Mapping[str, Any]):
             response = {"error": result.text} if result.failed else {"output": _to_plain(result)}
             return {"functionResponse": {**id, "name": result.call.name, "response": response}}
 
-        # A result that can only be told in a sentence becomes a part with text.
-        parts = self._answer_calls(to_gemini, write_result, lambda sentence: {"text": sentence})
+        # `to_gemini` fails for a call that the API cannot express: a part with text then tells its result.
+        parts = self._answer_calls(
+            make_turn=to_gemini,
+            write_result=write_result,
+            make_user_turn=lambda sentence: {"text": sentence},
+        )
         return [{"role": "user", "parts": parts}] if parts else []
 
     def to_bedrock(self) -> list[dict[str, Any]]:
@@ -250,7 +257,12 @@ class ToolResults(Mapping[str, Any]):
             failed = {"status": "error"} if result.failed else {}
             return {"toolResult": {"toolUseId": result.call.id, "content": content, **failed}}
 
-        blocks = self._answer_calls(to_bedrock, write_result, lambda sentence: {"text": sentence})
+        # `to_bedrock` fails for a call that the API cannot express: a text block then tells its result.
+        blocks = self._answer_calls(
+            make_turn=to_bedrock,
+            write_result=write_result,
+            make_user_turn=lambda sentence: {"text": sentence},
+        )
         return [{"role": "user", "content": blocks}] if blocks else []
 
     def to_ollama(self) -> list[dict[str, Any]]:
@@ -263,7 +275,7 @@ class ToolResults(Mapping[str, Any]):
             id = {"tool_call_id": sent_call["id"]} if "id" in sent_call else {}
             return {"role": "tool", "tool_name": result.call.name, **id, "content": result.text}
 
-        return self._answer_calls(to_ollama, write_result)
+        return self._answer_calls(make_turn=to_ollama, write_result=write_result)
 
     def to_cohere(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Cohere's `messages`."""
@@ -272,7 +284,7 @@ class ToolResults(Mapping[str, Any]):
         def write_result(result: _Result) -> dict[str, Any]:
             return {"role": "tool", "tool_call_id": result.call.id, "content": result.text}
 
-        return self._answer_calls(to_cohere, write_result)
+        return self._answer_calls(make_turn=to_cohere, write_result=write_result)
 
     def to_mistral(self) -> list[dict[str, Any]]:
         """Return the turns that answer the calls, to follow the assistant's turn in Mistral's `messages`."""
@@ -282,7 +294,7 @@ class ToolResults(Mapping[str, Any]):
             call = result.call
             return {"role": "tool", "tool_call_id": call.id, "name": call.name, "content": result.text}
 
-        turns = self._answer_calls(to_mistral, write_result)
+        turns = self._answer_calls(make_turn=to_mistral, write_result=write_result)
         while len(turns) > 1 and turns[-1]["role"] == "user":
             # The API refuses a user's turn after a tool's turn, and several user's turns in a row. The
             # sentence is therefore added to the turn before it.

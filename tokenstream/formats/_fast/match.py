@@ -162,7 +162,9 @@ def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
         return (text or None) if text.isprintable() else _parse_string(inside)
 
     def match_escaped(after_prefix: bytes) -> str | None:
-        """Return the payload's text, in which quotes are escaped; None if more than padding follows the text.
+        """Return the decoded text of a payload in which escaped quotes may precede the end of the text.
+
+        Return None if the text is empty or malformed, or not followed by `between`, padding and `tail`.
 
         Args:
             after_prefix: The payload from the beginning of the text on.
@@ -204,7 +206,10 @@ def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
 
 
 def _make_twice_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
-    """Return the function that finds a text that occurs twice in the payload."""
+    """Return the function that reads the text of a payload that has it twice.
+
+    The text stands between `prefix` and `between`, and again between `between` and `tail`.
+    """
     between_size = len(between)
 
     def match(payload: bytes) -> str | None:

@@ -405,7 +405,7 @@ class QuotedString:
         return self.kind.repair == "triple_quotes"
 
     def _make_judge(self, context: StringContext) -> QuoteJudge:
-        """Return the judge of a quote that was found in the string."""
+        """Return the judge that decides if a quote in the string ends it."""
         # True if the string is alone on its line so far.
         on_line = context.on_line and not self._has_lines
         return QuoteJudge(

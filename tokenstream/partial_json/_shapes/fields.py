@@ -437,9 +437,9 @@ class _LateSlot(Slot):
 
 
 def _use_known_value(field: Field) -> Field:
-    """Return a copy of a field that ignores its input, and takes the value that was validated before.
+    """Return a field with a schema that validates nothing, and returns the value already read for the field.
 
-    The field's default stays.
+    `validate_with_known` passes in these values, by field name. A schema with a default keeps the default.
     """
     name, schema = field
     inner = schema["schema"]

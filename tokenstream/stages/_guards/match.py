@@ -99,7 +99,7 @@ class Match(TextStage):
             searched = len(self._tail)
             self._tail += item
             self._search(searched, at_end=False)
-            # The tail is cut rarely, because that copies it; it then lacks the start of the text.
+            # The tail is cut rarely, because that copies it; the cut tail lacks the start of the text.
             tail_length = LONGEST_MATCH + self._ahead
             if len(self._tail) > 2 * tail_length:
                 self._tail, self._has_start = self._tail[-tail_length:], False

@@ -263,7 +263,10 @@ def _preview_row(shape: BlockShape, tail: str) -> str:
 
 
 def _preview_html(shape: BlockShape, before: str, tail: str) -> str:
-    """Return the preview of an HTML block: without a half-open tag, and with its missing end.
+    """Return the preview of an HTML block, in which no tag and no comment is half-open.
+
+    A half-open tag at the end is left out. If the block must end with `-->`, `</script>` or the like,
+    and that is missing, it is added.
 
     Args:
         shape: The state of the block.

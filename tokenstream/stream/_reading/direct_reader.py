@@ -77,9 +77,9 @@ class DirectReader:
     def take_items(self) -> list[tuple[float, Any]]:
         """Return the items that have arrived, each with the time of its arrival.
 
-        If no item has arrived, the caller reads next, and the time of that read is counted from now.
-        If the last read was a while ago, the result is a `BusyTime`: the loop, not the source, has
-        caused the pause.
+        If no item has arrived, the caller reads next, and the time of that read is counted from now. The
+        list is then empty, or, if the last read was a while ago, it has one item, a `BusyTime`: the loop,
+        not the source, has caused the pause.
         """
         items, self._items = self._items, []
         if not items:
@@ -180,11 +180,30 @@ class DirectReader:
             return
         is_cancelled = current_effective_deadline() == -math.inf
         if not failed and not is_cancelled:
-            await self._close()
+            await self._close_in_task()
             return
         # An error or a cancellation must not wait for long, but the source must be closed all the same.
         with move_on_after(CLOSING_SECONDS, shield=True):
             await self._close()
+
+    async def _close_in_task(self) -> None:
+        """Close the source in a task of its own, which goes on, but not for long, if this call is cancelled."""
+        from anyio import CancelScope, Event, create_task_group, current_time
+
+        scope, closed = CancelScope(shield=True), Event()
+
+        async def close() -> None:
+            with scope:
+                await self._close()
+            closed.set()
+
+        async with create_task_group() as tasks:
+            tasks.start_soon(close)
+            try:
+                await closed.wait()
+            except BaseException:
+                scope.deadline = current_time() + CLOSING_SECONDS
+                raise
 
     def abandon(self) -> None:
         """Shut down the source's socket; the garbage collector does the rest, since closing would wait."""
