@@ -28,7 +28,7 @@ _SURE, _LIKELY, _DOUBTFUL, _UNKNOWN, _BEGUN_AGAIN = 1.0, 0.9, 0.8, 0.5, 0.1
 
 
 def anchor_of(answer: str) -> str:
-    """Return the words with which a continuation should begin: the answer's last words, stripped.
+    """Return the text with which a continuation should begin: the answer's last 40 characters, stripped.
 
     Example:
         >>> anchor_of("Once upon a time there was a king of Thule. ")

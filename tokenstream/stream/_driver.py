@@ -161,7 +161,7 @@ class Driver(SingleConsumer):
         raise StreamConsumed(msg)
 
     def begin_request(self, deferred: Deferred) -> None:
-        """Start timing a request that is sent now, without the time for importing its HTTP client."""
+        """Import what a request needs, then start timing it; the clock of a resumed answer goes on."""
         prepare(deferred, self.machine.wanted)
         if deferred.begins:  # False if it resumes a broken answer, whose clock goes on
             self.machine.meter.begin(self.clock(), wrapped=False)

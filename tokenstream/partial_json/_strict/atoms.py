@@ -27,7 +27,7 @@ _SHORT = 20
 
 @under("-0123456789", VALUE, FIRST_ELEMENT)
 def begin_number(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a number from its first character; return the position after what was read of it."""
+    """Read a number from its first character; return the position after the part that has arrived."""
     start = reader.base + position
     # Most numbers are a few digits before a comma; a leading zero is not JSON.
     digits, comma, _ = text[position : position + _SHORT].partition(",")

@@ -187,7 +187,7 @@ class DirectReader:
             await self._close()
 
     async def _close_in_task(self) -> None:
-        """Close the source in a task of its own, which goes on, but not for long, if this call is cancelled."""
+        """Close the source in a task of its own, which goes on for a while if this call is cancelled."""
         from anyio import CancelScope, Event, create_task_group, current_time
 
         scope, closed = CancelScope(shield=True), Event()
