@@ -397,9 +397,20 @@ OF_RE: list[tuple[str, str]] = [
     (r"a{}b", "a{}b"),
     (r"x[]{]{2}", "x]{"),
     (r"(?x) a [#] [ ] {1} # {", "a# "),
+    ("(?x:a # [ $\n)b", "ab"),
+    ("(?x)(?-x:a#b) c", "a#bc"),
+    ("(?x:(?i:a # (\n))b", "Ab"),
     (r"\N{LATIN SMALL LETTER A}b{1,2}c", "abbc"),
 ]
 """Patterns that `re` and `regex` read in different ways, and what `re` finds."""
+
+
+def test_look_aheads_may_be_nested() -> None:
+    """Each is rewritten once, however deep it is."""
+    pattern = "(?!" * 30 + "c" + ")" * 30 + "ab"
+
+    redact = Redact(pattern)
+    assert re.sub(pattern, "[redacted]", "xab") == "".join([*redact.feed("xab"), *redact.end()])
 
 
 @pytest.mark.parametrize(("pattern", "match"), OF_RE)

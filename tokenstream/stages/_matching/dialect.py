@@ -24,7 +24,27 @@ too much is then held back, never too little.
 """
 _COUNT = re.compile(r"\{(?:\d+(?:,\d*)?|,\d*)\}")
 _NAMED = re.compile(r"\\N\{[^}]*\}")
+_SCOPE = re.compile(r"\(\?(?P<on>[a-zA-Z]*)(?:-(?P<off>[a-zA-Z]+))?:")
+"""The beginning of a group with flags of its own."""
 _SET_ITEM = re.compile(r"\\N\{[^}]*\}|\\.|.", re.DOTALL)
+
+
+def is_verbose_group(source: str, position: int, *, verbose: bool) -> bool:
+    """Return True if comments and white space are left out in the group that begins at `position`.
+
+    Args:
+        source: The pattern.
+        position: The position of the group's opening parenthesis.
+        verbose: True if they are left out around the group; flags such as `(?x:` and `(?-x:` change that.
+
+    Example:
+        >>> is_verbose_group("(?x:a b)", 0, verbose=False), is_verbose_group("(?i:a b)", 0, verbose=True)
+        (True, True)
+    """
+    scope = _SCOPE.match(source, position)
+    if scope is None:
+        return verbose
+    return (verbose or "x" in scope["on"]) and "x" not in (scope["off"] or "")
 
 
 def as_regex(source: str, flags: int) -> str:
@@ -43,6 +63,7 @@ def as_regex(source: str, flags: int) -> str:
     """
     # In an ASCII pattern, both packages agree about these escapes.
     escapes, in_set = ({}, {}) if flags & re.ASCII else (_ESCAPES, _IN_SET)
+    verbose, verbose_around = bool(flags & re.VERBOSE), list[bool]()
     out: list[str] = []
     position = 0
     while position < len(source):
@@ -64,10 +85,15 @@ def as_regex(source: str, flags: int) -> str:
         elif source.startswith("(?#", position):
             # A comment is left out.
             end = source.find(")", position) + 1
-        elif char == "#" and flags & re.VERBOSE:
+        elif char == "#" and verbose:
             # So is one up to the end of its line.
             end = source.find("\n", position) + 1 or len(source)
         else:
+            if char == "(":
+                verbose_around.append(verbose)
+                verbose = is_verbose_group(source, position, verbose=verbose)
+            elif char == ")" and verbose_around:
+                verbose = verbose_around.pop()
             out.append(char)
         position = end
     return "".join(out)

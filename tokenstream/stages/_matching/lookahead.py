@@ -10,6 +10,7 @@ import re
 from typing import Any, NamedTuple
 
 from tokenstream.errors import MisuseError
+from tokenstream.stages._matching.dialect import is_verbose_group
 
 _DEMAND_NEXT = r"(?=(?s:.))"
 """Demands a next character, so that a partial match is reported at the end of the text."""
@@ -193,7 +194,10 @@ class _Rewriter:
         is_named = opening.endswith(">") and opening[2] in "P<"
         if anonymous and (is_numbered or is_named):
             opening = "(?:"
+        verbose_around = self._verbose
+        self._verbose = is_verbose_group(source, position, verbose=verbose_around)
         body, end = self.rewrite(start, anonymous=anonymous)
+        self._verbose = verbose_around
         group = f"{opening}{body})"
         # Without the demand, `regex` skips a place at which a group could not repeat before the text's end.
         return f"(?:{_DEMAND_NEXT}{group})" if source[end + 1 : end + 2] in _REPEATS else group, end + 1
@@ -212,16 +216,16 @@ class _Rewriter:
             The rewritten look-ahead, and the position after the original one in the pattern.
         """
         source = self._source
-        # The body begins after the three characters `(?=` or `(?!`.
-        body, end = self.rewrite(position + 3, anonymous=anonymous)
+        is_negative = source[position + 2] == "!"
+        # The body begins after the three characters `(?=` or `(?!`. A negative look-ahead gets a second body:
+        # that has no numbered or named groups, which the pattern would otherwise have twice.
+        body, end = self.rewrite(position + 3, anonymous=anonymous or is_negative)
         original_body = source[position + 3 : end]
         self.ahead.append(original_body)
-        if source[position + 2] == "=":
+        if not is_negative:
             return f"(?={body})", end + 1
-        # The first alternative never matches: it only makes the match partial if the text ends too early. Its
-        # copy of the body has no numbered or named groups, which the pattern would otherwise have twice.
-        nameless_body = self.rewrite(position + 3, anonymous=True)[0]
-        return f"(?:(?=(?:{nameless_body})(?!))|)(?!{original_body})", end + 1
+        # The first alternative never matches: it only makes the match partial if the text ends too early.
+        return f"(?:(?=(?:{body})(?!))|)(?!{original_body})", end + 1
 
     def _rewrite_look_behind(self, position: int) -> tuple[str, int]:
         """Return the look-behind that begins at `position`, and the position after it.
