@@ -56,6 +56,7 @@ class Match(TextStage):
 
     __slots__ = (
         "_ahead",
+        "_behind",
         "_has_start",
         "_is_sure",
         "_must_wait",
@@ -67,8 +68,8 @@ class Match(TextStage):
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._pattern = pattern
-        self._ahead, self._is_sure = _analyse_end(pattern)
-        """The number of characters after a match that may undo it; True if none can."""
+        self._ahead, self._behind, self._is_sure = _analyse_ends(pattern)
+        """The numbers of characters after and before a match that may undo it; True if none after it can."""
         self._must_wait = "(?!" in pattern.pattern
         """True if trying next characters cannot prove that a match is final."""
         self._search_back = min(width_of(pattern.pattern, pattern.flags), LONGEST_MATCH) + self._ahead
@@ -100,7 +101,7 @@ class Match(TextStage):
             self._tail += item
             self._search(searched, at_end=False)
             # The tail is cut rarely, because that copies it; the cut tail lacks the start of the text.
-            tail_length = LONGEST_MATCH + self._ahead
+            tail_length = self._behind + LONGEST_MATCH + self._ahead
             if len(self._tail) > 2 * tail_length:
                 self._tail, self._has_start = self._tail[-tail_length:], False
         return [item]
@@ -119,8 +120,8 @@ class Match(TextStage):
             at_end: True if the text ends here, so that nothing can undo a match.
         """
         tail, search = self._tail, self._pattern.search
-        # A shortened tail is not the start of the text, so `^` and the like must not match at its index 0.
-        first = 0 if self._has_start else 1
+        # A shortened tail is not the start of the text, so `^` and look-behinds must not take it for that.
+        first = 0 if self._has_start else self._behind
         # A match that was not final at the last search may begin this far before the new text.
         match = search(tail, max(first, searched - self._search_back))
         if match is None:
@@ -140,19 +141,19 @@ class Match(TextStage):
             self._stop = f"the text matches {self._pattern.pattern!r}"
 
 
-def _analyse_end(pattern: re.Pattern[str]) -> tuple[int, bool]:
-    """Find out what the text after a match can change.
+def _analyse_ends(pattern: re.Pattern[str]) -> tuple[int, int, bool]:
+    """Find out what the text after and before a match can change.
 
     Returns:
-        The number of characters after a match that must be known, as they may show that it is no match;
-        and True if a match stays one, whatever follows.
+        The numbers of characters after and before a match that must be known, as they may show that it is no
+        match; and True if a match stays one, whatever follows.
     """
     source = pattern.pattern
     try:
         watched = watch_end("a guard", pattern)
     except MisuseError:
         # The pattern cannot be analysed, so it may look at any number of characters.
-        return LONGEST_MATCH, False
+        return LONGEST_MATCH, LONGEST_MATCH, False
     # One character at least, for `\b` and other tests of the next character.
     counts = [1]
     if "$" in _ESCAPED.sub("", source):
@@ -163,4 +164,6 @@ def _analyse_end(pattern: re.Pattern[str]) -> tuple[int, bool]:
         if body:
             tests_next = _TESTS_NEXT.search(_ESCAPED.sub("", body)) is not None
             counts.append(width_of(body, 0) + (1 if tests_next else 0))
-    return min(max(counts), LONGEST_MATCH), watched.sure_at_end
+    # One character before the match, for `^` and `\b`; also at the start of a look-behind.
+    behind = max([1, *(width_of(body, 0) + 1 for body in watched.behind)])
+    return min(max(counts), LONGEST_MATCH), min(behind, LONGEST_MATCH), watched.sure_at_end
