@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.json import decode
 from tokenstream._event_base import AnswerEvent, PartEvent
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
-from tokenstream.events import Finish, Ping, StepDone, StepStart, Stopped, Unknown
+from tokenstream.events import Finish, Ping, Unknown
 from tokenstream.relay import _encoders as encoders
 from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder
 from tokenstream.relay._encoders.ui.ag_ui import AGUIEncoder
 from tokenstream.relay._private import strip_private
 from tokenstream.relay._protocols import find_protocol
 from tokenstream.relay._shape import Shaping
+from tokenstream.relay._told_ending import TELLING, ToldEnding
 
 if TYPE_CHECKING:
     from tokenstream.events import Event
@@ -88,10 +89,8 @@ class Sending:
         """Transforms the events with the function `shape`."""
         self._position = 0 if ids and not self._is_own_protocol else None
         """The id of the last event; None if this object does not number the events."""
-        self._run_ending: _RunEnding | None = None
-        """The ending of the run so far; None if no event began or ended a step."""
-        self._stopped = False
-        """True once an event has reported that the answer was stopped."""
+        self._told = ToldEnding()
+        """The ending that the events tell, for a source that does not know it."""
 
     def encode_event(self, event: Event) -> list[Any]:
         """Return the chunks for an event: bytes, or JSON objects.
@@ -124,14 +123,14 @@ class Sending:
             Exception: A function in `shape` has raised it; see `encode_event`.
         """
         held_back = self._flush_shape()
-        ending = self._choose_ending(ending)
+        ending = self._told.choose(ending)
         if ending in ("truncated", "failed"):
             error_class = StreamTruncated if ending == "truncated" else StreamError
             return [*held_back, *self.encode_error(error_class("the answer broke off"), ending)]
         if self._is_own_protocol:
             return [*held_back, *self._encoder.conclude(ending)]
         encoder: Encoder = self._encoder
-        if self._run_ending is not None:
+        if self._told.is_run:
             # A step's finish reason is not the reason for which the run has ended.
             encoder.finishes.clear()
         if not encoder.finishes:
@@ -140,19 +139,6 @@ class Sending:
             cancelled = ending != "complete" and "cancelled" in encoder.words
             encoder.finishes[0] = Finish("cancelled" if cancelled else "stop")
         return [*held_back, *self._add_id(encoder.end())]
-
-    def _choose_ending(self, ending: Ending | None) -> Ending:
-        """Return the ending of the answer.
-
-        Args:
-            ending: The stream's ending; None if it is not known. The events then imply the ending.
-        """
-        if ending is None and self._run_ending is not None:
-            ending = self._run_ending.ending
-        # The events have ended, so the answer is not "streaming" any more, even if its stream says so.
-        if ending is None or ending == "streaming":
-            return "stopped" if self._stopped else "complete"
-        return ending
 
     def encode_error(self, error: StreamError, ending: Ending | None = None) -> list[Any]:
         """Return the chunks that report an error.
@@ -176,11 +162,8 @@ class Sending:
 
     def _encode_shaped(self, event: Event) -> list[Any]:
         """Return the chunks for an event whose text `shape` has transformed already."""
-        if event.__class__ is StepStart or event.__class__ is StepDone:
-            self._run_ending = self._run_ending or _RunEnding()
-            self._run_ending.note_step(event)
-        elif event.__class__ is Stopped:
-            self._stopped = True
+        if event.__class__ in TELLING:
+            self._told.note(event)
         chunks: list[Any]
         if self._is_own_protocol:
             chunks = self._encoder.feed(event)
@@ -222,30 +205,6 @@ class Sending:
         # Raises the error of a stage of `shape`, if one has failed.
         self._shaping.check()
         return [chunk for each in events for chunk in self._encode_shaped(each)]
-
-
-class _RunEnding:
-    """Finds the ending of a run from the ends of its steps."""
-
-    def __init__(self) -> None:
-        self._root_ids: set[str] = set()
-        """The ids of the steps without a parent."""
-        self._last_state = "done"
-        """The state of the step without a parent that ended last."""
-
-    def note_step(self, event: Any) -> None:  # noqa: ANN401 - a StepStart or a StepDone
-        """Note the start or the end of a step."""
-        if isinstance(event, StepStart):
-            if event.parent is None:
-                self._root_ids.add(event.id)
-        elif event.id in self._root_ids:
-            self._last_state = event.state
-
-    @property
-    def ending(self) -> Ending:
-        """The ending of the run: the state of the step without a parent that ended last."""
-        endings: dict[str, Ending] = {"failed": "failed", "stopped": "stopped"}
-        return endings.get(self._last_state, "complete")
 
 
 def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose output methods are replaced

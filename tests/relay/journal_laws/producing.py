@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -12,7 +13,7 @@ from tests.relay.journal_laws.support import two_journals
 from tests.relay.journals import Answer, message_of, read, records_of, texts_of
 from tests.relay.storage_laws import Opened
 from tokenstream.errors import ProviderError
-from tokenstream.events import TextDelta
+from tokenstream.events import StepDone, StepStart, Stopped, TextDelta
 
 
 class ProducingLaws:
@@ -60,6 +61,25 @@ class ProducingLaws:
             assert isinstance(error, ProviderError)
             assert "overloaded" == error.kind
             assert b"private" not in b"".join(records_of(entries))
+
+    async def test_events_without_a_message_end_as_they_tell(self, opened: Opened) -> None:
+        """A run that failed, and an answer that was stopped, are not told as complete."""
+
+        async def told(*events: Any) -> AsyncGenerator[Any]:
+            for event in events:
+                yield event
+
+        run = StepStart("s1", "plan"), TextDelta("Hel")
+        async with two_journals(opened) as (one, other, *_):
+            failed = await one.start(told(*run, StepDone("s1", "failed")))
+            stopped = await one.start(told(*run, StepDone("s1", "stopped")))
+            done = await one.start(told(*run, StepDone("s1")))
+            guarded = await one.start(told(TextDelta("Hel"), Stopped("enough")))
+            last = [records_of(await read(other, id))[-1] for id in (failed, stopped, done, guarded)]
+
+        found = [json.loads(record) for record in last]
+        assert ["error", "end", "end", "end"] == [record["type"] for record in found]
+        assert ["failed", "stopped", "complete", "stopped"] == [record["ending"] for record in found]
 
     async def test_a_bug_in_one_answer_ends_no_other(self, opened: Opened) -> None:
         """Whatever a source raises ends its own answer, as a failure of the server's."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import StreamError
 from tokenstream.events import Ping, Stopped
 from tokenstream.relay._encoders.records import record
+from tokenstream.relay._told_ending import TELLING, ToldEnding
 from tokenstream.relay.journal._errors import JournalUnavailable
 from tokenstream.relay.journal._records import ending_of, record_ending, record_failure, record_interruption
 from tokenstream.relay.journal._retrying import retry
@@ -82,6 +83,8 @@ class Producer:
         self._lease = lease
         self._raw = raw
         self._shaping = shaping
+        self._told = ToldEnding()
+        """The ending that the events tell, for a source that does not know it."""
         self._reading = anyio.CancelScope()
         """The scope in which the stream is read; `stop` and `interrupt` cancel it."""
         self._queued: list[bytes] = []
@@ -157,7 +160,7 @@ class Producer:
             # `stop` and `interrupt` cancel this scope.
             with self._reading:
                 await self._consume()
-                last = [record_ending(ending_of(self._stream))]
+                last = [record_ending(self._told.choose(ending_of(self._stream)))]
         except StreamError as error:
             if not self.opened.is_set():
                 # The code that started the answer waits for `opened`, and raises this error.
@@ -201,6 +204,8 @@ class Producer:
 
     def _queue_event(self, event: Event) -> None:
         """Queue the record of an event, unless the event has none or the last record is queued already."""
+        if event.__class__ in TELLING:
+            self._told.note(event)
         # A heartbeat is not part of the answer, so it is not recorded.
         event_record = b"" if event.__class__ is Ping or self._end_queued else record(event, raw=self._raw)
         if event_record:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream.errors import StreamError, StreamInterrupted
+from tokenstream.errors import StreamError, StreamInterrupted, StreamTruncated
 from tokenstream.relay._encoders.records import end_record, error_record
 
 if TYPE_CHECKING:
@@ -13,34 +13,37 @@ if TYPE_CHECKING:
 _BROKEN = "the answer could not be produced: internal error of the server"
 
 
-def ending_of(stream: object) -> Ending:
-    """Return the ending of a stream that was read to its end without an error.
+def ending_of(stream: object) -> Ending | None:
+    """Return the ending of a stream's message; None for an iterable of events that has no message.
 
     Args:
-        stream: The stream, or any iterable of events; an iterable that is not a stream ended as "complete".
+        stream: The stream, or any iterable of events, read to its end without an error.
 
     Example:
         >>> from tokenstream import Stream
         >>> stream = Stream(["Hi"], format="pieces")
         >>> for _ in stream: pass
         >>> ending_of(stream), ending_of([])
-        ('complete', 'complete')
+        ('complete', None)
     """
     message = getattr(stream, "message", None)
-    ending: Ending = getattr(message, "ending", "complete")
+    ending: Ending | None = getattr(message, "ending", None)
     return ending
 
 
 def record_ending(ending: Ending) -> bytes:
-    """Return the last record of an answer that ended without an error.
+    """Return the last record of an answer whose events ended without an error.
 
     Args:
-        ending: The ending of the answer.
+        ending: The ending of the answer. If it broke off or failed all the same, the record is an error.
 
     Example:
         >>> record_ending("stopped")
         b'{"type":"end","ending":"stopped"}'
     """
+    if ending in ("truncated", "failed"):
+        error_class = StreamTruncated if ending == "truncated" else StreamError
+        return error_record(error_class("the answer broke off"), ending=ending)
     return end_record(ending)
 
 

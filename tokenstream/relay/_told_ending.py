@@ -1,0 +1,61 @@
+"""The ending of an answer as its events tell it, for sources that have no message of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.events import StepDone, StepStart, Stopped
+
+if TYPE_CHECKING:
+    from tokenstream.message import Ending
+
+TELLING: frozenset[type] = frozenset({StepStart, StepDone, Stopped})
+"""Classes of events that tell something about the ending."""
+
+
+class ToldEnding:
+    """Finds the ending of an answer, or of a run, from its events.
+
+    Example:
+        >>> told = ToldEnding()
+        >>> told.note(Stopped("enough"))
+        >>> told.choose(None), told.choose("failed")
+        ('stopped', 'failed')
+    """
+
+    def __init__(self) -> None:
+        self.is_run = False
+        """True once an event has begun or ended a step."""
+        self._stopped = False
+        """True once an event has reported that the answer was stopped."""
+        self._root_ids: set[str] = set()
+        """The ids of the steps without a parent."""
+        self._last_state = "done"
+        """The state of the step without a parent that ended last."""
+
+    def note(self, event: Any) -> None:  # noqa: ANN401 - an event of a class in `TELLING`
+        """Note the start or the end of a step, or that the answer was stopped."""
+        if isinstance(event, Stopped):
+            self._stopped = True
+            return
+        self.is_run = True
+        if isinstance(event, StepStart):
+            if event.parent is None:
+                self._root_ids.add(event.id)
+        elif event.id in self._root_ids:
+            self._last_state = event.state
+
+    def choose(self, ending: Ending | None) -> Ending:
+        """Return the ending of the answer.
+
+        Args:
+            ending: The ending of the source's message; None if it is not known. The events then imply it.
+        """
+        if ending is None and self.is_run:
+            endings: dict[str, Ending] = {"failed": "failed", "stopped": "stopped"}
+            # A run ends as the step without a parent that ended last.
+            return endings.get(self._last_state, "complete")
+        # The events have ended, so the answer is not "streaming" any more, even if its stream says so.
+        if ending is None or ending == "streaming":
+            return "stopped" if self._stopped else "complete"
+        return ending
