@@ -12,7 +12,7 @@ from tests.stream.bodies import ANSWER, chunk
 from tests.support.aws_eventstream import message
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Limits, Stream
-from tokenstream.errors import ProviderError, StreamInterrupted
+from tokenstream.errors import ProtocolError, ProviderError, StreamInterrupted
 from tokenstream.formats._wire.openai_chat import OpenAIChat
 
 
@@ -176,3 +176,15 @@ def test_what_is_left_of_a_binary_message_after_the_finish_is_counted(left: byte
         False,
         True,
     )
+
+
+@pytest.mark.parametrize("size", [1, 7, 60, 10_000])
+def test_a_faulty_payload_after_geminis_finish_reason_is_not_passed_over(size: int) -> None:
+    """Vertex AI has sent "STOP" with every piece: the faulty payload, and those after it, may hold text."""
+    piece = '{"candidates":[{"content":{"role":"model","parts":[{"text":"%s"}]},"finishReason":"STOP"}]}'
+    bodies = [piece % "Hel", (piece % "lo").replace("STOP", "ST\x1fOP"), piece % ", world"]
+    decoder = read("".join(f"data: {body}\n\n" for body in bodies).encode(), size)
+
+    assert isinstance(decoder.error, ProtocolError)
+    assert ("Hel", "failed") == (decoder.message.text, decoder.message.ending)
+    assert "broken_after_finish" not in decoder.departures

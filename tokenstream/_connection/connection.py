@@ -156,8 +156,9 @@ class Connection:
         format = self.format
         if not format.finished:
             return False
-        # If the finish reason does not come last, content may follow it, even in the frame that was cut.
-        return format.finish_is_last or format.ended or not self._is_cut
+        # If the finish reason does not come last, content may follow it, even in a cut or faulty frame.
+        is_faulty = isinstance(format.error, ProtocolError)
+        return format.finish_is_last or format.ended or not (is_faulty or self._is_cut)
 
     @property
     def _is_cut(self) -> bool:
