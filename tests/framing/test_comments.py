@@ -38,6 +38,17 @@ def test_a_chunk_that_is_a_comment_is_counted_once(end: bytes) -> None:
     assert [COMMENT] == parser.frames(b": ping" + end)
 
 
+@pytest.mark.parametrize("size", [1, 2, 5, 1000])
+def test_a_comment_before_the_end_of_an_event_comes_before_the_event(size: int) -> None:
+    """The blank line after the comment is the end of the event, wherever the chunks end."""
+    parser, body = CommentedSSEParser(), b"data: 1\n: ping\n\n"
+    frames = [
+        frame for start in range(0, len(body), size) for frame in parser.frames(body[start : start + size])
+    ]
+
+    assert [COMMENT, b"1"] == frames
+
+
 def test_a_comment_that_never_ended_is_no_unfinished_event() -> None:
     """What is open behind it is."""
     parser = CommentedSSEParser()

@@ -32,6 +32,8 @@ class CommentedSSEParser(SSEParser):
         # Read line by line, so that the comments get their places among the frames.
         for line in _LINE.findall(chunk):
             comments_before = self.comments
-            frames += self._feed(line)
+            completed = self._feed(line)
+            # Blank lines follow the comment, so it comes before the event that they end.
             frames += [COMMENT] * (self.comments - comments_before)
+            frames += completed
         return frames
