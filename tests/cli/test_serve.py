@@ -477,6 +477,35 @@ def test_a_whole_recording_is_served_with_its_status_and_its_break(tmp_path: Pat
     assert 4 == len(types)
 
 
+@pytest.mark.parametrize(
+    ("format", "content_type"),
+    [
+        ("openai-chat", "text/event-stream"),
+        ("openai-chat", "text/event-stream;charset=UTF-8"),
+        ("gemini", "text/event-stream"),
+        ("ollama", "application/x-ndjson; charset=utf-8"),
+        ("ollama", "application/jsonl"),
+        ("bedrock-converse", "application/octet-stream"),
+    ],
+)
+def test_the_rate_counts_for_a_whole_recording_of_any_content_type(
+    format: str, content_type: str, tmp_path: Path
+) -> None:
+    """Servers write the content type of a stream in many ways."""
+    answer = testing.script().text("Hel", "lo").finish("stop").recording(format)
+    answer.replaced(headers={"content-type": content_type}).save(tmp_path / "answer.rec")
+    frames = answer.chunks("events")
+
+    with ReplayServer(serve.answer_from_folder(tmp_path, rate=1000)) as server:
+        response = httpx.get(f"{server.url}/answer", trust_env=False)
+        request = server.exchanges[0].request
+    reply = serve.answer_from_folder(tmp_path, rate=1000)(request)
+
+    assert (content_type, answer.body) == (response.headers["content-type"], response.content)
+    assert frames == [data for _, data in reply.chunks]
+    assert all(wait > 0 for wait, _ in reply.chunks[1:])
+
+
 def test_a_recording_of_a_websocket_is_refused_over_http(tmp_path: Path) -> None:
     """With the way out."""
     testing.script().text("Hello").finish("stop").recording("openai-realtime").save(tmp_path / "socket.rec")

@@ -19,6 +19,7 @@ from tokenstream.cli._failure import CommandFailed, reason_of
 from tokenstream.cli._folder import Folder, framing_of, type_of_recording
 from tokenstream.cli._numbers import parse_number
 from tokenstream.testing._recordings.errors import RecordingInvalid
+from tokenstream.testing._recordings.frames import detect_framing
 from tokenstream.testing._recordings.recording import Recording
 from tokenstream.testing._serve.server import ReplayServer, Reply, paced, refusal
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from tokenstream.cli._folder import RecordingFile
+    from tokenstream.testing._recordings.frames import Framing
     from tokenstream.testing._serve.server import Request
 
 _ABOUT = """\
@@ -223,16 +225,19 @@ class _FolderAnswers:
         a recording of a WebSocket, which cannot be played here, it is a 501.
         """
         if not file.is_whole:
-            return self._play(file.file.read_bytes(), file.content_type)
+            content_type = file.content_type
+            return self._play(file.file.read_bytes(), content_type, framing_of(content_type))
         recording = Recording.load(file.file)
         if recording.messages:
             return refusal(501, f"{file.name} is a recording of a WebSocket: testing.serve plays it")
-        reply = self._play(recording.body, type_of_recording(recording))
+        # A recorded content type may be written in many ways, so the framing is detected from the body.
+        content_type = type_of_recording(recording)
+        reply = self._play(recording.body, content_type, detect_framing(recording.body, content_type))
         return replace(reply, status=recording.status, cut=recording.breaks)
 
-    def _play(self, body: bytes, content_type: str) -> Reply:
+    def _play(self, body: bytes, content_type: str, framing: Framing | None) -> Reply:
         """Return the reply that sends a body in the rhythm of a model."""
-        chunks = paced(body, rate=self._rate, first=self._first, framing=framing_of(content_type))
+        chunks = paced(body, rate=self._rate, first=self._first, framing=framing)
         return Reply(chunks=chunks, content_type=content_type)
 
 
