@@ -283,6 +283,15 @@ async def test_what_is_no_websocket_is_refused() -> None:
     await stream.aclose()
 
 
+@pytest.mark.anyio
+async def test_numbers_that_a_message_cannot_hold_are_refused() -> None:
+    """Only our own messages have a key for them; in others they would silently be missing."""
+    stream, ws = AsyncStream(["x"], format="pieces"), Eager()
+    with ws.asks, ws.asked, pytest.raises(MisuseError, match="'ui-message' have no place for ids"):
+        await relay.websocket(ws, stream, protocol="ui-message", ids=True)
+    await stream.aclose()
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

@@ -282,7 +282,7 @@ def payloads(
     Args:
         stream: As for `encode`.
         protocol: As for `encode`.
-        ids: True to number the payloads, under the key `at`; for "tokenstream" only.
+        ids: True to number the payloads, under the key `at`; for "tokenstream" and "ndjson" only.
         raw: As for `encode`.
         shape: As for `encode`; None for no change.
         drop: As for `encode`.

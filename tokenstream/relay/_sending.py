@@ -67,6 +67,8 @@ class Sending:
         encoder_class = encoders.load(protocol)
         self._is_own_protocol = issubclass(encoder_class, TokenStreamEncoder)
         """True for "tokenstream" and "ndjson": their encoders number events and omit private fields."""
+        if ids and as_payloads and not self._is_own_protocol:
+            raise MisuseError(f"payloads of {protocol!r} have no place for ids: leave ids=True out")
         self._raw = raw
         self._encoder: Any = (
             encoder_class(drop=drop, ids=ids, raw=raw)

@@ -71,6 +71,8 @@ def test_ids_count_the_events() -> None:
     assert [1, 2, 3, 4] == [each["at"] for each in relay.payloads(iter(events), ids=True)]
     with pytest.raises(MisuseError, match="no ids"):
         relay.encode(iter(events), "ollama", ids=True)
+    with pytest.raises(MisuseError, match="'ui-message' have no place for ids"):
+        relay.payloads(iter(events), "ui-message", ids=True)
 
 
 def test_ids_of_the_provider_stay_in() -> None:

@@ -244,7 +244,7 @@ async def websocket(
         protocol: The name of the protocol in which to send the answer.
         keep_alive: Seconds of silence between heartbeats, if the protocol has them; None for no heartbeats.
         grace: Seconds that the answer is still read after the client has disconnected.
-        ids: True to number the events, from 1.
+        ids: True to number the events, from 1; for "tokenstream" and "ndjson" only.
         raw: True to send the provider's own ids, payloads, error messages and fields.
         shape: Transforms the text of each text part: a function that takes a text view and returns a
             transformed view, such as `lambda text: text.redact(pattern)`.
@@ -254,8 +254,8 @@ async def websocket(
         True if the connection is still open.
 
     Raises:
-        MisuseError: The protocol is unknown, `ws` is not a supported WebSocket, or `stream` is not
-            asynchronous.
+        MisuseError: The protocol is unknown, or its messages have no ids; `ws` is not a supported
+            WebSocket; or `stream` is not asynchronous.
         StreamError: The answer failed, and the protocol has no message for errors (gemini-live).
 
     Example:

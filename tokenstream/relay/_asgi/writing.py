@@ -62,6 +62,8 @@ class MessageWriter(ChunkWriter):
     def __init__(self, protocol: str, **options: Any) -> None:  # noqa: ANN401 - the base's
         # "tokenstream" is SSE; "ndjson" has the same events as lines, of which each is one message.
         super().__init__("ndjson" if protocol == "tokenstream" else protocol, **options)
+        if options.get("ids") and self.protocol.name != "ndjson":
+            raise MisuseError(f"messages of {protocol!r} have no place for ids: leave ids=True out")
         self._is_sse = self.protocol.media_type.startswith("text/event-stream")
         # A ping of our own protocol; with another protocol, no heartbeats are sent.
         self.heartbeat = '{"type":"ping"}' if self.protocol.name == "ndjson" else ""
