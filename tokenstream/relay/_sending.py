@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from tokenstream.relay._shape import Shape
     from tokenstream.turns import Drop
 
-_AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
+AWS_EVENT_STREAM = "application/vnd.amazon.eventstream"
+"""The media type of Bedrock's protocols, which are binary."""
 _EVENT_CLASSES: tuple[type, ...] = (AnswerEvent, PartEvent)
 
 
@@ -221,7 +222,7 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
     # Formats that send bare text have no words for finish reasons.
     if not any(encoder.words.values()):
         raise MisuseError(f"what {encoder.name!r} sends are not JSON objects: use relay.encode()")
-    is_binary = encoder.content_type == _AWS_EVENT_STREAM
+    is_binary = encoder.content_type == AWS_EVENT_STREAM
     # A steady encoder fills the text of a delta into a template, whose result is bytes.
     encoder.steady = False
     encoder.frame = _to_named_object if is_binary else _to_object

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, NotExpressible
-from tokenstream.relay._sending import Sending
+from tokenstream.relay._sending import AWS_EVENT_STREAM, Sending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,6 +65,7 @@ class MessageWriter(ChunkWriter):
         if options.get("ids") and self.protocol.name != "ndjson":
             raise MisuseError(f"messages of {protocol!r} have no place for ids: leave ids=True out")
         self._is_sse = self.protocol.media_type.startswith("text/event-stream")
+        self._is_binary = self.protocol.media_type == AWS_EVENT_STREAM
         # A ping of our own protocol; with another protocol, no heartbeats are sent.
         self.heartbeat = '{"type":"ping"}' if self.protocol.name == "ndjson" else ""
 
@@ -75,19 +76,11 @@ class MessageWriter(ChunkWriter):
             chunks: Chunks that `feed`, `end` or `fail` returned.
         """
         if not self._is_sse or self.protocol.messages:
-            # Each chunk already is one message.
-            return [_decode_text(chunk) for chunk in chunks]
+            # Each chunk already is one message. Some binary ones would pass for text, too.
+            return [*chunks] if self._is_binary else [chunk.decode().removesuffix("\n") for chunk in chunks]
         # Each SSE event becomes a message, which consists of the event's data.
         events = [event for chunk in chunks for event in chunk.split(b"\n\n") if event]
         return [_join_data(event).decode() for event in events]
-
-
-def _decode_text(chunk: bytes) -> str | bytes:
-    """Return a line as text without its line feed; a binary chunk is returned unchanged."""
-    try:
-        return chunk.decode().removesuffix("\n")
-    except UnicodeDecodeError:
-        return chunk
 
 
 def _join_data(event: bytes) -> bytes:
