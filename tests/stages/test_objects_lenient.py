@@ -105,6 +105,25 @@ def test_what_was_given_still_counts_in_how_the_rest_is_read() -> None:
         assert items.error is None
 
 
+@pytest.mark.parametrize(
+    "text, refused",
+    [
+        ('Here it is: ["a", "b"] as asked', False),
+        ('["a", "b"]\n["a", "b"]', False),
+        ('["a", "b"]\n["a", null]', True),
+        ('["a", "b"]\n["a", "c"]', True),
+    ],
+)
+def test_what_was_given_still_counts_in_what_may_follow_the_document(text: str, *, refused: bool) -> None:
+    """Text or a second document after it is judged alike however it came, by all values."""
+    for pieces in fragmentations(text):
+        items, field = Items(str, lenient=True), Field("*", lenient=True)
+
+        assert ["a", "b"] == run(items, pieces)
+        assert "ab" == "".join(map(str, run(field, pieces)))
+        assert [isinstance(stage.error, InvalidJSON) for stage in (items, field)] == [refused, refused]
+
+
 def test_closed_refuses_a_document_without_an_end() -> None:
     """As the strict reading does: the output is incomplete, and nothing is taken for finished."""
     for pieces in fragmentations("[{text: 'a'}, {text: 'b'"):

@@ -31,7 +31,8 @@ class Items(Search[T | OutputInvalid]):
     The values of an object are elements, too. An element that violates the schema
     gives an `OutputInvalid` in its place, with the element's text, and its whole
     path in the errors; reading continues after it. Elements are not kept after they
-    are returned, so a list may be endless; errors of the document have no `text`.
+    are returned, so a list may be endless, except with *lenient* and without *document*:
+    a second document is compared with the first. Errors of the document have no `text`.
 
     Args:
         type: The type of each element: a type, or a pydantic `TypeAdapter`.

@@ -44,6 +44,7 @@ class Search(DocumentStage, Generic[OutT]):
 
     __slots__ = (
         "_fail_fast",
+        "_keeps_values",
         "_kind",
         "_last_start",
         "_length",
@@ -72,6 +73,9 @@ class Search(DocumentStage, Generic[OutT]):
         # This stage shows no partial values, so the parser needs to provide none.
         self._parser = OutputParser(document, allow=0, lenient=lenient, max_depth=MOST_DEPTH)
         self._lenient = lenient
+        self._keeps_values = bool(lenient) and document is None
+        """True if the parser still needs the finished values: to compare them with a second document, and to
+        tell a document from brackets in prose."""
         self._length = 0
         """Number of characters read."""
         self._last_start = -1
@@ -193,7 +197,7 @@ class Search(DocumentStage, Generic[OutT]):
             # A literal, which `_read_start` has left out.
             self._note_nearest(_NULL if value is None else "literal", position, out)
         # Save memory: of the values read, only those inside an element are still needed, as parts of it.
-        if position <= 1:
+        if position <= 1 and not self._keeps_values:
             release_value(event)
         self._on_end(event, position, out)
 
