@@ -390,3 +390,48 @@ async def test_a_source_that_never_closes_can_be_left_by_a_cancellation(
             await stream.aclose()
         assert scope.cancelled_caught
     assert stream.closed
+
+
+class LateToClose:
+    """A source that ends after its chunks, and whose closing waits until it may end."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self._chunks = iter(chunks)
+        self.is_closing, self.may_close = asyncio.Event(), asyncio.Event()
+
+    def __aiter__(self) -> LateToClose:
+        return self
+
+    async def __anext__(self) -> bytes:
+        await anyio.lowlevel.checkpoint()
+        for chunk in self._chunks:
+            return chunk
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        self.is_closing.set()
+        await self.may_close.wait()
+
+
+@on_asyncio
+@pytest.mark.parametrize("begins_anew", [False, True], ids=["the same loop", "a new loop"])
+async def test_the_error_of_an_answer_is_raised_although_its_closing_was_cancelled(begins_anew: bool) -> None:
+    """A timeout around `anext` loses nothing, not even the error of an answer that was cut off."""
+    source = LateToClose(HEL)
+    async with AsyncStream(source, format="openai-chat") as stream:
+        reading = asyncio.ensure_future(read_all(stream))
+        await source.is_closing.wait()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        source.may_close.set()
+        with pytest.raises(StreamTruncated):
+            await (read_all(stream) if begins_anew else anext(stream))
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+
+
+async def read_all(stream: AsyncStream) -> None:
+    """Read all events of a stream."""
+    async for _ in stream:
+        pass

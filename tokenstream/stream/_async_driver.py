@@ -66,7 +66,8 @@ class AsyncDriver(Driver):
     # -- reading -----------------------------------------------------------
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        self.check_events_left()
+        if self.verdict.error_due is None:
+            self.check_events_left()
         return self
 
     async def __anext__(self) -> Event:
@@ -103,8 +104,7 @@ class AsyncDriver(Driver):
     async def step(self) -> Event:
         """Return the next event for a view; after the end, raise the stream's error each time."""
         if self.phase is _ENDED:
-            # Views deliver no `Stopped` event of a guard, so the event is dropped.
-            self.machine.stopped_event = None
+            self.machine.stopped_event = None  # views deliver no `Stopped` event of a guard
             await self.close_source(quiet=True)
             if self.error is not None:
                 raise self.error.with_traceback(None)
@@ -369,16 +369,14 @@ class AsyncDriver(Driver):
             return
         pump = getattr(self, "pump", None)
         if pump is None or (isinstance(pump.source, AsyncSource) and pump.source.lent):
-            # The constructor failed, or another object closes the source.
-            return
+            return  # the constructor failed, or another object closes the source
         try:
             if pump.unclosed:
                 warnings.warn(
                     f"{self!r} was never closed: use `async with`", ResourceWarning, source=self, stacklevel=2
                 )
         finally:
-            # `finally`, because warnings may be turned into errors.
-            pump.abandon()
+            pump.abandon()  # in `finally`, because warnings may be turned into errors
 
     # -- within ------------------------------------------------------------
 
@@ -393,19 +391,20 @@ class AsyncDriver(Driver):
         if self.wants_more():
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)
-            # An item is a pair: the time of its arrival, and a chunk or the like.
-            item = next(self.pump.batch, None)
+            item = next(self.pump.batch, None)  # a pair: the time of its arrival, and a chunk or the like
             return await self._read(until) if item is None else self.process_item(item[1], item[0])
         had_ended = self.phase is _ENDED
         are_events_left = not had_ended and self.conclude()
         # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
         if are_events_left or self.machine.stopped_event is not None:
             return None
-        failed = not had_ended and self.error is not None
-        await self.close_source(failed=failed, quiet=True)
+        if not had_ended:
+            self.verdict.error_due = self.error  # if the closing is cancelled, the next read raises it
+        await self.close_source(failed=self.verdict.error_due is not None, quiet=True)
         # The loop raises the error once; a later read only ends the loop.
-        if not had_ended and self.error is not None:
-            raise self.error.with_traceback(None)
+        error, self.verdict.error_due = self.verdict.error_due, None
+        if error is not None:
+            raise error.with_traceback(None)
         raise StopAsyncIteration
 
     async def _await_guards(self, guards: AwaitedGuards, until: float | None) -> None:
@@ -453,8 +452,7 @@ class AsyncDriver(Driver):
         if pump.busy:
             raise concurrent_read_error()
         if self.verdict.end_request is not None:
-            # Another thread called `stop`, and the event loop has not run its callback yet.
-            self.end()
+            self.end()  # another thread called `stop`, and the event loop has not run its callback yet
         if self.phase is _ENDED:
             return 0.0, END
         pump.busy = True

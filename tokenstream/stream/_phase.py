@@ -55,7 +55,7 @@ NEXT: dict[tuple[Phase, PhaseStep], Phase] = {
 class EndVerdict:
     """Decides once how a stream ends: by itself or by a stop, whichever is first."""
 
-    __slots__ = ("_decided", "_lock", "closed", "end_request", "stop_reason")
+    __slots__ = ("_decided", "_lock", "closed", "end_request", "error_due", "stop_reason")
 
     def __init__(self) -> None:
         # Held for two statements only. Reentrant, because a signal handler may call `stop` between them.
@@ -67,6 +67,8 @@ class EndVerdict:
         """Reason of `stop`; None if the stream was only closed."""
         self.closed = False
         """True if the stream was closed before its end."""
+        self.error_due: Exception | None = None
+        """The error that the next read of the events raises, since a cancellation came before it."""
 
     def request_end(self, reason: str, *, closing: bool = False) -> None:
         """Request the end of the stream; only the first request counts, and none once the ending is decided.
