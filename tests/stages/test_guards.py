@@ -353,13 +353,13 @@ def test_a_pattern_is_found_in_a_long_text() -> None:
 
 def test_a_look_behind_sees_the_text_before_a_match_in_a_long_text() -> None:
     """The text that is no longer kept is not cut off in the middle of what a look-behind tests."""
-    for before in range(900, 1_100, 3):
+    for before in range(900, 1_100):
         text = "x" * before + " not a secret  plan " + "y" * 1_500
-        assert found_after(r"(?<!not a )secret\s+plan", text, 1) is None
+        assert found_after(r"(?<!not a )secret\s+plan", text, 50) is None
     # How far back this one looks is not known, since it has a look-ahead in the look-behind.
-    for before in range(1_900, 2_100, 3):
+    for before in range(1_900, 2_100):
         text = "x" * before + " not a secret  plan " + "y" * 3_000
-        assert found_after(r"(?<!not a (?=secret))secret\s+plan", text, 1) is None
+        assert found_after(r"(?<!not a (?=secret))secret\s+plan", text, 100) is None
 
 
 def test_looking_for_a_pattern_is_linear() -> None:
