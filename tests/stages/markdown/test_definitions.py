@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.markdown import run
 from tokenstream.stages._markdown.definitions import DefinitionReader, find_labels, normalize_label
 
 READ = {
@@ -54,3 +55,12 @@ def test_labels_are_compared_without_case_and_white_space() -> None:
     """As CommonMark compares them."""
     assert "a b ss" == normalize_label(" A \n B ẞ")
     assert ["a", "b\\] c"] == find_labels("[A] [x](y) ![a][B\\] c] [ ] [unclosed")
+
+
+def test_an_escaped_bracket_begins_no_label() -> None:
+    """It is text, as in a formula; many of them, even without an end, are read once each."""
+    assert ["b", "c\\[d"] == find_labels("\\[a] \\\\[b] [c\\[d] \\\\\\[e]")
+    assert [] == find_labels("\\[" * 100_000)
+
+    for block in run(["See \\[a] and [b], or " + "\\[x" * 30_000]):
+        assert block.unresolved == ("b",)

@@ -19,7 +19,8 @@ _ENDS = {'"': '"', "'": "'", "(": ")"}
 _UNSAFE_TARGET = re.compile(
     r"(?:vbscript|javascript|file|data(?!:image/(?:gif|png|jpeg|webp);)):", re.IGNORECASE
 )
-_BRACKETS = re.compile(r"\[((?:[^\\\[\]]|\\.)++)\](?!\()", re.DOTALL)
+# An escaped bracket opens no label. It is consumed, since a search for a label's end from each takes long.
+_BRACKETS = re.compile(r"\\.|\[((?:[^\\\[\]]|\\.)++)\](?!\()", re.DOTALL)
 _MOST_NESTED = 32
 
 
@@ -38,7 +39,7 @@ def normalize_label(raw_label: str) -> str:
 
 def find_labels(text: str) -> list[str]:
     """Return the labels in brackets in a text, each once and in order."""
-    labels = dict.fromkeys(normalize_label(match[1]) for match in _BRACKETS.finditer(text))
+    labels = dict.fromkeys(normalize_label(match[1] or "") for match in _BRACKETS.finditer(text))
     labels.pop("", None)
     return list(labels)
 
