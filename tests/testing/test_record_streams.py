@@ -96,6 +96,22 @@ def test_a_stream_that_is_closed_early_records_what_it_has_read(path: Path) -> N
     assert [b"".join(CHAT[:2])] == load(path).chunks()
 
 
+@pytest.mark.parametrize("make", [list, iter, generator], ids=["list", "iterator", "generator"])
+def test_an_iterable_that_is_left_early_is_recorded_once_it_is_closed(
+    make: Callable[[list[bytes]], Any], path: Path
+) -> None:
+    """Also if it has no `close` of its own: a stream closes it, and so may the caller."""
+    with Stream(record(make(CHAT), path), format="openai-chat") as stream:
+        next(iter(stream))
+    assert CHAT[:1] == load(path).chunks()
+
+    path.unlink()
+    recorded = record(make(CHAT), path)
+    next(iter(recorded))
+    recorded.close()
+    assert CHAT[:1] == load(path).chunks()
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize("world", ["sync", "async"])
 async def test_a_secret_under_a_stream_is_told_of_at_its_end(path: Path, world: str) -> None:

@@ -79,6 +79,16 @@ class _NotedSource(WatchedStream[Any]):
     _onlooker: Notes
     """Receives the bytes."""
 
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the source has
+        """Return an attribute of the source; for a missing `close`, a function that ends the recording."""
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            # A stream that is left early closes what it reads; a list, for example, has no `close`.
+            if name != "close" or not self._is_open:
+                raise
+            return self._onlooker.stop
+
     def _attach(self, target: Any) -> None:  # noqa: ANN401 - told apart by what it can do
         """Note the bytes of the open source, or of the object that entering or awaiting it has returned."""
         self._target, self._is_open = target, True
