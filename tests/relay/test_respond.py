@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import zlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
@@ -226,6 +228,21 @@ async def test_a_guard_that_is_awaited_stops_the_answer() -> None:
     client = await sent(AsyncStream(Source(*CHUNKS)).guard(refuse, first_tokens=1))
 
     assert Stream(client.body).final().ending == "stopped"
+
+
+async def test_a_slow_reader_gets_every_payload_that_was_asked_for() -> None:
+    """With `raw=True`, each event keeps its payload, so no deltas are merged."""
+    body = testing.script().text(*[f"{number} " for number in range(50)]).finish("stop").chunks("openai-chat")
+    client = Client(slow=lambda: anyio.sleep(0.01))
+    await client.call(relay.respond(AsyncStream(Source(*body, ends=True)), raw=True))
+
+    texts = [
+        event
+        for event in map(json.loads, re.findall(rb"data: (.+)", client.body))
+        if "text_delta" == event["type"]
+    ]
+    assert 50 == len(texts)
+    assert all("raw" in event for event in texts)
 
 
 async def test_a_slow_reader_gets_larger_deltas_in_place_of_a_queue() -> None:

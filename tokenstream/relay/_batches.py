@@ -25,10 +25,12 @@ class BatchReader:
 
     Args:
         events: The events.
+        merges: False to keep all deltas as they are, for their raw payloads.
     """
 
-    def __init__(self, events: EventsIn) -> None:
+    def __init__(self, events: EventsIn, *, merges: bool = True) -> None:
         self._events = events
+        self._merges = merges
         self._sent_at: float | None = None
         """The clock reading when the last batch was passed on; None if nothing was sent for it."""
 
@@ -45,7 +47,8 @@ class BatchReader:
         if not was_slow:
             return (event,)
         # More events have arrived during the send: one batch lets a slow reader catch up.
-        return merge_deltas([event, *await self._events.take_arrived()])
+        events = [event, *await self._events.take_arrived()]
+        return merge_deltas(events) if self._merges else events
 
     def begin_send(self) -> None:
         """Note that the caller begins to send the events that `next` returned last.

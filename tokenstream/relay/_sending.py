@@ -71,6 +71,8 @@ class Sending:
         if ids and as_payloads and not self._is_own_protocol:
             raise MisuseError(f"payloads of {protocol!r} have no place for ids: leave ids=True out")
         self._raw = raw
+        self.sends_payloads = raw and self._is_own_protocol
+        """True if each event is sent with the provider's own payload."""
         self._encoder: Any = (
             encoder_class(drop=drop, ids=ids, raw=raw)
             if issubclass(encoder_class, TokenStreamEncoder)

@@ -42,7 +42,7 @@ class AnswerOutlet(Outlet):
 
     def __init__(self, source: AsyncIterable[Event], writer: BodyWriter) -> None:
         self._events = EventsIn(source)
-        self._batches = BatchReader(self._events)
+        self._batches = BatchReader(self._events, merges=not writer.sends_payloads)
         self._writer = writer
         self.headers = writer.headers
         self.heartbeat = writer.heartbeat

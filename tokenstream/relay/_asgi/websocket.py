@@ -66,7 +66,7 @@ class _WebSocketDelivery(Delivery):
         super().__init__(grace, *socket.wrapped)
         self._socket = socket
         self._events = events
-        self._batches = BatchReader(events)
+        self._batches = BatchReader(events, merges=not writer.sends_payloads)
         self._writer = writer
         self._keep_alive = keep_alive
         self._refused: _MessageRefused | None = None
