@@ -62,6 +62,25 @@ async def test_what_a_journal_does_not_give_has_a_status() -> None:
     assert away.json["error"]["retryable"]
 
 
+async def test_the_head_has_the_status_of_the_answer() -> None:
+    """A HEAD request is told of what is not there as a GET is, and starts nothing."""
+    async with memory_journal() as journal:
+        id = await journal.start(Answer("Hello", over=True).stream, owner="ann")
+        await read(journal, id, owner="ann")
+        statuses: list[int | None] = []
+        for owner, said in (("ann", None), ("bob", None), ("ann", "x")):
+            client = Client(method="HEAD")
+            await client.call(relay.follow(journal, id, said, owner=owner))
+            statuses.append(client.status)
+            assert client.body == b""
+        source, client = Answer("Hello").stream, Client(method="HEAD")
+        await client.call(relay.respond(source, journal=journal, id="new"))
+        started = await answer_to(journal, "new")
+
+    assert [200, 404, 400] == statuses
+    assert (200, True, 404) == (client.status, source.closed, started.status)
+
+
 async def test_an_upstream_that_fails_is_an_event_of_the_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
     """Readers of every protocol hear of it, or are cut where that has no words for it."""
     async with memory_journal() as journal:

@@ -15,6 +15,7 @@ from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay.journal._errors import JournalError, JournalUnavailable, UnknownPosition
+from tokenstream.relay.journal._producer import close_stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Mapping
@@ -111,6 +112,10 @@ class FollowOutlet(Outlet):
         self._first_is_next = True
         return None
 
+    async def open_head(self) -> Refusal | None:
+        """Find the answer, so that the head has the status that a GET request would get."""
+        return await self.open()
+
     async def __anext__(self) -> bytes:
         if self._first_is_next:
             self._first_is_next = False
@@ -202,6 +207,11 @@ class StartOutlet(FollowOutlet):
         except JournalError as error:
             return refuse_journal_error(error, self._retry)
         return await super().open()
+
+    async def open_head(self) -> Refusal | None:
+        """Close the answer unread: a HEAD request starts nothing."""
+        await close_stream(self._stream)
+        return None
 
 
 def parse_position(value: str | int | None) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.relay._asgi.delivery import Delivery
-from tokenstream.relay._asgi.refusals import error_body
+from tokenstream.relay._asgi.refusals import Refusal, error_body
 from tokenstream.relay._asgi.shutdown import abort_connection
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from anyio import Event
 
     from tokenstream.relay._asgi.outlet import Outlet
-    from tokenstream.relay._asgi.refusals import Refusal
 
 Receive: TypeAlias = "Callable[[], Awaitable[MutableMapping[str, Any]]]"
 """The ASGI callable `receive`, which returns the client's next message."""
@@ -142,15 +141,13 @@ class HTTPDelivery(Delivery):
             await self._send_chunk(refusal.as_event or b"", more=False)
             return
         self._busy = True
-        await self._send_complete(refusal.status, refusal.body, dict(refusal.headers))
+        await self._send_complete(refusal)
         self._busy = False
 
-    async def _send_complete(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+    async def _send_complete(self, refusal: Refusal) -> None:
         """Send a complete response at once."""
         self._head_begun = self._end_begun = True
-        if status != _NO_CONTENT:
-            headers = {"content-type": "application/json", "content-length": str(len(body)), **headers}
-        pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        status, pairs, body = refusal.status, encode_headers(refusal), refusal.body
         try:
             await self._send({"type": "http.response.start", "status": status, "headers": pairs})
             await self._send({"type": "http.response.body", "body": body, "more_body": False})
@@ -222,7 +219,7 @@ class HTTPDelivery(Delivery):
         from anyio import move_on_after
 
         with move_on_after(_LAST_CHUNK_SECONDS):
-            await self._send_complete(_CLIENT_CLOSED_REQUEST, b"", {})
+            await self._send_complete(Refusal(_CLIENT_CLOSED_REQUEST, b""))
 
     async def _send_last_chunk(self) -> None:
         """Send the last chunk on shutdown; if it cannot be sent in time, abort the connection.
@@ -241,8 +238,16 @@ class HTTPDelivery(Delivery):
                 if self._head_begun:
                     await self._write(self._outlet.shutdown_chunk(), more=False)
                 else:
-                    await self._send_complete(503, _SHUTDOWN_BODY, {"retry-after": "1"})
+                    await self._send_complete(Refusal(503, _SHUTDOWN_BODY, {"retry-after": "1"}))
             stuck = scope.cancelled_caught
         if stuck:
             # The server would wait for a reader that does not read.
             abort_connection(self._receive, self._send)
+
+
+def encode_headers(refusal: Refusal) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a complete response, as ASGI wants them."""
+    headers = dict(refusal.headers)
+    if refusal.status != _NO_CONTENT:
+        headers = {"content-type": "application/json", "content-length": str(len(refusal.body)), **headers}
+    return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]

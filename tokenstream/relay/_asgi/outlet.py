@@ -45,6 +45,15 @@ class Outlet(ABC):
         """
         return None
 
+    async def open_head(self) -> Refusal | None:
+        """Prepare the head alone, for a HEAD request; the answer is neither begun nor read.
+
+        Returns:
+            The response whose head is to be sent instead; else None.
+        """
+        self.stop("only its head was asked for")
+        return None
+
     def __aiter__(self) -> Self:
         return self
 

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
-from tokenstream.relay._asgi.http_delivery import HTTPDelivery, ResponseTiming
+from tokenstream.relay._asgi.http_delivery import HTTPDelivery, ResponseTiming, encode_headers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,9 +76,11 @@ class Response:
         status, headers = self.status_code, self.raw_headers
         if scope["method"] == "HEAD":
             # The answer is closed without being read.
-            outlet.stop("only its head was asked for")
+            refusal = await outlet.open_head()
             async with outlet:
                 pass
+            if refusal is not None:
+                status, headers = refusal.status, encode_headers(refusal)
             await send({"type": "http.response.start", "status": status, "headers": headers})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         else:
