@@ -435,3 +435,33 @@ async def read_all(stream: AsyncStream) -> None:
     """Read all events of a stream."""
     async for _ in stream:
         pass
+
+
+@on_asyncio
+async def test_a_cancellation_while_a_guard_ends_leaves_no_source_open() -> None:
+    """The guard cleans up when the block is left, and the task is cancelled meanwhile."""
+    guard_ends = asyncio.Event()
+
+    async def clean_up_late(_message: object) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            guard_ends.set()
+            await anyio.lowlevel.checkpoint()
+
+    async def leave() -> None:
+        async with aconnect(server.url) as stream:
+            streams.append(stream)
+            stream.guard(clean_up_late, first_tokens=1)
+            await first_text(stream)
+            await anyio.wait_all_tasks_blocked()
+
+    streams: list[AsyncStream] = []
+    with open_after(HEL) as server:
+        leaving = asyncio.ensure_future(leave())
+        await guard_ends.wait()
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        assert streams[0].closed
+        assert is_closed(server)

@@ -207,13 +207,11 @@ class AsyncDriver(Driver):
         event = None
         while event is None and not self._waits_for_guards:
             if not self.wants_more():
-                # The reading task has to close the source before the end is reported.
-                if not pump.release():
+                if not pump.release():  # the reading task has to close the source before the end
                     break
                 event = await self._advance()
             elif self._next_source is not None:
-                # The reading task has to close the previous source first.
-                if not pump.release():
+                if not pump.release():  # the reading task has to close the previous source first
                     break
                 await self._replace_ended_source(self._next_source)
                 self.begin_polling(bell)
@@ -345,8 +343,12 @@ class AsyncDriver(Driver):
         """
         self.record_closing()
         self.cut_short("stopped", "closed")
-        if self.awaited_guards is not None:
-            await self.awaited_guards.close()
+        try:
+            if self.awaited_guards is not None:
+                await self.awaited_guards.close()
+        except BaseException:
+            await self.close_source(failed=True)
+            raise
         await self.close_source(failed=failed)
 
     async def close_source(self, *, failed: bool = False, quiet: bool = False) -> None:
