@@ -256,6 +256,44 @@ async def test_a_field_may_be_judged_beside_the_stream() -> None:
     assert ([1, 2, 3], "refused") == (seen, stream.stop_reason)
 
 
+@pytest.mark.parametrize("text", [('{"steps": [1, 2, 3, 4]}',), tuple('{"steps": [1, 2, 3, 4]}')])
+async def test_an_answer_is_held_until_every_value_is_judged(text: tuple[str, ...]) -> None:
+    """None of the values that have arrived is shown before its verdict, which the end waits for, too."""
+    seen: list[Any] = []
+
+    async def judge(value: Any) -> str | None:
+        seen.append(value)
+        await anyio.lowlevel.checkpoint()
+        return "refused" if value == 3 else None
+
+    body = script().text(*text).finish("stop").chunks("openai-chat")
+    async with AsyncStream(body).guard(judge, field="steps.*", hold=True) as stream:
+        await stream.final()
+
+    assert ([1, 2, 3], "refused") == (seen, stream.stop_reason)
+    if len(text) == 1:
+        assert stream.message.text == ""
+
+
+async def test_the_next_value_of_a_field_does_not_wait_for_a_silent_server() -> None:
+    """It is judged as soon as the verdict on the value before it is there."""
+
+    async def judge(value: Any) -> str | None:
+        await anyio.lowlevel.checkpoint()
+        return "refused" if value == 3 else None
+
+    async def source() -> AsyncIterator[bytes]:
+        for chunk in script().text('{"steps": [1, 2, 3').text(", 4").chunks("openai-chat"):
+            yield chunk
+        await anyio.sleep_forever()
+
+    with anyio.fail_after(10):
+        async with AsyncStream(source()).guard(judge, field="steps.*") as stream:
+            await stream.final()
+
+    assert "refused" == stream.stop_reason
+
+
 async def test_it_needs_a_block() -> None:
     """Where there is no room for a task, the first read says so; then it may be read in one."""
     judge = Judge("off topic")

@@ -6,6 +6,7 @@ The function gets the answer so far, or each finished value of a field.
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import MisuseError
@@ -69,6 +70,11 @@ class AskedRule:
         """True once the function has returned."""
         self.was_called = False
         """True once the function has been called."""
+
+    @property
+    def has_decided(self) -> bool:
+        """True once the answer need not be held back for this rule."""
+        return self.has_returned
 
     def tick(self, now: float) -> None:
         """Do nothing: the rule does not depend on time."""
@@ -167,7 +173,7 @@ class FieldRule(AskedRule):
         at: The path.
     """
 
-    __slots__ = ("_at", "_values", "_waiting")
+    __slots__ = ("_at", "_is_asking", "_values", "_waiting")
 
     def __init__(self, ask: Callable[[Any], Any], at: At) -> None:
         # Set first, because the base class calls `begin_again`.
@@ -178,8 +184,24 @@ class FieldRule(AskedRule):
         """Forget the values so far, because another answer begins."""
         super().begin_again()
         self._values = _Values(self._at, lenient=True)
-        self._waiting: list[Any] = []
+        self._waiting: deque[Any] = deque()
         """Values at the path for which the function has still to be called."""
+        self._is_asking = False
+        """True while the function is called for the values that wait, one after another."""
+
+    @property
+    def has_decided(self) -> bool:
+        """True once the function has checked a value, and all other values that have arrived."""
+        return self.has_returned and not self.pending and not self._waiting
+
+    def record_result(self, result: object) -> None:
+        """Record what the function returned; if it was awaited, call it with the next value that waits.
+
+        Raises:
+            MisuseError: The function returned neither text nor None.
+        """
+        super().record_result(result)
+        self._ask_next()
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
         """Call the function with each value at the path that an event completes.
@@ -207,8 +229,15 @@ class FieldRule(AskedRule):
 
     def _ask_next(self) -> None:
         """Call the function with the values that wait, until a call is pending or stops the answer."""
-        while self._waiting and not self.pending and self.stop is None:
-            self.call(self._waiting.pop(0))
+        if self._is_asking:
+            # A call that is not awaited has returned within the loop below, which goes on by itself.
+            return
+        self._is_asking = True
+        try:
+            while self._waiting and not self.pending and self.stop is None:
+                self.call(self._waiting.popleft())
+        finally:
+            self._is_asking = False
 
 
 class _Values(Search[Any]):

@@ -207,7 +207,7 @@ class _Guard:
         if self.rule.stop is not None:
             return True
         # A function has decided once it has returned; any other rule, after enough of the answer.
-        return self.rule.has_returned if isinstance(self.rule, AskedRule) else self._pieces >= self._first
+        return self.rule.has_decided if isinstance(self.rule, AskedRule) else self._pieces >= self._first
 
 
 class Guards:
