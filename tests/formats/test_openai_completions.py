@@ -309,6 +309,19 @@ def test_several_choices_of_llama_cpp_end_each_for_itself() -> None:
     assert "complete" == got.message.ending
 
 
+def test_llama_cpp_may_continue_one_prompt_after_another() -> None:
+    """A server with one slot begins the second text after the end of the first."""
+    second = [{**native("Bon"), "index": 1}, {**native("jour"), "index": 1}, {**OVER, "index": 1}]
+    got = read(native("Hel"), native("lo"), OVER, *second)
+
+    assert [("Hello", "stop"), ("Bonjour", "stop")] == [(m.text, m.finish_reason) for m in got.messages]
+    assert ["complete", "complete"] == [message.ending for message in got.messages]
+    assert not got.rules
+    cut = read(native("Hel"), native("lo"), OVER, *second[:-1])
+    assert isinstance(cut.error, StreamTruncated)
+    assert ["complete", "truncated"] == [message.ending for message in cut.messages]
+
+
 def test_llama_cpp_cut_off_is_truncated() -> None:
     """`stop` never came."""
     assert isinstance(read({"content": "a", "stop": False}).error, StreamTruncated)

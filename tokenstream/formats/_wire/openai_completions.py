@@ -22,6 +22,7 @@ from tokenstream.formats._kit.values import counts_in, scalar_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenstream.events import Event
     from tokenstream.formats._kit.contents import TextKind
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -68,7 +69,7 @@ class OpenAICompletions(Format):
         TextDelta
     """
 
-    __slots__ = ("_created_reported",)
+    __slots__ = ("_created_reported", "_is_native")
 
     name: ClassVar[str] = "openai-completions"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = {**FINISH_REASONS, **_STOP_TYPES}
@@ -84,6 +85,8 @@ class OpenAICompletions(Format):
         super().__init__(limits=limits, pings=pings)
         self._created_reported = False
         """True once the time of the answer was reported; many payloads repeat it."""
+        self._is_native = False
+        """True once a choice of llama.cpp's native route has ended; that route has no sentinel."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
@@ -119,6 +122,13 @@ class OpenAICompletions(Format):
             self._read_answer(payload)
         else:
             self.parts.unknown(text_of(payload, "type", "object") or event or "event", payload)
+
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
+        if self._is_native and self.error is None and self.parts.finished:
+            # On llama.cpp's native route, the end of the input follows the last choice.
+            self.conclude()
+        return super().end(now=now)
 
     def _read_answer(self, payload: dict[str, Any]) -> None:
         """Read a payload of OpenAI's API: its head, choices, usage and unknown fields."""
@@ -227,13 +237,12 @@ class OpenAICompletions(Format):
     def _finish_native(self, choice: int, payload: dict[str, Any]) -> None:
         """Report the finish reason of a choice of llama.cpp's native route.
 
-        The answer ends once all choices have a finish reason.
+        Another choice may begin after it: of several prompts, a server with one slot reads one at a time.
         """
         flagged = [word for name, word in _STOP_FLAGS.items() if payload.get(name) is True]
         word = text_of(payload, "stop_type") or (flagged[0] if flagged else None)
         self.parts.finish(choice, _STOP_TYPES.get(word or "", "unknown"), word)
-        if self.parts.finished:
-            self.conclude()
+        self._is_native = True
 
     _CHOICE_READERS: ClassVar[dict[str, _Reader]] = {
         "text": _read_text,
