@@ -43,6 +43,22 @@ def test_a_single_document_is_offered_whole_at_the_end(
     assert [json.loads(item) for item in found] == [DOCUMENT]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'{"error": {"message": "a}"}\n}\n',
+        b'{"detail": [{"loc": ["\\"{"]}]\n, "n": 1}',
+        b'{"a": {"b": [1]\r\n}, "c": 2\r\n}\r\n',
+    ],
+)
+@given(cuts=CUTS)
+def test_a_document_whose_first_line_ends_with_a_bracket_is_offered_whole(
+    text: bytes, cuts: list[int]
+) -> None:
+    """Only a line that closes all its brackets is a document by itself."""
+    assert ([], text, None) == read(text, cuts)
+
+
 @given(cuts=CUTS)
 def test_lines_of_documents_are_given_one_by_one(cuts: list[int]) -> None:
     """NDJSON: each as soon as its line is whole; the last may lack its newline."""

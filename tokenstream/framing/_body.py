@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, TypeVar
 
 from tokenstream.errors import LimitExceeded
@@ -22,6 +23,8 @@ _BOM = b"\xef\xbb\xbf"
 _BEFORE_CONTENT = frozenset(_BOM + _SPACE)
 """Bytes that may precede the first line: white space and a byte order mark."""
 _OPENING = ord("[")
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
+"""Matches a JSON string."""
 
 
 class JSONBody:
@@ -30,7 +33,7 @@ class JSONBody:
     A body that begins with an opening square bracket is an array of documents.
     A server that refuses to stream answers with a single document, often
     indented. NDJSON and a single document differ in the first line: in NDJSON,
-    that line ends with a closing bracket.
+    that line ends with a closing bracket, and leaves no bracket open.
 
     Args:
         limits: `Limits.line` and `Limits.event` limit the size of a document.
@@ -165,7 +168,7 @@ class JSONBody:
         if end < 0 or self._refuse_if_too_large(end):
             return
         # In NDJSON, the first line is a whole document; the first line of an indented one is not.
-        if so_far[:end].rstrip(_SPACE).endswith((b"}", b"]")):
+        if _is_closed(so_far[:end].rstrip(_SPACE)):
             self._framing = NDJSONParser(limits=self._limits)
         else:
             self._is_single = True
@@ -182,3 +185,16 @@ class JSONBody:
         # Of the refused body, only the bytes that the property `tail` returns are still needed.
         del self._bytes_so_far[self._limits.tail :]
         return True
+
+
+def _is_closed(line: bytearray) -> bool:
+    r"""Return True if a line ends with a closing bracket, and leaves no bracket open.
+
+    Example:
+        >>> _is_closed(bytearray(b'{"a": "{"}')), _is_closed(bytearray(b'{"error": {"code": 500}'))
+        (True, False)
+    """
+    if not line.endswith((b"}", b"]")):
+        return False
+    marks = _STRING.sub(b"", line)
+    return marks.count(b"{") + marks.count(b"[") <= marks.count(b"}") + marks.count(b"]")
