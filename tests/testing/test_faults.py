@@ -276,6 +276,33 @@ def test_what_has_no_place_in_an_answer_is_misuse(fault: Fault, words: str) -> N
         SSE.with_fault(fault)
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        faults.crlf(),
+        faults.bom(),
+        faults.heartbeat(),
+        faults.heartbeat(5),
+        faults.cut(event=2),
+        faults.garble(event=1),
+        faults.bad_json(),
+        faults.duplicate(),
+        faults.reorder(),
+        faults.reorder(seed=3),
+        faults.error_event(),
+        faults.no_done(),
+    ],
+    ids=lambda fault: fault.name,
+)
+@pytest.mark.parametrize("format", ["openai-chat", "ollama", "bedrock-converse"])
+def test_a_compressed_body_has_neither_lines_nor_events(format: str, fault: Fault) -> None:
+    """Its content type is that of the body before the compression, and must not mislead a fault."""
+    answer = testing.script().text("Hel", "lo wörld").finish().recording(format)
+
+    with pytest.raises(MisuseError, match=r"is compressed|is not text in lines|is not an SSE stream"):
+        answer.with_fault(faults.gzipped() | fault)
+
+
 def test_comments_are_no_events() -> None:
     """Only frames with content are counted: neither heartbeats nor a retry time are."""
     noisy = Recording.of([b": hi\n\nretry: 5\n\ndata: a\n\n:\n\ndata: b\n\n"])

@@ -166,7 +166,7 @@ def gzipped(recording: Recording) -> Recording:
     """Compress the body with gzip; each chunk can be decompressed when it arrives.
 
     Faults that are applied later act on the compressed bytes: `gzipped() | cut(at=-10)` cuts
-    the compressed body.
+    the compressed body. Faults of lines or events are applied before.
 
     Raises:
         MisuseError: On replay, if the body is compressed already or consists of messages.

@@ -49,8 +49,18 @@ def frames_of(recording: Recording) -> list[bytes]:
 
 
 def framing_of(recording: Recording) -> Framing | None:
-    """Return the framing of a recording's body; None if no known framing fits, and for a WebSocket."""
-    return None if recording.messages else detect_framing(recording.body, recording.content_type)
+    """Return the framing of a recording's body; None if none fits or is visible, and for a WebSocket.
+
+    In a compressed body, no framing is visible, although the content type may name one.
+    """
+    if recording.messages or is_compressed(recording):
+        return None
+    return detect_framing(recording.body, recording.content_type)
+
+
+def is_compressed(recording: Recording) -> bool:
+    """Return True if the recorded body is compressed."""
+    return recording.headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}
 
 
 def detect_framing(start: bytes, content_type: str | None = None) -> Framing | None:

@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from tokenstream.errors import MisuseError
-from tokenstream.testing._recordings.frames import frames_of, framing_of
+from tokenstream.testing._recordings.frames import frames_of, framing_of, is_compressed
 from tokenstream.testing._recordings.recording import Arrival
 
 if TYPE_CHECKING:
@@ -44,7 +44,16 @@ class Edit(NamedTuple):
 
 
 def find_events(recording: Recording) -> list[Span]:
-    """Return the spans of all events, which are the frames except comments and closing brackets."""
+    """Return the spans of all events, which are the frames except comments and closing brackets.
+
+    Raises:
+        MisuseError: The body is compressed.
+    """
+    if is_compressed(recording):
+        raise MisuseError(
+            f"the body of {recording.name!r} is compressed, so it has no events to be found: apply a fault "
+            "of an event before gzipped()"
+        )
     framing = framing_of(recording)
     event_pattern = None if framing is None else _EVENT_PATTERNS.get(framing)
     spans: list[Span] = []
