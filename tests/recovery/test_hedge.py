@@ -155,6 +155,40 @@ def test_two_attempts_that_fail_are_followed_by_a_third(loop: str) -> None:
 
 
 @on_each_loop
+def test_a_complete_answer_without_text_wins_over_a_failed_one(loop: str) -> None:
+    """As it would be the answer without the other attempt."""
+    empty = testing.script().usage(output_tokens=0).finish("stop").chunks("anthropic")
+    provider = Provider((WHOLE[:1] * 2, 5 * SHORT), (empty, 0.0))
+
+    async def main() -> None:
+        async with aresilient(provider.open, Retry(hedge_after=SHORT, attempts=2, wait=0)) as stream:
+            message = await stream.final()
+
+        assert (message.text, message.ending, provider.asked) == ("", "complete", 2)
+        assert [report.mode for report in stream.attempts] == ["start", "hedge"]
+        assert isinstance(stream.attempts[0].error, StreamTruncated)
+        assert stream.attempts[1].error is None
+
+    anyio.run(main, backend=loop)
+
+
+@on_each_loop
+def test_each_of_two_failed_attempts_has_its_error(loop: str) -> None:
+    """In its report, also that of the one that was not read."""
+    refused = testing.script().error("server").chunks("openai-chat")
+    provider = Provider((WHOLE[:1] * 2, 5 * SHORT), (refused, 0.0))
+
+    async def main() -> None:
+        async with aresilient(provider.open, Retry(hedge_after=SHORT, attempts=2, wait=0)) as stream:
+            with pytest.raises(StreamTruncated):
+                await stream.final()
+
+        assert [type(report.error) for report in stream.attempts] == [StreamTruncated, ProviderError]
+
+    anyio.run(main, backend=loop)
+
+
+@on_each_loop
 def test_a_cancellation_while_both_are_waited_for_closes_both(loop: str) -> None:
     """It ends the opening at once."""
     provider = Provider((WHOLE, LONG), (WHOLE, LONG))

@@ -76,6 +76,9 @@ def test_each_failure_goes_on_to_the_next_fallback(world: str) -> None:
     [
         ([ProviderError], 2),
         ([StreamTruncated], 1),
+        (ProviderError, 2),
+        (StreamTruncated, 1),
+        ("overloaded", 2),
         (lambda _: True, 2),
         (lambda _: False, 1),
         (lambda _: None, 2),

@@ -140,6 +140,10 @@ def test_payloads_are_padded_and_the_padding_never_changes() -> None:
             {"source": "file:handbook", "location": {"web": {"url": "file:handbook", "domain": ""}}},
         ),
         (
+            Citation(url="http://[bad"),
+            {"source": "http://[bad", "location": {"web": {"url": "http://[bad", "domain": ""}}},
+        ),
+        (
             Citation(provider_data={"title": "Book", "location": {"documentPage": {"start": 3}}}),
             {"title": "Book", "location": {"documentPage": {"start": 3}}},
         ),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._basics.url import split_url
 from tokenstream._request.request import headers_without
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._never import JSON_ASKED
@@ -130,7 +130,7 @@ class ContinuationRequests:
     """
 
     def __init__(self, url: str, options: dict[str, Any]) -> None:
-        parts = urlsplit(str(url))
+        parts = split_url(str(url))
         self._host = parts.hostname or ""
         self._path = parts.path
         self._payload: Any = options.get("json")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from tokenstream._basics.untrusted import is_dict
+from tokenstream._basics.url import split_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from urllib.parse import SplitResult
 
 Attributes: TypeAlias = "dict[str, str | bool | int | float | Sequence[str]]"
 
@@ -135,8 +135,7 @@ def model_in(payload: object, url: str | None) -> str | None:
     for request_object in _objects_in(payload):
         if isinstance(request_object.get("model"), str):
             return cast("str", request_object["model"])
-    url_parts = None if url is None else _split_url(url)
-    match = None if url_parts is None else _MODEL_IN_PATH.search(url_parts.path)
+    match = None if url is None else _MODEL_IN_PATH.search(split_url(url).path)
     return None if match is None else unquote(match[1])
 
 
@@ -147,22 +146,15 @@ def server_address_of(url: str | None) -> Attributes:
         >>> server_address_of("https://key@api.openai.com/v1/responses?key=made-up")
         {'server.address': 'api.openai.com', 'server.port': 443}
     """
-    parts = None if url is None else _split_url(url)
-    if parts is None or not parts.hostname:
+    parts = split_url(url or "")
+    if not parts.hostname:
+        return {}
+    try:
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        # The port is out of range.
         return {}
     attributes: Attributes = {"server.address": parts.hostname}
-    port = parts.port or _PORTS.get(parts.scheme)
     if port is not None:
         attributes["server.port"] = port
     return attributes
-
-
-def _split_url(url: str) -> SplitResult | None:
-    """Return the parts of a URL; None if the URL is invalid."""
-    try:
-        parts = urlsplit(url)
-        # The port is only parsed when it is accessed, which raises if it is out of range.
-        _ = parts.port
-    except ValueError:
-        return None
-    return parts

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._pipeline.hold import is_visible
 from tokenstream._pipeline.machine import Machine
+from tokenstream._sources.failures import reading_error
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, only_error
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from tokenstream._sources import AsyncSource
+    from tokenstream.errors import MisuseError, StreamError
     from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
@@ -65,19 +67,33 @@ class Contender:
             while not self.has_content and self._machine.error is None:
                 chunk = await source.next_chunk()
                 self._chunks.append(chunk)
-                self._read_chunk(chunk)
+                # The time does not matter: the stream measures the answer when it reads the chunks again.
+                self._machine.push(chunk, now=0.0)
+                self._look_for_content()
+        except StopAsyncIteration as end:
+            self._error = end
+            # Only now can it be told if the answer is complete.
+            self._machine.finish(None, now=0.0)
+            self._look_for_content()
         except Exception as error:  # noqa: BLE001 - raised when the stream reads that far
             self._error = error
         self.ended = True
         on_end()
 
-    def _read_chunk(self, chunk: Any) -> None:  # noqa: ANN401 - bytes, or a payload
-        """Read a chunk, up to its first event with content."""
-        machine = self._machine
-        # The time does not matter here: the stream measures the answer when it reads the chunks again.
-        machine.push(chunk, now=0.0)
-        while not self.has_content and (event := machine.pull()) is not None:
+    def _look_for_content(self) -> None:
+        """Read the events that have arrived, up to the first one with content."""
+        while not self.has_content and (event := self._machine.pull()) is not None:
             self.has_content = is_visible(event)
+
+    @property
+    def error(self) -> StreamError | MisuseError | None:
+        """The error with which the attempt failed before it brought content; None if it did not fail."""
+        if self._machine.error is not None or self._error is None:
+            return self._machine.error
+        if isinstance(self._error, StopAsyncIteration):
+            # The answer is complete, although it has no content.
+            return None
+        return reading_error(self._error, read_deadlines=None, begun=False)
 
     def make_source(self) -> AsyncSource:
         """Return the source, which first yields the chunks that were already read.
@@ -134,7 +150,7 @@ class _Replay:
 async def race(first: Contender, second: Contender, after: float) -> Contender:
     """Return the attempt that brings content earlier, and close the other attempt.
 
-    If neither brings content, the winner is the first attempt.
+    If neither brings content, the winner is the first attempt, unless only the first has failed.
 
     Args:
         first: The attempt that begins at once.
@@ -186,4 +202,8 @@ async def _run_race(first: Contender, second: Contender, after: float) -> Conten
     except BaseExceptionGroup as errors:
         # A single error is raised itself, without the task group's exception group around it.
         raise only_error(errors) from None
-    return second if second.has_content and not first.has_content else first
+    if first.has_content or not second.begun:
+        return first
+    # Without content, an attempt that has failed loses to one that has not.
+    second_is_better = second.has_content or (first.error is not None and second.error is None)
+    return second if second_is_better else first

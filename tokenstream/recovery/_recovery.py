@@ -139,12 +139,14 @@ class Recovery:
         current = self._current
         # The second attempt began when the first had brought no content for that long.
         wait = self._retry.hedge_after or 0.0
+        # None if the loser was only slower.
+        error = loser.error if isinstance(loser.error, StreamError) else None
+        report = AttemptReport(number=1, mode="start", error=error, usage=loser.usage)
         if second_won:
-            seconds = max(0.0, now - began_at)
-            report = AttemptReport(number=1, mode="start", seconds=seconds, usage=loser.usage)
+            report = replace(report, seconds=max(0.0, now - began_at))
         else:
             seconds = max(0.0, now - began_at - wait)
-            report = AttemptReport(number=2, mode="hedge", wait=wait, seconds=seconds, usage=loser.usage)
+            report = replace(report, number=2, mode="hedge", wait=wait, seconds=seconds)
         current.reports.append(report)
         current.note_hedge(wait, began_at, second_won=second_won)
         usage = None if loser.usage is None else loser.usage.model_copy(update={"source": "partial"})

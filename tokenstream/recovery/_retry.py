@@ -59,7 +59,7 @@ is restarted |
     is raised."""
     timeout: float | None = None
     """Seconds after the first request in which new attempts may begin; None for no limit."""
-    on: Callable[[StreamError], bool | None] | Iterable[Condition] | None = None
+    on: Callable[[StreamError], bool | None] | Condition | Iterable[Condition] | None = None
     """Conditions for a retry; by default every error whose `retryable` is True. Outcomes ("empty",
     "refusal", "content_filter", "malformed_call") add to the default; classes and kinds of errors replace
     the default. A function gets the error (`AnswerRejected` for an outcome) and returns True, False, or
@@ -108,7 +108,8 @@ is restarted |
                 check_wait(name, getattr(self, name))
         _check_continuation(self)
         # As tuples; the dataclass is frozen, so its attributes can only be set in this way.
-        if self.on is not None and not callable(self.on):
+        # A class of errors can be called, too, but it is a condition.
+        if self.on is not None and (isinstance(self.on, type) or not callable(self.on)):
             object.__setattr__(self, "on", _check_conditions(self.on))
         object.__setattr__(self, "fallback", _check_fallbacks(self.fallback))
         if attempts is not None and attempts <= len(self.fallback):

@@ -96,8 +96,7 @@ class AsyncDriver(Driver):
             raise
         except ValueError as error:  # from the machine's generator of events, if it has a second reader
             self.raise_pull_error(error)
-        except StopIteration:
-            # The machine's generator of events was interrupted, as by Ctrl-C, and has ended with that.
+        except StopIteration:  # the machine's generator has ended: Ctrl-C or the like interrupted it
             raise await self._close_broken() from None
         return event
 
@@ -243,8 +242,7 @@ class AsyncDriver(Driver):
             return self.chain.deadline  # the earliest of the stages, one of which waits for guards
         has_input_ended = self.machine.input_ended or self.phase is _ENDED
         if has_input_ended or self._next_source is not None:
-            # No source is being read, so nothing can be late.
-            return None
+            return None  # no source is being read, so nothing can be late
         return self.find_read_limit(self.pump.since or since)  # the former: the start of a read in progress
 
     def expire(self) -> None:
@@ -276,8 +274,7 @@ class AsyncDriver(Driver):
         if self.pump.busy:
             raise concurrent_read_error()
         try:
-            # An event may be left from an earlier chunk.
-            event = self.machine.pull()
+            event = self.machine.pull()  # may be left from an earlier chunk
             while event is None and (until is None or self.clock() < until):
                 event = await advance() or self.machine.pull()
                 if until is None:
@@ -287,8 +284,7 @@ class AsyncDriver(Driver):
             raise
         except ValueError as error:  # from the machine's generator of events, if it has a second reader
             self.raise_pull_error(error)
-        except StopIteration:
-            # The machine's generator of events was interrupted, as by Ctrl-C, and has ended with that.
+        except StopIteration:  # the machine's generator has ended: Ctrl-C or the like interrupted it
             raise await self._close_broken() from None
         return event
 
@@ -306,8 +302,7 @@ class AsyncDriver(Driver):
     @property
     def closed(self) -> bool:
         """True once the source is closed."""
-        # After `stop`, the reading task closes the source.
-        return self.pump.closed or (self.phase is _ENDED and self.pump.has_ended)
+        return self.pump.closed or (self.phase is _ENDED and self.pump.has_ended)  # the latter after `stop`
 
     def stop(self, reason: str | None = None) -> None:
         """End the stream here; the message keeps the content read so far."""

@@ -7,9 +7,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
-from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from tokenstream._basics.url import split_url
 from tokenstream._request.request import HTTPRequest
 from tokenstream._sources import SyncSource
 from tokenstream.cli._doctor.pacing import TimedChunk
@@ -131,7 +131,7 @@ def probe(
 
 def _is_proxied(url: str) -> bool:
     """Return True if the environment names a proxy for an address."""
-    parts, proxies = urlsplit(url), getproxies()
+    parts, proxies = split_url(url), getproxies()
     return any(proxies.get(kind) for kind in (parts.scheme, "all")) and not proxy_bypass(parts.hostname or "")
 
 

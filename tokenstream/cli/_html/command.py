@@ -7,8 +7,8 @@ import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
+from tokenstream._connection.head import strip_secrets
 from tokenstream.cli._asking import has_request_options, list_secrets
 from tokenstream.cli._failure import FAILED, MISUSE, CommandFailed, reason_of
 from tokenstream.cli._html.page import OPENING, build_page
@@ -90,8 +90,7 @@ def _describe_command(options: argparse.Namespace, path: Path) -> str:
     """Return the command, without folders, headers and data; of an address, without user and query."""
     source: str = options.source
     if origin_of(source) == "request":
-        parts = urlsplit(source)
-        source = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+        source = strip_secrets(source) or "URL"
     elif source != "-":
         source = Path(source).name
     words = ["python", "-m", "tokenstream", "inspect", source, "--html", path.name]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
 
+from tokenstream._basics.url import split_url
 from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS
 from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, pad, pad_json
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
@@ -167,6 +167,6 @@ def _to_citation(citation: Citation) -> dict[str, Any]:
     if citation.text is not None:
         cited["sourceContent"] = [{"text": citation.text}]
     if citation.url is not None:
-        web = {"url": citation.url, "domain": urlsplit(citation.url).hostname or ""}
+        web = {"url": citation.url, "domain": split_url(citation.url).hostname or ""}
         cited |= {"source": citation.url, "location": {"web": web}}
     return cited
