@@ -294,6 +294,23 @@ async def test_the_next_value_of_a_field_does_not_wait_for_a_silent_server() -> 
     assert "refused" == stream.stop_reason
 
 
+@pytest.mark.parametrize("every", [1, 50])
+async def test_the_last_verdict_counts_after_a_hold(every: int) -> None:
+    """The whole answer arrives while the first call holds it back: another call gets all of it."""
+    asked: list[str] = []
+
+    async def judge(message: Message) -> str | None:
+        asked.append(message.text)
+        await anyio.lowlevel.checkpoint()
+        return "about cats" if "cat" in message.text else None
+
+    async with AsyncStream(BODY).guard(judge, first_tokens=1, every=every, hold=True) as stream:
+        await stream.final()
+
+    assert ["The ", "The cat sat on it"] == asked
+    assert ("about cats", "stopped") == (stream.stop_reason, stream.message.ending)
+
+
 async def test_it_needs_a_block() -> None:
     """Where there is no room for a task, the first read says so; then it may be read in one."""
     judge = Judge("off topic")

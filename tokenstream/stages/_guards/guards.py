@@ -267,12 +267,12 @@ class Guards:
         Args:
             event: The event that ends the choice; the message does not include it yet.
         """
-        was_held = self._forget_if_held(event)
+        self._forget_if_held(event)
         self._open_choices.discard(event.choice)
         self._all_finished = not self._open_choices
         for guard in self._guards:
-            if not (was_held and guard.hold):
-                guard.end(self._message, event.choice)
+            # A rule that has held this event back knows of the end; but its function may have been busy then.
+            guard.end(self._message, event.choice)
 
     def _forget_if_held(self, event: Event) -> bool:
         """Return True if an event was held back; it no longer counts as held back afterwards.
