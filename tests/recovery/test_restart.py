@@ -182,6 +182,21 @@ def test_another_item_in_the_place_of_one_that_was_given_raises(world: str) -> N
 
 
 @in_each_world
+@pytest.mark.parametrize(
+    ("first", "second", "is_same"),
+    [("1", "true", False), ('{"a": [0]}', '{"a": [false]}', False), ('{"a": NaN}', '{"a": NaN}', True)],
+)
+def test_items_are_equal_as_in_json(world: str, first: str, second: str, *, is_same: bool) -> None:
+    """In Python, true equals 1, and NaN nothing."""
+    scripts = [testing.script().text(f"[{item}, ", "2, ", '"x"]').finish("stop") for item in (first, second)]
+    whole, other = (script.chunks("openai-chat") for script in scripts)
+    played = play(world, [whole[:-3], other], RESTART, lambda stream: stream.items(Any, lenient=True))
+
+    assert len(played.given) == (3 if is_same else 2)
+    assert isinstance(played.error, StreamTruncated) != is_same
+
+
+@in_each_world
 def test_drafts_begin_again(world: str) -> None:
     """A whole value replaces the one before, so nothing need be compared."""
     whole = testing.script().text('{"a": "one", "b": "two"}').finish("stop").chunks("openai-chat")

@@ -105,7 +105,7 @@ class DeliveredItems:
         """
         before = self._items[self._position]
         # `_INVALID` stands for an invalid element, which has no value to compare.
-        is_same = (before is item) if _INVALID in (before, item) else bool(before == item)
+        is_same = before is item or (_INVALID not in (before, item) and _are_equal(before, item))
         # After a part of a piece, only the rest of that piece may follow.
         if not is_same or self._matched_chars:
             return None
@@ -127,3 +127,11 @@ class DeliveredItems:
             if self._matched_chars == len(before):
                 self._position, self._matched_chars = self._position + 1, 0
         return piece
+
+
+def _are_equal(before: object, item: object) -> bool:
+    """Return True if two elements are equal: true is not 1, as in JSON, and NaN equals itself."""
+    # Imported only for a restarted answer.
+    from tokenstream.partial_json._lenient.atoms import are_equal
+
+    return are_equal(before, item)
