@@ -247,6 +247,32 @@ def test_the_arguments_of_a_function_are_drafted_as_it_takes_them() -> None:
         assert () == drafts[-1].draft.errors or drafts is spaced
 
 
+@pytest.mark.parametrize(
+    "text, is_named",
+    [
+        ("{'order': {'title': 'Pan', 'steps': []}}", True),
+        ('Here: {order: {title: "Pan", steps: []}}', True),
+        ('```json\n{"order": {"title": "Pan", "steps": []}}\n```', True),
+        ("{title: 'Pan', steps: []}", False),
+        ('Here: {"title": "Pan", "steps": []}', False),
+    ],
+)
+def test_drafts_of_almost_json_follow_what_the_model_writes(text: str, *, is_named: bool) -> None:
+    """The name of an only parameter is found in any quotes, and behind prose."""
+
+    def cook(order: Recipe) -> str:
+        return order.title
+
+    stream = Stream(claude_call(text, name="cook"))
+    drafts = list(stream.tool_partials(cook, lenient=True))
+    path = ("order", "title") if is_named else ("title",)
+
+    assert drafts[-1].call is not None
+    assert "Pan" == drafts[-1].call.run() == drafts[-1].draft.get(*path)
+    assert () == drafts[-1].draft.errors
+    assert drafts[-1].draft.complete
+
+
 @pytest.mark.parametrize("prefix", [["{}"], []])
 def test_an_empty_object_before_the_arguments_is_none_of_them(prefix: list[str]) -> None:
     """Some servers fill it in and then send what there is."""

@@ -9,6 +9,8 @@ from typing_extensions import TypeVar
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import OutputIncomplete
+from tokenstream.partial_json._events import ValueStart
+from tokenstream.partial_json._parser import PartialJSONParser
 from tokenstream.stages._objects.partials import Partials
 
 if TYPE_CHECKING:
@@ -124,7 +126,7 @@ class CallPartials:
         lenient: True to read almost-JSON.
     """
 
-    __slots__ = ("_choose_schema", "_free_text_frame", "_lenient", "_partials", "_undecided")
+    __slots__ = ("_choose_schema", "_first_key", "_free_text_frame", "_lenient", "_partials", "_undecided")
 
     def __init__(self, tool: Tool | None, *, is_free_text: bool = False, lenient: Lenient = False) -> None:
         self._lenient: Lenient = False if is_free_text else lenient
@@ -132,6 +134,8 @@ class CallPartials:
         """Chooses the schema by the start of the arguments; None once the schema is chosen."""
         self._undecided = ""
         """The text that arrived before the schema was chosen."""
+        self._first_key: _FirstKey | None = None
+        """Finds the first key in almost-JSON if the schema depends on it, otherwise None."""
         self._free_text_frame: tuple[str, str] | None = None
         """The JSON to pass on before and after free text; None if the arguments are JSON themselves."""
         if tool is None:
@@ -146,6 +150,8 @@ class CallPartials:
             self._free_text_frame = f'{start}"', f'"{end}'
         else:
             self._choose_schema = tool.schema_of
+            if self._lenient and tool.schema_of("") is None:
+                self._first_key = _FirstKey(self._lenient)
 
     @property
     def complete(self) -> bool:
@@ -182,7 +188,8 @@ class CallPartials:
         if self._choose_schema is not None:
             # Text is held until its start decides which schema applies.
             self._undecided += text
-            schema = self._choose_schema(self._undecided)
+            start = self._undecided if self._first_key is None else self._first_key.feed(text)
+            schema = self._choose_schema(start)
             if schema is None:
                 return []
             self._partials, self._choose_schema = Partials(_as_type(schema), lenient=self._lenient), None
@@ -197,6 +204,32 @@ class CallPartials:
             # The rest of the JSON around the free text; all of it, if no text has arrived.
             undecided = "".join(self._free_text_frame)
         return [*self._partials.feed(undecided), *self._partials.end()]
+
+
+class _FirstKey:
+    """Finds the first key in almost-JSON, which may begin with prose, a code fence or other quotes.
+
+    Args:
+        lenient: The `lenient=` option.
+    """
+
+    __slots__ = ("_parser",)
+
+    def __init__(self, lenient: Lenient) -> None:
+        self._parser = PartialJSONParser(lenient=lenient)
+
+    def feed(self, text: str) -> str:
+        """Read a piece of the text, and return the start of the document as strict JSON, up to its first key.
+
+        The result is "" while the first key has not arrived, and "[" if there is none.
+        """
+        for event in self._parser.feed(text):
+            if isinstance(event, ValueStart):
+                if event.path:
+                    return "{" + json.dumps(event.key, ensure_ascii=False)
+                if event.kind != "object":
+                    return "["
+        return "" if self._parser.error is None else "["
 
 
 def _as_type(schema: Schema[Any]) -> Any:  # noqa: ANN401 - what stands for a type
