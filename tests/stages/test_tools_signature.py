@@ -9,11 +9,12 @@ from typing import Annotated, Any, NotRequired, Required, Unpack
 
 import msgspec
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, RootModel
 from typing_extensions import TypedDict
 from typing_extensions import Unpack as LaterUnpack
 
 from tests.stages.test_tools import checked
+from tokenstream import Tools
 from tokenstream.errors import MisuseError
 
 Positive = Annotated[int, Field(ge=1)]
@@ -179,6 +180,52 @@ def test_the_only_parameter_can_be_named_by_the_model_all_the_same() -> None:
     assert "- place.city: is missing" in checked(take_place, {"place": {}}).error_for_model
     assert "- city: is missing" in checked(take_place, {}).error_for_model
     assert "no valid JSON" in checked(take_place, '{"city').error_for_model
+
+
+@pytest.mark.parametrize("default", [Place(city="Bergen"), Field(default=Place(city="Bergen"))])
+def test_the_only_parameter_keeps_its_default_if_it_is_left_out(default: Any) -> None:
+    """Even if the object needs fields; one that was written without them is an error."""
+
+    def take(place: Place = default) -> Place:
+        return place
+
+    nothing: Any
+    for nothing in ({}, "", "null", " { } "):
+        assert Place(city="Bergen") == checked(take, nothing).run()
+    assert Place(city="Oslo") == checked(take, {"city": "Oslo"}).run()
+    assert "- city: is missing" in checked(take, {"zip": "0150"}).error_for_model
+    assert "- place.city: is missing" in checked(take, {"place": {}}).error_for_model
+
+
+class Numbers(RootModel[list[int]]): ...
+
+
+class Home(RootModel[Place]): ...
+
+
+class Counts(RootModel[dict[str, int]]): ...
+
+
+def test_a_root_model_is_an_object_only_if_its_root_is_one() -> None:
+    """A list goes by the parameter's name, even if that is `root`."""
+
+    def listed(root: Numbers) -> list[int]:
+        return root.root
+
+    def placed(home: Home) -> Place:
+        return home.root
+
+    def counted(counts: Counts) -> dict[str, int]:
+        return counts.root
+
+    parameters = Tools(listed).to_openai_chat()[0]["function"]["parameters"]
+
+    assert parameters["required"] == ["root"]
+    assert [1, 2] == checked(listed, {"root": [1, 2]}).run()
+    for arguments in ({"city": "Oslo"}, {"home": {"city": "Oslo"}}):
+        assert Place(city="Oslo") == checked(placed, arguments).run()
+    for counts in ({"eggs": 2}, {"counts": {"eggs": 2}}):
+        assert {"eggs": 2} == checked(counted, counts).run()
 
 
 def test_a_field_that_has_the_parameters_name_is_the_field() -> None:

@@ -20,14 +20,14 @@ from typing import (
     get_type_hints,
 )
 
-from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter
+from pydantic import BaseModel, ConfigDict, PydanticUserError, RootModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from typing_extensions import TypedDict, is_typeddict
 from typing_extensions import Unpack as LaterUnpack
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.errors import MisuseError, ProtocolError
+from tokenstream.errors import MisuseError, OutputInvalid, ProtocolError
 from tokenstream.partial_json._typed.schema import Schema
 
 if TYPE_CHECKING:
@@ -117,9 +117,19 @@ class Signature:
         only = self._only
         if only is not None and not only.is_named(text):
             # The JSON is the value of the parameter, without the parameter's name.
-            return {only.name: only.schema.validate_text(text)}
+            try:
+                return {only.name: only.schema.validate_text(text)}
+            except OutputInvalid:
+                if not (self._has_default(only.name) and _is_empty_object(text)):
+                    raise
+                # The model has left the parameter out: `{}` is read below, and the default applies.
         arguments: dict[str, Any] = self._schema.validate_text(text)
         return arguments
+
+    def _has_default(self, name: str) -> bool:
+        """Return True if a parameter may be left out."""
+        default = self.parameters[name].default
+        return not default.is_required() if isinstance(default, FieldInfo) else default is not _EMPTY
 
     def call(self, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what the function returns
         """Call the function with arguments that `read` has returned, by position where that is needed."""
@@ -251,6 +261,15 @@ def adapter_of(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, 
     return TypeAdapter(arguments if others is None else annotated[arguments, others])
 
 
+def _is_empty_object(text: str) -> bool:
+    """Return True if a JSON text is an object without keys."""
+    try:
+        value: object = decode(text)
+    except ProtocolError:
+        return False
+    return value == {}
+
+
 def is_unpacked(type_: Any) -> bool:  # noqa: ANN401 - any type
     """Return True for `Unpack[…]` of a TypedDict, in either of its variants: typing or typing_extensions."""
     return get_origin(type_) in (Unpack, LaterUnpack)
@@ -318,6 +337,10 @@ def _fields_of(type_: Any) -> set[str] | None:  # noqa: ANN401 - any type
     while get_origin(type_) is Annotated:
         type_ = get_args(type_)[0]
     any_type: Any = type_
+    if isinstance(type_, type) and issubclass(type_, RootModel):
+        # The JSON is that of the root, which may be no object.
+        root = type_.model_fields["root"].annotation
+        return set() if (get_origin(root) or root) is dict else _fields_of(root)
     if isinstance(type_, type) and issubclass(type_, BaseModel):
         model_fields = type_.model_fields
         return {*model_fields, *[field.alias for field in model_fields.values() if field.alias]}
