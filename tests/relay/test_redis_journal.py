@@ -93,6 +93,28 @@ async def test_two_connections_are_enough(server: RedisServer) -> None:
 
 
 @anyio_tests
+async def test_an_id_that_is_used_again_is_waited_for_as_before(server: RedisServer) -> None:
+    """Messages about the earlier answer, which was forgotten, don't make anyone ask Redis without a pause."""
+    stats: Any = {}
+    async with two_journals(server) as (one, _, beside), anyio.create_task_group() as tasks:
+        for _ in range(2):
+            answer = Answer("Hello")
+            assert "id" == await one.start(answer.stream, id="id")
+            tasks.start_soon(read, one, "id")
+            await anyio.sleep(0.3)
+            await beside.config_resetstat()
+            await anyio.sleep(0.5)
+            stats = await beside.info("commandstats")
+            assert "stopped" == await one.stop("id")
+            with anyio.fail_after(5):
+                await answer.gone.wait()
+            await anyio.sleep(0.2)
+            await beside.flushall()
+
+    assert sum(each["calls"] for name, each in stats.items() if "eval" in name) < 20
+
+
+@anyio_tests
 async def test_keys_have_the_prefix_and_one_tag_for_each_answer(server: RedisServer) -> None:
     """All keys of an answer lie on one node of a cluster, whatever its id; others stay."""
     async with two_journals(server, prefix="chat:") as (one, other, beside):

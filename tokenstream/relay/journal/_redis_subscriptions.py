@@ -24,7 +24,7 @@ _IDLE_SECONDS = 30.0
 class Subscription:
     """This process's subscription to one answer's channel, and the state of the tasks that wait for it."""
 
-    __slots__ = ("confirmed", "is_current", "last_message", "used", "waiting", "woken")
+    __slots__ = ("confirmed", "is_current", "last_message", "told", "used", "waiting", "woken")
 
     def __init__(self) -> None:
         self.confirmed = asyncio.Event()
@@ -33,6 +33,8 @@ class Subscription:
         """Set at the next message, and then replaced by a new event."""
         self.last_message: str | None = None
         """The last message; None if later messages may have been lost."""
+        self.told: str | None = None
+        """The last message that has ended a wait; None before the first."""
         self.is_current = False
         """True once the answer was read after the subscription began; no earlier change is missed then."""
         self.waiting = 0
@@ -84,7 +86,8 @@ class Subscriptions:
         Args:
             channel: The answer's channel.
             is_new: Returns True if a message reports the awaited change.
-            has_changed: Reads the answer's state; called once after each new subscription.
+            has_changed: Reads the answer's state; called once after each new subscription, and for a message
+                that has ended a wait before.
         """
         try:
             subscription = await self._subscribe(channel)
@@ -103,9 +106,16 @@ class Subscriptions:
             # If messages may have been lost, return, so that the caller reads the answer again.
             while subscription.is_current:
                 message = subscription.last_message
-                if message is not None and is_new(message):
+                if message is None or not is_new(message):
+                    await subscription.woken.wait()
+                    continue
+                # A message that has ended a wait before may be about an earlier answer with this id, which
+                # was forgotten.
+                if message is not subscription.told or await has_changed():
+                    subscription.told = message
                     break
-                await subscription.woken.wait()
+                if subscription.last_message is message:
+                    subscription.last_message = None
         finally:
             subscription.waiting -= 1
             subscription.used = _now()
