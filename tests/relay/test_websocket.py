@@ -284,6 +284,37 @@ async def test_what_is_no_websocket_is_refused() -> None:
     await stream.aclose()
 
 
+class Leaving:
+    """A WebSocket of a framework, whose client goes while it is accepted, or never comes."""
+
+    def __init__(self, error: Exception | None) -> None:
+        self.scope: dict[str, Any] = {}
+        self.error = error
+
+    async def accept(self) -> None:
+        if self.error is None:
+            await anyio.sleep_forever()
+        else:
+            raise self.error
+
+    async def receive(self) -> Any: ...
+    async def send(self, message: Any) -> None: ...
+    async def close(self, code: int, reason: str) -> None: ...
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_a_client_that_goes_before_the_answer_closes_the_stream() -> None:
+    """It is told as any other client that has gone; a cancellation closes the stream as well."""
+    gone, cancelled = (AsyncStream(["x"], format="pieces") for _ in range(2))
+    assert not await relay.websocket(Leaving(WebSocketDisconnect(1006)), gone)
+    with anyio.move_on_after(0.01) as scope:
+        await relay.websocket(Leaving(None), cancelled)
+
+    assert scope.cancelled_caught
+    assert (True, True) == (gone.closed, cancelled.closed)
+
+
 @pytest.mark.parametrize("name", ["bedrock-converse", "bedrock-invoke"])
 def test_every_message_of_a_binary_protocol_is_binary(name: str) -> None:
     """About one in 300 of them happens to be text in UTF-8 as well, with both of its checksums."""

@@ -80,6 +80,14 @@ class EventsIn:
         elif hasattr(self._source, "aclose"):
             await self._source.aclose()
 
+    async def close(self) -> None:
+        """Close a source that was not entered, even while the current task is being cancelled."""
+        from anyio import CancelScope
+
+        if hasattr(self._source, "aclose"):
+            with CancelScope(shield=True):
+                await self._source.aclose()
+
     async def next(self) -> Event:
         """Wait for the next event.
 

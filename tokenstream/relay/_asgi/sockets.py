@@ -42,9 +42,19 @@ class ServerSocket(ABC):
         """
         return self._framework_socket.receive, self._framework_socket.send
 
-    @abstractmethod
     async def open(self) -> None:
-        """Accept the connection, unless the application has accepted it already."""
+        """Accept the connection, unless the application has accepted it already.
+
+        Raises:
+            Disconnected: The client has disconnected.
+        """
+        try:
+            await self._open()
+        except self._disconnect_errors as error:
+            raise Disconnected from error
+
+    @abstractmethod
+    async def _open(self) -> None: ...
 
     async def receive(self) -> str | bytes:
         """Wait for the client's next message.
@@ -89,8 +99,7 @@ class ServerSocket(ABC):
 class _ASGISocket(ServerSocket):
     """A WebSocket of Starlette, FastAPI or Litestar."""
 
-    async def open(self) -> None:
-        """Accept the connection, unless the application has accepted it already."""
+    async def _open(self) -> None:
         state = getattr(self._framework_socket, "application_state", None)
         if state is None:
             # This is Litestar, where accepting a connection twice has no effect.
@@ -118,7 +127,7 @@ class _WebsocketsSocket(ServerSocket):
         """The connection's own methods that receive and send; see `ServerSocket.wrapped`."""
         return self._framework_socket.recv, self._framework_socket.send
 
-    async def open(self) -> None:
+    async def _open(self) -> None:
         """Do nothing: the server of `websockets` has accepted the connection already."""
 
     async def _receive(self) -> str | bytes:

@@ -79,7 +79,14 @@ class _WebSocketDelivery(Delivery):
         from anyio import CancelScope
 
         self._listening = CancelScope()
-        await self._socket.open()
+        try:
+            await self._socket.open()
+        except Disconnected:
+            await self._events.close()
+            return False
+        except BaseException:
+            await self._events.close()
+            raise
         self._sent_at = time.monotonic()
         await self.run()
         return not (self._disconnected or self._refused or self._shutting_down)
