@@ -79,6 +79,14 @@ def test_reasoning_that_is_repeated_is_given_once() -> None:
     assert ("Hmm.", "HmSo") == (growing.message.reasoning, alone.message.reasoning)
 
 
+def test_a_piece_of_reasoning_may_occur_in_the_reasoning_before_it() -> None:
+    """Each piece alone: words such as "the" come again. A piece that stays in the message is no new one."""
+    pieces = ["The cat", " saw", " the", " cat", " and", " the", " dog"]
+    got = read(*[response("", thinking(piece)) for piece in pieces], response("a", thinking(pieces[-1])))
+
+    assert "".join(pieces) == got.message.reasoning
+
+
 def test_a_delta_of_reasoning_goes_before_its_blocks() -> None:
     """Integrations put it among the additional fields."""
     got = read(

@@ -47,7 +47,15 @@ class LlamaIndex(Format):
         ['MessageStart', 'PartStart', 'TextDelta']
     """
 
-    __slots__ = ("_calls", "_expects_finish", "_other_blocks_seen", "_reasoning", "_text_length")
+    __slots__ = (
+        "_calls",
+        "_expects_finish",
+        "_last_thinking",
+        "_other_blocks_seen",
+        "_reasoning",
+        "_sent_as_deltas",
+        "_text_length",
+    )
 
     name: ClassVar[str] = "llamaindex"
     framing: ClassVar[str] = "ndjson"
@@ -65,6 +73,10 @@ class LlamaIndex(Format):
         """Number of characters of text reported so far."""
         self._reasoning = ""
         """The reasoning reported so far; a response contains either a new piece or all reasoning so far."""
+        self._last_thinking = ""
+        """The text of the thinking blocks in the last response that had any."""
+        self._sent_as_deltas = ""
+        """The reasoning up to the last piece that did not arrive in a block; blocks may repeat it."""
         self._other_blocks_seen = 0
         """Number of blocks of other kinds reported so far."""
 
@@ -159,12 +171,17 @@ class LlamaIndex(Format):
             delta: The new reasoning; if it is None, the blocks contain all reasoning so far.
             blocks: The message's blocks.
         """
+        thinking = [block for block in blocks if block.get("block_type") == "thinking"]
+        reasoning = "".join(text_of(block, "content") or "" for block in thinking)
+        is_delta = delta is not None
         if delta is None:
-            thinking = [block for block in blocks if block.get("block_type") == "thinking"]
-            reasoning = "".join(text_of(block, "content") or "" for block in thinking)
-            # A repetition of earlier reasoning adds nothing.
-            delta = "" if reasoning in self._reasoning else reasoning.removeprefix(self._reasoning)
+            # A repetition adds nothing. A piece is no repetition just because its words have occurred.
+            is_repeated = reasoning == self._last_thinking or reasoning in self._sent_as_deltas
+            delta = "" if is_repeated else reasoning.removeprefix(self._reasoning)
+        self._last_thinking = reasoning or self._last_thinking
         self._reasoning += delta
+        if is_delta:
+            self._sent_as_deltas = self._reasoning
         self.parts.write(0, "reasoning", delta)
 
     def _read_call(self, index: int, item: dict[str, Any]) -> None:
