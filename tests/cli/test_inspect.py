@@ -12,7 +12,7 @@ import pytest
 from tests.cli.commands import CUT, RECORDINGS, SHORT, chat, run
 from tests.project import ROOT
 from tests.support.wire import DONE, sse
-from tokenstream import Message, Stream
+from tokenstream import Message, Stream, testing
 from tokenstream.cli import main
 from tokenstream.cli._advice import FORMATS
 from tokenstream.cli._json_lines import JSONLines
@@ -152,6 +152,38 @@ def test_a_recording_has_the_times_of_its_chunks(
     assert inspected(named_otherwise) == (status, lines)
     path.write_text("tokenstream-recording 1\nnonsense\n")
     assert 1 == main(["inspect", str(path)])
+
+
+@pytest.mark.parametrize(
+    ("format", "event", "status", "text"),
+    [
+        ("gemini-live", 1, 3, ""),
+        ("gemini-live", 3, 3, "ab"),
+        ("gemini-live", 5, 0, "abc"),
+        ("openai-realtime", 1, 3, ""),
+    ],
+)
+def test_a_websocket_that_stalls_between_answers_is_shown_like_any_other(
+    format: str,
+    event: int,
+    status: int,
+    text: str,
+    tmp_path: Path,
+    inspected: Callable[..., tuple[int, list[Any]]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The usual deadlines do not count there, but something ends the reading, and all that came is shown."""
+    path, page = tmp_path / "answer.rec", tmp_path / "answer.html"
+    answer = testing.script().text("a", "b", "c").finish().recording(format)
+    answer.with_fault(testing.faults.stall(event=event)).save(path)
+    found, lines = inspected(path)
+
+    assert (status, text) == (found, "".join(line.get("text", "") for line in lines[:-1]))
+    assert ("complete" if status == 0 else "truncated") == lines[-1]["ending"]
+    assert status == main(["inspect", str(path)])
+    assert "\nending  " in capsys.readouterr().out
+    assert status == main(["inspect", str(path), "--html", str(page)])
+    assert page.exists()
 
 
 def test_each_choice_has_its_message(

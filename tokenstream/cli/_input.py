@@ -33,6 +33,8 @@ _HOST = re.compile(
 _READ_SIZE = 65_536
 _FIRST_LINE = 64
 """Number of bytes that tell a recording from other files."""
+_MAX_STALL = 1_000.0
+"""Seconds after which a stall on a WebSocket ends the reading; the library's other deadlines are shorter."""
 _NO_DEADLINES = Deadlines(first_event=None, idle_bytes=None, idle_content=None)
 
 
@@ -124,8 +126,12 @@ def play(recording: Recording, options: argparse.Namespace, clock: VirtualClock,
         clock: The clock, which moves to the time of each chunk.
         pings: True to show heartbeats.
     """
-    # The library's own deadlines end a recording that stalls for ever. No silence ends any other recording.
-    deadlines = None if recording.breaks == "stall" else _NO_DEADLINES
+    deadlines: Deadlines | None = _NO_DEADLINES
+    if recording.breaks == "stall":
+        # The library's own deadlines end a recording that stalls for ever. Between the answers of a
+        # WebSocket, only the deadline for the whole does.
+        last = max((at for at, _ in recording.arrivals), default=0.0)
+        deadlines = Deadlines(total=last + _MAX_STALL) if recording.messages else None
     format = options.format or recording.format
     return recording.stream(pace="recorded", clock=clock, format=format, deadlines=deadlines, pings=pings)
 
