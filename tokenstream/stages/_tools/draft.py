@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from typing_extensions import TypeVar
 
 from tokenstream._basics.members import show_members
+from tokenstream._basics.text_log import TextLog
 from tokenstream.errors import OutputIncomplete
 from tokenstream.partial_json._events import ValueStart
 from tokenstream.partial_json._parser import PartialJSONParser
@@ -132,7 +133,7 @@ class CallPartials:
         self._lenient: Lenient = False if is_free_text else lenient
         self._choose_schema: Callable[[str], Schema[Any] | None] | None = None
         """Chooses the schema by the start of the arguments; None once the schema is chosen."""
-        self._undecided = ""
+        self._undecided = TextLog()
         """The text that arrived before the schema was chosen."""
         self._first_key: _FirstKey | None = None
         """Finds the first key in almost-JSON if the schema depends on it, otherwise None."""
@@ -187,19 +188,20 @@ class CallPartials:
             return self._partials.feed(start + json.dumps(text)[1:-1])
         if self._choose_schema is not None:
             # Text is held until its start decides which schema applies.
-            self._undecided += text
-            start = self._undecided if self._first_key is None else self._first_key.feed(text)
+            self._undecided.append(text)
+            first_key = self._first_key
+            start = self._undecided.join() if first_key is None else first_key.feed(text)
             schema = self._choose_schema(start)
             if schema is None:
                 return []
             self._partials, self._choose_schema = Partials(_as_type(schema), lenient=self._lenient), None
-            text, self._undecided = self._undecided, ""
+            text, self._undecided = self._undecided.join(), TextLog()
         return self._partials.feed(text)
 
     def end(self) -> list[Partial[Any]]:
         """Signal the end of the call; return the last snapshots."""
         # Text that was held until now is read with the schema that the tool has for any arguments.
-        undecided, self._undecided, self._choose_schema = self._undecided, "", None
+        undecided, self._undecided, self._choose_schema = self._undecided.join(), TextLog(), None
         if self._free_text_frame is not None:
             # The rest of the JSON around the free text; all of it, if no text has arrived.
             undecided = "".join(self._free_text_frame)
