@@ -130,6 +130,32 @@ def test_whoever_comes_late_is_told_all_from_the_start() -> None:
     assert messages_of(first) == messages_of(late)
 
 
+def test_each_event_of_a_step_with_many_answers_costs_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that follows along looks no more at the answers that are over, of streams and fed ones."""
+    looks = 0
+    ready = _AnswerReader.ready
+
+    def counted(reader: _AnswerReader) -> list[Event]:
+        nonlocal looks
+        looks += 1
+        return ready(reader)
+
+    monkeypatch.setattr(_AnswerReader, "ready", counted)
+    with Steps() as run, run.step("talk") as step:
+        reader = run.events()
+        told: list[Event] = []
+        for number in range(20):
+            if number % 2:
+                step.follow(stream_of(asking("Hello"))).final()
+            else:
+                step.feed(MessageStart(another=True))
+                step.feed(TextDelta("Hello"))
+            told += reader.ready()
+        assert looks <= 3 * 20
+    assert len([event for event in told if isinstance(event, TextDelta)]) == 20
+    assert len([event for event in told if isinstance(event, MessageStart) and event.another]) == 19
+
+
 def test_whoever_comes_late_looks_at_each_answer_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many steps are open: the run waits for a look."""
     looks = 0

@@ -30,7 +30,9 @@ class RunEvents:
         self._position = 0
         """Number of entries of the log that were read."""
         self._readers: dict[str, list[_AnswerReader]] = {}
-        """The readers of the answers of each open step, by the step's id."""
+        """The readers of the answers that are not over, for each open step, by the step's id."""
+        self._answered: set[str] = set()
+        """The ids of the open steps that have had an answer."""
         self._waiting: deque[Event] = deque()
         """Events that were collected but not returned yet."""
         self._version = -1
@@ -122,7 +124,8 @@ class RunEvents:
                     # Another answer of a step has begun.
                     step, answer = entry
                     readers = self._readers[step]
-                    readers.append(_AnswerReader(answer, another=bool(readers)))
+                    readers.append(_AnswerReader(answer, another=step in self._answered))
+                    self._answered.add(step)
                     unread.append((step, readers[-1]))
                     continue
                 # The events of the answers come first: a step starts after the tool call that caused it,
@@ -132,8 +135,13 @@ class RunEvents:
                     self._readers[entry.id] = []
                 else:
                     del self._readers[entry.id]
+                    self._answered.discard(entry.id)
                 self._waiting.append(entry)
             self._collect_from(unread)
+            # A later look does not go through the answers that are over.
+            for step, readers in self._readers.items():
+                if any(reader.is_over for reader in readers):
+                    self._readers[step] = [reader for reader in readers if not reader.is_over]
             self._has_ended = has_ended
 
     def _collect_from(self, readers: list[tuple[str, _AnswerReader]]) -> None:
@@ -152,7 +160,7 @@ class _AnswerReader:
         another: True if the same step has had an earlier answer.
     """
 
-    __slots__ = ("_answer", "_cursor", "_is_start_unmarked", "_version", "number")
+    __slots__ = ("_answer", "_cursor", "_is_start_unmarked", "_version", "is_over", "number")
 
     def __init__(self, answer: StepAnswer, *, another: bool) -> None:
         self._answer = answer
@@ -163,11 +171,15 @@ class _AnswerReader:
         """The version of the answer when it was read last."""
         self.number = answer.number
         """The number of the answer in the run."""
+        self.is_over = False
+        """True once all events of the answer were returned."""
 
     def ready(self) -> list[Event]:
         """Return the events since the last call."""
+        # Noted before reading: an answer that is over now has no event that this call does not return.
+        self.is_over = self._answer.is_over
         version = self._answer.version
-        if version == self._version:
+        if version == self._version and not self.is_over:
             return []
         # Note the version before reading: whatever arrives from here on, the next call finds.
         self._version = version

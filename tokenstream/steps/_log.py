@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.accumulator import Accumulator
 from tokenstream.steps._names import Names
+from tokenstream.stream._base import find_driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ class StepAnswer:
         accumulator: Collects the answer from its events; by default a new accumulator.
     """
 
-    __slots__ = ("accumulator", "named_calls", "number", "stream", "version")
+    __slots__ = ("accumulator", "is_followed", "named_calls", "number", "stream", "version")
 
     def __init__(
         self,
@@ -39,6 +40,8 @@ class StepAnswer:
         """A counter that is increased whenever the answer has grown."""
         self.named_calls = 0
         """Number of the answer's tool calls that have their ids in the run."""
+        self.is_followed = False
+        """True once the step has a later answer, so that `feed` adds no more events to this one."""
         self.accumulator = accumulator if accumulator is not None else Accumulator()
 
     @property
@@ -46,6 +49,14 @@ class StepAnswer:
         """The answer so far."""
         message: Message = (self.accumulator if self.stream is None else self.stream).message
         return message
+
+    @property
+    def is_over(self) -> bool:
+        """True once no more events of the answer can follow."""
+        if self.stream is None:
+            return self.is_followed
+        has_ended: bool = find_driver(self.stream).hub.has_ended  # type: ignore[union-attr]
+        return has_ended
 
 
 class Log:

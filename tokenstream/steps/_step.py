@@ -382,6 +382,8 @@ class Step(RunNode):
 
     def _add_answer(self, answer: StepAnswer) -> StepAnswer:
         """Add an answer to the step and to the log; return the answer."""
+        if self._answers:
+            self._answers[-1].is_followed = True
         self._answers = (*self._answers, answer)
         self._log.answers.append(answer)
         self._log.entries.append((self.id, answer))
