@@ -126,6 +126,8 @@ class Shaping:
         """Functions that create the stages for a part."""
         self._texts: dict[tuple[int, int], _ShapedText] = {}
         """The open text parts, by choice and part."""
+        self._finished_texts: dict[tuple[int, int], _ShapedText] = {}
+        """The text parts that a `Finish` has ended, and whose own ends may still arrive."""
         self._last_text: dict[_ChoiceAndStep, _ShapedText] = {}
         """The text part that got text last, by choice and step."""
         self.error: Exception | None = None
@@ -156,13 +158,12 @@ class Shaping:
                 ended = [
                     text for text in self._texts.values() if text.choice_and_step == _choice_and_step(event)
                 ]
+                self._finished_texts |= {text.choice_and_part: text for text in ended}
                 return [*self._end_texts(ended, now), event]
             case Stopped():
                 return [*self._end_texts(self._texts_of_step(event), now), event]
             case Restarted():
-                # The text that was held back belongs to the abandoned answer.
-                for text in self._texts_of_step(event):
-                    self._forget(text)
+                self._forget_step(event)
                 return [_strip_restart(event)]
             case _:
                 return [event]
@@ -191,6 +192,14 @@ class Shaping:
     def _texts_of_step(self, event: Event) -> list[_ShapedText]:
         """Return the open text parts of an event's step; outside a run, of the whole answer."""
         return [text for text in self._texts.values() if text.step == event.step]
+
+    def _forget_step(self, event: Restarted) -> None:
+        """Remove the text parts of an event's step: what they hold back belongs to the abandoned answer."""
+        for text in self._texts_of_step(event):
+            self._forget(text)
+        for text in [*self._finished_texts.values()]:
+            if text.step == event.step:
+                del self._finished_texts[text.choice_and_part]
 
     def _forget(self, text: _ShapedText) -> None:
         """Remove a text part that is no longer open."""
@@ -235,13 +244,19 @@ class Shaping:
         text = self._texts.get((event.choice, event.part))
         content: Any = event.content
         events: list[Event] = []
-        if text is None:
+        finished = self._finished_texts.pop((event.choice, event.part), None)
+        if text is not None:
+            events = self._end_texts([text], now)
+        elif finished is not None:
+            # All of the text was returned before the `Finish`.
+            text = finished
+        elif content is None or content.kind != "text":
+            return [event]
+        else:
             # No event of the part has arrived before: a text part's end contains the whole text.
-            if content is None or content.kind != "text":
-                return [event]
             events = self._add_text(event, content.text, now)
             text = self._get_text(event)
-        events += self._end_texts([text], now)
+            events += self._end_texts([text], now)
         if content is not None:
             content = content.model_copy(update={"text": "".join(text.sent)})
         done = PartDone(content, choice=event.choice, part=event.part)

@@ -90,6 +90,23 @@ def test_held_text_comes_before_whatever_ends_the_answer() -> None:
     assert ["restarted", "b", "end"] == shaped(TextDelta("a"), Restarted(Message()), TextDelta("b"))
 
 
+def test_a_part_that_ends_after_the_finish_is_not_sent_twice() -> None:
+    """Gemini may name the finish reason before the last text has ended."""
+    whole = TextPart(text="secret word", complete=True)
+    for again in ([], [Restarted(Message(), StreamInterrupted("cut"), choice=0), TextDelta("secret word")]):
+        events: list[Event] = [
+            PartStart(TextPart()),
+            TextDelta("secret wo"),
+            TextDelta("rd"),
+            Finish("stop"),
+            *again,
+            PartDone(whole),
+        ]
+        chunks = list(relay.encode(iter(events), shape=lambda text: text.redact("secret").words()))
+
+        assert "[redacted] word" == Stream([b"".join(chunks)]).final().text
+
+
 def test_a_shape_gives_text_in_pieces() -> None:
     """What gives something else is refused where it stands, and so are payloads that it cannot reach."""
     for shape in (lambda text: text.accumulate(), lambda text: text.markdown_blocks(), lambda _: "text"):
