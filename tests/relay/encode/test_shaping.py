@@ -93,7 +93,8 @@ def test_held_text_comes_before_whatever_ends_the_answer() -> None:
 def test_a_part_that_ends_after_the_finish_is_not_sent_twice() -> None:
     """Gemini may name the finish reason before the last text has ended."""
     whole = TextPart(text="secret word", complete=True)
-    for again in ([], [Restarted(Message(), StreamInterrupted("cut"), choice=0), TextDelta("secret word")]):
+    restart: list[Event] = [Restarted(Message(), StreamInterrupted("cut")), TextDelta("secret word")]
+    for again in (list[Event](), restart):
         events: list[Event] = [
             PartStart(TextPart()),
             TextDelta("secret wo"),
