@@ -273,7 +273,7 @@ export class Answer {
    */
   async stop() {
     const beside = new URL(this.#url);
-    beside.pathname += "/stop";
+    beside.pathname = `${beside.pathname.replace(/\/$/, "")}/stop`;
     const address = this.#options.stop ?? (this.#gets && this.#resumable ? beside : null);
     if (address === null) {
       this.#end("stopped", null);

@@ -385,6 +385,18 @@ test("an answer is stopped beside its own address, also before anything of it ha
   }
 });
 
+test("an answer whose address ends with a slash is stopped at the same place", async () => {
+  const route = serve((_, response) => head(response).flushHeaders());
+  const path = new URL(route.url).pathname;
+  const stop = { requests: [], answer: (_, response) => response.end('{"state": "stopped"}') };
+  routes.set(`${path}/`, route).set(`${path}/stop`, stop);
+  const answer = follow(`${route.url}/`);
+  await until(() => answer.state === "open");
+
+  assert.deepEqual(await answer.stop(), { state: "stopped" });
+  answer.close();
+});
+
 test("what is no event ends the answer with an error, and what had come stays", async () => {
   for (const data of ["null", "5", "[]", '"x"', "{}", '{"type": 1}', "{"]) {
     const route = serve((_, response) => head(response).end(Buffer.concat([start(6), Buffer.from(`data: ${data}\n\n`), body(6)])));
