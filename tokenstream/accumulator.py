@@ -390,7 +390,7 @@ class Accumulator:
 
     def _take_start(self, event: PartStart) -> bool:
         self._get_or_begin_part(event, lambda: event.content).start = event.content
-        return False  # a start may be empty: the deltas are the content
+        return False  # not content: a start may be empty, and deltas bring the content
 
     def _take_done(self, event: PartDone) -> bool:
         """Finish a part, with the event's content or that of the deltas; return False: it adds no content."""

@@ -314,7 +314,10 @@ class OutputParser(PartialJSONParser):
 
     @property
     def start(self) -> int:
-        """Offset of the document if it was chosen at the end of the text; otherwise 0."""
+        """Offset of the document that "last" or "matching" has chosen, at the end of the text; otherwise 0.
+
+        With "first" or None, a reader that begins at 0 finds the document by itself, even after prose.
+        """
         return self._reader.start
 
     @property

@@ -49,7 +49,8 @@ class ToldEnding:
         """Return the ending of the answer.
 
         Args:
-            ending: The ending of the source's message; None if it is not known. The events then imply it.
+            ending: The ending of the source's message; if it is None (not known) or "streaming", the
+                events imply the ending.
         """
         if ending is None and self.is_run:
             endings: dict[str, Ending] = {"failed": "failed", "stopped": "stopped"}

@@ -340,7 +340,10 @@ def _is_daily(details: object) -> bool:
 
 
 def text_error(payload: bytes) -> ProviderError | None:
-    """Return the error of an event named "error" whose data are plain text, as proxies send them."""
+    """Return the error of an event named "error" whose data are plain text, as proxies send them.
+
+    The result is never None: the data become the error's message without being examined.
+    """
     return provider_error({"error": {"message": str(payload[:4096], "utf-8", "replace")}}, "error")
 
 

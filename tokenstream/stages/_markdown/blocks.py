@@ -382,6 +382,7 @@ class MarkdownBlocks:
         block = self._block
         if block is None or not self._has_changed:
             return []
+        # A line that is still arriving counts once it is decided that it belongs to this block.
         line_pieces = self._decided
         length = block.chars + (0 if line_pieces is None else self._decided_size)
         if length < block.retry_at:

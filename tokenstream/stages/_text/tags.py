@@ -104,7 +104,11 @@ class TagScanner:
         )
 
     def skim(self, text: str) -> None:
-        """Take note of a piece for which `passes` was True; the caller returns the piece unchanged."""
+        """Read a piece that has no tag, and that the caller returns unchanged (`passes` was True).
+
+        Only the facts on which a later tag depends are noted: if the text is in code, and if it ends
+        with white space.
+        """
         if not self.inside:
             self._note_outside(text)
 

@@ -180,7 +180,11 @@ class Cursors:
 
 
 class SingleConsumer(UncopyableObject):
-    """Base class of drivers, with members that views and `run` use; readers of a broadcast override some."""
+    """Base class of drivers: the members that differ in a stream with several readers, here for one consumer.
+
+    Here, the driver itself reads the source and returns the events. The driver of one reader of a
+    broadcast, `ReaderDriver`, overrides all members.
+    """
 
     __slots__ = ()
 

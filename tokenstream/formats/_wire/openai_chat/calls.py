@@ -70,7 +70,7 @@ class _ChatCall:
 
     @property
     def is_whole(self) -> bool:
-        """True if the arguments are one whole JSON object or array, or free text."""
+        """True if the call is closed, or its arguments are one whole JSON object or array, or free text."""
         part = self.part
         if part is None:
             return False
