@@ -331,35 +331,6 @@ async def test_a_task_that_is_cancelled_while_it_closes_a_source_closes_it() -> 
     assert source.closed == 1
 
 
-@on_asyncio
-async def test_a_task_that_is_cancelled_while_a_guard_is_ended_closes_its_source() -> None:
-    """A guard may need some time to clean up."""
-    cleaning = asyncio.Event()
-
-    async def guard(_: object) -> None:
-        try:
-            await asyncio.sleep(PATIENCE)
-        finally:
-            cleaning.set()
-            await asyncio.sleep(0.05)
-
-    source = Scripted(*HELLO[:1], 9.0)
-    stream = AsyncStream(source)
-    stream.guard(guard, first_tokens=1)
-
-    async def leave_early() -> None:
-        async with stream:
-            await first_text(stream)
-            await asyncio.sleep(0.01)
-
-    task = asyncio.create_task(leave_early())
-    await cleaning.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert source.closed == 1
-
-
 async def test_a_generator_cleans_up_although_the_block_is_cancelled() -> None:
     """Its `finally` may wait."""
     cleaned: list[str] = []

@@ -23,6 +23,18 @@ if TYPE_CHECKING:
 
 _MAX_EVENTS = 1024
 """The maximum number of events that are returned together."""
+_CLOSING_SECONDS = 2.0
+"""The seconds allowed for closing a stream that nobody reads any more."""
+
+
+async def close_stream(stream: object) -> None:
+    """Close a stream or async iterator within seconds, even while the current task is being cancelled."""
+    from anyio import move_on_after
+
+    close = getattr(stream, "aclose", None)
+    if close is not None:
+        with move_on_after(_CLOSING_SECONDS, shield=True):
+            await close()
 
 
 class EventsIn:
@@ -82,11 +94,7 @@ class EventsIn:
 
     async def close(self) -> None:
         """Close a source that was not entered, even while the current task is being cancelled."""
-        from anyio import CancelScope
-
-        if hasattr(self._source, "aclose"):
-            with CancelScope(shield=True):
-                await self._source.aclose()
+        await close_stream(self._source)
 
     async def next(self) -> Event:
         """Wait for the next event.

@@ -12,6 +12,7 @@ from tokenstream.errors import MisuseError
 from tokenstream.events import (
     CitationAdded,
     Finish,
+    MessageStart,
     PartDone,
     PartStart,
     Restarted,
@@ -89,7 +90,7 @@ class _ShapedText:
         event: Any event of the part, for the part's index, choice and step.
     """
 
-    __slots__ = ("chain", "choice_and_part", "choice_and_step", "sent", "step", "waiting_citations")
+    __slots__ = ("chain", "choice_and_part", "choice_and_step", "sent", "step", "waiting_events")
 
     def __init__(self, chain: Chain[str, str], event: TextDelta | PartStart | PartDone) -> None:
         self.chain = chain
@@ -98,14 +99,15 @@ class _ShapedText:
         self.step = event.step
         self.sent: list[str] = []
         """Pieces of transformed text that were returned already."""
-        self.waiting_citations: list[Event] = []
-        """Citations that follow text which a stage still holds back."""
+        self.waiting_events: list[Event] = []
+        """Citations, and the choice's `Finish`, that follow text which a stage may still hold back."""
 
 
 class Shaping:
     """Transforms the text parts among an answer's events; a stage.
 
-    The end and the citations of a text part wait until its transformed text was returned;
+    The end and the citations of a text part, and a finish reason after it, wait until its transformed
+    text was returned;
     all other events are returned at once.
 
     Args:
@@ -126,8 +128,6 @@ class Shaping:
         """Functions that create the stages for a part."""
         self._texts: dict[tuple[int, int], _ShapedText] = {}
         """The open text parts, by choice and part."""
-        self._finished_texts: dict[tuple[int, int], _ShapedText] = {}
-        """The text parts that a `Finish` has ended, and whose own ends may still arrive."""
         self._last_text: dict[_ChoiceAndStep, _ShapedText] = {}
         """The text part that got text last, by choice and step."""
         self.error: Exception | None = None
@@ -149,21 +149,17 @@ class Shaping:
                 return self._start_part(event, now)
             case PartDone():
                 return self._end_part(event, now)
-            case CitationAdded() if _choice_and_step(event) in self._last_text:
-                # The cited text may still be held back: the citation follows it.
-                self._last_text[_choice_and_step(event)].waiting_citations.append(event)
+            case CitationAdded() | Finish() if _choice_and_step(event) in self._last_text:
+                # Text before the event may still be held back: the event follows it.
+                self._last_text[_choice_and_step(event)].waiting_events.append(event)
                 return []
-            case Finish():
-                # No more text of this choice and step will arrive.
-                ended = [
-                    text for text in self._texts.values() if text.choice_and_step == _choice_and_step(event)
-                ]
-                self._finished_texts |= {text.choice_and_part: text for text in ended}
-                return [*self._end_texts(ended, now), event]
-            case Stopped():
+            case Stopped() | MessageStart(another=True):
+                # No more text of this answer will arrive.
                 return [*self._end_texts(self._texts_of_step(event), now), event]
             case Restarted():
-                self._forget_step(event)
+                # The text that was held back belongs to the abandoned answer.
+                for text in self._texts_of_step(event):
+                    self._forget(text)
                 return [_strip_restart(event)]
             case _:
                 return [event]
@@ -193,14 +189,6 @@ class Shaping:
         """Return the open text parts of an event's step; outside a run, of the whole answer."""
         return [text for text in self._texts.values() if text.step == event.step]
 
-    def _forget_step(self, event: Restarted) -> None:
-        """Remove the text parts of an event's step: what they hold back belongs to the abandoned answer."""
-        for text in self._texts_of_step(event):
-            self._forget(text)
-        for text in [*self._finished_texts.values()]:
-            if text.step == event.step:
-                del self._finished_texts[text.choice_and_part]
-
     def _forget(self, text: _ShapedText) -> None:
         """Remove a text part that is no longer open."""
         del self._texts[text.choice_and_part]
@@ -213,17 +201,17 @@ class Shaping:
         return self._make_events(text, text.chain.feed(added, now=now))
 
     def _make_events(self, text: _ShapedText, pieces: list[str]) -> list[Event]:
-        """Return pieces of transformed text as events, followed by the citations that waited for text."""
+        """Return pieces of transformed text as events, followed by the events that waited for text."""
         if text.chain.error is not None:
             self.error = text.chain.error
         choice, part = text.choice_and_part
         deltas = [TextDelta(piece, choice=choice, part=part) for piece in pieces if piece]
         if not deltas:
-            # The citations wait on: the text before them is still held back.
+            # The waiting events wait on: the text before them is still held back.
             return []
         text.sent += [delta.text for delta in deltas]
-        events = [_set_step(delta, text.step) for delta in deltas] + text.waiting_citations
-        text.waiting_citations = []
+        events = [_set_step(delta, text.step) for delta in deltas] + text.waiting_events
+        text.waiting_events = []
         return events
 
     def _start_part(self, event: PartStart, now: float) -> list[Event]:
@@ -244,19 +232,13 @@ class Shaping:
         text = self._texts.get((event.choice, event.part))
         content: Any = event.content
         events: list[Event] = []
-        finished = self._finished_texts.pop((event.choice, event.part), None)
-        if text is not None:
-            events = self._end_texts([text], now)
-        elif finished is not None:
-            # All of the text was returned before the `Finish`.
-            text = finished
-        elif content is None or content.kind != "text":
-            return [event]
-        else:
+        if text is None:
             # No event of the part has arrived before: a text part's end contains the whole text.
+            if content is None or content.kind != "text":
+                return [event]
             events = self._add_text(event, content.text, now)
             text = self._get_text(event)
-            events += self._end_texts([text], now)
+        events += self._end_texts([text], now)
         if content is not None:
             content = content.model_copy(update={"text": "".join(text.sent)})
         done = PartDone(content, choice=event.choice, part=event.part)
@@ -265,13 +247,13 @@ class Shaping:
         return [*events, _set_step(done, event.step)]
 
     def _end_texts(self, texts: list[_ShapedText], now: float) -> list[Event]:
-        """End some text parts, and return the text and the citations that their stages have held back."""
+        """End some text parts; return the text that their stages held back, and the events that waited."""
         events: list[Event] = []
         for text in texts:
             self._forget(text)
             events += self._make_events(text, text.chain.end(now=now))
-            events += text.waiting_citations
-            text.waiting_citations = []
+            events += text.waiting_events
+            text.waiting_events = []
         return events
 
 

@@ -26,7 +26,7 @@ class StepAnswer:
         accumulator: Collects the answer from its events; by default a new accumulator.
     """
 
-    __slots__ = ("accumulator", "is_followed", "named_calls", "number", "stream", "version")
+    __slots__ = ("accumulator", "is_closed", "named_calls", "number", "stream", "version")
 
     def __init__(
         self,
@@ -40,8 +40,8 @@ class StepAnswer:
         """A counter that is increased whenever the answer has grown."""
         self.named_calls = 0
         """Number of the answer's tool calls that have their ids in the run."""
-        self.is_followed = False
-        """True once the step has a later answer, so that `feed` adds no more events to this one."""
+        self.is_closed = False
+        """True once the step has a later answer or has ended, so that `feed` adds nothing to this one."""
         self.accumulator = accumulator if accumulator is not None else Accumulator()
 
     @property
@@ -54,9 +54,9 @@ class StepAnswer:
     def is_over(self) -> bool:
         """True once no more events of the answer can follow."""
         if self.stream is None:
-            return self.is_followed
-        has_ended: bool = find_driver(self.stream).hub.has_ended  # type: ignore[union-attr]
-        return has_ended
+            return self.is_closed
+        hub: Any = find_driver(self.stream).hub  # type: ignore[union-attr]
+        return bool(hub.has_ended or hub.driver.verdict.closed)
 
 
 class Log:
@@ -67,7 +67,9 @@ class Log:
 
     __slots__ = (
         "_answers_by_call",
+        "_answers_seen",
         "_changed",
+        "_open_answers",
         "_sleepers",
         "_steps",
         "_wakers",
@@ -90,6 +92,10 @@ class Log:
         """The ids of tool calls, and the numbers of parts, in the run."""
         self._answers_by_call: dict[str, StepAnswer] = {}
         """For each id of a tool call, the last answer that contains it."""
+        self._open_answers: list[StepAnswer] = []
+        """The answers that may get more calls, except those that `find_cause` has not seen."""
+        self._answers_seen = 0
+        """Number of answers that `find_cause` has seen."""
         self.has_ended = False
         """True once the run has ended and nothing more is added."""
         self.version = 0
@@ -127,7 +133,10 @@ class Log:
 
     def _name_calls(self) -> None:
         """Give all new calls their ids in the order of the answers: the first answer keeps its own ids."""
-        for answer in self.answers:
+        answers = [*self._open_answers, *self.answers[self._answers_seen :]]
+        self._answers_seen = len(self.answers)
+        self._open_answers = [answer for answer in answers if not answer.is_over]
+        for answer in answers:
             delivered = answer.accumulator.tool_calls_delivered
             if answer.named_calls == len(delivered):
                 continue

@@ -383,7 +383,7 @@ class Step(RunNode):
     def _add_answer(self, answer: StepAnswer) -> StepAnswer:
         """Add an answer to the step and to the log; return the answer."""
         if self._answers:
-            self._answers[-1].is_followed = True
+            self._answers[-1].is_closed = True
         self._answers = (*self._answers, answer)
         self._log.answers.append(answer)
         self._log.entries.append((self.id, answer))
@@ -401,6 +401,7 @@ class Step(RunNode):
         for answer in self._answers:
             # A new version makes the readers of the run look at the answer once more.
             answer.version += 1
+            answer.is_closed = True
             if answer.stream is None:
                 answer.accumulator.conclude("complete" if self._outcome == "done" else self._outcome)
         done = StepDone(self.id, self._outcome, self.error)

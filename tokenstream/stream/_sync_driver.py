@@ -418,10 +418,14 @@ class SyncDriver(Driver):
         # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
         if are_events_left or self.machine.stopped_event is not None:
             return None
+        if not had_ended:
+            # If Ctrl-C or the like interrupts the closing, the next read raises the error.
+            self.verdict.error_due = self.error
         self.close_source(quiet=True)
         # The error is raised once; a later call only ends the loop.
-        if not had_ended and self.error is not None:
-            raise self.error.with_traceback(None)
+        error, self.verdict.error_due = self.verdict.error_due, None
+        if error is not None:
+            raise error.with_traceback(None)
         raise StopIteration
 
     def _read(self, until: float | None = None) -> Event | None:

@@ -13,15 +13,17 @@ from tokenstream.events import (
     CitationAdded,
     Event,
     Finish,
+    MessageStart,
     PartDone,
     PartStart,
+    ReasoningDelta,
     Restarted,
     Stopped,
     TextDelta,
     ToolCallStart,
     UsageUpdate,
 )
-from tokenstream.message import Citation, Message, TextPart, Usage
+from tokenstream.message import Citation, Message, ReasoningPart, TextPart, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,6 +108,41 @@ def test_a_part_that_ends_after_the_finish_is_not_sent_twice() -> None:
         chunks = list(relay.encode(iter(events), shape=lambda text: text.redact("secret").words()))
 
         assert "[redacted] word" == Stream([b"".join(chunks)]).final().text
+
+
+def test_text_after_a_finish_reason_is_redacted_like_any_other() -> None:
+    """Gemini may name a reason with every chunk: the word after it began before it."""
+    events: list[Event] = [
+        PartStart(TextPart()),
+        TextDelta("my sec"),
+        Finish("stop"),
+        TextDelta("ret word"),
+        PartDone(TextPart(text="my secret word", complete=True)),
+    ]
+    chunks = list(relay.encode(iter(events), shape=lambda text: text.redact("secret")))
+    message = Stream([b"".join(chunks)]).final()
+
+    assert ("my [redacted] word", "stop") == (message.text, message.finish_reason)
+    assert b"sec" not in b"".join(chunks)
+
+
+def test_a_message_ends_before_another_one_of_its_step_begins() -> None:
+    """Also a message whose text has no end of its own."""
+    events: list[Event] = [
+        MessageStart(),
+        TextDelta("public words"),
+        Finish("stop"),
+        MessageStart(another=True),
+        PartStart(ReasoningPart()),
+        ReasoningDelta("hm"),
+        PartDone(ReasoningPart(text="hm", complete=True)),
+        Finish("stop"),
+    ]
+    found = list(relay.payloads(iter(events), shape=lambda text: text.words()))
+
+    kinds = [each["type"] for each in found]
+    assert ["message_start", "text_delta", "text_delta", "finish", "message_start"] == kinds[:5]
+    assert "public words" not in str(found[5:])
 
 
 def test_a_shape_gives_text_in_pieces() -> None:

@@ -14,8 +14,8 @@ from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._asgi.writing import BodyWriter
+from tokenstream.relay._events_in import close_stream
 from tokenstream.relay.journal._errors import JournalError, JournalUnavailable, UnknownPosition
-from tokenstream.relay.journal._producer import close_stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Mapping

@@ -81,11 +81,10 @@ class _WebSocketDelivery(Delivery):
         self._listening = CancelScope()
         try:
             await self._socket.open()
-        except Disconnected:
+        except BaseException as error:
             await self._events.close()
-            return False
-        except BaseException:
-            await self._events.close()
+            if isinstance(error, Disconnected):
+                return False
             raise
         self._sent_at = time.monotonic()
         await self.run()

@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
+from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._shape import Shaping
 from tokenstream.relay.journal._errors import (
     AnswerExpired,
@@ -18,7 +19,7 @@ from tokenstream.relay.journal._errors import (
 )
 from tokenstream.relay.journal._feed import Feed
 from tokenstream.relay.journal._follower import AnswerFollower
-from tokenstream.relay.journal._producer import ALIVE_SHARE, Producer, close_stream
+from tokenstream.relay.journal._producer import ALIVE_SHARE, Producer
 from tokenstream.relay.journal._retrying import retry
 from tokenstream.stream import Stream
 from tokenstream.stream._log import warn

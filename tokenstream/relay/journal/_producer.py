@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import StreamError
 from tokenstream.events import Ping, Stopped
 from tokenstream.relay._encoders.records import record
+from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._told_ending import TELLING, ToldEnding
 from tokenstream.relay.journal._errors import JournalUnavailable
 from tokenstream.relay.journal._records import ending_of, record_ending, record_failure, record_interruption
@@ -41,7 +42,7 @@ ALIVE_SHARE = 0.75
 """The share of a lease for which a heartbeat proves that the producer is alive; within the rest of the
 lease, readers look a second time."""
 _CLOSING_SECONDS = 2.0
-"""The seconds allowed for closing a stream and for writing its last record while the process shuts down."""
+"""The seconds allowed for writing the last record while the process shuts down."""
 
 
 class Producer:
@@ -325,13 +326,3 @@ class Producer:
             except JournalUnavailable:
                 # Writes are also retried: the task that writes decides when to give up.
                 await anyio.sleep(min(pause, 1.0))
-
-
-async def close_stream(stream: object) -> None:
-    """Close a stream or async iterator, even while the current task is being cancelled."""
-    import anyio
-
-    close = getattr(stream, "aclose", None)
-    if close is not None:
-        with anyio.CancelScope(shield=True), anyio.move_on_after(_CLOSING_SECONDS):
-            await close()

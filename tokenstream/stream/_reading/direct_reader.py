@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream.stream._read_errors import ended_loop_error
 from tokenstream.stream._reading.items import END, LOST, NOTABLE_SECONDS, BusyTime, SourceFailed, SourceOpened
-from tokenstream.stream._reading.reader import CLOSING_SECONDS, close_source
+from tokenstream.stream._reading.reader import CLOSING_SECONDS, close_source, only_error
 from tokenstream.stream._reading.wake import shut_down
 
 if TYPE_CHECKING:
@@ -197,13 +197,17 @@ class DirectReader:
                 await self._close()
             closed.set()
 
-        async with create_task_group() as tasks:
-            tasks.start_soon(close)
-            try:
-                await closed.wait()
-            except BaseException:
-                scope.deadline = current_time() + CLOSING_SECONDS
-                raise
+        try:
+            async with create_task_group() as tasks:
+                tasks.start_soon(close)
+                try:
+                    await closed.wait()
+                except BaseException:
+                    scope.deadline = current_time() + CLOSING_SECONDS
+                    raise
+        except BaseExceptionGroup as errors:
+            # A Ctrl-C struck the closing task.
+            raise only_error(errors) from None
 
     def abandon(self) -> None:
         """Shut down the source's socket; the garbage collector does the rest, since closing would wait."""
