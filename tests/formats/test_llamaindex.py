@@ -79,6 +79,13 @@ def test_reasoning_that_is_repeated_is_given_once() -> None:
     assert ("Hmm.", "HmSo") == (growing.message.reasoning, alone.message.reasoning)
 
 
+def test_reasoning_that_is_repeated_without_its_last_space_is_no_new_one() -> None:
+    """A response may repeat several pieces at once, stripped."""
+    got = read(*[response("", thinking(piece)) for piece in ("Hmm. ", "So ", "Hmm. So")])
+
+    assert "Hmm. So " == got.message.reasoning
+
+
 def test_a_piece_of_reasoning_may_occur_in_the_reasoning_before_it() -> None:
     """Each piece alone: words such as "the" come again. A piece that stays in the message is no new one."""
     pieces = ["The cat", " saw", " the", " cat", " and", " the", " dog"]

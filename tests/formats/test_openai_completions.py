@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.formats.mutations import changed
 from tests.formats.told import DONE, Told, adds_up, reads_alike_at_a_glance, tell
+from tests.support.wire import sses
 from tokenstream import Stream
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import ReasoningDelta
@@ -320,6 +321,15 @@ def test_llama_cpp_may_continue_one_prompt_after_another() -> None:
     cut = read(native("Hel"), native("lo"), OVER, *second[:-1])
     assert isinstance(cut.error, StreamTruncated)
     assert ["complete", "truncated"] == [message.ending for message in cut.messages]
+
+
+def test_a_frame_of_llama_cpp_that_is_cut_after_the_first_answer_is_an_error() -> None:
+    """It may have begun the next answer."""
+    stream = Stream([*sses(native("Hello"), OVER), b'data: {"content": "Bo'])
+
+    with pytest.raises(StreamTruncated):
+        stream.final()
+    assert stream.message.text == "Hello"
 
 
 def test_llama_cpp_cut_off_is_truncated() -> None:

@@ -305,6 +305,10 @@ def found_after(pattern: str, text: str, size: int) -> str | None:
         (r"cat$", "a cat sat", None),
         (r"cat$", "a cat", "a cat$"),
         ("a\nb", "x a\nb", "x a\nb"),
+        (r"\bsecret\b.*", "a secret plan", "a secret "),
+        (r"\bpassword: \S+", "my password: hunter2 is", "my password: h"),
+        (r"(?m)^#+ .*$", "# T", "# "),
+        (r"\b\w{4,6}\b", "catalogue cats", "catalogue cats$"),
     ],
 )
 def test_a_pattern_is_found_as_soon_as_nothing_can_undo_it(pattern: str, text: str, upto: str | None) -> None:
@@ -319,6 +323,7 @@ def test_a_pattern_is_found_as_soon_as_nothing_can_undo_it(pattern: str, text: s
     [
         (r"cat(?!s)", "cats"),
         (r"\b\w{4,6}\b", "catalogue"),
+        (r"(?<!(?<=not )a )secret\s+plan", "not a secret plan"),
         (r"\b\w{4,6}\b", "a catalogue of cats"),
         (r"foo(?!bar)", "foobar foo"),
         (r"foo(?!bar)", "foobar"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, NotRequired, Required, Unpack
 
@@ -197,13 +197,26 @@ def test_the_only_parameter_keeps_its_default_if_it_is_left_out(default: Any) ->
     assert "- place.city: is missing" in checked(take, {"place": {}}).error_for_model
 
 
+class Options(BaseModel):
+    size: int = 1
+
+
+def test_a_call_without_arguments_runs_with_the_functions_own_default() -> None:
+    """Not with that of the object's fields."""
+
+    def take(options: Options = Options(size=5)) -> int:  # noqa: B008 - the default under test
+        return options.size
+
+    assert [5, 5, 2] == [checked(take, arguments).run() for arguments in ({}, "", {"size": 2})]
+
+
 class Numbers(RootModel[list[int]]): ...
 
 
 class Home(RootModel[Place]): ...
 
 
-class Counts(RootModel[dict[str, int]]): ...
+class Counts(RootModel[Mapping[str, int]]): ...
 
 
 def test_a_root_model_is_an_object_only_if_its_root_is_one() -> None:

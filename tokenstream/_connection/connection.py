@@ -158,7 +158,7 @@ class Connection:
             return False
         # If the finish reason does not come last, content may follow it, even in a cut or faulty frame.
         is_faulty = isinstance(format.error, ProtocolError)
-        return format.finish_is_last or format.ended or not (is_faulty or self._is_cut)
+        return not format.may_go_on or format.ended or not (is_faulty or self._is_cut)
 
     @property
     def _is_cut(self) -> bool:

@@ -223,13 +223,17 @@ class Format(Resuming, ABC):
         """The error to raise at the end of the input, because content may still follow; or None."""
         return None
 
+    @property
+    def may_go_on(self) -> bool:
+        """True if content may follow although every choice so far has its finish reason."""
+        return not self.finish_is_last
+
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
         """Return the events of `frame`."""
         fast = self._fast_path
         if fast is None:
             return self.feed_plainly(frame)
-        # There are entries once a payload was decoded that the next ones may resemble.
-        if fast.entries:
+        if fast.entries:  # a payload was decoded that the next ones may resemble
             event = fast.read(frame)
             if event is not None:
                 return [event]
@@ -267,14 +271,12 @@ class Format(Resuming, ABC):
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
         if self.assumed and self.error is None:
-            # The input has ended cleanly, which confirms the end that the sentinel marked.
-            self.assumed = False
+            self.assumed = False  # the input has ended cleanly, which confirms the sentinel's end
             if not self.parts.started:
                 self.note("answer_empty")
             self.end_without_finish()
         if self.error is None and not self.ended:
-            if self.parts.finished:
-                # Finish reasons suffice, but the format has a terminal event as well.
+            if self.parts.finished:  # these suffice, but the format has a terminal event as well
                 if self.sentinel is not None or not self.ends_with_input:
                     self.note("done_missing")
             elif not self.ends_with_input:

@@ -57,7 +57,8 @@ class SyncDriver(Driver):
     # -- reading -----------------------------------------------------------
 
     def __iter__(self) -> Iterator[Event]:
-        self.check_events_left()
+        if self.verdict.error_due is None:
+            self.check_events_left()
         return self
 
     def __next__(self) -> Event:
@@ -386,23 +387,19 @@ class SyncDriver(Driver):
         Args:
             is_finalizing: Returns True while the interpreter exits; then nothing is done.
         """
-        if is_finalizing():
-            # At interpreter exit modules are gone, closing may crash (CPython 3.13), and the
-            # process closes the connection anyway.
+        if is_finalizing():  # modules are gone, closing may crash (CPython 3.13), and the exit closes it
             return
         pump = getattr(self, "pump", None)
         source = None if pump is None else pump.source
         if source is None or (isinstance(source, SyncSource) and source.lent):
-            # The source is closed, or another object closes it.
-            return
+            return  # the source is closed, or another object closes it
         try:
             if isinstance(source, SyncSource):
                 warnings.warn(
                     f"{self!r} was never closed: use `with`", ResourceWarning, source=self, stacklevel=2
                 )
         finally:
-            # `finally`, because warnings may be turned into errors.
-            self.close_source(quiet=True)
+            self.close_source(quiet=True)  # in `finally`, because warnings may be turned into errors
 
     # -- within ------------------------------------------------------------
 
@@ -419,8 +416,7 @@ class SyncDriver(Driver):
         if are_events_left or self.machine.stopped_event is not None:
             return None
         if not had_ended:
-            # If Ctrl-C or the like interrupts the closing, the next read raises the error.
-            self.verdict.error_due = self.error
+            self.verdict.error_due = self.error  # if Ctrl-C interrupts the closing, the next read raises it
         self.close_source(quiet=True)
         # The error is raised once; a later call only ends the loop.
         error, self.verdict.error_due = self.verdict.error_due, None

@@ -311,6 +311,46 @@ async def test_the_last_verdict_counts_after_a_hold(every: int) -> None:
     assert ("about cats", "stopped") == (stream.stop_reason, stream.message.ending)
 
 
+async def test_the_last_verdict_counts_if_a_finish_reason_comes_with_each_piece() -> None:
+    """As with Gemini: the first reason is held back while more of the answer arrives."""
+    asked: list[str] = []
+
+    async def judge(message: Message) -> None:
+        asked.append(message.text)
+        await anyio.lowlevel.checkpoint()
+
+    pieces = [
+        {"candidates": [{"content": {"parts": [{"text": text}], "role": "model"}, "finishReason": "STOP"}]}
+        for text in ("Hel", "lo ", "wor", "ld")
+    ]
+    stream = AsyncStream(pieces, format="gemini").guard(judge, first_tokens=1, every=50, hold=True)
+    async with stream:
+        await stream.final()
+
+    assert ["Hel", "Hello world"] == asked
+
+
+async def test_a_guard_that_outlives_its_cancellation_is_not_asked_again() -> None:
+    """The answer was left, so no further value is judged while the guard ends."""
+    seen: list[Any] = []
+    begun = anyio.Event()
+
+    async def judge(value: Any) -> None:
+        seen.append(value)
+        begun.set()
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(0.05)
+
+    body = script().text('{"steps": [1, 2, 3, 4]}').finish("stop").chunks("openai-chat")
+    async with AsyncStream(body).guard(judge, field="steps.*") as stream:
+        async for _ in stream:
+            await anyio.lowlevel.checkpoint()
+            if begun.is_set():
+                break
+
+    assert [1] == seen
+
+
 async def test_it_needs_a_block() -> None:
     """Where there is no room for a task, the first read says so; then it may be read in one."""
     judge = Judge("off topic")

@@ -51,6 +51,7 @@ class LlamaIndex(Format):
         "_calls",
         "_expects_finish",
         "_last_thinking",
+        "_longest_piece",
         "_other_blocks_seen",
         "_reasoning",
         "_sent_as_deltas",
@@ -75,6 +76,8 @@ class LlamaIndex(Format):
         """The reasoning reported so far; a response contains either a new piece or all reasoning so far."""
         self._last_thinking = ""
         """The text of the thinking blocks in the last response that had any."""
+        self._longest_piece = 0
+        """Length of the longest piece of reasoning so far; a repetition of several pieces is longer."""
         self._sent_as_deltas = ""
         """The reasoning up to the last piece that did not arrive in a block; blocks may repeat it."""
         self._other_blocks_seen = 0
@@ -176,10 +179,15 @@ class LlamaIndex(Format):
         is_delta = delta is not None
         if delta is None:
             # A repetition adds nothing. A piece is no repetition just because its words have occurred.
-            is_repeated = reasoning == self._last_thinking or reasoning in self._sent_as_deltas
+            is_repeated = (
+                reasoning == self._last_thinking
+                or reasoning in self._sent_as_deltas
+                or (len(reasoning) > self._longest_piece and reasoning in self._reasoning)
+            )
             delta = "" if is_repeated else reasoning.removeprefix(self._reasoning)
         self._last_thinking = reasoning or self._last_thinking
         self._reasoning += delta
+        self._longest_piece = max(self._longest_piece, len(delta))
         if is_delta:
             self._sent_as_deltas = self._reasoning
         self.parts.write(0, "reasoning", delta)

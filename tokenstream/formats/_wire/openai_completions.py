@@ -88,6 +88,11 @@ class OpenAICompletions(Format):
         self._is_native = False
         """True once a choice of llama.cpp's native route has ended; that route has no sentinel."""
 
+    @property
+    def may_go_on(self) -> bool:
+        """True once a choice of llama.cpp's native route has ended, because the next prompt's may follow."""
+        return self._is_native
+
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
         """Return whether a stream's first payload belongs to a completion.

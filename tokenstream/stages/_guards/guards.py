@@ -267,12 +267,13 @@ class Guards:
         Args:
             event: The event that ends the choice; the message does not include it yet.
         """
-        self._forget_if_held(event)
+        was_held = self._forget_if_held(event)
         self._open_choices.discard(event.choice)
         self._all_finished = not self._open_choices
         for guard in self._guards:
             # A rule that has held this event back knows of the end; but its function may have been busy then.
-            guard.end(self._message, event.choice)
+            # It has seen all that was held back, which may go on after this event.
+            guard.end(self._held_message if was_held and guard.hold else self._message, event.choice)
 
     def _forget_if_held(self, event: Event) -> bool:
         """Return True if an event was held back; it no longer counts as held back afterwards.

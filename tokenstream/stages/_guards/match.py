@@ -131,11 +131,13 @@ class Match(TextStage):
         is_final = at_end or self._is_sure or match.end() + self._ahead <= len(tail)
         if not is_final and not self._must_wait:
             # The match is final if it is found with each text of `_NEXT`: they stand for all that may follow,
-            # except after a negative look-ahead (`_must_wait`). A match that takes in some of that text does
-            # not count: with yet more text, it might be too long.
-            matches = (search(tail + following, start) for following in _NEXT)
+            # except after a negative look-ahead (`_must_wait`). A match that takes in some of that text must
+            # also take in much of it: with yet more text, it might be too long.
             is_final = all(
-                found is not None and found.start() == start and found.end() <= len(tail) for found in matches
+                found is not None and found.start() == start
+                for following in _NEXT
+                for times in (1, LONGEST_MATCH)
+                for found in (search(tail + following * times, start),)
             )
         if is_final:
             self._stop = f"the text matches {self._pattern.pattern!r}"
@@ -165,5 +167,5 @@ def _analyse_ends(pattern: re.Pattern[str]) -> tuple[int, int, bool]:
             tests_next = _TESTS_NEXT.search(_ESCAPED.sub("", body)) is not None
             counts.append(width_of(body, 0) + (1 if tests_next else 0))
     # One character before the match, for `^` and `\b`; also at the start of a look-behind.
-    behind = max([1, *(width_of(body, 0) + 1 for body in watched.behind)])
+    behind = 1 + sum(width_of(body, 0) for body in watched.behind)
     return min(max(counts), LONGEST_MATCH), min(behind, LONGEST_MATCH), watched.sure_at_end

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import partial
 from types import SimpleNamespace
@@ -27,11 +28,11 @@ from typing_extensions import Unpack as LaterUnpack
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.errors import MisuseError, OutputInvalid, ProtocolError
+from tokenstream.errors import MisuseError, ProtocolError
 from tokenstream.partial_json._typed.schema import Schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from types import FrameType
 
     from pydantic import GetCoreSchemaHandler
@@ -115,14 +116,11 @@ class Signature:
             OutputInvalid: The arguments do not fit the signature.
         """
         only = self._only
-        if only is not None and not only.is_named(text):
+        # `{}` leaves out a parameter that has a default, which then applies.
+        is_left_out = only is not None and self._has_default(only.name) and _is_empty_object(text)
+        if only is not None and not is_left_out and not only.is_named(text):
             # The JSON is the value of the parameter, without the parameter's name.
-            try:
-                return {only.name: only.schema.validate_text(text)}
-            except OutputInvalid:
-                if not (self._has_default(only.name) and _is_empty_object(text)):
-                    raise
-                # The model has left the parameter out: `{}` is read below, and the default applies.
+            return {only.name: only.schema.validate_text(text)}
         arguments: dict[str, Any] = self._schema.validate_text(text)
         return arguments
 
@@ -340,7 +338,8 @@ def _fields_of(type_: Any) -> set[str] | None:  # noqa: ANN401 - any type
     if isinstance(type_, type) and issubclass(type_, RootModel):
         # The JSON is that of the root, which may be no object.
         root = type_.model_fields["root"].annotation
-        return set() if (get_origin(root) or root) is dict else _fields_of(root)
+        origin = get_origin(root) or root
+        return set() if isinstance(origin, type) and issubclass(origin, Mapping) else _fields_of(root)
     if isinstance(type_, type) and issubclass(type_, BaseModel):
         model_fields = type_.model_fields
         return {*model_fields, *[field.alias for field in model_fields.values() if field.alias]}

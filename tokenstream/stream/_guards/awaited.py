@@ -141,7 +141,8 @@ class AwaitedGuards:
             has_returned, self._has_returned = self._has_returned, None
             if has_returned is not None:
                 has_returned.set()
-        if record_verdict is not None and rule.answer_number == answer_number:
+        # A verdict that comes in spite of a cancellation comes too late; no further value is judged after it.
+        if record_verdict is not None and rule.answer_number == answer_number and not scope.cancel_called:
             self._machine.take_verdict(record_verdict)
             self._pump.wake()
 
