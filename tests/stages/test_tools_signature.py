@@ -228,7 +228,7 @@ def test_a_root_model_is_an_object_only_if_its_root_is_one() -> None:
     def placed(home: Home) -> Place:
         return home.root
 
-    def counted(counts: Counts) -> dict[str, int]:
+    def counted(counts: Counts) -> Mapping[str, int]:
         return counts.root
 
     parameters = Tools(listed).to_openai_chat()[0]["function"]["parameters"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tokenstream.accumulator import Accumulator
 from tokenstream.steps._names import Names
@@ -55,7 +55,7 @@ class StepAnswer:
         """True once no more events of the answer can follow."""
         if self.stream is None:
             return self.is_closed
-        hub: Any = find_driver(self.stream).hub  # type: ignore[union-attr]
+        hub = cast("Any", find_driver(self.stream)).hub
         return bool(hub.has_ended or hub.driver.verdict.closed)
 
 

@@ -72,13 +72,13 @@ class LlamaIndex(Format):
         """True if the provider's raw chunks are of a kind that ends with a finish reason."""
         self._text_length = 0
         """Number of characters of text reported so far."""
-        self._reasoning = ""
+        self._reasoning: str = ""
         """The reasoning reported so far; a response contains either a new piece or all reasoning so far."""
-        self._last_thinking = ""
+        self._last_thinking: str = ""
         """The text of the thinking blocks in the last response that had any."""
         self._longest_piece = 0
         """Length of the longest piece of reasoning so far; a repetition of several pieces is longer."""
-        self._sent_as_deltas = ""
+        self._sent_as_deltas: str = ""
         """The reasoning up to the last piece that did not arrive in a block; blocks may repeat it."""
         self._other_blocks_seen = 0
         """Number of blocks of other kinds reported so far."""
