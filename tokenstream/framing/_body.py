@@ -23,8 +23,8 @@ _BOM = b"\xef\xbb\xbf"
 _BEFORE_CONTENT = frozenset(_BOM + _SPACE)
 """Bytes that may precede the first line: white space and a byte order mark."""
 _OPENING = ord("[")
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-"""Matches a JSON string."""
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:(")|\\?\Z)', re.DOTALL)
+"""Matches a JSON string, or the rest of the text after a quote that is never closed (without the group)."""
 
 
 class JSONBody:
@@ -196,5 +196,5 @@ def _is_closed(line: bytearray) -> bool:
     """
     if not line.endswith((b"}", b"]")):
         return False
-    marks = _STRING.sub(b"", line)
+    marks = _STRING.sub(lambda string: b"" if string[1] else string[0], line)
     return marks.count(b"{") + marks.count(b"[") <= marks.count(b"}") + marks.count(b"]")
