@@ -130,17 +130,22 @@ def test_whoever_comes_late_is_told_all_from_the_start() -> None:
     assert messages_of(first) == messages_of(late)
 
 
-def test_each_event_of_a_step_with_many_answers_costs_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reader that follows along looks no more at the answers that are over, of streams and fed ones."""
-    looks = 0
+def count_looks(monkeypatch: pytest.MonkeyPatch) -> list[_AnswerReader]:
+    """Return a list to which each look of a run's reader at an answer is added."""
+    looks: list[_AnswerReader] = []
     ready = _AnswerReader.ready
 
     def counted(reader: _AnswerReader) -> list[Event]:
-        nonlocal looks
-        looks += 1
+        looks.append(reader)
         return ready(reader)
 
     monkeypatch.setattr(_AnswerReader, "ready", counted)
+    return looks
+
+
+def test_each_event_of_a_step_with_many_answers_costs_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that follows along looks no more at the answers that are over, of streams and fed ones."""
+    looks = count_looks(monkeypatch)
     with Steps() as run, run.step("talk") as step:
         reader = run.events()
         told: list[Event] = []
@@ -151,28 +156,20 @@ def test_each_event_of_a_step_with_many_answers_costs_the_same(monkeypatch: pyte
                 step.feed(MessageStart(another=True))
                 step.feed(TextDelta("Hello"))
             told += reader.ready()
-        assert looks <= 3 * 20
+        assert len(looks) <= 3 * 20
     assert len([event for event in told if isinstance(event, TextDelta)]) == 20
     assert len([event for event in told if isinstance(event, MessageStart) and event.another]) == 19
 
 
 def test_whoever_comes_late_looks_at_each_answer_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many steps are open: the run waits for a look."""
-    looks = 0
-    ready = _AnswerReader.ready
-
-    def counted(reader: _AnswerReader) -> list[Event]:
-        nonlocal looks
-        looks += 1
-        return ready(reader)
-
-    monkeypatch.setattr(_AnswerReader, "ready", counted)
+    looks = count_looks(monkeypatch)
     with Steps() as run:
         for number in range(50):
             run.step(str(number)).feed(TextDelta("Hi"))
         events = run.events().ready()
 
-    assert 50 == looks == sum(isinstance(event, TextDelta) for event in events)
+    assert 50 == len(looks) == sum(isinstance(event, TextDelta) for event in events)
 
 
 def test_a_step_is_caused_by_a_call_that_was_told_before() -> None:

@@ -269,15 +269,20 @@ async def test_a_cancellation_while_a_block_is_entered_closes_too(kind: str) -> 
 # -- closing under cancellation -----------------------------------------------------------
 
 
+class SlowToClose(Scripted):
+    """A source whose closing takes a while, and that tells when it has begun."""
+
+    is_closing = False
+
+    async def aclose(self) -> None:
+        self.is_closing = True
+        await anyio.sleep(0.1)
+        await super().aclose()
+
+
 async def test_a_source_that_closes_slowly_is_waited_for_although_the_block_is_cancelled() -> None:
     """Cleanup is shielded."""
-
-    class Slow(Scripted):
-        async def aclose(self) -> None:
-            await anyio.sleep(0.1)
-            await super().aclose()
-
-    source = Slow(*HELLO[:1], 9.0)
+    source = SlowToClose(*HELLO[:1], 9.0)
     stream = AsyncStream(source)
     await cancelled_when(has_begun(stream), lambda: read_in_a_block(stream))
     assert source.closed == 1
@@ -287,18 +292,10 @@ async def test_a_source_that_closes_slowly_is_waited_for_although_the_block_is_c
 @pytest.mark.parametrize("reads", [True, False])
 async def test_a_closing_that_is_cancelled_closes_its_source_all_the_same(*, reads: bool) -> None:
     """Also that of an answer of which nothing was read."""
-    closing = anyio.Event()
-
-    class Slow(Scripted):
-        async def aclose(self) -> None:
-            closing.set()
-            await anyio.sleep(0.1)
-            await super().aclose()
-
-    source = Slow(*HELLO[:1], 9.0)
+    source = SlowToClose(*HELLO[:1], 9.0)
     async with anyio.create_task_group() as tasks:
         with anyio.CancelScope() as scope:
-            tasks.start_soon(when, closing.is_set, scope.cancel)
+            tasks.start_soon(when, lambda: source.is_closing, scope.cancel)
             async with AsyncStream(source) as stream:
                 if reads:
                     await first_text(stream)
@@ -309,22 +306,14 @@ async def test_a_closing_that_is_cancelled_closes_its_source_all_the_same(*, rea
 @on_asyncio
 async def test_a_task_that_is_cancelled_while_it_closes_a_source_closes_it() -> None:
     """A cancellation of asyncio goes through every shield."""
-    closing = asyncio.Event()
-
-    class Slow(Scripted):
-        async def aclose(self) -> None:
-            closing.set()
-            await asyncio.sleep(0.1)
-            await super().aclose()
-
-    source = Slow(*HELLO[:1], 9.0)
+    source = SlowToClose(*HELLO[:1], 9.0)
 
     async def leave_unread() -> None:
         async with AsyncStream(source):
             pass
 
     task = asyncio.create_task(leave_unread())
-    await closing.wait()
+    await until(lambda: source.is_closing)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
