@@ -427,7 +427,7 @@ class Accumulator:
 
     def _take_usage(self, event: UsageUpdate) -> bool:
         self._usage.add(event.usage)
-        return False  # token counts are no content
+        return False  # token counts are not content
 
     def _take_finish(self, event: Finish) -> bool:
         choice = self._choice(event.choice)

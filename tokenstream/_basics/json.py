@@ -198,6 +198,6 @@ def split_values(text: str) -> list[str] | None:
 
 
 def _end_of_space(text: str, position: int) -> int:
-    """Return the position of the first character that is no white space, from a position on."""
+    """Return the position of the first character, from a position on, that is not white space."""
     match = _SPACE.match(text, position)
     return match.end() if match else position

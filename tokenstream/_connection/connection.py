@@ -165,7 +165,7 @@ class Connection:
         """True if the input so far ends inside a frame, or inside the array of frames."""
         if isinstance(self.framing, JSONBody) and self.framing.is_open:
             return True
-        # White space alone, and an SSE comment, which begins with a colon, are no part of a frame.
+        # White space alone, and an SSE comment, which begins with a colon, are not part of a frame.
         return self.tail.lstrip()[:1] not in (b"", b":")
 
     @property

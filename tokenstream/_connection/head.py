@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.url import split_url
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -60,12 +62,9 @@ class ResponseHead:
 
 def strip_secrets(url: str) -> str:
     """Return an address without its user, password, query and fragment; "" for a malformed address."""
-    from urllib.parse import urlsplit, urlunsplit
+    from urllib.parse import urlunsplit
 
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
+    parts = split_url(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 

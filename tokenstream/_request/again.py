@@ -63,7 +63,7 @@ class _Requests(SourceOpener):
     """
 
     enters = False
-    """False: a request is no context manager."""
+    """False: a request is not a context manager."""
     makes_request = True
     """True: the request follows the mode of each attempt."""
 

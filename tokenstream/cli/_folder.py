@@ -131,7 +131,7 @@ class Folder:
         files: dict[str, Path] = {}
         folders: dict[str, Path] = {}
         for path in sorted(folder.iterdir()):
-            # Hidden files, and files with the message that a test expects, are no recordings.
+            # Hidden files, and files with the message that a test expects, are not recordings.
             if path.name.startswith(".") or path.name.endswith(_EXPECTATION_SUFFIX):
                 continue
             if path.is_dir():

@@ -55,7 +55,7 @@ class SecretMask:
         words = {word for secret in secrets for word in secret.split()}
         # The secrets are hidden in JSON, too, where characters may be escaped.
         words |= {json.dumps(word)[1:-1] for word in words}
-        # Short words, and the name of a scheme such as "Bearer", are no secrets.
+        # Short words, and the name of a scheme such as "Bearer", are not secrets.
         secret_words = (word for word in words if len(word) >= _MIN_SECRET and word.lower() not in _SCHEMES)
         self._words = sorted(secret_words, key=len, reverse=True)
 

@@ -134,10 +134,9 @@ class Match(TextStage):
             # except after a negative look-ahead (`_must_wait`). A match that takes in some of that text must
             # also take in much of it: with yet more text, it might be too long.
             is_final = all(
-                found is not None and found.start() == start
+                _begins_at(start, search(tail + following * times, start))
                 for following in _NEXT
                 for times in (1, LONGEST_MATCH)
-                for found in (search(tail + following * times, start),)
             )
         if is_final:
             self._stop = f"the text matches {self._pattern.pattern!r}"
@@ -169,3 +168,8 @@ def _analyse_ends(pattern: re.Pattern[str]) -> tuple[int, int, bool]:
     # One character before the match, for `^` and `\b`; also at the start of a look-behind.
     behind = 1 + sum(width_of(body, 0) for body in watched.behind)
     return min(max(counts), LONGEST_MATCH), min(behind, LONGEST_MATCH), watched.sure_at_end
+
+
+def _begins_at(start: int, match: re.Match[str] | None) -> bool:
+    """Return True if there is a match, and it begins at a position."""
+    return match is not None and match.start() == start

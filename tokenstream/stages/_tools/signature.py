@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 _EMPTY = inspect.Parameter.empty
+_EMPTY_OBJECT = re.compile(r"[ \t\n\r]*+\{[ \t\n\r]*+\}[ \t\n\r]*+")
 _match_opening: Any = re.compile(r"[ \t\r\n]*+(\{?+)[ \t\r\n]*+").match
 _MAX_START = 64
 """The most characters before the first key; up to this point, each piece reads the start again."""
@@ -261,11 +262,8 @@ def adapter_of(parameters: Mapping[str, inspect.Parameter], types: Mapping[str, 
 
 def _is_empty_object(text: str) -> bool:
     """Return True if a JSON text is an object without keys."""
-    try:
-        value: object = decode(text)
-    except ProtocolError:
-        return False
-    return value == {}
+    # Seen from the text alone: the arguments are decoded when they are validated.
+    return _EMPTY_OBJECT.fullmatch(text) is not None
 
 
 def is_unpacked(type_: Any) -> bool:  # noqa: ANN401 - any type
