@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
-from tokenstream import Limits, Retry, resilient, testing
-from tokenstream.errors import AnswerRejected, LimitExceeded, ProviderError, StreamTruncated
+from tokenstream import Deadlines, Limits, Retry, connect, resilient, testing
+from tokenstream.errors import AnswerRejected, LimitExceeded, ProviderError, StatusError, StreamTruncated
 from tokenstream.recovery import Attempt
 
 SCRIPT = testing.script().text("Hello wonderful world").finish("stop")
@@ -128,6 +130,68 @@ def test_attempts_begin_only_within_the_timeout(world: str) -> None:
     late = play(world, [[], WHOLE], Retry(wait=0, timeout=5), format="openai-chat", clock=lambda: next(clock))
 
     assert (len(played.asked), len(late.asked)) == (2, 1)
+
+
+@in_each_world
+def test_by_default_no_attempt_begins_later_than_ten_minutes_after_the_first_request(world: str) -> None:
+    """The error says which option allows more; None sets no limit."""
+    clock = iter(range(0, 100_000, 601))
+    options: dict[str, Any] = {
+        "format": "openai-chat",
+        "deadlines": Deadlines(first_event=None, idle_content=None),
+    }
+    late = play(world, [[], WHOLE], Retry(wait=0), **options, clock=lambda: next(clock))
+    endless = iter(range(0, 100_000, 601))
+    patient = play(world, [[], WHOLE], Retry(wait=0, timeout=None), **options, clock=lambda: next(endless))
+
+    assert isinstance(late.error, StreamTruncated)
+    assert late.error.__notes__ == [
+        "no further attempt was made: it would begin later than Retry.timeout allows (600 s)"
+    ]
+    assert "Hello wonderful world" == patient.message.text
+
+
+class StopAtLongWait(logging.Handler):
+    """Keeps what is logged at INFO, and stops the stream at the first such message."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.said: list[str] = []
+        self.stream: Any = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+        self.stream.stop("too long")
+
+
+@pytest.mark.parametrize(
+    "asked, said",
+    [
+        ("30", ["waiting 30 s before attempt 2, as the server asks"]),
+        ("9" * 16, []),
+        ("301", []),
+    ],
+)
+def test_a_long_wait_that_the_server_asks_for_is_logged_before_it_begins(
+    asked: str, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A program that waits for minutes seems to hang. A longer wait than five minutes is not begun at all."""
+    monkeypatch.setattr("random.random", lambda: 0.0)
+    refusal = httpx.Response(429, headers={"retry-after": asked}, json={"error": {"message": "slow down"}})
+    transport = httpx.MockTransport(lambda _: refusal)
+    logger, handler = logging.getLogger("tokenstream"), StopAtLongWait()
+    logger.addHandler(handler)
+    monkeypatch.setattr(logger, "level", logging.INFO)
+    stream = connect("http://test/v1", json={}, client=httpx.Client(transport=transport), retry=Retry())
+    handler.stream = stream
+    try:
+        with pytest.raises(StatusError) if not said else nullcontext(), stream:
+            stream.final()
+    finally:
+        logger.removeHandler(handler)
+
+    assert said == handler.said
+    assert stream.message.ending == ("stopped" if said else "failed")
 
 
 @in_each_world

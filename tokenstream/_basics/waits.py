@@ -29,21 +29,22 @@ LONGEST_WAIT = 86_400.0
 
 _WAIT_HEADERS = (("retry-after-ms", 1000.0), ("x-ms-retry-after-ms", 1000.0), ("retry-after", 1.0))
 """Headers that state the wait, each with the number of its units in a second; the first two are Azure's."""
-_MOST_DIGITS = 12
 _LONGEST_FIELD = 1_000
 """The number of characters of a structured field that are read."""
 _FIRST_EPOCH, _FIRST_EPOCH_MS = 1e9, 1e12
 """The numbers from which a value is a time since the epoch, in seconds and in milliseconds."""
 _DURATION = re.compile(
     r"(?=[0-9])"
-    r"(?:([0-9]{1,6}(?:\.[0-9]{1,9})?)d)?"
-    r"(?:([0-9]{1,6}(?:\.[0-9]{1,9})?)h)?"
-    r"(?:([0-9]{1,6}(?:\.[0-9]{1,9})?)m)?"
-    r"(?:([0-9]{1,9}(?:\.[0-9]{1,9})?)s)?"
-    r"(?:([0-9]{1,12}(?:\.[0-9]{1,9})?)ms)?"
+    r"(?:([0-9]+(?:\.[0-9]+)?)d)?"
+    r"(?:([0-9]+(?:\.[0-9]+)?)h)?"
+    r"(?:([0-9]+(?:\.[0-9]+)?)m)?"
+    r"(?:([0-9]+(?:\.[0-9]+)?)s)?"
+    r"(?:([0-9]+(?:\.[0-9]+)?)ms)?"
 )
 _UNITS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
-_NUMBER = re.compile(r"[0-9]{1,20}(?:\.[0-9]{0,20})?")
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?")
+_SECONDS = re.compile(r"(?=\.?[0-9])[0-9]*\.?[0-9]*")
+"""A number of a header that states the wait, which may begin with its point."""
 _RESET_NAMES = (
     (re.compile(r"x-ratelimit-reset(-[a-z0-9_-]{1,60})?"), "x-ratelimit-remaining{}"),
     (re.compile(r"anthropic-ratelimit-([a-z-]{1,60})-reset"), "anthropic-ratelimit-{}-remaining"),
@@ -52,7 +53,7 @@ _RESET_NAMES = (
 """Names of the headers with a reset, each with the header that contains the limit's remaining count."""
 _QUOTED = re.compile(r'"[^"]*"')
 _REMAINING = re.compile(r"\b(?:r|remaining)=([0-9]+)")
-_RESET = re.compile(r"\b(?:t|reset)=([0-9]{1,20})")
+_RESET = re.compile(r"\b(?:t|reset)=([0-9]+)")
 _ZERO = re.compile(r"0{1,9}(\.0{0,9})?")
 
 
@@ -73,7 +74,8 @@ def retry_after_of(headers: Mapping[str, str], received_at: float | None = None)
     """
     for name, unit in _WAIT_HEADERS:
         value = headers.get(name, "").strip()
-        if 0 < len(value) <= _MOST_DIGITS and value.isascii() and value.replace(".", "", 1).isdecimal():
+        if _SECONDS.fullmatch(value):
+            # However many digits it has: a long number is a long wait, and float() makes it infinite at most.
             return min(float(value) / unit, LONGEST_WAIT)
     # Not a number, so it may be a date.
     end_of_wait = _parse_http_date(headers.get("retry-after", ""))

@@ -42,6 +42,8 @@ class AttemptPlan(NamedTuple):
     """Reason for restarting the answer although a continuation was wanted; otherwise None."""
     prefix_refused: bool = False
     """True if the server refused the previous attempt because of its prefix; this one then does not count."""
+    server_asks: bool = False
+    """True if the server states the wait."""
 
 
 class Planner:
@@ -71,8 +73,9 @@ class Planner:
         self._machine = machine
         self._current = current
         self._rules = rules
-        # Seconds after the first request in which new attempts may begin.
-        self._bounds = [bound for bound in (retry.timeout, total) if bound is not None]
+        # Seconds after the first request in which new attempts may begin, each with the option that sets it.
+        bounds = ((retry.timeout, "Retry.timeout"), (total, "Deadlines.total"))
+        self._bounds = [(bound, name) for bound, name in bounds if bound is not None]
 
     def plan(self, error: StreamError, now: float) -> AttemptPlan | None:
         """Return the plan for the next attempt; None if no further attempt is to be made.
@@ -107,19 +110,32 @@ class Planner:
             return None
         # Another server, or a request without the refused prefix, can be tried at once.
         wait = 0.0 if uses_fallback or prefix_refused else self._wait_before(error, mode)
-        if wait is None or self._is_too_late(now + wait):
+        if wait is None:
+            return None
+        passed = self._find_passed_bound(now + wait)
+        if passed is not None:
+            bound, option = passed
+            add_note_once(
+                error, f"no further attempt was made: it would begin later than {option} allows ({bound:g} s)"
+            )
             return None
         opener_index = current.opener_index + 1 if uses_fallback else current.opener_index
-        return AttemptPlan(mode, opener_index, wait, why_not, prefix_refused)
+        server_asks = error.retry_after is not None or (
+            mode == "resume" and self._machine.reconnect_after is not None
+        )
+        return AttemptPlan(mode, opener_index, wait, why_not, prefix_refused, server_asks)
 
-    def _is_too_late(self, begin: float) -> bool:
-        """Return True if an attempt would begin after a bound on the time of recovery.
+    def _find_passed_bound(self, begin: float) -> tuple[float, str] | None:
+        """Return the shortest bound on the time of recovery after which an attempt would begin, or None.
 
         Args:
             begin: The clock reading at which the attempt would begin.
+
+        Returns:
+            The bound in seconds after the first request, and the option that sets it.
         """
         first_request = self._machine.meter.started_at
-        return any(begin - first_request > bound for bound in self._bounds)
+        return min((each for each in self._bounds if begin - first_request > each[0]), default=None)
 
     def _is_refused_continuation(self, error: StreamError) -> bool:
         """Return True if the server has refused the request to continue the answer."""

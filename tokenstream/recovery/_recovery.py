@@ -16,7 +16,7 @@ from tokenstream.recovery._outcome import find_outcome, make_content_test
 from tokenstream.recovery._planning import Planner
 from tokenstream.recovery._rules import ContinuationRules, add_note_once
 from tokenstream.stream._attempts import Attempt, AttemptReport
-from tokenstream.stream._log import log
+from tokenstream.stream._log import inform, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _ANSWER_GONE = frozenset({400, 404, 409, 410, 412, 416, 422})
 """Statuses with which a server tells a request to resume that it no longer has the answer."""
+_LONG_WAIT = 10.0
+"""Seconds from which a wait is logged at INFO: a program that waits so long seems to hang."""
 _NO_CONTENT = 204
 """Status that tells an event source to stop reconnecting."""
 
@@ -279,6 +281,9 @@ class Recovery:
             attempt.mode,
             attempt.wait,
         )
+        if attempt.wait > _LONG_WAIT:
+            asked = "as the server asks" if plan.server_asks else "to give the server time"
+            inform("waiting %.0f s before attempt %d, %s", attempt.wait, attempt.number, asked)
         current.add_report(error, now)
         self._count_abandoned_tokens(plan.mode)
         current.begin(attempt, now, replaces_refused=plan.prefix_refused)

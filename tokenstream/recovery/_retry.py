@@ -57,8 +57,9 @@ is restarted |
     shortened at random so that clients do not all return at once; or a function that returns the seconds.
     If the server requests a longer wait, that applies; if it requests more than five minutes, the error
     is raised."""
-    timeout: float | None = None
-    """Seconds after the first request in which new attempts may begin; None for no limit."""
+    timeout: float | None = 600.0
+    """Seconds after the first request in which new attempts may begin; None for no limit. A wait that would
+    end later is not begun: the error is raised at once."""
     on: Callable[[StreamError], bool | None] | Condition | Iterable[Condition] | None = None
     """Conditions for a retry; by default every error whose `retryable` is True. Outcomes ("empty",
     "refusal", "content_filter", "malformed_call") add to the default; classes and kinds of errors replace
