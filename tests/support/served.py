@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import anyio
@@ -92,11 +92,11 @@ class Hand:
 
 
 @contextmanager
-def by_uvicorn(app: Any) -> Generator[str, None, None]:
+def by_uvicorn(app: Any, *, lifespan: Literal["on", "off"] = "off") -> Generator[str, None, None]:
     """Serve an ASGI application with uvicorn, and yield its address."""
     port = free_port()
     server = uvicorn.Server(
-        uvicorn.Config(app, port=port, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+        uvicorn.Config(app, port=port, log_level="error", lifespan=lifespan, timeout_graceful_shutdown=1)
     )
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -13,7 +13,7 @@ from tests.relay.follow.support import answer_to, failing, memory_journal, read_
 from tests.relay.journals import Answer, Place, read
 from tests.support.asgi import Client
 from tokenstream import relay
-from tokenstream.errors import MisuseError, ProviderError
+from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamInterrupted
 from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay.journal import Journal
 from tokenstream.relay.journal._memory import MemoryStorage
@@ -60,6 +60,64 @@ async def test_what_a_journal_does_not_give_has_a_status() -> None:
     assert [200, 410, 503] == [client.status for client in (found, expired, away)]
     assert "1" == away.headers["retry-after"]
     assert away.json["error"]["retryable"]
+
+
+@pytest.mark.parametrize("protocol", ["tokenstream", "ndjson", "ui-message", "ag-ui", "openai-chat"])
+async def test_a_storage_that_fails_in_the_middle_is_an_event_at_the_position_of_each_reader(
+    protocol: Any,
+) -> None:
+    """Each gets the error after all that it can get; the event has no position, so a reader can go on."""
+    place, clients = Place(MemoryStorage()), [Client(method="GET") for _ in range(3)]
+    async with Journal(place, drain=0.0, lease=0.2) as journal:
+        answer = Answer("Hel")
+        id = await journal.start(answer.stream)
+        written = journal.follow(id)
+        for _ in range(3):
+            await anext(written)
+        async with anyio.create_task_group() as tasks:
+            for client, position in zip(clients, (0, 2, 3), strict=True):
+                tasks.start_soon(client.call, relay.follow(journal, id, position, protocol=protocol))
+                await client.until(lambda client=client: client.status == 200)
+            await clients[1].until(lambda: b"Hel" in clients[1].body)
+            place.away = True
+        place.away = False
+        answer.end()
+        again = await answer_to(journal, id, 3, protocol=protocol)
+
+    message, error = read_body(clients[0], "tokenstream" if protocol == "ndjson" else protocol)
+    assert "Hel" == message.text
+    assert isinstance(error, StreamInterrupted if protocol in ("tokenstream", "ndjson") else StreamError)
+    assert error.retryable
+    events = [client.body.strip().splitlines()[-1] for client in clients]
+    assert 1 == len(set(events))
+    assert b"rror" in events[0]
+    assert b'"at"' not in events[0]
+    assert 200 == again.status
+
+
+async def test_without_an_event_for_errors_a_reader_is_cut(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The response raises, so that the server breaks the connection off."""
+    monkeypatch.setattr(BodyWriter, "fail", lambda *_: None)
+    place, client, caught = Place(MemoryStorage()), Client(method="GET"), list[StreamError]()
+    async with Journal(place, drain=0.0, lease=0.2) as journal:
+        id = await journal.start(Answer("Hel").stream)
+
+        async def call() -> None:
+            try:
+                await client.call(relay.follow(journal, id, protocol="cohere"))
+            except StreamError as error:
+                caught.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(call)
+            await client.until(lambda: b"Hel" in client.body)
+            place.away = True
+        place.away = False
+
+    assert [StreamInterrupted] == [type(error) for error in caught]
+    assert not client.ended
 
 
 async def test_the_head_has_the_status_of_the_answer() -> None:

@@ -15,7 +15,12 @@ from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay._events_in import close_stream
-from tokenstream.relay.journal._errors import JournalError, JournalUnavailable, UnknownPosition
+from tokenstream.relay.journal._errors import (
+    JournalClosed,
+    JournalError,
+    JournalUnavailable,
+    UnknownPosition,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Mapping
@@ -72,6 +77,8 @@ class FollowOutlet(Outlet):
         self._last_event_id = last_event_id
         self._has_begun = False
         """True once `open` has begun to follow the answer."""
+        self._has_ended = False
+        """True once no more chunks can be read."""
 
     async def __aexit__(
         self,
@@ -120,27 +127,38 @@ class FollowOutlet(Outlet):
         if self._first_is_next:
             self._first_is_next = False
             return self._first_chunk
-        follower, chunk = self._follower, b""
+        chunk = b""
         # Some records have no bytes in some protocols.
-        while not chunk:
-            if not await self._wait_for_more():
-                if self._transcript.error is not None:
-                    # The protocol has no event for the error.
-                    raise self._transcript.error.with_traceback(None)
-                raise StopAsyncIteration
-            chunk, follower.position = self._transcript.chunk_after(follower.position)
-        return chunk
+        while not chunk and not self._has_ended:
+            chunk = await self._next_chunk()
+        if chunk:
+            return chunk
+        if self._transcript.error is not None:
+            # The protocol has no event for the error.
+            raise self._transcript.error.with_traceback(None)
+        raise StopAsyncIteration
 
-    async def _wait_for_more(self) -> bool:
-        """Wait for more records; return False at the end of the answer, or if the journal raises an error.
+    async def _next_chunk(self) -> bytes:
+        """Wait for more records, and return their bytes; set `_has_ended` if there will be no more.
 
-        An error is not sent to the reader. The reader sees the connection close, reconnects, and then gets
-        the error's HTTP status.
+        If the storage fails, return an error event: to reconnect would not help, because a full storage can
+        still be read, and would give the same records again. Other errors of the journal are not sent: the
+        reader sees the connection close, reconnects, perhaps to another server, and gets the error's status.
         """
+        follower = self._follower
         try:
-            return await self._follower.wait_for_more()
+            if await follower.wait_for_more():
+                chunk, follower.position = self._transcript.chunk_after(follower.position)
+                return chunk
+        except JournalClosed:
+            pass
+        except JournalUnavailable:
+            self._has_ended = True
+            return self._transcript.break_off()
         except JournalError:
-            return False
+            pass
+        self._has_ended = True
+        return b""
 
     def stop(self, reason: str) -> bool:
         """Return False, which means that the answer was not stopped: it goes on without this reader."""

@@ -9,6 +9,7 @@ from tokenstream.formats._wire.tokenstream.words import End
 from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay._encoders.records import frame, line, read_record
 from tokenstream.relay.journal._errors import AnswerExpired
+from tokenstream.relay.journal._records import record_interruption
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +62,10 @@ class Transcript:
         """
         self._joined: tuple[bytes, int] = (b"", 0)
         """That joined chunk: its bytes, and the last position in it."""
-        self._encode = self.frame_record or _Transcoder(body, self).encode_record
+        self._transcoder = _Transcoder(body, self)
+        self._encode = self.frame_record or self._transcoder.encode_record
+        self._last_event: bytes | None = None
+        """The error event after the last chunk, if the journal failed before the answer's end; else None."""
         if self.frame_record is None and feed.first > 1:
             raise AnswerExpired(f"the beginning of the answer was trimmed, and {protocol!r} needs it")
 
@@ -100,6 +104,25 @@ class Transcript:
             The event's bytes in this protocol; b"" if the protocol has no such events.
         """
         return b"" if self.frame_record is None else self.frame_record(None, record)
+
+    def break_off(self) -> bytes:
+        """Return the error event for readers that have all records, because no more can be read.
+
+        It has no position, so that a reader can continue after the last record that it has.
+
+        Returns:
+            The event's bytes; b"" if the protocol has no event for errors. `error` is set then.
+        """
+        if self._last_event is None:
+            # The encoder needs every record before the error.
+            self._catch_up()
+            record = record_interruption("the journal of this answer cannot be used now")
+            self._last_event = (
+                self._transcoder.encode_end(record)
+                if self.frame_record is None
+                else self.frame_record(None, record)
+            )
+        return self._last_event
 
     def trim(self, count: int) -> None:
         """Drop the oldest chunks.
@@ -142,24 +165,24 @@ class _Transcoder:
     def encode_record(self, position: int, record: bytes) -> bytes:
         """Return the bytes for a record; empty if the protocol sends nothing for it."""
         events = self._decoder.feed(frame(position, record))
-        chunk = b"".join(self._body.feed(events) + self._encode_end(record))
+        chunk = b"".join(self._body.feed(events)) + self.encode_end(record)
         if chunk and self._has_ids:
             # The id is inserted before the blank line that ends the last event.
             return b"%bid: %d\n\n" % (chunk[:-1], position)
         return chunk
 
-    def _encode_end(self, record: bytes) -> list[bytes]:
-        """Return the chunks that end the answer if the record is the last one, else no chunks."""
+    def encode_end(self, record: bytes) -> bytes:
+        """Return the bytes that end the answer if the record is the last one; else b""."""
         # Most records are not the last, and their first bytes show that without decoding.
         if not record.startswith((b'{"type":"end"', b'{"type":"error"')):
-            return []
+            return b""
         end = read_record(record)
         if not isinstance(end, End):
-            return []
+            return b""
         if end.error is None:
-            return self._body.end(end.ending)
+            return b"".join(self._body.end(end.ending))
         chunks = self._body.fail(end.error)
         if chunks is None:
             # The protocol has no event for errors: the response breaks off instead.
             self._transcript.error = end.error
-        return chunks or []
+        return b"".join(chunks or [])

@@ -36,3 +36,7 @@ class JournalUnavailable(JournalError):
     """The journal cannot be used now: its storage is unreachable or full, or the journal was closed."""
 
     status = 503
+
+
+class JournalClosed(JournalUnavailable):
+    """The journal was closed because the server shuts down; another server may have the answer."""

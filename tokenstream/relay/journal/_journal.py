@@ -13,6 +13,7 @@ from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._shape import Shaping
 from tokenstream.relay.journal._errors import (
     AnswerExpired,
+    JournalClosed,
     JournalUnavailable,
     UnknownAnswer,
     UnknownPosition,
@@ -131,7 +132,7 @@ class Journal:
                 await self._end_producers()
         finally:
             for feed in list(self._feeds.values()):
-                feed.fail(JournalUnavailable(_CLOSED))
+                feed.fail(JournalClosed(_CLOSED))
             tasks.cancel_scope.cancel()
             try:
                 # Without the block's own error, which the task group would wrap in an exception group.
@@ -188,13 +189,13 @@ class Journal:
                     "leave one of them out"
                 )
             if self._is_closing:
-                raise JournalUnavailable(_CLOSED)
+                raise JournalClosed(_CLOSED)
             shaping = None if shape is None else Shaping(shape)
             token = secrets.token_hex(16)
             is_ours = await self._create(id, owner, token)
             if self._is_closing:
                 # The journal was exited meanwhile; a producer that starts now would be cancelled.
-                raise JournalUnavailable(_CLOSED)
+                raise JournalClosed(_CLOSED)
         except BaseException:
             await close_stream(stream)
             raise
@@ -270,7 +271,7 @@ class Journal:
         """
         tasks = self._require_tasks()
         if self._is_closing:
-            raise JournalUnavailable(_CLOSED)
+            raise JournalClosed(_CLOSED)
         state = await self._read_state(id, owner)
         if after < 0 or after > state.end:
             raise UnknownPosition(f"the answer has no position {after} yet")

@@ -13,6 +13,7 @@ requested, or this process is shutting down. The first of these to happen counts
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,8 @@ _MAX_QUEUED_BYTES = 4 * 1024 * 1024
 ALIVE_SHARE = 0.75
 """The share of a lease for which a heartbeat proves that the producer is alive; within the rest of the
 lease, readers look a second time."""
+CUT_OFF = "the journal no longer takes the answer"
+"""The message for the readers of an answer that can no longer be written."""
 _CLOSING_SECONDS = 2.0
 """The seconds allowed for writing the last record while the process shuts down."""
 
@@ -264,8 +267,12 @@ class Producer:
             is_last = self._end_queued and len(batch) == len(self._queued)
             try:
                 await retry(partial(self._append, batch, is_last=is_last), self._lease)
-            except (Fenced, JournalUnavailable) as error:
+            except Fenced as error:
                 self._give_up(error)
+                break
+            except JournalUnavailable as error:
+                self._give_up(error)
+                await self._write_early_end()
                 break
             self._last_written += len(batch)
             self._queued_bytes -= sum(map(len, batch))
@@ -296,7 +303,22 @@ class Producer:
         # Wake the tasks that wait in `_consume_events` and in `_write`: nothing more will be written.
         self._has_room.set()
         self._has_queued.set()
-        self.interrupt("the journal no longer takes the answer")
+        self.interrupt(CUT_OFF)
+
+    async def _write_early_end(self) -> None:
+        """Try once to end the answer in the storage after its last written record.
+
+        A storage that is full may still take this one record, which ends the wait of all readers. If it
+        does not, readers in each process learn from their feed that the journal cannot be used.
+        """
+        import anyio
+
+        with anyio.move_on_after(self._lease / 2), suppress(Fenced, JournalUnavailable):
+            # A write that seems to have failed may have succeeded, so the storage is asked for the position.
+            page = await self._storage.read(self.id, 0, 0)
+            if page is not None and not page.state.over:
+                self._last_written = page.state.end
+                await self._append((record_interruption(CUT_OFF),), is_last=True)
 
     # -- watching ------------------------------------------------------------
 

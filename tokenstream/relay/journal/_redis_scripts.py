@@ -3,6 +3,13 @@
 An answer has three keys: a hash with its state (`meta`), a stream with its records
 (`records`; position 7 has the id 7-0), and a key that expires with the producer's lease
 (`alive`). All times are in milliseconds.
+
+A Redis that is full, and may evict nothing, refuses the first write of a script if it needs
+memory; once a script has written, it is refused nothing more. So the order of the writes decides:
+
+- Scripts that begin or extend an answer start with a write that needs memory, and are refused.
+- Scripts that keep an answer alive, stop it or end it start with a write that needs none, so that a
+  full Redis delays neither a stop nor the end that readers wait for.
 """
 
 from __future__ import annotations
@@ -10,7 +17,13 @@ from __future__ import annotations
 _KEYS = """
 local meta, records, alive = KEYS[1], KEYS[2], KEYS[3]
 local function live(lease)
-  if lease > 0 then redis.call('SET', alive, '1', 'PX', lease) else redis.call('DEL', alive) end
+  -- Renewing needs no memory, and so works in a full Redis.
+  if lease <= 0 then redis.call('DEL', alive)
+  elseif redis.call('PEXPIRE', alive, lease) == 0 then redis.call('SET', alive, '1', 'PX', lease) end
+end
+local function write_even_if_full()
+  -- This changes nothing, but it is a write, so Redis does not check its memory for the next ones.
+  redis.call('HDEL', meta, 'none')
 end
 local function keep_for(keep)
   redis.call('PEXPIRE', meta, keep)
@@ -56,8 +69,8 @@ local token, lease, keep, owned, owner = ARGV[1], tonumber(ARGV[2]), tonumber(AR
 if redis.call('EXISTS', meta) == 1 then
   return redis.call('HGET', meta, 'token') == token and 1 or 0
 end
-redis.call('DEL', records)
 redis.call('HSET', meta, 'token', token, 'end', '0', 'held', '0', 'over', '0')
+redis.call('DEL', records)
 if owned == '1' then redis.call('HSET', meta, 'owner', owner) end
 live(lease)
 keep_for(keep)
@@ -78,8 +91,13 @@ local last, is_over = tonumber(state[2]), state[3] == '1'
 local from = 9 + math.max(last + 1 - first, 0)
 if first > last + 1 or (is_over and from <= #ARGV) then return 0 end
 if is_over then return 1 end
-live(lease)
+if over == '1' then
+  local added = 0
+  for at = from, #ARGV do added = added + #ARGV[at] end
+  if added <= 4096 then write_even_if_full() end
+end
 last = write(from, last, tonumber(state[4]), most)
+live(lease)
 if over == '1' then
   finish(expire)
   redis.call('PUBLISH', channel, 'over')
@@ -90,7 +108,10 @@ end
 return 1
 """
 )
-"""Writes records, and ends the answer if `over` is 1; returns 0 if the producer may no longer write."""
+"""Writes records, and ends the answer if `over` is 1; returns 0 if the producer may no longer write.
+
+A full Redis takes the last records of an answer too, if they are small: without them, readers wait in vain.
+"""
 
 BEAT = (
     _KEYS
@@ -114,6 +135,7 @@ BURY = (
 local channel, expire, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local state = redis.call('HMGET', meta, 'end', 'over', 'held')
 if not state[1] or state[2] == '1' or redis.call('EXISTS', alive) == 1 then return 0 end
+write_even_if_full()
 redis.call('HSET', meta, 'token', '')
 write(4, tonumber(state[1]), tonumber(state[3]), most)
 finish(expire)
@@ -131,6 +153,7 @@ local state = redis.call('HMGET', meta, 'token', 'over', 'reason')
 if not state[1] then return 'unknown' end
 if state[2] == '1' then return 'ended' end
 if not state[3] then
+  write_even_if_full()
   redis.call('HSET', meta, 'reason', reason)
   redis.call('PUBLISH', channel, 'stop')
 end
