@@ -20,7 +20,7 @@ from tokenstream._sources import (
     from_response,
     opening_error,
 )
-from tokenstream._sources.failures import unsendable_request_error
+from tokenstream._sources.request_faults import unsendable_request_error, unusable_client_error
 from tokenstream.errors import ConnectError, MisuseError, StreamError
 from tokenstream.limits import Deadlines
 from tokenstream.stream._reading.wake import shut_down
@@ -249,7 +249,7 @@ class HTTPRequest:
                 client = self._client
                 options = {**self._options}
                 if client is None:
-                    client = stack.enter_context(self._own_client or self._new_client("Client"))
+                    client = stack.enter_context(self._own_client or self._make_client("Client"))
                     # Not for the caller's client, whose connections other requests may use, too.
                     socket_trace.callers_trace = self._extensions.get("trace")
                     options["extensions"] = {**self._extensions, "trace": socket_trace}
@@ -299,7 +299,7 @@ class HTTPRequest:
                 client = self._client
                 if client is None:
                     client = await stack.enter_async_context(
-                        self._own_client or self._new_client("AsyncClient")
+                        self._own_client or self._make_client("AsyncClient")
                     )
                 try:
                     redirects = _Redirects(client, self._options, self._host())
@@ -345,6 +345,19 @@ class HTTPRequest:
 
                 # The first call loads anyio's backend for the running event loop.
                 current_time()
+
+    def _make_client(self, kind: str) -> Any:  # noqa: ANN401 - as of `_new_client`
+        """Return a new client; raise an error of this library if the environment allows none.
+
+        Raises:
+            MisuseError: An environment variable names a proxy or certificates that cannot be used.
+        """
+        try:
+            return self._new_client(kind)
+        except Exception as error:  # noqa: BLE001 - it is raised as an error of this library
+            failed = unusable_client_error(error)
+            # With its own cause or none: the message of `error` may quote a password.
+            raise failed from failed.__cause__
 
     def _new_client(self, kind: str) -> Any:  # noqa: ANN401 - an httpx client, sync or async
         """Return a new client with the read timeout that the deadlines allow.

@@ -6,12 +6,22 @@ Exceptions are recognised by the names of their classes, so that no other librar
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._connection.status import status_error
 from tokenstream._sources.boto3 import convert_aws_error
+from tokenstream._sources.causes import (
+    CONNECT_ERRORS,
+    chain_class_names,
+    class_names,
+    describe,
+    describe_chain,
+    is_timeout,
+    is_transport,
+    message_of,
+)
+from tokenstream._sources.request_faults import find_advice, find_pool_advice, find_request_fault
 from tokenstream._sources.websocket import handshake_error, is_socket_closed, socket_closed_error
 from tokenstream.errors import (
     ConnectError,
@@ -27,60 +37,11 @@ from tokenstream.formats._kit.errors import provider_error
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from tokenstream.limits import Deadlines
 
-_TRANSPORT_ERRORS = frozenset(
-    {
-        "TransportError",
-        "HTTPException",
-        "HTTPError",
-        "ClientError",
-        "ConnectionError",
-        "APIConnectionError",
-        "InvalidHandshake",
-    }
-)
-"""Base classes of the transport errors of httpx, http.client, urllib3, aiohttp, requests and SDKs."""
-_TIMEOUTS = frozenset({"TimeoutException", "TimeoutError", "Timeout", "APITimeoutError"})
 _CODING_ERRORS = frozenset({"DecodingError", "ContentDecodingError", "DecodeError", "ContentEncodingError"})
-_CONNECT_ERRORS = frozenset(
-    {
-        "ClientConnectorError",
-        "ConnectError",
-        "ConnectTimeout",
-        "ConnectTimeoutError",
-        "ConnectionTimeoutError",
-        "NewConnectionError",
-        "PoolTimeout",
-        "ProxyError",
-    }
-)
-"""Exceptions that are raised before there is a connection."""
-_REQUEST_FAULTS = {
-    "InvalidURL": "its address is not a valid URL",
-    "LocalProtocolError": "a header contains a forbidden character, such as a line break",
-    "MissingSchema": "its address does not begin with http:// or https://",
-    "UnsupportedProtocol": "its address does not begin with http:// or https://",
-}
-"""Maps exceptions to mistakes in the request, without quotations from the request, which may have a key."""
 _MAX_CONTENT_TYPE = 100
 """Largest number of characters of a content type in a message."""
-_UNKNOWN_HOST = frozenset({-2, -5, 7, 8, 11001, 11004})
-"""Numbers of the errors of a look-up if the host name has no address.
-
-These are EAI_NONAME and EAI_NODATA on Linux, macOS and Windows; EAI_AGAIN is only temporary.
-"""
-_NO_TLS_WORDS = (
-    "WRONG_VERSION_NUMBER",
-    "WRONG VERSION NUMBER",
-    "RECORD_LAYER_FAILURE",
-    "RECORD LAYER FAILURE",
-)
-"""Words in the errors of OpenSSL if the server does not use TLS."""
-_MAX_CAUSES = 8
-"""Largest number of exceptions in a chain of causes that are examined."""
 _SDK_ERRORS = frozenset({"ApiError", "MistralError", "ResponseError"})
 """Exceptions of cohere, mistralai and ollama, which have a status but no response."""
 _TEXT_GENERATION = {
@@ -99,7 +60,6 @@ _UNREADABLE = _UNUSABLE_RESPONSES | {"JSONDecodeError", "UnicodeDecodeError", "V
 
 Used only for errors of reading: in errors of opening, these causes may concern the request instead.
 """
-_QUOTED = re.compile(r"(?<!<class )[bB]?(['\"`]).*\1", re.DOTALL)
 _ALREADY_READ = frozenset(
     {"ConcurrencyError", "ResponseNotRead", "StreamClosed", "StreamConsumed", "StreamConsumedError"}
 )
@@ -119,7 +79,7 @@ def reading_error(
     """
     if isinstance(error, StreamError | MisuseError):
         return error
-    names = _class_names(error)
+    names = class_names(error)
     converted: StreamError | MisuseError
     if "MidStreamFallbackError" in names:
         # litellm wraps the exception of a provider's SDK.
@@ -130,18 +90,18 @@ def reading_error(
         )
     elif isinstance(error, ImportError):
         converted = _missing_package_error(error)
-    elif _is_timeout(error):
+    elif is_timeout(error):
         # The timeout was set by the caller's client, or derived from one of our deadlines.
         deadline = "idle_bytes" if begun else "first_event"
         limit = "transport" if read_deadlines is None else deadline
         converted = StreamStalled(
-            f"nothing arrived within the client's read timeout ({_describe(error)}); "
+            f"nothing arrived within the client's read timeout ({describe(error)}); "
             "what had arrived is in .partial",
             limit=limit,
         )
-    elif _chain_class_names(error) & _CODING_ERRORS:
+    elif chain_class_names(error) & _CODING_ERRORS:
         converted = ProtocolError(
-            f"the body's compression is broken ({_describe(error)}); ask for Accept-Encoding: identity"
+            f"the body's compression is broken ({describe(error)}); ask for Accept-Encoding: identity"
         )
     else:
         converted = (
@@ -157,11 +117,11 @@ def _convert_unknown(error: Exception, names: set[str]) -> StreamError:
     """Return the error for an exception that none of the other functions converts."""
     if names & _UNREADABLE:
         return _unreadable_error(error)
-    is_transport = _is_transport(error)
+    broke_on_the_way = is_transport(error)
     return StreamInterrupted(
-        f"the {'connection' if is_transport else 'source'} broke ({_describe(error)}); "
+        f"the {'connection' if broke_on_the_way else 'source'} broke ({describe(error)}); "
         "what had arrived is in .partial",
-        kind="network" if is_transport else "unknown",
+        kind="network" if broke_on_the_way else "unknown",
     )
 
 
@@ -177,11 +137,11 @@ def _convert_cause(
     """Convert a litellm exception that wraps another exception; the result is about the wrapped one."""
     cause = error.__cause__ or error.__context__
     if not isinstance(cause, Exception):
-        return StreamInterrupted(f"the source broke ({_describe(error)}); what had arrived is in .partial")
+        return StreamInterrupted(f"the source broke ({describe(error)}); what had arrived is in .partial")
     converted = reading_error(cause, read_deadlines, begun=begun)
     if isinstance(converted, StreamInterrupted) and _status_of(cause) >= 400:
         # The class of the exception is not known, but its status means an error of the provider.
-        details = {"message": _message_of(cause), "code": _status_of(cause)}
+        details = {"message": message_of(cause), "code": _status_of(cause)}
         converted = provider_error({"error": details}) or converted
     return converted
 
@@ -200,7 +160,7 @@ def opening_error(
     """
     if isinstance(error, StreamError | MisuseError):
         return error
-    names = _class_names(error)
+    names = class_names(error)
     converted = (
         _convert_refusal(error, names)
         or _convert_provider_error(error, names)
@@ -218,79 +178,37 @@ def _convert_opening(
         return ConnectError(f"{server} redirects endlessly; check the address", stage="head", retryable=False)
     if isinstance(error, ImportError):
         return _missing_package_error(error)
-    fault = _find_request_fault(error, names)
+    fault = find_request_fault(error, names)
     if fault:
         return MisuseError(f"the request cannot be made: {fault}")
     # SDKs and requests wrap the exception whose class shows if there was a connection already.
-    had_no_connection = bool(_chain_class_names(error) & _CONNECT_ERRORS)
-    if _is_timeout(error) and not had_no_connection:
+    all_names = chain_class_names(error)
+    pool_advice = find_pool_advice(all_names)
+    had_no_connection = bool(all_names & CONNECT_ERRORS) or bool(pool_advice)
+    if is_timeout(error) and not had_no_connection:
         limit = "first_event" if read_deadlines is not None else "transport"
-        return StreamStalled(f"no response came from {server} ({_describe(error)})", limit=limit)
-    if not had_no_connection and not _is_transport(error):
-        return MisuseError(f"the source cannot be opened: {_describe(error)}")
-    cause = _describe_chain(error)[-1]
-    advice = _find_advice(error)
+        return StreamStalled(f"no response came from {server} ({describe(error)})", limit=limit)
+    if not had_no_connection and not is_transport(error):
+        return MisuseError(f"the source cannot be opened: {describe(error)}")
+    cause = describe_chain(error)[-1]
+    if "LocalProtocolError" in names:
+        # The client itself refuses to go on, in the state in which the connection is.
+        was_sent = "outbound streams" not in message_of(error)
+        return ConnectError(
+            f"the connection to {server} takes no request now ({cause})",
+            stage="head" if was_sent else "connect",
+        )
+    advice = find_advice(error)
     description = (
         f"no connection to {server} ({cause})"
         if had_no_connection
         else f"{server} was reached but gave no response ({cause})"
     )
     return ConnectError(
-        f"{description}; {advice}" if advice else description,
+        "; ".join(filter(None, (description, advice or pool_advice))),
         stage="connect" if had_no_connection else "head",
         retryable=not advice,
     )
-
-
-def _find_advice(error: Exception) -> str:
-    """Return advice for a connection that would fail again; "" if another attempt may succeed."""
-    for each in _cause_chain(error):
-        if "gaierror" in _class_names(each) and getattr(each, "errno", None) in _UNKNOWN_HOST:
-            return "the host name has no address: check it"
-        reason = _message_of(each).upper() if _is_connection(each) else ""
-        if "CERTIFICATE" in reason:
-            return "the certificate is not trusted: check the address, and what the client trusts"
-        if any(word in reason for word in _NO_TLS_WORDS):
-            return "the server at that port does not speak TLS: check the port, or use http://"
-    return ""
-
-
-def unsendable_request_error(error: Exception, names: Iterable[str]) -> MisuseError:
-    """Return the error for a request that an httpx or httpx2 client refuses to send.
-
-    The message contains no quoted values, because one of them may be a key. If the message of
-    the client's exception contains any, that exception does not become the `__cause__`.
-
-    Args:
-        error: The client's exception.
-        names: Names of the request's options, which may be quoted.
-    """
-    message = _without_quotes(_message_of(error), frozenset(names))
-    if not any(map(str.isalpha, message)):
-        # Without its quotations, the message is empty.
-        message = type(error).__name__
-    fault = _find_request_fault(error, _class_names(error))
-    misuse = MisuseError(f"the request cannot be made: {f'{fault} ({message})' if fault else message}")
-    if message == _message_of(error):
-        # The exception's own message has no quotations.
-        misuse.__cause__ = error
-    return misuse
-
-
-def _find_request_fault(error: Exception, names: set[str]) -> str:
-    """Return a description of the mistake in a request that cannot be sent; "" if it is not known."""
-    if isinstance(error, UnicodeEncodeError) and error.encoding == "ascii":
-        return "a header contains a character that is not ASCII"
-    request: Any = getattr(error, "_request", None)
-    headers: dict[str, str] = {} if request is None else dict(request.headers)
-    for name, value in headers.items():
-        is_invalid = value != value.strip() or not value.isprintable()
-        if is_invalid and "LocalProtocolError" in names:
-            return (
-                f"the value of its header {name!r} begins or ends with white space, "
-                "or contains a control character: .strip() it"
-            )
-    return next((fault for name, fault in _REQUEST_FAULTS.items() if name in names), "")
 
 
 def _convert_refusal(error: Exception, names: set[str]) -> StreamError | None:
@@ -326,7 +244,7 @@ def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | 
             response.status_code, dict(response.headers), _body_of(response) or _body_in_exception(error)
         )
     # If a response is not HTTP, aiohttp's exception has the status 400, too.
-    is_http_error = "ClientResponseError" in names and "HttpProcessingError" not in _chain_class_names(error)
+    is_http_error = "ClientResponseError" in names and "HttpProcessingError" not in chain_class_names(error)
     if is_http_error and _status_of(error) >= 400:
         headers: Any = getattr(error, "headers", None) or {}
         return status_error(_status_of(error), dict(headers))
@@ -335,7 +253,7 @@ def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | 
     if "TextGenerationError" in names:
         kinds = [kind for name, kind in _TEXT_GENERATION.items() if name in names]
         return provider_error(
-            {"error": _message_of(error) or "no words", "error_type": kinds[0] if kinds else None}
+            {"error": message_of(error) or "no words", "error_type": kinds[0] if kinds else None}
         )
     if "APIError" in names and is_dict(getattr(error, "details", None)):
         # This is google-genai's class; other SDKs have classes of the same name.
@@ -343,7 +261,7 @@ def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | 
     if "APIError" in names and "APIConnectionError" not in names:
         # An SDK such as openai's raises it for an error event in the stream.
         body: object = getattr(error, "body", None)
-        details = body.get("error", body) if is_dict(body) else {"message": _message_of(error)}
+        details = body.get("error", body) if is_dict(body) else {"message": message_of(error)}
         return provider_error({"error": details}, "error")
     return None
 
@@ -415,86 +333,3 @@ def _status_of(response: object) -> int:
     """Return the HTTP status of a response or an exception; 0 if it has none."""
     status = getattr(response, "status_code", None) or getattr(response, "status", None)
     return status if isinstance(status, int) else 0
-
-
-def _class_names(error: BaseException) -> set[str]:
-    """Return the names of an exception's class and its base classes, so that no library is imported."""
-    return {kind.__name__ for kind in type(error).__mro__}
-
-
-def _chain_class_names(error: BaseException) -> set[str]:
-    """Return the names of the classes of an exception and of its causes, with their base classes."""
-    return {name for each in _cause_chain(error) for name in _class_names(each)}
-
-
-def _cause_chain(error: BaseException) -> list[BaseException]:
-    """Return an exception and its causes, the innermost last."""
-    chain = [error]
-    while len(chain) < _MAX_CAUSES:
-        cause = chain[-1].__cause__ or chain[-1].__context__
-        if cause is None:
-            break
-        chain.append(cause)
-    return chain
-
-
-def _is_transport(error: BaseException) -> bool:
-    return isinstance(error, OSError) or bool(_class_names(error) & _TRANSPORT_ERRORS)
-
-
-def _is_timeout(error: BaseException) -> bool:
-    """Return True if an exception is a timeout, or a transport error that wraps a timeout.
-
-    The `__context__` does not count, because that exception need not be the cause.
-    """
-    cause: object = error
-    for _ in range(_MAX_CAUSES):
-        if not isinstance(cause, BaseException):
-            return False
-        if _class_names(cause) & _TIMEOUTS:
-            return True
-        if not _is_transport(cause):
-            return False
-        # requests passes the inner exception as an argument of its own, instead of setting the cause.
-        cause = cause.__cause__ or next(iter(cause.args), None)
-    return False
-
-
-def _describe_chain(error: BaseException) -> list[str]:
-    """Return the description of an exception, then those of its causes that concern the connection."""
-    causes = [cause for cause in _cause_chain(error)[1:] if _is_connection(cause) and _message_of(cause)]
-    return [_describe(each) for each in (error, *causes)]
-
-
-def _is_connection(error: BaseException) -> bool:
-    return _is_transport(error) or bool(_class_names(error) & (_CONNECT_ERRORS | _TIMEOUTS))
-
-
-def _message_of(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - the error still counts if its `__str__` fails
-        return ""
-
-
-def _describe(error: BaseException) -> str:
-    """Return the class name of an exception, with the message if the exception concerns the connection.
-
-    The messages of other exceptions may contain a part of the payload: those of pydantic, for
-    example, quote the invalid value.
-    """
-    # The message of http.client's BadStatusLine is left out, too, since it quotes the server's line.
-    quotes_server = not isinstance(error, OSError) and "BadStatusLine" in _class_names(error)
-    has_safe_message = _is_connection(error) and not quotes_server
-    message = _without_quotes(_message_of(error)) if has_safe_message else ""
-    return f"{type(error).__name__}: {message}" if message else type(error).__name__
-
-
-def _without_quotes(message: str, harmless: frozenset[str] = frozenset()) -> str:
-    """Return an exception's message with "…" in place of quotations, which may be a key or a payload.
-
-    Args:
-        message: The message.
-        harmless: Words that stay even if they are quoted.
-    """
-    return _QUOTED.sub(lambda quote: quote[0] if quote[0].strip("'\"`") in harmless else "…", message)
