@@ -36,5 +36,5 @@ with connect(sys.argv[1], json=QUESTION) if len(sys.argv) > 1 else Stream(ANSWER
 
 message = stream.message
 print("ended:", message.ending, "because of", message.finish_reason)
-if message.usage is not None:
+if message.usage:
     print("tokens:", message.usage.input_tokens, "in,", message.usage.output_tokens, "out")

@@ -220,14 +220,12 @@ def test_counts_that_no_event_has_told_are_in_the_message() -> None:
     accumulator.take(UsageUpdate(Usage(input_tokens=7, output_tokens=3, provider_data={"i": 7, "o": 3})))
     usage = accumulator.message.usage
 
-    assert usage is not None
     assert (usage.input_tokens, usage.output_tokens, usage.provider_data) == (7, 9, {"i": 7, "o": 9})
     assert accumulator.counted == usage
 
     late[0] = None
     accumulator.take(TextDelta("a"))
 
-    assert accumulator.message.usage is not None
     assert accumulator.message.usage.output_tokens == 3
 
 
@@ -239,14 +237,12 @@ def test_usage_is_merged_and_never_nulled() -> None:
     )
     usage = accumulator.message.usage
 
-    assert usage is not None
     assert (usage.input_tokens, usage.output_tokens, usage.source) == (7, 5, "partial")
     assert usage.provider_data == {"i": 7, "o": 5}
     assert accumulator.counted == usage
     accumulator.take(Finish("stop"))
-    assert accumulator.message.usage is not None
     assert accumulator.message.usage.source == "reported"
-    assert Accumulator().message.usage is None
+    assert not Accumulator().message.usage
 
 
 def test_fields_without_a_word_are_kept_beside_the_message() -> None:

@@ -64,7 +64,7 @@ def _by_us(message: Message) -> Told:
         id=message.id,
         model=message.model,
         usage={}
-        if usage is None
+        if not usage
         else {
             "input": usage.input_tokens,
             "output": usage.output_tokens,

@@ -49,21 +49,21 @@ class GrowingUsage:
         merged.add(usage)
         return merged
 
-    def build(self, *, final: bool) -> Usage | None:
-        """Return the counts as they are now; None if none were reported.
+    def build(self, *, final: bool) -> Usage:
+        """Return the counts as they are now; a usage that is false if none were reported.
 
         Args:
             final: True if the counts will no longer change: their source is then "reported", else "partial".
         """
         if not self.counts and not self.report:
-            return None
+            return Usage.model_construct(source="none", provider_data={})
         source = "reported" if final else "partial"
         return Usage.model_construct(**self.counts, source=source, provider_data=dict(self.report))
 
     def with_spent(
         self, spent: Usage | None, *, final: bool, choices: dict[int, ChoiceState] | None = None
-    ) -> Usage | None:
-        """Return the counts including those of attempts that were given up; None if there are none.
+    ) -> Usage:
+        """Return the counts including those of attempts that were given up; false if there are none.
 
         Args:
             spent: The counts of the attempts that were given up; None if there were none.
@@ -73,10 +73,9 @@ class GrowingUsage:
         """
         usage = self.build(final=final)
         if spent is not None:
-            usage = spent + (Usage(source="partial") if usage is None else usage)
-        reported = Usage(source="partial") if usage is None else usage
-        output_tokens = reported.output_tokens or 0
-        is_final_count = output_tokens and reported.source == "reported"
+            usage = spent + (usage or Usage(source="partial"))
+        output_tokens = usage.output_tokens or 0
+        is_final_count = output_tokens and usage.source == "reported"
         if choices is None or is_final_count:
             return usage
         # A copy, because another thread may add a choice.
@@ -86,4 +85,4 @@ class GrowingUsage:
         if size <= output_tokens * _MOST_BYTES_PER_TOKEN:
             return usage
         estimate = math.ceil(size / BYTES_PER_TOKEN)
-        return reported.model_copy(update={"output_tokens": estimate, "source": "estimated"})
+        return usage.model_copy(update={"output_tokens": estimate, "source": "estimated"})

@@ -347,15 +347,25 @@ class FoundImage(Value):
     height: int | None = None
 
 
+def _find_source(fields: dict[str, Any]) -> Literal["reported", "none"]:
+    """Return the source of a usage from its other fields: "none" if it has neither counts nor a report."""
+    is_empty = not fields.get("provider_data") and all(fields.get(name) is None for name in COUNTS)
+    return "none" if is_empty else "reported"
+
+
 @show_members
 class Usage(Value):
     """Token counts as the provider reported them; None for each count that it did not report.
+
+    A usage is false if the provider has sent no report at all.
 
     Example:
         >>> Usage(input_tokens=7, output_tokens=3).output_tokens
         3
         >>> (Usage(input_tokens=7) + Usage(input_tokens=5, output_tokens=3)).input_tokens
         12
+        >>> bool(Usage()), Usage().source
+        (False, 'none')
     """
 
     input_tokens: int | None = None
@@ -375,27 +385,32 @@ class Usage(Value):
     rejected_prediction_tokens: int | None = None
     cost: float | None = None
     """The cost of the answer in the provider's unit; None if the provider reports none."""
-    source: Literal["reported", "partial", "estimated"] = "reported"
-    """Origin of the counts: final counts, counts from before the end, or an estimate.
+    provider_data: dict[str, Any] = Field(default_factory=dict)
+    """The report as the server sent it; for a sum, the last report."""
+    source: Literal["reported", "partial", "estimated", "none"] = Field(default_factory=_find_source)
+    """Origin of the counts: final counts, counts from before the end, an estimate, or none if nothing came.
 
     If an answer was stopped, cut off or failed before its counts arrived, the number of
     output tokens is estimated: one for every four bytes of the answer.
     """
-    provider_data: dict[str, Any] = Field(default_factory=dict)
-    """The report as the server sent it; for a sum, the last report."""
+
+    def __bool__(self) -> bool:
+        """Return False if no token counts were sent."""
+        return self.source != "none"
 
     def __add__(self, other: Usage) -> Usage:
         """Return the sum of two usages; `sum(usages, start=Usage())` adds many.
 
-        A count that only one usage has is used unchanged. The sum's `source` is "estimated"
-        if either is estimated, "reported" if both are reported, and otherwise "partial".
+        A count that only one usage has is used unchanged, so a usage without counts adds nothing.
+        The sum's `source` is "estimated" or "partial" if either is, and else "reported".
         Its `provider_data` is that of `other` or, if that is empty, that of this usage.
         """
         if not isinstance(other, Usage):  # pyright: ignore[reportUnnecessaryIsInstance] # callers may not check
             return NotImplemented
         added: dict[str, Any] = {name: _sum_of(getattr(self, name), getattr(other, name)) for name in COUNTS}
         sources = (self.source, other.source)
-        added["source"] = next(word for word in ("estimated", "partial", "reported") if word in sources)
+        words = ("estimated", "partial", "reported", "none")
+        added["source"] = next(word for word in words if word in sources)
         return Usage(**added, provider_data=other.provider_data or self.provider_data)
 
 

@@ -169,20 +169,20 @@ class Accumulator:
             self.built = None
         return content
 
-    def spend(self, usage: Usage | None) -> None:
+    def spend(self, usage: Usage) -> None:
         """Add the tokens of an attempt that was given up; the usage becomes the sum of all attempts.
 
         Args:
-            usage: The attempt's usage; None if the attempt reported none, which makes the sum partial.
+            usage: The attempt's usage; false if the attempt reported none, which makes the sum partial.
         """
-        counts = Usage(source="partial") if usage is None else usage
+        counts = usage or Usage(source="partial")
         self._spent = counts if self._spent is None else self._spent + counts
         self.built = None
 
     def restore(self, message: Message, shared: Collection[str] = ()) -> None:
         """Restore one choice from a checkpoint; `shared` names the fields that belong to all choices."""
         self._id, self._model, self._role = message.id, message.model, message.role
-        self._usage.add(message.usage or Usage())
+        self._usage.add(message.usage)
         choice = ChoiceState(message.choice)
         self.held += choice.restore(message, self._provider_data, shared)
         if choice.parts or choice.finish_reason is not None or choice.provider_data:  # more than a head
@@ -226,7 +226,7 @@ class Accumulator:
         return [self.message_of(index) for index in sorted(self._choices)]
 
     @property
-    def counted(self) -> Usage | None:
+    def counted(self) -> Usage:
         """The token counts known so far, with an estimate where the provider reported no count."""
         return self._usage_now().with_spent(self._spent, final=self._has_finish, choices=self._choices)
 
@@ -237,8 +237,8 @@ class Accumulator:
         return renamed
 
     @property
-    def own_usage(self) -> Usage | None:
-        """The token counts of this attempt alone; None if none were reported."""
+    def own_usage(self) -> Usage:
+        """The token counts of this attempt alone; false if none were reported."""
         return self._usage_now().build(final=self._has_finish)
 
     def message_of(self, choice: int) -> Message:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from tokenstream._basics.elsewhere import explain_missing_name
 from tokenstream._basics.members import show_members
@@ -85,8 +85,8 @@ class Message(Value):
     role: str = "assistant"
     parts: tuple[Part, ...] = ()
     """The parts of the message, in the order in which they began."""
-    usage: Usage | None = None
-    """Token counts; None until the provider reports some."""
+    usage: Usage = Field(default_factory=Usage)
+    """Token counts; false, and without counts, until the provider reports some."""
     finish_reason: FinishReason | None = None
     """The reason why generation ended; None if the server sent none."""
     raw_finish_reason: str | None = None
@@ -99,6 +99,12 @@ class Message(Value):
     """The name of the answer's format; None if unknown."""
     finish_message: str | None = None
     """The provider's explanation of the finish reason, if it sends one."""
+
+    @field_validator("usage", mode="before")
+    @classmethod
+    def _read_usage(cls, value: object) -> object:
+        """Return a usage for null, which earlier versions wrote if no token counts were sent."""
+        return Usage() if value is None else value
 
     @property
     def text(self) -> str:

@@ -42,7 +42,7 @@ def _read(body: bytes, answer: Answer) -> None:
 def _keep(message: Any, answer: Answer) -> None:
     answer.text, answer.reasoning, answer.role = message.text, message.reasoning, message.role
     answer.finish = message.raw_finish_reason
-    if message.usage is not None:
+    if message.usage:
         answer.usage = [message.usage.input_tokens, message.usage.output_tokens]
 
 

@@ -51,7 +51,7 @@ def _words(words: str) -> Callable[[Outcome], Iterator[str]]:
 
 def _usage(outcome: Outcome) -> Iterator[str]:
     usage = outcome.message.usage
-    yield saw("the usage is kept", usage is not None and usage.output_tokens == 2)
+    yield saw("the usage is kept", usage.output_tokens == 2)
 
 
 def _protocol(*told: str) -> Any:

@@ -225,7 +225,6 @@ def test_reports_of_usage_add_up() -> None:
     second = {"output_tokens": 6, "total_tokens": 6, "output_token_details": {"reasoning": 5}}
     usage = read(chunk("a", usage_metadata=first), chunk("b", usage_metadata=second), STOP).message.usage
 
-    assert usage is not None
     assert (9, 7, 16, 4, 5) == (
         usage.input_tokens,
         usage.output_tokens,

@@ -55,7 +55,6 @@ def test_the_usage_is_that_of_the_last_payload() -> None:
     """It has no choices."""
     usage = read(piece("a"), END, LAST, DONE).message.usage
 
-    assert usage is not None
     assert (5, 7, 12, USAGE) == (
         usage.input_tokens,
         usage.output_tokens,
@@ -265,7 +264,6 @@ def test_the_own_route_of_llama_cpp_is_read() -> None:
         got.message.raw_finish_reason,
         got.message.model,
     )
-    assert got.message.usage is not None
     assert (8, 3) == (got.message.usage.input_tokens, got.message.usage.output_tokens)
     assert {"id_slot": -1, "truncated": False, "timings": {"prompt_n": 8}} == {
         name: got.message.provider_data[name] for name in ("id_slot", "truncated", "timings")

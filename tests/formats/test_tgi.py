@@ -57,7 +57,6 @@ def test_the_counts_of_the_end_are_the_usage() -> None:
     """`input_length` and `generated_tokens`, with the report as it was sent."""
     usage = read(token("Hello"), END).message.usage
 
-    assert usage is not None
     assert (7, 3) == (usage.input_tokens, usage.output_tokens)
     assert {"input_length": 7, "generated_tokens": 3} == usage.provider_data
 

@@ -58,7 +58,6 @@ def test_a_chat_models_stream_is_read() -> None:
     assert [("get_weather", {"city": "Oslo"}), ("get_time", {"zone": "CET"})] == [
         (call.name, call.arguments) for call in message.tool_calls
     ]
-    assert message.usage is not None
     assert (3, 5) == (message.usage.input_tokens, message.usage.output_tokens)
     assert ("tool_calls", "complete", {}) == (
         message.finish_reason,

@@ -76,7 +76,6 @@ def test_the_message_is_the_first_ones_and_the_reports_have_the_others() -> None
     played = play("sync", [cut("anthropic"), says(obeys, "anthropic")], GO_ON, format="anthropic")
 
     usage = played.message.usage
-    assert usage is not None
     assert ("scripted-1", "msg_1") == (played.message.model, played.message.id)
     assert (30, 11, "partial") == (usage.input_tokens, usage.output_tokens, usage.source)
     assert [None, "other-model"] == [report.model for report in played.reports]

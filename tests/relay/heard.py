@@ -95,7 +95,7 @@ def _scripts(number: int) -> settings:
 
 def _counts(message: Message) -> tuple[int, int]:
     usage = message.usage
-    return (0, 0) if usage is None else (usage.input_tokens or 0, usage.output_tokens or 0)
+    return (usage.input_tokens or 0, usage.output_tokens or 0)
 
 
 _TOLD: dict[str, Callable[[Message], Any]] = {

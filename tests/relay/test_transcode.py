@@ -62,7 +62,7 @@ def _compare(encoder: type[Encoder], sent: _Read, read: _Read) -> None:
         # UI streams answer calls themselves, and stop; elsewhere a stop on calls asks for their results.
         answered = {"stop", "tool_calls"} if said.tool_calls else set()
         assert reason == heard.finish_reason or answered == {reason, heard.finish_reason}
-    for name in encoder.counts if said.usage is not None else ():
+    for name in encoder.counts:
         count = getattr(said.usage, name)
         assert not count or count == getattr(heard.usage, name), name
 

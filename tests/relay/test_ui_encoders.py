@@ -160,7 +160,6 @@ def test_a_ui_message_tells_all_counts_that_the_ai_sdk_has() -> None:
         "cachedInputTokens": 5,
         "inputTokenDetails": {"cacheWriteTokens": 6},
     } == bare(chunks)[-2]["messageMetadata"]["usage"]
-    assert message.usage is not None
     assert (5, 6) == (message.usage.cached_tokens, message.usage.cache_write_tokens)
 
 
@@ -283,7 +282,6 @@ def test_events_of_another_format_may_lack_a_head_and_borders(format: str) -> No
         message.text,
         [call.name for call in message.tool_calls],
     )
-    assert message.usage is not None
     assert (3, 5) == (message.usage.input_tokens, message.usage.output_tokens)
 
 

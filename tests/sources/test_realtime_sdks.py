@@ -234,7 +234,6 @@ async def test_a_session_of_google_is_read_beneath_its_objects() -> None:
             with pytest.raises(StreamInterrupted, match="1011: You exceeded your current quota") as caught:
                 async for response in stream.responses:
                     message = await response.final()
-                    assert message.usage is not None
                     told.append((message.text, message.finish_reason, message.usage.output_tokens))
                     if len(told) == 1:
                         await session.send_client_content(turns=TURN, turn_complete=True)

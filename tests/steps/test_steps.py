@@ -143,7 +143,7 @@ def test_a_step_shows_its_stream_while_it_runs() -> None:
         before = (step.text, step.usage)
         pieces: list[tuple[str, str]] = [(piece, step.text) for piece in stream.text]
 
-    assert ("", None) == before
+    assert ("", Usage()) == before
     assert [("Hel", "Hel"), ("lo", "Hello")] == pieces
     assert (stream,) == step.streams
     assert step.metrics is not None
@@ -163,8 +163,8 @@ def test_a_step_may_follow_several_streams() -> None:
         step.follow(stream_of(talk("T", "wo."))).final()
 
     assert "One.\n\nTwo." == step.text
-    assert [3, 1] == [each.usage.output_tokens for each in (step, below) if each.usage is not None]
-    assert [4, 4] == [each.total_usage.output_tokens for each in (step, run) if each.total_usage is not None]
+    assert [3, 1] == [each.usage.output_tokens for each in (step, below)]
+    assert [4, 4] == [each.total_usage.output_tokens for each in (step, run)]
 
 
 def test_a_stream_that_was_read_already_is_shown_from_its_start() -> None:
@@ -199,7 +199,7 @@ def test_a_step_that_follows_nothing_has_nothing_to_show() -> None:
     with Steps() as run, run.step("think") as step:
         pass
 
-    assert ("", None, None, None, None, ()) == (
+    assert ("", None, Usage(), Usage(), None, ()) == (
         step.text,
         step.message,
         step.usage,
@@ -207,7 +207,7 @@ def test_a_step_that_follows_nothing_has_nothing_to_show() -> None:
         step.metrics,
         step.streams,
     )
-    assert run.total_usage is None
+    assert ("none", None) == (run.total_usage.source, run.total_usage.output_tokens)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -313,7 +313,6 @@ def test_usage_that_comes_last_is_in_the_message() -> None:
     """Usage after the finish reason counts."""
     usage = Stream([ANSWER[4], ANSWER[8], USAGE, DONE]).final().usage
 
-    assert usage is not None
     assert (usage.input_tokens, usage.output_tokens, usage.source) == (7, 21, "reported")
 
 

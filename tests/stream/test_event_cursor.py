@@ -268,9 +268,8 @@ def _says(message: Message) -> bool:
 
 
 def _uncounted(message: Message) -> Message:
-    usage = None if message.usage is None else message.usage.model_dump(exclude={"source", "provider_data"})
-    counted = None if usage is None or not any(usage.values()) else Usage(**usage)
-    return message.model_copy(update={"usage": counted})
+    usage = message.usage.model_dump(exclude={"source", "provider_data"})
+    return message.model_copy(update={"usage": Usage(**usage) if any(usage.values()) else Usage()})
 
 
 def test_whoever_comes_late_is_given_each_part_in_one_piece() -> None:

@@ -74,9 +74,9 @@ def told(message: Message, format: str) -> dict[str, Any]:
     }
 
 
-def counted(usage: Usage | None) -> dict[str, int]:
+def counted(usage: Usage) -> dict[str, int]:
     """Return the token counts that are known."""
-    return {} if usage is None else usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
+    return usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
 
 
 def _parsed(arguments: str) -> Any:

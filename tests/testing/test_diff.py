@@ -24,8 +24,11 @@ def test_messages_are_told_by_the_fields_that_differ() -> None:
     other = one.model_copy(update={"ending": "truncated", "usage": Usage(output_tokens=3)})
     told = differences(one, other)
 
-    assert ["usage:", "    left:  None"] == told[:2]
-    assert ["ending: left 'complete', right 'truncated'"] == told[3:]
+    assert [
+        "usage.output_tokens: left None, right 3",
+        "usage.source: left 'none', right 'reported'",
+        "ending: left 'complete', right 'truncated'",
+    ] == told
 
 
 def test_texts_are_shown_where_they_part() -> None:

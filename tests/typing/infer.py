@@ -128,7 +128,7 @@ def messages(message: Message) -> None:
     assert_type(message.images, tuple[FoundImage, ...])
     assert_type(message.related_questions, tuple[str, ...])
     assert_type(message.tool_calls, tuple[ToolCall, ...])
-    assert_type(message.usage, Usage | None)
+    assert_type(message.usage, Usage)
     assert_type(Usage() + Usage(), Usage)
     assert_type(sum([Usage()], start=Usage()), Usage)
     assert_type(message.finish_reason, FinishReason | None)

@@ -27,7 +27,7 @@ def shown(run: Steps, step: Step) -> None:
     assert_type(step.cause, ToolCall | None)
     assert_type(step.streams, tuple[Stream | AsyncStream, ...])
     assert_type(step.message, Message | None)
-    assert_type(step.total_usage, Usage | None)
+    assert_type(step.total_usage, Usage)
     assert_type(step.seconds, float)
     assert_type(step.error, str | None)
     assert_type(step.result, Any)

@@ -297,8 +297,8 @@ class GuardedMachine(Machine):
         self.pull = give_no_event
         if hold is not None:
             # The held-back events are never returned, but their tokens were spent.
-            if hold.usage is not None:
-                self.accumulator.spend(hold.usage)
+            if usage := hold.usage:
+                self.accumulator.spend(usage)
             hold.drop()
 
     def _pull_stopped(self) -> Event | None:

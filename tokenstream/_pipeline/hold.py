@@ -144,8 +144,8 @@ class Hold:
         return tuple(self._held)
 
     @property
-    def usage(self) -> Usage | None:
-        """The token counts that held events reported; None if there are none."""
+    def usage(self) -> Usage:
+        """The token counts that held events reported; false if there are none."""
         from tokenstream._growing_usage import GrowingUsage
 
         counts, final = GrowingUsage(), False

@@ -134,7 +134,7 @@ def list_message_rows(message: Message, format: str | None) -> list[tuple[str, s
     if message.provider_data:
         rows.append(("provider data", to_compact_json(message.provider_data)))
     rows.append(("finish reason", describe_finish(message)))
-    if message.usage is None:
+    if not message.usage:
         rows.append(("usage", "none was sent"))
     else:
         rows.append(("usage", _write_pairs(_list_counts(message.usage))))

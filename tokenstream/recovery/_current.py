@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenstream.message import Usage
 from tokenstream.stream._attempts import AttemptReport
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.hold import Hold
     from tokenstream._pipeline.renewable import RenewableMachine
     from tokenstream.errors import StreamError
-    from tokenstream.message import Usage
     from tokenstream.stream._attempts import Attempt, AttemptMode
     from tokenstream.stream._continuation import Continuation
 
@@ -50,7 +50,7 @@ class CurrentAttempt:
         """The clock reading at which this attempt began; 0 for the first attempt."""
         self._was_discarded = False
         """True if this attempt failed without content, after earlier attempts had delivered content."""
-        self._discarded_usage: Usage | None = None
+        self._discarded_usage = Usage()
         """The token counts of this attempt if it was discarded; otherwise None."""
 
     @property
@@ -72,7 +72,7 @@ class CurrentAttempt:
         else:
             self.counted += 1
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
-        self._was_discarded, self._discarded_usage = False, None
+        self._was_discarded, self._discarded_usage = False, Usage()
 
     def note_hedge(self, wait: float, first_began_at: float, *, second_won: bool) -> None:
         """Note that a second attempt, a hedge, was made beside the first; the winner becomes the current one.
@@ -92,7 +92,7 @@ class CurrentAttempt:
         """Note that this attempt failed before it brought content; its tokens count as spent."""
         usage = self.hold.usage
         self._was_discarded, self._discarded_usage = True, usage
-        if usage is not None:
+        if usage:
             self._machine.accumulator.spend(usage)
 
     def add_report(self, error: StreamError | None, now: float) -> None:
@@ -128,8 +128,8 @@ class CurrentAttempt:
         )
 
     @property
-    def _usage(self) -> Usage | None:
-        """The token counts of this attempt; None if the server reported none."""
+    def _usage(self) -> Usage:
+        """The token counts of this attempt; false if the server reported none."""
         if not self.was_released:
             # The message has no events of this attempt yet.
             return self.hold.usage

@@ -108,7 +108,7 @@ class Contender:
         return replace(source, chunks=_Replay(self._chunks, source, self._error), instant=False)
 
     @property
-    def usage(self) -> Usage | None:
+    def usage(self) -> Usage:
         """The token counts that the server reported; None if the server reported none."""
         return self._machine.accumulator.own_usage
 

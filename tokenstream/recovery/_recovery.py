@@ -151,8 +151,7 @@ class Recovery:
             report = replace(report, number=2, mode="hedge", wait=wait, seconds=seconds)
         current.reports.append(report)
         current.note_hedge(wait, began_at, second_won=second_won)
-        usage = None if loser.usage is None else loser.usage.model_copy(update={"source": "partial"})
-        self._machine.accumulator.spend(usage)
+        self._machine.accumulator.spend(loser.usage.model_copy(update={"source": "partial"}))
 
     # -- the end of an attempt ---------------------------------------------
 

@@ -97,8 +97,7 @@ class ContinuationRules:
     @property
     def _counted_now(self) -> int:
         """Number of output tokens that the server counted on the broken connection; 0 if it sent no count."""
-        usage = self._machine.accumulator.own_usage
-        return 0 if usage is None else usage.output_tokens or 0
+        return self._machine.accumulator.own_usage.output_tokens or 0
 
     def begin_again(self) -> None:
         """Forget the number of tokens counted so far, because the answer is restarted."""

@@ -87,8 +87,8 @@ class RunNode:
         return (self._clock() if self.ended is None else self.ended) - self.started
 
     @property
-    def total_usage(self) -> Usage | None:
-        """The sum of the token counts of all sub-steps; None if none were reported."""
+    def total_usage(self) -> Usage:
+        """The sum of the token counts of all sub-steps; false if none were reported."""
         return _sum_usage(step.usage for step in self._iterate_steps())
 
     def end(self, error: BaseException | None = None) -> None:
@@ -369,14 +369,14 @@ class Step(RunNode):
         return streams[-1].metrics if streams else None
 
     @property
-    def usage(self) -> Usage | None:
-        """The sum of the token counts of the step's own answers; None if none were reported."""
+    def usage(self) -> Usage:
+        """The sum of the token counts of the step's own answers; false if none were reported."""
         return _sum_usage(message.usage for message in self.messages)
 
     @property
-    def total_usage(self) -> Usage | None:
-        """The sum of the token counts of the step and all its sub-steps; None if none were reported."""
-        return _sum_usage((self.usage, super().total_usage))
+    def total_usage(self) -> Usage:
+        """The sum of the token counts of the step and all its sub-steps; false if none were reported."""
+        return self.usage + super().total_usage
 
     # -- within ------------------------------------------------------------
 
@@ -416,13 +416,9 @@ def _title_of(node: RunNode) -> str:
     return f"the {'step' if isinstance(node, Step) else 'run'} {node.name!r}"
 
 
-def _sum_usage(usages: Iterable[Usage | None]) -> Usage | None:
-    """Return the sum of token counts; None if there are none."""
-    total: Usage | None = None
-    for usage in usages:
-        if usage is not None:
-            total = usage if total is None else total + usage
-    return total
+def _sum_usage(usages: Iterable[Usage]) -> Usage:
+    """Return the sum of token counts, without adding those where nothing was sent."""
+    return sum(filter(None, usages), start=Usage())
 
 
 def _is_call(given: object) -> bool:

@@ -76,9 +76,9 @@ def _draw_branches(steps: tuple[Step, ...], indent: str) -> Iterator[tuple[Step,
         yield step, f"{indent}{'└─ ' if is_last else '├─ '}", indent + ("   " if is_last else "│  ")
 
 
-def _describe_figures(state: str, seconds: float, usage: Usage | None) -> list[str]:
+def _describe_figures(state: str, seconds: float, usage: Usage) -> list[str]:
     """Return the words for the state, the duration and the token counts of a run or step."""
     figures = [state, f"{seconds:.1f} s"]
-    if usage is not None and usage.output_tokens is not None:
+    if usage.output_tokens is not None:
         figures.append(tokens_of(usage))
     return figures

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._basics.members import show_members
+from tokenstream.message import Usage
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
-    from tokenstream.message import Message, Usage
+    from tokenstream.message import Message
     from tokenstream.stream._continuation import Continuation
 
 AttemptMode: TypeAlias = Literal["start", "restart", "resume", "continue", "hedge"]
@@ -111,8 +112,8 @@ class AttemptReport:
     """Seconds from the end of the previous attempt to this request; for a hedge, from the first request."""
     seconds: float | None = None
     """Seconds from the attempt's request to its end; None while the attempt is running."""
-    usage: Usage | None = None
-    """The token counts that the server reported for this attempt; None without a report."""
+    usage: Usage = field(default_factory=Usage)
+    """The token counts that the server reported for this attempt; false without a report."""
     id: str | None = None
     """The provider's id for a continuation, while the message keeps the first attempt's id; else None."""
     model: str | None = None

@@ -208,7 +208,7 @@ def test_recordings_of_real_servers_add_up() -> None:
         )
         whole = decoder.error is None and message.ending == "complete" and decoder.format == "anthropic"
         shown = "".join([event.text for event in events if isinstance(event, TextDelta)])
-        counted = message.usage is not None and message.usage.output_tokens == expected["output_tokens"]
+        counted = message.usage.output_tokens == expected["output_tokens"]
         if not (right and whole and counted and shown == message.text):
             strayed.append(expected["id"])
 

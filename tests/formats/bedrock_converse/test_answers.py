@@ -55,7 +55,6 @@ def test_usage_is_read_under_all_its_names() -> None:
     }
     usage = read(START, finish(), ("metadata", {"usage": report})).message.usage
 
-    assert usage is not None
     assert (11, 236, 1275) == (usage.input_tokens, usage.output_tokens, usage.total_tokens)
     assert (6, 1028) == (usage.cached_tokens, usage.cache_write_tokens)
     assert report == usage.provider_data
@@ -66,8 +65,7 @@ def test_metadata_may_come_before_the_stop_and_may_be_missing() -> None:
     before = read(START, text(0, "a"), stop(0), USAGE, finish())
     without = read(START, text(0, "a"), stop(0), finish())
 
-    assert before.message.usage is not None
-    assert without.message.usage is None
+    assert not without.message.usage
     assert ("complete", "complete") == (before.message.ending, without.message.ending)
     assert ({}, {}) == (before.departures, without.departures)
 
@@ -128,7 +126,6 @@ def test_a_stop_without_a_reason_is_an_end_without_a_reason() -> None:
 
         assert came.error is None
         assert ("complete", None) == (came.message.ending, came.message.finish_reason)
-        assert came.message.usage is not None
         assert [] == came.calls
         assert {"finish_missing": 1, "part_unclosed": 1, "call_open_at_end": 1} == came.departures
         assert came.format.finished

@@ -71,7 +71,6 @@ def test_an_answer_that_was_not_streamed_is_a_whole_message() -> None:
         "metrics": {"latencyMs": 9},
         "additionalModelResponseFields": {"/stop_sequence": "x"},
     } == message.provider_data
-    assert message.usage is not None
     assert (7, 3, 10) == (message.usage.input_tokens, message.usage.output_tokens, message.usage.total_tokens)
 
 

@@ -29,7 +29,7 @@ def read(*payloads: Mapping[str, Any], limits: Limits | None = None, end: bool =
 
 def counts(came: Told) -> tuple[int | None, int | None]:
     usage = came.message.usage
-    return (None, None) if usage is None else (usage.input_tokens, usage.output_tokens)
+    return (usage.input_tokens, usage.output_tokens)
 
 
 ANTHROPIC: list[dict[str, Any]] = [

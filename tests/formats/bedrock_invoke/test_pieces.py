@@ -119,5 +119,4 @@ def test_counts_that_bedrock_alone_has_are_added() -> None:
     came = read({"outputText": "a", "totalOutputTextTokenCount": 9, "completionReason": "FINISH", **metrics})
     usage = came.message.usage
 
-    assert usage is not None
     assert (7, 9, 2) == (usage.input_tokens, usage.output_tokens, usage.cached_tokens)

@@ -102,7 +102,6 @@ def test_usage_counts_tokens_before_billed_units() -> None:
     came = read(start(), end())
     usage = came.message.usage
 
-    assert usage is not None
     assert (60, 6, 16, USAGE) == (
         usage.input_tokens,
         usage.output_tokens,

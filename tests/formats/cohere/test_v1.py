@@ -45,7 +45,6 @@ def test_text_is_that_of_the_pieces_alone() -> None:
         came.message.raw_finish_reason,
     )
     assert (None, {}) == (came.error, came.departures)
-    assert came.message.usage is not None
     assert (60, 6) == (came.message.usage.input_tokens, came.message.usage.output_tokens)
 
 

@@ -210,7 +210,6 @@ def test_what_comes_between_the_reason_and_the_end_is_read() -> None:
     told = tell(format, *HI, STOP, {"usage": {"in": 9, "out": 4.0, "cost": 0.5}}, {"usage": {"out": None}})
     usage = told.message.usage
 
-    assert usage is not None
     assert (9, 4, 0.5) == (usage.input_tokens, usage.output_tokens, usage.cost)
     assert {"input_tokens": 9, "output_tokens": 4, "cost": 0.5} == usage.provider_data
 

@@ -79,8 +79,7 @@ def test_the_message_has_the_counts_of_the_last_piece_at_any_time(way: Way) -> N
     reports = pieces = 0
     for event in stream:
         reports += isinstance(event, UsageUpdate)
-        usage = stream.message.usage
-        counts.append(0 if usage is None else usage.output_tokens or 0)
+        counts.append(stream.message.usage.output_tokens or 0)
         if isinstance(event, TextDelta | ReasoningDelta):
             pieces += 1
             assert counts[-1] == pieces
@@ -91,7 +90,6 @@ def test_the_message_has_the_counts_of_the_last_piece_at_any_time(way: Way) -> N
     assert reports < 25
     assert counts == sorted(counts)
     assert stream.message.ending == "stopped"
-    assert stream.message.usage is not None
     assert (stream.message.usage.output_tokens, stream.message.usage.source) == (177, "partial")
     assert stream.checkpoint().messages[0].usage == stream.message.usage
 

@@ -50,7 +50,6 @@ def test_an_interaction_is_an_answer() -> None:
     assert told.message.ending == "complete"
     assert told.message.provider_data == {"service_tier": "standard"}
     usage = told.message.usage
-    assert usage is not None
     assert (usage.input_tokens, usage.output_tokens, usage.reasoning_tokens) == (7, 25, 20)
     assert (usage.cached_tokens, usage.total_tokens, usage.input_audio_tokens) == (0, 32, 4)
     assert usage.provider_data == USAGE
@@ -61,7 +60,6 @@ def test_a_report_without_counts_has_none() -> None:
     """Nothing is invented."""
     told = read(created(usage={"grounding_tool_count": [{"type": "x", "count": 1}]}), completed())
 
-    assert told.message.usage is not None
     assert told.message.usage.output_tokens is None
 
 

@@ -72,7 +72,6 @@ def test_usage_and_further_fields_are_read_wherever_they_come() -> None:
     )
     usage = told.message.usage
 
-    assert usage is not None
     assert (usage.input_tokens, usage.output_tokens) == (3, 1)
     assert told.message.provider_data == {
         "more": 2,

@@ -30,7 +30,6 @@ def test_text_of_a_turn_is_given_as_it_comes() -> None:
     assert [one.text for one in came.events if isinstance(one, TextDelta)] == ["Hel", "lo"]
     assert (came.message.text, came.message.ending, came.departures) == ("Hello", "complete", {})
     assert (came.message.finish_reason, came.message.raw_finish_reason) == ("stop", "generationComplete")
-    assert usage is not None
     assert (usage.input_tokens, usage.output_tokens, usage.reasoning_tokens) == (4, 7, 2)
     assert came.message.provider_data == {"setupComplete": {"sessionId": "s-1"}}
 
@@ -59,7 +58,6 @@ def test_names_may_be_in_snake_case() -> None:
     assert media.kind == "media"
     assert (media.data, media.transcript, media.mime_type) == (b"\x00\x01", "Hi", "audio/pcm")
     assert [(call.id, call.arguments) for call in came.calls] == [("c", {})]
-    assert came.message.usage is not None
     assert (came.message.usage.output_tokens, came.message.usage.output_audio_tokens) == (3, 3)
     assert (came.message.ending, came.message.finish_reason) == ("complete", "tool_calls")
 

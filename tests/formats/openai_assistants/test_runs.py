@@ -32,7 +32,6 @@ def test_the_answer_has_the_head_the_usage_and_the_status_of_its_run() -> None:
         got.message.raw_finish_reason,
         got.message.ending,
     )
-    assert got.message.usage is not None
     assert (30, 9, 39, 4, 2) == (
         got.message.usage.input_tokens,
         got.message.usage.output_tokens,

@@ -22,6 +22,7 @@ from tokenstream.message import (
     OpaquePart,
     ReasoningPart,
     TextPart,
+    Usage,
 )
 
 
@@ -238,7 +239,7 @@ def test_metadata_without_usage_are_carried(metadata: Any) -> None:
     """They may be anything."""
     message = answer(*HELLO, finish={**FINISH, "messageMetadata": metadata}).message
 
-    assert (None, {"messageMetadata": metadata}) == (message.usage, message.provider_data)
+    assert (Usage(), {"messageMetadata": metadata}) == (message.usage, message.provider_data)
 
 
 def test_deep_metadata_are_replaced_and_not_merged() -> None:

@@ -62,7 +62,7 @@ _part = st.one_of(
     st.builds(OpaquePart, type=_text, data=st.dictionaries(_text, _json, max_size=2)),
 )
 _message = st.builds(
-    Message, id=_word, model=_word, parts=st.lists(_part, max_size=2).map(tuple), usage=st.none() | _usage
+    Message, id=_word, model=_word, parts=st.lists(_part, max_size=2).map(tuple), usage=_usage
 )
 _place = {"choice": _index, "part": _index}
 _event: st.SearchStrategy[Any] = st.one_of(

@@ -48,7 +48,7 @@ def test_closing_after_the_finish_reason_is_complete() -> None:
     tapped.close()
 
     assert tapped.message.ending == "complete"
-    assert tapped.message.usage is None
+    assert not tapped.message.usage
 
 
 @pytest.mark.anyio

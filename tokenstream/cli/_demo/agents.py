@@ -225,7 +225,7 @@ def _build_tree(steps: Steps, width: int) -> Tree:
     from rich.tree import Tree
 
     usage = steps.total_usage
-    spent = "" if usage is None else f", {tokens_of(usage)}"
+    spent = f", {tokens_of(usage)}" if usage else ""
     tree = Tree(Text(f"{steps.name}: {steps.seconds:.1f} s{spent}", style="bold"), guide_style="dim")
     _add_steps(tree, steps.steps, width - 4)
     return tree

@@ -397,8 +397,8 @@ def _make_row(stream: Stream) -> list[tuple[str, str]]:
     ]
 
 
-def _write_usage(usage: Usage | None) -> str:
+def _write_usage(usage: Usage) -> str:
     """Return the counts of input and output tokens; "-" unless the server has sent both, as after a cut."""
-    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+    if usage.input_tokens is None or usage.output_tokens is None:
         return "-"
     return f"{usage.input_tokens} + {usage.output_tokens}"

@@ -12,6 +12,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from pydantic_core import to_json
 
 from tokenstream._basics.json import decode
@@ -294,17 +295,26 @@ def _model_to_plain(value: BaseModel, *, raw: bool) -> dict[str, Any]:
     private = frozenset[str]() if raw else _PRIVATE_OF.get(cls, _PRIVATE)
     for name, default in _list_defaults(cls):
         inner = getattr(value, name)
-        if name not in private and inner != default:
+        if name in private:
+            continue
+        if isinstance(default, FieldInfo):
+            # The reader computes it from the fields that are sent.
+            default = default.get_default(call_default_factory=True, validated_data=plain)  # noqa: PLW2901
+        if inner != default:
             plain[name] = _to_plain(inner, raw=raw)
     return plain
 
 
 @cache
 def _list_defaults(cls: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
-    """Return the names of a class's fields, each with its default."""
-    # Pydantic requires `validated_data` with `call_default_factory`; no default depends on other fields.
+    """Return the names of a class's fields, each with its default; the field, if other fields decide it."""
     return tuple(
-        (name, field.get_default(call_default_factory=True, validated_data={}))
+        (
+            name,
+            field
+            if field.default_factory_takes_validated_data
+            else field.get_default(call_default_factory=True, validated_data={}),
+        )
         for name, field in cls.model_fields.items()
     )
 

@@ -18,12 +18,12 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.limits import check_seconds, check_whole
-from tokenstream.message import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Event
+    from tokenstream.message import Usage
 
 
 @show_members
@@ -209,7 +209,7 @@ class Budget:
         Args:
             tokens: Number of output tokens, including those estimated.
         """
-        usage = self._usage.build(final=False) or Usage()
+        usage = self._usage.build(final=False)
         if not self._uncounted_bytes:
             return usage
         return usage.model_copy(update={"output_tokens": tokens, "source": "estimated"})

@@ -247,7 +247,7 @@ class Meter:
         def since(mark: float | None) -> float | None:
             return None if mark is None else mark - self.started_at
 
-        tokens = None if usage is None else usage.output_tokens
+        tokens, source = (None, None) if usage is None else (usage.output_tokens, usage.source)
         _, counted = self._counted.count_gaps()
         last = counted.stamps[-1] if counted.stamps else None
         first, gaps = self._first_content, NO_GAPS
@@ -282,5 +282,5 @@ class Meter:
             own_seconds=own_seconds,
             away=self.away,
             output_tokens=tokens,
-            tokens_source=None if usage is None or tokens is None else usage.source,
+            tokens_source=None if tokens is None or source == "none" else source,
         )

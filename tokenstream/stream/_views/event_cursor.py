@@ -143,7 +143,7 @@ class EventCursor:
         has_finished = any(cursor.finish is not None for cursor in self._choice_cursors.values())
         self._add_counts(_find_attempt_usage(spent, self._reported_spent, self._reported_usage), events)
         counted = self._reported_usage.with_spent(self._reported_spent, final=has_finished)
-        # Without any counts, an empty usage, because None would mean that no attempt was abandoned.
+        # Without any counts, a usage that is not false, so that an attempt counts as abandoned.
         self._reported_spent = counted or Usage(source="partial")
         self._reported_usage, self._usage = GrowingUsage(), ()
         # After either event, the reader's accumulator counts the usage of the new attempt separately.
@@ -201,7 +201,7 @@ class EventCursor:
 
     def _add_counts(self, usage: Usage | None, events: list[Event]) -> None:
         """Add an event for the usage, unless it changes nothing."""
-        if usage is None:
+        if not usage:
             return
         counts, report = dict(self._reported_usage.counts), dict(self._reported_usage.report)
         self._reported_usage.add(usage)
@@ -285,11 +285,11 @@ def _find_attempt_usage(total: Usage | None, spent: Usage | None, reported: Grow
     """Return the usage of this attempt, which is the total minus the usage of abandoned attempts.
 
     Args:
-        total: The usage of all attempts; None if nothing was counted, which is then the result.
+        total: The usage of all attempts; None or false if nothing was counted: the result is then None.
         spent: Usage of abandoned attempts, which was reported before.
         reported: Usage reported for this attempt before; the result replaces these counts.
     """
-    if total is None:
+    if not total:
         return None
     counts: dict[str, Any] = {}
     for name in COUNTS:

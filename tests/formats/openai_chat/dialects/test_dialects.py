@@ -31,7 +31,6 @@ def _has(message: Message, says: Says) -> None:
         message.finish_reason,
     )
     if says.output_tokens is not None:
-        assert message.usage is not None
         assert says.output_tokens == message.usage.output_tokens
     assert says.data == {name: message.provider_data.get(name) for name in says.data}
 

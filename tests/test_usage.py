@@ -1,0 +1,145 @@
+"""Token counts where a server sends none: a usage without counts, which is false."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenstream import Message, Retry, Stream, Usage, relay, resilient, testing
+from tokenstream._message_parts import COUNTS
+from tokenstream.errors import StreamError
+from tokenstream.events import Restarted, UsageUpdate
+from tokenstream.formats import FormatName
+from tokenstream.message import Checkpoint
+from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder
+from tokenstream.testing import all_formats, faults
+
+UNCOUNTED = testing.script().text("Hel", "lo").finish()
+_USAGES = st.builds(Usage, **dict.fromkeys(COUNTS, st.none() | st.integers(0, 9))) | st.builds(Usage)
+
+
+def _shown(usage: Usage) -> tuple[Any, ...]:
+    return bool(usage), usage.source, usage.input_tokens, usage.output_tokens
+
+
+NOTHING = (False, "none", None, None)
+
+
+@pytest.mark.parametrize("format", ["openai-chat", "openai-responses", "ollama", "gemini", "text"])
+def test_a_usage_is_there_at_any_time(format: FormatName) -> None:
+    """Before, between and after the pieces, so that a program may read its counts without asking first."""
+    stream = Stream(UNCOUNTED.chunks(format), format=format)
+    seen = [_shown(stream.message.usage)]
+    seen += [_shown(stream.message.usage) for _ in stream]
+    stream.final()
+
+    assert {NOTHING} == {*seen, _shown(stream.message.usage)}
+
+
+def test_an_answer_that_never_began_has_a_usage() -> None:
+    """The message on the error has one, too."""
+    with pytest.raises(StreamError) as caught:
+        Stream([b""], format="openai-chat").final()
+
+    assert NOTHING == _shown(caught.value.partial.usage)
+
+
+def test_a_usage_with_a_report_is_true() -> None:
+    """Also one whose counts are all 0 or unknown: the server has said something."""
+    assert [True, True, False] == [
+        bool(Usage(input_tokens=0)),
+        bool(Usage(provider_data={"x": 1})),
+        bool(Usage()),
+    ]
+    assert "reported" == Usage(provider_data={"prompt_tokens": None}).source
+
+
+def test_null_of_earlier_versions_is_read() -> None:
+    """Messages and checkpoints were stored with `"usage": null`."""
+    stored = '{"parts": [{"kind": "text", "text": "Hel"}], "usage": null}'
+    checkpoint = Checkpoint.model_validate_json(f'{{"messages": [{stored}], "format": "openai-chat"}}')
+
+    assert ("Hel", NOTHING) == (checkpoint.message.text, _shown(checkpoint.message.usage))
+    assert (
+        checkpoint.message
+        == Message.model_validate_json(stored)
+        == Message.model_validate(
+            {
+                "parts": ({"kind": "text", "text": "Hel"},),
+                "usage": None,
+            }
+        )
+    )
+    assert checkpoint == Checkpoint.model_validate_json(checkpoint.model_dump_json())
+
+
+@given(st.lists(_USAGES))
+def test_a_usage_without_counts_adds_nothing(usages: list[Usage]) -> None:
+    """A sum is the same with and without those of servers that counted nothing."""
+    assert sum(usages, start=Usage()) == sum([each for each in usages if each], start=Usage())
+    assert bool(sum(usages, start=Usage())) == any(usages)
+
+
+def test_attempts_without_counts_have_a_usage() -> None:
+    """Also the one that broke off, whose tokens nobody knows: the sum is a lower bound."""
+    bodies = iter(
+        [UNCOUNTED.chunks("openai-chat")[:2], UNCOUNTED.usage(output_tokens=5).chunks("openai-chat")]
+    )
+    stream = resilient(lambda: next(bodies), Retry(mode="restart", wait=0))
+    stream.final()
+
+    assert [NOTHING, (True, "reported", None, 5)] == [_shown(report.usage) for report in stream.attempts]
+    assert ("partial", 5) == (stream.message.usage.source, stream.message.usage.output_tokens)
+
+
+# The last event of "tgi" counts the events before it, each of which is a token there.
+@pytest.mark.parametrize("protocol", sorted(set(all_formats) - {"text", "tgi"}))
+def test_a_relay_sends_no_counts_where_none_came(protocol: Any) -> None:
+    """A reader of its bytes hears of no tokens; zero stands where the protocol knows nothing else."""
+    stream = Stream(UNCOUNTED.chunks("openai-chat"), format="openai-chat")
+    heard = Stream(relay.encode(stream, protocol), format=protocol)
+    heard.final()
+
+    assert "Hello" == heard.message.text
+    assert not any(getattr(heard.message.usage, name) for name in COUNTS)
+
+
+@pytest.mark.parametrize(
+    ("usage", "written"),
+    [
+        (Usage(), {}),
+        (Usage(output_tokens=2), {"output_tokens": 2}),
+        (Usage(source="reported"), {"source": "reported"}),
+        (Usage(output_tokens=2, source="partial"), {"output_tokens": 2, "source": "partial"}),
+    ],
+    ids=repr,
+)
+def test_a_record_tells_a_source_only_where_its_reader_would_take_another(
+    usage: Usage, written: dict[str, Any]
+) -> None:
+    """Counts without a source were reported, and no counts at all are no report."""
+    record = json.loads(b"".join(TokenStreamEncoder().feed(UsageUpdate(usage))).partition(b"data: ")[2])
+
+    assert written == record["usage"]
+    assert usage == Usage.model_validate(record["usage"])
+
+
+def test_a_message_without_counts_is_a_record_without_usage() -> None:
+    """The discarded answer of a restart has one as every message has."""
+    (written,) = TokenStreamEncoder(raw=True).feed(Restarted(Message(id="m", model="x")))
+
+    assert b'"model":"x"' in written
+    assert b"usage" not in written
+
+
+def test_a_cut_answer_has_an_estimate_and_no_report() -> None:
+    """An estimate is true: something is known."""
+    stream = UNCOUNTED.stream("openai-chat", fault=faults.cut(event=2))
+    with pytest.raises(StreamError):
+        stream.final()
+
+    assert (True, "estimated", None, 1) == _shown(stream.message.usage)
