@@ -33,7 +33,7 @@ def test_events_without_their_blank_lines_are_told(format: Any, end: bytes) -> N
     decoder.end()
 
     assert isinstance(decoder.error, NotAStream)
-    assert "no blank line ends the events of the body" in str(decoder.error)
+    assert "no blank line ends the events of the body: the blank lines" in str(decoder.error)
     assert "ask again" not in str(decoder.error)
 
 

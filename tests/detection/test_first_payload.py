@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, cast
 
 import pytest
@@ -12,7 +13,8 @@ from tests.support.chunkings import bytewise
 from tests.support.reading import read
 from tests.support.wire import DONE, sse
 from tokenstream import Stream
-from tokenstream.errors import MisuseError, StreamTruncated
+from tokenstream.errors import MisuseError, NotAStream, StreamTruncated
+from tokenstream.events import Unknown
 
 _CLAUDE = (
     wire.claude_start()
@@ -153,3 +155,43 @@ def test_a_sentinel_alone_is_an_empty_answer() -> None:
     assert reading.message is not None
     assert ("openai-chat", "", "complete") == (reading.format, reading.message.text, reading.message.ending)
     assert "finish_missing" in reading.departures
+
+
+@pytest.mark.parametrize("kind", ["response.keep_alive", "response.shell_call_command.added"])
+@pytest.mark.parametrize("size", [1, 1 << 20])
+def test_a_resumed_response_may_begin_with_an_event_of_a_newer_kind(kind: str, size: int) -> None:
+    """The next event that is known tells the format, and the first one is passed on as unknown."""
+    newer = sse(json.dumps({"type": kind, "sequence_number": 7, "output_index": 0}))
+    delta = {
+        "type": "response.output_text.delta",
+        "item_id": "msg_1",
+        "output_index": 0,
+        "content_index": 0,
+        "delta": "Hi",
+    }
+    done = {"type": "response.completed", "response": {"id": "resp_1", "status": "completed", "output": []}}
+    body = newer * 2 + sse(json.dumps(delta)) + sse(json.dumps(done))
+
+    stream = Stream([body[at : at + size] for at in range(0, len(body), size)])
+    events = list(stream)
+
+    assert ("Hi", "complete", "openai-responses") == (
+        stream.message.text,
+        stream.message.ending,
+        stream.format,
+    )
+    assert [kind, kind] == [event.name for event in events if isinstance(event, Unknown)][:2]
+
+
+def test_a_response_that_is_cut_after_an_event_of_a_newer_kind_is_truncated() -> None:
+    """No other format has such names, so that a new request may bring the answer."""
+    with pytest.raises(StreamTruncated) as caught:
+        Stream([sse('{"type": "response.keep_alive", "sequence_number": 1}')]).final()
+
+    assert caught.value.retryable
+
+
+def test_an_event_of_the_realtime_api_is_not_taken_for_one_of_a_response() -> None:
+    """Its events have the same names, and ids of their own."""
+    with pytest.raises(NotAStream):
+        Stream([sse('{"type": "response.made", "event_id": "event_1"}')]).final()

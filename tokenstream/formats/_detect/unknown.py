@@ -100,15 +100,27 @@ def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:
     if len(lines) > 1 and lines[0].removeprefix(b"data:").lstrip()[:1] == b"{":
         if not is_whole(lines[0].removeprefix(b"data:"), limits):
             return None
-        return _lost_line_ends_error("no blank line ends the events of the body", tail)
+        return _lost_line_ends_error(
+            "no blank line ends the events of the body",
+            "the blank lines between them were removed, or were never sent",
+            tail,
+        )
     if tail.count(b"data:") < 2 or b"\n" in tail or b"\r" in tail:
         return None
-    return _lost_line_ends_error("the body is one line that says `data:` again and again", tail)
+    return _lost_line_ends_error(
+        "the body is one line that says `data:` again and again", "the line ends were removed", tail
+    )
 
 
-def _lost_line_ends_error(symptom: str, tail: bytes) -> NotAStream:
-    """Return the error for a body whose line ends were removed; `tail` is its start."""
-    error = NotAStream(f"{symptom}: the line ends were removed", body=str(tail, "utf-8", "replace"))
+def _lost_line_ends_error(symptom: str, cause: str, tail: bytes) -> NotAStream:
+    """Return the error for a body without line ends or blank lines.
+
+    Args:
+        symptom: The fault in the body.
+        cause: The reason for the fault.
+        tail: The start of the body.
+    """
+    error = NotAStream(f"{symptom}: {cause}", body=str(tail, "utf-8", "replace"))
     hint = ". Hand over the response itself or its bytes, not its lines (iter_lines)"
     return add_code_hint(error, hint)
 

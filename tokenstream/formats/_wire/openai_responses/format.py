@@ -120,7 +120,10 @@ class OpenAIResponses(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a stream's first payload is of this format; None for a ping."""
+        """Return whether a stream's first payload is of this format; None for a ping or an event not known.
+
+        A stream that is resumed may begin with any event, also with one that is newer than this library.
+        """
         kind = payload.get("type", event)
         if payload.get("object") == "response":
             return is_list(payload.get("output"))
@@ -135,7 +138,9 @@ class OpenAIResponses(Format):
         is_realtime = (
             "event_id" in payload or dict_of(payload, "response").get("object") == "realtime.response"
         )
-        return _is_known(kind) and not is_realtime
+        if is_realtime or not kind.startswith("response."):
+            return False
+        return True if _is_known(kind) else None
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
         """Return the id of an event's response, and whether the event ends that response.
