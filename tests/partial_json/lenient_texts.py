@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from tests.partial_json.support import read
@@ -10,7 +9,6 @@ from tokenstream.errors import InvalidJSON
 from tokenstream.partial_json import PartialJSONParser
 
 SIZES = (0, 1, 3)
-_ESCAPE = re.compile(r"\\(?:([bf])(?=[^\W\d_])|.)")
 NAN, INF = float("nan"), float("inf")
 
 
@@ -47,8 +45,3 @@ def what_is_refused(text: str) -> tuple[int, str]:
         found.append((parser.error.offset, repr(parser.value)))
     assert len(set(found)) == 1
     return found[0]
-
-
-def is_read_as_json(text: str) -> bool:
-    r"""Return whether JSON has no `\b` and no `\f` before a letter: the lenient reading keeps those."""
-    return not any(match[1] for match in _ESCAPE.finditer(text))

@@ -150,6 +150,7 @@ _ONE_DOCUMENT: list[tuple[str, Any, str]] = [
     ('{{"a": 1}}{{"a": 1}}', {"a": 1}, "doubled_brace@1 repeated_document@10"),
     ('{"a": 1}{"a": 1}', {"a": 1}, "repeated_document@8"),
     ('{"a": 1}\n{"a": 1}', {"a": 1}, "repeated_document@9"),
+    ('["a"]["a"', ["a"], "repeated_document@5 missing_end@9"),
     ('{"a": 1}, {"a": 1}', {"a": 1}, "extra_comma@8 repeated_document@10"),
     ('{"a": [1, NaN]}{"a": [1, NaN]}', {"a": [1, NAN]}, "not_a_number@10 repeated_document@15"),
     ('{"a": 1} again: {"a": 1}', {"a": 1}, "trailing_text@9 repeated_document@16"),

@@ -91,10 +91,12 @@ class Repair(NamedTuple):
 class RepairLog:
     """The repairs made in one document so far."""
 
-    __slots__ = ("made",)
+    __slots__ = ("has_raw_backslash", "made")
 
     def __init__(self) -> None:
         self.made: list[Repair] = []
+        self.has_raw_backslash = False
+        """True once a string contained a backslash that was not escaped, so that the text is not JSON."""
 
     @property
     def is_full(self) -> bool:

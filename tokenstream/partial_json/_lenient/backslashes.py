@@ -1,10 +1,12 @@
 r"""Unescaped backslashes, as in LaTeX and in paths, which JSON reads as escapes that nobody meant.
 
-For JSON, `\frac` is a form feed and `rac`, and `\name` is a line break and `ame`. A
-form feed or a backspace before a letter is never meant. A line break, a tab or a
-carriage return may be meant, and is read as one, unless two things are true: the string
-contains an earlier backslash that cannot be an escape; and this backslash begins a LaTeX
-command, or the whole string is a path.
+For JSON, `\frac` is a form feed and `rac`, and `\name` is a line break and `ame`. Valid
+JSON is read so. Once a string contains a backslash that cannot be an escape, the text is
+not JSON: then a form feed or a backspace is not meant in the rest of this string, nor
+before a letter in later strings. A line break, a tab or a carriage return may be meant,
+and is read as one, unless two things are true: the same string contains an earlier
+backslash that cannot be an escape; and this backslash begins a LaTeX command, or the whole
+string is a path.
 """
 
 from __future__ import annotations

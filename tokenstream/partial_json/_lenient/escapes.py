@@ -220,10 +220,12 @@ def _is_raw_backslash(string: QuotedString, text: str, position: int) -> bool | 
         position: Position of the letter.
     """
     if text[position] in ALWAYS_KEPT:
-        # `\b` or `\f`: a backspace or a form feed is never meant before a letter, nor anywhere in a string
-        # that has an unescaped backslash.
+        # `\b` or `\f`: valid JSON is read as it is. But after an unescaped backslash in this string they are
+        # never meant, and after one in another string of the document they are not meant before a letter.
+        if string.has_raw_backslash or not string.repair_log.has_raw_backslash:
+            return string.has_raw_backslash
         following = text[position + 1 : position + 2]
-        return True if string.has_raw_backslash else (following.isalpha() if following else None)
+        return following.isalpha() if following else None
     if not string.has_raw_backslash:
         # So far, nothing shows that the author of this string left backslashes unescaped.
         return False
@@ -250,7 +252,7 @@ def _keep_backslash(
 def _note_raw_backslash(string: QuotedString, offset: int) -> None:
     """Record that the string contains an unescaped backslash."""
     if not string.has_raw_backslash:
-        string.has_raw_backslash = True
+        string.has_raw_backslash = string.repair_log.has_raw_backslash = True
         # `ending` is the text before the backslash. Strings between escaped or HTML quotes are read in
         # another way (see `read_escape`), without regard to paths.
         string.in_path = string.kind not in (ESCAPED, HTML) and begins_path(string.ending)

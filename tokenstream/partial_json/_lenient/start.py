@@ -25,6 +25,9 @@ from tokenstream.partial_json._strict.grammar import under
 if TYPE_CHECKING:
     from tokenstream.partial_json._events import JSONEvent
 
+_SUPPLIES_END = frozenset({"missing_end", "unfinished_value"})
+"""The repairs of a document whose end was cut off."""
+
 
 # -- before the document ----------------------------------------------------------
 
@@ -203,6 +206,10 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
         reader.may_skip_brace = second.may_skip_brace
         reader.second_reader = None
         reader.repair_log.note("repeated_document", reader.second_at)
+        for name, offset in second.repairs:
+            # The other repairs of a document that is not used are of no interest.
+            if name in _SUPPLIES_END:
+                reader.repair_log.note(name, offset)
         reader.outside_step = STEPS["read_after_document"]
         reader.gap = NO_GAP
     return position

@@ -38,7 +38,7 @@ _KEPT = 32
 """Number of a string's last characters to keep, for decisions on a quote or on the end of the text."""
 
 # Matches an escape that may be a backslash that was not escaped.
-_DOUBTFUL_ESCAPE: Any = re.compile(r"\\(?:[nrt\\]|u005[cC])").search
+_DOUBTFUL_ESCAPE: Any = re.compile(r"\\(?:[bfnrt\\]|u005[cC])").search
 
 
 class QuotedString:
@@ -216,8 +216,9 @@ class QuotedString:
             text: The text with the escapes.
             end: The end of the string in `text`.
         """
-        # The text after a backspace or a form feed may prove that its backslash was not escaped.
-        if "\b" in string or "\f" in string:
+        has_rare_control = "\b" in string or "\f" in string
+        if has_rare_control and self.repair_log.has_raw_backslash:
+            # The text after a backspace or a form feed tells if its backslash was escaped.
             return False
         if self._seems_closed:
             # Another quote would make no difference.
@@ -237,7 +238,7 @@ class QuotedString:
                     return False
             self.may_have_ended = has_quote and string[-1] == '"'
         if not self.has_doubtful_escape and (
-            "\n" in string or "\\" in string or "\t" in string or "\r" in string
+            has_rare_control or "\n" in string or "\\" in string or "\t" in string or "\r" in string
         ):
             self.has_doubtful_escape = _DOUBTFUL_ESCAPE(text, 0, end) is not None
         self.ending = string[-_KEPT:] if len(string) >= _KEPT else (self.ending + string)[-_KEPT:]
