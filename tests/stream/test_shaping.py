@@ -427,3 +427,56 @@ def test_an_interface_that_is_slow_gets_larger_pieces() -> None:
             seen.append(piece)
 
     assert len(seen) <= 12
+
+
+# -- how often stages are made -------------------------------------------------
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the names of the stages made from now on."""
+    names: list[str] = []
+    for name in ("Redact", "Words", "Throttle", "Accumulate"):
+        monkeypatch.setattr(stages, name, _noting(names, getattr(stages, name)))
+    return names
+
+
+def _noting(names: list[str], make: Callable[..., Any]) -> Callable[..., Any]:
+    def make_and_note(*args: object, **named: object) -> Any:
+        names.append(make.__name__)
+        return make(*args, **named)
+
+    return make_and_note
+
+
+def test_a_chain_makes_each_of_its_stages_once(made: list[str]) -> None:
+    """The stage that checks a call's arguments is the one that shapes the text."""
+    view = pieces(*SKY).text.redact("blue", "grey").words().throttle(hz=20).accumulate()
+
+    assert list(view) == ["The", "The sky is grey."]
+    assert made == ["Redact", "Words", "Throttle", "Accumulate"]
+
+
+def test_views_that_share_a_stage_do_not_mix_their_texts(made: list[str]) -> None:
+    """Read in turns, each has a stage of its own, whichever is read first."""
+    shared = pieces(*SKY).text.redact("blue", "grey")
+    words, lines = shared.words(), shared.lines()
+
+    assert [next(words), next(shared), next(words)] == ["The", "The sky", " sky"]
+    assert ["".join(lines), "".join(shared), "".join(words)] == ["The sky is grey.", " is grey.", " is grey."]
+    assert made == ["Redact", "Words", "Redact", "Redact"]
+
+
+async def test_an_asynchronous_chain_makes_each_of_its_stages_once(made: list[str]) -> None:
+    """As a synchronous one does."""
+    stream = AsyncStream(list(SKY), format="pieces")
+    view = stream.text.redact("blue", "grey").words().throttle(hz=20).accumulate()
+
+    assert [text async for text in view][-1] == "The sky is grey."
+    assert made == ["Redact", "Words", "Throttle", "Accumulate"]
+
+
+def test_a_wrong_argument_is_refused_by_the_call_that_passed_it() -> None:
+    """Although the stages work only once the view is read."""
+    with pieces(*SKY) as stream, pytest.raises(MisuseError, match="hz"):
+        stream.text.words().throttle(hz=-1)

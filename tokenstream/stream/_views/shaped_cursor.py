@@ -25,6 +25,8 @@ _MAX_GATHERED = 4_096
 class ShapedCursor(Generic[ItemT]):
     """A reader's position in a text, or in a series of drafts, that is shaped by stages.
 
+    The stages are created by the first read: a view from which another one is made is mostly not read.
+
     Args:
         text: The cursor in the unshaped text.
         stage_makers: Functions that create the stages, in order; called again for the text after an error,
@@ -52,9 +54,6 @@ class ShapedCursor(Generic[ItemT]):
         self._text = text
         self._stage_makers = stage_makers
         self._clock = clock
-        self._chain = self._new_chain()
-        self.is_timed = any(hasattr(stage, "tick") for stage in self._chain.stages)
-        """True if a stage may return items because time has passed."""
         self._queue: deque[ItemT] = deque()
         """Items to deliver next."""
         self._gathered: list[Any] = []
@@ -67,6 +66,21 @@ class ShapedCursor(Generic[ItemT]):
         """True once the stages have ended."""
         self.has_text_ended = False
         """True once a stage has ended the text, even if the answer goes on."""
+
+    if TYPE_CHECKING:
+        _chain: Chain[Any, Any]
+        """The stages."""
+        is_timed: bool
+        """True if a stage may return items because time has passed."""
+    else:
+
+        def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - one of the two attributes
+            """Create the stages: this is called for `_chain` and `is_timed` until they have a value."""
+            if name not in {"_chain", "is_timed"}:
+                raise AttributeError(name)
+            self._chain = self._new_chain()
+            self.is_timed = any(hasattr(stage, "tick") for stage in self._chain.stages)
+            return getattr(self, name)
 
     def find_stage(self, name: str) -> Any:  # noqa: ANN401 - any stage
         """Return the stage that has an attribute of a given name."""
@@ -145,7 +159,7 @@ class ShapedCursor(Generic[ItemT]):
 
     # -- within ------------------------------------------------------------
 
-    def _new_chain(self) -> Chain[str, Any]:
+    def _new_chain(self) -> Chain[Any, Any]:
         """Return a chain of new stages, which start with an empty text."""
         return Chain(*(make() for make in self._stage_makers))
 

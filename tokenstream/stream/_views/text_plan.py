@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from tokenstream.errors import MisuseError
@@ -36,6 +37,27 @@ class PlanStep(NamedTuple):
 
     method: str
     make: Callable[[], Any]
+
+
+class _StageSource:
+    """Makes a stage for each view that is read; the first view gets the one that was made to check arguments.
+
+    Args:
+        make: Makes a stage.
+    """
+
+    __slots__ = ("_make", "_unused")
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+        self._unused = [make()]
+
+    def __call__(self) -> Any:  # noqa: ANN401 - any stage
+        """Return a stage that no other view has."""
+        # `pop` gives the stage to one thread only.
+        with suppress(IndexError):
+            return self._unused.pop()
+        return self._make()
 
 
 class ShapingPlan(NamedTuple):
@@ -73,9 +95,9 @@ class ShapingPlan(NamedTuple):
                 raise MisuseError(f".{step.method}() {promise}, and so does .{method}(): keep one of them")
         if self.text is refuse_closed:
             refuse_closed()
-        # The stage is made here once, so that a wrong argument is reported by the call that passed it.
-        make()
-        return ShapingPlan(self.text, (*self.steps, PlanStep(method, make)), self.timer or timer)
+        # The stage is made here, so that a wrong argument is reported by the call that passed it.
+        step = PlanStep(method, _StageSource(make))
+        return ShapingPlan(self.text, (*self.steps, step), self.timer or timer)
 
     @property
     def has_pace(self) -> bool:
@@ -90,7 +112,7 @@ class ShapingPlan(NamedTuple):
         return any(_ORDER[step.method][0] == _PIECES for step in self.steps)
 
     def cursor(self, clock: Callable[[], float]) -> Any:  # noqa: ANN401 - of text or of blocks
-        """Return a cursor at the start of the text, with new stages."""
+        """Return a cursor at the start of the text, with stages of its own."""
         if not self.steps:
             return self.text()
         shaped: ShapedCursor[Any] = ShapedCursor(self.text(), tuple(step.make for step in self.steps), clock)
