@@ -71,6 +71,8 @@ class Place(Storage):
         """Nothing is done any more, as in a process that was killed."""
         self.away = False
         """Every call fails."""
+        self.mute = False
+        """Nobody is told of news."""
         self.broken = False
         """Every call raises what no storage should."""
         self.closed = False
@@ -107,6 +109,8 @@ class Place(Storage):
         return await (await self._reach()).read(id, after, limit)
 
     async def wait(self, id: str, after: int) -> None:
+        if self.mute:
+            raise JournalUnavailable("no news")
         await (await self._reach()).wait(id, after)
 
     async def wait_stop(self, id: str) -> None:

@@ -95,6 +95,19 @@ class FailureLaws:
         assert {"Hellolo"} == texts_of(found)
         assert [*range(1, len(found) + 1)] == [entry.position for entry in found]
 
+    async def test_a_storage_that_tells_no_news_is_read_again(self, opened: Opened) -> None:
+        """News are only hints: a reader that gets none is late, and misses nothing."""
+        async with two_journals(opened) as (one, other, _, far):
+            far.mute = True
+            answer = Answer("Hel")
+            reader = other.follow(await one.start(answer.stream))
+            entries = [await anext(reader) for _ in range(3)]
+            answer.send("lo", over=True)
+            with anyio.fail_after(10):
+                entries += [entry async for entry in reader]
+
+        assert ("Hello", "complete") == (message_of(entries)[0].text, message_of(entries)[0].ending)
+
     async def test_a_storage_that_stays_away_is_told(self, opened: Opened) -> None:
         """After a lease readers get an error, and the producer closes its stream; who comes is refused."""
         async with two_journals(opened, lease=LEASE) as (one, other, place, far):

@@ -16,11 +16,15 @@ from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay.journal._errors import (
+    AnswerExpired,
     JournalClosed,
     JournalError,
     JournalUnavailable,
+    UnknownAnswer,
     UnknownPosition,
+    describe_failure,
 )
+from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Mapping
@@ -262,17 +266,22 @@ def refuse_journal_error(error: JournalError, as_event: bytes = b"") -> Refusal:
         as_event: The bytes to send in place of this response if the head of a response was sent already.
     """
     is_temporary = isinstance(error, JournalUnavailable)
-    body = error_body(_ERROR_TYPES[error.status], str(error), retryable=is_temporary)
+    if is_temporary:
+        warn("a reader gets status 503: %s", describe_failure(error))
+    # Not the error's own message: a storage may have written its host or an exception's text into it.
+    kind, message = next(_REFUSALS[each] for each in type(error).__mro__ if each in _REFUSALS)
+    body = error_body(kind, message, retryable=is_temporary)
     return Refusal(error.status, body, {"retry-after": "1"} if is_temporary else {}, as_event=as_event)
 
 
-_ERROR_TYPES = {
-    400: "unknown_position",
-    404: "unknown_answer",
-    410: "answer_expired",
-    500: "journal",
-    503: "journal_unavailable",
+_REFUSALS: dict[type, tuple[str, str]] = {
+    UnknownPosition: ("unknown_position", "The answer has no such position."),
+    UnknownAnswer: ("unknown_answer", "No answer has this id."),
+    AnswerExpired: ("answer_expired", "The next records of this answer are no longer held."),
+    JournalUnavailable: ("journal_unavailable", "The journal cannot be used now."),
+    JournalError: ("journal", "The journal has failed."),
 }
+"""Maps classes of errors to the type and the message that a refused reader gets."""
 
 
 def follow(

@@ -240,10 +240,10 @@ def line(position: int | None, record: bytes) -> bytes:
 def _keep_class_name(words: str) -> str:
     """Return the class name from a text like `Class: message`; the message may be private.
 
-    Any other text is returned unchanged.
+    Any other text is returned unchanged: the errors of tools and unfinished steps are written for users.
     """
-    name, colon, _ = words.partition(": ")
-    return name if colon and name.isidentifier() else words
+    name, colon, _ = words.partition(":")
+    return name if colon and all(each.isidentifier() for each in name.split(".")) else words
 
 
 # -- values ----------------------------------------------------------------------

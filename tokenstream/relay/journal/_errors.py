@@ -40,3 +40,14 @@ class JournalUnavailable(JournalError):
 
 class JournalClosed(JournalUnavailable):
     """The journal was closed because the server shuts down; another server may have the answer."""
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return an error and its cause for the log, where the words of a storage's own library may stand.
+
+    Example:
+        >>> describe_failure(JournalUnavailable("the storage is full"))
+        "JournalUnavailable('the storage is full')"
+    """
+    cause = error.__cause__
+    return repr(error) if cause is None else f"{error!r}, caused by {type(cause).__name__}: {cause}"

@@ -19,6 +19,8 @@ _PAGE_SIZE = 2_000
 """The maximum number of records that one read fetches."""
 _MIN_TRIMMED = 64
 """The minimum number of trimmed records that are dropped from the list at once."""
+_PAUSE_SECONDS = 0.25
+"""Seconds until the next read if the storage cannot say when there are more records."""
 _IDLE_SECONDS = 5.0
 """Seconds that a feed runs on without followers: enough for a browser to reload a page and follow again."""
 
@@ -140,11 +142,21 @@ class Feed:
                 elif len(page.records) < _PAGE_SIZE and not self.is_complete:
                     # All records were read; wait for the next ones.
                     with anyio.move_on_after(self._lease / 4):
-                        await self._storage.wait(self.id, self.end)
+                        await self._wait_for_news()
             except JournalUnavailable as error:
                 self.fail(error)
 
     # -- within ------------------------------------------------------------
+
+    async def _wait_for_news(self) -> None:
+        """Wait until the storage may have more records; its failure only means that nothing is known."""
+        from anyio import sleep
+
+        try:
+            await self._storage.wait(self.id, self.end)
+        except JournalUnavailable:
+            # The next read is repeated for a lease, and decides if the storage is really away.
+            await sleep(_PAUSE_SECONDS)
 
     def _seems_dead(self, state: State) -> bool:
         """Return True if the producer has looked dead for a quarter of a lease.

@@ -22,7 +22,7 @@ from tokenstream.events import Ping, Stopped
 from tokenstream.relay._encoders.records import record
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._told_ending import TELLING, ToldEnding
-from tokenstream.relay.journal._errors import JournalUnavailable
+from tokenstream.relay.journal._errors import JournalUnavailable, describe_failure
 from tokenstream.relay.journal._records import ending_of, record_ending, record_failure, record_interruption
 from tokenstream.relay.journal._retrying import retry
 from tokenstream.relay.journal._storage import Fenced
@@ -298,7 +298,7 @@ class Producer:
         Args:
             error: The error that the storage raised.
         """
-        warn("an answer of a journal is given up in its middle: %r", error)
+        warn("an answer of a journal is given up in its middle: %s", describe_failure(error))
         self._is_cut_off = True
         # Wake the tasks that wait in `_consume_events` and in `_write`: nothing more will be written.
         self._has_room.set()

@@ -200,7 +200,10 @@ class RedisStorage(Storage):
                     # Redis does not have the script yet; this command also stores it.
                     return await run("EVAL", script, *keys_and_arguments, NEVER_DECODE=True)
         except self._failures as error:
-            raise JournalUnavailable(f"the journal's Redis cannot be used now: {error!r}") from error
+            # Not the error's own message, which may contain the host, the port or the name of a user: people
+            # answer requests with the text of this error.
+            reason = type(error).__name__
+            raise JournalUnavailable(f"the journal's Redis cannot be used now ({reason})") from error
 
 
 @show_members

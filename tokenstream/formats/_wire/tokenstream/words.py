@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -67,6 +68,8 @@ _DETAIL_KEYS = {
     "offset": "offset",
 }
 """Maps keys in the protocol to attributes that only some classes of errors have."""
+_WORD = re.compile(r"[\w-]{1,100}(?:\.[A-Z][\w-]{0,100}){0,3}", re.ASCII)
+"""A code or type of an error, such as `Throttling.RateQuota`; the name of a host does not match."""
 _ENDS: dict[str, Ending] = {"complete": "complete", "stopped": "stopped"}
 """The endings that a record of the type "end" may state."""
 
@@ -111,7 +114,16 @@ def error_fields(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
     if error.retry_after is not None:
         record["retry_after"] = error.retry_after
     details = {key: getattr(error, attribute, None) for key, attribute in _DETAIL_KEYS.items()}
-    return {**record, **{key: value for key, value in details.items() if value is not None}}
+    known = {key: value for key, value in details.items() if value is not None}
+    return {**record, **{key: value for key, value in known.items() if raw or _is_public(value)}}
+
+
+def _is_public(value: object) -> bool:
+    """Return True for a number, or a text that is one word, such as `rate_limit_exceeded`.
+
+    Some servers put sentences, with hosts and names in them, into the code or the type of an error.
+    """
+    return isinstance(value, int) or (isinstance(value, str) and _WORD.fullmatch(value) is not None)
 
 
 def error_of(payload: dict[str, Any]) -> StreamError:
