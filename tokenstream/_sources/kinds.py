@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from tokenstream._connection.head import ResponseHead
+    from tokenstream.formats._base import Format
+    from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.limits import Deadlines
+
+
+class Reading(NamedTuple):
+    """Options for reading one source, by which a stream reads the sources that have none."""
+
+    format: str | type[Format] | Format | None
+    """The answer's format; None to detect it."""
+    make_stage: StageFactory | None
+    """Creates the stage that the format's events pass through; None for no stage."""
+
 
 SKIPPED = object()
 """Returned by `convert` for an item that adds nothing to the earlier items."""
@@ -48,6 +60,8 @@ class SyncSource:
     """The address and the JSON of the request, if this library sent it."""
     convert: Callable[[Any], Any] | None = None
     """Converts an item that is not bytes to a payload or `SKIPPED`; None to use chunks unchanged."""
+    reading: Reading | None = None
+    """Options for reading this source, in place of those that the stream has none of; None if it has none."""
 
     def next_chunk(self, chunks: Iterator[Any], end: object) -> Any:  # noqa: ANN401 - bytes, or a payload
         """Return the next chunk or payload; items that the server has not sent (`SKIPPED`) are left out.
@@ -101,6 +115,8 @@ class AsyncSource:
     """The address and the JSON of the request, if this library sent it."""
     convert: Callable[[Any], Any] | None = None
     """Converts an item that is not bytes to a payload or `SKIPPED`; None to use chunks unchanged."""
+    reading: Reading | None = None
+    """Options for reading this source, in place of those that the stream has none of; None if it has none."""
 
     async def next_chunk(self) -> Any:  # noqa: ANN401 - bytes, or a payload
         """Return the next chunk or payload; raise StopAsyncIteration at the end.

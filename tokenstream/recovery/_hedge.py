@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._pipeline.hold import is_visible
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources.failures import reading_error
+from tokenstream.stream._opening import prepare_machine
 from tokenstream.stream._reading.reader import CLOSING_SECONDS, only_error
 
 if TYPE_CHECKING:
@@ -58,11 +59,7 @@ class Contender:
         """
         try:
             source = self._source = await self._open_source()
-            if source.head is not None:
-                self._machine.take_head(source.head, source.coding)
-            if source.messages:
-                # Each chunk is a whole payload, like a WebSocket message.
-                self._machine.take_messages()
+            prepare_machine(self._machine, source)
             # An error in the chunks ends the attempt here; the stream finds it again in the same chunks.
             while not self.has_content and self._machine.error is None:
                 chunk = await source.next_chunk()

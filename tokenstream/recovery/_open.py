@@ -7,11 +7,13 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import Deferred, async_source, sync_source
-from tokenstream._sources.awaited import UNNAMED_SERVER
+from tokenstream._sources.awaited import UNNAMED_SERVER, from_awaitable
 from tokenstream._sources.failures import opening_error
 from tokenstream._sources.kinds import do_nothing
 from tokenstream.errors import MisuseError
+from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._continuation import Prefix
+from tokenstream.stream._handover import is_stream, take_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,7 +141,7 @@ class SyncOpener(SourceOpener):
         def open_source() -> SyncSource:
             """Open the attempt's source, and raise any failure as one of the library's errors."""
             try:
-                source = sync_source(self._call_open(attempt))
+                source = _find_sync_source(self._call_open(attempt))
                 while isinstance(source, Deferred):
                     # Kept for `find_socket`, with which another thread can end the wait for the response.
                     inner_sources.append(source)
@@ -189,7 +191,7 @@ class AsyncOpener(SourceOpener):
             MisuseError: `open` did not return a source.
         """
         try:
-            source = async_source(self._call_open(attempt))
+            source = _find_async_source(self._call_open(attempt))
             while isinstance(source, Deferred):
                 # The caller's function returned a source that is still to be opened.
                 source = await source.open()
@@ -198,6 +200,21 @@ class AsyncOpener(SourceOpener):
             # The cause is already set: mostly, it is `error`.
             raise failed from failed.__cause__
         return source
+
+
+def _find_sync_source(opened: object) -> SyncSource | Deferred:
+    """Return the source for what the caller's function returned, which may be an unread `connect(…)`."""
+    return take_request(opened, Stream) if is_stream(opened) else sync_source(opened)
+
+
+def _find_async_source(opened: object) -> AsyncSource | Deferred:
+    """Return the source for what the caller's function returned, which may be an unread `aconnect(…)`."""
+    if is_stream(opened):
+        return take_request(opened, AsyncStream)
+    if inspect.iscoroutine(opened):
+        # An `async def` may return an unread `aconnect(…)` as well.
+        return from_awaitable(opened, _find_async_source)
+    return async_source(opened)
 
 
 def prefix_from_caller(prefill: Prefill) -> Prefix:

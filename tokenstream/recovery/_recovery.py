@@ -73,6 +73,8 @@ class Recovery:
         self._planner = Planner(retry, openers, machine, self._current, self._rules, total=total)
         self._broken_by: StreamError | None = None
         """The error that broke off the delivered answer; None if there is no error, or the answer goes on."""
+        self._make_stage = machine.make_stage
+        """Creates the stage for reasoning in tags, unless an attempt has its own; None for no stage."""
         self._aligns = retry.align
         """True if a restarted answer's repetition of delivered content is skipped in the loop over events."""
 
@@ -349,6 +351,7 @@ class Recovery:
         if resuming_format is None:
             # Another opener may send its answers in another format.
             machine.wanted = self._openers[plan.opener_index].format
+            machine.make_stage = self._make_stage
         machine.renew(hold, now, kept_format=resuming_format, seam=seam)
 
     def _end_at_limit(self, error: StreamError, now: float) -> None:

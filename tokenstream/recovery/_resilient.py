@@ -48,8 +48,9 @@ def resilient(
     different answers are never joined; `Retry` describes each mode.
 
     Args:
-        open: Returns a source for `Stream`. The function gets the `Attempt`; without a parameter, it
-            can only request the whole answer. Switch off an SDK's own retries (`max_retries=0`).
+        open: Returns a source for `Stream`, or an unread `connect(…)`. The function gets the `Attempt`;
+            without a parameter, it can only request the whole answer. Switch off an SDK's own retries
+            (`max_retries=0`).
         retry: The errors to retry, and how often and how; None for the defaults of `Retry`.
         format: The format's name, or a format object or class; None to detect the format.
         limits: Bounds on untrusted input, over all attempts; None for the defaults of `Limits`.
@@ -106,8 +107,8 @@ def aresilient(
     and may return any source for an `AsyncStream`.
 
     Args:
-        open: Returns a source. The function gets the `Attempt`; without a parameter, it
-            can only request the whole answer.
+        open: Returns a source, or an unread `aconnect(…)`. The function gets the `Attempt`; without a
+            parameter, it can only request the whole answer.
         retry: The errors to retry, and how often and how; None for the defaults of `Retry`.
         format: The format's name, or a format object or class; None to detect the format.
         limits: Bounds on untrusted input, over all attempts; None for the defaults of `Limits`.

@@ -66,8 +66,9 @@ is restarted |
     the default. A function gets the error (`AnswerRejected` for an outcome) and returns True, False, or
     None for the default."""
     fallback: Sequence[Fallback] = ()
-    """Functions to try next, in order: each opens a source of another model or provider. The format is
-    detected, unless the function is in a pair with the format, such as `(open_other, "anthropic")`."""
+    """Functions to try next, in order: each opens a source of another model or provider, or returns an
+    unread `connect(…)`, whose request is then sent. The format is detected, unless `connect` names it, or
+    the function is in a pair with the format, such as `(open_other, "anthropic")`."""
     hedge_after: float | None = None
     """Seconds after which a second attempt starts if the first attempt has brought no content. The attempt
     that brings content earlier is read, and the other is closed. Only for `aresilient` and `aconnect`."""

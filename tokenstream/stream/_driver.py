@@ -14,7 +14,7 @@ from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, Stream
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.stages import Chain
 from tokenstream.stream._log import inform, log
-from tokenstream.stream._opening import claim_reorder, prepare
+from tokenstream.stream._opening import claim_reorder, prepare, prepare_machine
 from tokenstream.stream._options import Options
 from tokenstream.stream._phase import NEXT, EndVerdict, Phase, PhaseStep
 from tokenstream.stream._read_errors import concurrent_read_error, interrupted_read_error
@@ -172,14 +172,10 @@ class Driver(SingleConsumer):
         self._read_deadlines = source.read_deadlines
         self._change_phase(PhaseStep.OPENED)
         log("stream opened, status %s", None if head is None else head.status)
-        if head is not None:
-            if head.received_at is None:
-                head = replace(head, received_at=time.time())
-            self.head = head
-            self.machine.take_head(head, source.coding)
-        if source.messages:
-            # The source is a WebSocket, of which each message is one payload.
-            self.machine.take_messages()
+        if head is not None and head.received_at is None:
+            source.head = replace(head, received_at=time.time())
+        self.head = source.head or self.head
+        prepare_machine(self.machine, source)
 
     def wants_more(self) -> bool:
         """Return True if another item is to be read; False once the stream has only to be concluded."""

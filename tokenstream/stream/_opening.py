@@ -12,7 +12,8 @@ from tokenstream.stream._phase import Phase
 
 if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
-    from tokenstream._sources import Deferred
+    from tokenstream._pipeline.machine import Machine
+    from tokenstream._sources import AsyncSource, Deferred, SyncSource
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Format
     from tokenstream.stages import Reorder
@@ -93,6 +94,25 @@ def prepare(deferred: Deferred, format: str | type[Format] | Format | None) -> N
             # The address shows which formats are likely.
             address, _ = deferred.asked
             registry.load_for(address)
+
+
+def prepare_machine(machine: Machine, source: SyncSource | AsyncSource) -> None:
+    """Make a machine ready for the bytes of a source that was just opened.
+
+    Args:
+        machine: The machine, which has read nothing of the source.
+        source: The source. Its own options for reading count where the machine has none.
+    """
+    if source.reading is not None:
+        format, make_stage = source.reading
+        machine.wanted = format if machine.wanted is None else machine.wanted
+        machine.make_stage = make_stage if machine.make_stage is None else machine.make_stage
+        machine.connect(None)
+    if source.head is not None:
+        machine.take_head(source.head, source.coding)
+    if source.messages:
+        # The source is a WebSocket, of which each message is one payload.
+        machine.take_messages()
 
 
 def check_first(first: First) -> First:

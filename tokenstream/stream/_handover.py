@@ -1,0 +1,101 @@
+"""Handing over the request of a stream that nobody has read to a stream that makes several attempts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from tokenstream._sources import Deferred
+from tokenstream._sources.kinds import Reading
+from tokenstream.errors import MisuseError, StreamClosed
+from tokenstream.stream._async import AsyncStream
+from tokenstream.stream._base import find_driver
+from tokenstream.stream._phase import Phase
+from tokenstream.stream._sync import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tokenstream._sources import AsyncSource, SyncSource
+    from tokenstream.stream._async_driver import AsyncDriver
+    from tokenstream.stream._sync_driver import SyncDriver
+
+
+def is_stream(source: object) -> TypeGuard[Stream | AsyncStream]:
+    """Return True for a stream, such as that of `connect`."""
+    return isinstance(source, Stream | AsyncStream)
+
+
+def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream]) -> Deferred:
+    """Return the request of an unread stream, and close the stream.
+
+    The answer is read with the format and the `reasoning_tags` of the stream; its other options are
+    those of the stream that reads the answer in its place.
+
+    Args:
+        stream: The stream, which must not have been opened.
+        kind: The class of the stream that reads the answer.
+
+    Raises:
+        MisuseError: The stream is of the other class, was opened, or has guards.
+    """
+    is_async = kind is AsyncStream
+    if not isinstance(stream, kind):
+        own, other = ("aconnect", "connect") if is_async else ("connect", "aconnect")
+        raise MisuseError(
+            f"open returned {_article(stream)}, which {'aresilient' if is_async else 'resilient'} and its "
+            f"fallbacks cannot read: write {own}(…) in place of {other}(…)"
+        )
+    found: Any = find_driver(stream)
+    driver: SyncDriver | AsyncDriver = found.source_driver
+    source = driver.pump.source
+    if driver.phase is not Phase.OPENING or not isinstance(source, Deferred) or driver.is_reading:
+        raise MisuseError(
+            f"open returned {_article(stream)} that was opened already: return the response itself, or "
+            f"{'aconnect' if is_async else 'connect'}(…) without reading it and outside of a `with` block"
+        )
+    if driver.machine.guards is not None:
+        raise MisuseError(
+            "open returned a stream with guards, which would not see the answer: add them to the stream of "
+            "all attempts"
+        )
+    # What replaces the source is never opened, because the stream is closed.
+    driver.pump.replace(Deferred(source.open))
+    driver.record_closing()
+    driver.error = StreamClosed("another stream has taken the request of this one: read that stream")
+    driver.end()
+    reading = Reading(driver.machine.wanted, driver.machine.make_stage)
+    if reading == (None, None):
+        return source
+    return replace(source, open=_open_async(source, reading) if is_async else _open_sync(source, reading))
+
+
+def _article(stream: Stream | AsyncStream) -> str:
+    """Return a stream's class for a sentence."""
+    return "an AsyncStream" if isinstance(stream, AsyncStream) else "a Stream"
+
+
+def _open_sync(source: Deferred, reading: Reading) -> Callable[[], SyncSource]:
+    """Return a function that opens a source, to be read with options of its own."""
+
+    def open_source() -> SyncSource:
+        """Open the source, and what it opens."""
+        opened: SyncSource | Deferred = source
+        while isinstance(opened, Deferred):
+            opened = opened.open()
+        return replace(opened, reading=reading)
+
+    return open_source
+
+
+def _open_async(source: Deferred, reading: Reading) -> Callable[[], Awaitable[AsyncSource]]:
+    """Return an asynchronous function that opens a source, to be read with options of its own."""
+
+    async def open_source() -> AsyncSource:
+        """Open the source, and what it opens."""
+        opened: AsyncSource | Deferred = source
+        while isinstance(opened, Deferred):
+            opened = await opened.open()
+        return replace(opened, reading=reading)
+
+    return open_source
