@@ -411,6 +411,8 @@ export class Answer {
       } catch {
         chunk = { done: true, value: undefined };
       }
+      // The answer that this page has started has no replays, even if its first events come over the next connection.
+      if (chunk.done && place !== null) this.#replayed ??= 0;
       // Anything after the last empty line is half an event, and will be sent again.
       if (chunk.done) return (frames.retry ?? 0) / 1000;
       this.#heard();

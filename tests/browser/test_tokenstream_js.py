@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from tests.project import ROOT
 from tests.support.node import node_in, node_with
-from tokenstream import Stream, testing
+from tests.support.served import by_uvicorn
+from tokenstream import AsyncStream, Stream, testing
 from tokenstream.errors import StreamError
+from tokenstream.relay import MemoryJournal, follow, respond
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from tokenstream.message import Part
 
 _TESTS = sorted((ROOT / "tests" / "browser").glob("*.test.mjs"))
@@ -83,6 +89,53 @@ console.log(JSON.stringify({ ending, model, finish_reason, usage, messages: answ
   value?.constructor?.name !== "Message" ? value :
     { choice: value.choice, text: value.text, parts: value.parts }));
 """
+
+
+_START = """
+const { follow } = await import(process.argv[1]);
+const start = { method: "POST", body: "{}" };
+const events = async answer => {
+  const all = [];
+  for await (const event of answer) all.push(event);
+  return all;
+};
+const own = await events(follow(process.argv[2], start));
+const late = await events(follow(new URL(process.argv[3], process.argv[2]).href));
+console.log(JSON.stringify([own.map(each => each.replayed), late.map(each => each.replayed)]));
+"""
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.slow
+def test_a_page_that_starts_an_answer_by_post_runs_its_tools() -> None:
+    """Over a real server, none of its own events is marked as replayed; those of a late reader are."""
+    node = node_in(Path(os.environ.get("TOKENSTREAM_NODE", ".")).resolve())
+    if node is None:
+        pytest.skip("needs Node")
+    journal = MemoryJournal()
+    script = testing.script().text(*map(str, range(30))).tool_call("pay", {"usd": 100}).finish("tool_calls")
+
+    async def start(_: Any) -> Any:
+        return respond(AsyncStream(script.chunks("openai-chat")), journal=journal, id="7")
+
+    async def again(_: Any) -> Any:
+        return follow(journal, "7")
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with journal:
+            yield
+
+    routes = [Route("/answers", start, methods=["POST"]), Route("/answers/7", again)]
+    with by_uvicorn(Starlette(routes=routes, lifespan=lifespan), lifespan="on") as url:
+        program = [node, "--input-type=module", "-e", _START, _MODULE.as_uri(), f"{url}answers", "/answers/7"]
+        done = subprocess.run(program, capture_output=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    own, late = json.loads(done.stdout)
+    assert own == [False] * len(late)
+    assert late == [True] * len(own)
+    assert len(own) > 30
 
 
 _KEPT = ("kind", "complete", "text", "id", "name", "arguments_text")

@@ -292,6 +292,21 @@ test("a POST that has begun an answer is gone on with by a GET at its address", 
   assert.deepEqual(stop.requests.map(request => request.method), ["POST"]);
 });
 
+test("a page that has begun an answer sees no replays, wherever the connection broke", async () => {
+  const live = sse({ type: "live", at: EVENTS.length });
+  for (const cut of [0, 8]) {
+    const answer = serve((request, response) => head(response).end(Buffer.concat([live, body(position(request))])));
+    const place = new URL(answer.url).pathname;
+    const begin = serve((_, response) => head(response, 200, { Location: place }).end(Buffer.concat([Buffer.from(": keep-alive\n\n"), start(cut)])));
+    const events = await collected(follow(begin.url, { ...QUICK, method: "POST", body: "{}" }));
+    assert.deepEqual(events.map(event => event.replayed), EVENTS.map(() => false));
+  }
+  // The server says so if the answer existed already: this request was sent twice.
+  const twice = serve((_, response) => head(response, 200, { Location: "/none" }).end(Buffer.concat([live, body()])));
+  const events = await collected(follow(twice.url, { ...QUICK, method: "POST", body: "{}" }));
+  assert.ok(events.every(event => event.replayed));
+});
+
 test("what has no positions is not asked for twice", async () => {
   for (const method of ["POST", "GET"]) {
     const route = serve((_, response) => head(response).end(Buffer.concat(EVENTS.slice(0, 6).map(event => sse(event)))));

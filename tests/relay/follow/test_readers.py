@@ -97,6 +97,23 @@ async def test_replayed_events_say_so() -> None:
     assert "Hello" == read_body(client, "tokenstream")[0].text
 
 
+@pytest.mark.parametrize("open_within", [10.0, 0.0])
+async def test_who_starts_an_answer_gets_no_replays(open_within: float) -> None:
+    """All of its events are new to the reader of the start, however fast they came."""
+    async with memory_journal() as journal:
+        own, again, late = Client(), Client(), Client(method="GET")
+        for client in (own, again):
+            answer = Answer(*map(str, range(34)), over=True).stream
+            await client.call(relay.respond(answer, journal=journal, id="id", open_within=open_within))
+        await late.call(relay.follow(journal, "id"))
+
+    assert b'"live"' not in own.body
+    assert without_notes(own.body) == without_notes(again.body) == without_notes(late.body)
+    # A request that is sent twice follows the answer of the first one, which may have run its tools.
+    assert b'data: {"type":"live","at":38}' in again.body
+    assert b'data: {"type":"live","at":38}' in late.body
+
+
 async def test_ids_stand_in_the_last_event_of_each_position() -> None:
     """In a protocol whose events are several for one of ours, a reader never comes back between them."""
     async with memory_journal() as journal:

@@ -79,6 +79,8 @@ class FollowOutlet(Outlet):
         self._make_transcript = partial(Transcript, protocol=protocol, drop=drop)
         """Makes the transcript of a feed, for its first reader in this protocol."""
         self._last_event_id = last_event_id
+        self._is_own = False
+        """True if the answer was started for this reader, so that none of its events is a replay."""
         self._has_begun = False
         """True once `open` has begun to follow the answer."""
         self._has_ended = False
@@ -117,7 +119,7 @@ class FollowOutlet(Outlet):
         # The head is sent at once: the answer exists, although its next record may arrive much later.
         self._first_chunk = b""
         live_after = follower.live_after
-        if after < live_after:
+        if after < live_after and not self._is_own:
             # Tell the reader up to which position the records are replayed.
             self._first_chunk = self._transcript.frame_control(b'{"type":"live","at":%d}' % live_after)
         self._first_is_next = True
@@ -214,9 +216,9 @@ class StartOutlet(FollowOutlet):
             The response to send instead if the answer cannot be started or followed; else None.
         """
         try:
-            await self.journal.start(
+            self._is_own = await self.journal.begin(
                 self._stream,
-                id=self.id,
+                self.id,
                 owner=self.owner,
                 # No limit here: if the first event is late, the delivery sends the head meanwhile.
                 open_within=math.inf,

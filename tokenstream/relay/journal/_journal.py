@@ -174,8 +174,31 @@ class Journal:
             MisuseError: `stream` is not asynchronous; the journal was not entered; the id is empty or longer
                 than 256 characters; or `shape` returns no text, or is combined with `raw`.
         """
-        tasks = self._require_tasks()
         id = secrets.token_urlsafe(24) if id is None else id
+        await self.begin(stream, id, owner=owner, open_within=open_within, raw=raw, shape=shape)
+        return id
+
+    async def begin(
+        self,
+        stream: AsyncIterable[Event],
+        id: str,
+        *,
+        owner: str | None = None,
+        open_within: float | None = None,
+        raw: bool = False,
+        shape: Shape | None = None,
+    ) -> bool:
+        """Start producing an answer, like `start`; return False if an answer with this id exists.
+
+        Args:
+            stream: As for `start`.
+            id: The answer's id.
+            owner: As for `start`.
+            open_within: As for `start`.
+            raw: As for `start`.
+            shape: As for `start`.
+        """
+        tasks = self._require_tasks()
         try:
             if isinstance(stream, Stream) or not hasattr(stream, "__aiter__"):
                 raise MisuseError(
@@ -202,13 +225,13 @@ class Journal:
         if not is_ours:
             # Another producer's answer has this id: followers read that answer.
             await close_stream(stream)
-            return id
+            return False
         producer = Producer(self._storage, id, token, stream, lease=self.lease, raw=raw, shaping=shaping)
         self._producers[id] = producer
         tasks.start_soon(self._run_producer, producer, name=f"producer of the answer {id}")
         if open_within is not None:
             await _wait_for_first_event(producer, open_within)
-        return id
+        return True
 
     def follow(self, id: str, *, after: int = 0, owner: str | None = None) -> AnswerFollower:
         """Return an async iterator over the records of an answer after a position.
