@@ -1,10 +1,21 @@
-"""Test data outside the checkout, in `../shared`; it may be missing."""
+"""Test data outside the checkout, in `../shared`; it may be missing.
+
+`python -m tests.support.beside` prints the files of the tests that read it: .ci/run runs the
+README's test command without the data, and then these files with it.
+"""
 
 from __future__ import annotations
+
+import ast
+import sys
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.project import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 SHARED = ROOT.parent / "shared"
 """Recordings of real servers and verified cases, read from there."""
@@ -21,3 +32,80 @@ needs_recordings = _needs("recordings", "recordings of real servers")
 """Skips a test, with a reason, if the recordings of real servers are missing."""
 needs_cases = _needs("cases", "verified cases of SSE and JSON")
 """Skips a test, with a reason, if the verified cases are missing."""
+
+
+def readers(sources: Mapping[str, str], origin: str) -> list[str]:
+    """Return the modules with a statement that leads back to `origin`, also through names of other modules.
+
+    Args:
+        sources: The source of each module, by its dotted name.
+        origin: A name with its module, as `tests.support.beside.SHARED`.
+    """
+    statements = [
+        (module, set(_defined(statement)), set(_mentioned(statement, _Names(module, tree))))
+        for module, tree in ((module, ast.parse(source)) for module, source in sources.items())
+        for statement in tree.body
+    ]
+    found = {origin}
+    before = 0
+    while before < len(found):
+        before = len(found)
+        for module, defined, mentioned in statements:
+            if not found.isdisjoint(mentioned):
+                found.update(f"{module}.{name}" for name in defined)
+    return sorted({name.rpartition(".")[0] for name in found} & sources.keys())
+
+
+class _Names:
+    """The names of a module, each with the module that it is of."""
+
+    def __init__(self, module: str, tree: ast.Module) -> None:
+        self._module = module
+        self._imported = {
+            alias.asname or alias.name: f"{node.module}.{alias.name}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+        }
+
+    def whole(self, name: str) -> str:
+        return self._imported.get(name, f"{self._module}.{name}")
+
+
+def _defined(statement: ast.stmt) -> list[str]:
+    """Return the names that a statement of a module defines; "" stands for one that defines none."""
+    if isinstance(statement, ast.ImportFrom):
+        return [alias.asname or alias.name for alias in statement.names]
+    if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [statement.name]
+    return [node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and _stores(node)] or [""]
+
+
+def _mentioned(statement: ast.stmt, names: _Names) -> Iterator[str]:
+    """Yield what a statement reads or imports."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and not _stores(node):
+            yield names.whole(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            yield f"{names.whole(node.value.id)}.{node.attr}"
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _stores(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Store)
+
+
+def reading_tests() -> list[str]:
+    """Return the files of the tests that read the data, relative to the root of the project."""
+    paths = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for path in (ROOT / "tests").rglob("*.py")
+    }
+    sources = {module: path.read_text(encoding="utf-8") for module, path in paths.items()}
+    found = (paths[module] for module in readers(sources, "tests.support.beside.SHARED"))
+    return [path.relative_to(ROOT).as_posix() for path in found if path.name.startswith("test_")]
+
+
+if __name__ == "__main__":
+    sys.stdout.write("\n".join([*reading_tests(), ""]))
