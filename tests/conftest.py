@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytest_plugins = ["tokenstream.testing.plugin"]
+pytest_plugins = ["tests.support.hanging", "tokenstream.testing.plugin"]
 
 # No deadlines: the machine may be busy, and pytest-timeout bounds each test.
 # By default each law is tried a few times; .ci/run tries it in full beside the slow tests.
@@ -40,7 +40,7 @@ settings.register_profile("full", settings.get_profile(_USUAL), max_examples=100
 settings.register_profile("thorough", deadline=None, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or _USUAL)
 
-_SLOW_SECONDS = 300
+_SLOW_SECONDS = 900
 
 NOT_QUICK = (
     "tests/benchmarks/",

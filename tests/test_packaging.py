@@ -131,6 +131,6 @@ def test_the_wheel_works_without_the_checkout(wheel: Path, tmp_path: Path) -> No
     assert str(site / "tokenstream" / "__init__.py") == done.stdout.strip()
 
 
-def test_a_test_has_a_minute_by_default() -> None:
-    """A machine that does other things, too, is slow; whoever wants less says so in PYTEST_TIMEOUT."""
-    assert 60 == PYPROJECT["tool"]["pytest"]["ini_options"]["timeout"]
+def test_a_test_has_five_minutes() -> None:
+    """Only what hangs fails by the clock: a machine that does other things, too, is slow."""
+    assert 300 == PYPROJECT["tool"]["pytest"]["ini_options"]["timeout"]

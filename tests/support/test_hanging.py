@@ -1,0 +1,82 @@
+"""What is said of a test that hangs: the tasks of its loop, and the lines at which they wait."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from tests.project import ROOT
+from tests.support.hanging import waiting_tasks
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_HANGS = """
+import asyncio
+
+async def never():
+    await asyncio.Event().wait()
+
+def test_that_hangs():
+    asyncio.run(never())
+"""
+
+
+async def _wait_for(event: anyio.Event) -> None:
+    await event.wait()
+
+
+@pytest.mark.anyio
+async def test_each_task_is_told_with_the_line_at_which_it_waits(anyio_backend: str) -> None:
+    """Also a function that another one awaits, on asyncio and on trio."""
+
+    async def outer(event: anyio.Event) -> None:
+        await _wait_for(event)
+
+    event, told = anyio.Event(), ""
+    async with anyio.create_task_group() as group:
+        group.start_soon(outer, event)
+        await anyio.wait_all_tasks_blocked()
+        told = "\n".join(waiting_tasks())
+        event.set()
+
+    assert f"{anyio_backend} task " in told
+    assert " in outer\n" in told
+    assert told.index(" in outer\n") < told.index(" in _wait_for\n")
+
+
+def test_without_a_loop_nothing_is_told() -> None:
+    """The threads are told by pytest-timeout itself."""
+    assert [] == waiting_tasks()
+
+
+@pytest.mark.slow
+def test_the_report_of_a_test_that_hangs_names_it_and_what_waits(tmp_path: Path) -> None:
+    """Its time is up after a second here."""
+    hanging = tmp_path / "test_it.py"
+    hanging.write_text(_HANGS)
+    options: list[Any] = [
+        "-p",
+        "tests.support.hanging",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        "/dev/null",
+        "--timeout",
+        "1",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, str(hanging)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert 1 == done.returncode
+    assert "test_that_hangs hangs." in done.stdout
+    assert " in never\n" in done.stdout
