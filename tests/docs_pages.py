@@ -41,18 +41,6 @@ NEEDS = {
     "docs/websockets.md": ("websockets",),
 }
 """Modules that must be installed for the code of a page to run, beyond what all tests need."""
-SLOW = {
-    "docs/coming-from/anthropic.md",
-    "docs/coming-from/google-genai.md",
-    "docs/coming-from/instructor.md",
-    "docs/coming-from/langchain.md",
-    "docs/coming-from/litellm.md",
-    "docs/coming-from/openai.md",
-    "docs/frameworks.md",
-    "docs/sdk-streams.md",
-    "docs/testing.md",
-}
-"""Pages whose imports alone may take seconds on a busy machine."""
 PROGRAMS = {
     "docs/quickstarts.md",
     *(f"docs/cookbook/{path.name}" for path in (ROOT / "docs" / "cookbook").glob("*.md")),

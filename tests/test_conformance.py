@@ -369,7 +369,6 @@ def test_writing_the_page_alone_changes_no_result(
 
 
 @pytest.mark.usefixtures("kept_elsewhere")
-@pytest.mark.timeout(60)
 def test_a_run_renews_the_readers_that_are_asked_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -33,7 +33,6 @@ from tests.docs_pages import (
     NEEDS,
     PAGES,
     PROGRAMS,
-    SLOW,
     WARNS,
     Block,
     anchors,
@@ -70,8 +69,7 @@ def test_a_tool_loop_is_as_short_as_its_page_says() -> None:
 
 
 def _marks(page: str) -> list[pytest.MarkDecorator]:
-    filters = [pytest.mark.filterwarnings(line) for line in WARNS.get(page, ())]
-    return [*filters, pytest.mark.timeout(60)] if page in SLOW else filters
+    return [pytest.mark.filterwarnings(line) for line in WARNS.get(page, ())]
 
 
 # google-genai makes a class of aiohttp's, where that is installed, of which aiohttp warns.
@@ -126,16 +124,13 @@ def test_a_page_says_what_it_needs(page: Path) -> None:
 
 def test_the_pages_with_needs_are_there() -> None:
     """A page that is renamed takes its needs along."""
-    assert set(NEEDS) | SLOW | PROGRAMS <= {name_of(page) for page in PAGES}
+    assert set(NEEDS) | PROGRAMS <= {name_of(page) for page in PAGES}
 
 
 @pytest.mark.parametrize(
     "example",
-    # That one waits as its server has it wait, for seconds.
-    [
-        pytest.param(example, marks=[pytest.mark.slow] * (example.stem == "flaky_server"))
-        for example in EXAMPLES
-    ],
+    # Each is a process of its own, and some wait as their servers have them wait, for seconds.
+    [pytest.param(example, marks=[pytest.mark.slow] * (example.stem != "ask")) for example in EXAMPLES],
     ids=name_of,
 )
 def test_an_example_runs_as_a_script(example: Path, docs_namespace: dict[str, Any], tmp_path: Path) -> None:

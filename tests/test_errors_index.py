@@ -8,9 +8,10 @@ from __future__ import annotations
 import ast
 import importlib
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
-from tests.project import PACKAGE, ROOT
+from tests.project import PACKAGE, ROOT, parsed
 from tests.public_names import PUBLIC
 
 if TYPE_CHECKING:
@@ -31,11 +32,21 @@ _HOLE = "…"
 _HOLES = re.compile(f"{_HOLE}+")
 
 
-def _texts(source: str) -> Iterator[str]:
-    """Give each text in `source` but for docstrings, with "…" in place of what is computed."""
-    tree = ast.parse(source)
-    bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
+@cache
+def _trees() -> list[ast.Module]:
+    return [parsed(path) for path in sorted(PACKAGE.rglob("*.py"))]
+
+
+@cache
+def _texts() -> set[str]:
+    """Return each text in the package but for docstrings, with "…" in place of what is computed."""
+    return {text for tree in _trees() for text in _texts_in(tree)}
+
+
+def _texts_in(tree: ast.Module) -> Iterator[str]:
+    nodes = list(ast.walk(tree))
+    bare = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    for node in nodes:
         if id(node) not in bare and (text := _text_of(node)):
             yield _shorten(text)
 
@@ -54,13 +65,6 @@ def _text_of(node: ast.AST) -> str:
     return ""
 
 
-SOURCES = {
-    path.relative_to(PACKAGE).as_posix(): path.read_text(encoding="utf-8")
-    for path in sorted(PACKAGE.rglob("*.py"))
-}
-TEXTS = {text for source in SOURCES.values() for text in _texts(source)}
-
-
 def _quotes() -> list[str]:
     rows = [row["messages"].replace("\\|", "|") for row in _ROW.finditer(PAGE)]
     return [match["code"].rstrip(f"{_HOLE} ") for row in rows for match in _CODE.finditer(row)]
@@ -69,6 +73,7 @@ def _quotes() -> list[str]:
 QUOTES = _quotes()
 
 
+@cache
 def _public_errors() -> set[str]:
     found: set[str] = set()
     for module, names in PUBLIC.items():
@@ -79,39 +84,39 @@ def _public_errors() -> set[str]:
     return found
 
 
-ERRORS = _public_errors()
-
-
-def _raised() -> Iterator[str]:
-    """Give the literal messages with which public errors are made, also those that a variable holds."""
-    for source in SOURCES.values():
-        for function in ast.walk(ast.parse(source)):
-            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield from map(_shorten, filter(None, _raised_in(function)))
+@cache
+def _messages() -> list[str]:
+    """Return the literal messages with which public errors are made, also those that a variable holds."""
+    functions = (
+        node
+        for tree in _trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    found = {_shorten(message) for function in functions for message in _raised_in(function)}
+    return sorted(message for message in found if re.search(r"\w", message))
 
 
 def _raised_in(function: ast.AST) -> Iterator[str]:
+    nodes = list(ast.walk(function))
     held = {
         target.id: _text_of(node.value)
-        for node in ast.walk(function)
+        for node in nodes
         if isinstance(node, ast.Assign)
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    for node in ast.walk(function):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in ERRORS and node.args:
+    for node in nodes:
+        if isinstance(node, ast.Call) and node.args and ast.unparse(node.func) in _public_errors():
             message = node.args[0]
             yield held.get(message.id, "") if isinstance(message, ast.Name) else _text_of(message)
-
-
-MESSAGES = sorted({message for message in _raised() if re.search(r"\w", message)})
 
 
 def test_each_public_error_has_a_section() -> None:
     """The anchor of a section is the name of its class; no section is about anything else."""
     sections = [match["name"] for match in _SECTION.finditer(PAGE)]
 
-    assert sorted(ERRORS) == sections
+    assert sorted(_public_errors()) == sections
 
 
 def test_each_section_says_when_its_error_is_raised() -> None:
@@ -122,7 +127,7 @@ def test_each_section_says_when_its_error_is_raised() -> None:
 
 def test_the_quoted_messages_are_those_of_the_package() -> None:
     """The words of each stand in one text of the package, with the same placeholders."""
-    assert [] == [quote for quote in QUOTES if not any(quote in text for text in TEXTS)]
+    assert [] == [quote for quote in QUOTES if not any(quote in text for text in _texts())]
 
 
 def test_a_quote_has_words_to_search_for() -> None:
@@ -134,14 +139,16 @@ def test_each_message_is_on_the_page() -> None:
     """Its first words are, so that a search for them finds it."""
     known = (*QUOTES, *NOT_ON_THE_PAGE)
 
-    assert [] == [message for message in MESSAGES if not message.startswith(known)]
+    assert [] == [message for message in _messages() if not message.startswith(known)]
 
 
 def test_the_reasons_are_about_messages_that_exist() -> None:
     """A message that is gone takes its reason along."""
-    assert [] == [words for words in NOT_ON_THE_PAGE if not any(text.startswith(words) for text in MESSAGES)]
+    assert [] == [
+        words for words in NOT_ON_THE_PAGE if not any(text.startswith(words) for text in _messages())
+    ]
 
 
 def test_the_messages_are_found() -> None:
     """The search sees most of the literals; it would be of no use if it saw none."""
-    assert len(MESSAGES) > 300
+    assert len(_messages()) > 300

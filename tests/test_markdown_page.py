@@ -11,11 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.project import PACKAGE, ROOT
-
-pytestmark = pytest.mark.timeout(60)
 
 _SCRIPT = ROOT / "examples" / "markdown_page.py"
 _EXAMPLE = runpy.run_path(str(_SCRIPT))

@@ -284,7 +284,6 @@ def test_a_quickstart_can_be_tried_without_a_key(
 
 
 # Making a client reads the service's model, which takes a while on a busy machine.
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("served", ["at the root", "as the page says"])
 def test_the_quickstart_for_bedrock_prints_its_answer(
     served: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -371,7 +370,6 @@ def _ollama_url() -> object:
 
 # google-genai makes a class of aiohttp's, where that is installed, of which aiohttp warns.
 @pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize(
     ("name", "url"),
     [

@@ -6,11 +6,7 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from tests.project import PACKAGE, ROOT
-
-pytestmark = pytest.mark.timeout(60)
 
 _LAST = "Crêpes with lemon: 52 minutes, for 4"
 

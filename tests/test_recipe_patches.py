@@ -16,8 +16,6 @@ from tests.project import PACKAGE, ROOT
 from tests.support.node import node_in
 from tokenstream import Stream
 
-pytestmark = pytest.mark.timeout(60)
-
 _SCRIPT = ROOT / "examples" / "recipe_patches.py"
 _EXAMPLE = runpy.run_path(str(_SCRIPT))
 

@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from tests.project import PACKAGE, ROOT
 
 
+@pytest.mark.slow
 def test_the_wrong_turn_is_left_after_twelve_words_and_the_better_request_is_answered() -> None:
     """Two requests in one loop; the second answer is whole."""
     done = subprocess.run(

@@ -12,8 +12,6 @@ import pytest
 from tests.project import PACKAGE, ROOT
 from tests.support.terminals import Terminal
 
-pytestmark = pytest.mark.timeout(60)
-
 _COMMAND = [sys.executable, "-W", "error", str(ROOT / "examples" / "terminal_chat.py")]
 _ENVIRONMENT = {
     **os.environ,
@@ -25,6 +23,7 @@ _ENVIRONMENT = {
 }
 
 
+@pytest.mark.slow
 def test_what_was_said_goes_with_each_question() -> None:
     """Two questions in a pipe: with the second go the first and its answer."""
     done = subprocess.run(

@@ -26,7 +26,7 @@ _PAIRS = {
 """Each test, and the same one as it is written without this library."""
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.slow
 def test_the_tests_that_the_page_shows_pass() -> None:
     """Who copies them has tests that run, and that warn of nothing."""
     needed("openai")

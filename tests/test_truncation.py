@@ -12,6 +12,7 @@ from tests.support import chunkings, wire
 from tests.support.prefix import Prefix
 from tests.support.reading import Reading, aread, read
 from tests.support.recordings import ours
+from tests.support.sampling import sampled
 from tests.support.texts import pieces_of
 from tokenstream import Limits, Stream
 from tokenstream.errors import StreamInterrupted, StreamTruncated
@@ -194,7 +195,7 @@ def _sample(name: str, most: int) -> Iterable[int]:
 
 
 @pytest.mark.parametrize("named", [True, False], ids=["named", "detected"])
-@pytest.mark.parametrize("name", _STREAMS)
+@pytest.mark.parametrize("name", sampled(sorted(_STREAMS), one_in=3))
 def test_a_stream_that_is_cut_is_truncated_and_keeps_what_had_come(name: str, named: bool) -> None:
     """No false call, no false end, no character lost that stood in an event that had arrived whole."""
     for cut in (*range(30), *_sample(name, 10)):
@@ -210,7 +211,7 @@ def test_any_stream_cut_at_any_byte_is_truncated_and_keeps_what_had_come(name: s
         _check_cut(name, cut, named=named)
 
 
-@pytest.mark.parametrize("name", _STREAMS)
+@pytest.mark.parametrize("name", sampled(sorted(_STREAMS), one_in=3))
 def test_a_cut_means_the_same_however_the_chunks_came(name: str) -> None:
     """Events, message and error of a cut stream do not depend on where its chunks end."""
     body = _STREAMS[name][1]
@@ -242,7 +243,7 @@ def _check_break(name: str, cut: int) -> None:
         assert prefix.tail[: Limits().tail] == broken.error.tail
 
 
-@pytest.mark.parametrize("name", _STREAMS)
+@pytest.mark.parametrize("name", sampled(sorted(_STREAMS), one_in=3))
 def test_a_transport_that_breaks_keeps_what_a_cut_keeps(name: str) -> None:
     """The error is another one and has its cause; the partial answer is that of a clean cut."""
     for cut in _sample(name, 8):

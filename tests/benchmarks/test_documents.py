@@ -28,7 +28,6 @@ from tests.benchmarks.typed_objects import OURS as SNAPSHOTS
 from tests.benchmarks.typed_objects import Other, Recipe, others, typed_objects, window
 
 # Importing the peers takes seconds on a busy machine.
-pytestmark = pytest.mark.timeout(60)
 
 _TINY = Plan(rounds=1, documents=(1_000, 2_000), objects=200)
 _UNFINISHED = '{"name": "A plan", "steps": [{"number": 1, "title": "Stir the bat'
@@ -94,7 +93,6 @@ def test_the_beginnings_are_spread_over_the_document() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 def test_there_is_a_row_for_every_reader_and_a_column_for_every_size() -> None:
     """Nobody is left out."""
     values, ratios, one_string, depths = partial_json(_TINY)
@@ -107,7 +105,6 @@ def test_there_is_a_row_for_every_reader_and_a_column_for_every_size() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60)
 def test_only_who_reads_on_is_run_with_large_documents(monkeypatch: pytest.MonkeyPatch) -> None:
     """The others would take minutes; their cells are empty."""
     monkeypatch.setattr(partial_json_section, "MOST", 1_000)

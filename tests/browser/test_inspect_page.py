@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser]
 
 _TAGS = "[...document.querySelectorAll('*')].map(e => e.localName + ' ' + e.getAttributeNames().join())"
 _WRITTEN = """

@@ -42,7 +42,7 @@ def _passes(node: str, **environment: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.slow
 def test_it_reads_what_is_cut_sent_twice_or_silent() -> None:
     """Its own tests in the files beside this one; connections are cut at every 29th byte."""
     node = node_in(Path(os.environ.get("TOKENSTREAM_NODE", ".")).resolve())
@@ -145,7 +145,6 @@ def _as_python_has_it(part: Part) -> dict[str, Any]:
     return {name: said for name in _KEPT if (said := getattr(part, name, None)) not in (None, "")}
 
 
-@pytest.mark.timeout(60)
 def test_it_makes_of_our_bytes_what_a_stream_makes() -> None:
     """Each kind of part that a script can say, calls that are no JSON, other choices, failures."""
     node = node_in(Path(os.environ.get("TOKENSTREAM_NODE", ".")).resolve())

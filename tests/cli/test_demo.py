@@ -143,7 +143,6 @@ def test_what_is_said_of_the_sdks_is_what_was_measured(shown: str) -> None:
     assert f"| anthropic | anthropic stream() | {anthropic}" in page
 
 
-@pytest.mark.timeout(60)
 def test_an_sdk_takes_the_cut_of_the_demo_for_an_end() -> None:
     """The bytes that the demo says this of, read as openai's documents say."""
     openai = needed("openai")
@@ -194,6 +193,7 @@ def test_what_was_shown_before_a_cut_is_not_shown_again(shown: str) -> None:
     assert 1 == retried.count("call: delete_folder")
 
 
+@pytest.mark.slow
 def test_the_demo_does_without_rich() -> None:
     """The extra is missing, and the demo is as complete as in a pipe."""
     done = _piped(_WITHOUT_RICH)
@@ -229,6 +229,7 @@ def _in_a_terminal(command: list[str]) -> tuple[int, str]:
     return process.returncode, output.decode()
 
 
+@pytest.mark.slow
 @posix
 def test_a_terminal_is_drawn_on_by_rich() -> None:
     """Remarks and reasoning are dimmed, endings are coloured, and answers have no margin."""
@@ -255,6 +256,7 @@ def test_a_terminal_without_rich_gets_plain_text_and_one_hint() -> None:
     assert "\x1b" not in output
 
 
+@pytest.mark.slow
 @posix
 def test_ctrl_c_in_the_middle_of_an_answer_ends_the_demo() -> None:
     """Words are out before the answer is over; then one word, no traceback, and the status of shells."""

@@ -398,6 +398,7 @@ def test_certificates_that_cannot_be_read_are_told(
 # -- live ----------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="uses signals, which Windows has not")
 def test_ctrl_c_ends_the_watch_and_judges_what_had_come() -> None:
     """As of a feed that never ends."""

@@ -20,6 +20,8 @@ from tokenstream.testing._serve.server import ReplayServer, Reply, Request
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 _EVENTS = 50
 """Of some 400 bytes: they fill a buffer of 4 KiB several times."""
 _PACE = 0.012

@@ -28,6 +28,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="uses signals and pipes, w
 _LINE = re.compile(r" *\d+\.\d{3}  (\w+) .*")
 
 
+@pytest.mark.slow
 def test_lines_come_while_standard_input_is_still_open() -> None:
     """A piece is shown when it arrives: nothing waits for a buffer to fill, or for the end."""
     with subprocess.Popen(

@@ -132,7 +132,7 @@ full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to /dev
             ["inspect", "--json", str(RECORDINGS / "text.sse")],
             ["serve", "--port", "0", str(RECORDINGS)],
         ],
-        one_in=2,
+        one_in=5,
     ),
 )
 def test_an_output_that_is_full_is_one_line(arguments: list[str]) -> None:

@@ -263,7 +263,6 @@ def test_connect_reads_a_recording(url: str, client: httpx.Client) -> None:
         assert expected.final() == stream.final()
 
 
-@pytest.mark.timeout(60)
 def test_the_openai_sdk_can_be_pointed_at_it(url: str) -> None:
     """Its base URL is the recording's path with what the provider's has, `/v1`."""
     openai = needed("openai")
@@ -276,7 +275,6 @@ def test_the_openai_sdk_can_be_pointed_at_it(url: str) -> None:
         assert expected.final().text == "".join(pieces)
 
 
-@pytest.mark.timeout(60)
 def test_the_anthropic_sdk_can_be_pointed_at_it(url: str) -> None:
     """Its base URL is the recording's path."""
     anthropic = needed("anthropic")

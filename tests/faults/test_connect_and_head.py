@@ -317,6 +317,7 @@ def test_f14_a_redirect_to_another_origin_never_carries_credentials(
         assert server.connection().closed_within(1)
 
 
+@pytest.mark.slow
 @both_colours
 def test_f14_what_was_taken_away_does_not_come_back(colour: str) -> None:
     """An origin that leads back is not given the credentials."""

@@ -189,6 +189,7 @@ def interrupted_at(stream: Stream, line: int) -> bool:
     return False
 
 
+@pytest.mark.slow
 def test_f82_ctrl_c_between_reading_and_parsing_loses_and_doubles_nothing_in_silence() -> None:
     """Wherever it comes: reading on gives all that is left, or says that the stream was broken off."""
     body = [ANSWER[2], ANSWER[3] + ANSWER[4], *ANSWER[8:]]

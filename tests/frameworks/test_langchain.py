@@ -26,7 +26,7 @@ openai = needed("langchain_openai")
 httpx = needed("httpx")
 prebuilt = needed("langgraph.prebuilt")
 
-pytestmark = [*WARNINGS, pytest.mark.timeout(60)]
+pytestmark = [*WARNINGS]
 
 FORMS: dict[str, dict[str, Any]] = {
     "chat": {},

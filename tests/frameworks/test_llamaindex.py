@@ -19,7 +19,7 @@ tools = needed("llama_index.core.tools")
 sdk = needed("openai")
 transports = needed("httpx2")
 
-pytestmark = [*WARNINGS, pytest.mark.timeout(60)]
+pytestmark = [*WARNINGS]
 
 HELLO = "text text text"
 

@@ -15,7 +15,7 @@ agents = needed("agents")
 sdk = needed("openai")
 transports = needed("httpx2")
 
-pytestmark = [*WARNINGS, pytest.mark.timeout(60)]
+pytestmark = [*WARNINGS]
 
 
 def run(*, chat: bool = False, hook: Any = None) -> Any:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import pytest
-
 from tests.frameworks.answers import ANSWERED, WARNINGS
 from tests.support.packages import needed
 from tokenstream import tap, testing
@@ -18,7 +16,7 @@ models = needed("pydantic_ai.models.openai")
 providers = needed("pydantic_ai.providers.openai")
 transports = needed("httpx2")
 
-pytestmark = [*WARNINGS, pytest.mark.timeout(60)]
+pytestmark = [*WARNINGS]
 
 
 def test_a_response_hook_sees_the_answers_of_an_agent() -> None:

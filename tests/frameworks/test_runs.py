@@ -18,7 +18,7 @@ prebuilt = needed("langgraph.prebuilt")
 workflows = needed("llama_index.core.agent.workflow")
 mock = needed("llama_index.core.llms.mock")
 
-pytestmark = [*WARNINGS, pytest.mark.timeout(60)]
+pytestmark = [*WARNINGS]
 
 
 def flat(steps: tuple[Step, ...]) -> list[Step]:

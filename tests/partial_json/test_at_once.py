@@ -101,7 +101,6 @@ def test_a_damaged_document_shows_whole_what_it_shows_by_characters(seed: int) -
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_many_damaged_documents_show_whole_what_they_show_by_characters() -> None:
     """The same over ten thousand documents."""
     for seed in range(10_000):

@@ -287,7 +287,6 @@ def _hold_on_faults(text: str, position: int, character: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_the_invariants_hold_over_a_million_prefixes() -> None:
     """Of any document, in a thorough run; an assertion that fails names the invariants that are broken."""
     seen: list[int] = []

@@ -135,7 +135,6 @@ def test_a_quote_that_is_missing_is_noticed(value: Any, indent: int | None, whic
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_these_laws_hold_for_many_documents() -> None:
     """Three thousand of each, in a thorough run."""
     every: Any = given

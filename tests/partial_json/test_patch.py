@@ -103,7 +103,6 @@ def test_patches_lead_to_each_draft(seed: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_patches_lead_to_each_of_many_drafts() -> None:
     """The same over thirty thousand documents, in a thorough run."""
     for seed in range(trials(30_000)):

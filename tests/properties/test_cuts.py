@@ -15,7 +15,6 @@ from tokenstream.errors import NotExpressible, StreamInterrupted
 if TYPE_CHECKING:
     from tokenstream.testing import Script
 
-pytestmark = pytest.mark.timeout(120)
 
 _SAID = testing.script().text("Grüße – 漢字 🌊")
 

@@ -17,8 +17,6 @@ from tests.support.wire import sse
 from tokenstream import Decoder, Message, Stream
 from tokenstream.errors import StreamError, StreamTruncated
 
-pytestmark = pytest.mark.timeout(120)
-
 _FORMATS = [None, "openai-chat", "anthropic", "text"]
 _asynchronous = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
+from tests.support.sampling import sampled
 from tokenstream import Retry, testing
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamTruncated
@@ -42,7 +43,7 @@ def shape_of(events: list[Any]) -> list[Any]:
 
 
 @in_each_world
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", sampled(FORMATS, one_in=3))
 def test_the_events_are_those_of_one_answer_at_every_cut(world: str, format: str) -> None:
     """Neither a delta nor a start nor an end comes twice, and ids stay those that were given first."""
     first, again = chunks_of(format), chunks_of(format, id="call_b")
@@ -69,7 +70,7 @@ RICH = {
 
 
 @in_each_world
-@pytest.mark.parametrize("format", RICH)
+@pytest.mark.parametrize("format", sampled(sorted(RICH), one_in=3))
 def test_an_equal_answer_goes_on_at_every_cut(world: str, format: str) -> None:
     """Also where it has citations, media and signatures, which have events of their own."""
     whole = RICH[format].finish("stop").chunks(format)

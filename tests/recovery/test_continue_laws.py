@@ -11,6 +11,7 @@ import pytest
 
 from tests.recovery.attempts import in_each_world, play
 from tests.support.recordings import Recorded, ours
+from tests.support.sampling import sampled
 from tokenstream import Message, Retry, Stream, resilient, testing
 from tokenstream._basics.joint import Prefill, anchor_of
 from tokenstream.accumulator import Accumulator
@@ -239,7 +240,7 @@ def check_events(events: list[Event], stream: Stream, error: StreamError | None,
 
 
 @pytest.mark.parametrize("kind", SERVERS)
-@pytest.mark.parametrize("recorded", ANSWERS)
+@pytest.mark.parametrize("recorded", sampled(ANSWERS, one_in=5))
 def test_an_answer_that_a_model_goes_on_with(recorded: Recorded, kind: str) -> None:
     """At a few places."""
     check(recorded, kind, 2)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.recovery.attempts import in_each_world, play
 from tests.support.loopback import FIN, LAST_CHUNK, Loopback, Script, chunked_head, http_chunk, sized
+from tests.support.sampling import sampled
 from tokenstream import Checkpoint, Retry, Stream, aconnect, connect, resilient, testing
 from tokenstream.errors import MisuseError, PositionLost, ProviderError, StreamTruncated
 from tokenstream.events import MessageStart, Restarted, Resumed
@@ -49,7 +50,7 @@ def events_of(given: list[Any]) -> list[Any]:
 
 
 @in_each_world
-@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("format", sampled(FORMATS, one_in=3))
 @pytest.mark.parametrize("replay", ["from the position", "from the start", "with an overlap"])
 def test_the_events_are_those_of_an_answer_that_never_broke(world: str, format: str, replay: str) -> None:
     """At every cut; what comes again is dropped, and nothing begins or ends twice."""

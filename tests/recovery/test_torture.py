@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import random
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 import pytest
@@ -18,6 +18,9 @@ from tokenstream._sources import AsyncSource, SyncSource
 from tokenstream.errors import StreamError
 from tokenstream.testing import Arrival, Recording, VirtualClock
 from tokenstream.testing._recordings.replay import AsyncChunks, Chunks
+
+if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
 
 Break = Literal["reset", "end", "stall", "bad byte"]
 BREAKS: tuple[Break, ...] = ("reset", "end", "stall", "bad byte")
@@ -243,12 +246,14 @@ def run(world: str, work: Any, *args: Any, **options: Any) -> None:
     gc.collect()
 
 
-by_name = pytest.mark.parametrize("answer", answers(), ids=lambda answer: answer.name)
+def by_name(cases: list[Answer | ParameterSet]) -> pytest.MarkDecorator:
+    """Run a test for each answer."""
+    return pytest.mark.parametrize("answer", cases, ids=lambda answer: answer.name)
 
 
 @in_each_world
 @pytest.mark.parametrize("mode", ["auto", "restart"])
-@by_name
+@by_name(sampled(answers(), one_in=4))
 def test_a_break_anywhere_leaves_one_answer_or_its_beginning_and_an_error(
     world: str, mode: str, answer: Answer
 ) -> None:
@@ -259,7 +264,7 @@ def test_a_break_anywhere_leaves_one_answer_or_its_beginning_and_an_error(
 @pytest.mark.slow
 @in_each_world
 @pytest.mark.parametrize("mode", ["auto", "restart"])
-@by_name
+@by_name([*answers()])
 def test_a_break_at_every_byte_leaves_one_answer_or_its_beginning_and_an_error(
     world: str, mode: str, answer: Answer
 ) -> None:

@@ -239,7 +239,7 @@ class StorageLaws:
             with anyio.fail_after(10):
                 await other.wait("a", 2)
 
-    @pytest.mark.timeout(60)
+    @pytest.mark.slow
     async def test_an_answer_expires(self, opened: Opened) -> None:
         """Some time after its end, and not before, its records are gone; for as long again it is known."""
         async with opened(expire=1.0) as (one, other):

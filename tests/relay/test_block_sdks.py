@@ -245,7 +245,6 @@ LAW: Law[Recording] = Law(
 )
 
 
-@pytest.mark.timeout(60)
 @readers
 @few
 def test_an_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> None:
@@ -254,7 +253,6 @@ def test_an_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> No
     assert said == heard
 
 
-@pytest.mark.timeout(60)
 @readers
 @many
 def test_an_sdk_reads_what_300_scripts_say(reader: str, data: st.DataObject) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.testing import Script
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow]
 
 _CLIENTS = Path(__file__).with_name("judges.mjs")
 _PACKAGES = (

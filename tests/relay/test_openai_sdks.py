@@ -265,7 +265,6 @@ def test_an_sdk_reads_what_a_script_says(reader: str, data: st.DataObject) -> No
     assert said == heard
 
 
-@pytest.mark.timeout(60)
 @readers
 @many
 def test_an_sdk_reads_what_300_scripts_say(reader: str, data: st.DataObject) -> None:

@@ -306,7 +306,6 @@ def test_a_client_reads_what_300_scripts_say(format: str, data: st.DataObject) -
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_the_ai_sdk_reads_what_300_scripts_say() -> None:
     """All in one process: the SDK's own transport, schema and accumulator."""
     drawn: list[Script] = []

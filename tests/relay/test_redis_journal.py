@@ -92,6 +92,7 @@ async def test_two_connections_are_enough(server: RedisServer) -> None:
         relay.RedisJournal(client_of(server, max_connections=1))
 
 
+@pytest.mark.slow
 @anyio_tests
 async def test_an_id_that_is_used_again_is_waited_for_as_before(server: RedisServer) -> None:
     """Messages about the earlier answer, which was forgotten, don't make anyone ask Redis without a pause."""

@@ -219,6 +219,7 @@ async def test_what_comes_after_the_reader_has_gone_is_not_sent(spec: str) -> No
     assert ([], 1) == (outlet.stopped, outlet.left)
 
 
+@pytest.mark.slow
 async def test_a_middleware_has_a_response_also_where_the_reader_left_before_it() -> None:
     """One of Starlette's raises where none was begun: an error in the log for each such reader."""
 

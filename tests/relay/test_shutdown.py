@@ -58,6 +58,7 @@ _SLOW = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", ["uvicorn", "uvicorn in a thread", *_SLOW])
 def test_readers_get_a_last_event_and_the_process_ends(server: str) -> None:
     """On SIGTERM, within a second, and with no timeout of the server's: uvicorn would wait for ever.
@@ -91,6 +92,7 @@ def test_readers_get_a_last_event_and_the_process_ends(server: str) -> None:
     assert process.returncode in {0, -signal.SIGTERM}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", ["uvicorn", *_SLOW])
 def test_answers_of_a_journal_run_on_and_are_then_interrupted(server: str) -> None:
     """Readers are sent away at once, without an end; `drain` seconds later it is written that it was cut."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-pytestmark = [pytest.mark.site, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.site]
 
 _PAGES = ["index.html", "reference/tokenstream.stream.html", "ui.html", "conformance.html", "errors.html"]
 _BROKEN = (

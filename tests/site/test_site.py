@@ -25,7 +25,7 @@ from tests.support.proxies import program
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.site, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.site]
 
 DOCS = ROOT / "docs"
 

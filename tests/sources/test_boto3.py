@@ -22,7 +22,6 @@ boto3 = needed("boto3")
 botocore_config = needed("botocore.config")
 
 # Making a client reads the service's model, which takes a while on a busy machine.
-pytestmark = pytest.mark.timeout(60)
 
 START = ("messageStart", {"role": "assistant"})
 ENDING = converse(

@@ -21,7 +21,7 @@ from tokenstream.errors import MisuseError, ProviderError
 cohere = needed("cohere")
 
 # Importing the SDK takes seconds on a busy machine.
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.anyio]
 
 
 def event(kind: str, message: dict[str, Any] | None = None, **fields: Any) -> bytes:

@@ -27,7 +27,6 @@ proto = needed("proto")
 # Importing the SDK takes seconds on a busy machine.
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.timeout(60),
     # The SDK inherits from a class of aiohttp's that warns of it.
     pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning"),
 ]

@@ -20,7 +20,7 @@ from tokenstream.errors import ProviderError, StatusError, StreamInterrupted, St
 
 hub = needed("huggingface_hub")
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.anyio]
 
 ASKED: list[dict[str, str]] = [{"role": "user", "content": "Weather?"}]
 TEXTS = ["Let ", "me ", "see – 🌊."]

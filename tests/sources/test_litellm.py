@@ -26,7 +26,6 @@ litellm = needed("litellm")
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.timeout(60),
     # What pydantic thinks of the package's own models.
     pytest.mark.filterwarnings("ignore::UserWarning:pydantic"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),

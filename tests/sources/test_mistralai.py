@@ -21,7 +21,7 @@ from tokenstream.errors import MisuseError, NotAStream
 client_module = needed("mistralai.client")
 
 # Importing the SDK takes seconds on a busy machine.
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.anyio]
 
 CALL = {
     "id": "a1b2c3d4e",

@@ -18,7 +18,7 @@ from tokenstream.errors import MisuseError, ProviderError, StatusError, StreamTr
 
 ollama = needed("ollama")
 
-pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.anyio]
 
 NDJSON = "application/x-ndjson"
 

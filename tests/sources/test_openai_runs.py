@@ -11,6 +11,7 @@ import pytest
 from tests.support.loopback import Loopback, chunked
 from tests.support.packages import needed
 from tests.support.recordings import Recorded, ours
+from tests.support.sampling import sampled
 from tokenstream import AsyncStream, Stream
 
 openai = needed("openai")
@@ -58,7 +59,7 @@ def _observed_helper(client: Any) -> Any:
 
 
 @pytest.mark.parametrize("opened", [_created, _managed, _observed, _observed_helper])
-@pytest.mark.parametrize("recorded", RUNS, ids=_name)
+@pytest.mark.parametrize("recorded", sampled(RUNS, one_in=3), ids=_name)
 def test_a_run_of_the_sdk_gives_what_its_bytes_give(recorded: Recorded, opened: Any) -> None:
     """From the response beneath, or from objects that hold an event's name beside its payload."""
     with _client(recorded) as client:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.sampling import sampled
 from tests.support.text_stages import HOSTILE, cut, grows_too_fast
 from tests.support.texts import fragmentations, pieces_of, run
 from tokenstream.errors import MisuseError
@@ -56,7 +57,7 @@ def test_no_line_is_longer_than_its_bound(longest: int, drawn: tuple[str, list[s
 
 
 @pytest.mark.parametrize("size", [0, 1, 5])
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", sampled(sorted(HOSTILE), one_in=6))
 def test_the_time_is_linear_and_the_held_text_is_bounded(name: str, size: int) -> None:
     """Whatever a text is made of."""
     assert "" == grows_too_fast(Lines, HOSTILE[name], size)

@@ -193,6 +193,7 @@ def test_a_step_is_caused_by_a_call_that_was_told_before() -> None:
     }
 
 
+@pytest.mark.slow
 def test_calls_of_many_answers_may_each_start_a_step() -> None:
     """Each step has the cause that started it, and the last one begins as fast as the first."""
     with Steps() as run:

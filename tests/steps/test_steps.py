@@ -274,6 +274,7 @@ def test_a_step_that_is_left_open_is_stopped_with_what_it_is_a_part_of() -> None
     assert "done" == plan.state
 
 
+@pytest.mark.slow
 def test_a_run_may_nest_deeper_than_functions_do() -> None:
     """An agent whose next turn is begun within the last one goes on for long."""
     with Steps("chat") as run:

@@ -83,6 +83,7 @@ async def test_each_deadline_fires(block: bool, limit: str, body: list[Any], tex
     assert playback.closed
 
 
+@pytest.mark.slow
 @in_and_out_in_earnest
 @pytest.mark.parametrize(
     "kind, limit, body, text",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.sampling import sampled
 from tokenstream import Stream, testing
 from tokenstream.errors import StreamError
 from tokenstream.testing import Recording
@@ -46,7 +47,7 @@ def _seen(recording: Recording, read: Callable[[Stream], object], **options: Any
 
 
 @pytest.mark.parametrize("chunking", ["events", 61])
-@pytest.mark.parametrize("recording", RECORDINGS)
+@pytest.mark.parametrize("recording", sampled(RECORDINGS, one_in=4))
 def test_final_comes_to_what_a_loop_comes_to(recording: Recording, chunking: str | int) -> None:
     """The message, the departures, the metrics, the error and what is closed are the same."""
     looped = _seen(recording, list, chunking=chunking)

@@ -57,6 +57,7 @@ stream = trio.run(main)
 TELL = "print(time.monotonic() - begun, stream.metrics.ttft, stream.metrics.started)\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "call",
     [

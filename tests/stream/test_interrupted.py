@@ -170,6 +170,7 @@ EXITS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     bool(sysconfig.get_config_var("Py_GIL_DISABLED")) and sys.version_info < (3, 14),
     reason="CPython 3.13 without a GIL crashes at its exit with any httpx.Client.stream() that is open",

@@ -24,6 +24,7 @@ from tests.stream.async_sources import (
     texts_of,
     until,
 )
+from tests.support.sampling import sampled
 from tokenstream import AsyncStream, aconnect
 from tokenstream.errors import MisuseError, StreamInterrupted
 
@@ -204,11 +205,14 @@ async def main():
 
 @pytest.mark.parametrize(
     "run",
-    [
-        "asyncio.run(main())",
-        "loop = asyncio.new_event_loop(); loop.run_until_complete(main()); loop.close(); print('closed')",
-        "import trio; asyncio.sleep = trio.sleep; trio.run(main)",
-    ],
+    sampled(
+        [
+            "asyncio.run(main())",
+            "loop = asyncio.new_event_loop(); loop.run_until_complete(main()); loop.close(); print('closed')",
+            "import trio; asyncio.sleep = trio.sleep; trio.run(main)",
+        ],
+        one_in=3,
+    ),
 )
 def test_the_interpreter_ends_with_an_open_stream(run: str) -> None:
     """It does not hang, and no task is complained of."""

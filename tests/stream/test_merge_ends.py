@@ -200,6 +200,7 @@ def test_streams_that_nobody_holds_are_collected() -> None:
     anyio.run(main)
 
 
+@pytest.mark.slow
 @every_kind
 def test_no_request_goes_out_once_another_stream_has_failed(kind: str) -> None:
     """An attempt that was waited for is not made any more."""

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import anyio
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -91,6 +92,7 @@ _ANSWERS = st.tuples(
 _ASKED: list[tuple[int, str | None]] = [(0, None), (1, None), (0, "recipe")]
 
 
+@pytest.mark.slow
 @settings(max_examples=12)
 @example(([TEXT, WRONG, TEXT, BROKEN], [0, 0, 0, 0, 1, 0, 2, 0, 3, 3, 0], 3), (0, None), "per event")
 @example(([TEXT, WRONG, TEXT, BROKEN], [3, 3, 3, 0, 0, 3, 3, 3], 3), (0, "recipe"), "per event")

@@ -33,6 +33,7 @@ def said_and_silent(seconds: float = SOME) -> Iterator[str]:
     yield " is blue."
 
 
+@pytest.mark.slow
 def test_what_is_held_comes_in_time_while_the_source_is_silent() -> None:
     """Without a timer it comes with what the source gives next."""
     for timer, expected in ((True, ["The", " sky", " is blue."]), (False, ["The", " sky is blue."])):
@@ -234,6 +235,7 @@ def test_what_ends_a_program_ends_the_loop_as_it_does_without_the_thread(kind: t
     assert not readers()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("leave", ["stop", "close"])
 def test_answers_of_one_connection_are_left_in_the_middle(leave: str) -> None:
     """The thread reads the connection, and for all of them: the next one comes as ever."""

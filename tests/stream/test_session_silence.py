@@ -57,6 +57,7 @@ def opened(script: Callable[[ServerConnection], None] = hesitant) -> Generator[A
         yield connection
 
 
+@pytest.mark.slow
 def test_a_session_may_be_silent_between_its_answers() -> None:
     """The user speaks when he likes; a read of an answer that blocks is ended by its deadline."""
     told = []
@@ -70,6 +71,7 @@ def test_a_session_may_be_silent_between_its_answers() -> None:
     assert (caught.value.partial.text, caught.value.partial.ending) == ("cut", "truncated")
 
 
+@pytest.mark.slow
 @on_asyncio
 async def test_an_asynchronous_session_may_be_silent_between_its_answers() -> None:
     """Likewise."""

@@ -303,6 +303,7 @@ async def two_thousand_in_earnest(seconds: float) -> AsyncIterator[str]:
         yield f"{time.monotonic()} "
 
 
+@pytest.mark.slow
 @tried_again
 def test_thirty_updates_a_second_in_earnest() -> None:
     """By the clock on the wall."""

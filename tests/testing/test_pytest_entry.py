@@ -104,6 +104,7 @@ def _run_installed(folder: Path, *arguments: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_an_installed_distribution_changes_nothing_until_it_is_asked_to(project: Project) -> None:
     """In a process of its own: nothing is to be seen, and nothing heavy is imported."""
     project.write(

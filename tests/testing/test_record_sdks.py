@@ -22,7 +22,6 @@ from tokenstream.testing._record.record import record
 
 pytestmark = [
     # Importing an SDK takes seconds on a busy machine.
-    pytest.mark.timeout(60),
     # google-genai inherits from a class of aiohttp's that warns of it.
     pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning"),
 ]

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 # Importing an SDK takes seconds on a busy machine.
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.timeout(60),
     # The openai SDK opens its WebSocket outside a block.
     pytest.mark.filterwarnings("ignore:connect.. must be used as a context manager:DeprecationWarning"),
 ]

@@ -103,6 +103,7 @@ def test_what_the_client_sends_is_noted(server: Server, monkeypatch: pytest.Monk
     assert ("/v1/realtime", "GET") == (exchange.request.route, exchange.request.method)
 
 
+@pytest.mark.slow
 def test_the_connection_stays_open_while_the_client_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """A message that is sent late finds it open, and the end does not wait for ever."""
     monkeypatch.setattr(conversations, "_QUIET_SECONDS", 0.6)

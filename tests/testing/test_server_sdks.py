@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # Importing an SDK takes seconds on a busy machine.
-pytestmark = pytest.mark.timeout(60)
 
 
 def _recorded(name: str) -> Reply:

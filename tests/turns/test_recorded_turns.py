@@ -103,7 +103,6 @@ def test_the_recordings_of_real_servers_are_found() -> None:
     assert len(_RECORDED) > 800
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("api", _DROPPED)
 def test_every_answer_goes_back_to_its_own_api(api: str) -> None:
     """The official SDK takes each turn, and only what is documented has to be left out."""

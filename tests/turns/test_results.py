@@ -119,7 +119,6 @@ _EXPECTED: dict[str, Any] = {
 }
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("api", METHODS)
 def test_results_follow_the_assistants_turn_in_the_order_of_its_calls(api: str) -> None:
     """What failed is flagged where the API has a place for that."""
@@ -351,7 +350,6 @@ def test_an_id_without_a_call_or_a_value_is_misuse(values: dict[str, int], error
         ToolResults(_message(_call("c1")), values, errors)
 
 
-@pytest.mark.timeout(60)
 @given(
     values=st.lists(
         st.one_of(st.text("ab \n"), st.none(), st.integers(), st.lists(st.booleans())), max_size=4

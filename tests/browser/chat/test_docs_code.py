@@ -14,7 +14,7 @@ from tests.project import ROOT
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser]
 
 _BLOCKS = [block.code for block in blocks((ROOT / "docs" / "browser.md").read_text("utf-8"), "js")]
 _FOLLOW, _LOOP, _EVENT_SOURCE, _SHARE = _BLOCKS

@@ -12,7 +12,7 @@ from tests.browser.chat.support import ask, shown, until
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser]
 
 
 def test_text_grows_before_the_end(page: Page, url: str) -> None:

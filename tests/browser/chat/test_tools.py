@@ -11,7 +11,7 @@ from tests.browser.chat.support import ask, until
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser]
 
 
 def test_a_tool_call_appears_and_is_not_done_again(page: Page, url: str) -> None:

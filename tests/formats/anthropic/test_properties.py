@@ -186,7 +186,6 @@ RECORDINGS = SHARED / "recordings" / "anthropic"
 
 
 @needs_recordings
-@pytest.mark.timeout(120)
 def test_recordings_of_real_servers_add_up() -> None:
     """Every one gives the text, reasoning, calls, usage and stop reason that its expectation says."""
     strayed = []

@@ -18,6 +18,7 @@ from tokenstream.relay.journal import Entry, JournalUnavailable
 class FailureLaws:
     """Failures of producers and storages reach whoever they concern, and nobody else."""
 
+    @pytest.mark.slow
     async def test_a_dead_producer_is_told_within_the_lease(self, opened: Opened) -> None:
         """Readers of a process that was killed get the partial and StreamInterrupted, all at one position."""
         async with two_journals(opened, lease=LEASE) as (one, other, place, _):
@@ -37,6 +38,7 @@ class FailureLaws:
             assert error.retryable
             assert records_of(entries) == records_of(again)
 
+    @pytest.mark.slow
     async def test_a_producer_that_was_declared_dead_gives_up(self, opened: Opened) -> None:
         """It hears that its answer was ended, closes its stream, and adds nothing."""
         async with two_journals(opened, lease=LEASE) as (one, other, place, _):
@@ -53,6 +55,7 @@ class FailureLaws:
             assert isinstance(message_of(entries)[1], StreamInterrupted)
             assert records_of(entries) == records_of(await read(one, id))
 
+    @pytest.mark.slow
     async def test_a_silent_model_is_not_taken_for_dead(self, opened: Opened) -> None:
         """A producer that waits sends heartbeats."""
         found: list[Entry] = []
@@ -108,6 +111,7 @@ class FailureLaws:
 
         assert ("Hello", "complete") == (message_of(entries)[0].text, message_of(entries)[0].ending)
 
+    @pytest.mark.slow
     async def test_a_storage_that_stays_away_is_told(self, opened: Opened) -> None:
         """After a lease readers get an error, and the producer closes its stream; who comes is refused."""
         async with two_journals(opened, lease=LEASE) as (one, other, place, far):
@@ -131,6 +135,7 @@ class FailureLaws:
             assert 503 == caught.value.status
             assert refused.stream.closed
 
+    @pytest.mark.slow
     async def test_a_storage_with_a_bug_ends_its_own_answers_alone(self, opened: Opened) -> None:
         """Whatever it raises, the journal and the program around it go on, and streams are closed."""
         async with two_journals(opened, lease=LEASE) as (one, other, place, _):

@@ -167,7 +167,7 @@ class ReadingLaws:
             end = seen[-1].position
             assert records_of(seen)[-1:] == records_of(await read(other, id, after=end - 1))
 
-    @pytest.mark.timeout(60)
+    @pytest.mark.slow
     async def test_an_answer_expires(self, opened: Opened) -> None:
         """It can be followed from any position until then; afterwards it is gone, and in the end unknown."""
         async with two_journals(opened, expire=1.0) as (one, other, *_):

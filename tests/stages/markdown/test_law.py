@@ -135,7 +135,6 @@ def _without_definitions(text: str) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_the_cuts_hold_for_another_parser() -> None:
     """cmark-gfm renders the blocks of examples, answers and made-up documents as it renders the whole."""
     needs_cmark()

@@ -160,7 +160,6 @@ def test_previews_of_recorded_answers_are_right() -> None:
 
 @pytest.mark.slow
 @needs_recordings
-@pytest.mark.timeout(300)
 def test_previews_of_recorded_answers_are_right_at_every_prefix() -> None:
     """The same, one character at a time."""
     count, wrong, late = _judge(size=1)

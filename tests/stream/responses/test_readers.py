@@ -270,6 +270,7 @@ async def test_a_stop_that_the_loop_has_not_come_to_counts() -> None:
     await stream.aclose()
 
 
+@pytest.mark.slow
 def test_what_is_over_is_not_kept() -> None:
     """A session may have any number of answers."""
 

@@ -17,7 +17,6 @@ from tokenstream.errors import ProviderError, StatusError, StreamInterrupted, St
 
 pytestmark = [
     # Importing an SDK takes seconds on a busy machine.
-    pytest.mark.timeout(60),
     # On trio, the SDKs leave their generators to the collector, tapped or not.
     pytest.mark.filterwarnings(
         "ignore:Async generator '(openai|anthropic|httpx2|httpcore2)[.]:ResourceWarning"

@@ -13,7 +13,6 @@ from tokenstream import Message, Stream, tap
 
 pytestmark = [
     # Importing an SDK takes seconds on a busy machine.
-    pytest.mark.timeout(60),
     # On trio, the SDKs leave their generators to the collector, tapped or not.
     pytest.mark.filterwarnings(
         "ignore:Async generator '(openai|anthropic|httpx2|httpcore2)[.]:ResourceWarning"
