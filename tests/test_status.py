@@ -304,6 +304,23 @@ def test_the_name_of_an_exception_of_aws_is_in_the_head(
     assert (name.partition(":")[0], kind, retryable) == (error.type, error.kind, error.retryable)
 
 
+@pytest.mark.parametrize(
+    "reported",
+    [
+        {"message": "Internal server error", "type": "server_error"},
+        {"type": "internal_server_error", "code": "500"},
+        {"type": "overloaded_error", "message": "Overloaded"},
+        {"code": 503, "status": "UNAVAILABLE", "message": "try later"},
+    ],
+    ids=str,
+)
+def test_a_rate_limit_is_one_whatever_failure_its_body_tells_of(reported: dict[str, Any]) -> None:
+    """Gateways put the words of any failure into the body of a 429: the status counts."""
+    error = status_error(429, {"Retry-After": "7"}, json.dumps({"error": reported}).encode())
+
+    assert ("rate_limited", True, 7.0) == (error.kind, error.retryable, error.retry_after)
+
+
 def test_a_server_that_says_whether_to_ask_again_is_heard_beside_an_exception_of_aws() -> None:
     """A gateway's word counts most."""
     headers = {"x-amzn-errortype": "ThrottlingException", "x-should-retry": "false"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,7 +13,7 @@ from tests.relay.storage_laws import Opened, StorageLaws
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._errors import JournalUnavailable
 from tokenstream.relay.journal._memory import MemoryStorage
-from tokenstream.relay.journal._storage import Storage
+from tokenstream.relay.journal._storage import Fenced, Storage
 
 pytestmark = pytest.mark.anyio
 
@@ -66,7 +67,83 @@ async def test_a_journal_full_of_answers_that_run_refuses_another() -> None:
     assert None is await storage.read("1", 0, 0)
 
 
-@pytest.mark.parametrize("bounds", [{"max_answers": 0}, {"max_bytes": 0}, {"expire": -1.0}])
+async def _text(storage: Storage, id: str) -> str:
+    """Return all that is held of an answer."""
+    state = await storage.read(id, 0, 0)
+    page = None if state is None else await storage.read(id, state.state.begin - 1, 1_000)
+    return "" if page is None else b"".join(page.records).decode()
+
+
+async def _state(storage: Storage, id: str) -> str:
+    return await _text(storage, id) or "expired"
+
+
+async def test_all_answers_together_have_a_bound() -> None:
+    """Beyond it, those that ended first expire; if none has ended, only a short end has room."""
+    now = [0.0]
+    storage = MemoryStorage(max_total_bytes=10_000, expire=10.0, clock=lambda: now[0])
+
+    async def write(id: str, first: int, size: int, *, over: bool = False) -> None:
+        await storage.create(id, owner=None, token=id, lease=60.0)
+        await storage.append(id, id, first, [b"x" * size], lease=60.0, over=over)
+
+    for number in range(6):
+        await write(str(number), 1, 2_000, over=True)
+    assert ["expired", 2_000] == [await _state(storage, "0"), len(await _state(storage, "1"))]
+    await write("runs", 1, 5_000)
+    await write("also", 1, 4_000)
+    assert ["expired"] * 5 == [await _state(storage, str(number)) for number in range(1, 6)]
+    for refused in (write("runs", 2, 1_001), write("other", 1, 5_000, over=True)):
+        with pytest.raises(JournalUnavailable, match="max_total_bytes=10,000"):
+            await refused
+    await write("runs", 2, 1_000)
+    with pytest.raises(JournalUnavailable):
+        await storage.create("new", owner=None, token="new", lease=60.0)
+    await write("runs", 3, 100, over=True)
+    assert len(await _state(storage, "runs")) == 6_100
+    await write("new", 1, 5_000)
+    assert ["expired", 4_000] == [await _state(storage, "runs"), len(await _state(storage, "also"))]
+
+
+async def test_one_answer_is_trimmed_to_the_bound_of_all() -> None:
+    """An answer may have all of the room, and loses its oldest records beyond that, as with its own bound."""
+    storage = MemoryStorage(max_total_bytes=1_000)
+    await storage.create("a", owner=None, token="a", lease=60.0)
+    for number in range(30):
+        await storage.append("a", "a", number + 1, [b"%03d" % number * 33], lease=60.0)
+    page = await storage.read("a", 20, 100)
+
+    assert page is not None
+    assert (21, 30, 10) == (page.state.begin, page.state.end, len(page.records))
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_the_bound_of_all_holds_whatever_is_written(seed: int) -> None:
+    """Random answers begin, grow, end and expire: what is held is the bound at most, beside short ends."""
+    source, now, refused = random.Random(seed), [0.0], 0
+    storage = MemoryStorage(max_bytes=700, max_total_bytes=2_000, expire=5.0, clock=lambda: now[0])
+    ids = [str(number) for number in range(12)]
+    for _ in range(300):
+        now[0] += source.random()
+        id, size, over = source.choice(ids), source.randrange(300), source.random() < 0.2
+        try:
+            await storage.create(id, owner=None, token=id, lease=3.0)
+            page = await storage.read(id, 0, 0)
+            assert page is not None
+            await storage.append(id, id, page.state.end + 1, [b"x" * size], lease=3.0, over=over)
+        except (JournalUnavailable, Fenced):
+            refused += 1
+            continue
+        sizes = [len(await _text(storage, each)) for each in ids]
+        assert over or sum(sizes) <= 2_000
+        assert max(sizes) <= 700
+
+    assert 0 < refused < 250
+
+
+@pytest.mark.parametrize(
+    "bounds", [{"max_answers": 0}, {"max_bytes": 0}, {"max_total_bytes": 0}, {"expire": -1.0}]
+)
 async def test_bounds_that_hold_nothing_are_refused(bounds: dict[str, Any]) -> None:
     """A bound below its least is misuse."""
     with pytest.raises(MisuseError):

@@ -146,16 +146,18 @@ async def test_what_cannot_be_sent_is_refused_before_anything_is_asked() -> None
 async def test_an_upstream_that_fails_before_its_first_event_is_a_status(
     status: int, headers: dict[str, str], told: int, kind: str
 ) -> None:
-    """Its words and its body stay in; how long to wait goes on."""
-    error = {"error": {"message": "secret words", "type": "made_up"}}
-    client = await sent(
-        upstream(lambda _: httpx.Response(status, json=error, headers=headers)), protocol="ui-message"
-    )
+    """Its words and its body stay in; how long to wait goes on. The status counts, whatever the body says."""
+    for words in ("made_up", "server_error"):
+        error = {"error": {"message": "secret: Internal server error", "type": words}}
+        client = await sent(
+            upstream(lambda _, error=error: httpx.Response(status, json=error, headers=headers)),
+            protocol="ui-message",
+        )
 
-    assert (told, kind) == (client.status, client.json["error"]["type"])
-    assert client.headers.get("retry-after") == headers.get("retry-after")
-    assert "application/json" == client.headers["content-type"]
-    assert b"secret" not in client.body
+        assert (told, kind) == (client.status, client.json["error"]["type"])
+        assert client.headers.get("retry-after") == headers.get("retry-after")
+        assert "application/json" == client.headers["content-type"]
+        assert b"secret" not in client.body
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,8 @@ _ADVICE: dict[ErrorKind, str] = {
     "rate_limited": "ask again later",
     "server": "ask again later",
 }
+_FAILURES: frozenset[ErrorKind] = frozenset({"server", "network", "overloaded"})
+"""Kinds of errors for which a body's words say less than the status 429."""
 _SHOULD_RETRY = {"true": True, "false": False}
 
 
@@ -159,10 +161,11 @@ def _classify(
     elif exception_kind != "unknown":
         kind, retryable = exception_kind, exception_retryable
     elif reported is not None and reported.kind != "unknown" and kind in ("unknown", "rate_limited"):
-        # Only for a status that says little (429 may also mean a used-up quota): any other status takes
-        # precedence over the words in the body. The report may rule out a retry; otherwise the kind decides.
+        # Only for a status that says little: any other status takes precedence over the words in the body.
+        # The report may rule out a retry (429 may also mean a used-up quota); otherwise the kind decides.
         retryable = None if reported.retryable else False
-        kind = reported.kind
+        # Gateways send 429 with a body such as "Internal server error": it is a limit nevertheless.
+        kind = reported.kind if kind == "unknown" or reported.kind not in _FAILURES else kind
     # The server's explicit word takes precedence over everything else.
     return kind, _SHOULD_RETRY.get(head.headers.get("x-should-retry", ""), retryable)
 

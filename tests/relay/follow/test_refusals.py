@@ -168,6 +168,23 @@ async def test_an_id_may_have_any_characters() -> None:
     assert 200 == again.status
 
 
+@pytest.mark.parametrize("id", ["", "x" * 300, "\ud800", 7, None, "x" * 256], ids=repr)
+@pytest.mark.parametrize("method", ["POST", "HEAD"])
+async def test_an_id_that_a_client_has_chosen_badly_is_refused(method: str, id: Any) -> None:
+    """It is the client's mistake, and not the server's: 400, and the provider isn't asked."""
+    async with memory_journal() as journal:
+        answer, client = Answer("x", over=True), Client(method=method)
+        await client.call(relay.respond(answer.stream, journal=journal, id=id))
+        unknown = [await answer_to(journal, id), await relay.stop(journal, id)] if id is not None else []
+        if id in (None, "x" * 256):
+            assert 200 == client.status
+            return
+
+    assert (400, 0, True) == (client.status, answer.sent, answer.stream.closed)
+    assert method == "HEAD" or client.json["error"]["type"] == "invalid_id"
+    assert [404, "unknown"] == [getattr(each, "status", each) for each in unknown]
+
+
 @pytest.mark.parametrize(("kind", "status"), [("rate_limited", 429), ("overloaded", 503), ("server", 502)])
 async def test_an_upstream_that_fails_before_its_first_event_has_a_status(kind: Any, status: int) -> None:
     """With a journal as without: the status says so, and the journal has it for others."""

@@ -24,6 +24,7 @@ from tokenstream.relay.journal._errors import (
     UnknownPosition,
     describe_failure,
 )
+from tokenstream.relay.journal._journal import is_valid_id
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
@@ -215,6 +216,9 @@ class StartOutlet(FollowOutlet):
         Returns:
             The response to send instead if the answer cannot be started or followed; else None.
         """
+        if not is_valid_id(self.id):
+            await close_stream(self._stream)
+            return _refuse_id()
         try:
             self._is_own = await self.journal.begin(
                 self._stream,
@@ -235,7 +239,7 @@ class StartOutlet(FollowOutlet):
     async def open_head(self) -> Refusal | None:
         """Close the answer unread: a HEAD request starts nothing."""
         await close_stream(self._stream)
-        return None
+        return None if is_valid_id(self.id) else _refuse_id()
 
 
 def parse_position(value: str | int | None) -> int:
@@ -258,6 +262,12 @@ def parse_position(value: str | int | None) -> int:
     if len(value) > _MAX_DIGITS or not (value.isascii() and value.isdigit()):
         raise UnknownPosition("Last-Event-ID is not a position of an answer: a whole number was expected")
     return int(value)
+
+
+def _refuse_id() -> Refusal:
+    """Return the response for an id that no answer can have; in most applications, the client chooses it."""
+    message = "The answer's id must be a text of 1 to 256 characters."
+    return Refusal(400, error_body("invalid_id", message, retryable=False))
 
 
 def refuse_journal_error(error: JournalError, as_event: bytes = b"") -> Refusal:

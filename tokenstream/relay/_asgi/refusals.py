@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind, StreamError
 
 _REQUEST_TIMEOUT, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT = 408, 502, 503, 504
+_TOLD_BY_STATUS = {429: 429, _UNAVAILABLE: _UNAVAILABLE, 529: _UNAVAILABLE}
+"""Maps statuses of the provider, whatever its error's kind is, to the statuses to send."""
 _STATUSES: dict[ErrorKind, int] = {"rate_limited": 429, "overloaded": _UNAVAILABLE}
 """Maps kinds of errors to HTTP statuses; any other kind is a failure behind this server, and gets 502."""
 _MESSAGES: dict[ErrorKind, str] = {
@@ -83,7 +85,8 @@ def status_of(error: StreamError) -> int:
         return 500
     if _is_timeout(error):
         return _GATEWAY_TIMEOUT
-    return _STATUSES.get(error.kind, _BAD_GATEWAY)
+    status = _TOLD_BY_STATUS.get(error.status) if isinstance(error, StatusError) else None
+    return status or _STATUSES.get(error.kind, _BAD_GATEWAY)
 
 
 def refuse_failed(error: StreamError, as_event: bytes | None) -> Refusal:

@@ -171,7 +171,8 @@ def respond(
             independently of `grace`, and `follow` serves readers that reconnect. The header `x-answer-id`
             contains the answer's id, percent-encoded.
         id: The answer's id in the journal; None for a random id that cannot be guessed. If an answer with
-            this id exists, it is sent, and `stream` is closed.
+            this id exists, it is sent, and `stream` is closed. If the id is empty or longer than 256
+            characters, as a client may have chosen it, the response is a 400.
         owner: The answer's owner in the journal; None for no owner.
 
     Raises:
@@ -190,10 +191,17 @@ def respond(
         recorded = StartOutlet(
             stream, journal, id, protocol=protocol, owner=owner, raw=raw, shape=shape, drop=drop
         )
-        # An id may contain any characters, but a header only some of them.
-        headers = {"x-answer-id": quote(recorded.id, safe=""), **(headers or {})}
+        headers = {"x-answer-id": _quote_id(recorded.id), **(headers or {})}
         return make_response(recorded, timing=timing, status=status, headers=headers)
     if id is not None or owner is not None:
         raise MisuseError("an answer has an id and an owner only in a journal: pass journal=…")
     outlet = AnswerOutlet(stream, BodyWriter(protocol, ids=ids, raw=raw, shape=shape, drop=drop))
     return make_response(outlet, timing=timing, status=status, headers=headers)
+
+
+def _quote_id(id: object) -> str:
+    """Return an answer's id for a header: an id may contain any characters, but a header only some of them.
+
+    The id may be invalid, because a client has chosen it: the response is a refusal then, without the header.
+    """
+    return quote(id, safe="", errors="replace") if isinstance(id, str) else ""

@@ -204,8 +204,10 @@ class Journal:
                 raise MisuseError(
                     f"a journal takes an AsyncStream, or another async iterable of events, not {stream!r:.80}"
                 )
-            if not 0 < len(id) <= _MAX_ID:
-                raise MisuseError(f"an id has 1 to {_MAX_ID} characters, and this one {len(id)}")
+            if not is_valid_id(id):
+                raise MisuseError(
+                    f"an id is a text of 1 to {_MAX_ID} characters, without half a surrogate pair"
+                )
             if raw and shape is not None:
                 raise MisuseError(
                     "raw=True writes the provider's payloads as they came, in which shape= changes nothing: "
@@ -329,7 +331,7 @@ class Journal:
             UnknownAnswer: No answer has this id, or the answer belongs to another owner.
             JournalUnavailable: The storage is unreachable.
         """
-        if not 0 < len(id) <= _MAX_ID:
+        if not is_valid_id(id):
             raise UnknownAnswer("no answer has this id")
         # The second 0 is the limit: only the state is read, and no records.
         page = await retry(partial(self._storage.read, id, 0, 0), self.lease / 4)
@@ -400,6 +402,19 @@ class Journal:
 
         with anyio.CancelScope(shield=True), anyio.move_on_after(1.0):
             await self._storage.aclose()
+
+
+def is_valid_id(id: object) -> bool:
+    """Return True if a value, which may come from a client, can be the id of an answer.
+
+    Example:
+        >>> is_valid_id("chat-7"), is_valid_id(""), is_valid_id("x" * 300)
+        (True, False, False)
+    """
+    if not isinstance(id, str) or not 0 < len(id) <= _MAX_ID:
+        return False
+    # Storages and headers need the id in UTF-8, which has no place for an unpaired surrogate.
+    return not any("\ud800" <= character <= "\udfff" for character in id)
 
 
 async def _wait_for_first_event(producer: Producer, seconds: float) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _MIN_TRIMMED = 64
 """The minimum number of trimmed records that are deleted from a list at once."""
+_MAX_LAST_BYTES = 4_096
+"""The size of an answer's last records up to which even a full storage takes them: readers wait for them."""
 
 
 class _StoredAnswer:
@@ -34,7 +36,6 @@ class _StoredAnswer:
     __slots__ = (
         "_changed",
         "_records",
-        "_size",
         "_stopped",
         "_trimmed",
         "alive_until",
@@ -42,6 +43,7 @@ class _StoredAnswer:
         "expires",
         "owner",
         "reason",
+        "size",
         "token",
     )
 
@@ -60,7 +62,7 @@ class _StoredAnswer:
         self._records: list[bytes] = []
         self._trimmed = 0
         """The number of trimmed records that are still at the start of the list."""
-        self._size = 0
+        self.size = 0
         """The size of the records in bytes, without those that were trimmed."""
         self._changed: Event | None = None
         """Set at the next change; None if nobody waits for it."""
@@ -85,9 +87,9 @@ class _StoredAnswer:
             max_bytes: The maximum size of all records together; the last record is always kept.
         """
         self._records += records
-        self._size += sum(map(len, records))
-        while self._size > max_bytes and len(self._records) - self._trimmed > 1:
-            self._size -= len(self._records[self._trimmed])
+        self.size += sum(map(len, records))
+        while self.size > max_bytes and len(self._records) - self._trimmed > 1:
+            self.size -= len(self._records[self._trimmed])
             self._trimmed += 1
             self.begin += 1
         if self._trimmed > max(_MIN_TRIMMED, len(self._records) // 2):
@@ -105,7 +107,7 @@ class _StoredAnswer:
     def drop(self) -> None:
         """Delete all records."""
         self.begin = self.end + 1
-        self._records, self._trimmed, self._size = [], 0, 0
+        self._records, self._trimmed, self.size = [], 0, 0
 
     def next_change(self) -> Event:
         """Return an event, shared by all waiting tasks, that is set at the next change of the answer."""
@@ -142,6 +144,8 @@ class MemoryStorage(Storage):
         max_answers: Maximum number of answers. Beyond it, the answers that ended first are
             forgotten; if none has ended, no new answer can begin.
         max_bytes: Maximum size of one answer's records in bytes; beyond it, the oldest are trimmed.
+        max_total_bytes: Maximum size of all records in bytes. Beyond it, the records of the answers that
+            ended first are deleted; if none has ended, no more records can be written.
         expire: Seconds for which the records of an answer are kept after its end. For the same
             time after that, the storage remembers that the answer existed.
         clock: Returns the current time, in seconds.
@@ -152,13 +156,19 @@ class MemoryStorage(Storage):
         *,
         max_answers: int = 10_000,
         max_bytes: int = 16 * 1024 * 1024,
+        max_total_bytes: int = 256 * 1024 * 1024,
         expire: float = 3600.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if max_answers < 1 or max_bytes < 1 or expire < 0:
-            raise MisuseError("max_answers and max_bytes must be at least 1, and expire not negative")
+        if min(max_answers, max_bytes, max_total_bytes) < 1 or expire < 0:
+            raise MisuseError(
+                "max_answers, max_bytes and max_total_bytes must be at least 1, and expire not negative"
+            )
         self._max_answers = max_answers
-        self._max_bytes = max_bytes
+        self._max_bytes = min(max_bytes, max_total_bytes)
+        self._max_total_bytes = max_total_bytes
+        self._total_bytes = 0
+        """The size of all records in bytes."""
         self._expire = expire
         self._clock = clock
         self._answers: dict[str, _StoredAnswer] = {}
@@ -175,6 +185,8 @@ class MemoryStorage(Storage):
             return answer.token == token
         if len(self._answers) >= self._max_answers:
             self._make_room()
+        # A storage without room for a single byte cannot hold the answer.
+        self._make_bytes(1)
         self._answers[id] = _StoredAnswer(owner, token, self._clock() + lease)
         return True
 
@@ -195,8 +207,13 @@ class MemoryStorage(Storage):
         has_gap = first > answer.end + 1
         if has_gap or (answer.ended and new):
             raise Fenced
+        added = sum(map(len, new))
+        if new and not (over and added <= _MAX_LAST_BYTES):
+            # Beyond `max_bytes`, an answer loses as much as it gains, but keeps its last record.
+            size = max(min(answer.size + added, self._max_bytes), len(new[-1]))
+            self._make_bytes(size - answer.size)
         answer.alive_until = self._clock() + lease
-        answer.extend(new, self._max_bytes)
+        self._extend(answer, new)
         if over and not answer.ended:
             self._finish(id, answer)
         answer.notify()
@@ -218,7 +235,7 @@ class MemoryStorage(Storage):
             return False
         # From now on, the producer's token is not accepted.
         answer.token = None
-        answer.extend(records, self._max_bytes)
+        self._extend(answer, records)
         self._finish(id, answer)
         answer.notify()
         return True
@@ -286,6 +303,18 @@ class MemoryStorage(Storage):
             del self._expired[id_], self._answers[id_]
         return self._answers.get(id)
 
+    def _extend(self, answer: _StoredAnswer, records: Sequence[bytes]) -> None:
+        """Add records to an answer."""
+        size = answer.size
+        answer.extend(records, self._max_bytes)
+        self._total_bytes += answer.size - size
+
+    def _drop_records(self, answer: _StoredAnswer) -> None:
+        """Delete the records of an answer, and notify its readers."""
+        self._total_bytes -= answer.size
+        answer.drop()
+        answer.notify()
+
     def _finish(self, id: str, answer: _StoredAnswer) -> None:
         """Mark an answer as ended; its records are deleted `expire` seconds later."""
         answer.expires = self._clock() + self._expire
@@ -295,8 +324,7 @@ class MemoryStorage(Storage):
         """Delete the records of an answer, but remember that the answer existed."""
         self._ended.pop(id, None)
         self._expired[id] = answer
-        answer.drop()
-        answer.notify()
+        self._drop_records(answer)
 
     def _make_room(self) -> None:
         """Forget the answer that ended first; if none has ended, one whose producer has long been dead.
@@ -305,23 +333,44 @@ class MemoryStorage(Storage):
             JournalUnavailable: All answers are still being produced.
         """
         if not self._ended and not self._expired:
-            # The answer of a dead producer has not ended if nobody followed it.
-            dead_before = self._clock() - self._expire
-            for id, answer in list(self._answers.items()):
-                if answer.alive_until < dead_before:
-                    self._finish(id, answer)
+            self._finish_dead()
         for answers in (self._expired, self._ended):
             if answers:
                 id = next(iter(answers))
-                answer = answers.pop(id)
-                answer.drop()
                 # Tasks that wait for the answer read it again, and find that it is gone.
-                answer.notify()
+                self._drop_records(answers.pop(id))
                 del self._answers[id]
                 return
         raise JournalUnavailable(
             f"the journal holds max_answers={self._max_answers:,} answers, and none of them has ended"
         )
+
+    def _make_bytes(self, size: int) -> None:
+        """Delete the records of the answers that ended first, until some more bytes have room.
+
+        Args:
+            size: The number of bytes that are to be added.
+
+        Raises:
+            JournalUnavailable: There is no room, and all answers with records are still being produced.
+        """
+        while self._total_bytes + size > self._max_total_bytes:
+            if not self._ended:
+                self._finish_dead()
+            if not self._ended:
+                raise JournalUnavailable(
+                    f"the journal holds max_total_bytes={self._max_total_bytes:,} bytes of answers that have "
+                    "not ended"
+                )
+            id = next(iter(self._ended))
+            self._delete_records(id, self._ended[id])
+
+    def _finish_dead(self) -> None:
+        """Mark the answers as ended whose producers have long been dead, because nobody has followed them."""
+        dead_before = self._clock() - self._expire
+        for id, answer in list(self._answers.items()):
+            if not answer.ended and answer.alive_until < dead_before:
+                self._finish(id, answer)
 
 
 def _find_expired(answers: dict[str, _StoredAnswer], now: float) -> list[tuple[str, _StoredAnswer]]:
@@ -348,6 +397,9 @@ class MemoryJournal(Journal):
             forgotten; if none has ended, no new answer can begin.
         max_bytes: Maximum size of one answer's records in bytes; beyond it, the oldest are trimmed,
             and a reader that still needs them gets an `AnswerExpired`.
+        max_total_bytes: Maximum size of all answers' records in bytes. Beyond it, the answers that
+            ended first expire. If none has ended, no new answer can begin, and an answer that
+            cannot be continued within a lease ends with an error.
         expire: Seconds for which an answer is kept after its end.
         lease: Seconds within which readers learn that a producer is dead.
         drain: Seconds that producers may run on when the journal is exited.
@@ -365,9 +417,12 @@ class MemoryJournal(Journal):
         *,
         max_answers: int = 10_000,
         max_bytes: int = 16 * 1024 * 1024,
+        max_total_bytes: int = 256 * 1024 * 1024,
         expire: float = 3600.0,
         lease: float = 15.0,
         drain: float = 30.0,
     ) -> None:
-        storage = MemoryStorage(max_answers=max_answers, max_bytes=max_bytes, expire=expire)
+        storage = MemoryStorage(
+            max_answers=max_answers, max_bytes=max_bytes, max_total_bytes=max_total_bytes, expire=expire
+        )
         super().__init__(storage, lease=lease, drain=drain)
