@@ -12,7 +12,7 @@ from tests.stream.bodies import ANSWER, chunk
 from tests.support.aws_eventstream import message
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Limits, Stream
-from tokenstream.errors import ProtocolError, ProviderError, StreamInterrupted
+from tokenstream.errors import ProtocolError, ProviderError, StreamInterrupted, StreamTruncated
 from tokenstream.formats._wire.openai_chat import OpenAIChat
 
 
@@ -71,16 +71,17 @@ def test_decoding_that_is_broken_off_after_the_finish_leaves_the_answer_complete
         assert ("broken_after_finish" in stream.departures) is (ending == "complete")
 
 
-def test_a_stream_of_nothing_but_its_end_is_complete() -> None:
-    """`[DONE]` counts as the end; nothing is made up."""
+def test_a_stream_of_nothing_but_its_end_is_truncated() -> None:
+    """`[DONE]` ends an answer, and there is none."""
     decoder = read(DONE, 3)
 
     assert (decoder.format, decoder.message.ending, decoder.message.finish_reason) == (
         "openai-chat",
-        "complete",
+        "truncated",
         None,
     )
-    assert list(decoder.departures) == ["finish_missing", "answer_empty"]
+    assert isinstance(decoder.error, StreamTruncated)
+    assert list(decoder.departures) == ["finish_missing"]
 
 
 def test_a_last_event_without_its_blank_line_is_taken_when_it_is_whole() -> None:

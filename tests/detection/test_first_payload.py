@@ -147,13 +147,13 @@ def test_text_that_is_no_json_object_is_text() -> None:
         assert ("text", piece) == (reading.format, reading.message.text)
 
 
-def test_a_sentinel_alone_is_an_empty_answer() -> None:
-    """`[DONE]` and nothing else is openai-chat that had nothing to say, with a departure."""
+def test_a_sentinel_alone_is_no_answer() -> None:
+    """`[DONE]` and nothing else looks like openai-chat, whose payloads were lost."""
     reading = read([wire.DONE])
 
-    assert reading.error is None
+    assert isinstance(reading.error, StreamTruncated)
     assert reading.message is not None
-    assert ("openai-chat", "", "complete") == (reading.format, reading.message.text, reading.message.ending)
+    assert ("openai-chat", "", "truncated") == (reading.format, reading.message.text, reading.message.ending)
     assert "finish_missing" in reading.departures
 
 

@@ -316,9 +316,13 @@ class Connection:
             return events, error
         if cause is not None:
             return events, cause
+        first_frames = format.first_frames
+        mismatch = first_frames.find_mismatch(format)
+        if mismatch is not None:
+            return events, mismatch
         # In these cases, a clean end of the input may be the end of the answer.
         end_decides = isinstance(format, Undetected) or format.ended or format.ends_with_input
-        return events, None if end_decides else format.cut_short()
+        return events, None if end_decides else first_frames.explain(format.cut_short(), format)
 
     def find_position(self) -> _Position:
         """Return the position at which a server can resume, and the state of the format at that position.
@@ -364,6 +368,13 @@ class Connection:
         if self.error is not None:
             return events
         format = self.format
+        first_frames = format.first_frames
+        self.error = first_frames.find_mismatch(format)
+        if self.error is None and format.assumed and first_frames.is_empty(format):
+            # The sentinel alone is no answer: the server has lost it.
+            self.error = format.cut_short()
+        if self.error is not None:
+            return events + self.abandon()
         if isinstance(self.framing, Payloads) and format.finished and not format.ended:
             # The sentinel was not passed on by the code that framed the payloads.
             format.conclude()
@@ -372,7 +383,7 @@ class Connection:
             self.error = format.cut_short()
             return events + self.abandon()
         events += format.end()
-        self.error = format.error
+        self.error = first_frames.explain(format.error, format)
         if isinstance(self.framing, JSONBody) and not self.framing.is_array and format.frames == 1:
             self._note_if_not_streamed()
         if self.error is None and isinstance(self.framing, AWSEventStreamParser) and self.framing.tail:

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from pydantic_core import from_json
 
-from tokenstream._basics.error_marks import EMPTY_INPUT_HINT, add_code_hint
 from tokenstream._basics.json import check_bounds, decode_tolerantly
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict, kind_of
 from tokenstream.departures import Departures
-from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
+from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import Ping
+from tokenstream.formats._detect.first_frames import FirstFrames
 from tokenstream.formats._fast.path import Fast, FastPath
 from tokenstream.formats._kit.errors import classify_error, exception_error, provider_error, text_error
 from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._kit.truncation import truncation_error
 from tokenstream.formats._resume.resuming import Resuming
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing.aws_eventstream import EventStreamMessage
@@ -26,7 +27,7 @@ from tokenstream.limits import DEFAULT_LIMITS, Limits
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tokenstream.errors import StreamError
+    from tokenstream.errors import StreamError, StreamTruncated
     from tokenstream.events import Event
     from tokenstream.formats._resume.replay import Replay, ReplayOfEvents
     from tokenstream.message import Ending, FinishReason, Usage
@@ -70,6 +71,7 @@ class Format(Resuming, ABC):
         "dropped",
         "ended",
         "error",
+        "first_frames",
         "frames",
         "limits",
         "noted_at",
@@ -115,6 +117,7 @@ class Format(Resuming, ABC):
             "departures",
             "dropped",
             "error",
+            "first_frames",
             "limits",
             "pings",
             "shortcuts",
@@ -140,6 +143,8 @@ class Format(Resuming, ABC):
         """The server's departures from its documentation, by name."""
         self.frames: int = 0
         """Number of frames so far."""
+        self.first_frames = FirstFrames()
+        """The first frames, which show at the end whether they are of another format than this one."""
         self.noted_at = 0
         """Number of the last frame in which a departure was noted."""
         self.ended = False
@@ -251,15 +256,19 @@ class Format(Resuming, ABC):
         if self.ended:
             self.after_end(frame)
             return self.parts.take()
+        self.first_frames.keep(frame)
         try:
             self._read_frame(frame)
-        except ProtocolError as error:
+        except ProtocolError as fault:
+            error = self.first_frames.find_mismatch(self, certain=True) or fault
             if error.event is None:
                 # Say in which frame the error occurred, unless an inner format has said so.
                 error.event = self.frames
                 advice = "" if isinstance(error, LimitExceeded) else "; what came before it is in .partial"
                 error.args = (f"frame {self.frames}: {error}{advice}",)
             self.error = error
+        if self.parts.has_parts:
+            self.first_frames.settle()
         if self.error is not None:
             self.classify_error(self.error)
         return self.parts.take()
@@ -483,16 +492,7 @@ class Format(Resuming, ABC):
 
     def cut_short(self) -> StreamTruncated:
         """Return the error for input that ended before the answer did."""
-        if not self.frames:
-            error = StreamTruncated("the input ended without a single event")
-            return add_code_hint(error, EMPTY_INPUT_HINT)
-        open_calls = self.parts.open_call_count
-        # "s" * True is a plural "s".
-        inside = f", inside {open_calls} tool call{'s' * (open_calls != 1)}" if open_calls else ""
-        return StreamTruncated(
-            f"the input ended after {self.frames} frame{'s' * (self.frames != 1)}{inside}, "
-            "before the end of the answer; what had arrived is in .partial"
-        )
+        return truncation_error(self.frames, self.parts.open_call_count)
 
 
 def name_of(event: ServerSentEvent | EventStreamMessage) -> str:

@@ -198,6 +198,8 @@ class Custom(Format):
         if mapped.finish is not None:
             found = self._read_finish(data, mapped.finish) or found
         if found:
+            # One of the paths fits, so the mapping is for this server.
+            self.first_frames.drop()
             self._report_unmapped_fields(data)
         elif event not in mapped.ends:
             self._read_other(data, event)

@@ -142,7 +142,7 @@ def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStre
         >>> str(describe_unknown_format([{"what": "is this"}], DEFAULT_LIMITS)).partition(". ")[0]
         "the events are of no known format; the keys seen are 'what'"
     """
-    keys = set(_object_of(frames[0], limits)) if frames else set[str]()
+    keys = set(object_of(frames[0], limits)) if frames else set[str]()
     is_of_a_run = any(keys >= run_keys for run_keys in _RUN_KEYS)
     if is_of_a_run:
         return NotAStream(
@@ -188,7 +188,7 @@ def _list_names(frames: Iterable[Frame], limits: Limits) -> str:
     kinds: dict[str, None] = {}
     keys: dict[str, None] = {}
     for frame in frames:
-        payload = _object_of(frame, limits)
+        payload = object_of(frame, limits)
         kind = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
         type_field = payload.get("type")
         if not kind and isinstance(type_field, str) and _TYPE_NAME.fullmatch(type_field):
@@ -211,7 +211,7 @@ def _start_of(frame: Frame, max_size: int) -> str:
     )
 
 
-def _object_of(frame: Frame, limits: Limits) -> dict[str, Any]:
+def object_of(frame: Frame, limits: Limits) -> dict[str, Any]:
     """Return a frame's payload if it is a JSON object, and otherwise an empty dict."""
     payload: object = payload_of(frame)
     if isinstance(payload, bytes):

@@ -134,6 +134,11 @@ class Answer:
         return self._head is not None
 
     @property
+    def has_parts(self) -> bool:
+        """True once any part has begun, in any choice."""
+        return self._parts_seen > 0
+
+    @property
     def id(self) -> str | None:
         """The answer's id; None if the server sent none."""
         return None if self._head is None else self._head[0]

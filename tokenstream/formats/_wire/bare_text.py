@@ -66,6 +66,7 @@ class Text(Format):
 
     def __init__(self, *, joiner: str = "", limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
+        self.first_frames.drop()  # any input is text, so none can be of another format
         self.joiner = joiner
         self._part: OpenPart | None = None
         """The part of the text; None until the first piece arrives."""

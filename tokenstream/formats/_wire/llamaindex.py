@@ -110,7 +110,8 @@ class LlamaIndex(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
-        if not payload.keys() & {"message", "text"}:
+        # A response has no type; an event of another format may have one of these fields beside its type.
+        if "type" in payload or not payload.keys() & {"message", "text"}:
             self.parts.unknown(text_of(payload, "type") or "response", payload)
             return
         message, raw, fields = (dict_of(payload, name) for name in ("message", "raw", "additional_kwargs"))

@@ -45,6 +45,7 @@ class Pieces(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
+        self.first_frames.drop()  # any input is text, so none can be of another format
         self._part: OpenPart | None = None
         """The part being written."""
 

@@ -1,0 +1,147 @@
+"""An answer in another format than the one that was named: an error that says so, and that is not retried."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support import wire
+from tokenstream import AsyncStream, Decoder, Retry, Stream, connect, resilient, tap, testing
+from tokenstream.errors import ProtocolError, StreamTruncated
+from tokenstream.formats import _registry as registry
+from tokenstream.formats import custom
+
+SCRIPT = testing.script().text("Hello there").text(" you").finish("stop")
+WRITTEN = [name for name in registry.names() if name not in ("langchain", "llamaindex", "pieces")]
+READ_BOTH = {("openai-completions", "openai-chat")}
+"""Formats sent and named that are alike: the answer is read as it is."""
+PAIRS = [
+    (sent, named)
+    for sent in WRITTEN
+    for named in registry.names()
+    if named not in ("text", "pieces", sent) and sent != "text" and (sent, named) not in READ_BOTH
+]
+PING = wire.sse({"type": "ping"}, event="ping")
+
+
+def end_of(chunks: list[bytes], format: Any) -> Decoder:
+    """Return a decoder that has read some chunks as a format, to their end."""
+    decoder = Decoder(format)
+    for chunk in chunks:
+        decoder.feed(chunk)
+    decoder.end()
+    return decoder
+
+
+@pytest.mark.parametrize(("sent", "named"), PAIRS)
+def test_another_format_than_the_named_one_is_an_error_that_names_both(sent: Any, named: Any) -> None:
+    """Nothing is complete and empty, and to ask again would bring the same."""
+    error = end_of(SCRIPT.chunks(sent), named).error
+
+    assert type(error) is ProtocolError
+    assert not error.retryable
+    assert f"not {named};" in str(error) or f"is {named};" in str(error)
+    assert sent in str(error)
+
+
+@pytest.mark.parametrize("named", ["anthropic", "openai-chat", "ollama", "openai-completions"])
+def test_payloads_of_no_known_format_are_said_to_be_unknown(named: Any) -> None:
+    """The count is that of the payloads, without pings and the sentinel."""
+    error = end_of([PING, wire.sse({"foo": 1}), wire.sse({"foo": 2}), wire.DONE], named).error
+
+    assert type(error) is ProtocolError
+    assert f"none of the 2 events is {named}; they look like an unknown one" in str(error)
+
+
+@pytest.mark.parametrize("format", [None, "anthropic", "openai-chat", "openai-responses", "gemini", "cohere"])
+@pytest.mark.parametrize(
+    "chunks",
+    [[], [b": hi\n\n"], [PING], [wire.DONE], [PING, wire.DONE]],
+    ids=lambda chunks: len(b"".join(chunks)),
+)
+def test_an_answer_without_any_payload_may_be_asked_for_again(format: Any, chunks: list[bytes]) -> None:
+    """Pings and `[DONE]` are of any format, and are no answer."""
+    error = end_of(chunks, format).error
+
+    assert isinstance(error, StreamTruncated)
+    assert error.retryable
+
+
+def test_a_custom_format_knows_a_payload_by_any_of_its_paths() -> None:
+    """The text may be empty, and the id be all that was met."""
+    format = custom(text="result.delta", id="request")
+
+    assert end_of([wire.sse({"request": "r1"})], format).error is None
+    error = end_of([wire.sse({"result": {"detla": "Hel"}})], format).error
+    assert type(error) is ProtocolError
+    assert "none of the events (1) fits a path of custom(); they look like an unknown one" in str(error)
+
+
+def test_text_takes_whatever_comes() -> None:
+    """An answer may be an object of JSON that a model wrote."""
+    chunks = SCRIPT.chunks("openai-chat")
+
+    assert end_of(chunks, "text").error is None
+    assert "".join(Stream(["Hel", "lo"], format="pieces").text) == "Hello"
+
+
+def test_content_that_was_read_keeps_its_truncation() -> None:
+    """The first frame is of the format, so the cut explains the missing end."""
+    assert isinstance(end_of(SCRIPT.chunks("anthropic")[:-2], "anthropic").error, StreamTruncated)
+
+
+def test_every_way_to_read_says_it() -> None:
+    """Streams, taps and payloads that an SDK decoded are read by the same machine."""
+    chunks = SCRIPT.chunks("openai-chat")
+    message = "none of the 5 events is anthropic; they look like openai-chat"
+
+    with pytest.raises(ProtocolError, match=message):
+        Stream(chunks, format="anthropic").final()
+    with pytest.raises(ProtocolError, match=message):
+        asyncio.run(_read_asynchronously(chunks))
+    tapped: Any = tap(iter(chunks), format="anthropic")
+    assert chunks == list(tapped)
+    assert message in str(tapped.error)
+    payloads: Any = [event.raw for event in Stream(chunks) if event.raw is not None]
+    with pytest.raises(ProtocolError, match="is anthropic; they look like openai-chat"):
+        Stream(payloads, format="anthropic").final()
+
+
+async def _read_asynchronously(chunks: list[bytes]) -> None:
+    await AsyncStream(iter_asynchronously(chunks), format="anthropic").final()
+
+
+async def iter_asynchronously(chunks: list[bytes]) -> Any:
+    """Yield some chunks."""
+    for chunk in chunks:
+        yield chunk
+
+
+def test_a_wrong_format_is_asked_for_once() -> None:
+    """A retry would cost another answer, and end the same way."""
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        body = b"".join(SCRIPT.chunks("openai-chat"))
+        return httpx.Response(200, content=body, headers={"content-type": "text/event-stream"})
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        stream = connect(
+            "http://model.test/v1", json={}, client=client, format="anthropic", retry=Retry(attempts=3)
+        )
+        with pytest.raises(ProtocolError, match="they look like openai-chat"):
+            stream.final()
+
+    assert 1 == len(asked)
+
+
+def test_a_lone_sentinel_is_asked_for_again() -> None:
+    """The second answer is the one that is read."""
+    answers = [[wire.DONE], SCRIPT.chunks("openai-chat")]
+    stream = resilient(lambda attempt: answers[attempt.number - 1], Retry(attempts=2, wait=0.0))
+
+    assert "Hello there you" == stream.final().text

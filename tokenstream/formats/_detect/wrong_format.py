@@ -1,0 +1,117 @@
+"""The error for an answer in another format than the one that was named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream._basics.error_marks import add_code_hint
+from tokenstream.errors import ProtocolError, StreamError
+from tokenstream.formats._base import name_of
+from tokenstream.formats._detect.payloads import payload_of
+from tokenstream.formats._detect.recognise import PING, WAIT, find_likeliest, recognise
+from tokenstream.formats._detect.unknown import object_of
+from tokenstream.framing import ServerSentEvent
+from tokenstream.framing.aws_eventstream import EventStreamMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tokenstream.formats._base import Format, Frame
+    from tokenstream.limits import Limits
+
+_SENTINEL = b"[DONE]"
+_ANY_TEXT = ("text",)
+"""Formats that nearly any data look like, so that it is never certain that the data are of them."""
+
+
+def find_mismatch(
+    format: Format, frames: Sequence[Frame], later: int, *, certain: bool = False
+) -> ProtocolError | None:
+    """Return the error for frames of which none is of a format; None if one is, or may be.
+
+    Frames without a payload, such as pings and `[DONE]`, are of any format.
+
+    Args:
+        format: The format that was named; it has read no content.
+        frames: The first frames of the connection.
+        later: Number of frames after these.
+        certain: True if the other format has to be known for certain.
+
+    Example:
+        >>> from tokenstream.formats._wire.anthropic import Anthropic
+        >>> chat = b'{"choices": [{"index": 0, "delta": {"content": "Hi"}}]}'
+        >>> str(find_mismatch(Anthropic(), [chat, b"[DONE]"], 0)).partition(":")[0]
+        'the only event is not anthropic; it looks like openai-chat'
+        >>> find_mismatch(Anthropic(), [b'{"type": "ping"}', b"[DONE]"], 0) is None
+        True
+    """
+    own: set[bool | None] = set()
+    names: set[str] = set()
+    payloads: list[Frame] = []
+    for frame in frames:
+        result = _recognise(frame, format.limits)
+        if result == PING or payload_of(frame) == _SENTINEL or isinstance(result, StreamError):
+            continue
+        payloads.append(frame)
+        own.add(_is_of(format, frame))
+        if isinstance(result, str) and result != WAIT:
+            names.add(result)
+    if not payloads or True in own or format.name in names:
+        return None
+    likely = None
+    if len(names) < 2:
+        likely = names.pop() if names else _find_likeliest(payloads, format.limits)
+    if likely in (None, format.name, *_ANY_TEXT) and (certain or None in own):
+        # The payloads may be of this format, whose content was still to come.
+        return None
+    return _mismatch_error(format.name, len(payloads) + later, likely)
+
+
+def _recognise(frame: Frame, limits: Limits) -> str | StreamError | None:
+    """Return what `recognise` says of a frame; None also for a frame that is no JSON."""
+    try:
+        return recognise(frame, limits, document=False)
+    except ProtocolError:
+        return None
+
+
+def _find_likeliest(frames: Sequence[Frame], limits: Limits) -> str | None:
+    """Return the one format that fits all frames; None if there is none, or a frame is no JSON."""
+    try:
+        return find_likeliest(frames, limits)
+    except ProtocolError:
+        return None
+
+
+def has_payload(frames: Iterable[Frame], limits: Limits) -> bool:
+    """Return whether any of some frames has a payload: pings and `[DONE]` have none."""
+    return any(payload_of(frame) != _SENTINEL and _recognise(frame, limits) != PING for frame in frames)
+
+
+def _is_of(format: Format, frame: Frame) -> bool | None:
+    """Return whether a frame's payload is of a format; None if it may be."""
+    event = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
+    payload = object_of(frame, format.limits)
+    return type(format).recognises(payload, event) if payload else False
+
+
+def _mismatch_error(name: str, count: int, likely: str | None) -> ProtocolError:
+    """Return the error for `count` payloads of another format than the one that was named.
+
+    Args:
+        name: The format that was named.
+        count: Number of payloads.
+        likely: The format that they look like; None if that is unknown.
+    """
+    other = likely or "an unknown one"
+    if name == "custom":
+        error = ProtocolError(f"none of the events ({count}) fits a path of custom(); they look like {other}")
+        return add_code_hint(
+            error, ": compare the paths with the payloads, which Unknown events have in .raw"
+        )
+    if count == 1:
+        error = ProtocolError(f"the only event is not {name}; it looks like {other}")
+    else:
+        error = ProtocolError(f"none of the {count} events is {name}; they look like {other}")
+    advice = f"pass format={likely!r}, or leave" if likely else "leave"
+    return add_code_hint(error, f": {advice} format= out to have it detected")
