@@ -67,7 +67,8 @@ DEFAULT_LIMITS = Limits()
 class Deadlines:
     """Bounds on the time that a stream may take or be silent, in seconds; None for no bound.
 
-    The defaults suit reasoning models, which are silent for minutes.
+    The defaults suit reasoning models, which are silent for minutes. A `Stream` of a plain iterable
+    cannot end a read that blocks, and notices a deadline only when the next item arrives.
 
     Example:
         >>> Deadlines(total=30.0).total

@@ -34,15 +34,16 @@ TEXTS = ["Let ", "me "]
 """Its text."""
 TEXT = "Let me "
 
-Opener: TypeAlias = Callable[[str, ExitStack], Stream]
+Opener: TypeAlias = Callable[..., Stream]
+"""Takes an address, a stack that closes the client, and options of the stream."""
 
 
 def sent(library: Any) -> Opener:
     """Return what wraps a response of a client of the user's own, without a read timeout."""
 
-    def opened(url: str, stack: ExitStack) -> Stream:
+    def opened(url: str, stack: ExitStack, **options: Any) -> Stream:
         client = stack.enter_context(library.Client(verify=client_context(), timeout=None, trust_env=False))
-        return Stream(client.send(client.build_request("POST", url), stream=True))
+        return Stream(client.send(client.build_request("POST", url), stream=True), **options)
 
     return opened
 
@@ -50,16 +51,16 @@ def sent(library: Any) -> Opener:
 def asked(library: Any) -> Opener:
     """Return what asks with `connect` and a client of the user's own."""
 
-    def opened(url: str, stack: ExitStack) -> Stream:
+    def opened(url: str, stack: ExitStack, **options: Any) -> Stream:
         client = stack.enter_context(library.Client(verify=client_context(), timeout=None, trust_env=False))
-        return connect(url, client=client)
+        return connect(url, client=client, **options)
 
     return opened
 
 
-def alone(url: str, _stack: ExitStack) -> Stream:
+def alone(url: str, _stack: ExitStack, **options: Any) -> Stream:
     """Ask with `connect` and nothing else."""
-    return connect(url)
+    return connect(url, **options)
 
 
 class _Trusting(HTTPAdapter):
@@ -70,17 +71,17 @@ class _Trusting(HTTPAdapter):
         return super().init_poolmanager(*args, **options, ssl_context=context)
 
 
-def by_requests(url: str, stack: ExitStack) -> Stream:
+def by_requests(url: str, stack: ExitStack, **options: Any) -> Stream:
     """Wrap a response of requests."""
     session = stack.enter_context(requests.Session())
     session.mount("https://", _Trusting())
-    return Stream(session.post(url, stream=True))
+    return Stream(session.post(url, stream=True), **options)
 
 
-def by_urllib3(url: str, stack: ExitStack) -> Stream:
+def by_urllib3(url: str, stack: ExitStack, **options: Any) -> Stream:
     """Wrap a response of urllib3."""
     pool = stack.enter_context(urllib3.PoolManager(ssl_context=client_context()))
-    return Stream(pool.request("POST", url, preload_content=False))
+    return Stream(pool.request("POST", url, preload_content=False), **options)
 
 
 OPENERS: dict[str, Opener] = {

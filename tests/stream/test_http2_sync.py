@@ -17,8 +17,9 @@ from h2.events import RequestReceived
 from tests.stream.blocked import PATIENCE, TEXT, TEXTS, Loop
 from tests.stream.bodies import ANSWER
 from tests.support.loopback import Connection, Loopback, client_context
-from tests.support.timing import at_once, tried_again
-from tokenstream import Stream
+from tests.support.timing import at_once, tried_again, wait_for
+from tokenstream import Deadlines, Stream
+from tokenstream.errors import StreamStalled
 
 
 class Multiplexed:
@@ -105,3 +106,58 @@ def test_a_connection_of_http2_goes_on_for_others_when_one_is_stopped(library: A
         assert other.message.ending == "complete"
         assert len(server.connections) == 1
         assert server.connection().open_after(0.05)
+
+
+def _ask_twice(server: Loopback, client: Any, **options: Any) -> tuple[Stream, Stream]:
+    """Return two streams on one connection, of which the first one has options."""
+    first, second = (
+        client.send(client.build_request("POST", server.url + path), stream=True)
+        for path in ("/silent", "/other")
+    )
+    return Stream(first, **options), Stream(second)
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+@pytest.mark.parametrize("limit", ["idle_bytes", "idle_content", "total"])
+def test_a_silent_answer_ends_alone_on_a_connection_of_http2(library: Any, limit: str) -> None:
+    """Not even its read times out, as that would break the connection for the other answer."""
+    server_side = Multiplexed()
+    with (
+        Loopback(server_side, tls=True, alpn=["h2"]) as server,
+        library.Client(http2=True, verify=client_context(), timeout=None, trust_env=False) as client,
+    ):
+        silent, other = _ask_twice(server, client, deadlines=Deadlines(**{limit: 0.4}))
+        server_side.say("/silent", *ANSWER[2:4])
+        server_side.say("/other", ANSWER[2])
+        texts = iter(other.text)
+        assert next(texts) == "Let "
+        with pytest.raises(StreamStalled) as caught:
+            silent.final()
+        assert caught.value.limit == limit
+
+        server_side.say("/other", *ANSWER[3:5], *ANSWER[8:], end=True)
+        assert [*texts] == ["me ", "see."]
+        assert other.message.ending == "complete"
+        assert len(server.connections) == 1
+        assert server.connection().open_after(0.05)
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
+def test_a_silent_answer_meets_its_deadline_while_another_thread_reads_its_connection(library: Any) -> None:
+    """It gets its turn whenever something arrives on the connection, and notices then."""
+    server_side = Multiplexed()
+    with (
+        Loopback(server_side, tls=True, alpn=["h2"]) as server,
+        library.Client(http2=True, verify=client_context(), timeout=None, trust_env=False) as client,
+    ):
+        silent, other = _ask_twice(server, client, deadlines=Deadlines(idle_bytes=0.2))
+        with Loop(silent.text) as loop, Loop(other.text) as other_loop:
+            server_side.say("/silent", *ANSWER[2:4])
+            server_side.say("/other", ANSWER[2])
+            wait_for(lambda: loop.ended_at is not None)
+            server_side.say("/other", *ANSWER[3:5], *ANSWER[8:], end=True)
+            other_loop.ended()
+
+        assert isinstance(loop.error, StreamStalled)
+        assert (loop.error.limit, loop.items) == ("idle_bytes", TEXTS)
+        assert (other_loop.error, other.message.ending) == (None, "complete")

@@ -5,6 +5,7 @@ The caller opens an object, such as a response, and the stream that reads the ob
 
 from __future__ import annotations
 
+from tokenstream._sources.causes import is_timeout
 from tokenstream._sources.failures import opening_error, reading_error
 from tokenstream._sources.find import async_source, sync_source
 from tokenstream._sources.httpx import from_async_response, from_response
@@ -17,6 +18,7 @@ __all__ = [
     "async_source",
     "from_async_response",
     "from_response",
+    "is_timeout",
     "opening_error",
     "reading_error",
     "sync_source",

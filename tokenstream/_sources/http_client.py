@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._connection.head import ResponseHead, lower_header_names
 from tokenstream._sources.kinds import SyncSource, is_response_like
+from tokenstream._sources.socket_limit import SocketLimit
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def from_http_client(response: Any) -> SyncSource:  # noqa: ANN401 - of http.cli
         head,
         head.content_coding,
         socket=lambda: None if response.fp is None else body.socket,
+        keep_limit=None if body.limit is None else body.limit.keep,
     )
 
 
@@ -52,6 +54,8 @@ class _HttpClientBody:
         self._response = response
         self._was_read_to_end = False
         self.socket: Any = getattr(getattr(response.fp, "raw", None), "_sock", None)
+        self.limit = None if self.socket is None else SocketLimit(self.socket)
+        """Keeps the limit of the reads; None if the socket cannot be found."""
         # `response.length` is the number of bytes that remain: of an unread body, all of them. A 304 has no
         # body, so that 0 bytes remain from the start.
         is_length_unknown = None in (response.length, length)
@@ -64,12 +68,27 @@ class _HttpClientBody:
         response = self._response
         if self._has_begun:
             raise MisuseError("the response was already read or closed; pass it unread")
-        while chunk := response.read1(_CHUNK_SIZE):
-            yield chunk
+        try:
+            while chunk := self._read():
+                yield chunk
+        finally:
+            self._end_limit()
         if response.length:
             # http.client itself would accept the end of the connection as the end of the body.
             raise ConnectionResetError(f"{response.length} bytes of the body did not arrive")
         self._was_read_to_end = True
+
+    def _read(self) -> bytes:
+        # Without `fp`, the body has ended, and the connection may have its next request already.
+        if self.limit is not None and self._response.fp is not None:
+            self.limit.apply()
+        chunk: bytes = self._response.read1(_CHUNK_SIZE)
+        return chunk
+
+    def _end_limit(self) -> None:
+        """Give back the socket's own timeout, since the connection may be used for further requests."""
+        if self.limit is not None:
+            self.limit.give_back()
 
     def close(self) -> None:
         """Close the response; if the body was not read to its end, shut down the connection first."""

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
-from typing import Any
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._connection.head import ResponseHead, lower_header_names
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_response_like
 from tokenstream._sources.plain import read_at_once
 from tokenstream.errors import MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream._sources.kinds import ReadLimit
 
 _NAMES = ("iter_raw", "aiter_raw", "status_code", "headers", "stream")
 
@@ -31,7 +38,12 @@ def from_response(response: Any) -> SyncSource:  # noqa: ANN401 - httpx's or htt
     if not isinstance(response.stream, Iterable):
         raise MisuseError("the response is asynchronous: read it with AsyncStream, in `async for`")
     return SyncSource(
-        response.iter_raw(), response.close, head, head.content_coding, socket=lambda: _socket_of(response)
+        response.iter_raw(),
+        response.close,
+        head,
+        head.content_coding,
+        socket=lambda: _socket_of(response),
+        keep_limit=_find_limiter(response),
     )
 
 
@@ -64,6 +76,84 @@ def _socket_of(response: Any) -> Any:  # noqa: ANN401 - httpx's or httpx2's, and
     if stream is None or response.is_closed or not is_http1:
         return None
     return stream.get_extra_info("socket")
+
+
+def _find_limiter(response: Any) -> Callable[[ReadLimit], object] | None:  # noqa: ANN401 - httpx's or httpx2's
+    """Return the function that limits the reads of a response; None if it has no network connection."""
+    stream = response.extensions.get("network_stream")
+    if not callable(getattr(stream, "read", None)):
+        return None
+    if response.extensions.get("http_version", b"").startswith(b"HTTP/1"):
+        return lambda limit: _LimitedRead(response, stream, limit).install()
+    return lambda limit: _limit_shared(response, stream, limit)
+
+
+class _LimitedRead:
+    """Takes the place of the method `read` of a connection's network stream while one response uses it.
+
+    httpcore reads the timeout of a request once, when the body begins, but a stream that waits for its
+    first event may be silent for longer than one in the middle of an answer.
+
+    Args:
+        response: The response that alone uses the connection.
+        stream: The connection's network stream.
+        limit: The limit of the reads.
+    """
+
+    __slots__ = ("_limit", "_read", "_response")
+
+    def __init__(self, response: Any, stream: Any, limit: ReadLimit) -> None:  # noqa: ANN401 - of httpcore
+        self._response = response
+        self._limit = limit
+        # The method of the class: the stream may still have the one for an earlier response.
+        class_of_stream: Any = stream.__class__
+        self._read: Callable[..., bytes] = partial(class_of_stream.read, stream)
+
+    def install(self) -> None:
+        """Read by this object from now on, if the network stream lets its methods be replaced."""
+        with suppress(AttributeError):
+            self._response.extensions["network_stream"].read = self
+
+    def __call__(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Return the next bytes of the connection.
+
+        Args:
+            max_bytes: The maximum number of bytes.
+            timeout: The client's own timeout in seconds; None for no timeout.
+        """
+        if self._response.is_closed:
+            # The connection is in its pool again, and belongs to another response.
+            return self._read(max_bytes, timeout)
+        return self._read(max_bytes, self._limit.seconds(timeout))
+
+
+class _SharedTimeouts(dict[str, Any]):
+    """The timeouts of a request over HTTP/2, which httpcore looks up before each read from the connection.
+
+    A read that timed out would break the connection for all its answers. So the wait for data
+    happens in the look-up, before the read begins: if that wait takes too long, only one answer ends.
+
+    Args:
+        timeouts: The client's own timeouts.
+        wait: Waits for data; takes the client's timeout for a read, and returns the one to use.
+    """
+
+    def __init__(self, timeouts: dict[str, Any], wait: Callable[[float | None], float | None]) -> None:
+        super().__init__(timeouts)
+        self._wait = wait
+
+    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - as of a dict
+        """Return a timeout; for the one of a read, first wait until there is something to read."""
+        own = super().get(key, default)
+        return self._wait(own) if key == "read" else own
+
+
+def _limit_shared(response: Any, stream: Any, limit: ReadLimit) -> None:  # noqa: ANN401 - httpx's or httpx2's
+    """Limit the reads of a response that shares its connection with others."""
+    request = getattr(response, "_request", None)
+    if request is not None:
+        timeouts: dict[str, Any] = request.extensions.get("timeout") or {}
+        request.extensions["timeout"] = _SharedTimeouts(timeouts, lambda own: limit.wait(stream, own))
 
 
 def _head_of(response: Any) -> ResponseHead:  # noqa: ANN401 - httpx's or httpx2's

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -31,6 +31,20 @@ def do_nothing() -> None:
     """Do nothing: the `close` of a source without anything to close."""
 
 
+class ReadLimit(Protocol):
+    """Limits the seconds for which the reads of a source wait for its connection."""
+
+    def seconds(self, own: float | None) -> float | None:
+        """Return the timeout for the next wait, at most the connection's own one; None for no limit."""
+
+    def wait(self, stream: Any, own: float | None) -> float | None:  # noqa: ANN401 - of httpcore
+        """Wait until a shared connection has data, and return the timeout for reading them.
+
+        Raises:
+            TimeoutError: No data came in time.
+        """
+
+
 @dataclass(slots=True)
 class SyncSource:
     """A source of chunks or payloads for a `Stream`.
@@ -52,6 +66,11 @@ class SyncSource:
     """True if each chunk is one whole payload, like the messages of a WebSocket."""
     limit_read: Callable[[float | None], object] | None = None
     """Limits the seconds of the next read; a longer read raises TimeoutError, but loses nothing."""
+    keep_limit: Callable[[ReadLimit], object] | None = None
+    """Has all reads keep a limit; a read that takes longer raises a timeout, and the source is over.
+
+    None if the waits of the reads cannot be limited.
+    """
     read_ahead: Callable[[], Callable[[float | None], object]] | None = None
     """Starts a thread that reads for all readers of a shared source; returns the new `limit_read`."""
     lent: bool = False

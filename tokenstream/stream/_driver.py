@@ -200,7 +200,7 @@ class Driver(SingleConsumer):
                 return True
             self._begin_draining()
             # The rest of the connection, after the terminal event, is read within narrow limits.
-            return self._limits_after_end().allow(machine, self.clock())
+            return self.limits_after_end().allow(machine, self.clock())
         if machine.now >= self.earliest_deadline:
             # No read is in progress.
             self.silence.since = None
@@ -220,7 +220,7 @@ class Driver(SingleConsumer):
         """
         if self.machine.answered:
             # After the terminal event, the rest of the connection is read only for a short time.
-            deadline: float | None = self._limits_after_end().until
+            deadline: float | None = self.limits_after_end().until
         else:
             self.silence.since = self.clock() if since is None else since
             deadline = self.chain.deadline
@@ -337,7 +337,7 @@ class Driver(SingleConsumer):
         """Close the current source, and read from another one."""
         raise NotImplementedError
 
-    def _limits_after_end(self) -> RestLimits:
+    def limits_after_end(self) -> RestLimits:
         """Return the limits for reading after the terminal event; the first call sets the limits."""
         if self._rest_limits is None:
             self._rest_limits = RestLimits.begin(self.machine, self.clock())

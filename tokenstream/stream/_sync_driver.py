@@ -193,12 +193,11 @@ class SyncDriver(Driver):
         """
         pump = self.pump
         if pump.limit_read is not None:
-            # None, here and below: the wait begins now.
-            return pump.read(self.find_read_limit(None, until))
+            return pump.read(self.find_read_limit(None, until))  # None: the wait begins now
         is_open = pump.chunks is not None
-        if is_open and not self.machine.answered:
-            # Without `limit_read`, a timeout would shut down the socket, which ends the source. Nothing is
-            # lost by that only before the source is open, and after the terminal event.
+        if is_open and (pump.keeps_limit or not self.machine.answered):
+            # The source keeps the deadlines itself, or only a shutdown of its socket could end the read.
+            # By a shutdown, nothing is lost only before the source is open, and after the terminal event.
             return pump.read(None)
         if until is not None and pump.awaits_retry:
             # Nothing is lost if the caller stops waiting before the source is opened again.
@@ -471,6 +470,7 @@ class SyncDriver(Driver):
 
     def open(self, source: Any) -> None:  # noqa: ANN401 - a sync source
         self._opened_at = self.clock()
+        self.pump.limit_waits(self)
         super().open(source)
 
     def _end_with_lock(self, *, quiet: bool) -> None:

@@ -10,11 +10,13 @@ from tokenstream._sources import Deferred, SyncSource
 from tokenstream._sources.kinds import SKIPPED
 from tokenstream.stream._reading.items import END, LOST, WAITED, SourceFailed, SourceOpened
 from tokenstream.stream._reading.read_ahead import ReadAhead, ReadTimeout
+from tokenstream.stream._reading.read_limit import ReadLimit
 from tokenstream.stream._reading.wake import ReadTimer, shut_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from tokenstream.stream._driver import Driver
     from tokenstream.stream._reading.items import ArrivalBell
 
 _LONG_SECONDS = 590.0
@@ -34,6 +36,7 @@ class Pump:
 
     __slots__ = (
         "_clock",
+        "_limit",
         "_read_ahead",
         "_socket",
         "_stopped",
@@ -75,11 +78,34 @@ class Pump:
         """Limits the source's next read to a number of seconds; None if its reads cannot be limited."""
         self.direct: Iterator[Any] | None = None
         """The chunks, if a read is only a call of `next`, which drivers then make themselves; else None."""
+        self._limit: ReadLimit | None = None
+        """Limits the waits of the source's reads; None if they are not limited."""
         self._socket = source.socket
         if isinstance(source, SyncSource):
             self.chunks = source.chunks
             self.limit_read = source.limit_read
             self.direct = None if source.limit_read is not None else source.chunks
+
+    def limit_waits(self, driver: Driver) -> None:
+        """Have the open source keep a driver's deadlines, if its waits can be limited.
+
+        A source that a thread reads needs no limit, since the loop waits for the thread with one.
+        """
+        source = self.source
+        if isinstance(source, SyncSource) and source.keep_limit is not None and self._read_ahead is None:
+            self._limit = ReadLimit(driver)
+            source.keep_limit(self._limit)
+
+    def _end_limit(self) -> None:
+        """Limit the source's waits no longer, because a thread is going to read it."""
+        if self._limit is not None:
+            self._limit.turn_off()
+            self._limit = None
+
+    @property
+    def keeps_limit(self) -> bool:
+        """True if the source itself keeps the deadlines, so that its reads need no limit."""
+        return self._limit is not None
 
     def put_back(self, items: Iterable[Any]) -> None:
         """Give items back to the pump, so that the next reads return them before all other items."""
@@ -108,6 +134,7 @@ class Pump:
                 if self.limit_read is not None:
                     # The thread waits without a limit; only the loop's wait for the thread has one.
                     self.limit_read(None)
+                self._end_limit()
                 reader = ReadAhead(self.chunks, self._socket)
             # From now on, chunks come from the thread, and never directly from the source.
             self._read_ahead, self.chunks, self.limit_read, self.direct = (
@@ -150,6 +177,7 @@ class Pump:
             # The source is one answer of a shared connection, which a thread reads from now on.
             self.limit_read = self.source.read_ahead()
         else:
+            self._end_limit()
             reader = self._read_ahead = ReadAhead(self.chunks, self._socket)
             self.chunks, self.limit_read = reader, reader.limit_read
         # From now on, a driver must not take the chunks itself: each read may have a limit.
@@ -211,7 +239,12 @@ class Pump:
                 is_timeout = self.limit_read is not None and isinstance(error, timeout_error)
             else:
                 is_timeout = timer.fired
+            is_timeout = is_timeout or self._has_passed_limit(error)
             return WAITED if is_timeout else SourceFailed(error)
+
+    def _has_passed_limit(self, error: Exception) -> bool:
+        """Return True if an exception of the source means that a deadline has passed."""
+        return self._limit is not None and self._limit.has_passed(error)
 
     @property
     def awaits_retry(self) -> bool:
@@ -233,7 +266,9 @@ class Pump:
         If the source skips the item, return the next chunk. An item without a payload is unchanged.
         """
         source = self.source
-        has_no_payload = item is END or item.__class__ is SourceFailed
+        if isinstance(item, SourceFailed):
+            return WAITED if self._has_passed_limit(item.error) else item
+        has_no_payload = item is END
         if has_no_payload or not isinstance(source, SyncSource) or source.convert is None:
             return item
         try:
