@@ -26,7 +26,7 @@ from tokenstream.errors import NotAStream, StatusError, StreamError
         ({"retry-after": "-1"}, None),
         ({"retry-after": "٣"}, None),
         ({"retry-after": "."}, None),
-        ({"retry-after": "9" * 400}, None),
+        ({"retry-after": "9" * 400}, 86_400.0),
         ({"retry-after": "86401"}, 86_400.0),
         ({"retry-after-ms": "9" * 12}, 86_400.0),
         (

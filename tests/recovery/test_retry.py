@@ -181,7 +181,9 @@ def test_a_long_wait_that_the_server_asks_for_is_logged_before_it_begins(
     transport = httpx.MockTransport(lambda _: refusal)
     logger, handler = logging.getLogger("tokenstream"), StopAtLongWait()
     logger.addHandler(handler)
-    monkeypatch.setattr(logger, "level", logging.INFO)
+    level = logger.level
+    # Unlike an assignment, it forgets which levels were found to be off.
+    logger.setLevel(logging.INFO)
     stream = connect("http://test/v1", json={}, client=httpx.Client(transport=transport), retry=Retry())
     handler.stream = stream
     try:
@@ -189,6 +191,7 @@ def test_a_long_wait_that_the_server_asks_for_is_logged_before_it_begins(
             stream.final()
     finally:
         logger.removeHandler(handler)
+        logger.setLevel(level)
 
     assert said == handler.said
     assert stream.message.ending == ("stopped" if said else "failed")
