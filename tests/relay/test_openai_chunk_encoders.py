@@ -131,8 +131,8 @@ def test_chat_has_a_place_for_sources() -> None:
     second = {"url": "http://c.d", "title": "", "start_index": 0, "end_index": 0, "content": "C"}
 
     assert [
-        _delta(annotations=[{"type": "url_citation", "url_citation": first}]),
-        _delta(annotations=[{"type": "url_citation", "url_citation": second}]),
+        _delta(annotations=[{"index": 0, "type": "url_citation", "url_citation": first}]),
+        _delta(annotations=[{"index": 1, "type": "url_citation", "url_citation": second}]),
     ] == _deltas(script)[2:]
     found = message_of("openai-chat", script.finish().chunks("openai-chat")).citations
     assert [("http://a.b", None), ("http://c.d", "C")] == [(each.url, each.text) for each in found]
@@ -144,7 +144,9 @@ def test_chat_has_a_place_for_audio_and_images() -> None:
 
     assert [
         _delta(audio={"id": "audio_1", "data": "AAE="}),
-        _delta(images=[{"type": "image_url", "image_url": {"url": "data:image/png;base64,Ag=="}}]),
+        _delta(
+            images=[{"index": 0, "type": "image_url", "image_url": {"url": "data:image/png;base64,Ag=="}}]
+        ),
     ] == _deltas(script)[1:-1]
     media = media_of(message_of("openai-chat", script.chunks("openai-chat")))
     assert [(b"\x00\x01", None), (b"\x02", "image/png")] == [(each.data, each.mime_type) for each in media]

@@ -33,6 +33,10 @@ class OllamaEncoder(WholeCalls, Encoder):
     content_type: ClassVar[str] = "application/x-ndjson"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call"})
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens"})
+    stand_ins: ClassVar[Mapping[FinishReason, str]] = {
+        "content_filter": "content_filter",
+        "refusal": "content_filter",
+    }
     words: ClassVar[Mapping[FinishReason, str]] = {"stop": "stop", "length": "length"}
     names_calls: ClassVar[bool] = False
 

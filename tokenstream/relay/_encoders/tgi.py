@@ -40,6 +40,10 @@ class TGIEncoder(Encoder):
     name: ClassVar[str] = "tgi"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text"})
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens"})
+    stand_ins: ClassVar[Mapping[FinishReason, str]] = {
+        "content_filter": "content_filter",
+        "refusal": "content_filter",
+    }
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "eos_token",
         "length": "length",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.json import decode
@@ -32,10 +33,32 @@ PHRASES: dict[Kind, str] = {
 }
 """Names of kinds of parts in error messages."""
 
+_RELATED_REASONS: dict[FinishReason, FinishReason] = {
+    "content_filter": "refusal",
+    "refusal": "content_filter",
+}
+"""Maps reasons to the reason that comes closest, for formats that know only one of them."""
+_LOSSES: frozenset[FinishReason] = frozenset({"content_filter", "refusal", "length", "error"})
+"""Reasons that an answer has an end which its reader should not take for success."""
 MODEL = "scripted-1"
 """The name of the model, if no event contains a name."""
 CREATED = "2026-01-01T00:00:00Z"
 """The time of creation; constant, so that the output does not depend on a clock."""
+
+
+@cache
+def report_loss(format: str, reason: FinishReason) -> None:
+    """Report on the logger, once for each format and reason, that readers see an ordinary end.
+
+    Args:
+        format: The format's name.
+        reason: The finish reason that cannot be sent.
+    """
+    from tokenstream.stream._log import warn
+
+    warn(
+        "the format %s has no word for the finish reason %s: its readers see an ordinary end", format, reason
+    )
 
 
 class Vocabulary:
@@ -58,6 +81,8 @@ class Vocabulary:
     """Fields of a `Usage` that the format can express."""
     words: ClassVar[Mapping[FinishReason, str]]
     """The provider's words for the finish reasons that the format can express."""
+    stand_ins: ClassVar[Mapping[FinishReason, str]] = {}
+    """Words for reasons that the format does not know, if `drop` is "all": none may look like success."""
     choices: ClassVar[bool] = False
     """True if an answer may have several choices."""
     names_calls: ClassVar[bool] = True
@@ -105,16 +130,26 @@ class Vocabulary:
 
         1. The reason itself, if the format has a word for it.
         2. "stop", if the reason is "tool_calls" and the answer has calls: the client sees the calls anyway.
-        3. "stop", if `drop` is "all".
+        3. If `drop` is "all" and the answer was filtered or refused: the other of these two reasons if the
+           format has a word for it, or the reason itself if it has a stand-in.
+        4. "stop", if `drop` is "all"; the logger reports the loss once.
 
         Raises:
             NotExpressible: None of these rules applies.
         """
         if reason in self.words:
             return reason
-        if "all" in self.drop or (reason == "tool_calls" and self.has_calls()):
+        if reason == "tool_calls" and self.has_calls():
             return "stop"
-        raise self.not_expressible(f"the finish reason {reason!r}")
+        if "all" not in self.drop:
+            raise self.not_expressible(f"the finish reason {reason!r}")
+        if reason in self.stand_ins:
+            return reason
+        sent = _RELATED_REASONS.get(reason, "stop")
+        sent = sent if sent in self.words else "stop"
+        if sent == "stop" and reason in _LOSSES:
+            report_loss(self.name, reason)
+        return sent
 
     def word_for(self, reason: FinishReason) -> str:
         """Return the provider's word for the finish reason that `choose_reason` chooses.
@@ -122,7 +157,8 @@ class Vocabulary:
         Raises:
             NotExpressible: The format has no word for the reason, and no other reason may replace it.
         """
-        return self.words[self.choose_reason(reason)]
+        sent = self.choose_reason(reason)
+        return self.words[sent] if sent in self.words else self.stand_ins[sent]
 
     def not_expressible(self, what: str, kind: Kind | None = None) -> NotExpressible:
         """Return the error for content that the format cannot express.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream.events import PartDelta
 from tokenstream.formats._wire.anthropic.words import FINISH_REASONS
+from tokenstream.relay._encoders.blocks.server_input import ServerInput
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
 
 if TYPE_CHECKING:
@@ -13,8 +15,8 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
         CitationAdded,
+        Event,
         Finish,
-        PartDelta,
         PartStart,
         Ping,
         ReasoningDelta,
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Citation, FinishReason, Part, ServerToolCall, ServerToolResult
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.relay._encoders.pieces import Template
     from tokenstream.turns import Kind
 
 _ERRORS: dict[ErrorKind, str] = {
@@ -46,6 +49,8 @@ _LOCATION_SUFFIX = "_location"
 """The suffix of the types of Anthropic's citations; other providers' citations have other types."""
 _PRIVATE_CALL_FIELDS = ("caller", "toolset_name")
 """The fields of a tool call that only Anthropic sends."""
+_CODE_TOOL = "code_interpreter"
+"""The name of OpenAI's tool whose input is the bare code of a program, which may look like JSON."""
 _TEXT = {"type": "text", "text": ""}
 
 
@@ -62,6 +67,8 @@ class AnthropicEncoder(BlockEncoder):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
+        self._inputs: dict[int, ServerInput] = {}
+        """The inputs of the open blocks of calls that the provider runs, by part."""
         self._signatures: dict[int, list[str]] = {}
         """The pieces of each open block's signature, which is sent whole, before the end of the block."""
         self._ending_fields: dict[str, Any] = {}
@@ -86,10 +93,13 @@ class AnthropicEncoder(BlockEncoder):
         return [_event("content_block_start", index=index, content_block=start)]
 
     def encode_end(self, part: int, index: int) -> list[Payload]:
-        """Return a `signature_delta` if there is a signature, and a `content_block_stop`."""
+        """Return the rest of the block, such as a signature, and a `content_block_stop`."""
+        server_input = self._inputs.pop(part, None)
+        rest = "" if server_input is None else server_input.end()
+        ended = [_input_delta(index, rest)] if rest else []
         signature = self._signatures.pop(part, None)
         signed = [] if signature is None else [_signature_delta(index, "".join(signature))]
-        return [*signed, _event("content_block_stop", index=index)]
+        return [*ended, *signed, _event("content_block_stop", index=index)]
 
     def encode_text(self, event: TextDelta) -> Payloads:
         """Return a `text_delta`."""
@@ -133,16 +143,26 @@ class AnthropicEncoder(BlockEncoder):
         """
         if content.kind == "server_tool_call":
             start = self.open_block(event.part, _server_call_block(content))
-            # A later start of the part repeats the arguments; the block is open then, and `start` is empty.
-            arguments = content.arguments_text if start else ""
-            return [*start, self._input_delta(event.part, arguments)] if arguments else start
+            if not start:
+                # A later start of the part repeats the arguments; the block is open already.
+                return ()
+            self._inputs[event.part] = ServerInput(is_code=content.name.startswith(_CODE_TOOL))
+            return [*start, *self._server_input_deltas(event.part, content.arguments_text)]
         if content.kind == "server_tool_result" and content.name.endswith("_tool_result"):
             return self.open_block(event.part, _server_result_block(content))
         return self.omit("the result of another provider's tool", "server_tool_result")
 
     def encode_fragment(self, event: PartDelta) -> Payloads:
-        """Return an `input_json_delta` of a tool that the provider runs."""
-        return [self._input_delta(event.part, event.fragment)]
+        """Return an `input_json_delta` of a tool that the provider runs; none while it holds the fragment."""
+        return self._server_input_deltas(event.part, event.fragment)
+
+    def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
+        """Return a template; one for an input that is wrapped in JSON escapes each piece once more."""
+        server_input = self._inputs.get(event.part or 0) if isinstance(event, PartDelta) else None
+        if server_input is None:
+            return super().make_template(event, head, tail)
+        as_json, feed = self.string, server_input.feed
+        return lambda text: head + as_json(feed(text)) + tail
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return a `citations_delta`, in an empty text block if the block of the cited text has ended."""
@@ -187,11 +207,22 @@ class AnthropicEncoder(BlockEncoder):
         return _event("content_block_delta", index=self.blocks[part], delta={"type": kind, **delta})
 
     def _input_delta(self, part: int, fragment: str) -> Payload:
-        return self._delta(part, "input_json_delta", partial_json=fragment)
+        return _input_delta(self.blocks[part], fragment)
+
+    def _server_input_deltas(self, part: int, fragment: str) -> list[Payload]:
+        """Return the delta for a fragment of the input of a tool that the provider runs, if it has one."""
+        server_input = self._inputs.get(part)
+        sent = fragment if server_input is None else server_input.feed(fragment)
+        return [self._input_delta(part, sent)] if sent else []
 
 
 def _event(kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
     return kind, {"type": kind, **fields}
+
+
+def _input_delta(index: int, fragment: str) -> Payload:
+    delta = {"type": "input_json_delta", "partial_json": fragment}
+    return _event("content_block_delta", index=index, delta=delta)
 
 
 def _signature_delta(index: int, signature: str) -> Payload:

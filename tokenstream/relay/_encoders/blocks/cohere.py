@@ -43,6 +43,10 @@ class CohereEncoder(BlockEncoder):
     default_id: ClassVar[str] = "message-1"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation"})
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens", "cached_tokens"})
+    stand_ins: ClassVar[Mapping[FinishReason, str]] = {
+        "content_filter": "ERROR_TOXIC",
+        "refusal": "ERROR_TOXIC",
+    }
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "COMPLETE",
         "stop_sequence": "STOP_SEQUENCE",

@@ -65,6 +65,10 @@ class GeminiInteractionsEncoder(BlockEncoder):
     content_type: ClassVar[str] = "text/event-stream"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
     counts: ClassVar[frozenset[str]] = _USAGE.usage_fields
+    stand_ins: ClassVar[Mapping[FinishReason, str]] = {
+        "content_filter": "incomplete",
+        "refusal": "incomplete",
+    }
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "completed",
         "tool_calls": "requires_action",

@@ -65,6 +65,8 @@ class OpenAIChatEncoder(ChunkEncoder):
         """The choices for which the first delta, with the role, was sent."""
         self._sent_calls: dict[tuple[int, int], tuple[int, str]] = {}
         """For the choice and part of each call: the call's index in its choice, and its type."""
+        self._list_lengths: dict[tuple[int, str], int] = {}
+        """The number of items sent so far in each list of a choice's deltas, by choice and name."""
         self._media = Media()
         """The images and audio that are still arriving."""
         self._last_calls: dict[int, tuple[int, int]] = {}
@@ -141,7 +143,7 @@ class OpenAIChatEncoder(ChunkEncoder):
         if event.citation.text is not None:
             url_citation["content"] = event.citation.text
         annotation = {"type": "url_citation", "url_citation": url_citation}
-        return self.make_delta(event.choice, annotations=[annotation])
+        return self._make_item_delta(event.choice, "annotations", annotation)
 
     def encode_media(self, event: MediaDelta) -> Payloads:
         """Return a delta with audio; an image is sent when it is complete.
@@ -169,7 +171,7 @@ class OpenAIChatEncoder(ChunkEncoder):
         url = None if image is None else image.to_url(image.mime_type or "image/png")
         if url is None:
             return ()
-        return self.make_delta(event.choice, images=[{"type": "image_url", "image_url": {"url": url}}])
+        return self._make_item_delta(event.choice, "images", {"type": "image_url", "image_url": {"url": url}})
 
     def encode_last(self, choice: int, word: str) -> Payloads:
         """Return an empty delta with the finish reason."""
@@ -204,6 +206,20 @@ class OpenAIChatEncoder(ChunkEncoder):
             **delta: The fields of the delta.
         """
         return [*self.begin_choice(choice), self.make_choice_chunk(choice, delta)]
+
+    def _make_item_delta(self, choice: int, name: str, item: dict[str, Any]) -> Payloads:
+        """Return the chunk of a delta with one more item of a list.
+
+        The item has its index in the list: without one, openai-python's `stream()` raises at the second item.
+
+        Args:
+            choice: The index of the choice.
+            name: The name of the list in the delta.
+            item: The item.
+        """
+        index = self._list_lengths.get((choice, name), 0)
+        self._list_lengths[choice, name] = index + 1
+        return self.make_delta(choice, **{name: [{"index": index, **item}]})
 
     def make_choice_chunk(self, index: int, delta: dict[str, Any], finish: str | None = None) -> Payload:
         """Return the payload of a chunk with one choice.

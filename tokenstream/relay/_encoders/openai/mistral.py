@@ -25,6 +25,10 @@ class MistralEncoder(WholeCalls, OpenAIChatEncoder):
     default_id: ClassVar[str] = "cmpl-1"
     first_delta: ClassVar[dict[str, Any]] = {"role": "assistant", "content": ""}
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call"})
+    stand_ins: ClassVar[Mapping[FinishReason, str]] = {
+        "content_filter": "content_filter",
+        "refusal": "content_filter",
+    }
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "stop",
         "length": "length",

@@ -1,0 +1,156 @@
+"""What other SDKs make of relayed citations, images, code and filtered answers."""
+
+from __future__ import annotations
+
+import json
+import logging
+from itertools import pairwise
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.packages import needed
+from tokenstream import Stream, relay
+from tokenstream.events import (
+    CitationAdded,
+    Event,
+    Finish,
+    MessageStart,
+    PartDelta,
+    PartDone,
+    PartStart,
+    TextDelta,
+)
+from tokenstream.message import Citation, FinishReason, ServerToolCall, TextPart
+from tokenstream.relay._encoders import ProtocolName, load, names, vocabulary
+
+PROTOCOLS: list[ProtocolName] = [*names(), "mistral", "ndjson"]
+SUCCESS = {"stop", "stop_sequence", "tool_calls"}
+WITHOUT_WORD = {"ag-ui", "text"}
+
+
+def citing(count: int) -> list[Event]:
+    cited = [
+        CitationAdded(Citation(url=f"https://a.b/{number}", title=str(number)), part=number + 1)
+        for number in range(count)
+    ]
+    return [MessageStart(), PartStart(TextPart()), TextDelta("Oslo."), *cited, Finish("stop")]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 7])
+def test_openai_python_adds_up_relayed_citations(count: int) -> None:
+    """Its accumulator joins lists by the index of their items, and raises where there is none."""
+    chat: Any = needed("openai.lib.streaming.chat")
+    types: Any = needed("openai.types.chat")
+    state = chat.ChatCompletionStreamState()
+    for payload in relay.payloads(citing(count), "openai-chat"):
+        state.handle_chunk(types.ChatCompletionChunk.model_validate(payload))
+    message = state.get_final_completion().choices[0].message
+
+    found = [each.url_citation.url for each in message.annotations or []]
+    assert ("Oslo.", [f"https://a.b/{number}" for number in range(count)]) == (message.content, found)
+
+
+def calling(name: str, *fragments: str, first: str = "") -> list[Event]:
+    return [
+        MessageStart(),
+        PartStart(ServerToolCall(id="ci_1", name=name, arguments_text=first)),
+        *(PartDelta(fragment) for fragment in fragments),
+        PartDone(),
+        Finish("stop"),
+    ]
+
+
+def input_of(events: list[Event]) -> Any:
+    """Return the input of a call as Anthropic's SDK makes it of a relayed answer."""
+    stream: Any = needed("anthropic.lib.streaming._messages")
+    types: Any = needed("anthropic.types")
+    # As the SDK does with what it receives: it validates nothing.
+    construct: Any = needed("anthropic._models").construct_type
+    snapshot, kept = None, dict[int, bytes]()
+    for payload in relay.payloads(events, "anthropic"):
+        snapshot = stream.accumulate_event(
+            event=construct(type_=types.RawMessageStreamEvent, value=payload),
+            current_snapshot=snapshot,
+            json_bufs=kept,
+        )
+    text = "".join(
+        payload["delta"]["partial_json"]
+        for payload in relay.payloads(events, "anthropic")
+        if payload["type"] == "content_block_delta"
+    )
+    whole = json.loads(text) if text else {}
+    assert snapshot is not None
+    assert snapshot.content[0].input == whole
+    return whole
+
+
+@given(st.lists(st.text(alphabet='ab{}"\\\n: é🌊', max_size=6), max_size=8), st.sampled_from(["", "x = 1\n"]))
+def test_the_code_of_an_interpreter_is_json_for_anthropics_sdks(pieces: list[str], first: str) -> None:
+    """However its pieces fall, and whatever they look like; quotes, breaks and backslashes come back."""
+    code = first + "".join(pieces)
+    assert input_of(calling("code_interpreter_call", *pieces, first=first)) == (
+        {"code": code} if code else {}
+    )
+
+
+@given(st.lists(st.integers(1, 40), max_size=6))
+def test_an_input_that_is_json_stays_as_it_is(cuts: list[int]) -> None:
+    """Wherever its pieces are cut; only its beginning decides, so that it is passed on at once."""
+    text = ' {"query": "say \\"Oslo\\"", "n": {"a": [1, "\\n"]}}'
+    at = sorted({0, *(cut for cut in cuts if cut < len(text)), len(text)})
+    pieces = [text[start:end] for start, end in pairwise(at)]
+    assert input_of(calling("web_search", *pieces)) == json.loads(text)
+
+
+def test_the_input_of_any_other_tool_is_json_too() -> None:
+    """Code is seen by its beginning; a brace alone is held until more has arrived."""
+    for code in ("print(1)", "{1, 2}", "{", "[1]", "{x: 1}"):
+        assert input_of(calling("shell", *code)) == {"code": code}
+
+
+def ended(reason: FinishReason) -> list[Event]:
+    return [MessageStart(), PartStart(TextPart()), TextDelta("Hi"), Finish(reason)]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("reason", ["content_filter", "refusal"])
+def test_a_filtered_answer_never_reads_as_a_success(
+    protocol: ProtocolName, reason: FinishReason, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each protocol has a word that our own reader takes for another end, or the logger says so once."""
+    vocabulary.report_loss.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        body = b"".join(relay.encode(ended(reason), protocol))
+        b"".join(relay.encode(ended(reason), protocol))
+    found = Stream([body], format="tokenstream" if protocol == "ndjson" else protocol).final()
+    told = [record.message for record in caplog.records if "has no word" in record.message]
+
+    if protocol in WITHOUT_WORD:
+        assert [f"the format {protocol} has no word for the finish reason {reason}"] == [
+            each.partition(":")[0] for each in told
+        ]
+    else:
+        assert found.finish_reason not in {*SUCCESS, None}
+        assert not told
+
+
+def test_the_page_lists_what_each_protocol_sends() -> None:
+    """The table of the page about the relay is what the encoders do."""
+    from tests.project import ROOT
+
+    page = (ROOT / "docs" / "relay.md").read_text("utf-8")
+    for protocol in PROTOCOLS:
+        encoder: Any = load(protocol)
+        if not any(getattr(encoder, "words", {}).values()):
+            continue
+        known = encoder(drop="all")
+        lost = [
+            reason
+            for reason in get_args(FinishReason)
+            if reason not in encoder.words and known.choose_reason(reason) == "stop"
+        ]
+        listed = ", ".join(f"`{reason}`" for reason in lost)
+        assert f"| `{protocol}` | {listed} |" in page, f"| `{protocol}` | {listed} |"

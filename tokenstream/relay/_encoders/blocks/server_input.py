@@ -1,0 +1,54 @@
+"""The input of a tool that the provider runs, as JSON: some providers send the bare code of a program."""
+
+from __future__ import annotations
+
+import json
+import re
+
+_BEGINS_OBJECT = re.compile(r'\s*\{\s*["}]')
+_UNDECIDED = re.compile(r"\s*(?:\{\s*)?")
+
+
+class ServerInput:
+    r"""Passes on the pieces of an input that is JSON, and wraps the pieces of any other input.
+
+    Args:
+        is_code: True if the input is code, whatever it looks like; False if its beginning decides.
+
+    Example:
+        >>> code = ServerInput()
+        >>> code.feed("print"), code.feed("('a\n')"), code.end()
+        ('{"code":"print', "('a\\\\n')", '"}')
+        >>> query = ServerInput()
+        >>> query.feed("{"), query.feed('"query":"Oslo"}'), query.end()
+        ('', '{"query":"Oslo"}', '')
+    """
+
+    def __init__(self, *, is_code: bool = False) -> None:
+        self._held: str | None = ""
+        """The text from the beginning, while it may be JSON or not; None once that is decided."""
+        self._is_code = is_code
+
+    def feed(self, text: str) -> str:
+        """Return what to send for a piece of the input; "" if the piece is held until more has arrived."""
+        if not text:
+            return ""
+        if self._held is None:
+            return _escape(text) if self._is_code else text
+        self._held += text
+        if not self._is_code and _UNDECIDED.fullmatch(self._held):
+            return ""
+        return self._decide(is_code=self._is_code or _BEGINS_OBJECT.match(self._held) is None)
+
+    def end(self) -> str:
+        """Return the rest of the input."""
+        rest = self._decide(is_code=True) if self._held and self._held.strip() else ""
+        return rest + ('"}' if self._held is None and self._is_code else "")
+
+    def _decide(self, *, is_code: bool) -> str:
+        held, self._held, self._is_code = self._held or "", None, is_code
+        return '{"code":"' + _escape(held) if is_code else held
+
+
+def _escape(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
