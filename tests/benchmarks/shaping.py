@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import cycle, islice
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tests.benchmarks.growth import WINDOW, windows
 from tests.benchmarks.tables import Table, judge
 from tokenstream import stages
+from tokenstream.stages._guards.match import Match, compile_pattern
 
 if TYPE_CHECKING:
     from tests.benchmarks.growth import Step
@@ -37,14 +39,26 @@ _STAGES: dict[str, Callable[[], Any]] = {
 }
 _BARS = {"Words": 1.0, "Throttle, 30 Hz": 1.0}
 """Most µs for a piece of ASCII."""
+_RUN = "abcdefghij0123456789_-"
+"""A text without a break, when repeated."""
+_EMAIL = r"[\w.+-]+@[\w-]+\.[\w.]+"
+_RUN_STAGES: dict[str, Callable[[], Any]] = {
+    "Redact, an email address of 64": lambda: stages.Redact(_EMAIL, max_length=64),
+    "Redact, an email address of 1,000": lambda: stages.Redact(_EMAIL, max_length=1_000),
+    "Until, an email address of 1,000": lambda: stages.Until(re.compile(_EMAIL), max_length=1_000),
+    "a guard, an email address": lambda: Match(compile_pattern(_EMAIL)),
+}
+_RUN_BAR = 10.0
+"""Most µs for a character of a text without a break."""
 _PER_SECOND = 2_000
 """Pieces a second, by the clock that the stages are told."""
 
 
-def _feeding(name: str) -> Callable[[str, ExitStack], Step]:
+def _feeding(make_stage: Callable[[], Any], text: str) -> Callable[[str, ExitStack], Step]:
+    text *= _PIECE
+
     def make(_: str, __: ExitStack) -> Step:
-        stage = _STAGES[name]()
-        text = _TEXT * _PIECE
+        stage = make_stage()
         pieces = cycle([text[at : at + _PIECE] for at in range(0, len(text), _PIECE)])
         feed, now = stage.feed, 0.0
 
@@ -62,8 +76,8 @@ def _feeding(name: str) -> Callable[[str, ExitStack], Step]:
 def shaping(plan: Plan) -> list[Table]:
     """Return the table of what a piece costs in each stage, after so many pieces."""
     rows, notes = [], []
-    for name in _STAGES:
-        best = windows(_feeding(name), "", plan)
+    for name, make_stage in _STAGES.items():
+        best = windows(_feeding(make_stage, _TEXT), "", plan)
         micros = [best[size] / WINDOW * 1e6 for size in plan.sizes]
         away = max(micros) / min(micros) - 1
         rows.append([name, *(f"{each:.2f}" for each in micros), f"{away:.1%}"])
@@ -77,4 +91,17 @@ def shaping(plan: Plan) -> list[Table]:
             )
     head = ["µs per piece after …", *(f"{size:,}" for size in plan.sizes), "deviation"]
     title = f"shaping: pieces of {_PIECE} characters of ASCII, the fastest of {plan.windows} windows"
-    return [Table(title, head, rows, notes)]
+    return [Table(title, head, rows, notes), _runs(plan)]
+
+
+def _runs(plan: Plan) -> Table:
+    """Return the table of what a character costs in a text without a break, after so many pieces."""
+    rows, notes = [], []
+    for name, make_stage in _RUN_STAGES.items():
+        best = windows(_feeding(make_stage, _RUN), "", plan)
+        micros = [best[size] / WINDOW / _PIECE * 1e6 for size in plan.sizes]
+        rows.append([name, *(f"{each:.2f}" for each in micros)])
+        reached = max(micros) <= _RUN_BAR
+        notes.append(judge(f"{name}: {max(micros):.2f} µs", f"at most {_RUN_BAR:g}", reached=reached))
+    head = ["µs per character after …", *(f"{size:,}" for size in plan.sizes)]
+    return Table("shaping: a text without a break, in which a match may begin anywhere", head, rows, notes)

@@ -6,8 +6,10 @@ import re
 from typing import Any
 
 from tokenstream.errors import MisuseError
+from tokenstream.stages._matching.automaton import build
 from tokenstream.stages._matching.lookahead import watch_end
-from tokenstream.stages._matching.matching import width_of
+from tokenstream.stages._matching.matching import LONG, width_of
+from tokenstream.stages._matching.starts import Starts
 from tokenstream.stages._text.base import TextStage
 
 LONGEST_MATCH = 1_000
@@ -62,6 +64,7 @@ class Match(TextStage):
         "_must_wait",
         "_pattern",
         "_search_back",
+        "_starts",
         "_stop",
         "_tail",
     )
@@ -74,6 +77,9 @@ class Match(TextStage):
         """True if trying next characters cannot prove that a match is final."""
         self._search_back = min(width_of(pattern.pattern, pattern.flags), LONGEST_MATCH) + self._ahead
         """The length of the longest match, together with the characters after it that may undo it."""
+        automaton = build(pattern) if self._search_back > LONG else None
+        self._starts = None if automaton is None else Starts(automaton, 0, "", LONGEST_MATCH)
+        """Where matches may begin, if they may be long; None to search as far back as they reach."""
         self._tail = ""
         """The last characters of the text."""
         self._has_start = True
@@ -99,18 +105,31 @@ class Match(TextStage):
         if self._stop is None:
             searched = len(self._tail)
             self._tail += item
-            self._search(searched, at_end=False)
+            if self._starts is None or self._find_matches(self._starts):
+                self._search(searched, at_end=False)
             # The tail is cut rarely, because that copies it; the cut tail lacks the start of the text.
             tail_length = self._behind + LONGEST_MATCH + self._ahead
             if len(self._tail) > 2 * tail_length:
-                self._tail, self._has_start = self._tail[-tail_length:], False
+                dropped = len(self._tail) - tail_length
+                self._tail, self._has_start = self._tail[dropped:], False
+                if self._starts is not None:
+                    self._starts.shift(dropped)
         return [item]
 
     def end(self, *, now: float = 0.0) -> list[str]:
         """Set `stop` if the text ends with a match; return an empty list."""
-        if self._stop is None:
+        if self._stop is None and (self._starts is None or self._starts.has_matches):
             self._search(len(self._tail), at_end=True)
         return []
+
+    def _find_matches(self, starts: Starts) -> bool:
+        """Read the new text once; return True if it may contain the end of a match."""
+        tail = self._tail
+        while starts.now < len(tail):
+            starts.read(tail, len(tail))
+        # Longer matches are not found anyway.
+        starts.forget_before(max(0, len(tail) - LONGEST_MATCH - self._ahead))
+        return starts.has_matches
 
     def _search(self, searched: int, *, at_end: bool) -> None:
         """Set `stop` if the tail (the last characters of the text) has a match that no later text can undo.

@@ -8,8 +8,10 @@ from typing import Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
+from tokenstream.stages._matching.automaton import Automaton, build
 from tokenstream.stages._matching.dialect import as_regex
 from tokenstream.stages._matching.lookahead import watch_end
+from tokenstream.stages._matching.starts import Starts
 
 # Plain characters, and punctuation after a backslash.
 _LITERAL = re.compile(r"(?:[^.^$*+?{}\[\]\\|()]|\\[^0-9A-Za-z])++", re.DOTALL)
@@ -21,6 +23,14 @@ _FULL_CASE = 0x4000
 """The flag FULLCASE of the package `regex`, with which one character may match two characters."""
 _READ_DIFFERENTLY = re.compile(r"\[[^\]]*(?:\[|--|&&|\|\||~~)|\{(?![\d,])")
 """Nested character sets and fuzzy matches: syntax that `re` and `regex` read differently."""
+LONG = 48
+"""Number of held-back characters from which they are read by an automaton."""
+TRIED = 16
+"""Number of ends at which a match is tried, if the pattern tests the character after the match."""
+_SLICE = 256
+"""Number of characters that are searched at once."""
+LONGEST_SEARCH = _SLICE + LONG
+"""Number of characters above which an automaton reads the text, if there is one."""
 _INSTALL = "pip install 'llm-tokenstream[shape]'"
 
 
@@ -33,7 +43,7 @@ class Matcher:
         max_length: The most characters that may be held back; None if the pattern itself bounds its matches.
     """
 
-    __slots__ = ("_literal", "_partial_only", "compiled", "context", "limit", "sure_at_end")
+    __slots__ = ("_automaton", "_literal", "_partial_only", "compiled", "context", "limit", "sure_at_end")
 
     def __init__(self, stage: str, pattern: Any, max_length: int | None) -> None:  # noqa: ANN401 - of re or regex
         compiled = self.compiled = _compile(stage, pattern)
@@ -41,6 +51,8 @@ class Matcher:
         """The most characters that are held back; None if the pattern itself bounds its matches."""
         self._literal = _literal_of(compiled)
         """The text that the pattern consists of; "" if the pattern is more than plain text."""
+        self._automaton: Automaton | None = None
+        """The pattern as an automaton; None if it is plain text, or no automaton can follow it."""
         self._partial_only: Any = None
         """A variant of the pattern that finds only partial matches at the end of the text."""
         self.context = 1
@@ -62,6 +74,8 @@ class Matcher:
                 f"{stage} needs max_length=: nothing in the pattern bounds how long a match may become, so "
                 "all of the text might have to be held back; give the most characters that may be"
             )
+        # No automaton can follow the syntax of the package `regex`.
+        self._automaton = build(compiled) if type(compiled).__module__ == "re" else None
 
     def find(self, text: str, position: int) -> Any:  # noqa: ANN401 - a match of re or regex
         """Return the first match at or after `position`; None if there is no match."""
@@ -98,6 +112,20 @@ class Matcher:
         # `_partial_only` finds only matches that reach the end of the text, where more may follow.
         return position < len(text) and self._partial_only.match(text, position, partial=True) is not None
 
+    def follow_long(self, text: str, position: int) -> Starts | None:
+        """Return the places at which a match may begin, if much text is held back; otherwise None.
+
+        The engine reads short texts faster, but searches them again and again while they grow. None of
+        the text is read yet.
+
+        Args:
+            text: The text so far.
+            position: The start of the held-back text.
+        """
+        if self._automaton is None or len(text) - position < LONG:
+            return None
+        return Starts(self._automaton, position, text[position - 1 : position], self.limit)
+
     def match_at(self, text: str, position: int, last: int | None = None) -> Any:  # noqa: ANN401 - a match of re or regex
         """Return the match that begins at `position`; None if there is no match.
 
@@ -111,7 +139,7 @@ class Matcher:
         return self.compiled.match(text, position, last)
 
     def places_to_try(self, places: range) -> range:
-        r"""Return the lengths to which to cut the text for a search: the first one given, or all of them.
+        r"""Return the lengths to which to cut the text for a search: the first one given, or the first 16.
 
         Mostly, the first one is enough. But a pattern that tests the character after a match, such as one
         that ends in `\b`, may match if the text is cut at one place, and not if it is cut at another.
@@ -119,7 +147,7 @@ class Matcher:
         Args:
             places: Lengths of the text, the greatest first.
         """
-        return places[:1] if self.sure_at_end else places
+        return places[:1] if self.sure_at_end else places[:TRIED]
 
     def split(self, text: str) -> list[str]:
         """Cut new text into slices, which the caller searches one after another.
@@ -127,7 +155,14 @@ class Matcher:
         The longer a slice is, the longer it takes to give up a match that never ends. Slices have at least
         256 characters, so that a small limit does not mean many searches.
         """
-        if self.limit is None or len(text) <= (size := max(self.limit, 256)):
+        if self._automaton is not None:
+            # The engine takes a slice, so what it costs must not depend on the limit.
+            size = _SLICE
+        elif self.limit is None:
+            return [text]
+        else:
+            size = max(self.limit, _SLICE)
+        if len(text) <= size:
             return [text]
         return [text[position : position + size] for position in range(0, len(text), size)]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
-from tokenstream.stages._matching.matching import Matcher
+from tokenstream.stages._matching.matching import LONGEST_SEARCH, TRIED, Matcher
 from tokenstream.stages._text.base import TextStage
 
 if TYPE_CHECKING:
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
     import regex
 
-_TRIED = 16
-"""Number of ends at which a match is tried, if the pattern tests the character after the match."""
+    from tokenstream.stages._matching.starts import Starts
 
 
 @show_members
@@ -41,9 +40,12 @@ class Redact(TextStage):
 
     If the text ends in the middle of a match, the part before the end is no match, and is returned.
 
-    At each place where a match may begin, all ways to match are tried, so a pattern that
-    fails slowly makes this stage slow. From any place, at most `max_length` characters (or
-    the pattern's own maximum) are examined, however long the text is.
+    A character costs the same in a text without a break, such as a hash, and with any
+    `max_length`, except for patterns compiled by `regex`, and those with a reference to a
+    group, an atomic group, a possessive repeat, `$` without MULTILINE, or a look-around of
+    more than one character: with them, it may cost as much as the longest match. A pattern
+    that can match a text in very many ways, such as `(\w+)+@`, makes `re` itself slow;
+    write `\w+@`.
 
     Args:
         pattern: A regular expression in the syntax of `re`, or one compiled by `re` or
@@ -63,7 +65,7 @@ class Redact(TextStage):
         (['The key is '], ['[redacted].'], [])
     """
 
-    __slots__ = ("_matcher", "_pending_at", "_replaced_end", "_text", "_with")
+    __slots__ = ("_matcher", "_pending_at", "_replaced_end", "_starts", "_text", "_tried", "_with")
 
     def __init__(
         self,
@@ -81,6 +83,10 @@ class Redact(TextStage):
         """Offset of the held-back text in `_text`."""
         self._replaced_end: int | None = None
         """End of the match so far, in `_text`, if the held-back text is a match that was already replaced."""
+        self._tried = 0
+        """The length of `_text` when that end was looked for."""
+        self._starts: Starts | None = None
+        """The places of the held-back text at which a match may begin, if it is long."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return the text that no later match can change, with its matches replaced.
@@ -104,45 +110,146 @@ class Redact(TextStage):
         text, position = self._text, self._pending_at
         if self._replaced_end is not None:
             # The held-back match was already replaced.
-            position = self._replaced_end
+            position = self._extend_match(text, position, self._replaced_end, self._tried)
+        elif self._starts is not None:
+            self._starts.end()
+            position = self._emit_known(self._starts, text, position, out)
         while (match := self._matcher.find(text, position)) is not None:
             out.append(text[position : match.start()])
             position = self._replace(text, match, out)
         out.append(text[position:])
-        self._text, self._pending_at, self._replaced_end = "", 0, None
+        self._text, self._pending_at, self._replaced_end, self._starts = "", 0, None, None
         return _join(out)
 
     def _take_slice(self, new_text: str, out: list[str]) -> None:
         """Take a slice of text, and emit the text that later text cannot change."""
-        matcher, old_length = self._matcher, len(self._text)
+        old_length = len(self._text)
         text = self._text + new_text
         position = self._pending_at
         if self._replaced_end is not None:
-            position = self._skip_replaced_match(text, position, self._replaced_end, old_length)
-        limit = matcher.limit
-        # Text is held back only from a position at which a match may still begin or change. If text was held
-        # back, its start is probably still such a position, and is tested first.
-        was_open = position < old_length
-        while self._replaced_end is None:
+            position = self._skip_replaced_match(text, position, self._replaced_end, self._tried)
+        if not self._is_dropping:
+            # If text was held back, a match may probably still begin at its start, which is tested first.
+            position = self._emit_certain(text, position, out, was_open=position < old_length)
+        text = self._shorten(text, position)
+        keep_from = max(0, position - self._matcher.context)
+        self._text, self._pending_at = text[keep_from:], position - keep_from
+        if self._starts is not None:
+            self._starts.shift(keep_from)
+        if self._replaced_end is not None:
+            self._replaced_end -= keep_from
+            self._tried -= keep_from
+
+    @property
+    def _is_dropping(self) -> bool:
+        """True while the rest of a match that was replaced is dropped."""
+        return self._replaced_end is not None
+
+    def _emit_certain(self, text: str, position: int, out: list[str], *, was_open: bool) -> int:
+        """Emit the text that later text cannot change; return the start of the rest, which is held back.
+
+        Args:
+            text: The text so far.
+            position: The start of the text to emit.
+            out: Receives the text.
+            was_open: True if `position` was the start of the text held back before.
+        """
+        matcher, limit = self._matcher, self._matcher.limit
+        is_long = len(text) - position > LONGEST_SEARCH
+        while not self._is_dropping:
+            if self._starts is not None or (is_long and self._begin_following(text, position)):
+                position = self._follow(text, position, out)
+                if self._is_following:
+                    break
+                is_long, was_open = len(text) - position > LONGEST_SEARCH, False
+                continue
+            # Text is held back only from a position at which a match may still begin or change.
             open_at = matcher.find_open_position(text, position, was_open=was_open)
             position = self._emit_until(text, position, open_at, out)
-            if position > open_at:
-                # A match was replaced that extends beyond the open position: look for the next one.
+            if position > open_at or self._begin_following(text, position):
+                # After a match beyond the open position, the next one is looked for. Much text that is held
+                # back is read once from here on.
                 continue
             if limit is None or len(text) - position <= limit:
                 # The text from here on is held back.
                 break
             position, was_open = self._cut_overlong_match(text, position, out), True
-        if self._replaced_end is not None and limit is not None and len(text) - position > 4 * limit:
-            # The rest of a replaced match is still arriving. Its middle is dropped, so that the text does not
-            # grow with it; not with each piece, because this copies the text.
-            length = len(text)
-            text = self._drop_middle(text, position, limit)
-            self._replaced_end -= length - len(text)
-        keep_from = max(0, position - matcher.context)
-        self._text, self._pending_at = text[keep_from:], position - keep_from
-        if self._replaced_end is not None:
-            self._replaced_end -= keep_from
+        return position
+
+    @property
+    def _is_following(self) -> bool:
+        """True while long held-back text is read by an automaton."""
+        return self._starts is not None
+
+    def _begin_following(self, text: str, position: int) -> bool:
+        """Have an automaton read the held-back text, if it is long; return True if one does."""
+        self._starts = self._matcher.follow_long(text, position)
+        return self._starts is not None
+
+    def _shorten(self, text: str, position: int) -> str:
+        """Return the text, without its middle if the rest of a replaced match has become long.
+
+        The text does not grow with such a match; it is not shortened with each piece, because this copies it.
+        """
+        limit = self._matcher.limit
+        if self._replaced_end is None or limit is None or len(text) - position <= 4 * limit:
+            return text
+        shorter = self._drop_middle(text, position, limit)
+        dropped = len(text) - len(shorter)
+        self._replaced_end -= dropped
+        self._tried -= dropped
+        if self._starts is not None:
+            self._starts.skip_back(dropped)
+        return shorter
+
+    def _follow(self, text: str, position: int, out: list[str]) -> int:
+        """Read long held-back text, and emit the text that later text cannot change; return the rest's start.
+
+        `_starts` is None afterwards if no text that was read is held back.
+        """
+        limit = self._matcher.limit
+        while (starts := self._starts) is not None and starts.now < len(text):
+            # Up to the place at which the first match that is still open becomes too long.
+            starts.read(text, len(text) if limit is None else min(len(text), position + limit + 1))
+            position = self._emit_known(starts, text, position, out)
+            if self._replaced_end is not None:
+                return self._skip_replaced_match(text, position, self._replaced_end, self._tried)
+            starts.forget_before(position)
+        return position
+
+    def _emit_known(self, starts: Starts, text: str, position: int, out: list[str]) -> int:
+        """Emit the text that was read, up to the first match that is still open; return its start.
+
+        If that match has become too long, it is replaced.
+        """
+        limit = self._matcher.limit
+        while (start := starts.first(position)) is not None:
+            out.append(text[position:start])
+            position = start
+            is_open = starts.is_open(start)
+            if is_open and (limit is None or starts.now - start <= limit):
+                return start
+            match = None
+            if starts.has_match(start, cut=is_open):
+                # The engine tells where it ends.
+                match = (
+                    self._find_short_match(text, start)
+                    if is_open
+                    else self._matcher.compiled.match(text, start, starts.now)
+                )
+            if match is None:
+                out.append(text[start])
+                position = start + 1
+                continue
+            self._emit_replacement(match, out)
+            position = match.end()
+            if is_open:
+                starts.keep_only(start)
+                self._replaced_end = self._tried = position
+                return start
+        out.append(text[position : starts.now])
+        self._starts = None
+        return max(position, starts.now)
 
     def _emit_until(self, text: str, position: int, open_at: int, out: list[str]) -> int:
         """Emit text with its matches replaced; return the end of the emitted text.
@@ -155,7 +262,8 @@ class Redact(TextStage):
             open_at: The first position at which a match may still begin or change.
             out: Receives the text.
         """
-        while position <= open_at:
+        # At the open position itself, no match is certain.
+        while position < open_at:
             match = self._matcher.find(text, position)
             if match is None or match.start() >= open_at:
                 out.append(text[position:open_at])
@@ -204,7 +312,7 @@ class Redact(TextStage):
         """Return the match at `position` within as many characters as may be held back; None without one."""
         last = position + (self._matcher.limit or 0)
         # Ends of the text at which a match is tried, the last one first.
-        places = range(last, max(position, last - _TRIED), -1)
+        places = range(last, max(position, last - TRIED), -1)
         return self._find_match_beyond(position, text, position, places)
 
     def _emit_replacement(self, match: Any, out: list[str]) -> None:  # noqa: ANN401 - a match
@@ -218,10 +326,21 @@ class Redact(TextStage):
         The arguments are those of `_extend_match`: `end` is the end known so far, and `tried` the length
         of the text that was searched for a longer match before.
         """
+        limit, starts = self._matcher.limit or 0, self._starts
+        if starts is not None:
+            starts.read(text, len(text))
+            may_grow = starts.is_open(position)
+            if may_grow and len(text) - end <= limit:
+                # There is no need to know its end yet.
+                return position
+        else:
+            may_grow = self._matcher.may_change(text, position)
         end = self._extend_match(text, position, end, tried)
-        may_grow = self._matcher.may_change(text, position) and len(text) - end <= (self._matcher.limit or 0)
-        self._replaced_end = end if may_grow else None
-        return position if may_grow else end
+        if may_grow and len(text) - end <= limit:
+            self._replaced_end, self._tried = end, len(text)
+            return position
+        self._replaced_end = self._starts = None
+        return end
 
     def _extend_match(self, text: str, position: int, end: int, tried: int) -> int:
         """Return the end of a match that exceeds `max_length`.
@@ -275,13 +394,13 @@ class Redact(TextStage):
         head_end = position + limit if head is None else int(head.end())
         last = len(text) - 2 * limit
         # Ends to try for the second position, the last ones first.
-        places = range(last, max(head_end, last - _TRIED), -1)
+        places = range(last, max(head_end, last - TRIED), -1)
         longer = self._find_match_beyond(head_end, text, position, places)
         if longer is not None:
             last_end = longer.end()
             shortened = text[:head_end] + text[last_end:]
             # The match must end as before, however many of the last characters are left out.
-            count = min(_TRIED, len(text) - last_end)
+            count = min(TRIED, len(text) - last_end)
             if self._find_last_ends(shortened, position, count) == self._find_last_ends(
                 text, position, count
             ):

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
-from tokenstream.stages._matching.matching import Matcher
+from tokenstream.stages._matching.matching import LONGEST_SEARCH, Matcher
 from tokenstream.stages._text.base import TextStage
 
 if TYPE_CHECKING:
     import regex
+
+    from tokenstream.stages._matching.starts import Starts
 
 
 @show_members
@@ -40,7 +42,7 @@ class Until(TextStage):
         (['Hello!'], None, [], 'until', [])
     """
 
-    __slots__ = ("_has_ended", "_include", "_matcher", "_pending_at", "_text")
+    __slots__ = ("_has_ended", "_include", "_matcher", "_pending_at", "_starts", "_text")
 
     def __init__(
         self,
@@ -63,6 +65,8 @@ class Until(TextStage):
         """The held-back text, with as many characters before it as the pattern may look back at."""
         self._pending_at = 0
         """Offset of the held-back text in `_text`."""
+        self._starts: Starts | None = None
+        """The places of the held-back text at which the marker may begin, if it is long."""
         self._has_ended = False
 
     @property
@@ -94,48 +98,133 @@ class Until(TextStage):
             return []
         out: list[str] = []
         text, position = self._text, self._pending_at
-        match = self._matcher.find(text, position)
-        if match is None:
-            out.append(text[position:])
+        if self._starts is None:
+            match = self._matcher.find(text, position)
+            if match is not None:
+                self._finish(text, position, match, out)
         else:
-            self._finish(text, position, match, out)
-        self._text, self._pending_at = "", 0
+            self._starts.end()
+            position = self._emit_known(self._starts, text, position, out)
+        if self.stop is None:
+            out.append(text[position:])
+        self._text, self._pending_at, self._starts = "", 0, None
         last_text = "".join(out)
         return [last_text] if last_text else []
 
     def _take_slice(self, new_text: str, out: list[str]) -> None:
         """Take a slice of text: emit the text before a possible marker, or finish at the marker."""
-        matcher, position = self._matcher, self._pending_at
-        # Text is held back only from a position at which a match may still begin or change.
-        limit = matcher.limit
-        # True if text is held back: the last search found that a match may begin at `position`.
-        was_open = position < len(self._text)
-        text = self._text + new_text
-        while True:
-            open_at = matcher.find_open_position(text, position, was_open=was_open)
-            match = matcher.find(text, position)
-            if match is not None and self._is_sure(match.start(), open_at):
-                start = match.start()
-                if limit is not None and match.end() - start > limit:
-                    # Cut the match as if the text had arrived in small pieces.
-                    match = matcher.match_at(text, start)
-            else:
-                start = open_at
-                if limit is None or len(text) - start <= limit:
-                    # The text from here on is held back.
-                    out.append(text[position:start])
-                    position = start
+        text, position = self._text + new_text, self._pending_at
+        # If text is held back, the last search found that a match may begin at its start.
+        position = self._emit_certain(text, position, out, was_open=position < len(self._text))
+        if self._has_ended:
+            return
+        keep_from = max(0, position - self._matcher.context)
+        self._text, self._pending_at = text[keep_from:], position - keep_from
+        if self._starts is not None:
+            self._starts.shift(keep_from)
+
+    def _emit_certain(self, text: str, position: int, out: list[str], *, was_open: bool) -> int:
+        """Emit the text before a possible marker, and return its start; or finish at the marker.
+
+        Args:
+            text: The text so far.
+            position: The start of the text to emit.
+            out: Receives the text.
+            was_open: True if a match may have begun at `position` before the last slice came.
+        """
+        matcher, limit = self._matcher, self._matcher.limit
+        is_long = len(text) - position > LONGEST_SEARCH
+        while not self._has_ended:
+            if self._starts is not None or (is_long and self._begin_following(text, position)):
+                position = self._follow(text, position, out)
+                if self._is_following:
+                    break
+                is_long, was_open = len(text) - position > LONGEST_SEARCH, False
+                continue
+            # Text is held back only from a position at which a match may still begin or change.
+            start = matcher.find_open_position(text, position, was_open=was_open)
+            match = self._find_certain(text, position, start)
+            if match is None:
+                # The text from here on is held back.
+                out.append(text[position:start])
+                position = start
+                if self._begin_following(text, position):
+                    continue
+                if limit is None or len(text) - position <= limit:
                     break
                 # No more text may be held back: it is the marker now, or it is not.
+                match = matcher.match_at(text, position)
+            elif limit is not None and match.end() - match.start() > limit:
+                # Cut the match as if the text had arrived in small pieces.
+                start = match.start()
                 match = matcher.match_at(text, start)
             if match is not None:
                 self._finish(text, position, match, out)
-                return
+                break
             # No marker begins at `start`.
             out.append(text[position : start + 1])
             position, was_open = start + 1, True
-        keep_from = max(0, position - matcher.context)
-        self._text, self._pending_at = text[keep_from:], position - keep_from
+        return position
+
+    def _find_certain(self, text: str, position: int, open_at: int) -> Any:  # noqa: ANN401 - a match
+        """Return the first match if it is certain to be the marker; otherwise None.
+
+        Args:
+            text: The text so far.
+            position: The position at which to begin the search.
+            open_at: The first position at which a match may still begin or change.
+        """
+        if position == open_at and not self._is_sure(open_at, open_at):
+            return None
+        match = self._matcher.find(text, position)
+        return match if match is not None and self._is_sure(match.start(), open_at) else None
+
+    @property
+    def _is_following(self) -> bool:
+        """True while long held-back text is read by an automaton."""
+        return self._starts is not None
+
+    def _begin_following(self, text: str, position: int) -> bool:
+        """Have an automaton read the held-back text, if it is long; return True if one does."""
+        self._starts = self._matcher.follow_long(text, position)
+        return self._starts is not None
+
+    def _follow(self, text: str, position: int, out: list[str]) -> int:
+        """Read long held-back text, and emit the text before a possible marker; return the rest's start.
+
+        `_starts` is None afterwards if no text that was read is held back.
+        """
+        limit = self._matcher.limit
+        while (starts := self._starts) is not None and starts.now < len(text):
+            # Up to the place at which the first match that is still open becomes too long.
+            starts.read(text, len(text) if limit is None else min(len(text), position + limit + 1))
+            position = self._emit_known(starts, text, position, out)
+            starts.forget_before(position)
+        return position
+
+    def _emit_known(self, starts: Starts, text: str, position: int, out: list[str]) -> int:
+        """Emit the text that was read, up to a possible marker; return its start, or finish at the marker."""
+        matcher = self._matcher
+        limit = matcher.limit
+        while (start := starts.first(position)) is not None:
+            is_open = starts.is_open(start)
+            # No more text may be held back: it is the marker now, or it is not.
+            is_cut = is_open and limit is not None and starts.now - start > limit
+            is_final = not is_open or (self._is_sure(start, start) and starts.has_match(start))
+            if not (is_final or is_cut):
+                out.append(text[position:start])
+                return start
+            if starts.has_match(start, cut=is_cut):
+                # The engine tells where it ends.
+                match = matcher.match_at(text, start, None if is_cut else starts.now)
+                if match is not None:
+                    self._finish(text, position, match, out)
+                    return start
+            out.append(text[position : start + 1])
+            position = start + 1
+        out.append(text[position : starts.now])
+        self._starts = None
+        return max(position, starts.now)
 
     def _is_sure(self, start: int, open_at: int) -> bool:
         """Return True if a match is certain to be the marker, and is complete if it has to be returned.
@@ -151,4 +240,4 @@ class Until(TextStage):
         """Append the last text, from `position` to the marker, to `out`, and drop the rest."""
         out.append(text[position : match.end() if self._include else match.start()])
         self._has_ended = True
-        self._text = ""
+        self._text, self._starts = "", None
