@@ -307,7 +307,7 @@ ROWS = [
     Row(
         "F31",
         "The server falls silent, with `Deadlines(idle_bytes=…)`.",
-        _silent(first_event=0.3, idle_bytes=0.3),
+        _silent(idle_bytes=0.3),
         _stalled("idle_bytes"),
     ),
     Row(
@@ -327,6 +327,18 @@ ROWS = [
         "The server sends a byte now and then, with `Deadlines(total=…)`.",
         answered(_for_ever(b"d"), deadlines=Deadlines(total=0.5)),
         failed(StreamStalled, "`.limit` is `total`", TAIL, retryable=True),
+    ),
+    Row(
+        "F31c",
+        "The server falls silent in the middle, with `Deadlines(idle_content=…)`.",
+        _silent(idle_content=0.3),
+        _stalled("idle_content"),
+    ),
+    Row(
+        "F31d",
+        "The server falls silent in the middle, with `Deadlines(total=…)`.",
+        _silent(total=0.6),
+        _stalled("total"),
     ),
     Row(
         "F34",

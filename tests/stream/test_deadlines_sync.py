@@ -6,9 +6,11 @@ limit of the test. No test here says how fast: only which error comes, and that 
 
 from __future__ import annotations
 
+import gc
 import http.client
 import threading
 import urllib.request
+import weakref
 from contextlib import ExitStack
 from itertools import product
 from typing import Any
@@ -186,11 +188,12 @@ def test_heartbeats_count_as_bytes_and_not_as_content(opener: Opener) -> None:
         assert (error.limit, error.partial.text) == ("idle_content", TEXT)
 
 
-def test_a_chunk_whose_length_never_comes_whole_is_silence() -> None:
+@every_opener
+def test_a_chunk_whose_length_never_comes_whole_is_silence(opener: Opener) -> None:
     """Bytes that make up no chunk are no answer: a server cannot drip them for ever."""
     drip: Script = [step for _ in range(400) for step in (b"0", 0.02)]
-    with Loopback([chunked_head(), BOTH, *drip]) as server:
-        error = _stall_of(connect(server.url, deadlines=SHORT["total"]))
+    with Loopback([chunked_head(), BOTH, *drip]) as server, ExitStack() as stack:
+        error = _stall_of(opener(server.url, stack, deadlines=SHORT["total"]))
 
         assert error.limit == "total"
 
@@ -351,3 +354,16 @@ def test_a_server_that_does_not_close_after_its_last_event_ends_no_later() -> No
 
         assert (message.text, message.ending) == (TEXT, "complete")
         assert server.connection(0).closed_within(GENEROUS)
+
+
+def test_a_connection_in_its_pool_keeps_no_response_alive() -> None:
+    """What limits the reads of a response ends with it."""
+    with Loopback([ANSWERED, REQUEST, OPEN]) as server, httpx.Client(trust_env=False) as client:
+        response = client.send(client.build_request("POST", server.url), stream=True)
+        kept = weakref.ref(response)
+        Stream(response).final()
+        del response
+        gc.collect()
+
+        assert kept() is None
+        assert server.connection().open_after(0.05)

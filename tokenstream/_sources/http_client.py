@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._connection.head import ResponseHead, lower_header_names
 from tokenstream._sources.kinds import SyncSource, is_response_like
-from tokenstream._sources.socket_limit import SocketLimit
+from tokenstream._sources.socket_limit import find_socket_limit
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class _HttpClientBody:
         self._response = response
         self._was_read_to_end = False
         self.socket: Any = getattr(getattr(response.fp, "raw", None), "_sock", None)
-        self.limit = None if self.socket is None else SocketLimit(self.socket)
+        self.limit = find_socket_limit(response)
         """Keeps the limit of the reads; None if the socket cannot be found."""
         # `response.length` is the number of bytes that remain: of an unread body, all of them. A 304 has no
         # body, so that 0 bytes remain from the start.
@@ -69,7 +69,7 @@ class _HttpClientBody:
         if self._has_begun:
             raise MisuseError("the response was already read or closed; pass it unread")
         try:
-            while chunk := self._read():
+            while chunk := response.read1(_CHUNK_SIZE):
                 yield chunk
         finally:
             self._end_limit()
@@ -77,13 +77,6 @@ class _HttpClientBody:
             # http.client itself would accept the end of the connection as the end of the body.
             raise ConnectionResetError(f"{response.length} bytes of the body did not arrive")
         self._was_read_to_end = True
-
-    def _read(self) -> bytes:
-        # Without `fp`, the body has ended, and the connection may have its next request already.
-        if self.limit is not None and self._response.fp is not None:
-            self.limit.apply()
-        chunk: bytes = self._response.read1(_CHUNK_SIZE)
-        return chunk
 
     def _end_limit(self) -> None:
         """Give back the socket's own timeout, since the connection may be used for further requests."""

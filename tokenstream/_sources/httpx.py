@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Iterable
 from contextlib import suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from tokenstream._connection.head import ResponseHead, lower_header_names
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_response_like
@@ -84,7 +84,7 @@ def _find_limiter(response: Any) -> Callable[[ReadLimit], object] | None:  # noq
     if not callable(getattr(stream, "read", None)):
         return None
     if response.extensions.get("http_version", b"").startswith(b"HTTP/1"):
-        return lambda limit: _LimitedRead(response, stream, limit).install()
+        return lambda limit: _limit_own(response, stream, limit)
     return lambda limit: _limit_shared(response, stream, limit)
 
 
@@ -95,24 +95,18 @@ class _LimitedRead:
     first event may be silent for longer than one in the middle of an answer.
 
     Args:
-        response: The response that alone uses the connection.
+        response: The response that alone uses the connection. Only weak references are kept, because
+            the network stream has this object, also after it has gone back to its pool.
         stream: The connection's network stream.
         limit: The limit of the reads.
     """
 
-    __slots__ = ("_limit", "_read", "_response")
+    __slots__ = ("_limit", "_response", "_stream")
 
-    def __init__(self, response: Any, stream: Any, limit: ReadLimit) -> None:  # noqa: ANN401 - of httpcore
-        self._response = response
+    def __init__(self, response: Any, stream: Any, limit: ReadLimit) -> None:  # noqa: ANN401 - of httpx and httpcore
+        self._response = ref(response)
+        self._stream = ref(stream)
         self._limit = limit
-        # The method of the class: the stream may still have the one for an earlier response.
-        class_of_stream: Any = stream.__class__
-        self._read: Callable[..., bytes] = partial(class_of_stream.read, stream)
-
-    def install(self) -> None:
-        """Read by this object from now on, if the network stream lets its methods be replaced."""
-        with suppress(AttributeError):
-            self._response.extensions["network_stream"].read = self
 
     def __call__(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """Return the next bytes of the connection.
@@ -121,10 +115,21 @@ class _LimitedRead:
             max_bytes: The maximum number of bytes.
             timeout: The client's own timeout in seconds; None for no timeout.
         """
-        if self._response.is_closed:
-            # The connection is in its pool again, and belongs to another response.
-            return self._read(max_bytes, timeout)
-        return self._read(max_bytes, self._limit.seconds(timeout))
+        stream, response = self._stream(), self._response()
+        # A connection whose response is closed is in its pool again, and belongs to another response.
+        if response is not None and not response.is_closed:
+            timeout = self._limit.seconds(timeout)
+        # The method of the class, because the stream's own attribute is this object.
+        kind: Any = stream.__class__
+        data: bytes = kind.read(stream, max_bytes, timeout)
+        return data
+
+
+def _limit_own(response: Any, stream: Any, limit: ReadLimit) -> None:  # noqa: ANN401 - of httpx and httpcore
+    """Limit the reads of a response that has its connection for itself."""
+    # A network stream that is not httpcore's own may refuse attributes or weak references.
+    with suppress(AttributeError, TypeError):
+        stream.read = _LimitedRead(response, stream, limit)
 
 
 class _SharedTimeouts(dict[str, Any]):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._connection.head import ResponseHead, lower_header_names
 from tokenstream._sources.kinds import SyncSource, do_nothing, is_response_like
-from tokenstream._sources.socket_limit import SocketLimit
+from tokenstream._sources.socket_limit import find_socket_limit
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -67,26 +67,17 @@ def from_urllib3(response: Any) -> SyncSource:  # noqa: ANN401 - of urllib3
 
 def _make_live_source(raw: Any, head: ResponseHead, close: Any) -> SyncSource:  # noqa: ANN401 - of urllib3
     """Return the source of a response whose body is read from the connection, still compressed."""
-    socket = _find_own_socket(raw)
-    limit = None if socket is None else SocketLimit(socket)
+    # Below urllib3's response is one of http.client. urllib3 sets the timeout of its socket for each
+    # request, so it need not be given back.
+    limit = find_socket_limit(getattr(raw, "_fp", None))
     return SyncSource(
-        _read_chunks(raw, limit),
+        _read_chunks(raw),
         close,
         head,
         head.content_coding,
         socket=_make_socket_finder(raw),
         keep_limit=None if limit is None else limit.keep,
     )
-
-
-def _find_own_socket(raw: Any) -> Any:  # noqa: ANN401 - of urllib3
-    """Return the socket from which a response is read; None if it cannot be found."""
-    socket = getattr(raw.connection, "sock", None)
-    if socket is not None:
-        return socket
-    # If the end of the connection ends the body, only http.client's response still has the socket.
-    file = getattr(getattr(raw, "_fp", None), "fp", None)
-    return getattr(getattr(file, "raw", None), "_sock", None)
 
 
 def _url_of(response: Any) -> str:  # noqa: ANN401 - of urllib3
@@ -135,12 +126,8 @@ def _had_body(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
     return _has_begun(raw) or bool(raw.chunked) or bool(raw.length_remaining)
 
 
-def _read_chunks(raw: Any, limit: SocketLimit | None = None) -> Iterator[bytes]:  # noqa: ANN401 - of urllib3
+def _read_chunks(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib3
     """Yield the bytes of a body as they arrive, without decoding the content coding.
-
-    Args:
-        raw: The response.
-        limit: Limits the time of each read; None if the socket is not known.
 
     Raises:
         MisuseError: The body has been read already, or a part of it.
@@ -149,25 +136,12 @@ def _read_chunks(raw: Any, limit: SocketLimit | None = None) -> Iterator[bytes]:
         raise MisuseError(_ALREADY_READ)
     if hasattr(raw, "read1"):
         # `stream()` is not used, because it waits until the requested number of bytes has arrived.
-        while chunk := _read_once(raw, limit):
+        while chunk := raw.read1(_CHUNK_SIZE, decode_content=False):
             yield chunk
     else:
-        if limit is not None:
-            # A single timeout for all reads, since this loop is urllib3's.
-            limit.apply()
         # urllib3 before 2.2: chunked bodies are yielded chunk by chunk. Other bodies are read byte by
         # byte, because any larger number of bytes would be waited for.
         yield from raw.stream(_CHUNK_SIZE if raw.chunked else 1, decode_content=False)
-
-
-def _read_once(raw: Any, limit: SocketLimit | None) -> bytes:  # noqa: ANN401 - of urllib3
-    """Return the next bytes of a body; b"" at its end."""
-    # Without a connection, the body has ended, and the socket may be in use for another request. urllib3
-    # itself sets the socket's timeout for each request, so it need not be given back.
-    if limit is not None and raw.connection is not None:
-        limit.apply()
-    chunk: bytes = raw.read1(_CHUNK_SIZE, decode_content=False)
-    return chunk
 
 
 def _make_socket_finder(raw: Any) -> Any:  # noqa: ANN401 - of urllib3

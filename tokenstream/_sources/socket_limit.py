@@ -1,24 +1,31 @@
-"""The limit of a source's reads, kept as the timeout of its socket."""
+"""The limit of the reads of http.client's responses, kept as the timeout of their socket."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 if TYPE_CHECKING:
     from tokenstream._sources.kinds import ReadLimit
 
 
 class SocketLimit:
-    """Sets the timeout of a socket before each read of a body.
+    """Sets the timeout of a socket before each `recv` for a body.
+
+    A body's reads are not enough: one of them may call `recv` again and again, for a server that
+    sends the length of a chunk byte by byte.
 
     Args:
+        file: The file through which http.client reads one response from its socket. Only a weak reference
+            is kept, because the file has a method of this object.
         socket: The socket.
     """
 
-    __slots__ = ("_limit", "_own", "_socket")
+    __slots__ = ("_file", "_limit", "_own", "_socket")
 
-    def __init__(self, socket: Any) -> None:  # noqa: ANN401 - of a library
+    def __init__(self, file: Any, socket: Any) -> None:  # noqa: ANN401 - of http.client
+        self._file = ref(file)
         self._socket = socket
         self._limit: ReadLimit | None = None
         self._own: float | None = None
@@ -28,19 +35,30 @@ class SocketLimit:
         """Have all reads from now on keep a limit."""
         self._limit = limit
         self._own = self._socket.gettimeout()
-
-    def apply(self) -> None:
-        """Set the timeout for the next read."""
-        if self._limit is not None:
-            self._set(self._limit.seconds(self._own))
+        # The file is that of this response alone, even if its connection goes on to other ones.
+        file: Any = self._file()
+        file.readinto = self._read_into
 
     def give_back(self) -> None:
-        """Set the timeout that the socket had before."""
+        """Set the timeout that the socket had before, because its connection goes on to other responses."""
         if self._limit is not None:
-            self._limit = None
-            self._set(self._own)
+            self._set_timeout(self._own)
 
-    def _set(self, seconds: float | None) -> None:
+    def _read_into(self, buffer: Any) -> Any:  # noqa: ANN401 - as of the file's own method
+        """Read into a buffer; return the number of bytes."""
+        if self._limit is not None:
+            self._set_timeout(self._limit.seconds(self._own))
+        file: Any = self._file()
+        return file.__class__.readinto(file, buffer)
+
+    def _set_timeout(self, seconds: float | None) -> None:
         # The socket may be closed; then the next read tells.
         with suppress(OSError):
             self._socket.settimeout(seconds)
+
+
+def find_socket_limit(response: Any) -> SocketLimit | None:  # noqa: ANN401 - of http.client
+    """Return the limit for the reads of a response; None if its socket cannot be found."""
+    file = getattr(getattr(response, "fp", None), "raw", None)
+    socket = getattr(file, "_sock", None)
+    return None if socket is None else SocketLimit(file, socket)
