@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,11 @@ from tokenstream.relay._private import strip_private
 from tokenstream.relay._protocols import find_protocol
 from tokenstream.relay._shape import Shaping
 from tokenstream.relay._told_ending import TELLING, ToldEnding
+from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
     from tokenstream.events import Event
-    from tokenstream.message import Ending
+    from tokenstream.message import Ending, FinishReason
     from tokenstream.relay._encoders import Encoder
     from tokenstream.relay._shape import Shape
     from tokenstream.turns import Drop
@@ -143,7 +145,10 @@ class Sending:
             # keys of `words` are the finish reasons that the protocol knows.
             cancelled = ending != "complete" and "cancelled" in encoder.words
             encoder.finishes[0] = Finish("cancelled" if cancelled else "stop")
-        return [*held_back, *self._add_id(encoder.end())]
+        chunks = self._add_id(encoder.end())
+        for reason in sorted(encoder.lost_reasons):
+            report_loss(encoder.name, reason)
+        return [*held_back, *chunks]
 
     def encode_error(self, error: StreamError, ending: Ending | None = None) -> list[Any]:
         """Return the chunks that report an error.
@@ -210,6 +215,19 @@ class Sending:
         # Raises the error of a stage of `shape`, if one has failed.
         self._shaping.check()
         return [chunk for each in events for chunk in self._encode_shaped(each)]
+
+
+@cache
+def report_loss(format: str, reason: FinishReason) -> None:
+    """Report on the logger, once for each format and reason, that readers see an ordinary end.
+
+    Args:
+        format: The format's name.
+        reason: The finish reason that cannot be sent.
+    """
+    warn(
+        "the format %s has no word for the finish reason %s: its readers see an ordinary end", format, reason
+    )
 
 
 def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose output methods are replaced

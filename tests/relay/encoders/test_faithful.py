@@ -24,7 +24,8 @@ from tokenstream.events import (
     TextDelta,
 )
 from tokenstream.message import Citation, FinishReason, ServerToolCall, TextPart
-from tokenstream.relay._encoders import ProtocolName, load, names, vocabulary
+from tokenstream.relay import _sending
+from tokenstream.relay._encoders import ProtocolName, load, names
 
 PROTOCOLS: list[ProtocolName] = [*names(), "mistral", "ndjson"]
 SUCCESS = {"stop", "stop_sequence", "tool_calls"}
@@ -121,7 +122,7 @@ def test_a_filtered_answer_never_reads_as_a_success(
     protocol: ProtocolName, reason: FinishReason, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each protocol has a word that our own reader takes for another end, or the logger says so once."""
-    vocabulary.report_loss.cache_clear()
+    _sending.report_loss.cache_clear()
     with caplog.at_level(logging.WARNING):
         body = b"".join(relay.encode(ended(reason), protocol))
         b"".join(relay.encode(ended(reason), protocol))

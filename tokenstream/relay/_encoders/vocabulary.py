@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.json import decode
@@ -46,21 +45,6 @@ CREATED = "2026-01-01T00:00:00Z"
 """The time of creation; constant, so that the output does not depend on a clock."""
 
 
-@cache
-def report_loss(format: str, reason: FinishReason) -> None:
-    """Report on the logger, once for each format and reason, that readers see an ordinary end.
-
-    Args:
-        format: The format's name.
-        reason: The finish reason that cannot be sent.
-    """
-    from tokenstream.stream._log import warn
-
-    warn(
-        "the format %s has no word for the finish reason %s: its readers see an ordinary end", format, reason
-    )
-
-
 class Vocabulary:
     """Base class of `Encoder` that describes a format: the content that it can express, and its words.
 
@@ -97,6 +81,8 @@ class Vocabulary:
         self.model: str | None = None
         self.usage = Usage()
         """The token counts so far."""
+        self.lost_reasons: set[FinishReason] = set()
+        """Finish reasons for which a word for an ordinary end was sent."""
         self._kinds: dict[tuple[int, int], Kind] = {}
         """The kind of each part so far, by choice and index."""
 
@@ -132,7 +118,7 @@ class Vocabulary:
         2. "stop", if the reason is "tool_calls" and the answer has calls: the client sees the calls anyway.
         3. If `drop` is "all" and the answer was filtered or refused: the other of these two reasons if the
            format has a word for it, or the reason itself if it has a stand-in.
-        4. "stop", if `drop` is "all"; the logger reports the loss once.
+        4. "stop", if `drop` is "all"; `lost_reasons` notes the loss.
 
         Raises:
             NotExpressible: None of these rules applies.
@@ -148,7 +134,7 @@ class Vocabulary:
         sent = _RELATED_REASONS.get(reason, "stop")
         sent = sent if sent in self.words else "stop"
         if sent == "stop" and reason in _LOSSES:
-            report_loss(self.name, reason)
+            self.lost_reasons.add(reason)
         return sent
 
     def word_for(self, reason: FinishReason) -> str:

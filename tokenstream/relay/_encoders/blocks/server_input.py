@@ -18,7 +18,7 @@ class ServerInput:
     Example:
         >>> code = ServerInput()
         >>> code.feed("print"), code.feed("('a\n')"), code.end()
-        ('{"code":"print', "('a\\\\n')", '"}')
+        ('{"code":"print', "('a\\n')", '"}')
         >>> query = ServerInput()
         >>> query.feed("{"), query.feed('"query":"Oslo"}'), query.end()
         ('', '{"query":"Oslo"}', '')
