@@ -13,7 +13,7 @@ from tokenstream.testing import Arrival, Recording
 @pytest.mark.parametrize("chunks", [b"data: Hello\n\n", "data: Hello\n\n", ["data: Hello\n\n"], [5]])
 def test_chunks_are_bytes(chunks: Any) -> None:
     """Neither one chunk, nor text, is a list of them."""
-    with pytest.raises(MisuseError, match="chunks of bytes, such as a list of them"):
+    with pytest.raises(MisuseError, match=r"a recording is made of (a list of chunks|chunks of bytes), "):
         Recording.of(chunks)
 
 

@@ -5,7 +5,8 @@ The attributes do not exist: `hasattr` returns False, and type checkers reject t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Never, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Never, TypeVar, cast
 
 from tokenstream.errors import MisuseError
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import TokenStreamError
 
 KindT = TypeVar("KindT")
+FunctionT = TypeVar("FunctionT", bound="Callable[..., Any]")
 
 ALIASES = {
     "annotations": "citations",
@@ -87,6 +89,11 @@ OF_MESSAGE = {
 }
 
 
+_SECONDS = "hz= is the number of deliveries per second; throttle(hz=20) delivers every 50 ms at most"
+THROTTLE_HINTS = dict.fromkeys(("delay", "fps", "interval", "milliseconds", "ms", "seconds"), _SECONDS)
+"""Options that throttles of other libraries have, with the end of an error that says what to use here."""
+
+
 class UnsupportedUse(MisuseError, TypeError):
     """An object was used in a way that its type does not support.
 
@@ -128,6 +135,33 @@ class _WrongBlockMethod:
 
     def __get__(self, instance: object, owner: type) -> Never:
         raise _WrongBlock(f"{owner.__name__} {self._message}")
+
+
+def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
+    """Make a function explain options that it lacks, but that users may expect from other libraries.
+
+    Without this, Python's own error says that the argument is unexpected, and no more.
+
+    Args:
+        **hints: The names of the options, each with the end of an error that says what to use here.
+    """
+
+    def explain(function: FunctionT) -> FunctionT:
+        """Return the function with the explanations; its signature stays the same."""
+
+        @wraps(function)
+        def call(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - as of any function
+            for name in options.keys() & hints.keys():
+                owner, _, method = function.__qualname__.rpartition(".")
+                called = owner if method == "__init__" else method
+                raise UnsupportedUse(f"{called}() has no option {name}=: {hints[name]}")
+            return function(*args, **options)
+
+        # For `help`, which reads them there.
+        call.__kwdefaults__ = function.__kwdefaults__  # type: ignore[attr-defined] # of the function that it is
+        return cast("FunctionT", call)
+
+    return explain
 
 
 class _MissingNames:
@@ -182,3 +216,16 @@ def refuse_block(kind: type, *, is_async: bool) -> None:
     message = f"supports `{right}`, not `{wrong}`: write `{right}`, or use {alternative}"
     for name in ("__enter__", "__exit__") if is_async else ("__aenter__", "__aexit__"):
         setattr(kind, name, _WrongBlockMethod(message))
+    if is_async:
+        # A `for` loop over an object without `__iter__` asks for its items by index. The reverse cannot be
+        # explained: with an `__aiter__` or an `__await__` that raises an error, Starlette and others would
+        # take a sync object for an asynchronous one, and await what is not awaited.
+        setattr(kind, "__getitem__", _refuse_index)  # noqa: B010 - hidden from type checkers
+
+
+def _refuse_index(self: object, _index: object) -> Never:
+    """Raise an error: the object is read in an `async for` loop, and has no items to be picked."""
+    raise UnsupportedUse(
+        f"{type(self).__name__} has no items to be picked: read it in `async for`; "
+        "in `for`, use Stream or connect"
+    )

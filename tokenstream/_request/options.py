@@ -40,6 +40,20 @@ class RequestOptions(TypedDict, total=False):
 
 
 OPTIONS = tuple(RequestOptions.__annotations__)
+_OF_CLIENT = {
+    "base_url": "base_url",
+    "cert": "cert",
+    "event_hooks": "event_hooks",
+    "http2": "http2",
+    "max_redirects": "max_redirects",
+    "mounts": "mounts",
+    "proxies": "proxy",
+    "proxy": "proxy",
+    "transport": "transport",
+    "trust_env": "trust_env",
+    "verify": "verify",
+}
+"""Options of httpx's clients, and of requests, with the name that a client of httpx has for them."""
 _OTHER_NAMES = {"body": "json", "payload": "json", "query": "params", "form": "data"}
 
 
@@ -57,6 +71,12 @@ def check_options(function: Callable[..., object], options: Mapping[str, object]
     for option in options:
         if option in OPTIONS or _is_accepted_by(client, option):
             continue
+        if option in _OF_CLIENT:
+            kind = "AsyncClient" if function.__name__ == "aconnect" else "Client"
+            raise MisuseError(
+                f"{function.__name__}() has no option {option}=, which belongs to a client: "
+                f"pass client=httpx.{kind}({_OF_CLIENT[option]}=…)"
+            )
         parameters = inspect.signature(function).parameters.values()
         known_options = (*OPTIONS, *(each.name for each in parameters if each.kind is each.KEYWORD_ONLY))
         close = _OTHER_NAMES.get(option) or next(iter(get_close_matches(option, known_options, n=1)), None)

@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._request.mistakes import find_mistake
 from tokenstream._sources import (
     AsyncSource,
     Deferred,
@@ -382,6 +383,9 @@ class HTTPRequest:
         converted = opening_error(error, self._host(), self._read_deadlines)
         # An error of this library (`converted is error`) quotes nothing.
         if isinstance(converted, MisuseError) and converted is not error:
+            mistake = find_mistake(self._options)
+            if mistake:
+                return MisuseError(f"the request cannot be made: {mistake}")
             return unsendable_request_error(error, self._options)
         return converted
 

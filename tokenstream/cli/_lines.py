@@ -55,7 +55,12 @@ class TextLines:
         if event.part is not None:
             pairs["part"] = str(event.part)
         pairs |= describe_fields(event)
-        print(f"{seconds:9.3f}  {type(event).__name__:<15}{_write_pairs(pairs)}", flush=True)
+        label = type(event).__name__
+        if isinstance(event, Unknown) and event.kind != "event":
+            # A field of the answer for which a message has none, such as OpenAI's `created`.
+            name = event.name if event.name.isidentifier() else to_compact_json(event.name)
+            label, pairs = "field", {name: to_compact_json(event.data)}
+        print(f"{seconds:9.3f}  {label:<15}{_write_pairs(pairs)}", flush=True)
         if self._raw and event.raw is not None:
             print(f"{'':9}  {'raw':<15} {to_compact_json(event.raw)}", flush=True)
 

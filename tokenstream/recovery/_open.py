@@ -43,6 +43,8 @@ class SourceOpener(ABC):
         format: The format of the answers; None to detect the format.
     """
 
+    is_async = False
+    """True if it opens sources of an `AsyncStream`."""
     replays = False
     """True if the request is a GET, so that a server that numbers its events may replay the answer."""
     prefills: Prefill | None = None
@@ -59,7 +61,7 @@ class SourceOpener(ABC):
     def __init__(self, opens: Opens, format: str | type[Format] | Format | None) -> None:
         self._opens: Callable[..., Any] = opens
         self.format = format
-        self.takes_attempt = takes_attempt(opens)
+        self.takes_attempt = takes_attempt(opens, is_async=self.is_async)
         """True if the function takes the attempt, which has the position from which to resume."""
         self._prefix_refused = False
         """True once the server has refused a prefix."""
@@ -165,6 +167,8 @@ class SyncOpener(SourceOpener):
 class AsyncOpener(SourceOpener):
     """Opens the sources of an `AsyncStream`; the wait before an attempt is part of the opening."""
 
+    is_async = True
+
     def deferred(self, attempt: Attempt, *, begins: bool = False) -> Deferred:
         """Return the source of an attempt, which the first read opens after the wait.
 
@@ -226,17 +230,26 @@ def prefix_from_caller(prefill: Prefill) -> Prefix:
     return Prefix(echoes=True if prefill == "echo" else None)
 
 
-def takes_attempt(opens: Opens) -> bool:
+def takes_attempt(opens: Opens, *, is_async: bool) -> bool:
     """Return True if a function takes the attempt as its argument.
 
+    Args:
+        opens: The function.
+        is_async: True if it opens sources of an `AsyncStream`, and so may be an `async def`.
+
     Raises:
-        MisuseError: `opens` is not a function, or needs more than one argument.
+        MisuseError: `opens` is not a function, needs more than one argument, or is an `async def`.
     """
     function: Any = opens
     if not callable(function):
         raise MisuseError(
             f"open= is a function that opens a source, and not {type(function).__name__}: pass lambda: … or "
             "def open(attempt)"
+        )
+    if not is_async and inspect.iscoroutinefunction(function):
+        raise MisuseError(
+            "open is an async def, whose result a Stream cannot await: use aresilient or aconnect, "
+            "or a plain def"
         )
     try:
         signature = inspect.signature(function)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+from tokenstream._basics.elsewhere import explain_options
 from tokenstream._basics.joint import Prefill  # noqa: TC001 - a field's type can be asked for
 from tokenstream._basics.members import show_members
 from tokenstream.errors import AnswerRejected, ErrorKind, MisuseError, Outcome, StreamError
@@ -26,6 +27,9 @@ _OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
 _KINDS: frozenset[str] = frozenset(get_args(ErrorKind))
 _MODES: frozenset[str] = frozenset(get_args(Mode))
 _DEFAULT_ATTEMPTS = 3
+
+
+_COUNTS_ALL = "write attempts=, which counts the first request, too; two retries are attempts=3"
 
 
 @show_members
@@ -158,6 +162,19 @@ is restarted |
             return otherwise
         classes = tuple(each for each in conditions if isinstance(each, type))
         return isinstance(error, classes) or error.kind in conditions
+
+
+# Applied here, because a dataclass writes its own `__init__`.
+Retry.__init__ = explain_options(  # type: ignore[method-assign] # its signature stays the same
+    max_attempts="it is called attempts=",
+    max_retries=_COUNTS_ALL,
+    num_retries=_COUNTS_ALL,
+    retries=_COUNTS_ALL,
+    tries="it is called attempts=",
+    backoff="wait= takes the seconds before the second attempt, or a function of the attempt",
+    backoff_factor="wait= takes the seconds before the second attempt, or a function of the attempt",
+    delay="it is called wait=",
+)(Retry.__init__)
 
 
 def _check_continuation(retry: Retry) -> None:

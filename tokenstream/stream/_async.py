@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, overload
 
-from tokenstream._basics.elsewhere import refuse_block
+from tokenstream._basics.elsewhere import explain_options, refuse_block
 from tokenstream._basics.members import show_members_like
 from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._sources import Deferred, async_source
@@ -82,6 +82,13 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
 
     __slots__ = ("__weakref__", "_responses", "_shared")
 
+    @explain_options(
+        headers="it reads a response that is there; aconnect(url, headers=…) sends the request",
+        json="it reads a response that is there; aconnect(url, json=…) sends the request",
+        retry="it reads one response; aconnect(url, retry=…) and aresilient(open, retry) ask for another",
+        timeout="it reads a response that is there; deadlines=Deadlines(…) bounds its silences",
+        url="it reads a response that is there; aconnect(url) sends the request",
+    )
     def __init__(
         self,
         source: AsyncReadable,

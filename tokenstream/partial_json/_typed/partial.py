@@ -15,6 +15,7 @@ from tokenstream.partial_json._missing import MISSING
 from tokenstream.partial_json._shapes.shape import locate_errors
 from tokenstream.partial_json._typed.dump import dump_data, dump_json
 from tokenstream.partial_json._typed.first_fault import describe_invalid
+from tokenstream.partial_json._typed.missing_name import explain_missing
 from tokenstream.partial_json._typed.recorded_path import record_path
 from tokenstream.partial_json._typed.state import DocumentText, FaultLink, SnapshotState
 from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, make_repr, resolve
@@ -51,8 +52,6 @@ class _NoDefault:
 
 _NO_DEFAULT: Any = _NoDefault()
 """Represents a default that was not passed."""
-
-_NO_FIELDS = "is not an object with fields; read its `value`"
 
 
 @show_members
@@ -346,8 +345,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         if name in (self._type_names.field_names or ()):
             # A field of the type that has not arrived.
             return MISSING
-        lacks = f"has no field {name!r}" if self._type_names.field_names is not None else _NO_FIELDS
-        raise AttributeError(f"{self._type_names.title} {lacks}", name=name, obj=self)
+        raise AttributeError(explain_missing(name, self._type_names), name=name, obj=self)
 
     def __getitem__(self, key: str | int | slice) -> Any:  # noqa: ANN401 - as above
         if self._members is None and not isinstance(key, str):

@@ -250,6 +250,12 @@ def _explain_failure(title: str) -> Generator[None]:
             "use a pydantic model, a dataclass, a TypedDict, or a type that pydantic knows"
         ) from error
     except (PydanticUserError, SchemaError, NameError, TypeError) as error:
+        if getattr(error, "code", None) == "typed-dict-version":
+            raise MisuseError(
+                f"no schema can be built for {title or 'the type of the adapter'}: before Python 3.12, "
+                "pydantic reads only a TypedDict of typing_extensions; write "
+                "`from typing_extensions import TypedDict`"
+            ) from error
         raise MisuseError(
             f"no schema can be built for {title or 'the type of the adapter'}, for the reason in the cause; "
             "if it names types that are defined later, call its model_rebuild() after them, or pass a "

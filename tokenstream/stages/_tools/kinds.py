@@ -173,6 +173,11 @@ def make_tool(tool: Any, name: str | None = None) -> Tool:  # noqa: ANN401 - wha
         return tool
     if _is_type(tool):
         return TypeTool(name or _name_of(tool), tool)
+    if any(isinstance(tool, kind) for kind in (list, tuple, set, frozenset)):
+        raise MisuseError(
+            f"a {type(tool).__qualname__} is no tool: pass each of its tools by itself, as in "
+            "validated_calls(*tools)"
+        )
     if not callable(tool):
         raise MisuseError(f"{type(tool).__qualname__} is no tool; give a type, a TypeAdapter or a function")
     return FunctionTool(name or _name_of(tool), tool)

@@ -9,6 +9,7 @@ from tokenstream._basics.members import name_defaults, show_members
 from tokenstream._sources.boto3 import stream_key_of
 from tokenstream._sources.kinds import class_name_of
 from tokenstream.errors import MisuseError
+from tokenstream.stream._base import StreamBase
 from tokenstream.stream._tap.onlooker import Onlooker
 from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, WatchedStream, can_read
 
@@ -203,6 +204,11 @@ def tap(
 
 def _find_tap_type(source: Any) -> type[Tap[Any] | AsyncTap[Any]]:  # noqa: ANN401 - distinguished by its methods
     """Return the class of taps for a source; raise `MisuseError` if no loop can read the source."""
+    if StreamBase in type(source).__mro__:
+        raise MisuseError(
+            f"this {type(source).__name__} is already a stream: read it, without a tap, which is for the "
+            "streams of other libraries; its message is .message"
+        )
     is_sync, is_async = can_read(source)
     if is_sync and is_async:
         return _EitherTap

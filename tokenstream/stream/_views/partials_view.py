@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from tokenstream._basics.elsewhere import THROTTLE_HINTS, explain_options
 from tokenstream._basics.members import show_members, show_members_like
 from tokenstream.stream._views.shaped_view import AsyncPlannedView, AsyncShapedView, PlannedView, ShapedView
 
@@ -37,6 +38,7 @@ class _DraftShaping:
 
     _plan: ShapingPlan
 
+    @explain_options(**THROTTLE_HINTS)
     def throttle(self, hz: float, *, timer: bool = False) -> Self:
         """Return a view of the newest drafts, at most `hz` per second; the last draft is always delivered.
 

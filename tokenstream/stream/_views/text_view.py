@@ -6,6 +6,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
+from tokenstream._basics.elsewhere import THROTTLE_HINTS, explain_options
 from tokenstream._basics.members import show_members, show_members_like
 from tokenstream.errors import MisuseError
 from tokenstream.stream._views.shaped_view import AsyncPlannedView, AsyncShapedView, PlannedView, ShapedView
@@ -103,6 +104,7 @@ class _TextShaping:
             "sentences", _stage_maker("Sentences", first=first, longest=longest, spoken=spoken)
         )
 
+    @explain_options(**THROTTLE_HINTS)
     def throttle(self, hz: float, *, timer: bool = False) -> Self:
         """Return a view of at most `hz` pieces per second; text between two deliveries is joined.
 

@@ -30,7 +30,8 @@ class _ViewBase(UncopyableObject):
 
     _instead: str
     """The expression that gives the same value without a loop, such as "stream.message.text"; for errors."""
-    """The expression to use where a view cannot be used, such as "stream.message.text"; for errors."""
+    _loop = "for"
+    """The kind of loop that reads the view; for errors."""
 
     def __bool__(self) -> bool:
         """Raise an error: a view is neither true nor false."""
@@ -70,7 +71,7 @@ class _ViewBase(UncopyableObject):
 
     def _make_refusal(self, why: str) -> UnsupportedUse:
         """Return the error for a use that a view does not allow; `why` completes "this view …"."""
-        return UnsupportedUse(f"this view {why}: read it in a loop, or take {self._instead}")
+        return UnsupportedUse(f"this view {why}: read it in `{self._loop}`, or take {self._instead}")
 
 
 class _ClosedView:
@@ -195,6 +196,8 @@ class AsyncView(_ViewBase, Generic[ItemT]):
     """One aspect of a stream, read in an `async for` loop; otherwise like `View`."""
 
     __slots__ = ("_cursor", "_driver")
+
+    _loop = "async for"
 
     def __init__(self, driver: AsyncDriver, cursor: Cursor[ItemT], instead: str) -> None:
         self._driver = driver

@@ -28,7 +28,7 @@ def _to_bytes(chunk: object) -> bytes:
     if not isinstance(chunk, bytes | bytearray | memoryview):
         kind = type(chunk).__name__
         raise MisuseError(
-            f"a recording is made of chunks of bytes, such as a list of them, and not of a {kind}"
+            f"a recording is made of chunks of bytes, such as a list of them, and not of {kind}"
         )
     return bytes(cast("bytes", chunk))
 
@@ -86,6 +86,11 @@ class Recording:
             chunks: The chunks of the body.
             **fields: The recording's other fields.
         """
+        if isinstance(chunks, bytes | bytearray | memoryview | str):
+            kind = type(chunks).__name__
+            raise MisuseError(
+                f"a recording is made of a list of chunks, and not of a single {kind}: Recording.of([body])"
+            )
         return cls(tuple(Arrival(0.0, _to_bytes(chunk)) for chunk in chunks), **fields)
 
     @classmethod

@@ -1,0 +1,317 @@
+"""What a newcomer writes first, and the message that says what to write."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from pydantic.errors import PydanticUserError
+
+from tests.stream.bodies import ANSWER
+from tokenstream import AsyncStream, Retry, Stream, aconnect, connect, resilient, tap, testing
+from tokenstream._request.mistakes import find_mistake
+from tokenstream.errors import MisuseError, OutputIncomplete
+from tokenstream.testing import Recording
+
+
+class Item(BaseModel):
+    name: str
+    qty: int = 0
+
+    def double(self) -> int:
+        return 2 * self.qty
+
+
+class Order(BaseModel):
+    dish: str
+    items: list[Item] = []
+
+
+DRAFT = '{"dish": "soup", "items": [{"name": "a", "qty": 2}, {"name": "b"'
+
+
+_URL = "http://localhost:9/v1"
+
+
+def _last_draft() -> Any:
+    drafts: list[Any] = []
+    with pytest.raises(OutputIncomplete):
+        for draft in Stream(testing.script().text(DRAFT).finish().chunks("openai-chat")).partials(Order):
+            drafts.append(draft)
+    return drafts[-1]
+
+
+# -- loops --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        lambda stream: stream,
+        lambda stream: stream.text,
+        lambda stream: stream.text.words(),
+        lambda stream: stream.tool_calls,
+        lambda stream: stream.partials(Order),
+    ],
+)
+def test_for_over_what_is_asynchronous_names_async_for(part: Any) -> None:
+    """The class is still no iterable for who asks before."""
+    looped = part(aconnect(_URL))
+    with pytest.raises(MisuseError, match="read it in `async for`"):
+        list(looped)
+
+    assert not hasattr(looped, "__iter__")
+
+
+@pytest.mark.parametrize("part", [lambda stream: stream, lambda stream: stream.text])
+def test_async_for_over_what_is_synchronous_names_the_class(part: Any) -> None:
+    """Python's own error: by an `__aiter__`, frameworks would take the object for an asynchronous one."""
+    looped = part(connect(_URL))
+
+    async def read() -> None:
+        async for _ in looped:
+            pass
+
+    with pytest.raises(TypeError, match=r"'async for' requires .* got (Stream|TextView)"):
+        anyio.run(read)
+    assert not hasattr(looped, "__aiter__")
+
+
+def test_await_of_a_stream_names_the_class() -> None:
+    """Python's own error, for the same reason: what can be awaited is awaited by who asks whether it can."""
+
+    async def read() -> Any:
+        wrong: Any = aconnect(_URL)
+        return await wrong
+
+    with pytest.raises(TypeError, match="AsyncStream"):
+        anyio.run(read)
+    assert not inspect.isawaitable(aconnect(_URL))
+
+
+# -- options --------------------------------------------------------------------------
+
+
+# What no type allows.
+_Retry: Any = Retry
+_Stream: Any = Stream
+_AsyncStream: Any = AsyncStream
+_connect: Any = connect
+_aconnect: Any = aconnect
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (
+            lambda: _Retry(max_retries=2),
+            r"^Retry\(\) has no option max_retries=: write attempts=, which counts",
+        ),
+        (lambda: _Retry(backoff_factor=2), r"wait= takes the seconds before the second attempt"),
+        (lambda: _Stream(ANSWER, retry=Retry()), r"^Stream\(\) .* connect\(url, retry=…\) and resilient"),
+        (
+            lambda: _AsyncStream(ANSWER, retry=Retry()),
+            r"^AsyncStream\(\) .* aconnect\(url, retry=…\) and ares",
+        ),
+        (lambda: _Stream(ANSWER, json={}), r"connect\(url, json=…\) sends the request"),
+        (lambda: _connect(_URL).text.throttle(ms=50), r"^throttle\(\) has no option ms=: hz= is the number"),
+        (
+            lambda: _connect(_URL).partials(Order).throttle(seconds=1),
+            r"throttle\(hz=20\) delivers every 50 ms",
+        ),
+        (lambda: _connect(_URL, proxy="x"), r"pass client=httpx\.Client\(proxy=…\)"),
+        (lambda: _connect(_URL, proxies={}), r"pass client=httpx\.Client\(proxy=…\)"),
+        (lambda: _aconnect(_URL, verify=False), r"pass client=httpx\.AsyncClient\(verify=…\)"),
+    ],
+)
+def test_an_option_of_another_library_is_named_with_ours(make: Any, words: str) -> None:
+    """The error is a TypeError, too, as for any other option that is not there."""
+    with pytest.raises(MisuseError, match=words):
+        make()
+
+
+def test_an_option_that_nobody_has_is_refused_as_ever() -> None:
+    """The signature stays as it is written."""
+    wrong: Any = Stream
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+        wrong(ANSWER, colour="red")
+
+    assert "retry" not in inspect.signature(Stream).parameters
+    assert ["source", "format", "limits"] == list(inspect.signature(Stream).parameters)[:3]
+    assert "hz" in inspect.signature(connect(_URL).text.throttle).parameters
+
+
+def test_an_async_def_is_for_aresilient() -> None:
+    """It is refused when the stream is made, also as a fallback."""
+
+    async def ask() -> Any:
+        return ANSWER
+
+    with pytest.raises(MisuseError, match="use aresilient or aconnect"):
+        resilient(ask)
+    with pytest.raises(MisuseError, match="use aresilient or aconnect"):
+        connect(_URL, retry=Retry(fallback=[ask]))
+
+
+# -- drafts ---------------------------------------------------------------------------
+
+
+def test_a_draft_says_how_it_is_written() -> None:
+    """A finished model has `model_dump`."""
+    draft = _last_draft()
+    with pytest.raises(
+        AttributeError, match=r"no 'model_dump': \.to_python\(\) writes what has arrived, \.final"
+    ):
+        draft.model_dump()
+
+    assert {"dish": "soup", "items": [{"name": "a", "qty": 2}, {"name": "b"}]} == draft.to_python()
+
+
+def test_a_misspelt_field_of_a_draft_lists_the_fields() -> None:
+    """With the one that was meant."""
+    with pytest.raises(
+        AttributeError, match=r"no field 'dihs': did you mean 'dish'\? its fields are dish, items\."
+    ):
+        _ = _last_draft().dihs
+
+
+def test_a_draft_with_many_fields_lists_a_dozen() -> None:
+    """And says how many more there are."""
+    names: dict[str, Any] = {f"f{number}": (int, 0) for number in range(20)}
+    from pydantic import create_model
+
+    (draft, *_) = Stream(testing.script().text('{"f0": 1}').finish().chunks("openai-chat")).partials(
+        create_model("Wide", **names)
+    )
+    with pytest.raises(AttributeError, match="f10, f11 and 8 more"):
+        _ = draft.zzz
+
+
+def test_an_element_that_is_not_finished_shows_the_form_with_a_path() -> None:
+    """Fields are read in one way before and after it closes; methods are there after it closes."""
+    draft = _last_draft()
+
+    assert ["a", "b"] == [element.name for element in draft.items]
+    assert (2, None) == (draft.get("items", 0, "qty"), draft.get("items", 1, "qty", default=None))
+    assert 4 == draft.items[0].double()
+    with pytest.raises(
+        AttributeError, match=r'draft\.get\("items", 0, "qty"\) reads a field of an element before'
+    ):
+        draft.items[1].double()
+
+
+# -- requests -------------------------------------------------------------------------
+
+
+def _send(**options: Any) -> None:
+    client = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200)))
+    connect(_URL, client=client, **options).final()
+
+
+class _Key:
+    """No text."""
+
+
+_CIRCLE: dict[str, Any] = {}
+_CIRCLE["again"] = [_CIRCLE]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"headers": {"Authorization": None}}, r"the header 'Authorization' is None: give it a value"),
+        (
+            {"headers": {"X-Ok": "yes", "X-Name": "Grüße"}},
+            r"the header 'X-Name' has a character that is not ASCII",
+        ),
+        ({"headers": [("X-Count", 3)]}, r"the header 'X-Count' is an int: give it as a str"),
+        (
+            {"json": {"a": [{"when": datetime(2026, 1, 1, tzinfo=UTC)}]}},
+            r'json\["a"\]\[0\]\["when"\] is a datetime',
+        ),
+        ({"json": {"tools": [{"x"}]}}, r'json\["tools"\]\[0\] is a set, which JSON does not have$'),
+        ({"json": {"t": float("nan")}}, r'json\["t"\] is nan'),
+        ({"json": [Item(name="x")]}, r"json\[0\] is an Item: pass its \.model_dump\(\)"),
+        ({"json": {"x": {_Key(): 1}}}, r'json\["x"\] has a key that is a _Key'),
+        ({"json": {"text": "\ud83d"}}, r'json\["text"\] has half a surrogate pair'),
+        ({"json": _CIRCLE}, r'json\["again"\]\[0\] contains itself'),
+    ],
+)
+def test_what_cannot_be_sent_is_named_by_its_place(options: Any, words: str) -> None:
+    """And never by its value, which may be a key."""
+    with pytest.raises(MisuseError, match=rf"^the request cannot be made: {words}") as caught:
+        _send(**options)
+
+    assert "Grüße" not in str(caught.value)
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
+    )
+)
+def test_nothing_is_found_wrong_with_json(payload: Any) -> None:
+    """A value that occurs twice is no circle."""
+    assert "" == find_mistake({"json": [payload, payload], "headers": {"X-A": "b", "X-B": b"\xff"}})
+
+
+# -- tools, taps, recordings, types -------------------------------------------------------
+
+
+@pytest.mark.parametrize("several", [[max], (max,), {max}])
+def test_a_list_of_tools_is_unpacked(several: Any) -> None:
+    """A tool is a function or a type."""
+    with pytest.raises(MisuseError, match=r"is no tool: pass each .*, as in validated_calls\(\*tools\)"):
+        connect(_URL).validated_calls(several)
+
+
+@pytest.mark.parametrize("make", [lambda: connect(_URL), lambda: aconnect(_URL)])
+def test_a_stream_needs_no_tap(make: Any) -> None:
+    """It has its message itself."""
+    with pytest.raises(
+        MisuseError, match=r"is already a stream: read it, without a tap, .* its message is \.message"
+    ):
+        tap(make())
+
+
+@pytest.mark.parametrize("body", [b"data: x", bytearray(b"x"), "data: x"])
+def test_a_body_is_put_into_a_list_for_a_recording(body: Any) -> None:
+    """Its elements would be numbers."""
+    with pytest.raises(MisuseError, match=r"of a single (bytes|bytearray|str): Recording\.of\(\[body\]\)"):
+        Recording.of(body)
+
+
+def test_a_typed_dict_of_typing_names_typing_extensions() -> None:
+    """Pydantic refuses it before Python 3.12, and this library's hint is not to rebuild it."""
+
+    class Refused:
+        @classmethod
+        def __get_pydantic_core_schema__(cls, *_: Any) -> Any:
+            raise PydanticUserError("Please use `typing_extensions.TypedDict`", code="typed-dict-version")
+
+    with pytest.raises(MisuseError, match="write `from typing_extensions import TypedDict`"):
+        connect(_URL).result(Refused)
+
+
+def test_inspect_shows_a_field_of_the_answer_as_a_field() -> None:
+    """OpenAI's `created` is nothing unknown to be afraid of."""
+    body = b"".join(testing.script().text("Hi").finish().chunks("openai-chat"))
+    program = [sys.executable, "-m", "tokenstream", "inspect", "-"]
+    shown = subprocess.run(program, input=body, capture_output=True, check=True).stdout.decode()
+
+    assert "field           created=1767225600" in shown
+    assert "Unknown" not in shown

@@ -1,0 +1,101 @@
+"""Mistakes in the headers and the payload of a request, each with the place where it is."""
+
+from __future__ import annotations
+
+import math
+from json import dumps
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.untrusted import is_dict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_SCALARS = (str, int, float, bool, type(None))
+
+
+def find_mistake(options: Mapping[str, Any]) -> str:
+    """Return a description of a header or of a value in the payload that cannot be sent; "" if all can.
+
+    It names the header, or the path to the value, but never a value, which may be a key.
+
+    Args:
+        options: The options of the request, for httpx.
+
+    Example:
+        >>> find_mistake({"headers": {"Authorization": None}})
+        "the header 'Authorization' is None: give it a value, or leave it out"
+        >>> find_mistake({"json": {"tools": [{"strict": {1, 2}}]}})
+        'json["tools"][0]["strict"] is a set, which JSON does not have'
+    """
+    return _find_bad_header(options.get("headers")) or _find_bad_value(options.get("json"))
+
+
+def _find_bad_header(headers: Any) -> str:  # noqa: ANN401 - any kind of headers that httpx takes
+    if hasattr(headers, "encoding"):
+        # httpx has accepted them already.
+        return ""
+    items = headers.items() if hasattr(headers, "items") else headers or ()
+    for name, value in items:
+        title = f"the header {name!r}"
+        if value is None:
+            return f"{title} is None: give it a value, or leave it out"
+        if not isinstance(value, str | bytes):
+            return f"{title} is {_article(value)}: give it as a str"
+        if isinstance(value, str) and not value.isascii():
+            return f"{title} has a character that is not ASCII: take it out, or give the header as bytes"
+    return ""
+
+
+def _find_bad_value(payload: object) -> str:
+    """Return a description of the first value in a payload that is not JSON; "" if all are."""
+    # Each entry is a value with its path, and the containers that it is in, to find one that contains itself.
+    waiting: list[tuple[str, Any, tuple[int, ...]]] = [("json", payload, ())]
+    while waiting:
+        path, value, within = waiting.pop()
+        mistake = _describe_bad_value(value, within)
+        if mistake:
+            return f"{path} {mistake}"
+        if _is_container(value):
+            inner = [(f"{path}{key}", each, (*within, id(value))) for key, each in _iterate_members(value)]
+            waiting.extend(reversed(inner))
+    return ""
+
+
+def _is_container(value: object) -> bool:
+    """Return True for what becomes an object or an array of JSON."""
+    return isinstance(value, dict | list | tuple)
+
+
+def _iterate_members(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - a dict, a list or a tuple
+    """Yield the members of an object or array, each with the end of its path."""
+    if is_dict(value):
+        for key, each in value.items():
+            yield f"[{dumps(str(key))}]", each
+    else:
+        for index, each in enumerate(value):
+            yield f"[{index}]", each
+
+
+def _describe_bad_value(value: Any, within: tuple[int, ...]) -> str:  # noqa: ANN401 - any value
+    """Return the reason why a value, without what it contains, is not JSON; "" if it is."""
+    if _is_container(value):
+        if id(value) in within:
+            return "contains itself"
+        keys: Any = value if is_dict(value) else ()
+        wrong = next((_article(key) for key in keys if not isinstance(key, _SCALARS)), "")
+        return f"has a key that is {wrong}, where JSON has text" if wrong else ""
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"is {value}, which JSON does not have"
+    if isinstance(value, str) and not value.isascii() and any("\ud800" <= each <= "\udfff" for each in value):
+        return "has half a surrogate pair, which is no character"
+    if isinstance(value, _SCALARS):
+        return ""
+    dump = ": pass its .model_dump()" if hasattr(value, "model_dump") else ", which JSON does not have"
+    return f"is {_article(value)}{dump}"
+
+
+def _article(value: object) -> str:
+    """Return the class of a value for a sentence."""
+    name = type(value).__qualname__
+    return f"an {name}" if name[0] in "aeiouAEIOU" else f"a {name}"
