@@ -1,0 +1,204 @@
+"""Seconds that a read may wait for its connection, with clocks that tests set."""
+
+from __future__ import annotations
+
+import gc
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.stream.bodies import chunk
+from tests.support.wire import DONE
+from tokenstream import Deadlines, Stream
+from tokenstream._sources import SyncSource
+from tokenstream._sources.kinds import ReadLimit
+from tokenstream.errors import StreamError, StreamStalled, StreamTruncated
+from tokenstream.stages import Budget
+
+TOLERANCE = 0.01
+SECONDS = st.none() | st.floats(0.01, 1e6)
+
+
+class Connection:
+    """A connection whose waits take as long as a test says, and that asks for its timeout before each.
+
+    Args:
+        waits: The seconds of each wait, and what it brings.
+        own: The timeout of the caller's client.
+    """
+
+    def __init__(self, *waits: tuple[float, bytes], own: float | None = None) -> None:
+        self.now = 0.0
+        self.allowed: list[float | None] = []
+        """The timeouts, as the stream gave them."""
+        self.limit: ReadLimit | None = None
+        self._waits, self._own = waits, own
+
+    def clock(self) -> float:
+        return self.now
+
+    def source(self) -> SyncSource:
+        return SyncSource(self._read(), lambda: None, keep_limit=self._keep)
+
+    def stream(self, **options: Any) -> Stream:
+        return Stream(self.source(), clock=self.clock, format="openai-chat", **options)
+
+    def _keep(self, limit: ReadLimit) -> None:
+        self.limit = limit
+
+    def _read(self) -> Iterator[bytes]:
+        for seconds, data in self._waits:
+            assert self.limit is not None
+            allowed = self.limit.seconds(self._own)
+            self.allowed.append(allowed)
+            if allowed is not None and seconds > allowed:
+                self.now += allowed
+                raise TimeoutError
+            self.now += seconds
+            yield data
+
+
+FIRST = (1.0, chunk({"content": "Let "}))
+NEXT = (1.0, chunk({"content": "me "}))
+PING = (100.0, b": ping\n\n")
+NEVER = (math.inf, b"")
+
+
+def _end_of(connection: Connection, **options: Any) -> StreamError | None:
+    stream = connection.stream(**options)
+    try:
+        stream.final()
+    except StreamError as error:
+        return error
+    return None
+
+
+def test_the_defaults_allow_ten_minutes_for_the_first_event_and_two_for_each_byte_after_it() -> None:
+    """A client's constant timeout could not tell these two from each other."""
+    connection = Connection(FIRST, NEXT, NEVER)
+    error = _end_of(connection)
+
+    assert isinstance(error, StreamStalled)
+    assert (error.limit, error.partial.text) == ("idle_bytes", "Let me ")
+    assert connection.allowed == pytest.approx([600, 120, 120], abs=TOLERANCE)
+    assert connection.now == pytest.approx(122, abs=TOLERANCE)
+
+
+def test_pings_leave_less_and_less_for_content() -> None:
+    """They begin the time for bytes anew, and not the time for content."""
+    connection = Connection(FIRST, *[PING] * 6, NEVER)
+    error = _end_of(connection)
+
+    assert isinstance(error, StreamStalled)
+    assert error.limit == "idle_content"
+    assert connection.now == pytest.approx(601, abs=TOLERANCE)
+
+
+def test_what_is_left_in_total_is_all_that_a_read_may_take() -> None:
+    """Whatever else is allowed."""
+    connection = Connection(FIRST, NEXT, NEVER)
+    error = _end_of(connection, deadlines=Deadlines(total=30.0))
+
+    assert isinstance(error, StreamStalled)
+    assert error.limit == "total"
+    assert connection.allowed == pytest.approx([30, 29, 28], abs=TOLERANCE)
+
+
+def test_a_guard_stops_the_answer_at_its_seconds() -> None:
+    """That is no error."""
+    connection = Connection(FIRST, NEVER)
+    stream = connection.stream().guard(Budget(seconds=20))
+
+    assert stream.final().ending == "stopped"
+    assert connection.now == pytest.approx(20, abs=TOLERANCE)
+
+
+def test_after_the_last_event_the_rest_of_the_body_is_awaited_for_half_a_second() -> None:
+    """The answer is complete then, whether the server closes or not."""
+    connection = Connection((0.0, chunk({"content": "Hi"})), (0.0, chunk({}, "stop") + DONE), NEVER)
+
+    assert _end_of(connection) is None
+    assert connection.now == pytest.approx(0.5, abs=TOLERANCE)
+
+
+def test_time_that_the_loop_takes_is_left_out() -> None:
+    """A read that begins late may take as long as one that begins at once."""
+    connection = Connection(FIRST, NEXT, NEVER)
+    stream = connection.stream()
+    with pytest.raises(StreamStalled):
+        for _ in stream.text:
+            connection.now += 1000.0
+
+    assert connection.allowed == pytest.approx([600, 120, 120], abs=TOLERANCE)
+
+
+def test_a_timeout_before_any_deadline_is_the_transports() -> None:
+    """The caller's client has a shorter one, which is never raised."""
+    connection = Connection(FIRST, NEVER, own=5.0)
+    error = _end_of(connection)
+
+    assert isinstance(error, StreamStalled)
+    assert error.limit == "transport"
+    assert connection.allowed == [5.0, 5.0]
+
+
+def test_without_deadlines_there_is_no_limit() -> None:
+    """None means no bound."""
+    connection = Connection(FIRST, NEXT)
+    error = _end_of(connection, deadlines=Deadlines(first_event=None, idle_bytes=None, idle_content=None))
+
+    assert isinstance(error, StreamTruncated)
+    assert connection.allowed == [None, None]
+
+
+def test_endless_deadlines_are_no_timeouts() -> None:
+    """No system can wait for an infinite or a very large number of seconds."""
+    connection = Connection(FIRST, NEXT)
+    _end_of(connection, deadlines=Deadlines(first_event=math.inf, idle_bytes=1e300, idle_content=None))
+
+    assert connection.allowed == [None, None]
+
+
+@given(
+    own=SECONDS,
+    deadlines=st.builds(
+        Deadlines, first_event=SECONDS, idle_bytes=SECONDS, idle_content=SECONDS, total=SECONDS
+    ),
+    waits=st.lists(
+        st.tuples(st.floats(0, 1000), st.sampled_from([FIRST[1], NEXT[1], PING[1], b"data: {"])), max_size=12
+    ),
+)
+def test_no_timeout_exceeds_the_callers_own_or_a_deadline(
+    own: float | None, deadlines: Deadlines, waits: list[tuple[float, bytes]]
+) -> None:
+    """Whatever arrives: a timeout is positive, and at most what the client or the deadlines allow."""
+    connection = Connection(*waits, NEVER, own=own)
+    stream = connection.stream(deadlines=deadlines)
+    try:
+        for _ in stream.text:
+            pass
+    except StreamError:
+        assert stream.closed
+
+    assert all(allowed is None or allowed > 0 for allowed in connection.allowed)
+    if own is not None:
+        assert all(allowed is not None and allowed <= own for allowed in connection.allowed)
+    if deadlines.total is not None:
+        assert connection.now <= deadlines.total + len(connection.allowed) * TOLERANCE
+
+
+def test_a_stream_that_was_dropped_limits_nothing() -> None:
+    """What is left of its source has the client's own timeout."""
+    connection = Connection(FIRST)
+    stream = connection.stream()
+    limit = connection.limit
+    assert limit is not None
+    stream.close()
+    del stream
+    gc.collect()
+
+    assert limit.seconds(7.0) == 7.0
