@@ -179,6 +179,22 @@ def test_a_text_that_repeats_itself_is_stopped_soon(loop: str, size: int) -> Non
     assert size > len(text) or given <= 51 + max(7 * len(loop), least + len(loop)) + size + 16
 
 
+@pytest.mark.parametrize("size", [1, 4, 7, 64, 100_000])
+def test_a_passage_with_other_numbers_is_the_same_where_that_is_asked_for(size: int) -> None:
+    """Steps that are counted repeat nothing by default, and a number may have any length."""
+    text = "Here it is. " + "".join(
+        f"Step {number * 97}: I will now check the file. " for number in range(300)
+    )
+    folding, plain = Repetition(ignore_digits=True), Repetition()
+    for piece in pieces_of(text, size):
+        folding.feed(piece)
+        plain.feed(piece)
+
+    assert folding.stop == "the same 35 characters came 6 times in a row, apart from numbers"
+    assert plain.stop is None
+    assert folding.fresh().feed("Step 17") == ["Step 17"]
+
+
 def test_it_is_found_at_the_same_place_however_the_text_is_cut() -> None:
     """Also in the middle of one large piece, when the text goes on in another way."""
     text = "Well: " + LOOPS["a sentence"] * 9 + "And so on, to the end."

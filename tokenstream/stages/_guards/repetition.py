@@ -14,6 +14,7 @@ _MIN_LENGTH = 200
 """The fewest characters of a repetition; a short list or laughter may repeat a few words."""
 _MIN_LENGTH_OF_ONE_WORD = 1_000
 """The fewest characters if at most one word repeats, as in rules, tables, numbers, blanks, lists of nulls."""
+_DIGITS = re.compile(r"\d+")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -29,6 +30,8 @@ class Repetition(TextStage):
     Args:
         times: The fewest occurrences in a row.
         longest: The longest repeated unit, in characters.
+        ignore_digits: True to count passages as the same that differ only in their numbers, such as
+            "Step 17: I will now check the file."; each number counts as one character.
 
     Raises:
         MisuseError: `times` is below 2, or `longest` below 1.
@@ -42,11 +45,24 @@ class Repetition(TextStage):
         'the same 52 characters came 5 times in a row'
     """
 
-    __slots__ = ("_longest", "_period", "_repeated", "_stop", "_tail", "_times", "_unchecked")
+    __slots__ = (
+        "_ends_number",
+        "_ignore_digits",
+        "_longest",
+        "_period",
+        "_repeated",
+        "_stop",
+        "_tail",
+        "_times",
+        "_unchecked",
+    )
 
-    def __init__(self, times: int = 6, *, longest: int = 2_000) -> None:
+    def __init__(self, times: int = 6, *, longest: int = 2_000, ignore_digits: bool = False) -> None:
         self._times = check_whole("times", times, least=2)
         self._longest = check_whole("longest", longest)
+        self._ignore_digits = ignore_digits
+        self._ends_number = False
+        """True if the text ends with a digit, and digits are ignored."""
         self._unchecked = ""
         """The text since the last check."""
         self._tail = ""
@@ -64,7 +80,7 @@ class Repetition(TextStage):
 
     def fresh(self) -> Repetition:
         """Return a copy of the rule for another text."""
-        return Repetition(self._times, longest=self._longest)
+        return Repetition(self._times, longest=self._longest, ignore_digits=self._ignore_digits)
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return the piece, and set `stop` if the text repeats itself.
@@ -73,12 +89,21 @@ class Repetition(TextStage):
             item: The next piece of the text.
             now: Unused; every stage has this parameter.
         """
-        self._unchecked += item
+        self._unchecked += self._replace_numbers(item) if self._ignore_digits else item
         if len(self._unchecked) >= _STEP and self._stop is None:
             self._check_new_text()
         return [item]
 
     # -- within ------------------------------------------------------------
+
+    def _replace_numbers(self, piece: str) -> str:
+        """Return a piece with "0" for each number that begins in it, and nothing for other digits."""
+        if not piece:
+            return piece
+        starts_within = self._ends_number and piece[0].isdecimal()
+        self._ends_number = piece[-1].isdecimal()
+        replaced = _DIGITS.sub("0", piece)
+        return replaced[1:] if starts_within else replaced
 
     def _check_new_text(self) -> None:
         """Check the new text for a repetition, after every `_STEP` characters."""
@@ -117,7 +142,10 @@ class Repetition(TextStage):
             is_long = covered >= _MIN_LENGTH and covered >= self._times * period
             # A single word, or a line of a table or the like, may repeat more often.
             if is_long and (covered >= _MIN_LENGTH_OF_ONE_WORD or _has_words(tail[size - period :])):
-                self._stop = f"the same {period:,} characters came {covered // period:,} times in a row"
+                apart = ", apart from numbers" if self._ignore_digits else ""
+                self._stop = (
+                    f"the same {period:,} characters came {covered // period:,} times in a row{apart}"
+                )
 
 
 def _has_words(unit: str) -> bool:

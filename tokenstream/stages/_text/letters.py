@@ -55,9 +55,19 @@ Each position is a boundary of words and of letters; two characters before it an
 """
 
 _LATER = re.compile(
-    r"[\u0e33\u0eb3\u200d\uff9e\uff9f\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
+    r"[\u0e33\u0eb3\u200c\u200d\uff9e\uff9f\ufe00-\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]"
 )
 """Characters that modify the character before them, but are not in a category of marks."""
+_PREPENDS = re.compile(f"[{_PREPENDED}]")
+_VIRAMAS = frozenset(
+    "\u094d\u09cd\u0acd\u0b4d\u0c4d\u0d4d\u1039\u17d2\u1a60\u1b44\u1bab\ua9c0\uaaf6"
+    "\U00010a3f\U00011133\U000113d0\U0001193e\U00011a47\U00011a99\U00011f42"
+)
+"""Marks that join the consonants on both sides into one letter (rule GB9c of UAX #29)."""
+_FIRST_WITH_VIRAMA = "\u0915"
+"""The first consonant that such a mark may join to the one before it."""
+_MOST_MARKS = 8
+"""Maximum number of marks between two consonants of one letter."""
 _HANGUL, _JAMO = re.compile("[\u1100-\u11ff\uac00-\ud7ff]"), re.compile("[\u1100-\u11ff\ud7b0-\ud7ff]")
 """Hangul syllables or their parts, and the parts that can continue a syllable."""
 _FLAG = re.compile(r"[\U0001f1e6-\U0001f1ff]")
@@ -98,7 +108,7 @@ def find_last_boundary(text: str, start: int, last: int) -> int:
         boundary = match.end()
     else:
         boundary = last
-        while boundary > start and is_joined(text[boundary - 1], text[boundary]):
+        while boundary > start and is_inside_letter(text, boundary):
             boundary -= 1
     return boundary if boundary > start else last
 
@@ -120,13 +130,37 @@ def cut_overlong(text: str, start: int, end: int, longest: int, out: list[str]) 
     return start
 
 
-def is_joined(before: str, later: str) -> bool:
+def is_inside_letter(text: str, position: int) -> bool:
+    r"""Return True if the characters on both sides of a position belong to one letter.
+
+    Example:
+        >>> is_inside_letter("\u0915\u094d\u0937", 2), is_inside_letter("\u0915\u0937", 1)
+        (True, False)
+    """
+    later = text[position]
+    if _is_joined(text[position - 1], later):
+        return True
+    if later < _FIRST_WITH_VIRAMA or unicodedata.category(later) != "Lo":
+        return False
+    for char in reversed(text[max(0, position - _MOST_MARKS) : position]):
+        if char in _VIRAMAS:
+            return True
+        if not _is_mark(char):
+            break
+    return False
+
+
+def _is_mark(char: str) -> bool:
+    """Return True for a combining mark or a modifier, which belongs to the character before it."""
+    return unicodedata.category(char)[0] == "M" or _LATER.match(char) is not None
+
+
+def _is_joined(before: str, later: str) -> bool:
     """Return True if two successive characters belong to one letter, judged without the text around them."""
-    if later < "\x7f":
+    if later < "\x7f" and before < "\x7f":
         return before == "\r" and later == "\n"
-    is_mark = unicodedata.category(later)[0] == "M" or _LATER.match(later) is not None
-    if is_mark or before == "\u200d":
-        # A combining mark or a modifier; or the character before joins it to the next one.
+    if _is_mark(later) or before == "\u200d" or _PREPENDS.match(before) is not None:
+        # The last two: the character before joins itself to the next one.
         return True
     if _FLAG.match(before) is not None:
         return _FLAG.match(later) is not None

@@ -9,6 +9,9 @@ _WIDE = "。！？｡։።။។"  # noqa: RUF001 - as they are written
 _STRONG = "!?؟۔।॥‼⁇⁈⁉"  # noqa: RUF001 - as above
 _ENDS = f".…{_STRONG}{_WIDE}"
 _CLOSING = "\"'”’»›)}*_~`」』》】〉〕〗〙〛〞〟）］｝｠｣"  # noqa: RUF001 - as above
+_CLOSING_QUOTES = "」』〟”’）］】》〉"  # noqa: RUF001 - as above
+_PARTICLES = "とっをがのはにへ"
+"""First letters of Japanese particles, which go on with a sentence after a quotation."""
 CLAUSES = ",;:-–—،؛，、；："  # noqa: RUF001 - as above
 """Marks that end a clause, most of them only if a blank follows."""
 _UNSPACED = "—，、；："  # noqa: RUF001 - as above
@@ -87,6 +90,9 @@ def ends_sentence(text: str, start: int, mark_at: int, marks_end: int, next_at: 
     marks, following = text[mark_at:marks_end], text[next_at]
     closes_quote = following == "»" and text.rfind("«", start, mark_at) >= 0
     if following in _CONTINUING or closes_quote:
+        return False
+    if marks[-1] in _CLOSING_QUOTES and next_at == marks_end and following in _PARTICLES:
+        # In 「行くよ。」と言った。, the quotation is a part of the sentence.
         return False
     if _WIDE_MARK.search(marks):
         # A full-width full stop or the like needs no blank after it.

@@ -7,7 +7,7 @@ import re
 from tokenstream._basics.members import show_members
 from tokenstream.limits import check_whole
 from tokenstream.stages._text.base import TextStage
-from tokenstream.stages._text.letters import WORD_CUT, find_last_boundary, is_joined
+from tokenstream.stages._text.letters import WORD_CUT, find_last_boundary, is_inside_letter
 from tokenstream.stages._text.sentence_rules import (
     CLAUSES,
     CLOSERS,
@@ -181,7 +181,7 @@ class Sentences(TextStage):
         """
         next_start = self._scanned_to
         # The next character belongs to the letter before it, so no sentence begins there.
-        if is_joined(text[next_start - 1], text[next_start]):
+        if is_inside_letter(text, next_start):
             return False
         if text[mark_at] not in CLAUSES:
             return ends_sentence(text, start, mark_at, marks_end, next_start)

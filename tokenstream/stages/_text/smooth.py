@@ -8,7 +8,7 @@ from collections import deque
 from tokenstream._basics.members import show_members
 from tokenstream.limits import check_seconds
 from tokenstream.stages._text.base import TextStage
-from tokenstream.stages._text.letters import is_joined
+from tokenstream.stages._text.letters import is_inside_letter
 
 _STEP = 1 / 60
 """Seconds between two pieces: one piece for each frame of a screen."""
@@ -150,6 +150,6 @@ class Smooth(TextStage):
 
 def _leave_letter(text: str, position: int) -> int:
     """Return the first position at or after `position` that is not inside a letter."""
-    while position < len(text) and is_joined(text[position - 1], text[position]):
+    while position < len(text) and is_inside_letter(text, position):
         position += 1
     return position

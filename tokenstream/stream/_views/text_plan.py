@@ -106,10 +106,10 @@ class ShapingPlan(NamedTuple):
         return any(_ORDER[step.method][0] == _PACE for step in self.steps)
 
     @property
-    def has_pieces(self) -> bool:
-        """True if a stage determines where pieces end."""
+    def has_whole_pieces(self) -> bool:
+        """True if a stage determines where pieces end, so that they are not divided; letters never are."""
         # `_ORDER` has the rank of each method, which tells what its stage does.
-        return any(_ORDER[step.method][0] == _PIECES for step in self.steps)
+        return any(_ORDER[step.method][0] == _PIECES and step.method != "graphemes" for step in self.steps)
 
     def cursor(self, clock: Callable[[], float]) -> Any:  # noqa: ANN401 - of text or of blocks
         """Return a cursor at the start of the text, with stages of its own."""

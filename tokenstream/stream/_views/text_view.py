@@ -131,8 +131,8 @@ class _TextShaping:
     def smooth(self, max_delay: float = 0.4, *, timer: bool = False) -> Self:
         """Return a view that delivers text at an even pace, which follows the pace of the arriving text.
 
-        Words, lines and other pieces of an earlier method stay whole. As with `throttle`, text is
-        delivered on time in an `async for` loop, and in a `for` loop with `timer`.
+        Words, lines and sentences of an earlier method stay whole; letters always do. As with
+        `throttle`, text is delivered on time in an `async for` loop, and in a `for` loop with `timer`.
 
         Args:
             max_delay: Longest time to hold back text, in seconds.
@@ -148,7 +148,7 @@ class _TextShaping:
             'The sky is blue.'
         """
         return self._with_stage(
-            "smooth", _stage_maker("Smooth", max_delay, whole=self._plan.has_pieces), timer=timer
+            "smooth", _stage_maker("Smooth", max_delay, whole=self._plan.has_whole_pieces), timer=timer
         )
 
     def redact(

@@ -1,0 +1,112 @@
+"""All stages that cut a text have one notion of a letter: that of UAX #29, conjuncts included."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support import wire
+from tests.support.pacing import played
+from tests.support.playing import silent_after
+from tests.support.text_stages import letter_borders
+from tokenstream import Stream
+from tokenstream.stages import Chain, Graphemes, Sentences, Smooth
+from tokenstream.stages._text.letters import is_inside_letter
+
+HINDI = "क्षत्रिय विद्यार्थी प्रश्न ज्ञान स्त्री कृष्ण श्रद्धा उत्तर "
+"""Words in which marks join consonants to conjuncts."""
+_PARTS = [
+    *(
+        "a",
+        " ",
+        "\r",
+        "\n",
+        ".",
+        "e\u0301",
+        "👍🏽",
+        "👩\u200d👧",
+        "🇩🇪",
+        "🇩",
+        "\u1112",
+        "\u1161",
+        "\u11ab",
+        "각",
+    ),
+    *("क", "\u094d", "ष", "\u093c", "\u200d", "\u200c", "ि", "অ", "ক", "\u09cd", "க", "\u0bcd", "\u0600"),
+    *("က", "\u1039", "ក", "\u17d2", "\ua98f", "\ua9c0", "กำ", "\ufe0f", "\u0301"),
+]
+_TEXTS = st.lists(st.sampled_from(_PARTS), min_size=1, max_size=12).map("".join)
+
+
+@given(_TEXTS)
+def test_a_place_that_no_letter_contains_is_a_border_of_letters(text: str) -> None:
+    """As the package `regex` finds them: some borders are missed, but no letter is cut."""
+    free = {at for at in range(1, len(text)) if not is_inside_letter(text, at)}
+
+    assert free <= {*letter_borders(text)}
+
+
+@given(_TEXTS, st.floats(0.05, 0.5))
+def test_smoothing_cuts_no_letter(text: str, max_delay: float) -> None:
+    """Of a burst of any text."""
+    shown = [piece for _, piece in played(Smooth(max_delay=max_delay), [(0.0, text), (9.0, "a")])]
+    ends = [len("".join(shown[: count + 1])) for count in range(len(shown) - 2)]
+
+    assert "".join(shown) == text + "a"
+    assert {*ends} <= {*letter_borders(text), len(text)}
+
+
+def test_a_burst_of_hindi_is_cut_between_letters() -> None:
+    """`क्ष` consists of three characters, and is one letter."""
+    shown = [piece for _, piece in played(Smooth(max_delay=0.4), [(0.0, HINDI), (9.0, ".")])]
+
+    assert len(shown) > 10
+    assert not any(piece.startswith(("\u094d", "ि", "ी")) or piece.endswith("\u094d") for piece in shown)
+
+
+def test_letters_are_smoothed_like_any_text() -> None:
+    """A burst of whole letters comes in small pieces, at an even pace."""
+    burst = HINDI * 3
+    body = [(0.0, "a"), (1.0, burst), (3.0, ".")]
+    plain = played(Smooth(max_delay=0.5), [(at, text) for at, text in body])
+    whole = played(Chain(Graphemes(), Smooth(max_delay=0.5)), [(at, text) for at, text in body])
+
+    assert abs(len(whole) - len(plain)) <= 2
+    assert max(len(text) for _, text in whole) < len(burst) / 5
+
+
+def test_a_view_of_letters_is_smoothed() -> None:
+    """`graphemes().smooth()` divides what came at once, between letters."""
+    burst, end = wire.chat({"content": HINDI}), wire.chat({"content": "."}, "stop")
+    with silent_after(burst, 2.0, end, wire.DONE).stream(format="openai-chat") as stream:
+        shown = list(stream.text.graphemes().smooth(max_delay=0.4))
+
+    assert "".join(shown) == HINDI + "."
+    assert len(shown) > 5
+
+
+def test_views_of_words_are_smoothed_in_whole_words() -> None:
+    """Only letters may be spread over time."""
+    with Stream([HINDI], format="pieces") as stream:
+        assert list(stream.text.words().smooth()) == list(Stream([HINDI], format="pieces").text.words())
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("彼は「行くよ。」と言った。次。", ["彼は「行くよ。」と言った。", "次。"]),
+        ("「もう行くよ!」って言ってた。はい。", ["「もう行くよ!」って言ってた。", "はい。"]),
+        ("『待て。』を三回読んだ。終わり。", ["『待て。』を三回読んだ。", "終わり。"]),
+        ("「はい。」それから寝た。", ["「はい。」", "それから寝た。"]),
+        ("「はい。」彼は寝た。", ["「はい。」", "彼は寝た。"]),
+        ("「はい。」 とても眠い。", ["「はい。」 ", "とても眠い。"]),
+        ("雨だ。とても寒い。", ["雨だ。", "とても寒い。"]),
+    ],
+)
+def test_a_quotation_before_a_particle_does_not_end_a_sentence(text: str, sentences: list[str]) -> None:
+    """A particle goes on with the sentence; a blank, or any other word, begins the next one."""
+    stage = Sentences()
+    found = [sentence for letter in text for sentence in stage.feed(letter)] + stage.end()
+
+    assert found == sentences
