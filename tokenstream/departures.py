@@ -44,9 +44,8 @@ RULES: dict[str, str] = {
     "reasoning_twice": "the same reasoning came in two fields: it is used once",
     "text_twice": "the same text came in two fields: it is used once",
     "text_parsed": "text came as a JSON number or boolean: it is written as JSON",
-    "text_rewritten": (
-        "text that is sent in full with every chunk was changed: text already delivered stays"
-    ),
+    "text_completed": "a text repeated at its end is longer than its deltas: the missing end is added",
+    "text_rewritten": ("text that is sent in full was changed: text already delivered stays"),
     "call_id_missing": "a tool call came without an id: one is generated",
     "call_index_missing": "a tool call came without an index: it is identified by its id or its position",
     "call_index_reused": "two tool calls had the same index: they are kept apart",

@@ -11,6 +11,7 @@ from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import is_malformed, is_whole
 from tokenstream.formats._detect.undetected import Undetected
 from tokenstream.formats._detect.unknown import find_error, find_lost_line_ends
+from tokenstream.formats._kit.told import added_by
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._given import Payloads, WholeMessages
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._base import Format, Frame
     from tokenstream.formats._kit.answer import StageFactory
+    from tokenstream.formats._kit.told import TextFinder, Told
     from tokenstream.framing._given import Framing
     from tokenstream.limits import Limits
 
@@ -68,13 +70,16 @@ class Connection:
         make_stage: Creates the stage that the format's events pass through; None for no stage.
         continued_format: A format that has read another connection, and continues with this connection;
             None for a new format.
+        find_text: Returns the text of a part that has arrived; None if there is no message.
     """
 
     __slots__ = (
         "_accepted_unfinished",
         "_departures",
+        "_find_text",
         "_found",
         "_framing_ended",
+        "_left",
         "_limits",
         "_make_stage",
         "_pings",
@@ -95,12 +100,16 @@ class Connection:
         found: Callable[[str], None],
         make_stage: StageFactory | None = None,
         continued_format: Format | None = None,
+        find_text: TextFinder | None = None,
     ) -> None:
         self._limits = limits
         self._found = found
         self._departures = departures
         self._pings = pings
         self._make_stage = make_stage
+        self._find_text = find_text
+        self._left: list[Event] = []
+        """The events of the last frames, which the end of the framing returned."""
         self._accepted_unfinished = False
         """True if a last frame was accepted although its end is missing."""
         self._framing_ended = False
@@ -137,6 +146,7 @@ class Connection:
         """Set the format, connect it to the departures and the stage after it, and report its name."""
         self.format = format
         format.departures = self._departures
+        format.parts.find_text = None if self._find_text is None else self._find_arrived
         # A format that continues from another connection already has its stage.
         if self._make_stage is not None and format.parts.stage is None:
             format.parts.stage = self._make_stage(self._limits)
@@ -149,6 +159,11 @@ class Connection:
         if isinstance(self.format, Undetected):
             self.format.documents = isinstance(framing, JSONBody)
             self.format.messages = isinstance(framing, WholeMessages)
+
+    def _find_arrived(self, told: Told) -> str:
+        """Return the text of a part that has arrived, in the message or in events that are not taken yet."""
+        arrived = "" if self._find_text is None else self._find_text(told)
+        return arrived + added_by(self._left, told)
 
     @property
     def finished(self) -> bool:
@@ -438,7 +453,9 @@ class Connection:
         """Return the format's events for frames, up to the first error."""
         events: list[Event] = []
         for frame in frames:
-            events += self.format.feed(frame)
+            read = self.format.feed(frame)
+            events += read
+            self._left += read
             self.error = self.format.error
             if self.error is not None:
                 break

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tokenstream._growing import Target
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
+    from tokenstream.formats._kit.told import Told
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
@@ -244,6 +245,12 @@ class Glancing:
             return taken
 
         return glance
+
+    def find_text(self, told: Told) -> str:
+        """Return the text that has arrived of the part that an event is about, except what is held back."""
+        parts = self.accumulator.parts_from(told.choice, told.part)
+        content: Any = parts[0].final or parts[0].build(complete=False) if parts else None
+        return getattr(content, "transcript" if told.kind == "transcript" else "text", "")
 
     def notify_observer(self) -> None:
         """Tell the observer (such as a tracer), if there is one, that the ending of the answer is set."""

@@ -10,6 +10,7 @@ from tokenstream._pipeline.hold import Hold
 from tokenstream._pipeline.machine import Machine
 from tokenstream.errors import GuardFailed
 from tokenstream.events import Finish, Restarted, Stopped
+from tokenstream.formats._kit.told import added_by
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory
+    from tokenstream.formats._kit.told import Told
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
     from tokenstream.stages._guards.guards import Guards
@@ -102,6 +104,15 @@ class GuardedMachine(Machine):
                 # This hold itself ends with any event; the guards extend it until they have decided.
                 self.hold_back(Hold(_ends_at_once))
             self._extend_hold()
+
+    def find_text(self, told: Told) -> str:
+        """Return the text that has arrived of the part that an event is about, also what is held back."""
+        hold = self._hold
+        if hold is None:
+            return super().find_text(told)
+        # The events of a new answer are not in the message yet, which may have the answer before.
+        before = "" if self.kept_format is None else super().find_text(told)
+        return before + added_by((*hold.ready, *hold.held), told)
 
     def hold_back(self, hold: Hold) -> None:
         """Hold back the next events; the message does not contain them before they are returned.

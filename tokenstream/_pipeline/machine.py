@@ -158,9 +158,9 @@ class Machine(Glancing):
             found=self._name_format,
             make_stage=self.make_stage,
             continued_format=kept_format or self.kept_format,
+            find_text=self.find_text,
         )
-        # The type of the chunks.
-        self.unit = str if self._connection.takes_text else bytes
+        self.unit = str if self._connection.takes_text else bytes  # the type of the chunks
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Restore an answer from a checkpoint, before there is any input."""
@@ -285,7 +285,7 @@ class Machine(Glancing):
         waiting_count = None if last_position is None else left_before + last_position.events_left
         self._current_events = self._events_left[:waiting_count], self._returned_count
         self._keep_checkpoint()
-        if broken and connection.finished:
+        if broken and connection.finished and connection.format.parts.difference is None:
             # The whole answer had arrived, so the broken end takes nothing from it.
             self.error = None
             self.note_departure("broken_after_finish")

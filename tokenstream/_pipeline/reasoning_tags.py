@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.errors import MisuseError
 from tokenstream.events import CitationAdded, PartDone, PartStart, ReasoningDelta, TextDelta
+from tokenstream.formats._kit.told import Told
 from tokenstream.message import ReasoningPart, TextPart
 from tokenstream.stages._text.tags import TagScanner, check_tags
 
@@ -130,10 +131,17 @@ class ReasoningTags:
                 out.append(event)
                 continue
             text = self._open_texts.get((event.choice, event.part))
+            told: Any = event
             if isinstance(event, TextDelta):
                 self._write(text or self._begin(event, _BLANK_TEXT), event, out)
             elif isinstance(event, PartStart) and isinstance(event.content, TextPart):
                 self._start(text, event, event.content, out)
+            elif isinstance(told, Told) and text is not None:
+                # The message has the text without its tags, so only what is longer can be told.
+                missing = told.text[told.length :]
+                self._write(
+                    text, TextDelta(missing, choice=event.choice, part=event.part, raw=event.raw), out
+                )
             elif isinstance(event, PartDone) and text is not None:
                 self._end(text, event, out)
             else:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event, Restarted
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory
+    from tokenstream.formats._kit.told import Told
     from tokenstream.limits import Limits
     from tokenstream.message import Checkpoint, Ending
 
@@ -159,6 +160,13 @@ class RenewableMachine(GuardedMachine):
     def doubtful(self) -> bool:
         """True if a continuation was discarded because its joint with the answer was too doubtful."""
         return self._refusal is not None
+
+    def find_text(self, told: Told) -> str:
+        """Return the text that has arrived of a part of this attempt, which may continue the answer."""
+        seam = self.seam
+        if seam is None or self._hold is not None:
+            return super().find_text(told)
+        return seam.find_text(told, super().find_text(seam.locate(told)))
 
     def end_at_limit(self, now: float) -> None:
         """End the answer with finish reason "length" and no error: it is as long as the request allows."""

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.joint import Joint
     from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
+    from tokenstream.formats._kit.told import Told
     from tokenstream.message import Part
 
 _NOT_CLOSING = (MessageStart, ReasoningDelta, CitationAdded, PartDelta, Ping, UsageUpdate, Unknown)
@@ -196,6 +197,27 @@ class Seam:
             moved.content = None
         self._update_references(moved)
         return moved
+
+    def locate(self, told: Told) -> Told:
+        """Return an event of the continuation with the index that its part has in the answer."""
+        located = copy(told)
+        located.part = self._indexes.get(told.part, -1)
+        return located
+
+    def find_text(self, told: Told, in_answer: str) -> str:
+        """Return the text that has arrived of a part of the continuation.
+
+        Args:
+            told: The event about the part.
+            in_answer: The text of the part in the answer.
+        """
+        if told.part in self._left_out:
+            # The answer leaves the part out, so nothing is missing of it.
+            return told.text
+        if told.part != self._joined_part or told.kind != "text":
+            return in_answer
+        # The answer has the part without the text that the continuation repeated.
+        return told.text[: self._joint.dropped] + in_answer[len(self._part_before) :]
 
     def _is_left_out(self, event: Event) -> bool:
         """Return True if an event must not be added to the answer.

@@ -262,7 +262,6 @@ class Format(Resuming, ABC):
         except ProtocolError as fault:
             error = self.first_frames.find_mismatch(self, certain=True) or fault
             if error.event is None:
-                # Say in which frame the error occurred, unless an inner format has said so.
                 error.event = self.frames
                 advice = "" if isinstance(error, LimitExceeded) else "; what came before it is in .partial"
                 error.args = (f"frame {self.frames}: {error}{advice}",)
@@ -271,7 +270,9 @@ class Format(Resuming, ABC):
             self.first_frames.settle()
         if self.error is not None:
             self.classify_error(self.error)
-        return self.parts.take()
+        events = self.parts.take()
+        self.error = self.error or self.parts.difference
+        return events
 
     def classify_error(self, error: StreamError) -> bool:
         """Classify an error by `retryable`; return True if that table has the error's code or type."""
@@ -430,7 +431,6 @@ class Format(Resuming, ABC):
         """Read a frame: a decoded payload, an exception, the sentinel, an error, a ping, or JSON."""
         event = ""
         if isinstance(frame, dict):
-            # An SDK has decoded this payload.
             self.parts.may_hold_surrogates = True
             if self._replay is None or not self._check_repeated(self._replay, frame, ""):
                 self._read_object(frame, "")

@@ -122,13 +122,13 @@ def test_older_names_of_reasoning_are_read(name: str) -> None:
     assert came.message.reasoning == "So!"
 
 
-def test_a_text_that_ends_otherwise_stays_as_it_was_given() -> None:
-    """It is counted, and not said again."""
+def test_a_text_that_is_longer_at_its_end_gets_the_rest() -> None:
+    """It is counted, and nothing is said again."""
     came = said(
         added(message()), part_added(), delta("Hel"), event("output_text.done", content_index=0, text="Hello")
     )
 
-    assert (came.text, came.departures["text_rewritten"]) == ("Hel", 1)
+    assert (came.text, came.departures["text_completed"]) == ("Hello", 1)
 
 
 def test_text_for_an_item_that_is_over_is_a_new_part() -> None:

@@ -8,10 +8,12 @@ from tokenstream._basics.untrusted import says_nothing
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import Event, MessageStart, Unknown, UsageUpdate
 from tokenstream.formats._kit.open import OpenChoice, mend_surrogates
+from tokenstream.formats._kit.told import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from tokenstream.formats._kit.told import TextFinder
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
 
@@ -74,15 +76,20 @@ class Answer:
         "_out",
         "_parts_seen",
         "choices",
+        "difference",
         "fields",
+        "find_text",
         "limits",
         "may_hold_surrogates",
         "note",
         "raw",
         "stage",
+        "tells",
     )
 
-    unkept: ClassVar[frozenset[str]] = frozenset({"_out", "fields", "limits", "note", "raw", "stage"})
+    unkept: ClassVar[frozenset[str]] = frozenset(
+        {"_out", "difference", "fields", "find_text", "limits", "note", "raw", "stage", "tells"}
+    )
     """Slots left out of a saved state: they hold nothing of the answer, or values that its message has."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
@@ -101,6 +108,12 @@ class Answer:
         """The answer's id, model and role; None before any of them has arrived."""
         self.stage: EventStage | None = None
         """The stage that events pass through before they are returned; None leaves them unchanged."""
+        self.find_text: TextFinder | None = None
+        """Returns the text of a part in the message; None if there is no message."""
+        self.tells = False
+        """True if an event since the last call of `take` has the whole text of a part."""
+        self.difference: ProtocolError | None = None
+        """The error for a whole text that differs from the deltas before it; None if there is none."""
         self.fields: dict[str | tuple[int, str], object] = {}
         """The last value reported for each field; a choice's field has the choice's index in its key."""
 
@@ -116,6 +129,9 @@ class Answer:
         if self.stage is not None:
             # Also without events, since the stage may release what it held back.
             out = self.stage.feed(out)
+        if self.tells:
+            self.tells = False
+            out, self.difference = settle(out, self.find_text, self.note)
         return out
 
     def emit(self, event: Event) -> None:

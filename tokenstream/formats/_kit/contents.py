@@ -16,6 +16,7 @@ from tokenstream.events import (
 )
 from tokenstream.formats._kit.answer import Answer
 from tokenstream.formats._kit.open import OpenChoice, OpenPart, join_halves, mend_surrogates
+from tokenstream.formats._kit.told import Told
 from tokenstream.message import Citation, OpaquePart, ReasoningPart, RefusalPart, TextPart
 
 if TYPE_CHECKING:
@@ -142,6 +143,22 @@ class ContentParts(Answer):
             self._out.append(RefusalDelta(text, choice=part.choice, part=part.index, raw=self.raw))
         else:
             self._out.append(PartDelta(text, choice=part.choice, part=part.index, raw=self.raw))
+
+    def tell(self, part: OpenPart, whole: str, length: int) -> None:
+        """Compare the whole text of a part, which the server repeats, with the message; add what is missing.
+
+        Args:
+            part: The part: a text, reasoning, a refusal, or media with a transcript.
+            whole: The whole text.
+            length: Number of characters that were added to the part so far.
+        """
+        # Half a pair that is held back is whole in the whole text.
+        part.held = ""
+        kind: Any = "transcript" if part.kind == "media" else part.kind
+        whole = mend_surrogates(whole)
+        told: Any = Told(whole, length, kind, choice=part.choice, part=part.index, raw=self.raw)
+        self._out.append(told)  # `take` replaces it
+        self.tells = True
 
     def record_written_part(self, part: OpenPart) -> None:
         """Record the part that text is now added to; count a departure if it interrupts another, open part.

@@ -150,6 +150,9 @@ class V1(V2):
             self._read_citations(response)
         if not self.content.has_calls:
             self.content.read_call_list(dicts_of(response.get("tool_calls")))
+        part, whole = self.parts.choice(0).current_part, text_of(response, "text")
+        if part is not None and part.kind == "text" and whole:
+            self.parts.tell(part, whole, len(whole))
         # Of several ids, the first became the answer's id, and the others are reported, as is every field
         # that was not read here or before (`_REPEATED_FIELDS`).
         answer_id = next((name for name in _ID_FIELDS if text_of(response, name)), "id")

@@ -62,7 +62,8 @@ class AssistantsContent:
             if key not in self._parts_by_key:
                 self._read_block(message_id, position, block)
             elif part is not None:
-                # Deltas have sent the text, but the annotations may be new.
+                # Deltas have sent the text, perhaps without its end, but the annotations may be new.
+                self._tell(part, block)
                 self._report_annotations(key, part, dict_of(block, "text"))
         if text_of(message, "status") in ("completed", "incomplete"):
             for (owner_id, _), part in self._parts_by_key.items():
@@ -71,6 +72,13 @@ class AssistantsContent:
             data = fields_except(message, *_KNOWN_MESSAGE_FIELDS)
             if data is not None:
                 self._parts.field("message", data)
+
+    def _tell(self, part: OpenPart, block: dict[str, Any]) -> None:
+        """Compare the whole text or refusal in a block with its part."""
+        body = dict_of(block, "text")
+        whole = text_of(body, "value") if part.kind == "text" else text_of(block, "refusal")
+        if whole and not part.closed:
+            self._parts.tell(part, whole, len(whole))
 
     def _read_block(self, message: str, position: int, block: dict[str, Any]) -> None:
         """Read a piece of content, or a whole part.

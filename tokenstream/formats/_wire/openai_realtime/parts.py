@@ -233,8 +233,12 @@ class RealtimeOutputs(Parts):
         )
         if text and "text" not in content.reported:
             self.write_text(content, text)
+        elif text and content.part.kind == "text":
+            self.tell(content.part, text, len(text))
         if transcript and "transcript" not in content.reported:
             self.write_transcript(content, transcript)
+        elif transcript and content.part.kind == "media":
+            self.tell(content.part, transcript, len(transcript))
         if audio and "audio" not in content.reported:
             self.write_audio(content, audio)
 

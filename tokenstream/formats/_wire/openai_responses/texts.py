@@ -209,9 +209,10 @@ class TextItem(ResponseItem):
             if not section.length:
                 section.length = len(text)
                 self.parts.add(section.part, text)
-            elif text and len(text) != section.length:
-                # The text differs from the deltas, of which the length is known; they cannot be taken back.
-                self.parts.note("text_rewritten")
+            elif text:
+                # The deltas before may lack the end of the text.
+                self.parts.tell(section.part, text, section.length)
+                section.length = len(text)
         annotations = content.get("annotations")
         if is_list(annotations):
             for annotation in dicts_of(annotations[section.annotation_count :]):

@@ -1,0 +1,225 @@
+"""A text that the server repeats whole: a lost end is given, and any other difference is an error."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.chunkings import bytewise
+from tokenstream import AsyncStream, Decoder, Retry, Stream, relay, resilient, testing
+from tokenstream.errors import ProtocolError
+from tokenstream.events import Event, PartDone, TextDelta
+from tokenstream.formats._kit.told import Told, settle
+
+REPEATING = ["openai-responses", "openai-realtime", "openai-assistants"]
+"""Formats whose end events repeat the text, and which can be written."""
+COHERE_END: dict[str, Any] = {
+    "is_finished": True,
+    "event_type": "stream-end",
+    "finish_reason": "COMPLETE",
+    "response": {"text": "Hello there you all", "finish_reason": "COMPLETE"},
+}
+
+
+def response(deltas: list[str], *, done: str | None = None, completed: str | None = None) -> list[bytes]:
+    """Return the events of a response with one text, told in deltas and again in its end events."""
+    place = {"output_index": 0, "content_index": 0, "item_id": "m"}
+    item: dict[str, Any] = {"id": "m", "type": "message", "role": "assistant", "content": []}
+    whole = {**item, "content": [{"type": "output_text", "text": completed}]}
+    head = {"id": "r", "object": "response", "model": "m"}
+    events: list[dict[str, Any]] = [
+        {"type": "response.created", "response": {**head, "status": "in_progress", "output": []}},
+        {"type": "response.output_item.added", "output_index": 0, "item": item},
+        {"type": "response.content_part.added", **place, "part": {"type": "output_text", "text": ""}},
+        *({"type": "response.output_text.delta", **place, "delta": delta} for delta in deltas),
+    ]
+    if done is not None:
+        events.append({"type": "response.output_text.done", **place, "text": done})
+    output = [] if completed is None else [whole]
+    end = {"type": "response.completed", "response": {**head, "status": "completed", "output": output}}
+    return [
+        f"event: {event['type']}\ndata: {json.dumps({**event, 'sequence_number': number})}\n\n".encode()
+        for number, event in enumerate([*events, end])
+    ]
+
+
+def without_last_delta(format: Any) -> list[bytes]:
+    """Return the chunks of an answer that lacks its last delta, and has its whole text at its end."""
+    script = testing.script().text("Hello there").text(" you").text(" all").finish("stop")
+    return [chunk for chunk in script.chunks(format) if b" all" not in chunk or b"Hello" in chunk]
+
+
+def read(chunks: list[bytes], format: Any = None) -> tuple[Decoder, list[Event]]:
+    """Return a decoder that has read chunks to their end, and its events."""
+    decoder = Decoder(format)
+    events = [event for chunk in chunks for event in decoder.feed(chunk)]
+    return decoder, events + decoder.end()
+
+
+def text_of(events: list[Event]) -> str:
+    """Return the text that the deltas add up to."""
+    return "".join(event.text for event in events if isinstance(event, TextDelta))
+
+
+@pytest.mark.parametrize("format", REPEATING)
+def test_a_last_delta_that_was_lost_is_given(format: Any) -> None:
+    """The reader's deltas add up to the message, which is the whole text, whatever the chunks are."""
+    for chunks in (without_last_delta(format), [b"".join(without_last_delta(format))]):
+        decoder, events = read(chunks, format)
+
+        assert decoder.error is None
+        assert "Hello there you all" == decoder.message.text == text_of(events)
+        assert ("complete", 1) == (decoder.message.ending, decoder.departures["text_completed"].count)
+
+
+def test_the_end_of_coheres_first_version_repeats_the_text() -> None:
+    """Its last event has the whole answer."""
+    pieces = [
+        {"is_finished": False, "event_type": "text-generation", "text": text} for text in ("Hello", " there")
+    ]
+    start = {"is_finished": False, "event_type": "stream-start", "generation_id": "g"}
+    decoder, events = read([json.dumps(payload).encode() + b"\n" for payload in (start, *pieces, COHERE_END)])
+
+    assert ("cohere", None) == (decoder.format, decoder.error)
+    assert "Hello there you all" == decoder.message.text == text_of(events)
+
+
+@given(
+    st.lists(st.text(min_size=1, max_size=6), min_size=2, max_size=6),
+    st.data(),
+    st.booleans(),
+    st.booleans(),
+)
+def test_any_deltas_lost_at_the_end_come_with_the_whole_text(
+    pieces: list[str], data: st.DataObject, in_done: bool, bytes_alone: bool
+) -> None:
+    """Only where all that is lost is white space does the message stay as it came."""
+    whole = "".join(pieces)
+    kept = pieces[: data.draw(st.integers(1, len(pieces)))]
+    body = b"".join(response(kept, done=whole if in_done else None, completed=whole))
+    decoder, events = read(bytewise(body) if bytes_alone else [body])
+
+    assert decoder.error is None
+    assert decoder.message.text == text_of(events)
+    assert whole.strip() == decoder.message.text.strip()
+    if whole.strip() != "".join(kept).strip():
+        assert whole == decoder.message.text
+
+
+@pytest.mark.parametrize(
+    ("deltas", "whole", "arrived", "position"),
+    [
+        (["Hex"], "Hello", 3, 2),
+        (["Hel", "lo", "lo"], "Hello", 7, 5),
+        (["lo"], "Hello", 2, 0),
+        (["Jello"], "Hello", 5, 0),
+    ],
+)
+@pytest.mark.parametrize("field", ["done", "completed"])
+def test_another_text_than_the_deltas_is_an_error(
+    deltas: list[str], whole: str, arrived: int, position: int, field: Any
+) -> None:
+    """It says how long both are and where they differ, and nothing of what they say."""
+    texts: dict[str, Any] = {field: whole}
+    for chunks in (response(deltas, **texts), [b"".join(response(deltas, **texts))]):
+        decoder, events = read(chunks)
+
+        assert type(decoder.error) is ProtocolError
+        assert not decoder.error.retryable
+        assert f"{arrived} characters arrived" in str(decoder.error)
+        assert f"repeats {len(whole)}, and the first difference is at character {position}" in str(
+            decoder.error
+        )
+        assert whole not in str(decoder.error)
+        assert ("failed", "".join(deltas)) == (decoder.message.ending, decoder.message.text)
+        assert text_of(events) == "".join(deltas)
+
+
+@pytest.mark.parametrize(
+    ("deltas", "whole"), [(["Hello\n"], "Hello"), (["\n\nHel", "lo"], "Hello"), (["Hello"], "Hello ")]
+)
+def test_white_space_at_the_ends_is_only_counted(deltas: list[str], whole: str) -> None:
+    """Servers trim what they repeat."""
+    decoder, _ = read(response(deltas, completed=whole))
+
+    assert (None, "complete") == (decoder.error, decoder.message.ending)
+    assert ("".join(deltas), ["text_rewritten"]) == (decoder.message.text, list(decoder.departures))
+
+
+def test_white_space_at_the_start_hides_no_lost_end() -> None:
+    """The missing end follows what was shown."""
+    decoder, _ = read(response(["\nHel"], completed="Hello"))
+
+    assert ("\nHello", None) == (decoder.message.text, decoder.error)
+
+
+def test_the_given_end_comes_before_the_end_of_its_part() -> None:
+    """A reader of events sees a text that grows, and then ends whole."""
+    _, events = read(response(["Hel"], completed="Hello"))
+    kinds = [event.__class__ for event in events if isinstance(event, TextDelta | PartDone)]
+    done = next(event for event in events if isinstance(event, PartDone))
+
+    assert [TextDelta, TextDelta, PartDone] == kinds
+    assert done.content is not None
+    assert "Hello" == getattr(done.content, "text", None)
+
+
+def test_every_way_to_read_gives_the_missing_end() -> None:
+    """Held back, retried, guarded, sync and async: the same text, once."""
+    chunks = response(["Hel", "lo th"], done="Hello there", completed="Hello there")
+
+    async def chunked() -> Any:
+        for chunk in chunks:
+            yield chunk
+
+    async def read_async() -> str:
+        return (await AsyncStream(chunked()).final()).text
+
+    streams = [
+        Stream(chunks),
+        resilient(lambda: chunks, Retry(attempts=2)),
+        resilient(lambda: chunks, Retry(attempts=2, mode="restart")),
+    ]
+    assert ["Hello there"] * 3 == ["".join(stream.text) for stream in streams]
+    assert "Hello there" == asyncio.run(read_async())
+    tagged = Stream(chunks, reasoning_tags=True)
+    assert "Hello there" == tagged.final().text
+    payloads: Any = [json.loads(chunk.partition(b"data: ")[2]) for chunk in chunks]
+    assert "Hello there" == Stream(payloads).final().text
+
+
+@pytest.mark.parametrize(
+    "protocol", ["openai-chat", "anthropic", "openai-responses", "tokenstream", "ui-message"]
+)
+def test_a_relay_sends_the_missing_end(protocol: Any) -> None:
+    """Whoever reads the relayed answer has the whole text, too."""
+    chunks = [*relay.encode(Stream(response(["Hel"], completed="Hello")), protocol=protocol)]
+
+    assert "Hello" == Stream(chunks).final().text
+
+
+def test_a_checkpoint_between_the_missing_end_and_the_rest_loses_nothing() -> None:
+    """The end that was given counts as an event like any other."""
+    chunks = response(["Hel"], completed="Hello")
+    _, events = read(chunks)
+    for place in range(1, len(events)):
+        with Stream([b"".join(chunks)]) as stream:
+            for _ in range(place):
+                next(stream)
+            checkpoint = stream.checkpoint()
+        rest = chunks[int(checkpoint.position or 0) + 1 :]
+        with Stream.from_checkpoint(checkpoint, rest) as restored:
+            assert "Hello" == restored.final().text
+
+
+def test_a_format_without_a_message_gives_what_is_longer() -> None:
+    """Its own count tells where the deltas ended."""
+    told: Any = Told("Hello", 3)
+    settled, error = settle([told], None, print)
+
+    assert (None, ["lo"]) == (error, [event.text for event in settled if isinstance(event, TextDelta)])

@@ -1,0 +1,161 @@
+"""The whole text of a part, which a server repeats at the end, and its comparison with what arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from tokenstream._event_base import PartEvent
+from tokenstream.errors import ProtocolError
+from tokenstream.events import MediaDelta, ReasoningDelta, RefusalDelta, TextDelta
+
+if TYPE_CHECKING:
+    from tokenstream.events import Event
+
+TextKind: TypeAlias = Literal["text", "reasoning", "refusal", "transcript"]
+_DELTAS: dict[str, type[TextDelta | ReasoningDelta | RefusalDelta]] = {
+    "text": TextDelta,
+    "reasoning": ReasoningDelta,
+    "refusal": RefusalDelta,
+}
+_FIELDS: dict[str, tuple[type, str]] = {
+    **{kind: (delta, "text") for kind, delta in _DELTAS.items()},
+    "transcript": (MediaDelta, "transcript"),
+}
+"""Maps each kind of text to the deltas that add to it, and to their field with the text."""
+_OFTEN_REWRITTEN = frozenset({"reasoning", "transcript"})
+"""Kinds of text that a provider may shorten or sum up when it repeats them."""
+
+
+@dataclass(slots=True)
+class Told(PartEvent):
+    """The whole text of a part, as the server repeats it; never returned to a reader.
+
+    A format adds it to its events, and keeps no text for it. `settle` compares it with the message, and
+    replaces it by a delta with the end that is missing, if any.
+    """
+
+    text: str
+    """The whole text."""
+    length: int
+    """Number of characters that the format has reported, for a reader without a message."""
+    kind: TextKind = "text"
+    """The kind of text."""
+
+
+TextFinder: TypeAlias = Callable[[Told], str]
+"""Returns the text that has arrived of the part that an event is about."""
+
+
+def added_by(events: Iterable[Any], told: Told) -> str:
+    """Return the text that events add to the part that `told` is about.
+
+    Example:
+        >>> added_by([TextDelta("Hel"), TextDelta("lo"), TextDelta("no", part=1)], Told("Hello", 5))
+        'Hello'
+    """
+    kind, field = _FIELDS[told.kind]
+    place = (kind, told.choice, told.part)
+    deltas = [event for event in events if (event.__class__, event.choice, event.part) == place]
+    return "".join([getattr(delta, field) for delta in deltas])
+
+
+def settle(
+    events: Sequence[Event], find_text: TextFinder | None, note: Callable[[str], None]
+) -> tuple[list[Event], ProtocolError | None]:
+    """Replace each `Told` by the text that is missing; return the events, and the error or None.
+
+    White space at the ends of a text is no difference; it is only counted. After an error, which a text with
+    any other difference means, no events are returned.
+
+    Args:
+        events: A payload's events.
+        find_text: Returns the text that arrived before these events; None if there is no message.
+        note: Counts a departure.
+
+    Example:
+        >>> settle([Told("Hello", 3)], lambda told: "Hel", print)
+        text_completed
+        ([TextDelta(choice=0, part=0, text='lo')], None)
+        >>> print(str(settle([Told("Hello", 3)], lambda told: "Help", print)[1]).partition(":")[0])
+        the whole text of part 0 differs from its deltas
+    """
+    settled: list[Event] = []
+    event: Any
+    for event in events:
+        if event.__class__ is not Told:
+            settled.append(event)
+            continue
+        missing = _settle_one(event, settled, find_text, note)
+        if isinstance(missing, ProtocolError):
+            return settled, missing
+        if missing:
+            note("text_completed")
+            settled.append(_delta_of(event, missing))
+    return settled, None
+
+
+def _settle_one(
+    told: Told, before: list[Event], find_text: TextFinder | None, note: Callable[[str], None]
+) -> str | ProtocolError:
+    """Return the text that is missing, or the error for a text that differs from what arrived."""
+    if find_text is None:
+        return told.text[told.length :]
+    arrived = find_text(told) + added_by(before, told)
+    missing = _find_missing(told.text, arrived)
+    if missing is None and told.kind not in _OFTEN_REWRITTEN:
+        return _difference_error(told, arrived)
+    if not missing and told.text != arrived:
+        note("text_rewritten")
+    return missing or ""
+
+
+def _find_missing(whole: str, arrived: str) -> str | None:
+    r"""Return the end of a whole text that has not arrived; None if the texts differ.
+
+    Example:
+        >>> _find_missing("Hello", "Hel"), _find_missing("Hello", "\nHel"), _find_missing("Hello", "Help")
+        ('lo', 'lo', None)
+        >>> _find_missing("Hello", "Hello\n")
+        ''
+    """
+    if whole.strip() == arrived.strip():
+        return ""
+    if whole.startswith(arrived):
+        return whole[len(arrived) :]
+    whole, arrived = whole.lstrip(), arrived.lstrip()
+    return whole[len(arrived) :] if whole.startswith(arrived) else None
+
+
+def _delta_of(told: Told, missing: str) -> Event:
+    """Return the delta that adds a missing text."""
+    if told.kind == "transcript":
+        return MediaDelta(b"", missing, choice=told.choice, part=told.part, raw=told.raw)
+    return _DELTAS[told.kind](missing, choice=told.choice, part=told.part, raw=told.raw)
+
+
+def _difference_error(told: Told, arrived: str) -> ProtocolError:
+    """Return the error for a whole text that does not begin with the text that arrived."""
+    return ProtocolError(
+        f"the whole text of part {told.part} differs from its deltas: {len(arrived)} characters arrived, "
+        f"the server then repeats {len(told.text)}, and the first difference is at character "
+        f"{_count_common(told.text, arrived)}; what had arrived is in .partial"
+    )
+
+
+def _count_common(one: str, other: str) -> int:
+    """Return the number of characters with which both texts begin.
+
+    Example:
+        >>> _count_common("Hello", "Help"), _count_common("", "Hello")
+        (3, 0)
+    """
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one.startswith(other[low:middle], low):
+            low = middle
+        else:
+            high = middle - 1
+    return low
