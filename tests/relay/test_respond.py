@@ -26,6 +26,8 @@ from tests.support import wire
 from tests.support.asgi import Client
 from tokenstream import AsyncStream, Deadlines, Retry, Steps, Stream, aconnect, aresilient, relay, testing
 from tokenstream.errors import MisuseError, StreamError, StreamStalled
+from tokenstream.events import Finish, MessageStart, PartStart, ReasoningDelta, TextDelta, UsageUpdate
+from tokenstream.message import TextPart, Usage
 from tokenstream.relay import _encoders as encoders
 
 pytestmark = pytest.mark.anyio
@@ -130,6 +132,60 @@ async def test_what_cannot_be_sent_is_refused_before_anything_is_asked() -> None
             relay.respond(stream, protocol="openai-realtime")
         with contextlib.suppress(StreamError):
             await stream.final()
+
+
+@pytest.mark.parametrize("protocol", [name for name in HTTP if name not in ("tokenstream", "ndjson")])
+@pytest.mark.parametrize("count", [0, 7])
+async def test_token_counts_without_a_place_are_refused_unless_they_are_zero(
+    protocol: Any, count: int
+) -> None:
+    """With `drop=()` nothing may be lost, and a count of 0 is no loss; `drop="usage"` allows the loss."""
+    usage = Usage(**dict.fromkeys(Usage.model_fields.keys() - {"source", "provider_data"}, count))
+
+    async def events() -> AsyncIterator[Any]:
+        for event in (
+            MessageStart(),
+            PartStart(TextPart()),
+            TextDelta("Hi"),
+            UsageUpdate(usage),
+            Finish("stop"),
+        ):
+            yield event
+
+    def reads(client: Client) -> bool:
+        try:
+            return Stream(client.body, format=protocol).final().text == "Hi"
+        except StreamError:
+            return False
+
+    strict = await sent(events(), protocol=protocol, drop=())
+    allowed = await sent(events(), protocol=protocol, drop="usage")
+
+    assert (strict.ended, allowed.status, reads(allowed)) == (True, 200, True)
+    assert reads(strict) == (count == 0)
+
+
+async def test_what_may_not_be_left_out_is_refused_before_the_first_byte(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A 500 that quotes nothing; once something was sent, the protocol's own error, with a journal, too."""
+
+    async def events(*before: Any) -> AsyncIterator[Any]:
+        for event in (*before, ReasoningDelta("secret", part=1), Finish("stop")):
+            yield event
+
+    async with relay.MemoryJournal(drain=0.0) as journal:
+        for options in ({}, {"journal": journal}):
+            chosen: dict[str, Any] = {"protocol": "openai-completions", "drop": (), **options}
+            refused = await sent(events(), **chosen)
+            begun = await sent(events(TextDelta("Hi"), TextDelta(" there")), **chosen)
+
+            if not options:
+                assert (500, "not_expressible") == (refused.status, refused.json["error"]["type"])
+            assert (200, True, True) == (begun.status, begun.ended, b"Hi" in begun.body)
+            assert b"error" in begun.body
+            assert b"secret" not in refused.body + begun.body
+    assert "has no place for reasoning" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ Kind: TypeAlias = Literal[
     "invalid_tool_call",
     "incomplete",
     "signature",
+    "usage",
 ]
 """A kind of part, or a problem with a part, because of which an API may be unable to express the part."""
 

@@ -67,7 +67,8 @@ class FollowOutlet(Outlet):
         owner: str | None,
         drop: Drop = "all",
     ) -> None:
-        body = BodyWriter(protocol, drop=drop)
+        self._error_writer = body = BodyWriter(protocol, drop=drop)
+        """Encodes an error of which the answer's transcript knows nothing."""
         self.id = id
         self.headers: Mapping[str, str] = body.headers
         self.heartbeat = body.heartbeat
@@ -125,6 +126,11 @@ class FollowOutlet(Outlet):
             self._first_chunk = self._transcript.frame_control(b'{"type":"live","at":%d}' % live_after)
         self._first_is_next = True
         return None
+
+    def encode_error(self, error: StreamError) -> bytes | None:
+        """Return an error as the last event; None if the protocol has no event for errors."""
+        chunks = self._error_writer.fail(error)
+        return None if chunks is None else b"".join(chunks)
 
     async def open_head(self) -> Refusal | None:
         """Find the answer, so that the head has the status that a GET request would get."""
@@ -207,8 +213,6 @@ class StartOutlet(FollowOutlet):
         self._stream = stream
         self._raw = raw
         self._shape = shape
-        self._error_writer = BodyWriter(protocol, drop=drop)
-        """Encodes the error of an answer that failed before its first event."""
 
     async def open(self) -> Refusal | None:
         """Start the answer, wait for its first event, and begin to follow the answer.
@@ -231,7 +235,7 @@ class StartOutlet(FollowOutlet):
             )
         except StreamError as error:
             # Without an event for errors in the protocol, there are no bytes for the error.
-            return refuse_failed(error, b"".join(self._error_writer.fail(error) or []) or None)
+            return refuse_failed(error, self.encode_error(error) or None)
         except JournalError as error:
             return refuse_journal_error(error, self._retry)
         return await super().open()

@@ -6,8 +6,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tokenstream.errors import NotExpressible
 from tokenstream.relay._asgi.delivery import Delivery
-from tokenstream.relay._asgi.refusals import Refusal, error_body
+from tokenstream.relay._asgi.refusals import (
+    Refusal,
+    error_body,
+    hide_not_expressible,
+    refuse_not_expressible,
+)
 from tokenstream.relay._asgi.shutdown import abort_connection
 
 if TYPE_CHECKING:
@@ -81,16 +87,24 @@ class HTTPDelivery(Delivery):
     async def _deliver(self) -> None:
         """Send all chunks of the outlet, or the response that replaces an answer that never began."""
         async with self._outlet as outlet:
-            refusal = await outlet.open()
+            try:
+                refusal = await outlet.open()
+                if refusal is None:
+                    await self._send_chunks()
+            except NotExpressible as error:
+                hidden = hide_not_expressible(error)
+                refusal = refuse_not_expressible(hidden, outlet.encode_error(hidden))
             if refusal is not None:
                 await self._send_refusal(refusal)
-                return
-            async for chunk in outlet:
-                # After a disconnect, the answer is still read for the grace period.
-                if not self._disconnected:
-                    await self._send_chunk(chunk)
+
+    async def _send_chunks(self) -> None:
+        """Send all chunks of the outlet, and the end of the response."""
+        async for chunk in self._outlet:
+            # After a disconnect, the answer is still read for the grace period.
             if not self._disconnected:
-                await self._send_chunk(b"", more=False)
+                await self._send_chunk(chunk)
+        if not self._disconnected:
+            await self._send_chunk(b"", more=False)
 
     async def _send_chunk(self, chunk: bytes, *, more: bool = True) -> None:
         """Send a chunk of the answer; first wait for a heartbeat that is being sent.

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from tokenstream.errors import StreamError
     from tokenstream.relay._asgi.refusals import Refusal
 
 
@@ -75,6 +76,10 @@ class Outlet(ABC):
         Returns:
             True if the chunks now end by themselves; if False, the task that reads them is cancelled.
         """
+
+    def encode_error(self, error: StreamError) -> bytes | None:
+        """Return an error as the last event; None if the protocol has no event for errors."""
+        return None
 
     def shutdown_chunk(self) -> bytes:
         """Return the chunk to send when the server shuts down; empty if the protocol has no event for it."""

@@ -7,13 +7,13 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tokenstream.errors import GuardFailed, ProviderError, StatusError, StreamStalled
+from tokenstream.errors import GuardFailed, ProviderError, StatusError, StreamError, StreamStalled
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.errors import ErrorKind, StreamError
+    from tokenstream.errors import ErrorKind, NotExpressible
 
 _REQUEST_TIMEOUT, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT = 408, 502, 503, 504
 _TOLD_BY_STATUS = {429: 429, _UNAVAILABLE: _UNAVAILABLE, 529: _UNAVAILABLE}
@@ -110,6 +110,29 @@ def refuse_failed(error: StreamError, as_event: bytes | None) -> Refusal:
     seconds = max(math.ceil(error.retry_after), 0)
     body = error_body(error.kind, message, retryable=error.retryable, retry_after=seconds)
     return Refusal(status, body, {"retry-after": str(seconds)}, as_event, error)
+
+
+def hide_not_expressible(error: NotExpressible) -> StreamError:
+    """Return the error for the reader of an answer that its protocol cannot express; log the reason.
+
+    Args:
+        error: The error; `drop` does not allow the loss.
+    """
+    warn("an answer could not be sent: %s", error)
+    return StreamError("the answer cannot be sent in this protocol", kind="server", retryable=False)
+
+
+def refuse_not_expressible(error: StreamError, as_event: bytes | None) -> Refusal:
+    """Return the response for an answer that its protocol cannot express.
+
+    Args:
+        error: The error for the reader.
+        as_event: The error as an event of the protocol, to be sent if the head was sent already; None if the
+            protocol has no event for errors.
+    """
+    message = "The answer contains something that this protocol cannot express."
+    body = error_body("not_expressible", message, retryable=False)
+    return Refusal(500, body, {}, as_event, error)
 
 
 def _is_timeout(error: StreamError) -> bool:

@@ -90,6 +90,11 @@ class AnswerOutlet(Outlet):
             return refuse_failed(error, None if chunks is None else b"".join(chunks))
         return None
 
+    def encode_error(self, error: StreamError) -> bytes | None:
+        """Return an error as the last event; None if the protocol has no event for errors."""
+        chunks = self._writer.fail(error)
+        return None if chunks is None else b"".join(chunks)
+
     async def __anext__(self) -> bytes:
         chunk, self._first_chunk = self._first_chunk, b""
         # Some events have no bytes in some protocols.

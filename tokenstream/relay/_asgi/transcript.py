@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.decoder import Decoder
+from tokenstream.errors import NotExpressible
 from tokenstream.formats._wire.tokenstream.words import End
 from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay._encoders.records import frame, line, read_record
@@ -51,6 +52,8 @@ class Transcript:
         """The function that frames a record unchanged; None if the protocol encodes events differently."""
         self.error: StreamError | None = None
         """The error that ended the answer, if the protocol has no event for errors; else None."""
+        self._refused: NotExpressible | None = None
+        """The error for the record after the last chunk, if `drop` does not allow leaving its content out."""
         self._feed = feed
         self._first = feed.first
         """The position of the first chunk."""
@@ -74,9 +77,15 @@ class Transcript:
 
         Args:
             after: The position. At least one record must follow it.
+
+        Raises:
+            NotExpressible: The protocol cannot express the next record.
         """
         self._catch_up()
         first_index, last_position = after + 1 - self._first, self._first + len(self._chunks) - 1
+        if self._refused is not None and after >= last_position:
+            # All readers in this protocol raise the same error.
+            raise self._refused.with_traceback(None)
         # The common case is a reader that lacks only the last chunk.
         if after + 1 == last_position:
             return self._chunks[first_index], last_position
@@ -142,8 +151,11 @@ class Transcript:
         # Both lists begin at the same position, because the feed trims them together.
         records, chunks = self._feed.records, self._chunks
         first, encode = self._feed.first, self._encode
-        while len(chunks) < len(records):
-            chunks.append(encode(first + len(chunks), records[len(chunks)]))
+        try:
+            while self._refused is None and len(chunks) < len(records):
+                chunks.append(encode(first + len(chunks), records[len(chunks)]))
+        except NotExpressible as error:
+            self._refused = error
 
 
 class _Transcoder:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.errors import ProtocolError, StreamError, StreamInterrupted
+from tokenstream.errors import NotExpressible, ProtocolError, StreamError, StreamInterrupted
 from tokenstream.relay._asgi.delivery import STOP_SECONDS, Delivery
+from tokenstream.relay._asgi.refusals import hide_not_expressible
 from tokenstream.relay._asgi.sockets import Disconnected, wrap_socket
 from tokenstream.relay._asgi.writing import MessageWriter
 from tokenstream.relay._batches import BatchReader
@@ -106,6 +107,8 @@ class _WebSocketDelivery(Delivery):
                 # The protocol has no message for errors.
                 raise
             await self._send_last(chunks)
+        except NotExpressible as error:
+            await self._send_last(self._writer.fail(hide_not_expressible(error)) or [])
 
     async def _send_all(self) -> None:
         """Send all events of the answer; after a slow send, several events together."""

@@ -268,15 +268,17 @@ class Encoder(Vocabulary):
         """Keep the token counts, which are sent at the end; return no payloads.
 
         Raises:
-            NotExpressible: The format cannot express one of the counts, and `drop` is not "all".
+            NotExpressible: The format cannot express one of the counts, and `drop` does not allow leaving it
+                out.
         """
         report = event.usage.model_dump(exclude_none=True, exclude={"source", "provider_data"})
         # A total that equals the sum of input and output is redundant.
         is_sum = report.get("total_tokens") == report.get("input_tokens", 0) + report.get("output_tokens", 0)
-        # `counts` has the fields of `Usage` that the format can express.
-        not_expressible = sorted(report.keys() - self.counts - ({"total_tokens"} if is_sum else set()))
-        if not_expressible and "all" not in self.drop:
-            raise self.not_expressible(f"usage.{', usage.'.join(not_expressible)}")
+        # `counts` has the fields of `Usage` that the format can express; a count of 0 is no loss.
+        counted = {name for name, count in report.items() if count}
+        not_expressible = sorted(counted - self.counts - ({"total_tokens"} if is_sum else set()))
+        if not_expressible:
+            self.omit(f"usage.{', usage.'.join(not_expressible)}", "usage")
         expressible = {name: value for name, value in report.items() if name in self.counts}
         self.usage = self.usage.model_copy(update=expressible)
         return ()
