@@ -256,7 +256,8 @@ class Format(Resuming, ABC):
         if self.ended:
             self.after_end(frame)
             return self.parts.take()
-        self.first_frames.keep(frame)
+        if not self.first_frames.enough:
+            self.first_frames.keep(frame)
         try:
             self._read_frame(frame)
         except ProtocolError as fault:
@@ -266,7 +267,7 @@ class Format(Resuming, ABC):
                 advice = "" if isinstance(error, LimitExceeded) else "; what came before it is in .partial"
                 error.args = (f"frame {self.frames}: {error}{advice}",)
             self.error = error
-        if self.parts.has_parts:
+        if not self.first_frames.enough and self.parts.has_parts:
             self.first_frames.settle()
         if self.error is not None:
             self.classify_error(self.error)
@@ -450,7 +451,6 @@ class Format(Resuming, ABC):
             self.note("empty_data")
             self.ping()
         elif event and event not in self.event_names and frame.lstrip()[:1] != b"{":
-            # The format does not know this SSE event, and its data are not a JSON object.
             self._report_unknown_event(event, frame)
         else:
             self.read_text(frame, event)
