@@ -31,12 +31,20 @@ _WHOLE_JSON = json.dumps(
 ).encode()
 
 
+_AT_ONCE = Reply(chunks=[(0.6, b"".join(data for _, data in _PACED) * 4), (0.0, _LAST)])
+_PACED_REPLY = Reply(chunks=[*_PACED, (0.0, _LAST)])
+
+
+_asked: set[str] = set()
+
+
 def _answer(request: Request) -> Reply:
     key = request.headers.get("Authorization", "")
     odd = [(0.02, sse({"odd": number})) for number in range(20)]
     replies = {
-        "/text": Reply(chunks=[*_PACED, (0.0, _LAST)]),
-        "/at-once": Reply(chunks=[(0.6, b"".join(data for _, data in _PACED)), (0.0, _LAST)]),
+        "/text": _PACED_REPLY,
+        "/at-once": _AT_ONCE,
+        "/at-once-the-first-time": _PACED_REPLY if request.route in _asked else _AT_ONCE,
         "/cut": Reply(chunks=_PACED, cut="close"),
         "/stall": Reply(chunks=_PACED, cut="stall"),
         "/odd": Reply(chunks=odd),
@@ -52,6 +60,7 @@ def _answer(request: Request) -> Reply:
         "/broken-off": refusal(401, f"the key in {key[:20]}… is wrong"),
         "/escapes": refusal(500, "red \x1b[31m"),
     }
+    _asked.add(request.route)
     return replies.get(request.route, refusal(404, "nothing is here"))
 
 
@@ -109,14 +118,29 @@ def test_one_request_is_enough_where_that_is_asked_for(
     assert (1, 1) == (len(told["answers"]), len(server.exchanges) - before)
 
 
-def test_an_answer_that_comes_at_once_is_asked_for_once(
+def test_an_answer_that_comes_at_once_is_asked_for_twice(
     server: ReplayServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The second answer would say nothing more."""
+    """It is the same request again; what a browser gets would say nothing more."""
+    before = len(server.exchanges)
     status, told = _doctor(capsys, f"{server.url}/at-once")
+    asked = [exchange.request.headers["Accept-Encoding"] for exchange in server.exchanges[before:]]
 
+    assert ["identity", "identity"] == asked
+    assert told["reason"].endswith("; so they did when asked again")
     assert (1, "does not stream", 1) == (status, told["verdict"], len(told["answers"]))
     assert ("held_back", "whole") == (_first(told)[0], told["answers"][0]["pace"])
+
+
+def test_an_answer_that_streams_when_asked_again_streams(
+    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A path that holds answers back holds back each of them; the first was quick by itself."""
+    before = len(server.exchanges)
+    status, told = _doctor(capsys, f"{server.url}/at-once-the-first-time")
+
+    assert (0, "streams", 3) == (status, told["verdict"], len(server.exchanges) - before)
+    assert ["streams", "streams"] == [answer["pace"] for answer in told["answers"]]
 
 
 def test_events_of_an_unknown_format_stream_all_the_same(

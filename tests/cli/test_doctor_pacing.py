@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.stages.test_buffering import (
     BODY,
@@ -19,6 +22,8 @@ from tests.stages.test_buffering import (
 )
 from tests.support.sampling import sampled
 from tokenstream.cli._doctor.pacing import EventPace, TimedChunk, pace_of
+from tokenstream.stages import GapHistogram
+from tokenstream.stages._metrics.buffering import detect_buffering
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -98,9 +103,34 @@ def test_a_buffer_that_lets_the_first_event_pass_is_seen_all_the_same() -> None:
 
 def test_bursts_of_any_size_tell_of_no_buffer_that_fills_up() -> None:
     """Something else holds the events back: a timer, or the server itself."""
-    pace = _pace((1.0, 500, 6), (2.0, 3_000, 30), (3.0, 1_200, 12), (4.0, 2_000, 20))
+    pace = _pace((1.0, 800, 16), (2.0, 3_000, 30), (3.0, 1_200, 12), (4.0, 2_000, 30))
 
     assert ("bursts", None) == (pace.verdict, pace.burst_bytes)
+
+
+def test_bursts_of_fewer_events_than_the_metrics_ask_for_are_unclear() -> None:
+    """Twenty to a burst: a provider may send a few together."""
+    pace = _pace((1.0, 500, 6), (2.0, 3_000, 30), (3.0, 1_200, 12), (4.0, 2_000, 20))
+
+    assert ("unclear", None) == (pace.verdict, pace.burst_bytes)
+
+
+@given(st.lists(st.floats(0.0, 0.004), min_size=12, max_size=12), st.floats(0.3, 3.0))
+def test_a_quick_short_answer_is_unclear_whatever_its_jitter(gaps: list[float], thought: float) -> None:
+    """The role, a while of thought, and twelve tokens a millisecond apart: no run says "held back"."""
+    times = accumulate(gaps, initial=0.1 + thought)
+    pace = _pace((0.1, 100, 1), *((at, 100, 1) for at in times))
+
+    assert pace.verdict == "unclear"
+
+
+@pytest.mark.parametrize(("events", "verdict"), [(39, "unclear"), (40, "whole")])
+def test_it_takes_as_many_events_as_for_the_metrics(events: int, verdict: str) -> None:
+    """All at once after a wait: `metrics.buffered` asks for 40."""
+    assert verdict == _pace((2.0, 4_000, events)).verdict
+    assert {"unclear": None, "whole": "at_end"}[verdict] == detect_buffering(
+        GapHistogram.of([]), wait=2.0, deltas=events
+    )
 
 
 def test_several_events_for_one_word_are_no_burst() -> None:

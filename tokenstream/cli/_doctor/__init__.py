@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tokenstream._connection.head import ResponseHead
@@ -31,8 +33,9 @@ Says what holds the answer back, compresses it or cuts it, which proxy or platfo
 that may be, and which of its settings to change.
 
 Two requests are sent, one after the other: as this library asks, and as a browser
-asks, which accepts a compressed answer. With a provider that costs two answers;
---once sends the first alone. Ask for an answer that takes some seconds.
+asks, which accepts a compressed answer. An answer that seems to be held back is
+asked for again before the path is blamed. With a provider each of them costs an
+answer; --once sends the first alone. Ask for an answer that takes some seconds.
 """
 _MORE = """\
 exit status:
@@ -126,7 +129,19 @@ def _send_probes(options: argparse.Namespace, request: RequestParts) -> Iterator
     # Of several on the command line, the last one counts.
     codings_to_send = own_codings[-1:] or ["identity", *([] if options.once else [browser_codings()])]
     for coding in codings_to_send:
-        answer = probe(options.url, request, coding, format=options.format, timeout=options.timeout)
+        send = partial(probe, options.url, request, coding, format=options.format, timeout=options.timeout)
+        answer = send()
+        if _seems_held_back(answer) and not options.once:
+            # One answer may have been quick: the path is blamed only for what happens twice.
+            again = send()
+            answer = replace(answer, confirmed=True) if _seems_held_back(again) else again
         yield answer
         if answer.ended == "stopped" or judge([answer]).verdict == "does not stream":
             return
+
+
+def _seems_held_back(answer: ProbedAnswer) -> bool:
+    """Return True if an answer came to its end, and its times are those of events that were held back."""
+    return answer.ended != "stopped" and any(
+        finding.name == "held_back" for finding in judge([answer]).findings
+    )

@@ -276,6 +276,7 @@ def _find_held_back(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Findin
             f"{pace.events} events came in bursts{size}, at {pace.moments} moments within "
             f"{pace.last - pace.first:.2f} s: something on the way collects them"
         )
+    what += "; so they did when asked again" if probe.confirmed else ""
     is_compressed = probe.head is not None and bool(probe.head.content_coding)
     settings = [f"{hop.name}: {hop.unbuffer}" for hop in hops if hop.unbuffer]
     if is_compressed:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from tokenstream.stages._metrics.buffering import detect_buffering
+from tokenstream.stages._metrics.buffering import detect_buffering, proves_nothing
 from tokenstream.stages._metrics.gaps import GapHistogram
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ _MIN_BURST_SHARE = 0.8
 """Smallest share of all events that must arrive in bursts, for the verdict "bursts"."""
 _MIN_SILENCE = 0.25
 """Mean silence before bursts, in seconds; above it, the bursts are not due to the provider's sending."""
-_MIN_EVENTS_WHOLE = 10
-"""Smallest number of events for the verdict "whole": a shorter answer may simply be quick."""
 _MIN_WAIT_WHOLE = 0.5
 """Smallest wait for the verdict "whole", in seconds: during it, the whole answer may have been written."""
 _SECONDS_PER_EVENT = 0.0003
@@ -36,6 +34,8 @@ _BUFFER_UNIT = 1024
 """The size of a buffer is a multiple of this number of bytes."""
 _MIN_FULL_BUFFERS = 3
 """Smallest number of full buffers that cannot be a coincidence."""
+_MIN_MOMENTS_SHARE = 0.5
+"""Smallest number of moments for each event of a short answer, for the verdict "streams"."""
 _MIN_SPAN = 0.05
 """Shortest time from the first to the last event, in seconds, that allows the verdict "streams"."""
 _MIN_SPAN_BUFFERS = 0.2
@@ -144,22 +144,24 @@ def _judge(arrivals: Sequence[TimedChunk], moments: Sequence[Moment], buffer: in
     gaps = GapHistogram.of([later.at - earlier.at for earlier, later in pairwise(arrivals)])
     buffered = detect_buffering(gaps, wait=first, deltas=events)
     # After a wait, more events arrived together than a model could write in that time.
-    came_at_once = (
-        events >= _MIN_EVENTS_WHOLE and first >= _MIN_WAIT_WHOLE and span <= events * _SECONDS_PER_EVENT
-    )
-    if buffered == "at_end" or came_at_once:
+    came_at_once = first >= _MIN_WAIT_WHOLE and span <= events * _SECONDS_PER_EVENT
+    is_short = proves_nothing(events, bursts=1)
+    if buffered == "at_end" or (came_at_once and not is_short):
         return "whole"
-    if buffered == "bursts" or _comes_in_bursts(moments, events):
+    bursts = _count_bursts(moments, events)
+    if buffered == "bursts" or (bursts and not proves_nothing(events, bursts)):
         return "bursts"
     # Full buffers over some time, even if each contains few events.
     if buffer is not None and span >= _MIN_SPAN_BUFFERS and _list_full_buffers(moments):
         return "bursts"
-    # Two moments could also be those at which a buffer was emptied.
-    return "streams" if len(moments) >= 3 and span >= _MIN_SPAN else "unclear"
+    # Two moments could also be those at which a buffer was emptied. A few events that mostly come together
+    # are those of a quick answer, or what a buffer has held: another answer might look the other way.
+    is_even = not bursts and (not is_short or len(moments) >= events * _MIN_MOMENTS_SHARE)
+    return "streams" if len(moments) >= 3 and span >= _MIN_SPAN and is_even else "unclear"
 
 
-def _comes_in_bursts(moments: Sequence[Moment], events: int) -> bool:
-    """Return True if most events arrive many at a time, after a silence.
+def _count_bursts(moments: Sequence[Moment], events: int) -> int:
+    """Return the number of bursts if most events arrive many at a time, after a silence; else 0.
 
     Args:
         moments: The moments at which chunks arrived.
@@ -169,7 +171,8 @@ def _comes_in_bursts(moments: Sequence[Moment], events: int) -> bool:
     silences = [later.at - earlier.last for earlier, later in pairwise(moments) if later.events >= _MIN_BURST]
     mostly_bursts = sum(moment.events for moment in bursts) >= _MIN_BURST_SHARE * events
     # The silences last longer than `_MIN_SILENCE` on average.
-    return mostly_bursts and sum(silences) > _MIN_SILENCE * len(silences)
+    is_silent_between = sum(silences) > _MIN_SILENCE * len(silences)
+    return len(bursts) if mostly_bursts and is_silent_between else 0
 
 
 def _list_full_buffers(moments: Sequence[Moment]) -> list[int]:

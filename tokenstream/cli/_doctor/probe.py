@@ -45,6 +45,8 @@ class ProbedAnswer:
 
     coding: str
     """The Accept-Encoding header of the request."""
+    confirmed: bool = False
+    """True if the same request was sent again, and its answer was held back in the same way."""
     proxied: bool = False
     """True if the environment names a proxy for the address."""
     head: ResponseHead | None = None

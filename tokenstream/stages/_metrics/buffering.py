@@ -30,6 +30,16 @@ _MAX_BURST_SHARE = 0.2
 """The longest time in which an answer arrives "all at once", as a share of the wait before it."""
 
 
+def proves_nothing(deltas: int, bursts: int) -> bool:
+    """Return True if an answer has too few deltas for a judgement by its times.
+
+    Args:
+        deltas: Number of deltas of the answer.
+        bursts: Number of bursts in which they arrived.
+    """
+    return deltas < max(_MIN_DELTAS_PER_BURST * bursts, _MIN_DELTAS)
+
+
 def detect_buffering(
     gaps: GapHistogram, *, wait: float, deltas: int, away: float = 0.0
 ) -> Literal["bursts", "at_end"] | None:
@@ -65,7 +75,7 @@ def detect_buffering(
     # Without silences between bursts, the wait for the first content is the only silence.
     silent_seconds = gaps.seconds - seconds_in_bursts if silences else wait
 
-    too_short = deltas < max(_MIN_DELTAS_PER_BURST * bursts, _MIN_DELTAS)
+    too_short = proves_nothing(deltas, bursts)
     slow_network = (
         network_gaps > _MAX_NETWORK_GAPS_PER_BURST * bursts or deltas < _MIN_DELTAS_PER_PACKET * packets
     )
