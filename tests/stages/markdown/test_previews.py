@@ -121,6 +121,22 @@ def test_the_visible_text_of_a_block_only_grows(text: str) -> None:
         assert [] == wrong_previews([block.text for block in previews], final.text)
 
 
+_PHRASES = [
+    *("He nods. *...he whispers softly* Yes.", "*...he whispers softly*", "*.py files*", "*!important* a"),
+    *("x *![alt](i.png) caption*", "_![alt](i.png) caption_ b", "Well, _...as he says_", "*?* is a mark"),
+    "| a | b |\n|---|---|\n| `string \\| null` | `a \\| b \\| c` |",
+]
+
+
+@pytest.mark.parametrize("text", _PHRASES)
+def test_no_mark_shows_that_disappears_later(text: str) -> None:
+    """Prose of role-play, captions of images and tables of types: the mark is closed, or held back."""
+    for given_blocks in _given(text).values():
+        *previews, final = given_blocks
+
+        assert [] == wrong_previews([block.text for block in previews], final.text)
+
+
 def _judge(size: int, *, one_in: int = 1) -> tuple[int, list[object], list[int]]:
     """Return how many previews of recorded answers there are, those that are wrong, and how late they are.
 

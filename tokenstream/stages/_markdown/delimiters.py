@@ -12,6 +12,8 @@ MOST_OPEN = 16
 """The most runs that are tracked as open; if there are more, the outermost run is treated as text."""
 
 _NOTHING_TO_EMPHASIZE = frozenset(".,;:!?)]}/")
+_MAY_BEGIN_A_PHRASE = frozenset(".!?")
+"""Those of them that begin an emphasized phrase after a blank: `*...he whispers*`, `*![a](i.png) b*`."""
 _FIRST_IDEOGRAPH = "\u2e80"
 
 
@@ -25,7 +27,7 @@ class DelimiterRun(NamedTuple):
     opens: bool
     closes: bool
     bare: bool = False
-    """True if the marks are most likely ordinary characters: `2*3`, `*.py`."""
+    """True if the marks are most likely ordinary characters: `2*3`, `*/`."""
 
 
 class OpenRun:
@@ -82,8 +84,9 @@ def _make_run(mark: str, position: int, length: int, before: str, after: str) ->
         opens = left_flanking and (not right_flanking or punctuation_before)
         closes = right_flanking and (not left_flanking or punctuation_after)
     in_word = _is_in_word(before) and _is_in_word(after)
-    # Bare runs are most likely ordinary characters, as in `2*3` and `*.py`.
-    emphasizes_nothing = length == 1 and (in_word or after in _NOTHING_TO_EMPHASIZE)
+    # Bare runs are most likely ordinary characters, as in `2*3` and `*/`.
+    begins_phrase = space_before and after in _MAY_BEGIN_A_PHRASE
+    emphasizes_nothing = length == 1 and (in_word or (after in _NOTHING_TO_EMPHASIZE and not begins_phrase))
     bare = emphasizes_nothing or (length > 3 and in_word)
     return DelimiterRun(mark, position, length, opens, closes, bare)
 

@@ -258,6 +258,9 @@ class InlineCompleter:
                 self._code_searched = 0
                 return run.end()
         self._code_searched = code_end
+        if self._one_line and text[code_end - 1] == "\\":
+            # In a table cell, the backslash of `\|` disappears, even in code.
+            code_end -= 1
         if _VISIBLE.search(text, end, code_end):
             self._ticks = end - position
             self._code_end = code_end

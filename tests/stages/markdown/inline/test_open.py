@@ -50,7 +50,7 @@ OPEN = {
         ("2 * 3", "2 * 3"),
         ("header.*,", "header.*,"),
         ("(*)", "(*)"),
-        ("all *.py files", "all *.py files"),
+        ("all *.py files", "all *.py files*"),
         ("snake_case_name", "snake_case_name"),
         ("~5 and ~6", "~5 and ~6"),
         (r"\*a", r"\*a"),
