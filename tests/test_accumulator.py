@@ -21,6 +21,7 @@ from tokenstream.events import (
     Ping,
     ReasoningDelta,
     RefusalDelta,
+    Restarted,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
@@ -316,6 +317,19 @@ def test_the_message_is_the_first_choice_that_there_is() -> None:
     assert accumulator.message.choice == 2
     assert accumulator.ending == "complete"
     assert accumulate(TextDelta("b", choice=2), TextDelta("a")).message.choice == 0
+    empty = Accumulator()
+    empty.conclude("truncated")
+    assert (empty.main, empty.message.choice) == (0, 0)
+
+
+def test_the_answer_that_was_given_up_comes_back_into_the_message() -> None:
+    """Also where the message of the new answer had been looked at."""
+    accumulator = accumulate(TextDelta("first"), Restarted(Message()), TextDelta("other"))
+    assert accumulator.message.text == "other"
+    accumulator.take_back()
+
+    assert accumulator.message.text == "first"
+    assert [message.text for message in accumulator.messages] == ["first"]
 
 
 @pytest.mark.parametrize(

@@ -322,6 +322,23 @@ def test_a_refused_prefix_gives_way_to_the_users_turn() -> None:
     assert ["assistant", "user"] == [attempt.continuation()[-1]["role"] for attempt in played.asked[1:]]
 
 
+@pytest.mark.parametrize("attempts, text", [(2, None), (3, TEXT)])
+def test_only_the_refusal_of_a_prefix_is_free(attempts: int, text: str | None) -> None:
+    """What asks in its place counts: if it breaks off, it has used up the attempt."""
+    refused = StatusError("Requests ending with a model turn are not supported.", status=400)
+    retry = Retry(mode="continue", wait=0, prefill=True, attempts=attempts)
+    played = play(
+        "sync",
+        [cut(), refused, lambda attempt: [*says(obeys)(attempt)][:2], says(obeys)],
+        retry,
+        format="openai-chat",
+    )
+
+    assert (attempts + 1) == len(played.asked)
+    assert text in {None, played.message.text}
+    assert (StreamTruncated if text is None else type(None)) is type(played.error)
+
+
 def test_an_answer_in_json_is_not_asked_for_in_a_users_turn() -> None:
     """A prefix that is refused is followed by a restart there."""
     script = testing.script().text('{"a": ', "[1, ", "2]}").finish("stop")

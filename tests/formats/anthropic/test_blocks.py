@@ -158,6 +158,15 @@ def test_deltas_without_a_word_of_ours_are_carried() -> None:
     assert [payload["delta"]["x"] for payload in came.message.provider_data["glow"]] == [1, 2]
 
 
+def test_a_delta_without_a_kind_is_carried_under_the_name_of_its_event() -> None:
+    """Nothing else says what it is."""
+    bare = {"type": "content_block_delta", "index": 0, "delta": {"x": 1}}
+    came = read(*answer(*HELLO[:2], bare, *HELLO[2:]))
+
+    assert came.text == "Hello"
+    assert [bare] == came.message.provider_data["content_block_delta"]
+
+
 def test_events_without_a_word_of_ours_are_carried() -> None:
     """They are given as they came, and are never fatal."""
     payload = {"type": "vendor_event", "data": [1]}
