@@ -439,7 +439,7 @@ def test_ctrl_c_ends_the_watch_and_judges_what_had_come() -> None:
         while not server.exchanges or server.exchanges[0].sent < sum(len(data) for _, data in enough.chunks):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        shown, complaint = process.communicate(timeout=10)
+        shown, complaint = process.communicate(timeout=200)
 
     assert (0, b"") == (process.returncode, complaint)
     assert b": streams\n" in shown

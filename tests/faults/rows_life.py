@@ -52,7 +52,7 @@ def interpreter_exits(world: World) -> Result:
             [sys.executable, "-c", program, server.url],
             capture_output=True,
             text=True,
-            timeout=10,
+            timeout=200,
             check=False,
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},

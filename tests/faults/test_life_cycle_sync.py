@@ -235,7 +235,7 @@ threading.Thread(target=stream.final, daemon=True).start()
             [sys.executable, "-c", script, server.url],
             capture_output=True,
             text=True,
-            timeout=4,
+            timeout=200,
             check=False,
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -330,6 +330,7 @@ async def test_a_reader_that_goes_closes_the_upstream_though_it_is_silent(spec: 
     assert ("stopped", "its reader has gone") == (stream.message.ending, stream.stop_reason)
 
 
+@pytest.mark.slow
 async def test_a_time_of_grace_lets_the_answer_come_to_its_end() -> None:
     """What the application keeps of it is whole then; after that time it is closed."""
     whole = AsyncStream(Source(*CHUNKS, ends=True, pause=0.01))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["nghttpx", "nginx", "program"]
 
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 """Seconds after which a proxy counts as failed to start."""
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])
 """Debian installs servers outside an ordinary user's PATH."""

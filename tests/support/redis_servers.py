@@ -12,7 +12,7 @@ from tests.support.proxies import program
 
 __all__ = ["RedisServer"]
 
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 """Seconds after which a server counts as failed to start."""
 
 

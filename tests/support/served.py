@@ -21,7 +21,7 @@ from tests.support.timing import wait_for
 
 __all__ = ["Hand", "by_python", "by_uvicorn", "by_wsgi", "wait_until_it_answers"]
 
-_PATIENCE = 4.0
+_PATIENCE = 60.0
 """Seconds after which a test stops waiting; less than a test may take."""
 
 
