@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -21,7 +22,7 @@ from tests.support.redis_servers import RedisServer
 from tests.support.served import by_uvicorn
 from tokenstream import AsyncStream, relay
 from tokenstream.errors import StreamInterrupted
-from tokenstream.events import MessageStart, PartStart, TextDelta
+from tokenstream.events import Event, MessageStart, PartStart, TextDelta
 from tokenstream.message import TextPart
 from tokenstream.relay._encoders.records import record
 from tokenstream.relay.journal import Entry, JournalUnavailable
@@ -35,6 +36,14 @@ __all__ = ["anyio_backend", "server"]
 pytestmark = pytest.mark.anyio
 
 LEASE = 0.6
+
+
+def _has_text(client: Client) -> bool:
+    return b"Hel" in client.body
+
+
+def _has_ended(client: Client) -> bool:
+    return client.ended
 
 
 @asynccontextmanager
@@ -94,13 +103,13 @@ async def test_readers_of_a_running_answer_are_told_that_redis_is_full(
         async with anyio.create_task_group() as tasks:
             for client, journal in zip(clients, (one, other), strict=True):
                 tasks.start_soon(client.call, relay.follow(journal, id, protocol=protocol))
-                await client.until(lambda client=client: b"Hel" in client.body)
+                await client.until(partial(_has_text, client))
             async with full(beside):
                 answer.send("lo")
                 with anyio.fail_after(4 * LEASE):
                     await answer.gone.wait()
                     for client in clients:
-                        await client.until(lambda client=client: client.ended)
+                        await client.until(partial(_has_ended, client))
                 await late.call(relay.follow(other, id, protocol=protocol))
 
     for client in (*clients, late):
@@ -191,7 +200,7 @@ async def test_a_dead_producer_is_told_in_a_full_redis(server: RedisServer) -> N
         # The producer's process is killed after its third record.
         storage = RedisStorage(client)
         await storage.create("id", owner=None, token="dead", lease=LEASE)
-        events = [MessageStart(), PartStart(TextPart()), TextDelta("Hel")]
+        events: list[Event] = [MessageStart(), PartStart(TextPart()), TextDelta("Hel")]
         await storage.append("id", "dead", 1, [record(event) for event in events], lease=LEASE)
         reader = other.follow("id")
         entries = [await anext(reader) for _ in range(3)]

@@ -7,6 +7,7 @@ import json
 import re
 import zlib
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, cast
 
 import anyio
@@ -140,7 +141,8 @@ async def test_token_counts_without_a_place_are_refused_unless_they_are_zero(
     protocol: Any, count: int
 ) -> None:
     """With `drop=()` nothing may be lost, and a count of 0 is no loss; `drop="usage"` allows the loss."""
-    usage = Usage(**dict.fromkeys(Usage.model_fields.keys() - {"source", "provider_data"}, count))
+    counts: dict[str, Any] = dict.fromkeys(Usage.model_fields.keys() - {"source", "provider_data"}, count)
+    usage = Usage(**counts)
 
     async def events() -> AsyncIterator[Any]:
         for event in (
@@ -203,10 +205,14 @@ async def test_an_upstream_that_fails_before_its_first_event_is_a_status(
     status: int, headers: dict[str, str], told: int, kind: str
 ) -> None:
     """Its words and its body stay in; how long to wait goes on. The status counts, whatever the body says."""
+
+    def refuse(error: dict[str, Any], _: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, json=error, headers=headers)
+
     for words in ("made_up", "server_error"):
         error = {"error": {"message": "secret: Internal server error", "type": words}}
         client = await sent(
-            upstream(lambda _, error=error: httpx.Response(status, json=error, headers=headers)),
+            upstream(partial(refuse, error)),
             protocol="ui-message",
         )
 

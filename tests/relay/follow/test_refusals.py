@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -19,6 +20,10 @@ from tokenstream.relay.journal import Journal
 from tokenstream.relay.journal._memory import MemoryStorage
 
 pytestmark = pytest.mark.anyio
+
+
+def _is_answered(client: Client) -> bool:
+    return client.status == 200
 
 
 @pytest.mark.parametrize(
@@ -77,7 +82,7 @@ async def test_a_storage_that_fails_in_the_middle_is_an_event_at_the_position_of
         async with anyio.create_task_group() as tasks:
             for client, position in zip(clients, (0, 2, 3), strict=True):
                 tasks.start_soon(client.call, relay.follow(journal, id, position, protocol=protocol))
-                await client.until(lambda client=client: client.status == 200)
+                await client.until(partial(_is_answered, client))
             await clients[1].until(lambda: b"Hel" in clients[1].body)
             place.away = True
         place.away = False
