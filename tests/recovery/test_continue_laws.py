@@ -431,3 +431,15 @@ def test_a_source_goes_back_with_the_text_that_it_is_of() -> None:
         ("It opened in 1932", 1),
         (", on a day in", 0),
     ]
+
+
+@pytest.mark.parametrize("event", ["response.completed", "response.output_item.done"])
+def test_a_whole_text_that_repeats_an_ended_part_is_not_given_twice(event: str) -> None:
+    """The text was whole when the answer broke off, and the server repeats it before it ends the answer."""
+    script = testing.script().text("Tides rise and fall twice a day.").finish("stop")
+    body = b"".join(script.chunks("openai-responses"))
+    bodies = iter([body[: body.index(f"event: {event}".encode())], body])
+    retry = Retry(mode="continue", wait=0, prefill="echo")
+    stream = resilient(lambda _: [next(bodies)], retry, format="openai-responses")
+
+    assert stream.final().text == "Tides rise and fall twice a day."

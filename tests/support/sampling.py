@@ -6,22 +6,18 @@ import random
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+from _pytest.mark import ParameterSet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from _pytest.mark import ParameterSet
-
 T = TypeVar("T")
 
 
-def sampled(cases: Sequence[T], *, one_in: int) -> list[T | ParameterSet]:
+def sampled(cases: Sequence[T | ParameterSet], *, one_in: int) -> list[T | ParameterSet]:
     """Return the cases as parameters; all but one in `one_in` are marked `slow`, always the same ones."""
     kept = _kept(len(cases), one_in)
-    return [
-        case if number in kept else pytest.param(case, marks=pytest.mark.slow)
-        for number, case in enumerate(cases)
-    ]
+    return [case if number in kept else _slow(case) for number, case in enumerate(cases)]
 
 
 def sampled_rows(rows: Sequence[tuple[T, ...]], *, one_in: int) -> list[tuple[T, ...] | ParameterSet]:
@@ -31,6 +27,13 @@ def sampled_rows(rows: Sequence[tuple[T, ...]], *, one_in: int) -> list[tuple[T,
         row if number in kept else pytest.param(*row, marks=pytest.mark.slow)
         for number, row in enumerate(rows)
     ]
+
+
+def _slow(case: T | ParameterSet) -> ParameterSet:
+    """Mark a case as slow, also one that is a parameter already."""
+    if isinstance(case, ParameterSet):
+        return pytest.param(*case.values, marks=[*case.marks, pytest.mark.slow], id=case.id)
+    return pytest.param(case, marks=pytest.mark.slow)
 
 
 def _kept(count: int, one_in: int) -> set[int]:

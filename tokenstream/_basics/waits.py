@@ -43,7 +43,7 @@ _DURATION = re.compile(
 )
 _UNITS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?")
-_SECONDS = re.compile(r"(?=\.?[0-9])[0-9]*\.?[0-9]*")
+_SECONDS = re.compile(r"(?=\.?[0-9])[0-9]*(?:\.[0-9]*)?")
 """A number of a header that states the wait, which may begin with its point."""
 _RESET_NAMES = (
     (re.compile(r"x-ratelimit-reset(-[a-z0-9_-]{1,60})?"), "x-ratelimit-remaining{}"),

@@ -5,6 +5,7 @@ A continuation may begin with words of the answer: the *overlap*, which must not
 
 from __future__ import annotations
 
+from collections import Counter
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,8 @@ class Seam:
         """Maps each id in the continuation to the id in the answer."""
         self._known_fields = frozenset(message.provider_data)
         """Names of the provider's fields that the answer already contains."""
+        self._dropped: Counter[int] = Counter()
+        """Maps each part index in the continuation to the number of characters dropped at its beginning."""
         self._left_out: set[int | None] = set()
         """Parts of the continuation to leave out: the model's reasoning about how to continue."""
         self._citations = message.citations
@@ -142,6 +145,7 @@ class Seam:
                 self._join_text(following)
                 cut = min(to_drop, len(following.text))
                 to_drop -= cut
+                self._dropped[following.part] += cut
                 if cut == len(following.text):
                     continue
                 if cut:
@@ -214,10 +218,11 @@ class Seam:
         if told.part in self._left_out:
             # The answer leaves the part out, so nothing is missing of it.
             return told.text
-        if told.part != self._joined_part or told.kind != "text":
+        if told.kind != "text":
             return in_answer
         # The answer has the part without the text that the continuation repeated.
-        return told.text[: self._joint.dropped] + in_answer[len(self._part_before) :]
+        begins_at = len(self._part_before) if told.part == self._joined_part else 0
+        return told.text[: self._dropped[told.part]] + in_answer[begins_at:]
 
     def _is_left_out(self, event: Event) -> bool:
         """Return True if an event must not be added to the answer.
