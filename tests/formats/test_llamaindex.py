@@ -150,7 +150,7 @@ def test_arguments_that_are_rewritten_are_counted() -> None:
     """What was given stays given."""
     got = read(response("", call('{"a": 1')), response("", call('{"b": 1}')))
 
-    assert {"text_rewritten", "call_invalid", "finish_missing"} == got.rules
+    assert {"text_rewritten", "call_open_at_end", "finish_missing"} == got.rules
     assert [] == got.calls
 
 

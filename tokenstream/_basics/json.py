@@ -181,6 +181,17 @@ def split_values(text: str) -> list[str] | None:
         >>> split_values('{}{"a": 1}'), split_values('{}{"a"')
         (['{}', '{"a": 1}'], None)
     """
+    values, rest = split_leading_values(text)
+    return None if rest else values
+
+
+def split_leading_values(text: str) -> tuple[list[str], str]:
+    """Return the JSON objects that a text begins with, as text, and the rest of the text.
+
+    Example:
+        >>> split_leading_values('{}{"a": 1}'), split_leading_values('{} {"a"')
+        ((['{}', '{"a": 1}'], ''), (['{}'], '{"a"'))
+    """
     values: list[str] = []
     position = _end_of_space(text, 0)
     try:
@@ -189,12 +200,12 @@ def split_values(text: str) -> list[str] | None:
         while position < len(text):
             value, end = _DECODER.raw_decode(text, position)
             if not isinstance(value, dict):
-                return None
+                break
             values.append(text[position:end])
             position = _end_of_space(text, end)
     except (ValueError, ProtocolError):
-        return None
-    return values
+        pass
+    return values, text[position:]
 
 
 def _end_of_space(text: str, position: int) -> int:

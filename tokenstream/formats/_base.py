@@ -474,7 +474,17 @@ class Format(Resuming, ABC):
             self.ended = self.assumed = self._replay is None
 
     def end_without_finish(self) -> None:
-        """End an answer whose input ended without a finish reason; by default, close the open parts."""
+        """End an answer that has no finish reason: it is truncated if it breaks off inside a call."""
+        self.error = self.find_cut()
+        if self.error is None:
+            self.conclude_without_finish()
+
+    def find_cut(self) -> StreamTruncated | None:
+        """Return the error for an answer that breaks off inside the arguments of an open call; or None."""
+        return self.cut_short() if self.parts.breaks_off_in_call else None
+
+    def conclude_without_finish(self) -> None:
+        """Close the open parts of an answer that ended without a finish reason."""
         self.conclude()
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:

@@ -207,8 +207,9 @@ class Recovery:
         """
         machine = self._machine
         # Answered: the terminal event has arrived. Refused: the response is an error, not an answer.
-        ended_well = machine.answered and not machine.refused and machine.error is None and cause is None
-        if ended_well:
+        # Assumed: only the sentinel has arrived, and the end of the format decides.
+        answered = machine.answered and not machine.end_is_assumed
+        if answered and not machine.refused and machine.error is None and cause is None:
             # The answer may be useless nevertheless, such as an empty one.
             return self._find_outcome()
         if machine.error is None and self._planner.position is not None:

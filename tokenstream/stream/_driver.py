@@ -196,7 +196,9 @@ class Driver(SingleConsumer):
             return False
         if machine.answered:
             # Events are held back at this point only if recovery has to judge the answer.
-            if machine.holding and self._try_recover(None, machine.now):
+            # After a mere sentinel, the end of the input decides.
+            judged = machine.holding and not machine.end_is_assumed
+            if judged and self._try_recover(None, machine.now):
                 return True
             self._begin_draining()
             # The rest of the connection, after the terminal event, is read within narrow limits.
@@ -277,7 +279,7 @@ class Driver(SingleConsumer):
     def _process_wait(self, now: float) -> None:
         """Process a wait without arrivals: end the input after the terminal event, or check the deadlines."""
         if self.machine.answered:
-            self.machine.finish(None, now)
+            self._end_input(None, now)
         else:
             self._check_deadlines(now)
 

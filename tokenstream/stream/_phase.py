@@ -17,6 +17,7 @@ class Phase(Enum):
     | reading  | opened   | reading  | another source goes on where the previous source broke off  |
     | reading  | answered | draining | the terminal event, the end of the input, or an error       |
     | reading  | ended    | ended    | `stop`, `close`, or a mistake in the calling code           |
+    | draining | opened   | reading  | only the sentinel marked the end, and the answer was cut    |
     | draining | ended    | ended    | the rest was read, and events held back were delivered      |
 
     A step that is missing in the table cannot happen in that phase.
@@ -47,6 +48,7 @@ NEXT: dict[tuple[Phase, PhaseStep], Phase] = {
     (Phase.READING, PhaseStep.OPENED): Phase.READING,
     (Phase.READING, PhaseStep.ANSWERED): Phase.DRAINING,
     (Phase.READING, PhaseStep.ENDED): Phase.ENDED,
+    (Phase.DRAINING, PhaseStep.OPENED): Phase.READING,
     (Phase.DRAINING, PhaseStep.ENDED): Phase.ENDED,
 }
 """The table of `Phase`: maps a phase and a step to the next phase."""

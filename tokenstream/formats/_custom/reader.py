@@ -100,9 +100,11 @@ class Custom(Format):
         if is_open and self.frames:
             waits_for_mark = mapped.sentinel is not None or mapped.ends
             finished_without_mark = self.parts.finished and not waits_for_mark
-            if finished_without_mark or not mapped.tells_its_end:
-                # Nothing else marks the end of the answer.
+            if finished_without_mark:
                 self.conclude()
+            elif not mapped.tells_its_end:
+                # Nothing else marks the end of the answer.
+                self.end_without_finish()
         return super().end(now=now)
 
     # -- frames ------------------------------------------------------------
@@ -152,7 +154,7 @@ class Custom(Format):
         """End the answer at the sentinel."""
         if self.mapped.finish is None:
             # The mapping has no other mark of the end.
-            self.conclude()
+            self.end_without_finish()
         else:
             super().read_sentinel()
 

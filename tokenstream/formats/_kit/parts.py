@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.json import is_one_value, split_values
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Finish, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
+from tokenstream.formats._kit.beginning import is_beginning
 from tokenstream.formats._kit.contents import ContentParts
 from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend_surrogates
 from tokenstream.formats._kit.values import json_text
@@ -276,6 +277,12 @@ class Parts(ContentParts):
             return True
         text = call.arguments.join()
         return not text or text.isspace() or is_one_value(text)
+
+    @property
+    def breaks_off_in_call(self) -> bool:
+        """True if an open call's arguments are the beginning of a JSON value: no call ends like that."""
+        calls = [call for choice in self.choices.values() for call in choice.open_calls()]
+        return any(call.type != "custom" and is_beginning(call.arguments.join()) for call in calls)
 
     def close_call(self, call: OpenCall, *, whole: bool = True) -> None:
         """Close a call; hand it out if it is whole, and drop it if it repeats a finished call.

@@ -154,7 +154,7 @@ class LlamaIndex(Format):
                 # This stream has no mark of its end.
                 self.note("finish_missing")
                 self._add_pending_arguments()
-                self.conclude()
+                self.end_without_finish()
         return super().end(now=now)
 
     # -- internals ---------------------------------------------------------

@@ -143,7 +143,7 @@ provider_data=None, phase=None))]
         elif kind not in _HELPER_EVENTS or "snapshot" not in payload:
             self.parts.unknown(kind or "event", payload)
 
-    def end_without_finish(self) -> None:
+    def conclude_without_finish(self) -> None:
         """End an answer without a stop reason.
 
         Its open tool calls may not be whole, so they are not handed out.

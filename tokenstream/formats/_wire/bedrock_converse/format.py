@@ -112,7 +112,7 @@ class BedrockConverse(Format):
         if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
             super().after_end(frame)
 
-    def end_without_finish(self) -> None:
+    def conclude_without_finish(self) -> None:
         """End an answer without `messageStop`.
 
         Its open tool calls may not be whole, so they are not handed out.
@@ -229,6 +229,7 @@ class BedrockConverse(Format):
         self._stopped = True
         if reason is None:
             self.note("finish_missing")
+            self.error = self.find_cut()
             self._blocks.cut()
         else:
             self.parts.finish(0, self.finish_reasons.get(reason, "unknown"), reason)

@@ -82,7 +82,7 @@ class V2(Format):
         else:
             reader(self, payload)
 
-    def end_without_finish(self) -> None:
+    def conclude_without_finish(self) -> None:
         """End an answer without `message-end`.
 
         Its open tool calls may not be whole, so they are not handed out.
@@ -234,6 +234,8 @@ class V2(Format):
             self.error = None if failure_message is None else failure_of("ERROR", failure_message)
             if self.error is None:
                 self.note("finish_missing")
+                self.error = self.find_cut()
+            if self.error is None:
                 self.conclude()
             return
         # The reason is that of all choices; an answer without content is choice 0.

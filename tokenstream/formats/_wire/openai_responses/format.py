@@ -301,13 +301,13 @@ class OpenAIResponses(Format):
             self.note("delta_misfits")
             self.parts.unknown(kind, payload)
 
-    def end_without_finish(self) -> None:
+    def conclude_without_finish(self) -> None:
         """End a response that had no end event.
 
         Its open tool calls may not be whole, so they are not handed out.
         """
         self._items.read_output(None, complete=False)
-        super().end_without_finish()
+        super().conclude_without_finish()
 
     # -- the response ------------------------------------------------------
 
