@@ -10,7 +10,6 @@ from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.waits import reset_of, retry_after_of
 from tokenstream._connection.head import ResponseHead, lower_header_names, strip_secrets
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
-from tokenstream.formats._base import Format, name_of
 from tokenstream.formats._kit.errors import (
     error_kind,
     is_final,
@@ -18,6 +17,7 @@ from tokenstream.formats._kit.errors import (
     provider_error,
     read_repeated_headers,
 )
+from tokenstream.formats._kit.event_names import name_of
 from tokenstream.framing import SSEParser
 from tokenstream.framing._sniff import sniff, title_of
 from tokenstream.limits import DEFAULT_LIMITS
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
     from tokenstream.errors import ErrorKind, ProviderError, StreamError
+    from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
 
 LOWEST_ERROR_STATUS = 400

@@ -17,6 +17,7 @@ from tokenstream.events import Ping
 from tokenstream.formats._detect.first_frames import FirstFrames
 from tokenstream.formats._fast.path import Fast, FastPath
 from tokenstream.formats._kit.errors import classify_error, exception_error, provider_error, text_error
+from tokenstream.formats._kit.event_names import PING_NAMES, name_of
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.truncation import truncation_error
 from tokenstream.formats._resume.resuming import Resuming
@@ -31,10 +32,6 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._resume.replay import Replay, ReplayOfEvents
     from tokenstream.message import Ending, FinishReason, Usage
-
-PING_NAMES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
-"""Names of SSE events that only show that the server is alive, whatever their data."""
-
 
 Frame: TypeAlias = bytes | ServerSentEvent | EventStreamMessage | dict[str, Any]
 """One unit of a framing: a bare payload, a payload with an event name, or a decoded payload."""
@@ -238,10 +235,9 @@ class Format(Resuming, ABC):
         fast = self._fast_path
         if fast is None:
             return self.feed_plainly(frame)
-        if fast.entries:  # a payload was decoded that the next ones may resemble
-            event = fast.read(frame)
-            if event is not None:
-                return [event]
+        # Entries: a payload was decoded that the next ones may resemble.
+        if fast.entries and (event := fast.read(frame)) is not None:
+            return [event]
         events = self.feed_plainly(frame)
         fast.learn_from(frame, events)
         return events
@@ -440,8 +436,7 @@ class Format(Resuming, ABC):
             if isinstance(frame, EventStreamMessage) and frame.kind != "event":  # AWS: an exception
                 self.error = exception_error(frame.event, frame.payload, frame.headers)
                 return
-            event = name_of(frame)
-            frame = frame.payload
+            event, frame = name_of(frame), frame.payload
         self.parts.raw = None
         if frame == self.sentinel or (self.sentinel is not None and frame.strip() == self.sentinel):
             self.read_sentinel()
@@ -503,8 +498,3 @@ class Format(Resuming, ABC):
     def cut_short(self) -> StreamTruncated:
         """Return the error for input that ended before the answer did."""
         return truncation_error(self.frames, self.parts.open_call_count)
-
-
-def name_of(event: ServerSentEvent | EventStreamMessage) -> str:
-    """Return an event's name; "" for an event without a name, which the SSE standard calls "message"."""
-    return "" if event.event == "message" else event.event

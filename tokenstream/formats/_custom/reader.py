@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import float_of, int_of, is_dict, says_nothing, text_of
-from tokenstream.formats._base import PING_NAMES, Format, Frame, name_of
+from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._custom.paths import Path, find, find_text
 from tokenstream.formats._fast.path import FastPath
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import classify_error, provider_error, text_error
+from tokenstream.formats._kit.event_names import PING_NAMES, name_of
 from tokenstream.formats._kit.values import json_text
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import Usage

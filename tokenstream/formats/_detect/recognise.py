@@ -8,9 +8,9 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import ProtocolError
 from tokenstream.formats import _registry as registry
-from tokenstream.formats._base import PING_NAMES, name_of
 from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.formats._kit.errors import exception_error, provider_error, text_error
+from tokenstream.formats._kit.event_names import PING_NAMES, name_of
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing.aws_eventstream import EventStreamMessage
 

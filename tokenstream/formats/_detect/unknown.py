@@ -10,9 +10,9 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import LimitExceeded, MisuseError, NotAStream, ProtocolError
 from tokenstream.formats import _registry as registry
-from tokenstream.formats._base import name_of
 from tokenstream.formats._detect.payloads import is_whole, payload_of
 from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.event_names import name_of
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing._sniff import Sniffed, title_of
 from tokenstream.framing.aws_eventstream import EventStreamMessage

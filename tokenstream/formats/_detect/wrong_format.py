@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from tokenstream._basics.error_marks import add_code_hint
 from tokenstream.errors import ProtocolError, StreamError
-from tokenstream.formats._base import name_of
 from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.formats._detect.recognise import PING, WAIT, find_likeliest, recognise
 from tokenstream.formats._detect.unknown import object_of
+from tokenstream.formats._kit.event_names import name_of
 from tokenstream.framing import ServerSentEvent
 from tokenstream.framing.aws_eventstream import EventStreamMessage
 
