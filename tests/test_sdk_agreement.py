@@ -35,7 +35,10 @@ def _uncut() -> list[Recorded]:
 
 
 _UNCUT = _uncut()
-_CHAT = [recorded for recorded in _UNCUT if recorded.format == "openai-chat"]
+# DashScope's own SDK leaves the content of its envelope as it was sent, and openai's reads none of it.
+_CHAT = [
+    recorded for recorded in _UNCUT if recorded.format == "openai-chat" and "/dashscope_" not in recorded.name
+]
 _CLAUDE = [recorded for recorded in _UNCUT if recorded.format == "anthropic"]
 
 

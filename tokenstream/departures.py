@@ -45,6 +45,9 @@ RULES: dict[str, str] = {
     "text_twice": "the same text came in two fields: it is used once",
     "text_parsed": "text came as a JSON number or boolean: it is written as JSON",
     "text_completed": "a text repeated at its end is longer than its deltas: the missing end is added",
+    "text_ambiguous": (
+        "a text in whole messages may be all the text so far or its next piece: it is all the text so far"
+    ),
     "text_rewritten": ("text that is sent in full was changed: text already delivered stays"),
     "call_id_missing": "a tool call came without an id: one is generated",
     "call_index_missing": "a tool call came without an index: it is identified by its id or its position",

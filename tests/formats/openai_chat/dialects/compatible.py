@@ -30,16 +30,16 @@ COMPATIBLE: dict[str, tuple[list[Any], Says]] = {
                 "usage": {"input_tokens": 5, "output_tokens": 7},
                 "request_id": "r",
             }
-            for said, why in (("Hi", "null"), ("Hi you", "stop"))
+            for said, why in (("Hi", "null"), ("Hi you", "null"), ("Hi you!", "stop"))
         ],
-        Says("Hi you", output_tokens=7, data={"request_id": "r"}, rules={"done_missing"}),
+        Says("Hi you!", output_tokens=7, data={"request_id": "r"}),
     ),
     "dashscope: pieces in an envelope": (
         [
             {"output": {"text": said, "finish_reason": why}, "request_id": "r"}
             for said, why in (("Hi", "null"), (" you", "null"), ("", "stop"))
         ],
-        Says("Hi you", rules={"done_missing"}),
+        Says("Hi you"),
     ),
     "moonshot: usage in the choice": (
         [ROLE, chunk({"reasoning_content": "Hm"}), text("Hi"), chunk({}, "stop", usage=USAGE), DONE],

@@ -21,8 +21,10 @@ _DELTA_FIELDS = {
 }
 """Maps the names of a bare payload's fields to the names in a delta."""
 _CHOICE_FIELDS = frozenset({"finish_reason"})
-_ENVELOPE = "output"
-# Quirk (Alibaba DashScope, 2026-11): `output` contains choices, or a text instead; recording: none.
+ENVELOPE = "output"
+"""The field with the content of a payload in an envelope."""
+# Quirk (Alibaba DashScope, 2025-11): `output` contains choices, or a text instead; recordings:
+# dashscope_pieces, dashscope_text.
 _OUTPUT_FIELDS = {"text": "content"}
 """Maps the names of fields in the envelope `output` to the names in a message."""
 LAST_FIELD = "is_end"
@@ -31,7 +33,7 @@ LAST_FIELD = "is_end"
 TEXT_PATHS = [(name,) for name, chat_name in _DELTA_FIELDS.items() if chat_name == "content"]
 """Paths to the text in bare payloads."""
 
-BARE_FIELDS = frozenset({"response", "result", "tool_calls", _ENVELOPE})
+BARE_FIELDS = frozenset({"response", "result", "tool_calls", ENVELOPE})
 """A bare payload has at least one of these fields."""
 _ONLY_FIELDS = frozenset({"response", "tool_calls", "usage", "p"})
 """The only fields that a first payload may have to be recognised without the envelope."""
@@ -48,7 +50,7 @@ def has_bare_layout(payload: dict[str, Any]) -> bool:
         >>> has_bare_layout({"tool_calls": [{"name": "now"}]}), has_bare_layout({"response": None})
         (True, False)
     """
-    output = payload.get(_ENVELOPE)
+    output = payload.get(ENVELOPE)
     if is_dict(output):
         # Payloads of other formats may have an `output`, too, but not this id.
         return "request_id" in payload and _find_choices(output) is not None
@@ -69,11 +71,11 @@ def convert_to_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
         >>> convert_to_chunk({"output": {"text": "Hel", "finish_reason": "null"}})["choices"]
         [{'message': {'role': 'assistant', 'content': 'Hel'}, 'finish_reason': None}]
     """
-    output = payload.get(_ENVELOPE)
+    output = payload.get(ENVELOPE)
     if is_dict(output):
         # The content is in an envelope; otherwise, the payload itself has it.
         choices = _find_choices(output)
-        moved_fields = {_ENVELOPE}
+        moved_fields = {ENVELOPE}
     else:
         choices = _make_choices(payload)
         moved_fields = {*_DELTA_FIELDS, *_CHOICE_FIELDS, LAST_FIELD}

@@ -13,18 +13,17 @@ from tokenstream._basics.untrusted import dicts_of, fields_except, says_nothing
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.whole import Wholeness
-from tokenstream.formats._wire.openai_chat.fragment import ABSENT, Fragment
+from tokenstream.formats._wire.openai_chat.fragment import ABSENT, LEGACY, Fragment
 from tokenstream.message import OpaquePart
 
 if TYPE_CHECKING:
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.formats._kit.parts import Parts
 
-_LEGACY = "function_call"
 _Key = TypeVar("_Key", bound="int | str")
 
 
-class _ChatCall:
+class ChatCall:
     """A tool call of which a fragment has arrived; its part is opened once the call has a name."""
 
     __slots__ = (
@@ -33,6 +32,7 @@ class _ChatCall:
         "has_nameless_fragment",
         "id",
         "index",
+        "is_reported",
         "last_list",
         "name",
         "part",
@@ -50,6 +50,8 @@ class _ChatCall:
         self.type = fragment.type
         self.part: OpenCall | None = None
         """The call in the message; None until the name arrives."""
+        self.is_reported = False
+        """True once the call was reported as an opaque part, because it had no name."""
         self.pending: list[object] = []
         """Arguments held back until the name arrives."""
         self.fields: dict[str, Any] = {}
@@ -99,29 +101,27 @@ class ChatCalls:
     def __init__(self, parts: Parts, choice: int) -> None:
         self._parts = parts
         self._choice = choice
-        self._by_id: dict[str, _ChatCall] = {}
-        self._by_index: dict[int | str, _ChatCall] = {}
-        self._by_position: dict[int, _ChatCall] = {}
+        self._by_id: dict[str, ChatCall] = {}
+        self._by_index: dict[int | str, ChatCall] = {}
+        self._by_position: dict[int, ChatCall] = {}
         """Calls by their last position in a list of several fragments."""
-        self._unnamed_calls: list[_ChatCall] = []
+        self._unnamed_calls: list[ChatCall] = []
         """Calls whose name has not arrived."""
-        self._last_call: _ChatCall | None = None
+        self._last_call: ChatCall | None = None
         """The call that began last."""
         self._call_count = 0
         self._list_count = 0
         """Number of lists (`tool_calls` of a delta) read so far."""
-        self._repeated_calls: list[tuple[_ChatCall | None, str]] = []
-        """The calls of a message that is sent again as it grows, each with its longest argument text so far.
-
-        None replaces a call that `report_nameless` has reported; if the name of this call arrives later,
-        the call begins again.
-        """
-        self._repeated_by_legacy: tuple[_ChatCall, int] | None = None
+        self._repeated_by_legacy: tuple[ChatCall, int] | None = None
         """The call that a `function_call` repeats, and the number of argument characters repeated so far."""
+
+    def begin_list(self) -> None:
+        """Note that the next items are in another list than the ones before."""
+        self._list_count += 1
 
     def read(self, items: object) -> None:
         """Read the `tool_calls` of a delta."""
-        self._list_count += 1
+        self.begin_list()
         listed = dicts_of(items)
         for position, item in enumerate(listed):
             self._read_fragment(Fragment(item, position if len(listed) > 1 else None))
@@ -131,9 +131,9 @@ class ChatCalls:
         # It counts as a list with one fragment.
         self._list_count += 1
         # All fragments of the `function_call` have one made-up index, and so belong to one call.
-        fragment = Fragment({"index": _LEGACY, "type": _LEGACY, "function": body}, None)
+        fragment = Fragment({"index": LEGACY, "type": LEGACY, "function": body}, None)
         # Once it has been read as a call of its own, a `function_call` repeats no other call.
-        if _LEGACY not in self._by_index and self._repeats_earlier_call(fragment):
+        if LEGACY not in self._by_index and self._repeats_earlier_call(fragment):
             self._parts.note("call_twice")
         else:
             self._read_fragment(fragment)
@@ -168,30 +168,6 @@ class ChatCalls:
                 return True
         return False
 
-    def read_whole(self, items: object) -> None:
-        """Read the `tool_calls` of a whole message, which is sent again as it grows; add only what is new."""
-        calls = self._repeated_calls
-        for position, item in enumerate(dicts_of(items)):
-            # No position (None) is passed on: `calls` finds the call of a position here.
-            fragment = Fragment(item, None)
-            call, earlier_text = calls[position] if position < len(calls) else (None, "")
-            if call is None:
-                self._list_count += 1
-                call = self._begin_call(fragment)
-                # Append the call, or put it in the empty place of one that `report_nameless` has reported.
-                calls[position : position + 1] = [(call, earlier_text)]
-            text = fragment.arguments
-            if isinstance(text, str):
-                if text.startswith(earlier_text):
-                    calls[position] = (call, text)
-                elif text:
-                    self._parts.note("text_rewritten")
-                fragment.arguments = text[len(earlier_text) :] if text.startswith(earlier_text) else ""
-            elif call.part is not None:
-                # Arguments that are a JSON value arrive whole, so this is a repetition.
-                continue
-            self._add_fragment(call, fragment)
-
     def report_nameless(self) -> None:
         """Report calls without a name as opaque parts, and forget them.
 
@@ -204,13 +180,10 @@ class ChatCalls:
         self._by_id = _without(self._by_id, reported)
         self._by_index = _without(self._by_index, reported)
         self._by_position = _without(self._by_position, reported)
-        # A reported call leaves an empty place, so that the calls after it keep their positions.
-        self._repeated_calls = [
-            (None, "") if call in reported else (call, text) for call, text in self._repeated_calls
-        ]
         if self._last_call in reported:
             self._last_call = None
         for call in unnamed:
+            call.is_reported = True
             if all(isinstance(piece, str) for piece in call.pending):
                 arguments: object = "".join(map(str, call.pending))
             else:
@@ -228,13 +201,13 @@ class ChatCalls:
         """Add a fragment to its call; if there is no such call, begin one."""
         call = self._find_call(fragment)
         if call is None:
-            call = self._begin_call(fragment)
+            call = self.begin(fragment)
         elif fragment.id or (fragment.name and call.name):
             # Only the first fragment of a call should have an id and a name.
             self._parts.note("call_repeated")
-        self._add_fragment(call, fragment)
+        self.add(call, fragment)
 
-    def _find_call(self, fragment: Fragment) -> _ChatCall | None:
+    def _find_call(self, fragment: Fragment) -> ChatCall | None:
         """Return the call that a fragment continues; None if the fragment begins a call.
 
         A fragment names its call by its id; without an id, by its index; without either, by its position.
@@ -250,7 +223,7 @@ class ChatCalls:
             return self._by_position.get(fragment.position, self._last_call)
         return self._last_call
 
-    def _find_by_id(self, fragment: Fragment, id: str) -> _ChatCall | None:
+    def _find_by_id(self, fragment: Fragment, id: str) -> ChatCall | None:
         """Return the call that a fragment with an id continues; None if the fragment begins a call."""
         # The call that the fragment would continue if the fragment had no id; the call may have another id.
         likely_call = self._last_call if fragment.index is None else self._by_index.get(fragment.index)
@@ -276,7 +249,7 @@ class ChatCalls:
         self._parts.note("call_index_reused")
         return None
 
-    def _find_by_index(self, fragment: Fragment, index: int | str) -> _ChatCall | None:
+    def _find_by_index(self, fragment: Fragment, index: int | str) -> ChatCall | None:
         """Return the call that a fragment with an index continues; None if the fragment begins a call."""
         call = self._by_index.get(index)
         if call is not None and self._begins_another(call, fragment):
@@ -284,7 +257,7 @@ class ChatCalls:
             return None
         return call
 
-    def _begins_another(self, call: _ChatCall, fragment: Fragment) -> bool:
+    def _begins_another(self, call: ChatCall, fragment: Fragment) -> bool:
         """Return whether a fragment with the id or index of a known call begins another call.
 
         Some servers repeat the name in every fragment, and others use one index for all
@@ -312,7 +285,7 @@ class ChatCalls:
         is_empty_start = fragment.arguments == "" and fragment.id is not None and call.type != "custom"
         return is_empty_start and call.has_nameless_fragment and call.is_whole
 
-    def _find_by_name(self, fragment: Fragment) -> _ChatCall | None:
+    def _find_by_name(self, fragment: Fragment) -> ChatCall | None:
         """Return the call that a fragment with a name, but without id and index, continues.
 
         Returns:
@@ -331,12 +304,12 @@ class ChatCalls:
 
     # -- adding to a call --------------------------------------------------
 
-    def _begin_call(self, fragment: Fragment) -> _ChatCall:
+    def begin(self, fragment: Fragment) -> ChatCall:
         """Create a call for a fragment; first hand out the last call, if its arguments are whole."""
         if self._call_count >= self._parts.limits.tool_calls:
             raise LimitExceeded(limit="tool_calls", value=self._parts.limits.tool_calls)
         self._call_count += 1
-        call = _ChatCall(fragment)
+        call = ChatCall(fragment)
         self._unnamed_calls.append(call)
         self._end_last_call()
         self._last_call = call
@@ -353,7 +326,7 @@ class ChatCalls:
         if last_call.is_whole:
             self._parts.close_call(last_call.part)
 
-    def _add_fragment(self, call: _ChatCall, fragment: Fragment) -> None:
+    def add(self, call: ChatCall, fragment: Fragment) -> None:
         """Add a fragment to a call: its id, index, position, further fields, name and arguments."""
         call.last_list = self._list_count
         if fragment.id is not None:
@@ -375,9 +348,9 @@ class ChatCalls:
             self._open_call(call, fragment)
         elif not fragment.name:
             call.has_nameless_fragment = True
-        self._add_arguments(call, fragment.arguments)
+        self.add_arguments(call, fragment.arguments)
 
-    def _open_call(self, call: _ChatCall, fragment: Fragment) -> None:
+    def _open_call(self, call: ChatCall, fragment: Fragment) -> None:
         """Open a call once it has a name."""
         if not fragment.name:
             return
@@ -385,7 +358,7 @@ class ChatCalls:
         self._unnamed_calls.remove(call)
         # The id may be from an earlier payload, which may have contained halves of surrogate pairs.
         call_id = mend_surrogates(call.id)
-        if fragment.index == _LEGACY:
+        if fragment.index == LEGACY:
             # A `function_call` never has an id, so a made-up one is not a departure.
             call_id = self._parts.new_id(self._choice)
         # Copy the fields: the start event belongs to the caller, and `call.fields` will change.
@@ -399,9 +372,9 @@ class ChatCalls:
         )
         pending, call.pending = call.pending, []
         for arguments in pending:
-            self._add_arguments(call, arguments)
+            self.add_arguments(call, arguments)
 
-    def _add_arguments(self, call: _ChatCall, arguments: object) -> None:
+    def add_arguments(self, call: ChatCall, arguments: object) -> None:
         """Add arguments to a call; hold them back until the call has a name.
 
         Args:
@@ -458,6 +431,6 @@ def _is_space(arguments: object) -> bool:
     return isinstance(arguments, str) and arguments.isspace()
 
 
-def _without(calls: dict[_Key, _ChatCall], released: set[_ChatCall]) -> dict[_Key, _ChatCall]:
+def _without(calls: dict[_Key, ChatCall], released: set[ChatCall]) -> dict[_Key, ChatCall]:
     """Return the calls that are not in `released`."""
     return {key: call for key, call in calls.items() if call not in released}

@@ -8,6 +8,7 @@ from tokenstream._basics.untrusted import is_dict, is_list, says_nothing, text_o
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import finish_reason, report_logprobs, usage_of
 from tokenstream.formats._wire.openai_chat.fragment import is_repetition
+from tokenstream.formats._wire.openai_chat.messages import MessageReader
 from tokenstream.formats._wire.openai_chat.parts import ChatContent
 from tokenstream.formats._wire.openai_chat.plans import Layout, Plans
 from tokenstream.formats._wire.openai_chat.words import (
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.errors import ProviderError
-    from tokenstream.formats._kit.contents import TextKind
     from tokenstream.formats._kit.parts import Parts
 
 _Reader: TypeAlias = "Callable[[ChoiceReader, str, Any], None]"
@@ -39,12 +39,6 @@ _TEXT_STARTS = {
     "final": TextPart.model_construct(phase="final_answer"),
 }
 """Maps a channel to the blank part that a text in this channel begins with."""
-_TEXT_KINDS: dict[str, TextKind] = {
-    "content": "text",
-    "refusal": "refusal",
-    **dict.fromkeys(_REASONING_NAMES, "reasoning"),
-}
-"""Maps the fields of a message that hold text to kinds of text."""
 
 
 class ChoiceReader:
@@ -56,11 +50,11 @@ class ChoiceReader:
     """
 
     __slots__ = (
-        "_growing_texts",
+        "_has_choice_text",
         "_last_delta_values",
         "_last_values",
+        "_messages",
         "_parts",
-        "_texts_so_far",
         "content",
         "error",
         "index",
@@ -77,10 +71,10 @@ class ChoiceReader:
         """The last value of each field of the choice, which need not be read again."""
         self._last_delta_values: dict[str, object] = {}
         """The last value of each field of the delta, which need not be read again."""
-        self._texts_so_far: dict[str, str] = {}
-        """The texts of whole messages so far, by the field's name."""
-        self._growing_texts: tuple[str, ...] = ()
-        """Names of the fields whose text has grown from one message to the next."""
+        self._messages: MessageReader | None = None
+        """Reads whole messages; None before the first of them."""
+        self._has_choice_text = False
+        """True once a `text` of the choice was read as content, and not taken for a repetition."""
 
     def read(self, choice: dict[str, Any]) -> None:
         """Read the choice of a chunk: its delta, its other fields, and then its finish reason."""
@@ -100,6 +94,12 @@ class ChoiceReader:
         finish = choice.get("finish_reason")
         if finish:
             self._read_finish("finish_reason", finish)
+
+    def settle(self) -> None:
+        """Add the text that is held back, and report the calls that have no name: nothing may follow."""
+        if self._messages is not None:
+            self._messages.settle()
+        self.content.report_nameless_calls()
 
     def read_field(self, key: str, value: object) -> None:
         """Report an unknown field of the choice, and note its value, so that a repetition is skipped."""
@@ -135,7 +135,7 @@ class ChoiceReader:
         if not isinstance(value, str):
             self.read_field(key, value)
         else:
-            self.content.report_nameless_calls()
+            self.settle()
             self._parts.finish(self.index, finish_reason(value), value)
 
     def _read_message(self, key: str, value: object) -> None:
@@ -143,71 +143,21 @@ class ChoiceReader:
         if not is_dict(value):
             self.read_field(key, value)
             return
-        # Collect the new content of the message in the form of a delta, which is then read as one.
-        delta = {name: inner for name, inner in value.items() if name not in _REPEATED_FIELDS}
-        kinds = self.content.kinds
-        calls = None
-        for name, kind in _REPEATED_FIELDS.items():
-            inner = value.get(name)
-            # The number 0 is content, a token of the text; other empty values are not.
-            if not inner and inner != 0:
-                continue
-            if kind in kinds and name not in self._texts_so_far:
-                # Deltas have sent this content.
-                self._parts.note("text_twice")
-            elif isinstance(inner, str):
-                delta[name] = self._new_end_of(name, inner)
-            elif name == "tool_calls":
-                # From now on, calls in a message are not taken for a repetition of deltas.
-                self._texts_so_far[name] = ""
-                calls = inner
-            else:
-                delta[name] = inner
-        if calls is not None and is_repetition(delta.get("function_call"), calls):
-            self._parts.note("call_twice")
-            del delta["function_call"]
-        self._read_delta(delta)
-        # Read the calls after the text, in the order of a stream.
-        if calls is not None:
-            self.content.calls.read_whole(calls)
-
-    def _new_end_of(self, name: str, text: str) -> str:
-        """Return the new end of a text that each message repeats as it grows.
-
-        Reported text is never taken back: a text that became shorter adds nothing until it is
-        longer again, and a different text is reported as an unknown field.
-
-        Args:
-            name: The name of the field with the text.
-            text: The text of the latest message.
-        """
-        earlier = self._texts_so_far.get(name, "")
-        if text.startswith(earlier):
-            if earlier and text != earlier:
-                self._growing_texts += (name,)
-            self._texts_so_far[name] = text
-            return text[len(earlier) :]
-        is_shorter = earlier.startswith(text)
-        if not is_shorter and name not in self._growing_texts:
-            # As long as no text has grown, each message may contain a piece, and not the whole text.
-            self._texts_so_far[name] = text
-            return text
-        self._parts.note("text_rewritten")
-        if not is_shorter:
-            self._parts.field(f"message.{name}", text, self.index)
-        return ""
+        if self._messages is None:
+            self._messages = MessageReader(self.content, self._read_delta, grows=None)
+        self._messages.read(value)
 
     def _read_choice_text(self, key: str, value: object) -> None:
         """Read the `text` of a choice, unless its deltas have sent text before."""
         # Quirk (Together, 2026-08): `text` repeats the delta; recording: chat-together-arize-ad940ef2.
         if not isinstance(value, str):
             self.read_field(key, value)
-        elif "text" in self.content.kinds and key not in self._texts_so_far:
+        elif "text" in self.content.kinds and not self._has_choice_text:
             if value:
                 self._parts.note("text_twice")
         elif value:
             # From now on, `text` is the content, and not taken for a repetition of deltas.
-            self._texts_so_far[key] = ""
+            self._has_choice_text = True
             self.content.write("text", value)
 
     def _read_logprobs(self, key: str, value: object) -> None:
@@ -341,14 +291,6 @@ class ChoiceReader:
     }
 
 
-_REPEATED_FIELDS: dict[str, str] = {
-    **_TEXT_KINDS,
-    "audio": "audio",
-    "images": "images",
-    "tool_calls": "calls",
-    "function_call": "calls",
-}
-"""Maps the fields of a message that may repeat the deltas to kinds of content."""
 _CHOICE_SKIPPED = frozenset({"delta", "finish_reason", "index"})
 # The role is in the answer's head; an index in a delta repeats the index of the choice.
 _DELTA_SKIPPED = frozenset({"role", "index"})

@@ -29,6 +29,7 @@ from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import FINISH_REASONS, usage_of
 from tokenstream.formats._wire.openai_chat.bare import (
     BARE_FIELDS,
+    ENVELOPE,
     LAST_FIELD,
     TEXT_PATHS,
     convert_to_chunk,
@@ -98,7 +99,7 @@ class OpenAIChat(Format):
         [TextDelta(choice=0, part=0, text='lo')]
     """
 
-    __slots__ = ("_created",)
+    __slots__ = ("_created", "_is_in_envelope")
 
     name: ClassVar[str] = "openai-chat"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
@@ -123,6 +124,8 @@ class OpenAIChat(Format):
         super().__init__(limits=limits, pings=pings)
         self._created: object = None
         """The time of the answer; None until it was reported."""
+        self._is_in_envelope = False
+        """True if the content is in an envelope, as on DashScope's own route, which has no sentinel."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
@@ -169,24 +172,31 @@ class OpenAIChat(Format):
             return lambda _: fields.get("id") == id  # False if the last decoded payload had another id
         return None
 
+    def end(self, *, now: float = 0.0) -> list[Event]:
+        """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
+        if self._is_in_envelope and self.error is None and self.parts.finished:
+            # No terminal event is missing.
+            self.ended = True
+        return super().end(now=now)
+
     def finish_input(self) -> None:
         """Report the calls whose name never arrived and close the open parts, at the end of the input.
 
         Raises:
             LimitExceeded: The held-back text exceeds a limit.
         """
-        self._report_nameless_calls()
+        self._settle_choices()
         super().finish_input()
 
     def conclude(self) -> None:
         """End the answer: close the open parts and ignore later frames."""
-        self._report_nameless_calls()
+        self._settle_choices()
         super().conclude()
 
-    def _report_nameless_calls(self) -> None:
-        """Report the tool calls, in all choices, whose name has never arrived."""
+    def _settle_choices(self) -> None:
+        """Add the held-back texts of all choices, and report the calls whose name has never arrived."""
         for choice in self.parts.choices.values():
-            choice.reader.content.report_nameless_calls()
+            choice.reader.settle()
 
     # -- the answer --------------------------------------------------------
 
@@ -219,6 +229,7 @@ class OpenAIChat(Format):
         # A bare payload, of a server's native route, has a chunk's content in fewer layers, or in one more.
         chunk = convert_to_chunk(payload) if plan.may_be_bare else None
         if chunk is not None:
+            self._is_in_envelope = ENVELOPE in payload
             self._read_answer(chunk, _ANSWER_PLANS.of(chunk))
             # A bare payload may mark the end of the answer, as the sentinel does.
             if payload.get(LAST_FIELD) is True:

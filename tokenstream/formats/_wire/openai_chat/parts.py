@@ -39,6 +39,9 @@ _PartReader: TypeAlias = "Callable[[ChatContent, dict[str, Any]], None]"
 _DETAIL_TEXT_FIELDS = ("text", "summary", "thinking")
 _DETAIL_FIELDS = (*_DETAIL_TEXT_FIELDS, "type", "id", "index", "format", "signature", "data")
 _STEP_TEXT_FIELDS = ("thought", "text", "content")
+# Quirk (DashScope's multimodal route, 2025-12): items have no `type`; recording: dashscope_multimodal.
+_KINDS_BY_FIELD = {"text": "text", "image": "image_url"}
+"""Maps the field of an item without a type to the type."""
 _THINKING_TEXT_FIELDS = ("thinking", "reasoning", "summary", "text", "content")
 
 
@@ -141,6 +144,8 @@ class ChatContent:
                 self.write("text", item)
             elif is_dict(item):
                 kind = item.get("type")
+                if kind is None:
+                    kind = next((_KINDS_BY_FIELD[name] for name in _KINDS_BY_FIELD if name in item), None)
                 reader = self._PART_READERS.get(kind) if isinstance(kind, str) else None
                 (reader or ChatContent._read_opaque)(self, item)
 
@@ -174,7 +179,7 @@ class ChatContent:
 
     def _read_image(self, item: dict[str, Any]) -> None:
         """Add an image from a URL or data URL; any other form becomes an opaque part."""
-        image = item.get("image_url", item.get("url"))
+        image = item.get("image_url", item.get("url", item.get("image")))
         url = image if isinstance(image, str) else text_of(dict_of(item, "image_url"), "url")
         if url is None:
             self._read_opaque(item)
@@ -444,11 +449,11 @@ def _media_of(url: str, item: dict[str, Any]) -> MediaPart | None:
     """Return the media at a URL, or in a data URL; None if a data URL's content is not base64."""
     head, comma, text = url.partition(",")
     if not (comma and head.startswith("data:") and head.endswith(";base64")):
-        return MediaPart(url=url, provider_data=fields_except(item, "image_url", "url"))
+        return MediaPart(url=url, provider_data=fields_except(item, "image_url", "url", "image"))
     data = base64_bytes(text)
     if data is None:
         return None
     mime_type = head.removeprefix("data:").removesuffix(";base64").partition(";")[0]
     return MediaPart(
-        mime_type=mime_type or None, data=data, provider_data=fields_except(item, "image_url", "url")
+        mime_type=mime_type or None, data=data, provider_data=fields_except(item, "image_url", "url", "image")
     )

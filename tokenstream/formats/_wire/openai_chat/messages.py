@@ -1,0 +1,301 @@
+"""Read the whole messages that a server sends instead of deltas, or beside them.
+
+A message may be the only one, repeat the deltas, contain all of the answer so far, or be a
+piece of the answer, which is then read like a delta. `GrowingTexts` tells the last two apart.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.untrusted import dicts_of, is_dict, is_list
+from tokenstream.formats._kit.growing import GrowingTexts
+from tokenstream.formats._wire.openai_chat.fragment import LEGACY, Fragment, is_repetition
+from tokenstream.formats._wire.openai_chat.words import REASONING_FIELDS, REASONING_LISTS, REASONING_STEPS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tokenstream.formats._wire.openai_chat.calls import ChatCall
+    from tokenstream.formats._wire.openai_chat.parts import ChatContent
+
+_TEXT_KINDS = {**dict.fromkeys(REASONING_FIELDS, "reasoning"), "content": "text", "refusal": "refusal"}
+"""Maps the fields of a message that hold text to kinds of content, in the order of reading."""
+_REPEATED_FIELDS = {
+    **_TEXT_KINDS,
+    **dict.fromkeys((*REASONING_LISTS, *REASONING_STEPS), "reasoning"),
+    "audio": "audio",
+    "images": "images",
+    "tool_calls": "calls",
+    "function_call": "calls",
+}
+"""Maps the fields of a message that may repeat the deltas to kinds of content."""
+_COMPARED_FIELDS = frozenset({*_TEXT_KINDS, "tool_calls", "function_call"})
+"""Fields whose repetition by the next message is compared, so that only what is new is read."""
+_ITEM_KINDS = (None, "text")
+"""The types of items in a list that hold text."""
+
+
+class _MessageCall:
+    """A call in the messages, and the key of its arguments among the texts."""
+
+    __slots__ = ("call", "key")
+
+    def __init__(self, call: ChatCall, key: str) -> None:
+        self.call = call
+        self.key = key
+
+
+class MessageReader:
+    """Reads the messages of one choice.
+
+    Args:
+        content: Reads content into parts.
+        read_delta: Reads a delta.
+        grows: True if each message contains the ones before it; False if each is a piece; None if unknown.
+    """
+
+    __slots__ = ("_calls", "_content", "_items", "_key_count", "_names", "_read_delta", "_texts")
+
+    def __init__(
+        self,
+        content: ChatContent,
+        read_delta: Callable[[dict[str, Any]], None],
+        *,
+        grows: bool | None = None,
+    ) -> None:
+        self._content = content
+        self._read_delta = read_delta
+        self._texts = GrowingTexts(content.parts.note, self._report_change, grows=grows)
+        self._names: set[str] = set()
+        """The fields of earlier messages that were not repetitions of deltas."""
+        self._items: dict[int, object] = {}
+        """The last item other than text at each position of a list in `content`."""
+        self._calls: list[_MessageCall] = []
+        """The calls of the messages so far, in order."""
+        self._key_count = 0
+
+    def read(self, message: dict[str, Any]) -> None:
+        """Read a message: only what neither the deltas nor earlier messages have sent."""
+        fields = self._new_fields(message)
+        if self._texts.grows is False:
+            # The message is a piece, and so a delta under another name.
+            self._read_delta(fields)
+            return
+        calls = self._match_calls(fields)
+        texts = self._texts_in(message, fields, calls)
+        begins_call = any(call is None for call, _ in calls)
+        self._write(self._judge_calls(calls, begins_another=begins_call))
+        self._write(self._texts.judge(texts, begins_other=begins_call))
+        self._read_compared(fields, texts)
+        # Read the calls after the text, in the order of a stream.
+        self._read_calls(fields, calls)
+
+    def settle(self) -> None:
+        """Add the text that is held back, at the end of the answer."""
+        self._write(self._texts.settle_at_end())
+
+    def _new_fields(self, message: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of a message without those that the deltas have sent."""
+        fields = {name: value for name, value in message.items() if name not in _REPEATED_FIELDS}
+        kinds, grows = self._content.kinds, self._texts.grows
+        for name, kind in _REPEATED_FIELDS.items():
+            value = message.get(name)
+            # The number 0 is content, a token of the text; other empty values are not.
+            if not value and value != 0:
+                continue
+            is_known = name in self._names
+            if kind in kinds and not (is_known and (grows is False or name in _COMPARED_FIELDS)):
+                self._content.parts.note("text_twice")
+                continue
+            self._names.add(name)
+            fields[name] = value
+        if is_repetition(fields.get("function_call"), fields.get("tool_calls")):
+            self._content.parts.note("call_twice")
+            del fields["function_call"]
+        return fields
+
+    # -- texts -------------------------------------------------------------
+
+    def _texts_in(
+        self,
+        message: dict[str, Any],
+        fields: dict[str, Any],
+        calls: list[tuple[_MessageCall | None, Fragment]],
+    ) -> dict[str, str]:
+        """Return the texts of a message, and the arguments of known calls, by their keys."""
+        texts = {name: fields[name] for name in _TEXT_KINDS if isinstance(fields.get(name), str)}
+        # An empty text tells something, too, if there was text before.
+        texts.update(dict.fromkeys((name for name in _TEXT_KINDS if message.get(name) == ""), ""))
+        items = fields.get("content")
+        if is_list(items):
+            texts.update({_item_key(n): text for n, item in enumerate(items) if (text := _text_of(item))})
+        elif message.get("content") == []:
+            texts[_item_key(0)] = ""
+        for call, fragment in calls:
+            if call is not None and isinstance(fragment.arguments, str):
+                texts[call.key] = fragment.arguments
+        return texts
+
+    def _read_compared(self, fields: dict[str, Any], texts: dict[str, str]) -> None:
+        """Read all of a message except its calls; of texts, only what is new."""
+        delta = {name: value for name, value in fields.items() if name not in _CALL_FIELDS}
+        for name in _TEXT_KINDS:
+            if isinstance(delta.get(name), str):
+                delta.update(self._join(self._texts.read(name, texts[name])) or {name: ""})
+        if is_list(delta.get("content")):
+            delta["content"] = [
+                new for n, item in enumerate(delta["content"]) for new in self._read_item(n, item)
+            ]
+        self._read_delta(delta)
+
+    def _read_item(self, position: int, item: object) -> list[Any]:
+        """Return what is new in an item of a list: the end of a text, or all of another item."""
+        text = _text_of(item)
+        if not text:
+            is_new = self._items.get(position) != item
+            self._items[position] = item
+            return [item] if is_new else []
+        own = _item_key(position)
+        new_texts = self._texts.read(own, text)
+        self._write(pair for pair in new_texts if pair[0] != own)
+        new = "".join(added for key, added in new_texts if key == own)
+        return [{**item, "text": new} if is_dict(item) else new]
+
+    def _join(self, new_texts: Iterable[tuple[str, str]]) -> dict[str, Any]:
+        """Return new texts as a delta, which has the items of a list in `content`."""
+        delta: dict[str, Any] = {}
+        for key, text in new_texts:
+            name = "content" if key.startswith(_ITEM) else key
+            delta[name] = delta.get(name, "") + text
+        return delta
+
+    def _write(self, new_texts: Iterable[tuple[str, str]]) -> None:
+        """Add texts that were held back, of which some may be arguments."""
+        calls = {call.key: call.call for call in self._calls}
+        pairs = list(new_texts)
+        delta = self._join(pair for pair in pairs if pair[0] not in calls)
+        if delta:
+            self._read_delta(delta)
+        for key, text in pairs:
+            if key in calls:
+                self._content.calls.add_arguments(calls[key], text)
+
+    def _report_change(self, key: str, text: str) -> None:
+        """Report a text that differs from the one before it as a field, as nothing else has it."""
+        if not key.startswith(_CALL):
+            self._content.parts.field(f"message.{key}", text, self._content.choice)
+
+    # -- calls -------------------------------------------------------------
+
+    def _match_calls(self, fields: dict[str, Any]) -> list[tuple[_MessageCall | None, Fragment]]:
+        """Return the items of `tool_calls` and `function_call`, each with the known call that it repeats."""
+        items = dicts_of(fields.get("tool_calls"))
+        if is_dict(fields.get("function_call")):
+            items = [*items, {"index": LEGACY, "type": LEGACY, "function": fields["function_call"]}]
+        matched: list[tuple[_MessageCall | None, Fragment]] = []
+        for position, item in enumerate(items):
+            fragment = Fragment(item, None)
+            free = [call for call in self._calls if all(call is not other for other, _ in matched)]
+            at_position = self._calls[position] if position < len(self._calls) else None
+            matched.append((_find_call(fragment, free, at_position), fragment))
+        return matched
+
+    def _judge_calls(
+        self, calls: list[tuple[_MessageCall | None, Fragment]], *, begins_another: bool
+    ) -> list[tuple[str, str]]:
+        """Decide by the calls of a message whether the messages grow; return the new texts."""
+        if self._texts.grows is not None or not calls:
+            return []
+        for known, fragment in calls:
+            grows = None if known is None else self._grows_by(known, fragment)
+            if grows is not None:
+                return self._texts.settle(grows=grows)
+        repeated_count = sum(call is not None for call, _ in calls)
+        if begins_another and repeated_count < len(self._calls):
+            # A message with all so far has the earlier calls beside the new one.
+            return self._texts.settle(grows=False)
+        return []
+
+    def _grows_by(self, known: _MessageCall, fragment: Fragment) -> bool | None:
+        """Return whether a repeated call shows that the messages grow; None if it shows nothing.
+
+        In a message that contains all so far, a call keeps its id and name; a fragment has neither.
+        """
+        if known.call.id is None:
+            return None
+        if fragment.id is None:
+            return False
+        arguments = fragment.arguments
+        if not isinstance(arguments, str) or not arguments or fragment.name != known.call.name:
+            return None
+        return True if fragment.opens_value or self._texts.continues(known.key, arguments) else None
+
+    def _read_calls(
+        self, fields: dict[str, Any], matched: list[tuple[_MessageCall | None, Fragment]]
+    ) -> None:
+        """Read the calls of a message: those that are new, and what is new in the others' arguments."""
+        if self._texts.grows is False or not matched:
+            # The message has proved to be a piece, or has no calls, but perhaps other values in their place.
+            self._read_delta({name: fields[name] for name in _CALL_FIELDS if name in fields})
+            return
+        calls = self._content.calls
+        calls.begin_list()
+        for known, fragment in matched:
+            message_call = known or _MessageCall(calls.begin(fragment), "")
+            if known is None:
+                self._calls.append(message_call)
+            elif known.call.is_reported:
+                # It was reported without its name, and begins anew.
+                known.call, known.key = calls.begin(fragment), ""
+            if not message_call.key:
+                self._key_count += 1
+                message_call.key = f"{_CALL}{self._key_count}"
+            elif not isinstance(fragment.arguments, str) and message_call.call.part is not None:
+                # Arguments that are a JSON value arrive whole, so this is a repetition.
+                continue
+            if isinstance(fragment.arguments, str):
+                new_texts = self._texts.read(message_call.key, fragment.arguments)
+                self._write(pair for pair in new_texts if pair[0] != message_call.key)
+                fragment.arguments = "".join(new for key, new in new_texts if key == message_call.key)
+            calls.add(message_call.call, fragment)
+
+
+_ITEM = "content["
+_CALL = "tool_calls["
+_CALL_FIELDS = ("tool_calls", "function_call")
+
+
+def _item_key(position: int) -> str:
+    """Return the key of the text at a position of a list."""
+    return f"{_ITEM}{position}]"
+
+
+def _text_of(item: object) -> str | None:
+    """Return the text of an item of a list; None if the item is something else."""
+    if is_dict(item) and item.get("type") in _ITEM_KINDS:
+        item = item.get("text")
+    return item if isinstance(item, str) else None
+
+
+def _find_call(
+    fragment: Fragment, free: list[_MessageCall], at_position: _MessageCall | None
+) -> _MessageCall | None:
+    """Return the known call that an item of a message repeats; None if the item begins a call.
+
+    Args:
+        fragment: The item.
+        free: The known calls that no earlier item of the message repeats.
+        at_position: The known call that was at the item's position in the list.
+    """
+    for known in free:
+        has_same_index = fragment.index in (None, known.call.index)
+        if fragment.id is not None and known.call.id == fragment.id and has_same_index:
+            return known
+    for known in free:
+        may_be_same = None in (fragment.id, known.call.id)
+        if fragment.index is not None and known.call.index == fragment.index and may_be_same:
+            return known
+    if fragment.index is not None or at_position not in free:
+        return None
+    return at_position if None in (fragment.id, at_position.call.id) else None
