@@ -30,6 +30,8 @@ TAILS = st.sampled_from([b"", b"", b"", b" ", b"}", b',"n":1', b"x", b"\xff", b'
 SHAPES: dict[str, Callable[[Any, Any], Payload]] = {
     "chat": lambda piece, time: said(piece, time=time),
     "thinking": lambda piece, time: said("", thinking=piece, time=time),
+    "reasoning_content": lambda piece, time: said("", reasoning_content=piece, time=time),
+    "twice": lambda piece, time: said("", thinking=piece, reasoning=piece, time=time),
     "generate": lambda piece, time: line(response=piece, time=time),
     "no time": lambda piece, _: {"model": "m", "message": {"content": piece}, "done": False},
     "time last": lambda piece, time: {"model": "m", "response": piece, "done": False, "created_at": time},

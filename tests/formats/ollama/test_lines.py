@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 
-from tests.formats.ollama.support import CALL, STATISTICS, end, line, read, said
-from tokenstream.events import ToolCallDone
+import pytest
+
+from tests.formats.cohere.payloads import Payload, written
+from tests.formats.ollama.support import CALL, STATISTICS, TIME, end, line, read, said
+from tokenstream import Stream
+from tokenstream.events import ReasoningDelta, ToolCallDone
 from tokenstream.message import OpaquePart
 
 
@@ -49,6 +53,35 @@ def test_thinking_is_reasoning_before_the_text_of_its_line() -> None:
         came.message.text,
         [part.kind for part in came.message.parts],
     )
+
+
+@pytest.mark.parametrize("place", ["message", "line"])
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_reasoning_of_servers_that_imitate_ollama_is_reasoning(place: str, field: str, size: int) -> None:
+    """They name it as the OpenAI Chat servers behind them do; it arrives piece by piece in every chunking."""
+
+    def thought(text: str) -> Payload:
+        return said("", **{field: text}) if place == "message" else line(response="", **{field: text})
+
+    body = b"".join(written(thought(text)) + b"\n" for text in ("Hm", ", a", " cat?"))
+    body += written(said("Miau")) + b"\n" + written(end()) + b"\n"
+    chunks = [body[start : start + size] for start in range(0, len(body), size)]
+    stream = Stream(chunks, format="ollama")
+
+    assert [event.text for event in stream if isinstance(event, ReasoningDelta)] == ["Hm", ", a", " cat?"]
+    assert ("Hm, a cat?", "Miau") == (stream.message.reasoning, stream.message.text)
+    assert stream.message.provider_data == {"created_at": TIME}
+
+
+def test_reasoning_in_two_fields_is_used_once() -> None:
+    """A text that differs from the first one is kept beside it."""
+    came = read(
+        said("", thinking="Hm", reasoning_content="Hm"), said("", thinking="!", reasoning="Aha"), end()
+    )
+
+    assert (came.message.reasoning, came.message.provider_data["reasoning"]) == ("Hm!", "Aha")
+    assert came.departures == {"reasoning_twice": 1}
 
 
 def test_statistics_are_the_usage() -> None:

@@ -24,14 +24,22 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "IMAGE_SAFETY": "content_filter",
     "IMAGE_PROHIBITED_CONTENT": "content_filter",
     "IMAGE_RECITATION": "content_filter",
+    # "Request was filtered by an escalation rule."
+    "ESCALATION": "content_filter",
     "MALFORMED_FUNCTION_CALL": "error",
     "MALFORMED_RESPONSE": "error",
     "UNEXPECTED_TOOL_CALL": "error",
     "TOO_MANY_TOOL_CALLS": "error",
     "MISSING_THOUGHT_SIGNATURE": "error",
+    # The image that the model was to generate is missing; an answer without it is no success.
+    "NO_IMAGE": "error",
+    "IMAGE_OTHER": "error",
     "CONTINUATION": "pause",
 }
-"""Maps Gemini's words to finish reasons; any other word is "unknown"."""
+"""Maps Gemini's words to finish reasons; any other word is "unknown".
+
+The words and their meanings: `FinishReason` of https://googleapis.github.io/python-genai/genai.html.
+"""
 _WORDS_BY_NUMBER = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER"}
 """Maps the numbers that gRPC uses to Gemini's words; from 6 on, numbers differ between the two APIs."""
 _FILTER_NUMBERS = frozenset({"6", "7", "8"})
@@ -63,8 +71,8 @@ def meaning_of(reason: str) -> FinishReason:
     """Return the finish reason for one of Gemini's words or numbers.
 
     Example:
-        >>> meaning_of("MAX_TOKENS"), meaning_of("stop"), meaning_of("7"), meaning_of("ESCALATION")
-        ('length', 'stop', 'content_filter', 'unknown')
+        >>> meaning_of("MAX_TOKENS"), meaning_of("stop"), meaning_of("7"), meaning_of("NO_IMAGE")
+        ('length', 'stop', 'content_filter', 'error')
     """
     if reason in _FILTER_NUMBERS:
         return "content_filter"

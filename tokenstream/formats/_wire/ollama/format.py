@@ -45,7 +45,15 @@ _STATISTICS = (
     "prompt_eval_duration",
     "eval_duration",
 )
-_TEXT_FIELDS: dict[str, TextKind] = {"thinking": "reasoning", "content": "text", "response": "text"}
+_TEXT_FIELDS: dict[str, TextKind] = {
+    "thinking": "reasoning",
+    # Ollama itself has only `thinking`. Servers and proxies that imitate it pass on the fields of the OpenAI
+    # Chat servers behind them: `reasoning_content` of llama.cpp and DeepSeek, `reasoning` of newer vLLM.
+    "reasoning_content": "reasoning",
+    "reasoning": "reasoning",
+    "content": "text",
+    "response": "text",
+}
 """Maps the fields with text to the kind of the text; if a line has several, they are read in this order."""
 
 
@@ -118,11 +126,23 @@ class Ollama(Format):
     # -- internals ---------------------------------------------------------
 
     def _read_texts(self, holder: dict[str, Any]) -> None:
-        """Add the texts in `holder`, which is a line or the message in it."""
+        """Add the texts in `holder`, which is a line or the message in it.
+
+        Reasoning that several fields repeat is added once; another text is kept as a field.
+        """
+        reasoning = ""
         for key, kind in _TEXT_FIELDS.items():
             text = holder.get(key)
-            if isinstance(text, str) and text:
+            if not isinstance(text, str) or not text:
+                continue
+            if kind != "reasoning" or not reasoning:
                 self.parts.write(0, kind, text)
+            elif text == reasoning:
+                self.note("reasoning_twice")
+            else:
+                self.parts.field(key, text)
+            if kind == "reasoning":
+                reasoning = reasoning or text
 
     def _read_message(self, message: dict[str, Any]) -> None:
         """Read a message's tool calls and images, and report its unknown fields."""
