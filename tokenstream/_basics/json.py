@@ -172,6 +172,16 @@ def is_one_value(text: str) -> bool:
     return True
 
 
+def looks_whole(text: str) -> bool:
+    """Return True if `text` begins and ends with a bracket, as whole JSON objects and arrays do.
+
+    Example:
+        >>> looks_whole('{"a": 1}'), looks_whole('{"a": 1'), looks_whole("}")
+        (True, False, False)
+    """
+    return text[:1] in {"{", "["} and text[-1:] in {"}", "]"}
+
+
 def split_values(text: str) -> list[str] | None:
     """Return the JSON objects that a text consists of, as text; None if it contains anything else.
 

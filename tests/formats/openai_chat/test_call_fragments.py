@@ -343,12 +343,12 @@ def test_fragments_find_their_call(payloads: list[Any], expected: list[tuple[str
         ),
         ([call("{}", index=0), call("", name="f", index=0)], "call_unnamed"),
         ([call({"a": 1}, name="f", index=0, id="c1")], "arguments_parsed"),
-        ([call("{}", name="f", index=0, id="c1"), call("{}", index=0)], "arguments_placeholder"),
+        ([call("{}", name="f", index=0, id="c1"), call(FIRST, index=0)], "arguments_placeholder"),
         (
             [
                 call("{}", name="f", index=0, id="c1"),
                 call("{}", name="g", index=1, id="c2"),
-                call("{}", index=0),
+                call(FIRST, index=0),
             ],
             "call_after_done",
         ),

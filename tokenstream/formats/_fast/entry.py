@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.json import looks_whole
 from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
 from tokenstream.formats._fast.shape import Shape
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     """Takes a delta that was not decoded; returns False if it must be decoded after all."""
 
 TEXT_DELTAS = (TextDelta, ReasoningDelta, RefusalDelta)
+_CLOSING = frozenset("}]")
 
 _new: Callable[[type[Any]], Any] = object.__new__
 """Creates an event whose fields are set afterwards: a call with keywords takes three times as long."""
@@ -169,6 +171,9 @@ def make_reader(
         text = match(data)
         # A payload that arrived decoded has far fewer fields than `longest`.
         if text is None or len(data) > longest:
+            return None
+        if log is not None and text[-1:] in _CLOSING and looks_whole(text):
+            # A whole JSON value may be the call told again, which decoding finds out.
             return None
         # Without a call of the constructor, which would take longer.
         event = _new(kind)

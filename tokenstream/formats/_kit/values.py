@@ -6,6 +6,7 @@ import json
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dicts_of, int_of, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.message import Usage
@@ -72,6 +73,24 @@ def json_text(value: object, what: str = "the arguments of a tool call") -> str:
         # Only payloads created in Python can fail here: the decoder checked the depth of JSON.
         msg = f"{what} are nested too deeply, or are not JSON values"
         raise ProtocolError(msg) from None
+
+
+def canonical_json(value: object) -> str | None:
+    """Return arguments in the form that all equal JSON values have; None if they are no JSON.
+
+    Args:
+        value: JSON text, or a decoded value.
+
+    Example:
+        >>> canonical_json('{"b":1, "a":2}') == canonical_json({"a": 2, "b": 1})
+        True
+    """
+    try:
+        decoded = decode(value) if isinstance(value, str) else value
+        # Python compares 1 and true as equal; their texts differ.
+        return json.dumps(decoded, sort_keys=True)
+    except (ProtocolError, RecursionError, TypeError, ValueError):
+        return None
 
 
 def scalar_text(value: object) -> str | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tokenstream._basics.untrusted import dicts_of, fields_except, says_nothing
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import mend_surrogates
+from tokenstream.formats._kit.values import canonical_json
 from tokenstream.formats._kit.whole import Wholeness
 from tokenstream.formats._wire.openai_chat.fragment import ABSENT, LEGACY, Fragment
 from tokenstream.message import OpaquePart
@@ -27,6 +28,7 @@ class ChatCall:
     """A tool call of which a fragment has arrived; its part is opened once the call has a name."""
 
     __slots__ = (
+        "_canonical",
         "checked_length",
         "fields",
         "has_nameless_fragment",
@@ -58,6 +60,8 @@ class ChatCall:
         """Fields that only this provider has."""
         self.wholeness = Wholeness()
         """Follows the brackets of the argument text, to tell when it is whole."""
+        self._canonical: tuple[int, str | None] | None = None
+        """The length of the arguments, and their canonical form; None before they were compared."""
         self.checked_length = 0
         """Number of characters of the argument text that `wholeness` has read."""
         self.last_list = -1
@@ -69,6 +73,15 @@ class ChatCall:
         if part is None:
             return ""
         return part.arguments.since(start) if part.has_arguments else part.placeholder[start:]
+
+    @property
+    def canonical_arguments(self) -> str | None:
+        """The arguments in canonical form, to compare them; None if they are no JSON value."""
+        text = self.arguments_from(0)
+        # Stored, since any number of fragments may be compared with the call.
+        if self._canonical is None or self._canonical[0] != len(text):
+            self._canonical = len(text), canonical_json(text)
+        return self._canonical[1]
 
     @property
     def is_whole(self) -> bool:
@@ -199,6 +212,9 @@ class ChatCalls:
 
     def _read_fragment(self, fragment: Fragment) -> None:
         """Add a fragment to its call; if there is no such call, begin one."""
+        if fragment.is_whole and self._is_told_again(fragment):
+            self._parts.note("call_repeated")
+            return
         call = self._find_call(fragment)
         if call is None:
             call = self.begin(fragment)
@@ -206,6 +222,25 @@ class ChatCalls:
             # Only the first fragment of a call should have an id and a name.
             self._parts.note("call_repeated")
         self.add(call, fragment)
+
+    def _is_told_again(self, fragment: Fragment) -> bool:
+        """Return whether a fragment with whole arguments only repeats the call on its index.
+
+        Gateways send the whole call after its fragments. Without any id, such a fragment is another call, as
+        is the second of two equal calls in one list.
+        """
+        call = self._last_call if fragment.index is None else self._by_index.get(fragment.index)
+        if fragment.index is None and fragment.id is not None:
+            call = self._by_id.get(fragment.id)
+        has_id = call is not None and (call.id is not None or fragment.index == LEGACY)
+        if call is None or not has_id or call.last_list == self._list_count:
+            return False
+        if fragment.id is not None and self._by_id.get(fragment.id) is not call:
+            return False
+        if fragment.name not in ("", call.name) or call.type == "custom" or not call.is_whole:
+            return False
+        repeated = canonical_json(fragment.arguments)
+        return repeated is not None and repeated == call.canonical_arguments
 
     def _find_call(self, fragment: Fragment) -> ChatCall | None:
         """Return the call that a fragment continues; None if the fragment begins a call.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tokenstream._basics.json import looks_whole
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, index_of, is_dict
 
 _ITEM_FIELDS = ("id", "index", "type")
@@ -53,6 +54,12 @@ class Fragment:
         if isinstance(arguments, str):
             return arguments.lstrip()[:1] in ("{", "[")
         return isinstance(arguments, dict | list)
+
+    @property
+    def is_whole(self) -> bool:
+        """True if the arguments look like a whole JSON object or array."""
+        arguments = self.arguments
+        return looks_whole(arguments) if isinstance(arguments, str) else isinstance(arguments, dict | list)
 
 
 def is_single_fragment(chunk: dict[str, Any]) -> bool:
