@@ -35,9 +35,12 @@ def _uncut() -> list[Recorded]:
 
 
 _UNCUT = _uncut()
-# DashScope's own SDK leaves the content of its envelope as it was sent, and openai's reads none of it.
+# These are of servers' own routes, which openai's SDK does not read.
+_BARE = ("/dashscope_", "/workers_ai", "/qianfan")
 _CHAT = [
-    recorded for recorded in _UNCUT if recorded.format == "openai-chat" and "/dashscope_" not in recorded.name
+    recorded
+    for recorded in _UNCUT
+    if recorded.format == "openai-chat" and not any(name in recorded.name for name in _BARE)
 ]
 _CLAUDE = [recorded for recorded in _UNCUT if recorded.format == "anthropic"]
 

@@ -9,6 +9,7 @@ from tokenstream._growing import is_bare
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
+from tokenstream.formats._detect.requested import take_request
 from tokenstream.framing._comments import COMMENT
 from tokenstream.stages._metrics.meter import Meter
 
@@ -110,6 +111,10 @@ class Glancing:
         """The event of a payload that was read on the fast path: already taken, but not yet returned."""
         self.unit: type = bytes
         """The class of input that `give` takes: bytes, or str for decoded text."""
+
+    def take_request(self, asked: object) -> None:
+        """Tell the format the JSON of the request that this connection answers."""
+        take_request(self._connection.format, asked)
 
     @property
     def metrics(self) -> Metrics:

@@ -462,8 +462,8 @@ class Format(Resuming, ABC):
         if self.finished:
             self.conclude()
         else:
-            # Quirk (llama-cpp-python, 2026-11): an answer that another request interrupts ends
-            # with the sentinel, and then the connection breaks; recording: none.
+            # Quirk (llama-cpp-python, 2026-11): an answer that another request interrupts ends with the
+            # sentinel, and then the connection breaks (`get_event_publisher` in llama_cpp/server/app.py).
             self.note("finish_missing")
             # While the server repeats payloads of the earlier connection, the sentinel is a repetition, too.
             self.ended = self.assumed = self._replay is None

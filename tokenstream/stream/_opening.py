@@ -110,6 +110,9 @@ def prepare_machine(machine: Machine, source: SyncSource | AsyncSource) -> None:
         machine.connect(None)
     if source.head is not None:
         machine.take_head(source.head, source.coding)
+    if source.asked is not None:
+        _, asked = source.asked
+        machine.take_request(asked)
     if source.messages:
         # The source is a WebSocket, of which each message is one payload.
         machine.take_messages()

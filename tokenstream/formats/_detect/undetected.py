@@ -11,6 +11,7 @@ from tokenstream.formats import _registry as registry
 from tokenstream.formats._base import Format, Frame
 from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.formats._detect.recognise import PING, WAIT, find_likeliest, recognise
+from tokenstream.formats._detect.requested import take_request
 from tokenstream.formats._detect.unknown import describe_unknown_format
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Undetected(Format):
         ('openai-chat', 'Hi')
     """
 
-    __slots__ = ("_found", "_held", "_skipped", "documents", "messages")
+    __slots__ = ("_asked", "_found", "_held", "_skipped", "documents", "messages")
 
     name: ClassVar[str] = ""
     framing: ClassVar[str] = ""
@@ -52,6 +53,8 @@ class Undetected(Format):
     def __init__(self, *, limits: Limits, pings: bool, found: Callable[[Format], None]) -> None:
         super().__init__(limits=limits, pings=pings)
         self._found = found
+        self._asked: object = None
+        """The JSON of the request, for the format that will be found; None if it is not known."""
         self._held: list[Frame] = []
         """The frames so far, for the format that will be found."""
         self._skipped = 0
@@ -70,6 +73,10 @@ class Undetected(Format):
         """Raise an error: the real format, once known, reads the payloads."""
         msg = "the format of the payload is not known yet"
         raise ProtocolError(msg)
+
+    def take_request(self, asked: object) -> None:
+        """Note the JSON of the request, for the format that will be found."""
+        self._asked = asked
 
     @property
     def resting(self) -> bool:
@@ -123,6 +130,7 @@ class Undetected(Format):
         real_format = registry.create(name, limits=self.limits, pings=self.pings)
         # The real format counts frames from the first one of the input on, including the skipped pings.
         real_format.frames = self._skipped
+        take_request(real_format, self._asked)
         self._found(real_format)
         events: list[Event] = []
         for frame in held:

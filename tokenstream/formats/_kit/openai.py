@@ -108,7 +108,8 @@ def usage_of(report: dict[str, Any]) -> Usage:
     counts.update(details)
     cost = float_of(report, "cost")
     if cost is None:
-        # Quirk (Perplexity sonar, 2026-11): the cost is an object with its parts; recording: none.
+        # Quirk (Perplexity sonar, 2026-11): the cost is an object with its parts;
+        # https://schemas.apis.io/schemas/perplexity/perplexity-usageinfo.
         cost = float_of(dict_of(report, "cost"), "total_cost")
     if cost is not None:
         counts["cost"] = cost

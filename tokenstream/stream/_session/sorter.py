@@ -238,7 +238,7 @@ class Sorter:
         A late message of a finished answer must not begin that answer again.
 
         Quirk (openai-agents 0.24, 2026-11): all answers that openai-agents makes from chat completions
-        share one id; recording: none.
+        share one id (`FAKE_RESPONSES_ID` in src/agents/models/fake_id.py).
 
         Args:
             answer_name: The name of the message's answer; "" if the format's answers have no names.

@@ -31,7 +31,8 @@ def server_context(host: str) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     # Quirk (CPython 3.11, 2026-11): a client that reads in one thread and writes in another, as the sync
-    # one of websockets does, may lose what it writes while tickets arrive; recording: none.
+    # one of websockets does, may lose what it writes while tickets arrive;
+    # miguelgrinberg/python-engineio#461.
     context.num_tickets = 0
     _authority().issue_cert(host, "localhost").configure_cert(context)
     return context

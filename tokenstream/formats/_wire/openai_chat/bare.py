@@ -10,9 +10,11 @@ from typing import Any
 
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list
 
-# Quirk (Cloudflare Workers AI, 2026-11): the text is `response`, where tokens such as 6 and true
-# are JSON's numbers and booleans; recording: none.
-# Quirk (Baidu Qianfan v1, 2026-11): the text is `result`, and `is_end` the end; recording: none.
+# Quirk (Cloudflare Workers AI, 2026-11): the text is `response`, a piece in each payload, where tokens
+# such as 6 and true are JSON's numbers and booleans, as in `content` (cloudflare/ai#651); recording:
+# workers_ai.
+# Quirk (Baidu Qianfan v1, 2025-01): the text is `result`, a piece in each payload, and `is_end` the end;
+# https://cloud.baidu.com/doc/WENXINWORKSHOP/s/klxcxcbth, recording: qianfan.
 _DELTA_FIELDS = {
     "response": "content",
     "result": "content",

@@ -440,7 +440,8 @@ class ChatCalls:
 
     def _add_text(self, call: OpenCall, text: str) -> None:
         """Add argument text; an empty object is held back, because the arguments may follow it."""
-        # Quirk (gateways to Bedrock, 2025-12): `{}` is sent first, then the arguments; recording: none.
+        # Quirk (gateways to Bedrock, 2025-12): `{}` is sent first, then the arguments;
+        # openai/openai-agents-js#712.
         if call.has_arguments or call.type == "custom":
             self._parts.add_arguments(call, text)
             return

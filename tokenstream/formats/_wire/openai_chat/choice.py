@@ -47,6 +47,8 @@ class ChoiceReader:
     Args:
         parts: Makes the events.
         choice: The choice's index.
+        messages_grow: True if each whole message contains all so far, False if each is a piece, None
+            if this is not known.
     """
 
     __slots__ = (
@@ -54,14 +56,16 @@ class ChoiceReader:
         "_last_delta_values",
         "_last_values",
         "_messages",
+        "_messages_grow",
         "_parts",
         "content",
         "error",
         "index",
     )
 
-    def __init__(self, parts: Parts, choice: int) -> None:
+    def __init__(self, parts: Parts, choice: int, *, messages_grow: bool | None = None) -> None:
         self._parts = parts
+        self._messages_grow = messages_grow
         self.index = choice
         self.content = ChatContent(parts, choice)
         """Reads the content of the deltas into parts."""
@@ -144,7 +148,7 @@ class ChoiceReader:
             self.read_field(key, value)
             return
         if self._messages is None:
-            self._messages = MessageReader(self.content, self._read_delta, grows=None)
+            self._messages = MessageReader(self.content, self._read_delta, grows=self._messages_grow)
         self._messages.read(value)
 
     def _read_choice_text(self, key: str, value: object) -> None:
@@ -211,7 +215,8 @@ class ChoiceReader:
     def _read_content(self, key: str, value: object) -> None:
         """Read `content`: text, a number as text, or a list of parts; report any other value as unknown."""
         if not isinstance(value, str):
-            # Quirk (Cloudflare Workers AI, 2026-09): a token of digits is sent as a number; recording: none.
+            # Quirk (Cloudflare Workers AI, 2026-09): a token of digits is sent as a number;
+            # cloudflare/ai#651.
             value = self.content.scalar_as_text(value)
         if isinstance(value, str):
             self.content.write("text", value)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.untrusted import (
+    dict_of,
     dicts_of,
     fields_except,
     index_of,
@@ -99,7 +100,7 @@ class OpenAIChat(Format):
         [TextDelta(choice=0, part=0, text='lo')]
     """
 
-    __slots__ = ("_created", "_is_in_envelope")
+    __slots__ = ("_created", "_is_in_envelope", "_messages_grow")
 
     name: ClassVar[str] = "openai-chat"
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
@@ -127,6 +128,9 @@ class OpenAIChat(Format):
         self._is_in_envelope = False
         """True if the content is in an envelope, as on DashScope's own route, which has no sentinel."""
 
+        self._messages_grow: bool | None = None
+        """True if each message contains all so far, False if each is a piece, None if this is not known."""
+
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
         """Return whether a stream's first payload is of a chat completion; None if a later one must decide.
@@ -151,6 +155,16 @@ class OpenAIChat(Format):
             return False
         # A choice without content so far may also be of a legacy completion.
         return None if all(choice.keys() & _CHOICE_MARKS for choice in listed) else False
+
+    def take_request(self, asked: object) -> None:
+        """Note whether a request asks DashScope for pieces (`incremental_output`), so that none is held back.
+
+        Args:
+            asked: The JSON of the request.
+        """
+        if is_dict(asked):
+            is_in_pieces = dict_of(asked, "parameters").get("incremental_output")
+            self._messages_grow = not is_in_pieces if isinstance(is_in_pieces, bool) else None
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a callback that tells which later deltas must be decoded; None if none must.
@@ -371,7 +385,7 @@ class OpenAIChat(Format):
         state = self.parts.choice(position if index is None else index_of(index))
         reader: ChoiceReader | None = state.reader
         if reader is None:
-            reader = state.reader = ChoiceReader(self.parts, state.index)
+            reader = state.reader = ChoiceReader(self.parts, state.index, messages_grow=self._messages_grow)
             holders = [*dicts_of(choice.get("delta")), *dicts_of(choice.get("message"))]
             if holders and not any(text_of(fields, "role") for fields in holders):
                 self.note("role_missing")

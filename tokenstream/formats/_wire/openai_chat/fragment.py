@@ -105,7 +105,7 @@ def _id_of(value: object) -> str | None:
     """Return the id of a call as text; None if there is none."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    # Quirk (Mistral, 2026-11): the text "null" stands for a missing id; recording: none.
+    # Quirk (Mistral, 2026-04): the text "null" stands for a missing id; zed-industries/zed#53605.
     return value if isinstance(value, str) and value.strip() and value != "null" else None
 
 

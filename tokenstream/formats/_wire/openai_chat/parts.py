@@ -211,7 +211,8 @@ class ChatContent:
             elif not text:
                 text = value
             elif value == text:
-                # Quirk (mlx-vlm, 2026-11): `reasoning` repeats `reasoning_content`; recording: none.
+                # Quirk (Rapid-MLX, 2026-06): `reasoning` repeats `reasoning_content`;
+                # raullenchai/Rapid-MLX#852.
                 self.parts.note("reasoning_twice")
             elif value:
                 # This field has another text than the first one: nothing of it may be lost.
