@@ -12,6 +12,7 @@ from tokenstream.message import (
     ReasoningPart,
     RefusalPart,
     ServerToolCall,
+    ServerToolResult,
     TextPart,
     ToolCall,
 )
@@ -139,7 +140,10 @@ class GrowingPart:
         pieces = self.pieces
         if pieces is None:
             start = self.start
-            pieces = self.pieces = Arguments(free=isinstance(start, ToolCall) and start.type == "custom")
+            is_free = isinstance(start, ServerToolResult) or (
+                isinstance(start, ToolCall) and start.type == "custom"
+            )
+            pieces = self.pieces = Arguments(free=is_free)
         pieces.append(text)
         return pieces
 
@@ -177,6 +181,11 @@ class GrowingPart:
                 changes["arguments_text"] = start.arguments_text + self.pieces.join()
             elif isinstance(start, MediaPart):
                 changes["transcript"] = start.transcript + self.pieces.join()
+            elif isinstance(start, ServerToolResult) and (
+                not start.content or isinstance(start.content, str)
+            ):
+                # A result grows as text; a later start of the part may have the result in the server's form.
+                changes["content"] = (start.content or "") + self.pieces.join()
         if self.extra:
             if isinstance(start, MediaPart):
                 # Joined in place, so that the next call need not join these pieces again.

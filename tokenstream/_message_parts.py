@@ -245,7 +245,10 @@ class ServerToolResult(Value):
     name: str = ""
     """The provider's name for the type of result."""
     content: Any = None
-    """The result as the server sent it; errors of the tool are content, too."""
+    """The result as the server sent it; errors of the tool are content, too.
+
+    While a result arrives in pieces, this is the text so far.
+    """
     complete: bool = False
     provider_data: dict[str, Any] | None = None
 

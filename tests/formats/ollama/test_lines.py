@@ -62,7 +62,7 @@ def test_reasoning_of_servers_that_imitate_ollama_is_reasoning(place: str, field
     """They name it as the OpenAI Chat servers behind them do; it arrives piece by piece in every chunking."""
 
     def thought(text: str) -> Payload:
-        return said("", **{field: text}) if place == "message" else line(response="", **{field: text})
+        return said("", **{field: text}) if place == "message" else {**line(response=""), field: text}
 
     body = b"".join(written(thought(text)) + b"\n" for text in ("Hm", ", a", " cat?"))
     body += written(said("Miau")) + b"\n" + written(end()) + b"\n"

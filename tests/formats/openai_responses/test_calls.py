@@ -272,7 +272,7 @@ def test_a_shell_in_a_container_is_run_by_the_provider() -> None:
     assert came.parts[1] == ServerToolResult(
         id="c", name="shell_call_output", content=[{"stdout": "a"}], complete=True, provider_data=gave
     )
-    assert came.unknown == ["response.shell_call_output_content.delta"]
+    assert came.unknown == []
     assert came.message.finish_reason == "stop"
 
 

@@ -88,8 +88,13 @@ class CallItem(ResponseItem):
             return
         call.provider_data = data
         if complete:
-            self._read_arguments(call, arguments_of(item, self.type))
+            self.read_arguments(call, arguments_of(item, self.type))
             self._close_call(whole=text_of(item, "status") not in _CUT_OFF_STATUSES)
+
+    @property
+    def call(self) -> OpenCall | None:
+        """The open call; None before its name is known, and after its end."""
+        return self._call
 
     def _open_call(self, item: dict[str, Any], name: str, data: dict[str, Any] | None) -> None:
         """Open the call, and add the arguments that were held back.
@@ -119,7 +124,7 @@ class CallItem(ResponseItem):
         self.parts.note("call_nameless")
         self.parts.whole(0, OpaquePart(type=self.type, data=item))
 
-    def _read_arguments(self, call: OpenCall, arguments: object) -> None:
+    def read_arguments(self, call: OpenCall, arguments: object) -> None:
         """Set a call's arguments from its complete item, if the item has any."""
         if is_dict(arguments) and self.type in _CALL_TYPES:
             self.parts.note("arguments_parsed")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from tokenstream._basics.untrusted import dict_of, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
 from tokenstream.formats._wire.openai_responses.item import ImageItem
 from tokenstream.formats._wire.openai_responses.parts import ResponseItems, number_of
+from tokenstream.formats._wire.openai_responses.shell import ShellOutputItem
 from tokenstream.formats._wire.openai_responses.texts import TextItem
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ _INPUTS = {
     "response.code_interpreter_call_code": ("code_interpreter_call", "code"),
 }
 """Maps names of events about arguments to the type of the item, and its field with the arguments."""
+SHELL_COMMAND = "response.shell_call_command"
+"""The beginning of the names of events about shell commands."""
 _PROGRESS = {
     "code_interpreter_call": ("in_progress", "interpreting", "completed"),
     "compaction": ("compacting",),
@@ -126,6 +129,30 @@ def _end_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
         return False
     item = items.find_or_start_item(payload, item_type)
     return item.set_input(field, text, text_of(payload, "name"))
+
+
+def _write_command(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+    """Read the start, a piece or the end of a shell command; return False if it fits no shell call.
+
+    No call is started here: only the start of its item tells if the application is to run it.
+    """
+    item = items.find_item(payload, "shell_call")
+    text = payload.get("delta" if kind.endswith(".delta") else "command")
+    if not isinstance(text, str) or item is None:
+        return False
+    return item.write_command(number_of(payload, "command_index"), text, whole=kind.endswith(".done"))
+
+
+def _read_shell_output(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+    """Read a piece or the end of a shell command's output; return False if it fits no such output."""
+    item = items.find_or_start_item(payload, "shell_call_output")
+    if not isinstance(item, ShellOutputItem):
+        return False
+    payload, number = items.mend_surrogates_in(payload), number_of(payload, "command_index") or 0
+    if kind.endswith(".delta"):
+        return item.add_output(number, dict_of(payload, "delta"))
+    item.end_output(number, dicts_of(payload.get("output")))
+    return True
 
 
 def _add_text(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
@@ -272,5 +299,8 @@ READERS: dict[str, _Reader] = {
     **dict.fromkeys([f"{name}.delta" for name in _INPUTS], _add_input),
     **dict.fromkeys([f"{name}.done" for name in _INPUTS], _end_input),
     **dict.fromkeys(_PROGRESS_EVENTS, _report_progress),
+    **dict.fromkeys([f"{SHELL_COMMAND}.{word}" for word in ("added", "delta", "done")], _write_command),
+    "response.shell_call_output_content.delta": _read_shell_output,
+    "response.shell_call_output_content.done": _read_shell_output,
 }
 """Maps names of events to their readers; a reader returns False if the event does not fit its item."""

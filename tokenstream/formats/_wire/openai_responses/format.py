@@ -10,7 +10,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.event_names import PING_NAMES
-from tokenstream.formats._wire.openai_responses.events import READERS
+from tokenstream.formats._wire.openai_responses.events import READERS, SHELL_COMMAND
 from tokenstream.formats._wire.openai_responses.parts import MADE_OF, ResponseItems, sequence_number_of
 from tokenstream.formats._wire.openai_responses.words import (
     FINAL_STATUSES,
@@ -41,6 +41,7 @@ _EVENT_FIELDS = frozenset(
         "annotation_index",
         "arguments",
         "code",
+        "command",
         "command_index",
         "content_index",
         "delta",
@@ -49,6 +50,7 @@ _EVENT_FIELDS = frozenset(
         "item_id",
         "logprobs",
         "name",
+        "output",
         "output_index",
         "parsed",
         "part",
@@ -225,8 +227,10 @@ class OpenAIResponses(Format):
         For a text that was not in a delta event, return `always_decode`, which has later events of that type
         decoded. See `Format.follow`.
         """
-        if not (text_of(delta.raw, "type") or "").endswith(".delta"):
-            # A whole content must be decoded, to check that it does not repeat reported deltas.
+        kind = text_of(delta.raw, "type") or ""
+        if not kind.endswith(".delta") or kind.startswith(SHELL_COMMAND):
+            # A whole content must be decoded, to check that it does not repeat reported deltas; a piece of a
+            # shell command, to escape it in the JSON of the call's action.
             return always_decode
         items = self._items
         section = None if isinstance(delta, ToolCallDelta | PartDelta) else items.last_section

@@ -78,6 +78,19 @@ class ResponseItem(ABC):
         """
         return False
 
+    def write_command(self, number: int | None, text: str, *, whole: bool) -> bool:
+        """Add a piece of a shell command, or the rest of the command if the text is whole.
+
+        Args:
+            number: The index of the command; None if the event has none.
+            text: The piece, or the whole command.
+            whole: True if the text is the whole command, which ends with it.
+
+        Returns:
+            False if the item is no shell call.
+        """
+        return False
+
     def set_status(self, status: str) -> None:
         """Record the provider's progress with the item; most kinds of items ignore it."""
         del status

@@ -17,6 +17,12 @@ from tokenstream.formats._wire.openai_responses.item import (
     ResponseItem,
     ResultItem,
 )
+from tokenstream.formats._wire.openai_responses.shell import (
+    HostedShellItem,
+    ShellCallItem,
+    ShellCommands,
+    ShellOutputItem,
+)
 from tokenstream.formats._wire.openai_responses.texts import (
     MessageItem,
     ReasoningItem,
@@ -38,17 +44,23 @@ _ITEM_CLASSES: dict[str, type[ResponseItem]] = {
     "reasoning": ReasoningItem,
     "image_generation_call": ImageItem,
     "program": HostedItem,
+    "shell_call": HostedShellItem,
+    "shell_call_output": ShellOutputItem,
 }
 
 MADE_OF: tuple[type, ...] = (
     CallItem,
     HostedItem,
+    HostedShellItem,
     ImageItem,
     MessageItem,
     OpaqueItem,
     ReasoningItem,
     ResultItem,
     Section,
+    ShellCallItem,
+    ShellCommands,
+    ShellOutputItem,
 )
 """Classes of the objects that hold the state of a response's items."""
 
@@ -366,7 +378,7 @@ def _fits(item: ResponseItem, item_type: str) -> bool:
 def _item_class(item_type: str, item: dict[str, Any]) -> type[ResponseItem]:
     """Return the class for items of a type; an unknown type is judged by the ending of its name."""
     if is_for_application(item_type, item):
-        return CallItem
+        return ShellCallItem if item_type == "shell_call" else CallItem
     if item_type in _ITEM_CLASSES:
         return _ITEM_CLASSES[item_type]
     if item_type.endswith("_call"):

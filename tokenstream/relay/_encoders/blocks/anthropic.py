@@ -154,6 +154,9 @@ class AnthropicEncoder(BlockEncoder):
 
     def encode_fragment(self, event: PartDelta) -> Payloads:
         """Return an `input_json_delta` of a tool that the provider runs; none while it holds the fragment."""
+        if event.part not in self._inputs:
+            # A piece of a result, whose part was left out.
+            return ()
         return self._server_input_deltas(event.part, event.fragment)
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:

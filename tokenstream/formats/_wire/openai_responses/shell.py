@@ -1,0 +1,270 @@
+"""Shell calls of the Responses API: the commands, and the output of commands that OpenAI runs.
+
+The events are `ResponseShellCallCommand…Event` and `ResponseShellCallOutputContent…Event` of openai-python,
+https://github.com/openai/openai-python/tree/main/src/openai/types/responses.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from typing_extensions import override
+
+from tokenstream._basics.text_log import TextLog
+from tokenstream._basics.untrusted import is_dict, says_nothing, text_of
+from tokenstream.errors import LimitExceeded
+from tokenstream.formats._wire.openai_responses.calls import CallItem
+from tokenstream.formats._wire.openai_responses.item import HostedItem, ResultItem
+
+if TYPE_CHECKING:
+    from tokenstream.formats._kit.open import OpenCall, OpenPart
+    from tokenstream.formats._kit.parts import Parts
+    from tokenstream.limits import Limits
+
+
+class ShellCommands:
+    """Writes the action of a shell call as JSON text while its commands arrive.
+
+    The commands are a list in the JSON, so only the first command that has not ended can grow;
+    pieces of later commands are held back until then.
+
+    Args:
+        limits: The bounds on the pieces that are held back.
+
+    Example:
+        >>> from tokenstream.limits import Limits
+        >>> commands = ShellCommands(Limits())
+        >>> commands.add(0, "l"), commands.add(1, "pwd"), commands.end(0, "ls")
+        ('{"commands": ["l', '', 's", "pwd')
+        >>> commands.end(1, "pwd"), commands.complete({"timeout_ms": 9, "commands": ["ls", "pwd"]})
+        ('"', '{"commands": ["ls", "pwd"], "timeout_ms": 9}')
+    """
+
+    __slots__ = ("_current", "_ended", "_held", "_held_length", "_is_open", "_limits", "_number", "_written")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._number = 0
+        """The index of the command that is being written."""
+        self._is_open = False
+        """True once the opening quote of that command has been written."""
+        self._current = TextLog()
+        """The text of that command so far."""
+        self._written = TextLog()
+        """The JSON text so far."""
+        self._held: dict[int, list[str]] = {}
+        """The pieces of later commands, by the command's index."""
+        self._held_length = 0
+        """Number of characters in `_held`."""
+        self._ended: dict[int, str] = {}
+        """The whole text of each later command that has ended, by its index."""
+
+    def write(self, number: int | None, text: str, *, whole: bool) -> str:
+        """Return the JSON text for a piece of a command or, if `whole` is True, for the whole command."""
+        return self.end(number, text) if whole else self.add(number, text)
+
+    def add(self, number: int | None, text: str) -> str:
+        """Return the JSON text for a piece of a command; "" while the piece is held back.
+
+        Args:
+            number: The index of the command; None for the command that is being written.
+            text: The piece.
+        """
+        if number is None or number == self._number:
+            return self._write(text)
+        if number > self._number and text:
+            self._held.setdefault(number, []).append(text)
+            self._hold(text)
+        return ""
+
+    def end(self, number: int | None, text: str) -> str:
+        """Return the JSON text for the end of a command, and for later commands that were held back.
+
+        Args:
+            number: The index of the command; None for the command that is being written.
+            text: The whole command.
+        """
+        if number is not None and number != self._number:
+            if number > self._number:
+                self._ended[number] = text
+                self._hold(text)
+            return ""
+        json_text = self._end_current(text)
+        while self._number in self._held or self._number in self._ended:
+            json_text += "".join(map(self._write, self._held.pop(self._number, ())))
+            whole = self._ended.pop(self._number, None)
+            if whole is None:
+                break
+            json_text += self._end_current(whole)
+        return json_text
+
+    def complete(self, action: object) -> str:
+        """Return the whole JSON text of a call that has ended, which usually begins with the text so far.
+
+        Args:
+            action: The action in the finished item: an object with all commands and the bounds of the call.
+        """
+        if is_dict(action) and not says_nothing(action.get("commands")):
+            # The commands come first in the text so far.
+            return json.dumps({"commands": action["commands"], **action}, ensure_ascii=False)
+        text = self._written.join()
+        return text + ('"]}' if self._is_open else "]}")
+
+    @property
+    def written(self) -> str:
+        """The JSON text so far."""
+        return self._written.join()
+
+    def _end_current(self, whole: str) -> str:
+        """Write the end of the current command, with the text that no piece had, and go on to the next one."""
+        current = self._current.join()
+        json_text = self._write(whole[len(current) :] if whole.startswith(current) else "")
+        self._written.append('"')
+        self._is_open, self._current = False, TextLog()
+        self._number += 1
+        return json_text + '"'
+
+    def _write(self, text: str) -> str:
+        """Write a piece of the current command; return its JSON text."""
+        opening = "" if self._is_open else ('{"commands": ["' if self._number == 0 else ', "')
+        self._is_open = True
+        self._current.append(text)
+        json_text = opening + json.dumps(text, ensure_ascii=False)[1:-1]
+        self._written.append(json_text)
+        return json_text
+
+    def _hold(self, text: str) -> None:
+        """Count characters that are held back.
+
+        Raises:
+            LimitExceeded: There are more characters or commands than the limits allow.
+        """
+        self._held_length += len(text)
+        if self._held_length > self._limits.text:
+            raise LimitExceeded(limit="text", value=self._limits.text)
+        if len(self._held) + len(self._ended) > self._limits.parts:
+            raise LimitExceeded(limit="parts", value=self._limits.parts)
+
+
+class ShellCallItem(CallItem):
+    """A shell call that the application runs; its action grows while the commands arrive."""
+
+    __slots__ = ("_commands",)
+
+    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
+        super().__init__(parts, item_type, index)
+        self._commands: ShellCommands | None = None
+        """Writes the action; None before the first event about a command."""
+
+    @override
+    def write_command(self, number: int | None, text: str, *, whole: bool) -> bool:
+        call = self.call
+        if call is None:
+            self.parts.note("call_after_done")
+            return True
+        self._commands = self._commands or ShellCommands(self.parts.limits)
+        self.parts.add_arguments(call, self._commands.write(number, text, whole=whole))
+        return True
+
+    @override
+    def read_arguments(self, call: OpenCall, arguments: object) -> None:
+        if self._commands is not None:
+            arguments, self._commands = self._commands.complete(arguments), None
+        super().read_arguments(call, arguments)
+
+
+class HostedShellItem(HostedItem):
+    """A shell call that the provider runs in a container; its action grows while the commands arrive."""
+
+    __slots__ = ("_commands",)
+
+    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
+        super().__init__(parts, item_type, index)
+        self._commands: ShellCommands | None = None
+        """Writes the action; None before the first event about a command."""
+
+    @override
+    def write_command(self, number: int | None, text: str, *, whole: bool) -> bool:
+        if self.ended:
+            self.parts.note("call_after_done")
+            return True
+        self._commands = self._commands or ShellCommands(self.parts.limits)
+        self.add_input("code", self._commands.write(number, text, whole=whole))
+        return True
+
+    @override
+    def add_missing_content(self, part: OpenPart, item: dict[str, Any]) -> None:
+        if self._commands is not None:
+            text, written = self._commands.complete(item.get("action")), self._commands.written
+            self._commands = None
+            if text.startswith(written):
+                self.parts.add(part, text[len(written) :])
+            else:
+                self.parts.note("arguments_rewritten")
+                final = {"arguments_text": text, "complete": True}
+                self.parts.close(part, self.make_part(item).model_copy(update=final))
+        super().add_missing_content(part, item)
+
+
+class ShellOutputItem(ResultItem):
+    """The output of commands in a container, which grows as text; the finished item replaces the text.
+
+    Standard output and errors are added in the order in which they arrive, as in a terminal.
+    """
+
+    __slots__ = ("_lengths", "_outputs")
+
+    def __init__(self, parts: Parts, item_type: str, index: int) -> None:
+        super().__init__(parts, item_type, index)
+        self._lengths: dict[tuple[int, str], int] = {}
+        """Number of characters added, by the command's index and the name of the stream."""
+        self._outputs: dict[int, list[dict[str, Any]]] = {}
+        """The whole output of each command that has ended, by the command's index."""
+
+    def add_output(self, number: int, streams: dict[str, Any]) -> bool:
+        """Add pieces of a command's output.
+
+        Args:
+            number: The index of the command.
+            streams: The pieces, by the name of the stream: "stdout" or "stderr".
+
+        Returns:
+            False if there is no piece, or the item has ended.
+        """
+        pieces = {name: text for name in _STREAMS if (text := text_of(streams, name))}
+        if not pieces or self.ended:
+            return self.ended
+        for name, text in pieces.items():
+            self._lengths[number, name] = self._lengths.get((number, name), 0) + len(text)
+            self.parts.add(self._part, text)
+        return True
+
+    def end_output(self, number: int, output: list[dict[str, Any]]) -> None:
+        """Add the end of a command's output that no piece had, and keep the output with its exit code."""
+        if self.ended:
+            return
+        for name in _STREAMS:
+            whole = "".join(text_of(entry, name) or "" for entry in output)
+            if missing := whole[self._lengths.get((number, name), 0) :]:
+                self.add_output(number, {name: missing})
+        self._outputs[number] = output
+
+    def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
+        """Report the output; if the finished item lacks it, report the output of the commands' ends."""
+        if complete and self._outputs:
+            outputs, self._outputs = self._outputs, {}
+            if says_nothing(item.get("output")):
+                item = {**item, "output": [entry for number in sorted(outputs) for entry in outputs[number]]}
+        super().read_item(item, complete=complete)
+
+    def close(self, *, complete: bool) -> None:
+        """Close the part; without the item's end, it has the output of the commands that have ended."""
+        if self._outputs and not self.ended:
+            self.read_item(self._data, complete=True)
+        else:
+            super().close(complete=complete)
+
+
+_STREAMS = ("stdout", "stderr")
+"""Names of the streams that a command writes to."""
