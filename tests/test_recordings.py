@@ -10,7 +10,7 @@ import pytest
 from tests.support import chunkings
 from tests.support.beside import needs_recordings
 from tests.support.reading import aread, read
-from tests.support.recordings import Recorded, ours, shared
+from tests.support.recordings import Recorded, of_native_routes, ours, shared
 from tests.support.sampling import sampled
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Those for a mapping of one's own are read in tests/formats/custom/test_servers.py.
 _SHARED = [recorded for recorded in shared() if recorded.format != "custom"]
-_OURS = ours()
+_OURS = [*ours(), *of_native_routes()]
 _SMALL = frozenset({"sevens", "bytes"})
 """The chunkings that take most of the time."""
 

@@ -35,13 +35,7 @@ def _uncut() -> list[Recorded]:
 
 
 _UNCUT = _uncut()
-# These are of servers' own routes, which openai's SDK does not read.
-_BARE = ("/dashscope_", "/workers_ai", "/qianfan")
-_CHAT = [
-    recorded
-    for recorded in _UNCUT
-    if recorded.format == "openai-chat" and not any(name in recorded.name for name in _BARE)
-]
+_CHAT = [recorded for recorded in _UNCUT if recorded.format == "openai-chat"]
 _CLAUDE = [recorded for recorded in _UNCUT if recorded.format == "anthropic"]
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-_OWN = sorted((ROOT / "tests" / "recordings").glob("*/*.sse"))
+_FOLDERS = (ROOT / "tests" / "recordings").glob("*/*.sse")
+# The documents of some native routes leave out the finish reason, which is a departure from the format.
+_OWN = sorted(path for path in _FOLDERS if path.parent.name != "native-routes")
 _WHOLE = [path for path in [*_OWN, *sorted(RECORDINGS.glob("*.sse"))] if path.stem != "openai-chat-cut"]
 
 

@@ -14,6 +14,8 @@ from tokenstream.framing._body import JSONBody
 from tokenstream.framing._sniff import sniff
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tokenstream.formats._base import Frame
 
 OURS = Path(__file__).parents[1] / "recordings"
@@ -31,21 +33,29 @@ class Recorded:
     expected: dict[str, Any]
 
 
+_NATIVE = "native-routes"
+"""The folder with answers of servers' own routes, whose payloads differ from those of the format's name."""
+
+
 def ours() -> list[Recorded]:
-    """Return the recordings made for this project."""
+    """Return the recordings made for this project, each in the folder of its format."""
+    return _recorded_in(path for path in OURS.glob("*/*") if path.parent.name != _NATIVE)
+
+
+def of_native_routes() -> list[Recorded]:
+    """Return the recordings made for this project of servers' own routes."""
+    return _recorded_in((OURS / _NATIVE).glob("*"))
+
+
+def _recorded_in(paths: Iterable[Path]) -> list[Recorded]:
+    """Return the recordings among some files."""
     found = []
-    for path in sorted(OURS.glob("*/*")):
+    for path in sorted(paths):
         expected = path.with_name(f"{path.stem}.expected.json")
         if path.name.endswith(".expected.json"):
             continue
-        found.append(
-            Recorded(
-                f"{path.parent.name}/{path.stem}",
-                path.parent.name,
-                path.read_bytes(),
-                json.loads(expected.read_text("utf-8")),
-            )
-        )
+        said = json.loads(expected.read_text("utf-8"))
+        found.append(Recorded(f"{path.parent.name}/{path.stem}", said["format"], path.read_bytes(), said))
     return found
 
 
