@@ -55,6 +55,7 @@ RULES: dict[str, str] = {
     "call_repeated": (
         "a tool call's id or name was sent again: it is not appended, and a repeated call is dropped"
     ),
+    "arguments_repeated": "a fragment repeated all arguments so far: only what is new is added",
     "call_id_repeated": "another tool call came with an id that was already in use: it gets a new id",
     "call_twice": "the same call came in two fields: it is used once",
     "call_nameless": "a tool call had no name: it becomes an opaque part",

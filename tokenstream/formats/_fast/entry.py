@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     """Takes a delta that was not decoded; returns False if it must be decoded after all."""
 
 TEXT_DELTAS = (TextDelta, ReasoningDelta, RefusalDelta)
-_CLOSING = frozenset("}]")
+_OPENING = frozenset("{[")
 
 _new: Callable[[type[Any]], Any] = object.__new__
 """Creates an event whose fields are set afterwards: a call with keywords takes three times as long."""
@@ -172,8 +172,8 @@ def make_reader(
         # A payload that arrived decoded has far fewer fields than `longest`.
         if text is None or len(data) > longest:
             return None
-        if log is not None and text[-1:] in _CLOSING and looks_whole(text):
-            # A whole JSON value may be the call told again, which decoding finds out.
+        if log is not None and text[:1] in _OPENING and (len(text) > log.length or looks_whole(text)):
+            # The server may send the arguments again, which decoding finds out.
             return None
         # Without a call of the constructor, which would take longer.
         event = _new(kind)

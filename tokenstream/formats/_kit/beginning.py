@@ -1,8 +1,13 @@
-"""The beginning of a JSON value, which proves that a call's arguments were cut off."""
+"""The beginning of a JSON value: it proves that a call's arguments were cut off, or that they may go on."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tokenstream._basics.json import split_leading_values
+
+if TYPE_CHECKING:
+    from tokenstream.partial_json import PartialJSONParser
 
 
 def is_beginning(text: str) -> bool:
@@ -17,15 +22,30 @@ def is_beginning(text: str) -> bool:
         >>> is_beginning('{"path": "/srv"}'), is_beginning("cat /srv"), is_beginning("")
         (False, False, False)
     """
-    # Imported here, because only an answer without a finish reason needs it.
-    from tokenstream.partial_json import PartialJSONParser
-
     _, rest = split_leading_values(text)
     if not rest or rest.isspace():
         return False
-    parser = PartialJSONParser()
-    parser.feed(rest)
+    parser = _read(rest)
     if parser.error is not None:
         return False
     parser.end()
     return parser.error is not None
+
+
+def may_go_on(text: str) -> bool:
+    """Return True if a text is one JSON value, or the beginning of one.
+
+    Example:
+        >>> may_go_on('{"usd":{"usd": 1}'), may_go_on('{"us{"usd": 1}')
+        (True, False)
+    """
+    return _read(text).error is None
+
+
+def _read(text: str) -> PartialJSONParser:
+    # Imported here, because only unusual answers need it.
+    from tokenstream.partial_json import PartialJSONParser
+
+    parser = PartialJSONParser()
+    parser.feed(text)
+    return parser

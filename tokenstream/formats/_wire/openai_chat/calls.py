@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tokenstream._basics.json import is_one_value
 from tokenstream._basics.untrusted import dicts_of, fields_except, says_nothing
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.values import canonical_json
 from tokenstream.formats._kit.whole import Wholeness
+from tokenstream.formats._wire.openai_chat.arguments import GrowingArguments
 from tokenstream.formats._wire.openai_chat.fragment import ABSENT, LEGACY, Fragment
 from tokenstream.message import OpaquePart
 
@@ -31,6 +33,7 @@ class ChatCall:
         "_canonical",
         "checked_length",
         "fields",
+        "growth",
         "has_nameless_fragment",
         "id",
         "index",
@@ -56,6 +59,8 @@ class ChatCall:
         """True once the call was reported as an opaque part, because it had no name."""
         self.pending: list[object] = []
         """Arguments held back until the name arrives."""
+        self.growth = GrowingArguments()
+        """Finds what is new in fragments that repeat the arguments so far."""
         self.fields: dict[str, Any] = {}
         """Fields that only this provider has."""
         self.wholeness = Wholeness()
@@ -72,7 +77,7 @@ class ChatCall:
         part = self.part
         if part is None:
             return ""
-        return part.arguments.since(start) if part.has_arguments else part.placeholder[start:]
+        return (part.arguments.join() + part.placeholder)[start:]
 
     @property
     def canonical_arguments(self) -> str | None:
@@ -96,8 +101,8 @@ class ChatCall:
             # Its arguments are free text.
             return part.has_arguments
         if part.placeholder:
-            # The placeholder is `{}`, a whole object.
-            return True
+            # Either `{}`, or what a fragment adds that may have repeated the arguments.
+            return is_one_value(self.arguments_from(0))
         self.wholeness.add(part.arguments.since(self.checked_length))
         self.checked_length = part.arguments.length
         return self.wholeness.whole
@@ -433,18 +438,21 @@ class ChatCalls:
             # White space after the repeated start of a finished call does not make it another call.
             return
         elif isinstance(arguments, str):
-            self._add_text(call.part, arguments)
+            self._add_text(call.part, arguments, call.growth)
         else:
             self._drop_placeholder(call.part)
             self._parts.add_argument_values(call.part, arguments)
 
-    def _add_text(self, call: OpenCall, text: str) -> None:
+    def _add_text(self, call: OpenCall, text: str, growth: GrowingArguments) -> None:
         """Add argument text; an empty object is held back, because the arguments may follow it."""
-        # Quirk (gateways to Bedrock, 2025-12): `{}` is sent first, then the arguments;
-        # openai/openai-agents-js#712.
-        if call.has_arguments or call.type == "custom":
+        if call.type == "custom":
             self._parts.add_arguments(call, text)
             return
+        if call.has_arguments:
+            self._parts.add_arguments(call, growth.find_new(text, call, self._parts.note))
+            return
+        # Quirk (gateways to Bedrock, 2025-12): `{}` is sent first, then the arguments;
+        # openai/openai-agents-js#712.
         if text.lstrip().startswith("{"):
             # These are the arguments; without a brace, they continue the held-back text.
             self._drop_placeholder(call)
