@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support import wire
@@ -40,6 +40,8 @@ _TEXTS = st.lists(st.sampled_from(_PARTS), min_size=1, max_size=12).map("".join)
 
 
 @given(_TEXTS)
+@example("\u1112\uac01")
+@example("\ua960\uac00\u11a8")
 def test_a_place_that_no_letter_contains_is_a_border_of_letters(text: str) -> None:
     """As the package `regex` finds them: some borders are missed, but no letter is cut."""
     free = {at for at in range(1, len(text)) if not is_inside_letter(text, at)}

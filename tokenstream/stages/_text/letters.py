@@ -68,8 +68,12 @@ _FIRST_WITH_VIRAMA = "\u0915"
 """The first consonant that such a mark may join to the one before it."""
 _MOST_MARKS = 8
 """Maximum number of marks between two consonants of one letter."""
-_HANGUL, _JAMO = re.compile("[\u1100-\u11ff\uac00-\ud7ff]"), re.compile("[\u1100-\u11ff\ud7b0-\ud7ff]")
-"""Hangul syllables or their parts, and the parts that can continue a syllable."""
+_HANGUL_JOINED = re.compile(
+    # A part or a syllable before a part, and a first part before a syllable.
+    "[\u1100-\u11ff\ua960-\ua97c\uac00-\ud7ff][\u1100-\u11ff\ua960-\ua97c\ud7b0-\ud7ff]"
+    "|[\u1100-\u115f\ua960-\ua97c][\uac00-\ud7a3]"
+)
+"""Two characters of Hangul, syllables or their parts, of which the second can continue the first."""
 _FLAG = re.compile(r"[\U0001f1e6-\U0001f1ff]")
 
 
@@ -164,4 +168,4 @@ def _is_joined(before: str, later: str) -> bool:
         return True
     if _FLAG.match(before) is not None:
         return _FLAG.match(later) is not None
-    return _HANGUL.match(before) is not None and _JAMO.match(later) is not None
+    return _HANGUL_JOINED.match(before + later) is not None
