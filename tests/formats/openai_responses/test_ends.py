@@ -269,14 +269,14 @@ def test_fields_that_nobody_knows_are_carried() -> None:
     """On events they are the answer's, on items the part's."""
     came = said(
         added(message(agent="a")),
-        {**part_added(), "agent": {"agent_name": "b"}},
+        {**part_added(), "lane": {"name": "b"}},
         delta("Hi"),
         done(message(output_text("Hi"), status="completed", agent="a")),
     )
 
     (part,) = came.parts
     assert isinstance(part, TextPart)
-    assert came.message.provider_data["agent"] == {"agent_name": "b"}
+    assert came.message.provider_data["lane"] == {"name": "b"}
     assert part.provider_data == {"id": "msg_1", "agent": "a", "status": "completed"}
 
 

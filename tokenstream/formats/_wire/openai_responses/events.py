@@ -276,6 +276,8 @@ def _ignore_repetition(_items: ResponseItems, _payload: dict[str, Any], _kind: s
     return True
 
 
+TEXT_DELTAS = frozenset(f"{name}.delta" for name in _TEXT_TARGETS)
+"""Names of the events with a piece of a text."""
 READERS: dict[str, _Reader] = {
     "response.output_item.added": _begin_item,
     "response.output_item.done": _end_item,
@@ -294,7 +296,7 @@ READERS: dict[str, _Reader] = {
     "response.audio.done": _ignore_repetition,
     "response.audio.transcript.delta": _add_audio,
     "response.audio.transcript.done": _ignore_repetition,
-    **dict.fromkeys([f"{name}.delta" for name in _TEXT_TARGETS], _add_text),
+    **dict.fromkeys(TEXT_DELTAS, _add_text),
     **dict.fromkeys([f"{name}.done" for name in _TEXT_TARGETS], _end_text),
     **dict.fromkeys([f"{name}.delta" for name in _INPUTS], _add_input),
     **dict.fromkeys([f"{name}.done" for name in _INPUTS], _end_input),

@@ -10,7 +10,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.event_names import PING_NAMES
-from tokenstream.formats._wire.openai_responses.events import READERS, SHELL_COMMAND
+from tokenstream.formats._wire.openai_responses.events import READERS, SHELL_COMMAND, TEXT_DELTAS
 from tokenstream.formats._wire.openai_responses.parts import MADE_OF, ResponseItems, sequence_number_of
 from tokenstream.formats._wire.openai_responses.words import (
     FINAL_STATUSES,
@@ -37,6 +37,7 @@ _RESPONSE_EVENTS = frozenset(
 """Names of the events about the response as a whole."""
 _EVENT_FIELDS = frozenset(
     {
+        "agent",
         "annotation",
         "annotation_index",
         "arguments",
@@ -231,6 +232,9 @@ class OpenAIResponses(Format):
         if not kind.endswith(".delta") or kind.startswith(SHELL_COMMAND):
             # A whole content must be decoded, to check that it does not repeat reported deltas; a piece of a
             # shell command, to escape it in the JSON of the call's action.
+            return always_decode
+        if kind in TEXT_DELTAS and isinstance(delta, PartDelta):
+            # A worker's text, whose characters are counted where it is decoded.
             return always_decode
         items = self._items
         section = None if isinstance(delta, ToolCallDelta | PartDelta) else items.last_section

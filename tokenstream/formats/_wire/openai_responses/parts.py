@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dicts_of, index_of, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import mend_surrogates
 from tokenstream.formats._kit.parts import Parts
@@ -30,6 +30,7 @@ from tokenstream.formats._wire.openai_responses.texts import (
     TextItem,
 )
 from tokenstream.formats._wire.openai_responses.words import media_of
+from tokenstream.formats._wire.openai_responses.workers import WorkerItem, is_from_worker
 from tokenstream.message import MediaPart
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ MADE_OF: tuple[type, ...] = (
     ShellCallItem,
     ShellCommands,
     ShellOutputItem,
+    WorkerItem,
 )
 """Classes of the objects that hold the state of a response's items."""
 
@@ -214,9 +216,12 @@ class ResponseItems(Parts):
             return item
         self.note("part_unopened" if item is None else "part_index_reused")
         index = number_of(payload, "output_index")
-        payload, data = self.mend_surrogates_in(payload), {"type": item_type}
+        payload = self.mend_surrogates_in(payload)
+        data: dict[str, Any] = {"type": item_type}
         if (item_id := text_of(payload, "item_id")) is not None:
             data["id"] = item_id
+        if agent := dict_of(payload, "agent"):
+            data["agent"] = agent
         started = self._create_item(self._free_index() if index is None else index, data)
         started.read_item(data, complete=False)
         return started
@@ -379,6 +384,8 @@ def _item_class(item_type: str, item: dict[str, Any]) -> type[ResponseItem]:
     """Return the class for items of a type; an unknown type is judged by the ending of its name."""
     if is_for_application(item_type, item):
         return ShellCallItem if item_type == "shell_call" else CallItem
+    if item_type == "message" and is_from_worker(item):
+        return WorkerItem
     if item_type in _ITEM_CLASSES:
         return _ITEM_CLASSES[item_type]
     if item_type.endswith("_call"):

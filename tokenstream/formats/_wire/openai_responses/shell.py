@@ -117,7 +117,7 @@ class ShellCommands:
         return self._written.join()
 
     def _end_current(self, whole: str) -> str:
-        """Write the end of the current command, with the text that no piece had, and go on to the next one."""
+        """Write the end of the current command, with the text that no piece had; go on to the next one."""
         current = self._current.join()
         json_text = self._write(whole[len(current) :] if whole.startswith(current) else "")
         self._written.append('"')

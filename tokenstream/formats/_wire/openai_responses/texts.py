@@ -210,15 +210,18 @@ class TextItem(ResponseItem):
                 section.length = len(text)
                 self.parts.add(section.part, text)
             elif text:
-                # The deltas before may lack the end of the text.
-                self.parts.tell(section.part, text, section.length)
-                section.length = len(text)
+                self.tell(section, text)
         annotations = content.get("annotations")
         if is_list(annotations):
             for annotation in dicts_of(annotations[section.annotation_count :]):
                 self.cite(section, annotation)
         if not section.has_logprobs:
             self.report_logprobs(section, content.get("logprobs"))
+
+    def tell(self, section: Section, text: str) -> None:
+        """Compare a whole text with its deltas, which may lack the end of the text."""
+        self.parts.tell(section.part, text, section.length)
+        section.length = len(text)
 
     def cite(self, section: Section, annotation: dict[str, Any]) -> None:
         """Report an annotation of a text as a citation."""
