@@ -132,7 +132,7 @@ LACKS: dict[str, tuple[str, Script, str]] = {
     ),
     "a source of nothing": (
         "openai-responses",
-        testing.script().citation(url="http://a.b"),
+        testing.script().citation(url="http://a.b").finish(),
         "a citation where there is no text",
     ),
     "a film": ("openai-chat", testing.script().media(b"0", "video/mp4"), "media that are neither"),

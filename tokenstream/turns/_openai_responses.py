@@ -181,7 +181,12 @@ class _OpenAIResponsesTurn(Turn):
         return item
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
-        """Return None if the item of the cited text was written with this citation, else "citation"."""
+        """Return None if the item of the cited text was written with this citation, else "citation".
+
+        The source of a search that cites no text is in the item with the results, which is sent unchanged.
+        """
+        if self.is_own and part.cites is None:
+            return None
         return self.find_citation_obstacle(index)
 
     # -- reasoning ---------------------------------------------------------
@@ -195,7 +200,9 @@ class _OpenAIResponsesTurn(Turn):
         fields = self.fields(part)
         id = text_of(fields, "id")
         if id is None:
-            return "reasoning"
+            # A thought of Perplexity's research came in an event, and is no item that a request may have.
+            is_event = (text_of(fields, "type") or "").startswith("response.reasoning.")
+            return None if is_event else "reasoning"
         if id in self._unfinished:
             # Before a text that another request has continued, the reasoning is left out silently.
             return None if id in self._continued else "incomplete"

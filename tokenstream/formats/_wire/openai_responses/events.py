@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, text_of
 from tokenstream.formats._wire.openai_responses.item import ImageItem
 from tokenstream.formats._wire.openai_responses.parts import ResponseItems, number_of
+from tokenstream.formats._wire.openai_responses.research import RESEARCH_EVENTS
 from tokenstream.formats._wire.openai_responses.shell import ShellOutputItem
 from tokenstream.formats._wire.openai_responses.texts import TextItem
 
@@ -278,6 +279,14 @@ def _ignore_repetition(_items: ResponseItems, _payload: dict[str, Any], _kind: s
 
 TEXT_DELTAS = frozenset(f"{name}.delta" for name in _TEXT_TARGETS)
 """Names of the events with a piece of a text."""
+
+
+def _read_research(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
+    """Read an event about research; return True, because such an event needs no item."""
+    items.research.read_event(items, items.mend_surrogates_in(payload), kind)
+    return True
+
+
 READERS: dict[str, _Reader] = {
     "response.output_item.added": _begin_item,
     "response.output_item.done": _end_item,
@@ -301,6 +310,7 @@ READERS: dict[str, _Reader] = {
     **dict.fromkeys([f"{name}.delta" for name in _INPUTS], _add_input),
     **dict.fromkeys([f"{name}.done" for name in _INPUTS], _end_input),
     **dict.fromkeys(_PROGRESS_EVENTS, _report_progress),
+    **dict.fromkeys(RESEARCH_EVENTS, _read_research),
     **dict.fromkeys([f"{SHELL_COMMAND}.{word}" for word in ("added", "delta", "done")], _write_command),
     "response.shell_call_output_content.delta": _read_shell_output,
     "response.shell_call_output_content.done": _read_shell_output,

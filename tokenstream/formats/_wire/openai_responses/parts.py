@@ -17,6 +17,7 @@ from tokenstream.formats._wire.openai_responses.item import (
     ResponseItem,
     ResultItem,
 )
+from tokenstream.formats._wire.openai_responses.research import SOURCE_ITEMS, Research
 from tokenstream.formats._wire.openai_responses.shell import (
     HostedShellItem,
     ShellCallItem,
@@ -57,6 +58,7 @@ MADE_OF: tuple[type, ...] = (
     MessageItem,
     OpaqueItem,
     ReasoningItem,
+    Research,
     ResultItem,
     Section,
     ShellCallItem,
@@ -90,6 +92,7 @@ class ResponseItems(Parts):
         "_highest",
         "last_section",
         "number",
+        "research",
         "unread_delta",
     )
 
@@ -118,6 +121,8 @@ class ResponseItems(Parts):
         """The text that the last decoded text delta added to."""
         self._audio: OpenPart | None = None
         """The media part with the spoken answer."""
+        self.research = Research()
+        """The thoughts and sources that were reported."""
 
     def mend_surrogates_in(self, data: dict[str, Any]) -> dict[str, Any]:
         """Return data that will be stored, with halves of surrogate pairs replaced."""
@@ -182,7 +187,13 @@ class ResponseItems(Parts):
         elif state.ended:
             self.note("part_end_unmatched")
         self._update_id(state, item)
+        self._read_finished(state, item)
+
+    def _read_finished(self, state: ResponseItem, item: dict[str, Any]) -> None:
+        """Read a complete item, and report its sources."""
         state.read_item(item, complete=True)
+        if state.type in SOURCE_ITEMS:
+            self.research.cite_sources(self, item)
 
     def find_item(self, payload: dict[str, Any], item_type: str | None = None) -> ResponseItem | None:
         """Return the item that an event is about; None if no such item was started.
@@ -272,7 +283,7 @@ class ResponseItems(Parts):
                 # The output has the item twice, or with another type than in events.
                 self.note("content_twice")
                 continue
-            (state or self._create_item(position, item)).read_item(item, complete=True)
+            self._read_finished(state or self._create_item(position, item), item)
         for state in self._all_items:
             if not state.ended:
                 self.note("part_unclosed")

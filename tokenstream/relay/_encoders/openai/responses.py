@@ -161,6 +161,8 @@ class OpenAIResponsesEncoder(ItemEncoder):
         """The number of the next event."""
         self._last_text: OutputItem | None = None
         """The last item that is a text; None before the first."""
+        self._early_citations: list[CitationAdded] = []
+        """Citations that arrived before the first text, which gets them when it begins."""
 
     # -- events ----------------------------------------------------------------
 
@@ -181,10 +183,15 @@ class OpenAIResponsesEncoder(ItemEncoder):
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return an annotation of the cited text; if the citation names no text, of the last text.
 
+        A citation before the first text, such as a source that was found before the answer, is sent with
+        that text.
+
         Raises:
-            NotExpressible: The answer has no text, and `drop` does not allow leaving the citation out; or
-                the citation cannot become an annotation without loss.
+            NotExpressible: The citation cannot become an annotation without loss.
         """
+        if self._last_text is None:
+            self._early_citations.append(event)
+            return ()
         annotation = self._to_annotation(event.citation)
         if annotation is None:
             # It cannot become an annotation, and `drop` allows leaving it out.
@@ -193,8 +200,6 @@ class OpenAIResponsesEncoder(ItemEncoder):
         if item is None or item.kind != "text":
             # The citation names no text of this answer.
             item = self._last_text
-        if item is None:
-            return self.omit("a citation where there is no text", "citation")
         item.annotations.append(annotation)
         return [
             self._event(
@@ -265,7 +270,13 @@ class OpenAIResponsesEncoder(ItemEncoder):
         yield self._event("response.in_progress", response=response)
 
     def encode_ending(self, finish: Finish) -> Payloads:
-        """Return the event that ends the answer, with the complete response."""
+        """Return the event that ends the answer, with the complete response.
+
+        Raises:
+            NotExpressible: A citation has no text, and `drop` does not allow leaving it out.
+        """
+        if self._early_citations:
+            self.omit("a citation where there is no text", "citation")
         cut = self.choose_reason(finish.reason) in CUT_REASONS
         status = "incomplete" if cut else "completed"
         details = {"reason": self.word_for(finish.reason)} if cut else None
@@ -307,6 +318,10 @@ class OpenAIResponsesEncoder(ItemEncoder):
         names = _TEXTS.get(item.kind)
         if names is not None:
             yield self._part_event(item, names, "added", _content_json(item, names, ""))
+            if item is self._last_text:
+                early, self._early_citations = self._early_citations, []
+                for citation in early:
+                    yield from self.encode_citation(citation)
         elif item.kind == "media":
             yield self._item_event(item, f"response.{_IMAGE}.in_progress")
             yield self._item_event(item, f"response.{_IMAGE}.generating")
