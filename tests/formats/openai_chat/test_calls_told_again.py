@@ -13,8 +13,8 @@ from tests.formats.openai_chat.payloads import FINISH, Payload, Read, call, chun
 from tests.formats.told import DONE
 from tests.support.streams import json_values
 from tokenstream import Stream
+from tokenstream.formats._kit import repeated
 from tokenstream.formats._kit.values import canonical_json
-from tokenstream.formats._wire.openai_chat import calls
 
 PAY = [call('{"usd":', name="pay", index=0, id="a"), call(" 100}", index=0)]
 PAID = ("a", "pay", '{"usd": 100}')
@@ -131,7 +131,7 @@ def test_many_small_repetitions_of_a_long_call_cost_little(monkeypatch: pytest.M
         decoded.append(len(value))
         return canonical_json(value)
 
-    monkeypatch.setattr(calls, "canonical_json", count)
+    monkeypatch.setattr(repeated, "canonical_json", count)
     long = json.dumps({"text": "x" * 100_000})
     first = call(long, name="pay", index=0, id="a")
     read(first, *[call("{}", name="pay", index=0, id="a")] * 50, FINISH, DONE)

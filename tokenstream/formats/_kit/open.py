@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream.formats._kit.repeated import RepeatedArguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,12 +43,14 @@ class OpenCall(OpenPart):
 
     __slots__ = (
         "arguments",
+        "has_id",
         "id",
         "may_repeat",
         "name",
         "number",
         "placeholder",
         "provider_data",
+        "repeated",
         "sent_id",
         "type",
     )
@@ -62,12 +65,15 @@ class OpenCall(OpenPart):
         type: str,  # noqa: A002 - the field's name
         provider_data: dict[str, Any] | None,
         number: object = None,
+        has_id: bool = True,
     ) -> None:
         super().__init__("tool_call", choice, index)
         self.id = self.sent_id = id
         """The call's id; `sent_id` is the id that the server sent, which an earlier call may already have."""
         self.number = number
         """The call's index on the wire; None if the server sent none."""
+        self.has_id = has_id
+        """True if the server sent the id, False if it is made up."""
         self.may_repeat: list[ToolCall] = []
         """Finished calls that this call may repeat, judging by its content so far.
 
@@ -78,7 +84,12 @@ class OpenCall(OpenPart):
         self.provider_data = provider_data
         self.arguments = TextLog()
         self.placeholder = ""
-        """The text `{}`: all arguments, or a placeholder for arguments to come; the next piece decides."""
+        """Text that is added if the call ends here; the next piece decides.
+
+        It is `{}`, which may stand for arguments to come, or what a repetition of the arguments has more.
+        """
+        self.repeated = RepeatedArguments()
+        """Finds fragments that repeat the arguments so far."""
 
     @property
     def has_arguments(self) -> bool:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.json import is_one_value, split_values
+from tokenstream._basics.json import is_one_value, looks_whole, split_values
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Finish, PartDone, ToolCallDelta, ToolCallDone, ToolCallStart
 from tokenstream.formats._kit.beginning import is_beginning
 from tokenstream.formats._kit.contents import ContentParts
 from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend_surrogates
-from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._kit.repeated import OPENING
+from tokenstream.formats._kit.values import canonical_json, json_text
 from tokenstream.message import FinishReason, ToolCall
 
 if TYPE_CHECKING:
@@ -168,6 +169,7 @@ class Parts(ContentParts):
             type=type,
             provider_data=provider_data,
             number=number,
+            has_id=bool(id),
         )
         # The calls of the whole answer, and those of this choice.
         self.calls_seen += 1
@@ -231,6 +233,13 @@ class Parts(ContentParts):
         """Add a fragment to a call's arguments; half a surrogate pair is held back."""
         if call.held or not fragment.isascii():
             fragment = join_halves(call, fragment, self.note)
+        repeated = call.repeated
+        if repeated.held or (fragment[:1] in OPENING and call.has_arguments and call.type != "custom"):
+            fragment = repeated.find_new(fragment, call, self.note)
+        self._append(call, fragment)
+
+    def _append(self, call: OpenCall, fragment: str) -> None:
+        """Append text to a call's arguments."""
         if call.may_repeat:
             # The finished calls that this call may repeat: it is not reported until it differs from them.
             self._compare_with_finished(call, fragment)
@@ -246,6 +255,8 @@ class Parts(ContentParts):
         Once the call's arguments differ from those of all finished calls in question, report the call.
         """
         position = call.arguments.length
+        if not position and looks_whole(fragment):
+            fragment = _find_equal(fragment, call.may_repeat)
         call.arguments.append(fragment)
         call.may_repeat = [
             finished for finished in call.may_repeat if finished.arguments_text.startswith(fragment, position)
@@ -355,11 +366,22 @@ class Parts(ContentParts):
             return
         if part.placeholder:
             text, part.placeholder = part.placeholder, ""
-            self.add_arguments(part, text)
+            if part.repeated.held not in ("", text):
+                # The last fragment repeated the arguments, and was held back.
+                self.note("arguments_repeated")
+            self._append(part, text)
         if part.held:
             part.held = ""
             self.note("lone_surrogate")
-            self.add_arguments(part, "\ufffd")
+            self._append(part, "\ufffd")
+
+
+def _find_equal(arguments: str, calls: list[ToolCall]) -> str:
+    """Return the arguments as one of the calls has them, if they are equal as JSON; otherwise unchanged."""
+    # Texts of equal values have similar lengths; decoding any others would cost more than was sent.
+    similar = [call.arguments_text for call in calls if len(call.arguments_text) < 4 * len(arguments)]
+    own = canonical_json(arguments) if similar else None
+    return next((text for text in similar if own is not None and canonical_json(text) == own), arguments)
 
 
 def _make_tool_call(call: OpenCall, text: str, *, complete: bool) -> ToolCall:

@@ -13,9 +13,7 @@ from tokenstream._basics.json import is_one_value
 from tokenstream._basics.untrusted import dicts_of, fields_except, says_nothing
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import mend_surrogates
-from tokenstream.formats._kit.values import canonical_json
 from tokenstream.formats._kit.whole import Wholeness
-from tokenstream.formats._wire.openai_chat.arguments import GrowingArguments
 from tokenstream.formats._wire.openai_chat.fragment import ABSENT, LEGACY, Fragment
 from tokenstream.message import OpaquePart
 
@@ -30,10 +28,8 @@ class ChatCall:
     """A tool call of which a fragment has arrived; its part is opened once the call has a name."""
 
     __slots__ = (
-        "_canonical",
         "checked_length",
         "fields",
-        "growth",
         "has_nameless_fragment",
         "id",
         "index",
@@ -59,14 +55,10 @@ class ChatCall:
         """True once the call was reported as an opaque part, because it had no name."""
         self.pending: list[object] = []
         """Arguments held back until the name arrives."""
-        self.growth = GrowingArguments()
-        """Finds what is new in fragments that repeat the arguments so far."""
         self.fields: dict[str, Any] = {}
         """Fields that only this provider has."""
         self.wholeness = Wholeness()
         """Follows the brackets of the argument text, to tell when it is whole."""
-        self._canonical: tuple[int, str | None] | None = None
-        """The length of the arguments, and their canonical form; None before they were compared."""
         self.checked_length = 0
         """Number of characters of the argument text that `wholeness` has read."""
         self.last_list = -1
@@ -78,15 +70,6 @@ class ChatCall:
         if part is None:
             return ""
         return (part.arguments.join() + part.placeholder)[start:]
-
-    @property
-    def canonical_arguments(self) -> str | None:
-        """The arguments in canonical form, to compare them; None if they are no JSON value."""
-        text = self.arguments_from(0)
-        # Stored, since any number of fragments may be compared with the call.
-        if self._canonical is None or self._canonical[0] != len(text):
-            self._canonical = len(text), canonical_json(text)
-        return self._canonical[1]
 
     @property
     def is_whole(self) -> bool:
@@ -242,10 +225,10 @@ class ChatCalls:
             return False
         if fragment.id is not None and self._by_id.get(fragment.id) is not call:
             return False
-        if fragment.name not in ("", call.name) or call.type == "custom" or not call.is_whole:
+        part = call.part
+        if part is None or fragment.name not in ("", call.name) or call.type == "custom":
             return False
-        repeated = canonical_json(fragment.arguments)
-        return repeated is not None and repeated == call.canonical_arguments
+        return call.is_whole and part.repeated.are_equal(fragment.arguments, part)
 
     def _find_call(self, fragment: Fragment) -> ChatCall | None:
         """Return the call that a fragment continues; None if the fragment begins a call.
@@ -438,21 +421,18 @@ class ChatCalls:
             # White space after the repeated start of a finished call does not make it another call.
             return
         elif isinstance(arguments, str):
-            self._add_text(call.part, arguments, call.growth)
+            self._add_text(call.part, arguments)
         else:
             self._drop_placeholder(call.part)
             self._parts.add_argument_values(call.part, arguments)
 
-    def _add_text(self, call: OpenCall, text: str, growth: GrowingArguments) -> None:
+    def _add_text(self, call: OpenCall, text: str) -> None:
         """Add argument text; an empty object is held back, because the arguments may follow it."""
-        if call.type == "custom":
-            self._parts.add_arguments(call, text)
-            return
-        if call.has_arguments:
-            self._parts.add_arguments(call, growth.find_new(text, call, self._parts.note))
-            return
         # Quirk (gateways to Bedrock, 2025-12): `{}` is sent first, then the arguments;
         # openai/openai-agents-js#712.
+        if call.has_arguments or call.type == "custom":
+            self._parts.add_arguments(call, text)
+            return
         if text.lstrip().startswith("{"):
             # These are the arguments; without a brace, they continue the held-back text.
             self._drop_placeholder(call)

@@ -1,19 +1,23 @@
-"""Arguments of a call that a server sends again as they grow, fragment by fragment."""
+"""Arguments of a call that a server sends again: whole, after their fragments, or as they grow."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.json import is_one_value
+from tokenstream._basics.json import is_one_value, looks_whole
 from tokenstream.formats._kit.beginning import may_go_on
+from tokenstream.formats._kit.values import canonical_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.formats._kit.open import OpenCall
 
+OPENING = frozenset("{[")
+"""The first characters of a fragment that may repeat the arguments so far."""
 
-class GrowingArguments:
+
+class RepeatedArguments:
     """Finds what is new in the fragments of one call, which are pieces or repeat the arguments so far.
 
     A fragment that begins with all arguments so far repeats them if the two are no JSON one after the
@@ -21,12 +25,14 @@ class GrowingArguments:
     or the end of the call. Quirk (OmniRoute#3762): a gateway sends the arguments like that.
     """
 
-    __slots__ = ("_grows", "_held")
+    __slots__ = ("_canonical", "_grows", "held")
 
     def __init__(self) -> None:
         self._grows = False
-        """True once a fragment has repeated the arguments."""
-        self._held = ""
+        """True once a fragment has repeated arguments that were not whole."""
+        self._canonical: tuple[int, str | None] | None = None
+        """The length of the arguments, and their canonical form; None before they were compared."""
+        self.held = ""
         """The fragment that is held back; the call's placeholder is what it adds if the call ends here."""
 
     def find_new(self, text: str, call: OpenCall, note: Callable[[str], None]) -> str:
@@ -37,24 +43,40 @@ class GrowingArguments:
             call: The call, which has arguments.
             note: Counts a departure.
         """
-        held, self._held, call.placeholder = self._held, "", ""
-        if held:
+        if self.held:
+            held, self.held, call.placeholder = self.held, "", ""
             # A fragment that is the same again adds nothing, and so proves nothing, unless it is whole.
             self._grows = text.startswith(held) and (text != held or is_one_value(text))
             if not self._grows:
                 return held + text
-        # The usual case, in which nothing is compared: a fragment is shorter than the arguments so far.
-        if not self._grows and (len(text) <= call.arguments.length or text[:1] not in {"{", "["}):
+        if call.has_id and looks_whole(text) and self.are_equal(text, call):
+            note("call_repeated")
+            return ""
+        if not self._grows and len(text) <= call.arguments.length:
+            # The usual case, in which nothing is compared.
             return text
         arguments = call.arguments.join()
         if not self._grows and not self._begins_to_grow(text, arguments, call):
-            return "" if self._held else text
+            return "" if self.held else text
         if text.startswith(arguments):
             note("arguments_repeated")
             return text[len(arguments) :]
         if not arguments.startswith(text):
             note("text_rewritten")
         return ""
+
+    def are_equal(self, arguments: object, call: OpenCall) -> bool:
+        """Return True if arguments are the same JSON value as those of a call.
+
+        Args:
+            arguments: JSON text, or a decoded value.
+            call: The call.
+        """
+        own = call.arguments.join() + call.placeholder
+        # Stored, since any number of fragments may be compared with the call.
+        if self._canonical is None or self._canonical[0] != len(own):
+            self._canonical = len(own), canonical_json(own)
+        return self._canonical[1] is not None and self._canonical[1] == canonical_json(arguments)
 
     def _begins_to_grow(self, text: str, arguments: str, call: OpenCall) -> bool:
         """Return True if a fragment repeats the arguments so far; hold it back if that is uncertain."""
@@ -63,5 +85,5 @@ class GrowingArguments:
         self._grows = not may_go_on(arguments + text)
         if not self._grows:
             repeats = is_one_value(text) and not is_one_value(arguments + text)
-            self._held, call.placeholder = text, text[len(arguments) :] if repeats else text
+            self.held, call.placeholder = text, text[len(arguments) :] if repeats else text
         return self._grows
