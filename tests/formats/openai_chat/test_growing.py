@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from tests.formats.openai_chat.payloads import chunk
 from tokenstream import Stream
+from tokenstream.errors import StreamError
 from tokenstream.formats._kit.growing import GrowingTexts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from tokenstream.message import Message
 
@@ -154,13 +155,32 @@ def test_a_text_that_stays_ambiguous_is_all_the_text_so_far(texts: list[str], an
     assert (answer, 1) == (read.message.text, read.departures["text_ambiguous"].count)
 
 
-def test_an_ambiguous_text_is_not_lost_if_the_stream_breaks() -> None:
-    """The text that waits is part of what had arrived."""
-    stream = Stream([_body(_payloads("text", ["1", "10", "x"])[:2])])
-    with pytest.raises(Exception, match="ended"):
-        stream.final()
+@pytest.mark.parametrize("breaks", [True, False])
+def test_an_ambiguous_text_is_not_lost_if_the_stream_ends_early(breaks: bool) -> None:
+    """The text that waits is part of what had arrived, also where the connection breaks."""
 
-    assert "10" == stream.message.text
+    def source() -> Iterator[bytes]:
+        yield _body(_payloads("text", ["1", "10", "x"])[:2])
+        if breaks:
+            raise ConnectionResetError
+
+    with pytest.raises(StreamError) as caught:
+        Stream(source()).final()
+
+    assert "10" == caught.value.partial.text
+
+
+def test_a_call_without_a_name_is_not_lost_if_the_connection_breaks() -> None:
+    """As at an end of any other kind, it is an opaque part."""
+
+    def source() -> Iterator[bytes]:
+        yield _body([chunk({"tool_calls": [{"index": 0, "id": "c1", "function": {"arguments": "{}"}}]})])
+        raise ConnectionResetError
+
+    with pytest.raises(StreamError) as caught:
+        Stream(source()).final()
+
+    assert ["opaque"] == [part.kind for part in caught.value.partial.parts]
 
 
 # -- other content ---------------------------------------------------------------------------------

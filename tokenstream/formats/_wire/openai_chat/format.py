@@ -7,7 +7,7 @@ of a chunk (answer, choice, delta) is read by a *plan*, which is made once for e
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -21,13 +21,14 @@ from tokenstream._basics.untrusted import (
     says_nothing,
     text_of,
 )
-from tokenstream.errors import ProtocolError
+from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import ToolCallDelta
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import FINISH_REASONS, usage_of
+from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._wire.openai_chat.bare import (
     BARE_FIELDS,
     ENVELOPE,
@@ -81,6 +82,22 @@ class _AnswerPlan:
     """Readers of the fields that are read after the choices."""
 
 
+class _ChatParts(Parts):
+    """The parts of an answer, of which the readers of the choices may hold back some content."""
+
+    def close_all(self, *, complete: bool) -> None:
+        """Add the texts that are held back, report the calls that have no name, and close every part.
+
+        Raises:
+            LimitExceeded: The answer is complete, but the content that was held back exceeds a limit.
+        """
+        # An answer that is not complete has an error already.
+        with nullcontext() if complete else suppress(LimitExceeded):
+            for choice in self.choices.values():
+                choice.reader.settle()
+        super().close_all(complete=complete)
+
+
 class OpenAIChat(Format):
     """The `openai-chat` format, which Azure, DeepSeek, Mistral, OpenRouter, vLLM and others send, too.
 
@@ -123,6 +140,7 @@ class OpenAIChat(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
+        self.parts = _ChatParts(self.limits, self.note)
         self._created: object = None
         """The time of the answer; None until it was reported."""
         self._is_in_envelope = False
@@ -192,25 +210,6 @@ class OpenAIChat(Format):
             # No terminal event is missing.
             self.ended = True
         return super().end(now=now)
-
-    def finish_input(self) -> None:
-        """Report the calls whose name never arrived and close the open parts, at the end of the input.
-
-        Raises:
-            LimitExceeded: The held-back text exceeds a limit.
-        """
-        self._settle_choices()
-        super().finish_input()
-
-    def conclude(self) -> None:
-        """End the answer: close the open parts and ignore later frames."""
-        self._settle_choices()
-        super().conclude()
-
-    def _settle_choices(self) -> None:
-        """Add the held-back texts of all choices, and report the calls whose name has never arrived."""
-        for choice in self.parts.choices.values():
-            choice.reader.settle()
 
     # -- the answer --------------------------------------------------------
 
