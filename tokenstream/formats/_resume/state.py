@@ -14,6 +14,7 @@ from zlib import crc32
 
 from tokenstream.errors import MisuseError
 from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart
+from tokenstream.formats._kit.repeated import RepeatedArguments
 from tokenstream.formats._resume.state_json import StateReader, StateWriter
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._resume.state_json import Layout
     from tokenstream.message import Message
 
-_SHARED = (OpenPart, OpenCall, OpenChoice)
+_SHARED = (OpenPart, OpenCall, OpenChoice, RepeatedArguments)
 """Classes that the open parts of all formats consist of."""
 
 
