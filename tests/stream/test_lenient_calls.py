@@ -104,7 +104,7 @@ def test_a_repaired_call_comes_with_its_end() -> None:
         (claude(OPEN)[:-1], False),
         ([*chat_call(0, OPEN, name="write"), *ended()], True),
         ([*chat_call(0, OPEN, name="write"), *ended("stop")], True),
-        ([*chat_call(0, OPEN, name="write"), wire.DONE], True),
+        ([*chat_call(0, OPEN, name="write"), wire.DONE], False),
         ([*chat_call(0, OPEN, name="write"), *ended("length")], False),
         ([*chat_call(0, RAW, name="write"), *ended("length")], False),
         ([*chat_call(0, RAW, name="write"), *ended("content_filter")], False),

@@ -35,7 +35,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown option": ({"api_key": KEY}, "connect() has no option "),
     "a key with a letter beyond ASCII": (
         {"headers": {"x-api-key": f"{KEY}é"}},
-        "a header contains a character that is not ASCII",
+        "has a character that is not ASCII",
     ),
     "no number": ({"headers": {"api-key": 5}}, "the request cannot be made: "),
 }
