@@ -10,6 +10,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast, always_decode
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.event_names import PING_NAMES
+from tokenstream.formats._wire.openai_responses.endpoints import ENDPOINT_EVENTS, Endpoint
 from tokenstream.formats._wire.openai_responses.events import READERS, SHELL_COMMAND, TEXT_DELTAS
 from tokenstream.formats._wire.openai_responses.parts import MADE_OF, ResponseItems, sequence_number_of
 from tokenstream.formats._wire.openai_responses.words import (
@@ -94,6 +95,7 @@ class OpenAIResponses(Format):
     __slots__ = (
         "_created",
         "_decoded",
+        "_endpoint",
         "_has_events",
         "_items",
         "_nameless",
@@ -107,13 +109,15 @@ class OpenAIResponses(Format):
     retryable: ClassVar[Mapping[str, bool]] = RETRYABLE
     several_on_socket: ClassVar[bool] = True
     resumes: ClassVar[bool] = True
-    made_of: ClassVar[tuple[type, ...]] = MADE_OF
+    made_of: ClassVar[tuple[type, ...]] = (*MADE_OF, Endpoint)
     fast: ClassVar[Fast | None] = Fast(texts=[("delta",)], changing=[_NUMBER], counts=[_NUMBER], turns=True)
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._items = ResponseItems(self.limits, self.note)
         self.parts = self._items
+        self._endpoint = Endpoint()
+        """Reads the events of endpoints that send no responses."""
         self._decoded = False
         """True if the current payload arrived decoded, without an event name."""
         self._nameless = False
@@ -144,6 +148,8 @@ class OpenAIResponses(Format):
             # Errors of other formats have no number.
             return "sequence_number" in payload
         # Events of the Realtime API have the same names, but have ids, too.
+        if kind in ENDPOINT_EVENTS:
+            return True
         is_realtime = (
             "event_id" in payload or dict_of(payload, "response").get("object") == "realtime.response"
         )
@@ -283,6 +289,12 @@ class OpenAIResponses(Format):
         if kind is None and payload.get("object") == "response":
             self._read_whole_response(payload)
             return
+        if (kind or event) in ENDPOINT_EVENTS:
+            # OpenAI sends these events without a name.
+            self._nameless = False
+            if self._endpoint.read_event(self._items, payload, kind or event):
+                self.conclude()
+            return
         self._nameless = not (event or self._decoded)
         if self._nameless:
             # `self.note` would keep the next payloads from the fast path, where `follow` counts them.
@@ -386,4 +398,4 @@ class OpenAIResponses(Format):
 
 def _is_known(kind: str) -> bool:
     """Return whether `kind` is the name of an event about a response or one of its items."""
-    return kind in READERS or kind in _RESPONSE_EVENTS
+    return kind in READERS or kind in _RESPONSE_EVENTS or kind in ENDPOINT_EVENTS
