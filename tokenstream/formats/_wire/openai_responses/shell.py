@@ -41,10 +41,21 @@ class ShellCommands:
         ('"', '{"commands": ["ls", "pwd"], "timeout_ms": 9}')
     """
 
-    __slots__ = ("_current", "_ended", "_held", "_held_length", "_is_open", "_limits", "_number", "_written")
+    __slots__ = (
+        "_current",
+        "_ended",
+        "_held",
+        "_held_length",
+        "_is_open",
+        "_max_commands",
+        "_max_text",
+        "_number",
+        "_written",
+    )
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        # A saved state has numbers, and no object with limits.
+        self._max_text, self._max_commands = limits.text, limits.parts
         self._number = 0
         """The index of the command that is being written."""
         self._is_open = False
@@ -141,10 +152,10 @@ class ShellCommands:
             LimitExceeded: There are more characters or commands than the limits allow.
         """
         self._held_length += len(text)
-        if self._held_length > self._limits.text:
-            raise LimitExceeded(limit="text", value=self._limits.text)
-        if len(self._held) + len(self._ended) > self._limits.parts:
-            raise LimitExceeded(limit="parts", value=self._limits.parts)
+        if self._held_length > self._max_text:
+            raise LimitExceeded(limit="text", value=self._max_text)
+        if len(self._held) + len(self._ended) > self._max_commands:
+            raise LimitExceeded(limit="parts", value=self._max_commands)
 
 
 class ShellCallItem(CallItem):
