@@ -27,8 +27,18 @@ from tests.support import wire
 from tests.support.asgi import Client
 from tokenstream import AsyncStream, Deadlines, Retry, Steps, Stream, aconnect, aresilient, relay, testing
 from tokenstream.errors import MisuseError, StreamError, StreamStalled
-from tokenstream.events import Finish, MessageStart, PartStart, ReasoningDelta, TextDelta, UsageUpdate
-from tokenstream.message import TextPart, Usage
+from tokenstream.events import (
+    Finish,
+    MessageStart,
+    PartStart,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    UsageUpdate,
+)
+from tokenstream.message import TextPart, ToolCall, Usage
 from tokenstream.relay import _encoders as encoders
 
 pytestmark = pytest.mark.anyio
@@ -188,6 +198,28 @@ async def test_what_may_not_be_left_out_is_refused_before_the_first_byte(
             assert b"error" in begun.body
             assert b"secret" not in refused.body + begun.body
     assert "has no place for reasoning" in caplog.text
+
+
+@pytest.mark.parametrize("protocol", [name for name in HTTP if name not in ("tokenstream", "ndjson")])
+async def test_events_in_no_order_of_an_answer_end_with_an_error_of_the_protocol(protocol: Any) -> None:
+    """No exception leaves the app; a call's pieces after its end are dropped."""
+    call = ToolCall(id="a", name="pay", arguments_text="{}", complete=True)
+
+    async def events() -> AsyncIterator[Any]:
+        yield TextDelta("Hi", part=0)
+        yield ToolCallStart("a", "pay", part=1)
+        yield ToolCallDone(call, part=1)
+        yield ToolCallDelta("a", "2", part=1)
+        yield ReasoningDelta("secret", part=0)
+        yield Finish("stop")
+
+    client = await sent(events(), protocol=protocol)
+    stream = Stream(client.body, format=protocol)
+    with contextlib.suppress(StreamError):
+        stream.final()
+
+    assert (200, True, "Hi") == (client.status, client.ended, stream.message.text)
+    assert "" == stream.message.reasoning
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_an_encoder_without_an_end_says_so() -> None:
         PartStart(OpaquePart(type="x", data={})),
         PartDelta("a"),
         PartDone(),
-        ToolCallDone(ToolCall(id="c", name="f", complete=True)),
+        ToolCallDone(ToolCall(id="c", name="f", complete=True), part=1),
         Ping(),
         Unknown("x", {}),
     ],

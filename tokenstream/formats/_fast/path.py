@@ -279,6 +279,13 @@ class FastPath:
             self._shapes = [shape_learnt, *self._shapes[: _MOST_ENTRIES - 1]]
         return shape_learnt
 
+    def forget(self, choice: int, part: int) -> None:
+        """Drop the entries for a part that has ended, so that its later payloads are decoded."""
+        ended = choice, part
+        self.entries[:] = [
+            entry for entry in self.entries if (entry.example.choice, entry.example.part) != ended
+        ]
+
     def clear(self) -> None:
         """Drop the entries, because a payload that matches one of them may now mean something else."""
         if not self.entries:

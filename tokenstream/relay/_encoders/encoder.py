@@ -33,7 +33,7 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.relay._encoders.pieces import find_surroundings, is_piece, make_writer, string
-from tokenstream.relay._encoders.vocabulary import PHRASES, Vocabulary
+from tokenstream.relay._encoders.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
     from tokenstream.relay._encoders.pieces import PieceKey, Template, Writer
-    from tokenstream.turns import Drop, Kind
+    from tokenstream.turns import Drop
 
 Payload: TypeAlias = "tuple[str, Any]"
 """The name of an SSE event ("" for none) and its data: a JSON value, or a str to be sent unchanged."""
@@ -71,15 +71,6 @@ _HANDLERS: dict[type, str] = {
     Unknown: "encode_unknown",
 }
 """Maps each class of event to the name of its handler, a method of `Encoder`."""
-_KINDS: dict[type, Kind] = {
-    TextDelta: "text",
-    ReasoningDelta: "reasoning",
-    RefusalDelta: "refusal",
-    ToolCallStart: "tool_call",
-    CitationAdded: "citation",
-    MediaDelta: "media",
-}
-"""Maps classes of events to the kind of part that these events belong to."""
 _DEFAULT_MESSAGES: dict[ErrorKind, str] = {
     "overloaded": "Overloaded",
     "rate_limited": "Rate limit exceeded",
@@ -148,7 +139,7 @@ class Encoder(Vocabulary):
             chunk = write(event)
             if chunk is not None:
                 return [chunk]
-        if self._is_replaced or self._is_left_out(event):
+        if self._is_replaced or self.leaves_out(event):
             return []
         # Anything but a single piece may change the layout of the next pieces: forget all templates.
         writers, self._writers = self._writers, {}
@@ -423,41 +414,6 @@ class Encoder(Vocabulary):
         surroundings = find_surroundings(payload, text, partial(self.make_template_bytes, name), self.string)
         if surroundings is not None:
             self._writers[key] = make_writer(event, self.make_template(event, *surroundings))
-
-    def _is_left_out(self, event: Event) -> bool:
-        """Return True if an event is to be left out.
-
-        Raises:
-            NotExpressible: The format cannot express the event, and `drop` does not allow leaving it out.
-        """
-        # Most formats have no place for a second choice.
-        if event.choice and not self.choices:
-            if "all" in self.drop:
-                return True
-            raise self.not_expressible(f"a second choice (choice {event.choice})")
-        if event.part is None:
-            # The event belongs to the answer, not to one of its parts.
-            return False
-        key = (event.choice, event.part)
-        kind = self._kinds.get(key)
-        if kind is None:
-            kind = self._kind_of(event)
-            if kind is None:
-                # Nothing of this part was sent, so its later events are left out, too.
-                return True
-            self._kinds[key] = kind
-        if kind in self.expresses:
-            return False
-        self.omit(f"{PHRASES.get(kind, kind)} (part {event.part} of the answer)", kind)
-        return True
-
-    def _kind_of(self, event: Event) -> Kind | None:
-        """Return the kind of the part that an event belongs to; None if the event does not tell."""
-        if isinstance(event, PartStart):
-            return event.content.kind
-        if isinstance(event, ToolCallStart) and event.type == "custom":
-            return "custom_tool_call"
-        return _KINDS.get(event.__class__)
 
 
 class WholeCalls:

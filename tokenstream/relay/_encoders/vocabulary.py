@@ -7,16 +7,42 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import NotExpressible, ProtocolError
+from tokenstream.events import (
+    CitationAdded,
+    MediaDelta,
+    PartDelta,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    RefusalDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+)
 from tokenstream.message import Usage
 from tokenstream.turns._drop import names_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.events import ReasoningDelta, ToolCallDone
+    from tokenstream.events import Event
     from tokenstream.message import FinishReason
     from tokenstream.turns import Drop, Kind
 
+_KINDS: dict[type, Kind] = {
+    TextDelta: "text",
+    ReasoningDelta: "reasoning",
+    RefusalDelta: "refusal",
+    ToolCallStart: "tool_call",
+    ToolCallDelta: "tool_call",
+    ToolCallDone: "tool_call",
+    CitationAdded: "citation",
+    MediaDelta: "media",
+}
+"""Maps classes of events to the kind of part that these events belong to."""
+_LATER = frozenset({ToolCallDelta, ToolCallDone, PartDelta, PartDone})
+"""Classes of events that are never a part's first event."""
 _CALLS: frozenset[Kind] = frozenset({"tool_call", "custom_tool_call"})
 PHRASES: dict[Kind, str] = {
     "text": "text",
@@ -85,6 +111,10 @@ class Vocabulary:
         """Finish reasons for which a word for an ordinary end was sent."""
         self._kinds: dict[tuple[int, int], Kind] = {}
         """The kind of each part so far, by choice and index."""
+        self._call_ids: dict[tuple[int, int], str] = {}
+        """The id of each tool call, by choice and index."""
+        self._ended_calls: set[tuple[int, int]] = set()
+        """Choice and index of the tool calls that have ended."""
 
     @property
     def answer_id(self) -> str:
@@ -172,6 +202,64 @@ class Vocabulary:
             return ()
         raise self.not_expressible(what, kind)
 
+    def leaves_out(self, event: Event) -> bool:
+        """Return True if an event is to be left out.
+
+        Raises:
+            NotExpressible: The format cannot express the event, and `drop` does not allow leaving it out; or
+                the event's part was of another kind before.
+        """
+        # Most formats have no place for a second choice.
+        if event.choice and not self.choices:
+            if "all" in self.drop:
+                return True
+            raise self.not_expressible(f"a second choice (choice {event.choice})")
+        if event.part is None:
+            # The event belongs to the answer, not to one of its parts.
+            return False
+        key = (event.choice, event.part)
+        kind = self._kinds.get(key)
+        if kind is not None:
+            if self._comes_too_late(event, key, kind):
+                return True
+        else:
+            kind = None if event.__class__ in _LATER else _kind_of(event)
+            if kind is None:
+                # Nothing of this part was sent, so its later events are left out, too.
+                return True
+            self._kinds[key] = kind
+            if isinstance(event, ToolCallStart):
+                self._call_ids[key] = event.id
+        if kind in self.expresses:
+            return False
+        self.omit(f"{PHRASES.get(kind, kind)} (part {event.part} of the answer)", kind)
+        return True
+
+    def _comes_too_late(self, event: Event, key: tuple[int, int], kind: Kind) -> bool:
+        """Return True for an event that its tool call cannot have: a call has one start, one end and one id.
+
+        Args:
+            event: The event.
+            key: The choice and the index of its part, which has begun.
+            kind: The kind of its part.
+
+        Raises:
+            NotExpressible: The part was of another kind before.
+        """
+        own_kind = _kind_of(event)
+        if own_kind is not None and own_kind != kind and not {own_kind, kind} <= _CALLS:
+            raise self.not_expressible(
+                f"part {event.part} of the answer, which was {PHRASES.get(kind, kind)} before and now is "
+                f"{PHRASES.get(own_kind, own_kind)}"
+            )
+        if kind not in _CALLS:
+            return False
+        has_ended = key in self._ended_calls
+        if isinstance(event, ToolCallDone | PartDone):
+            self._ended_calls.add(key)
+        is_of_other_call = _call_id_of(event) not in (None, self._call_ids[key])
+        return has_ended or is_of_other_call or isinstance(event, ToolCallStart)
+
     def drop_signature(self, event: ReasoningDelta) -> str:
         """Return the text of a piece of reasoning, without its signature.
 
@@ -199,3 +287,19 @@ class Vocabulary:
             "invalid_tool_call",
         )
         return None
+
+
+def _kind_of(event: Event) -> Kind | None:
+    """Return the kind of the part that an event belongs to; None if the event does not tell."""
+    if isinstance(event, PartStart):
+        return event.content.kind
+    if isinstance(event, ToolCallStart) and event.type == "custom":
+        return "custom_tool_call"
+    return _KINDS.get(event.__class__)
+
+
+def _call_id_of(event: Event) -> str | None:
+    """Return the id of the call that an event belongs to; None if the event does not tell."""
+    if isinstance(event, ToolCallDone):
+        return event.call.id
+    return event.id if isinstance(event, ToolCallDelta) else None

@@ -10,6 +10,7 @@ from tokenstream.events import (
     CitationAdded,
     Finish,
     MediaDelta,
+    PartDone,
     ReasoningDelta,
     RefusalDelta,
     Restarted,
@@ -85,7 +86,16 @@ class TokenStream(Format):
     SSE event, or the key `at` of a line.
     """
 
-    __slots__ = ("_call_count", "_last_position", "_latest", "_part_kinds", "_sse_id", "_verdict", "live_at")
+    __slots__ = (
+        "_call_count",
+        "_ended_calls",
+        "_last_position",
+        "_latest",
+        "_part_kinds",
+        "_sse_id",
+        "_verdict",
+        "live_at",
+    )
 
     name: ClassVar[str] = "tokenstream"
     # Some proxies end all streams with OpenAI's sentinel.
@@ -118,6 +128,8 @@ class TokenStream(Format):
         """Number of tool calls since the answer began, or began again."""
         self._part_kinds: dict[tuple[int, int], str] = {}
         """Maps choice and part index to the kind of the part."""
+        self._ended_calls: set[tuple[int, int]] = set()
+        """Choice and index of the tool calls that have ended."""
         self._sse_id = ""
         """The id of the current SSE event, "" if it has none."""
 
@@ -284,6 +296,8 @@ class TokenStream(Format):
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         if event.part is not None:
             self._check_part_kind(event, event.part)
+            if self._comes_too_late(event, event.part):
+                return
         if payload.get("type") == "tool_call_start":
             self._call_count += 1
             if self._call_count > self.limits.tool_calls:
@@ -291,6 +305,7 @@ class TokenStream(Format):
         elif isinstance(event, Restarted):
             self._call_count = 0
             self._part_kinds.clear()
+            self._ended_calls.clear()
         if "raw" in payload:
             # The event keeps the `raw` that the relay sent; the fast path would set the payload itself.
             self.shortcuts = False
@@ -313,6 +328,23 @@ class TokenStream(Format):
         if first_kind != kind:
             msg = f"part {part} was {first_kind!r} before, and cannot be {kind!r}"
             raise ProtocolError(msg)
+
+    def _comes_too_late(self, event: Event, part: int) -> bool:
+        """Return True for an event of a tool call that has ended; it is counted, and then ignored.
+
+        The reader may have run the call, which therefore must not change.
+        """
+        key = (event.choice, part)
+        if self._part_kinds.get(key) != "tool_call":
+            return False
+        if key in self._ended_calls:
+            self.note("call_after_done" if isinstance(event, ToolCallDelta) else "call_repeated")
+            return True
+        if isinstance(event, ToolCallDone | PartDone):
+            self._ended_calls.add(key)
+            if self._fast_path is not None:
+                self._fast_path.forget(*key)
+        return False
 
     def _read_end(self, payload: dict[str, Any]) -> None:
         """End the answer as the last record states."""

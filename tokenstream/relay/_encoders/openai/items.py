@@ -215,7 +215,8 @@ class ItemEncoder(Encoder, ABC):
             **fields: The item's fields besides its content.
         """
         existing = self._items_by_part.get(part)
-        if existing is not None:
+        # Text after the end of its item, which was sent, begins another item.
+        if existing is not None and not existing.end_sent:
             return existing, []
         item = OutputItem(kind, part, len(self.items), fields)
         payloads = self.unsent_head()

@@ -1,0 +1,182 @@
+"""Events in any order: every encoder gives what its reader reads, or raises the library's error."""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.effort import trials
+from tests.support.recordings import ours
+from tokenstream import Stream, relay
+from tokenstream.errors import NotExpressible, ProtocolError, ProviderError, StreamError, StreamTruncated
+from tokenstream.events import (
+    Event,
+    Finish,
+    MessageStart,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    Restarted,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+)
+from tokenstream.formats._wire.tokenstream import TokenStream
+from tokenstream.message import Message, ReasoningPart, ToolCall
+from tokenstream.relay._encoders import ProtocolName, names
+
+PROTOCOLS: list[ProtocolName] = [*names(), "mistral", "ndjson"]
+OTHERS = [name for name in PROTOCOLS if name not in ("tokenstream", "ndjson")]
+CALL: list[Event] = [
+    ToolCallStart("a", "pay", part=0),
+    ToolCallDelta("a", '{"usd": 1}', part=0),
+    ToolCallDone(ToolCall(id="a", name="pay", arguments_text='{"usd": 1}', complete=True), part=0),
+]
+LATE: list[Event] = [
+    ToolCallDelta("a", '"y": 2}', part=0),
+    ToolCallStart("a", "pay", part=0),
+    ToolCallDone(ToolCall(id="a", name="pay", arguments_text='{"usd": 2}', complete=True), part=0),
+    ToolCallDelta("b", "{}", part=0),
+]
+
+WITHOUT_CALLS = ("openai-completions", "tgi", "text")
+WAYS = ["shuffle", "double", "cut", "drop", "mix"]
+KINDS = (ToolCallDelta, TextDelta, ToolCallDone)
+
+
+def answers() -> list[list[Event]]:
+    found: list[list[Event]] = []
+    for recorded in ours():
+        try:
+            events = list(Stream(recorded.body, format=cast("Any", recorded.format)))
+        except StreamError:
+            continue
+        found.append(events[:40])
+    return found
+
+
+ANSWERS = answers()
+
+
+def encode(events: list[Event], protocol: Any) -> list[bytes]:
+    return list(relay.encode(events, protocol=protocol, drop="all"))
+
+
+def read(chunks: list[bytes], protocol: Any) -> Stream:
+    """Read what was encoded; an answer may have broken off, but it is never malformed."""
+    format = {"ndjson": "tokenstream", "mistral": "openai-chat"}.get(protocol, protocol)
+    stream = Stream(chunks, format=format)
+    with suppress(StreamTruncated, ProviderError):
+        stream.final()
+    return stream
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("late", LATE, ids=lambda event: type(event).__name__)
+def test_what_comes_for_a_call_after_its_end_is_dropped(protocol: ProtocolName, late: Event) -> None:
+    """The call that was handed out stays as it is, and there is no second one."""
+    plain = [MessageStart(), *CALL, Finish("tool_calls")]
+    events = [MessageStart(), *CALL, late, Finish("tool_calls")]
+    streams = [read(encode(each, protocol), protocol) for each in (plain, events)]
+    calls = [
+        [(call.id, call.arguments_text, call.complete) for call in stream.message.tool_calls]
+        for stream in streams
+    ]
+
+    assert calls[0] == calls[1]
+    assert len(calls[0]) == (protocol not in WITHOUT_CALLS)
+
+
+@pytest.mark.parametrize("protocol", OTHERS)
+def test_text_after_the_end_of_its_part_is_kept(protocol: ProtocolName) -> None:
+    """It becomes another part where the end was sent."""
+    other = PartStart(ReasoningPart(), part=1)
+    text: list[Event] = [
+        TextDelta("Hello", part=0),
+        PartDone(part=0),
+        other,
+        PartDone(part=1),
+        TextDelta("!", part=0),
+    ]
+    events: list[Event] = [MessageStart(), *text, Finish("stop")]
+
+    assert "Hello!" == read(encode(events, protocol), protocol).message.text
+
+
+@pytest.mark.parametrize("protocol", OTHERS)
+@pytest.mark.parametrize(
+    "other",
+    [ReasoningDelta("Hm", part=0), ToolCallStart("a", "pay", part=0), ToolCallDelta("a", "{}", part=0)],
+    ids=lambda event: type(event).__name__,
+)
+def test_a_part_of_two_kinds_is_refused(protocol: ProtocolName, other: Event) -> None:
+    """By name and index, whatever may be left out."""
+    with pytest.raises(NotExpressible, match="part 0 of the answer, which was text before"):
+        encode([MessageStart(), TextDelta("Hello", part=0), other], protocol)
+
+
+def test_our_own_reader_refuses_a_part_of_two_kinds() -> None:
+    """Our own protocol carries any event; its reader checks."""
+    chunks = encode([MessageStart(), TextDelta("Hello"), ReasoningDelta("Hm")], "tokenstream")
+
+    with pytest.raises(ProtocolError, match="part 0 was 'text' before"):
+        read(chunks, "tokenstream")
+
+
+@given(st.integers(), st.sampled_from(PROTOCOLS), st.sampled_from(WAYS))
+@settings(max_examples=trials(2_000))
+def test_any_sequence_of_events_is_encoded_or_refused(seed: int, protocol: ProtocolName, way: str) -> None:
+    """Shuffled, doubled, cut, with gaps, or mixed with another answer."""
+    chance = random.Random(seed)
+    events = list(chance.choice(ANSWERS))
+    if way == "shuffle":
+        chance.shuffle(events)
+    elif way == "double":
+        for event in chance.choices(events, k=3):
+            events.insert(chance.randint(0, len(events)), event)
+    elif way == "cut":
+        events = events[chance.randrange(len(events)) :]
+    elif way == "drop":
+        events = [event for event in events if chance.random() > 0.2]
+    else:
+        other, place = chance.choice(ANSWERS), chance.randint(0, len(events))
+        start = chance.randrange(len(other))
+        events[place:place] = other[start : start + 6]
+    try:
+        chunks = encode(events, protocol)
+    except NotExpressible:
+        return
+    # Our own protocol carries a part of two kinds as it is, and its reader refuses it.
+    with suppress(*[] if protocol in OTHERS else [ProtocolError]):
+        read(chunks, protocol)
+
+
+@pytest.mark.parametrize("shortcuts", [True, False])
+def test_our_own_reader_counts_what_comes_too_late(shortcuts: bool) -> None:
+    """With and without decoding, in turns with another part."""
+    format = TokenStream()
+    format.shortcuts = shortcuts
+    pieces: list[Event] = []
+    for _ in range(20):
+        pieces += [ToolCallDelta("a", "1", part=0), TextDelta("b", part=1)]
+    events = [*CALL[:1], *pieces, *CALL[2:], *pieces, *CALL[2:]]
+    given = [event for chunk in encode(events, "ndjson") for event in format.feed(chunk.strip())]
+
+    assert (20, 40, 1) == tuple(sum(isinstance(event, kind) for event in given) for kind in KINDS)
+    assert {"call_after_done": 20, "call_repeated": 1} == {
+        name: noted.count for name, noted in format.departures.items()
+    }
+
+
+def test_a_new_answer_may_use_the_parts_of_the_one_before() -> None:
+    """After a restart, no part has ended."""
+    events = [*CALL, Restarted(Message()), *CALL, Finish("tool_calls")]
+    stream = read(encode(events, "tokenstream"), "tokenstream")
+
+    assert [("a", True)] == [(call.id, call.complete) for call in stream.message.tool_calls]
