@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -223,3 +224,94 @@ def test_a_format_without_a_message_gives_what_is_longer() -> None:
     settled, error = settle([told], None, print)
 
     assert (None, ["lo"]) == (error, [event.text for event in settled if isinstance(event, TextDelta)])
+
+
+@pytest.mark.parametrize("completed", ["Hello", "Hel"])
+def test_the_end_of_a_response_may_have_more_than_the_end_of_its_item(completed: str) -> None:
+    """The item's end was sent before the text was whole; the part still ends once more after its text."""
+    chunks = response(["Hel"], done="Hel", completed=completed)
+    done = b'"content_index": 0, "item_id": "m", "part": {"type": "output_text", "text": "Hel"}'
+    place = (
+        b'event: response.content_part.done\ndata: {"type": "response.content_part.done", "output_index": 0, '
+    )
+    chunks.insert(-1, place + done + b"}\n\n")
+    decoder, events = read(chunks)
+
+    assert (completed, completed, "complete") == (
+        decoder.message.text,
+        text_of(events),
+        decoder.message.ending,
+    )
+    assert decoder.message.parts[0].complete
+    assert ("text_completed" in decoder.departures) == (completed == "Hello")
+
+
+def test_a_text_with_tags_is_compared_with_its_tags() -> None:
+    """The end that was lost is split like any text, and another text is an error."""
+    deltas = ["<think>a</think>", "Hel"]
+    whole = "<think>a</think>Hello"
+    lost = Stream(response(deltas, done=whole, completed=whole), reasoning_tags=True).final()
+    tagged = Stream(response(["<think>a"], done="<think>ab</think>Hi!"), reasoning_tags=True).final()
+
+    assert ("a", "Hello") == (lost.reasoning, lost.text)
+    assert ("ab", "Hi!") == (tagged.reasoning, tagged.text)
+    for other in ("<think>a</think>Goodbye", "<think>b</think>Hello", "<think>a</think>He1"):
+        with pytest.raises(ProtocolError, match="differs from its deltas") as caught:
+            Stream(response(deltas, done=other), reasoning_tags=True).final()
+        assert ("a", "Hel") == (caught.value.partial.reasoning, caught.value.partial.text)
+
+
+@given(st.text("ab<think>/ ", max_size=30), st.data())
+def test_any_lost_end_of_a_text_with_tags_is_given(whole: str, data: st.DataObject) -> None:
+    """The message is that of the whole text."""
+    ends = sorted(data.draw(st.lists(st.integers(0, len(whole)), min_size=1, max_size=4)))
+    deltas = [whole[start:end] for start, end in pairwise([0, *ends])]
+    lost = Stream(response(deltas, done=whole), reasoning_tags=True).final()
+    plain = Stream(response([whole], done=whole), reasoning_tags=True).final()
+
+    assert (plain.reasoning, plain.text) == (lost.reasoning, lost.text)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "whole", "text"),
+    [(["Hel"], "Hello", "Hello"), (["Hel", "lo###"], "Hello", "Hello###"), (["Hello "], "Hello", "Hello ")],
+)
+def test_tgi_may_cut_the_text_that_it_repeats_but_not_add_to_it(
+    tokens: list[str], whole: str, text: str
+) -> None:
+    """Stop sequences are cut off by design; a token that was lost is given."""
+    details = {"finish_reason": "eos_token", "generated_tokens": 2, "seed": None}
+    payloads: list[dict[str, Any]] = [
+        {"index": 1, "token": {"id": 1, "text": token, "special": False}, "generated_text": None}
+        for token in tokens
+    ]
+    end = {"index": 9, "token": {"id": 2, "text": "</s>", "special": True}}
+    payloads.append({**end, "generated_text": whole, "details": details})
+    decoder, events = read([f"data: {json.dumps(payload)}\n\n".encode() for payload in payloads], "tgi")
+
+    assert (text, text, None) == (decoder.message.text, text_of(events), decoder.error)
+
+
+@pytest.mark.parametrize(("pattern", "text"), [("never", "Hello there"), ("there", "")])
+def test_an_end_that_was_lost_passes_a_guard_that_holds_the_text(pattern: str, text: str) -> None:
+    """The guard reads it like any delta, and judges by it."""
+    chunks = response(["Hello"], done="Hello there", completed="Hello there")
+    stream = Stream(chunks).guard(pattern, hold=True)
+
+    assert text == "".join(stream.text)
+    assert ("complete" if text else "stopped") == stream.message.ending
+
+
+def test_an_end_that_was_lost_is_given_in_a_resumed_answer() -> None:
+    """The rest of the answer arrives on another connection."""
+    chunks = response(["Hello", " there"], done="Hello there you", completed="Hello there you")
+    positions: list[Any] = []
+
+    def opened(attempt: Any) -> list[bytes]:
+        positions.append(attempt.sequence)
+        return chunks[:4] if attempt.mode == "start" else chunks[4:]
+
+    stream = resilient(opened, Retry(mode="resume", wait=0), format="openai-responses")
+
+    assert "Hello there you" == "".join(stream.text) == stream.message.text
+    assert [None, 3] == positions

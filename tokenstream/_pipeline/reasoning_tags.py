@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
+from zlib import crc32
 
 from tokenstream.errors import MisuseError
 from tokenstream.events import CitationAdded, PartDone, PartStart, ReasoningDelta, TextDelta
@@ -48,6 +49,11 @@ def make_tag_stage_factory(
     return partial(ReasoningTags, names) if names else None
 
 
+def _checksum(text: str, before: int) -> int:
+    """Return the checksum of a text that follows another one with the checksum `before`."""
+    return crc32(text.encode("utf-8", "surrogatepass"), before)
+
+
 class _TaggedText:
     """A text part of the format, and the part of the message to which its text goes at the moment.
 
@@ -57,7 +63,7 @@ class _TaggedText:
         start: The part at its start, without text.
     """
 
-    __slots__ = ("part", "receiver", "scanner", "start", "within")
+    __slots__ = ("checksum", "length", "part", "receiver", "scanner", "start", "within")
 
     def __init__(self, names: tuple[str, ...], part: int, start: TextPart) -> None:
         self.scanner = TagScanner(names)
@@ -67,6 +73,17 @@ class _TaggedText:
         """The index of the receiving part in the message; -1 if there is none yet."""
         self.within: bool | None = None
         """True if the receiving part is reasoning, False if it is text, None if there is none yet."""
+        self.length = self.checksum = 0
+        """Number of characters so far, with the tags, and their checksum: the text itself is not kept."""
+
+    def count(self, piece: str) -> None:
+        """Add a piece to the length and the checksum."""
+        self.length += len(piece)
+        self.checksum = _checksum(piece, self.checksum)
+
+    def is_beginning_of(self, whole: str) -> bool:
+        """Return True if a text begins with the text so far."""
+        return self.length <= len(whole) and _checksum(whole[: self.length], 0) == self.checksum
 
 
 class ReasoningTags:
@@ -137,11 +154,10 @@ class ReasoningTags:
             elif isinstance(event, PartStart) and isinstance(event.content, TextPart):
                 self._start(text, event, event.content, out)
             elif isinstance(told, Told) and text is not None:
-                # The message has the text without its tags, so only what is longer can be told.
-                missing = told.text[told.length :]
-                self._write(
-                    text, TextDelta(missing, choice=event.choice, part=event.part, raw=event.raw), out
-                )
+                self._compare(text, told, out)
+            elif isinstance(told, Told) and event.choice in self._tagged_choices:
+                # The text has ended, and the message has it without its tags.
+                continue
             elif isinstance(event, PartDone) and text is not None:
                 self._end(text, event, out)
             else:
@@ -189,6 +205,7 @@ class ReasoningTags:
                 return False
             # The scanner has to know all text, although it leaves this text unchanged.
             text.scanner.skim(event.text)
+            text.count(event.text)
             return True
 
         return accept
@@ -224,8 +241,22 @@ class ReasoningTags:
                 text, TextDelta(content.text, choice=event.choice, part=event.part, raw=event.raw), out
             )
 
+    def _compare(self, text: _TaggedText, told: Told, out: list[Event]) -> None:
+        """Compare a whole text, which the server repeats, with what arrived; add what is missing.
+
+        The message has the text without its tags, so the comparison with it fails for any other text.
+        """
+        if text.is_beginning_of(told.text):
+            missing = TextDelta(told.text[text.length :], choice=told.choice, part=text.part, raw=told.raw)
+            self._write(text, missing, out)
+        elif len(told.text.strip()) >= text.length:
+            other: Any = copy(told)
+            other.part = text.receiver
+            out.append(other)
+
     def _write(self, text: _TaggedText, event: TextDelta, out: list[Event]) -> None:
         """Split a text at its tags, and add its pieces; if there are too many parts, tags no longer count."""
+        text.count(event.text)
         for within, piece in text.scanner.feed(event.text):
             # Without room for another part, a piece goes to the part that receives the text already.
             is_full = text.within is not None and self._count >= self._max_parts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -54,7 +54,7 @@ def answers() -> list[list[Event]]:
     found: list[list[Event]] = []
     for recorded in ours():
         try:
-            events = list(Stream(recorded.body, format=cast("Any", recorded.format)))
+            events = list(Stream(recorded.body, format=recorded.format))
         except StreamError:
             continue
         found.append(events[:40])
@@ -70,7 +70,7 @@ def encode(events: list[Event], protocol: Any) -> list[bytes]:
 
 def read(chunks: list[bytes], protocol: Any) -> Stream:
     """Read what was encoded; an answer may have broken off, but it is never malformed."""
-    format = {"ndjson": "tokenstream", "mistral": "openai-chat"}.get(protocol, protocol)
+    format: Any = {"ndjson": "tokenstream", "mistral": "openai-chat"}.get(protocol, protocol)
     stream = Stream(chunks, format=format)
     with suppress(StreamTruncated, ProviderError):
         stream.final()

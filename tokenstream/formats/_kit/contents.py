@@ -144,19 +144,29 @@ class ContentParts(Answer):
         else:
             self._out.append(PartDelta(text, choice=part.choice, part=part.index, raw=self.raw))
 
-    def tell(self, part: OpenPart, whole: str, length: int) -> None:
+    def tell(self, part: OpenPart, whole: str, length: int, *, rewritten: bool = False) -> None:
         """Compare the whole text of a part, which the server repeats, with the message; add what is missing.
 
         Args:
             part: The part: a text, reasoning, a refusal, or media with a transcript.
             whole: The whole text.
             length: Number of characters that were added to the part so far.
+            rewritten: True if the provider documents that it changes the text when it repeats it.
         """
         # Half a pair that is held back is whole in the whole text.
         part.held = ""
         kind: Any = "transcript" if part.kind == "media" else part.kind
         whole = mend_surrogates(whole)
-        told: Any = Told(whole, length, kind, choice=part.choice, part=part.index, raw=self.raw)
+        told: Any = Told(
+            whole,
+            length,
+            kind,
+            ended=part.closed,
+            rewritten=rewritten,
+            choice=part.choice,
+            part=part.index,
+            raw=self.raw,
+        )
         self._out.append(told)  # `take` replaces it
         self.tells = True
 

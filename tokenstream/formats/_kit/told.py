@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._event_base import PartEvent
 from tokenstream.errors import ProtocolError
-from tokenstream.events import MediaDelta, ReasoningDelta, RefusalDelta, TextDelta
+from tokenstream.events import MediaDelta, PartDone, ReasoningDelta, RefusalDelta, TextDelta
 
 if TYPE_CHECKING:
     from tokenstream.events import Event
@@ -42,6 +42,10 @@ class Told(PartEvent):
     """Number of characters that the format has reported, for a reader without a message."""
     kind: TextKind = "text"
     """The kind of text."""
+    ended: bool = False
+    """True if the end of the part was reported; it is reported again after a missing end of the text."""
+    rewritten: bool = False
+    """True if the provider documents that it changes the text when it repeats it; only a missing end counts."""
 
 
 TextFinder: TypeAlias = Callable[[Told], str]
@@ -93,6 +97,8 @@ def settle(
         if missing:
             note("text_completed")
             settled.append(_delta_of(event, missing))
+            if event.ended:
+                settled.append(PartDone(None, choice=event.choice, part=event.part, raw=event.raw))
     return settled, None
 
 
@@ -104,6 +110,8 @@ def _settle_one(
         return told.text[told.length :]
     arrived = find_text(told) + added_by(before, told)
     missing = _find_missing(told.text, arrived)
+    if told.rewritten:
+        return missing or ""
     if missing is None and told.kind not in _OFTEN_REWRITTEN:
         return _difference_error(told, arrived)
     if not missing and told.text != arrived:

@@ -126,7 +126,10 @@ class TGI(Format):
     def _read_whole(self, text: str) -> None:
         """Read the whole text: it is either the only text, or repeats the text of the tokens."""
         if self._has_text:
-            # It may differ from the tokens: TGI may have cut off stop sequences and spaces.
+            part = self.parts.choice(0).current_part
+            if part is not None:
+                # It may differ from the tokens: TGI may have cut off stop sequences and spaces.
+                self.parts.tell(part, text, len(text), rewritten=True)
             self.parts.field("generated_text", text)
         else:
             self._has_text = True

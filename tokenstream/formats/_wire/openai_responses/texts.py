@@ -211,6 +211,9 @@ class TextItem(ResponseItem):
                 self.parts.add(section.part, text)
             elif text:
                 self.tell(section, text)
+        elif len(text) > section.length:
+            # The end of the item has stated less than the end of the response.
+            self.tell(section, text)
         annotations = content.get("annotations")
         if is_list(annotations):
             for annotation in dicts_of(annotations[section.annotation_count :]):
