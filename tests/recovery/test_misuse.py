@@ -8,7 +8,7 @@ import pytest
 
 from tests.recovery.attempts import in_each_world, play
 from tokenstream import Retry, aresilient, resilient, testing
-from tokenstream.errors import MisuseError, StreamTruncated
+from tokenstream.errors import ErrorKind, MisuseError, ProviderError, StreamTruncated
 
 WHOLE = testing.script().text("Hello wonderful world").finish("stop").chunks("openai-chat")
 
@@ -99,3 +99,21 @@ def test_another_format_in_mid_answer_is_compared_as_any_other(world: str) -> No
     assert ("".join(good.given), good.error) == ("Hello wonderful world", None)
     assert "".join(bad.given) == "Hello wonder"
     assert isinstance(bad.error, StreamTruncated)
+
+
+@pytest.mark.parametrize(
+    ("kind", "noted"),
+    [("overloaded", True), ("server", True), ("authentication", False), ("invalid_request", False)],
+)
+def test_why_an_answer_was_not_continued_is_noted_where_another_attempt_made_sense(
+    kind: ErrorKind, noted: bool
+) -> None:
+    """An error that no attempt can mend gets no advice on how to go on."""
+    chunks = testing.script().text("Hello").error("no", kind=kind).chunks("openai-chat")
+    stream = resilient(lambda: chunks, Retry(attempts=2, wait=0), format="openai-chat")
+    with pytest.raises(ProviderError) as caught:
+        "".join(stream.text)
+
+    notes = getattr(caught.value, "__notes__", [])
+    assert noted == any("the answer was not continued" in note for note in notes)
+    assert "Hello" == stream.message.text
