@@ -29,7 +29,7 @@ def sampled_rows(rows: Sequence[tuple[T, ...]], *, one_in: int) -> list[tuple[T,
     ]
 
 
-def _slow(case: T | ParameterSet) -> ParameterSet:
+def _slow(case: object) -> ParameterSet:
     """Mark a case as slow, also one that is a parameter already."""
     if isinstance(case, ParameterSet):
         return pytest.param(*case.values, marks=[*case.marks, pytest.mark.slow], id=case.id)
