@@ -211,6 +211,34 @@ def test_a_view_with_a_timer_reads_in_time_beside_others() -> None:
     assert "one two three" == "".join(calm) == "".join(got)
 
 
+def test_a_view_with_a_timer_does_not_wait_for_the_read_of_another() -> None:
+    """The other reader is in the middle of a read, without a thread, when the piece is due."""
+    go, waits = threading.Semaphore(0), threading.Event()
+
+    def body() -> Any:
+        yield "one "
+        assert go.acquire(timeout=60)
+        yield "two "
+        waits.set()
+        assert go.acquire(timeout=60)
+        yield "three"
+
+    with Stream(body(), format="pieces") as stream:
+        one, two = stream.tee(2)
+        loop = threading.Thread(target=lambda: list(one.text))
+        pieces = two.text.throttle(hz=5, timer=True)
+        first = next(pieces)
+        loop.start()
+        go.release()
+        assert waits.wait(60)
+        second = next(pieces)
+        go.release()
+        rest = "".join(pieces)
+        loop.join(60)
+
+    assert ["one ", "two ", "three"] == [first, second, rest]
+
+
 def test_a_stream_that_is_being_read_cannot_be_shared() -> None:
     """The first read goes on."""
     found: list[str] = []

@@ -91,7 +91,7 @@ class _SharedPump(Pump):
 class SyncHub(Hub[SyncDriver]):
     """Reads a stream for readers in any threads."""
 
-    __slots__ = ("_changed", "_room", "lock")
+    __slots__ = ("_changed", "_room", "lock", "reads_ahead")
 
     def __init__(self, driver: SyncDriver) -> None:
         pump = driver.pump
@@ -104,6 +104,8 @@ class SyncHub(Hub[SyncDriver]):
         """Held while the message grows, and by every thread that looks at it."""
         self._changed = threading.Condition(self.lock)
         """Wakes all waiting readers."""
+        self.reads_ahead = False
+        """True once a reader has asked for a thread that reads the source."""
         self._room = threading.Condition(self.lock)
         """Wakes the watcher, which waits for room in a full queue."""
         driver.pump = _SharedPump(pump, self.lock)
@@ -236,11 +238,14 @@ class SyncHub(Hub[SyncDriver]):
                 self._wait(self._room, until, PATIENCE)
             else:
                 self._wait(self._changed, until)
-        elif until is None or self.driver.phase is Phase.ENDED:
-            # After the end, `step_until` would drop the `Stopped` event of a guard.
-            self._read(caller, self.driver.__next__)
         else:
-            self._read(caller, partial(self.driver.step_until, until))
+            if self.reads_ahead and not self.driver.waits_in_time:
+                self.run_alone(self.driver.read_ahead)
+            if until is None or self.driver.phase is Phase.ENDED:
+                # After the end, `step_until` would drop the `Stopped` event of a guard.
+                self._read(caller, self.driver.__next__)
+            else:
+                self._read(caller, partial(self.driver.step_until, until))
 
     def _wait(
         self, condition: threading.Condition, until: float | None, max_seconds: float = threading.TIMEOUT_MAX
@@ -314,9 +319,19 @@ class _SyncReaderDriver(ReaderDriver):
         except StopIteration:
             pass
 
+    @property
+    def waits_in_time(self) -> bool:
+        """True if this reader can stop waiting at a given time without losing anything."""
+        hub: SyncHub = self.hub
+        return hub.reads_ahead or hub.driver.waits_in_time
+
     def read_ahead(self) -> None:
-        """Let a thread read the source, so that a read can have a time limit."""
-        self.hub.run_alone(self.hub.driver.read_ahead)
+        """Let a thread read the source from the next read on, so that a read can have a time limit.
+
+        A read of another reader, which may last, is not waited for: meanwhile, this reader only waits for the
+        other one, and such a wait has a time limit.
+        """
+        self.hub.reads_ahead = True
 
     def expire(self) -> None:
         """Apply the deadlines; called if nothing has arrived for too long."""
