@@ -153,11 +153,8 @@ class ReasoningTags:
                 self._write(text or self._begin(event, _BLANK_TEXT), event, out)
             elif isinstance(event, PartStart) and isinstance(event.content, TextPart):
                 self._start(text, event, event.content, out)
-            elif isinstance(told, Told) and text is not None:
+            elif isinstance(told, Told):
                 self._compare(text, told, out)
-            elif isinstance(told, Told) and event.choice in self._tagged_choices:
-                # The text has ended, and the message has it without its tags.
-                continue
             elif isinstance(event, PartDone) and text is not None:
                 self._end(text, event, out)
             else:
@@ -241,16 +238,25 @@ class ReasoningTags:
                 text, TextDelta(content.text, choice=event.choice, part=event.part, raw=event.raw), out
             )
 
-    def _compare(self, text: _TaggedText, told: Told, out: list[Event]) -> None:
+    def _compare(self, text: _TaggedText | None, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
         """Compare a whole text, which the server repeats, with what arrived; add what is missing.
 
         The message has the text without its tags, so the comparison with it fails for any other text.
+
+        Args:
+            text: The text; None if it is none, such as reasoning, or has ended.
+            told: The event with the whole text.
+            out: Receives the events.
         """
-        if text.is_beginning_of(told.text):
+        if text is None:
+            # A text that has ended is compared only if the message has all of it, without any tags.
+            if told.choice not in self._tagged_choices:
+                out.append(self._renumber(told))
+        elif text.is_beginning_of(told.text):
             missing = TextDelta(told.text[text.length :], choice=told.choice, part=text.part, raw=told.raw)
             self._write(text, missing, out)
         elif len(told.text.strip()) >= text.length:
-            other: Any = copy(told)
+            other = copy(told)
             other.part = text.receiver
             out.append(other)
 
