@@ -250,7 +250,7 @@ class ReasoningTags:
         """
         if text is None:
             # A text that has ended is compared only if the message has all of it, without any tags.
-            if told.choice not in self._tagged_choices:
+            if told.kind != "text" or told.choice not in self._tagged_choices:
                 out.append(self._renumber(told))
         elif text.is_beginning_of(told.text):
             missing = TextDelta(told.text[text.length :], choice=told.choice, part=text.part, raw=told.raw)
