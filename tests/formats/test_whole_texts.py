@@ -261,6 +261,22 @@ def test_a_text_with_tags_is_compared_with_its_tags() -> None:
         assert ("a", "Hel") == (caught.value.partial.reasoning, caught.value.partial.text)
 
 
+def test_after_the_end_of_an_item_with_tags_any_other_text_is_an_error() -> None:
+    """Its parts have ended, so a missing end cannot be split and added."""
+    whole = "<think>a</think>Hel"
+    text = {"type": "output_text", "text": whole, "annotations": []}
+    item = {"id": "m", "type": "message", "role": "assistant", "status": "completed", "content": [text]}
+    done = {"type": "response.output_item.done", "output_index": 0, "item": item}
+    for other in (whole + "lo", "<think>a</think>HALLO"):
+        chunks = response([whole], done=whole, completed=other)
+        chunks.insert(-1, b"data: " + json.dumps(done).encode() + b"\n\n")
+        stream = Stream(chunks, reasoning_tags=True)
+        with pytest.raises(ProtocolError, match="differs from its deltas"):
+            stream.final()
+
+        assert ("a", "Hel") == (stream.message.reasoning, stream.message.text)
+
+
 @given(st.text("ab<think>/ ", max_size=30), st.data())
 def test_any_lost_end_of_a_text_with_tags_is_given(whole: str, data: st.DataObject) -> None:
     """The message is that of the whole text."""

@@ -101,6 +101,7 @@ class ReasoningTags:
     __slots__ = (
         "_by_receiver",
         "_count",
+        "_ended_texts",
         "_format_indexes",
         "_max_parts",
         "_message_indexes",
@@ -116,6 +117,8 @@ class ReasoningTags:
         self._max_parts = limits.parts
         self._open_texts: dict[tuple[int, int], _TaggedText] = {}
         """The format's open text parts, by choice and the part's index in the format."""
+        self._ended_texts: dict[tuple[int, int], _TaggedText] = {}
+        """The format's text parts that have ended."""
         self._by_receiver: dict[tuple[int, int], _TaggedText] = {}
         """The open text parts, by choice and the index of the receiving part in the message."""
         self._message_indexes: dict[tuple[int, int], int] = {}
@@ -248,14 +251,18 @@ class ReasoningTags:
             told: The event with the whole text.
             out: Receives the events.
         """
-        if text is None:
-            # A text that has ended is compared only if the message has all of it, without any tags.
-            if told.kind != "text" or told.choice not in self._tagged_choices:
+        ended = self._ended_texts.get((told.choice, told.part))
+        if text is None and (ended is None or told.choice not in self._tagged_choices):
+            out.append(self._renumber(told))
+        elif text is None and ended is not None:
+            # The tags of an end that is missing cannot be split any more, so it is an error as well.
+            is_same = ended.is_beginning_of(told.text) and not told.text[ended.length :].strip()
+            if not is_same and len(told.text.strip()) >= ended.length:
                 out.append(self._renumber(told))
-        elif text.is_beginning_of(told.text):
+        elif text is not None and text.is_beginning_of(told.text):
             missing = TextDelta(told.text[text.length :], choice=told.choice, part=text.part, raw=told.raw)
             self._write(text, missing, out)
-        elif len(told.text.strip()) >= text.length:
+        elif text is not None and len(told.text.strip()) >= text.length:
             other = copy(told)
             other.part = text.receiver
             out.append(other)
@@ -337,7 +344,7 @@ class ReasoningTags:
 
     def _end(self, text: _TaggedText, event: PartDone, out: list[Event]) -> None:
         """End a text part of the format, and with it the part to which its text goes."""
-        del self._open_texts[event.choice, event.part]
+        self._ended_texts[event.choice, event.part] = self._open_texts.pop((event.choice, event.part))
         self._release(text, event, out)
         content = event.content
         if text.scanner.tagged and isinstance(content, TextPart):

@@ -139,6 +139,18 @@ def test_many_small_repetitions_of_a_long_call_cost_little(monkeypatch: pytest.M
     assert len(long) <= sum(decoded) < len(long) + 1_000
 
 
+def test_small_values_in_long_arguments_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of many empty lists takes linear time."""
+    compared: list[Any] = []
+    monkeypatch.setattr(repeated, "canonical_json", compared.append)
+    long = [call('{"a": "' + "x" * 1_000 + '", "b": [[]', name="f", index=0, id="a")]
+    pieces = [call(piece, index=0) for piece in [",", "[]"] * 50]
+    got = read(*long, *pieces, call("]}", index=0), FINISH, DONE)
+
+    assert [] == compared
+    assert 51 == got.calls[0].arguments_text.count("[]")
+
+
 @given(st.data())
 def test_calls_that_are_told_again_anywhere_later_are_handed_out_once(data: st.DataObject) -> None:
     """Each call with its own id, in fragments; some are told again, whole, at any later place."""

@@ -15,7 +15,7 @@ from tokenstream.events import Finish, PartDone, ToolCallDelta, ToolCallDone, To
 from tokenstream.formats._kit.beginning import is_beginning
 from tokenstream.formats._kit.contents import ContentParts
 from tokenstream.formats._kit.open import OpenCall, OpenChoice, OpenPart, join_halves, mend_surrogates
-from tokenstream.formats._kit.repeated import OPENING
+from tokenstream.formats._kit.repeated import MOST_SPREAD, OPENING
 from tokenstream.formats._kit.values import canonical_json, json_text
 from tokenstream.message import FinishReason, ToolCall
 
@@ -379,7 +379,8 @@ class Parts(ContentParts):
 def _find_equal(arguments: str, calls: list[ToolCall]) -> str:
     """Return the arguments as one of the calls has them, if they are equal as JSON; otherwise unchanged."""
     # Texts of equal values have similar lengths; decoding any others would cost more than was sent.
-    similar = [call.arguments_text for call in calls if len(call.arguments_text) < 4 * len(arguments)]
+    longest = MOST_SPREAD * len(arguments)
+    similar = [call.arguments_text for call in calls if len(call.arguments_text) <= longest]
     own = canonical_json(arguments) if similar else None
     return next((text for text in similar if own is not None and canonical_json(text) == own), arguments)
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 OPENING = frozenset("{[")
 """The first characters of a fragment that may repeat the arguments so far."""
 
+MOST_SPREAD = 8
+"""How many times as long as another text of an equal JSON value a text may be."""
+
 
 class RepeatedArguments:
     """Finds what is new in the fragments of one call, which are pieces or repeat the arguments so far.
@@ -49,7 +52,9 @@ class RepeatedArguments:
             self._grows = text.startswith(held) and (text != held or is_one_value(text))
             if not self._grows:
                 return held + text
-        if call.has_id and looks_whole(text) and self.are_equal(text, call):
+        # Texts of equal values have similar lengths; comparing any others would cost more than was sent.
+        similar = call.has_id and looks_whole(text) and call.arguments.length <= MOST_SPREAD * len(text)
+        if similar and self.are_equal(text, call):
             note("call_repeated")
             return ""
         if not self._grows and len(text) <= call.arguments.length:

@@ -194,11 +194,14 @@ class MessageReader:
         if is_dict(fields.get("function_call")):
             items = [*items, {"index": LEGACY, "type": LEGACY, "function": fields["function_call"]}]
         matched: list[tuple[_MessageCall | None, Fragment]] = []
+        free = [*self._calls]
         for position, item in enumerate(items):
             fragment = Fragment(item, None)
-            free = [call for call in self._calls if all(call is not other for other, _ in matched)]
             at_position = self._calls[position] if position < len(self._calls) else None
-            matched.append((_find_call(fragment, free, at_position), fragment))
+            call = _find_call(fragment, free, at_position)
+            if call is not None and call in free:
+                free.remove(call)
+            matched.append((call, fragment))
         return matched
 
     def _judge_calls(
