@@ -145,12 +145,10 @@ WIRES: dict[str, Wire] = {
     ),
     "bedrock-invoke": Wire("/model/anthropic.claude-3/invoke-with-response-stream", _CLAUDE),
     "bedrock-converse": Wire("/model/anthropic.claude-3/converse-stream", _converse),
-    # It has a field of its own for them, which Ollama has not.
-    "ollama": Wire("/api/chat", _CHAT, thinks=False),
+    "ollama": Wire("/api/chat", _CHAT),
     "ollama-generate": Wire(
         "/api/generate",
         lambda said: {"model": "llama", "stream": True, "prompt": said},
-        thinks=False,
         calls=False,
     ),
     "cohere": Wire("/v2/chat", _CHAT, thinks="text"),
