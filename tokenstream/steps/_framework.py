@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.errors import OutputInvalid
+from tokenstream.errors import OutputInvalid, ProtocolError
 from tokenstream.message import ToolCall
 from tokenstream.steps._step import LeftOpen
 
@@ -107,11 +107,19 @@ class RunOfAgents(RunOfAFramework):
         super().__init__(run)
         self._answer: ModelAnswer | None = None
         """The answer in progress."""
+        self._error: ProtocolError | None = None
+        """The error of a faulty answer, with which the current agent's step will end; None if there is none.
+
+        A truncated answer has no such effect, since the framework may ask the model again.
+        """
 
     def _end_answers(self) -> Mapping[str, StreamError | None]:
-        """End the answer in progress, if any; return its error, or None, by the key of its agent's step."""
+        """End the answer in progress, if any; return the error for the agent's step, or None, by its key."""
         answer, self._answer = self._answer, None
-        return {} if answer is None else {self._AGENT_KEY: answer.end()}
+        error = None if answer is None else answer.end()
+        if isinstance(error, ProtocolError):
+            self._error = self._error or error
+        return {self._AGENT_KEY: self._error or error}
 
     @property
     def _agent(self) -> Step | Steps:
@@ -123,7 +131,8 @@ class RunOfAgents(RunOfAFramework):
         step = self._open.get(self._AGENT_KEY)
         if step is None or step.name != name:
             self._end_answers()
-            self._end_step(self._AGENT_KEY)
+            self._end_step(self._AGENT_KEY, error=self._error)
+            self._error = None
             step = self._open[self._AGENT_KEY] = self._run.step(name, agent=name)
         return step
 

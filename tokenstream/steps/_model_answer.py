@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._sources.payloads import payload_of
+from tokenstream.errors import StreamTruncated
 from tokenstream.events import MessageStart, ToolCallDone
 from tokenstream.formats import _registry as registry
 from tokenstream.limits import DEFAULT_LIMITS
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
+    from tokenstream.formats._kit.told import Told
     from tokenstream.message import ToolCall
     from tokenstream.steps._step import Step
 
@@ -35,6 +37,7 @@ class ModelAnswer:
         self.has_begun = False
         """True once the format has read an event of the answer."""
         self._format = registry.create(format, limits=DEFAULT_LIMITS, pings=False)
+        self._format.parts.find_text = self._find_arrived
         self._calls = calls
 
     def read_piece(self, item: Any) -> None:  # noqa: ANN401 - an object of a framework, or a payload
@@ -52,8 +55,20 @@ class ModelAnswer:
         if not self.has_begun:
             return None
         error = self._format.error
-        self.step.conclude("complete" if error is None else "truncated")
+        if error is None:
+            self.step.conclude("complete")
+        else:
+            self.step.conclude("truncated" if isinstance(error, StreamTruncated) else "failed")
         return error
+
+    def _find_arrived(self, told: Told) -> str:
+        """Return the text of a part that the step has; it is compared with the text that the end repeats."""
+        message = self.step.message
+        # Before this answer has begun, the last message of the step is that of the answer before.
+        if not self.has_begun or message is None or told.choice or told.part >= len(message.parts):
+            return ""
+        field = "transcript" if told.kind == "transcript" else "text"
+        return getattr(message.parts[told.part], field, "")
 
     def _feed_step(self, events: Iterable[Event]) -> None:
         """Feed events of the answer to the step, and note its complete tool calls."""

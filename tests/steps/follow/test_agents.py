@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from tests.steps.follow.support import of_agent
 from tokenstream import Steps
 
@@ -87,6 +89,50 @@ def test_an_answer_before_any_agent_was_named_has_a_step() -> None:
         list(run.follow([*answer("Hi"), item("message_output_item", id="m"), raw("odd")]))
 
     assert [("agent", "Hi")] == [(step.name, step.text) for step in run.steps]
+
+
+def telling(delta: str, whole: str) -> list[Any]:
+    """Return an answer whose text is repeated whole, by the text's end and by that of the answer."""
+    place = {"item_id": "m", "output_index": 0, "content_index": 0}
+    message = {"id": "m", "type": "message", "content": [{"type": "output_text", "text": whole}]}
+    return [
+        raw("created", response={"id": "r"}),
+        raw("output_text.delta", **place, delta=delta),
+        raw("output_text.done", **place, text=whole),
+        raw("completed", response={"id": "r", "status": "completed", "output": [message]}),
+    ]
+
+
+def test_the_lost_end_of_an_answer_is_given() -> None:
+    """The second answer is compared with its own deltas, and not with the answer before."""
+    with Steps() as run:
+        list(run.follow([turn("a"), *telling("Hel", "Hello"), *telling("Bye", "Bye now")]))
+    (step,) = run.steps
+
+    assert ["Hello", "Bye now"] == [message.text for message in step.messages]
+    assert ["complete", "complete"] == [message.ending for message in step.messages]
+
+
+@pytest.mark.parametrize(("delta", "whole"), [("Hex", "Hello"), ("Hellolo", "Hello"), ("Hex", "Help me")])
+def test_an_answer_whose_whole_text_is_another_has_failed(delta: str, whole: str) -> None:
+    """The end of another text is never put behind the deltas, and the agent's step has the error."""
+    with Steps() as run:
+        list(run.follow([turn("a"), *telling(delta, whole)]))
+    (step,) = run.steps
+
+    assert (delta, ["failed"]) == (step.text, [message.ending for message in step.messages])
+    assert step.error is not None
+    assert step.error.startswith("ProtocolError: the whole text of part 0 differs from its deltas")
+    assert "failed" == step.state
+
+
+def test_a_faulty_answer_fails_the_step_of_its_agent_only() -> None:
+    """The agent goes on, and so does the run: the step ends when another agent begins."""
+    with Steps() as run:
+        list(run.follow([turn("a"), *telling("Hex", "Hello"), *answer("More"), turn("b"), *answer("Done.")]))
+
+    assert [["Hex", "More"], ["Done."]] == [[message.text for message in step.messages] for step in run.steps]
+    assert ["failed", "done"] == [step.state for step in run.steps]
 
 
 # -- LlamaIndex ------------------------------------------------------------------------
