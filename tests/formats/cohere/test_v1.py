@@ -223,6 +223,44 @@ def test_several_generations_are_choices() -> None:
     assert {"stop"} == {each.finish_reason for each in came.accumulator.messages}
 
 
+def test_the_lost_end_of_each_generation_is_given() -> None:
+    """The end repeats the text of every choice; a choice that did not arrive at all is given whole."""
+    whole = [{"text": "Hello", "finish_reason": "COMPLETE"}, {"text": "Bye"}, {"text": "Hi", "index": 2}]
+    stream = Stream(
+        [said("Hel", index=0), said("By", index=1), line("stream-end", response={"generations": whole})]
+    )
+    stream.final()
+
+    assert [("Hello", "complete"), ("Bye", "complete"), ("Hi", "complete")] == [
+        (message.text, message.ending) for message in stream.messages
+    ]
+    assert 3 == stream.departures["text_completed"].count
+
+
+def test_a_text_of_which_no_delta_arrived_is_given_whole() -> None:
+    """The end alone has it; beside a plan or tool calls, it is the plan."""
+    came, planned = read(START, end()), read(START, chunk(text="Hello"), end())
+
+    assert ("Hello", "complete", {"text_completed": 1}) == (
+        came.message.text,
+        came.message.ending,
+        came.departures,
+    )
+    assert ("", "") == (planned.message.text, read(START, end(tool_calls=[A])).message.text)
+
+
+def test_another_text_for_a_generation_is_an_error() -> None:
+    """The end of another text is never put behind the deltas of its choice."""
+    whole = [{"text": "Hello", "finish_reason": "COMPLETE"}, {"text": "Bye"}]
+    stream = Stream(
+        [said("Hello", index=0), said("Bx", index=1), line("stream-end", response={"generations": whole})]
+    )
+    with pytest.raises(ProtocolError, match="the whole text of part 0 differs from its deltas"):
+        stream.final()
+
+    assert ["Hello", "Bx"] == [message.text for message in stream.messages]
+
+
 def test_a_cut_is_no_end() -> None:
     """Without stream-end the answer is truncated."""
     assert isinstance(read(START, said("Hel")).error, StreamTruncated)

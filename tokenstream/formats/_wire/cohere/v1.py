@@ -150,14 +150,32 @@ class V1(V2):
             self._read_citations(response)
         if not self.content.has_calls:
             self.content.read_call_list(dicts_of(response.get("tool_calls")))
-        part, whole = self.parts.choice(0).current_part, text_of(response, "text")
-        if part is not None and part.kind == "text" and whole:
-            self.parts.tell(part, whole, len(whole))
+        for number, generation in enumerate(dicts_of(response.get("generations")) or [response]):
+            self._tell_text(generation, number)
         # Of several ids, the first became the answer's id, and the others are reported, as is every field
         # that was not read here or before (`_REPEATED_FIELDS`).
         answer_id = next((name for name in _ID_FIELDS if text_of(response, name)), "id")
         self.parts.report_unknown_fields(response, (*_REPEATED_FIELDS, answer_id))
         self.end_answer(reason, dict_of(response, "meta"), failure_message)
+
+    def _tell_text(self, generation: dict[str, Any], number: int) -> None:
+        """Compare the whole text of a choice with its deltas; if nothing of the choice arrived, add the text.
+
+        Args:
+            generation: The object with the text: the whole answer, or one of several generations.
+            number: The position of the generation, which is the number of its choice if it names no other.
+        """
+        whole, sent_index = text_of(generation, "text"), generation.get("index")
+        if not whole:
+            return
+        number = sent_index if _is_index(sent_index) else number
+        choice = self.parts.choice(number)
+        if choice.current_part is not None and choice.current_part.kind == "text":
+            self.parts.tell(choice.current_part, whole, len(whole))
+        elif not choice.next_part and not self.content.has_plan:
+            # If there are tool calls, the text is the model's plan for using them.
+            self.parts.note("text_completed")
+            self.content.write_text(whole, number)
 
     READERS_V1: ClassVar[dict[str, Callable[[V1, dict[str, Any]], None]]] = {
         "stream-start": _read_stream_start,
