@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tests.formats.mutations import changed
 from tests.formats.told import Told, adds_up, reads_alike_at_a_glance, tell
-from tokenstream.errors import StreamTruncated
+from tokenstream import Stream
+from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.events import ToolCallDone
 from tokenstream.formats._wire.langchain import LangChain
 from tokenstream.message import (
@@ -302,6 +303,64 @@ def test_the_whole_message_of_a_model_that_does_not_stream_is_an_answer() -> Non
     assert ("Hi", [("a", '{"a": 1}')]) == (got.text, [(call.id, call.arguments_text) for call in got.calls])
     assert [True, False] == [call.complete for call in got.message.tool_calls]
     assert ("complete", {"call_invalid"}) == (got.message.ending, got.rules)
+
+
+def whole(content: Any, **fields: Any) -> dict[str, Any]:
+    """Return the whole message that a graph's state has after the chunks."""
+    return {**chunk(content, {"finish_reason": "stop"}, **fields), "type": "ai"}
+
+
+@pytest.mark.parametrize(
+    ("chunks", "content", "text"),
+    [
+        ([chunk("Hel"), chunk("lo")], "Hello", "Hello"),
+        ([chunk("Hel")], "Hello", "Hello"),
+        ([chunk("Hel"), STOP], [{"type": "text", "text": "Hello"}], "Hello"),
+        ([chunk([{"type": "text", "text": "a", "index": 0}])], ["ab", "cd"], "abcd"),
+        ([chunk(tool_call_chunks=[{"index": 0, "args": "{}", "name": "f", "id": "c"}])], "Hello", "Hello"),
+    ],
+)
+def test_a_whole_message_after_its_chunks_adds_what_is_missing(
+    chunks: list[Any], content: Any, text: str
+) -> None:
+    """Its text is compared with that of the chunks, and given once."""
+    message = Stream([*chunks, whole(content)]).final()
+
+    assert (text, "complete") == (message.text, message.ending)
+
+
+def test_a_whole_message_with_another_text_than_its_chunks_is_an_error() -> None:
+    """The end of another text is never put behind the chunks'."""
+    stream = Stream([chunk("Hex"), whole("Hello")])
+    with pytest.raises(ProtocolError, match="differs from its deltas"):
+        stream.final()
+
+    assert ("Hex", "failed") == (stream.message.text, stream.message.ending)
+
+
+def test_calls_and_usage_of_a_whole_message_after_its_chunks_count_once() -> None:
+    """A call is known by its id; lost ends of its arguments are added, and a call that was lost is given."""
+    counts = {"input_tokens": 1, "output_tokens": 2}
+    calls = [{"name": "f", "args": {"a": 1}, "id": id} for id in ("one", "cut", "lost")]
+    stream = Stream(
+        [
+            calling(0, '{"a": 1}', "f", "one"),
+            calling(1, '{"a": ', "f", "cut"),
+            chunk(usage_metadata=counts),
+            whole("", tool_calls=calls, usage_metadata=counts),
+        ]
+    )
+    handed_out = [(call.id, call.arguments) for call in stream.tool_calls]
+
+    assert [("one", {"a": 1}), ("cut", {"a": 1}), ("lost", {"a": 1})] == handed_out
+    assert 2 == stream.message.usage.output_tokens
+
+
+def test_a_whole_message_of_another_id_is_another_message() -> None:
+    """It is not compared with the chunks."""
+    message = Stream([chunk("Hel"), {**whole("Hello"), "id": "lc_run--8"}]).final()
+
+    assert "HelHello" == message.text
 
 
 def test_messages_of_others_are_unknown_events() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
 from tokenstream.formats._wire.cohere.v2 import V2
 
 if TYPE_CHECKING:
@@ -165,10 +165,10 @@ class V1(V2):
             generation: The object with the text: the whole answer, or one of several generations.
             number: The position of the generation, which is the number of its choice if it names no other.
         """
-        whole, sent_index = text_of(generation, "text"), generation.get("index")
+        whole, sent_index = text_of(generation, "text"), int_of(generation, "index")
         if not whole:
             return
-        number = sent_index if _is_index(sent_index) else number
+        number = number if sent_index is None or sent_index < 0 else sent_index
         choice = self.parts.choice(number)
         if choice.current_part is not None and choice.current_part.kind == "text":
             self.parts.tell(choice.current_part, whole, len(whole))

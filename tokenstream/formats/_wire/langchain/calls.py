@@ -24,12 +24,14 @@ class LangChainCalls:
         parts: Makes the events.
     """
 
-    __slots__ = ("_by_index", "_last_call", "_parts")
+    __slots__ = ("_by_id", "_by_index", "_last_call", "_parts")
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._by_index: dict[int | str, OpenCall] = {}
         """The call that began last at each index."""
+        self._by_id: dict[str, OpenCall] = {}
+        """The call that began first with each id."""
         self._last_call: OpenCall | None = None
         """The call that began last; it may be closed."""
 
@@ -45,7 +47,7 @@ class LangChainCalls:
                 self._parts.note("call_nameless")
                 self._parts.whole(0, OpaquePart(type="tool_call", data=chunk))
             return
-        text = arguments if isinstance(arguments, str) else json_text({} if arguments is None else arguments)
+        text = _text_of_arguments(arguments)
         if arguments is None or not text:
             # The chunk only begins the call, or repeats its id.
             return
@@ -54,6 +56,17 @@ class LangChainCalls:
                 self._parts.note("call_after_done")
         else:
             self._parts.add_arguments(call, text)
+
+    def read_again(self, call: dict[str, Any]) -> None:
+        """Read a whole call that chunks may have contained before; those calls are found by their ids."""
+        known = self._by_id.get(text_of(call, "id") or "")
+        if known is None:
+            self.read(call)
+        elif known.closed:
+            self._parts.note("call_repeated")
+        else:
+            # Arguments that are repeated whole add only what is missing.
+            self._parts.add_arguments(known, _text_of_arguments(call.get("args")))
 
     def _find_or_begin_call(self, chunk: dict[str, Any], index: int | str | None) -> OpenCall | None:
         """Return the call that a chunk continues or begins.
@@ -76,6 +89,8 @@ class LangChainCalls:
         call = self._last_call = self._parts.open_call(0, id, name, number=index)
         if index is not None:
             self._by_index[index] = call
+        if id is not None:
+            self._by_id.setdefault(id, call)
         return call
 
     def _end_last_call(self) -> None:
@@ -83,3 +98,8 @@ class LangChainCalls:
         last = self._last_call
         if last is not None and last.has_arguments and not last.closed and self._parts.is_whole(last):
             self._parts.close_call(last)
+
+
+def _text_of_arguments(arguments: object) -> str:
+    """Return a call's arguments as text: LangChain sends text, or the JSON value that it has parsed."""
+    return arguments if isinstance(arguments, str) else json_text({} if arguments is None else arguments)

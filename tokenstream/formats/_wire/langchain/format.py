@@ -46,7 +46,7 @@ class LangChain(Format):
         ['MessageStart', 'PartStart', 'TextDelta']
     """
 
-    __slots__ = ("_blocks", "_calls", "_usage")
+    __slots__ = ("_blocks", "_calls", "_sent_id", "_usage")
 
     name: ClassVar[str] = "langchain"
     framing: ClassVar[str] = "ndjson"
@@ -62,6 +62,8 @@ class LangChain(Format):
         self._calls = LangChainCalls(self.parts)
         self._usage: Usage | None = None
         """The sum of all reports of token counts so far."""
+        self._sent_id: str | None = None
+        """The id in the first payload; LangChain may have made it up."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - objects have no names
@@ -82,15 +84,20 @@ class LangChain(Format):
             self.parts.unknown(kind if isinstance(kind, str) else "message", payload)
             return
         metadata = dict_of(payload, "response_metadata")
-        self._read_head(payload, metadata)
-        self._read_additional(dict_of(payload, "additional_kwargs"))
-        self._blocks.read(payload.get("content"))
         is_whole = kind == "ai"
+        is_repeated = is_whole and self._repeats_chunks(payload)
+        self._read_head(payload, metadata)
+        if is_repeated:
+            self._blocks.compare(payload.get("content"))
+        else:
+            self._read_additional(dict_of(payload, "additional_kwargs"))
+            self._blocks.read(payload.get("content"))
         # The `tool_calls` of a chunk are left out: LangChain has parsed them from its `tool_call_chunks`.
+        read_call = self._calls.read_again if is_repeated else self._calls.read
         for name in ("tool_calls", "invalid_tool_calls") if is_whole else ("tool_call_chunks",):
             for call in dicts_of(payload.get(name)):
-                self._calls.read(call)
-        self._read_usage(dict_of(payload, "usage_metadata"))
+                read_call(call)
+        self._read_usage(dict_of(payload, "usage_metadata"), is_sum=is_repeated)
         self._read_fields(metadata)
         reason = _reason_in(metadata)
         if reason is not None:
@@ -135,9 +142,14 @@ class LangChain(Format):
         content = ("content", "tool_call_chunks", "usage_metadata", "response_metadata", "additional_kwargs")
         return not all(says_nothing(payload.get(name)) for name in content)
 
+    def _repeats_chunks(self, payload: dict[str, Any]) -> bool:
+        """Return whether a whole message repeats the chunks before: it has their id, or none."""
+        return bool(self.parts.choice(0).next_part) and text_of(payload, "id") in (None, self._sent_id)
+
     def _read_head(self, payload: dict[str, Any], metadata: dict[str, Any]) -> None:
         """Report the id and model; an id that LangChain made up is reported as a field."""
         id = text_of(payload, "id")
+        self._sent_id = self._sent_id or id
         if id is not None and id.startswith(_MADE_UP_ID_PREFIXES):
             self.parts.head(model=text_of(metadata, *_MODEL_FIELDS))
             self.parts.field("run_id", id)
@@ -155,8 +167,8 @@ class LangChain(Format):
             elif name not in _CALL_FIELDS and not says_nothing(value):
                 self.parts.field(name, value)
 
-    def _read_usage(self, report: dict[str, Any]) -> None:
-        """Report the sum of this and all earlier reports of token counts."""
+    def _read_usage(self, report: dict[str, Any], *, is_sum: bool) -> None:
+        """Report the sum of this and all earlier reports of token counts; `is_sum`: this one is that sum."""
         if not report:
             return
         inputs, outputs = dict_of(report, "input_token_details"), dict_of(report, "output_token_details")
@@ -171,7 +183,7 @@ class LangChain(Format):
             output_audio_tokens=int_of(outputs, "audio"),
             provider_data=report,
         )
-        self._usage = usage if self._usage is None else self._usage + usage
+        self._usage = usage if self._usage is None or is_sum else self._usage + usage
         self.parts.usage(self._usage)
 
     def _read_fields(self, metadata: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ class LangChainBlocks:
         parts: Makes the events.
     """
 
-    __slots__ = ("_parts", "_server_calls", "_text_index")
+    __slots__ = ("_parts", "_server_calls", "_text_index", "_texts")
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -45,17 +45,40 @@ class LangChainBlocks:
         """Index of the block with the latest text."""
         self._server_calls: dict[object, OpenPart] = {}
         """Maps block indexes to open calls of tools that the provider runs."""
+        self._texts: list[OpenPart] = []
+        """The parts with text, to compare them with a whole message."""
 
     def read(self, content: object) -> None:
         """Read the content of a chunk: text, or a list of texts and blocks."""
         if isinstance(content, str):
-            self._parts.write(0, "text", content)
+            self._write_text(content)
             return
         for block in content if is_list(content) else ():
             if isinstance(block, str):
-                self._parts.write(0, "text", block)
+                self._write_text(block)
             elif is_dict(block):
                 self._read_block(block)
+
+    def compare(self, content: object) -> None:
+        """Compare the texts of a whole message with those of its chunks, and add what is missing."""
+        texts = _texts_in(content)
+        if len(texts) < len(self._texts):
+            # LangChain has merged several parts, so that no text can be held against one part.
+            self._parts.note("content_twice")
+            return
+        parts = self._texts.copy()
+        for part, text in zip(parts, texts, strict=False):
+            self._parts.tell(part, text, len(text))
+        for text in texts[len(parts) :]:
+            self._parts.note("text_completed")
+            self._write_text(text)
+
+    def _write_text(self, text: str) -> None:
+        """Add text to the current part, or to a new one if that has no text."""
+        self._parts.write(0, "text", text)
+        part = self._parts.choice(0).current_part
+        if text and part is not None and (not self._texts or part is not self._texts[-1]):
+            self._texts.append(part)
 
     def _read_block(self, block: dict[str, Any]) -> None:
         """Read a block by its type; a block of unknown type becomes an opaque part.
@@ -80,7 +103,7 @@ class LangChainBlocks:
             self._parts.close(current)
         if text:
             self._text_index = index
-        self._parts.write(0, "text", text)
+        self._write_text(text)
         for annotation in dicts_of(block.get("annotations")):
             self._parts.cite(0, _citation_of(annotation))
 
@@ -185,6 +208,16 @@ class LangChainBlocks:
         "image": _read_media,
         "video": _read_media,
     }
+
+
+def _texts_in(content: object) -> list[str]:
+    """Return the texts in the content of a message that are not empty."""
+    blocks = content if is_list(content) else [content]
+    texts = [
+        (text_of(block, "text") if block.get("type") == "text" else None) if is_dict(block) else block
+        for block in blocks
+    ]
+    return [text for text in texts if isinstance(text, str) and text]
 
 
 def _citation_of(annotation: dict[str, Any]) -> Citation:
