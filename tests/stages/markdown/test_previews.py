@@ -123,6 +123,7 @@ def test_the_visible_text_of_a_block_only_grows(text: str) -> None:
 
 _PHRASES = [
     *("He nods. *...he whispers softly* Yes.", "*...he whispers softly*", "*.py files*", "*!important* a"),
+    "He nods —*...softly*— b",
     *("x *![alt](i.png) caption*", "_![alt](i.png) caption_ b", "Well, _...as he says_", "*?* is a mark"),
     "| a | b |\n|---|---|\n| `string \\| null` | `a \\| b \\| c` |",
 ]

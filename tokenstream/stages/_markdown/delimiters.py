@@ -13,7 +13,11 @@ MOST_OPEN = 16
 
 _NOTHING_TO_EMPHASIZE = frozenset(".,;:!?)]}/")
 _MAY_BEGIN_A_PHRASE = frozenset(".!?")
-"""Those of them that begin an emphasized phrase after a blank: `*...he whispers*`, `*![a](i.png) b*`."""
+"""Those of them that begin an emphasized phrase after a blank or dash: `*...he whispers*`, `*![a](i.png) b*`.
+
+After a bracket or a quote, as in `(*.py, *.md)`, they are more often part of a file name.
+"""
+_DASHES = frozenset("–—")
 _FIRST_IDEOGRAPH = "\u2e80"
 
 
@@ -85,7 +89,7 @@ def _make_run(mark: str, position: int, length: int, before: str, after: str) ->
         closes = right_flanking and (not left_flanking or punctuation_after)
     in_word = _is_in_word(before) and _is_in_word(after)
     # Bare runs are most likely ordinary characters, as in `2*3` and `*/`.
-    begins_phrase = space_before and after in _MAY_BEGIN_A_PHRASE
+    begins_phrase = after in _MAY_BEGIN_A_PHRASE and (space_before or before in _DASHES)
     emphasizes_nothing = length == 1 and (in_word or (after in _NOTHING_TO_EMPHASIZE and not begins_phrase))
     bare = emphasizes_nothing or (length > 3 and in_word)
     return DelimiterRun(mark, position, length, opens, closes, bare)
