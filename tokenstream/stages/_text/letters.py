@@ -24,7 +24,12 @@ _LETTERS = (
 _KATAKANA = "\u30a1-\u30fa\u30fd-\u30ff\u31f0-\u31ff\uff66-\uff6f\uff71-\uff9d\U0001b000\U0001b120-\U0001b167"
 """Letters without a boundary between them; the long-vowel mark is left out: it never begins a piece."""
 _NEVER_FIRST = "_\u0e33\u0eb3\u3031-\u3035\u30fc\uff70\uff9e\uff9f\U0001aff0-\U0001affe"
-_LINKERS = "\u1039\u17d2\u1a60\u200d"
+_VIRAMAS = frozenset(
+    "\u094d\u09cd\u0acd\u0b4d\u0c4d\u0d4d\u1039\u17d2\u1a60\u1b44\u1bab\ua9c0\uaaf6"
+    "\U00010a3f\U00011133\U000113d0\U0001193e\U00011a47\U00011a99\U00011f42"
+)
+"""Marks that join the consonants on both sides into one letter (rule GB9c of UAX #29)."""
+_LINKERS = "".join(sorted(_VIRAMAS)) + "\u200d"
 """Characters that join the letters on both sides into one."""
 _MARKS = (
     "\u0e31\u0e33-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb3-\u0ebc\u0ec8-\u0ecd\u102b-\u1038\u103a-\u103e"
@@ -59,11 +64,6 @@ _LATER = re.compile(
 )
 """Characters that modify the character before them, but are not in a category of marks."""
 _PREPENDS = re.compile(f"[{_PREPENDED}]")
-_VIRAMAS = frozenset(
-    "\u094d\u09cd\u0acd\u0b4d\u0c4d\u0d4d\u1039\u17d2\u1a60\u1b44\u1bab\ua9c0\uaaf6"
-    "\U00010a3f\U00011133\U000113d0\U0001193e\U00011a47\U00011a99\U00011f42"
-)
-"""Marks that join the consonants on both sides into one letter (rule GB9c of UAX #29)."""
 _FIRST_WITH_VIRAMA = "\u0915"
 """The first consonant that such a mark may join to the one before it."""
 _MOST_MARKS = 8
