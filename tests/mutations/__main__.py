@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from tests.mutations.changes import Change, changes
 from tests.mutations.targets import TARGETS
-from tests.project import ROOT
+from tests.project import PACKAGE, ROOT
 from tests.support.beside import SHARED
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def drawn(modules: Sequence[str], count: int, seed: int) -> list[tuple[str, Chan
     chance = random.Random(seed)
     found: list[tuple[str, Change]] = []
     for number, module in enumerate(modules):
-        possible = changes((ROOT / "tokenstream" / module).read_text(encoding="utf-8"))
+        possible = changes((PACKAGE / module).read_text(encoding="utf-8"))
         share = (number + 1) * count // len(modules) - number * count // len(modules)
         numbers = chance.sample(range(len(possible)), min(share, len(possible)))
         found += [(module, possible[at]) for at in sorted(numbers)]

@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections.abc import Generator
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -140,16 +141,19 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 ENVIRONMENTS = {
     "unknown scheme": ("HTTP_PROXY", "gopher://user:secret@127.0.0.1:1", "HTTP_PROXY, HTTPS_PROXY"),
     "no URL": ("HTTP_PROXY", "http://[::1", "the address of a proxy is not a valid URL"),
-    "no file": ("SSL_CERT_FILE", "/nowhere/secret.pem", "SSL_CERT_FILE and SSL_CERT_DIR"),
+    "no certificates": ("SSL_CERT_FILE", "secret.pem", "SSL_CERT_FILE and SSL_CERT_DIR"),
 }
 
 
 @pytest.mark.parametrize("name, value, words", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
 @pytest.mark.parametrize("is_async", [False, True], ids=["connect", "aconnect"])
 def test_a_wrong_environment_is_a_mistake_and_names_its_variables(
-    bare: pytest.MonkeyPatch, name: str, value: str, words: str, is_async: bool
+    bare: pytest.MonkeyPatch, tmp_path: Path, name: str, value: str, words: str, is_async: bool
 ) -> None:
     """No source has broken, because nothing was sent; a proxy's password is not shown."""
+    # Old versions of httpx use the machine's certificates if there is no such file.
+    (tmp_path / "secret.pem").write_text("none", encoding="utf-8")
+    bare.chdir(tmp_path)
     bare.setenv(name, value)
     with pytest.raises(MisuseError) as caught:
         if is_async:
