@@ -22,7 +22,7 @@ def numbered(id: str, text: str, finish: str | None = None) -> bytes:
     return f"id: {id}\n".encode() + wire.chat({"content": text} if text else {}, finish)
 
 
-END = numbered("9", "", "stop") + wire.DONE
+END = wire.chat({}, "stop") + wire.DONE
 
 
 def read(world: str, server: Loopback, retry: Retry = AGAIN, **options: Any) -> tuple[list[Any], Any]:

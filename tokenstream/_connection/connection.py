@@ -87,6 +87,7 @@ class Connection:
         "format",
         "framing",
         "last_position",
+        "left_frame",
     )
 
     def __init__(
@@ -114,6 +115,8 @@ class Connection:
         """True if a last frame was accepted although its end is missing."""
         self._framing_ended = False
         """True once `framing.end()` has been called."""
+        self.left_frame: Frame | None = None
+        """A last frame whose end is missing, and which has been left unread; None if there is none."""
         self.error: StreamError | None = None
         """The failure that the end of the input revealed; None if there is none so far."""
         self.format: Format
@@ -315,7 +318,9 @@ class Connection:
             self.error = find_lost_line_ends(self.tail, self._limits) or self.error
         return events
 
-    def cut_short(self, cause: StreamError | None) -> tuple[list[Event], StreamError | None]:
+    def cut_short(
+        self, cause: StreamError | None, *, leaves_unfinished: bool = False
+    ) -> tuple[list[Event], StreamError | None]:
         """End only the framing; return its remaining events, and the error if the answer ended here.
 
         The format is not ended, so that it can continue with another connection. The error is
@@ -323,8 +328,10 @@ class Connection:
 
         Args:
             cause: The error that broke off the input; None if the input ended cleanly.
+            leaves_unfinished: True to leave a last frame without its end unread, because the server can
+                be asked for it again; `read_left_frame` reads it after all.
         """
-        events = self._end_framing()
+        events = self._end_framing(leaves_unfinished=leaves_unfinished)
         error = self.error or self._find_unreported_error()
         format = self.format
         if error is not None or self.finished:
@@ -363,18 +370,26 @@ class Connection:
         if self.format.resumes and not self.format.finished:
             self.last_position = self.find_position()._replace(events_left=events_left)
 
-    def _end_framing(self) -> list[Event]:
+    def _end_framing(self, *, leaves_unfinished: bool = False) -> list[Event]:
         """End the framing, once; return the events of its last frames."""
         if self._framing_ended:
-            return []
+            return self.read_left_frame()
         self._framing_ended = True
         events = self._read_frames(self.framing.end())
         # Read after `end`, because the framing may be detected only at the end.
         unfinished = self.framing.unfinished
         if unfinished is not None and self.error is None:
-            events += self._read_unfinished(unfinished)
+            if leaves_unfinished:
+                self.left_frame = unfinished
+            else:
+                events += self._read_unfinished(unfinished)
         self.error = self.error or self.framing.error
         return events
+
+    def read_left_frame(self) -> list[Event]:
+        """Read the frame that `cut_short` has left unread, if any; return its events."""
+        frame, self.left_frame = self.left_frame, None
+        return [] if frame is None else self._read_unfinished(frame)
 
     def _end_format(self) -> list[Event]:
         """End the format; return its remaining events, and set `error` if the answer is not complete."""

@@ -5,23 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from tokenstream._basics.text_log import TextLog
+from tokenstream._connection.error_body import ErrorBody
 from tokenstream._growing import is_bare
 from tokenstream.accumulator import Accumulator
-from tokenstream.errors import StreamInterrupted
+from tokenstream.errors import PositionLost, StreamInterrupted
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
 from tokenstream.formats._detect.requested import take_request
 from tokenstream.framing._comments import COMMENT
 from tokenstream.stages._metrics.meter import Meter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from tokenstream._connection.connection import Connection
     from tokenstream._connection.head import ResponseHead
     from tokenstream._growing import Target
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
+    from tokenstream.formats._base import Format
     from tokenstream.formats._kit.told import Told
+    from tokenstream.formats._resume.event_log import EventLog
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
@@ -64,6 +67,8 @@ class Glancing:
         "error",
         "head",
         "limits",
+        "log",
+        "lost",
         "meter",
         "now",
         "observer",
@@ -91,6 +96,10 @@ class Glancing:
         """The input that `pull` decodes next; None if there is none."""
         self.reorder: Reorder | None = None
         """Reorders frames and drops repeated ones; None to take frames in the order of arrival."""
+        self.log: EventLog | None = None
+        """Remembers the events, in case another connection repeats some; None if none can."""
+        self.lost: PositionLost | None = None
+        """The error for another connection that does not go on with the answer; None so far."""
         self.ready: list[Any] = []
         """Frames that `reorder` released because they had waited long enough for missing ones."""
         self.now = 0.0
@@ -314,8 +323,8 @@ class Glancing:
 
     @property
     def gap(self) -> StreamError | None:
-        """The error for a frame that never arrived; None while no frame is missing."""
-        return None if self.reorder is None else self.reorder.error
+        """The error for frames that never arrived, or are those of another answer; None for none."""
+        return self.lost if self.reorder is None else self.reorder.error or self.lost
 
     def give_late(self, now: float) -> None:
         """Release the frames that waited long enough for missing ones; `pull` then returns their events."""
@@ -329,7 +338,7 @@ class Glancing:
     def sorted_frames(
         self, coding: ContentDecoder | None, connection: Connection, chunk: bytes, now: float
     ) -> Iterator[Any]:
-        """Yield the frames of a chunk that is compressed, or whose frames may be out of order.
+        """Yield the frames of a chunk that is compressed, or whose frames may be repeated or out of order.
 
         Compressed data may grow a thousandfold, so it is decompressed piece by piece.
 
@@ -348,7 +357,9 @@ class Glancing:
             # `waiting`: a mark of the metrics, such as the first frame, is not reached yet.
             if meter.waiting:
                 meter.mark(now, frame=bool(frames))
-            if reorder is None:
+            if self.log is not None:
+                yield from self._log_frames(self.log, frames, connection.format)
+            elif reorder is None:
                 yield from frames
             else:
                 for frame in frames:
@@ -357,6 +368,25 @@ class Glancing:
             # Nothing is read beyond malformed bytes, or once a missing frame was given up (`gap`).
             if connection.framing.error is not None or self.gap is not None:
                 return
+
+    def _log_frames(self, log: EventLog, frames: Iterable[Any], format: Format) -> Iterator[Any]:
+        """Yield frames, and log them; leave out those that an earlier connection has brought."""
+        for frame in frames:
+            if frame is COMMENT or isinstance(format, ErrorBody):
+                yield frame
+            elif not log.compares:
+                log.add(frame, format)
+                yield frame
+            else:
+                try:
+                    repeated = log.check_repeated(frame)
+                except PositionLost as error:
+                    self.lost = error
+                    return
+                if repeated:
+                    format.dropped += 1
+                else:
+                    yield frame
 
 
 def is_callers_fault(cause: StreamError) -> bool:

@@ -428,7 +428,7 @@ class Machine(Glancing):
             meter.framed_chunks += 1
             meter.bytes += size
             connection, coding = self._connection, self._coding
-            uses_sorted_frames = coding is not None or self.reorder is not None
+            uses_sorted_frames = coding is not None or self.reorder is not None or self.log is not None
             if not uses_sorted_frames:
                 frames = connection.framing.frames(chunk)
                 several = len(frames) > 1

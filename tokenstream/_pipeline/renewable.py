@@ -12,8 +12,10 @@ from tokenstream._pipeline.glance import give_no_event
 from tokenstream._pipeline.guarded import GuardedMachine
 from tokenstream.errors import PositionLost
 from tokenstream.events import Finish, MessageStart, PartDone
+from tokenstream.formats._resume.event_log import EventLog
 
 if TYPE_CHECKING:
+    from tokenstream._connection.connection import Connection
     from tokenstream._pipeline.hold import Hold
     from tokenstream._pipeline.seam import Seam
     from tokenstream.errors import StreamError
@@ -40,6 +42,7 @@ class RenewableMachine(GuardedMachine):
         "_aligner",
         "_checkpoint_at_break",
         "_checkpoint_before",
+        "_cut_off",
         "_first_id",
         "_id_before",
         "_refusal",
@@ -59,6 +62,8 @@ class RenewableMachine(GuardedMachine):
     ) -> None:
         self._first_id = ""
         """The id of the first SSE event of the answer."""
+        self._cut_off: tuple[Connection, int] | None = None
+        """The last connection that left a frame unread, and the number of frames read until then; or None."""
         self._id_before: str | None = None
         """The id of the last event on the previous connection; None for an answer that begins anew."""
         self._checkpoint_before: Checkpoint | None = None
@@ -92,6 +97,7 @@ class RenewableMachine(GuardedMachine):
         self._retry_before = self.reconnect_after
         # Only a resumed answer needs the checkpoint, and the ids of its first and last SSE event so far.
         self._checkpoint_before = None if kept_format is None else self.checkpoint()
+        self._renew_log(kept_format)
         self._first_id = "" if kept_format is None else self._first_id or self._connection.first_event_id
         self._id_before = None if kept_format is None else self._last_event_id
         # As long as a new answer has returned no events, the old checkpoint stays valid.
@@ -128,8 +134,21 @@ class RenewableMachine(GuardedMachine):
         self.hold_back(hold)
         # The content type becomes known with the head of the response.
         self.connect(None)
-        if kept_format is not None and self._id_before is not None:
+        if kept_format is not None and self._id_before is not None and self.log is None:
             kept_format.drop_repeated_events(self._id_before, self._first_id)
+
+    def _renew_log(self, kept_format: Format | None) -> None:
+        """Prepare the log for another connection, which repeats events or begins a new answer."""
+        self.lost = None
+        if self.log is None:
+            return
+        if kept_format is None:
+            self.log = EventLog()
+        elif kept_format.merges_replays:
+            # The positions of such a format decide.
+            self.log = None
+        else:
+            self.log.begin_replay()
 
     def align(self, restarted: Restarted) -> None:
         """Begin to drop the events of the new answer that repeat the old one.
@@ -332,11 +351,36 @@ class RenewableMachine(GuardedMachine):
         if self._coding is not None and cause is None:
             self._coding.end(now=self.now)
             cause = self._coding.error
-        events, error = connection.cut_short(cause)
+        # An event without its blank line may lack lines: the server sends it again after the last id.
+        resumes_by_id = (
+            self.log is not None and connection.format.position is None and bool(self._last_event_id)
+        )
+        events, error = connection.cut_short(cause, leaves_unfinished=resumes_by_id)
+        if connection.left_frame is not None:
+            self._cut_off = (connection, connection.format.frames)
         # `pull` returns these next; a checkpoint made until then has to contain them.
         self._events_left += events
         self._current_events = [*self._events_left], self._returned_count
         return error
+
+    def read_left_frame(self) -> bool:
+        """Read the last frame of the connection that broke off, if no later connection has brought it.
+
+        Returns:
+            True if the answer is finished with that frame.
+        """
+        cut_off, self._cut_off = self._cut_off, None
+        if cut_off is None or cut_off[0].format.frames != cut_off[1]:
+            return False
+        connection = cut_off[0]
+        events = connection.read_left_frame()
+        self._events_left += events
+        self._current_events = [*self._events_left], self._returned_count
+        if not events or not connection.finished:
+            return False
+        # What the later connection has brought instead does not matter any more.
+        self._connection, self.error = connection, None
+        return True
 
     def checkpoint(self) -> Checkpoint:
         """Return a checkpoint of the answer so far.

@@ -6,12 +6,16 @@ import random
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream._basics.backoff import clamp_reconnect, wait_before
+from tokenstream.accumulator import Accumulator
 from tokenstream.errors import PositionLost, ProviderError, StreamError, StreamStalled
 from tokenstream.recovery._never import is_bad_request, refuses_prefill
 from tokenstream.recovery._rules import add_note_once
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tokenstream._pipeline.renewable import RenewableMachine
+    from tokenstream.events import Event
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
@@ -210,6 +214,24 @@ class Planner:
         """Return True if the answer has a position, and another attempt may be able to go on from there."""
         # A provider's error ends the answer for good, and a lost position stays lost.
         return self.position is not None and not isinstance(error, ProviderError | PositionLost)
+
+    @property
+    def may_resume(self) -> bool:
+        """True if a later attempt may resume the answer, as far as is known before it begins."""
+        return self._retry.mode in ("auto", "resume") and self._openers[0].takes_attempt
+
+    def can_resume(self, held: Iterable[Event]) -> bool:
+        """Return True if a later attempt may resume the answer, now that it has begun.
+
+        Args:
+            held: The events of the answer so far, which are not delivered yet.
+        """
+        if self._retry.mode == "resume" or self._openers[self._current.opener_index].replays:
+            return True
+        accumulator = Accumulator()
+        for event in held:
+            accumulator.take(event)
+        return self._machine.answer_format.is_kept(accumulator.message)
 
     @property
     def position(self) -> int | str | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._pipeline.hold import Hold
 from tokenstream.errors import MisuseError, PositionLost, ProviderError, StatusError, StreamError
 from tokenstream.events import Restarted, Resumed
+from tokenstream.formats._resume.event_log import EventLog
 from tokenstream.recovery._current import CurrentAttempt
 from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT
 from tokenstream.recovery._outcome import find_outcome, make_content_test
@@ -71,6 +72,8 @@ class Recovery:
         self._current = CurrentAttempt(machine, hold)
         self._rules = ContinuationRules(retry, machine)
         self._planner = Planner(retry, openers, machine, self._current, self._rules, total=total)
+        if self._planner.may_resume and machine.reorder is None:
+            machine.log = EventLog()
         self._broken_by: StreamError | None = None
         """The error that broke off the delivered answer; None if there is no error, or the answer goes on."""
         self._make_stage = machine.make_stage
@@ -171,6 +174,10 @@ class Recovery:
         plan = self._planner.plan(error, now)
         if plan is not None:
             return self._follow_plan(plan, error, now)
+        if self._machine.read_left_frame():
+            # The answer was whole, although no attempt could confirm that.
+            self._machine.finish(error, now)
+            return None
         # End the parts that were kept open for a continuation.
         self._machine.finish(cause, now)
         current = self._current
@@ -389,6 +396,8 @@ class Recovery:
             return None
         is_first_content = not current.has_delivered
         current.has_delivered = True
+        if machine.log is not None and not self._planner.can_resume(current.hold.held):
+            machine.log = None
         broken_by, self._broken_by = self._broken_by, None
         if is_first_content:
             # The loop has no content yet, so earlier attempts leave no trace.

@@ -46,6 +46,8 @@ class Resuming:
 
     resumes: ClassVar[bool] = False
     """True if servers of this format can replay an answer from a `position` over another connection."""
+    merges_replays: ClassVar[bool] = False
+    """True if a server may merge events when it repeats them, so that they cannot be compared one by one."""
     made_of: ClassVar[tuple[type, ...]] = ()
     """Classes of the objects in `state`, apart from the format, its parts and the open parts."""
 

@@ -102,6 +102,7 @@ class TokenStream(Format):
     sentinel: ClassVar[bytes | None] = b"[DONE]"
     finish_is_last: ClassVar[bool] = False
     resumes: ClassVar[bool] = True
+    merges_replays: ClassVar[bool] = True
     fast: ClassVar[Fast | None] = Fast(
         texts=[("text",)],
         changing=[("at",)],

@@ -1,0 +1,427 @@
+"""The events of an answer as they were read, by which a replay on another connection is recognized."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic_core import from_json
+
+from tokenstream._basics.untrusted import dict_of, int_of, is_dict, text_of
+from tokenstream.errors import PositionLost
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.event_names import PING_NAMES, name_of
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from tokenstream.formats._base import Format, Frame
+
+MOST_BYTES = 1 << 20
+"""Bytes of payloads that are kept as they are; older ones are kept as digests of 8 bytes."""
+MOST_EVENTS = 16_384
+"""Events that are kept at all; with some 200 bytes for each digest and its key, they take at most 4 MB."""
+_LONGEST_NUMBER = 32
+_MADE_ANEW = frozenset({*PADDING, "created", "created_at"})
+"""Fields that a server may write anew when it sends an event again."""
+_WHOLE_ANSWER_FIELDS = ("response", "message", "interaction")
+"""Fields with an object that describes the whole answer."""
+
+
+class _Entry(NamedTuple):
+    """An event as it was read."""
+
+    key: int | str | None
+    """The number or id of the event; None if it has none."""
+    digest: bytes
+    """A digest of the payload without padding."""
+
+
+class _Description(NamedTuple):
+    """An event that is to be compared with the log."""
+
+    entry: _Entry
+    is_numbered: bool = False
+    """True if the number or id is in the payload; the id of an SSE event may be that of the event before."""
+    answer: str | None = None
+    """The id of the answer that the event names; None if it names none."""
+    item: tuple[int, str] | None = None
+    """The index and id of the output item that the event names; None if it names none."""
+    is_kept: bool = True
+    """False for a heartbeat or a provider's error, which concern one connection only."""
+
+
+class _Ids:
+    """The ids of the answer and its items; those that changed within a connection prove nothing."""
+
+    __slots__ = ("answers", "items", "keeps_items")
+
+    def __init__(self) -> None:
+        self.answers: set[str] = set()
+        self.items: dict[int, str] = {}
+        self.keeps_items: bool | None = None
+        """True if all events of an output item had its id; None until an item had two events."""
+
+    def add(self, event: _Description) -> None:
+        """Note the ids that an event names."""
+        if event.answer is not None and len(self.answers) < 2:
+            self.answers.add(event.answer)
+        if event.item is not None:
+            index, id = event.item
+            if index in self.items:
+                self.keeps_items = self.keeps_items is not False and self.items[index] == id
+            else:
+                self.items[index] = id
+
+    def add_all(self, other: _Ids) -> None:
+        """Add the ids of a later connection."""
+        self.answers |= other.answers
+        self.items |= other.items
+        if other.keeps_items is not None:
+            self.keeps_items = self.keeps_items is not False and other.keeps_items
+
+    def differ(self, event: _Description) -> bool:
+        """Return True if an event names another answer, or another item in the place of a known one."""
+        if event.answer is not None and len(self.answers) == 1 and event.answer not in self.answers:
+            return True
+        if event.item is None or not self.keeps_items:
+            return False
+        index, id = event.item
+        return self.items.get(index, id) != id
+
+
+class EventLog:
+    """Remembers the events of an answer, and drops those that another connection repeats.
+
+    While the first connection is read, events are only collected. When another one is to go on with the
+    answer, `begin_replay` is called; from then on, each event is compared with the log:
+
+    1. An event with the id of another answer or item is `PositionLost`.
+    2. The first event decides where the replay begins: at the known event with its number or id, or behind
+       the last event.
+    3. Until the replay has passed the last known event, each event must be the next one of the log, with
+       the same number or id and the same content.
+    4. Later, a number or id that is known is a repetition if its content is the same. If the numbers had no
+       gaps before, they must have none later.
+
+    Example:
+        >>> from tokenstream.formats._wire.openai_chat import OpenAIChat
+        >>> events = [ServerSentEvent(id.encode(), id=id) for id in "xyz"]
+        >>> log = EventLog()
+        >>> log.add(events[0], OpenAIChat())
+        >>> log.add(events[1], OpenAIChat())
+        >>> log.begin_replay()
+        >>> [log.check_repeated(event) for event in events]
+        [True, True, False]
+    """
+
+    __slots__ = (
+        "_bytes",
+        "_entries",
+        "_first_key",
+        "_format",
+        "_from_start",
+        "_gapless",
+        "_ids",
+        "_index",
+        "_is_replayed",
+        "_last_number",
+        "_new_ids",
+        "_next",
+        "_pending",
+        "_shares_keys",
+        "_was_trimmed",
+    )
+
+    def __init__(self) -> None:
+        self._pending: deque[Frame] = deque()
+        """Events that were read, and that are not described yet."""
+        self._bytes = 0
+        """The size of their payloads."""
+        self._format: Format | None = None
+        """Knows the positions in the payloads; None before the first event."""
+        self._entries: list[_Entry] = []
+        self._index: dict[int | str, int] = {}
+        """The place of the first event with each number or id in `_entries`."""
+        self._ids = _Ids()
+        """The ids of earlier connections, with which a connection's events are compared."""
+        self._new_ids = _Ids()
+        """The ids of this connection's new events."""
+        self._first_key: int | str | None = None
+        """The number or id of the first event, which is kept for good."""
+        self._was_trimmed = False
+        """True once the oldest events were forgotten."""
+        self._last_number: int | None = None
+        self._gapless: bool | None = None
+        """True if each number so far was one higher than the one before; None with less than two numbers."""
+        self._shares_keys = False
+        """True if several events had the same id: an SSE event without an id has that of the event before."""
+        self._from_start = False
+        """True once a replay has begun at the first event, which was forgotten."""
+        self._next: int | None = None
+        """The place of the next event of a replay; None if the first event of a connection is to decide."""
+        self._is_replayed = False
+        """True once another connection goes on with the answer."""
+
+    def add(self, frame: Frame, format: Format) -> None:
+        """Collect an event of the first connection.
+
+        Args:
+            frame: The event.
+            format: The format that reads the answer, which knows the positions in its payloads.
+        """
+        self._format = format
+        self._pending.append(frame)
+        self._bytes += _size_of(frame)
+        while self._bytes > MOST_BYTES or len(self._pending) > MOST_EVENTS:
+            self._fold_one()
+
+    def begin_replay(self) -> None:
+        """Expect a connection that goes on with the answer, from wherever its server begins."""
+        while self._pending:
+            self._fold_one()
+        self._ids.add_all(self._new_ids)
+        self._new_ids = _Ids()
+        self._next, self._from_start, self._is_replayed = None, False, True
+
+    @property
+    def compares(self) -> bool:
+        """True if events are compared with the log; False while they are only collected."""
+        return self._is_replayed
+
+    def check_repeated(self, frame: Frame) -> bool:
+        """Return True if an event was read before; otherwise add it to the log.
+
+        Raises:
+            PositionLost: The server sends another answer, or events are missing.
+        """
+        event = self._describe(frame)
+        if not event.is_kept:
+            if self._next == len(self._entries):
+                self._count(event)
+            return False
+        if self._ids.differ(event):
+            raise PositionLost("the server sends another answer than the one it was to go on with")
+        if self._next is None:
+            self._next = self._find_start(event.entry)
+        repeated = self._is_known(event, self._next)
+        if not repeated:
+            self._append(event)
+            self._next = len(self._entries)
+        return repeated
+
+    # -- comparing ---------------------------------------------------------
+
+    def _find_start(self, entry: _Entry) -> int | None:
+        """Return the place at which a replay begins with an event; the end of the log for a new event.
+
+        The result is None if the event is older than all that are remembered.
+        """
+        key, end = entry.key, len(self._entries)
+        if key is None:
+            # The event follows the last one with an id, which the server was asked to go on after.
+            tail = self._index_after_last_key()
+            return tail if tail < end and self._entries[tail].digest == entry.digest else end
+        place = self._index.get(key)
+        if place is not None:
+            return place
+        if isinstance(key, int) and self._last_number is not None:
+            return None if key < self._last_number else end
+        self._from_start = self._from_start or (self._was_trimmed and key == self._first_key)
+        return None if self._from_start else end
+
+    def _index_after_last_key(self) -> int:
+        """Return the place after the first event with the last number or id; 0 if no event has one."""
+        key = next((entry.key for entry in reversed(self._entries) if entry.key is not None), None)
+        return 0 if key is None else self._index[key] + 1
+
+    def _is_known(self, event: _Description, place: int | None) -> bool:
+        """Return True if an event was read before.
+
+        Args:
+            event: The event.
+            place: The place of the event in the log, if it is repeated; None if it is older than the log.
+
+        Raises:
+            PositionLost: The event is not the one at that place, or events before it are missing.
+        """
+        entry = event.entry
+        if place is None:
+            # Until the replay reaches an event that is remembered.
+            return True
+        if place < len(self._entries):
+            expected = self._entries[place]
+            # The first events of a connection have no id if the server sends none with them.
+            if entry.key not in (None, expected.key) or entry.digest != expected.digest:
+                raise _replay_error(entry, expected)
+            self._next = place + 1
+            return True
+        return self._was_sent_twice(event) or self._follows_gap(entry.key)
+
+    def _was_sent_twice(self, event: _Description) -> bool:
+        """Return True if an event behind the replay has the number or id and the content of an earlier one.
+
+        Raises:
+            PositionLost: An event with the same number or id had other content.
+        """
+        key = event.entry.key
+        place = None if key is None else self._index.get(key)
+        if place is None:
+            return False
+        may_lack_id = not event.is_numbered and key == self._entries[-1].key
+        if may_lack_id and self._shares_keys:
+            return False
+        if any(entry == event.entry for entry in self._entries[place:]):
+            return True
+        if may_lack_id:
+            return False
+        raise _replay_error(event.entry, self._entries[place])
+
+    def _follows_gap(self, key: int | str | None) -> bool:
+        """Return False, unless numbers before this one are missing.
+
+        Raises:
+            PositionLost: The number is not the next one, although there were no gaps before.
+        """
+        last = self._last_number
+        if not isinstance(key, int) or last is None or not self._gapless or key in (last, last + 1):
+            return False
+        raise PositionLost(f"the server goes on at event {key}, but event {last + 1} is the next one")
+
+    # -- describing --------------------------------------------------------
+
+    def _fold_one(self) -> None:
+        """Describe the oldest event that was collected."""
+        frame = self._pending.popleft()
+        self._bytes -= _size_of(frame)
+        event = self._describe(frame)
+        if event.is_kept:
+            self._append(event)
+        else:
+            self._count(event)
+
+    def _count(self, event: _Description) -> None:
+        """Note the number of an event, and whether it follows the last one without a gap."""
+        key = event.entry.key
+        if not isinstance(key, int):
+            return
+        last, self._last_number = self._last_number, key
+        if last is not None and (event.is_numbered or key != last):
+            self._gapless = key == last + 1 and self._gapless is not False
+
+    def _append(self, event: _Description) -> None:
+        """Add a described event to the log; forget the oldest half if there are too many."""
+        key = event.entry.key
+        if not self._entries and not self._was_trimmed:
+            self._first_key = key
+        self._count(event)
+        self._new_ids.add(event)
+        if key is not None:
+            self._shares_keys = self._shares_keys or key in self._index
+            self._index.setdefault(key, len(self._entries))
+        self._entries.append(event.entry)
+        if len(self._entries) > MOST_EVENTS:
+            del self._entries[: MOST_EVENTS // 2]
+            self._was_trimmed = True
+            self._index = {}
+            for place, entry in enumerate(self._entries):
+                if entry.key is not None:
+                    self._index.setdefault(entry.key, place)
+
+    def _describe(self, frame: Frame) -> _Description:
+        """Return an event's number or id, digest and ids."""
+        sent_id, name, payload = "", "", frame
+        if isinstance(frame, ServerSentEvent):
+            sent_id, name, payload = frame.id, name_of(frame), frame.payload
+        key = _key_of(sent_id)
+        data = _decoded(payload)
+        if not is_dict(data):
+            raw = payload if isinstance(payload, bytes) else repr(payload).encode()
+            is_heartbeat = name in PING_NAMES or not raw.strip()
+            return _Description(_Entry(key, _digest(raw)), is_kept=not is_heartbeat)
+        position = None if self._format is None else self._format.position_of(data)
+        entry = _Entry(key if position is None else position, _digest_of(data, name))
+        return _Description(
+            entry,
+            position is not None,
+            _answer_of(data),
+            _item_of(data),
+            not self._is_of_connection(data, name),
+        )
+
+    def _is_of_connection(self, payload: dict[str, Any], name: str) -> bool:
+        """Return True for a heartbeat or a provider's error."""
+        if name in PING_NAMES or text_of(payload, "type") in PING_NAMES:
+            return True
+        is_tolerated = self._format is not None and self._format.tolerates(payload, name)
+        return provider_error(payload, name) is not None and not is_tolerated
+
+
+def _size_of(frame: Frame) -> int:
+    """Return the size of an event's payload, roughly for one that was decoded elsewhere."""
+    payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
+    return len(payload) if isinstance(payload, bytes) else 256
+
+
+def _decoded(payload: object) -> object:
+    """Return a payload's JSON value, or None if it has none."""
+    if not isinstance(payload, bytes):
+        return payload
+    try:
+        value: object = from_json(payload)
+    except ValueError:
+        return None
+    return value
+
+
+def _digest(data: bytes) -> bytes:
+    return blake2b(data, digest_size=8).digest()
+
+
+def _digest_of(payload: dict[str, Any], name: str) -> bytes:
+    """Return a digest of what a payload says, without what a server may write anew.
+
+    Of an object that describes the whole answer, only the id counts: its other fields may have changed since.
+    """
+    content = {field: value for field, value in payload.items() if field not in _MADE_ANEW}
+    for field in _WHOLE_ANSWER_FIELDS:
+        id = text_of(dict_of(content, field), "id")
+        if id is not None:
+            content[field] = id
+    text = json.dumps([name, content], sort_keys=True, default=repr)
+    return _digest(text.encode("utf-8", "surrogatepass"))
+
+
+def _key_of(id: str) -> int | str | None:
+    """Return the id of an event as a number if it is one; None for an event without an id."""
+    if len(id) <= _LONGEST_NUMBER and id.isascii() and id.isdecimal():
+        return int(id)
+    return id or None
+
+
+def _answer_of(payload: dict[str, Any]) -> str | None:
+    """Return the id of the answer that a payload names; None if it names none."""
+    for name in _WHOLE_ANSWER_FIELDS:
+        inner = text_of(dict_of(payload, name), "id")
+        if inner is not None:
+            return inner
+    # Elsewhere, the field `id` may be that of a part.
+    return text_of(payload, "response_id") or (text_of(payload, "id") if "choices" in payload else None)
+
+
+def _item_of(payload: dict[str, Any]) -> tuple[int, str] | None:
+    """Return the index and id of the output item that a payload names; None if it names none."""
+    index = int_of(payload, "output_index")
+    id = text_of(payload, "item_id") or text_of(dict_of(payload, "item"), "id")
+    return None if index is None or id is None else (index, id)
+
+
+def _replay_error(entry: _Entry, expected: _Entry) -> PositionLost:
+    """Return the error for an event that differs from the one that was read in its place."""
+    at = "an event" if entry.key is None else f"event {entry.key!r}"
+    if entry.key == expected.key:
+        return PositionLost(f"the server repeats {at} with other content, so it sends another answer")
+    missing = "an event" if expected.key is None else f"event {expected.key!r}"
+    return PositionLost(f"the server repeats {at} where {missing} should follow, so events are missing")
