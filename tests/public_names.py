@@ -145,6 +145,7 @@ PUBLIC: dict[str, list[str]] = {
         "Ending",
         "FinishReason",
         "FoundImage",
+        "Join",
         "MediaPart",
         "Message",
         "OpaquePart",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.text_log import TextLog, size_of
 from tokenstream._basics.untrusted import is_list
 from tokenstream.message import (
+    Citation,
+    Join,
     MediaPart,
     Part,
     ReasoningPart,
@@ -20,7 +22,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from tokenstream.events import Restarted
+    from tokenstream.events import Restarted, Resumed
     from tokenstream.message import Ending, FinishReason, Message
 
 _OWN_ENDS = frozenset({"stop", "tool_calls"})
@@ -253,6 +255,7 @@ class ChoiceState:
         "finish_message",
         "finish_reason",
         "index",
+        "joined",
         "logs",
         "parts",
         "provider_data",
@@ -269,6 +272,8 @@ class ChoiceState:
         self.raw_finish_reason: str | None = None
         self.finish_message: str | None = None
         self.provider_data: dict[str, Any] = {}
+        self.joined: tuple[Join, ...] = ()
+        """The places at which continuations were joined to the text."""
         self.ending: Ending = "streaming"
         self.delivered: list[ToolCall] = []
         """The tool calls that were delivered to the reader, in that order."""
@@ -369,12 +374,34 @@ class ChoiceState:
             names: The names of the fields that all choices share.
         """
         self.finish_reason, self.raw_finish_reason = message.finish_reason, message.raw_finish_reason
-        self.finish_message = message.finish_message
+        self.finish_message, self.joined = message.finish_message, message.joined
         for name, value in message.provider_data.items():
             data = shared if name in names else self.provider_data
             # A copy, because a list of items grows in place.
             data[name] = [*value] if isinstance(value, list) else value
         return sum([self._restore_part(part) for part in message.parts])
+
+    def join(self, event: Resumed) -> None:
+        """Note where a continuation joins the text: in the part that is open, or behind all parts.
+
+        Args:
+            event: The event that announces the continuation.
+        """
+        index = next(
+            (i for i in reversed(range(len(self.parts))) if not isinstance(self.parts[i].final, Citation)), -1
+        )
+        if index < 0 or self.parts[index].final is not None:
+            index = len(self.parts)
+        join = Join(
+            mode=event.mode,
+            part=index,
+            at=event.at or 0,
+            dropped=event.dropped,
+            confidence=event.confidence,
+            id=event.id,
+            model=event.model,
+        )
+        self.joined = (*self.joined, join)
 
     def _restore_part(self, content: Part) -> int:
         """Restore a part of a message, and return the number of characters in it.

@@ -205,8 +205,7 @@ class Accumulator:
         self.ending = ending
         if (main := self._choices.get(self.main)) is not None:
             self.ending = main.ending  # the first choice decides
-        # Done last, because another thread may build the message at any moment, with the old ending.
-        self.built = None
+        self.built = None  # done last: another thread may build the message with the old ending
 
     @property
     def message(self) -> Message:
@@ -311,6 +310,7 @@ class Accumulator:
                 name: snapshot(value) for name, value in (self._provider_data | choice.provider_data).items()
             },
             format=self.format,
+            joined=choice.joined,
         )
 
     def _usage_now(self) -> GrowingUsage:
@@ -446,22 +446,22 @@ class Accumulator:
         self.given_up = current if earlier is None or current.size >= earlier.size else earlier
         self._choices, self._usage, self._provider_data = {}, GrowingUsage(), {}
         self._id, self._model, self._role = None, None, "assistant"
-        # Done last: a reader that finds the new count then reads the rest.
-        self.restarts += 1
+        self.restarts += 1  # done last: a reader that finds the new count then reads the rest
         return False
 
     def _take_resumed(self, event: Resumed) -> bool:
-        if event.mode == "continue":
-            # A continuation is another request, with token counts of its own.
+        if event.mode == "continue":  # another request, with token counts of its own
             self.spend(self.own_usage)
             self._usage = GrowingUsage()
+        if event.at is not None:
+            self._choice(event.choice).join(event)
         return False  # the content follows
 
     def take_back(self) -> None:
         """Drop the new answer, and restore the one that was given up for it, if there is one."""
         if self.given_up is not None:
-            self._choices, head = self.given_up.restore_choices(), self.given_up.head
-            self._id, self._model, self._role, self._provider_data = head
+            self._choices = self.given_up.restore_choices()
+            self._id, self._model, self._role, self._provider_data = self.given_up.head
             self.built = None
 
     def _take_unknown(self, event: Unknown) -> bool:

@@ -393,16 +393,17 @@ class GuardFailed(StreamError):
 
 
 class AnswerRejected(StreamError):
-    """A complete answer has an outcome, such as an empty text, for which the caller wants another attempt.
+    """An answer was rejected for its outcome, such as an empty text, or because it joins no earlier answer.
 
-    This error appears in `stream.attempts` and is never raised: the answer of the last attempt is returned.
+    This error appears in `stream.attempts` and is never raised: the answer of the last attempt is returned,
+    or, if no continuation joins the answer, the error that had broken it off is raised.
 
     Args:
         message: The outcome of the answer.
-        outcome: The outcome in one word.
+        outcome: The outcome in one word; "seam" for a continuation that does not join the answer.
     """
 
-    def __init__(self, message: str, *, outcome: Outcome) -> None:
+    def __init__(self, message: str, *, outcome: Outcome | Literal["seam"]) -> None:
         super().__init__(message, retryable=True)
         self.outcome = outcome
 

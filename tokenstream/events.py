@@ -382,6 +382,12 @@ class Resumed(AnswerEvent):
     """The amount of repeated input that was dropped: frames of a replay, or characters of a continuation."""
     confidence: float = 1.0
     """Confidence from 0 to 1 that nothing is missing or doubled at the transition; always 1 for a replay."""
+    at: int | None = None
+    """The length of the text that is continued, in characters, within its part; None for a replay."""
+    id: str | None = None
+    """The provider's id of the continuation; None for a replay."""
+    model: str | None = None
+    """The model that writes the continuation; None for a replay."""
 
 
 @show_members

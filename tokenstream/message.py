@@ -34,6 +34,7 @@ __all__ = [
     "Ending",
     "FinishReason",
     "FoundImage",
+    "Join",
     "MediaPart",
     "Message",
     "OpaquePart",
@@ -67,6 +68,30 @@ FinishReason: TypeAlias = Literal[
 
 
 @show_members
+class Join(Value):
+    """A place at which an answer was joined: there, the text of another request begins.
+
+    Example:
+        >>> Join(part=0, at=120, dropped=40, confidence=1.0).mode
+        'continue'
+    """
+
+    mode: Literal["resume", "continue"] = "continue"
+    """The way, as in `Resumed`: "continue" if a model was asked to go on."""
+    part: int
+    """Index of the part with the new text."""
+    at: int
+    """Number of characters of the part that are from earlier requests."""
+    dropped: int = 0
+    """Number of repeated characters that were dropped at the beginning of the new text."""
+    confidence: float = 1.0
+    """Confidence from 0 to 1 that nothing is missing or doubled here."""
+    id: str | None = None
+    """The provider's id of the continuation."""
+    model: str | None = None
+    """The model that wrote the continuation."""
+
+
 class Message(Value):
     """One answer of a model, as far as it has arrived.
 
@@ -99,6 +124,8 @@ class Message(Value):
     """The name of the answer's format; None if unknown."""
     finish_message: str | None = None
     """The provider's explanation of the finish reason, if it sends one."""
+    joined: tuple[Join, ...] = ()
+    """The places at which the text of another request was joined; empty for an answer of one request."""
 
     @field_validator("usage", mode="before")
     @classmethod

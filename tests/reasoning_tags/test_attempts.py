@@ -48,9 +48,8 @@ def test_a_model_goes_on_with_an_answer_that_had_thought() -> None:
         [chat({"content": "<think>a</think>The sum of two and"})],
         [chat({"content": " two is four, as ever."}), chat({}, "stop"), DONE],
     ]
-    stream = resilient(
-        lambda attempt: bodies[attempt.number - 1], Retry(mode="continue", wait=0), reasoning_tags=True
-    )
+    retry = Retry(mode="continue", wait=0, hold=False, least=0)
+    stream = resilient(lambda attempt: bodies[attempt.number - 1], retry, reasoning_tags=True)
     message = stream.final()
 
     assert ("a", "The sum of two and two is four, as ever.") == (message.reasoning, message.text)

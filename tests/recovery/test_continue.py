@@ -40,11 +40,14 @@ from tokenstream.recovery import Attempt
 
 @in_each_world
 @pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini", "openai-responses", "ollama"])
-@pytest.mark.parametrize(("retry", "reply"), [(GO_ON, obeys), (PREFIX, goes_on)])
+@pytest.mark.parametrize(("retry", "reply", "confidence"), [(GO_ON, obeys, 1.0), (PREFIX, goes_on, 0.9)])
 def test_whoever_reads_sees_one_answer(
-    world: str, format: Any, retry: Retry, reply: Callable[[str], str]
+    world: str, format: Any, retry: Retry, reply: Callable[[str], str], confidence: float
 ) -> None:
-    """One head, one part, one end, and what is repeated at the seam is dropped."""
+    """One head, one part, one end, and what is repeated at the seam is dropped.
+
+    Behind a prefix, there is nothing to compare; here, only the caller says that the server continues one.
+    """
     played = play(world, [cut(format), says(reply, format)], retry, format=format)
 
     kinds = [type(event) for event in played.given]
@@ -56,7 +59,7 @@ def test_whoever_reads_sees_one_answer(
     for kind in (MessageStart, PartDone, Finish):
         assert 1 == kinds.count(kind) == uncut.count(kind)
     assert kinds.count(PartStart) <= uncut.count(PartStart)
-    assert ("continue", 1.0) == (seam(played).mode, seam(played).confidence)
+    assert ("continue", confidence) == (seam(played).mode, seam(played).confidence)
     assert (True, 1, [0, 1]) == (played.message.complete, len(played.message.parts), played.closed)
     assert played.message.parts == folded.message.parts
 
@@ -125,16 +128,18 @@ def test_where_no_attempt_is_left_the_error_has_what_was_given() -> None:
     assert "truncated" == played.message.ending
 
 
+WHATEVER = Retry(mode="continue", wait=0, least=0)
+"""Joins what is not known to belong together."""
 SENTENCE = "Sure, here is the rest:\n\n"
 
 
-def test_a_sentence_before_the_rest_is_waited_for_where_that_is_asked() -> None:
+def test_a_sentence_before_the_rest_is_waited_for_unless_the_caller_says_otherwise() -> None:
     """With `hold` it is dropped, with less confidence; without, it was shown before anybody could tell."""
-    retry = Retry(mode="continue", wait=0, hold=True)
+    impatient = Retry(mode="continue", wait=0, hold=False, least=0)
     server = says(lambda given: SENTENCE + obeys(given))
 
-    held = play("sync", [cut(), server], retry, format="openai-chat")
-    at_once = play("sync", [cut(), server], GO_ON, format="openai-chat")
+    held = play("sync", [cut(), server], GO_ON, format="openai-chat")
+    at_once = play("sync", [cut(), server], impatient, format="openai-chat")
 
     assert (TEXT, 0.8) == (text_of(held), seam(held).confidence)
     assert (GIVEN + SENTENCE + obeys(GIVEN), 0.5) == (text_of(at_once), seam(at_once).confidence)
@@ -144,7 +149,7 @@ def test_a_text_that_repeats_itself_is_never_joined_for_certain() -> None:
     """Nobody can tell which of its words came again."""
     laugh = testing.script().text(*["ha "] * 40, "end").finish("stop")
     server = says(lambda _: "ha ha ha ha ha ha ha ha ha ha ha ha ha ha ha ha")
-    played = play("sync", [cut(script=laugh, behind=b"end"), server], GO_ON, format="openai-chat")
+    played = play("sync", [cut(script=laugh, behind=b"end"), server], WHATEVER, format="openai-chat")
 
     assert seam(played).confidence < 0.9
 
@@ -152,7 +157,7 @@ def test_a_text_that_repeats_itself_is_never_joined_for_certain() -> None:
 @in_each_world
 def test_a_doubtful_continuation_is_refused_where_the_caller_says_so(world: str) -> None:
     """The error is the one that broke off the answer, and says so; both sources are closed."""
-    retry = Retry(mode="continue", wait=0, least=0.9)
+    retry = Retry(mode="continue", wait=0, least=0.9, attempts=2)
     other = says(lambda _: "Ein Fluss kümmert sich nicht um einen Stein.")
     played = play(world, [cut(), other], retry, format="openai-chat")
 
@@ -163,10 +168,10 @@ def test_a_doubtful_continuation_is_refused_where_the_caller_says_so(world: str)
     assert [] == [event for event in played.given if isinstance(event, Resumed)]
 
 
-def test_what_does_not_join_is_given_as_it_is() -> None:
+def test_what_does_not_join_is_given_as_it_is_where_the_caller_says_so() -> None:
     """In another language, say: nothing is dropped, and the confidence says that nobody knows."""
     other = "Ein Fluss kümmert sich nicht um einen Stein."
-    played = play("sync", [cut(), says(lambda _: other)], GO_ON, format="openai-chat")
+    played = play("sync", [cut(), says(lambda _: other)], WHATEVER, format="openai-chat")
 
     assert GIVEN + other == text_of(played) == played.message.text
     assert (0, 0.5) == (seam(played).dropped, seam(played).confidence)
@@ -176,14 +181,14 @@ def test_a_model_that_begins_again_is_told_from_one_that_goes_on() -> None:
     """It has said a good part of the answer once more, in other words from some point on."""
     again = GIVEN[:44] + "otherwise, and then this."
     given = testing.script().text(*WORDS[:14], "never").chunks("openai-chat")
-    played = play("sync", [given[:15], says(lambda _: again)], GO_ON, format="openai-chat")
+    played = play("sync", [given[:15], says(lambda _: again)], WHATEVER, format="openai-chat")
 
     assert seam(played).confidence < 0.5
 
 
-@pytest.mark.parametrize(("retry", "confidence"), [(GO_ON, 0.5), (PREFIX, 1.0)])
+@pytest.mark.parametrize(("retry", "confidence"), [(WHATEVER, 0.5), (PREFIX, 0.9)])
 def test_a_continuation_that_is_empty_ends_the_answer(retry: Retry, confidence: float) -> None:
-    """There was nothing left to say; the open part is closed."""
+    """There was nothing left to say; the open part is closed. After a user's turn, the caller allows it."""
     played = play("sync", [cut(behind=b"again"), says(lambda _: "")], retry, format="openai-chat")
 
     assert (True, True) == (played.message.complete, played.message.parts[0].complete)
@@ -229,7 +234,7 @@ def test_a_call_that_comes_behind_the_seam_is_handed_out_once(world: str) -> Non
     """Its part stands behind those that were there."""
 
     def calls(attempt: Attempt) -> list[bytes]:
-        script = testing.script().text(*obeys(attempt.message.text).split(" "))
+        script = testing.script().text(*obeys(attempt.message.text).replace(" ", " \0").split("\0"))
         return script.tool_call("look", {"at": "stone"}, id="call_1").finish("tool_calls").chunks("anthropic")
 
     bodies: list[Any] = [cut("anthropic", reasoned(signature="cw==")), calls]

@@ -24,7 +24,14 @@ _LONGEST_PREAMBLE = 200
 _LONGEST_WAIT = _LONGEST_PREAMBLE + 2 * _ANCHOR
 """The number of characters to wait for the anchor after a preamble; nothing is shown meanwhile."""
 
-_SURE, _LIKELY, _DOUBTFUL, _UNKNOWN, _BEGUN_AGAIN = 1.0, 0.9, 0.8, 0.5, 0.1
+_NO_CHANCE = 4
+"""Number of equal characters, one period apart, from which a text counts as periodic."""
+_WRAPPING = tuple("\"'`*_~>([{<«“„「『\u2018")
+"""Characters that open something around the text; a text behind them would have to be closed again."""
+
+UNKNOWN = 0.5
+"""Confidence in a continuation of which nothing shows that it joins the answer."""
+_SURE, _LIKELY, _DOUBTFUL, _BEGUN_AGAIN = 1.0, 0.9, 0.8, 0.1
 
 
 def anchor_of(answer: str) -> str:
@@ -35,6 +42,16 @@ def anchor_of(answer: str) -> str:
         'e upon a time there was a king of Thule.'
     """
     return answer.rstrip()[-_ANCHOR:].lstrip()
+
+
+def is_recognizable(answer: str) -> bool:
+    """Return True if an answer is long enough to be recognized at the beginning of a continuation.
+
+    Example:
+        >>> is_recognizable("Once upon"), is_recognizable("Once upon a time there")
+        (False, True)
+    """
+    return len(anchor_of(answer)) >= _SHORTEST_OVERLAP
 
 
 class Joint:
@@ -51,7 +68,7 @@ class Joint:
         """White space at the end of the answer so far, which the continuation may repeat or not."""
         self.dropped = 0
         """Number of characters at the beginning of the continuation that are repetitions."""
-        self.confidence = _UNKNOWN
+        self.confidence = UNKNOWN
         """Confidence that nothing is missing or doubled, from 0 to 1."""
         self.decided = False
         """True once no further text can change `dropped` and `confidence`."""
@@ -85,6 +102,10 @@ class Joint:
             # `_after_echo` is None if the continuation is nothing but an echo.
             self._try_to_decide(self._after_echo or "", ended=True)
             self.decided = True
+
+    def doubt(self) -> None:
+        """Lower the confidence, because something other than text shows that the continuation is none."""
+        self.confidence = min(self.confidence, UNKNOWN)
 
     @cached_property
     def _is_echo_distinct(self) -> bool:
@@ -141,11 +162,13 @@ class Joint:
 class PrefixJoint(Joint):
     """Finds the new text of a continuation by a server that was asked to continue a prefix.
 
-    The result is certain, unless the server may echo the prefix (repeat the prefix first).
+    There are no last words to compare. So the result is certain only if the server is known to continue
+    prefixes; nothing but a repetition of the answer's beginning shows that it does not.
 
     Args:
         answer: The text of the answer so far; the prefix is this text without white space at its end.
         echoes: True if the server repeats the prefix first, False if it does not, None if unknown.
+        known: True if the server is known to continue a prefix.
 
     Example:
         >>> joint = PrefixJoint("Once upon ", echoes=True)
@@ -153,13 +176,15 @@ class PrefixJoint(Joint):
         (False, True, 10, 1.0)
     """
 
-    def __init__(self, answer: str, *, echoes: bool | None) -> None:
+    def __init__(self, answer: str, *, echoes: bool | None, known: bool = True) -> None:
         super().__init__(answer)
         self._echoes = echoes
         """True if the server repeats the prefix first, False if it does not, None if unknown."""
+        self._highest = _SURE if known else _LIKELY
+        """The confidence in a continuation that shows nothing strange."""
         if echoes is False:
-            # There is no echo, so all of the continuation is the text after it.
-            self._after_echo = ""
+            # There is no echo. So only the answer's first words are compared: is it begun anew?
+            self._compared_text = self._base[:_ANCHOR]
 
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
         """Decide the joint: drop the whole echo, or only repeated white space; return True if it is decided.
@@ -168,20 +193,26 @@ class PrefixJoint(Joint):
             beyond: The continuation's text after the echo; all of its text if there is no echo.
             ended: True if no more text will arrive.
         """
-        if self._echoes is False:
-            # The server repeats no text (None would mean that this is unknown), so only white space may be.
-            return self._decide(0, beyond[: len(self._space)], _SURE, ended=ended)
-        if self._echoed_all:
-            # If nothing is known about the server, only a long and distinct repetition counts as an echo.
+        # If nothing is known about the server, only a long and distinct repetition counts as an echo.
+        if self._echoed_all and self._echoes is not False:
             is_long = self._echoed >= _ANCHOR
             if self._echoes or (is_long and self._is_echo_distinct):
                 return self._decide(self._echoed, beyond, _SURE if self._echoes else _DOUBTFUL, ended=ended)
-        # Nothing but white space is dropped. That is in doubt if the server should have repeated the prefix,
-        # or seems to have done so: new text may also begin with the words with which the answer began.
-        in_doubt = self._echoes or self._echoed_all
-        # The repeated characters count as new text.
+        # Nothing but white space is dropped: the repeated characters count as new text.
         text = self._base[: self._echoed] + beyond
-        return self._decide(0, text[: len(self._space)], _DOUBTFUL if in_doubt else _SURE, ended=ended)
+        return self._decide(0, text[: len(self._space)], self._confidence_without_echo(), ended=ended)
+
+    def _confidence_without_echo(self) -> float:
+        """Return the confidence in a continuation of which nothing is dropped but white space."""
+        if self._echoed >= _ANCHOR and self._base.find(self._base[:_ANCHOR], 1) < 0:
+            return _BEGUN_AGAIN
+        if self._echoes is None and self._echoed_all and self._is_echo_distinct:
+            # The echo is too short to be dropped, and too long for chance.
+            return UNKNOWN
+        # In doubt if the server should have repeated the prefix, or seems to have done so: new text may also
+        # begin with the words with which the answer began.
+        seems_echoed = self._echoed_all and self._echoes is None
+        return _DOUBTFUL if self._echoes or seems_echoed else self._highest
 
 
 class AskedJoint(Joint):
@@ -231,7 +262,7 @@ class AskedJoint(Joint):
             True if the joint is decided; False if more text is needed.
         """
         if self._echoed_all:
-            confidence = _SURE if self._is_echo_distinct else _DOUBTFUL
+            confidence = self._confidence_in(self._compared_text, self._is_echo_distinct)
             return self._decide(len(self._leading_space) + self._echoed, beyond, confidence, ended=ended)
         text = self._compared_text[: self._echoed] + beyond
         if not ended and self._may_become_repetition(text):
@@ -241,24 +272,48 @@ class AskedJoint(Joint):
         position = text.find(anchor, 0, _LONGEST_OVERLAP)
         # The anchor, together with the text before it, is a repetition if both end the answer.
         through_anchor = text[: position + len(anchor)]
+        length = self._find_overlap(text)
         if position >= 0 and self._base.endswith(through_anchor):
-            confidence = _SURE if self._is_distinct(through_anchor) else _DOUBTFUL
-            return self._drop_beginning(len(through_anchor), text, confidence, ended=ended)
-        overlap = self._find_overlap(text)
-        if overlap:
-            confidence = _LIKELY if self._is_distinct(text[:overlap]) else _DOUBTFUL
-            return self._drop_beginning(overlap, text, confidence, ended=ended)
+            length = len(through_anchor)
+        if length:
+            repeated = text[:length]
+            confidence = self._confidence_in(repeated, self._is_distinct(repeated))
+            return self._drop_beginning(length, text, confidence, ended=ended)
         if self._patient:
             # The model may have written a sentence of its own before the anchor.
             if 0 < position <= _LONGEST_PREAMBLE and self._is_distinct(anchor):
-                return self._drop_beginning(position + len(anchor), text, _DOUBTFUL, ended=ended)
+                confidence = _DOUBTFUL if _is_preamble(text[:position]) else UNKNOWN
+                return self._drop_beginning(position + len(anchor), text, confidence, ended=ended)
             if not ended and len(text) < _LONGEST_WAIT:
                 return False
         # No repetition was found: only white space is dropped.
         self.dropped = _common_length(self._leading_space, self._space)
         # A text that began like the answer, but differs from some place on, is perhaps the answer told anew.
-        self.confidence = _BEGUN_AGAIN if self._echoed >= _ANCHOR else _UNKNOWN
+        self.confidence = _BEGUN_AGAIN if self._echoed >= _ANCHOR else UNKNOWN
         return True
+
+    def _confidence_in(self, repeated: str, is_distinct: bool) -> float:  # noqa: FBT001 - one fact
+        """Return the confidence that the first words of a continuation repeat the answer's end.
+
+        A model that was asked to begin with the anchor, and does, is believed. Other repetitions may also be
+        new text, if the answer repeats itself.
+
+        Args:
+            repeated: The words.
+            is_distinct: True if they occur nowhere else in the answer.
+        """
+        if len(repeated) < _SHORTEST_OVERLAP:
+            return UNKNOWN
+        is_anchor = repeated == self._anchor
+        if not is_distinct:
+            return _DOUBTFUL if is_anchor else UNKNOWN
+        # If the text before the repeated words ends as they do, the answer repeats itself at this distance.
+        before = self._base[: len(self._base) - len(repeated)].rstrip()
+        ends = (each[: -_SHORTEST_OVERLAP - 1 : -1] for each in (before, self._base))
+        periodic = _common_length(*ends)
+        if periodic >= _NO_CHANCE:
+            return _DOUBTFUL if is_anchor else UNKNOWN
+        return _SURE if is_anchor and not periodic else _LIKELY
 
     def _drop_beginning(self, length: int, text: str, confidence: float, *, ended: bool) -> bool:
         """Decide to drop the first characters of a text, and white space around them.
@@ -289,6 +344,16 @@ class AskedJoint(Joint):
         """Return the length of the longest beginning of the text with which the answer ends; 0 if none."""
         lengths = range(min(len(text), len(self._tail)), _SHORTEST_OVERLAP - 1, -1)
         return next((length for length in lengths if self._tail.endswith(text[:length])), 0)
+
+
+def _is_preamble(words: str) -> bool:
+    """Return True if words before the anchor are a sentence that can be dropped by itself.
+
+    False if they have several lines, which may be new text of an answer that repeats itself, or if they
+    open something around the text, such as a quotation or a code block, which the model will close again.
+    """
+    words = words.strip()
+    return not ("\n" in words or "```" in words or words.endswith(_WRAPPING))
 
 
 def _length_repeated_at_end(words: str) -> int:

@@ -42,6 +42,7 @@ class RenewableMachine(GuardedMachine):
         "_aligner",
         "_checkpoint_at_break",
         "_checkpoint_before",
+        "_cleaned",
         "_cut_off",
         "_first_id",
         "_id_before",
@@ -76,10 +77,12 @@ class RenewableMachine(GuardedMachine):
         """Drops events that the reader already has; None if nothing is repeated."""
         self.seam: Seam | None = None
         """Joins a continuation to the answer; None for a connection with the answer itself."""
+        self._cleaned: deque[Event] = deque()
+        """Events of a continuation, without the markers of its request, that are returned next."""
         self.continued = False
         """True for an answer that was joined from several requests, and so has no position to resume at."""
         self._refusal: StreamError | None = None
-        """The error that ends the stream because the seam was too doubtful; otherwise None."""
+        """The error of this attempt because its seam was too doubtful; otherwise None."""
         super().__init__(format, content_type=content_type, limits=limits, pings=pings, make_stage=make_stage)
         self.accumulator.may_restart = True
 
@@ -105,7 +108,7 @@ class RenewableMachine(GuardedMachine):
             self.checkpoint() if kept_format is None and self.accumulator.messages else None
         )
         # From here on, the state is that of a machine without input, except for the answer so far.
-        self.error = None
+        self.error = self._refusal = None
         self.input_ended = self.answered = self.resting = False
         self.continues = True
         self.chunk = self._glanced_event = self._id_at_fault = self.head = None
@@ -128,6 +131,7 @@ class RenewableMachine(GuardedMachine):
             # The replay goes on after the events that were held back, so these stay held back.
             hold.adopt(self._hold)
         self.seam = seam
+        self._cleaned.clear()
         if self.guards is not None and kept_format is None and seam is None:
             # The answer begins anew, so the guards that hold it back judge it from its start.
             self.guards.hold_again()
@@ -168,17 +172,17 @@ class RenewableMachine(GuardedMachine):
         """Have the continuation discarded, because its joint with the answer is too doubtful.
 
         The joint is the place where the continuation's new text begins; see `Joint`. This is called while
-        `_fill` releases the held-back events; `_fill` then drops them, and ends the stream.
+        `_fill` releases the held-back events; `_fill` then drops them, and ends the attempt.
 
         Args:
-            error: The error that ends the stream instead.
+            error: The error of the attempt.
         """
         self._refusal = error
 
     @property
-    def doubtful(self) -> bool:
-        """True if a continuation was discarded because its joint with the answer was too doubtful."""
-        return self._refusal is not None
+    def refusal(self) -> StreamError | None:
+        """The error of a continuation that was discarded for its doubtful joint; None for other attempts."""
+        return self._refusal
 
     def find_text(self, told: Told) -> str:
         """Return the text that has arrived of a part of this attempt, which may continue the answer."""
@@ -205,7 +209,7 @@ class RenewableMachine(GuardedMachine):
     @property
     def differs(self) -> bool:
         """True if the new answer cannot be joined to the old answer, so that another attempt is pointless."""
-        return self._refusal is not None or (self._aligner is not None and self._aligner.error is not None)
+        return self._aligner is not None and self._aligner.error is not None
 
     def _pull_aligned(self) -> Event | None:
         """Return the next event that is new to the reader, while a restarted answer repeats the first one.
@@ -296,6 +300,8 @@ class RenewableMachine(GuardedMachine):
         hold.release(failed=event is None and self.error is not None)
         if self._refusal is not None:
             self.error, self.continues = self._refusal, False
+            # Even after its end, this attempt may be replaced by another one.
+            self.input_ended = False
             self._pull_from(give_no_event)
             hold.ready.clear()
             return None, True
@@ -318,13 +324,22 @@ class RenewableMachine(GuardedMachine):
 
         The events of the continuation are converted to events of the answer.
         """
-        glanced = self._glanced_event
-        while (event := self._next()) is not None:
-            # An event that was read on the fast path was already taken.
-            relocated = event if event is glanced else self._add_relocated(event)
-            if relocated is not None:
+        glanced, seam, cleaned = self._glanced_event, self.seam, self._cleaned
+        while True:
+            if not cleaned:
+                event = self._next()
+                if event is None:
+                    break
+                if event is glanced:
+                    # An event that was read on the fast path was already taken.
+                    return event
+                cleaned.extend([event] if seam is None else seam.clean(event))
+            elif (relocated := self._add_relocated(cleaned.popleft())) is not None:
                 return relocated
-        return None
+        if seam is not None and (self.input_ended or self.error is not None):
+            # Text that was held back is not continued.
+            cleaned.extend(seam.flush())
+        return self._add_relocated(cleaned.popleft()) if cleaned else None
 
     def _add_relocated(self, event: Event) -> Event | None:
         """Add an event of this attempt to the message, and return it.

@@ -9,14 +9,22 @@ from collections import Counter
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.markers import (
+    MarkerFilter,
+    breaks_line_behind_marker,
+    holds_markers,
+    without_markers,
+)
 from tokenstream.events import (
     CitationAdded,
+    Finish,
     MessageStart,
     PartDelta,
     PartDone,
     PartStart,
     Ping,
     ReasoningDelta,
+    RefusalDelta,
     Resumed,
     TextDelta,
     ToolCallDelta,
@@ -42,6 +50,10 @@ _UNCONTINUED = -1
 """Part index for closing an unfinished text that the continuation does not continue."""
 _NOT_CLOSING_KINDS = frozenset({"text", "reasoning", "citation", "server_tool_call", "server_tool_result"})
 """Kinds of parts after which the continuation can still add to the answer's unfinished text."""
+_NATURAL_ENDS = frozenset({"stop", "stop_sequence"})
+"""Finish reasons with which a model says that nothing was left to write."""
+_NO_TEXT = (ReasoningDelta, MessageStart, Ping, UsageUpdate, Unknown, CitationAdded)
+"""Events after which a piece of text can still go on."""
 _WITH_ID = frozenset({"tool_call", "server_tool_call", "server_tool_result"})
 """Kinds of parts with ids to which other parts refer."""
 
@@ -56,9 +68,10 @@ class Seam:
     Args:
         accumulator: Holds the answer.
         joint: Finds the overlap.
+        marked: True if the request quoted the answer's last words between markers, which are removed.
     """
 
-    def __init__(self, accumulator: Accumulator, joint: Joint) -> None:
+    def __init__(self, accumulator: Accumulator, joint: Joint, *, marked: bool = False) -> None:
         message = accumulator.message
         self._accumulator = accumulator
         self._joint = joint
@@ -90,6 +103,16 @@ class Seam:
         """Parts of the continuation to leave out: the model's reasoning about how to continue."""
         self._citations = message.citations
         """The answer's citations before the continuation."""
+        # An answer that is itself about such markers keeps them.
+        is_filtered = marked and not holds_markers(message.text)
+        self._heard: MarkerFilter | None = MarkerFilter() if is_filtered else None
+        """Removes the markers from the text in which the overlap is searched for."""
+        self._markers: MarkerFilter | None = MarkerFilter() if is_filtered else None
+        """Removes the markers from the text that becomes part of the answer."""
+        self._text_part: int | None = None
+        """The part of the continuation to which the last piece of text belongs."""
+        self._said = ""
+        """The continuation's text until the overlap was known, with the markers."""
         self.id: str | None = None
         """The provider's id of the continuation."""
         self.model: str | None = None
@@ -100,6 +123,9 @@ class Seam:
         """True if part indexes change, so that no chunk may be read on the fast path."""
         # Indexes stay the same only if the continuation's parts begin with the answer's last part.
         is_last = self._open_part is not None and self._open_part + 1 == self._part_count
+        if self._markers is not None:
+            # The text of each event may have to be changed.
+            return True
         return not is_last or any(index != in_answer for index, in_answer in self._indexes.items())
 
     @property
@@ -109,28 +135,81 @@ class Seam:
 
     def look_for_overlap(self, event: Event) -> bool:
         """Take a held-back event; return True once it is known how much the continuation repeats."""
+        if isinstance(event, MessageStart):
+            # The answer keeps the head that it began with.
+            self.id, self.model = event.id, event.model
         if isinstance(event, TextDelta):
-            return self._joint.feed(event.text)
+            return self._hear(event.text)
         if isinstance(event, PartStart) and isinstance(event.content, TextPart) and event.content.text:
-            return self._joint.feed(event.content.text)
+            return self._hear(event.content.text)
         if _may_precede_text(event):
             return False
         # Something other than text follows.
-        self._joint.end()
+        self._end_search()
+        if isinstance(event, RefusalDelta) or _kind_of(event) == "refusal":
+            self._joint.doubt()
+        elif isinstance(event, Finish) and not self._said and event.reason not in _NATURAL_ENDS:
+            # Nothing was written, and the model does not say that nothing was left to write.
+            self._joint.doubt()
         return True
+
+    def _hear(self, text: str) -> bool:
+        """Take a piece of the continuation's text; return True once the overlap is known."""
+        self._said += text
+        return self._joint.feed(text if self._heard is None else self._heard.feed(text))
+
+    def _end_search(self) -> None:
+        """End the search for repeated text, since no more text is to be compared."""
+        if self._heard is not None and (rest := self._heard.flush()):
+            self._joint.feed(rest)
+        self._joint.end()
 
     def make_announcement(self) -> Resumed:
         """End the search for repeated text, and return the event that announces the continuation."""
-        self._joint.end()
         joint = self._joint
-        return Resumed(mode="continue", dropped=joint.dropped, confidence=joint.confidence)
+        if not joint.decided:
+            self._end_search()
+        space = self._text_before[len(self._text_before.rstrip()) :]
+        if self._heard is not None and breaks_line_behind_marker(self._said) and "\n" not in space:
+            # The line break may belong to the marker or to the text.
+            joint.doubt()
+        return Resumed(
+            mode="continue",
+            dropped=joint.dropped,
+            confidence=joint.confidence,
+            at=len(self._part_before),
+            id=self.id,
+            model=self.model,
+        )
+
+    def clean(self, event: Any) -> list[Any]:  # noqa: ANN401 - any event
+        """Return an event without the markers of the request, after any text that was held back before it."""
+        markers = self._markers
+        if markers is None or event.choice != 0 or isinstance(event, _NO_TEXT):
+            return [event]
+        if not isinstance(event, TextDelta):
+            return [*self.flush(), _clean_part(event)]
+        earlier = self.flush() if event.part != self._text_part else []
+        self._text_part = event.part
+        text = markers.feed(event.text)
+        if text == event.text:
+            return [*earlier, event]
+        changed = copy(event)
+        changed.text = text
+        return [*earlier, changed] if text else earlier
+
+    def flush(self) -> list[Any]:
+        """Return the text that was held back because it might have become a marker."""
+        rest = "" if self._markers is None else self._markers.flush()
+        return [TextDelta(rest, part=self._text_part)] if rest else []  # type: ignore[arg-type] # text has a part
 
     def drop_overlap(self, events: Iterable[Event]) -> list[Event]:
         """Turn the events that were held back into the answer's next events, without the repeated text."""
         to_drop = self._joint.dropped
         joined: list[Event] = []
         event: Any
-        for event in self._drop_left_out([*events]):
+        cleaned = [each for event in events for each in self.clean(event)]
+        for event in self._drop_left_out(cleaned):
             following: Any = event
             if self._join_start(event):
                 # The answer's part goes on, so only the text of the start remains.
@@ -167,7 +246,7 @@ class Seam:
     def _drop_left_out(self, events: list[Event]) -> list[Event]:
         """Drop the held-back events that do not belong in the answer, and return the others.
 
-        Dropped are the head, of which the id and the model are noted; fields and citations that the
+        Dropped are the head; fields and citations that the
         answer already has; and the continuation's reasoning, unless one of the events begins a call.
         """
         if not any(_needs_reasoning(event) for event in events):
@@ -178,11 +257,11 @@ class Seam:
         for event in events:
             if isinstance(event, MessageStart):
                 # The answer keeps the head that it began with.
-                self.id, self.model = event.id, event.model
-            elif isinstance(event, Unknown) and event.kind == "field" and event.name in self._known_fields:
+                continue
+            if isinstance(event, Unknown) and event.kind == "field" and event.name in self._known_fields:
                 # The answer keeps the value that it has.
                 continue
-            elif not self._is_left_out(event):
+            if not self._is_left_out(event):
                 new.append(event)
         return new
 
@@ -222,7 +301,10 @@ class Seam:
             return in_answer
         # The answer has the part without the text that the continuation repeated.
         begins_at = len(self._part_before) if told.part == self._joined_part else 0
-        return told.text[: self._dropped[told.part]] + in_answer[begins_at:]
+        text = told.text if self._markers is None else without_markers(told.text)
+        found = text[: self._dropped[told.part]] + in_answer[begins_at:]
+        # What was held back because it might become a marker has arrived, too.
+        return told.text if found == text else found
 
     def _is_left_out(self, event: Event) -> bool:
         """Return True if an event must not be added to the answer.
@@ -344,6 +426,16 @@ def _kind_of(event: Event) -> str | None:
     """Return the kind of the part that an event contains at its start or end; None without a part."""
     content = event.content if isinstance(event, PartStart | PartDone) else None
     return None if content is None else content.kind
+
+
+def _clean_part(event: Any) -> Any:  # noqa: ANN401 - any event
+    """Return the start or the end of a text without the markers of the request; any other event as it is."""
+    content = event.content if isinstance(event, PartStart | PartDone) else None
+    if not isinstance(content, TextPart) or not holds_markers(content.text):
+        return event
+    changed = copy(event)
+    changed.content = content.model_copy(update={"text": without_markers(content.text)})
+    return changed
 
 
 def _may_precede_text(event: Event) -> bool:

@@ -88,11 +88,15 @@ class CurrentAttempt:
             self.number, self.mode = 2, "hedge"
             self._wait, self._begun_at = wait, first_began_at + wait
 
-    def note_discarded(self) -> None:
-        """Note that this attempt failed before it brought content; its tokens count as spent."""
+    def note_discarded(self, *, always: bool = False) -> None:
+        """Note that this attempt failed before it brought content; its tokens count as spent.
+
+        Args:
+            always: True if the model has written something, even if the server has not counted it yet.
+        """
         usage = self.hold.usage
         self._was_discarded, self._discarded_usage = True, usage
-        if usage:
+        if usage or always:
             self._machine.accumulator.spend(usage)
 
     def add_report(self, error: StreamError | None, now: float) -> None:

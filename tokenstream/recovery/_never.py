@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message, Part
 
 JSON_TEXT = "its text is JSON, which only a prefix can continue"
+TOO_SHORT = "it is too short to be recognized at the beginning of a continuation"
 JSON_ASKED = "the request asks for JSON, which only a prefix can continue"
 """Reasons not to continue JSON with a user's turn, because a model would answer that with prose."""
 _REFUSALS = (

@@ -227,7 +227,7 @@ def prefix_from_caller(prefill: Prefill) -> Prefix:
     Args:
         prefill: The option: True or "echo", which says that the server continues a prefix.
     """
-    return Prefix(echoes=True if prefill == "echo" else None)
+    return Prefix(echoes=True if prefill == "echo" else None, known=False)
 
 
 def takes_attempt(opens: Opens, *, is_async: bool) -> bool:

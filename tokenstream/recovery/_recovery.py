@@ -12,7 +12,7 @@ from tokenstream.errors import MisuseError, PositionLost, ProviderError, StatusE
 from tokenstream.events import Restarted, Resumed
 from tokenstream.formats._resume.event_log import EventLog
 from tokenstream.recovery._current import CurrentAttempt
-from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT
+from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT, TOO_SHORT
 from tokenstream.recovery._outcome import find_outcome, make_content_test
 from tokenstream.recovery._planning import Planner
 from tokenstream.recovery._rules import ContinuationRules, add_note_once
@@ -76,6 +76,8 @@ class Recovery:
             machine.log = EventLog()
         self._broken_by: StreamError | None = None
         """The error that broke off the delivered answer; None if there is no error, or the answer goes on."""
+        self._interrupted_by: StreamError | None = None
+        """The error that broke off the part of the answer that was delivered; None before one did."""
         self._make_stage = machine.make_stage
         """Creates the stage for reasoning in tags, unless an attempt has its own; None for no stage."""
         self._aligns = retry.align
@@ -171,16 +173,29 @@ class Recovery:
         error = None if self._machine.differs else self._find_error(cause, now)
         if error is None:
             return None
+        current, refusal = self._current, self._machine.refusal
+        if refusal is None and current.was_released:
+            # If it cannot be continued, the answer ends with this error.
+            self._interrupted_by = error
+        if (
+            refusal is not None
+            and current.continuation is not None
+            and current.continuation.prefix is not None
+        ):
+            # The server does not continue prefixes, so the next request asks with a user's turn.
+            self._openers[current.opener_index].stop_prefixes(known=False)
         plan = self._planner.plan(error, now)
         if plan is not None:
             return self._follow_plan(plan, error, now)
+        if refusal is not None:
+            self._end_as_interrupted(refusal)
+            return None
         if self._machine.read_left_frame():
             # The answer was whole, although no attempt could confirm that.
             self._machine.finish(error, now)
             return None
         # End the parts that were kept open for a continuation.
         self._machine.finish(cause, now)
-        current = self._current
         if current.continuation is not None and not current.was_released:
             # The last attempt was a continuation that brought no content.
             add_note_once(error, _continuation_note(current.reports))
@@ -199,11 +214,20 @@ class Recovery:
         current = self._current
         if not current.ended:
             failed = error if isinstance(error, StreamError) else None
-            if self._machine.doubtful:
-                # After a doubtful seam, the stream ends with the error of the attempt before.
-                failed = None
-            current.add_report(failed, now)
+            # After a doubtful seam, the stream ends with the error that broke off the answer.
+            current.add_report(self._machine.refusal or failed, now)
             current.ended = True
+
+    def _end_as_interrupted(self, refusal: StreamError) -> None:
+        """End the stream with the error that broke off the answer, because no continuation joins it.
+
+        Args:
+            refusal: The error of the last continuation.
+        """
+        interrupted = self._interrupted_by
+        if interrupted is not None:
+            add_note_once(interrupted, f"the answer was not continued: {refusal}")
+            self._machine.error = interrupted
 
     def _find_error(self, cause: StreamError | None, now: float) -> StreamError | None:
         """Return the error of the current attempt, whose input has ended or failed; None if it succeeded.
@@ -213,6 +237,8 @@ class Recovery:
             now: A clock reading, in seconds.
         """
         machine = self._machine
+        if machine.refusal is not None:
+            return machine.refusal
         # Answered: the terminal event has arrived. Refused: the response is an error, not an answer.
         # Assumed: only the sentinel has arrived, and the end of the format decides.
         answered = machine.answered and not machine.end_is_assumed
@@ -302,8 +328,8 @@ class Recovery:
             if current.has_delivered:
                 # The error of the delivered answer stays, even if restarts fail before they bring content.
                 self._broken_by = self._broken_by or error
-        # If JSON is restarted in place of a continuation, the loop gets only what is new, as when continuing.
-        self._aligns = retry.align or plan.why in (JSON_ASKED, JSON_TEXT)
+        # If JSON or a short text is restarted in place of a continuation, the loop gets only what is new.
+        self._aligns = retry.align or plan.why in (JSON_ASKED, JSON_TEXT, TOO_SHORT)
         self._renew_machine(plan, continuation, now)
         # `begins=False`: the timing of the answer goes on from the first attempt.
         return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
@@ -405,7 +431,10 @@ class Recovery:
         if current.mode == "resume":
             return [Resumed(dropped=machine.dropped)]
         if machine.seam is not None:
-            return self._rules.announce(machine.seam, current.reports[-1].error)
+            announced = self._rules.announce(machine.seam)
+            if announced is None:
+                current.note_discarded(always=True)
+            return announced
         if broken_by is None:
             # No content that the loop has is replaced.
             return []

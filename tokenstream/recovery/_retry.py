@@ -76,13 +76,14 @@ is restarted |
     hedge_after: float | None = None
     """Seconds after which a second attempt starts if the first attempt has brought no content. The attempt
     that brings content earlier is read, and the other is closed. Only for `aresilient` and `aconnect`."""
-    hold: bool = False
-    """True to hold back a continuation until it is known where it joins the answer (at the *seam*), which
-    takes about 280 characters at most. Otherwise, only text that may be a repetition is held back."""
-    least: float = 0.0
-    """Minimum confidence at the seam, from 0 to 1. With less confidence, the continuation is discarded, and
-    the error that broke off the answer is raised. A certain seam has 1; a seam at which words may be
-    missing or doubled has less than 0.9."""
+    hold: bool = True
+    """True to hold back a continuation until it is known where it joins the answer (at the *seam*), for 280
+    characters at most; usually, it is known at 40. With False, only text that may be a repetition is held
+    back."""
+    least: float = 0.8
+    """Minimum confidence at the seam, from 0 to 1; 0.8 if the last 16 characters of the answer, or more, were
+    found again. With less confidence, the continuation is discarded, and its attempt has failed: the next
+    attempt is made, and after the last one, the error that broke off the answer is raised."""
     ask: str | Callable[[str], str] | None = None
     """Text of the user's turn that asks the model to go on, or a function that gets the answer's last words
     and returns this text; None for the default text, in English."""

@@ -8,22 +8,27 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from tokenstream._basics.joint import AskedJoint, Joint, PrefixJoint
+from tokenstream._basics.joint import UNKNOWN, AskedJoint, Joint, PrefixJoint, is_recognizable
 from tokenstream._basics.text_log import size_of
 from tokenstream._growing_usage import BYTES_PER_TOKEN
 from tokenstream._pipeline.seam import Seam
-from tokenstream.recovery._never import reason_against
+from tokenstream.errors import AnswerRejected
+from tokenstream.recovery._never import TOO_SHORT, reason_against
 from tokenstream.stream._continuation import Continuation
+from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.renewable import RenewableMachine
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
+    from tokenstream.message import Message
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
 
 _MIN_SHARE = 0.1
 """An estimate of the tokens left is at least this share of the limit."""
+_NOTABLE = 0.9
+"""The confidence at the seam below which a continuation is logged as a warning."""
 _MIN_TOKENS = 16
 """An estimate of the tokens left is at least this number of tokens."""
 
@@ -51,8 +56,20 @@ class ContinuationRules:
         """
         accumulator = self._machine.accumulator
         messages = accumulator.messages or [accumulator.message]
-        never = reason_against(messages, error, prefill=opener.prefix(messages[0]) is not None)
+        prefill = opener.prefix(messages[0]) is not None
+        never = reason_against(messages, error, prefill=prefill)
+        if (
+            never is None
+            and not prefill
+            and self._is_too_short(messages[0])
+            and self.tokens_left(opener) != 0
+        ):
+            return TOO_SHORT
         return never or opener.why_not(messages[0], self.tokens_left(opener))
+
+    def _is_too_short(self, message: Message) -> bool:
+        """Return True if no continuation could reach the confidence that the caller wants."""
+        return self._retry.least > UNKNOWN and not is_recognizable(message.text)
 
     def make_continuation(self, opener: SourceOpener) -> Continuation:
         """Return the answer so far and the way to ask for the rest, for the caller or the request."""
@@ -67,8 +84,10 @@ class ContinuationRules:
             # back, it may even write a sentence before them (`patient`).
             joint: Joint = AskedJoint(before, patient=self._retry.hold)
         else:
-            joint = PrefixJoint(before, echoes=prefix.echoes)
-        return Seam(self._machine.accumulator, joint)
+            joint = PrefixJoint(before, echoes=prefix.echoes, known=prefix.known)
+        # Only the default text of the user's turn has markers.
+        marked = prefix is None and continuation.ask is None
+        return Seam(self._machine.accumulator, joint, marked=marked)
 
     def limit(self, opener: SourceOpener) -> int | None:
         """Return the lower of the caller's and the request's output limits, in tokens; None without any."""
@@ -103,27 +122,25 @@ class ContinuationRules:
         """Forget the number of tokens counted so far, because the answer is restarted."""
         self._counted_before = 0
 
-    def announce(self, seam: Seam, broken_by: StreamError | None) -> list[Event]:
-        """Return the events that announce a continuation; no events if the seam's confidence is too low.
+    def announce(self, seam: Seam) -> list[Event] | None:
+        """Return the events that announce a continuation; None if the seam's confidence is too low.
 
         Args:
             seam: The seam between the answer and the continuation's text.
-            broken_by: The error that broke off the answer; if the confidence is too low, the answer
-                ends with this error.
         """
         resumed, least = seam.make_announcement(), self._retry.least
-        # Without an error, there is nothing with which the answer could end here.
-        if broken_by is None or resumed.confidence >= least:
-            # From now on, the server counts the tokens of the continuation.
-            self._counted_before += self._counted_now
-            return [resumed]
-        add_note_once(
-            broken_by,
-            f"the answer was not continued: the confidence at the seam is {resumed.confidence}, "
-            f"and least={least}",
-        )
-        self._machine.refuse_seam(broken_by)
-        return []
+        confidence = resumed.confidence
+        if confidence < least:
+            words = f"the confidence at the seam is {confidence}, and least={least}"
+            self._machine.refuse_seam(
+                AnswerRejected(f"the continuation does not join the answer: {words}", outcome="seam")
+            )
+            return None
+        if confidence < _NOTABLE:
+            warn("an answer was continued with confidence %s: words may be missing or doubled", confidence)
+        # From now on, the server counts the tokens of the continuation.
+        self._counted_before += self._counted_now
+        return [resumed]
 
 
 def add_note_once(error: StreamError, words: str) -> None:

@@ -6,7 +6,7 @@ A *prefix* is an assistant's turn at the end of a request, which the model exten
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tokenstream.stream._continuation import Prefix
@@ -60,13 +60,14 @@ def find_prefix(host: str, path: str, model: str, *, confirmed: bool, json: bool
         >>> find_prefix("api.mistral.ai", "/v1/chat/completions", "m", confirmed=False, json=False).echoes
         True
     """
-    if host == "api.anthropic.com" and (confirmed or _CLAUDE.match(model)):
-        return Prefix()
+    continues = _CLAUDE.match(model) is not None
+    if host == "api.anthropic.com" and (confirmed or continues):
+        return Prefix(known=continues)
     for row in _ROWS:
         # For an unsure row, the caller must have confirmed it; some servers cannot do it for JSON.
         is_server = host == row.host and path.startswith(row.path)
         if is_server and (confirmed or row.sure) and (row.json or not json):
-            return row.prefix
+            return row.prefix if row.sure else replace(row.prefix, known=False)
     return None
 
 

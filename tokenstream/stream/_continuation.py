@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.joint import anchor_of
+from tokenstream._basics.markers import LAST_WORDS
 from tokenstream.errors import MisuseError
 from tokenstream.message import Citation, Message, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 from tokenstream.turns._methods import METHODS
@@ -21,7 +22,7 @@ Go on exactly where it stops, and do not begin again. \
 Begin your reply with its last words, which stand between the markers, character for character, \
 and write the rest directly behind them{space}. \
 Say nothing about this request, and nothing before those words.
-<last_words>{tail}</last_words>"""
+""" + "{tail}".join(LAST_WORDS)
 _SPACE = "; a space or a line break stands between them and the next word"
 _NO_SPACE = ", with a space only where the next word begins with one"
 
@@ -39,6 +40,8 @@ class Prefix:
     """Fields to add to the request's payload."""
     echoes: bool | None = False
     """True if the server repeats the prefix in its answer; None if unknown."""
+    known: bool = True
+    """True if the server is known to continue a prefix; False if only the caller says so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,10 @@ def _read_any(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
+def _read_index_or_none(value: Any) -> int | None:  # noqa: ANN401 - any JSON value
+    return None if value is None else _read_index(value)
+
+
 def _read_object_or_none(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON value
     if value is not None and not is_dict(value):
         raise TypeError
@@ -271,6 +275,9 @@ EVENTS: dict[str, _EventType] = {
             "mode": _word_reader("resume", "continue"),
             "dropped": _read_index,
             "confidence": _read_number,
+            "at": _read_index_or_none,
+            "id": _read_text_or_none,
+            "model": _read_text_or_none,
             **_COMMON_FIELDS,
         },
     ),

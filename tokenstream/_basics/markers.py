@@ -1,0 +1,71 @@
+"""The markers with which a continuation's request quotes the answer's last words.
+
+A model may copy them into its reply, where they are no text of the answer.
+"""
+
+from __future__ import annotations
+
+import re
+
+LAST_WORDS = ("<last_words>", "</last_words>")
+"""The marker before the answer's last words, and the one after them."""
+_MARKERS = ("\n</last_words>", *LAST_WORDS)
+"""What is removed: a marker on a line of its own also has the line break before it."""
+_MARKER = re.compile(r"\n?</last_words>|<last_words>")
+_LINE_BREAK_BEHIND = re.compile(r"</last_words>\s*\n")
+
+
+def holds_markers(text: str) -> bool:
+    """Return True if a text contains one of the markers.
+
+    Example:
+        >>> holds_markers("<last_words>a king"), holds_markers("the last words")
+        (True, False)
+    """
+    return _MARKER.search(text) is not None
+
+
+def breaks_line_behind_marker(text: str) -> bool:
+    """Return True if a line break follows the closing marker, so that nobody can tell whose it is."""
+    return _LINE_BREAK_BEHIND.search(text) is not None
+
+
+def without_markers(text: str) -> str:
+    r"""Return a whole text without the markers.
+
+    Example:
+        >>> without_markers("<last_words>was a king\n</last_words> of Thule")
+        'was a king of Thule'
+    """
+    return _MARKER.sub("", text)
+
+
+class MarkerFilter:
+    """Removes the markers from a text that arrives in pieces.
+
+    Example:
+        >>> markers = MarkerFilter()
+        >>> markers.feed("a king</last"), markers.feed("_words> of Thule <"), markers.flush()
+        ('a king', ' of Thule ', '<')
+    """
+
+    def __init__(self) -> None:
+        self._held = ""
+        """The end of the text so far, if it may be the beginning of a marker."""
+
+    def feed(self, piece: str) -> str:
+        """Take a piece of the text; return the text that can no longer be part of a marker."""
+        text = without_markers(self._held + piece)
+        held = max((_length_begun(text, marker) for marker in _MARKERS), default=0)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
+
+    def flush(self) -> str:
+        """Return the text that was held back, since it is not continued."""
+        held, self._held = self._held, ""
+        return held
+
+
+def _length_begun(text: str, marker: str) -> int:
+    """Return the length of the longest beginning of a marker with which a text ends."""
+    return next((length for length in range(len(marker) - 1, 0, -1) if text.endswith(marker[:length])), 0)
