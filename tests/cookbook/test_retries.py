@@ -29,15 +29,17 @@ def test_each_answer_is_printed_once(tmp_path: Path) -> None:
 def test_an_answer_that_breaks_off_is_printed_once(tmp_path: Path) -> None:
     """`Retry` goes on after the text so far; stamina asks for all of it again, and shows only that."""
     needed("stamina")
-    answer = testing.script().text("The sky ", "is ", "blue.").finish("stop").recording("openai-chat")
+    words = "The sky above the harbour ", "is ", "blue."
+    answer = testing.script().text(*words).finish("stop").recording("openai-chat")
     broken = answer.with_fault(testing.faults.close(event=3))
-    rest = testing.script().text("blue.").finish("stop")
+    # A model is asked to begin with the last words that it has said.
+    rest = testing.script().text("above the harbour is blue.").finish("stop")
     with testing.serve([broken, rest, broken, answer]) as provider:
         done = run_program("retries", tmp_path, OPENAI_BASE_URL=f"{provider.url}/v1")
     asked = [request.json["messages"] for request in provider.requests]
 
-    assert "The sky is blue.\nThe sky is blue.\n" == done.stdout, done.stderr
-    assert {"role": "assistant", "content": "The sky is "} == asked[1][1]
+    assert f"{''.join(words)}\n" * 2 == done.stdout, done.stderr
+    assert {"role": "assistant", "content": "The sky above the harbour is "} == asked[1][1]
     assert [asked[0]] * 2 == asked[2:]
 
 
