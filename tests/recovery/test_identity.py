@@ -26,7 +26,7 @@ def sse(id: object, payload: dict[str, Any]) -> bytes:
 
 def chat(words: list[str], *, name: str = "c1", ids: str = "number") -> list[bytes]:
     """Return an answer of a server that gives each event an id: a number, or a text without an order."""
-    payloads = [
+    payloads: list[dict[str, Any]] = [
         {"id": name, "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": {"content": word}}]}
         for word in words
     ]
