@@ -190,6 +190,8 @@ export class Message {
 
 /** An answer being followed, as `follow` returns it. */
 export class Answer {
+  /** @type {string | null} The answer's id in its journal; null until the server has sent it. */
+  id = null;
   /** The position of the last event received; 0 before the first. */
   position = 0;
   /** @type {"connecting" | "open" | "waiting" | "ended"} */
@@ -213,6 +215,10 @@ export class Answer {
 
   #url;
   /** @type {RequestInit & Following} */ #options;
+  /** @type {[string, RequestInit & Following] | null} The request that started the answer, until its address has been read. */ #started = null;
+  /** True if the header with the answer's id can be read, and so may be sent, too. */ #exposed = false;
+  /** True until the first event of a connection has been checked. */ #unchecked = false;
+  /** True if the connection must name the answer: it might be a new one. */ #mustName = false;
   #finished;
   /** @type {AnswerEvent[]} */ #events = [];
   #open = new Map([["0 null", this.message]]);
@@ -310,7 +316,8 @@ export class Answer {
 
   /** True if the request can be repeated without starting another answer. */
   get #resumable() {
-    return this.position > 0 || (this.#events.length === 0 && this.#gets);
+    // Without the answer's id, a repeated POST would ask for another answer.
+    return (this.position > 0 || this.#events.length === 0) && (this.#gets || this.id !== null);
   }
 
   /** @param {Event} event */
@@ -380,6 +387,7 @@ export class Answer {
       const headers = await this.#headers();
       headers.set("Accept", "text/event-stream");
       if (this.position > 0) headers.set("Last-Event-ID", String(this.position));
+      if (this.id !== null && (this.#exposed || !this.#gets)) headers.set("X-Answer-Id", encodeURIComponent(this.id));
       response = await fetch(this.#url, { cache: "no-store", ...this.#options, headers, signal });
     } catch {
       // A missing network is a TypeError, whose message differs between browsers.
@@ -392,7 +400,14 @@ export class Answer {
       this.#fail("protocol", `an event stream was asked for, and ${type} came`);
       return 0;
     }
+    const named = response.headers.get("X-Answer-Id");
+    this.#exposed ||= named !== null;
+    this.#mustName = !this.#gets && this.id !== null && named === null;
+    this.#unchecked = true;
+    if (named !== null && !this.#isSame(decoded(named))) return 0;
+    const posts = !this.#gets;
     const place = response.headers.get("Location");
+    this.#started = posts && place !== null ? [this.#url, this.#options] : null;
     if (place !== null) {
       // The POST has started an answer, which now has its own address.
       this.#url = new URL(place, this.#url).href;
@@ -412,7 +427,7 @@ export class Answer {
         chunk = { done: true, value: undefined };
       }
       // The answer that this page has started has no replays, even if its first events come over the next connection.
-      if (chunk.done && place !== null) this.#replayed ??= 0;
+      if (chunk.done && posts) this.#replayed ??= 0;
       // Anything after the last empty line is half an event, and will be sent again.
       if (chunk.done) return (frames.retry ?? 0) / 1000;
       this.#heard();
@@ -438,6 +453,14 @@ export class Answer {
   /** @param {Response} response */
   async #refused(response) {
     const { status } = response;
+    if (this.#started !== null && this.id !== null && [404, 405].includes(status)) {
+      // Nothing is served at the answer's address: the request that started it continues it, too.
+      await response.body?.cancel().catch(() => {});
+      followed.delete(this.#url);
+      [this.#url, this.#options] = this.#started;
+      this.#started = null;
+      return 0;
+    }
     const wait = Number(response.headers.get("Retry-After")) || 0;
     if (this.#gets && AGAIN.includes(status)) {
       await response.body?.cancel().catch(() => {});
@@ -457,8 +480,28 @@ export class Answer {
     this.#watch = setTimeout(() => (this.ended || this.#resumable) && this.#connection?.abort(), longest * 1000);
   }
 
+  /** Check the answer's id in the first event of a connection. @param {unknown} answer */
+  #isNamed(answer) {
+    this.#unchecked = false;
+    if (typeof answer === "string") return this.#isSame(answer);
+    return !this.#mustName || this.#lose();
+  }
+
+  /** Check that a connection continues this answer. @param {string} id */
+  #isSame(id) {
+    this.id ??= id;
+    return this.id === id || this.#lose();
+  }
+
+  /** Events of another answer are never joined to this one. */
+  #lose() {
+    this.#fail("protocol", "the server sent another answer than the one to continue", { error: "PositionLost" }, "truncated");
+    return false;
+  }
+
   /** @param {{id: string | null, data: string}} frame */
   #frame({ id, data }) {
+    if (data && this.#unchecked && !this.#isNamed(JSON.parse(data)?.answer)) return;
     const position = id !== null && /^[0-9]{1,15}$/.test(id) ? Number(id) : null;
     if (position !== null) {
       if (position <= this.position) return;
@@ -695,6 +738,15 @@ function same(one, other) {
 /** @param {string | URL} url */
 function absolute(url) {
   return new URL(url, globalThis.document?.baseURI).href;
+}
+
+/** @param {string} header A percent-encoded header. */
+function decoded(header) {
+  try {
+    return decodeURIComponent(header);
+  } catch {
+    return header;
+  }
 }
 
 function hidden() {

@@ -252,8 +252,8 @@ test("a POST goes out as it was made, again with the position", async () => {
   const route = serve(async (request, response, times) => {
     let sent = "";
     for await (const piece of request) sent += piece;
-    bodies.push([request.method, sent, request.headers["content-type"], request.headers["x-token"]]);
-    head(response);
+    bodies.push([request.method, sent, request.headers["content-type"], request.headers["x-token"], request.headers["x-answer-id"]]);
+    head(response, 200, { "X-Answer-Id": "a%2Fb" });
     response.end(times === 1 ? body().subarray(0, 600) : body(position(request)));
   });
   let tokens = 0;
@@ -266,7 +266,74 @@ test("a POST goes out as it was made, again with the position", async () => {
   });
   whole({ message: await answer.done, state: answer.state });
 
-  assert.deepEqual(bodies, [["POST", "{}", "application/json", "1"], ["POST", "{}", "application/json", "2"]]);
+  assert.equal(answer.id, "a/b");
+  assert.deepEqual(bodies, [["POST", "{}", "application/json", "1", undefined], ["POST", "{}", "application/json", "2", "a%2Fb"]]);
+});
+
+/** The first events of an answer, which name it. */
+const naming = (answer, events = [...EVENTS, END]) => body(0, events.map((event, at) => (at ? event : { ...event, answer })));
+
+test("another answer is never joined", async () => {
+  const other = [{ type: "message_start" }, ...EVENTS.slice(1).map(() => ({ type: "text_delta", part: 1, text: "no" })), END];
+  const live = (at, answer) => sse({ type: "live", at, ...(answer && { answer }) });
+  const seconds = {
+    "a header": response => head(response, 200, { "X-Answer-Id": "2" }).end(body(6, other)),
+    "the first event": response => head(response).end(naming("2", other)),
+    "the live event": response => head(response).end(Buffer.concat([live(3, "2"), body(6, other)])),
+  };
+  for (const [name, second] of Object.entries(seconds)) {
+    for (const method of ["GET", "POST"]) {
+      for (const inHeader of [true, false]) {
+        const route = serve((_, response, times) => {
+          if (times > 1) return second(response);
+          const first = naming("1").subarray(0, naming("1").length - body(6).length);
+          head(response, 200, inHeader ? { "X-Answer-Id": "1" } : {}).end(first);
+        });
+        const { ending, error, text } = await follow(route.url, { ...QUICK, method }).done;
+        assert.deepEqual([ending, error.error, text], ["truncated", "PositionLost", "Grüße, 🌧\ud83c"], `${name}, ${method}`);
+        assert.equal(route.requests.length, 2);
+      }
+    }
+  }
+});
+
+test("a repeated POST whose answer does not say which it is is not joined", async () => {
+  const route = serve((request, response, times) => head(response, 200, times === 1 ? { "X-Answer-Id": "1" } : {}).end(times === 1 ? start(6) : body(position(request))));
+  const { ending, error } = await follow(route.url, { ...QUICK, method: "POST" }).done;
+  assert.deepEqual([ending, error.error, route.requests.length], ["truncated", "PositionLost", 2]);
+});
+
+test("a POST is not repeated where the answer has no id: it might be paid for twice", async () => {
+  const route = serve((_, response) => head(response).end(start(6)));
+  const { ending, error, text } = await follow(route.url, { ...QUICK, method: "POST" }).done;
+  assert.deepEqual([ending, error.error, text.slice(0, 7)], ["truncated", "StreamInterrupted", "Grüße, "]);
+  assert.equal(route.requests.length, 1);
+});
+
+test("an answer whose address serves nothing is gone on with by its own POST", async () => {
+  const none = serve((_, response) => response.writeHead(404).end("{}"));
+  const place = new URL(none.url).pathname;
+  const begin = serve((request, response, times) => {
+    head(response, 200, { "X-Answer-Id": "1", Location: place }).end(times === 1 ? start(6) : body(position(request)));
+  });
+  const answer = follow(begin.url, { ...QUICK, method: "POST", body: "{}" });
+  whole({ message: await answer.done, state: answer.state });
+  assert.deepEqual(begin.requests.map(request => [request.method, request.headers["x-answer-id"]]), [["POST", undefined], ["POST", "1"]]);
+  assert.equal(none.requests.length, 1);
+  // An answer that is gone there, too, is gone.
+  const gone = serve((_, response, times) => {
+    if (times > 1) return response.writeHead(404).end("{}");
+    head(response, 200, { "X-Answer-Id": "1", Location: place }).end(start(6));
+  });
+  const { error } = await follow(gone.url, { ...QUICK, method: "POST", body: "{}" }).done;
+  assert.deepEqual([error.status, gone.requests.length], [404, 2]);
+});
+
+test("a page of another origin sends no header that its server did not let it read", async () => {
+  const route = serve((request, response, times) => head(response).end(times === 1 ? naming("1").subarray(0, 300) : body(position(request))));
+  const answer = follow(route.url, QUICK);
+  whole({ message: await answer.done, state: answer.state });
+  assert.deepEqual(route.requests.map(request => request.headers["x-answer-id"]), [undefined, undefined]);
 });
 
 test("a POST that has begun an answer is gone on with by a GET at its address", async () => {

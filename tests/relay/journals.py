@@ -86,8 +86,10 @@ class Place(Storage):
             raise JournalUnavailable("out of reach")
         return self.storage
 
-    async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
-        return await (await self._reach()).create(id, owner=owner, token=token, lease=lease)
+    async def create(
+        self, id: str, *, owner: str | None, token: str, lease: float, asked: str | None = None
+    ) -> bool:
+        return await (await self._reach()).create(id, owner=owner, token=token, lease=lease, asked=asked)
 
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False

@@ -152,12 +152,13 @@ def _arguments_of(attempt: Attempt, asked: Asked) -> Asked:
     parameter = _REPLAYED.get(attempt.message.format or "")
     if parameter is None:
         # The same address is asked again, with a header for the position.
-        other_headers = [
-            (_bytes(name), _bytes(value)) for name, value in headers_without(options, {"last-event-id"})
-        ]
+        replaced = {"last-event-id"} if attempt.answer_id is None else {"last-event-id", "x-answer-id"}
+        other_headers = [(_bytes(name), _bytes(value)) for name, value in headers_without(options, replaced)]
         # NDJSON lines have no event ids; the position then is a number inside their payloads.
         position_id = attempt.last_event_id or ("" if attempt.sequence is None else str(attempt.sequence))
         headers = [*other_headers, (b"Last-Event-ID", last_event_id_header(position_id))]
+        if attempt.answer_id is not None:
+            headers.append((b"X-Answer-Id", quote(attempt.answer_id, safe="").encode()))
         return method, url, client, deadlines, {**options, "headers": headers}
     position = attempt.last_event_id if attempt.sequence is None else attempt.sequence
     # The answer has its own address, which is fetched without the body of the original request.

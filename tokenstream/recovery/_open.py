@@ -5,12 +5,13 @@ from __future__ import annotations
 import inspect
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from tokenstream._sources import Deferred, async_source, sync_source
 from tokenstream._sources.awaited import UNNAMED_SERVER, from_awaitable
 from tokenstream._sources.failures import opening_error
 from tokenstream._sources.kinds import do_nothing
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, PositionLost
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._continuation import Prefix
 from tokenstream.stream._handover import is_stream, take_request
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.joint import Prefill
+    from tokenstream._connection.head import ResponseHead
     from tokenstream._sources import AsyncSource, SyncSource
     from tokenstream.formats._base import Format
     from tokenstream.message import Message
@@ -31,6 +33,7 @@ _POSITIONAL = (
     inspect.Parameter.VAR_POSITIONAL,
 )
 """Kinds of parameters that an argument without a name can go to."""
+_OTHER_ANSWER = "the server sent another answer than the one it was asked to go on with"
 _REREADABLE = frozenset({bytes, str, list, tuple, dict})
 """Types of sources that can be read any number of times."""
 
@@ -148,6 +151,9 @@ class SyncOpener(SourceOpener):
                     # Kept for `find_socket`, with which another thread can end the wait for the response.
                     inner_sources.append(source)
                     source = source.open()
+                if sends_other_answer(source.head, attempt):
+                    source.close()
+                    raise PositionLost(_OTHER_ANSWER)
             except Exception as error:  # noqa: BLE001 - raised as one of our errors
                 failed = opening_error(error, UNNAMED_SERVER)
                 # The cause is already set: mostly, it is `error`.
@@ -199,6 +205,9 @@ class AsyncOpener(SourceOpener):
             while isinstance(source, Deferred):
                 # The caller's function returned a source that is still to be opened.
                 source = await source.open()
+            if sends_other_answer(source.head, attempt):
+                await source.close()
+                raise PositionLost(_OTHER_ANSWER)
         except Exception as error:  # noqa: BLE001 - raised as one of our errors
             failed = opening_error(error, UNNAMED_SERVER)
             # The cause is already set: mostly, it is `error`.
@@ -219,6 +228,22 @@ def _find_async_source(opened: object) -> AsyncSource | Deferred:
         # An `async def` may return an unread `aconnect(…)` as well.
         return from_awaitable(opened, _find_async_source)
     return async_source(opened)
+
+
+def sends_other_answer(head: ResponseHead | None, attempt: Attempt) -> bool:
+    """Return True if a response to a request to resume is not with the answer that a relay's journal has.
+
+    Args:
+        head: The head of the response; None if the source has none.
+        attempt: The attempt, with the answer's id.
+    """
+    if attempt.mode != "resume" or attempt.answer_id is None or head is None or head.refuses:
+        return False
+    named = head.headers.get("x-answer-id")
+    if named is None:
+        # In our own protocol, the first event names the answer, even where a proxy removes the header.
+        return attempt.message.format != "tokenstream"
+    return unquote(named) != attempt.answer_id
 
 
 def prefix_from_caller(prefill: Prefill) -> Prefix:

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from tokenstream._pipeline.hold import Hold
 from tokenstream.errors import MisuseError, PositionLost, ProviderError, StatusError, StreamError
@@ -78,6 +79,8 @@ class Recovery:
         """The error that broke off the delivered answer; None if there is no error, or the answer goes on."""
         self._interrupted_by: StreamError | None = None
         """The error that broke off the part of the answer that was delivered; None before one did."""
+        self._answer_id: str | None = None
+        """The answer's id in a relay's journal, which a request to resume names; None without one."""
         self._make_stage = machine.make_stage
         """Creates the stage for reasoning in tags, unless an attempt has its own; None for no stage."""
         self._aligns = retry.align
@@ -351,12 +354,14 @@ class Recovery:
         """
         machine, wait = self._machine, self._retry.wait
         position = self._planner.position if plan.mode == "resume" else None
+        self._answer_id = self._find_answer_id() if plan.mode == "resume" else None
         attempt = Attempt(
             number=self._current.counted + self._current.uncounted + 1,
             mode=plan.mode,
             message=error.partial,
             last_event_id=position if isinstance(position, str) else machine.last_event_id,
             sequence=position if isinstance(position, int) else None,
+            answer_id=self._answer_id,
             error=error,
             wait=plan.wait,
             limit_left=tokens_left,
@@ -367,6 +372,14 @@ class Recovery:
         if callable(wait) and not plan.prefix_refused:
             attempt = replace(attempt, wait=_check_seconds(wait(attempt)))
         return attempt
+
+    def _find_answer_id(self) -> str | None:
+        """Return the answer's id, which a relay with a journal sends in a header and in the first event."""
+        if self._answer_id is not None:
+            return self._answer_id
+        head = self._machine.head
+        named = None if head is None or head.refuses else head.headers.get("x-answer-id")
+        return self._machine.answer_format.answer_id if named is None else unquote(named)
 
     def _renew_machine(self, plan: AttemptPlan, continuation: Continuation | None, now: float) -> None:
         """Make the machine ready for the next attempt's events, which a new hold holds back."""

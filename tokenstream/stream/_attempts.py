@@ -51,6 +51,8 @@ class Attempt:
     """The id of the last SSE event, for the header `Last-Event-ID`; None if the server sent no id."""
     sequence: int | None = None
     """The number of the last event that was read; None if the format does not number its events."""
+    answer_id: str | None = None
+    """The answer's id in a relay's journal, for the header `X-Answer-Id`; None without one."""
     error: StreamError | None = None
     """The error that ended the previous attempt; None for the first attempt."""
     wait: float = 0.0

@@ -93,7 +93,7 @@ async def test_replayed_events_say_so() -> None:
             answer.send("lo", over=True)
 
     first = client.body.split(b"\n\n")[1]
-    assert b'data: {"type":"live","at":3}' == first
+    assert b'data: {"type":"live","at":3,"answer":"%b"}' % id.encode() == first
     assert "Hello" == read_body(client, "tokenstream")[0].text
 
 
@@ -110,8 +110,8 @@ async def test_who_starts_an_answer_gets_no_replays(open_within: float) -> None:
     assert b'"live"' not in own.body
     assert without_notes(own.body) == without_notes(again.body) == without_notes(late.body)
     # A request that is sent twice follows the answer of the first one, which may have run its tools.
-    assert b'data: {"type":"live","at":38}' in again.body
-    assert b'data: {"type":"live","at":38}' in late.body
+    assert b'data: {"type":"live","at":38,"answer":"id"}' in again.body
+    assert b'data: {"type":"live","at":38,"answer":"id"}' in late.body
 
 
 async def test_ids_stand_in_the_last_event_of_each_position() -> None:

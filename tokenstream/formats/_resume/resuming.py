@@ -56,6 +56,11 @@ class Resuming:
         """Number or id of the last event, after which a server can continue; None before the first one."""
         return None
 
+    @property
+    def answer_id(self) -> str | None:
+        """The answer's id in a relay's journal, if the relay has sent it in an event; by default None."""
+        return None
+
     def is_kept(self, message: Message) -> bool:
         """Return whether the server goes on with an answer, and stores it, when the connection breaks.
 

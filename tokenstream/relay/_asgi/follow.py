@@ -1,20 +1,17 @@
-"""Responses with an answer of a journal: followed from a position, or started and then followed."""
+"""Responses with an answer of a journal, followed from a position."""
 
 from __future__ import annotations
 
-import math
-import secrets
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tokenstream.errors import StreamError
+from tokenstream.relay._asgi.asking import quote_id
 from tokenstream.relay._asgi.http_delivery import ResponseTiming
 from tokenstream.relay._asgi.outlet import Outlet
-from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed
+from tokenstream.relay._asgi.refusals import Refusal, error_body
 from tokenstream.relay._asgi.response import make_response
 from tokenstream.relay._asgi.transcript import Transcript
 from tokenstream.relay._asgi.writing import BodyWriter
-from tokenstream.relay._events_in import close_stream
 from tokenstream.relay.journal._errors import (
     AnswerExpired,
     JournalClosed,
@@ -24,17 +21,16 @@ from tokenstream.relay.journal._errors import (
     UnknownPosition,
     describe_failure,
 )
-from tokenstream.relay.journal._journal import is_valid_id
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
 
-    from tokenstream.events import Event
+    from tokenstream.errors import StreamError
+    from tokenstream.relay._asgi.asking import Asked
     from tokenstream.relay._asgi.response import Response
     from tokenstream.relay._encoders import ProtocolName
-    from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
     from tokenstream.relay.journal._journal import StopResult
     from tokenstream.turns import Drop
@@ -70,7 +66,7 @@ class FollowOutlet(Outlet):
         self._error_writer = body = BodyWriter(protocol, drop=drop)
         """Encodes an error of which the answer's transcript knows nothing."""
         self.id = id
-        self.headers: Mapping[str, str] = body.headers
+        self.headers: Mapping[str, str] = {**body.headers, "x-answer-id": quote_id(id)}
         self.heartbeat = body.heartbeat
         self.journal = journal
         self.owner = owner
@@ -83,6 +79,8 @@ class FollowOutlet(Outlet):
         self._last_event_id = last_event_id
         self._is_own = False
         """True if the answer was started for this reader, so that none of its events is a replay."""
+        self._refusal: Refusal | None = None
+        """The response to send instead, if the request alone shows that the answer cannot be sent."""
         self._has_begun = False
         """True once `open` has begun to follow the answer."""
         self._has_ended = False
@@ -98,6 +96,12 @@ class FollowOutlet(Outlet):
         if self._has_begun:
             self._follower.close()
 
+    async def prepare(self, asked: Asked) -> Mapping[str, str]:
+        """Note if the request wants to continue another answer; its position is not one of this answer."""
+        if asked.id is not None and asked.id != self.id:
+            self._refusal = refuse_journal_error(UnknownAnswer("no answer has this id"))
+        return {}
+
     async def open(self) -> Refusal | None:
         """Begin to follow the answer.
 
@@ -105,6 +109,8 @@ class FollowOutlet(Outlet):
             The response to send instead if the answer cannot be followed, or has ended and the reader has all
             of it; else None.
         """
+        if self._refusal is not None:
+            return self._refusal
         try:
             after = parse_position(self._last_event_id)
             follower = self.journal.follow(self.id, after=after, owner=self.owner)
@@ -121,9 +127,9 @@ class FollowOutlet(Outlet):
         # The head is sent at once: the answer exists, although its next record may arrive much later.
         self._first_chunk = b""
         live_after = follower.live_after
-        if after < live_after and not self._is_own:
-            # Tell the reader up to which position the records are replayed.
-            self._first_chunk = self._transcript.frame_control(b'{"type":"live","at":%d}' % live_after)
+        if (after or live_after) and not self._is_own:
+            # Tell the reader up to which position the records are replayed, and which answer it gets.
+            self._first_chunk = self._transcript.frame_live(live_after)
         self._first_is_next = True
         return None
 
@@ -182,70 +188,6 @@ class FollowOutlet(Outlet):
         return self._retry
 
 
-class StartOutlet(FollowOutlet):
-    """Starts an answer in a journal, and supplies its chunks from the beginning.
-
-    Args:
-        stream: The answer.
-        journal: The journal.
-        id: The answer's id; None for a random id that cannot be guessed.
-        protocol: The protocol's name.
-        owner: The answer's owner; None if it has none.
-        raw: True to write the provider's own ids, payloads and error messages, too.
-        shape: Transforms the text of each text part before it is written.
-        drop: Names of the kinds of content to leave out if the protocol cannot express them.
-    """
-
-    def __init__(
-        self,
-        stream: AsyncIterable[Event],
-        journal: Journal,
-        id: str | None,
-        *,
-        protocol: str,
-        owner: str | None,
-        raw: bool = False,
-        shape: Shape | None = None,
-        drop: Drop = "all",
-    ) -> None:
-        id = secrets.token_urlsafe(24) if id is None else id
-        super().__init__(journal, id, last_event_id=None, protocol=protocol, owner=owner, drop=drop)
-        self._stream = stream
-        self._raw = raw
-        self._shape = shape
-
-    async def open(self) -> Refusal | None:
-        """Start the answer, wait for its first event, and begin to follow the answer.
-
-        Returns:
-            The response to send instead if the answer cannot be started or followed; else None.
-        """
-        if not is_valid_id(self.id):
-            await close_stream(self._stream)
-            return _refuse_id()
-        try:
-            self._is_own = await self.journal.begin(
-                self._stream,
-                self.id,
-                owner=self.owner,
-                # No limit here: if the first event is late, the delivery sends the head meanwhile.
-                open_within=math.inf,
-                raw=self._raw,
-                shape=self._shape,
-            )
-        except StreamError as error:
-            # Without an event for errors in the protocol, there are no bytes for the error.
-            return refuse_failed(error, self.encode_error(error) or None)
-        except JournalError as error:
-            return refuse_journal_error(error, self._retry)
-        return await super().open()
-
-    async def open_head(self) -> Refusal | None:
-        """Close the answer unread: a HEAD request starts nothing."""
-        await close_stream(self._stream)
-        return None if is_valid_id(self.id) else _refuse_id()
-
-
 def parse_position(value: str | int | None) -> int:
     """Parse the position that a reader has sent.
 
@@ -266,12 +208,6 @@ def parse_position(value: str | int | None) -> int:
     if len(value) > _MAX_DIGITS or not (value.isascii() and value.isdigit()):
         raise UnknownPosition("Last-Event-ID is not a position of an answer: a whole number was expected")
     return int(value)
-
-
-def _refuse_id() -> Refusal:
-    """Return the response for an id that no answer can have; in most applications, the client chooses it."""
-    message = "The answer's id must be a text of 1 to 256 characters."
-    return Refusal(400, error_body("invalid_id", message, retryable=False))
 
 
 def refuse_journal_error(error: JournalError, as_event: bytes = b"") -> Refusal:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from tokenstream.errors import StreamError
+    from tokenstream.relay._asgi.asking import Asked
     from tokenstream.relay._asgi.refusals import Refusal
 
 
@@ -37,6 +38,17 @@ class Outlet(ABC):
         traceback: TracebackType | None,
     ) -> None:
         """Close the source of the chunks."""
+
+    async def prepare(self, asked: Asked) -> Mapping[str, str]:
+        """Take note of the request, before anything else is done.
+
+        Args:
+            asked: What the request says about the answer that it asks for.
+
+        Returns:
+            Further headers of the response, which replace those in `headers`.
+        """
+        return {}
 
     async def open(self) -> Refusal | None:
         """Wait until the answer has begun.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamError, StreamInterrupted
+from tokenstream.relay._asgi.asking import make_source, refuse_not_kept
 from tokenstream.relay._asgi.http_delivery import ResponseTiming
 from tokenstream.relay._asgi.outlet import Outlet
 from tokenstream.relay._asgi.refusals import refuse_failed
@@ -15,17 +15,29 @@ from tokenstream.relay._batches import BatchReader
 from tokenstream.relay._events_in import EventsIn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Mapping
+    from collections.abc import AsyncIterator, Mapping
     from types import TracebackType
     from typing import Self
 
     from tokenstream.events import Event
+    from tokenstream.relay._asgi.asking import Asked, Source
     from tokenstream.relay._asgi.refusals import Refusal
     from tokenstream.relay._asgi.response import Response
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal import Journal
     from tokenstream.turns import Drop
+
+
+class _Nothing:
+    """The source of an outlet whose function was not called yet: it has no events."""
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        return
+        yield
+
+
+_NOTHING = _Nothing()
 
 
 class AnswerOutlet(Outlet):
@@ -36,25 +48,60 @@ class AnswerOutlet(Outlet):
     merged, and a faster provider is slowed down by backpressure.
 
     Args:
-        source: The stream or other async iterable that yields the events.
+        source: The stream or other async iterable that yields the events, or a function that makes it.
         writer: Encodes the events.
     """
 
-    def __init__(self, source: AsyncIterable[Event], writer: BodyWriter) -> None:
-        self._events = EventsIn(source)
-        self._batches = BatchReader(self._events, merges=not writer.sends_payloads)
+    def __init__(self, source: Source, writer: BodyWriter) -> None:
         self._writer = writer
+        self._function = None if hasattr(source, "__aiter__") or not callable(source) else source
+        """Makes the source, unless the request is refused; None once it was called, or for another source."""
+        self._read_from(_NOTHING if self._function is not None else source)
+        self._refusal: Refusal | None = None
+        """The response to a request that continues an answer, of which nothing is kept."""
         self.headers = writer.headers
         self.heartbeat = writer.heartbeat
         self._first_chunk = b""
         """The chunk of the first event, which `open` has read."""
         self._entry_error: StreamError | None = None
         """The error with which the source could not be entered; None if it was entered."""
+        self._is_head = False
+        """True if only the head was asked for."""
         self._ended = False
         """True once the answer has ended or failed."""
 
+    def _read_from(self, source: Any) -> None:  # noqa: ANN401 - refused here if it is no source
+        """Choose the source of the events.
+
+        Raises:
+            MisuseError: It is not asynchronous.
+        """
+        self._events = EventsIn(source)
+        self._batches = BatchReader(self._events, merges=not self._writer.sends_payloads)
+
+    async def prepare(self, asked: Asked) -> Mapping[str, str]:
+        """Refuse a request that continues an answer: to ask the model again would be another answer.
+
+        A GET is not refused, because an application may make the same events for it each time.
+        """
+        if asked.continues and asked.method not in ("GET", "HEAD"):
+            from tokenstream.relay._asgi.follow import parse_position, refuse_journal_error
+            from tokenstream.relay.journal._errors import UnknownPosition
+
+            try:
+                parse_position(asked.position)
+                self._refusal = refuse_not_kept()
+            except UnknownPosition as error:
+                self._refusal = refuse_journal_error(error)
+        return {}
+
     async def __aenter__(self) -> Self:
+        if self._refusal is not None:
+            return self
         try:
+            if self._function is not None and not self._is_head:
+                function, self._function = self._function, None
+                self._read_from(await make_source(function))
             await self._events.__aenter__()
         except StreamError as error:
             # `open` makes a refusal of it.
@@ -68,7 +115,9 @@ class AnswerOutlet(Outlet):
         traceback: TracebackType | None,
     ) -> None:
         # A source that could not be entered is not left, either.
-        if self._entry_error is None:
+        if self._refusal is not None:
+            await self._events.close()
+        elif self._entry_error is None:
             await self._events.__aexit__(kind, error, traceback)
 
     async def open(self) -> Refusal | None:
@@ -77,6 +126,8 @@ class AnswerOutlet(Outlet):
         Returns:
             The response to send instead if the answer failed before its first event; else None.
         """
+        if self._refusal is not None:
+            return self._refusal
         try:
             if self._entry_error is not None:
                 raise self._entry_error
@@ -89,6 +140,11 @@ class AnswerOutlet(Outlet):
             chunks = self._writer.fail(error)
             return refuse_failed(error, None if chunks is None else b"".join(chunks))
         return None
+
+    async def open_head(self) -> Refusal | None:
+        """Ask the answer to end: a HEAD request reads nothing."""
+        self._is_head = True
+        return await super().open_head()
 
     def encode_error(self, error: StreamError) -> bytes | None:
         """Return an error as the last event; None if the protocol has no event for errors."""
@@ -136,7 +192,7 @@ class AnswerOutlet(Outlet):
 
 
 def respond(
-    stream: AsyncIterable[Event],
+    stream: Source,
     *,
     protocol: ProtocolName = "tokenstream",
     open_within: float | None = 10.0,
@@ -151,6 +207,8 @@ def respond(
     journal: Journal | None = None,
     id: str | None = None,
     owner: str | None = None,
+    body: object = None,
+    location: str | None = None,
 ) -> Response:
     """Return the response that sends an answer while it arrives.
 
@@ -158,7 +216,8 @@ def respond(
     ASGI application for one request. It enters the stream, reads it and closes it.
 
     Args:
-        stream: The answer.
+        stream: The answer, or a function, sync or async, that makes it. If the request continues an answer,
+            an unread stream is closed without being opened, and a function is not called.
         protocol: The name of the protocol in which to send the answer.
         open_within: Seconds to wait for the first event before the head is sent anyway; None to wait without
             limit. An answer that fails before the head gets a status for the error and a JSON body; a later
@@ -174,15 +233,20 @@ def respond(
         drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
         journal: Records the answer while it streams. The answer then goes on even if its reader disconnects,
             independently of `grace`, and `follow` serves readers that reconnect. The header `x-answer-id`
-            contains the answer's id, percent-encoded.
+            contains the answer's id, percent-encoded, and `location` its address. A request with
+            `x-answer-id`, or with a position in `last-event-id`, continues that answer or is refused.
         id: The answer's id in the journal; None for a random id that cannot be guessed. If an answer with
             this id exists, it is sent, and `stream` is closed. If the id is empty or longer than 256
             characters, as a client may have chosen it, the response is a 400.
         owner: The answer's owner in the journal; None for no owner.
+        body: The request's body, as bytes or as a JSON value. With it, a request with an `idempotency-key`
+            that was sent before gets the same answer; None to ignore such keys.
+        location: The address at which `follow` sends the answer, in which `{id}` stands for the id; None for
+            the request's own address, a slash and the id.
 
     Raises:
-        MisuseError: The protocol is unknown; `stream` is not asynchronous; or `id` or `owner` is passed
-            without a journal.
+        MisuseError: The protocol is unknown; `stream` is not asynchronous; `body` is no JSON value; or `id`,
+            `owner`, `body` or `location` is passed without a journal.
 
     Example:
         >>> from tokenstream import AsyncStream
@@ -191,22 +255,24 @@ def respond(
     """
     timing = ResponseTiming(open_within, keep_alive, grace)
     if journal is not None:
-        from tokenstream.relay._asgi.follow import StartOutlet
+        from tokenstream.relay._asgi.start import StartOutlet
 
         recorded = StartOutlet(
-            stream, journal, id, protocol=protocol, owner=owner, raw=raw, shape=shape, drop=drop
+            stream,
+            journal,
+            id,
+            protocol=protocol,
+            owner=owner,
+            raw=raw,
+            shape=shape,
+            drop=drop,
+            body=body,
+            location=location,
         )
-        headers = {"x-answer-id": _quote_id(recorded.id), **(headers or {})}
         return make_response(recorded, timing=timing, status=status, headers=headers)
     if id is not None or owner is not None:
         raise MisuseError("an answer has an id and an owner only in a journal: pass journal=…")
+    if body is not None or location is not None:
+        raise MisuseError("an answer is kept, and has an address, only in a journal: pass journal=…")
     outlet = AnswerOutlet(stream, BodyWriter(protocol, ids=ids, raw=raw, shape=shape, drop=drop))
     return make_response(outlet, timing=timing, status=status, headers=headers)
-
-
-def _quote_id(id: object) -> str:
-    """Return an answer's id for a header: an id may contain any characters, but a header only some of them.
-
-    The id may be invalid, because a client has chosen it: the response is a refusal then, without the header.
-    """
-    return quote(id, safe="", errors="replace") if isinstance(id, str) else ""

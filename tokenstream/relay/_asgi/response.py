@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
+from tokenstream.relay._asgi.asking import read_asked
 from tokenstream.relay._asgi.http_delivery import HTTPDelivery, ResponseTiming, encode_headers
 
 if TYPE_CHECKING:
@@ -73,7 +74,8 @@ class Response:
                 f"a relay answers requests over HTTP, and this is {scope['type']!r}: call it in an "
                 "endpoint, and take relay.websocket() for WebSockets"
             )
-        status, headers = self.status_code, self.raw_headers
+        status = self.status_code
+        headers = self._with_prepared(outlet, await outlet.prepare(read_asked(scope)))
         if scope["method"] == "HEAD":
             # The answer is closed without being read.
             refusal = await outlet.open_head()
@@ -87,6 +89,21 @@ class Response:
             await HTTPDelivery(outlet, (status, headers), self._timing, receive, send).run()
         if self.background is not None:
             await self.background()
+
+    def _with_prepared(self, outlet: Outlet, prepared: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+        """Return the headers with those for this request, except where the application has set its own.
+
+        Args:
+            outlet: The outlet, whose own headers may be replaced.
+            prepared: The headers for this request.
+        """
+        headers = self.raw_headers
+        for name, value in prepared.items():
+            key, own = name.encode("latin-1"), outlet.headers.get(name)
+            default = None if own is None else (key, own.encode("latin-1"))
+            if all(pair[0] != key or pair == default for pair in headers):
+                headers = [*(pair for pair in headers if pair[0] != key), (key, value.encode("latin-1"))]
+        return headers
 
 
 def make_response(

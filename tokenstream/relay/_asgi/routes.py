@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._asgi.follow import StartOutlet, follow, refuse_journal_error
+from tokenstream.relay._asgi.asking import SourceRefused, read_asked, read_header
+from tokenstream.relay._asgi.follow import follow, refuse_journal_error
 from tokenstream.relay._asgi.http_delivery import ResponseTiming
-from tokenstream.relay._asgi.refusals import error_body, refuse_failed
+from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed
 from tokenstream.relay._asgi.response import Response
+from tokenstream.relay._asgi.start import StartOutlet
 from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay.journal._errors import JournalError, UnknownAnswer
 
@@ -19,7 +22,6 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.relay._asgi.http_delivery import Receive, Send
-    from tokenstream.relay._asgi.refusals import Refusal
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.relay.journal import Journal
     from tokenstream.turns import Drop
@@ -45,7 +47,10 @@ def routes(
 
     =========================  ===============================================================
     `POST /`                   starts an answer: 201, its address in `Location`, `{"id": …}`;
-                               the answer itself if `Accept` has the protocol's content type
+                               the answer itself if `Accept` has the protocol's content type;
+                               with `X-Answer-Id`, continues that answer after the position in
+                               `Last-Event-ID`; with an `Idempotency-Key` that was sent before,
+                               gives the same answer
     `GET /{id}`                follows an answer after the position in `Last-Event-ID` or
                                `?after=`; 204 if it has ended and the reader has all of it
     `POST /{id}/stop`          stops an answer: 200, `{"state": "stopped"}`, or "ended" if it
@@ -61,8 +66,11 @@ def routes(
     404                        the path or the answer does not exist, or the answer belongs
                                to another owner
     405                        the path has no such method
+    409                        a position came without an answer's id, or the answer was asked
+                               for with another body or key
     410                        the answer has expired, or its next records were trimmed
     413                        the body is larger than `max_body`
+    422                        the `Idempotency-Key` was sent with another body before
     429, 502, 503, 504         the provider failed before the first event
     503                        the journal cannot be used now
     =========================  ===============================================================
@@ -195,28 +203,31 @@ class Routes:
         """Start an answer, and return the response with its id, or with the answer itself."""
         owner = await self._find_owner(scope)
         request = await self._read_body(receive)
-        try:
-            result = answer(request)
-            stream = await result if isawaitable(result) else result
-        except ValueError:
-            # The application's function does not accept the body.
-            raise _RequestRefused(400, "invalid_request", "the body is not what was expected") from None
-        # Made in either case: it chooses the id, and knows the protocol's content type.
+        # Made in any case: it chooses the id, and knows the protocol's content type.
         outlet = StartOutlet(
-            stream, self._journal, id=None, protocol=self._protocol, owner=owner, drop=self._drop
+            # Not called if the request continues an answer.
+            partial(_make_answer, answer, request),
+            self._journal,
+            id=None,
+            protocol=self._protocol,
+            owner=owner,
+            drop=self._drop,
+            body=request,
         )
-        address = f"{scope.get('root_path', '')}/{outlet.id}"
-        accepts_answer = outlet.headers["content-type"].partition(";")[0] in _read_header(scope, b"accept")
-        if accepts_answer:
+        asked = read_asked(scope)
+        accepts_answer = outlet.headers["content-type"].partition(";")[0] in read_header(scope, b"accept")
+        if accepts_answer or asked.continues:
             # The client wants the answer in this response, not only its id.
-            timing = ResponseTiming(self._open_within, self._keep_alive)
-            return Response(outlet, timing=timing, headers={"location": address})
-        id = await self._journal.start(stream, id=outlet.id, owner=owner, open_within=self._open_within)
-        return _JSONResponse(201, {"id": id}, {"location": address})
+            return Response(outlet, timing=ResponseTiming(self._open_within, self._keep_alive))
+        headers = await outlet.prepare(asked)
+        refusal = await outlet.begin(self._open_within)
+        if refusal is not None:
+            return _to_response(refusal)
+        return _JSONResponse(200 if outlet.exists else 201, {"id": outlet.id}, dict(headers))
 
     async def _follow_answer(self, scope: MutableMapping[str, Any], id: str) -> Response:
         """Return the response that sends an answer after the position in the request."""
-        last_event_id = _read_header(scope, b"last-event-id") or _read_after_parameter(scope)
+        last_event_id = read_header(scope, b"last-event-id") or _read_after_parameter(scope)
         owner = await self._find_owner(scope)
         return follow(
             self._journal,
@@ -274,6 +285,20 @@ class Routes:
             raise _RequestRefused(400, "invalid_request", "the body is not JSON") from None
 
 
+async def _make_answer(answer: AnswerFunction, body: Any) -> AsyncIterable[Event]:  # noqa: ANN401 - any JSON value
+    """Return the answer that the application's function makes from a request's body.
+
+    Raises:
+        SourceRefused: The function has raised `ValueError`: it does not accept the body.
+    """
+    try:
+        made = answer(body)
+        return await made if isawaitable(made) else made
+    except ValueError:
+        message = error_body("invalid_request", "the body is not what was expected", retryable=False)
+        raise SourceRefused(Refusal(400, message)) from None
+
+
 class _JSONResponse:
     """A complete JSON response.
 
@@ -304,15 +329,6 @@ def _check_method(method: str, *methods: str) -> None:
     """Refuse a request whose HTTP method is not one of `methods`."""
     if method not in methods:
         raise _RequestRefused(405, "not_allowed", "this path has no such method", allow=", ".join(methods))
-
-
-def _read_header(scope: MutableMapping[str, Any], name: bytes) -> str:
-    """Return a header of a request; "" if it is absent."""
-    for key, value in scope["headers"]:
-        if key.lower() == name:
-            text: str = value.decode("latin-1")
-            return text
-    return ""
 
 
 def _read_after_parameter(scope: MutableMapping[str, Any]) -> str:

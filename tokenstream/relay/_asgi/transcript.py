@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from tokenstream.decoder import Decoder
@@ -54,6 +55,8 @@ class Transcript:
         """The error that ended the answer, if the protocol has no event for errors; else None."""
         self._refused: NotExpressible | None = None
         """The error for the record after the last chunk, if `drop` does not allow leaving its content out."""
+        self._answer_key = b',"answer":%b' % json.dumps(feed.id).encode()
+        """The key with the answer's id, as our own protocols send it in the first event of a response."""
         self._feed = feed
         self._first = feed.first
         """The position of the first chunk."""
@@ -100,19 +103,21 @@ class Transcript:
             self._joined = joined, self._first + end_index - 1
         return self._joined
 
-    def frame_control(self, record: bytes) -> bytes:
-        """Return the bytes of an event that is not part of the answer.
+    def frame_live(self, live_after: int) -> bytes:
+        """Return the bytes of an event that is not part of the answer: it says which records are replayed.
 
-        For example, `{"type":"live","at":17}` tells a reader that the records up to position 17 existed
-        before the reader connected, and that those after it are new.
+        For example, `{"type":"live","at":17,"answer":"7Jx"}` tells a reader that the records up to position
+        17 existed before the reader connected, that those after it are new, and the answer's id.
 
         Args:
-            record: The event's JSON in the protocol "tokenstream".
+            live_after: The last position that existed when the reader connected.
 
         Returns:
             The event's bytes in this protocol; b"" if the protocol has no such events.
         """
-        return b"" if self.frame_record is None else self.frame_record(None, record)
+        if self.frame_record is None:
+            return b""
+        return self.frame_record(None, b'{"type":"live","at":%d%b}' % (live_after, self._answer_key))
 
     def break_off(self) -> bytes:
         """Return the error event for readers that have all records, because no more can be read.
@@ -151,6 +156,9 @@ class Transcript:
         # Both lists begin at the same position, because the feed trims them together.
         records, chunks = self._feed.records, self._chunks
         first, encode = self._feed.first, self._encode
+        if first == 1 and records and not chunks and self.frame_record is not None:
+            # The answer's first event has the answer's id.
+            chunks.append(self.frame_record(1, records[0][:-1] + self._answer_key + b"}"))
         try:
             while self._refused is None and len(chunks) < len(records):
                 chunks.append(encode(first + len(chunks), records[len(chunks)]))

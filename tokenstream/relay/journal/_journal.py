@@ -21,6 +21,7 @@ from tokenstream.relay.journal._errors import (
 from tokenstream.relay.journal._feed import Feed
 from tokenstream.relay.journal._follower import AnswerFollower
 from tokenstream.relay.journal._producer import ALIVE_SHARE, Producer
+from tokenstream.relay.journal._records import has_failed_early
 from tokenstream.relay.journal._retrying import retry
 from tokenstream.stream import Stream
 from tokenstream.stream._log import warn
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 StopResult: TypeAlias = Literal["stopped", "ended", "unknown"]
 """The outcome of a request to stop an answer: it ends now, it had ended before, or it is unknown."""
 
+_MAX_EARLY = 64
+"""The maximum number of records of an answer that counts as having failed before its first content."""
 _MAX_ID = 256
 """The maximum number of characters in an id."""
 _SHUT_DOWN = "the server that produced the answer was shut down before its end"
@@ -187,6 +190,7 @@ class Journal:
         open_within: float | None = None,
         raw: bool = False,
         shape: Shape | None = None,
+        asked: str | None = None,
     ) -> bool:
         """Start producing an answer, like `start`; return False if an answer with this id exists.
 
@@ -197,6 +201,7 @@ class Journal:
             open_within: As for `start`.
             raw: As for `start`.
             shape: As for `start`.
+            asked: The fingerprint of the request, for the answer's state; None if it has none.
         """
         tasks = self._require_tasks()
         try:
@@ -217,7 +222,7 @@ class Journal:
                 raise JournalClosed(_CLOSED)
             shaping = None if shape is None else Shaping(shape)
             token = secrets.token_hex(16)
-            is_ours = await self._create(id, owner, token)
+            is_ours = await self._create(id, owner, token, asked)
             if self._is_closing:
                 # The journal was exited meanwhile; a producer that starts now would be cancelled.
                 raise JournalClosed(_CLOSED)
@@ -274,7 +279,7 @@ class Journal:
             JournalUnavailable: The storage is unreachable.
         """
         try:
-            await self._read_state(id, owner)
+            await self.read_state(id, owner)
         except UnknownAnswer:
             return "unknown"
         reply = await retry(partial(self._storage.ask_stop, id, reason), self.lease / 4)
@@ -297,7 +302,7 @@ class Journal:
         tasks = self._require_tasks()
         if self._is_closing:
             raise JournalClosed(_CLOSED)
-        state = await self._read_state(id, owner)
+        state = await self.read_state(id, owner)
         if after < 0 or after > state.end:
             raise UnknownPosition(f"the answer has no position {after} yet")
         if after + 1 < state.begin:
@@ -309,6 +314,42 @@ class Journal:
             tasks.start_soon(self._run_feed, feed, name=f"feed of the answer {id}")
         feed.followers.add(follower)
         return feed, state
+
+    async def read_state(self, id: str, owner: str | None) -> State:
+        """Return the state of an answer, if it belongs to this owner.
+
+        Args:
+            id: The answer's id.
+            owner: The answer's owner; None if it has none.
+
+        Raises:
+            UnknownAnswer: No answer has this id, or the answer belongs to another owner.
+            JournalUnavailable: The storage is unreachable.
+        """
+        if not is_valid_id(id):
+            raise UnknownAnswer("no answer has this id")
+        # The second 0 is the limit: only the state is read, and no records.
+        page = await retry(partial(self._storage.read, id, 0, 0), self.lease / 4)
+        if page is None or page.state.owner != owner:
+            raise UnknownAnswer("no answer has this id")
+        return page.state
+
+    async def failed_early(self, id: str, owner: str | None) -> bool:
+        """Return True if an answer has failed before its first content, so that a reader has lost nothing.
+
+        Args:
+            id: The answer's id.
+            owner: The answer's owner; None if it has none.
+
+        Raises:
+            UnknownAnswer: No answer has this id, or the answer belongs to another owner.
+            JournalUnavailable: The storage is unreachable.
+        """
+        state = await self.read_state(id, owner)
+        if not state.over or not 0 < state.end <= _MAX_EARLY or state.begin > 1:
+            return False
+        page = await retry(partial(self._storage.read, id, 0, _MAX_EARLY), self.lease / 4)
+        return page is not None and has_failed_early(page.records)
 
     # -- within ------------------------------------------------------------
 
@@ -324,22 +365,7 @@ class Journal:
             )
         return self._tasks
 
-    async def _read_state(self, id: str, owner: str | None) -> State:
-        """Return the state of an answer, if it belongs to this owner.
-
-        Raises:
-            UnknownAnswer: No answer has this id, or the answer belongs to another owner.
-            JournalUnavailable: The storage is unreachable.
-        """
-        if not is_valid_id(id):
-            raise UnknownAnswer("no answer has this id")
-        # The second 0 is the limit: only the state is read, and no records.
-        page = await retry(partial(self._storage.read, id, 0, 0), self.lease / 4)
-        if page is None or page.state.owner != owner:
-            raise UnknownAnswer("no answer has this id")
-        return page.state
-
-    async def _create(self, id: str, owner: str | None, token: str) -> bool:
+    async def _create(self, id: str, owner: str | None, token: str, asked: str | None) -> bool:
         """Create an answer in the storage, even if the client disconnects meanwhile.
 
         Returns:
@@ -352,7 +378,8 @@ class Journal:
 
         with anyio.CancelScope(shield=True), anyio.move_on_after(self.lease):
             # In the rest of the lease, readers look a second time at a producer that seems dead.
-            return await self._storage.create(id, owner=owner, token=token, lease=self.lease * ALIVE_SHARE)
+            lease = self.lease * ALIVE_SHARE
+            return await self._storage.create(id, owner=owner, token=token, lease=lease, asked=asked)
         raise JournalUnavailable("the journal's storage does not answer")
 
     async def _run_producer(self, producer: Producer) -> None:

@@ -31,6 +31,7 @@ class _StoredAnswer:
         owner: The answer's owner; None if it has none.
         token: The token that identifies the producer.
         alive_until: The clock reading until which the producer counts as alive.
+        asked: The fingerprint of the request; None if it has none.
     """
 
     __slots__ = (
@@ -39,6 +40,7 @@ class _StoredAnswer:
         "_stopped",
         "_trimmed",
         "alive_until",
+        "asked",
         "begin",
         "expires",
         "owner",
@@ -47,8 +49,10 @@ class _StoredAnswer:
         "token",
     )
 
-    def __init__(self, owner: str | None, token: str, alive_until: float) -> None:
+    def __init__(self, owner: str | None, token: str, alive_until: float, asked: str | None) -> None:
         self.owner = owner
+        self.asked = asked
+        """The fingerprint of the request that started the answer; None if it had none."""
         self.token: str | None = token
         """The token that identifies the producer; None once the producer may no longer write."""
         self.alive_until = alive_until
@@ -177,7 +181,9 @@ class MemoryStorage(Storage):
         self._expired: dict[str, _StoredAnswer] = {}
         """Answers whose records were deleted, in the order in which the answers will be forgotten."""
 
-    async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
+    async def create(
+        self, id: str, *, owner: str | None, token: str, lease: float, asked: str | None = None
+    ) -> bool:
         """Begin an answer; return False if another producer's answer with this id exists."""
         answer = self._find(id)
         if answer is not None:
@@ -187,7 +193,7 @@ class MemoryStorage(Storage):
             self._make_room()
         # A storage without room for a single byte cannot hold the answer.
         self._make_bytes(1)
-        self._answers[id] = _StoredAnswer(owner, token, self._clock() + lease)
+        self._answers[id] = _StoredAnswer(owner, token, self._clock() + lease, asked)
         return True
 
     async def append(
@@ -262,7 +268,7 @@ class MemoryStorage(Storage):
         if answer is None:
             return None
         alive = not answer.ended and answer.alive_until > self._clock()
-        state = State(answer.owner, answer.begin, answer.end, answer.ended, alive)
+        state = State(answer.owner, answer.begin, answer.end, answer.ended, alive, answer.asked)
         return Page(state, after + 1, answer.records_after(after, limit))
 
     async def wait(self, id: str, after: int) -> None:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import StreamError, StreamInterrupted, StreamTruncated
 from tokenstream.relay._encoders.records import end_record, error_record
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tokenstream.message import Ending
 
+_NO_CONTENT = frozenset({"message_start", "usage_update", "step_start", "restarted", "error"})
+"""Types of records without content."""
+_TEXTS = frozenset({"text", "reasoning", "refusal"})
+"""Kinds of parts whose start has no content."""
 _BROKEN = "the answer could not be produced: internal error of the server"
 
 
@@ -69,3 +76,27 @@ def record_interruption(message: str) -> bytes:
         message: A description of what happened. It contains nothing private, so readers get it unchanged.
     """
     return error_record(StreamInterrupted(message), raw=True)
+
+
+def has_failed_early(records: Sequence[bytes]) -> bool:
+    """Return True if the records are those of an answer that has failed before its first content.
+
+    Args:
+        records: All records of an answer that has ended.
+
+    Example:
+        >>> has_failed_early([b'{"type":"message_start"}', record_interruption("gone")])
+        True
+        >>> has_failed_early([b'{"type":"text_delta","text":"Hel"}', record_interruption("gone")])
+        False
+    """
+    payloads: list[dict[str, Any]] = [json.loads(record) for record in records]
+    return bool(payloads) and payloads[-1]["type"] == "error" and not any(map(_has_content, payloads))
+
+
+def _has_content(payload: dict[str, Any]) -> bool:
+    """Return True if a record brings content, and not only the start of a part whose content follows."""
+    if payload["type"] == "part_start":
+        content: dict[str, Any] = payload.get("content") or {}
+        return content.get("kind") not in _TEXTS
+    return payload["type"] not in _NO_CONTENT

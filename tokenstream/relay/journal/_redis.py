@@ -80,11 +80,14 @@ class RedisStorage(Storage):
         # One connection of the pool is reserved for notifications.
         self._command_slots = asyncio.Semaphore(min(_MAX_COMMANDS, max_connections - 1))
 
-    async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
+    async def create(
+        self, id: str, *, owner: str | None, token: str, lease: float, asked: str | None = None
+    ) -> bool:
         """Begin an answer; return False if another producer's answer with this id exists."""
         # Redis has no None: the 0 says that the answer has no owner.
         owned = [0, ""] if owner is None else [1, owner]
-        return bool(await self._run_script(CREATE, id, token, _to_ms(lease), self._keep_ms(lease), *owned))
+        options = [_to_ms(lease), self._keep_ms(lease), *owned, asked or ""]
+        return bool(await self._run_script(CREATE, id, token, *options))
 
     async def append(
         self, id: str, token: str, first: int, records: Sequence[bytes], *, lease: float, over: bool = False
@@ -124,9 +127,9 @@ class RedisStorage(Storage):
         reply = await self._run_script(READ, id, after, limit)
         if reply is None:
             return None
-        # The last value is the reason of a requested stop.
-        begin, end, over, alive, records, owner, _ = reply
-        state = State(None if owner is None else owner.decode(), begin, end, bool(over), bool(alive))
+        # The value before the last is the reason of a requested stop.
+        begin, end, over, alive, records, owner, _, asked = reply
+        state = State(_text(owner), begin, end, bool(over), bool(alive), _text(asked))
         # `after + 1` is the position of the first record.
         return Page(state, after + 1, tuple(records))
 
@@ -160,7 +163,7 @@ class RedisStorage(Storage):
             if reply is None:
                 # The answer has disappeared.
                 return True
-            _, _, over, _, _, _, stop_reason = reply
+            _, _, over, _, _, _, stop_reason, _ = reply
             return bool(over) or stop_reason is not None
 
         # Every message in this channel reports a request to stop, so the argument `is_new` is always true.
@@ -267,6 +270,10 @@ def _check_client(client: object) -> None:
     if not isinstance(client, Redis):
         kind = f"{type(client).__module__}.{type(client).__qualname__}"
         raise MisuseError(f"RedisJournal takes a redis.asyncio.Redis, not a {kind}")
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode()
 
 
 def _to_ms(seconds: float) -> int:

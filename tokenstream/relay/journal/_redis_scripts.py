@@ -66,12 +66,14 @@ CREATE = (
     _KEYS
     + """
 local token, lease, keep, owned, owner = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
+local asked = ARGV[6]
 if redis.call('EXISTS', meta) == 1 then
   return redis.call('HGET', meta, 'token') == token and 1 or 0
 end
 redis.call('HSET', meta, 'token', token, 'end', '0', 'held', '0', 'over', '0')
 redis.call('DEL', records)
 if owned == '1' then redis.call('HSET', meta, 'owner', owner) end
+if asked ~= '' then redis.call('HSET', meta, 'asked', asked) end
 live(lease)
 keep_for(keep)
 return 1
@@ -166,7 +168,7 @@ READ = (
     _KEYS
     + """
 local after, limit = tonumber(ARGV[1]), tonumber(ARGV[2])
-local state = redis.call('HMGET', meta, 'end', 'over', 'owner', 'reason')
+local state = redis.call('HMGET', meta, 'end', 'over', 'owner', 'reason', 'asked')
 if not state[1] then return false end
 local begin = tonumber(state[1]) + 1
 local oldest = redis.call('XRANGE', records, '-', '+', 'COUNT', 1)[1]
@@ -178,7 +180,8 @@ if limit > 0 and after + 1 >= begin then
     page[at] = each[2][2]
   end
 end
-return {begin, tonumber(state[1]), tonumber(state[2]), redis.call('EXISTS', alive), page, state[3], state[4]}
+local is_alive = redis.call('EXISTS', alive)
+return {begin, tonumber(state[1]), tonumber(state[2]), is_alive, page, state[3], state[4], state[5]}
 """
 )
-"""Returns an answer's state, its records after a position, its owner, and the reason to stop."""
+"""Returns an answer's state, its records after a position, its owner, the reason to stop, and the request."""

@@ -54,6 +54,8 @@ class State:
     """True once the answer has ended: no more records will be written."""
     alive: bool
     """True if the producer has sent a heartbeat within its lease; False once the answer has ended."""
+    asked: str | None = None
+    """The fingerprint of the request that started the answer; None if it had none."""
 
 
 @show_members
@@ -83,7 +85,9 @@ class Storage(ABC):
     """
 
     @abstractmethod
-    async def create(self, id: str, *, owner: str | None, token: str, lease: float) -> bool:
+    async def create(
+        self, id: str, *, owner: str | None, token: str, lease: float, asked: str | None = None
+    ) -> bool:
         """Begin an answer.
 
         Args:
@@ -91,6 +95,7 @@ class Storage(ABC):
             owner: The answer's owner; None if it has none.
             token: Identifies the producer.
             lease: Seconds for which the producer counts as alive from now.
+            asked: The fingerprint of the request, to be kept in the answer's state; None if it has none.
 
         Returns:
             True if the answer has begun, now or by an earlier call for this producer; False if another

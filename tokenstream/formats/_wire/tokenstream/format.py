@@ -87,12 +87,14 @@ class TokenStream(Format):
     """
 
     __slots__ = (
+        "_answer_id",
         "_call_count",
         "_ended_calls",
         "_last_position",
         "_latest",
         "_part_kinds",
         "_sse_id",
+        "_unchecked",
         "_verdict",
         "live_at",
     )
@@ -113,7 +115,7 @@ class TokenStream(Format):
     )
 
     # A saved state has the position of this delta instead.
-    unkept: ClassVar[frozenset[str]] = frozenset({"_latest"})
+    unkept: ClassVar[frozenset[str]] = frozenset({"_latest", "_answer_id", "_unchecked"})
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
@@ -131,6 +133,10 @@ class TokenStream(Format):
         """Maps choice and part index to the kind of the part."""
         self._ended_calls: set[tuple[int, int]] = set()
         """Choice and index of the tool calls that have ended."""
+        self._answer_id: str | None = None
+        """The answer's id in the relay's journal; None if the relay has not sent it."""
+        self._unchecked = True
+        """True until the first event of a connection was read, which names the answer."""
         self._sse_id = ""
         """The id of the current SSE event, "" if it has none."""
 
@@ -169,6 +175,11 @@ class TokenStream(Format):
         if latest is not None:
             self._note_position(latest.raw)
         return None if self.ended else self._last_position
+
+    @property
+    def answer_id(self) -> str | None:
+        """The answer's id in the relay's journal; None if the relay has not sent it."""
+        return self._answer_id
 
     def is_kept(self, message: Message) -> bool:
         """Return False, although there are positions: not every relay stores its answers."""
@@ -233,6 +244,8 @@ class TokenStream(Format):
         if self.parts.may_hold_surrogates:
             payload = mend_surrogates(payload)
         kind = text_of(payload, "type") or event
+        if self._unchecked:
+            self._check_answer(payload)
         if kind in ("end", "error"):
             self._read_end(payload)
         elif kind == "live":
@@ -251,13 +264,32 @@ class TokenStream(Format):
     def prepare_to_continue(self) -> None:
         """Prepare for another connection, which continues after `position`; drop repeated events."""
         super().prepare_to_continue()
+        self._unchecked = True
         position = self.position
         self._replay = None if position is None else _PositionReplay(position)
 
     # -- internals ---------------------------------------------------------------
 
+    def _check_answer(self, payload: dict[str, Any]) -> None:
+        """Note the answer's id in the first event of a connection.
+
+        Raises:
+            PositionLost: The connection does not go on with the answer.
+        """
+        if payload.get("type") == "ping":
+            return
+        self._unchecked = False
+        answer_id = text_of(payload, "answer")
+        if self._answer_id is None:
+            self._answer_id = answer_id
+        elif answer_id != self._answer_id:
+            msg = "the relay sent another answer than the one it was asked to go on with"
+            raise PositionLost(msg)
+
     def _check_repeated(self, replay: Replay, payload: dict[str, Any], event: str) -> bool:
         """Return True for an event that was read on an earlier connection, and count it in `dropped`."""
+        if self._unchecked:
+            self._check_answer(payload)
         positions = cast("_PositionReplay", replay)
         # A relay may merge deltas for a slow reader, so positions before a delta may seem to be missing.
         may_be_merged = text_of(payload, "type") in _DELTAS

@@ -1,0 +1,206 @@
+"""Requests for answers: the answer and the position that each names, and fingerprints to compare them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import sha256
+from inspect import isawaitable
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from urllib.parse import quote, unquote
+
+from tokenstream.errors import MisuseError
+from tokenstream.relay._asgi.refusals import Refusal, error_body
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
+
+    from tokenstream.events import Event
+
+Source: TypeAlias = (
+    "AsyncIterable[Event] | Callable[[], AsyncIterable[Event] | Awaitable[AsyncIterable[Event]]]"
+)
+"""An answer, or a function without arguments, sync or async, that makes it."""
+
+_HASH_DIGITS = 32
+"""The number of hexadecimal digits of each hash in a fingerprint."""
+
+
+class SourceRefused(Exception):
+    """Raised by a function that makes an answer, to have the request refused.
+
+    Args:
+        refusal: The response to send instead.
+    """
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__()
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request says about the answer that it asks for."""
+
+    method: str
+    """The HTTP method."""
+    path: str
+    """The path of the request, with the path at which the application is mounted."""
+    position: str
+    """The header `Last-Event-ID`; "" if it is absent."""
+    id: str | None
+    """The answer's id in the header `X-Answer-Id`; None if it is absent."""
+    key: str | None
+    """The header `Idempotency-Key`; None if it is absent."""
+
+    @property
+    def continues(self) -> bool:
+        """True if the request names an answer, or a position in one: it never asks the model."""
+        return bool(self.position) or self.id is not None
+
+
+def read_asked(scope: Mapping[str, Any]) -> Asked:
+    """Return what a request says about the answer that it asks for.
+
+    Args:
+        scope: The request's ASGI scope.
+
+    Example:
+        >>> scope = {"method": "POST", "path": "/chat", "headers": [(b"last-event-id", b"4")]}
+        >>> read_asked(scope)
+        Asked(method='POST', path='/chat', position='4', id=None, key=None)
+    """
+    root, path = scope.get("root_path", ""), scope["path"]
+    id = read_header(scope, b"x-answer-id")
+    return Asked(
+        method=scope["method"],
+        path=path if path.startswith(root) else root + path,
+        position=read_header(scope, b"last-event-id"),
+        id=unquote(id) if id else None,
+        key=read_header(scope, b"idempotency-key") or None,
+    )
+
+
+def read_header(scope: Mapping[str, Any], name: bytes) -> str:
+    """Return a header of a request; "" if it is absent.
+
+    Args:
+        scope: The request's ASGI scope.
+        name: The header's name in lower case.
+    """
+    for key, value in scope["headers"]:
+        if key.lower() == name:
+            text: str = value.decode("latin-1")
+            return text
+    return ""
+
+
+def quote_id(id: object) -> str:
+    """Return an answer's id for a header: an id may contain any characters, but a header only some of them.
+
+    The id may be invalid, because a client has chosen it: the response is a refusal then, without the header.
+    """
+    return quote(id, safe="", errors="replace") if isinstance(id, str) else ""
+
+
+def id_of_key(key: str, owner: str | None, number: int) -> str:
+    """Return the id of the answer to requests with an `Idempotency-Key`, which is the same in every process.
+
+    Args:
+        key: The key.
+        owner: The answer's owner; None if it has none.
+        number: 1, or more if the answers before have failed before their first content.
+
+    Example:
+        >>> id_of_key("7", "ann", 1) == id_of_key("7", "ann", 1) != id_of_key("7", "bob", 1)
+        True
+    """
+    scoped = json.dumps([owner, key, number])
+    return f"key-{sha256(scoped.encode()).hexdigest()}"
+
+
+def fingerprint(key: str | None, body: object) -> str | None:
+    """Return the hashes of a request's key and body, with which later requests are compared.
+
+    Args:
+        key: The header `Idempotency-Key`; None if it is absent.
+        body: The request's body: bytes, or a JSON value; None if it is not known.
+
+    Returns:
+        The two hashes, of which either may be empty; None if neither is known.
+
+    Raises:
+        MisuseError: The body is neither bytes nor a JSON value.
+    """
+    if key is None and body is None:
+        return None
+    if isinstance(body, bytes):
+        content = body
+    else:
+        try:
+            content = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
+        except (TypeError, ValueError) as error:
+            raise MisuseError(
+                f"body= is the request's body, as bytes or as a JSON value, and not {type(body).__name__}"
+            ) from error
+    return f"{'' if key is None else _hash(key.encode())}:{'' if body is None else _hash(content)}"
+
+
+def is_same_request(asked: str | None, stored: str | None) -> bool:
+    """Return False if two requests have different keys or bodies; what is unknown differs from nothing.
+
+    Args:
+        asked: The fingerprint of the request.
+        stored: The fingerprint of the request that started the answer.
+
+    Example:
+        >>> is_same_request(fingerprint("7", b"a"), fingerprint(None, b"a"))
+        True
+        >>> is_same_request(fingerprint("7", b"a"), fingerprint("7", b"b"))
+        False
+    """
+    if asked is None or stored is None:
+        return True
+    pairs = zip(asked.split(":"), stored.split(":"), strict=False)
+    return all(one == other for one, other in pairs if one and other)
+
+
+async def make_source(source: Source) -> AsyncIterable[Event]:
+    """Return an answer; if it is a function, call it first."""
+    # An answer may be callable as well.
+    if not callable(source) or hasattr(source, "__aiter__"):
+        return cast("AsyncIterable[Event]", source)
+    made = source()
+    return await made if isawaitable(made) else made
+
+
+def _hash(content: bytes) -> str:
+    """Return the start of the hash of a content: enough to tell requests apart."""
+    return sha256(content).hexdigest()[:_HASH_DIGITS]
+
+
+# -- refusals ---------------------------------------------------------------------
+
+
+def refuse_without_id() -> Refusal:
+    """Return the response to a position without an answer: to ask the model again would be another answer."""
+    message = "A position belongs to an answer: send the answer's id in X-Answer-Id."
+    return Refusal(409, error_body("no_answer_id", message, retryable=False), as_event=b"")
+
+
+def refuse_not_kept() -> Refusal:
+    """Return the response to a request that continues an answer of which nothing is kept."""
+    message = "This answer is not kept, so it cannot be continued."
+    return Refusal(409, error_body("not_kept", message, retryable=False), as_event=b"")
+
+
+def refuse_other_request() -> Refusal:
+    """Return the response to a request for an answer that was asked for with another body or key."""
+    message = "This answer was asked for with another body or key."
+    return Refusal(409, error_body("other_request", message, retryable=False), as_event=b"")
+
+
+def refuse_key() -> Refusal:
+    """Return the response to a key that was sent with another body before."""
+    message = "This Idempotency-Key was sent with another body before."
+    return Refusal(422, error_body("key_reused", message, retryable=False), as_event=b"")

@@ -1,0 +1,221 @@
+"""The answer that a request starts in a journal or continues, sent from there."""
+
+from __future__ import annotations
+
+import math
+import secrets
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from tokenstream.errors import StreamError
+from tokenstream.relay._asgi.asking import (
+    SourceRefused,
+    fingerprint,
+    id_of_key,
+    is_same_request,
+    make_source,
+    quote_id,
+    refuse_key,
+    refuse_other_request,
+    refuse_without_id,
+)
+from tokenstream.relay._asgi.follow import FollowOutlet, parse_position, refuse_journal_error
+from tokenstream.relay._asgi.refusals import Refusal, error_body, refuse_failed
+from tokenstream.relay._events_in import close_stream
+from tokenstream.relay.journal._errors import (
+    JournalError,
+    UnknownAnswer,
+)
+from tokenstream.relay.journal._journal import is_valid_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.relay._asgi.asking import Asked, Source
+    from tokenstream.relay._shape import Shape
+    from tokenstream.relay.journal import Journal
+    from tokenstream.turns import Drop
+
+_PATH_SAFE = "/:?&=#%{}~!$'()*+,;@[]"
+"""Characters of an address that are left as they are."""
+
+
+class StartOutlet(FollowOutlet):
+    """Starts an answer in a journal, or continues one, and supplies its chunks.
+
+    A request that names an answer or a position never starts an answer: it continues that answer, or is
+    refused, and the source is closed unread.
+
+    Args:
+        source: The answer, or a function that makes it.
+        journal: The journal.
+        id: The answer's id; None for the id in the request, or a random id that cannot be guessed.
+        protocol: The protocol's name.
+        owner: The answer's owner; None if it has none.
+        raw: True to write the provider's own ids, payloads and error messages, too.
+        shape: Transforms the text of each text part before it is written.
+        drop: Names of the kinds of content to leave out if the protocol cannot express them.
+        body: The request's body, as bytes or a JSON value; None if it is not known.
+        location: The address of the answer, in which `{id}` stands for its id; None for the address of the
+            request and the id.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        journal: Journal,
+        id: str | None,
+        *,
+        protocol: str,
+        owner: str | None,
+        raw: bool = False,
+        shape: Shape | None = None,
+        drop: Drop = "all",
+        body: object = None,
+        location: str | None = None,
+    ) -> None:
+        self._is_id_given = id is not None
+        id = secrets.token_urlsafe(24) if id is None else id
+        super().__init__(journal, id, last_event_id=None, protocol=protocol, owner=owner, drop=drop)
+        self._source = source
+        self._raw = raw
+        self._shape = shape
+        self._body = body
+        self._location = location
+        self._fingerprint = fingerprint(None, body)
+        """The hashes of the request's key and body; None if neither is known."""
+        self._has_key = False
+        """True if the answer's id follows from the request's Idempotency-Key."""
+        self.exists = False
+        """True if the answer was started before, by another request."""
+        self.continues = False
+        """True if the request continues an answer, so that none is started."""
+
+    async def prepare(self, asked: Asked) -> Mapping[str, str]:
+        """Choose the answer that the request asks for.
+
+        Returns:
+            The headers with the answer's id and, for a POST, the answer's address.
+        """
+        self.continues = asked.continues
+        self._last_event_id = asked.position or None
+        try:
+            parse_position(asked.position)
+            self._refusal = await self._choose_answer(asked)
+        except JournalError as error:
+            self._refusal = refuse_journal_error(error, self._retry)
+        quoted = quote_id(self.id)
+        headers = {"x-answer-id": quoted}
+        if asked.method == "POST":
+            address = self._location or asked.path.rstrip("/") + "/{id}"
+            headers["location"] = quote(address, safe=_PATH_SAFE).replace("{id}", quoted)
+        return headers
+
+    async def _choose_answer(self, asked: Asked) -> Refusal | None:
+        """Choose the answer's id; return the response to a request that names no answer, or another one."""
+        # Without its body, a request cannot be told from another one with the same key.
+        key = None if self._body is None else asked.key
+        self._fingerprint = fingerprint(key, self._body)
+        if asked.id is not None:
+            if self._is_id_given and asked.id != self.id:
+                return refuse_other_request()
+            self.id = asked.id
+        elif self._is_id_given:
+            pass
+        elif key is not None:
+            self._has_key = True
+            self.id = await self._find_id_of_key(key)
+        elif asked.position:
+            return refuse_without_id()
+        return None
+
+    async def _find_id_of_key(self, key: str) -> str:
+        """Return the id of the answer to requests with a key: of the first that has not failed early."""
+        number, id = 1, id_of_key(key, self.owner, 1)
+        with suppress(UnknownAnswer):
+            while await self.journal.failed_early(id, self.owner):
+                number += 1
+                id = id_of_key(key, self.owner, number)
+        return id
+
+    async def open(self) -> Refusal | None:
+        """Start the answer and wait for its first event, unless it exists; begin to follow the answer.
+
+        Returns:
+            The response to send instead if the answer cannot be started or followed; else None.
+        """
+        refusal = await self.begin()
+        return refusal or await super().open()
+
+    async def begin(self, open_within: float | None = math.inf) -> Refusal | None:
+        """Start the answer, unless it exists.
+
+        Args:
+            open_within: Seconds to wait for its first event. If it is late, a delivery sends the head
+                meanwhile, and so needs no limit here.
+
+        Returns:
+            The response to send instead if the answer cannot be started or continued; else None.
+        """
+        if self._refusal is None and not is_valid_id(self.id):
+            self._refusal = None if self.continues else _refuse_id()
+        try:
+            if self._refusal is None and (self.continues or self._is_id_given or self._has_key):
+                self._refusal = await self._check_existing()
+            if self._refusal is not None or self.continues or self.exists:
+                await close_stream(self._source)
+                return self._refusal
+            return await self._start(open_within)
+        except SourceRefused as refused:
+            return refused.refusal
+        except StreamError as error:
+            # Without an event for errors in the protocol, there are no bytes for the error.
+            return refuse_failed(error, self.encode_error(error) or None)
+        except JournalError as error:
+            await close_stream(self._source)
+            return refuse_journal_error(error, self._retry)
+
+    async def _start(self, open_within: float | None) -> Refusal | None:
+        """Start the answer; if another request has started it meanwhile, check that it asked the same."""
+        self._is_own = await self.journal.begin(
+            await make_source(self._source),
+            self.id,
+            owner=self.owner,
+            open_within=open_within,
+            raw=self._raw,
+            shape=self._shape,
+            asked=self._fingerprint,
+        )
+        return None if self._is_own else await self._check_existing()
+
+    async def _check_existing(self) -> Refusal | None:
+        """Return the response to a request that differs from the one that has started the answer.
+
+        Raises:
+            JournalError: The request continues an answer that does not exist; or the journal cannot be used.
+        """
+        try:
+            state = await self.journal.read_state(self.id, self.owner)
+        except UnknownAnswer:
+            # Another owner's answer is refused when the answer is followed.
+            if self.continues:
+                raise
+            return None
+        self.exists = True
+        if is_same_request(self._fingerprint, state.asked):
+            return None
+        return refuse_key() if self._has_key else refuse_other_request()
+
+    async def open_head(self) -> Refusal | None:
+        """Close the answer unread: a HEAD request starts nothing."""
+        await close_stream(self._source)
+        if self._refusal is not None:
+            return self._refusal
+        return None if is_valid_id(self.id) else _refuse_id()
+
+
+def _refuse_id() -> Refusal:
+    """Return the response for an id that no answer can have; in most applications, the client chooses it."""
+    message = "The answer's id must be a text of 1 to 256 characters."
+    return Refusal(400, error_body("invalid_id", message, retryable=False))
