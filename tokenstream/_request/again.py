@@ -81,15 +81,20 @@ class _Requests(SourceOpener):
         self.replays = method.upper() == "GET"
         # Builds the options of requests that ask the model to continue the answer.
         self._continued = ContinuationRequests(url, options)
+        self._key = _IdempotencyKey(options)
 
     def _make_attempt_source(self, attempt: Attempt) -> Deferred:
         """Return the source for an attempt's request."""
         # The source for the first attempt was created in advance, and can be used only once.
         first, self._first = self._first, None
+        method, url, client, deadlines, options = self._arguments
         if attempt.mode == "continue":
-            method, url, client, deadlines, _ = self._arguments
-            return self._make_source((method, url, client, deadlines, self._continued.build_options(attempt)))
-        return first or self._make_source(_arguments_of(attempt, self._arguments))
+            options = self._continued.build_options(attempt)
+        elif first is not None:
+            return first
+        elif attempt.mode == "resume":
+            method, url, client, deadlines, options = _resuming_arguments(attempt, self._arguments)
+        return self._make_source((method, url, client, deadlines, self._key.add_to(options, attempt)))
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
         """Return the reason why an answer cannot be continued; None if it can be continued.
@@ -140,14 +145,51 @@ class _AsyncRequests(_Requests, AsyncOpener):
         return HTTPRequest(*asked).make_async_deferred()
 
 
-def _arguments_of(attempt: Attempt, asked: Asked) -> Asked:
-    """Return the arguments of an attempt's request.
+class _IdempotencyKey:
+    """Gives each request the key that the caller sent with the first one, or a key derived from it.
 
-    They are the caller's own, unless the attempt resumes the answer from a position.
+    A server that honours keys answers two requests with the same key only once. So a request has the key of
+    the one before only if it repeats that one before any content has arrived; other requests get the
+    caller's key with `-2`, `-3` and so on. Without a key of the caller's, no request has one.
+
+    Args:
+        options: The options of the first request for httpx.
     """
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        headers = headers_without(options, ())
+        keys = [value for name, value in headers if _bytes(name).lower() == b"idempotency-key"]
+        self._key = _bytes(keys[0]) if keys else None
+        self._number = 1
+        self._payload: Any = options.get("json")
+        """The JSON of the last request that was not to resume an answer."""
+
+    def add_to(self, options: dict[str, Any], attempt: Attempt) -> dict[str, Any]:
+        """Return a request's options with its key.
+
+        Args:
+            options: The options of the request.
+            attempt: The attempt that sends it.
+        """
+        if self._key is None:
+            return options
+        if attempt.mode != "resume" and self._is_new(options.get("json"), attempt):
+            self._number += 1
+        key = self._key if self._number == 1 else b"%b-%d" % (self._key, self._number)
+        headers = [
+            (_bytes(name), _bytes(value)) for name, value in headers_without(options, {"idempotency-key"})
+        ]
+        return {**options, "headers": [*headers, (b"Idempotency-Key", key)]}
+
+    def _is_new(self, payload: object, attempt: Attempt) -> bool:
+        """Return False if a request repeats the last one, which has brought no content."""
+        last, self._payload = self._payload, payload
+        return not attempt.is_repetition or payload != last
+
+
+def _resuming_arguments(attempt: Attempt, asked: Asked) -> Asked:
+    """Return the arguments of a request that resumes the answer from a position."""
     method, url, client, deadlines, options = asked
-    if attempt.mode != "resume":
-        return asked
     # The parameter for the position, in formats whose answers have addresses of their own.
     parameter = _REPLAYED.get(attempt.message.format or "")
     if parameter is None:

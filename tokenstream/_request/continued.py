@@ -72,7 +72,7 @@ _SHAPES: dict[str, _Shape] = {
     "openai-completions": _Shape("prompt", (("max_tokens",),), is_text=True),
     "tgi": _Shape("inputs", (("parameters", "max_new_tokens"),), is_text=True),
 }
-_BODY_HEADERS = frozenset({"content-length", "idempotency-key"})
+_BODY_HEADERS = frozenset({"content-length"})
 """Headers that are valid only for the original body."""
 _FREE_CHOICES = frozenset({"auto", "none", "mode_unspecified", "validated"})
 """Tool choices that do not force a call."""

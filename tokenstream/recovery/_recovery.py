@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from tokenstream._pipeline.hold import Hold
-from tokenstream.errors import MisuseError, PositionLost, ProviderError, StatusError, StreamError
+from tokenstream.errors import (
+    AnswerRejected,
+    MisuseError,
+    PositionLost,
+    ProviderError,
+    StatusError,
+    StreamError,
+)
 from tokenstream.events import Restarted, Resumed
 from tokenstream.formats._resume.event_log import EventLog
 from tokenstream.recovery._current import CurrentAttempt
@@ -352,17 +359,18 @@ class Recovery:
             continuation: The continuation to request; None in other modes.
             tokens_left: Number of tokens left of the output limit; None if no limit is known.
         """
-        machine, wait = self._machine, self._retry.wait
+        machine, wait, current = self._machine, self._retry.wait, self._current
         position = self._planner.position if plan.mode == "resume" else None
         self._answer_id = self._find_answer_id() if plan.mode == "resume" else None
         attempt = Attempt(
-            number=self._current.counted + self._current.uncounted + 1,
+            number=current.counted + current.uncounted + 1,
             mode=plan.mode,
             message=error.partial,
             last_event_id=position if isinstance(position, str) else machine.last_event_id,
             sequence=position if isinstance(position, int) else None,
             answer_id=self._answer_id,
             error=error,
+            is_repetition=not (current.was_released or isinstance(error, AnswerRejected)),
             wait=plan.wait,
             limit_left=tokens_left,
             why=plan.why,

@@ -55,6 +55,8 @@ class Attempt:
     """The answer's id in a relay's journal, for the header `X-Answer-Id`; None without one."""
     error: StreamError | None = None
     """The error that ended the previous attempt; None for the first attempt."""
+    is_repetition: bool = False
+    """True if the previous attempt has brought no content, so that its idempotency key can be sent again."""
     wait: float = 0.0
     """Seconds to wait before the request is sent."""
     limit_left: int | None = None
