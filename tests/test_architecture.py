@@ -24,7 +24,7 @@ _LAYERS = [[name.strip("( )") for name in layer.split(":")] for layer in _CONTRA
 _MODULES = sorted(PACKAGE.rglob("*.py"))
 _MOST_LINES = 500
 _LONGER = {
-    "tokenstream/_connection/connection.py": (520, "the ways in which the input of a connection ends"),
+    "tokenstream/_connection/connection.py": (535, "the ways in which the input of a connection ends"),
     "tokenstream/stages/_markdown/inline.py": (520, "one scanner of marks, whose steps share its state"),
 }
 """Files that may be longer, each with its bound and the reason not to split it."""

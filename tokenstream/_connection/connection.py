@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._connection.unframed import OF_SSE, Unframed
-from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
+from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError, StreamTruncated
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import is_malformed, is_whole
 from tokenstream.formats._detect.undetected import Undetected
@@ -18,7 +18,7 @@ from tokenstream.framing._given import Payloads, WholeMessages
 from tokenstream.framing._text_body import TextBody
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from tokenstream.departures import Departures
     from tokenstream.errors import StreamError
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format, Frame
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.formats._kit.told import TextFinder, Told
+    from tokenstream.formats._resume.event_log import EventLog
     from tokenstream.framing._given import Framing
     from tokenstream.limits import Limits
 
@@ -88,6 +89,7 @@ class Connection:
         "framing",
         "last_position",
         "left_frame",
+        "log",
     )
 
     def __init__(
@@ -115,6 +117,8 @@ class Connection:
         """True if a last frame was accepted although its end is missing."""
         self._framing_ended = False
         """True once `framing.end()` has been called."""
+        self.log: EventLog | None = None
+        """The events that were read from all connections; None if nothing is resumed."""
         self.left_frame: Frame | None = None
         """A last frame whose end is missing, and which has been left unread; None if there is none."""
         self.error: StreamError | None = None
@@ -375,7 +379,7 @@ class Connection:
         if self._framing_ended:
             return self.read_left_frame()
         self._framing_ended = True
-        events = self._read_frames(self.framing.end())
+        events = self._read_last_frames(self.framing.end())
         # Read after `end`, because the framing may be detected only at the end.
         unfinished = self.framing.unfinished
         if unfinished is not None and self.error is None:
@@ -385,6 +389,18 @@ class Connection:
                 events += self._read_unfinished(unfinished)
         self.error = self.error or self.framing.error
         return events
+
+    def _read_last_frames(self, frames: Sequence[Frame]) -> list[Event]:
+        """Read the frames at the end of the input, except those that an earlier connection brought."""
+        if self.log is not None and self.log.compares:
+            try:
+                new = [frame for frame in frames if not self.log.check_repeated(frame)]
+            except PositionLost as error:
+                self.error = error
+                return []
+            self.format.dropped += len(frames) - len(new)
+            frames = new
+        return self._read_frames(frames)
 
     def read_left_frame(self) -> list[Event]:
         """Read the frame that `cut_short` has left unread, if any; return its events."""
@@ -507,7 +523,7 @@ class Connection:
             return []
         if not can_be_read:
             return []
-        events = self._read_frames([frame])
+        events = self._read_last_frames([frame])
         self._accepted_unfinished = True
         # A blank line should have ended the SSE event.
         if not isinstance(self.format, Undetected) and isinstance(self.framing, SSEParser):

@@ -349,6 +349,8 @@ class Glancing:
             now: A clock reading, in seconds.
         """
         meter, reorder = self.meter, self.reorder
+        # The end of the input may give more frames.
+        connection.log = self.log
         ready, self.ready = self.ready, []
         # First the frames that had waited for missing ones.
         yield from ready

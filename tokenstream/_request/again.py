@@ -107,6 +107,10 @@ class _Requests(SourceOpener):
             return "the request is not a POST"
         return self._continued.why_not(message, limit_left, prefill=self.prefix(message) is not None)
 
+    def can_fetch(self, message: Message) -> bool:
+        """Return True for an answer whose finished form brings what is missing."""
+        return message.format == "openai-responses" and message.id is not None
+
     def prefix(self, message: Message) -> Prefix | None:
         """Return the answer so far as a prefix; None if the server takes none, or has refused one."""
         # `prefills` is the caller's setting, which no longer counts after a refusal.
@@ -188,7 +192,10 @@ class _IdempotencyKey:
 
 
 def _resuming_arguments(attempt: Attempt, asked: Asked) -> Asked:
-    """Return the arguments of a request that resumes the answer from a position."""
+    """Return the arguments of a request that resumes the answer from a position.
+
+    Without a position, the request is for the finished answer.
+    """
     method, url, client, deadlines, options = asked
     # The parameter for the position, in formats whose answers have addresses of their own.
     parameter = _REPLAYED.get(attempt.message.format or "")
@@ -207,7 +214,9 @@ def _resuming_arguments(attempt: Attempt, asked: Asked) -> Asked:
     options_without_body = {name: value for name, value in options.items() if name not in _BODY_OPTIONS}
     address, query = _answer_address(url, attempt.message.id or "")
     # With `params`, httpx replaces the query of the address.
-    params = [*_params_of(options, query), ("stream", "true"), (parameter, str(position))]
+    params = _params_of(options, query)
+    if position is not None:
+        params += [("stream", "true"), (parameter, str(position))]
     return "GET", address, client, deadlines, {**options_without_body, "params": params}
 
 

@@ -33,7 +33,7 @@ class CurrentAttempt:
         self.counted = 1
         """Number of attempts so far that count towards `Retry.attempts`."""
         self.uncounted = 0
-        """Number of attempts so far that do not count, because the server refused their prefix."""
+        """Number of attempts so far that do not count: their prefix was refused, or no model was asked."""
         self.opener_index = 0
         """Index of the opener that opened this attempt's source."""
         self.continuation: Continuation | None = None
@@ -58,16 +58,16 @@ class CurrentAttempt:
         """True if this attempt has brought content, so that its events are no longer held back."""
         return self.hold.released
 
-    def begin(self, attempt: Attempt, now: float, *, replaces_refused: bool) -> None:
+    def begin(self, attempt: Attempt, now: float, *, is_uncounted: bool) -> None:
         """Replace the current attempt with the next one.
 
         Args:
             attempt: The next attempt.
             now: A clock reading, in seconds.
-            replaces_refused: True if the current attempt was refused for its prefix, and so does not count.
+            is_uncounted: True if this attempt does not count towards `Retry.attempts`.
         """
         self.number, self.mode, self.continuation = attempt.number, attempt.mode, attempt.asked
-        if replaces_refused:
+        if is_uncounted:
             self.uncounted += 1
         else:
             self.counted += 1

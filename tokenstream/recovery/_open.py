@@ -80,6 +80,14 @@ class SourceOpener(ABC):
         """
         return None if self.takes_attempt else "open takes no attempt, and so does not get the answer so far"
 
+    def can_fetch(self, message: Message) -> bool:
+        """Return True if a request can fetch the finished answer by its id.
+
+        Args:
+            message: The answer so far.
+        """
+        return False
+
     def prefix(self, message: Message) -> Prefix | None:
         """Return the request fields for sending an answer as a prefix; None to ask in a user's turn.
 

@@ -48,6 +48,8 @@ class AttemptPlan(NamedTuple):
     """True if the server refused the previous attempt because of its prefix; this one then does not count."""
     server_asks: bool = False
     """True if the server states the wait."""
+    fetches: bool = False
+    """True if the finished answer is fetched by its id; this attempt does not count, as it asks no model."""
 
 
 class Planner:
@@ -77,6 +79,8 @@ class Planner:
         self._machine = machine
         self._current = current
         self._rules = rules
+        self._was_fetched = False
+        """True once the finished answer was fetched by its id, because the server could not resume it."""
         # Seconds after the first request in which new attempts may begin, each with the option that sets it.
         bounds = ((retry.timeout, "Retry.timeout"), (total, "Deadlines.total"))
         self._bounds = [(bound, name) for bound, name in bounds if bound is not None]
@@ -93,12 +97,15 @@ class Planner:
             # The time for all attempts is used up.
             return None
         prefix_refused = self._drop_refused_prefix(error)
-        # An attempt that was refused for its prefix does not count.
-        counted = current.counted - 1 if prefix_refused else current.counted
+        fetches = self._may_fetch(error)
+        # An attempt that was refused for its prefix does not count, and neither does the next if it fetches.
+        counted = current.counted - 1 if prefix_refused or fetches else current.counted
         if counted >= retry.budget:
             return None
         request_refused = prefix_refused or self._is_refused_continuation(error)
-        mode, why_not = self._choose_mode(error, prefix_refused=prefix_refused)
+        mode, why_not = (
+            ("resume", None) if fetches else self._choose_mode(error, prefix_refused=prefix_refused)
+        )
         if mode is None:
             # The note is only for an error that would have been retried.
             if why_not is not None and (request_refused or retry.wants(error, otherwise=error.retryable)):
@@ -108,12 +115,13 @@ class Planner:
         position_replaced = isinstance(error, PositionLost) and mode == "continue"
         # The next request goes to another server, or differs from the one that failed: an error that is not
         # retried by default may not occur again.
-        is_other_request = uses_fallback or request_refused or position_replaced
+        is_other_request = uses_fallback or request_refused or position_replaced or fetches
         # A request without the refused prefix is made whatever `on` says.
         if not prefix_refused and not retry.wants(error, otherwise=error.retryable or is_other_request):
             return None
-        # Another server, or a request without the refused prefix, can be tried at once.
-        wait = 0.0 if uses_fallback or prefix_refused else self._wait_before(error, mode)
+        # Another server, or another request, can be tried at once.
+        at_once = uses_fallback or prefix_refused or fetches
+        wait = 0.0 if at_once else self._wait_before(error, mode)
         if wait is None:
             return None
         passed = self._find_passed_bound(now + wait)
@@ -127,7 +135,8 @@ class Planner:
         server_asks = error.retry_after is not None or (
             mode == "resume" and self._machine.reconnect_after is not None
         )
-        return AttemptPlan(mode, opener_index, wait, why_not, prefix_refused, server_asks)
+        self._was_fetched = self._was_fetched or fetches
+        return AttemptPlan(mode, opener_index, wait, why_not, prefix_refused, server_asks, fetches)
 
     def _find_passed_bound(self, begin: float) -> tuple[float, str] | None:
         """Return the shortest bound on the time of recovery after which an attempt would begin, or None.
@@ -213,7 +222,15 @@ class Planner:
     def _may_resume(self, error: StreamError) -> bool:
         """Return True if the answer has a position, and another attempt may be able to go on from there."""
         # A provider's error ends the answer for good, and a lost position stays lost.
-        return self.position is not None and not isinstance(error, ProviderError | PositionLost)
+        is_lost = self._was_fetched or isinstance(error, ProviderError | PositionLost)
+        return self.position is not None and not is_lost
+
+    def _may_fetch(self, error: StreamError) -> bool:
+        """Return True if the server cannot resume the answer, and may have it finished under its id."""
+        if not isinstance(error, PositionLost) or self._was_fetched or self._current.mode != "resume":
+            return False
+        opener = self._openers[self._current.opener_index]
+        return self.position is not None and opener.can_fetch(self._machine.accumulator.message)
 
     @property
     def may_resume(self) -> bool:

@@ -331,7 +331,7 @@ class Recovery:
             inform("waiting %.0f s before attempt %d, %s", attempt.wait, attempt.number, asked)
         current.add_report(error, now)
         self._count_abandoned_tokens(plan.mode)
-        current.begin(attempt, now, replaces_refused=plan.prefix_refused)
+        current.begin(attempt, now, is_uncounted=plan.prefix_refused or plan.fetches)
         current.opener_index = plan.opener_index
         if plan.mode == "restart":
             self._rules.begin_again()
@@ -360,13 +360,15 @@ class Recovery:
             tokens_left: Number of tokens left of the output limit; None if no limit is known.
         """
         machine, wait, current = self._machine, self._retry.wait, self._current
-        position = self._planner.position if plan.mode == "resume" else None
+        resumes = plan.mode == "resume" and not plan.fetches
+        position = self._planner.position if resumes else None
+        last_event_id = None if plan.fetches else machine.last_event_id
         self._answer_id = self._find_answer_id() if plan.mode == "resume" else None
         attempt = Attempt(
             number=current.counted + current.uncounted + 1,
             mode=plan.mode,
             message=error.partial,
-            last_event_id=position if isinstance(position, str) else machine.last_event_id,
+            last_event_id=position if isinstance(position, str) else last_event_id,
             sequence=position if isinstance(position, int) else None,
             answer_id=self._answer_id,
             error=error,

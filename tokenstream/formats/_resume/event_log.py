@@ -408,7 +408,8 @@ def _answer_of(payload: dict[str, Any]) -> str | None:
         if inner is not None:
             return inner
     # Elsewhere, the field `id` may be that of a part.
-    return text_of(payload, "response_id") or (text_of(payload, "id") if "choices" in payload else None)
+    is_answer = "choices" in payload or payload.get("object") in _WHOLE_ANSWER_FIELDS
+    return text_of(payload, "response_id") or (text_of(payload, "id") if is_answer else None)
 
 
 def _item_of(payload: dict[str, Any]) -> tuple[int, str] | None:
