@@ -117,7 +117,9 @@ async def _call(app: Any) -> None:
     async def send(_: Any) -> None:
         pass
 
-    await app({"type": "http", "method": "GET", "asgi": {"spec_version": "2.3"}}, receive, send)
+    asgi = {"spec_version": "2.3"}
+    scope = {"type": "http", "method": "GET", "path": "/chat", "headers": [], "asgi": asgi}
+    await app(scope, receive, send)
 
 
 def _costs(plan: Plan) -> Table:

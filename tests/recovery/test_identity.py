@@ -99,6 +99,44 @@ def test_events_that_are_sent_twice_behind_the_break_are_given_once(world: str, 
 
 
 @in_each_world
+@pytest.mark.parametrize("ids", ["number", "text"])
+def test_a_replay_may_go_back_to_what_it_has_repeated(world: str, ids: str) -> None:
+    """First some of what the server has stored, then everything behind the position."""
+    whole = chat(WORDS, ids=ids)
+    for cut in range(4, len(whole) - 2):
+        for again in range(1, cut):
+            played = play(world, [whole[:cut], [*whole[:cut], *whole[again:]]], RESUME, format="openai-chat")
+
+            assert ("".join(WORDS), None) == (text(played), played.error)
+
+
+@in_each_world
+def test_an_event_that_was_read_without_its_blank_line_is_a_part_of_the_replay(world: str) -> None:
+    """The position is in its payload, so nothing can be missing from it."""
+    whole = answer("openai-responses")
+    plain = play(world, [whole], RESUME, format="openai-responses")
+    for cut in range(3, len(whole) - 2):
+        broken = [*whole[: cut - 1], whole[cut - 1].rstrip()]
+        for start in (0, cut - 1, cut):
+            played = play(world, [broken, whole[start:]], RESUME, format="openai-responses")
+
+            assert (plain.message, None) == (played.message, played.error)
+
+
+@in_each_world
+def test_the_rest_of_another_answer_of_gemini_is_not_joined(world: str) -> None:
+    """Gemini calls the id of the answer `responseId`."""
+    script = testing.script().text(*WORDS[1:]).finish("stop")
+    whole = [b"id: %d\n%b" % (place, chunk) for place, chunk in enumerate(script.chunks("gemini"))]
+    other = [chunk.replace(b"response-1", b"response-2") for chunk in whole]
+    played = play(world, [whole[:4], other[4:]], RESUME, format="gemini")
+
+    assert other != whole
+    assert isinstance(played.error, PositionLost)
+    assert "".join(WORDS[:5]) == text(played)
+
+
+@in_each_world
 def test_a_gap_in_a_replay_is_no_replay(world: str) -> None:
     """Numbers that had no gaps have none later, neither inside the replay nor behind it."""
     whole = answer("openai-responses")

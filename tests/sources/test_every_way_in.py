@@ -19,6 +19,7 @@ from tests.support.packages import needed
 from tests.support.timing import at_once, tried_again, wait_for
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamInterrupted
+from tokenstream.events import TextDelta
 
 _SOON = 2.0
 """Seconds for what takes milliseconds on a machine that has nothing else to do."""
@@ -32,6 +33,11 @@ every_async_way = pytest.mark.parametrize("way, backend", _ASYNC_ROWS)
 def _whole_twice(way: Way | AsyncWay) -> Loopback:
     answer = [chunked_head(), *map(http_chunk, way.body), LAST_CHUNK]
     return Loopback([*answer, REQUEST, *answer, OPEN])
+
+
+def _whole_at_once_twice(way: Way | AsyncWay) -> Loopback:
+    answer = chunked_head() + http_chunk(b"".join(way.body)) + LAST_CHUNK
+    return Loopback([answer, REQUEST, answer, OPEN])
 
 
 def _cut(way: Way | AsyncWay) -> Loopback:
@@ -65,6 +71,12 @@ def _leaves_a_connection_to_use_or_none(way: Way | AsyncWay, server: Loopback) -
     """Assert that the first of two requests has left a connection that carried the second, or is closed."""
     requests = [len(connection.requests) for connection in server.connections]
     assert [2] == requests or (not way.reuses and server.connection().closed_within(_SOON))
+
+
+def _holds_no_connection_back(server: Loopback) -> None:
+    """Assert that the first of two requests has given its connection back, or closed it."""
+    requests = [len(connection.requests) for connection in server.connections]
+    assert [2] == requests or server.connection().closed_within(_SOON)
 
 
 # -- sync -------------------------------------------------------------------
@@ -113,6 +125,19 @@ def test_a_stop_from_another_thread_ends_a_read_that_waits(way: Way) -> None:
         assert stream.closed
         at_once(since, returned_at)
         _closes_at_once(server, since)
+
+
+@every_way
+def test_a_stop_of_an_answer_that_came_at_once_holds_no_connection_back(way: Way) -> None:
+    """The end of the body has come, too, when the stream is stopped at its first text."""
+    _import(way)
+    with _whole_at_once_twice(way) as server, way.open(server.url) as ask:
+        for _ in range(2):
+            with Stream(ask()) as stream:
+                assert next(stream.text) == "Hel"
+
+            assert ("Hel", "stopped") == (stream.message.text, stream.message.ending)
+        _holds_no_connection_back(server)
 
 
 @every_way
@@ -225,6 +250,30 @@ def test_a_stop_from_elsewhere_ends_a_read_that_waits_async(way: AsyncWay, backe
             await _closes_at_once_async(server, since[0])
 
     with _silent(way, threading.Event()) as server:
+        anyio.run(main, server, backend=backend)
+
+
+# openai leaves generators of its own behind, and trio says so.
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
+@every_async_way
+def test_a_stop_of_an_answer_that_came_at_once_holds_no_connection_back_async(
+    way: AsyncWay, backend: str
+) -> None:
+    """The end of the body has come, too, when the stream is stopped at its first text."""
+    _import(way)
+
+    async def main(server: Loopback) -> None:
+        async with way.open(server.url) as ask:
+            for _ in range(2):
+                async with AsyncStream(await ask()) as stream:
+                    async for event in stream:
+                        if isinstance(event, TextDelta):
+                            break
+
+                assert ("Hel", "stopped") == (stream.message.text, stream.message.ending)
+            await anyio.to_thread.run_sync(_holds_no_connection_back, server)
+
+    with _whole_at_once_twice(way) as server:
         anyio.run(main, server, backend=backend)
 
 

@@ -27,7 +27,9 @@ from tests.stream.async_sources import (
     until,
 )
 from tests.support.loopback import (
+    LAST_CHUNK,
     OPEN,
+    REQUEST,
     Loopback,
     Script,
     chunked_head,
@@ -131,6 +133,25 @@ async def test_stop_closes_without_anybody_waiting_for_it() -> None:
             assert await seen_closed(server)
             await until(lambda: stream.closed)
             assert readers() == []
+
+
+@pytest.mark.parametrize("way", ["break", "stop"])
+async def test_the_connection_of_a_short_answer_carries_the_next_request(way: str) -> None:
+    """The end of the body has come, too, when the stream is stopped: a client's pool never runs dry."""
+    answer = chunked_head() + http_chunk(HEL + LO + END) + LAST_CHUNK
+    with Loopback([answer, REQUEST, answer, REQUEST, answer, OPEN]) as server:
+        async with httpx.AsyncClient() as client:
+            for _ in range(3):
+                async with aconnect(server.url, client=client) as stream:
+                    async for piece in stream.text:
+                        assert "Hel" == piece
+                        if way == "break":
+                            break
+                        stream.stop()
+
+                assert ("Hel", "stopped") == (stream.message.text, stream.message.ending)
+
+        assert [3] == [len(connection.requests) for connection in server.connections]
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tokenstream._connection.error_body import ErrorBody
 from tokenstream._connection.unframed import OF_SSE, Unframed
 from tokenstream.errors import LimitExceeded, PositionLost, ProtocolError, StreamTruncated
 from tokenstream.formats import _registry as registry
@@ -392,9 +393,9 @@ class Connection:
 
     def _read_last_frames(self, frames: Sequence[Frame]) -> list[Event]:
         """Read the frames at the end of the input, except those that an earlier connection brought."""
-        if self.log is not None and self.log.compares:
+        if self.log is not None and not isinstance(self.format, ErrorBody):
             try:
-                new = [frame for frame in frames if not self.log.check_repeated(frame)]
+                new = [frame for frame in frames if not self.log.check_or_add(frame, self.format)]
             except PositionLost as error:
                 self.error = error
                 return []

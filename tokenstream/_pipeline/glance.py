@@ -376,19 +376,16 @@ class Glancing:
         for frame in frames:
             if frame is COMMENT or isinstance(format, ErrorBody):
                 yield frame
-            elif not log.compares:
-                log.add(frame, format)
-                yield frame
+                continue
+            try:
+                repeated = log.check_or_add(frame, format)
+            except PositionLost as error:
+                self.lost = error
+                return
+            if repeated:
+                format.dropped += 1
             else:
-                try:
-                    repeated = log.check_repeated(frame)
-                except PositionLost as error:
-                    self.lost = error
-                    return
-                if repeated:
-                    format.dropped += 1
-                else:
-                    yield frame
+                yield frame
 
 
 def is_callers_fault(cause: StreamError) -> bool:

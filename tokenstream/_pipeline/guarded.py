@@ -149,6 +149,11 @@ class GuardedMachine(Machine):
             deadline = self.guards.deadline
         return math.inf if deadline is None else deadline
 
+    @property
+    def owes_events(self) -> bool:
+        """True if `pull` still returns events of an input that recovery has ended, and ended well."""
+        return bool(self._events_left) and self.error is None and self.pull is not give_no_event
+
     def tick(self, now: float) -> None:
         """Let the guards check their deadlines, and stop the answer if a guard wants that."""
         if self.guards is not None and (self.waits or not self.input_ended):

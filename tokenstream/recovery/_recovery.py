@@ -255,6 +255,9 @@ class Recovery:
         if answered and not machine.refused and machine.error is None and cause is None:
             # The answer may be useless nevertheless, such as an empty one.
             return self._find_outcome()
+        if machine.lost is not None and machine.error is machine.lost and not machine.answered:
+            # Nothing of this connection was read, so what is open stays open for the next attempt.
+            return machine.lost
         if machine.error is None and self._planner.position is not None:
             # The server can replay the answer: the format stays open, because the next attempt may resume it.
             error = machine.cut_short(cause)

@@ -371,6 +371,8 @@ class Driver(SingleConsumer):
             machine.finish(None, self.clock())
             return True
         if self.phase is not _ENDED:
+            if machine.owes_events:
+                return True
             self._begin_draining()
             ending = self._decide_ending(ending)
             machine.conclude(ending)

@@ -132,6 +132,7 @@ class EventLog:
         "_next",
         "_pending",
         "_shares_keys",
+        "_skips_ids",
         "_was_trimmed",
     )
 
@@ -158,6 +159,8 @@ class EventLog:
         """True if each number so far was one higher than the one before; None with less than two numbers."""
         self._shares_keys = False
         """True if several events had the same id: an SSE event without an id has that of the event before."""
+        self._skips_ids = False
+        """True if the ids of events, without numbers in their payloads, may have gaps."""
         self._from_start = False
         """True once a replay has begun at the first event, which was forgotten."""
         self._next: int | None = None
@@ -178,18 +181,33 @@ class EventLog:
         while self._bytes > MOST_BYTES or len(self._pending) > MOST_EVENTS:
             self._fold_one()
 
-    def begin_replay(self) -> None:
-        """Expect a connection that goes on with the answer, from wherever its server begins."""
+    def begin_replay(self, *, skips_ids: bool = False) -> None:
+        """Expect a connection that goes on with the answer, from wherever its server begins.
+
+        Args:
+            skips_ids: True if the server may skip ids that are numbers, so that a gap says nothing.
+        """
+        self._skips_ids = skips_ids
         while self._pending:
             self._fold_one()
         self._ids.add_all(self._new_ids)
         self._new_ids = _Ids()
         self._next, self._from_start, self._is_replayed = None, False, True
 
-    @property
-    def compares(self) -> bool:
-        """True if events are compared with the log; False while they are only collected."""
-        return self._is_replayed
+    def check_or_add(self, frame: Frame, format: Format) -> bool:
+        """Return True if an event was read on an earlier connection; otherwise add it to the log.
+
+        Args:
+            frame: The event.
+            format: The format that reads the answer, which knows the positions in its payloads.
+
+        Raises:
+            PositionLost: The server sends another answer, or events are missing.
+        """
+        if self._is_replayed:
+            return self.check_repeated(frame)
+        self.add(frame, format)
+        return False
 
     def check_repeated(self, frame: Frame) -> bool:
         """Return True if an event was read before; otherwise add it to the log.
@@ -252,13 +270,15 @@ class EventLog:
             # Until the replay reaches an event that is remembered.
             return True
         if place < len(self._entries):
-            expected = self._entries[place]
             # The first events of a connection have no id if the server sends none with them.
-            if entry.key not in (None, expected.key) or entry.digest != expected.digest:
-                raise _replay_error(entry, expected)
+            if not _is_same(entry, self._entries[place]):
+                # The server may go back, as when it sends what it has stored and then what is live.
+                place = self._index.get(entry.key, place) if entry.key is not None else place
+                if place >= (self._next or 0) or not _is_same(entry, self._entries[place]):
+                    raise _replay_error(entry, self._entries[self._next or 0])
             self._next = place + 1
             return True
-        return self._was_sent_twice(event) or self._follows_gap(entry.key)
+        return self._was_sent_twice(event) or self._follows_gap(event)
 
     def _was_sent_twice(self, event: _Description) -> bool:
         """Return True if an event behind the replay has the number or id and the content of an earlier one.
@@ -279,14 +299,16 @@ class EventLog:
             return False
         raise _replay_error(event.entry, self._entries[place])
 
-    def _follows_gap(self, key: int | str | None) -> bool:
+    def _follows_gap(self, event: _Description) -> bool:
         """Return False, unless numbers before this one are missing.
 
         Raises:
             PositionLost: The number is not the next one, although there were no gaps before.
         """
-        last = self._last_number
+        key, last = event.entry.key, self._last_number
         if not isinstance(key, int) or last is None or not self._gapless or key in (last, last + 1):
+            return False
+        if self._skips_ids and not event.is_numbered:
             return False
         raise PositionLost(f"the server goes on at event {key}, but event {last + 1} is the next one")
 
@@ -342,6 +364,8 @@ class EventLog:
             is_heartbeat = name in PING_NAMES or not raw.strip()
             return _Description(_Entry(key, _digest(raw)), is_kept=not is_heartbeat)
         position = None if self._format is None else self._format.position_of(data)
+        if isinstance(position, str):
+            position = _key_of(position)
         entry = _Entry(key if position is None else position, _digest_of(data, name))
         return _Description(
             entry,
@@ -357,6 +381,11 @@ class EventLog:
             return True
         is_tolerated = self._format is not None and self._format.tolerates(payload, name)
         return provider_error(payload, name) is not None and not is_tolerated
+
+
+def _is_same(entry: _Entry, known: _Entry) -> bool:
+    """Return True if an event is the known one; it may lack its number or id."""
+    return entry.key in (None, known.key) and entry.digest == known.digest
 
 
 def _size_of(frame: Frame) -> int:
@@ -409,7 +438,8 @@ def _answer_of(payload: dict[str, Any]) -> str | None:
             return inner
     # Elsewhere, the field `id` may be that of a part.
     is_answer = "choices" in payload or payload.get("object") in _WHOLE_ANSWER_FIELDS
-    return text_of(payload, "response_id") or (text_of(payload, "id") if is_answer else None)
+    own_id = text_of(payload, "id") if is_answer else text_of(payload, "responseId")
+    return own_id or text_of(payload, "response_id")
 
 
 def _item_of(payload: dict[str, Any]) -> tuple[int, str] | None:

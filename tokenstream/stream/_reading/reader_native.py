@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _AGAIN_SECONDS = 2.0
 """Time after which a read is cancelled again: it may have swallowed the first cancellation."""
+_MOST_TURNS = 32
+"""Number of turns of the event loop that a read which waits for nothing may take before it is cancelled."""
 
 
 class NativeReader(Reader):
@@ -56,6 +58,23 @@ class NativeReader(Reader):
         # A second cancellation has to wait: the first may have made the read close its connection
         # in a shielded anyio scope.
         if self._timer is None:
+            self._cancel_once_waiting()
+
+    def _cancel_once_waiting(self, turns: int = 0) -> None:
+        """Cancel the task at the latest when it waits for something, such as bytes of its connection.
+
+        A task that waits for nothing is about to go on, perhaps because it has read the end of the body and
+        is now giving its connection back to the pool of the client. httpx protects that with a shielded
+        anyio scope, which `asyncio.Task.cancel` ignores: the connection would never be given back.
+
+        Args:
+            turns: Number of turns of the event loop since the task was to be cancelled.
+        """
+        # anyio decides by this attribute, too, when to cancel a task.
+        waits_for = getattr(self._task, "_fut_waiter", None)
+        if (waits_for is None or waits_for.done()) and turns < _MOST_TURNS and self._cancellable:
+            self._host.loop.call_soon(self._cancel_once_waiting, turns + 1)
+        else:
             self._cancel_until_end()
 
     def _cancel_until_end(self) -> None:

@@ -267,6 +267,8 @@ class TokenStream(Format):
         self._unchecked = True
         position = self.position
         self._replay = None if position is None else _PositionReplay(position)
+        # A server may send events twice later on, such as those it has stored, and then what is live.
+        self.shortcuts = position is None
 
     # -- internals ---------------------------------------------------------------
 
@@ -294,8 +296,6 @@ class TokenStream(Format):
         # A relay may merge deltas for a slow reader, so positions before a delta may seem to be missing.
         may_be_merged = text_of(payload, "type") in _DELTAS
         repeated = positions.check_if_read(self.position_of(payload), may_be_merged=may_be_merged)
-        if positions.ended:
-            self._replay = None
         if repeated:
             self.dropped += 1
         return repeated
@@ -389,7 +389,7 @@ class TokenStream(Format):
 
 
 class _PositionReplay(Replay):
-    """Detects repeated events by their positions, up to the first new event.
+    """Detects repeated events by their positions.
 
     For slow readers, a relay may merge several deltas into one, which has the position of the last.
 
@@ -403,19 +403,19 @@ class _PositionReplay(Replay):
         # The id of the answer is not needed: positions alone tell which events are repeated.
         super().__init__(after, answer=None)
         self._last_read = after
-        """The position of the last event of the earlier connection."""
+        """The position of the last event that was read."""
         self._last_repeated = 0
         """The position of the last repeated event; 0 if none was repeated."""
 
     def check_if_read(self, position: int | None, *, may_be_merged: bool) -> bool:
-        """Return whether an event was read before, on an earlier connection; record the first new event.
+        """Return whether an event was read before; record the position of a new one.
 
         Args:
             position: The event's position; None if it has none.
             may_be_merged: True for a delta, which may be merged from several.
 
         Raises:
-            PositionLost: Events before this one are missing, or a part of it was read before.
+            PositionLost: Events before the first new one are missing, or a part of it was read before.
         """
         if position is None:
             return False
@@ -423,6 +423,9 @@ class _PositionReplay(Replay):
         if position <= last_read:
             self._last_repeated = position
             return True
+        self._last_read = position
+        if self.ended:
+            return False
         # A merged delta covers several positions, so positions before it may seem to be missing.
         if not may_be_merged and position > max(last_read, last_repeated) + 1:
             msg = f"the relay goes on at position {position}, but {last_read + 1} is the next one"
