@@ -32,6 +32,8 @@ RIGHT = ["right", "overlap", "start", "twice"]
 WRONG = ["other from the start", "rest of another", "gap within", "gap behind", "refused"]
 NAMED = ["openai-chat", "gemini", "openai-responses", "tokenstream"]
 """Formats in which each event, or the first of each response, names the answer or one of its items."""
+ONE_AT_A_TIME = httpx.Limits(max_connections=1)
+"""The next request fails if an attempt, or the answer before it, has not given its connection back."""
 ATTEMPTS = 6
 RETRY = Retry(mode="resume", wait=0, attempts=ATTEMPTS)
 
@@ -264,13 +266,13 @@ def test_an_answer_is_exact_or_has_an_error(format: FormatName, world: str, seed
                 wrong.append((seed, current[-1].kind, complaint))
 
         async def read_all() -> None:
-            async with httpx.AsyncClient(trust_env=False) as client:
+            async with httpx.AsyncClient(trust_env=False, limits=ONE_AT_A_TIME) as client:
                 for seed in seeds:
                     current[:] = [make_case(format, seed)]
                     note(seed, await read_async(url, format, client))
 
         if world == "sync":
-            with httpx.Client(trust_env=False) as client:
+            with httpx.Client(trust_env=False, limits=ONE_AT_A_TIME) as client:
                 for seed in seeds:
                     current[:] = [make_case(format, seed)]
                     note(seed, read_sync(url, format, client))
