@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import httpx
 import pytest
@@ -152,6 +153,30 @@ async def test_the_connection_of_a_short_answer_carries_the_next_request(way: st
                 assert ("Hel", "stopped") == (stream.message.text, stream.message.ending)
 
         assert [3] == [len(connection.requests) for connection in server.connections]
+
+
+async def test_a_second_stop_does_not_break_off_the_closing() -> None:
+    """The source protects its own end with a shielded scope, as httpx does."""
+    closed: list[str] = []
+
+    async def chunks() -> AsyncGenerator[bytes]:
+        try:
+            yield HEL
+            for _ in range(3):
+                await anyio.lowlevel.checkpoint()
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.05)
+                closed.append("by itself")
+
+    async with AsyncStream(chunks()) as stream:
+        async for _ in stream.text:
+            for _ in range(3):
+                stream.stop()
+
+    assert ["by itself"] == closed
+    assert ("Hel", "stopped") == (stream.message.text, stream.message.ending)
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

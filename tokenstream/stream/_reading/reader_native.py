@@ -55,13 +55,10 @@ class NativeReader(Reader):
         self._task = task
 
     def _cancel_read(self) -> None:
-        # A second cancellation has to wait: the first may have made the read close its connection
-        # in a shielded anyio scope.
-        if self._timer is None:
-            self._cancel_once_waiting()
+        self._cancel_once_waiting()
 
     def _cancel_once_waiting(self, turns: int = 0) -> None:
-        """Cancel the task at the latest when it waits for something, such as bytes of its connection.
+        """Cancel the task once it waits for something, such as bytes of its connection; do that only once.
 
         A task that waits for nothing is about to go on, perhaps because it has read the end of the body and
         is now giving its connection back to the pool of the client. httpx protects that with a shielded
@@ -70,6 +67,10 @@ class NativeReader(Reader):
         Args:
             turns: Number of turns of the event loop since the task was to be cancelled.
         """
+        if self._timer is not None:
+            # A second cancellation has to wait: the first may have made the read close its connection in a
+            # shielded anyio scope, too.
+            return
         # anyio decides by this attribute, too, when to cancel a task.
         waits_for = getattr(self._task, "_fut_waiter", None)
         if (waits_for is None or waits_for.done()) and turns < _MOST_TURNS and self._cancellable:
