@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 PUBLIC: dict[str, list[str]] = {
+    "tokenstream.call_store": [
+        "AsyncCallStore",
+        "AsyncRedisCallStore",
+        "CallPolicy",
+        "CallState",
+        "CallStore",
+        "MemoryCallStore",
+        "RedisCallStore",
+    ],
     "tokenstream": [
         "AnswerRejected",
         "AsyncStream",
+        "CallStoreUnavailable",
+        "CallUncertain",
         "Checkpoint",
         "CitationAdded",
         "ConcurrentRead",
@@ -77,6 +88,8 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.departures": ["Departure", "Departures", "RULES"],
     "tokenstream.errors": [
         "AnswerRejected",
+        "CallStoreUnavailable",
+        "CallUncertain",
         "ConcurrentRead",
         "ConnectError",
         "ErrorKind",

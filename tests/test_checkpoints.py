@@ -247,7 +247,7 @@ _EDITED = {"format": {**(_GOOD.state or {})["format"], "fields": []}}
 @pytest.mark.parametrize(
     ("told", "why"),
     [
-        ({"version": 2}, "has version 2, but only version 1 can be read"),
+        ({"version": 3}, "has version 3, but only versions \\(1, 2\\) can be read"),
         ({"format": None}, "made before anything had arrived"),
         ({"state": None}, "no state to continue from"),
         ({"state": {}}, "no state to continue from"),

@@ -27,6 +27,8 @@ ERRORS: list[errors.TokenStreamError] = [
     errors.OutputInvalid("a", text="{", offset=1, errors=[{"type": "missing", "loc": ("b",)}]),
     errors.InvalidJSON("a", text="{]", offset=1),
     errors.OutputIncomplete("a", text="{", offset=1),
+    errors.CallUncertain("a", key="k"),
+    errors.CallStoreUnavailable("a"),
 ]
 
 

@@ -17,6 +17,7 @@ from tokenstream.connect import aconnect, connect
 
 if TYPE_CHECKING:
     from tokenstream import accumulator as accumulator
+    from tokenstream import call_store as call_store
     from tokenstream import decoder as decoder
     from tokenstream import departures as departures
     from tokenstream import errors as errors
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from tokenstream.decoder import Decoder
     from tokenstream.errors import (
         AnswerRejected,
+        CallStoreUnavailable,
+        CallUncertain,
         ConcurrentRead,
         ConnectError,
         GuardFailed,
@@ -99,6 +102,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AnswerRejected",
     "AsyncStream",
+    "CallStoreUnavailable",
+    "CallUncertain",
     "Checkpoint",
     "CitationAdded",
     "ConcurrentRead",
@@ -171,6 +176,8 @@ _NAMES = {
     "decoder": ("Decoder",),
     "errors": (
         "AnswerRejected",
+        "CallStoreUnavailable",
+        "CallUncertain",
         "ConcurrentRead",
         "ConnectError",
         "GuardFailed",
@@ -228,6 +235,7 @@ _NAMES = {
 }
 _ROOMS = (
     "accumulator",
+    "call_store",
     "decoder",
     "departures",
     "errors",

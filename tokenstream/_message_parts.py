@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypeVar
 
+from tokenstream._basics.call_keys import place_of
 from tokenstream._basics.json import decode
 from tokenstream._basics.members import show_members
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid, ProtocolError
@@ -16,7 +17,9 @@ ArgumentsT_co = TypeVar("ArgumentsT_co", covariant=True, default=Any)
 ResultT_co = TypeVar("ResultT_co", covariant=True, default=Any)
 
 if TYPE_CHECKING:
+    from tokenstream.errors import CallUncertain
     from tokenstream.partial_json._repairs import Repair
+    from tokenstream.stages._tools.store import CallState
 
     class _TypedCall(Generic[ArgumentsT_co, ResultT_co]):
         """Gives type checkers the type of a call's arguments, and of its result."""
@@ -147,7 +150,19 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
         return parsed
 
     @property
-    def error(self) -> OutputInvalid | None:
+    def key(self) -> str:
+        """The call's key: equal for the same call after a retry, in a follower, and in another process.
+
+        It is a hash of the answer's identity, the name, the arguments as JSON, and the number of equal
+        calls before. "" for a call that has not ended, or is in no stream's answer. An answer's identity
+        is its id in a relay's journal, else the stream's `answer_id`, else the first id of its message,
+        else random; with the last two, a request that is sent anew leads to other keys.
+        """
+        place = place_of(self)
+        return "" if place is None else place.key
+
+    @property
+    def error(self) -> OutputInvalid | CallUncertain | None:
         """The reason why a checked call cannot be run; None if it can be run, or was not checked."""
         # A checked call is a `CheckedCall`, which has the reason.
         return None
@@ -177,6 +192,47 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
         raise MisuseError(
             f"tool call {self.id!r} has no function to run: loop over "
             "stream.validated_calls(function), and run the calls that it gives"
+        )
+
+    @property
+    def state(self) -> CallState | None:
+        """What the store knows about the call, with `validated_calls(…, once=store)`; None without a store.
+
+        Only if its `status` is "new", the application may do what the call asks for.
+        """
+        # Only checked calls have a store.
+        return None
+
+    def finish(self, result: object) -> Any:  # noqa: ANN401 - None, or an awaitable of None
+        """Store the result of a call that the application has run itself, such as one of a type's tool.
+
+        `call.run()` does this for functions. On an `AsyncStream`: `await call.finish(result)`.
+
+        Args:
+            result: The result, which is stored as JSON. One that JSON cannot express, or that is too
+                long, is not stored, and the call is uncertain for those who ask for it again.
+
+        Raises:
+            MisuseError: The call is not from `validated_calls(…, once=store)`, or is not "new".
+        """
+        raise self._make_storeless_error("finish(result)")
+
+    def fail(self, error: BaseException | str) -> Any:  # noqa: ANN401 - None, or an awaitable of None
+        """Store that a call which the application has run itself has failed; it is not run again.
+
+        Args:
+            error: The error, or a description of it for the model.
+
+        Raises:
+            MisuseError: The call is not from `validated_calls(…, once=store)`, or is not "new".
+        """
+        raise self._make_storeless_error("fail(error)")
+
+    def _make_storeless_error(self, method: str) -> MisuseError:
+        """Return the error for a method that needs a store."""
+        return MisuseError(
+            f"tool call {self.id!r} has no store for call.{method}: loop over "
+            "stream.validated_calls(…, once=store)"
         )
 
     def _parsed(self) -> Any:  # noqa: ANN401 - any JSON value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.call_keys import AnswerCalls
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_list
 from tokenstream._growing import NOWHERE, ChoiceState, GivenUp, GrowingPart, Target, is_bare, snapshot
@@ -79,6 +80,7 @@ class Accumulator:
         "_spent",
         "_usage",
         "built",
+        "calls",
         "ending",
         "error",
         "format",
@@ -110,6 +112,8 @@ class Accumulator:
         self._usage = GrowingUsage()
         self._spent: Usage | None = None  # by attempts that were given up
         self._late_usage = late_usage
+        self.calls = AnswerCalls()
+        """The tool calls that have ended, from which their keys follow."""
         self._provider_data: dict[str, Any] = {}
         self._choices: dict[int, ChoiceState] = {}
         self.built: dict[int, Message] | None = None
@@ -182,6 +186,7 @@ class Accumulator:
     def restore(self, message: Message, shared: Collection[str] = ()) -> None:
         """Restore one choice from a checkpoint; `shared` names the fields that belong to all choices."""
         self._id, self._model, self._role = message.id, message.model, message.role
+        self.calls.restore(message)
         self._usage.add(message.usage)
         choice = ChoiceState(message.choice)
         self.held += choice.restore(message, self._provider_data, shared)
@@ -385,6 +390,7 @@ class Accumulator:
         choice = self._choice(event.choice)
         choice.delivered.append(event.call)
         choice.ended.append(event.call)
+        self.calls.add(event.choice, event.call)
         self.tool_calls_delivered.append(event.call.id)
         return False  # the call's start and arguments were the content
 
@@ -399,6 +405,7 @@ class Accumulator:
             event.told_before = True  # deltas have told all of the content
         elif isinstance(event.content, ToolCall):
             self._choice(event.choice).ended.append(event.content)  # its arguments are not valid JSON
+            self.calls.add(event.choice, event.content)
         elif not event.content.complete:
             event.content = event.content.model_copy(update={"complete": True})
         content = event.content
@@ -420,6 +427,7 @@ class Accumulator:
 
     def _take_head(self, event: MessageStart) -> bool:
         self._id, self._model, self._role = event.id or self._id, event.model or self._model, event.role
+        self.calls.note_id(self._id)
         if event.another:  # an earlier answer on this connection has ended, the choices go on
             for choice in self._choices.values():
                 choice.finish_reason = choice.raw_finish_reason = choice.finish_message = None
@@ -446,6 +454,7 @@ class Accumulator:
         self.given_up = current if earlier is None or current.size >= earlier.size else earlier
         self._choices, self._usage, self._provider_data = {}, GrowingUsage(), {}
         self._id, self._model, self._role = None, None, "assistant"
+        self.calls.begin_again()
         self.restarts += 1  # done last: a reader that finds the new count then reads the rest
         return False
 

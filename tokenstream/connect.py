@@ -31,6 +31,7 @@ def connect(
     deadlines: Deadlines | None = None,
     pings: bool = False,
     reasoning_tags: bool | Iterable[str] = (),
+    answer_id: str | None = None,
     **request: Unpack[RequestOptions],
 ) -> Stream:
     """Ask for a streamed answer and read it in a `for` loop.
@@ -52,6 +53,8 @@ def connect(
         pings: True to return heartbeats as `Ping` events.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
             the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
+        answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
+            the id that the provider gives it. See `ToolCall.key`.
         **request: Arguments of `httpx.Client.stream`: json, headers, params, auth …
 
     Raises:
@@ -84,7 +87,14 @@ def connect(
             Stream,
             retry,
             (method, url, client, deadlines, options),
-            Options(format, limits, deadlines, pings=pings, make_stage=make_stage_factory(reasoning_tags)),
+            Options(
+                format,
+                limits,
+                deadlines,
+                pings=pings,
+                answer_id=answer_id,
+                make_stage=make_stage_factory(reasoning_tags),
+            ),
         )
     asked = HTTPRequest(method, url, client, deadlines, options)
     return Stream(
@@ -94,6 +104,7 @@ def connect(
         deadlines=deadlines,
         pings=pings,
         reasoning_tags=reasoning_tags,
+        answer_id=answer_id,
     )
 
 
@@ -108,6 +119,7 @@ def aconnect(
     deadlines: Deadlines | None = None,
     pings: bool = False,
     reasoning_tags: bool | Iterable[str] = (),
+    answer_id: str | None = None,
     **request: Unpack[RequestOptions],
 ) -> AsyncStream:
     """Ask for a streamed answer and read it in an `async for` loop.
@@ -129,6 +141,8 @@ def aconnect(
         pings: True to return heartbeats as `Ping` events.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
             the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
+        answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
+            the id that the provider gives it. See `ToolCall.key`.
         **request: Arguments of `httpx.AsyncClient.stream`: json, headers, params, auth …
 
     Raises:
@@ -159,7 +173,14 @@ def aconnect(
             AsyncStream,
             retry,
             (method, url, client, deadlines, options),
-            Options(format, limits, deadlines, pings=pings, make_stage=make_stage_factory(reasoning_tags)),
+            Options(
+                format,
+                limits,
+                deadlines,
+                pings=pings,
+                answer_id=answer_id,
+                make_stage=make_stage_factory(reasoning_tags),
+            ),
         )
     asked = HTTPRequest(method, url, client, deadlines, options)
     return AsyncStream(
@@ -169,6 +190,7 @@ def aconnect(
         deadlines=deadlines,
         pings=pings,
         reasoning_tags=reasoning_tags,
+        answer_id=answer_id,
     )
 
 

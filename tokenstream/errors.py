@@ -21,7 +21,9 @@
     │   └── AnswerRejected
     ├── OutputInvalid                   the model's output is not what was asked for
     │   └── InvalidJSON
-    └── OutputIncomplete                the model's output was cut off
+    ├── OutputIncomplete                the model's output was cut off
+    ├── CallUncertain                   nobody knows whether a tool call has run
+    └── CallStoreUnavailable            the store of tool calls cannot be used now
 
 No message quotes the payload's text, which may be private.
 """
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnswerRejected",
+    "CallStoreUnavailable",
+    "CallUncertain",
     "ConcurrentRead",
     "ConnectError",
     "ErrorKind",
@@ -491,3 +495,28 @@ class OutputIncomplete(_OutputError):
         errors: The missing or invalid values, in the form of pydantic's `ValidationError.errors()`.
         best: The output as far as it can be read; None if none of it can be read.
     """
+
+
+@show_members
+class CallUncertain(_AnswerError):
+    """A tool call may have run, or not: it had begun, and its end was never stored. It is not run again.
+
+    Find out whether it has run; if it has not, `store.forget(error.key)` allows it.
+
+    Args:
+        message: What is known about the call.
+        key: The call's key in the store.
+    """
+
+    words_for_model = (
+        "It is not known whether this call has taken effect. Do not repeat it. Tell the user, who can check."
+    )
+    """What the model is told as the call's result."""
+
+    def __init__(self, message: str, *, key: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class CallStoreUnavailable(TokenStreamError):
+    """The store of tool calls cannot be used now: it is unreachable, or full."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator
 
+from tokenstream._basics.call_keys import AnswerIdentity  # noqa: TC001 - the type of a field
 from tokenstream._basics.elsewhere import explain_missing_name
 from tokenstream._basics.members import show_members
 from tokenstream._message_parts import (
@@ -362,13 +363,15 @@ class Checkpoint(Value):
     """Number of events that were decoded."""
     tool_calls_delivered: tuple[str, ...] = ()
     """Ids of the tool calls that were delivered to the reader."""
-    version: int = 1
+    version: int = 2
     """Version of the checkpoint's contents; a checkpoint with another version cannot be read."""
     position: int | str | None = None
     """The position after which to resume: OpenAI's `sequence_number` or Google's `event_id`; None if
     the answer cannot be resumed."""
     state: dict[str, Any] | None = None
     """The format's own state for `from_checkpoint`; None if the answer cannot be resumed."""
+    identity: AnswerIdentity | None = None
+    """What the keys of the answer's tool calls begin with: where it comes from, and an id."""
 
     @property
     def message(self) -> Message:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.schemas import Tools
     from tokenstream.stages._tools.kinds import Tool
+    from tokenstream.stages._tools.store import AnyCallStore
 
 __all__ = ["Router", "ToolFailed", "ToolResults"]
 
@@ -71,6 +72,9 @@ class Router:
         concurrency: The most tools that run at the same time on an `AsyncStream`; a
             `Stream` runs them one after the other.
         lenient: True to read the arguments of these tools leniently; see `router.tool`.
+        once: A store of calls, such as `MemoryCallStore()`, with which no call is run twice, even if the
+            answer is read twice. A call that has run before gives its stored result; one of which nobody
+            knows that is told to the model, and its id is in `ToolResults.errors`. None for no store.
 
     Example:
         >>> from tokenstream import Stream
@@ -84,15 +88,23 @@ class Router:
         (['Hel', 'lo'], 'Hello', {})
     """
 
-    __slots__ = ("_concurrency", "_entries", "_tools")
+    __slots__ = ("_concurrency", "_entries", "_tools", "once")
 
     def __init__(
-        self, tools: Tools | None = None, /, *, concurrency: int = 8, lenient: Lenient = False
+        self,
+        tools: Tools | None = None,
+        /,
+        *,
+        concurrency: int = 8,
+        lenient: Lenient = False,
+        once: AnyCallStore | None = None,
     ) -> None:
         limit: Any = concurrency
         if not isinstance(limit, int) or limit < 1:
             raise MisuseError(f"concurrency= takes a whole number of tools of at least 1, not {limit!r}")
         self._concurrency = limit
+        self.once = once
+        """The store with which no call is run twice; None if each call is run."""
         self._entries: list[HandlerEntry] = []
         """All handlers, including those of tools, in the order of their registration."""
         self._tools: dict[str, HandlerEntry] = {}

@@ -9,7 +9,7 @@ from typing import Any, assert_type
 from pydantic import BaseModel, TypeAdapter
 
 from tokenstream import AsyncStream, Partial, Stream, ToolCall
-from tokenstream.errors import OutputInvalid
+from tokenstream.errors import CallUncertain, OutputInvalid
 from tokenstream.partial_json import Repair
 from tokenstream.stages import CallDraft
 from tokenstream.stream import AsyncView, View
@@ -43,7 +43,7 @@ def one_tool(body: Iterable[bytes]) -> None:
         assert_type(weather.draft, Partial[WeatherArgs])
         assert_type(weather.final(), WeatherArgs)
         assert_type(weather.call, ToolCall[WeatherArgs] | None)
-        assert_type(weather.error, OutputInvalid | None)
+        assert_type(weather.error, OutputInvalid | CallUncertain | None)
         assert_type((weather.id, weather.name, weather.index, weather.complete), tuple[str, str, int, bool])
     for booked in Stream(body).choice(1).tool_partials(book_table):
         assert_type(booked, Booked)

@@ -10,7 +10,7 @@ from typing import Any, assert_type
 from pydantic import BaseModel, TypeAdapter
 
 from tokenstream import AsyncStream, Message, Router, Stream, ToolCall, Tools, response_format
-from tokenstream.errors import OutputInvalid
+from tokenstream.errors import CallUncertain, OutputInvalid
 from tokenstream.events import ToolCallDelta, ToolCallDone
 from tokenstream.partial_json import Repair
 from tokenstream.stages import ValidatedCalls
@@ -61,7 +61,7 @@ def one_tool(body: Iterable[bytes]) -> None:
         assert_type(weather, ToolCall[WeatherArgs])
         assert_type(weather, ToolCall[WeatherArgs, Any])
         assert_type(weather.arguments, WeatherArgs)
-        assert_type(weather.error, OutputInvalid | None)
+        assert_type(weather.error, OutputInvalid | CallUncertain | None)
         assert_type(weather.error_for_model, str)
         assert_type(weather.repairs, tuple[Repair, ...])
         assert_type(weather.id, str)

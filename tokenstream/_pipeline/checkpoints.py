@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import Message
 
-# An instance would build the models of all messages, which takes a fifth of `import tokenstream`.
-_VERSION: int = Checkpoint.model_fields["version"].default
+_VERSIONS = (1, 2)
+"""The versions of checkpoints that can be read; the first has no identity."""
 _RESUMABLE = "openai-responses and gemini-interactions"
 
 
@@ -58,6 +58,7 @@ def make_checkpoint(
         tool_calls_delivered=tuple(accumulator.tool_calls_delivered),
         position=last_position.position,
         state=state,
+        identity=accumulator.calls.identity_to_keep,
     )
 
 
@@ -67,7 +68,9 @@ def with_final_ending(checkpoint: Checkpoint, accumulator: Accumulator) -> Check
         message.model_copy(update={"ending": accumulator.ending_of(message.choice)})
         for message in checkpoint.messages
     ]
-    return checkpoint.model_copy(update={"messages": tuple(messages)})
+    # A key that was read since then may have fixed the identity.
+    identity = accumulator.calls.identity_to_keep
+    return checkpoint.model_copy(update={"messages": tuple(messages), "identity": identity})
 
 
 def restore_answer(
@@ -102,6 +105,7 @@ def restore_answer(
     # The key of a field is its name; if it belongs to one choice, a pair with the choice's index.
     shared = [field for field in format.parts.fields if isinstance(field, str)]
     accumulator.tool_calls_delivered = [*checkpoint.tool_calls_delivered]
+    accumulator.calls.given = checkpoint.identity
     for message in checkpoint.messages:
         accumulator.restore(message, shared)
     # Read again, because the accumulator above may have changed the first copies.
@@ -119,9 +123,9 @@ def _check_resumable(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
         raise MisuseError(
             f"expected a Checkpoint, not {kind}; read a stored one with Checkpoint.model_validate_json"
         )
-    if checkpoint.version != _VERSION:
+    if checkpoint.version not in _VERSIONS:
         raise MisuseError(
-            f"the checkpoint has version {checkpoint.version}, but only version {_VERSION} can be read: "
+            f"the checkpoint has version {checkpoint.version}, but only versions {_VERSIONS} can be read: "
             "ask for the answer anew; the partial answer is in its .messages"
         )
     name, state = checkpoint.format, checkpoint.state

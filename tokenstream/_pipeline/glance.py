@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, cast
+from urllib.parse import unquote
 
 from tokenstream._basics.text_log import TextLog
 from tokenstream._connection.error_body import ErrorBody
@@ -84,6 +85,7 @@ class Glancing:
         self.limits = limits
         self.accumulator = Accumulator(limits=limits, late_usage=late_usage)
         """The stage that contains the message."""
+        self.accumulator.calls.find_journal_id = self.find_answer_id
         self.meter = Meter(0.0)
         """Records the times for the metrics; the caller replaces its start, 0.0."""
         self._returned_count = 0
@@ -259,6 +261,17 @@ class Glancing:
             return taken
 
         return glance
+
+    @property
+    def answer_format(self) -> Format:
+        """The format that reads the answer."""
+        return self._connection.format
+
+    def find_answer_id(self) -> str | None:
+        """Return the answer's id, which a relay with a journal sends in a header and in the first event."""
+        head = self.head
+        named = None if head is None or head.refuses else head.headers.get("x-answer-id")
+        return self.answer_format.answer_id if named is None else unquote(named)
 
     def find_text(self, told: Told) -> str:
         """Return the text that has arrived of the part that an event is about, except what is held back."""

@@ -6,7 +6,6 @@ import math
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from tokenstream._pipeline.hold import Hold
 from tokenstream.errors import (
@@ -388,11 +387,7 @@ class Recovery:
 
     def _find_answer_id(self) -> str | None:
         """Return the answer's id, which a relay with a journal sends in a header and in the first event."""
-        if self._answer_id is not None:
-            return self._answer_id
-        head = self._machine.head
-        named = None if head is None or head.refuses else head.headers.get("x-answer-id")
-        return self._machine.answer_format.answer_id if named is None else unquote(named)
+        return self._machine.find_answer_id() if self._answer_id is None else self._answer_id
 
     def _renew_machine(self, plan: AttemptPlan, continuation: Continuation | None, now: float) -> None:
         """Make the machine ready for the next attempt's events, which a new hold holds back."""

@@ -41,6 +41,7 @@ def resilient(
     pings: bool = False,
     reorder: Reorder | None = None,
     reasoning_tags: bool | Iterable[str] = (),
+    answer_id: str | None = None,
 ) -> Stream:
     r"""Read one answer, with as many attempts as necessary.
 
@@ -63,6 +64,8 @@ def resilient(
         reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
             its text; the stream then reports that text as reasoning. True for think, thinking,
             thought and reasoning.
+        answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
+            the id that the provider gives it. See `ToolCall.key`.
 
     Raises:
         MisuseError: The options cannot work, such as resuming with an `open` without arguments.
@@ -83,6 +86,7 @@ def resilient(
         clock=clock,
         pings=pings,
         reorder=reorder,
+        answer_id=answer_id,
         make_stage=make_stage_factory(reasoning_tags),
     )
     return make_stream(Stream, openers, retry, options)
@@ -100,6 +104,7 @@ def aresilient(
     pings: bool = False,
     reorder: Reorder | None = None,
     reasoning_tags: bool | Iterable[str] = (),
+    answer_id: str | None = None,
 ) -> AsyncStream:
     """Read one answer in an `async for` loop, with as many attempts as necessary.
 
@@ -121,6 +126,8 @@ def aresilient(
         reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
             its text; the stream then reports that text as reasoning. True for think, thinking,
             thought and reasoning.
+        answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
+            the id that the provider gives it. See `ToolCall.key`.
 
     Raises:
         MisuseError: The options cannot work.
@@ -142,6 +149,7 @@ def aresilient(
         clock=clock,
         pings=pings,
         reorder=reorder,
+        answer_id=answer_id,
         make_stage=make_stage_factory(reasoning_tags),
     )
     return make_stream(AsyncStream, openers, retry, options)
@@ -172,7 +180,7 @@ def make_stream(
         # The driver needs a source to begin with; the one that recovery makes replaces it.
         Deferred(_open_placeholder),
         # `renewable`: another source may continue the answer.
-        options._replace(renewable=True),
+        options._replace(renewable=True, answer_id=options.answer_id or retry.answer_id),
     )
     recovery = Recovery(retry, openers, driver.machine, driver.silence.deadlines.total)
     driver.recovery = recovery

@@ -97,6 +97,8 @@ is restarted |
     the limit from the payload."""
     align: bool = False
     """True to skip delivered content also in the loop over events, if the restarted answer repeats it."""
+    answer_id: str | None = None
+    """An id of your own for the answer, like the option of `Stream`; only for a `Retry` of one answer."""
     on_retry: Callable[[Attempt], object] | None = None
     """Function that is called with each further attempt, before the wait for that attempt."""
 

@@ -63,6 +63,8 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         reasoning_tags: Names of tags, such as ("think",), between which the model writes reasoning into
             its text; the stream then reports that text as reasoning. True for think, thinking,
             thought and reasoning.
+        answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
+            the id that the provider gives it. See `ToolCall.key`.
 
     Raises:
         StreamError: The answer failed. The loop raises the error after all events that arrived
@@ -101,6 +103,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         pings: bool = False,
         reorder: Reorder | None = None,
         reasoning_tags: bool | Iterable[str] = (),
+        answer_id: str | None = None,
     ) -> None:
         driver: Any = source
         # This library itself passes a driver that it has made, for example in `from_checkpoint`.
@@ -113,6 +116,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
                 clock,
                 pings,
                 reorder,
+                answer_id=answer_id,
                 make_stage=make_stage_factory(reasoning_tags),
             )
             driver = AsyncDriver(async_source(source), options)

@@ -97,8 +97,7 @@ class Driver(SingleConsumer):
             format, content_type=None, limits=limits, pings=pings, make_stage=options.make_stage
         )
         self.machine.timer = time.perf_counter
-        if options.checkpoint is not None:
-            self.machine.restore(options.checkpoint)
+        options.restore(self.machine)
         check_option("deadlines", options.deadlines, Deadlines)
         self.silence = Silence(_DEADLINES if options.deadlines is None else options.deadlines, self.machine)
         if options.reorder is not None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from tokenstream._basics.call_keys import identity_of_caller
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._pipeline.machine import Machine
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.limits import Deadlines, Limits
@@ -30,8 +32,20 @@ class Options(NamedTuple):
     renewable: bool = False
     """True if another source may continue the answer."""
     checkpoint: Checkpoint | None = None
+    answer_id: str | None = None
+    """The caller's own id of the answer, for the keys of its tool calls; None for none."""
     make_stage: StageFactory | None = None
     """Makes, for each format, the stages that its events pass through before delivery."""
+
+    def restore(self, machine: Machine) -> None:
+        """Give a new machine the answer's identity, and the answer so far if there is a checkpoint.
+
+        Raises:
+            MisuseError: The identity is not a text, or the checkpoint cannot be continued.
+        """
+        machine.accumulator.calls.given = identity_of_caller(self.answer_id)
+        if self.checkpoint is not None:
+            machine.restore(self.checkpoint)
 
     def find_start(self, now: float) -> float:
         """Return the time from which the metrics count: that of the request, or `now` if it is unknown.

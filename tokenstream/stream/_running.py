@@ -11,6 +11,7 @@ from inspect import isawaitable, iscoroutine
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamError
+from tokenstream.stream._outputs.once import AsyncOnce, Once
 from tokenstream.stream._reading.reader import only_error
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
         cursors: The cursors of the first choice, which follow aspects such as its text.
         router: The handlers.
     """
-    run = _begin_run(driver, cursors, router)
+    run = _begin_run(driver, cursors, router, Once)
     run.refuse_async()
     try:
         _call_all(driver, run, run.begin())
@@ -61,7 +62,7 @@ async def run_async(driver: AsyncDriver, cursors: Cursors, router: Router) -> To
     """
     from anyio import create_task_group
 
-    tasks = _Tasks(driver, _begin_run(driver, cursors, router), router.concurrency)
+    tasks = _Tasks(driver, _begin_run(driver, cursors, router, AsyncOnce), router.concurrency)
     try:
         async with create_task_group() as tasks.group:
             await tasks.read()
@@ -213,6 +214,13 @@ class _Tasks:
             self._run.store_result(work, value)
 
     async def _call(self, work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+        """Call a handler, or return the stored result of a tool's call that has run before."""
+        once = self._run.once
+        if once is None or not work.is_tool:
+            return await self._call_now(work)
+        return await once.do(once.enter(work.item).run(lambda: self._call_now(work)))
+
+    async def _call_now(self, work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
         """Call a handler; a sync tool is called in a thread, since it may block."""
         if not work.is_tool or work.entry.is_async():
             return work.call()
@@ -238,13 +246,16 @@ class _Tasks:
                 self._failure.add_note(f"beside it, {type(error).__name__} was raised")
 
 
-def _begin_run(driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router) -> HandlerRun:
+def _begin_run(
+    driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router, kind: type[Once]
+) -> HandlerRun:
     """Return the object that decides, event by event, which of the router's handlers to call.
 
     Args:
         driver: The driver of the stream.
         cursors: Makes a cursor for each view that the handlers read.
         router: The handlers.
+        kind: The class that runs calls at most once, if the router has a store.
 
     Raises:
         MisuseError: `router` is not a `Router`.
@@ -255,6 +266,7 @@ def _begin_run(driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Route
     if not isinstance(argument, Router):
         raise MisuseError(f"stream.run() takes a Router, not {type(argument).__name__}")
     run = argument._begin(cursors)  # noqa: SLF001 - only its own driver begins a run
+    run.once = None if argument.once is None else kind(argument.once)
     # Steps and observers surround each tool with a context of their own. A stream that a step
     # follows is shared, so its driver has a hub, which knows the step's context.
     hub = getattr(driver, "hub", None)
@@ -268,7 +280,7 @@ def _call_all(driver: SyncDriver, run: HandlerRun, works: list[Work]) -> None:
     for work in works:
         try:
             run.store_result(
-                work, _call_handler(work) if run.around_tool is None else _call_in_context(run, work)
+                work, _call_once(run, work) if run.around_tool is None else _call_in_context(run, work)
             )
         except BaseException as error:
             if run.store_failure(work, error):
@@ -283,7 +295,7 @@ def _call_in_context(run: HandlerRun, work: Work) -> Any:  # noqa: ANN401 - what
     if run.around_tool is None or not work.is_tool:
         return _call_handler(work)
     with run.around_tool(work.item) as step:
-        value = _call_handler(work)
+        value = _call_once(run, work)
         _keep_result(step, value)
         return value
 
@@ -292,6 +304,13 @@ def _keep_result(step: Any, value: object) -> None:  # noqa: ANN401 - a step, wh
     """Store the result of a tool in the step that surrounds the tool; do nothing without a step."""
     if step is not None:
         step.result = value
+
+
+def _call_once(run: HandlerRun, work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+    """Call a handler, or return the stored result of a tool's call that has run before."""
+    if run.once is None or not work.is_tool:
+        return _call_handler(work)
+    return run.once.do(run.once.enter(work.item).run(lambda: _call_handler(work)))
 
 
 def _call_handler(work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from weakref import WeakValueDictionary
 
 from tokenstream._basics.members import show_members
@@ -24,6 +24,7 @@ from tokenstream.relay.journal._producer import ALIVE_SHARE, Producer
 from tokenstream.relay.journal._records import has_failed_early
 from tokenstream.relay.journal._retrying import retry
 from tokenstream.stream import Stream
+from tokenstream.stream._base import StreamBase, find_driver
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.relay._shape import Shape
     from tokenstream.relay.journal._storage import State, Storage
+    from tokenstream.stages._tools.store import AnyCallStore
+    from tokenstream.stream._driver import Driver
 
 StopResult: TypeAlias = Literal["stopped", "ended", "unknown"]
 """The outcome of a request to stop an answer: it ends now, it had ended before, or it is unknown."""
@@ -233,12 +236,24 @@ class Journal:
             # Another producer's answer has this id: followers read that answer.
             await close_stream(stream)
             return False
+        if isinstance(stream, StreamBase):
+            driver = cast("Driver", find_driver(stream))
+            driver.source_driver.accumulator.calls.record_in_journal(id)
         producer = Producer(self._storage, id, token, stream, lease=self.lease, raw=raw, shaping=shaping)
         self._producers[id] = producer
         tasks.start_soon(self._run_producer, producer, name=f"producer of the answer {id}")
         if open_within is not None:
             await _wait_for_first_event(producer, open_within)
         return True
+
+    @property
+    def calls(self) -> AnyCallStore:
+        """A store of tool calls beside the answers: `stream.validated_calls(…, once=journal.calls)`.
+
+        Raises:
+            MisuseError: The storage is of another class than those of this library, and keeps no calls.
+        """
+        return self._storage.calls
 
     def follow(self, id: str, *, after: int = 0, owner: str | None = None) -> AnswerFollower:
         """Return an async iterator over the records of an answer after a position.

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.members import show_members
+from tokenstream.call_store import MemoryCallStore
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._errors import JournalUnavailable
 from tokenstream.relay.journal._journal import Journal
@@ -175,6 +176,7 @@ class MemoryStorage(Storage):
         """The size of all records in bytes."""
         self._expire = expire
         self._clock = clock
+        self._calls = MemoryCallStore(clock=clock)
         self._answers: dict[str, _StoredAnswer] = {}
         self._ended: dict[str, _StoredAnswer] = {}
         """Answers that have ended and whose records are still held, in order of expiry."""
@@ -282,6 +284,11 @@ class MemoryStorage(Storage):
         answer = self._find(id)
         if answer is not None and not answer.ended and answer.reason is None:
             await answer.next_stop().wait()
+
+    @property
+    def calls(self) -> MemoryCallStore:
+        """A store of tool calls in the memory of this process."""
+        return self._calls
 
     # -- within ------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from tokenstream._basics.members import show_members
+from tokenstream.call_store import AsyncRedisCallStore
 from tokenstream.errors import MisuseError
 from tokenstream.relay.journal._errors import JournalUnavailable
 from tokenstream.relay.journal._journal import Journal
@@ -73,6 +74,7 @@ class RedisStorage(Storage):
         self._failures = (RedisError, OSError)
         self._unknown_script = NoScriptError
         self._prefix = prefix
+        self._calls = AsyncRedisCallStore(client, prefix=f"{prefix}calls:")
         self._max_bytes = max_bytes
         self._expire = expire
         self._client = redis_client
@@ -168,6 +170,11 @@ class RedisStorage(Storage):
 
         # Every message in this channel reports a request to stop, so the argument `is_new` is always true.
         await self._subscriptions.wait(self._key(id, "stop"), lambda _: True, has_changed)
+
+    @property
+    def calls(self) -> AsyncRedisCallStore:
+        """A store of tool calls in the same Redis."""
+        return self._calls
 
     async def aclose(self) -> None:
         await self._subscriptions.aclose()

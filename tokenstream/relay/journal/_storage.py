@@ -22,9 +22,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenstream._basics.members import show_members
+from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tokenstream.stages._tools.store import AnyCallStore
 
 StopReply: TypeAlias = Literal["asked", "ended", "unknown"]
 """The outcome of a request to stop an answer; "ended" if the answer had ended before."""
@@ -191,6 +194,15 @@ class Storage(ABC):
         Args:
             id: The answer's id.
         """
+
+    @property
+    def calls(self) -> AnyCallStore:
+        """A store of tool calls that is kept where the answers are; override it to offer one.
+
+        Raises:
+            MisuseError: The storage keeps no calls.
+        """
+        raise MisuseError(f"{type(self).__name__} keeps no calls: pass a store of tokenstream.call_store")
 
     async def aclose(self) -> None:  # noqa: B027 - most have nothing to close
         """Close the resources that the storage opened itself."""

@@ -6,6 +6,7 @@ import functools
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.errors import CallUncertain
 from tokenstream.events import Finish, PartDone, PartStart, ToolCallDone, ToolCallStart
 from tokenstream.stages._handlers.tool_failed import ToolFailed
 from tokenstream.stages._handlers.work import CallWorkFinder, ViewWorkFinder, Work, WorkFinder
@@ -44,6 +45,8 @@ class HandlerRun:
         self._entries = entries
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
         """Returns a context manager in which a tool is run; None if there is none."""
+        self.once: Any = None
+        """Runs calls at most once, with the router's store; None without a store."""
         self._values: dict[str, object] = {}
         """The result of each tool call, or the error that the model is told, by the call's id."""
         self._errors: list[str] = []
@@ -124,7 +127,7 @@ class HandlerRun:
             self._values[work.item.id] = value
 
     def store_failure(self, work: Work, error: BaseException) -> bool:
-        """Store the message of a tool's `ToolFailed` as the result of the tool's call.
+        """Store what the model is told about a failed call: of a `ToolFailed`, or of an uncertain call.
 
         Args:
             work: The work that failed.
@@ -133,9 +136,10 @@ class HandlerRun:
         Returns:
             False if the error is any other exception, or the handler is not a tool: nothing is stored.
         """
-        if not (work.is_tool and isinstance(error, ToolFailed)):
+        if not (work.is_tool and isinstance(error, ToolFailed | CallUncertain)):
             return False
-        self._store_error(work.item, str(error))
+        words = error.words_for_model if isinstance(error, CallUncertain) else str(error)
+        self._store_error(work.item, words)
         return True
 
     def _store_error(self, call: ToolCall, words: str) -> None:

@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import PrivateAttr
 
+from tokenstream._basics.call_keys import place_of, set_place
 from tokenstream.message import ToolCall
+from tokenstream.stages._tools.kinds import TypeTool
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
     from typing import Self
 
-    from tokenstream.errors import OutputInvalid
+    from tokenstream.errors import CallUncertain, OutputInvalid
     from tokenstream.partial_json._repairs import Repair
     from tokenstream.stages._tools.kinds import Tool
+    from tokenstream.stages._tools.once import CallRun, Step
+    from tokenstream.stages._tools.store import CallState
 
 
 class CheckedCall(ToolCall[Any, Any]):
@@ -26,6 +31,8 @@ class CheckedCall(ToolCall[Any, Any]):
     _arguments: Any = PrivateAttr(default=None)
     _tool: Any = PrivateAttr(default=None)
     _error: Any = PrivateAttr(default=None)
+    _run: Any = PrivateAttr(default=None)
+    _do: Any = PrivateAttr(default=None)
     _repairs: Any = PrivateAttr(default=())
 
     @classmethod
@@ -36,7 +43,9 @@ class CheckedCall(ToolCall[Any, Any]):
             call: The call.
             repairs: The repairs that were made in the call's arguments.
         """
-        return cls.model_construct(call.model_fields_set, **dict(call)).note_repairs(repairs)
+        checked = cls.model_construct(call.model_fields_set, **dict(call)).note_repairs(repairs)
+        set_place(checked, place_of(call))
+        return checked
 
     def note_repairs(self, repairs: tuple[Repair, ...]) -> Self:
         """Set the repairs that were made in the arguments, and return the call."""
@@ -53,6 +62,27 @@ class CheckedCall(ToolCall[Any, Any]):
         self._arguments = arguments
         self._tool = tool
         return self
+
+    def enter(self, run: CallRun) -> Generator[Step, Any, object]:
+        """Return the steps before the call is delivered: ask the store, or begin the call of a type.
+
+        A function's call begins when it is run. What a type's call asks for, the application does itself,
+        at any time from the delivery on, so the call has begun by then.
+
+        Args:
+            run: What runs the call.
+        """
+        return run.begin() if isinstance(self._tool, TypeTool) else run.look()
+
+    def join_store(self, run: CallRun, do: Callable[[Any], Any]) -> None:
+        """Let `run`, `finish` and `fail` use a store.
+
+        Args:
+            run: What runs the call, with the state of the call at the store.
+            do: Takes the steps that `run` returns; its result is awaited in an `AsyncStream`.
+        """
+        self._run, self._do = run, do
+        self._error = run.make_error()
 
     def refuse(self, error: OutputInvalid, words: str) -> Self:
         """Mark the call as a call that cannot be run, and return it.
@@ -76,9 +106,9 @@ class CheckedCall(ToolCall[Any, Any]):
         return self._arguments
 
     @property
-    def error(self) -> OutputInvalid | None:
+    def error(self) -> OutputInvalid | CallUncertain | None:
         """The reason why the call cannot be run; None if the call can be run."""
-        error: OutputInvalid | None = self._error
+        error: OutputInvalid | CallUncertain | None = self._error
         return error
 
     @property
@@ -95,11 +125,38 @@ class CheckedCall(ToolCall[Any, Any]):
     def run(self) -> Any:  # noqa: ANN401 - what the function returns
         """Call the tool's function with the arguments, and return its result.
 
+        With a store, a call that has run before is not run again: its stored result is returned, as JSON
+        values. In an `AsyncStream`, the result is then awaited: `await call.run()`.
+
         Raises:
             OutputInvalid: The arguments do not fit the tool's declaration.
+            CallUncertain: Nobody knows whether the call has run.
+            ToolFailed: The call has failed before.
         """
         self._check()
-        return self._tool.run(self._arguments)
+        if self._run is None:
+            return self._tool.run(self._arguments)
+        return self._do(self._run.run(lambda: self._tool.run(self._arguments)))
+
+    @property
+    def state(self) -> CallState | None:
+        """What the store knows about the call; None without a store."""
+        state: CallState | None = None if self._run is None else self._run.state
+        return state
+
+    def finish(self, result: object) -> Any:  # noqa: ANN401 - None, or an awaitable of None
+        """Store the result of a call that the application has run itself."""
+        if self._run is None:
+            return super().finish(result)
+        self._run.check_new()
+        return self._do(self._run.finish(result))
+
+    def fail(self, error: BaseException | str) -> Any:  # noqa: ANN401 - None, or an awaitable of None
+        """Store that a call which the application has run itself has failed."""
+        if self._run is None:
+            return super().fail(error)
+        self._run.check_new()
+        return self._do(self._run.fail(error))
 
     def _check(self) -> None:
         """Raise the call's error, if there is one; each time with a traceback of its own."""

@@ -17,7 +17,7 @@ from tokenstream.stages._objects.partials import Partials
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.errors import OutputInvalid
+    from tokenstream.errors import CallUncertain, OutputInvalid
     from tokenstream.message import ToolCall
     from tokenstream.partial_json import Partial
     from tokenstream.partial_json._repairs import Lenient, Repair
@@ -78,7 +78,7 @@ class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft,
         return self.call is not None and self.call.complete
 
     @property
-    def error(self) -> OutputInvalid | None:
+    def error(self) -> OutputInvalid | CallUncertain | None:
         """The reason why the finished call cannot be run; None if it can, or is still being written."""
         return None if self.call is None else self.call.error
 

@@ -12,6 +12,7 @@ from tokenstream.stream._views.choice import AsyncChoiceBase, SyncChoiceBase
 from tokenstream.stream._views.view import AsyncToolCallView, ToolCallView
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from functools import partial
     from typing import Protocol, TypeAlias
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from tokenstream.message import ToolCall
     from tokenstream.partial_json._repairs import Lenient
+    from tokenstream.stages._tools.store import AnyCallStore, CallStore
 
     A1 = TypeVar("A1", default=dict[str, Any])
     A2 = TypeVar("A2", default=dict[str, Any])
@@ -46,6 +48,8 @@ if TYPE_CHECKING:
     OfType: TypeAlias = "type[A1] | TypeAdapter[A1]"
     OfFunction: TypeAlias = "_Function[R1] | partial[R1]"
     OfEither: TypeAlias = "type[A1] | TypeAdapter[A1] | _Function[R1] | partial[R1]"
+    SyncStore: TypeAlias = CallStore | None
+    AsyncStore: TypeAlias = AnyCallStore | None
     CallOf: TypeAlias = "ToolCall[dict[str, Any], R1]"
 
 
@@ -56,72 +60,134 @@ class CallViews(SyncChoiceBase):
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], /, *, lenient: Lenient = False
+        self, a: OfType[A1], /, *, lenient: Lenient = False, once: SyncStore = None
     ) -> ToolCallView[ToolCall[A1]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], /, *, lenient: Lenient = False
+        self, a: OfFunction[R1], /, *, lenient: Lenient = False, once: SyncStore = None
     ) -> ToolCallView[CallOf[R1]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False
+        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False, once: SyncStore = None
     ) -> ToolCallView[ToolCall[A1] | ToolCall[A2]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False
+        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False, once: SyncStore = None
     ) -> ToolCallView[ToolCall[A1] | CallOf[R2]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False
+        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False, once: SyncStore = None
     ) -> ToolCallView[CallOf[R1] | ToolCall[A2]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False
+        self,
+        a: OfFunction[R1],
+        b: OfFunction[R2],
+        /,
+        *,
+        lenient: Lenient = False,
+        once: SyncStore = None,
     ) -> ToolCallView[CallOf[R1] | CallOf[R2]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
+        self,
+        a: OfType[A1],
+        b: OfType[A2],
+        c: OfType[A3],
+        /,
+        *,
+        lenient: Lenient = False,
+        once: SyncStore = None,
     ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
+        self,
+        a: OfType[A1],
+        b: OfType[A2],
+        c: OfFunction[R3],
+        /,
+        *,
+        lenient: Lenient = False,
+        once: SyncStore = None,
     ) -> ToolCallView[ToolCall[A1] | ToolCall[A2] | CallOf[R3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
+        self,
+        a: OfType[A1],
+        b: OfFunction[R2],
+        c: OfType[A3],
+        /,
+        *,
+        lenient: Lenient = False,
+        once: SyncStore = None,
     ) -> ToolCallView[ToolCall[A1] | CallOf[R2] | ToolCall[A3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
+        self,
+        a: OfType[A1],
+        b: OfFunction[R2],
+        c: OfFunction[R3],
+        /,
+        *,
+        lenient: Lenient = False,
+        once: SyncStore = None,
     ) -> ToolCallView[ToolCall[A1] | CallOf[R2] | CallOf[R3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
+        self,
+        a: OfFunction[R1],
+        b: OfType[A2],
+        c: OfType[A3],
+        /,
+        *,
+        lenient: Lenient = False,
+        once: SyncStore = None,
     ) -> ToolCallView[CallOf[R1] | ToolCall[A2] | ToolCall[A3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
+        self,
+        a: OfFunction[R1],
+        b: OfType[A2],
+        c: OfFunction[R3],
+        /,
+        *,
+        lenient: Lenient = False,
+        once: SyncStore = None,
     ) -> ToolCallView[CallOf[R1] | ToolCall[A2] | CallOf[R3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
+        self,
+        a: OfFunction[R1],
+        b: OfFunction[R2],
+        c: OfType[A3],
+        /,
+        *,
+        lenient: Lenient = False,
+        once: SyncStore = None,
     ) -> ToolCallView[CallOf[R1] | CallOf[R2] | ToolCall[A3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
+        self,
+        a: OfFunction[R1],
+        b: OfFunction[R2],
+        c: OfFunction[R3],
+        /,
+        *,
+        lenient: Lenient = False,
+        once: SyncStore = None,
     ) -> ToolCallView[CallOf[R1] | CallOf[R2] | CallOf[R3]]: ...
 
     @overload
@@ -134,6 +200,7 @@ class CallViews(SyncChoiceBase):
         /,
         *,
         lenient: Lenient = False,
+        once: SyncStore = None,
     ) -> ToolCallView[ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4]]: ...
 
     @overload
@@ -147,6 +214,7 @@ class CallViews(SyncChoiceBase):
         /,
         *,
         lenient: Lenient = False,
+        once: SyncStore = None,
     ) -> ToolCallView[
         ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4] | ToolCall[A5, R5]
     ]: ...
@@ -163,6 +231,7 @@ class CallViews(SyncChoiceBase):
         /,
         *,
         lenient: Lenient = False,
+        once: SyncStore = None,
     ) -> ToolCallView[
         ToolCall[A1, R1]
         | ToolCall[A2, R2]
@@ -174,20 +243,20 @@ class CallViews(SyncChoiceBase):
 
     @overload
     def validated_calls(
-        self, /, *, lenient: Lenient = False, **named: OfType[A1]
+        self, /, *, lenient: Lenient = False, once: SyncStore = None, **named: OfType[A1]
     ) -> ToolCallView[ToolCall[A1]]: ...
 
     @overload
     def validated_calls(
-        self, /, *, lenient: Lenient = False, **named: OfFunction[R1]
+        self, /, *, lenient: Lenient = False, once: SyncStore = None, **named: OfFunction[R1]
     ) -> ToolCallView[CallOf[R1]]: ...
 
     @overload
     def validated_calls(
-        self, /, *tools: object, lenient: Lenient = False, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: SyncStore = None, **named: object
     ) -> ToolCallView[ToolCall]: ...
     def validated_calls(
-        self, /, *tools: object, lenient: Lenient = False, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: SyncStore = None, **named: object
     ) -> ToolCallView[Any]:
         """Return a view of tool calls with validated arguments, so that the calls can be run.
 
@@ -202,6 +271,9 @@ class CallViews(SyncChoiceBase):
                 The name of each is the name of the tool. A `tokenstream.Tools` is also possible.
             lenient: True to repair almost-JSON arguments; "closed" repairs them, too, but
                 refuses arguments that were cut off. A tool named "lenient" must be passed in `tools`.
+            once: A store of calls, such as `MemoryCallStore()`, with which no call is run twice, even if
+                the answer is read twice; a call that has run before gives its stored result. None to
+                run each call that is delivered. A tool named "once" must be passed in `tools`.
             named: Types or functions, each under the name by which the model calls it; a
                 `TypeAdapter` or a callable object needs a name.
 
@@ -219,7 +291,12 @@ class CallViews(SyncChoiceBase):
             ['sun in Oslo']
         """
         cursor = self._cursors.validated_calls(*tools, lenient=lenient, **named)
-        return ToolCallView(self._driver, cursor, self._message_expression("tool_calls"))
+        instead = self._message_expression("tool_calls")
+        if once is None:
+            return ToolCallView(self._driver, cursor, instead)
+        from tokenstream.stream._outputs.once import Once, OnceView
+
+        return OnceView(self._driver, cursor, instead, Once(once))
 
 
 class AsyncCallViews(AsyncChoiceBase):
@@ -229,72 +306,121 @@ class AsyncCallViews(AsyncChoiceBase):
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], /, *, lenient: Lenient = False
+        self, a: OfType[A1], /, *, lenient: Lenient = False, once: None = None
     ) -> AsyncToolCallView[ToolCall[A1]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], /, *, lenient: Lenient = False
+        self, a: OfFunction[R1], /, *, lenient: Lenient = False, once: None = None
     ) -> AsyncToolCallView[CallOf[R1]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False
+        self, a: OfType[A1], b: OfType[A2], /, *, lenient: Lenient = False, once: None = None
     ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False
+        self, a: OfType[A1], b: OfFunction[R2], /, *, lenient: Lenient = False, once: None = None
     ) -> AsyncToolCallView[ToolCall[A1] | CallOf[R2]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False
+        self, a: OfFunction[R1], b: OfType[A2], /, *, lenient: Lenient = False, once: None = None
     ) -> AsyncToolCallView[CallOf[R1] | ToolCall[A2]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False
+        self, a: OfFunction[R1], b: OfFunction[R2], /, *, lenient: Lenient = False, once: None = None
     ) -> AsyncToolCallView[CallOf[R1] | CallOf[R2]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
+        self, a: OfType[A1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False, once: None = None
     ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | ToolCall[A3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
+        self,
+        a: OfType[A1],
+        b: OfType[A2],
+        c: OfFunction[R3],
+        /,
+        *,
+        lenient: Lenient = False,
+        once: None = None,
     ) -> AsyncToolCallView[ToolCall[A1] | ToolCall[A2] | CallOf[R3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
+        self,
+        a: OfType[A1],
+        b: OfFunction[R2],
+        c: OfType[A3],
+        /,
+        *,
+        lenient: Lenient = False,
+        once: None = None,
     ) -> AsyncToolCallView[ToolCall[A1] | CallOf[R2] | ToolCall[A3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfType[A1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
+        self,
+        a: OfType[A1],
+        b: OfFunction[R2],
+        c: OfFunction[R3],
+        /,
+        *,
+        lenient: Lenient = False,
+        once: None = None,
     ) -> AsyncToolCallView[ToolCall[A1] | CallOf[R2] | CallOf[R3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfType[A2], c: OfType[A3], /, *, lenient: Lenient = False
+        self,
+        a: OfFunction[R1],
+        b: OfType[A2],
+        c: OfType[A3],
+        /,
+        *,
+        lenient: Lenient = False,
+        once: None = None,
     ) -> AsyncToolCallView[CallOf[R1] | ToolCall[A2] | ToolCall[A3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfType[A2], c: OfFunction[R3], /, *, lenient: Lenient = False
+        self,
+        a: OfFunction[R1],
+        b: OfType[A2],
+        c: OfFunction[R3],
+        /,
+        *,
+        lenient: Lenient = False,
+        once: None = None,
     ) -> AsyncToolCallView[CallOf[R1] | ToolCall[A2] | CallOf[R3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfFunction[R2], c: OfType[A3], /, *, lenient: Lenient = False
+        self,
+        a: OfFunction[R1],
+        b: OfFunction[R2],
+        c: OfType[A3],
+        /,
+        *,
+        lenient: Lenient = False,
+        once: None = None,
     ) -> AsyncToolCallView[CallOf[R1] | CallOf[R2] | ToolCall[A3]]: ...
 
     @overload
     def validated_calls(
-        self, a: OfFunction[R1], b: OfFunction[R2], c: OfFunction[R3], /, *, lenient: Lenient = False
+        self,
+        a: OfFunction[R1],
+        b: OfFunction[R2],
+        c: OfFunction[R3],
+        /,
+        *,
+        lenient: Lenient = False,
+        once: None = None,
     ) -> AsyncToolCallView[CallOf[R1] | CallOf[R2] | CallOf[R3]]: ...
 
     @overload
@@ -307,6 +433,7 @@ class AsyncCallViews(AsyncChoiceBase):
         /,
         *,
         lenient: Lenient = False,
+        once: None = None,
     ) -> AsyncToolCallView[ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4]]: ...
 
     @overload
@@ -320,6 +447,7 @@ class AsyncCallViews(AsyncChoiceBase):
         /,
         *,
         lenient: Lenient = False,
+        once: None = None,
     ) -> AsyncToolCallView[
         ToolCall[A1, R1] | ToolCall[A2, R2] | ToolCall[A3, R3] | ToolCall[A4, R4] | ToolCall[A5, R5]
     ]: ...
@@ -336,6 +464,7 @@ class AsyncCallViews(AsyncChoiceBase):
         /,
         *,
         lenient: Lenient = False,
+        once: None = None,
     ) -> AsyncToolCallView[
         ToolCall[A1, R1]
         | ToolCall[A2, R2]
@@ -347,26 +476,48 @@ class AsyncCallViews(AsyncChoiceBase):
 
     @overload
     def validated_calls(
-        self, /, *, lenient: Lenient = False, **named: OfType[A1]
+        self, /, *, lenient: Lenient = False, once: None = None, **named: OfType[A1]
     ) -> AsyncToolCallView[ToolCall[A1]]: ...
 
     @overload
     def validated_calls(
-        self, /, *, lenient: Lenient = False, **named: OfFunction[R1]
+        self, /, *, lenient: Lenient = False, once: None = None, **named: OfFunction[R1]
     ) -> AsyncToolCallView[CallOf[R1]]: ...
 
     @overload
     def validated_calls(
-        self, /, *tools: object, lenient: Lenient = False, **named: object
+        self, /, *tools: object, lenient: Lenient = False, once: None = None, **named: object
     ) -> AsyncToolCallView[ToolCall]: ...
+    @overload
     def validated_calls(
-        self, /, *tools: object, lenient: Lenient = False, **named: object
+        self, /, *tools: OfType[A1], once: AnyCallStore, lenient: Lenient = False
+    ) -> AsyncToolCallView[ToolCall[A1]]: ...
+
+    @overload
+    def validated_calls(
+        self, /, *tools: OfFunction[Awaitable[A1]], once: AnyCallStore, lenient: Lenient = False
+    ) -> AsyncToolCallView[CallOf[Awaitable[A1]]]: ...
+
+    @overload
+    def validated_calls(
+        self, /, *tools: OfFunction[R1], once: AnyCallStore, lenient: Lenient = False
+    ) -> AsyncToolCallView[CallOf[Awaitable[R1]]]: ...
+
+    @overload
+    def validated_calls(
+        self, /, *tools: object, once: AnyCallStore, lenient: Lenient = False, **named: object
+    ) -> AsyncToolCallView[ToolCall[Any, Awaitable[Any]]]: ...
+    def validated_calls(
+        self, /, *tools: object, lenient: Lenient = False, once: AsyncStore = None, **named: object
     ) -> AsyncToolCallView[Any]:
         """Return a view of tool calls with validated arguments, so that the calls can be run.
 
         A call that cannot be run is delivered, too, with its `error` and with `error_for_model`, a
         message that lets the model correct the call. A call that was cut off is never delivered. The
         tools may be async functions: `call.run()` then returns an awaitable.
+
+        With `once`, which may be a store with asynchronous methods, write `await call.run()` even if the
+        tool is a plain function.
 
         The arguments and errors are those of `Stream.validated_calls`.
 
@@ -378,4 +529,9 @@ class AsyncCallViews(AsyncChoiceBase):
             ...     return [await call.run() async for call in stream.validated_calls(get_weather)]
         """
         cursor = self._cursors.validated_calls(*tools, lenient=lenient, **named)
-        return AsyncToolCallView(self._driver, cursor, self._message_expression("tool_calls"))
+        instead = self._message_expression("tool_calls")
+        if once is None:
+            return AsyncToolCallView(self._driver, cursor, instead)
+        from tokenstream.stream._outputs.once import AsyncOnce, AsyncOnceView
+
+        return AsyncOnceView(self._driver, cursor, instead, AsyncOnce(once))

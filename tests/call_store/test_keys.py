@@ -1,0 +1,242 @@
+"""Keys of tool calls: the same call has the same key wherever its answer is read, another has another."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.openai_responses import payloads as responses
+from tests.support.asgi import Client
+from tests.support.wire import DONE, sse
+from tokenstream import AsyncStream, Retry, Stream, ToolCall, connect, relay, resilient
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.events import ToolCallDone
+from tokenstream.message import Checkpoint
+from tokenstream.relay import MemoryJournal
+from tokenstream.testing import script, serve
+
+ID = "chatcmpl-AXy2Zk81LmP0"
+
+
+def chat(*calls: tuple[str, str], id: str | None = ID) -> list[bytes]:
+    """Return an answer with calls, each a name and arguments."""
+    head = {} if id is None else {"id": id}
+    deltas = [
+        {"tool_calls": [{"index": n, "id": f"call_{n}", "function": {"name": name, "arguments": text}}]}
+        for n, (name, text) in enumerate(calls)
+    ]
+    chunks = [{**head, "choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+    end = {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}
+    return [*[sse(each) for each in chunks], sse(end), DONE]
+
+
+def keys(source: Any, **options: Any) -> list[str]:
+    return [call.key for call in Stream(source, **options).tool_calls]
+
+
+def test_equal_calls_of_an_answer_are_told_apart_and_are_the_same_in_every_reading() -> None:
+    """The first of two equal calls is the first in the next reading, too."""
+    body = chat(("book", '{"room": 12}'), ("book", '{"room": 12}'), ("book", '{"room": 13}'))
+
+    first, second = keys(body), keys(body)
+
+    assert first == second
+    assert 3 == len(set(first))
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ('{ "days": 1,  "city": "Oslo" }', True),
+        ('{"city":"\\u004fslo","days":1}', True),
+        ('{"city": "Oslo", "days": 2}', False),
+        ('{"city": "Oslo", "days": "1"}', False),
+        ('{"city": "Oslo", "days": true}', False),
+        ('{"city": "Oslo"}', False),
+    ],
+)
+def test_arguments_count_as_json(text: str, same: bool) -> None:
+    """Spaces, escapes and the order of the fields say nothing; values do."""
+    assert same == (keys(chat(("go", '{"city": "Oslo", "days": 1}'))) == keys(chat(("go", text))))
+
+
+def test_no_arguments_are_an_empty_object() -> None:
+    """A server writes "" where another writes {}."""
+    assert keys(chat(("now", "{}"))) == keys(chat(("now", "")))
+
+
+def test_another_name_answer_or_id_of_the_caller_gives_another_key() -> None:
+    """What identifies a call is its name and arguments in this answer."""
+    body = chat(("go", "{}"))
+    others = [keys(chat(("stop", "{}"))), keys(chat(("go", "{}"), id="chatcmpl-other-answer"))]
+
+    assert 4 == len({tuple(each) for each in (*others, keys(body), keys(body, answer_id="turn 7"))})
+
+
+def test_without_an_id_each_reading_has_keys_of_its_own_unless_the_caller_names_the_answer() -> None:
+    """Chance tells answers apart that no id tells apart."""
+    body = chat(("go", "{}"), id=None)
+
+    assert keys(body) != keys(body)
+    assert keys(body, answer_id="turn 7") == keys(body, answer_id="turn 7")
+
+
+@pytest.mark.parametrize("answer_id", ["", 7, b"x"])
+def test_an_answer_id_is_a_text(answer_id: Any) -> None:
+    """A wrong one is refused at once, with what it is for."""
+    with pytest.raises(MisuseError, match="answer_id= takes an id of yours"):
+        Stream([b""], answer_id=answer_id)
+
+
+def test_events_message_views_copies_and_checked_calls_have_the_same_key() -> None:
+    """The key belongs to the call, wherever it is read, and is not part of its content."""
+    body = chat(("go", '{"city": "Oslo"}'), ("go", '{"city": "Oslo"}'))
+    stream = Stream(body)
+    events = [event.call for event in stream if isinstance(event, ToolCallDone)]
+    expected = [call.key for call in events]
+
+    assert expected == [call.key for call in stream.message.tool_calls]
+    assert expected == [call.key for call in stream.tool_calls]
+    assert expected == [call.key for call in stream.validated_calls(go=dict[str, str])]
+    assert expected == [pickle.loads(pickle.dumps(call)).key for call in events]
+    assert expected == [copy.deepcopy(call).key for call in events]
+    assert events[0] == ToolCall.model_validate_json(events[0].model_dump_json())
+    assert "" == ToolCall(name="go").key
+
+
+@pytest.mark.parametrize("how", ["stream", "resilient", "retry", "connect", "connect_retry"])
+def test_the_callers_id_may_be_given_wherever_a_stream_is_opened(how: str) -> None:
+    """Each of the ways gives the keys of the plain one."""
+    answer = script().tool_call("go", {}).finish("tool_calls")
+    body = answer.chunks("openai-chat")
+    expected = keys(body, answer_id="turn 7")
+
+    with serve(answer, format="openai-chat") as server:
+        url = server.url
+        opened: dict[str, Callable[[], Stream]] = {
+            "stream": lambda: Stream(body, answer_id="turn 7"),
+            "resilient": lambda: resilient(lambda: body, answer_id="turn 7"),
+            "retry": lambda: resilient(lambda: body, Retry(answer_id="turn 7")),
+            "connect": lambda: connect(url, json={}, answer_id="turn 7"),
+            "connect_retry": lambda: connect(url, json={}, retry=Retry(), answer_id="turn 7"),
+        }
+        with opened[how]() as stream:
+            assert expected == [call.key for call in stream.tool_calls]
+
+
+def test_a_restarted_answer_has_the_keys_of_the_first_attempt() -> None:
+    """Its own id is another one, and its calls are equal: they are the same calls."""
+    first = chat(("go", "{}"), ("go", "{}"))
+    again = chat(("go", "{}"), ("go", "{}"), ("end", "{}"), id="chatcmpl-anew")
+    bodies = [first[:2], again]
+
+    stream = resilient(lambda: bodies.pop(0), Retry(mode="restart", wait=0))
+
+    assert keys(first)[:2] == [call.key for call in stream.tool_calls][:2]
+    assert keys(first) == [call.key for call in stream.message.tool_calls][:2]
+    assert "chatcmpl-anew" == stream.message.id
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_checkpoint_at_any_place_keeps_the_keys(named: bool) -> None:
+    """Another process that goes on from it, through JSON, has the keys of one that reads to the end."""
+    payloads = responses.answer(*responses.remove(0), *responses.remove(1, id="fc_2", call_id="call_2"))
+    events = [sse(each, event=each["type"]) for each in payloads]
+    options: dict[str, Any] = {"answer_id": "turn 7"} if named else {}
+    whole = Stream(events, **options)
+    whole.final()
+    expected = [call.key for call in whole.message.tool_calls]
+
+    for count in range(1, len(events)):
+        begun = Stream(events[:count], **options)
+        with pytest.raises(StreamError):
+            begun.final()
+        stored = Checkpoint.model_validate_json(begun.checkpoint().model_dump_json())
+        rest = Stream.from_checkpoint(stored, events[count:])
+        rest.final()
+        assert expected == [call.key for call in rest.message.tool_calls]
+
+
+def test_a_checkpoint_of_an_answer_without_an_id_keeps_its_chance() -> None:
+    """The random identity goes along, once a call has ended under it."""
+    payloads = [
+        {key: value for key, value in each.items() if key != "response"}
+        for each in responses.answer(*responses.remove())
+    ]
+    events = [sse(each, event=each["type"]) for each in payloads[:-1]]
+    begun = Stream(events, format="openai-responses")
+    with pytest.raises(StreamError):
+        begun.final()
+    [call] = begun.message.tool_calls
+    assert begun.checkpoint().identity is None
+    assert call.key
+    kept = begun.checkpoint()
+
+    assert kept.identity is not None
+    assert "random" == kept.identity.kind
+    with Stream.from_checkpoint(kept, []) as rest:
+        assert [call.key] == [each.key for each in rest.message.tool_calls]
+        rest.close()
+
+
+def test_a_checkpoint_of_the_version_before_is_read() -> None:
+    """It has no identity; the keys follow from the message's id."""
+    events = [sse(each, event=each["type"]) for each in responses.answer(*responses.remove())]
+    begun = Stream(events[:3])
+    with pytest.raises(StreamError):
+        begun.final()
+    stored = begun.checkpoint().model_dump(mode="json")
+    del stored["identity"]
+    stored["version"] = 1
+
+    rest = Stream.from_checkpoint(Checkpoint.model_validate_json(json.dumps(stored)), events[3:])
+    rest.final()
+
+    assert keys(events) == [call.key for call in rest.message.tool_calls]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("protocol", ["tokenstream", "ui-message", "openai-chat", "anthropic"])
+async def test_followers_of_a_journal_have_the_keys_of_its_producer(protocol: Any) -> None:
+    """Whatever protocol they read, and from whatever position: the journal's id is the identity."""
+    body = (
+        script()
+        .text("Let me")
+        .tool_call("go", {"n": 1})
+        .tool_call("go", {"n": 1})
+        .finish("tool_calls")
+        .chunks("openai-chat")
+    )
+    async with MemoryJournal() as journal:
+        source = AsyncStream(body, answer_id="of the caller")
+        id = await journal.start(source)
+        client = Client(method="GET")
+        await client.call(relay.follow(journal, id, protocol=protocol))
+        produced = [call.key for call in source.message.tool_calls]
+
+    response = httpx.Response(200, headers=client.headers, content=client.body)
+    assert produced == [call.key for call in Stream(response).tool_calls]
+    assert 2 == len(set(produced))
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(['{"n":1}', '{"n": 1}', "{}"])), max_size=8))
+def test_a_key_is_as_unique_as_its_place_among_equal_calls(calls: list[tuple[str, str]]) -> None:
+    """However calls repeat, no two of an answer share a key, and equal ones are numbered from the first."""
+    found = keys(chat(*calls))
+
+    assert len(calls) == len(set(found))
+    for count in range(len(calls)):
+        assert found[:count] == keys(chat(*calls[:count]))
+
+
+def test_a_thousand_equal_calls_have_a_thousand_keys() -> None:
+    """As many as `Limits` allows, in one answer."""
+    assert 1_000 == len(set(keys(chat(*[("go", '{"a": [1, 2, 3]}')] * 1_000))))

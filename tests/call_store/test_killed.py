@@ -1,0 +1,58 @@
+"""A process is killed between the start of a call, its effect and its end: it has no second effect."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.call_store.places import flushed, server
+from tests.project import ROOT
+from tests.support.redis_servers import RedisServer
+
+__all__ = ["server"]
+
+BOOKED = ["booked 12", "booked 12", "booked 13"]
+UNKNOWN = "It is not know"
+
+
+def run(server: RedisServer, effects: Path, place: str) -> tuple[int, list[str]]:
+    """Run a process to its end, and return its status and what came of each call."""
+    program = [sys.executable, "-m", "tests.call_store.killed", server.path, str(effects), place]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    return done.returncode, done.stdout.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("place", "effects_of_first", "then"),
+    [
+        ("before begin", [], BOOKED),
+        ("after begin", [], [UNKNOWN, *BOOKED[1:]]),
+        ("before the effect", [], [UNKNOWN, *BOOKED[1:]]),
+        ("after the effect", ["12"], [UNKNOWN, *BOOKED[1:]]),
+        ("before finish", ["12"], [UNKNOWN, *BOOKED[1:]]),
+        ("after finish", ["12"], BOOKED),
+    ],
+)
+def test_a_call_of_a_killed_process_has_no_second_effect(
+    server: RedisServer, tmp_path: Path, place: str, effects_of_first: list[str], then: list[str]
+) -> None:
+    """Before the call began, or after its end, the next process knows all; between them, it says so."""
+    effects = tmp_path / "effects"
+    effects.touch()
+    with flushed(server):
+        status, _ = run(server, effects, place)
+        assert -signal.SIGKILL == status
+        assert effects_of_first == effects.read_text().split()
+        time.sleep(0.3)
+
+        assert (0, then) == run(server, effects, "nowhere")
+        assert (0, then) == run(server, effects, "nowhere")
+
+    # The first call has had its effect, or it is the one that nobody knows about.
+    first = ["12"] if then == BOOKED or effects_of_first else []
+    assert [*first, "12", "13"] == effects.read_text().split()

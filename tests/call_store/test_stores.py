@@ -1,0 +1,191 @@
+"""Stores of calls: what each answers, in memory and in a real Redis, with plain and asynchronous methods."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from inspect import isawaitable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+
+from tests.call_store.places import server
+from tests.support.redis_servers import RedisServer
+from tokenstream.call_store import AsyncRedisCallStore, CallState, MemoryCallStore, RedisCallStore
+from tokenstream.errors import CallStoreUnavailable, MisuseError
+from tokenstream.relay import MemoryJournal, RedisJournal
+from tokenstream.relay.journal import Journal
+
+__all__ = ["anyio_backend", "server"]
+
+KINDS = ("memory", "redis", "async redis", "memory journal", "redis journal")
+
+
+@pytest.fixture(params=["asyncio"])
+def anyio_backend(request: pytest.FixtureRequest) -> Any:
+    """The only backend that redis-py has."""
+    return request.param
+
+
+@asynccontextmanager
+async def opened(kind: str, server: RedisServer, **options: Any) -> AsyncGenerator[Any]:
+    """Give an empty store of a kind."""
+    with Redis(unix_socket_path=server.path) as client:
+        client.flushall()
+        async with AsyncRedis(unix_socket_path=server.path) as async_client:
+            journals: dict[str, Journal] = {
+                "memory journal": MemoryJournal(),
+                "redis journal": RedisJournal(async_client),
+            }
+            if kind in journals:
+                store = journals[kind].calls
+                for name, value in options.items():
+                    setattr(store, name, value)
+                yield store
+            elif kind == "memory":
+                yield MemoryCallStore(**options)
+            elif kind == "redis":
+                yield RedisCallStore(client, **options)
+            else:
+                yield AsyncRedisCallStore(async_client, **options)
+
+
+async def got(reply: Any) -> Any:
+    return await reply if isawaitable(reply) else reply
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", KINDS)
+async def test_only_the_first_reader_gets_a_call_as_new(kind: str, server: RedisServer) -> None:
+    """The next ones see it run, and then its result; a repeated request of the first gets the same."""
+    async with opened(kind, server) as store:
+        assert CallState("new") == await got(store.begin("key", 60, token="a"))
+        assert CallState("new") == await got(store.begin("key", 60, token="a"))
+        assert CallState("running") == await got(store.begin("key", 60, token="b"))
+        assert CallState("new") == await got(store.begin("other", 60, token="b"))
+
+        await got(store.finish("key", '{"n": 1}', token="a"))
+
+        assert CallState("done", '{"n": 1}') == await got(store.begin("key", 60, token="b"))
+        assert CallState("done", '{"n": 1}') == await got(store.begin("key", 60, token="a"))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_call_whose_lease_is_over_is_unknown_until_it_is_forgotten(
+    kind: str, server: RedisServer
+) -> None:
+    """Nobody runs it; its end, if it comes after all, is taken."""
+    async with opened(kind, server) as store:
+        await got(store.begin("key", 0.05, token="a"))
+        await anyio.sleep(0.1)
+
+        assert CallState("unknown") == await got(store.begin("key", 60, token="b"))
+        assert CallState("unknown") == await got(store.begin("key", 60, token="b", again=True))
+        await got(store.finish("key", "1", token="a"))
+        assert CallState("done", "1") == await got(store.begin("key", 60, token="b"))
+
+        assert await got(store.forget("key"))
+        assert not await got(store.forget("key"))
+        assert CallState("new") == await got(store.begin("key", 60, token="b"))
+        await got(store.finish("key", "2", token="a"))
+        assert CallState("running") == await got(store.begin("key", 60, token="c"))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_failed_call_is_begun_again_only_if_that_is_said(kind: str, server: RedisServer) -> None:
+    """Its words are kept for the model."""
+    async with opened(kind, server) as store:
+        await got(store.begin("key", 60, token="a"))
+        await got(store.finish("key", "no room é", token="a", failed=True))
+
+        assert CallState("failed", "no room é") == await got(store.begin("key", 60, token="b"))
+        assert CallState("new") == await got(store.begin("key", 60, token="b", again=True))
+        await got(store.finish("key", None, token="b"))
+        assert CallState("done", None) == await got(store.begin("key", 60, token="c"))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_end_of_a_forgotten_call_is_kept(kind: str, server: RedisServer) -> None:
+    """It has run, so nobody has to run it again."""
+    async with opened(kind, server) as store:
+        await got(store.begin("key", 60, token="a"))
+        await got(store.forget("key"))
+        await got(store.finish("key", "1", token="a"))
+
+        assert CallState("done", "1") == await got(store.begin("key", 60, token="b"))
+
+
+@pytest.mark.parametrize("kind", ["memory", "redis"])
+def test_of_many_threads_one_begins_a_call(kind: str, server: RedisServer) -> None:
+    """However close together they ask."""
+    with Redis(unix_socket_path=server.path) as client, ThreadPoolExecutor(8) as threads:
+        client.flushall()
+        store: Any = MemoryCallStore() if kind == "memory" else RedisCallStore(client)
+        for number in range(20):
+            states = threads.map(lambda at, key=str(number): store.begin(key, 60, token=str(at)), range(8))
+            assert ["new", *["running"] * 7] == sorted(state.status for state in states)
+
+
+def test_a_store_in_memory_forgets_the_calls_that_ended_first() -> None:
+    """Calls that have begun stay: they must not run twice."""
+    store = MemoryCallStore(max_calls=3)
+    for key in ("a", "b", "c"):
+        store.begin(key, 60, token="t")
+    with pytest.raises(CallStoreUnavailable, match="max_calls=3 calls have begun, and none"):
+        store.begin("d", 60, token="t")
+    store.finish("b", "1", token="t")
+    store.finish("a", "1", token="t")
+
+    store.begin("d", 60, token="t")
+
+    statuses = [store.begin(key, 60, token="other").status for key in ("a", "c", "d")]
+    assert ["done", "running", "running"] == statuses
+    assert "<MemoryCallStore: 2 calls have begun, 1 have ended>" == repr(store)
+
+
+def test_redis_forgets_a_call_after_a_time(server: RedisServer) -> None:
+    """`keep` bounds what is stored, counted from the call's end."""
+    with Redis(unix_socket_path=server.path) as client:
+        client.flushall()
+        store = RedisCallStore(client, prefix="shop:", keep=0.2)
+        store.begin("key", 0.1, token="t")
+        assert 0 < client.pttl("shop:{key}:call") <= 300
+        store.finish("key", "1", token="t")
+        until = time.monotonic() + 30
+        while client.keys("*"):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize("cls", [RedisCallStore, AsyncRedisCallStore])
+def test_a_store_in_redis_refuses_what_cannot_work(cls: Any) -> None:
+    """The other kind of client, a prefix with a brace, and no time."""
+    clients: list[Any] = [Redis(), AsyncRedis()]
+    client, other = clients if cls is RedisCallStore else reversed(clients)
+    with pytest.raises(MisuseError, match="this store takes a redis"):
+        cls(other)
+    wrong: list[dict[str, Any]] = [{"prefix": "{"}, {"prefix": ""}, {"lease": 0}, {"keep": 0}]
+    for options in wrong:
+        with pytest.raises(MisuseError, match="must"):
+            cls(client, **options)
+
+
+@pytest.mark.anyio
+async def test_a_redis_that_is_gone_is_an_error_without_its_address(tmp_path: Path) -> None:
+    """The address may name a host, a port and a user."""
+    path = str(tmp_path / "none.sock")
+    plain = RedisCallStore(Redis(unix_socket_path=path))
+    with pytest.raises(CallStoreUnavailable, match=r"cannot be used now \(ConnectionError\)"):
+        plain.begin("key", 60, token="t")
+    later = AsyncRedisCallStore(AsyncRedis(unix_socket_path=path))
+    with pytest.raises(CallStoreUnavailable, match=r"cannot be used now \(ConnectionError\)"):
+        await later.finish("key", "1", token="t")

@@ -1,0 +1,235 @@
+"""Keys of tool calls: the same call has the same key after a retry, in a follower, and in another process.
+
+A key is a hash of the answer's identity, the choice, the tool's name, the arguments as JSON, and the
+number of equal calls that ended before in the same choice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+from tokenstream._basics.json import decode
+from tokenstream.errors import MisuseError, ProtocolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.message import Message, ToolCall
+
+IdentityKind: TypeAlias = Literal["journal", "given", "message", "random"]
+"""Where an answer's identity comes from: a relay's journal, the caller's `answer_id=`, the first id that
+the provider gave the message, or chance."""
+
+_NO_ARGUMENTS = frozenset({"", "null"})
+"""Texts that some servers send for a call without arguments."""
+
+
+class AnswerIdentity(NamedTuple):
+    """What makes an answer the same one on another connection, and in another process."""
+
+    kind: IdentityKind
+    id: str
+
+
+class AnswerCalls:
+    """The calls of an answer that have ended; each of them learns its place, from which its key follows."""
+
+    __slots__ = ("_choices", "_first_id", "_fixed", "_were_keys_read", "find_journal_id", "given")
+
+    def __init__(self) -> None:
+        self.find_journal_id: Callable[[], str | None] | None = None
+        """Returns the answer's id in the journal of the relay that sends it, or None.
+
+        A stream sets it. Without it, as in an accumulator that is fed another stream's events, the calls
+        learn nothing: they have their keys already.
+        """
+        self.given: AnswerIdentity | None = None
+        """The identity from the caller, a journal that records the answer, or a checkpoint; None for none."""
+        self._first_id: str | None = None
+        """The first id that the message had; a restart does not change it."""
+        self._fixed: AnswerIdentity | None = None
+        """The identity in the keys; None before the first call has ended."""
+        self._choices: dict[int, _ChoiceCalls] = {}
+        self._were_keys_read = False
+        """True if a key of an attempt that was given up has been read."""
+
+    @property
+    def identity(self) -> AnswerIdentity | None:
+        """The answer's identity; None while it has none. The end of the first call fixes it."""
+        if self._fixed is not None:
+            return self._fixed
+        if self.given is not None and self.given.kind == "journal":
+            return self.given
+        journal_id = None if self.find_journal_id is None else self.find_journal_id()
+        if journal_id is not None:
+            return AnswerIdentity("journal", journal_id)
+        if self.given is not None:
+            return self.given
+        return AnswerIdentity("message", self._first_id) if self._first_id else None
+
+    @property
+    def identity_to_keep(self) -> AnswerIdentity | None:
+        """The identity for a checkpoint; None also for a random one that nobody has seen in a key."""
+        identity = self.identity
+        return (
+            None
+            if identity is None or (identity.kind == "random" and not self._has_read_keys())
+            else identity
+        )
+
+    def _has_read_keys(self) -> bool:
+        return self._were_keys_read or any(calls.has_keys for calls in self._choices.values())
+
+    def record_in_journal(self, id: str) -> None:
+        """Take the id under which a journal records the answer as its identity, as the followers do."""
+        self.given = AnswerIdentity("journal", id)
+
+    def note_id(self, id: str | None) -> None:
+        """Note the message's id; only the first one counts."""
+        self._first_id = self._first_id or id
+
+    def add(self, choice: int, call: ToolCall) -> None:
+        """Add a call that has ended, and let it know its place."""
+        if self.find_journal_id is None:
+            return
+        calls = self._choices.get(choice)
+        if calls is None:
+            if self._fixed is None:
+                self._fixed = self.identity or AnswerIdentity("random", os.urandom(16).hex())
+            calls = self._choices[choice] = _ChoiceCalls(self._fixed, choice)
+        set_place(call, calls.add(call))
+
+    def restore(self, message: Message) -> None:
+        """Restore the calls of one choice from a checkpoint."""
+        self.note_id(message.id)
+        for call in message.tool_calls:
+            if call.complete:
+                self.add(message.choice, call)
+
+    def begin_again(self) -> None:
+        """Forget the calls, because the answer is restarted; equal calls get the same keys again."""
+        self._were_keys_read = self._has_read_keys()
+        self._choices = {}
+
+
+class CallPlace:
+    """The place of a call in its answer, from which its key is computed when it is first asked for.
+
+    Args:
+        identity: The identity of the answer.
+        find_key: Computes the key.
+    """
+
+    __slots__ = ("_find_key", "_key", "identity")
+
+    def __init__(self, identity: AnswerIdentity, find_key: Callable[[], str] | None, key: str = "") -> None:
+        self.identity = identity
+        self._find_key = find_key
+        self._key = key
+
+    @property
+    def key(self) -> str:
+        """The call's key."""
+        if self._find_key is not None:
+            self._key = self._find_key()
+            self._find_key = None
+        return self._key
+
+    def __reduce__(self) -> tuple[type[CallPlace], tuple[AnswerIdentity, None, str]]:
+        # A stored or copied call takes its key along, and not the other calls of its answer.
+        return CallPlace, (self.identity, None, self.key)
+
+
+class _ChoiceCalls:
+    """The calls of one choice.
+
+    Args:
+        identity: The identity of the answer.
+        choice: The index of the choice.
+    """
+
+    __slots__ = ("_choice", "_counts", "_identity", "_keys", "_waiting")
+
+    def __init__(self, identity: AnswerIdentity, choice: int) -> None:
+        self._identity = identity
+        self._choice = choice
+        self._keys: list[str] = []
+        """The keys that were computed, in the order of the calls."""
+        self._waiting: list[tuple[str, str, str]] = []
+        """The type, name and arguments of the calls after these, whose keys nobody has asked for."""
+        self._counts: dict[str, int] = {}
+        """The number of equal calls so far, by the hash of their content."""
+
+    @property
+    def has_keys(self) -> bool:
+        """True if the key of a call has been read."""
+        return bool(self._keys)
+
+    def add(self, call: ToolCall) -> CallPlace:
+        """Add a call, and return its place."""
+        number = len(self._keys) + len(self._waiting)
+        self._waiting.append((call.type, call.name, call.arguments_text))
+        return CallPlace(self._identity, lambda: self._find_key(number))
+
+    def _find_key(self, number: int) -> str:
+        """Return the key of a call by its number; compute those of the calls before it, too."""
+        needed = number + 1 - len(self._keys)
+        for type_, name, text in self._waiting[: max(needed, 0)]:
+            content = _hash([self._identity.id, self._choice, name, *_canonical(type_, text)])
+            count = self._counts.get(content, 0)
+            self._counts[content] = count + 1
+            self._keys.append(_hash([content, count]))
+        del self._waiting[: max(needed, 0)]
+        return self._keys[number]
+
+
+def place_of(call: ToolCall) -> CallPlace | None:
+    """Return the place of a call in its answer; None for a call that has not ended, or is in no answer."""
+    return call.__dict__.get("_place")
+
+
+def set_place(call: ToolCall, place: CallPlace | None) -> None:
+    """Set the place of a call in its answer."""
+    # Not a field: calls of two answers are equal if their contents are.
+    attributes: Any = vars(call)
+    attributes["_place"] = place
+
+
+def identity_of_caller(answer_id: object) -> AnswerIdentity | None:
+    """Return the identity in the option `answer_id`; None if the caller gave none.
+
+    Raises:
+        MisuseError: The id is not a text, or is empty.
+    """
+    if answer_id is None:
+        return None
+    if not isinstance(answer_id, str) or not answer_id:
+        raise MisuseError(
+            f"answer_id= takes an id of yours for this answer, such as a uuid, not {answer_id!r}"
+        )
+    return AnswerIdentity("given", answer_id)
+
+
+def _hash(content: list[Any]) -> str:
+    # Imported here, because most answers call no tool.
+    from hashlib import sha256
+
+    return sha256(json.dumps(content).encode()).hexdigest()
+
+
+def _canonical(type_: str, text: str) -> tuple[str, str]:
+    """Return arguments in a form that is equal for equal arguments, after the name of the form.
+
+    Args:
+        type_: The type of the call; "custom" for free text.
+        text: The arguments as the model wrote them.
+    """
+    if type_ == "custom":
+        return "text", text
+    try:
+        value: Any = {} if text.strip() in _NO_ARGUMENTS else decode(text)
+    except ProtocolError:
+        return "text", text
+    return "json", json.dumps(value, sort_keys=True, separators=(",", ":"))

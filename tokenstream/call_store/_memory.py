@@ -1,0 +1,147 @@
+"""Remembers tool calls in the memory of one process."""
+
+from __future__ import annotations
+
+import time
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from tokenstream._basics.members import show_members
+from tokenstream.errors import CallStoreUnavailable, MisuseError
+from tokenstream.stages._tools.store import CallState, check_lease
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.stages._tools.store import CallStatus
+
+
+class _Call:
+    """A call that has begun."""
+
+    __slots__ = ("lease_end", "result", "status", "token")
+
+    def __init__(self, token: str, lease_end: float) -> None:
+        self.token = token
+        self.lease_end = lease_end
+        """The clock reading from which a call without an end is unknown."""
+        self.status: CallStatus = "running"
+        self.result: str | None = None
+
+
+@show_members
+class MemoryCallStore:
+    """Remembers tool calls in this process; for both kinds of streams, and for several threads.
+
+    Args:
+        lease: Seconds within which a call has to end; after that, its state is "unknown".
+        max_calls: Maximum number of calls; beyond it, the calls that ended first are forgotten.
+        max_result: Maximum length of a result's JSON, in characters; a longer one is not kept.
+        retry_failed: True to run a call again that has failed.
+        clock: Returns the current time, in seconds.
+
+    Raises:
+        MisuseError: `lease` is not positive, or `max_calls` is not at least 1.
+
+    Example:
+        >>> from tokenstream import Stream, testing
+        >>> def book(room: int) -> str:
+        ...     return f"booked {room}"
+        >>> body = testing.script().tool_call("book", {"room": 12}).finish().chunks("openai-chat")
+        >>> store = MemoryCallStore()
+        >>> for attempt in range(2):
+        ...     for call in Stream(body, answer_id="order 7").validated_calls(book, once=store):
+        ...         print(call.state.status, call.run())
+        new booked 12
+        done booked 12
+    """
+
+    is_shared = False
+    """Always False: no other process has this store."""
+
+    def __init__(
+        self,
+        *,
+        lease: float = 600.0,
+        max_calls: int = 10_000,
+        max_result: int = 1 << 20,
+        retry_failed: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        if max_calls < 1:
+            raise MisuseError("max_calls= must be at least 1")
+        self.lease = check_lease(lease)
+        """Seconds within which a call has to end."""
+        self.max_result = max_result
+        """Maximum length of a result's JSON, in characters."""
+        self.retry_failed = retry_failed
+        """True to run a call again that has failed."""
+        self._max_calls = max_calls
+        self._clock = clock
+        self._lock = Lock()
+        self._begun: dict[str, _Call] = {}
+        """The calls that have begun and not ended, by key."""
+        self._ended: dict[str, _Call] = {}
+        """The calls that have ended, by key, in the order of their ends."""
+
+    def __repr__(self) -> str:
+        return f"<MemoryCallStore: {len(self._begun)} calls have begun, {len(self._ended)} have ended>"
+
+    def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
+        """Begin a call, unless it has begun before; see `CallStore.begin`.
+
+        Raises:
+            CallStoreUnavailable: `max_calls` calls have begun, and none of them has ended.
+        """
+        with self._lock:
+            call = self._begun.get(key)
+            state = CallState("new") if call is not None and call.token == token else self._look(key)
+            if call is None and (state.status == "new" or (again and state.status == "failed")):
+                self._ended.pop(key, None)
+                self._make_room()
+                self._begun[key] = _Call(token, self._clock() + lease)
+                return CallState("new")
+            return state
+
+    def look(self, key: str) -> CallState:
+        """Return what is known about a call, without a change; "new" if nothing is known."""
+        with self._lock:
+            return self._look(key)
+
+    def finish(self, key: str, result: str | None, *, token: str, failed: bool = False) -> None:
+        """Store the end of a call; do nothing if another caller has begun it since."""
+        with self._lock:
+            call = self._begun.get(key) or self._ended.get(key)
+            if call is None:
+                # The call was forgotten while it ran. Its end is known, which is worth keeping.
+                self._make_room()
+                call = _Call(token, 0.0)
+            elif call.token != token:
+                return
+            call.status, call.result = "failed" if failed else "done", result
+            self._begun.pop(key, None)
+            self._ended[key] = call
+
+    def forget(self, key: str) -> bool:
+        """Forget a call, so that it can be run anew; return False if the store does not have it."""
+        with self._lock:
+            calls = (self._begun.pop(key, None), self._ended.pop(key, None))
+            return calls != (None, None)
+
+    def _look(self, key: str) -> CallState:
+        ended = self._ended.get(key)
+        if ended is not None:
+            return CallState(ended.status, ended.result)
+        begun = self._begun.get(key)
+        if begun is None:
+            return CallState("new")
+        return CallState("running" if begun.lease_end > self._clock() else "unknown")
+
+    def _make_room(self) -> None:
+        if len(self._begun) + len(self._ended) < self._max_calls:
+            return
+        if not self._ended:
+            raise CallStoreUnavailable(
+                f"max_calls={self._max_calls:,} calls have begun, and none of them has ended"
+            )
+        del self._ended[next(iter(self._ended))]

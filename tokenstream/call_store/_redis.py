@@ -1,0 +1,272 @@
+"""Remembers tool calls in Redis, for several processes and machines.
+
+A call has two keys: a hash with its state (`call`), and a key that expires with its lease (`alive`). Each
+script is one atomic operation. All times are in milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tokenstream._basics.members import show_members
+from tokenstream.errors import CallStoreUnavailable, MisuseError
+from tokenstream.stages._tools.store import CallState, check_lease
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from redis import Redis
+    from redis.asyncio import Redis as AsyncRedis
+
+ResultT = TypeVar("ResultT")
+
+_BEGIN = """
+local call, alive = KEYS[1], KEYS[2]
+local token, lease, keep, again = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local state = redis.call('HMGET', call, 'token', 'status', 'result')
+if not state[1] or (state[2] == 'failed' and again == '1') then
+  redis.call('HSET', call, 'token', token, 'status', 'running')
+  redis.call('HDEL', call, 'result')
+  redis.call('PEXPIRE', call, keep + lease)
+  redis.call('SET', alive, '1', 'PX', lease)
+  return {'new'}
+end
+if state[2] ~= 'running' then return {state[2], state[3]} end
+if state[1] == token then return {'new'} end
+return {redis.call('EXISTS', alive) == 1 and 'running' or 'unknown'}
+"""
+_LOOK = """
+local call, alive = KEYS[1], KEYS[2]
+local state = redis.call('HMGET', call, 'token', 'status', 'result')
+if not state[1] then return {'new'} end
+if state[2] ~= 'running' then return {state[2], state[3]} end
+return {redis.call('EXISTS', alive) == 1 and 'running' or 'unknown'}
+"""
+_FINISH = """
+local call, alive = KEYS[1], KEYS[2]
+local token, keep, status = ARGV[1], ARGV[2], ARGV[3]
+local owner = redis.call('HGET', call, 'token')
+if owner and owner ~= token then return 0 end
+redis.call('HSET', call, 'token', token, 'status', status)
+if ARGV[4] then redis.call('HSET', call, 'result', ARGV[4]) else redis.call('HDEL', call, 'result') end
+redis.call('PEXPIRE', call, keep)
+redis.call('DEL', alive)
+return 1
+"""
+_FORGET = "return redis.call('DEL', KEYS[1], KEYS[2])"
+
+
+class _RedisCalls:
+    """The commands of both kinds of Redis stores.
+
+    Args:
+        kind: The class of the client.
+        client: The client; the store does not close it.
+        prefix: Prefix of the keys in Redis.
+        keep: Seconds for which a call is remembered.
+
+    Raises:
+        MisuseError: The client is of another class, or an option is not possible.
+    """
+
+    def __init__(self, kind: type, client: Any, prefix: str, keep: float) -> None:  # noqa: ANN401 - checked here
+        from redis.exceptions import RedisError
+
+        if not isinstance(client, kind):
+            given = f"{type(client).__module__}.{type(client).__qualname__}"
+            raise MisuseError(f"this store takes a {kind.__module__}.{kind.__qualname__}, not a {given}")
+        if keep <= 0:
+            raise MisuseError("keep= must be more than 0 seconds")
+        if "{" in prefix or not prefix:
+            raise MisuseError(
+                f"prefix={prefix!r} must not be empty, nor have a brace: Redis reads a hash tag there"
+            )
+        self.failures = (RedisError, OSError)
+        self._client: Any = client
+        self._prefix = prefix
+        self._keep = keep
+
+    def begin(self, key: str, lease: float, token: str, *, again: bool) -> Any:  # noqa: ANN401 - a reply, or an awaitable of one
+        return self._run(_BEGIN, key, token, _to_ms(lease), _to_ms(self._keep), int(again))
+
+    def look(self, key: str) -> Any:  # noqa: ANN401 - as above
+        return self._run(_LOOK, key)
+
+    def finish(self, key: str, result: str | None, token: str, *, failed: bool) -> Any:  # noqa: ANN401 - as above
+        status = "failed" if failed else "done"
+        results = [] if result is None else [result.encode()]
+        return self._run(_FINISH, key, token, _to_ms(self._keep), status, *results)
+
+    def forget(self, key: str) -> Any:  # noqa: ANN401 - as above
+        return self._run(_FORGET, key)
+
+    def make_error(self, error: Exception) -> CallStoreUnavailable:
+        """Return the error for a Redis that cannot be used; never with its words, which may name the host."""
+        return CallStoreUnavailable(f"the call store's Redis cannot be used now ({type(error).__name__})")
+
+    def _run(self, script: str, key: str, *arguments: Any) -> Any:  # noqa: ANN401 - as above
+        # The braces keep both keys of a call on one node of a cluster.
+        keys = [f"{self._prefix}{{{key}}}:{what}" for what in ("call", "alive")]
+        # Replies are raw bytes, even if the client is set up to decode them.
+        return self._client.execute_command("EVAL", script, 2, *keys, *arguments, NEVER_DECODE=True)
+
+
+@show_members
+class RedisCallStore:
+    """Remembers tool calls in Redis, for a `Stream`; needs redis-py: `pip install "llm-tokenstream[redis]"`.
+
+    Redis must not evict the keys (`maxmemory-policy noeviction`), and a call that it loses can be run again.
+
+    Args:
+        client: A `redis.Redis` of the application; the store does not close it.
+        prefix: Prefix of the keys in Redis.
+        lease: Seconds within which a call has to end; after that, its state is "unknown".
+        keep: Seconds for which a call is remembered: a week.
+        max_result: Maximum length of a result's JSON, in characters; a longer one is not kept.
+        retry_failed: True to run a call again that has failed.
+
+    Raises:
+        MisuseError: The client is not a `redis.Redis`, redis-py is not installed, or an option is wrong.
+
+    Example:
+        >>> from redis import Redis
+        >>> RedisCallStore(Redis(), prefix="shop:").lease
+        600.0
+    """
+
+    is_shared = True
+    """Always True: other processes may use the same keys of Redis."""
+
+    def __init__(
+        self,
+        client: Redis,
+        *,
+        prefix: str = "tokenstream:calls:",
+        lease: float = 600.0,
+        keep: float = 604_800.0,
+        max_result: int = 1 << 20,
+        retry_failed: bool = False,
+    ) -> None:
+        kind, _ = _client_classes()
+        self._calls = _RedisCalls(kind, client, prefix, keep)
+        self.lease = check_lease(lease)
+        """Seconds within which a call has to end."""
+        self.max_result = max_result
+        """Maximum length of a result's JSON, in characters."""
+        self.retry_failed = retry_failed
+        """True to run a call again that has failed."""
+
+    def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
+        """Begin a call, unless it has begun before; see `CallStore.begin`."""
+        return _read_state(self._do(lambda: self._calls.begin(key, lease, token, again=again)))
+
+    def look(self, key: str) -> CallState:
+        """Return what is known about a call, without a change; "new" if nothing is known."""
+        return _read_state(self._do(lambda: self._calls.look(key)))
+
+    def finish(self, key: str, result: str | None, *, token: str, failed: bool = False) -> None:
+        """Store the end of a call; do nothing if another caller has begun it since."""
+        self._do(lambda: self._calls.finish(key, result, token, failed=failed))
+
+    def forget(self, key: str) -> bool:
+        """Forget a call, so that it can be run anew; return False if Redis does not have it."""
+        return bool(self._do(lambda: self._calls.forget(key)))
+
+    def _do(self, command: Callable[[], ResultT]) -> ResultT:
+        try:
+            return command()
+        except self._calls.failures as error:
+            raise self._calls.make_error(error) from error
+
+
+@show_members
+class AsyncRedisCallStore:
+    """Remembers tool calls in Redis, for an `AsyncStream` on asyncio; otherwise like `RedisCallStore`.
+
+    Args:
+        client: A `redis.asyncio.Redis` of the application; the store does not close it.
+        prefix: Prefix of the keys in Redis.
+        lease: Seconds within which a call has to end; after that, its state is "unknown".
+        keep: Seconds for which a call is remembered: a week.
+        max_result: Maximum length of a result's JSON, in characters; a longer one is not kept.
+        retry_failed: True to run a call again that has failed.
+
+    Raises:
+        MisuseError: The client is not a `redis.asyncio.Redis`, redis-py is not installed, or an option is
+            wrong.
+
+    Example:
+        >>> from redis.asyncio import Redis
+        >>> AsyncRedisCallStore(Redis(), lease=60).lease
+        60
+    """
+
+    is_shared = True
+    """Always True: other processes may use the same keys of Redis."""
+
+    def __init__(
+        self,
+        client: AsyncRedis,
+        *,
+        prefix: str = "tokenstream:calls:",
+        lease: float = 600.0,
+        keep: float = 604_800.0,
+        max_result: int = 1 << 20,
+        retry_failed: bool = False,
+    ) -> None:
+        _, kind = _client_classes()
+        self._calls = _RedisCalls(kind, client, prefix, keep)
+        self.lease = check_lease(lease)
+        """Seconds within which a call has to end."""
+        self.max_result = max_result
+        """Maximum length of a result's JSON, in characters."""
+        self.retry_failed = retry_failed
+        """True to run a call again that has failed."""
+
+    async def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
+        """Begin a call, unless it has begun before; see `CallStore.begin`."""
+        return _read_state(await self._do(lambda: self._calls.begin(key, lease, token, again=again)))
+
+    async def look(self, key: str) -> CallState:
+        """Return what is known about a call, without a change; "new" if nothing is known."""
+        return _read_state(await self._do(lambda: self._calls.look(key)))
+
+    async def finish(self, key: str, result: str | None, *, token: str, failed: bool = False) -> None:
+        """Store the end of a call; do nothing if another caller has begun it since."""
+        await self._do(lambda: self._calls.finish(key, result, token, failed=failed))
+
+    async def forget(self, key: str) -> bool:
+        """Forget a call, so that it can be run anew; return False if Redis does not have it."""
+        return bool(await self._do(lambda: self._calls.forget(key)))
+
+    async def _do(self, command: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        try:
+            return await command()
+        except self._calls.failures as error:
+            raise self._calls.make_error(error) from error
+
+
+def _client_classes() -> tuple[type, type]:
+    """Return the classes of redis-py's clients: the plain one, and the asynchronous one.
+
+    Raises:
+        MisuseError: redis-py is not installed.
+    """
+    try:
+        from redis import Redis
+        from redis.asyncio import Redis as AsyncRedis
+    except ImportError as error:
+        msg = 'this store needs redis-py: install it with pip install "llm-tokenstream[redis]"'
+        raise MisuseError(msg) from error
+    return Redis, AsyncRedis
+
+
+def _read_state(reply: Any) -> CallState:  # noqa: ANN401 - what Redis replies
+    """Return the state of a call that a script has replied."""
+    status, *results = reply
+    result = results[0] if results else None
+    return CallState(status.decode(), None if result is None else result.decode())
+
+
+def _to_ms(seconds: float) -> int:
+    return max(round(seconds * 1000), 1)

@@ -1,0 +1,193 @@
+"""Runs tool calls at most once, with a store that remembers them.
+
+The steps are generators that wait for nothing themselves, so that one implementation serves both kinds
+of streams. A generator yields a function, to be called, and gets its result; or a pause to make.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from pydantic_core import PydanticSerializationError, to_json
+
+from tokenstream._basics.call_keys import place_of
+from tokenstream.errors import CallStoreUnavailable, CallUncertain, MisuseError
+from tokenstream.stages._handlers.tool_failed import ToolFailed
+from tokenstream.stages._tools.store import CallState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from tokenstream.message import ToolCall
+    from tokenstream.stages._tools.store import AnyCallStore
+
+    Step: TypeAlias = "Callable[[], Any] | Pause"
+    """A function to call, the result of which may be an awaitable; or a pause to make."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
+"""The first and the longest wait, in seconds, for a call that another reader is running."""
+_MAX_WORDS = 4_096
+"""The most characters of a failed call's words."""
+_SHORT_ID = 16
+"""An id with fewer characters is not random enough to be the only one of its kind in a shared store."""
+
+
+class Pause(NamedTuple):
+    """A step that waits."""
+
+    seconds: float
+
+
+class CallRun:
+    """One call, and what a store knows about it.
+
+    Args:
+        call: The call; it has a key.
+        store: The store.
+        warn: Writes a warning to the logger, from a text with `%s` and its arguments.
+
+    Raises:
+        MisuseError: The call's key means nothing in a store that other processes use.
+    """
+
+    __slots__ = ("_has_begun", "_store", "_token", "_warn", "id", "key", "state")
+
+    def __init__(self, call: ToolCall, store: AnyCallStore, warn: Callable[..., None]) -> None:
+        self.id = call.id
+        self.key = call.key
+        self._store = store
+        self._warn = warn
+        self._token = os.urandom(12).hex()
+        self._has_begun = False
+        self.state: CallState | None = None
+        """What the store knew about the call; None before `look` and `begin`."""
+        if store.is_shared:
+            self._check_identity(call)
+
+    def _check_identity(self, call: ToolCall) -> None:
+        place = place_of(call)
+        kind, id = ("random", "") if place is None else place.identity
+        if kind == "random":
+            raise MisuseError(
+                "the answer has no id, so the keys of its calls mean nothing in another process: pass "
+                "answer_id= to the stream, an id of yours for this answer, or once=MemoryCallStore()"
+            )
+        if kind == "message" and len(id) < _SHORT_ID:
+            self._warn("the id of the answer is short; if the server uses ids again, pass answer_id=")
+
+    def look(self) -> Generator[Step, Any, None]:
+        """Ask the store for what it knows about the call; the call does not begin."""
+        self.state = yield lambda: self._store.look(self.key)
+
+    def begin(self) -> Generator[Step, Any, CallState]:
+        """Begin the call at the store; wait while another reader is running it."""
+        store, pause = self._store, _FIRST_PAUSE
+        while True:
+            state: CallState = yield lambda: store.begin(
+                self.key, store.lease, token=self._token, again=store.retry_failed
+            )
+            if state.status != "running":
+                self.state, self._has_begun = state, True
+                return state
+            # Ends at the latest when the other reader's lease is over: the store then answers "unknown".
+            yield Pause(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def make_error(self) -> CallUncertain | None:
+        """Return the error if nobody knows whether the call has run, or what its result was; else None."""
+        state = self.state
+        if state is None or state.status not in ("unknown", "done") or state.result is not None:
+            return None
+        if state.status == "done":
+            return CallUncertain(
+                f"tool call {self.id!r} has run, but its result could not be kept: it is not run again",
+                key=self.key,
+            )
+        return CallUncertain(
+            f"tool call {self.id!r} has begun before, and its end was never stored, so it may have run, or "
+            "not: it is not run again; find out, and if it is to run, forget its .key in the store",
+            key=self.key,
+        )
+
+    def run(self, run: Callable[[], Any]) -> Generator[Step, Any, Any]:
+        """Run the tool if the call is new, and store its result; else return the stored result.
+
+        Args:
+            run: Runs the tool; its result may be an awaitable.
+
+        Raises:
+            CallUncertain: Nobody knows whether the call has run.
+            ToolFailed: The call has failed before.
+        """
+        state = self.state
+        if state is None or not self._has_begun:
+            state = yield from self.begin()
+        error = self.make_error()
+        if error is not None:
+            raise error
+        if state.status == "failed":
+            raise ToolFailed(state.result or "the call has failed")
+        if state.status == "done":
+            return json.loads(state.result or "null")
+        # From now on the call has run for this reader, too: a second `run` must not run it again.
+        self.state = CallState("unknown")
+        try:
+            value = yield run
+        except Exception as failure:
+            yield from self._store_end(*_words_of(failure))
+            raise
+        yield from self.finish(value)
+        return value
+
+    def finish(self, value: object) -> Generator[Step, Any, None]:
+        """Store the result of the call.
+
+        Args:
+            value: The result; one that is too long, or that JSON cannot express, is not kept.
+        """
+        try:
+            result: str | None = to_json(value).decode()
+        except (PydanticSerializationError, ValueError) as error:
+            self._warn("the result of tool call %s is not kept: %s", self.id, type(error).__name__)
+            result = None
+        if result is not None and len(result) > self._store.max_result:
+            self._warn("the result of tool call %s is not kept: it is too long", self.id)
+            result = None
+        yield from self._store_end(result, failed=False)
+
+    def fail(self, error: BaseException | str) -> Generator[Step, Any, None]:
+        """Store that the call failed.
+
+        Args:
+            error: The error, or words for the model.
+        """
+        yield from self._store_end(*_words_of(error))
+
+    def check_new(self) -> None:
+        """Check that the application may end the call itself.
+
+        Raises:
+            MisuseError: Another reader has run the call, or `run` has ended it.
+        """
+        status = "not begun" if self.state is None or not self._has_begun else self.state.status
+        if status != "new":
+            raise MisuseError(
+                f'tool call {self.id!r} is {status}: only a call whose state.status is "new" is run, and '
+                "then finished or failed"
+            )
+
+    def _store_end(self, result: str | None, failed: bool) -> Generator[Step, Any, None]:  # noqa: FBT001
+        self.state = CallState("failed" if failed else "done", result)
+        try:
+            yield lambda: self._store.finish(self.key, result, token=self._token, failed=failed)
+        except CallStoreUnavailable as error:
+            # The tool has run, so its result is given; for everybody else, the call is unknown.
+            self._warn("the end of tool call %s is not stored: %s", self.id, error)
+
+
+def _words_of(error: BaseException | str) -> tuple[str, bool]:
+    """Return the words that tell the model about a failure, and True."""
+    words = str(error) if isinstance(error, str | ToolFailed) else f"{type(error).__name__}: {error}"
+    return words[:_MAX_WORDS], True

@@ -1,0 +1,135 @@
+"""The interface of stores that remember tool calls, so that each is run at most once.
+
+begin ──▶ new ──▶ the tool runs ──▶ finish      all later calls of `begin`: done, or failed
+                          └─ (dies) ─▶          running until the lease is over, then unknown
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
+
+from tokenstream.errors import MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+CallStatus: TypeAlias = Literal["new", "running", "done", "failed", "unknown"]
+"""What a store knows about a call. "unknown": it had begun, its lease is over, and it has no result."""
+
+
+class CallState(NamedTuple):
+    """What a store knows about a tool call.
+
+    Example:
+        >>> CallState("done", '"sun in Oslo"').status
+        'done'
+    """
+
+    status: CallStatus
+    """Only the caller that gets "new" may run the tool."""
+    result: str | None = None
+    """For "done", the result as JSON, or None if it could not be kept; for "failed", words for the model."""
+
+
+class CallPolicy(Protocol):
+    """The rules by which calls are run with a store; a store may set them."""
+
+    lease: float = 600.0
+    """Seconds within which a call has to end; after that, it is unknown to others, and is not run again."""
+    max_result: int = 1 << 20
+    """The most characters of a result's JSON; a longer result is not kept, and the call is then unknown."""
+    retry_failed: bool = False
+    """True to run a call again that has failed."""
+    is_shared: bool = True
+    """True if other processes use the same store, so that keys have to be the same in all of them."""
+
+
+class CallStore(CallPolicy, Protocol):
+    """Remembers tool calls by their keys; subclass it to keep them elsewhere.
+
+    Each method is atomic, and may be repeated if its outcome is unknown.
+    """
+
+    def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
+        """Begin a call, unless it has begun before.
+
+        Args:
+            key: The call's key.
+            lease: Seconds within which the call has to end.
+            token: Identifies the caller: if the caller has begun the call already, it is "new" once more.
+            again: True to begin a call anew that has failed.
+
+        Raises:
+            CallStoreUnavailable: The store cannot be used now.
+        """
+        ...
+
+    def look(self, key: str) -> CallState:
+        """Return what is known about a call, without a change; "new" if nothing is known.
+
+        Args:
+            key: The call's key.
+
+        Raises:
+            CallStoreUnavailable: The store cannot be used now.
+        """
+        ...
+
+    def finish(self, key: str, result: str | None, *, token: str, failed: bool = False) -> None:
+        """Store the end of a call; do nothing if another caller has begun it since.
+
+        Args:
+            key: The call's key.
+            result: The result as JSON, or None if it cannot be kept; if the call failed, words for the model.
+            token: Identifies the caller that began the call.
+            failed: True if the call failed.
+
+        Raises:
+            CallStoreUnavailable: The store cannot be used now.
+        """
+        ...
+
+    def forget(self, key: str) -> bool:
+        """Forget a call, so that it can be run anew; return False if the store does not have it.
+
+        Args:
+            key: The call's key, such as `key` of a `CallUncertain`.
+
+        Raises:
+            CallStoreUnavailable: The store cannot be used now.
+        """
+        ...
+
+
+class AsyncCallStore(CallPolicy, Protocol):
+    """A `CallStore` with asynchronous methods, for an `AsyncStream`."""
+
+    def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> Awaitable[CallState]:
+        """Begin a call, unless it has begun before; see `CallStore.begin`."""
+        ...
+
+    def look(self, key: str) -> Awaitable[CallState]:
+        """Return what is known about a call, without a change; see `CallStore.look`."""
+        ...
+
+    def finish(self, key: str, result: str | None, *, token: str, failed: bool = False) -> Awaitable[None]:
+        """Store the end of a call; see `CallStore.finish`."""
+        ...
+
+    def forget(self, key: str) -> Awaitable[bool]:
+        """Forget a call, so that it can be run anew; see `CallStore.forget`."""
+        ...
+
+
+AnyCallStore: TypeAlias = CallStore | AsyncCallStore
+
+
+def check_lease(lease: float) -> float:
+    """Return the option `lease` of a store.
+
+    Raises:
+        MisuseError: It is not positive.
+    """
+    if lease <= 0:
+        raise MisuseError("lease= must be more than 0 seconds")
+    return lease
