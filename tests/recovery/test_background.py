@@ -43,11 +43,15 @@ class Server:
 
     def __init__(self, cut: int, stored: dict[str, Any] | None, *, is_streamable: bool = False) -> None:
         self.asked: list[str] = []
+        self.cancel_status = 200
         self._cut, self._stored, self._is_streamable = cut, stored, is_streamable
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         query = "?stream" if "stream" in request.url.params else ""
         self.asked.append(f"{request.method} {request.url.path.removeprefix('/v1/responses')}{query}")
+        if request.url.path.endswith("/cancel"):
+            assert b"" == request.content
+            return httpx.Response(self.cancel_status, json={"status": "cancelled"})
         if request.method == "POST":
             content = b"".join(WHOLE[: self._cut])
             return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=content)
@@ -74,7 +78,7 @@ class Server:
 def test_the_rest_is_taken_from_the_finished_response(is_streamable: bool, mode: Any, is_async: bool) -> None:
     """Some gateways send it instead of the stream; from others it is fetched, and nothing is paid again."""
     expected = connect_whole()
-    for cut in range(FIRST, len(WHOLE) - 1):
+    for cut in range(1, len(WHOLE) - 1):
         server = Server(cut, FINISHED, is_streamable=is_streamable)
         message, error = server.ask(Retry(mode=mode, wait=0, attempts=2), is_async=is_async)
 
@@ -105,3 +109,52 @@ def test_a_response_that_is_of_no_use_is_not_joined(stored: dict[str, Any] | Non
     assert isinstance(error, PositionLost | StreamTruncated)
     assert ("Once upon ", False) == (message.text, message.complete)
     assert ["POST ", "GET /resp_1?stream", "GET /resp_1"] == server.asked
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["connect", "aconnect"])
+@pytest.mark.parametrize("cancel_status", [200, 500])
+def test_a_response_that_is_given_up_is_cancelled_before_another_is_paid_for(
+    cancel_status: int, is_async: bool
+) -> None:
+    """It would be written to its end, and paid for; a refusal to cancel it changes nothing else."""
+    unfinished = {**FINISHED, "status": "in_progress", "output": []}
+    server = Server(2, unfinished)
+    server.cancel_status = cancel_status
+    server.ask(Retry(mode="auto", wait=0, attempts=3), is_async=is_async)
+
+    given_up = ["POST ", "GET /resp_1?stream", "GET /resp_1", "POST /resp_1/cancel"]
+    assert [*given_up, "POST "] == server.asked[:5]
+
+
+def test_a_response_that_is_gone_or_has_failed_is_not_cancelled() -> None:
+    """There is nothing to cancel."""
+    server = Server(2, None)
+    server.ask(Retry(mode="auto", wait=0, attempts=3))
+
+    assert not [each for each in server.asked if "cancel" in each]
+
+
+class RightServer(Server):
+    """Replays its answer after the position that is asked for."""
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return super().__call__(request)
+        after = int(request.url.params["starting_after"])
+        self.asked.append(f"GET {request.url.path.removeprefix('/v1/responses')} after {after}")
+        content = b"".join(WHOLE[after + 1 :])
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=content)
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["connect", "aconnect"])
+@pytest.mark.parametrize("mode", ["auto", "resume"])
+def test_a_response_is_asked_for_once_wherever_it_breaks(mode: Any, is_async: bool) -> None:
+    """Also before its first content: from its first event on, it runs, and is paid for."""
+    expected = connect_whole()
+    for cut in range(1, len(WHOLE) - 1):
+        server = RightServer(cut, None)
+        message, error = server.ask(Retry(mode=mode, wait=0, attempts=2), is_async=is_async)
+
+        assert error is None
+        assert (expected.parts, "complete") == (message.parts, message.ending)
+        assert ["POST ", f"GET /resp_1 after {cut - 1}"] == server.asked

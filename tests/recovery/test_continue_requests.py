@@ -417,14 +417,15 @@ def test_the_words_that_ask_are_the_callers() -> None:
 
 
 def test_a_position_that_is_no_longer_held_is_followed_by_a_continuation() -> None:
-    """A response in the background is too old to be streamed, and cannot be fetched, either."""
+    """A response in the background is too old to be streamed, and cannot be fetched or cancelled, either."""
     in_background = (b'"background":false', b'"background":true')
     broken = cut("openai-responses")
     chunks = [arrival.data.replace(*in_background) for arrival in broken.arrivals]
     too_old = refusal("This response can no longer be streamed because it is more than 5 minutes old")
     again = rest("openai-responses", anchor_of(given()) + TEXT[len(given()) - 1 :])
     gone = refusal("Response not found")
-    server = Asked(testing.Recording.of(chunks, format="openai-responses"), too_old, gone, again)
+    begun = testing.Recording.of(chunks, format="openai-responses")
+    server = Asked(begun, too_old, gone, gone, again)
 
     with ask(server, "openai-responses", Retry(wait=0), background=True) as stream:
         stream.final()

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from tokenstream._basics.backoff import last_event_id_header
 from tokenstream._request.continued import ContinuationRequests, check_continuable
 from tokenstream._request.request import HTTPRequest, headers_without
+from tokenstream.errors import StreamError
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
 from tokenstream.recovery._resilient import StreamT, check_retry, make_stream
 from tokenstream.stream import AsyncStream
+from tokenstream.stream._log import log
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream._sources import Deferred
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines
@@ -28,6 +33,8 @@ Asked: TypeAlias = "tuple[str, str, Any, Deadlines | None, dict[str, Any]]"
 _REPLAYED = {"openai-responses": "starting_after", "gemini-interactions": "last_event_id"}
 """Formats whose answers have their own addresses, and the query parameter for the position in an answer."""
 _BODY_OPTIONS = ("content", "data", "files", "json")
+_CANCEL_SECONDS = 5.0
+"""The time for which each step of the request to cancel a response may delay the next attempt."""
 
 
 def request_again(kind: type[StreamT], retry: Retry, asked: Asked, options: Options) -> StreamT:
@@ -94,7 +101,11 @@ class _Requests(SourceOpener):
             return first
         elif attempt.mode == "resume":
             method, url, client, deadlines, options = _resuming_arguments(attempt, self._arguments)
-        return self._make_source((method, url, client, deadlines, self._key.add_to(options, attempt)))
+        source = self._make_source((method, url, client, deadlines, self._key.add_to(options, attempt)))
+        if attempt.abandoned is None:
+            return source
+        cancelling = self._make_source(_cancelling_arguments(attempt.abandoned, self._arguments))
+        return replace(source, open=self._open_after(cancelling, source.open))
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
         """Return the reason why an answer cannot be continued; None if it can be continued.
@@ -132,6 +143,10 @@ class _Requests(SourceOpener):
         """Return a source that sends a request when it is opened; each subclass makes its own kind."""
         raise NotImplementedError
 
+    def _open_after(self, first: Deferred, then: Callable[[], Any]) -> Callable[[], Any]:
+        """Return a function that sends a request, whose response does not matter, and opens a source."""
+        raise NotImplementedError
+
 
 class _SyncRequests(_Requests, SyncOpener):
     """Sends requests for a `Stream`."""
@@ -140,6 +155,18 @@ class _SyncRequests(_Requests, SyncOpener):
         """Return a source that sends a request of a `Stream` when it is opened."""
         return HTTPRequest(*asked).make_deferred()
 
+    def _open_after(self, first: Deferred, then: Callable[[], Any]) -> Callable[[], Any]:
+        """Return a function that sends a request, and opens the source of a `Stream`."""
+
+        def open_source() -> Any:  # noqa: ANN401 - a source
+            try:
+                first.open().close()
+            except StreamError as error:
+                log("the abandoned response was not cancelled: %s", type(error).__name__)
+            return then()
+
+        return open_source
+
 
 class _AsyncRequests(_Requests, AsyncOpener):
     """Sends requests for an `AsyncStream`."""
@@ -147,6 +174,19 @@ class _AsyncRequests(_Requests, AsyncOpener):
     def _make_source(self, asked: Asked) -> Deferred:
         """Return a source that sends a request of an `AsyncStream` when it is opened."""
         return HTTPRequest(*asked).make_async_deferred()
+
+    def _open_after(self, first: Deferred, then: Callable[[], Any]) -> Callable[[], Any]:
+        """Return a function that sends a request, and opens the source of an `AsyncStream`."""
+
+        async def open_source() -> Any:  # noqa: ANN401 - a source
+            try:
+                source = await first.open()
+                await source.close()
+            except StreamError as error:
+                log("the abandoned response was not cancelled: %s", type(error).__name__)
+            return await then()
+
+        return open_source
 
 
 class _IdempotencyKey:
@@ -218,6 +258,16 @@ def _resuming_arguments(attempt: Attempt, asked: Asked) -> Asked:
     if position is not None:
         params += [("stream", "true"), (parameter, str(position))]
     return "GET", address, client, deadlines, {**options_without_body, "params": params}
+
+
+def _cancelling_arguments(answer_id: str, asked: Asked) -> Asked:
+    """Return the arguments of a request that cancels a response in the background."""
+    _, url, client, deadlines, options = asked
+    other_options = {name: value for name, value in options.items() if name not in _BODY_OPTIONS}
+    other_options["headers"] = headers_without(options, {"idempotency-key"})
+    address, query = _answer_address(url, answer_id)
+    other_options |= {"params": _params_of(options, query), "timeout": _CANCEL_SECONDS}
+    return "POST", f"{address}/cancel", client, deadlines, other_options
 
 
 def _answer_address(url: str, answer_id: str) -> tuple[str, str]:

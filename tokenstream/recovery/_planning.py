@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream._basics.backoff import clamp_reconnect, wait_before
 from tokenstream.accumulator import Accumulator
-from tokenstream.errors import PositionLost, ProviderError, StreamError, StreamStalled
+from tokenstream.errors import PositionLost, ProviderError, StatusError, StreamError, StreamStalled
 from tokenstream.recovery._never import is_bad_request, refuses_prefill
 from tokenstream.recovery._rules import add_note_once
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from tokenstream._pipeline.renewable import RenewableMachine
     from tokenstream.events import Event
+    from tokenstream.message import Message
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _MAX_BACKOFF = 60.0
 """Longest back-off, in seconds."""
+_GONE = frozenset({404, 410})
+"""Statuses of a server that does not have the answer (any more)."""
 _MAX_SERVER_WAIT = 300.0
 """Longest wait that a server may request, in seconds; recovery gives up on a longer wait."""
 
@@ -198,8 +201,10 @@ class Planner:
         """
         mode = self._retry.mode
         if not self._current.has_delivered:
-            # Nothing was delivered, so a restart leaves no trace.
-            return "resume" if mode == "resume" and self._may_resume(error) else "restart", None
+            # Nothing was delivered, so a restart leaves no trace. But an answer that the server goes on with
+            # would be paid for twice.
+            resumes = self._may_resume(error) and (mode == "resume" or self._is_kept)
+            return "resume" if resumes else "restart", None
         if mode == "restart":
             return "restart", None
         if mode != "continue" and self._may_resume(error):
@@ -230,7 +235,7 @@ class Planner:
         if not isinstance(error, PositionLost) or self._was_fetched or self._current.mode != "resume":
             return False
         opener = self._openers[self._current.opener_index]
-        return self.position is not None and opener.can_fetch(self._machine.accumulator.message)
+        return self.position is not None and opener.can_fetch(self.message)
 
     @property
     def may_resume(self) -> bool:
@@ -245,10 +250,40 @@ class Planner:
         """
         if self._retry.mode == "resume" or self._openers[self._current.opener_index].replays:
             return True
-        accumulator = Accumulator()
-        for event in held:
-            accumulator.take(event)
-        return self._machine.answer_format.is_kept(accumulator.message)
+        return self._machine.answer_format.is_kept(_message_of(held))
+
+    @property
+    def message(self) -> Message:
+        """The answer so far, with its head even if all its events are still held back."""
+        current, machine = self._current, self._machine
+        if current.has_delivered or current.hold.released:
+            return machine.accumulator.message
+        # With `hold`, the accumulator has no event yet.
+        return _message_of(current.hold.held).model_copy(update={"format": machine.answer_format.name})
+
+    def find_running(self, error: StreamError) -> str | None:
+        """Return the id of an answer that may still be written in the background, at the provider's price.
+
+        Args:
+            error: The error that ended the current attempt.
+        """
+        message, cause = self.message, error.__cause__
+        has_ended = isinstance(error, ProviderError) or self._machine.answer_format.ended
+        is_gone = isinstance(cause, StatusError) and cause.status in _GONE
+        opener = self._openers[self._current.opener_index]
+        may_run = self._was_begun_here and self._is_kept and not has_ended and not is_gone
+        return message.id if may_run and opener.can_fetch(message) else None
+
+    @property
+    def _was_begun_here(self) -> bool:
+        """True if the answer is that of one request, which has not been continued."""
+        return not self._machine.continued and self._current.continuation is None
+
+    @property
+    def _is_kept(self) -> bool:
+        """True if the server is known to go on with the answer, which has a position."""
+        reader = self._machine.answer_format
+        return reader.position is not None and reader.is_kept(self.message)
 
     @property
     def position(self) -> int | str | None:
@@ -256,7 +291,7 @@ class Planner:
         opener, machine = self._openers[self._current.opener_index], self._machine
         if self._retry.mode in ("restart", "continue") or not opener.takes_attempt:
             return None
-        if machine.continued or self._current.continuation is not None:
+        if not self._was_begun_here:
             # The positions of a continuation do not belong to the original answer.
             return None
         resume_requested = self._retry.mode == "resume"
@@ -266,7 +301,7 @@ class Planner:
             # without a finish reason, the end is only assumed.)
             return None
         # In mode "auto", only a server that is known to keep or replay the answer is asked to resume it.
-        if reader.position is not None and (resume_requested or reader.is_kept(machine.accumulator.message)):
+        if reader.position is not None and (resume_requested or self._is_kept):
             return reader.position
         return machine.last_event_id if resume_requested or opener.replays else None
 
@@ -292,3 +327,11 @@ class Planner:
             random=random.random(),  # noqa: S311 - not a secret
             maximum_asked=_MAX_SERVER_WAIT,
         )
+
+
+def _message_of(events: Iterable[Event]) -> Message:
+    """Return the message that some events make."""
+    accumulator = Accumulator()
+    for event in events:
+        accumulator.take(event)
+    return accumulator.message

@@ -369,10 +369,12 @@ class Recovery:
         attempt = Attempt(
             number=current.counted + current.uncounted + 1,
             mode=plan.mode,
-            message=error.partial,
+            # Before any content, only the events that are held back have the answer's id.
+            message=self._planner.message if resumes or plan.fetches else error.partial,
             last_event_id=position if isinstance(position, str) else last_event_id,
             sequence=position if isinstance(position, int) else None,
             answer_id=self._answer_id,
+            abandoned=None if plan.mode == "resume" else self._planner.find_running(error),
             error=error,
             is_repetition=not (current.was_released or isinstance(error, AnswerRejected)),
             wait=plan.wait,

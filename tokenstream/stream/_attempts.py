@@ -53,6 +53,9 @@ class Attempt:
     """The number of the last event that was read; None if the format does not number its events."""
     answer_id: str | None = None
     """The answer's id in a relay's journal, for the header `X-Answer-Id`; None without one."""
+    abandoned: str | None = None
+    """The id of a response that may still run in the background: `connect` cancels it before this attempt,
+    which replaces it. None if there is none, and for an `open` of your own."""
     error: StreamError | None = None
     """The error that ended the previous attempt; None for the first attempt."""
     is_repetition: bool = False
