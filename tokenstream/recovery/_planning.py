@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tokenstream._basics.backoff import clamp_reconnect, wait_before
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import PositionLost, ProviderError, StatusError, StreamError, StreamStalled
+from tokenstream.events import MessageStart, Unknown
 from tokenstream.recovery._never import is_bad_request, refuses_prefill
 from tokenstream.recovery._rules import add_note_once
 
@@ -250,16 +251,19 @@ class Planner:
         """
         if self._retry.mode == "resume" or self._openers[self._current.opener_index].replays:
             return True
-        return self._machine.answer_format.is_kept(_message_of(held))
+        machine = self._machine
+        # The head of the answer is held, or was delivered by an earlier attempt.
+        heads = (machine.accumulator.message, _head_of(held))
+        return any(machine.answer_format.is_kept(head) for head in heads)
 
     @property
     def message(self) -> Message:
-        """The answer so far, with its head even if all its events are still held back."""
+        """The answer so far; while all its events are still held back, only its head."""
         current, machine = self._current, self._machine
         if current.has_delivered or current.hold.released:
             return machine.accumulator.message
         # With `hold`, the accumulator has no event yet.
-        return _message_of(current.hold.held).model_copy(update={"format": machine.answer_format.name})
+        return _head_of(current.hold.held).model_copy(update={"format": machine.answer_format.name})
 
     def find_running(self, error: StreamError) -> str | None:
         """Return the id of an answer that may still be written in the background, at the provider's price.
@@ -329,9 +333,11 @@ class Planner:
         )
 
 
-def _message_of(events: Iterable[Event]) -> Message:
-    """Return the message that some events make."""
+def _head_of(events: Iterable[Event]) -> Message:
+    """Return the message that events make, without its content: its id, model and the provider's data."""
     accumulator = Accumulator()
     for event in events:
-        accumulator.take(event)
+        # An accumulator writes into some events of parts, which are not its own here.
+        if isinstance(event, MessageStart | Unknown):
+            accumulator.take(event)
     return accumulator.message

@@ -75,6 +75,21 @@ def json_text(value: object, what: str = "the arguments of a tool call") -> str:
         raise ProtocolError(msg) from None
 
 
+def spellings_of(value: object) -> list[str]:
+    """Return values as JSON text in the usual spellings, to find the one that a server has begun to send.
+
+    Raises:
+        ProtocolError: The values are nested too deeply, or are not JSON values.
+
+    Example:
+        >>> spellings_of({"a": "ü"})[:2]
+        ['{"a": "ü"}', '{"a":"ü"}']
+    """
+    spaced = json_text(value)
+    compact = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return [spaced, compact, json.dumps(value), json.dumps(value, separators=(",", ":"))]
+
+
 def canonical_json(value: object) -> str | None:
     """Return arguments in the form that all equal JSON values have; None if they are no JSON.
 

@@ -10,7 +10,7 @@ from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.gemini_interactions.parts import InteractionSteps
-from tokenstream.formats._wire.gemini_interactions.step import InteractionStep
+from tokenstream.formats._wire.gemini_interactions.step import InteractionStep, ToldStep
 from tokenstream.formats._wire.gemini_interactions.words import ALIASES, FINISH_REASONS, UNFINISHED, usage_of
 from tokenstream.framing import ServerSentEvent
 
@@ -81,7 +81,7 @@ class GeminiInteractions(Format):
     finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
     resumes: ClassVar[bool] = True
     # The class of the open steps, which a saved state contains.
-    made_of: ClassVar[tuple[type, ...]] = (InteractionStep,)
+    made_of: ClassVar[tuple[type, ...]] = (InteractionStep, ToldStep)
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
@@ -222,7 +222,11 @@ class GeminiInteractions(Format):
 
     def _read_whole_interaction(self, interaction: dict[str, Any]) -> None:
         """Read an interaction in one payload; if it runs in the background, it may not have ended yet."""
-        if text_of(interaction, "status") not in UNFINISHED:
+        has_ended = text_of(interaction, "status") not in UNFINISHED
+        if has_ended and self._steps.told:
+            # A gateway has sent it instead of the rest of the stream.
+            self._steps.repeat_steps(_steps_of(interaction))
+        if has_ended:
             self._read_ended_interaction(interaction)
             return
         self._read_interaction_fields(interaction)
@@ -232,12 +236,8 @@ class GeminiInteractions(Format):
         """Read the steps in an interaction, unless events have reported content before."""
         if self._steps.has_parts:
             return
-        # In previews of the API, the field was called `outputs`.
-        steps = interaction.get("steps") or interaction.get("outputs")
-        for index, step in enumerate(dicts_of(steps)):
-            # The question is among the steps, too.
-            if step.get("type") != "user_input":
-                self._steps.add_whole_step(index, step)
+        for index, step in enumerate(_steps_of(interaction)):
+            self._steps.add_whole_step(index, step)
 
     def _read_ended_interaction(self, interaction: dict[str, Any]) -> None:
         """Read an interaction that has ended, and end the answer."""
@@ -325,3 +325,10 @@ class GeminiInteractions(Format):
         if self._event_id != self._reported_id:
             self._reported_id = self._event_id
             self.parts.field("event_id", self._event_id)
+
+
+def _steps_of(interaction: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps in an interaction, without the question, which is among them."""
+    # In previews of the API, the field was called `outputs`.
+    steps = interaction.get("steps") or interaction.get("outputs")
+    return [step for step in dicts_of(steps) if step.get("type") != "user_input"]

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
-from tokenstream.errors import LimitExceeded
+from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.formats._kit.contents import BLANK_TEXT
 from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
 from tokenstream.formats._kit.parts import Parts
-from tokenstream.formats._kit.values import base64_bytes
+from tokenstream.formats._kit.values import base64_bytes, spellings_of
 from tokenstream.formats._wire.gemini_interactions.step import (
     CALL,
     OUTPUT,
     THOUGHT,
     InteractionStep,
+    ToldStep,
     server_call,
     server_result,
     whole_content,
@@ -44,7 +45,7 @@ class InteractionSteps(Parts):
         note: Counts a departure.
     """
 
-    __slots__ = ("_closed", "_open", "newest")
+    __slots__ = ("_closed", "_open", "newest", "told")
 
     # All JSON in a call's arguments is one call's, even if there are several documents.
     splits_calls = False
@@ -57,6 +58,8 @@ class InteractionSteps(Parts):
         """Indexes of the closed steps."""
         self.newest = -1
         """Index of the step started last."""
+        self.told: list[ToldStep] = []
+        """The steps so far, in the order of their starts."""
 
     @property
     def has_parts(self) -> bool:
@@ -83,7 +86,10 @@ class InteractionSteps(Parts):
         kind = text_of(data, "type") or ""
         # In previews of the API, a text or an image had an index itself, and there was no step around it.
         is_bare_content = kind == "text" or kind in _MEDIA_TYPES
-        step = InteractionStep(OUTPUT if is_bare_content else kind, {**data})
+        told = ToldStep(OUTPUT if is_bare_content else kind, index)
+        step = InteractionStep(told.type, {**data}, told)
+        if len(self.told) < self.limits.parts:
+            self.told.append(told)
         self._open[index] = step
         self.newest = index
         if is_bare_content:
@@ -131,6 +137,90 @@ class InteractionSteps(Parts):
         self.start_step(index, data)
         self.stop_step(index)
 
+    def repeat_steps(self, whole: list[dict[str, Any]]) -> None:
+        """Compare all steps of the interaction with those so far; add what is missing, and close all steps.
+
+        Args:
+            whole: The steps, without the user's.
+
+        Raises:
+            ProtocolError: They are not those that have arrived.
+        """
+        types = [text_of(data, "type") or "" for data in whole]
+        if [step.type for step in self.told] != types[: len(self.told)]:
+            raise ProtocolError(
+                "the whole interaction has other steps than those that arrived; see .partial for these"
+            )
+        earlier = list(zip(self.told, whole, strict=False))
+        for place, (told, data) in enumerate(earlier):
+            self._repeat_step(told, data, is_last=place == len(earlier) - 1)
+        for data in whole[len(earlier) :]:
+            self.add_whole_step(self.newest + 1, data)
+
+    def _repeat_step(self, told: ToldStep, data: dict[str, Any], *, is_last: bool) -> None:
+        """Compare a step with what has arrived of it, add what is missing, and close it."""
+        step = self._open.get(told.index)
+        if told.type == OUTPUT:
+            self._repeat_output(told, step, dicts_of(data.get("content")), is_last=is_last)
+        elif told.type == THOUGHT:
+            summary = "".join([text_of(content, "text") or "" for content in dicts_of(data.get("summary"))])
+            self._repeat_text(told.contents[0], step, "reasoning", summary)
+        if step is None:
+            return
+        if isinstance(step.part, OpenCall) and step.has_fragments:
+            self._repeat_arguments(step.part, data.get("arguments"))
+        further = fields_except(data, "type", "content", "summary") or {}
+        step.data.update({key: value for key, value in further.items() if key not in step.data})
+        if not step.has_fragments and "arguments" in further:
+            step.data["arguments"] = further["arguments"]
+        self.stop_step(told.index)
+
+    def _repeat_output(
+        self, told: ToldStep, step: InteractionStep | None, contents: list[dict[str, Any]], *, is_last: bool
+    ) -> None:
+        """Compare the texts of an output, and add the content that has not arrived."""
+        earlier = told.contents.copy()
+        for part_index, content in zip(earlier, contents, strict=False):
+            if part_index >= 0:
+                self._repeat_text(part_index, step, "text", text_of(content, "text") or "")
+        missing = contents[len(earlier) :]
+        if not missing:
+            return
+        if not is_last:
+            raise ProtocolError(
+                "the whole interaction has more content in a step than arrived; see .partial for that"
+            )
+        if step is None:
+            self.add_whole_step(self.newest + 1, {"type": OUTPUT, "content": missing})
+            return
+        for content in missing:
+            self._add_content(step, content)
+
+    def _repeat_text(self, index: int, step: InteractionStep | None, kind: str, whole: str) -> None:
+        """Compare the whole text of a part with what has arrived, and add its missing end."""
+        part = None if step is None else step.part
+        if part is None or part.index != index:
+            part = OpenPart(kind, 0, index)
+            part.closed = True
+        self.tell(part, whole, len(whole))
+
+    def _repeat_arguments(self, call: OpenCall, arguments: object) -> None:
+        """Add the missing end of a call's arguments.
+
+        Raises:
+            ProtocolError: They are not those that have arrived.
+        """
+        arrived = call.arguments.join()
+        texts = [arguments] if isinstance(arguments, str) else spellings_of(arguments)
+        whole = next((text for text in texts if text.startswith(arrived)), None)
+        if whole is not None:
+            self.add_arguments(call, whole[len(arrived) :])
+        elif not call.repeated.are_equal(arguments, call):
+            raise ProtocolError(
+                f"the whole arguments of tool call {call.id!r} are not those that arrived; what had arrived "
+                "is in .partial"
+            )
+
     # -- endings common to all formats -------------------------------------------
 
     def finish(self, choice: int, reason: FinishReason, raw_reason: str | None) -> None:
@@ -169,6 +259,7 @@ class InteractionSteps(Parts):
         elif step.type == THOUGHT:
             further = fields_except(step.data, "type", "signature", "summary")
             step.part = self.open(0, ReasoningPart(provider_data=further))
+            step.told.contents.append(step.part.index)
             for content in dicts_of(step.data.get("summary")):
                 self._add_summary(step, {"content": content})
         elif step.type == CALL:
@@ -287,6 +378,7 @@ class InteractionSteps(Parts):
         if step.part is not None:
             self.close(step.part)
         step.part, step.kind = self.open(0, content), kind
+        step.told.contents.append(step.part.index if kind == "text" else -1)
         return step.part
 
     def _add_citations(self, step: InteractionStep, delta: dict[str, Any]) -> bool:

@@ -17,19 +17,39 @@ CALL = "function_call"
 """Type of a call of one of the application's tools; the provider runs the calls of other types."""
 
 
+class ToldStep:
+    """What is remembered of a step, for the comparison with the whole interaction.
+
+    Args:
+        type: The API's word for the type of the step.
+        index: The step's index.
+    """
+
+    __slots__ = ("contents", "index", "type")
+
+    def __init__(self, type: str, index: int) -> None:  # noqa: A002 - the field's name
+        self.type = type
+        self.index = index
+        self.contents: list[int] = []
+        """The index of the part of each piece of content; -1 for content that is no text."""
+
+
 class InteractionStep:
     """The state of a step of an interaction, such as a thought or a call, that can still grow.
 
     Args:
         type: The API's word for the type of the step.
         data: The fields of the step so far.
+        told: What is remembered of the step.
     """
 
-    __slots__ = ("data", "has_fragments", "kind", "part", "text_index", "type")
+    __slots__ = ("data", "has_fragments", "kind", "part", "text_index", "told", "type")
 
-    def __init__(self, type: str, data: dict[str, Any]) -> None:  # noqa: A002 - the field's name
+    def __init__(self, type: str, data: dict[str, Any], told: ToldStep) -> None:  # noqa: A002 - the field's name
         self.type = type
         self.data = data
+        self.told = told
+        """What is remembered of the step when it is closed."""
         self.part: OpenPart | None = None
         """The part that the next delta of the step belongs to."""
         self.kind = ""
