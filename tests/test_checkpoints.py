@@ -212,14 +212,36 @@ def test_another_answer_is_never_joined_to_the_first(answer: Answer) -> None:
     assert _cut(answer, 9).message.text == came.message.text
 
 
-def test_an_answer_that_never_comes_to_the_position_is_not_over() -> None:
-    """Ids tell no order: while the one that came last is not seen again, all of it may have been read."""
+def test_an_answer_that_never_comes_to_the_position_is_another_one() -> None:
+    """The replay has another event where the one that came last is expected."""
     checkpoint = _cut(INTERACTION, 9).model_copy(update={"position": "e8"})
     others = [chunk.replace(b'"e8"', b'"e99"') for chunk in INTERACTION.chunks]
     came = Stream.from_checkpoint(checkpoint, others)
-    with pytest.raises(errors.StreamTruncated):
+    with pytest.raises(errors.PositionLost, match="'e99' where event 'e8' should follow"):
         came.final()
     assert checkpoint.message.text == came.message.text
+
+
+@pytest.mark.parametrize(
+    "recording", [RESPONSE, INTERACTION], ids=["openai-responses", "gemini-interactions"]
+)
+@pytest.mark.parametrize("begins", ["at the start", "a few before", "at the last", "after it"])
+@pytest.mark.parametrize("then", ["once", "twice"])
+def test_a_replay_is_recognized_wherever_it_begins(recording: Answer, begins: str, then: str) -> None:
+    """By the numbers or ids of the last events; what a server sends twice later is dropped, too."""
+    expected = Stream(recording.chunks)
+    expected.final()
+    chunks = recording.chunks
+
+    end = next(place for place, chunk in enumerate(chunks) if b".completed" in chunk)
+    for count in range(4, end):
+        first = {"at the start": 0, "a few before": count - 3, "at the last": count - 1, "after it": count}[
+            begins
+        ]
+        again = chunks[first : count + 1] if then == "twice" else []
+        stored = Checkpoint.model_validate_json(_cut(recording, count).model_dump_json())
+        found = Stream.from_checkpoint(stored, [*chunks[first : count + 1], *again, *chunks[count + 1 :]])
+        assert expected.message.parts == found.final().parts, count
 
 
 def test_an_error_of_the_server_is_raised() -> None:

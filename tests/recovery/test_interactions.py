@@ -1,4 +1,4 @@
-"""An interaction of Gemini that breaks off anywhere goes on: with the rest of its stream, or whole as JSON."""
+"""An interaction of Gemini that breaks off goes on: by the rest of its stream, or by all of it as JSON."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from tokenstream._basics.untrusted import is_dict
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import MisuseError
 from tokenstream.formats import _registry as registry
+from tokenstream.formats._resume.event_log import EventLog
 from tokenstream.formats._resume.state import read_events, write_events
 from tokenstream.message import Checkpoint
 
@@ -32,6 +33,8 @@ def make_checkpoint(
     waiting: Sequence[Event],
     events_seen: int,
     last_event_id: str | None,
+    *,
+    log: EventLog | None,
 ) -> Checkpoint:
     """Return a checkpoint of an answer in progress.
 
@@ -41,12 +44,15 @@ def make_checkpoint(
         waiting: Events that were decoded but not yet returned, such as the rest of a frame.
         events_seen: The number of events that were returned.
         last_event_id: The id of the last SSE event.
+        log: Remembers the events that were read; None if nothing does.
     """
     # After the end of the input, the position is that from before the end closed the open parts.
     last_position = connection.last_position or connection.find_position()
     state = None if last_position.state is None else {"format": last_position.state}
     if state is not None and waiting:
         state["events"] = write_events(waiting)
+    if state is not None and log is not None:
+        state["log"] = log.save()
     # Before any choice has begun, there may be a message that has only a head.
     head = accumulator.message
     has_head = head.id or head.model or head.provider_data or head.usage
@@ -75,8 +81,10 @@ def with_final_ending(checkpoint: Checkpoint, accumulator: Accumulator) -> Check
 
 def restore_answer(
     checkpoint: Checkpoint, accumulator: Accumulator, *, limits: Limits, pings: bool
-) -> tuple[Format, list[Event]]:
-    """Return the format that continues from a checkpoint, and the events that still have to be returned.
+) -> tuple[Format, list[Event], EventLog | None]:
+    """Return the format that continues from a checkpoint, the events still to be returned, and the log.
+
+    The log knows the events that the server may repeat; None if the format itself does.
 
     Args:
         checkpoint: The checkpoint.
@@ -99,6 +107,9 @@ def restore_answer(
         for event in unreturned:
             ahead.take(event)
         format.restore(state["format"], ahead.messages or [ahead.message])
+        log = None
+        if not format.merges_replays:
+            log = EventLog.restore(state.get("log"), format, ahead.message.id)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         msg = "the checkpoint's state is not what `checkpoint()` returned: store it unchanged, or ask anew"
         raise MisuseError(msg) from error
@@ -109,7 +120,7 @@ def restore_answer(
     for message in checkpoint.messages:
         accumulator.restore(message, shared)
     # Read again, because the accumulator above may have changed the first copies.
-    return format, read_events(state["events"]) if unreturned else []
+    return format, read_events(state["events"]) if unreturned else [], log
 
 
 def _check_resumable(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:

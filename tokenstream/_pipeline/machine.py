@@ -164,7 +164,7 @@ class Machine(Glancing):
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Restore an answer from a checkpoint, before there is any input."""
-        self.kept_format, unreturned = checkpoints.restore_answer(
+        self.kept_format, unreturned, self.log = checkpoints.restore_answer(
             checkpoint, self.accumulator, limits=self.limits, pings=self.pings
         )
         self.wanted = checkpoint.format
@@ -352,7 +352,7 @@ class Machine(Glancing):
             return checkpoints.with_final_ending(self._last_checkpoint, self.accumulator)
         last_event_id = self._last_event_id
         return checkpoints.make_checkpoint(
-            self.accumulator, self._connection, self._waiting, self.events_seen, last_event_id
+            self.accumulator, self._connection, self._waiting, self.events_seen, last_event_id, log=self.log
         )
 
     @property

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from contextlib import suppress
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import from_json
 
+from tokenstream._basics.json import decode_tolerantly
 from tokenstream._basics.untrusted import dict_of, int_of, is_dict, text_of
-from tokenstream.errors import PositionLost
+from tokenstream.errors import PositionLost, ProtocolError
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.event_names import PING_NAMES, name_of
@@ -23,6 +25,10 @@ MOST_BYTES = 1 << 20
 """Bytes of payloads that are kept as they are; older ones are kept as digests of 8 bytes."""
 MOST_EVENTS = 16_384
 """Events that are kept at all; with some 200 bytes for each digest and its key, they take at most 4 MB."""
+MOST_SAVED = 64
+"""Events that a checkpoint remembers, the last ones."""
+_UNKNOWN = b""
+"""The digest of an event of which only the number or id is known."""
 _LONGEST_NUMBER = 32
 _MADE_ANEW = frozenset({*PADDING, "created", "created_at"})
 """Fields that a server may write anew when it sends an event again."""
@@ -168,6 +174,56 @@ class EventLog:
         self._is_replayed = False
         """True once another connection goes on with the answer."""
 
+    @classmethod
+    def restore(cls, saved: dict[str, Any] | None, format: Format, answer: str | None) -> EventLog:
+        """Return a log for a stream that goes on from a checkpoint.
+
+        Args:
+            saved: What `save` returned; None for a stream that had no log, of which the format knows the
+                last numbers or ids.
+            format: The format that reads the answer.
+            answer: The answer's id; None if it has none.
+
+        Raises:
+            LookupError, TypeError, ValueError: `saved` is not what `save` returned.
+        """
+        log = cls()
+        log._format = format
+        if saved is None:
+            saved = {
+                "seen": [[key, ""] for key in format.seen_positions],
+                "answers": [answer] if answer else [],
+            }
+        for key, digest in saved["seen"]:
+            log._append(_Description(_Entry(_checked_key(key), bytes.fromhex(digest)), is_numbered=True))
+        # What is remembered may begin later than the answer did.
+        log._was_trimmed = True
+        log._first_key = _checked_key(saved.get("first"))
+        log._gapless = saved.get("gapless")
+        log._shares_keys = bool(saved.get("shares_keys"))
+        log._new_ids.answers = {str(id) for id in saved["answers"]}
+        log._new_ids.items = {int(index): str(id) for index, id in saved.get("items", ())}
+        log._new_ids.keeps_items = saved.get("keeps_items")
+        log.begin_replay()
+        return log
+
+    def save(self) -> dict[str, Any]:
+        """Return the last events and the ids as JSON values, for a checkpoint."""
+        while self._pending:
+            self._fold_one()
+        ids = _Ids()
+        for each in (self._ids, self._new_ids):
+            ids.add_all(each)
+        return {
+            "seen": [[entry.key, entry.digest.hex()] for entry in self._entries[-MOST_SAVED:]],
+            "first": self._first_key,
+            "gapless": self._gapless,
+            "shares_keys": self._shares_keys,
+            "answers": sorted(ids.answers),
+            "items": [*ids.items.items()][-MOST_SAVED:],
+            "keeps_items": ids.keeps_items,
+        }
+
     def add(self, frame: Frame, format: Format) -> None:
         """Collect an event of the first connection.
 
@@ -241,7 +297,7 @@ class EventLog:
         if key is None:
             # The event follows the last one with an id, which the server was asked to go on after.
             tail = self._index_after_last_key()
-            return tail if tail < end and self._entries[tail].digest == entry.digest else end
+            return tail if tail < end and _is_same(entry, self._entries[tail]) else end
         place = self._index.get(key)
         if place is not None:
             return place
@@ -289,15 +345,20 @@ class EventLog:
         key = event.entry.key
         place = None if key is None else self._index.get(key)
         if place is None:
-            return False
+            return self._is_forgotten(key)
         may_lack_id = not event.is_numbered and key == self._entries[-1].key
         if may_lack_id and self._shares_keys:
             return False
-        if any(entry == event.entry for entry in self._entries[place:]):
+        if any(entry.key == key and _is_same(event.entry, entry) for entry in self._entries[place:]):
             return True
         if may_lack_id:
             return False
         raise _replay_error(event.entry, self._entries[place])
+
+    def _is_forgotten(self, key: int | str | None) -> bool:
+        """Return True for the number of an event that was read, and is older than all that are remembered."""
+        oldest = self._entries[0].key if self._was_trimmed and self._entries else None
+        return isinstance(key, int) and isinstance(oldest, int) and key < oldest
 
     def _follows_gap(self, event: _Description) -> bool:
         """Return False, unless numbers before this one are missing.
@@ -385,6 +446,8 @@ class EventLog:
 
 def _is_same(entry: _Entry, known: _Entry) -> bool:
     """Return True if an event is the known one; it may lack its number or id."""
+    if known.digest == _UNKNOWN:
+        return entry.key == known.key
     return entry.key in (None, known.key) and entry.digest == known.digest
 
 
@@ -401,6 +464,9 @@ def _decoded(payload: object) -> object:
     try:
         value: object = from_json(payload)
     except ValueError:
+        # Halves of surrogate pairs, for example; a payload that is no JSON at all has no number or id.
+        with suppress(ProtocolError):
+            return decode_tolerantly(payload)
         return None
     return value
 
@@ -421,6 +487,17 @@ def _digest_of(payload: dict[str, Any], name: str) -> bytes:
             content[field] = id
     text = json.dumps([name, content], sort_keys=True, default=repr)
     return _digest(text.encode("utf-8", "surrogatepass"))
+
+
+def _checked_key(key: object) -> int | str | None:
+    """Return the number or id of a saved event.
+
+    Raises:
+        TypeError: It is neither.
+    """
+    if isinstance(key, bool) or not isinstance(key, int | str | None):
+        raise TypeError
+    return key
 
 
 def _key_of(id: str) -> int | str | None:

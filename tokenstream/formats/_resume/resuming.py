@@ -61,6 +61,11 @@ class Resuming:
         """The answer's id in a relay's journal, if the relay has sent it in an event; by default None."""
         return None
 
+    @property
+    def seen_positions(self) -> list[int | str]:
+        """The last positions that were read, the newest at the end; by default only the last one."""
+        return [] if self.position is None else [self.position]
+
     def is_kept(self, message: Message) -> bool:
         """Return whether the server goes on with an answer, and stores it, when the connection breaks.
 

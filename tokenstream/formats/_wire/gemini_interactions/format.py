@@ -9,6 +9,7 @@ from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._fast.shape import PADDING
 from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._resume.event_log import MOST_SAVED
 from tokenstream.formats._wire.gemini_interactions.parts import InteractionSteps
 from tokenstream.formats._wire.gemini_interactions.step import InteractionStep, ToldStep
 from tokenstream.formats._wire.gemini_interactions.words import ALIASES, FINISH_REASONS, UNFINISHED, usage_of
@@ -70,7 +71,7 @@ class GeminiInteractions(Format):
         ['PartStart', 'TextDelta']
     """
 
-    __slots__ = ("_event_id", "_reported_id", "_status", "_steps")
+    __slots__ = ("_event_id", "_event_ids", "_reported_id", "_status", "_steps")
 
     name: ClassVar[str] = "gemini-interactions"
     event_names: ClassVar[frozenset[str]] = _EVENTS | ALIASES.keys()
@@ -91,6 +92,8 @@ class GeminiInteractions(Format):
         """The last status of the interaction."""
         self._event_id: str | None = None
         """The id of the last event."""
+        self._event_ids: list[str] = []
+        """The ids of the last events, by which a checkpoint recognizes a replay: they have no order."""
         self._reported_id: str | None = None
         """The last event id that was reported as a field of the answer."""
 
@@ -115,6 +118,11 @@ class GeminiInteractions(Format):
         """The last `event_id`; a client sends it as `last_event_id` to resume the answer."""
         return self._event_id
 
+    @property
+    def seen_positions(self) -> list[int | str]:
+        """The ids of the last events, the newest at the end."""
+        return [*self._event_ids]
+
     def position_of(self, payload: dict[str, Any]) -> str | None:
         """Return the id of an event."""
         return text_of(payload, "event_id")
@@ -136,7 +144,12 @@ class GeminiInteractions(Format):
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`."""
         kind = self._kind_of(payload, event)
-        self._event_id = text_of(payload, "event_id") or self._event_id
+        event_id = text_of(payload, "event_id")
+        if event_id:
+            self._event_id = event_id
+            self._event_ids.append(event_id)
+            if len(self._event_ids) > 2 * MOST_SAVED:
+                del self._event_ids[:MOST_SAVED]
         reader = self._READERS.get(kind)
         if reader is not None:
             reader(self, payload)
