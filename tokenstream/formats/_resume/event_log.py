@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from contextlib import suppress
-from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from pydantic_core import from_json
-
-from tokenstream._basics.json import decode_tolerantly
-from tokenstream._basics.untrusted import dict_of, int_of, is_dict, text_of
-from tokenstream.errors import PositionLost, ProtocolError
-from tokenstream.formats._fast.shape import PADDING
+from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream.errors import PositionLost
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.event_names import PING_NAMES, name_of
+from tokenstream.formats._resume.described import (
+    Description,
+    Entry,
+    Ids,
+    answer_of,
+    decoded,
+    digest_bytes,
+    digest_of,
+    item_of,
+    key_of,
+    size_of,
+)
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -29,73 +34,6 @@ MOST_SAVED = 64
 """Events that a checkpoint remembers, the last ones."""
 _UNKNOWN = b""
 """The digest of an event of which only the number or id is known."""
-_LONGEST_NUMBER = 32
-_MADE_ANEW = frozenset({*PADDING, "created", "created_at"})
-"""Fields that a server may write anew when it sends an event again."""
-_WHOLE_ANSWER_FIELDS = ("response", "message", "interaction")
-"""Fields with an object that describes the whole answer."""
-
-
-class _Entry(NamedTuple):
-    """An event as it was read."""
-
-    key: int | str | None
-    """The number or id of the event; None if it has none."""
-    digest: bytes
-    """A digest of the payload without padding."""
-
-
-class _Description(NamedTuple):
-    """An event that is to be compared with the log."""
-
-    entry: _Entry
-    is_numbered: bool = False
-    """True if the number or id is in the payload; the id of an SSE event may be that of the event before."""
-    answer: str | None = None
-    """The id of the answer that the event names; None if it names none."""
-    item: tuple[int, str] | None = None
-    """The index and id of the output item that the event names; None if it names none."""
-    is_kept: bool = True
-    """False for a heartbeat or a provider's error, which concern one connection only."""
-
-
-class _Ids:
-    """The ids of the answer and its items; those that changed within a connection prove nothing."""
-
-    __slots__ = ("answers", "items", "keeps_items")
-
-    def __init__(self) -> None:
-        self.answers: set[str] = set()
-        self.items: dict[int, str] = {}
-        self.keeps_items: bool | None = None
-        """True if all events of an output item had its id; None until an item had two events."""
-
-    def add(self, event: _Description) -> None:
-        """Note the ids that an event names."""
-        if event.answer is not None and len(self.answers) < 2:
-            self.answers.add(event.answer)
-        if event.item is not None:
-            index, id = event.item
-            if index in self.items:
-                self.keeps_items = self.keeps_items is not False and self.items[index] == id
-            else:
-                self.items[index] = id
-
-    def add_all(self, other: _Ids) -> None:
-        """Add the ids of a later connection."""
-        self.answers |= other.answers
-        self.items |= other.items
-        if other.keeps_items is not None:
-            self.keeps_items = self.keeps_items is not False and other.keeps_items
-
-    def differ(self, event: _Description) -> bool:
-        """Return True if an event names another answer, or another item in the place of a known one."""
-        if event.answer is not None and len(self.answers) == 1 and event.answer not in self.answers:
-            return True
-        if event.item is None or not self.keeps_items:
-            return False
-        index, id = event.item
-        return self.items.get(index, id) != id
 
 
 class EventLog:
@@ -149,12 +87,12 @@ class EventLog:
         """The size of their payloads."""
         self._format: Format | None = None
         """Knows the positions in the payloads; None before the first event."""
-        self._entries: list[_Entry] = []
+        self._entries: list[Entry] = []
         self._index: dict[int | str, int] = {}
         """The place of the first event with each number or id in `_entries`."""
-        self._ids = _Ids()
+        self._ids = Ids()
         """The ids of earlier connections, with which a connection's events are compared."""
-        self._new_ids = _Ids()
+        self._new_ids = Ids()
         """The ids of this connection's new events."""
         self._first_key: int | str | None = None
         """The number or id of the first event, which is kept for good."""
@@ -195,7 +133,7 @@ class EventLog:
                 "answers": [answer] if answer else [],
             }
         for key, digest in saved["seen"]:
-            log._append(_Description(_Entry(_checked_key(key), bytes.fromhex(digest)), is_numbered=True))
+            log._append(Description(Entry(_checked_key(key), bytes.fromhex(digest)), is_numbered=True))
         # What is remembered may begin later than the answer did.
         log._was_trimmed = True
         log._first_key = _checked_key(saved.get("first"))
@@ -211,7 +149,7 @@ class EventLog:
         """Return the last events and the ids as JSON values, for a checkpoint."""
         while self._pending:
             self._fold_one()
-        ids = _Ids()
+        ids = Ids()
         for each in (self._ids, self._new_ids):
             ids.add_all(each)
         return {
@@ -233,7 +171,7 @@ class EventLog:
         """
         self._format = format
         self._pending.append(frame)
-        self._bytes += _size_of(frame)
+        self._bytes += size_of(frame)
         while self._bytes > MOST_BYTES or len(self._pending) > MOST_EVENTS:
             self._fold_one()
 
@@ -247,7 +185,7 @@ class EventLog:
         while self._pending:
             self._fold_one()
         self._ids.add_all(self._new_ids)
-        self._new_ids = _Ids()
+        self._new_ids = Ids()
         self._next, self._from_start, self._is_replayed = None, False, True
 
     def check_or_add(self, frame: Frame, format: Format) -> bool:
@@ -288,7 +226,7 @@ class EventLog:
 
     # -- comparing ---------------------------------------------------------
 
-    def _find_start(self, entry: _Entry) -> int | None:
+    def _find_start(self, entry: Entry) -> int | None:
         """Return the place at which a replay begins with an event; the end of the log for a new event.
 
         The result is None if the event is older than all that are remembered.
@@ -311,7 +249,7 @@ class EventLog:
         key = next((entry.key for entry in reversed(self._entries) if entry.key is not None), None)
         return 0 if key is None else self._index[key] + 1
 
-    def _is_known(self, event: _Description, place: int | None) -> bool:
+    def _is_known(self, event: Description, place: int | None) -> bool:
         """Return True if an event was read before.
 
         Args:
@@ -336,7 +274,7 @@ class EventLog:
             return True
         return self._was_sent_twice(event) or self._follows_gap(event)
 
-    def _was_sent_twice(self, event: _Description) -> bool:
+    def _was_sent_twice(self, event: Description) -> bool:
         """Return True if an event behind the replay has the number or id and the content of an earlier one.
 
         Raises:
@@ -360,7 +298,7 @@ class EventLog:
         oldest = self._entries[0].key if self._was_trimmed and self._entries else None
         return isinstance(key, int) and isinstance(oldest, int) and key < oldest
 
-    def _follows_gap(self, event: _Description) -> bool:
+    def _follows_gap(self, event: Description) -> bool:
         """Return False, unless numbers before this one are missing.
 
         Raises:
@@ -378,14 +316,14 @@ class EventLog:
     def _fold_one(self) -> None:
         """Describe the oldest event that was collected."""
         frame = self._pending.popleft()
-        self._bytes -= _size_of(frame)
+        self._bytes -= size_of(frame)
         event = self._describe(frame)
         if event.is_kept:
             self._append(event)
         else:
             self._count(event)
 
-    def _count(self, event: _Description) -> None:
+    def _count(self, event: Description) -> None:
         """Note the number of an event, and whether it follows the last one without a gap."""
         key = event.entry.key
         if not isinstance(key, int):
@@ -394,7 +332,7 @@ class EventLog:
         if last is not None and (event.is_numbered or key != last):
             self._gapless = key == last + 1 and self._gapless is not False
 
-    def _append(self, event: _Description) -> None:
+    def _append(self, event: Description) -> None:
         """Add a described event to the log; forget the oldest half if there are too many."""
         key = event.entry.key
         if not self._entries and not self._was_trimmed:
@@ -413,26 +351,26 @@ class EventLog:
                 if entry.key is not None:
                     self._index.setdefault(entry.key, place)
 
-    def _describe(self, frame: Frame) -> _Description:
+    def _describe(self, frame: Frame) -> Description:
         """Return an event's number or id, digest and ids."""
         sent_id, name, payload = "", "", frame
         if isinstance(frame, ServerSentEvent):
             sent_id, name, payload = frame.id, name_of(frame), frame.payload
-        key = _key_of(sent_id)
-        data = _decoded(payload)
+        key = key_of(sent_id)
+        data = decoded(payload)
         if not is_dict(data):
             raw = payload if isinstance(payload, bytes) else repr(payload).encode()
             is_heartbeat = name in PING_NAMES or not raw.strip()
-            return _Description(_Entry(key, _digest(raw)), is_kept=not is_heartbeat)
+            return Description(Entry(key, digest_bytes(raw)), is_kept=not is_heartbeat)
         position = None if self._format is None else self._format.position_of(data)
         if isinstance(position, str):
-            position = _key_of(position)
-        entry = _Entry(key if position is None else position, _digest_of(data, name))
-        return _Description(
+            position = key_of(position)
+        entry = Entry(key if position is None else position, digest_of(data, name))
+        return Description(
             entry,
             position is not None,
-            _answer_of(data),
-            _item_of(data),
+            answer_of(data),
+            item_of(data),
             not self._is_of_connection(data, name),
         )
 
@@ -444,49 +382,11 @@ class EventLog:
         return provider_error(payload, name) is not None and not is_tolerated
 
 
-def _is_same(entry: _Entry, known: _Entry) -> bool:
+def _is_same(entry: Entry, known: Entry) -> bool:
     """Return True if an event is the known one; it may lack its number or id."""
     if known.digest == _UNKNOWN:
         return entry.key == known.key
     return entry.key in (None, known.key) and entry.digest == known.digest
-
-
-def _size_of(frame: Frame) -> int:
-    """Return the size of an event's payload, roughly for one that was decoded elsewhere."""
-    payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
-    return len(payload) if isinstance(payload, bytes) else 256
-
-
-def _decoded(payload: object) -> object:
-    """Return a payload's JSON value, or None if it has none."""
-    if not isinstance(payload, bytes):
-        return payload
-    try:
-        value: object = from_json(payload)
-    except ValueError:
-        # Halves of surrogate pairs, for example; a payload that is no JSON at all has no number or id.
-        with suppress(ProtocolError):
-            return decode_tolerantly(payload)
-        return None
-    return value
-
-
-def _digest(data: bytes) -> bytes:
-    return blake2b(data, digest_size=8).digest()
-
-
-def _digest_of(payload: dict[str, Any], name: str) -> bytes:
-    """Return a digest of what a payload says, without what a server may write anew.
-
-    Of an object that describes the whole answer, only the id counts: its other fields may have changed since.
-    """
-    content = {field: value for field, value in payload.items() if field not in _MADE_ANEW}
-    for field in _WHOLE_ANSWER_FIELDS:
-        id = text_of(dict_of(content, field), "id")
-        if id is not None:
-            content[field] = id
-    text = json.dumps([name, content], sort_keys=True, default=repr)
-    return _digest(text.encode("utf-8", "surrogatepass"))
 
 
 def _checked_key(key: object) -> int | str | None:
@@ -500,33 +400,7 @@ def _checked_key(key: object) -> int | str | None:
     return key
 
 
-def _key_of(id: str) -> int | str | None:
-    """Return the id of an event as a number if it is one; None for an event without an id."""
-    if len(id) <= _LONGEST_NUMBER and id.isascii() and id.isdecimal():
-        return int(id)
-    return id or None
-
-
-def _answer_of(payload: dict[str, Any]) -> str | None:
-    """Return the id of the answer that a payload names; None if it names none."""
-    for name in _WHOLE_ANSWER_FIELDS:
-        inner = text_of(dict_of(payload, name), "id")
-        if inner is not None:
-            return inner
-    # Elsewhere, the field `id` may be that of a part.
-    is_answer = "choices" in payload or payload.get("object") in _WHOLE_ANSWER_FIELDS
-    own_id = text_of(payload, "id") if is_answer else text_of(payload, "responseId")
-    return own_id or text_of(payload, "response_id")
-
-
-def _item_of(payload: dict[str, Any]) -> tuple[int, str] | None:
-    """Return the index and id of the output item that a payload names; None if it names none."""
-    index = int_of(payload, "output_index")
-    id = text_of(payload, "item_id") or text_of(dict_of(payload, "item"), "id")
-    return None if index is None or id is None else (index, id)
-
-
-def _replay_error(entry: _Entry, expected: _Entry) -> PositionLost:
+def _replay_error(entry: Entry, expected: Entry) -> PositionLost:
     """Return the error for an event that differs from the one that was read in its place."""
     at = "an event" if entry.key is None else f"event {entry.key!r}"
     if entry.key == expected.key:

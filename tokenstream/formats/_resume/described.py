@@ -1,0 +1,151 @@
+"""An event as it was read: its number or id, a digest of its content, and the ids that it names."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic_core import from_json
+
+from tokenstream._basics.json import decode_tolerantly
+from tokenstream._basics.untrusted import dict_of, int_of, text_of
+from tokenstream.errors import ProtocolError
+from tokenstream.formats._fast.shape import PADDING
+from tokenstream.framing import ServerSentEvent
+
+if TYPE_CHECKING:
+    from tokenstream.formats._base import Frame
+
+_LONGEST_NUMBER = 32
+_MADE_ANEW = frozenset({*PADDING, "created", "created_at"})
+"""Fields that a server may write anew when it sends an event again."""
+_WHOLE_ANSWER_FIELDS = ("response", "message", "interaction")
+"""Fields with an object that describes the whole answer."""
+
+
+class Entry(NamedTuple):
+    """An event as it was read."""
+
+    key: int | str | None
+    """The number or id of the event; None if it has none."""
+    digest: bytes
+    """A digest of the payload without padding."""
+
+
+class Description(NamedTuple):
+    """An event that is to be compared with the log."""
+
+    entry: Entry
+    is_numbered: bool = False
+    """True if the number or id is in the payload; the id of an SSE event may be that of the event before."""
+    answer: str | None = None
+    """The id of the answer that the event names; None if it names none."""
+    item: tuple[int, str] | None = None
+    """The index and id of the output item that the event names; None if it names none."""
+    is_kept: bool = True
+    """False for a heartbeat or a provider's error, which concern one connection only."""
+
+
+class Ids:
+    """The ids of the answer and its items; those that changed within a connection prove nothing."""
+
+    __slots__ = ("answers", "items", "keeps_items")
+
+    def __init__(self) -> None:
+        self.answers: set[str] = set()
+        self.items: dict[int, str] = {}
+        self.keeps_items: bool | None = None
+        """True if all events of an output item had its id; None until an item had two events."""
+
+    def add(self, event: Description) -> None:
+        """Note the ids that an event names."""
+        if event.answer is not None and len(self.answers) < 2:
+            self.answers.add(event.answer)
+        if event.item is not None:
+            index, id = event.item
+            if index in self.items:
+                self.keeps_items = self.keeps_items is not False and self.items[index] == id
+            else:
+                self.items[index] = id
+
+    def add_all(self, other: Ids) -> None:
+        """Add the ids of a later connection."""
+        self.answers |= other.answers
+        self.items |= other.items
+        if other.keeps_items is not None:
+            self.keeps_items = self.keeps_items is not False and other.keeps_items
+
+    def differ(self, event: Description) -> bool:
+        """Return True if an event names another answer, or another item in the place of a known one."""
+        if event.answer is not None and len(self.answers) == 1 and event.answer not in self.answers:
+            return True
+        if event.item is None or not self.keeps_items:
+            return False
+        index, id = event.item
+        return self.items.get(index, id) != id
+
+
+def size_of(frame: Frame) -> int:
+    """Return the size of an event's payload, roughly for one that was decoded elsewhere."""
+    payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
+    return len(payload) if isinstance(payload, bytes) else 256
+
+
+def decoded(payload: object) -> object:
+    """Return a payload's JSON value, or None if it has none."""
+    if not isinstance(payload, bytes):
+        return payload
+    try:
+        value: object = from_json(payload)
+    except ValueError:
+        # Halves of surrogate pairs, for example; a payload that is no JSON at all has no number or id.
+        with suppress(ProtocolError):
+            return decode_tolerantly(payload)
+        return None
+    return value
+
+
+def digest_bytes(data: bytes) -> bytes:
+    return blake2b(data, digest_size=8).digest()
+
+
+def digest_of(payload: dict[str, Any], name: str) -> bytes:
+    """Return a digest of what a payload says, without what a server may write anew.
+
+    Of an object that describes the whole answer, only the id counts: its other fields may have changed since.
+    """
+    content = {field: value for field, value in payload.items() if field not in _MADE_ANEW}
+    for field in _WHOLE_ANSWER_FIELDS:
+        id = text_of(dict_of(content, field), "id")
+        if id is not None:
+            content[field] = id
+    text = json.dumps([name, content], sort_keys=True, default=repr)
+    return digest_bytes(text.encode("utf-8", "surrogatepass"))
+
+
+def key_of(id: str) -> int | str | None:
+    """Return the id of an event as a number if it is one; None for an event without an id."""
+    if len(id) <= _LONGEST_NUMBER and id.isascii() and id.isdecimal():
+        return int(id)
+    return id or None
+
+
+def answer_of(payload: dict[str, Any]) -> str | None:
+    """Return the id of the answer that a payload names; None if it names none."""
+    for name in _WHOLE_ANSWER_FIELDS:
+        inner = text_of(dict_of(payload, name), "id")
+        if inner is not None:
+            return inner
+    # Elsewhere, the field `id` may be that of a part.
+    is_answer = "choices" in payload or payload.get("object") in _WHOLE_ANSWER_FIELDS
+    own_id = text_of(payload, "id") if is_answer else text_of(payload, "responseId")
+    return own_id or text_of(payload, "response_id")
+
+
+def item_of(payload: dict[str, Any]) -> tuple[int, str] | None:
+    """Return the index and id of the output item that a payload names; None if it names none."""
+    index = int_of(payload, "output_index")
+    id = text_of(payload, "item_id") or text_of(dict_of(payload, "item"), "id")
+    return None if index is None or id is None else (index, id)
