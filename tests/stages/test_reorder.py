@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenstream.errors import MisuseError, ProtocolError
+from tokenstream.errors import MisuseError, PositionLost, ProtocolError
 from tokenstream.framing import ServerSentEvent
 from tokenstream.stages import Reorder
 
@@ -198,3 +198,19 @@ def test_the_end_stays_behind_all_that_is_held() -> None:
     given_ += [*reorder.feed({"end": True}), *reorder.feed({"n": 1})]
 
     assert given_ == [{"n": 0}, {"n": 1}, {"n": 2}, {"n": 3}, {"end": True}]
+
+
+@pytest.mark.parametrize("number", [0, 1, 3, "a"])
+def test_a_number_that_comes_again_with_other_content_is_of_another_answer(number: int | str) -> None:
+    """Whether its frame was returned or is held; what a server pads anew is no other content."""
+    reorder = Reorder("n")
+    frames = [{"n": each, "text": "Hel", "obfuscation": "xx"} for each in (0, 1, 3, "a")]
+    for frame in frames:
+        reorder.feed(frame)
+
+    assert reorder.feed({"n": number, "text": "Hel", "obfuscation": "yyy"}) == []
+    assert (reorder.dropped, reorder.error) == (1, None)
+    assert reorder.feed({"n": number, "text": "Bye", "obfuscation": "xx"}) == []
+    assert isinstance(reorder.error, PositionLost)
+    assert reorder.error.event == (number if isinstance(number, int) else None)
+    assert reorder.feed({"n": 2, "text": "lo"}) == []

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from tokenstream._basics.json import decode
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.errors import MisuseError, ProtocolError
+from tokenstream.errors import MisuseError, PositionLost, ProtocolError
+from tokenstream.formats._resume.described import content_of
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import check_wait, check_whole
 
@@ -30,7 +31,8 @@ class Reorder:
     r"""A stage that returns frames in the order of their numbers, each once.
 
     Numbers go up by one from frame to frame. A frame that arrives too early is held
-    until the frames before it have arrived; a frame that arrives again is dropped. A
+    until the frames before it have arrived; a frame that arrives again is dropped, and
+    one with a known number and other content is an error: it is of another answer. A
     frame without a number stays after the frame that arrived before it. Ids that are
     not numbers have no order: only repeated ones are dropped.
 
@@ -41,7 +43,8 @@ class Reorder:
     Args:
         key: The number's path in a payload, such as "sequence_number" or "meta.seq"; or a function that
             returns the number of a frame: the bytes of a payload, a `ServerSentEvent`, or a dict.
-        window: The most frames that are held, and the number of ids that are remembered.
+        window: The most frames that are held, and the number of frames that are remembered, to be
+            compared with those that arrive again.
         timeout: The longest time that a gap may stay open, in seconds.
         first: The number of the first frame; 0 with OpenAI. The stage waits for it as for any other frame,
             but it is no error if only the first frame is missing.
@@ -105,8 +108,8 @@ class Reorder:
         """Number of held frames."""
         self._gap_since = 0.0
         """The clock when the open gap was noticed."""
-        self._recent: OrderedDict[str, None] = OrderedDict()
-        """The ids that arrived last."""
+        self._recent: OrderedDict[int | str, Frame] = OrderedDict()
+        """The frames that arrived last, by number or id."""
         self._in_use = False
         self.error: ProtocolError | None = None
         """The error about a missing frame; None if there is none."""
@@ -133,11 +136,8 @@ class Reorder:
             return self._take_numbered(frame_id, frame, now)
         if isinstance(frame_id, str) and frame_id:
             if frame_id in self._recent:
-                self.dropped += 1
-                return []
-            self._recent[frame_id] = None
-            if len(self._recent) > self._window:
-                self._recent.popitem(last=False)
+                return self._drop_repeated(frame_id, frame)
+            self._remember(frame_id, frame)
         if not self._held:
             return [frame]
         # A frame without a number stays after the frame that arrived before it.
@@ -262,8 +262,8 @@ class Reorder:
                 number, f"frame number {number} came after number {self._lowest}, where the answer was begun"
             )
         if number < self._next_number or number in self._held:
-            self.dropped += 1
-            return []
+            return self._drop_repeated(number, frame)
+        self._remember(number, frame)
         if number > self._next_number:
             # Frames before this one are missing: a gap is open.
             if not self._held:
@@ -273,6 +273,26 @@ class Reorder:
             return self._hold(number, frame)
         self._next_number, self._started = number + 1, True
         return [frame, *self._release_frames(now)] if self._held else [frame]
+
+    def _remember(self, id: int | str, frame: Frame) -> None:
+        """Remember a frame, and forget the oldest beyond `window`."""
+        self._recent[id] = frame
+        if len(self._recent) > self._window:
+            self._recent.popitem(last=False)
+
+    def _drop_repeated(self, id: int | str, frame: Frame) -> list[Frame]:
+        """Drop a frame that arrived before; it is an error if the frame with its number was another one."""
+        known = self._recent.get(id)
+        if known is not None and known != frame and content_of(known) != content_of(frame):
+            self._drop_held()
+            self.error = PositionLost(
+                f"frame number {id} came twice with different contents, so they are of two answers; what "
+                "came before is in .partial",
+                event=id if isinstance(id, int) else None,
+            )
+            return []
+        self.dropped += 1
+        return []
 
     def _release_frames(self, now: float) -> list[Frame]:
         """Return the held frames that come next in the order, up to the next gap."""

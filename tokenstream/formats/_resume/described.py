@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic_core import from_json
 
 from tokenstream._basics.json import decode_tolerantly
-from tokenstream._basics.untrusted import dict_of, int_of, text_of
+from tokenstream._basics.untrusted import dict_of, int_of, is_dict, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.formats._fast.shape import PADDING
+from tokenstream.formats._kit.event_names import name_of
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
@@ -149,3 +150,14 @@ def item_of(payload: dict[str, Any]) -> tuple[int, str] | None:
     index = int_of(payload, "output_index")
     id = text_of(payload, "item_id") or text_of(dict_of(payload, "item"), "id")
     return None if index is None or id is None else (index, id)
+
+
+def content_of(frame: Frame) -> bytes:
+    """Return a digest of what a frame says, without what a server may write anew."""
+    name, payload = "", frame
+    if isinstance(frame, ServerSentEvent):
+        name, payload = name_of(frame), frame.payload
+    data = decoded(payload)
+    if is_dict(data):
+        return digest_of(data, name)
+    return digest_bytes(payload if isinstance(payload, bytes) else repr(payload).encode())
