@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._names import FormatName
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.recovery import Retry
+    from tokenstream.stages import Reorder
     from tokenstream.stream import AsyncStream, Stream
 
 __all__ = ["aconnect", "connect"]
@@ -30,6 +31,7 @@ def connect(
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
     pings: bool = False,
+    reorder: Reorder | None = None,
     reasoning_tags: bool | Iterable[str] = (),
     answer_id: str | None = None,
     **request: Unpack[RequestOptions],
@@ -51,6 +53,8 @@ def connect(
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
         deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
         pings: True to return heartbeats as `Ping` events.
+        reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
+            to process frames in the order of their arrival.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
             the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
@@ -92,6 +96,7 @@ def connect(
                 limits,
                 deadlines,
                 pings=pings,
+                reorder=reorder,
                 answer_id=answer_id,
                 make_stage=make_stage_factory(reasoning_tags),
             ),
@@ -103,6 +108,7 @@ def connect(
         limits=limits,
         deadlines=deadlines,
         pings=pings,
+        reorder=reorder,
         reasoning_tags=reasoning_tags,
         answer_id=answer_id,
     )
@@ -118,6 +124,7 @@ def aconnect(
     limits: Limits | None = None,
     deadlines: Deadlines | None = None,
     pings: bool = False,
+    reorder: Reorder | None = None,
     reasoning_tags: bool | Iterable[str] = (),
     answer_id: str | None = None,
     **request: Unpack[RequestOptions],
@@ -139,6 +146,8 @@ def aconnect(
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
         deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
         pings: True to return heartbeats as `Ping` events.
+        reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
+            to process frames in the order of their arrival.
         reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
             the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
         answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
@@ -178,6 +187,7 @@ def aconnect(
                 limits,
                 deadlines,
                 pings=pings,
+                reorder=reorder,
                 answer_id=answer_id,
                 make_stage=make_stage_factory(reasoning_tags),
             ),
@@ -189,6 +199,7 @@ def aconnect(
         limits=limits,
         deadlines=deadlines,
         pings=pings,
+        reorder=reorder,
         reasoning_tags=reasoning_tags,
         answer_id=answer_id,
     )
