@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import anyio
@@ -142,6 +143,59 @@ def test_another_reader_waits_for_a_call_that_runs() -> None:
 
     assert ["booked"] * 3 == found
     assert [1] == runs
+
+
+def test_one_call_that_two_threads_run_at_once_runs_once() -> None:
+    """The same object, too: the second thread waits for the result of the first."""
+    store, begun, go_on = MemoryCallStore(), threading.Event(), threading.Event()
+    runs: list[int] = []
+
+    def book(room: int) -> str:
+        runs.append(room)
+        begun.set()
+        assert go_on.wait(30)
+        return "booked"
+
+    body = script().tool_call("book", {"room": 1}).finish("tool_calls").chunks("openai-chat")
+    [call] = Stream(body, **NAMED).validated_calls(book, once=store)
+    with ThreadPoolExecutor(4) as threads:
+        found = [threads.submit(call.run) for _ in range(4)]
+        assert begun.wait(30)
+        go_on.set()
+        assert ["booked"] * 4 == [each.result(30) for each in found]
+    assert [1] == runs
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_tool_is_uncertain_at_once() -> None:
+    """It may have had its effect. Nobody waits for the lease of a tool that will not end."""
+    runs: list[int] = []
+
+    async def book(room: int) -> None:
+        runs.append(room)
+        await anyio.sleep_forever()
+
+    store = MemoryCallStore()
+    async with AsyncStream(BODY, answer_id="turn 7") as stream:
+        call = await anext(stream.validated_calls(book, once=store))
+        with anyio.move_on_after(0.05):
+            await call.run()
+        with anyio.fail_after(20), pytest.raises(CallUncertain):
+            await call.run()
+        await stream.aclose()
+    assert [12] == runs
+
+
+def test_the_call_of_a_type_cannot_be_run_and_so_does_not_fail() -> None:
+    """The error says so, and the call is as new as before."""
+    store = MemoryCallStore()
+    [call, *_] = Stream(BODY, **NAMED).validated_calls(book=Booking, once=store)
+    with pytest.raises(MisuseError, match="has nothing to run"):
+        call.run()
+
+    assert CallState("new") == call.state
+    call.finish("booked")
+    assert "booked" == call.run()
 
 
 def test_a_call_that_began_and_never_ended_is_uncertain_until_it_is_forgotten() -> None:

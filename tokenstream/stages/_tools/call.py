@@ -82,7 +82,7 @@ class CheckedCall(ToolCall[Any, Any]):
             do: Takes the steps that `run` returns; its result is awaited in an `AsyncStream`.
         """
         self._run, self._do = run, do
-        self._error = run.make_error()
+        self._error = run.make_error(run.state)
 
     def refuse(self, error: OutputInvalid, words: str) -> Self:
         """Mark the call as a call that cannot be run, and return it.
@@ -134,7 +134,10 @@ class CheckedCall(ToolCall[Any, Any]):
             ToolFailed: The call has failed before.
         """
         self._check()
-        if self._run is None:
+        is_for_application = isinstance(self._tool, TypeTool) and (
+            self.state is None or self.state.status == "new"
+        )
+        if self._run is None or is_for_application:
             return self._tool.run(self._arguments)
         return self._do(self._run.run(lambda: self._tool.run(self._arguments)))
 

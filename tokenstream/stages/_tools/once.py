@@ -52,15 +52,18 @@ class CallRun:
         MisuseError: The call's key means nothing in a store that other processes use.
     """
 
-    __slots__ = ("_has_begun", "_store", "_token", "_warn", "id", "key", "state")
+    __slots__ = ("_has_begun", "_store", "_tokens", "_warn", "_was_interrupted", "id", "key", "state")
 
     def __init__(self, call: ToolCall, store: AnyCallStore, warn: Callable[..., None]) -> None:
         self.id = call.id
         self.key = call.key
         self._store = store
         self._warn = warn
-        self._token = os.urandom(12).hex()
+        self._tokens = [_make_token()]
+        """The token of this reader, while no `run` has taken it: a second `run` beside is another reader."""
         self._has_begun = False
+        self._was_interrupted = False
+        """True if the tool was stopped from outside, by a cancellation or Ctrl-C."""
         self.state: CallState | None = None
         """What the store knew about the call; None before `look` and `begin`."""
         if store.is_shared:
@@ -83,21 +86,28 @@ class CallRun:
 
     def begin(self) -> Generator[Step, Any, CallState]:
         """Begin the call at the store; wait while another reader is running it."""
+        self.state = state = yield from self._begin(self._tokens[0])
+        self._has_begun = True
+        return state
+
+    def _begin(self, token: str) -> Generator[Step, Any, CallState]:
         store, pause = self._store, _FIRST_PAUSE
         while True:
             state: CallState = yield lambda: store.begin(
-                self.key, store.lease, token=self._token, again=store.retry_failed
+                self.key, store.lease, token=token, again=store.retry_failed
             )
             if state.status != "running":
-                self.state, self._has_begun = state, True
                 return state
             # Ends at the latest when the other reader's lease is over: the store then answers "unknown".
             yield Pause(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def make_error(self) -> CallUncertain | None:
-        """Return the error if nobody knows whether the call has run, or what its result was; else None."""
-        state = self.state
+    def make_error(self, state: CallState | None) -> CallUncertain | None:
+        """Return the error if nobody knows whether the call has run, or what its result was; else None.
+
+        Args:
+            state: What the store knows about the call.
+        """
         if state is None or state.status not in ("unknown", "done") or state.result is not None:
             return None
         if state.status == "done":
@@ -105,6 +115,10 @@ class CallRun:
                 f"tool call {self.id!r} has run, but its result could not be kept: it is not run again",
                 key=self.key,
             )
+        return self._make_uncertain()
+
+    def _make_uncertain(self) -> CallUncertain:
+        """Return the error for a call that has begun, and whose end is not known."""
         return CallUncertain(
             f"tool call {self.id!r} has begun before, and its end was never stored, so it may have run, or "
             "not: it is not run again; find out, and if it is to run, forget its .key in the store",
@@ -121,32 +135,49 @@ class CallRun:
             CallUncertain: Nobody knows whether the call has run.
             ToolFailed: The call has failed before.
         """
-        state = self.state
-        if state is None or not self._has_begun:
-            state = yield from self.begin()
-        error = self.make_error()
+        if self._was_interrupted:
+            # The lease still runs, and nobody will end the call: no use to wait for it.
+            raise self._make_uncertain()
+        try:
+            token = self._tokens.pop()
+        except IndexError:
+            token = _make_token()
+        has_answered = False
+        try:
+            state = yield from self._begin(token)
+            has_answered = True
+        finally:
+            if not has_answered:
+                # The store may have begun the call; the next `run` asks as the same reader.
+                self._tokens.append(token)
+        self.state = state
+        error = self.make_error(state)
         if error is not None:
             raise error
         if state.status == "failed":
             raise ToolFailed(state.result or "the call has failed")
         if state.status == "done":
             return json.loads(state.result or "null")
-        # From now on the call has run for this reader, too: a second `run` must not run it again.
-        self.state = CallState("unknown")
         try:
             value = yield run
         except Exception as failure:
-            yield from self._store_end(*_words_of(failure))
+            yield from self._store_end(*_words_of(failure), token)
             raise
-        yield from self.finish(value)
+        except BaseException:
+            self._was_interrupted = True
+            raise
+        yield from self._store_result(value, token)
         return value
 
     def finish(self, value: object) -> Generator[Step, Any, None]:
-        """Store the result of the call.
+        """Store the result of the call, which the application has run itself.
 
         Args:
             value: The result; one that is too long, or that JSON cannot express, is not kept.
         """
+        yield from self._store_result(value, self._tokens[0])
+
+    def _store_result(self, value: object, token: str) -> Generator[Step, Any, None]:
         try:
             result: str | None = to_json(value).decode()
         except (PydanticSerializationError, ValueError) as error:
@@ -155,15 +186,15 @@ class CallRun:
         if result is not None and len(result) > self._store.max_result:
             self._warn("the result of tool call %s is not kept: it is too long", self.id)
             result = None
-        yield from self._store_end(result, failed=False)
+        yield from self._store_end(result, False, token)  # noqa: FBT003 - as `_words_of` returns it
 
     def fail(self, error: BaseException | str) -> Generator[Step, Any, None]:
-        """Store that the call failed.
+        """Store that the call failed, which the application has run itself.
 
         Args:
             error: The error, or words for the model.
         """
-        yield from self._store_end(*_words_of(error))
+        yield from self._store_end(*_words_of(error), self._tokens[0])
 
     def check_new(self) -> None:
         """Check that the application may end the call itself.
@@ -178,13 +209,23 @@ class CallRun:
                 "then finished or failed"
             )
 
-    def _store_end(self, result: str | None, failed: bool) -> Generator[Step, Any, None]:  # noqa: FBT001
+    def _store_end(
+        self,
+        result: str | None,
+        failed: bool,  # noqa: FBT001 - as `_words_of` returns it
+        token: str,
+    ) -> Generator[Step, Any, None]:
         self.state = CallState("failed" if failed else "done", result)
         try:
-            yield lambda: self._store.finish(self.key, result, token=self._token, failed=failed)
+            yield lambda: self._store.finish(self.key, result, token=token, failed=failed)
         except CallStoreUnavailable as error:
             # The tool has run, so its result is given; for everybody else, the call is unknown.
             self._warn("the end of tool call %s is not stored: %s", self.id, error)
+
+
+def _make_token() -> str:
+    """Return a token that identifies a reader."""
+    return os.urandom(12).hex()
 
 
 def _words_of(error: BaseException | str) -> tuple[str, bool]:

@@ -64,6 +64,9 @@ class Once:
                     step = steps.send(result)
         except StopIteration as end:
             return end.value
+        finally:
+            # After Ctrl-C, the steps have to know at once that they are over.
+            steps.close()
 
 
 class AsyncOnce(Once):
@@ -92,6 +95,9 @@ class AsyncOnce(Once):
                     step = steps.send(result)
         except StopIteration as end:
             return end.value
+        finally:
+            # After a cancellation, the steps have to know at once that they are over.
+            steps.close()
 
 
 class OnceView(ToolCallView[CallT]):
