@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import signal
+import sys
 import zlib
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -289,3 +291,8 @@ def docs_namespace() -> Iterator[dict[str, Any]]:
     """
     with docs_server() as names:
         yield names
+
+
+def pytest_unconfigure() -> None:
+    """Fail with the threads' tracebacks when a thread of a test keeps the process from ending."""
+    faulthandler.dump_traceback_later(60, exit=True, file=sys.__stderr__)

@@ -101,7 +101,12 @@ class Gate:
 def served() -> Generator[tuple[Gate, str]]:
     gate = Gate()
     with by_uvicorn(gate.app, lifespan="on") as url:
-        yield gate, url.rstrip("/")
+        try:
+            yield gate, url.rstrip("/")
+        finally:
+            # A thread that waited for a word would keep the tests from ending.
+            for _ in WORDS:
+                gate.let()
 
 
 def text(page: Page) -> str:

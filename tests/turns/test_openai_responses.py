@@ -160,6 +160,31 @@ def test_reasoning_that_led_to_half_a_message_is_incomplete() -> None:
     assert ["reasoning", "message"] == [item["type"] for item in _items(_THOUGHT, plain)]
 
 
+@pytest.mark.parametrize(
+    ("after", "kind"),
+    [
+        pytest.param(RefusalPart(text="No."), "refusal", id="a refusal outside the server's items"),
+        pytest.param(MediaPart(data=b"pixels", complete=True), "media", id="another provider's image"),
+        pytest.param(OpaquePart(data={"id": "x_1"}, complete=True), "opaque", id="a part without a type"),
+        pytest.param(
+            ToolCall(id="", name="look", complete=True), "invalid_tool_call", id="a call without an id"
+        ),
+    ],
+)
+def test_reasoning_before_what_cannot_go_is_incomplete(after: Part, kind: str) -> None:
+    """The error names both at once, so that one `drop` is enough."""
+    reasoning = ReasoningPart(provider_data={"id": "rs_1"}, complete=True)
+    message = Message(parts=(reasoning, after, TextPart(text="ok", complete=True)))
+
+    with pytest.raises(NotExpressible) as caught:
+        message.to_openai_responses()
+
+    assert {"incomplete": 1, kind: 1} == caught.value.kinds
+    left = message.to_openai_responses(drop=tuple(caught.value.kinds))
+    assert ["message"] == [item["type"] for item in left]
+    accept("openai-responses", left)
+
+
 def test_reasoning_goes_neither_without_its_end_nor_without_its_call() -> None:
     """And what came of reasoning that was cut goes without an id."""
     cut = _responses(ReasoningPart(text="Hm", provider_data={"id": "rs_1", "summary_index": 0}), _CALL)

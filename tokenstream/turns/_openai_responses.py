@@ -79,7 +79,7 @@ class _OpenAIResponsesTurn(Turn):
                     ids.add(id)
                     if is_continued:
                         self._continued.add(id)
-            else:
+            elif part.kind != "citation":
                 # A reasoning item is accepted only together with the finished item after it.
                 is_followed = part.kind not in self._drop and self._is_item(part)
                 # This text is complete, but the server never finished its item: another request has
@@ -90,10 +90,18 @@ class _OpenAIResponsesTurn(Turn):
     def _is_item(self, part: Part) -> bool:
         """Return True if the server has finished the item of a part, and the part is sent as that item."""
         fields = self.fields(part)
-        if part.kind in ("text", "refusal") and "id" in fields:
+        if part.kind == "refusal" or (part.kind == "text" and "id" in fields):
             # The item is a message, which can be unfinished although this part of it is complete.
             return _is_finished(fields)
-        return part.complete
+        if part.kind == "text":
+            return part.complete and bool(part.text)
+        if self._find_obstacle(part) is not None:
+            return False
+        if part.kind == "tool_call":
+            return True
+        # Any other item is sent as it came, which needs its type.
+        data = part.data if part.kind == "opaque" and self.is_own else fields
+        return text_of(data, "type") is not None
 
     def _find_orphans(self) -> set[int]:
         """Return the indexes of the parts that come after reasoning which is left out of the turn.
