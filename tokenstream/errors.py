@@ -34,6 +34,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream._basics.members import show_members
+from tokenstream._kinds import ERROR_KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -77,11 +78,10 @@ Outcome: TypeAlias = Literal["empty", "refusal", "content_filter", "malformed_ca
 ErrorKind: TypeAlias = Literal[
     "overloaded", "rate_limited", "invalid_request", "authentication", "server", "network", "unknown"
 ]
-"""The cause of an error in one word, from the same list for every provider."""
+"""The cause of an error in one word, the same for every provider; `_kinds.py` has a row for each."""
 
 _FIXED = frozenset({"depth", "digits"})
 """Limits that cannot be raised, because the JSON decoder has them, too."""
-_RETRYABLE: frozenset[str] = frozenset({"overloaded", "rate_limited", "server", "network"})
 
 
 def _rebuild(cls: type[TokenStreamError], args: tuple[Any, ...], state: dict[str, Any]) -> TokenStreamError:
@@ -190,7 +190,7 @@ class StreamError(_AnswerError):
     ) -> None:
         super().__init__(message)
         self.kind: ErrorKind = kind if kind is not None else self.default_kind
-        self.retryable = self.kind in _RETRYABLE if retryable is None else retryable
+        self.retryable = ERROR_KINDS[self.kind].retryable if retryable is None else retryable
         self.retry_after = retry_after
         self._checkpoint: Checkpoint | None = None
         self.tool_calls_delivered = ()

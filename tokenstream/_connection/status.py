@@ -9,6 +9,7 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.waits import reset_of, retry_after_of
 from tokenstream._connection.head import ResponseHead, lower_header_names, strip_secrets
+from tokenstream._kinds import ERROR_KINDS
 from tokenstream.errors import LimitExceeded, NotAStream, ProtocolError, StatusError
 from tokenstream.formats._kit.errors import (
     error_kind,
@@ -37,15 +38,6 @@ _NOT_MODIFIED = 304
 _TOO_MANY_REQUESTS, _LOWEST_SERVER_STATUS = 429, 500
 BOM = b"\xef\xbb\xbf"
 _PORTS = {"http": 80, "https": 443}
-_ADVICE: dict[ErrorKind, str] = {
-    "authentication": "check the API key and its permissions",
-    "invalid_request": "the same request will fail again: correct it; the server's explanation is in .body",
-    "overloaded": "ask again later",
-    "rate_limited": "ask again later",
-    "server": "ask again later",
-}
-_FAILURES: frozenset[ErrorKind] = frozenset({"server", "network", "overloaded"})
-"""Kinds of errors for which a body's words say less than the status 429."""
 _SHOULD_RETRY = {"true": True, "false": False}
 
 
@@ -166,7 +158,7 @@ def _classify(
         # The report may rule out a retry (429 may also mean a used-up quota); otherwise the kind decides.
         retryable = None if reported.retryable else False
         # Gateways send 429 with a body such as "Internal server error": it is a limit nevertheless.
-        kind = reported.kind if kind == "unknown" or reported.kind not in _FAILURES else kind
+        kind = reported.kind if kind == "unknown" or not ERROR_KINDS[reported.kind].is_outage else kind
     # The server's explicit word takes precedence over everything else.
     return kind, _SHOULD_RETRY.get(head.headers.get("x-should-retry", ""), retryable)
 
@@ -229,13 +221,13 @@ def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, retryabl
     if retryable is False and is_final(status):
         return "asking again will not help: check the address, and any proxy in between"
     # The usual advice for the kind of error would be wrong here.
-    if retryable is False and _ADVICE.get(kind) == "ask again later":
+    if retryable is False and ERROR_KINDS[kind].advice == "ask again later":
         return "asking again will not help: check your plan and its limits"
     if retry_after is not None:
         return f"ask again in {retry_after:g} s"
     if status == 404:
         return "check the address and the model's name"
-    return _ADVICE.get(kind, "the server's explanation is in .body")
+    return ERROR_KINDS[kind].advice or "the server's explanation is in .body"
 
 
 def _find_error(body: bytes, limits: Limits) -> tuple[ProviderError | None, dict[str, Any]]:

@@ -7,27 +7,18 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tokenstream._kinds import ERROR_KINDS
 from tokenstream.errors import GuardFailed, ProviderError, StatusError, StreamError, StreamStalled
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tokenstream.errors import ErrorKind, NotExpressible
+    from tokenstream.errors import NotExpressible
 
 _REQUEST_TIMEOUT, _BAD_GATEWAY, _UNAVAILABLE, _GATEWAY_TIMEOUT = 408, 502, 503, 504
 _TOLD_BY_STATUS = {429: 429, _UNAVAILABLE: _UNAVAILABLE, 529: _UNAVAILABLE}
 """Maps statuses of the provider, whatever its error's kind is, to the statuses to send."""
-_STATUSES: dict[ErrorKind, int] = {"rate_limited": 429, "overloaded": _UNAVAILABLE}
-"""Maps kinds of errors to HTTP statuses; any other kind is a failure behind this server, and gets 502."""
-_MESSAGES: dict[ErrorKind, str] = {
-    "rate_limited": "The provider asks to wait before the next request.",
-    "overloaded": "The provider is overloaded.",
-    "network": "The provider could not be reached, or its answer broke off before it began.",
-    "invalid_request": "The provider refused the request that this server made.",
-    "authentication": "The provider refused this server.",
-    "server": "The provider failed.",
-}
 _TIMEOUT_MESSAGE = "The provider did not answer in time."
 
 
@@ -86,7 +77,7 @@ def status_of(error: StreamError) -> int:
     if _is_timeout(error):
         return _GATEWAY_TIMEOUT
     status = _TOLD_BY_STATUS.get(error.status) if isinstance(error, StatusError) else None
-    return status or _STATUSES.get(error.kind, _BAD_GATEWAY)
+    return status or ERROR_KINDS[error.kind].refusal_status
 
 
 def refuse_failed(error: StreamError, as_event: bytes | None) -> Refusal:
@@ -101,7 +92,7 @@ def refuse_failed(error: StreamError, as_event: bytes | None) -> Refusal:
     cause = type(error).__name__ + (f" {error.status}" if isinstance(error, StatusError) else "")
     warn("an answer failed before its first event (%s); its reader gets status %d", cause, status)
     # Not the error's own message: it may quote the provider's, which may be private.
-    message = _MESSAGES.get(error.kind, "The provider gave no answer.")
+    message = ERROR_KINDS[error.kind].refusal
     if status == _GATEWAY_TIMEOUT:
         message = _TIMEOUT_MESSAGE
     if error.retry_after is None:

@@ -9,6 +9,7 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from tokenstream._kinds import ERROR_KINDS
 from tokenstream.events import (
     CitationAdded,
     Finish,
@@ -71,16 +72,6 @@ _HANDLERS: dict[type, str] = {
     Unknown: "encode_unknown",
 }
 """Maps each class of event to the name of its handler, a method of `Encoder`."""
-_DEFAULT_MESSAGES: dict[ErrorKind, str] = {
-    "overloaded": "Overloaded",
-    "rate_limited": "Rate limit exceeded",
-    "invalid_request": "Invalid request",
-    "authentication": "Authentication failed",
-    "server": "Internal server error",
-    "network": "Upstream network error",
-    "unknown": "Something went wrong",
-}
-"""The default error message for each kind of error; some formats send nothing but the message."""
 
 
 class Encoder(Vocabulary):
@@ -192,7 +183,7 @@ class Encoder(Vocabulary):
         # As in `feed`, the error may change the layout of the next pieces.
         self._writers.clear()
         payloads = list(
-            self.encode_error(kind, _DEFAULT_MESSAGES[kind] if message is None else message, code)
+            self.encode_error(kind, ERROR_KINDS[kind].message if message is None else message, code)
         )
         self._has_failed = True
         return payloads

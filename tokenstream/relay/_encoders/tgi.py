@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._kinds import word_for
 from tokenstream.relay._encoders.encoder import Encoder
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ _VOCABULARY_SIZE = 32_000
 _LOGPROB = -0.25
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "overloaded",
-    "rate_limited": "overloaded",
     "invalid_request": "validation",
 }
 """Maps kinds of errors to TGI's error types; any other kind is "generation"."""
@@ -103,7 +103,7 @@ class TGIEncoder(Encoder):
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return the error's message and type instead of a token."""
-        return [("", {"error": message, "error_type": code or _ERRORS.get(kind, "generation")})]
+        return [("", {"error": message, "error_type": code or word_for(kind, _ERRORS, "generation")})]
 
     # -- within ----------------------------------------------------------------
 

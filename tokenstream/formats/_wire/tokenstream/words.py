@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tokenstream import errors as _errors
 from tokenstream._basics.untrusted import float_of, int_of, text_of
+from tokenstream._kinds import ERROR_KINDS
 from tokenstream.errors import (
     AnswerRejected,
     ConnectError,
@@ -46,15 +47,6 @@ _MESSAGES_BY_CLASS = {
     "StreamInterrupted": "the connection to the provider broke in the middle of the answer",
     "StreamStalled": "the provider was silent for too long",
     "StreamTruncated": "the answer ended before it was whole",
-}
-_MESSAGES_BY_KIND: dict[ErrorKind, str] = {
-    "overloaded": "the provider is overloaded",
-    "rate_limited": "the provider takes no more requests for now",
-    "invalid_request": "the provider refuses the request",
-    "authentication": "the provider refuses the credentials",
-    "server": "the provider has failed",
-    "network": "the connection to the provider has failed",
-    "unknown": "the answer has failed",
 }
 _DETAIL_KEYS = {
     "code": "code",
@@ -104,7 +96,7 @@ def error_fields(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
     """
     # An application's own class is sent as its base class in this library.
     name = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in _ERRORS)
-    message = str(error) if raw else _MESSAGES_BY_CLASS.get(name, _MESSAGES_BY_KIND[error.kind])
+    message = str(error) if raw else _MESSAGES_BY_CLASS.get(name, ERROR_KINDS[error.kind].failure)
     record: dict[str, Any] = {
         "error": name,
         "kind": error.kind,
@@ -143,7 +135,7 @@ def error_of(payload: dict[str, Any]) -> StreamError:
     name = text_of(payload, "error") or ""
     cls = _ERRORS.get(name, StreamError)
     message = text_of(payload, "message") or _MESSAGES_BY_CLASS.get(
-        name, _MESSAGES_BY_KIND[kind or cls.default_kind]
+        name, ERROR_KINDS[kind or cls.default_kind].failure
     )
     error = _create_error(cls, mend_surrogates(message[:_MAX_MESSAGE]), payload)
     error.kind = kind or error.kind

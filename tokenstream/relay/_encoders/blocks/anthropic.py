@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._kinds import word_for
 from tokenstream.events import PartDelta
 from tokenstream.formats._wire.anthropic.words import FINISH_REASONS
 from tokenstream.relay._encoders.blocks.server_input import ServerInput
@@ -201,7 +202,7 @@ class AnthropicEncoder(BlockEncoder):
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an `error` event."""
-        error_type = code or _ERRORS.get(kind, "api_error")
+        error_type = code or word_for(kind, _ERRORS, "api_error")
         return [_event("error", error={"type": error_type, "message": message})]
 
     # -- within ------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from zlib import crc32
 
 from tokenstream._basics.untrusted import is_dict
+from tokenstream._kinds import word_for
 from tokenstream.relay._encoders.encoder import Encoder, to_json_bytes
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class AWSEncoder(Encoder):
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return the exception that ends the answer, named by `code` if there is one."""
-        name = (code or _ERRORS.get(kind, "internalServer")).removesuffix(_EXCEPTION) + _EXCEPTION
+        name = (code or word_for(kind, _ERRORS, "internalServer")).removesuffix(_EXCEPTION) + _EXCEPTION
         # The payload is returned as text, because the payload of an exception is neither padded nor wrapped.
         return [(name, to_json_bytes({"message": message}).decode())]
 

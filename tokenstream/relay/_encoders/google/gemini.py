@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._kinds import word_for
 from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.relay._encoders.google.shared import (
     ERRORS,
+    OTHER_ERROR,
     PartEncoder,
     UsageLayout,
     make_grounding,
@@ -97,7 +99,7 @@ class GeminiEncoder(PartEncoder):
             message: The error message.
             code: An HTTP status, or one of Google's words for a status; None for the status that fits `kind`.
         """
-        number, status = ERRORS[kind]
+        number, status = word_for(kind, ERRORS, OTHER_ERROR)
         if code is not None and code.isdecimal():
             number = int(code)
         elif code is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._kinds import word_for
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder
 from tokenstream.relay._encoders.google.shared import UsageLayout, require_name
 from tokenstream.relay._encoders.media import Media, Medium, drop_none
@@ -186,7 +187,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an `error` event."""
-        error = {"code": code or _ERRORS.get(kind, "internal_server_error"), "message": message}
+        error = {"code": code or word_for(kind, _ERRORS, "internal_server_error"), "message": message}
         return [_event("error", error=error)]
 
     # -- within ------------------------------------------------------------------

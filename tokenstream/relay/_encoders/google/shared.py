@@ -25,11 +25,11 @@ ERRORS: dict[ErrorKind, tuple[int, str]] = {
     "rate_limited": (429, "RESOURCE_EXHAUSTED"),
     "invalid_request": (400, "INVALID_ARGUMENT"),
     "authentication": (401, "UNAUTHENTICATED"),
-    "server": (500, "INTERNAL"),
     "network": (504, "DEADLINE_EXCEEDED"),
     "unknown": (500, "UNKNOWN"),
 }
-"""Maps each kind of error to an HTTP status and to Google's word for the status."""
+"""Maps kinds of errors to an HTTP status and to Google's word for it; any other kind is `OTHER_ERROR`."""
+OTHER_ERROR = (500, "INTERNAL")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from tokenstream._kinds import word_for
 from tokenstream.relay._encoders.encoder import Encoder
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def make_error(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any
         >>> make_error("rate_limited", "Slow down", None)["code"]
         'rate_limit_exceeded'
     """
-    error_type, default_code = _ERRORS.get(kind, ("server_error", "server_error"))
+    error_type, default_code = word_for(kind, _ERRORS, ("server_error", "server_error"))
     return {"message": message, "type": error_type, "param": None, "code": code or default_code}
 
 

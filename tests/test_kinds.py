@@ -1,0 +1,95 @@
+"""The table of error kinds: it has all of them, and a new row answers everywhere."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, get_args
+
+import pytest
+
+from tokenstream import _kinds
+from tokenstream._connection.status import status_error
+from tokenstream._kinds import ERROR_KINDS
+from tokenstream.errors import ErrorKind, ProviderError
+from tokenstream.events import MessageStart, TextDelta
+from tokenstream.formats._wire.tokenstream.words import error_fields
+from tokenstream.relay import encode
+from tokenstream.relay._asgi.refusals import refuse_failed, status_of
+from tokenstream.relay._encoders import names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokenstream.events import Event
+
+PROTOCOLS = (*names(), "mistral", "ndjson")
+
+
+def test_each_kind_has_a_row() -> None:
+    """And no row stands for a kind that type checkers do not know."""
+    assert set(get_args(ErrorKind)) == set(ERROR_KINDS)
+
+
+@pytest.mark.parametrize("kind", ERROR_KINDS)
+def test_what_stands_in_for_a_kind_is_a_kind_and_comes_to_an_end(kind: str) -> None:
+    """No circle: `word_for` follows these names."""
+    seen: list[str] = []
+    current: str | None = kind
+    while current is not None:
+        assert current not in seen
+        seen.append(current)
+        current = ERROR_KINDS[current].like
+
+
+def test_the_status_of_a_refused_request_says_what_to_do() -> None:
+    """In the words of the kind's row."""
+    assert "check the API key" in str(status_error(401, {}))
+    assert str(status_error(422, {})).endswith(ERROR_KINDS["invalid_request"].advice or "")
+
+
+@pytest.fixture
+def new_kind(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A kind that no encoder has heard of, and that is like another one."""
+    row = ERROR_KINDS["rate_limited"]._replace(like="rate_limited")
+    monkeypatch.setitem(_kinds.ERROR_KINDS, "credit", row)
+    return "credit"
+
+
+def sent(kind: Any, protocol: Any) -> list[Any]:
+    """Return what a protocol sends for an answer that fails, and the error that it can only raise."""
+
+    def events() -> Iterator[Event]:
+        yield MessageStart("id", "model")
+        yield TextDelta("Hel", part=0)
+        raise ProviderError("no credit left", kind=kind)
+
+    found: list[Any] = []
+    try:
+        found.extend(encode(events(), protocol))
+    except ProviderError as error:
+        found.append(str(error))
+    return found
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_new_row_is_all_that_a_new_kind_needs(new_kind: Any, protocol: Any) -> None:
+    """Each protocol says it in its own word for the kind that it is like; ours have the kind itself."""
+
+    def said(kind: Any) -> str:
+        # Each encoder gives its answer a random id. The last chunk has the error.
+        return re.sub(r"[0-9a-f]{24}", "", str(sent(kind, protocol)[-1:]))
+
+    expected = said("rate_limited")
+
+    assert said(new_kind) in (expected, expected.replace("rate_limited", "credit"))
+    assert "rate_limited" not in expected or said(new_kind) != expected
+
+
+def test_a_new_row_tells_the_clients_of_a_relay(new_kind: Any) -> None:
+    """In the response in place of an answer, and in our own protocol."""
+    error = ProviderError("no credit left", kind=new_kind)
+
+    assert 429 == status_of(error)
+    assert b"The provider asks to wait before the next request." in refuse_failed(error, None).body
+    assert "the provider takes no more requests for now" == error_fields(error)["message"]
+    assert error.retryable

@@ -1,0 +1,117 @@
+"""The kinds of errors: one row for each, with all that is known of it.
+
+A new kind is a row here and a word in `errors.ErrorKind`. The words of a protocol for kinds stay with its
+encoder, which asks for them with `word_for`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+WordT = TypeVar("WordT")
+
+_BAD_GATEWAY, _UNAVAILABLE, _TOO_MANY_REQUESTS = 502, 503, 429
+
+
+class ErrorKindRow(NamedTuple):
+    """What is known of one kind of error."""
+
+    retryable: bool
+    """True if the same request may succeed later."""
+    message: str
+    """The error message of a relay whose protocol sends little else."""
+    failure: str
+    """What happened, as part of a sentence in this library's own protocol."""
+    refusal: str
+    """The sentence in the response that a relay sends in place of an answer."""
+    refusal_status: int = _BAD_GATEWAY
+    """The HTTP status of that response; 502 for any failure behind the relay."""
+    advice: str | None = None
+    """What to do about a response of this kind; None if there is nothing to say."""
+    is_outage: bool = False
+    """True if the provider failed, and did not refuse: a body that says so tells less than the status 429."""
+    like: str | None = None
+    """The kind that stands in for this one in a protocol without a word of its own; None for none."""
+
+
+ERROR_KINDS: dict[str, ErrorKindRow] = {
+    "overloaded": ErrorKindRow(
+        retryable=True,
+        message="Overloaded",
+        failure="the provider is overloaded",
+        refusal="The provider is overloaded.",
+        refusal_status=_UNAVAILABLE,
+        advice="ask again later",
+        is_outage=True,
+    ),
+    "rate_limited": ErrorKindRow(
+        retryable=True,
+        message="Rate limit exceeded",
+        failure="the provider takes no more requests for now",
+        refusal="The provider asks to wait before the next request.",
+        refusal_status=_TOO_MANY_REQUESTS,
+        advice="ask again later",
+        like="overloaded",
+    ),
+    "invalid_request": ErrorKindRow(
+        retryable=False,
+        message="Invalid request",
+        failure="the provider refuses the request",
+        refusal="The provider refused the request that this server made.",
+        advice="the same request will fail again: correct it; the server's explanation is in .body",
+    ),
+    "authentication": ErrorKindRow(
+        retryable=False,
+        message="Authentication failed",
+        failure="the provider refuses the credentials",
+        refusal="The provider refused this server.",
+        advice="check the API key and its permissions",
+    ),
+    "server": ErrorKindRow(
+        retryable=True,
+        message="Internal server error",
+        failure="the provider has failed",
+        refusal="The provider failed.",
+        advice="ask again later",
+        is_outage=True,
+    ),
+    "network": ErrorKindRow(
+        retryable=True,
+        message="Upstream network error",
+        failure="the connection to the provider has failed",
+        refusal="The provider could not be reached, or its answer broke off before it began.",
+        is_outage=True,
+        like="server",
+    ),
+    "unknown": ErrorKindRow(
+        retryable=False,
+        message="Something went wrong",
+        failure="the answer has failed",
+        refusal="The provider gave no answer.",
+    ),
+}
+
+
+def word_for(kind: str, words: Mapping[Any, WordT], otherwise: WordT) -> WordT:
+    """Return a protocol's word for a kind of error, or for the kind that stands in for it.
+
+    Args:
+        kind: The kind.
+        words: The protocol's words, by kind.
+        otherwise: The word for all other kinds.
+
+    Example:
+        >>> word_for("rate_limited", {"overloaded": "busy"}, "failed")
+        'busy'
+        >>> word_for("unknown", {"overloaded": "busy"}, "failed")
+        'failed'
+    """
+    current: str | None = kind
+    while current is not None:
+        if current in words:
+            return words[current]
+        current = ERROR_KINDS[current].like
+    return otherwise
