@@ -45,7 +45,7 @@ def test_the_names_are_those_of_the_conventions() -> None:
     ours = {*_providers.HOSTS.values(), *_providers.FORMATS.values()}
 
     assert {"ollama"} == ours - known
-    assert {*_providers.FORMATS, *_providers.OPERATIONS, *_providers.PATHS.values()} <= {*registry.names()}
+    assert {*_providers.FORMATS, *_providers.OPERATIONS} <= {*registry.names()}
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,27 @@ def test_an_address_tells_what_is_asked_for(url: str | None, format: str | None,
     """A refusal is in no format, and is to be counted with the answers."""
     assert format == format_at(url)
     assert operation == operation_of(format_at(url))
+
+
+@pytest.mark.parametrize(
+    ("path", "provider"),
+    [
+        ("/v1/chat/completions", "openai"),
+        ("/v1/completions", "openai"),
+        ("/v1/responses/resp_1", "openai"),
+        ("/v1/threads/t_1/runs/r_1/submit_tool_outputs", "openai"),
+        ("/v1/realtime", "openai"),
+        ("/v1/messages", "anthropic"),
+        ("/models/claude:streamRawPredict", "anthropic"),
+        ("/models/gemini:streamGenerateContent", "gcp.gen_ai"),
+        ("/ws/google.ai.BidiGenerateContent", "gcp.gen_ai"),
+        ("/v1beta/interactions/i_1", "gcp.gen_ai"),
+        ("/model/m/converse-stream", "aws.bedrock"),
+        ("/model/m/invoke-with-response-stream", "aws.bedrock"),
+        ("/v2/chat", "cohere"),
+        ("/api/chat", "ollama"),
+    ],
+)
+def test_an_error_behind_a_gateway_is_told_by_its_path(path: str, provider: str) -> None:
+    """The body of an error has no format, and the gateway's host is not known."""
+    assert provider == provider_of("gateway.example", format_at(f"https://gateway.example{path}?beta=true"))

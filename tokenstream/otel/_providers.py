@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tokenstream.formats._detect.places import format_of_path
+
 _OTHER = "_OTHER"
 HOSTS = {
     ".api.openai.com": "openai",
@@ -52,24 +54,9 @@ OPERATIONS = {
 """Maps formats to operations; for all other formats, the operation is "chat"."""
 
 
-PATHS = {
-    "/chat/completions": "openai-chat",
-    "/completions": "openai-completions",
-    "/responses": "openai-responses",
-    "/messages": "anthropic",
-    ":streamGenerateContent": "gemini",
-    "/converse-stream": "bedrock-converse",
-    "/invoke-with-response-stream": "bedrock-invoke",
-    "/v2/chat": "cohere",
-    "/api/chat": "ollama",
-}
-"""Maps ends of a URL's path to formats, for error responses, whose format cannot be detected."""
-
-
 def format_at(url: str | None) -> str | None:
     """Return the format that a server probably sends at a URL; None if the path is not known."""
-    path = (url or "").partition("?")[0]
-    return next((format for end, format in PATHS.items() if path.endswith(end)), None)
+    return format_of_path((url or "").partition("?")[0])
 
 
 def provider_of(host: str | None, format: str | None) -> str:

@@ -6,7 +6,7 @@ import re
 
 _PATHS: tuple[tuple[str, str], ...] = (
     (r"/chat/completions", "openai-chat"),
-    (r"/completions", "openai-completions"),
+    (r"(?<!/chat)/completions", "openai-completions"),
     (r"/responses(/[^/]+)?", "openai-responses"),
     (r"/threads(/[^/]+)?/runs(/[^/]+/submit_tool_outputs)?", "openai-assistants"),
     (r"/realtime", "openai-realtime"),
@@ -20,7 +20,7 @@ _PATHS: tuple[tuple[str, str], ...] = (
     (r"/api/chat", "ollama"),
     (r"/generate_stream", "tgi"),
 )
-"""Endings of endpoint paths, each with the format of the answers; the first match is used."""
+"""Endings of endpoint paths, each with the format of the answers; no path has two of them."""
 _FORMATS = [(re.compile(f"(?:{end})/?$"), format) for end, format in _PATHS]
 
 
