@@ -31,7 +31,7 @@ PATHS = {
 @pytest.mark.parametrize(("path", "format"), PATHS.items())
 def test_a_path_has_one_format(path: str, format: str) -> None:
     """No path matches two rows, so that their order says nothing."""
-    matching = [name for end, name in places._FORMATS if end.search(path)]
+    matching = [name for end, name in places.FORMATS if end.search(path)]
 
     assert [format] == matching
     assert format == places.format_of_path(path)

@@ -21,7 +21,7 @@ _PATHS: tuple[tuple[str, str], ...] = (
     (r"/generate_stream", "tgi"),
 )
 """Endings of endpoint paths, each with the format of the answers; no path has two of them."""
-_FORMATS = [(re.compile(f"(?:{end})/?$"), format) for end, format in _PATHS]
+FORMATS = [(re.compile(f"(?:{end})/?$"), format) for end, format in _PATHS]
 
 
 def format_of_path(path: str) -> str | None:
@@ -34,4 +34,4 @@ def format_of_path(path: str) -> str | None:
         >>> format_of_path("/v1/chat/completions"), format_of_path("/v1/messages"), format_of_path("/")
         ('openai-chat', 'anthropic', None)
     """
-    return next((format for end, format in _FORMATS if end.search(path)), None)
+    return next((format for end, format in FORMATS if end.search(path)), None)
