@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.packages import needed
+from tokenstream._hosts import HOSTS
 from tokenstream.formats import _registry as registry
 from tokenstream.otel import _providers
 from tokenstream.otel._providers import format_at, operation_of, provider_of
@@ -42,7 +43,7 @@ def test_the_names_are_those_of_the_conventions() -> None:
     """But for one that they leave to a custom value."""
     module = needed("opentelemetry.semconv._incubating.attributes.gen_ai_attributes")
     known = {value.value for value in module.GenAiProviderNameValues}
-    ours = {*_providers.HOSTS.values(), *_providers.FORMATS.values()}
+    ours = {*[row.provider for row in HOSTS if row.provider], *_providers.FORMATS.values()}
 
     assert {"ollama"} == ours - known
     assert {*_providers.FORMATS, *_providers.OPERATIONS} <= {*registry.names()}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.url import split_url
+from tokenstream._hosts import api_at
 from tokenstream._request.request import headers_without
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._never import JSON_ASKED
@@ -230,8 +231,9 @@ class ContinuationRequests:
             before = payload[shape.turns]
             if isinstance(before, str):
                 before = [{"role": "user", "content": before}]
-            # Mistral's format is `openai-chat`, but its API wants turns of another shape.
-            turns = attempt.continuation("mistral" if self._host == "api.mistral.ai" else name)
+            # Mistral's format is `openai-chat`, but its API wants turns of another shape, its dialect.
+            row = api_at(self._host)
+            turns = attempt.continuation(name if row is None or row.dialect is None else row.dialect)
             payload[shape.turns] = [*before, *turns]
             if attempt.asked is not None and attempt.asked.prefix is not None:
                 payload |= attempt.asked.prefix.extra

@@ -2,29 +2,10 @@
 
 from __future__ import annotations
 
+from tokenstream._hosts import host_at
 from tokenstream.formats._detect.places import format_of_path
 
 _OTHER = "_OTHER"
-HOSTS = {
-    ".api.openai.com": "openai",
-    ".openai.azure.com": "azure.ai.openai",
-    ".services.ai.azure.com": "azure.ai.inference",
-    ".models.ai.azure.com": "azure.ai.inference",
-    ".anthropic.com": "anthropic",
-    ".generativelanguage.googleapis.com": "gcp.gemini",
-    ".aiplatform.googleapis.com": "gcp.vertex_ai",
-    # A region precedes this part of the name.
-    "-aiplatform.googleapis.com": "gcp.vertex_ai",
-    ".cohere.com": "cohere",
-    ".cohere.ai": "cohere",
-    ".mistral.ai": "mistral_ai",
-    ".groq.com": "groq",
-    ".deepseek.com": "deepseek",
-    ".perplexity.ai": "perplexity",
-    ".x.ai": "x_ai",
-    ".ml.cloud.ibm.com": "ibm.watsonx.ai",
-}
-"""Maps ends of a host's name to providers; for the comparison, a dot is put before the host's name."""
 _AT_AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 # Hosts of AWS belong to Bedrock only with this in their names: other AWS services, and load balancers
 # before any server, have names in the same domains.
@@ -70,11 +51,11 @@ def provider_of(host: str | None, format: str | None) -> str:
         >>> provider_of("eu-west1-aiplatform.googleapis.com", "gemini"), provider_of("localhost", "ollama")
         ('gcp.vertex_ai', 'ollama')
     """
-    # The dot makes the ends in the tables, which begin with one, match only whole labels of the host.
     dotted = f".{host or ''}"
     if dotted.endswith(_AT_AWS) and _BEDROCK in dotted:
         return "aws.bedrock"
-    name_by_host = next((name for end, name in HOSTS.items() if dotted.endswith(end)), None)
+    row = host_at(host)
+    name_by_host = None if row is None else row.provider
     return name_by_host or FORMATS.get(format or "", _OTHER)
 
 

@@ -6,42 +6,19 @@ A *prefix* is an assistant's turn at the end of a request, which the model exten
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import Any
 
+from tokenstream._hosts import api_at
 from tokenstream.stream._continuation import Prefix
 
 _REMEMBERED = 1_000
 """Maximum number of pairs of host and model to remember."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row in the table of providers that continue a prefix."""
-
-    host: str
-    path: str
-    """The start of the request's path."""
-    prefix: Prefix
-    sure: bool = True
-    """True if all models of the provider continue a prefix, so that the caller need not confirm it."""
-    json: bool = True
-    """True if the provider continues a prefix even if the request asks for JSON."""
-
-
 VLLM: dict[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
 """Request fields that make vLLM and SGLang continue a prefix."""
 _CLAUDE = re.compile(r"claude-(?:[0-3]|(?:haiku|sonnet|opus)-4-5\b|(?:sonnet|opus)-4-(?:[01]\b|20\d{6}))")
 """Matches the names of Claude models up to 4.5; later models refuse a prefix."""
-_ROWS = (
-    _Row("api.mistral.ai", "", Prefix(marks={"prefix": True}, echoes=True)),
-    _Row("api.deepseek.com", "/beta", Prefix(marks={"prefix": True})),
-    _Row("api.moonshot.ai", "", Prefix(marks={"partial": True}), json=False),
-    _Row("api.moonshot.cn", "", Prefix(marks={"partial": True}), json=False),
-    _Row("dashscope.aliyuncs.com", "", Prefix(marks={"partial": True}), sure=False),
-    _Row("dashscope-intl.aliyuncs.com", "", Prefix(marks={"partial": True}), sure=False),
-)
-
 # Pairs of host and model that have refused a prefix, for all streams of the process.
 _refused: dict[tuple[str, str], None] = {}
 
@@ -60,15 +37,15 @@ def find_prefix(host: str, path: str, model: str, *, confirmed: bool, json: bool
         >>> find_prefix("api.mistral.ai", "/v1/chat/completions", "m", confirmed=False, json=False).echoes
         True
     """
-    continues = _CLAUDE.match(model) is not None
-    if host == "api.anthropic.com" and (confirmed or continues):
-        return Prefix(known=continues)
-    for row in _ROWS:
-        # For an unsure row, the caller must have confirmed it; some servers cannot do it for JSON.
-        is_server = host == row.host and path.startswith(row.path)
-        if is_server and (confirmed or row.sure) and (row.json or not json):
-            return row.prefix if row.sure else replace(row.prefix, known=False)
-    return None
+    row = api_at(host)
+    prefilling = None if row is None else row.prefilling
+    if prefilling is None or not path.startswith(prefilling.path) or (json and not prefilling.json):
+        return None
+    sure = _CLAUDE.match(model) is not None if prefilling.by_model else prefilling.sure
+    # Where it is not sure, the caller has to confirm it.
+    if not (sure or confirmed):
+        return None
+    return Prefix(marks={**prefilling.marks}, echoes=prefilling.echoes, known=sure)
 
 
 def remember_refusal(host: str, model: str) -> None:

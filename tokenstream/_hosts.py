@@ -1,0 +1,105 @@
+"""The hosts of providers: one row for each, with all that is known of it before the first byte.
+
+Bedrock's hosts are told by a rule, and not by their ends: see `otel._providers`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Prefilling(NamedTuple):
+    """How a host's API continues a prefix: an assistant's turn at the end of a request."""
+
+    marks: Mapping[str, Any]
+    """Fields to add to the assistant's turn."""
+    path: str = ""
+    """The start of the paths at which the API does so."""
+    echoes: bool = False
+    """True if the server repeats the prefix in its answer."""
+    sure: bool = True
+    """True if all models of the provider continue a prefix, so that the caller need not confirm it."""
+    json: bool = True
+    """True if the provider continues a prefix even if the request asks for JSON."""
+    by_model: bool = False
+    """True if the name of the model decides, which `recovery._servers` knows."""
+
+
+class HostRow(NamedTuple):
+    """What is known of a provider's hosts."""
+
+    ends: tuple[str, ...] = ()
+    """Ends of the names of the provider's hosts; a dot at the start stands for the border of a label."""
+    provider: str | None = None
+    """The provider's name in the GenAI conventions of OpenTelemetry; None if they have none."""
+    api: tuple[str, ...] = ()
+    """The hosts of the API itself, to which the fields below apply."""
+    prefilling: Prefilling | None = None
+    """How the API continues a prefix; None if it is not known to do so."""
+    dialect: str | None = None
+    """The name of the API's own shape of turns, if it differs from that of its format."""
+
+
+_PARTIAL = {"partial": True}
+
+HOSTS = (
+    HostRow((".api.openai.com",), "openai"),
+    HostRow((".openai.azure.com",), "azure.ai.openai"),
+    HostRow((".services.ai.azure.com", ".models.ai.azure.com"), "azure.ai.inference"),
+    HostRow((".anthropic.com",), "anthropic", ("api.anthropic.com",), Prefilling({}, by_model=True)),
+    HostRow((".generativelanguage.googleapis.com",), "gcp.gemini"),
+    # A region may precede the second end.
+    HostRow((".aiplatform.googleapis.com", "-aiplatform.googleapis.com"), "gcp.vertex_ai"),
+    HostRow((".cohere.com", ".cohere.ai"), "cohere"),
+    HostRow(
+        (".mistral.ai",),
+        "mistral_ai",
+        ("api.mistral.ai",),
+        Prefilling({"prefix": True}, echoes=True),
+        dialect="mistral",
+    ),
+    HostRow((".groq.com",), "groq"),
+    HostRow(
+        (".deepseek.com",), "deepseek", ("api.deepseek.com",), Prefilling({"prefix": True}, path="/beta")
+    ),
+    HostRow(
+        (".moonshot.ai", ".moonshot.cn"),
+        None,
+        ("api.moonshot.ai", "api.moonshot.cn"),
+        Prefilling(_PARTIAL, json=False),
+    ),
+    HostRow(
+        (".dashscope.aliyuncs.com", ".dashscope-intl.aliyuncs.com"),
+        None,
+        ("dashscope.aliyuncs.com", "dashscope-intl.aliyuncs.com"),
+        Prefilling(_PARTIAL, sure=False),
+    ),
+    HostRow((".perplexity.ai",), "perplexity"),
+    HostRow((".x.ai",), "x_ai"),
+    HostRow((".ml.cloud.ibm.com",), "ibm.watsonx.ai"),
+)
+
+
+def host_at(host: str | None) -> HostRow | None:
+    """Return the row of the provider to which a host belongs; None for an unknown host.
+
+    Example:
+        >>> host_at("eu-west1-aiplatform.googleapis.com").provider, host_at("notx.ai")
+        ('gcp.vertex_ai', None)
+    """
+    # The dot makes the ends, which begin with one, match only whole labels of the host.
+    dotted = f".{host or ''}"
+    return next((row for row in HOSTS if dotted.endswith(row.ends)), None)
+
+
+def api_at(host: str | None) -> HostRow | None:
+    """Return the row of the provider whose API a host is; None for any other host.
+
+    Example:
+        >>> api_at("api.mistral.ai").dialect, api_at("docs.mistral.ai")
+        ('mistral', None)
+    """
+    return next((row for row in HOSTS if host in row.api), None)
