@@ -1,0 +1,71 @@
+"""The finish reasons that an encoder writes and those that its format reads are held to each other.
+
+Neither is derived from the other: a format reads many words for a reason, and an encoder writes one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tokenstream import Stream, testing
+from tokenstream.formats import _registry as registry
+from tokenstream.message import FinishReason
+from tokenstream.relay import _encoders as encoders
+from tokenstream.relay._encoders import ProtocolName
+
+READ_WITH_MORE: dict[str, str] = {
+    "openai-responses": "the status is read together with the details of an incomplete response",
+    "openai-realtime": "as openai-responses",
+    "openai-assistants": "the status is read together with the details of an incomplete run",
+    "bedrock-invoke": "the words are those of the format that it wraps",
+    "text": "bare text has no finish reasons",
+    "tokenstream": "the words are the library's own",
+}
+"""Protocols whose words are not read by one table, each with the reason."""
+NO_MEANING: dict[str, set[FinishReason]] = {"gemini": {"unknown"}, "ui-message": {"unknown"}}
+"""Reasons whose words say that there is no other one: they are read as unknown, as any other word is."""
+_IMITATED: set[FinishReason] = {"stop_sequence", "refusal", "pause", "cancelled", "error"}
+NOT_WRITTEN: dict[str, tuple[set[FinishReason], str]] = {
+    "openai-chat": (_IMITATED, "only servers that imitate OpenAI send words for them"),
+    "openai-completions": ({"tool_calls", *_IMITATED}, "as openai-chat; the legacy API has no calls"),
+    "cohere": ({"cancelled", "error"}, "an answer that fails is sent as a failure"),
+    "gemini-interactions": ({"error"}, "a failed interaction is sent as a failure"),
+    "ollama": ({"tool_calls"}, "an answer with calls ends with `stop`"),
+}
+"""Reasons that a format reads and its encoder never writes, with why."""
+
+TABLES = [name for name in encoders.names() if name not in READ_WITH_MORE]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_word_that_is_written_is_read_as_the_same_reason(name: ProtocolName) -> None:
+    """A relay's reader learns the reason that the provider gave."""
+    read = registry.load(name).finish_reasons
+    written = {
+        reason: word
+        for reason, word in encoders.load(name).words.items()
+        if reason not in NO_MEANING.get(name, set())
+    }
+
+    assert written == {reason: word for reason, word in written.items() if read.get(word) == reason}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_reason_that_is_read_can_be_written(name: ProtocolName) -> None:
+    """By a word of its own or by one that stands in for it; exceptions say why."""
+    encoder = encoders.load(name)
+    unwritten = set(registry.load(name).finish_reasons.values()) - {*encoder.words, *encoder.stand_ins}
+
+    assert unwritten - {"unknown"} == NOT_WRITTEN.get(name, (set(), ""))[0]
+
+
+@pytest.mark.parametrize("name", [name for name in encoders.names() if name != "text"])
+def test_the_reasons_of_every_protocol_come_back(name: Any) -> None:
+    """Through the bytes, also where more than a word tells them."""
+    reasons: set[FinishReason] = {"stop", "length"}
+    for reason in reasons & encoders.load(name).words.keys():
+        chunks = testing.script().text("Hello").finish(reason).chunks(name)
+        with Stream(chunks, format=name) as stream:
+            assert reason == stream.final().finish_reason
