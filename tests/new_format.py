@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 
 from tests.project import PACKAGE, ROOT
-from tokenstream.formats import _registry as registry
-from tokenstream.relay import _encoders as encoders
+from tokenstream._apis import api_named
 
 _BYTELESS = {"pieces", "langchain", "llamaindex"}
 """Formats of objects, which have no bytes to be written in."""
@@ -26,12 +25,14 @@ def missing(name: str) -> list[str]:
     answers = "".join(path.read_text("utf-8") for path in (ROOT / "tests" / "benchmarks").glob("answers*.py"))
     page = (ROOT / "docs" / "formats.md").read_text("utf-8")
     home = _HOMES.get(name, module)
+    api = api_named(name)
     found = {
         f"a folder or module of tokenstream/formats/_wire/ named {home}": any(
             (wire / place).exists() for place in (home, f"{home}.py")
         ),
-        "a line in tokenstream/formats/_registry.py": name in registry.names(),
-        "an encoder in tokenstream/relay/_encoders/": name in {*encoders.names(), *_BYTELESS},
+        "a record with a reader in tokenstream/_apis.py": api is not None and api.reader is not None,
+        "the writer of that record, an encoder in tokenstream/relay/_encoders/": name in _BYTELESS
+        or (api is not None and api.writer is not None),
         f"tests/formats/test_{module}.py, or a folder tests/formats/{module}/": (
             any(tests.glob(f"test_{module}*")) or any((tests / module).glob("test_*.py"))
         ),
@@ -45,4 +46,5 @@ def missing(name: str) -> list[str]:
 
 if __name__ == "__main__":
     for _name in sys.argv[1:]:
-        pass
+        for _place in missing(_name) or ["nothing"]:
+            sys.stdout.write(f"{_name} lacks {_place}\n")

@@ -9,6 +9,7 @@ from collections import Counter
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._apis import api_named
 from tokenstream._basics.markers import (
     MarkerFilter,
     breaks_line_behind_marker,
@@ -382,7 +383,8 @@ class Seam:
         # The provider counts the overlap as text of the continuation.
         before = before[: max(0, len(before) - self._joint.dropped)]
         # Google counts bytes, all other providers count characters.
-        counts_bytes = self._accumulator.format == "gemini"
+        api = api_named(self._accumulator.format)
+        counts_bytes = api is not None and api.counts_bytes
         size = len(before.encode("utf-8", "surrogatepass")) if counts_bytes else len(before)
         changes: dict[str, Any] = {} if citation.cites is None else {"cites": self._indexes[citation.cites]}
         for name in ("start", "end"):

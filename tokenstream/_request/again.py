@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from tokenstream._apis import all_apis, api_named
 from tokenstream._basics.backoff import last_event_id_header
 from tokenstream._request.continued import ContinuationRequests, check_continuable
 from tokenstream._request.request import HTTPRequest, headers_without
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 Asked: TypeAlias = "tuple[str, str, Any, Deadlines | None, dict[str, Any]]"
 """The arguments of a request: method, address, client, deadlines, and the options for httpx."""
 
-_REPLAYED = {"openai-responses": "starting_after", "gemini-interactions": "last_event_id"}
 """Formats whose answers have their own addresses, and the query parameter for the position in an answer."""
 _BODY_OPTIONS = ("content", "data", "files", "json")
 _CANCEL_SECONDS = 5.0
@@ -120,7 +120,8 @@ class _Requests(SourceOpener):
 
     def can_fetch(self, message: Message) -> bool:
         """Return True for an answer whose finished form brings what is missing."""
-        return message.format == "openai-responses" and message.id is not None
+        api = api_named(message.format)
+        return api is not None and api.gives_finished and message.id is not None
 
     def prefix(self, message: Message) -> Prefix | None:
         """Return the answer so far as a prefix; None if the server takes none, or has refused one."""
@@ -238,7 +239,8 @@ def _resuming_arguments(attempt: Attempt, asked: Asked) -> Asked:
     """
     method, url, client, deadlines, options = asked
     # The parameter for the position, in formats whose answers have addresses of their own.
-    parameter = _REPLAYED.get(attempt.message.format or "")
+    api = api_named(attempt.message.format)
+    parameter = None if api is None else api.replay_parameter
     if parameter is None:
         # The same address is asked again, with a header for the position.
         replaced = {"last-event-id"} if attempt.answer_id is None else {"last-event-id", "x-answer-id"}
@@ -298,6 +300,6 @@ def _params_of(options: dict[str, Any], query: str) -> list[tuple[str, Any]]:
     """
     from httpx import QueryParams
 
-    replaced = ("stream", *_REPLAYED.values())
+    replaced = {"stream", *[api.replay_parameter for api in all_apis()]}
     params = QueryParams(options.get("params") or query)
     return [(name, value) for name, value in params.multi_items() if name not in replaced]

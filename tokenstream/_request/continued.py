@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._apis import RequestRecord, all_apis
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.url import split_url
 from tokenstream._hosts import api_at
@@ -23,56 +24,8 @@ if TYPE_CHECKING:
     from tokenstream.stream._attempts import Attempt
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """The places in a format's request that a continuation changes or checks, as paths of fields."""
-
-    turns: str
-    """The field that contains the turns, or the prompt that the model continues."""
-    limits: tuple[tuple[str, ...], ...]
-    """Paths of the output limit."""
-    choice: tuple[str, ...] = ("tool_choice",)
-    """Path of the tool choice."""
-    count: tuple[str, ...] = ("n",)
-    """Path of the number of alternative answers."""
-    json: tuple[tuple[str, ...], ...] = ()
-    """Paths of the settings that ask for JSON output."""
-    is_text: bool = False
-    """True if `turns` is a text prompt, which the model continues in any case."""
-    least: int = 1
-    """The lowest output limit that the API accepts."""
-
-
-_SHAPES: dict[str, _Shape] = {
-    "openai-chat": _Shape(
-        "messages", (("max_completion_tokens",), ("max_tokens",)), json=(("response_format", "type"),)
-    ),
-    "anthropic": _Shape(
-        "messages", (("max_tokens",),), json=(("output_config", "format"), ("output_format",))
-    ),
-    "bedrock-invoke": _Shape("messages", (("max_tokens",),)),
-    "bedrock-converse": _Shape(
-        "messages", (("inferenceConfig", "maxTokens"),), choice=("toolConfig", "toolChoice")
-    ),
-    "cohere": _Shape("messages", (("max_tokens",),), json=(("response_format", "type"),)),
-    "gemini": _Shape(
-        "contents",
-        (("generationConfig", "maxOutputTokens"),),
-        choice=("toolConfig", "functionCallingConfig", "mode"),
-        count=("generationConfig", "candidateCount"),
-        json=(
-            ("generationConfig", "responseMimeType"),
-            ("generationConfig", "responseSchema"),
-            ("generationConfig", "responseJsonSchema"),
-        ),
-    ),
-    "ollama": _Shape("messages", (("options", "num_predict"),), json=(("format",),)),
-    "openai-responses": _Shape(
-        "input", (("max_output_tokens",),), json=(("text", "format", "type"),), least=16
-    ),
-    "openai-completions": _Shape("prompt", (("max_tokens",),), is_text=True),
-    "tgi": _Shape("inputs", (("parameters", "max_new_tokens"),), is_text=True),
-}
+_SHAPES: dict[str, RequestRecord] = {api.name: api.request for api in all_apis() if api.request is not None}
+"""The places in the requests of each format that a continuation changes or checks."""
 _BODY_HEADERS = frozenset({"content-length"})
 """Headers that are valid only for the original body."""
 _FREE_CHOICES = frozenset({"auto", "none", "mode_unspecified", "validated"})
@@ -113,7 +66,7 @@ def check_continuable(
         )
 
 
-def _has_turns(payload: dict[str, Any], shape: _Shape) -> bool:
+def _has_turns(payload: dict[str, Any], shape: RequestRecord) -> bool:
     """Return True if a payload contains the turns or the prompt, at the place where the format has them."""
     turns = payload.get(shape.turns)
     if shape.is_text:
@@ -151,7 +104,7 @@ class ContinuationRequests:
             return f"requests of {message.format} cannot carry a partial answer"
         if not is_dict(payload) or not _has_turns(payload, shape):
             return "the request was not given as json={…} with turns"
-        count = _find(payload, shape.count)
+        count = _find(payload, shape.alternatives)
         if isinstance(count, int) and count > 1:
             return "it has several choices"
         if _forces(_find(payload, shape.choice)):

@@ -6,6 +6,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._apis import all_apis, api_named
 from tokenstream.errors import MisuseError
 from tokenstream.formats._detect import third_parties as _third_parties
 
@@ -13,32 +14,9 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
 
-# The module and the class of each format. Detection asks the formats in this order, and loads each one
-# just before asking it, so the most common formats are first. No two formats claim the same payload.
-_FORMATS: dict[str, tuple[str, str]] = {
-    "openai-chat": ("tokenstream.formats._wire.openai_chat", "OpenAIChat"),
-    "anthropic": ("tokenstream.formats._wire.anthropic", "Anthropic"),
-    "openai-responses": ("tokenstream.formats._wire.openai_responses", "OpenAIResponses"),
-    "gemini": ("tokenstream.formats._wire.gemini", "Gemini"),
-    "ollama": ("tokenstream.formats._wire.ollama", "Ollama"),
-    "bedrock-converse": ("tokenstream.formats._wire.bedrock_converse", "BedrockConverse"),
-    "bedrock-invoke": ("tokenstream.formats._wire.bedrock_invoke", "BedrockInvoke"),
-    "cohere": ("tokenstream.formats._wire.cohere", "Cohere"),
-    "ui-message": ("tokenstream.formats._wire.ui_message", "UIMessage"),
-    "ag-ui": ("tokenstream.formats._wire.ag_ui", "AGUI"),
-    "tokenstream": ("tokenstream.formats._wire.tokenstream", "TokenStream"),
-    "openai-realtime": ("tokenstream.formats._wire.openai_realtime", "OpenAIRealtime"),
-    "gemini-live": ("tokenstream.formats._wire.gemini_live", "GeminiLive"),
-    "gemini-interactions": ("tokenstream.formats._wire.gemini_interactions", "GeminiInteractions"),
-    "openai-completions": ("tokenstream.formats._wire.openai_completions", "OpenAICompletions"),
-    "openai-assistants": ("tokenstream.formats._wire.openai_assistants", "OpenAIAssistants"),
-    "tgi": ("tokenstream.formats._wire.tgi", "TGI"),
-    "langchain": ("tokenstream.formats._wire.langchain", "LangChain"),
-    "llamaindex": ("tokenstream.formats._wire.llamaindex", "LlamaIndex"),
-    "text": ("tokenstream.formats._wire.bare_text", "Text"),
-    "pieces": ("tokenstream.formats._wire.pieces", "Pieces"),
-}
-_ALIASES = {"mistral": "openai-chat"}
+# Detection asks the formats in this order, and loads each one just before asking it, so the most common
+# formats are first. No two formats claim the same payload.
+_READERS: dict[str, str] = {api.name: api.reader for api in all_apis() if api.reader is not None}
 
 
 def names() -> list[str]:
@@ -48,7 +26,7 @@ def names() -> list[str]:
         >>> "openai-chat" in names()
         True
     """
-    return list(_FORMATS)
+    return list(_READERS)
 
 
 @cache
@@ -58,14 +36,15 @@ def load(name: str) -> type[Format]:
     Raises:
         MisuseError: No format has this name, or an installed one is broken.
     """
-    home = _FORMATS.get(_ALIASES.get(name, name))
+    api = api_named(name)
+    home = None if api is None or not api.takes_name else _READERS.get(api.dialect_of or name)
     if home is None:
         installed = _third_parties.load(name)
         if installed is not None:
             return installed
         msg = f"there is no format {name!r}; the formats are {', '.join([*names(), *_third_parties.names()])}"
         raise MisuseError(msg)
-    module, class_name = home
+    module, _, class_name = home.rpartition(".")
     loaded: type[Format] = getattr(import_module(module), class_name)
     return loaded
 
@@ -98,8 +77,8 @@ def load_for(address: str) -> None:
     """
     from tokenstream.formats._detect.places import format_of_path
 
-    likely = format_of_path(address.partition("?")[0]) or next(iter(_FORMATS))
-    for name in _FORMATS:
+    likely = format_of_path(address.partition("?")[0]) or next(iter(_READERS))
+    for name in _READERS:
         load(name)
         if name == likely:
             # Detection will not ask the formats after this one.
@@ -116,7 +95,7 @@ def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
         event: The SSE event's name, "" if it has none.
     """
     wait = False
-    for name in _FORMATS:
+    for name in _READERS:
         answer = load(name).recognises(payload, event)
         if answer:
             return name, False
@@ -132,4 +111,4 @@ def possible_formats(payload: dict[str, Any], event: str) -> set[str]:
         payload: The decoded payload.
         event: The SSE event's name, "" if it has none.
     """
-    return {name for name in _FORMATS if load(name).recognises(payload, event) is None}
+    return {name for name in _READERS if load(name).recognises(payload, event) is None}

@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
+from tokenstream._apis import api_named
 from tokenstream.errors import MisuseError, StatusError, StreamError
 from tokenstream.otel._providers import format_at, operation_of, provider_of
 from tokenstream.otel._report import (
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 StreamT = TypeVar("StreamT", bound="Stream | AsyncStream | Tap[Any] | AsyncTap[Any]")
 
 _NS_PER_SECOND = 1_000_000_000
-_INPUT_WITHOUT_CACHE = frozenset({"anthropic", "bedrock-converse", "bedrock-invoke"})
-"""Formats whose count of input tokens excludes the cached tokens."""
 
 
 def observe(
@@ -332,7 +331,8 @@ def _token_counts(usage: Usage | None, format: str | None) -> Attributes:
         return {}
     input_tokens = usage.input_tokens
     # In the conventions, cached tokens are part of the input tokens.
-    if input_tokens is not None and format in _INPUT_WITHOUT_CACHE:
+    api = api_named(format)
+    if input_tokens is not None and api is not None and api.input_excludes_cache:
         input_tokens += (usage.cached_tokens or 0) + (usage.cache_write_tokens or 0)
     counts = {
         "input_tokens": input_tokens,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tokenstream._apis import api_named
 from tokenstream._hosts import host_at
 from tokenstream.formats._detect.places import format_of_path
 
@@ -10,29 +11,6 @@ _AT_AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 # Hosts of AWS belong to Bedrock only with this in their names: other AWS services, and load balancers
 # before any server, have names in the same domains.
 _BEDROCK = ".bedrock"
-FORMATS = {
-    "openai-chat": "openai",
-    "openai-completions": "openai",
-    "openai-responses": "openai",
-    "openai-realtime": "openai",
-    "openai-assistants": "openai",
-    "anthropic": "anthropic",
-    "bedrock-converse": "aws.bedrock",
-    "bedrock-invoke": "aws.bedrock",
-    "gemini": "gcp.gen_ai",
-    "gemini-live": "gcp.gen_ai",
-    "gemini-interactions": "gcp.gen_ai",
-    "cohere": "cohere",
-    "ollama": "ollama",
-}
-"""Maps formats to providers, for hosts that are not known."""
-OPERATIONS = {
-    "gemini": "generate_content",
-    "gemini-live": "generate_content",
-    "gemini-interactions": "generate_content",
-    "openai-completions": "text_completion",
-}
-"""Maps formats to operations; for all other formats, the operation is "chat"."""
 
 
 def format_at(url: str | None) -> str | None:
@@ -56,9 +34,11 @@ def provider_of(host: str | None, format: str | None) -> str:
         return "aws.bedrock"
     row = host_at(host)
     name_by_host = None if row is None else row.provider
-    return name_by_host or FORMATS.get(format or "", _OTHER)
+    api = api_named(format)
+    return name_by_host or (None if api is None else api.provider) or _OTHER
 
 
 def operation_of(format: str | None) -> str:
     """Return the operation's name in the GenAI conventions for a format."""
-    return OPERATIONS.get(format or "", "chat")
+    api = api_named(format)
+    return "chat" if api is None else api.operation

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._apis import api_named
 from tokenstream._basics.joint import anchor_of
 from tokenstream._basics.markers import LAST_WORDS
 from tokenstream.errors import MisuseError
 from tokenstream.message import Citation, Message, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
-from tokenstream.turns._methods import METHODS
+from tokenstream.turns._methods import formats_with_turns, turn_method
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +26,6 @@ Say nothing about this request, and nothing before those words.
 """ + "{tail}".join(LAST_WORDS)
 _SPACE = "; a space or a line break stands between them and the next word"
 _NO_SPACE = ", with a space only where the next word begins with one"
-
-_LIST_FIELDS: dict[str, str] = {"bedrock-converse": "content", "gemini": "parts"}
-"""Formats whose turns hold a list of pieces; maps each format's name to the field with that list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +84,9 @@ class Continuation:
         """
         name = format if format is not None else self.message.format
         # The method of `Message` that returns its turns in this format.
-        method = METHODS.get(name or "")
+        method = turn_method(name)
         if method is None:
-            names = ", ".join(METHODS)
+            names = ", ".join(formats_with_turns())
             raise MisuseError(f"requests in {name} cannot carry half an answer; use one of: {names}")
         # "all" also leaves out the parts that this format cannot express, instead of raising an error.
         result: Any = getattr(self._select_accepted(), method)(drop="all")
@@ -98,7 +96,8 @@ class Continuation:
             turns[-1] = {**turns[-1], **self.prefix.marks}
             return turns
         question: Any = self.question
-        field = _LIST_FIELDS.get(name or "")
+        api = api_named(name)
+        field = None if api is None or api.request is None else api.request.pieces
         if field is not None:
             # In these formats, the content of a turn is a list.
             question = [{"text": question}]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-METHODS = {
-    "anthropic": "to_anthropic",
-    "bedrock-converse": "to_bedrock",
-    "bedrock-invoke": "to_anthropic",
-    "cohere": "to_cohere",
-    "gemini": "to_gemini",
-    "mistral": "to_mistral",
-    "ollama": "to_ollama",
-    "openai-chat": "to_openai_chat",
-    "openai-responses": "to_openai_responses",
-}
-"""Maps the name of a format to the name of the method, which `Message` and `ToolResults` both have."""
+from tokenstream._apis import all_apis, api_named
+
+
+def turn_method(name: str | None) -> str | None:
+    """Return the name of the method of `Message` and `ToolResults` that makes a format's turns, or None.
+
+    Example:
+        >>> turn_method("bedrock-invoke"), turn_method("tgi")
+        ('to_anthropic', None)
+    """
+    api = api_named(name)
+    return None if api is None else api.turn
+
+
+def formats_with_turns() -> list[str]:
+    """Return the names of the formats whose requests have turns, in alphabetical order."""
+    return sorted(api.name for api in all_apis() if api.turn is not None)

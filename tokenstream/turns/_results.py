@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, NotExpressible
-from tokenstream.turns._methods import METHODS
+from tokenstream.turns._methods import formats_with_turns, turn_method
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -143,11 +143,10 @@ class ToolResults(Mapping[str, Any]):
         """
         name = self._message.format if format is None else format
         # The name of the method that makes the turns in this format: `Message` and this class both have it.
-        method = METHODS.get(name or "")
+        method = turn_method(name)
         if method is None:
-            raise MisuseError(
-                f"a request in the format {name!r} has no turns; name one that has: {', '.join(METHODS)}"
-            )
+            names = ", ".join(formats_with_turns())
+            raise MisuseError(f"a request in the format {name!r} has no turns; name one that has: {names}")
         try:
             turn: Any = getattr(self._message, method)(drop=drop)
         except NotExpressible as error:

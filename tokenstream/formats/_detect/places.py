@@ -4,24 +4,10 @@ from __future__ import annotations
 
 import re
 
-_PATHS: tuple[tuple[str, str], ...] = (
-    (r"/chat/completions", "openai-chat"),
-    (r"(?<!/chat)/completions", "openai-completions"),
-    (r"/responses(/[^/]+)?", "openai-responses"),
-    (r"/threads(/[^/]+)?/runs(/[^/]+/submit_tool_outputs)?", "openai-assistants"),
-    (r"/realtime", "openai-realtime"),
-    (r"/messages|:streamRawPredict", "anthropic"),
-    (r":streamGenerateContent", "gemini"),
-    (r"[./]BidiGenerateContent(Constrained)?", "gemini-live"),
-    (r"/interactions(/[^/]+)?", "gemini-interactions"),
-    (r"/converse-stream", "bedrock-converse"),
-    (r"/invoke-with-response-stream", "bedrock-invoke"),
-    (r"/v2/chat", "cohere"),
-    (r"/api/chat", "ollama"),
-    (r"/generate_stream", "tgi"),
-)
-"""Endings of endpoint paths, each with the format of the answers; no path has two of them."""
-FORMATS = [(re.compile(f"(?:{end})/?$"), format) for end, format in _PATHS]
+from tokenstream._apis import all_apis
+
+FORMATS = [(re.compile(f"(?:{api.paths})/?$"), api.name) for api in all_apis() if api.paths is not None]
+"""The formats by the ends of their endpoints' paths; no path has two of them."""
 
 
 def format_of_path(path: str) -> str | None:

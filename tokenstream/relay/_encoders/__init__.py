@@ -6,6 +6,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
+from tokenstream._apis import all_apis, api_named
 from tokenstream.errors import MisuseError
 from tokenstream.relay._encoders.encoder import Encoder
 
@@ -38,29 +39,6 @@ ProtocolName: TypeAlias = Literal[
 ]
 """The names of the protocols in which an answer can be sent or scripted."""
 
-_ENCODERS: dict[str, str] = {
-    "openai-chat": "openai.chat.OpenAIChatEncoder",
-    "openai-responses": "openai.responses.OpenAIResponsesEncoder",
-    "openai-completions": "openai.completions.OpenAICompletionsEncoder",
-    "openai-assistants": "openai.assistants.OpenAIAssistantsEncoder",
-    "openai-realtime": "openai.realtime.OpenAIRealtimeEncoder",
-    "anthropic": "blocks.anthropic.AnthropicEncoder",
-    "gemini": "google.gemini.GeminiEncoder",
-    "gemini-live": "google.gemini_live.GeminiLiveEncoder",
-    "gemini-interactions": "google.gemini_interactions.GeminiInteractionsEncoder",
-    "bedrock-converse": "blocks.bedrock_converse.BedrockConverseEncoder",
-    "bedrock-invoke": "blocks.bedrock_invoke.BedrockInvokeEncoder",
-    "cohere": "blocks.cohere.CohereEncoder",
-    "ollama": "ollama.OllamaEncoder",
-    "tgi": "tgi.TGIEncoder",
-    "ui-message": "ui.ui_message.UIMessageEncoder",
-    "ag-ui": "ui.ag_ui.AGUIEncoder",
-    "text": "text.TextEncoder",
-    "tokenstream": "tokenstream.TokenStreamEncoder",
-}
-_DIALECTS = {"mistral": "openai.mistral.MistralEncoder", "ndjson": "tokenstream.NDJSONEncoder"}
-"""The encoders for dialects of a format: their bytes are read with the format itself."""
-
 
 def names() -> tuple[ProtocolName, ...]:
     """Return the names of the formats that can be written.
@@ -69,7 +47,8 @@ def names() -> tuple[ProtocolName, ...]:
         >>> "anthropic" in names()
         True
     """
-    return cast("tuple[ProtocolName, ...]", tuple(_ENCODERS))
+    written = [api.name for api in all_apis() if api.writer is not None and api.dialect_of is None]
+    return cast("tuple[ProtocolName, ...]", tuple(written))
 
 
 @cache
@@ -79,12 +58,12 @@ def load(format: str) -> type[Encoder]:
     Raises:
         MisuseError: The format is unknown, or cannot be written.
     """
-    # `names` does not list the dialects.
-    path = _ENCODERS.get(format, _DIALECTS.get(format))
-    if path is None:
+    # `names` does not list the dialects, whose bytes are read with another format.
+    api = api_named(format)
+    if api is None or api.writer is None:
         raise MisuseError(f"the format {format!r} cannot be written: take one of {', '.join(names())}")
-    module, _, name = path.rpartition(".")
-    encoder_class: type[Encoder] = getattr(import_module(f"{__name__}.{module}"), name)
+    module, _, name = api.writer.rpartition(".")
+    encoder_class: type[Encoder] = getattr(import_module(module), name)
     return encoder_class
 
 

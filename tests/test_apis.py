@@ -1,0 +1,48 @@
+"""The records of the APIs: their names are those of the type checkers, and they load nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import get_args
+
+import pytest
+
+from tokenstream import Message
+from tokenstream._apis import all_apis, api_named
+from tokenstream.formats import _registry as registry
+from tokenstream.formats._names import FormatName
+from tokenstream.relay import _encoders as encoders
+from tokenstream.relay._encoders import ProtocolName
+from tokenstream.turns import ToolResults
+
+
+def test_the_names_are_those_that_type_checkers_know() -> None:
+    """`format=` and a relay's protocol."""
+    assert {*get_args(FormatName)} == {api.name for api in all_apis() if api.takes_name}
+    assert {*get_args(ProtocolName)} == {api.name for api in all_apis() if api.writer is not None}
+    assert len(all_apis()) == len({api.name for api in all_apis()})
+
+
+@pytest.mark.parametrize("api", all_apis(), ids=lambda api: api.name)
+def test_what_a_record_names_exists(api: object) -> None:
+    """Its reader, its writer and its method; each of them has the name of the record."""
+    record = api_named(getattr(api, "name", ""))
+    assert record is api
+    assert record is not None
+    read_with = record.dialect_of or record.name
+    assert read_with == registry.load(read_with).name
+    if record.writer is not None:
+        assert encoders.load(record.name).__module__.startswith("tokenstream.relay._encoders.")
+    if record.turn is not None:
+        assert callable(getattr(Message, record.turn))
+        assert callable(getattr(ToolResults, record.turn))
+
+
+def test_the_records_load_no_reader_and_no_writer() -> None:
+    """They are read at every import of the package, and an API only once it is used."""
+    program = "import tokenstream._apis, sys; print(*[m for m in sys.modules if m.startswith('tokenstream')])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    loaded = set(done.stdout.split())
+    assert not [name for name in loaded if "_wire" in name or "_encoders" in name]

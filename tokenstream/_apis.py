@@ -1,0 +1,268 @@
+"""The APIs: one record for each format that is read or written, with all that tables say of it.
+
+A record holds strings only. It names the modules of its reader and its writer, which are loaded when they are
+first used. Their order is that in which detection asks the readers: the most common APIs are first.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+_WIRE = "tokenstream.formats._wire"
+_ENCODERS = "tokenstream.relay._encoders"
+
+Path = tuple[str, ...]
+"""The keys that lead to a field of a request."""
+
+
+class RequestRecord(NamedTuple):
+    """The places in an API's request that a continuation changes or checks, as paths of fields."""
+
+    turns: str
+    """The field that contains the turns, or the prompt that the model continues."""
+    limits: tuple[Path, ...]
+    """Paths of the output limit."""
+    choice: Path = ("tool_choice",)
+    """Path of the tool choice."""
+    alternatives: Path = ("n",)
+    """Path of the number of alternative answers."""
+    json: tuple[Path, ...] = ()
+    """Paths of the settings that ask for JSON output."""
+    is_text: bool = False
+    """True if `turns` is a text prompt, which the model continues in any case."""
+    least: int = 1
+    """The lowest output limit that the API accepts."""
+    pieces: str | None = None
+    """The field of a turn that has a list of pieces, such as texts; None if a turn has a text."""
+
+
+class APIRecord(NamedTuple):
+    """What is known of one API."""
+
+    name: str
+    """The name of its format."""
+    reader: str | None = None
+    """The module and the class of the format; None for a dialect, which another format reads."""
+    writer: str | None = None
+    """The module and the class of the encoder; None if nothing is written."""
+    dialect_of: str | None = None
+    """The format that reads this one; None if it has a reader of its own."""
+    takes_name: bool = True
+    """True if `format=` accepts the name."""
+    paths: str | None = None
+    """A regular expression for the ends of its endpoints' paths; no path matches those of two APIs."""
+    turn: str | None = None
+    """The name of the method, of `Message` and of `ToolResults`, that makes the turns of its requests."""
+    request: RequestRecord | None = None
+    """The places in its requests; None if an answer cannot be continued by a request."""
+    replay_parameter: str | None = None
+    """The query parameter for the position, if answers have addresses of their own; None if they do not."""
+    gives_finished: bool = False
+    """True if a finished answer can be fetched from its address, and one that is not finished cancelled."""
+    provider: str | None = None
+    """The provider's name in OpenTelemetry's GenAI conventions, for unknown hosts; None if it has none."""
+    operation: str = "chat"
+    """The name of the operation in these conventions."""
+    input_excludes_cache: bool = False
+    """True if the count of input tokens leaves out those that were read from or written to a cache."""
+    counts_bytes: bool = False
+    """True if citations of the text count its bytes in UTF-8, and not its characters."""
+
+
+_APIS = (
+    APIRecord(
+        "openai-chat",
+        f"{_WIRE}.openai_chat.OpenAIChat",
+        f"{_ENCODERS}.openai.chat.OpenAIChatEncoder",
+        paths="/chat/completions",
+        turn="to_openai_chat",
+        request=RequestRecord(
+            "messages", (("max_completion_tokens",), ("max_tokens",)), json=(("response_format", "type"),)
+        ),
+        provider="openai",
+    ),
+    APIRecord(
+        "anthropic",
+        f"{_WIRE}.anthropic.Anthropic",
+        f"{_ENCODERS}.blocks.anthropic.AnthropicEncoder",
+        paths="/messages|:streamRawPredict",
+        turn="to_anthropic",
+        request=RequestRecord(
+            "messages", (("max_tokens",),), json=(("output_config", "format"), ("output_format",))
+        ),
+        provider="anthropic",
+        input_excludes_cache=True,
+    ),
+    APIRecord(
+        "openai-responses",
+        f"{_WIRE}.openai_responses.OpenAIResponses",
+        f"{_ENCODERS}.openai.responses.OpenAIResponsesEncoder",
+        paths="/responses(/[^/]+)?",
+        turn="to_openai_responses",
+        request=RequestRecord(
+            "input", (("max_output_tokens",),), json=(("text", "format", "type"),), least=16
+        ),
+        replay_parameter="starting_after",
+        gives_finished=True,
+        provider="openai",
+    ),
+    APIRecord(
+        "gemini",
+        f"{_WIRE}.gemini.Gemini",
+        f"{_ENCODERS}.google.gemini.GeminiEncoder",
+        paths=":streamGenerateContent",
+        turn="to_gemini",
+        request=RequestRecord(
+            "contents",
+            (("generationConfig", "maxOutputTokens"),),
+            choice=("toolConfig", "functionCallingConfig", "mode"),
+            alternatives=("generationConfig", "candidateCount"),
+            json=(
+                ("generationConfig", "responseMimeType"),
+                ("generationConfig", "responseSchema"),
+                ("generationConfig", "responseJsonSchema"),
+            ),
+            pieces="parts",
+        ),
+        provider="gcp.gen_ai",
+        operation="generate_content",
+        counts_bytes=True,
+    ),
+    APIRecord(
+        "ollama",
+        f"{_WIRE}.ollama.Ollama",
+        f"{_ENCODERS}.ollama.OllamaEncoder",
+        paths="/api/chat",
+        turn="to_ollama",
+        request=RequestRecord("messages", (("options", "num_predict"),), json=(("format",),)),
+        provider="ollama",
+    ),
+    APIRecord(
+        "bedrock-converse",
+        f"{_WIRE}.bedrock_converse.BedrockConverse",
+        f"{_ENCODERS}.blocks.bedrock_converse.BedrockConverseEncoder",
+        paths="/converse-stream",
+        turn="to_bedrock",
+        request=RequestRecord(
+            "messages",
+            (("inferenceConfig", "maxTokens"),),
+            choice=("toolConfig", "toolChoice"),
+            pieces="content",
+        ),
+        provider="aws.bedrock",
+        input_excludes_cache=True,
+    ),
+    APIRecord(
+        "bedrock-invoke",
+        f"{_WIRE}.bedrock_invoke.BedrockInvoke",
+        f"{_ENCODERS}.blocks.bedrock_invoke.BedrockInvokeEncoder",
+        paths="/invoke-with-response-stream",
+        turn="to_anthropic",
+        request=RequestRecord("messages", (("max_tokens",),)),
+        provider="aws.bedrock",
+        input_excludes_cache=True,
+    ),
+    APIRecord(
+        "cohere",
+        f"{_WIRE}.cohere.Cohere",
+        f"{_ENCODERS}.blocks.cohere.CohereEncoder",
+        paths="/v2/chat",
+        turn="to_cohere",
+        request=RequestRecord("messages", (("max_tokens",),), json=(("response_format", "type"),)),
+        provider="cohere",
+    ),
+    APIRecord("ui-message", f"{_WIRE}.ui_message.UIMessage", f"{_ENCODERS}.ui.ui_message.UIMessageEncoder"),
+    APIRecord("ag-ui", f"{_WIRE}.ag_ui.AGUI", f"{_ENCODERS}.ui.ag_ui.AGUIEncoder"),
+    APIRecord(
+        "tokenstream", f"{_WIRE}.tokenstream.TokenStream", f"{_ENCODERS}.tokenstream.TokenStreamEncoder"
+    ),
+    APIRecord(
+        "openai-realtime",
+        f"{_WIRE}.openai_realtime.OpenAIRealtime",
+        f"{_ENCODERS}.openai.realtime.OpenAIRealtimeEncoder",
+        paths="/realtime",
+        provider="openai",
+    ),
+    APIRecord(
+        "gemini-live",
+        f"{_WIRE}.gemini_live.GeminiLive",
+        f"{_ENCODERS}.google.gemini_live.GeminiLiveEncoder",
+        paths="[./]BidiGenerateContent(Constrained)?",
+        provider="gcp.gen_ai",
+        operation="generate_content",
+    ),
+    APIRecord(
+        "gemini-interactions",
+        f"{_WIRE}.gemini_interactions.GeminiInteractions",
+        f"{_ENCODERS}.google.gemini_interactions.GeminiInteractionsEncoder",
+        paths="/interactions(/[^/]+)?",
+        replay_parameter="last_event_id",
+        provider="gcp.gen_ai",
+        operation="generate_content",
+    ),
+    APIRecord(
+        "openai-completions",
+        f"{_WIRE}.openai_completions.OpenAICompletions",
+        f"{_ENCODERS}.openai.completions.OpenAICompletionsEncoder",
+        paths="(?<!/chat)/completions",
+        request=RequestRecord("prompt", (("max_tokens",),), is_text=True),
+        provider="openai",
+        operation="text_completion",
+    ),
+    APIRecord(
+        "openai-assistants",
+        f"{_WIRE}.openai_assistants.OpenAIAssistants",
+        f"{_ENCODERS}.openai.assistants.OpenAIAssistantsEncoder",
+        paths="/threads(/[^/]+)?/runs(/[^/]+/submit_tool_outputs)?",
+        provider="openai",
+    ),
+    APIRecord(
+        "tgi",
+        f"{_WIRE}.tgi.TGI",
+        f"{_ENCODERS}.tgi.TGIEncoder",
+        paths="/generate_stream",
+        request=RequestRecord("inputs", (("parameters", "max_new_tokens"),), is_text=True),
+    ),
+    APIRecord("langchain", f"{_WIRE}.langchain.LangChain"),
+    APIRecord("llamaindex", f"{_WIRE}.llamaindex.LlamaIndex"),
+    APIRecord("text", f"{_WIRE}.bare_text.Text", f"{_ENCODERS}.text.TextEncoder"),
+    APIRecord("pieces", f"{_WIRE}.pieces.Pieces"),
+    APIRecord(
+        "mistral",
+        writer=f"{_ENCODERS}.openai.mistral.MistralEncoder",
+        dialect_of="openai-chat",
+        turn="to_mistral",
+    ),
+    APIRecord(
+        "ndjson",
+        writer=f"{_ENCODERS}.tokenstream.NDJSONEncoder",
+        dialect_of="tokenstream",
+        takes_name=False,
+    ),
+)
+
+
+def all_apis() -> tuple[APIRecord, ...]:
+    """Return the records of all APIs, in the order of detection.
+
+    Example:
+        >>> [api.name for api in all_apis()][:2]
+        ['openai-chat', 'anthropic']
+    """
+    return _APIS
+
+
+@cache
+def _by_name() -> dict[str, APIRecord]:
+    return {api.name: api for api in _APIS}
+
+
+def api_named(name: str | None) -> APIRecord | None:
+    """Return the record of an API; None for a name that is not known, as that of another distribution.
+
+    Example:
+        >>> api_named("gemini").operation, api_named("macaw")
+        ('generate_content', None)
+    """
+    return _by_name().get(name or "")
