@@ -6,7 +6,6 @@ import faulthandler
 import gc
 import os
 import signal
-import sys
 import zlib
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -295,4 +294,4 @@ def docs_namespace() -> Iterator[dict[str, Any]]:
 
 def pytest_unconfigure() -> None:
     """Fail with the threads' tracebacks when a thread of a test keeps the process from ending."""
-    faulthandler.dump_traceback_later(60, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(60, exit=True, file=2)
