@@ -239,7 +239,7 @@ def test_what_a_format_cannot_express_is_named() -> None:
 
 def test_an_unknown_format_is_refused_with_the_known_ones() -> None:
     """A name that is misspelt is answered with the list."""
-    with pytest.raises(MisuseError, match="openai-chat, openai-responses"):
+    with pytest.raises(MisuseError, match="openai-chat, anthropic, openai-responses"):
         testing.script().text("Hello").chunks("openai")
 
 
