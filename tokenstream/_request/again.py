@@ -218,7 +218,7 @@ class _IdempotencyKey:
         """
         if self._key is None:
             return options
-        if attempt.mode != "resume" and self._is_new(options.get("json"), attempt):
+        if attempt.mode != "resume" and self._note_payload(options.get("json"), attempt):
             self._number += 1
         key = self._key if self._number == 1 else b"%b-%d" % (self._key, self._number)
         headers = [
@@ -226,8 +226,8 @@ class _IdempotencyKey:
         ]
         return {**options, "headers": [*headers, (b"Idempotency-Key", key)]}
 
-    def _is_new(self, payload: object, attempt: Attempt) -> bool:
-        """Return False if a request repeats the last one, which has brought no content."""
+    def _note_payload(self, payload: object, attempt: Attempt) -> bool:
+        """Remember a request's payload; return False if it repeats the last one, which brought no content."""
         last, self._payload = self._payload, payload
         return not attempt.is_repetition or payload != last
 

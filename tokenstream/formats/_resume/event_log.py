@@ -218,7 +218,7 @@ class EventLog:
             raise PositionLost("the server sends another answer than the one it was to go on with")
         if self._next is None:
             self._next = self._find_start(event.entry)
-        repeated = self._is_known(event, self._next)
+        repeated = self._match(event, self._next)
         if not repeated:
             self._append(event)
             self._next = len(self._entries)
@@ -249,8 +249,8 @@ class EventLog:
         key = next((entry.key for entry in reversed(self._entries) if entry.key is not None), None)
         return 0 if key is None else self._index[key] + 1
 
-    def _is_known(self, event: Description, place: int | None) -> bool:
-        """Return True if an event was read before.
+    def _match(self, event: Description, place: int | None) -> bool:
+        """Match an event of a replay with the log, and go to the next place; return True if it is repeated.
 
         Args:
             event: The event.

@@ -124,7 +124,7 @@ class Feed:
         """Read the answer until it ends or nobody follows it any more."""
         import anyio
 
-        while self.error is None and not self.is_complete and not self._is_abandoned():
+        while self.error is None and not self.is_complete and not self._check_abandoned():
             try:
                 page = await retry(partial(self._storage.read, self.id, self.end, _PAGE_SIZE), self._lease)
                 # The answer was forgotten, its next records were trimmed, or another answer has its id.
@@ -200,8 +200,8 @@ class Feed:
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
 
-    def _is_abandoned(self) -> bool:
-        """Return True if the feed has had no followers for `_IDLE_SECONDS` seconds."""
+    def _check_abandoned(self) -> bool:
+        """Note if anybody follows; return True if nobody has for `_IDLE_SECONDS` seconds."""
         from anyio import current_time
 
         if self.followers:

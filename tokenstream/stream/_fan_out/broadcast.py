@@ -229,7 +229,7 @@ class SyncHub(Hub[SyncDriver]):
                 # Code that the read itself has called, such as a guard, tries to read the stream.
                 raise concurrent_read_error()
             self._wait(self._changed, until)
-        elif self.must_wait(caller, recheck=self.watcher is place):
+        elif self.check_slow(caller, recheck=self.watcher is place):
             if self.watcher is None:
                 self.watcher = place
             # Only the watcher looks for room, every `PATIENCE` seconds, because slow readers may be gone

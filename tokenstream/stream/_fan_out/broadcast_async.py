@@ -194,7 +194,7 @@ class AsyncHub(Hub[AsyncDriver]):
                 # Code that the read itself has called, such as a guard, tries to read the stream.
                 raise concurrent_read_error()
             await self._wait(until)
-        elif self.must_wait(caller, recheck=self.watcher is place):
+        elif self.check_slow(caller, recheck=self.watcher is place):
             if self.watcher is None:
                 self.watcher = place
             # Only the watcher looks for room; its read wakes the other readers.

@@ -84,7 +84,7 @@ class Hub(EventQueue[DriverT]):
 
     def _may_read(self, caller: object) -> bool:
         """Return True if a thread or task may read the next event now, for all readers."""
-        return self.leader is None and not self.has_ended and not self.must_wait(caller)
+        return self.leader is None and not self.has_ended and not self.check_slow(caller)
 
     def lead(self, caller: object) -> _Leadership:
         """Return a context in which a thread or task reads the stream for all readers."""

@@ -289,8 +289,8 @@ class EventQueue(Generic[DriverT]):
 
     # -- a full queue --------------------------------------------------------
 
-    def must_wait(self, caller: object, *, recheck: bool = True) -> bool:
-        """Return True if the queue is full, so that no event may be read before slow readers go on.
+    def check_slow(self, caller: object, *, recheck: bool = True) -> bool:
+        """Look for slow readers; return True if no event may be read before they go on.
 
         Args:
             caller: The current thread or task.

@@ -75,7 +75,7 @@ class Sources:
             for source in dicts_of(metadata.get(name)):
                 start, end = _span_of(source)
                 url, title = text_of(source, "uri"), text_of(source, "title")
-                if self._is_new("cited", url, title, start, end):
+                if self._note("cited", url, title, start, end):
                     yield Citation(url=url, title=title, start=start, end=end, provider_data=source)
 
     def _cite_chunk(
@@ -97,7 +97,7 @@ class Sources:
             return
         # At the end, only the sources that no passage has cited are cited for the whole answer.
         self._cited_sources.add((url, title))
-        if self._is_new("grounded", url, title, start, end):
+        if self._note("grounded", url, title, start, end):
             data: dict[str, Any] = {"groundingChunk": chunk}
             if support is not None:
                 data["groundingSupport"] = support
@@ -105,8 +105,8 @@ class Sources:
                 url=url, title=title, text=text_of(source, "text"), start=start, end=end, provider_data=data
             )
 
-    def _is_new(self, *key: object) -> bool:
-        """Return True for the key of a new citation, and remember it; return False for a repeated one."""
+    def _note(self, *key: object) -> bool:
+        """Remember the key of a citation; return False if it is repeated."""
         if key in self._citations:
             return False
         self._citations.add(key)

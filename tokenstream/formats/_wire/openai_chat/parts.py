@@ -288,7 +288,7 @@ class ChatContent:
     def _read_encrypted(self, item: dict[str, Any], encrypted: str) -> None:
         """Add encrypted reasoning as a part, unless it was added before."""
         key = (_scalar_or_none(item.get("id")), _scalar_or_none(item.get("index")), encrypted)
-        if self._is_new(key):
+        if self._note(key):
             self.record_kind("reasoning")
             part = ReasoningPart(redacted=encrypted, provider_data=fields_except(item, "data"))
             self.parts.whole(self.choice, part)
@@ -330,7 +330,7 @@ class ChatContent:
         for item in items if is_list(items) else []:
             fields = item if is_dict(item) else {"url": item}
             url = text_of(fields, "url", "link")
-            if url is not None and self._is_new(("answer", url)):
+            if url is not None and self._note(("answer", url)):
                 data = item if is_dict(item) else None
                 citation = Citation(url=url, title=text_of(fields, "title", "name"), provider_data=data)
                 self.parts.cite(self.choice, citation)
@@ -339,14 +339,14 @@ class ChatContent:
         """Cite a source of a passage in the current text, unless it was cited before."""
         # Without a text, only the whole annotation tells one source from another.
         key = (citation.url, citation.start, citation.end, citation.text or repr(citation.provider_data))
-        if not self._is_new(key):
+        if not self._note(key):
             return
         current = self.state.current_part
         cites = current.index if current is not None and current.kind == "text" else None
         self.parts.cite(self.choice, citation.model_copy(update={"cites": cites}))
 
-    def _is_new(self, key: tuple[object, ...]) -> bool:
-        """Return True for an item that is new; record the item, so that a repetition of it is not new.
+    def _note(self, key: tuple[object, ...]) -> bool:
+        """Remember an item; return False if it is repeated.
 
         Args:
             key: Identifies the item, which is a source or encrypted reasoning.
