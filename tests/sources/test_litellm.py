@@ -42,7 +42,7 @@ def _left_behind() -> Generator[None]:
     for thing in gc.get_objects():
         if isinstance(thing, asyncio.AbstractEventLoop) and not thing.is_running() and not thing.is_closed():
             # A thread of the package may be closing it at this moment: its sockets are gone then.
-            with contextlib.suppress(AttributeError):
+            with contextlib.suppress(AttributeError, ValueError):
                 thing.close()
 
 
