@@ -25,6 +25,7 @@ _MODULES = sorted(PACKAGE.rglob("*.py"))
 _MOST_LINES = 500
 _LONGER = {
     "tokenstream/_connection/connection.py": "the ways in which the input of a connection ends",
+    "tokenstream/_pipeline/machine.py": "the state of one answer, which all its parts share",
     "tokenstream/accumulator.py": "one taker for each event, and the table of them",
     "tokenstream/errors.py": "all error classes that users catch, as one tree",
     "tokenstream/stages/_markdown/inline.py": "one scanner of marks, whose steps share its state",
@@ -94,7 +95,10 @@ def test_formats_do_not_know_each_other() -> None:
 
 
 def test_no_import_circle_goes_through_the_drivers_or_the_accumulator() -> None:
-    """Each can be read from what it imports up, also where only types are imported."""
+    """Each can be read from what it imports up, also where only types are imported.
+
+    A machine and its parts know each other: they are one thing in several files.
+    """
     graph = grimp.build_graph("tokenstream", cache_dir=None)
     plain = {
         "tokenstream.accumulator",
@@ -103,12 +107,14 @@ def test_no_import_circle_goes_through_the_drivers_or_the_accumulator() -> None:
         "tokenstream._pipeline.machine",
     }
     plain |= graph.find_descendants("tokenstream.stream")
+    names = ("glance", "guarding", "joining", "machine", "observes", "progress", "reading", "resumption")
+    parts = {f"tokenstream._pipeline.{name}" for name in names}
 
-    assert [] == [
-        name
-        for name in sorted(plain)
-        if graph.find_upstream_modules(name) & graph.find_downstream_modules(name)
-    ]
+    assert {} == {
+        name: sorted(circle)
+        for name in plain
+        if (circle := (graph.find_upstream_modules(name) & graph.find_downstream_modules(name)) - parts)
+    }
 
 
 def test_the_picture_of_the_house_is_the_one_that_its_imports_make() -> None:

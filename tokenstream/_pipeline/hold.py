@@ -10,12 +10,11 @@ from tokenstream.events import (
     Finish,
     PartDone,
     PartStart,
-    Ping,
     ReasoningDelta,
     ToolCallDone,
     UsageUpdate,
 )
-from tokenstream.stages._content import GROWING, has_content
+from tokenstream.stages._content import GROWING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,18 +74,6 @@ class Hold:
         """Events that are returned next."""
         self.released = False
         """True once no more events are held back."""
-
-    def has_content(self, event: Event) -> bool:
-        """Return True if an event has content.
-
-        During the hold, this method takes the place of `Accumulator.take`, which would add the event to the
-        message too early.
-        """
-        return has_content(event)
-
-    def is_heartbeat(self, event: Event) -> bool:
-        """Return True for a heartbeat, which is returned at once instead of being held back."""
-        return isinstance(event, Ping)
 
     def keep(self, event: Event) -> bool:
         """Hold an event back; return True if the hold is complete with this event."""
@@ -155,3 +142,11 @@ class Hold:
             if isinstance(event, UsageUpdate):
                 counts.add(event.usage)
         return counts.build(final=final)
+
+
+def ends_at_once(_: Event) -> bool:
+    """Return True for any event: as the `until` of a `Hold`, this ends the hold at the first event.
+
+    The held events are then released as soon as the guards, if there are any, have decided.
+    """
+    return True

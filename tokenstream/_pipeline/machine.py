@@ -3,49 +3,68 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
 
 from tokenstream._basics.untrusted import are_text, is_dict
 from tokenstream._connection.connection import Connection
 from tokenstream._connection.error_body import ErrorBody
 from tokenstream._pipeline import checkpoints
+from tokenstream._pipeline.arrivals import Arrivals
 from tokenstream._pipeline.factories import make_content_decoder
-from tokenstream._pipeline.glance import Glancing, give_no_event, is_callers_fault
+from tokenstream._pipeline.glance import make_glance
+from tokenstream._pipeline.guarding import Guarding
+from tokenstream._pipeline.hold import Hold, ends_at_once
+from tokenstream._pipeline.joining import Joining
+from tokenstream._pipeline.progress import TRUNCATIONS, Progress
+from tokenstream._pipeline.reading import NO_EVENTS, read_events
+from tokenstream.accumulator import Accumulator
 from tokenstream.departures import Departures
 from tokenstream.errors import (
-    LimitExceeded,
     MisuseError,
     ProtocolError,
     StreamError,
     StreamInterrupted,
-    StreamStalled,
-    StreamTruncated,
 )
-from tokenstream.events import Ping, TextDelta, ToolCallStart
+from tokenstream.events import Stopped
+from tokenstream.formats._detect.requested import take_request
 from tokenstream.formats._detect.unknown import describe_bad_piece
-from tokenstream.framing import ServerSentEvent
-from tokenstream.framing._comments import COMMENT
 from tokenstream.limits import DEFAULT_LIMITS, Limits, check_option
+from tokenstream.stages._content import has_content
+from tokenstream.stages._metrics.meter import Meter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from tokenstream._connection.head import ResponseHead
+    from tokenstream._pipeline.guarding import Stops
+    from tokenstream._pipeline.observes import Observes
+    from tokenstream._pipeline.resumption import Resumption
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.formats._kit.answer import StageFactory
+    from tokenstream.formats._kit.told import Told
     from tokenstream.framing._content_coding import ContentDecoder
     from tokenstream.message import Checkpoint, Ending, Usage
+    from tokenstream.stages._guards.guards import Guards
+    from tokenstream.stages._metrics.metrics import Metrics
 
-_NONE_GIVEN: tuple[Sequence[Event], int] = ((), 0)
-_TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
 
-
-class Machine(Glancing):
+class Machine:
     """Framing, format and accumulator of one answer, for loops that take one event at a time.
 
     `give` and `push` take input, `pull` returns its events one by one, `finish`
     and `cut` end the input, `conclude` sets the ending.
+
+    Its parts are there when they are needed. An event passes through them in this order:
+
+    1. `arrivals` puts frames in order, and drops those that an earlier connection has brought.
+    2. The connection's format reads the frame; `_events` yields its events.
+    3. `joining` holds events back, joins a continuation to the answer, and drops what is repeated.
+    4. `accumulator` adds the event to the message.
+    5. `guarding` passes the event to the guards, which may end the answer.
+
+    `settle` decides which of them the next event passes. `resumption` keeps what another connection needs.
 
     Args:
         format: The format's name or a format object; None to detect it.
@@ -55,26 +74,54 @@ class Machine(Glancing):
         make_stage: Creates the stage that a format's events pass through; None for no stage.
     """
 
-    __slots__ = (
-        "_coding",
-        "_current_events",
-        "_events_left",
-        "_id_at_fault",
-        "_last_checkpoint",
-        "_next",
-        "answered",
-        "begun_at",
-        "departures",
-        "gives_again",
-        "holding",
-        "input_ended",
-        "kept_format",
+    __slots__ = (  # noqa: RUF023 - grouped by what they are about
+        # What is asked for.
+        "limits",
         "make_stage",
         "pings",
-        "pull",
-        "resting",
-        "take",
         "wanted",
+        # The parts.
+        "accumulator",
+        "arrivals",
+        "connection",
+        "departures",
+        "guarding",
+        "joining",
+        "meter",
+        "observer",
+        "progress",
+        "resumption",
+        "timer",
+        # The input.
+        "coding",
+        "begun_at",
+        "chunk",
+        "head",
+        "input_ended",
+        "kept_format",
+        "now",
+        "resting",
+        "shortcut",
+        "unit",
+        # The way of an event, which `settle` sets.
+        "draw",
+        "holding",
+        "pull",
+        "read",
+        "take",
+        # The events.
+        "_again",
+        "current_events",
+        "_is_shut",
+        "returned_count",
+        "events_left",
+        "glanced_event",
+        "stopped_event",
+        # The end.
+        "answered",
+        "continues",
+        "error",
+        "waits",
     )
 
     def __init__(
@@ -87,44 +134,169 @@ class Machine(Glancing):
         make_stage: StageFactory | None = None,
     ) -> None:
         check_option("limits", limits, Limits)
-        super().__init__(limits if limits is not None else DEFAULT_LIMITS, self._late_usage)
-        self.departures = Departures()
-        """Deviations of the server from its documentation, with the rule applied to each."""
+        self.limits = limits = limits if limits is not None else DEFAULT_LIMITS
         self.wanted = format
         self.pings, self.make_stage = pings, make_stage
-        self._coding: ContentDecoder | None = None
-        self._current_events: tuple[Sequence[Event], int] = _NONE_GIVEN
-        """The events of the current frame, and the number of events returned before them."""
-        self._last_checkpoint: Checkpoint | None = None
-        """The checkpoint from before the end closed the open parts; None before the end."""
-        self._id_at_fault: str | None = None
-        """The id of the SSE event that caused the error, or ""; None if no frame has caused an error."""
-        self.holding = False
-        """True while events are held back, during which no chunk is read on the fast path."""
+
+        self.accumulator = Accumulator(limits=limits, late_usage=self._find_late_usage)
+        """The stage that contains the message."""
+        self.accumulator.calls.find_journal_id = self.find_answer_id
+        self.meter = Meter(0.0)
+        """Records the times for the metrics; the caller replaces its start, 0.0."""
+        self.departures = Departures()
+        """Deviations of the server from its documentation, with the rule applied to each."""
+        self.arrivals = Arrivals(self.meter)
+        """Puts frames in order, and drops repeated ones."""
+        self.progress = Progress(self)
+        """Makes checkpoints of the answer so far."""
+        self.joining: Joining | None = None
+        """Holds back, joins and compares events; None if that was never needed."""
+        self.guarding: Guarding | None = None
+        """Passes events to the guards; None if there are none, or if a guard has stopped the answer."""
+        self.resumption: Resumption | None = None
+        """Lets further connections go on with the answer; None if there is only one."""
+        self.observer: Observes | None = None
+        """The observer that is notified of the end; None if there is none."""
+        self.timer: Callable[[], float] | None = None
+        """A clock for measuring how long reading takes; None to measure nothing."""
+
+        self.head: ResponseHead | None = None
+        """The head of the response; None if there is none, or before it arrives."""
+        self.chunk: Any = None
+        """The input that `pull` decodes next; None if there is none."""
+        self.now = 0.0
+        """The clock reading of the last input."""
+        self.shortcut: Callable[[Any, float], Event | None] | None = None
+        """Fast replacement for `give` while chunks may be like the last one; otherwise None."""
         self.kept_format: Format | None = None
         """A format that continues with the next connection; None to create a new format for it."""
-        self.take: Callable[[Any], bool] = self.accumulator.take
-        """Takes each event at the moment it is returned; its result is True if the event has content."""
-        self.connect(content_type)
-        self._events_left: list[Event] = []
         self.input_ended = False
         """True once no more input is accepted."""
-        self.answered = False
-        """True once the terminal event has arrived."""
         self.resting = False
         """True while the server waits for the client to speak, so that no silence is too long."""
         self.begun_at = -math.inf
         """The clock reading at which the server last began to speak after waiting for the client."""
-        self.gives_again = False
-        """True if the next event was already pulled once."""
-        self._next: Callable[[], Event | None] = self._events().__next__
-        self.pull = self._next
+        self.unit: type = bytes
+        """The class of input that `give` takes: bytes, or str for decoded text."""
+        self.coding: ContentDecoder | None = None
+        self.connection: Connection
+        """Reads the input."""
+        self.connect(content_type)
+
+        self.error: StreamError | None = None
+        """The failure that follows the events returned last; None if there is none."""
+        self.answered = False
+        """True once the terminal event has arrived."""
+        self.continues = True
+        """True while the answer simply continues: no error, no terminal event, no end."""
+        self.waits = False
+        """True while no event may be returned before the guards have decided."""
+
+        self.returned_count = 0
+        """Number of events that were returned, without those of the fast path."""
+        self.current_events: tuple[Sequence[Event], int] = NO_EVENTS
+        """The events of the current frame, and the number of events returned before them."""
+        self.events_left: list[Event] = []
+        """The events that the end of the input has produced, and that have not been returned yet."""
+        self.glanced_event: Event | None = None
+        """The event of a payload that was read on the fast path: already taken, but not yet returned."""
+        self.stopped_event: Event | None = None
+        """The `Stopped` event that still has to be returned after a guard has stopped the stream."""
+        self._again: Event | None = None
+        """An event that was already pulled once, and is returned next."""
+        self._is_shut = False
+        """True once no further event is returned, except a `Stopped`."""
+
+        self.read: Callable[[], Event | None] = read_events(self).__next__
+        """Returns the next event that the input contains, or None when more input is needed."""
+        self.draw = self.read
+        """Returns the next event before the guards receive it."""
+        self.pull = self.read
         """Returns the next event, or None when more input is needed."""
+        self.take: Callable[[Any], bool] = self.accumulator.take
+        """Takes each event as soon as it is read; its result is True if the event has content."""
+        self.holding = False
+        """True while events are held back or changed, so that no chunk may be read on the fast path."""
+
+    def settle(self) -> None:
+        """Set the way of the next events, which depends on the machine's state alone.
+
+        | `pull`            | when                                                       |
+        |-------------------|------------------------------------------------------------|
+        | `pull_stopped`    | a guard has stopped the answer                             |
+        | `_pull_nothing`   | the answer was cut                                         |
+        | `_pull_again`     | an event was put back                                      |
+        | `guarding.pull`   | there are guards; they take what `draw` returns            |
+        | `draw`            | otherwise: `joining.pull` while it has to do, else `read`  |
+
+        `take` adds an event to the message as soon as it is read, unless `joining` adds it later, or the
+        guards have to see it first. Call this method after each change of these states.
+        """
+        joining, guarding = self.joining, self.guarding
+        self.draw = self.read if joining is None or joining.is_over else joining.pull
+        if joining is not None and joining.adds_later:
+            self.take = has_content
+        else:
+            self.take = self.accumulator.take if guarding is None else guarding.take
+        self.holding = joining is not None and joining.changes_events
+        if self.stopped_event is not None:
+            self.pull = self.pull_stopped
+        elif self._is_shut:
+            self.pull = _pull_nothing
+        elif self._again is not None:
+            self.pull = self._pull_again
+        else:
+            self.pull = self.draw if guarding is None else guarding.pull
+
+    def make_joining(self) -> Joining:
+        """Return `joining`, which is created if there is none."""
+        if self.joining is None:
+            self.joining = Joining(self)
+        return self.joining
+
+    def hold_back(self, hold: Hold) -> None:
+        """Hold back the next events; the message does not contain them before they are returned.
+
+        Args:
+            hold: Keeps the events, and says when they may be returned.
+        """
+        hold.take_events_left(self.events_left)
+        # The hold has these events now. The pair: no events of the current frame, after the returned ones.
+        self.events_left, self.current_events = [], ([], self.returned_count)
+        self.make_joining().hold = hold
+        self._extend_hold()
+        self.settle()
+
+    def guard(self, guards: Guards, stops: Stops) -> None:
+        """Pass all further events to these guards.
+
+        Args:
+            guards: The guards.
+            stops: The stream, which is ended if a guard wants that.
+        """
+        self.guarding = Guarding(self, guards, stops)
+        if guards.is_holding and not self.holds_back:
+            # This hold itself ends with any event; the guards extend it until they have decided.
+            self.hold_back(Hold(ends_at_once))
+        self._extend_hold()
+        self.settle()
+
+    def _extend_hold(self) -> None:
+        """Make the current hold, if there is one, last until the guards allow its events."""
+        hold = None if self.joining is None else self.joining.hold
+        if self.guarding is not None and hold is not None:
+            guards = self.guarding.guards
+            hold.guarded = lambda: guards.is_holding
+
+    @property
+    def holds_back(self) -> bool:
+        """True while events are held back."""
+        return self.joining is not None and self.joining.hold is not None
 
     @property
     def format(self) -> str | None:
         """The format's name; None until it is known."""
-        return self._connection.name
+        return self.connection.name
 
     @property
     def end_is_assumed(self) -> bool:
@@ -132,12 +304,12 @@ class Machine(Glancing):
 
         The end is certain only once the input ends cleanly.
         """
-        return self._connection.format.assumed
+        return self.connection.format.assumed
 
     @property
     def comments(self) -> int:
         """Number of SSE comments so far."""
-        return self._connection.comments
+        return self.connection.comments
 
     def connect(self, content_type: str | None, coding: str = "", kept_format: Format | None = None) -> None:
         """Begin a new connection.
@@ -148,8 +320,8 @@ class Machine(Glancing):
             kept_format: The format that reads the connection. None stands for the format in
                 `self.kept_format`, or for a new format if there is none.
         """
-        self._coding = make_content_decoder(coding, self.limits)
-        self._connection = Connection(
+        self.coding = make_content_decoder(coding, self.limits)
+        self.connection = Connection(
             self.wanted,
             content_type=content_type,
             limits=self.limits,
@@ -160,36 +332,82 @@ class Machine(Glancing):
             continued_format=kept_format or self.kept_format,
             find_text=self.find_text,
         )
-        self.unit = str if self._connection.takes_text else bytes  # the type of the chunks
+        self.unit = str if self.connection.takes_text else bytes  # the type of the chunks
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Restore an answer from a checkpoint, before there is any input."""
-        self.kept_format, unreturned, self.log = checkpoints.restore_answer(
+        self.kept_format, unreturned, self.arrivals.log = checkpoints.restore_answer(
             checkpoint, self.accumulator, limits=self.limits, pings=self.pings
         )
         self.wanted = checkpoint.format
-        self._returned_count = checkpoint.events_seen
-        self._current_events = unreturned, checkpoint.events_seen  # to return first; number of those before
+        self.returned_count = checkpoint.events_seen
+        self.current_events = unreturned, checkpoint.events_seen  # to return first; number of those before
         self.connect(None)
 
     def give_again(self, event: Event) -> None:
-        """Put an event back, so that the next `pull` returns it again."""
-        pull = self.pull
+        """Put an event back, so that the next `pull` returns it again; a `Stopped` stays the last event."""
+        if isinstance(event, Stopped):
+            self.stopped_event = event
+        else:
+            self._again = event
+        self.settle()
 
-        def give() -> Event:
-            self.pull, self.gives_again = pull, False  # this function took the place of `pull` for one call
-            return event
+    @property
+    def gives_again(self) -> bool:
+        """True if the next event was already pulled once."""
+        return self._again is not None
 
-        self.pull, self.gives_again = give, True
+    def _pull_again(self) -> Event | None:
+        """Return the event that was put back."""
+        event, self._again = self._again, None
+        self.settle()
+        return event
+
+    def pull_stopped(self) -> Event | None:
+        """Return the `Stopped` event if the answer was stopped, else None."""
+        event, self.stopped_event = self.stopped_event, None
+        if event is not None:
+            self._is_shut = True
+            self.settle()
+        return event
 
     def _name_format(self, name: str) -> None:
-        """Tell the accumulator the format's name once it is known."""
+        """Tell the message the format's name once it is known; while events are held back, keep the name."""
+        if self.joining is not None and self.joining.name_format(name):
+            return
         self.accumulator.format = name
         # In the format of our own relay, an answer may start over: the relay passes on restarts.
         self.accumulator.may_restart |= name == "tokenstream"
 
-    def _late_usage(self) -> Usage | None:
-        return self._connection.format.late_usage()  # counts that no event has reported yet, or None
+    def _find_late_usage(self) -> Usage | None:
+        """Return token counts that no event has reported yet; None while the first events are held back."""
+        return None if self.holds_back else self.connection.format.late_usage()
+
+    def find_text(self, told: Told) -> str:
+        """Return the text that has arrived of the part that an event is about, also what is held back."""
+        return self.find_own_text(told) if self.joining is None else self.joining.find_text(told)
+
+    def find_own_text(self, told: Told) -> str:
+        """Return the text of the part that an event is about, as the message has it."""
+        parts = self.accumulator.parts_from(told.choice, told.part)
+        content: Any = parts[0].final or parts[0].build(complete=False) if parts else None
+        return getattr(content, "transcript" if told.kind == "transcript" else "text", "")
+
+    @property
+    def answer_format(self) -> Format:
+        """The format that reads the answer; an earlier connection's if this one's response is an error."""
+        return self.kept_format if self.kept_format is not None and self.refused else self.connection.format
+
+    @property
+    def refused(self) -> bool:
+        """True if the response is an error instead of an answer."""
+        return isinstance(self.connection.format, ErrorBody)
+
+    def find_answer_id(self) -> str | None:
+        """Return the answer's id, which a relay with a journal sends in a header and in the first event."""
+        head = self.head
+        named = None if head is None or head.refuses else head.headers.get("x-answer-id")
+        return self.answer_format.answer_id if named is None else unquote(named)
 
     def take_head(self, head: ResponseHead, coding: str = "") -> None:
         """Accept the head of a response; its status decides whether the body is an answer or an error.
@@ -205,9 +423,13 @@ class Machine(Glancing):
         else:
             self.connect(head.content_type, coding)
 
+    def take_request(self, asked: object) -> None:
+        """Tell the format the JSON of the request that this connection answers."""
+        take_request(self.connection.format, asked)
+
     def take_messages(self) -> None:
         """Expect each piece of input to be one whole payload, like the messages of a WebSocket."""
-        connection = self._connection
+        connection = self.connection
         if not isinstance(connection.format, ErrorBody):  # the body of an error is read as one whole
             connection.take_messages()
             self.resting = connection.format.resting
@@ -218,7 +440,49 @@ class Machine(Glancing):
         Args:
             name: The name of the rule that was applied.
         """
-        self.departures.note(name, event=self._connection.frames_seen)
+        self.departures.note(name, event=self.connection.frames_seen)
+
+    @property
+    def metrics(self) -> Metrics:
+        """Timing of the answer so far."""
+        # Before the first chunk, there is no time of a last input.
+        return self.meter.read(
+            self.now if self.meter.chunks else None,
+            events=self.events_seen,
+            usage=self.accumulator.counted,
+        )
+
+    @property
+    def events_seen(self) -> int:
+        """Number of events that were returned."""
+        return self.returned_count + self.meter.glanced
+
+    @property
+    def guarded_until(self) -> float:
+        """The clock reading at which a guard's deadline passes; infinity if no guard has a deadline."""
+        return math.inf if self.guarding is None else self.guarding.deadline
+
+    @property
+    def owes_events(self) -> bool:
+        """True if `pull` still returns events of an input that recovery has ended, and ended well."""
+        return bool(self.events_left) and self.error is None and not self._is_shut
+
+    # -- the input -----------------------------------------------------------
+
+    def give(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - bytes, or text
+        """Accept the next input, and return its event if the fast path can read the input.
+
+        If the result is None, `pull` has to be called, which reads the input.
+
+        Args:
+            chunk: The input: bytes of the body, or decoded text, depending on `unit`.
+            now: A clock reading, in seconds.
+        """
+        if self.shortcut is not None:
+            return self.shortcut(chunk, now)
+        self.now = now
+        self.chunk = chunk
+        return None
 
     def push(self, chunk: Any, now: float) -> None:  # noqa: ANN401 - bytes, or what a format takes
         """Accept the next input in any form; `pull` then returns its events.
@@ -234,9 +498,9 @@ class Machine(Glancing):
             # Also for subclasses of bytes, because the fast path expects plain bytes.
             chunk = bytes(chunk)
         elif isinstance(chunk, str):
-            if not self._connection.takes_text:
+            if not self.connection.takes_text:
                 chunk = chunk.encode("utf-8", "surrogatepass")
-                self._connection.take_text()
+                self.connection.take_text()
         elif is_dict(chunk):
             # A subclass of dict, which the fast path does not read.
             self._take_payload(chunk)
@@ -250,7 +514,81 @@ class Machine(Glancing):
         """Check a payload that is already decoded, and have the connection expect more of them."""
         if not are_text(payload):
             raise MisuseError("the payload has a key that is not text; pass JSON objects as dicts")
-        self._connection.take_payloads()
+        self.connection.take_payloads()
+
+    def _read_at_a_glance(self, payload: dict[str, Any], now: float) -> bool:
+        """Read a decoded payload on the fast path.
+
+        Returns:
+            True if that worked, so that `pull` returns the payload's event; False if it did not.
+        """
+        # Not with guards: the event would wait here, where a guard cannot stop it.
+        if self.shortcut is None or not self.connection.takes_payloads or self.guarding is not None:
+            return False
+        self.glanced_event = self.shortcut(cast("Any", payload), now)
+        # If the fast path fails, it leaves the payload in `chunk`, but `push` still has to prepare it.
+        self.chunk = None
+        if self.glanced_event is None:
+            return False
+        self.meter.bytes -= len(payload)  # the function counted it, but a decoded payload has no size
+        return True
+
+    def make_shortcut(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
+        """Create the fast path for chunks like the last one, and then give it the next chunk.
+
+        While the machine waits for that chunk, `shortcut` is this method; so the fast path is created only
+        if there is another chunk. The result is the chunk's event; None if `pull` has to read the chunk.
+        """
+        read, guarding = self.connection.shortcut(), self.guarding
+        glance = None if read is None else make_glance(self, read)
+        if glance is None or guarding is None:
+            self.shortcut = glance
+        else:
+            self.shortcut = lambda chunk, now: guarding.show_glanced(glance(chunk, now))
+        return self.give(chunk, now)
+
+    def give_late(self, now: float) -> None:
+        """Release the frames that waited long enough for missing ones; `pull` then returns their events."""
+        arrivals = self.arrivals
+        if arrivals.reorder is not None:
+            arrivals.ready = arrivals.reorder.tick(now)
+            self.error = self.error or arrivals.reorder.error
+            if arrivals.ready:
+                # An empty chunk makes `pull` read, and no fast path may come between.
+                self.chunk, self.now, self.shortcut = b"", now, None
+
+    def begin_again(self, kept_format: Format | None, now: float) -> None:
+        """Forget everything of the last connection, except for the answer so far.
+
+        Args:
+            kept_format: The format that resumes the answer; None for a new format.
+            now: A clock reading, in seconds.
+        """
+        self.error = self.chunk = self.glanced_event = self.head = None
+        self.input_ended = self.answered = self.resting = self._is_shut = False
+        self.continues = True
+        self.shortcut = None
+        self.begun_at = self.now = now
+        self.meter.ended_at = None
+        self.kept_format = kept_format
+        self.progress.begin_again()
+        if kept_format is None:
+            # A new answer does not begin with what the old one has left.
+            self.events_left = []
+
+    # -- the end -------------------------------------------------------------
+
+    def end_coding(self, cause: StreamError | None, now: float) -> StreamError | None:
+        """End the content coding after a clean end of the input; return its error, or else `cause`."""
+        if self.coding is None or cause is not None:
+            return cause
+        self.coding.end(now=now)
+        return self.coding.error
+
+    def leave(self, events: Sequence[Event]) -> None:
+        """Return these events next, once the input has ended; a checkpoint made until then contains them."""
+        self.events_left += events
+        self.current_events = [*self.events_left], self.returned_count
 
     def finish(self, cause: StreamError | None, now: float) -> None:
         """End the input; `pull` then returns the remaining events.
@@ -261,59 +599,71 @@ class Machine(Glancing):
         """
         if self.input_ended:
             return
-        self._end_input(now)
-        connection = self._connection
-        if self._coding is not None and cause is None and self.error is None:
-            self._coding.end(now=now)
-            cause = self._coding.error
-        # `RenewableMachine.cut_short` may have left events before.
-        left_before = len(self._events_left)
-        if self.reorder is not None and cause is None and self.error is None:
-            late, self.error = connection.end_order(self.reorder, now)
-            self._events_left += late
+        self.end_input(now)
+        connection = self.connection
+        if self.error is None:
+            cause = self.end_coding(cause, now)
+        # `Resumption.cut_short` may have left events before.
+        left_before = len(self.events_left)
+        reorder = self.arrivals.reorder
+        if reorder is not None and cause is None and self.error is None:
+            late, self.error = connection.end_order(reorder, now)
+            self.events_left += late
         if self.error is not None:
-            self._events_left += connection.abandon()
+            self.events_left += connection.abandon()
             # Bytes that are not a payload count as a broken end, too.
             broken = isinstance(self.error, ProtocolError)
         else:
-            self._events_left += connection.end(broken=cause is not None)
+            self.events_left += connection.end(broken=cause is not None)
             self.error = connection.error or cause
             # A failure of the application's own source is raised even after a whole answer.
-            broken = cause is not None and connection.error is None and not is_callers_fault(cause)
+            broken = cause is not None and connection.error is None and not _is_callers_fault(cause)
         # A checkpoint is from before the open parts were closed, so the events that close them do not count.
         last_position = connection.last_position
         waiting_count = None if last_position is None else left_before + last_position.events_left
-        self._current_events = self._events_left[:waiting_count], self._returned_count
-        self._keep_checkpoint()
+        self.current_events = self.events_left[:waiting_count], self.returned_count
+        self.progress.keep()
         if broken and connection.finished and connection.format.parts.difference is None:
             # The whole answer had arrived, so the broken end takes nothing from it.
             self.error = None
             self.note_departure("broken_after_finish")
-        if self._events_left:
+        if self.events_left:
             # For example, an answer in one JSON document is complete only now.
             self.now = now
             self.meter.mark(now, frame=True)
 
     def cut(self, now: float) -> None:
-        """Stop reading here: drop frames that were not decoded, and events that were held back."""
-        self._end_input(now)
-        self.chunk = None
-        self._events_left = []
-        self.pull = give_no_event
+        """Stop reading here: drop frames that were not decoded, and events that were held back.
+
+        A `Stopped` event that is due is still returned.
+        """
+        self.end_input(now)
+        self.chunk, self.events_left = None, []
+        if self.guarding is not None:
+            # Nothing waits for a guard any more, not even the end of the answer.
+            self.guarding.forget_finish()
+        self._is_shut = True
+        self.settle()
+
+    def drop_all(self) -> None:
+        """Stop reading here, as `cut` does, and return nothing more; held-back tokens count as spent."""
+        self.cut(self.now)
+        if self.joining is not None:
+            self.joining.drop_held()
+        self.settle()
 
     def break_off(self, now: float) -> None:
         """Stop after an exception, such as KeyboardInterrupt, broke off the decoding of an event."""
         # The format may have read events that were never returned.
         all_finished = all(message.finish_reason for message in self.accumulator.messages)
         reader_knows_the_end = self.answered or all_finished
-        if self.error is None and self._connection.finished and reader_knows_the_end:
+        if self.error is None and self.connection.finished and reader_knows_the_end:
             self.note_departure("broken_after_finish")
         else:
             self.error = self.error or StreamInterrupted(
                 "reading was broken off while an event was decoded; what had arrived is in .partial"
             )
-            # Without a position, because it is unknown how much of the event was read.
-            self._last_checkpoint = self.checkpoint().model_copy(update={"position": None, "state": None})
+            self.progress.keep_without_position()
         self.cut(now)
 
     def conclude(self, ending: Ending | None = None) -> None:
@@ -324,177 +674,38 @@ class Machine(Glancing):
         """
         error = self.error
         if ending is None and error is not None:
-            ending = "truncated" if isinstance(error, _TRUNCATIONS) else "failed"
+            ending = "truncated" if isinstance(error, TRUNCATIONS) else "failed"
         elif ending is None or ending == "complete":
             # An error body is not an answer, and an answer sent by a relay may have been stopped.
-            ending = self._connection.format.verdict
-        self.accumulator.conclude(ending, cut=() if error is None else self._connection.unfinished_choices)
+            ending = self.connection.format.verdict
+        self.accumulator.conclude(ending, cut=() if error is None else self.connection.unfinished_choices)
         if error is not None:
-            self._store_partial(error)
-        self.notify_observer()
+            self.progress.store_on(error)
+        if self.observer is not None:
+            self.observer.ended(self)
 
-    def _store_partial(self, error: StreamError) -> None:
-        """Store the partial answer, a checkpoint and further details on the error."""
-        if error.request_id is None and self.head is not None:
-            error.request_id = self.head.request_id
-        if checkpoints.has_partial(error):
-            # It was stored earlier, for example when an attempt failed with this error.
-            return
-        checkpoints.store_progress(error, self.accumulator.message, self.checkpoint())
-        error.events_seen, error.bytes_seen = self.events_seen, self.meter.bytes
-        if isinstance(error, _TRUNCATIONS):
-            # Not for other errors: their tail would depend on how much was read beyond the fault.
-            error.tail = self._connection.tail[: self.limits.tail]
+    def add(self, event: Event) -> None:
+        """Add to the message an event that was held back or changed, at the moment it is returned."""
+        (self.accumulator if self.guarding is None else self.guarding).take(event)
 
-    def checkpoint(self) -> Checkpoint:
-        """Return a checkpoint of the answer so far."""
-        if self._last_checkpoint is not None:
-            return checkpoints.with_final_ending(self._last_checkpoint, self.accumulator)
-        last_event_id = self._last_event_id
-        return checkpoints.make_checkpoint(
-            self.accumulator, self._connection, self._waiting, self.events_seen, last_event_id, log=self.log
-        )
+    def fail(self) -> None:
+        """Set `error` to the accumulator's error, which is raised after the event that caused it."""
+        self.error = self.accumulator.error
+        self.continues = False
+        self.shortcut = None
 
-    @property
-    def _waiting(self) -> Sequence[Event]:
-        """The events that were decoded but not yet returned."""
-        events, count_before = self._current_events
-        return events[self._returned_count - count_before :]
-
-    def _keep_checkpoint(self) -> None:
-        """Store the checkpoint for an answer that has ended, once its last events have been returned.
-
-        The events that only close open parts at the end do not count: the checkpoint is from before them.
-        """
-        if self._connection.last_position is not None and not self._waiting:
-            self._last_checkpoint = self.checkpoint()
-
-    @property
-    def _last_event_id(self) -> str | None:
-        """The id of the last SSE event that was read; None if there is none."""
-        # After an error in a frame, the framing's own id is ahead, by the rest of the chunk.
-        last_id = self._connection.last_event_id
-        if last_id is None or self._id_at_fault is None:
-            return last_id
-        # "" stands for a frame without an id.
-        return self._id_at_fault or None
-
-    # -- within ------------------------------------------------------------
-
-    def _events(self) -> Iterator[Event | None]:  # noqa: C901 - what runs for every token is in one place
-        """Yield events without end: one at a time, and None whenever input is needed.
-
-        The accumulator takes each event at the moment it is returned, so the message never runs ahead
-        of the reader. This code runs for every token, so it avoids calls that usually do nothing.
-        """
-        accumulator, meter, max_bytes = self.accumulator, self.meter, self.limits.body
-        frames: Any
-        events: Sequence[Event]
-        event: Event | None
-        # After `restore`: the events that the checkpoint holds, but that were never returned.
-        for event in self._current_events[0]:
-            self.take(event)
-            self._returned_count += 1
-            yield event
-        while True:
-            chunk = self.chunk
-            if chunk is None:
-                event, self._glanced_event = self._glanced_event, None
-                if event is not None:
-                    # The fast path has read a payload, and the message contains its event.
-                    yield event
-                    continue
-                is_first = True
-                while self._events_left:
-                    if self._last_checkpoint is None:
-                        self._keep_checkpoint()
-                    event = self._events_left.pop(0)
-                    if self.take(event):
-                        self.count_late_content(event, is_first=is_first)
-                        is_first = False
-                    self._returned_count += 1
-                    yield event
-                yield None
-                continue
-            self.chunk = None
-            now = self.now
-            # A payload that was decoded elsewhere has no known size.
-            size = 0 if chunk.__class__ is dict else len(chunk)
-            outgrown = meter.bytes + size > max_bytes
-            if outgrown:
-                # Only the allowed bytes are read; the error follows their events.
-                size = max_bytes - meter.bytes
-                chunk = chunk[:size]
-            meter.framed_chunks += 1
-            meter.bytes += size
-            connection, coding = self._connection, self._coding
-            uses_sorted_frames = coding is not None or self.reorder is not None or self.log is not None
-            if not uses_sorted_frames:
-                frames = connection.framing.frames(chunk)
-                several = len(frames) > 1
-                # `waiting`: a mark of the metrics, such as the first frame or text, is not reached yet.
-                if meter.waiting:
-                    meter.mark(now, frame=bool(frames))
-                if not frames and not outgrown and connection.framing.error is None:
-                    # A piece of a frame changes nothing that is checked below.
-                    continue
-            else:
-                frames, several = self.sorted_frames(coding, connection, chunk, now), True
-            content_events = 0
-            # Reads a frame like the last one without decoding it; worth creating only for several frames.
-            glance = connection.format.frame_shortcut() if several else None
-            for frame in frames:
-                event = None if glance is None else glance(frame)
-                if event is not None:
-                    events = (event,)
-                else:
-                    events = [Ping()] if frame is COMMENT else connection.format.feed(frame)
-                    glance = connection.format.frame_shortcut() if several else None
-                    # A checkpoint made between two events contains those that are not returned yet.
-                    if len(events) > 1:
-                        self._current_events = events, self._returned_count
-                for event in events:
-                    if self.take(event):
-                        if not content_events:
-                            meter.mark_content(now)
-                        content_events += 1
-                        if event.__class__ is TextDelta:
-                            if meter.waiting:
-                                meter.mark_text(now)
-                        elif event.__class__ is ToolCallStart:
-                            meter.mark_tool_call(now)
-                    self._returned_count += 1
-                    yield event
-                reader = connection.format
-                if reader.error is not None or accumulator.error is not None:
-                    self.error = reader.error or accumulator.error
-                    # The framing is ahead of the format by the rest of the chunk.
-                    self._id_at_fault = frame.id if isinstance(frame, ServerSentEvent) else ""
-                    break
-            else:
-                self.error = connection.framing.error or (coding.error if coding else None) or self.gap
-                if outgrown and self.error is None:
-                    self.error = LimitExceeded(limit="body", value=max_bytes)
-            meter.framed_deltas += content_events
-            reader = connection.format
-            self.answered = reader.ended
-            if self.answered:
-                meter.finish(now)
-            if reader.resting is not self.resting:
-                # The server has begun, or has ceased, to wait for the client.
-                self.resting, self.begun_at = not self.resting, now
-            self.continues = self.error is None and not self.answered
-            if self.continues and meter.content_chunks and not (uses_sorted_frames or self.holding):
-                # The next chunk may be like this one: `give` then creates the fast path, and uses it.
-                self.shortcut = self._make_shortcut
-            # Frees the payload, since it may be large and the next input may take long to arrive.
-            frames = frame = event = glance = None
-            events = ()
-            self._current_events = _NONE_GIVEN
-
-    def _end_input(self, now: float) -> None:
+    def end_input(self, now: float) -> None:
         """Accept no more input from now on."""
         self.input_ended = True
         self.continues = False
         self.shortcut = None
         self.meter.finish(now)
+
+
+def _is_callers_fault(cause: StreamError) -> bool:
+    """Return True if the application's own source failed, such as a generator, not a transport."""
+    return isinstance(cause, StreamInterrupted) and cause.kind == "unknown"
+
+
+def _pull_nothing() -> None:
+    """Return None: there are no more events."""

@@ -114,6 +114,8 @@ class Seam:
         """The part of the continuation to which the last piece of text belongs."""
         self._said = ""
         """The continuation's text until the overlap was known, with the markers."""
+        self.is_over = False
+        """True once the events that follow are not the continuation's."""
         self.id: str | None = None
         """The provider's id of the continuation."""
         self.model: str | None = None

@@ -9,7 +9,7 @@ from tokenstream.stream._attempts import AttemptReport
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.hold import Hold
-    from tokenstream._pipeline.renewable import RenewableMachine
+    from tokenstream._pipeline.resumption import Resumption
     from tokenstream.errors import StreamError
     from tokenstream.stream._attempts import Attempt, AttemptMode
     from tokenstream.stream._continuation import Continuation
@@ -19,12 +19,12 @@ class CurrentAttempt:
     """State of the attempt that is running, and reports on the finished ones.
 
     Args:
-        machine: The stream's machine, which has the answer.
+        resumption: Lets further connections go on with the answer.
         hold: Holds back the first events of the first attempt.
     """
 
-    def __init__(self, machine: RenewableMachine, hold: Hold) -> None:
-        self._machine = machine
+    def __init__(self, resumption: Resumption, hold: Hold) -> None:
+        self._machine, self._joining = resumption.machine, resumption.joining
         self.hold = hold
         """Holds back the first events of this attempt."""
         self.mode: AttemptMode = "start"
@@ -116,7 +116,7 @@ class CurrentAttempt:
             now: A clock reading, in seconds; None while the attempt is running.
         """
         # Only a continuation has a seam, and only its report has the fields that come from the seam.
-        seam = self._machine.seam
+        seam = self._joining.seam
         # The first attempt began with the request, whose time only the meter knows.
         begun_at = self._begun_at or self._machine.meter.started_at
         return AttemptReport(

@@ -15,7 +15,7 @@ from tokenstream.recovery._rules import add_note_once
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenstream._pipeline.renewable import RenewableMachine
+    from tokenstream._pipeline.resumption import Resumption
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.recovery._current import CurrentAttempt
@@ -62,7 +62,7 @@ class Planner:
     Args:
         retry: The caller's options.
         openers: The first opener, then the fallbacks.
-        machine: The stream's machine, which has the answer.
+        resumption: Lets further connections go on with the answer.
         current: The current attempt.
         rules: The rules for continuing the answer.
         total: The stream's total deadline, in seconds; None for no deadline.
@@ -72,7 +72,7 @@ class Planner:
         self,
         retry: Retry,
         openers: tuple[SourceOpener, ...],
-        machine: RenewableMachine,
+        resumption: Resumption,
         current: CurrentAttempt,
         rules: ContinuationRules,
         *,
@@ -80,7 +80,7 @@ class Planner:
     ) -> None:
         self._retry = retry
         self._openers = openers
-        self._machine = machine
+        self._machine, self._resumption = resumption.machine, resumption
         self._current = current
         self._rules = rules
         self._was_fetched = False
@@ -137,7 +137,7 @@ class Planner:
             return None
         opener_index = current.opener_index + 1 if uses_fallback else current.opener_index
         server_asks = error.retry_after is not None or (
-            mode == "resume" and self._machine.reconnect_after is not None
+            mode == "resume" and self._resumption.reconnect_after is not None
         )
         self._was_fetched = self._was_fetched or fetches
         return AttemptPlan(mode, opener_index, wait, why_not, prefix_refused, server_asks, fetches)
@@ -281,7 +281,7 @@ class Planner:
     @property
     def _was_begun_here(self) -> bool:
         """True if the answer is that of one request, which has not been continued."""
-        return not self._machine.continued and self._current.continuation is None
+        return not self._resumption.continued and self._current.continuation is None
 
     @property
     def _is_kept(self) -> bool:
@@ -307,7 +307,7 @@ class Planner:
         # In mode "auto", only a server that is known to keep or replay the answer is asked to resume it.
         if reader.position is not None and (resume_requested or self._is_kept):
             return reader.position
-        return machine.last_event_id if resume_requested or opener.replays else None
+        return machine.progress.last_event_id if resume_requested or opener.replays else None
 
     def _wait_before(self, error: StreamError, mode: AttemptMode) -> float | None:
         """Return the seconds to wait before an attempt; None if the server requests too long a wait.
@@ -316,7 +316,7 @@ class Planner:
             error: The error that ended the attempt before.
             mode: The mode of the attempt.
         """
-        server_wait = self._machine.reconnect_after if mode == "resume" else None
+        server_wait = self._resumption.reconnect_after if mode == "resume" else None
         if server_wait is not None and error.retry_after is None:
             # The server has sent a reconnection time (`retry:`) in its event stream.
             return clamp_reconnect(server_wait)

@@ -29,7 +29,7 @@ from tokenstream.stream._log import inform, log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._pipeline.renewable import RenewableMachine
+    from tokenstream._pipeline.resumption import Resumption
     from tokenstream._sources import AsyncSource, Deferred
     from tokenstream.events import Event
     from tokenstream.message import Ending
@@ -56,7 +56,7 @@ class Recovery:
     Args:
         retry: The caller's options.
         openers: The first opener, then the fallbacks.
-        machine: The machine of a driver that has not read anything.
+        resumption: Lets further connections go on with the answer of a driver that has not read anything.
         total: The driver's total deadline, in seconds; None for no deadline.
     """
 
@@ -64,23 +64,24 @@ class Recovery:
         self,
         retry: Retry,
         openers: tuple[SourceOpener, ...],
-        machine: RenewableMachine,
+        resumption: Resumption,
         total: float | None,
     ) -> None:
         self._retry = retry
         self._openers = openers
         for opener in openers:
             opener.prefills = retry.prefill
-        self._machine = machine
+        self._resumption, self._joining = resumption, resumption.joining
+        self._machine = machine = resumption.machine
         self._is_content: Callable[[Event], bool] = make_content_test(retry.outcomes)
         """Returns True for an event with content that no outcome can reject; it ends the holding back."""
         hold = Hold(self._is_content, self._announce)
         machine.hold_back(hold)
-        self._current = CurrentAttempt(machine, hold)
-        self._rules = ContinuationRules(retry, machine)
-        self._planner = Planner(retry, openers, machine, self._current, self._rules, total=total)
-        if self._planner.may_resume and machine.reorder is None:
-            machine.log = EventLog()
+        self._current = CurrentAttempt(resumption, hold)
+        self._rules = ContinuationRules(retry, resumption)
+        self._planner = Planner(retry, openers, resumption, self._current, self._rules, total=total)
+        if self._planner.may_resume and machine.arrivals.reorder is None:
+            machine.arrivals.log = EventLog()
         self._broken_by: StreamError | None = None
         """The error that broke off the delivered answer; None if there is no error, or the answer goes on."""
         self._interrupted_by: StreamError | None = None
@@ -179,10 +180,10 @@ class Recovery:
             now: The time, in seconds.
         """
         # An answer that differs from the delivered one cannot be mended by another attempt.
-        error = None if self._machine.differs else self._find_error(cause, now)
+        error = None if self._joining.differs else self._find_error(cause, now)
         if error is None:
             return None
-        current, refusal = self._current, self._machine.refusal
+        current, refusal = self._current, self._joining.refusal
         if refusal is None and current.was_released:
             # If it cannot be continued, the answer ends with this error.
             self._interrupted_by = error
@@ -199,7 +200,7 @@ class Recovery:
         if refusal is not None:
             self._end_as_interrupted(refusal)
             return None
-        if self._machine.read_left_frame():
+        if self._resumption.read_left_frame():
             # The answer was whole, although no attempt could confirm that.
             self._machine.finish(error, now)
             return None
@@ -224,7 +225,7 @@ class Recovery:
         if not current.ended:
             failed = error if isinstance(error, StreamError) else None
             # After a doubtful seam, the stream ends with the error that broke off the answer.
-            current.add_report(self._machine.refusal or failed, now)
+            current.add_report(self._joining.refusal or failed, now)
             current.ended = True
 
     def _end_as_interrupted(self, refusal: StreamError) -> None:
@@ -246,20 +247,21 @@ class Recovery:
             now: A clock reading, in seconds.
         """
         machine = self._machine
-        if machine.refusal is not None:
-            return machine.refusal
+        if self._joining.refusal is not None:
+            return self._joining.refusal
         # Answered: the terminal event has arrived. Refused: the response is an error, not an answer.
         # Assumed: only the sentinel has arrived, and the end of the format decides.
         answered = machine.answered and not machine.end_is_assumed
         if answered and not machine.refused and machine.error is None and cause is None:
             # The answer may be useless nevertheless, such as an empty one.
             return self._find_outcome()
-        if machine.lost is not None and machine.error is machine.lost and not machine.answered:
+        lost = machine.arrivals.lost
+        if lost is not None and machine.error is lost and not machine.answered:
             # Nothing of this connection was read, so what is open stays open for the next attempt.
-            return machine.lost
+            return lost
         if machine.error is None and self._planner.position is not None:
             # The server can replay the answer: the format stays open, because the next attempt may resume it.
-            error = machine.cut_short(cause)
+            error = self._resumption.cut_short(cause)
             if error is not None:
                 return self._as_position_lost(error)
             # The answer is complete, or only the end of the format can tell: `finish` ends the format.
@@ -275,7 +277,7 @@ class Recovery:
         if isinstance(error, StatusError):
             answer_gone = not error.retryable and error.status in _ANSWER_GONE
         else:
-            answer_gone = self._machine.status == _NO_CONTENT
+            answer_gone = self._machine.head is not None and self._machine.head.status == _NO_CONTENT
         if not answer_gone:
             return error
         lost = PositionLost(f"the server cannot resume from the position it was sent ({error})")
@@ -303,9 +305,9 @@ class Recovery:
             error: The error that ended the current attempt.
             now: A clock reading, in seconds.
         """
-        machine, retry, current = self._machine, self._retry, self._current
+        retry, current = self._retry, self._current
         ending: Ending = "failed" if isinstance(error, ProviderError) else "truncated"
-        machine.store_attempt_partial(error, ending)
+        self._resumption.store_attempt_partial(error, ending)
         opener = self._openers[plan.opener_index]
         continuation = self._rules.make_continuation(opener) if plan.mode == "continue" else None
         # A new answer may use the whole output limit, a continuation only the rest of it.
@@ -364,7 +366,7 @@ class Recovery:
         machine, wait, current = self._machine, self._retry.wait, self._current
         resumes = plan.mode == "resume" and not plan.fetches
         position = self._planner.position if resumes else None
-        last_event_id = None if plan.fetches else machine.last_event_id
+        last_event_id = None if plan.fetches else machine.progress.last_event_id
         self._answer_id = self._find_answer_id() if plan.mode == "resume" else None
         attempt = Attempt(
             number=current.counted + current.uncounted + 1,
@@ -409,13 +411,13 @@ class Recovery:
             # Another opener may send its answers in another format.
             machine.wanted = self._openers[plan.opener_index].format
             machine.make_stage = self._make_stage
-        machine.renew(hold, now, kept_format=resuming_format, seam=seam)
+        self._resumption.renew(hold, now, kept_format=resuming_format, seam=seam)
 
     def _end_at_limit(self, error: StreamError, now: float) -> None:
         """End the answer, because its output limit is used up."""
         self._current.add_report(error, now)
         self._current.ended = True
-        self._machine.end_at_limit(now)
+        self._resumption.end_at_limit(now)
 
     def _count_abandoned_tokens(self, mode: AttemptMode) -> None:
         """Add the tokens of an abandoned attempt to the usage, unless the message already includes them.
@@ -445,16 +447,16 @@ class Recovery:
             return None
         is_first_content = not current.has_delivered
         current.has_delivered = True
-        if machine.log is not None and not self._planner.can_resume(current.hold.held):
-            machine.log = None
+        if machine.arrivals.log is not None and not self._planner.can_resume(current.hold.held):
+            machine.arrivals.log = None
         broken_by, self._broken_by = self._broken_by, None
         if is_first_content:
             # The loop has no content yet, so earlier attempts leave no trace.
             return []
         if current.mode == "resume":
-            return [Resumed(dropped=machine.dropped)]
-        if machine.seam is not None:
-            announced = self._rules.announce(machine.seam)
+            return [Resumed(dropped=machine.answer_format.dropped)]
+        if self._joining.seam is not None:
+            announced = self._rules.announce(self._joining.seam)
             if announced is None:
                 current.note_discarded(always=True)
             return announced
@@ -467,7 +469,7 @@ class Recovery:
         if not self._aligns:
             return [restarted]
         # The aligner skips the content that the loop already has.
-        machine.align(restarted)
+        self._joining.align(restarted)
         return []
 
 

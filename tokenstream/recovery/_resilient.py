@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._basics.members import name_defaults
 from tokenstream._pipeline.factories import make_stage_factory
+from tokenstream._pipeline.resumption import Resumption
 from tokenstream._sources import Deferred
 from tokenstream.errors import MisuseError
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
@@ -179,10 +180,9 @@ def make_stream(
     driver: Any = (AsyncDriver if is_async else SyncDriver)(
         # The driver needs a source to begin with; the one that recovery makes replaces it.
         Deferred(_open_placeholder),
-        # `renewable`: another source may continue the answer.
-        options._replace(renewable=True, answer_id=options.answer_id or retry.answer_id),
+        options._replace(answer_id=options.answer_id or retry.answer_id),
     )
-    recovery = Recovery(retry, openers, driver.machine, driver.silence.deadlines.total)
+    recovery = Recovery(retry, openers, Resumption(driver.machine), driver.silence.deadlines.total)
     driver.recovery = recovery
     driver.pump.replace(recovery.make_first_source(driver.clock))
     return kind(driver)

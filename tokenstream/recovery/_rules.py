@@ -18,7 +18,7 @@ from tokenstream.stream._continuation import Continuation
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
-    from tokenstream._pipeline.renewable import RenewableMachine
+    from tokenstream._pipeline.resumption import Resumption
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.message import Message
@@ -38,12 +38,12 @@ class ContinuationRules:
 
     Args:
         retry: The caller's options.
-        machine: The stream's machine, which has the answer.
+        resumption: Lets further connections go on with the answer.
     """
 
-    def __init__(self, retry: Retry, machine: RenewableMachine) -> None:
+    def __init__(self, retry: Retry, resumption: Resumption) -> None:
         self._retry = retry
-        self._machine = machine
+        self._machine, self._joining = resumption.machine, resumption.joining
         self._counted_before = 0
         """Number of the answer's tokens, as counted by servers on earlier connections."""
 
@@ -132,8 +132,8 @@ class ContinuationRules:
         confidence = resumed.confidence
         if confidence < least:
             words = f"the confidence at the seam is {confidence}, and least={least}"
-            self._machine.refuse_seam(
-                AnswerRejected(f"the continuation does not join the answer: {words}", outcome="seam")
+            self._joining.refusal = AnswerRejected(
+                f"the continuation does not join the answer: {words}", outcome="seam"
             )
             return None
         if confidence < _NOTABLE:

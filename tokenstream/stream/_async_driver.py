@@ -169,7 +169,7 @@ class AsyncDriver(Driver):
 
     async def _advance_now(self) -> Event | None:
         """Read a chunk that has already arrived; return its event, or None if there is no chunk or event."""
-        if self._next_source is not None or not self.wants_more():
+        if self._next_source is not None or not self.prepare_read():
             return None
         item = await self._take_arrived()
         return None if item is None else self.process_item(item[1], item[0])  # a chunk, and its time
@@ -205,7 +205,7 @@ class AsyncDriver(Driver):
         machine, pump = self.machine, self.pump
         event = None
         while event is None and not self._waits_for_guards:
-            if not self.wants_more():
+            if not self.prepare_read():
                 if not pump.release():  # the reading task has to close the source before the end
                     break
                 event = await self._advance()
@@ -385,7 +385,7 @@ class AsyncDriver(Driver):
         if self.awaited_guards is not None and self.machine.waits:
             await self._await_guards(self.awaited_guards, until)
             return None
-        if self.wants_more():
+        if self.prepare_read():
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)
             item = next(self.pump.batch, None)  # a pair: the time of its arrival, and a chunk or the like

@@ -89,7 +89,7 @@ class StreamBase(ErasedGeneric[DriverT]):
 
     def checkpoint(self) -> Checkpoint:
         """Return the answer so far, with the position at which a server can resume that answer."""
-        return self._driver.machine.checkpoint()
+        return self._driver.machine.progress.checkpoint()
 
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from tokenstream._pipeline.guarded import GuardedMachine
-from tokenstream._pipeline.renewable import RenewableMachine
+from tokenstream._pipeline.machine import Machine
 from tokenstream._sources import reading_error
 from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
 from tokenstream.limits import Deadlines, check_option
@@ -91,9 +90,8 @@ class Driver(SingleConsumer):
         """The deadlines from which the read timeout was derived; None if the client is the caller's own."""
         self.earliest_deadline = -math.inf
         """A time before which no deadline can pass."""
-        machine_type = RenewableMachine if options.renewable else GuardedMachine
         format, limits, pings = options.format, options.limits, options.pings
-        self.machine = machine_type(
+        self.machine = Machine(
             format, content_type=None, limits=limits, pings=pings, make_stage=options.make_stage
         )
         self.machine.timer = time.perf_counter
@@ -101,7 +99,7 @@ class Driver(SingleConsumer):
         check_option("deadlines", options.deadlines, Deadlines)
         self.silence = Silence(_DEADLINES if options.deadlines is None else options.deadlines, self.machine)
         if options.reorder is not None:
-            self.machine.reorder = claim_reorder(options.reorder)
+            self.machine.arrivals.reorder = claim_reorder(options.reorder)
         self.chain: Chain[Any, Any] = self.make_timed_chain()
         """The stages that limit the time of a read."""
         self.machine.meter.begin(options.find_start(clock()), wrapped=options.started_at is None)
@@ -176,8 +174,8 @@ class Driver(SingleConsumer):
         self.head = source.head or self.head
         prepare_machine(self.machine, source)
 
-    def wants_more(self) -> bool:
-        """Return True if another item is to be read; False once the stream has only to be concluded."""
+    def prepare_read(self) -> bool:
+        """Get ready to read another item, maybe of a new source; return False if only the end is left."""
         machine = self.machine
         if machine.continues and machine.now < self.earliest_deadline:
             # The usual case: the answer goes on, and no deadline can have passed.
@@ -189,7 +187,7 @@ class Driver(SingleConsumer):
             )
         if machine.input_ended or machine.error is not None:
             # Recovery replaces the source after an error.
-            if not machine.input_ended and self._try_recover(None, machine.now):
+            if not machine.input_ended and self._change_source(None, machine.now):
                 return True
             self._begin_draining()
             return False
@@ -197,7 +195,7 @@ class Driver(SingleConsumer):
             # Events are held back at this point only if recovery has to judge the answer.
             # After a mere sentinel, the end of the input decides.
             judged = machine.holding and not machine.end_is_assumed
-            if judged and self._try_recover(None, machine.now):
+            if judged and self._change_source(None, machine.now):
                 return True
             self._begin_draining()
             # The rest of the connection, after the terminal event, is read within narrow limits.
@@ -207,7 +205,7 @@ class Driver(SingleConsumer):
             self.silence.since = None
             self._check_deadlines(machine.now)
             # With reordering, any chunk may open a gap, whose deadline may be the earliest.
-            earliest = self.silence.earliest_deadline if machine.reorder is None else -math.inf
+            earliest = self.silence.earliest_deadline if machine.arrivals.reorder is None else -math.inf
             self.earliest_deadline = min(earliest, machine.guarded_until)
             return not self.machine.input_ended and machine.error is None
         return True
@@ -295,20 +293,21 @@ class Driver(SingleConsumer):
         """Return the stages with the deadlines for a silence, for a gap between frames, and for guards."""
         machine = self.machine
         chain: Chain[Any, Any] = Chain(self.silence)
-        if machine.reorder is not None:
-            chain = Chain(chain, GapDeadline(machine.reorder))
-        return chain if machine.guards is None else Chain(chain, GuardDeadline(machine))
+        if machine.arrivals.reorder is not None:
+            chain = Chain(chain, GapDeadline(machine.arrivals.reorder))
+        return chain if machine.guarding is None else Chain(chain, GuardDeadline(machine))
 
     def _end_input(self, cause: StreamError | None, now: float) -> None:
         """Process the end of the input: end the stream, unless recovery replaces the source."""
-        if self.machine.waits and cause is not None:
+        guarding = self.machine.guarding
+        if guarding is not None and self.machine.waits and cause is not None:
             # The events that wait for a guard's answer are never delivered.
-            self.machine.fail_guarded(cause)
-        elif not self.machine.input_ended and not self._try_recover(cause, now):
+            guarding.fail(cause)
+        elif not self.machine.input_ended and not self._change_source(cause, now):
             self.machine.finish(cause, now)
 
-    def _try_recover(self, cause: StreamError | None, now: float) -> bool:
-        """Replace the source with that of the next attempt; return False if no further attempt is made."""
+    def _change_source(self, cause: StreamError | None, now: float) -> bool:
+        """Go on with the source of the next attempt; return False if no further attempt is made."""
         recovery = self.recovery
         is_stopped = self.verdict.end_request is not None
         if recovery is None or self.diverted or is_stopped:  # diverted: its answers are read one by one

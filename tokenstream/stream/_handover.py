@@ -54,7 +54,7 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
             f"open returned {_article(stream)} that was opened already: return the response itself, or "
             f"{'aconnect' if is_async else 'connect'}(…) without reading it and outside of a `with` block"
         )
-    if driver.machine.guards is not None:
+    if driver.machine.guarding is not None:
         raise MisuseError(
             "open returned a stream with guards, which would not see the answer: add them to the stream of "
             "all attempts"

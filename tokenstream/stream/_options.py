@@ -29,8 +29,6 @@ class Options(NamedTuple):
     clock: Callable[[], float] = time.monotonic
     pings: bool = False
     reorder: Reorder | None = None
-    renewable: bool = False
-    """True if another source may continue the answer."""
     checkpoint: Checkpoint | None = None
     answer_id: str | None = None
     """The caller's own id of the answer, for the keys of its tool calls; None for none."""

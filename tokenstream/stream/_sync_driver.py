@@ -253,7 +253,7 @@ class SyncDriver(Driver):
         machine, pump = self.machine, self.pump
         event = None
         while event is None:
-            if self.wants_more():
+            if self.prepare_read():
                 # A source that replaces another one needs a new thread.
                 self.begin_polling(bell)
                 if not pump.has_item:
@@ -407,7 +407,7 @@ class SyncDriver(Driver):
 
         At the end of the stream, this raises the stream's error or StopIteration.
         """
-        if self.wants_more():
+        if self.prepare_read():
             return self._read(until)
         had_ended = self.phase is _ENDED
         are_events_left = not had_ended and self.conclude()

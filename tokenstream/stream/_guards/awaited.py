@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from anyio import CancelScope, Event
 
-    from tokenstream._pipeline.guarded import GuardedMachine
+    from tokenstream._pipeline.machine import Machine
     from tokenstream.stages._guards.asked import AskedRule
     from tokenstream.stream._reading.async_pump import AsyncPump
 
@@ -31,7 +31,7 @@ class AwaitedGuards:
 
     __slots__ = ("_has_returned", "_machine", "_needs_task", "_pump", "_running")
 
-    def __init__(self, machine: GuardedMachine, pump: AsyncPump) -> None:
+    def __init__(self, machine: Machine, pump: AsyncPump) -> None:
         self._machine = machine
         self._pump = pump
         self._needs_task = False
@@ -143,7 +143,8 @@ class AwaitedGuards:
                 has_returned.set()
         # A verdict that comes in spite of a cancellation comes too late; no further value is judged after it.
         if record_verdict is not None and rule.answer_number == answer_number and not scope.cancel_called:
-            self._machine.take_verdict(record_verdict)
+            if self._machine.guarding is not None:
+                self._machine.guarding.take_verdict(record_verdict)
             self._pump.wake()
 
 

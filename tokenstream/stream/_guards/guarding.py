@@ -89,7 +89,7 @@ def guard(
             "reading has begun, and a guard has to see an answer from its start: "
             "call .guard() before the first read"
         )
-    guards = machine.guards
+    guards = None if machine.guarding is None else machine.guarding.guards
     if guards is None:
         # The guards refer to the accumulator alone, so that they do not keep an unused stream alive.
         accumulator = machine.accumulator

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tokenstream._pipeline.guarded import GuardedMachine
+    from tokenstream._pipeline.machine import Machine
     from tokenstream.stages import Reorder
 
 
@@ -58,7 +58,7 @@ class GuardDeadline:
 
     __slots__ = ("_machine",)
 
-    def __init__(self, machine: GuardedMachine) -> None:
+    def __init__(self, machine: Machine) -> None:
         self._machine = machine
 
     @property
@@ -73,7 +73,8 @@ class GuardDeadline:
 
     def tick(self, now: float) -> list[Any]:
         """Let the guards stop the answer, if their time has passed; return an empty list."""
-        self._machine.tick(now)
+        if self._machine.guarding is not None:
+            self._machine.guarding.tick(now)
         return []
 
     def end(self, *, now: float = 0.0) -> list[Any]:

@@ -99,7 +99,7 @@ class Session:
         """Take the answers over from the parent stream, once the connection is known to have several."""
         driver, sorter = self._driver, self.sorter
         if sorter is not None and sorter.has_several and not driver.diverted:
-            if driver.machine.guards is not None:
+            if driver.machine.guarding is not None:
                 raise MisuseError(
                     "a guard looks at one answer, and this connection has several: "
                     "call .guard() on each stream of `stream.responses`"

@@ -1,0 +1,83 @@
+"""How many calls of the library one event costs, which does not depend on the machine that runs the tests."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.support.wire import chat
+from tokenstream import Decoder, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from types import FrameType
+
+    _Read = Callable[[list[bytes]], object]
+
+_WORDS = 200
+_TEXT = chat({"content": "word "})
+_START = chat({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "look", "arguments": ""}}]})
+_FRAGMENT = chat({"tool_calls": [{"index": 0, "function": {"arguments": "word "}}]})
+_END = chat({}, "stop")
+
+
+def _calls(work: Callable[[], object]) -> int:
+    """Return the number of calls of the library's functions, and resumptions of its generators."""
+    count = 0
+
+    def note(frame: FrameType, event: str, _: Any) -> None:
+        nonlocal count
+        count += event == "call" and "tokenstream" in frame.f_globals.get("__name__", "").split(".")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def _per_event(read: _Read, begin: list[bytes], piece: bytes, events: int) -> float:
+    """Return the calls that each further event costs, once the answer has begun."""
+    fewer, more = ([*begin, *[piece] * count, _END] for count in (_WORDS, 2 * _WORDS))
+    read(fewer)
+    return (_calls(lambda: read(more)) - _calls(lambda: read(fewer))) / _WORDS / events
+
+
+def _read_stream(chunks: Iterable[bytes]) -> None:
+    with Stream(iter(chunks), format="openai-chat") as stream:
+        for _ in stream:
+            pass
+
+
+def _read_guarded(chunks: Iterable[bytes]) -> None:
+    with Stream(iter(chunks), format="openai-chat") as stream:
+        stream.guard("never said")
+        for _ in stream:
+            pass
+
+
+def _read_decoder(chunks: Iterable[bytes]) -> None:
+    decoder = Decoder("openai-chat")
+    for chunk in chunks:
+        decoder.feed(chunk)
+
+
+@pytest.mark.parametrize(
+    ("read", "begin", "piece", "events", "most"),
+    [
+        pytest.param(_read_stream, [_TEXT], _TEXT, 1, 4.1, id="a text delta"),
+        pytest.param(_read_stream, [_START], _FRAGMENT, 1, 4.1, id="a fragment of a call"),
+        pytest.param(_read_guarded, [_TEXT], _TEXT, 1, 22.1, id="a text delta under a guard"),
+        pytest.param(_read_stream, [_TEXT], _TEXT * 40, 40, 7.9, id="40 deltas in a chunk"),
+        pytest.param(_read_decoder, [_TEXT], _TEXT, 1, 4.1, id="a text delta in a decoder"),
+    ],
+)
+def test_an_event_costs_no_more_calls_than_before(
+    read: _Read, begin: list[bytes], piece: bytes, events: int, most: float
+) -> None:
+    """A raised number is a decision: say in the commit what the call is for, and what it costs."""
+    assert _per_event(read, begin, piece, events) <= most

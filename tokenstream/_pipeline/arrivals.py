@@ -1,0 +1,122 @@
+"""The order of frames: compressed, out of order, or sent again by another connection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._connection.error_body import ErrorBody
+from tokenstream.errors import PositionLost
+from tokenstream.formats._resume.event_log import EventLog
+from tokenstream.framing._comments import COMMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tokenstream._connection.connection import Connection
+    from tokenstream.errors import StreamError
+    from tokenstream.formats._base import Format
+    from tokenstream.framing._content_coding import ContentDecoder
+    from tokenstream.stages import Reorder
+    from tokenstream.stages._metrics.meter import Meter
+
+
+class Arrivals:
+    """Puts frames in order, and drops those that an earlier connection has brought.
+
+    Args:
+        meter: Records when the first frame arrives.
+    """
+
+    __slots__ = ("_meter", "log", "lost", "ready", "reorder")
+
+    def __init__(self, meter: Meter) -> None:
+        self._meter = meter
+        self.reorder: Reorder | None = None
+        """Reorders frames and drops repeated ones; None to take frames in the order of arrival."""
+        self.log: EventLog | None = None
+        """Remembers the events, in case another connection repeats some; None if none can."""
+        self.lost: PositionLost | None = None
+        """The error for another connection that does not go on with the answer; None so far."""
+        self.ready: list[Any] = []
+        """Frames that `reorder` released because they had waited long enough for missing ones."""
+
+    @property
+    def gap(self) -> StreamError | None:
+        """The error for frames that never arrived, or are those of another answer; None for none."""
+        return self.lost if self.reorder is None else self.reorder.error or self.lost
+
+    def sort(
+        self, coding: ContentDecoder | None, connection: Connection, chunk: bytes, now: float
+    ) -> Iterator[Any]:
+        """Yield the frames of a chunk that is compressed, or whose frames may be repeated or out of order.
+
+        Compressed data may grow a thousandfold, so it is decompressed piece by piece.
+
+        Args:
+            coding: Decompresses the chunk; None if the chunk is not compressed.
+            connection: Cuts the chunk into frames.
+            chunk: The chunk.
+            now: A clock reading, in seconds.
+        """
+        meter, reorder = self._meter, self.reorder
+        # The end of the input may give more frames.
+        connection.log = self.log
+        ready, self.ready = self.ready, []
+        # First the frames that had waited for missing ones.
+        yield from ready
+        for piece in (chunk,) if coding is None else coding.pieces(chunk):
+            frames = connection.framing.frames(piece)
+            # `waiting`: a mark of the metrics, such as the first frame, is not reached yet.
+            if meter.waiting:
+                meter.mark(now, frame=bool(frames))
+            if self.log is not None:
+                yield from self._log_frames(self.log, frames, connection.format)
+            elif reorder is None:
+                yield from frames
+            else:
+                for frame in frames:
+                    # A comment has no number by which it could be put in order.
+                    yield from (frame,) if frame is COMMENT else reorder.feed(frame, now=now)
+            # Nothing is read beyond malformed bytes, or once a missing frame was given up (`gap`).
+            if connection.framing.error is not None or self.gap is not None:
+                return
+
+    def _log_frames(self, log: EventLog, frames: Iterable[Any], format: Format) -> Iterator[Any]:
+        """Yield frames, and log them; leave out those that an earlier connection has brought."""
+        for frame in frames:
+            if frame is COMMENT or isinstance(format, ErrorBody):
+                yield frame
+                continue
+            try:
+                repeated = log.check_or_add(frame, format)
+            except PositionLost as error:
+                self.lost = error
+                return
+            if repeated:
+                format.dropped += 1
+            else:
+                yield frame
+
+    def begin_again(self, kept_format: Format | None, *, skips_ids: bool) -> None:
+        """Prepare for another connection, which repeats events or begins a new answer.
+
+        Args:
+            kept_format: The format that resumes the answer; None for a new answer.
+            skips_ids: True if the server numbers events of its own, which its protocol does not show.
+        """
+        self.lost, self.ready = None, []
+        if self.reorder is not None:
+            if kept_format is None or self.reorder.position is None:
+                self.reorder.begin_again()
+            else:
+                # The resumed answer goes on with the frame after the last one.
+                self.reorder.expect(self.reorder.position + 1)
+        if self.log is None:
+            return
+        if kept_format is None:
+            self.log = EventLog()
+        elif kept_format.merges_replays:
+            # The positions of such a format decide.
+            self.log = None
+        else:
+            self.log.begin_replay(skips_ids=skips_ids)

@@ -1,0 +1,219 @@
+"""Guards on the way of an event: each event passes through them, and they may end the answer."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Protocol
+
+from tokenstream.errors import GuardFailed
+from tokenstream.events import Finish, Restarted, Stopped
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream._pipeline.machine import Machine
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.stages._guards.guards import Guards
+
+
+class Stops(Protocol):
+    """A stream as its guards see it: they can end the answer and close the source."""
+
+    def stop(self, reason: str) -> None:
+        """End the answer here, and close the source at once."""
+
+    def release_source(self) -> None:
+        """Close the source."""
+
+
+class Guarding:
+    """Passes the events of a machine to guards, and ends the answer when a guard wants that.
+
+    `Machine.guarding` is this object until a guard has ended the answer, and None afterwards.
+
+    Args:
+        machine: The machine.
+        guards: The rules that check the answer.
+        stops: The stream, which is ended if a guard wants that.
+    """
+
+    __slots__ = ("_finish", "_machine", "_stops", "guards")
+
+    def __init__(self, machine: Machine, guards: Guards, stops: Stops) -> None:
+        self._machine = machine
+        self.guards = guards
+        """The rules that check the answer."""
+        self._stops = stops
+        self._finish: Event | None = None
+        """The answer's finish event, while guards are still judging it."""
+
+    # -- the way of an event -----------------------------------------------
+
+    def pull(self) -> Event | None:
+        """Return the next event, or None when more input is needed, while guards check each event."""
+        machine = self._machine
+        # A finish event about which the guards had yet to decide is shown to them once more.
+        event, self._finish, machine.waits = self._finish, None, False
+        if event is None:
+            event = machine.draw()
+            # A guard may have stopped the answer because of an event that is held back.
+            if machine.stopped_event is not None:
+                return machine.pull_stopped()
+            if event is None:
+                return self._pull_end()
+        return self._show_finish(event) if isinstance(event, Finish) else self.show(event)
+
+    def take(self, event: Event) -> bool:
+        """Add an event to the message, and return True if it has content.
+
+        A `Finish` is not added yet: the guards have to receive it first.
+        """
+        return not isinstance(event, Finish) and self._machine.accumulator.take(event)
+
+    def show(self, event: Event) -> Event:
+        """Pass an event that the message already contains to the guards, and return it."""
+        guards = self.guards
+        if self._machine.guarding is None:
+            # A guard has ended the answer with an event before this one.
+            return event
+        if isinstance(event, Restarted):
+            # The message is empty again, so the rules forget the old answer.
+            guards.begin_again()
+        now = self._machine.now
+        self._call(lambda: guards.feed(event, now))
+        return event
+
+    def show_glanced(self, event: Event | None) -> Event | None:
+        """Pass an event of the fast path, if there is one, to the guards; return it."""
+        return None if event is None else self.show(event)
+
+    def _show_finish(self, event: Finish) -> Event | None:
+        """Pass the end of a choice to the guards.
+
+        Returns:
+            `event` if the guards allow the end; None while they decide; the `Stopped` event if a guard
+            has stopped the answer.
+        """
+        machine, guards = self._machine, self.guards
+        self._call(lambda: guards.finish(event))
+        if machine.guarding is None:
+            return machine.pull_stopped()
+        if guards.pending:
+            self._finish, machine.waits = event, True
+            return None
+        # Only now, because `take` leaves finish events out.
+        machine.accumulator.take(event)
+        return event
+
+    def _pull_end(self) -> Event | None:
+        """Ask the guards for their last verdicts, once no event is left.
+
+        Returns:
+            The `Stopped` event if a guard stops the answer; otherwise None.
+        """
+        machine = self._machine
+        if machine.guarding is not None and machine.input_ended and not machine.holds_back:
+            self._call(self.guards.end)
+            # If a guard has stopped the answer, nothing is waited for.
+            machine.waits = machine.stopped_event is None and self.guards.pending
+        return machine.pull_stopped()
+
+    # -- events that are held back -----------------------------------------
+
+    def show_held(self, event: Event) -> None:
+        """Pass an event that is held back to the guards."""
+        if self.guards.can_hold:
+            now = self._machine.now
+            self._call(lambda: self.guards.feed_held(event, now))
+
+    def allow_release(self) -> bool:
+        """Ask the guards to allow the held-back events to be returned; return True if they allow it.
+
+        While the guards decide, `Machine.waits` is True, and the result is False. It is False, too, if a
+        guard stops the answer; then nothing is held back any more.
+        """
+        machine = self._machine
+        if self.guards.is_holding:
+            self._call(self.guards.end_held)
+            machine.waits = machine.guarding is not None and self.guards.pending
+        return machine.guarding is not None and not machine.waits
+
+    # -- deadlines and verdicts --------------------------------------------
+
+    @property
+    def deadline(self) -> float:
+        """The clock reading at which a guard's deadline passes, and the guard stops the answer.
+
+        Infinity if no guard has a deadline.
+        """
+        machine, deadline = self._machine, None
+        # After the end of the input, only guards that are still deciding (`waits`) may stop the answer.
+        if machine.waits or not machine.input_ended:
+            # A budget of seconds counts from the request.
+            self.guards.start(machine.meter.started_at)
+            deadline = self.guards.deadline
+        return math.inf if deadline is None else deadline
+
+    def tick(self, now: float) -> None:
+        """Let the guards check their deadlines, and stop the answer if a guard wants that."""
+        machine = self._machine
+        if machine.waits or not machine.input_ended:
+            machine.now = now
+            self.guards.tick(now)
+            self._stop_if_wanted()
+
+    def take_verdict(self, record: Callable[[], object]) -> None:
+        """Accept the verdict of a guard whose function was awaited.
+
+        Args:
+            record: Records the verdict, or raises the exception of the guard's function.
+        """
+        self._call(record)
+
+    def fail(self, error: StreamError) -> None:
+        """End the answer with an error, and close the source; held-back events are never returned."""
+        self._end()
+        self._machine.error = error
+        self._stops.release_source()
+
+    def forget_finish(self) -> None:
+        """Decide no more about the end of the answer."""
+        self._finish, self._machine.waits = None, False
+
+    def _call(self, call: Callable[[], object]) -> None:
+        """Call a function that passes something to the guards; then stop the stream if a guard wants that.
+
+        If the function raises an exception, the stream ends with `GuardFailed`.
+        """
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - a guard may raise anything; it is raised in its place
+            failed = GuardFailed(
+                f"a guard of the stream raised {type(error).__name__}, so the stream was closed; "
+                "what had arrived is in .partial"
+            )
+            failed.__cause__ = error
+            self.fail(failed)
+            return
+        self._stop_if_wanted()
+
+    def _stop_if_wanted(self) -> None:
+        """Stop the stream if a guard wants that."""
+        machine, reason = self._machine, self.guards.stop
+        if reason is None or machine.guarding is None:
+            return
+        self._end()
+        # The guard decides the ending, even if the terminal event has arrived.
+        machine.error, machine.answered = None, False
+        machine.stopped_event = Stopped(reason)
+        machine.settle()
+        # The stream ends, and closes its source.
+        self._stops.stop(reason)
+
+    def _end(self) -> None:
+        """End the answer: remove the guards, and drop all input and events that are left."""
+        machine = self._machine
+        machine.guarding = None
+        self.forget_finish()
+        machine.drop_all()

@@ -1,0 +1,278 @@
+"""The way of the first events of an attempt: held back, joined to the answer, or compared with it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from tokenstream._pipeline.align import Aligner
+from tokenstream.events import Ping
+from tokenstream.formats._kit.told import added_by
+
+if TYPE_CHECKING:
+    from tokenstream._pipeline.hold import Hold
+    from tokenstream._pipeline.machine import Machine
+    from tokenstream._pipeline.seam import Seam
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event, Restarted
+    from tokenstream.formats._kit.told import Told
+
+
+class Joining:
+    """Holds back, joins and compares the events of an attempt.
+
+    Each event passes in this order:
+
+    1. `hold` keeps the first events back until one of them shows that the attempt succeeds.
+    2. `seam` changes the events of a continuation into events of the whole answer.
+    3. The message takes the event.
+    4. `aligner` drops the events of a restarted answer that repeat what the reader has.
+
+    Args:
+        machine: The machine, which reads the events.
+    """
+
+    __slots__ = ("_cleaned", "_format_name", "_machine", "aligner", "hold", "refusal", "seam")
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.hold: Hold | None = None
+        """The events that are held back; None if none are held back."""
+        self.seam: Seam | None = None
+        """Joins a continuation to the answer; None for a connection with the answer itself."""
+        self._cleaned: deque[Event] = deque()
+        """Events of a continuation, without the markers of its request, that are returned next."""
+        self.aligner: Aligner | None = None
+        """Drops events that the reader already has; None if nothing is repeated."""
+        self.refusal: StreamError | None = None
+        """The error of this attempt because its seam was too doubtful; otherwise None."""
+        self._format_name = ""
+        """The format's name, which the message must not contain before the held-back events are returned."""
+
+    @property
+    def is_over(self) -> bool:
+        """True if events need no change any more, so that the machine can return them as it reads them."""
+        return self.hold is None and self.aligner is None and (self.seam is None or self.seam.is_over)
+
+    @property
+    def adds_later(self) -> bool:
+        """True if the machine must not add an event to the message as soon as it has read it."""
+        return self.hold is not None or not (self.seam is None or self.seam.is_over)
+
+    @property
+    def changes_events(self) -> bool:
+        """True if events are held back, changed or dropped, so that no chunk may be read on the fast path."""
+        moves = self.seam is not None and not self.seam.is_over and self.seam.moves
+        return self.hold is not None or self.aligner is not None or moves
+
+    @property
+    def waiting(self) -> tuple[Event, ...]:
+        """The events that are held back, or were held back and have not been returned yet."""
+        return () if self.hold is None else (*self.hold.ready, *self.hold.held)
+
+    def begin(self, seam: Seam | None) -> None:
+        """Begin another attempt.
+
+        Args:
+            seam: Joins a continuation to the answer; None if the attempt resumes or restarts it.
+        """
+        self.seam, self.refusal, self._format_name = seam, None, ""
+        self._cleaned.clear()
+
+    def drop_held(self) -> None:
+        """Drop the held-back events, which are then never returned; their tokens count as spent."""
+        hold, self.hold = self.hold, None
+        if hold is not None:
+            if usage := hold.usage:
+                self._machine.accumulator.spend(usage)
+            hold.drop()
+
+    def end(self) -> None:
+        """Let further events pass unchanged: none of them is an attempt's own."""
+        self.hold = self.aligner = None
+        if self.seam is not None:
+            self.seam.is_over = True
+
+    def align(self, restarted: Restarted) -> None:
+        """Begin to drop the events of the new answer that repeat the old one.
+
+        Args:
+            restarted: The event that gives up the old answer; it is not returned to the loop.
+        """
+        machine, previous = self._machine, self.aligner
+        messages = machine.accumulator.messages
+        if previous is not None and not previous.is_complete:
+            # This answer, too, has not repeated all that the reader has.
+            messages = [*previous.messages]
+        machine.accumulator.take(restarted)
+        self.aligner = Aligner(messages, machine.accumulator)
+        machine.settle()
+
+    @property
+    def differs(self) -> bool:
+        """True if the new answer cannot be joined to the old answer, so that another attempt is pointless."""
+        return self.aligner is not None and self.aligner.error is not None
+
+    # -- the way of an event -----------------------------------------------
+
+    def pull(self) -> Event | None:
+        """Return the next event that is new to the reader; None when more input is needed, or at the end."""
+        while self.refusal is None and not self.differs:
+            if self.aligner is not None and self.aligner.is_complete:
+                # All that the reader has was repeated: from now on, events are new.
+                self.aligner = None
+                self._machine.settle()
+            event = self._pull_joined()
+            if event is None:
+                break
+            # The release of the hold may have begun to align the answers.
+            new_event = event if self.aligner is None else self.aligner.drop_repeated(event)
+            if new_event is not None:
+                return new_event
+        self._end_alignment()
+        return None
+
+    def _end_alignment(self) -> None:
+        """Fail if the new answer differs from the old one, or has ended before it repeated all of it."""
+        machine, aligner = self._machine, self.aligner
+        if aligner is None:
+            return
+        ended_cleanly = machine.input_ended and machine.error is None and machine.stopped_event is None
+        if ended_cleanly and aligner.error is None and not aligner.is_complete:
+            # The new answer is shorter than what the reader has.
+            aligner.fail()
+        if machine.error is None and aligner.error is not None:
+            # The answers differ, so the message is the first one again.
+            machine.error, machine.continues = aligner.error, False
+            machine.accumulator.take_back()
+
+    def _pull_joined(self) -> Event | None:
+        """Return the next event, which the message has; None when more input is needed."""
+        machine = self._machine
+        while (hold := self.hold) is not None:
+            # `ready` has the events that are returned next; `released` is True once no more are held back.
+            if not hold.ready and not hold.released:
+                event, is_held = self._fill(hold)
+                if is_held:
+                    return event
+            if not hold.ready:
+                # All held-back events were returned, so the hold is over.
+                self.hold = None
+                machine.settle()
+            elif (relocated := self._add(hold.ready.popleft())) is not None:
+                return relocated
+        return machine.read() if self.seam is None or self.seam.is_over else self._pull_after(self.seam)
+
+    def _pull_after(self, seam: Seam) -> Event | None:
+        """Return the next event after a seam, or None when more input is needed."""
+        machine, cleaned = self._machine, self._cleaned
+        glanced = machine.glanced_event
+        while True:
+            if not cleaned:
+                event = machine.read()
+                if event is None:
+                    break
+                if event is glanced:
+                    # An event that was read on the fast path was already taken.
+                    return event
+                cleaned.extend(seam.clean(event))
+            elif (relocated := self._add(cleaned.popleft())) is not None:
+                return relocated
+        if machine.input_ended or machine.error is not None:
+            # Text that was held back is not continued.
+            cleaned.extend(seam.flush())
+        return self._add(cleaned.popleft()) if cleaned else None
+
+    def _add(self, event: Event) -> Event | None:
+        """Add an event of this attempt to the message, at the moment it is returned, and return it.
+
+        After a seam, the part index and other references are changed to those in the whole answer. Without
+        a seam, the event stays as it is. The result is None if the answer leaves the event out, for example
+        because it repeats the head of the message.
+        """
+        machine = self._machine
+        relocated: Event | None = event if self.seam is None else self.seam.relocate(event)
+        if relocated is not None:
+            machine.add(relocated)
+            if machine.accumulator.error is not None:
+                machine.fail()
+        return relocated
+
+    # -- what is held back -------------------------------------------------
+
+    def _fill(self, hold: Hold) -> tuple[Event | None, bool]:
+        """Hold back the events that the available input contains; release them once the hold is complete.
+
+        Returns:
+            While events are held back, or if the continuation was refused: the event for `pull` to return
+            now (a heartbeat) or None; and True. Once the held-back events were released: an event that the
+            caller does not use; and False.
+        """
+        machine = self._machine
+        event, is_held = self._hold_available(hold)
+        if is_held:
+            return event, True
+        # Without a last event, the input has ended before the hold was complete.
+        hold.release(failed=event is None and machine.error is not None)
+        if self.refusal is not None:
+            machine.error, machine.continues = self.refusal, False
+            # Even after its end, this attempt may be replaced by another one.
+            machine.input_ended = False
+            hold.ready.clear()
+            return None, True
+        # The message gets the format's name together with its first event; a continuation leaves it.
+        if self._format_name and hold.ready and self.seam is None:
+            machine.accumulator.format = self._format_name
+        if hold.ready and machine.resumption is not None:
+            machine.resumption.note_release(continued=self.seam is not None)
+        if self.seam is not None:
+            hold.ready = deque(self.seam.drop_overlap(hold.ready))
+        return None, False
+
+    def _hold_available(self, hold: Hold) -> tuple[Event | None, bool]:
+        """Hold back the events that the available input contains.
+
+        Returns:
+            If events have to stay held back, or a guard has stopped the answer: the event to return now
+            (a heartbeat) or None; and True. If the held-back events may be released: the event with which
+            the hold became complete, or None if the input ended before that; and False.
+        """
+        machine = self._machine
+        event = None if hold.is_complete else machine.read()
+        while event is not None:
+            if isinstance(event, Ping):
+                # A heartbeat is returned although events are held back.
+                return event, True
+            if machine.resumption is not None and machine.resumption.refuse_other_answer(event):
+                return None, True
+            if machine.guarding is not None:
+                machine.guarding.show_held(event)
+            # `resting`: the server waits for the client to speak. No hold: a guard has stopped the answer.
+            if hold.keep(event) or machine.resting or self.hold is None:
+                break
+            event = machine.read()
+        # Without an event, the input so far is used up, and more of it may complete the hold.
+        needs_input = event is None and not machine.input_ended and not hold.is_complete
+        if self.hold is None or needs_input:
+            return None, True
+        is_allowed = machine.guarding is None or machine.guarding.allow_release()
+        return (event, False) if is_allowed else (None, True)
+
+    # -- what the format and the accumulator ask ---------------------------
+
+    def name_format(self, name: str) -> bool:
+        """Keep the format's name while events are held back; return False if there are none."""
+        if self.hold is not None:
+            self._format_name = name
+        return self.hold is not None
+
+    def find_text(self, told: Told) -> str:
+        """Return the text that has arrived of the part that an event is about, also what is held back."""
+        machine, hold, seam = self._machine, self.hold, self.seam
+        if hold is not None:
+            # The events of a new answer are not in the message yet, which may have the answer before.
+            before = "" if machine.kept_format is None else machine.find_own_text(told)
+            return before + added_by((*hold.ready, *hold.held), told)
+        if seam is None:
+            return machine.find_own_text(told)
+        return seam.find_text(told, machine.find_own_text(seam.locate(told)))

@@ -1,0 +1,120 @@
+"""How far an answer has come: its checkpoint, and the partial answer that an error keeps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream._pipeline import checkpoints
+from tokenstream.errors import StreamInterrupted, StreamStalled, StreamTruncated
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenstream._pipeline.machine import Machine
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.message import Checkpoint
+
+TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
+"""Errors of an answer that was cut off, rather than failed."""
+
+
+class Progress:
+    """Makes the checkpoints of a machine's answer.
+
+    Args:
+        machine: The machine.
+    """
+
+    __slots__ = ("_machine", "id_at_fault", "last")
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self.id_at_fault: str | None = None
+        """The id of the SSE event that caused the error, or ""; None if no frame has caused an error."""
+        self.last: Checkpoint | None = None
+        """The checkpoint from before the end closed the open parts; None before the end."""
+
+    def begin_again(self) -> None:
+        """Forget where the last connection has ended."""
+        self.id_at_fault = self.last = None
+
+    def checkpoint(self) -> Checkpoint:
+        """Return a checkpoint of the answer so far.
+
+        If the attempt to go on was refused, or has brought no event yet, the result is the checkpoint from
+        before that attempt.
+        """
+        resumption = self._machine.resumption
+        if resumption is None:
+            return self._make_checkpoint()
+        earlier = resumption.find_checkpoint()
+        if earlier is not None:
+            return earlier
+        checkpoint = self._make_checkpoint()
+        # No server knows the position in an answer that was joined from several requests.
+        return _without_position(checkpoint) if resumption.continued else checkpoint
+
+    def _make_checkpoint(self) -> Checkpoint:
+        """Return a checkpoint of the answer as this connection has brought it so far."""
+        machine = self._machine
+        if self.last is not None:
+            return checkpoints.with_final_ending(self.last, machine.accumulator)
+        return checkpoints.make_checkpoint(
+            machine.accumulator,
+            machine.connection,
+            self._waiting,
+            machine.events_seen,
+            self.last_event_id,
+            log=machine.arrivals.log,
+        )
+
+    @property
+    def _waiting(self) -> Sequence[Event]:
+        """The events that were decoded but not yet returned."""
+        machine = self._machine
+        events, count_before = machine.current_events
+        current = events[machine.returned_count - count_before :]
+        return current if machine.joining is None else [*machine.joining.waiting, *current]
+
+    @property
+    def last_event_id(self) -> str | None:
+        """The id of the last SSE event on this connection, or else on the one before it; None for none."""
+        machine = self._machine
+        last_id = machine.connection.last_event_id
+        if last_id is not None and self.id_at_fault is not None:
+            # After an error in a frame, the framing's own id is ahead, by the rest of the chunk; "" stands
+            # for a frame without an id.
+            last_id = self.id_at_fault
+        return last_id or (None if machine.resumption is None else machine.resumption.id_before)
+
+    def keep(self) -> None:
+        """Store the checkpoint for an answer that has ended, once its last events have been returned.
+
+        The events that only close open parts at the end do not count: the checkpoint is from before them.
+        """
+        if self._machine.connection.last_position is not None and not self._waiting:
+            self.last = self.checkpoint()
+
+    def keep_without_position(self) -> None:
+        """Store the checkpoint for an answer of which nobody knows how much of an event was read."""
+        self.last = _without_position(self.checkpoint())
+
+    def store_on(self, error: StreamError) -> None:
+        """Store the partial answer, a checkpoint and further details on an error."""
+        machine = self._machine
+        if error.request_id is None and machine.head is not None:
+            error.request_id = machine.head.request_id
+        if checkpoints.has_partial(error):
+            # It was stored earlier, for example when an attempt failed with this error.
+            return
+        checkpoints.store_progress(error, machine.accumulator.message, self.checkpoint())
+        error.events_seen, error.bytes_seen = machine.events_seen, machine.meter.bytes
+        if isinstance(error, TRUNCATIONS):
+            # Not for other errors: their tail would depend on how much was read beyond the fault.
+            error.tail = machine.connection.tail[: machine.limits.tail]
+
+
+def _without_position(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint at which no server can resume."""
+    return checkpoint.model_copy(update={"position": None, "state": None})

@@ -1,0 +1,215 @@
+"""What an answer keeps from one connection to the next, which resumes, continues or restarts it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream._pipeline.checkpoints import has_partial, with_final_ending
+from tokenstream.errors import PositionLost
+from tokenstream.events import Finish, MessageStart, PartDone
+
+if TYPE_CHECKING:
+    from tokenstream._connection.connection import Connection
+    from tokenstream._pipeline.hold import Hold
+    from tokenstream._pipeline.machine import Machine
+    from tokenstream._pipeline.seam import Seam
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.formats._base import Format
+    from tokenstream.message import Checkpoint, Ending
+
+
+class Resumption:
+    """Lets a machine use further connections, and keeps what the next one needs of those before.
+
+    Args:
+        machine: The machine; `Machine.resumption` is this object from now on.
+    """
+
+    __slots__ = (
+        "_checkpoint_at_break",
+        "_checkpoint_before",
+        "_cut_off",
+        "_first_id",
+        "_retry_before",
+        "continued",
+        "id_before",
+        "joining",
+        "machine",
+    )
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.joining = machine.make_joining()
+        """The way of the first events of each attempt."""
+        self._first_id = ""
+        """The id of the first SSE event of the answer."""
+        self._cut_off: tuple[Connection, int] | None = None
+        """The last connection that left a frame unread, and the number of frames read until then; or None."""
+        self.id_before: str | None = None
+        """The id of the last event on the previous connection; None for an answer that begins anew."""
+        self._checkpoint_before: Checkpoint | None = None
+        """The checkpoint at which to resume; it stays valid if the server refuses to resume."""
+        self._checkpoint_at_break: Checkpoint | None = None
+        """The checkpoint at which the answer broke off, until a new answer has returned an event."""
+        self._retry_before: int | None = None
+        """The reconnection time that the server sent on the previous connection."""
+        self.continued = False
+        """True for an answer that was joined from several requests, and so has no position to resume at."""
+        machine.resumption = self
+        machine.accumulator.may_restart = True
+
+    def renew(
+        self, hold: Hold, now: float, *, kept_format: Format | None = None, seam: Seam | None = None
+    ) -> None:
+        """Prepare for another connection, which resumes, continues or restarts the answer.
+
+        Args:
+            hold: Holds back the first events.
+            now: A clock reading, in seconds.
+            kept_format: The format that resumes the answer; None for a new format.
+            seam: Joins a continuation to the answer; None if the connection resumes or restarts it.
+        """
+        machine, joining = self.machine, self.joining
+        self._retry_before = self.reconnect_after
+        # Only a resumed answer needs the checkpoint, and the ids of its first and last SSE event so far.
+        self._checkpoint_before = None if kept_format is None else machine.progress.checkpoint()
+        self._first_id = "" if kept_format is None else self._first_id or machine.connection.first_event_id
+        self.id_before = None if kept_format is None else machine.progress.last_event_id
+        # As long as a new answer has returned no events, the old checkpoint stays valid.
+        self._checkpoint_at_break = (
+            machine.progress.checkpoint() if kept_format is None and machine.accumulator.messages else None
+        )
+        # A relay that names its answers numbers its own events, of which some are none in its protocol.
+        is_named = machine.head is not None and "x-answer-id" in machine.head.headers
+        machine.arrivals.begin_again(kept_format, skips_ids=is_named)
+        if kept_format is not None and joining.hold is not None:
+            # The replay goes on after the events that were held back, so these stay held back.
+            hold.adopt(joining.hold)
+        machine.begin_again(kept_format, now)
+        if machine.guarding is not None and kept_format is None and seam is None:
+            # The answer begins anew, so the guards that hold it back judge it from its start.
+            machine.guarding.guards.hold_again()
+        joining.begin(seam)
+        machine.hold_back(hold)
+        # The content type becomes known with the head of the response.
+        machine.connect(None)
+        if kept_format is not None and self.id_before is not None and machine.arrivals.log is None:
+            kept_format.drop_repeated_events(self.id_before, self._first_id)
+
+    def end_at_limit(self, now: float) -> None:
+        """End the answer with finish reason "length" and no error: it is as long as the request allows."""
+        machine = self.machine
+        machine.error = None
+        if not machine.input_ended:
+            machine.end_input(now)
+        self.joining.end()
+        machine.settle()
+        message = machine.accumulator.message
+        ended: list[Event] = [
+            PartDone(None, part=index) for index, part in enumerate(message.parts) if not part.complete
+        ]
+        machine.events_left = []
+        machine.leave([*ended, Finish("length")])
+
+    def note_release(self, *, continued: bool) -> None:
+        """Note that events of this attempt are returned now.
+
+        Args:
+            continued: True if they continue the answer of another request.
+        """
+        # The old checkpoint is no longer valid.
+        self._checkpoint_at_break = None
+        self.continued = continued
+
+    def refuse_other_answer(self, event: Event) -> bool:
+        """Return True, and set the machine's error, if an event begins another answer than the resumed one.
+
+        The server was asked to resume an answer, and may have begun another one.
+        """
+        machine = self.machine
+        is_resumed = machine.kept_format is not None and self._checkpoint_before is not None
+        expected = machine.accumulator.message.id if is_resumed else None
+        if expected is None or not isinstance(event, MessageStart) or event.id in (None, expected):
+            return False
+        machine.error = PositionLost(
+            "the server began another answer instead of resuming this one; fetch the finished answer by its "
+            "id, or ask anew"
+        )
+        machine.continues = False
+        return True
+
+    # -- the end of a connection -------------------------------------------
+
+    def cut_short(self, cause: StreamError | None) -> StreamError | None:
+        """End only the framing, not the format, so that the answer can be resumed; return the error, if any.
+
+        Args:
+            cause: The error that broke off the input; None if the input ended cleanly.
+
+        Returns:
+            The error; None if the answer is complete, or if only the end of the format can decide that.
+        """
+        machine = self.machine
+        connection = machine.connection
+        cause = machine.end_coding(cause, machine.now)
+        # An event without its blank line may lack lines: the server sends it again after the last id.
+        resumes_by_id = (
+            machine.arrivals.log is not None
+            and connection.format.position is None
+            and bool(machine.progress.last_event_id)
+        )
+        events, error = connection.cut_short(cause, leaves_unfinished=resumes_by_id)
+        if connection.left_frame is not None:
+            self._cut_off = (connection, connection.format.frames)
+        machine.leave(events)
+        return error
+
+    def read_left_frame(self) -> bool:
+        """Read the last frame of the connection that broke off, if no later connection has brought it.
+
+        Returns:
+            True if the answer is finished with that frame.
+        """
+        machine = self.machine
+        cut_off, self._cut_off = self._cut_off, None
+        if cut_off is None or cut_off[0].format.frames != cut_off[1]:
+            return False
+        connection = cut_off[0]
+        events = connection.read_left_frame()
+        machine.leave(events)
+        if not events or not connection.finished:
+            return False
+        # What the later connection has brought instead does not matter any more.
+        machine.connection, machine.error, machine.arrivals.lost = connection, None, None
+        return True
+
+    def find_checkpoint(self) -> Checkpoint | None:
+        """Return the checkpoint from before this attempt, if the attempt was refused or has no event yet."""
+        checkpoint = self._checkpoint_before if self.machine.refused else None
+        checkpoint = checkpoint or self._checkpoint_at_break
+        return None if checkpoint is None else with_final_ending(checkpoint, self.machine.accumulator)
+
+    def store_attempt_partial(self, error: StreamError, ending: Ending) -> None:
+        """Store the partial answer of the failed attempt on its error, unless the error has one already.
+
+        Args:
+            error: The error.
+            ending: The ending that the answer would have had with this error.
+        """
+        if has_partial(error):
+            return
+        self.machine.progress.store_on(error)
+        changes = {"ending": ending, "usage": self.machine.accumulator.counted}
+        error.partial = error.partial.model_copy(update=changes)
+        messages = [message.model_copy(update={"ending": ending}) for message in error.checkpoint.messages]
+        error.checkpoint = error.checkpoint.model_copy(update={"messages": tuple(messages)})
+
+    @property
+    def reconnect_after(self) -> int | None:
+        """The reconnection time that the server sent last, on this or an earlier connection; None for none.
+
+        It is in milliseconds.
+        """
+        retry = self.machine.connection.retry
+        return self._retry_before if retry is None else retry
