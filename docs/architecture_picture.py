@@ -24,7 +24,7 @@ import grimp
 
 PICTURE = Path(__file__).with_name("architecture.svg")
 _ROOT = Path(__file__).parent.parent
-_SHOWN = {"_connection", "_pipeline"}
+_SHOWN = {"_connect", "_connection", "_decoder", "_pipeline"}
 _WIDTH, _HEIGHT = 196, 74
 _BESIDE, _ABOVE = 22, 44
 _MARGIN = 18
@@ -49,7 +49,7 @@ def rooms() -> dict[str, str]:
         if module.suffix == ".py" and module.exists() and (path.stem[0] != "_" or path.stem in _SHOWN):
             docstring = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
             found[path.stem] = docstring.partition("\n")[0].replace("`", "").rstrip(".")
-    return found
+    return {name: told for name, told in found.items() if not told.startswith("Deprecated")}
 
 
 def imports(names: dict[str, str]) -> dict[str, set[str]]:

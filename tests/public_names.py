@@ -83,8 +83,6 @@ PUBLIC: dict[str, list[str]] = {
     ],
     "tokenstream.accumulator": ["Accumulator"],
     "tokenstream.cli": ["main"],
-    "tokenstream.connect": ["aconnect", "connect"],
-    "tokenstream.decoder": ["Decoder"],
     "tokenstream.departures": ["Departure", "Departures", "RULES"],
     "tokenstream.errors": [
         "AnswerRejected",
@@ -147,10 +145,6 @@ PUBLIC: dict[str, list[str]] = {
         "SSEParser",
         "ServerSentEvent",
     ],
-    "tokenstream.framing.aws_eventstream": ["AWSEventStreamParser", "EventStreamMessage"],
-    "tokenstream.framing.json_array": ["JSONArrayParser"],
-    "tokenstream.framing.ndjson": ["NDJSONParser"],
-    "tokenstream.framing.sse": ["SSEParser", "ServerSentEvent"],
     "tokenstream.limits": ["Deadlines", "Limits"],
     "tokenstream.message": [
         "Checkpoint",
@@ -341,3 +335,16 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream.turns": ["Drop", "Kind", "ToolResults"],
 }
 """What each public module offers; a wider surface is a visible change of this table."""
+
+MOVED: dict[str, tuple[str, list[str]]] = {
+    "tokenstream.connect": ("tokenstream", ["aconnect", "connect"]),
+    "tokenstream.decoder": ("tokenstream", ["Decoder"]),
+    "tokenstream.framing.aws_eventstream": (
+        "tokenstream.framing",
+        ["AWSEventStreamParser", "EventStreamMessage"],
+    ),
+    "tokenstream.framing.json_array": ("tokenstream.framing", ["JSONArrayParser"]),
+    "tokenstream.framing.ndjson": ("tokenstream.framing", ["NDJSONParser"]),
+    "tokenstream.framing.sse": ("tokenstream.framing", ["SSEParser", "ServerSentEvent"]),
+}
+"""Deprecated modules, each with the package that has its names now, and the names."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import tokenstream.connect  # noqa: F401 - see below
 from tokenstream._basics.lazy import make_lazy_loader
 
-# `connect` is also the name of its module: bound here once and for all.
-from tokenstream.connect import aconnect, connect
+# `connect` is also the name of a deprecated module: imported above, it cannot take the name later.
+from tokenstream._connect import aconnect, connect
 
 if TYPE_CHECKING:
     from tokenstream import accumulator as accumulator
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from tokenstream import testing as testing
     from tokenstream import turns as turns
     from tokenstream._basics.version import __version__ as __version__
-    from tokenstream.decoder import Decoder
+    from tokenstream._decoder import Decoder
     from tokenstream.errors import (
         AnswerRejected,
         CallStoreUnavailable,
@@ -173,7 +174,7 @@ __all__ = [
 # loads pydantic and the rest only when it reads its first stream.
 _NAMES = {
     "_basics.version": ("__version__",),
-    "decoder": ("Decoder",),
+    "_decoder": ("Decoder",),
     "errors": (
         "AnswerRejected",
         "CallStoreUnavailable",

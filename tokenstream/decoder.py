@@ -1,157 +1,17 @@
-"""Framing, format and accumulator in one object: bytes in, events out, without a loop."""
+"""Deprecated: import what was here from `tokenstream`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from tokenstream._pipeline.factories import make_stage_factory
-from tokenstream._pipeline.machine import Machine
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from tokenstream.departures import Departure
-    from tokenstream.errors import StreamError
-    from tokenstream.events import Event
-    from tokenstream.formats._base import Format
-    from tokenstream.formats._names import FormatName
-    from tokenstream.limits import Limits
-    from tokenstream.message import Message
-    from tokenstream.stages._metrics.metrics import Metrics
+    from tokenstream._decoder import Decoder
 
 __all__ = ["Decoder"]
 
 
-class Decoder:
-    r"""Turns the bytes of an answer into events and a message: a `Stream` without a loop.
+def __getattr__(name: str) -> object:
+    """Return a name that has moved, with a warning."""
+    from tokenstream._basics.deprecated import load_moved
 
-    Args:
-        format: The format's name or a format object; None to detect it from the
-            content type and the first payload.
-        content_type: The response's content type; None if it is not known.
-        limits: Bounds on untrusted input; None for the defaults of `Limits`.
-        pings: True to return heartbeats as `Ping` events.
-        reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
-            the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
-
-    Example:
-        >>> from tokenstream.events import TextDelta
-        >>> decoder = Decoder("text")
-        >>> [event.text for event in decoder.feed(b"data: Hel\n\ndata: lo\n\n")
-        ...  if isinstance(event, TextDelta)]
-        ['Hel', 'lo']
-        >>> [type(event).__name__ for event in decoder.feed(b"data: [DONE]\n\n")], decoder.end()
-        (['PartDone'], [])
-        >>> decoder.message.text, decoder.message.ending
-        ('Hello', 'complete')
-    """
-
-    __slots__ = ("_machine",)
-
-    def __init__(
-        self,
-        format: FormatName | type[Format] | Format | None = None,
-        *,
-        content_type: str | None = None,
-        limits: Limits | None = None,
-        pings: bool = False,
-        reasoning_tags: bool | Iterable[str] = (),
-    ) -> None:
-        make_stage = make_stage_factory(reasoning_tags)
-        self._machine = Machine(
-            format, content_type=content_type, limits=limits, pings=pings, make_stage=make_stage
-        )
-
-    def feed(self, chunk: bytes | bytearray | memoryview | str, *, now: float = 0.0) -> list[Event]:
-        """Return the events that `chunk` completes; none after a failure or the end of the input.
-
-        Args:
-            chunk: Bytes of the body, or its text; the format `pieces` takes only text.
-            now: A clock reading, in seconds; only the metrics use it.
-        """
-        machine = self._machine
-        if machine.input_ended or machine.error is not None:
-            return []
-        data: Any = chunk
-        if data.__class__ is machine.unit:
-            # Plain bytes (or text) may be read on the fast path; `push` converts any other input first.
-            glance = machine.shortcut or machine.give
-            event = glance(data, now)
-            if event is not None:
-                # Unless the answer simply continues, more events or an error follow this one.
-                return [event] if machine.continues else [event, *self._drain()]
-        else:
-            machine.push(chunk, now)
-        return self._drain()
-
-    def end(self, *, now: float = 0.0) -> list[Event]:
-        """End the input and return the remaining events; `error` is set if the answer was cut off.
-
-        Args:
-            now: A clock reading, in seconds; only the metrics use it.
-        """
-        self._machine.finish(None, now)
-        return self._drain()
-
-    def check(self) -> None:
-        """Raise `error` if there is one."""
-        if self.error is not None:
-            raise self.error
-
-    @property
-    def error(self) -> StreamError | None:
-        """The failure that follows the events returned last; None if there is none."""
-        return self._machine.error
-
-    @property
-    def stop(self) -> str | None:
-        """A reason to close the source: "end" after the answer's end, "error" after a failure; else None."""
-        if self._machine.error is not None:
-            return "error"
-        return "end" if self._machine.answered else None
-
-    @property
-    def message(self) -> Message:
-        """The answer so far; an immutable snapshot."""
-        return self._machine.accumulator.message
-
-    @property
-    def messages(self) -> list[Message]:
-        """The answer's choices so far, by index."""
-        return self._machine.accumulator.messages
-
-    @property
-    def metrics(self) -> Metrics:
-        """Timing of the answer, measured by the clock readings passed as `now`."""
-        return self._machine.metrics
-
-    @property
-    def departures(self) -> Mapping[str, Departure]:
-        """Deviations of the server from its documentation, with the rule applied to each."""
-        return self._machine.departures
-
-    @property
-    def format(self) -> str | None:
-        """The format's name; None until it is known."""
-        return self._machine.format
-
-    def _drain(self) -> list[Event]:
-        """Return all events that are available; after a failure, end the input, too."""
-        machine = self._machine
-        events: list[Event] = []
-        pull = machine.pull
-        try:
-            while (event := pull()) is not None:
-                events.append(event)
-        except StopIteration:
-            # An exception in an earlier `pull` has ended the generator behind it.
-            machine.break_off(machine.now)
-        if machine.error is None and not machine.input_ended:
-            return events
-        if not machine.input_ended:
-            # The end of the input may release events that were held back.
-            machine.finish(None, machine.now)
-            events += self._drain()
-        # The inner call has concluded already; the second time changes nothing.
-        machine.conclude()
-        return events
+    return load_moved(name, __name__, home="tokenstream", real="tokenstream._decoder")

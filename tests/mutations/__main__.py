@@ -1,6 +1,6 @@
 """Change core modules in copies of this checkout, one change at a time, and list what no test notices.
 
-python -m tests.mutations [--count 200] [--seed 0] [--only framing/sse.py …] [--processes 2]
+python -m tests.mutations [--count 200] [--seed 0] [--only framing/_sse.py …] [--processes 2]
 
 The same seed draws the same changes from the same sources. A change is noticed if a test fails, or if the
 tests take longer than they may.

@@ -7,10 +7,10 @@ chunks. A framing knows nothing of JSON, events or providers.
 
 from __future__ import annotations
 
-from tokenstream.framing.aws_eventstream import AWSEventStreamParser, EventStreamMessage
-from tokenstream.framing.json_array import JSONArrayParser
-from tokenstream.framing.ndjson import NDJSONParser
-from tokenstream.framing.sse import ServerSentEvent, SSEParser
+from tokenstream.framing._aws_eventstream import AWSEventStreamParser, EventStreamMessage
+from tokenstream.framing._json_array import JSONArrayParser
+from tokenstream.framing._ndjson import NDJSONParser
+from tokenstream.framing._sse import ServerSentEvent, SSEParser
 
 __all__ = [
     "AWSEventStreamParser",

@@ -6,15 +6,15 @@ import re
 from typing import TYPE_CHECKING, TypeVar
 
 from tokenstream.errors import LimitExceeded
-from tokenstream.framing.json_array import JSONArrayParser
-from tokenstream.framing.ndjson import NDJSONParser
+from tokenstream.framing._json_array import JSONArrayParser
+from tokenstream.framing._ndjson import NDJSONParser
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.errors import StreamError
-    from tokenstream.framing.json_array import ElementReader
+    from tokenstream.framing._json_array import ElementReader
 
 MadeT = TypeVar("MadeT")
 

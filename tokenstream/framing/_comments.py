@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tokenstream.framing.sse import ServerSentEvent, SSEParser
+from tokenstream.framing._sse import ServerSentEvent, SSEParser
 
 if TYPE_CHECKING:
-    from tokenstream.framing.sse import Frame
+    from tokenstream.framing._sse import Frame
 
 COMMENT = ServerSentEvent(b"", event="comment", id="")
 """The frame that stands for a comment; compare frames with it by `is`."""

@@ -66,7 +66,6 @@ class TextBody:
         server may send U+FFFD itself.
 
         Args:
-            chunk: The bytes.
             final: True if no more bytes will arrive.
         """
         text = self._replacing.decode(chunk, final)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from tokenstream._basics.deprecated import warn_deprecated
 from tokenstream.events import Finish
 from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
 from tokenstream.relay._encoders.openai.shared import (
@@ -71,6 +72,10 @@ class OpenAIAssistantsEncoder(ItemEncoder):
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(**options)
+        warn_deprecated(
+            "writing the format 'openai-assistants' is deprecated, since OpenAI's Assistants API ended on "
+            "2026-08-26: take 'openai-responses' or 'tokenstream'"
+        )
         self._calls: list[OutputItem] = []
         """The items of all calls so far."""
         self._calls_step_id = ""

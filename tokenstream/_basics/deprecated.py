@@ -1,0 +1,42 @@
+"""Warnings for public names that go away, as docs/versioning.md promises them."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from importlib import import_module
+
+
+def warn_deprecated(message: str) -> None:
+    """Emit a `DeprecationWarning` at the line of the application that called the library.
+
+    Args:
+        message: What is deprecated, and what to use in its place.
+    """
+    level, frame = 1, inspect.currentframe()
+    while frame is not None and frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, DeprecationWarning, stacklevel=level)
+
+
+def _is_ours(module: str) -> bool:
+    """Return True for the name of a module of this library."""
+    return module == "tokenstream" or module.startswith("tokenstream.")
+
+
+def load_moved(name: str, module: str, *, home: str, real: str) -> object:
+    """Return a name of a module whose names have moved, with a warning for a public name.
+
+    Args:
+        module: The name of the module in which it was.
+        home: The package that has the name now.
+        real: The module that defines it.
+
+    Raises:
+        AttributeError: The module never had that name.
+    """
+    if name.startswith("__"):
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    value: object = getattr(import_module(real), name)
+    warn_deprecated(f"the module {module} is deprecated: import {name} from {home}")
+    return value

@@ -1,0 +1,239 @@
+"""Sends a request with httpx and returns the stream of its answer; the stream closes the response."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Never, cast
+
+from tokenstream.errors import MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Unpack
+
+    from tokenstream._request.options import RequestOptions
+    from tokenstream.formats._base import Format
+    from tokenstream.formats._names import FormatName
+    from tokenstream.limits import Deadlines, Limits
+    from tokenstream.recovery import Retry
+    from tokenstream.stages import Reorder
+    from tokenstream.stream import AsyncStream, Stream
+
+__all__ = ["aconnect", "connect"]
+
+
+def connect(
+    url: str,
+    *misplaced: Never,
+    method: str = "POST",
+    client: Any = None,  # noqa: ANN401 - of httpx or httpx2
+    format: FormatName | type[Format] | Format | None = None,
+    retry: Retry | None = None,
+    limits: Limits | None = None,
+    deadlines: Deadlines | None = None,
+    pings: bool = False,
+    reorder: Reorder | None = None,
+    reasoning_tags: bool | Iterable[str] = (),
+    answer_id: str | None = None,
+    **request: Unpack[RequestOptions],
+) -> Stream:
+    """Ask for a streamed answer and read it in a `for` loop.
+
+    The request is sent when the `with` block begins, or at the first read.
+
+    Args:
+        url: The endpoint.
+        misplaced: Always empty: all other arguments are keyword-only.
+        method: The HTTP method.
+        client: An httpx or httpx2 client with which to send the request; it keeps its
+            settings and stays open. None creates a new client, whose read timeout
+            is the longer of `first_event` and `idle_bytes`.
+        format: The format's name, or a format object or class; None to detect it.
+        retry: Rules for further attempts after a failure; None for a single request. A GET with event
+            ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
+        limits: Bounds on untrusted input; None for the defaults of `Limits`.
+        deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
+        pings: True to return heartbeats as `Ping` events.
+        reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
+            to process frames in the order of their arrival.
+        reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
+            the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
+        answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
+            the id that the provider gives it. See `ToolCall.key`.
+        **request: Arguments of `httpx.Client.stream`: json, headers, params, auth …
+
+    Raises:
+        MisuseError: An argument is unknown or misplaced.
+        ConnectError: In the loop, or at the end of a block that reads nothing: no response arrived.
+        StatusError: In the loop: the status was 400 or more.
+        StreamError: In the loop, after all events that arrived before the failure.
+
+    Example:
+        >>> stream = connect("http://localhost:9/v1/chat/completions", json={"stream": True})
+        >>> stream.message.ending
+        'streaming'
+        >>> stream.close()
+    """
+    _refuse_positional("connect", url, misplaced)
+    _refuse_socket(url, "Stream(websockets.sync.client.connect(url, …))")
+    # Imported here, because the import of the package must stay fast.
+    from tokenstream._request.options import check_options
+    from tokenstream._request.request import HTTPRequest
+    from tokenstream.stream import Stream
+    from tokenstream.stream._options import Options
+
+    options = cast("dict[str, Any]", request)
+    check_options(connect, options, client)
+    if retry is not None:
+        from tokenstream._pipeline.factories import make_stage_factory
+        from tokenstream._request.again import request_again
+
+        return request_again(
+            Stream,
+            retry,
+            (method, url, client, deadlines, options),
+            Options(
+                format,
+                limits,
+                deadlines,
+                pings=pings,
+                reorder=reorder,
+                answer_id=answer_id,
+                make_stage=make_stage_factory(reasoning_tags),
+            ),
+        )
+    asked = HTTPRequest(method, url, client, deadlines, options)
+    return Stream(
+        asked.make_deferred(),
+        format=format,
+        limits=limits,
+        deadlines=deadlines,
+        pings=pings,
+        reorder=reorder,
+        reasoning_tags=reasoning_tags,
+        answer_id=answer_id,
+    )
+
+
+def aconnect(
+    url: str,
+    *misplaced: Never,
+    method: str = "POST",
+    client: Any = None,  # noqa: ANN401 - of httpx or httpx2
+    format: FormatName | type[Format] | Format | None = None,
+    retry: Retry | None = None,
+    limits: Limits | None = None,
+    deadlines: Deadlines | None = None,
+    pings: bool = False,
+    reorder: Reorder | None = None,
+    reasoning_tags: bool | Iterable[str] = (),
+    answer_id: str | None = None,
+    **request: Unpack[RequestOptions],
+) -> AsyncStream:
+    """Ask for a streamed answer and read it in an `async for` loop.
+
+    The result is not awaited: the request is sent when the `async with` block begins, or at the first read.
+
+    Args:
+        url: The endpoint.
+        misplaced: Always empty: all other arguments are keyword-only.
+        method: The HTTP method.
+        client: An asynchronous httpx or httpx2 client with which to send the request; it keeps
+            its settings and stays open. None creates a new client, whose read timeout
+            is the longer of `first_event` and `idle_bytes`.
+        format: The format's name, or a format object or class; None to detect it.
+        retry: Rules for further attempts after a failure; None for a single request. A GET with event
+            ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.
+        limits: Bounds on untrusted input; None for the defaults of `Limits`.
+        deadlines: Bounds on silence, in seconds; None for the defaults of `Deadlines`.
+        pings: True to return heartbeats as `Ping` events.
+        reorder: The stage that sorts frames that arrive out of order, and drops repeated frames; None
+            to process frames in the order of their arrival.
+        reasoning_tags: Names of tags, such as ("think",), in which the model wraps its reasoning within
+            the text; that text is returned as reasoning. True for think, thinking, thought and reasoning.
+        answer_id: An id of your own for this answer, which the keys of its tool calls contain; None for
+            the id that the provider gives it. See `ToolCall.key`.
+        **request: Arguments of `httpx.AsyncClient.stream`: json, headers, params, auth …
+
+    Raises:
+        MisuseError: An argument is unknown or misplaced.
+        ConnectError: In the loop, or at the end of a block that reads nothing: no response arrived.
+        StatusError: In the loop: the status was 400 or more.
+        StreamError: In the loop, after all events that arrived before the failure.
+
+    Example:
+        >>> stream = aconnect("http://localhost:9/v1/chat/completions", json={"stream": True})
+        >>> stream.message.ending
+        'streaming'
+    """
+    _refuse_positional("aconnect", url, misplaced)
+    _refuse_socket(url, "AsyncStream(websockets.asyncio.client.connect(url, …))")
+    from tokenstream._request.options import check_options
+    from tokenstream._request.request import HTTPRequest
+    from tokenstream.stream import AsyncStream
+    from tokenstream.stream._options import Options
+
+    options = cast("dict[str, Any]", request)
+    check_options(aconnect, options, client)
+    if retry is not None:
+        from tokenstream._pipeline.factories import make_stage_factory
+        from tokenstream._request.again import request_again
+
+        return request_again(
+            AsyncStream,
+            retry,
+            (method, url, client, deadlines, options),
+            Options(
+                format,
+                limits,
+                deadlines,
+                pings=pings,
+                reorder=reorder,
+                answer_id=answer_id,
+                make_stage=make_stage_factory(reasoning_tags),
+            ),
+        )
+    asked = HTTPRequest(method, url, client, deadlines, options)
+    return AsyncStream(
+        asked.make_async_deferred(),
+        format=format,
+        limits=limits,
+        deadlines=deadlines,
+        pings=pings,
+        reorder=reorder,
+        reasoning_tags=reasoning_tags,
+        answer_id=answer_id,
+    )
+
+
+def _refuse_positional(name: str, url: object, misplaced: tuple[object, ...]) -> None:
+    """Refuse positional arguments other than the address.
+
+    Raises:
+        MisuseError: There is a second positional argument, or the first one is an HTTP method.
+    """
+    if isinstance(url, str) and url.isalpha() and url.isupper():
+        raise MisuseError(
+            f"{name}() takes the address first, not the method {url}: write {name}(url, method={url!r})"
+        )
+    if misplaced:
+        raise MisuseError(
+            f"{name}() takes only the address by position; pass the payload as {name}(url, json=payload), "
+            "and everything else by keyword, too"
+        )
+
+
+def _refuse_socket(url: object, replacement: str) -> None:
+    """Refuse the address of a WebSocket, which takes messages while it is open instead of one request.
+
+    Args:
+        url: The address.
+        replacement: The code that reads a WebSocket, for the error.
+
+    Raises:
+        MisuseError: The address is ws:// or wss://.
+    """
+    if str(url)[:6].lower().startswith(("ws://", "wss://")):
+        raise MisuseError(
+            f"{str(url).partition(':')[0]}:// is a WebSocket, and not a request with one answer: "
+            f"open it with websockets or the provider's SDK, send on it, and read {replacement}"
+        )

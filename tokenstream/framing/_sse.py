@@ -1,0 +1,495 @@
+r"""Server-sent events: the event-stream algorithm of the WHATWG HTML standard, applied to bytes.
+
+The standard decodes the stream first, and splits it into lines then. Splitting
+first gives the same result: CR, LF, colon and space are never part of a longer UTF-8
+sequence, and a malformed sequence ends before each of them. So a payload stays bytes,
+which is what a JSON parser reads, and is decoded only if the caller needs text.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from tokenstream._basics.members import show_members
+from tokenstream.framing._lines import SLICE, LineFraming
+from tokenstream.framing._utf8 import count_malformed, is_utf8
+from tokenstream.limits import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from tokenstream.limits import Limits
+
+__all__ = ["SSEParser", "ServerSentEvent"]
+
+_REPR_BYTES = 80
+_HEAD_BYTES = 256
+
+
+@show_members
+@dataclass(slots=True, repr=False)
+class ServerSentEvent:
+    r"""One event of an event stream.
+
+    Args:
+        payload: The event's data as bytes; several data lines are joined by LF.
+        event: The event's name.
+        id: The last event id as of this event; an earlier event may have set it.
+        retry: The reconnection time in milliseconds; None unless this event itself sets it.
+
+    Example:
+        >>> ServerSentEvent(b'{"a": 1}', event="delta")
+        ServerSentEvent(b'{"a": 1}', event='delta')
+    """
+
+    payload: bytes
+    event: str = "message"
+    id: str = ""
+    retry: int | None = None
+
+    @property
+    def data(self) -> str:
+        """The payload as text; malformed UTF-8 becomes U+FFFD.
+
+        The payload is decoded anew at each access.
+        """
+        return self.payload.decode("utf-8", "replace")
+
+    def __repr__(self) -> str:
+        payload = self.payload
+        shown = [repr(payload) if len(payload) <= _REPR_BYTES else f"{payload[:_REPR_BYTES]!r}…"]
+        if self.event != "message":
+            shown.append(f"event={self.event!r}")
+        if self.id:
+            shown.append(f"id={self.id!r}")
+        if self.retry is not None:
+            shown.append(f"retry={self.retry}")
+        return f"ServerSentEvent({', '.join(shown)})"
+
+
+Frame: TypeAlias = "bytes | ServerSentEvent"
+"""An event; an event that has only data is represented by its payload alone."""
+
+
+@show_members
+class PlainSSEParser(LineFraming[Frame]):
+    """Read an event stream line by line, without the shortcuts that `SSEParser` adds."""
+
+    __slots__ = (
+        "_after_cr",
+        "_data",
+        "_data_size",
+        "_event_retry",
+        "_id",
+        "_in_event",
+        "_name",
+        "_stray",
+        "comments",
+        "first_event_id",
+        "last_event_id",
+        "replaced",
+        "retry",
+    )
+
+    def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
+        self.last_event_id = ""
+        """The id to send when reconnecting: the last event id as of the last blank line."""
+        self.first_event_id = ""
+        """The first id that arrived; a server that sends this id first again repeats the whole stream."""
+        self.retry: int | None = None
+        """The reconnection time that the server requested last, in milliseconds."""
+        self.comments = 0
+        """Number of comment lines that have been read."""
+        self.replaced = 0
+        """Number of U+FFFD that replaced malformed bytes in the data of the returned events."""
+        super().__init__(limits=limits)
+
+    def _begin(self) -> None:
+        """Set the state for reading a new connection, in which the last event id still applies."""
+        super()._begin()
+        self._stray = bytearray()  # lines that are not fields; see `stray`
+        self._after_cr = False
+        self._id = self.last_event_id
+        self._clear()
+
+    def _clear(self) -> None:
+        """Drop the open event, which is the event whose blank line has not arrived."""
+        self._name = ""
+        self._data: bytes | bytearray | None = None
+        # Number of payload bytes held, including the LF that another data line would add.
+        self._data_size = 0
+        self._event_retry: int | None = None
+        self._in_event = False
+
+    @property
+    def stray(self) -> bytes:
+        """Lines that are not fields, from the first that begins a JSON object; at most `Limits.tail` bytes.
+
+        The standard ignores these lines. Some servers report an error this way after the stream has begun.
+        """
+        held = bytes(self._line)
+        if self._stray or held[:1] == b"{":
+            return bytes(self._stray) + held
+        return b""
+
+    def feed(self, chunk: bytes, *, now: float = 0.0) -> list[ServerSentEvent]:
+        """Return the events that this chunk completes.
+
+        Args:
+            chunk: Bytes as the transport delivered them.
+            now: Not used; every stage has this parameter.
+        """
+        return [
+            ServerSentEvent(frame) if isinstance(frame, bytes) else frame
+            for frame in self.frames(chunk, now=now)
+        ]
+
+    def frames(self, chunk: bytes, *, now: float = 0.0) -> list[Frame]:
+        """Return the same events as `feed`, but those that have only data as bare payloads."""
+        return self._feed(chunk)
+
+    def end(self, *, now: float = 0.0) -> list[ServerSentEvent]:
+        """End the input; an unfinished event is not returned.
+
+        Args:
+            now: Not used; every stage has this parameter.
+        """
+        self._finish()
+        return []
+
+    def reset(self) -> None:
+        """Begin reading a new connection; `last_event_id`, `retry` and the counts are kept.
+
+        An id that was read in an unfinished event of the old connection is dropped.
+        """
+        self._begin()
+
+    @property
+    def unfinished(self) -> ServerSentEvent | None:
+        """The event that lacks only a line end and a blank line, or None."""
+        # Without an unfinished line and data, there is nothing that line ends could complete.
+        if self.error is not None or self._holds_nothing or not (self._line or self._data is not None):
+            return None
+        frames: list[Frame] = []
+        # A copy reads the missing line ends, so that this parser does not change.
+        deepcopy(self)._read_text(b"\n\n", frames)  # noqa: SLF001 - its own copy
+        return next((ServerSentEvent(f) if isinstance(f, bytes) else f for f in frames), None)
+
+    def _read_slice(self, text: bytes, frames: list[Frame]) -> None:
+        """Read a slice of the stream, with CR and CRLF turned into LF."""
+        # A CR ends its line at once; an LF that follows belongs to the same line end.
+        if self._after_cr and text[0] == 10:
+            text = text[1:]
+        self._after_cr = text.endswith(b"\r")
+        if 13 in text:
+            text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        self._read_text(text, frames)
+
+    def _read_text(self, text: bytes, frames: list[Frame]) -> None:
+        """Read the whole lines of a text, and hold the unfinished last line."""
+        lines = text.split(b"\n")
+        rest = lines.pop()
+        if lines and self._line:
+            self._line += lines[0]
+            lines[0] = bytes(self._line)
+            self._line = bytearray()
+        self._read_lines(lines, frames)
+        if self.error is None:
+            self._hold(rest)
+
+    def _read_lines(self, lines: list[bytes], frames: list[Frame]) -> None:
+        """Read whole lines, and add the events that they complete to `frames`."""
+        for line in lines:
+            self._take_line(line, frames)
+            if self.error is not None:
+                return
+
+    def _take_line(self, line: bytes, frames: list[Frame]) -> None:
+        """Read one line: a blank line, which ends an event, or a field or a comment."""
+        # Only a line that may exceed a limit is compared with each of them.
+        if len(line) + self._data_size > self._longest_safe and self._stop_if_outgrown(line, whole=True):
+            return
+        if not line:
+            self._dispatch(frames)
+        elif line.startswith(b"data:"):
+            self._append(line[6:] if line[5:6] == b" " else line[5:])
+        elif line[0] == 58:  # a colon
+            self.comments += 1
+        else:
+            self._read_field(line)
+
+    def _hold(self, rest: bytes) -> None:
+        """Keep the start of an unfinished line; set `error` if the event is too long."""
+        self._line += rest
+        # Up to `_longest_safe` bytes, no limit can be exceeded.
+        if len(self._line) + self._data_size > self._longest_safe:
+            self._stop_if_outgrown(self._line, whole=False)
+
+    def _append(self, value: bytes) -> None:
+        """Add a line to the data of the open event."""
+        self._in_event = True
+        if self._data is None:
+            self._data = value
+        else:
+            if isinstance(self._data, bytes):
+                # A bytearray grows in place.
+                self._data = bytearray(self._data)
+            self._data += b"\n"
+            self._data += value
+        # The size with the LF that another data line would add.
+        self._data_size = len(self._data) + 1
+
+    def _read_field(self, line: bytes) -> None:
+        """Read a line that is neither blank nor a comment, and not in the usual form of a data field."""
+        self._in_event = True
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"event":
+            self._name = value.decode("utf-8", "replace")
+        elif name == b"data":
+            self._append(value)
+        elif name == b"id":
+            # The standard ignores an id that contains NUL.
+            if 0 not in value:
+                self._id = value.decode("utf-8", "replace")
+                self.first_event_id = self.first_event_id or self._id
+        elif name == b"retry" and value.isdigit():
+            digits = value.lstrip(b"0") or b"0"
+            # int() accepts 640 digits whatever limit the interpreter has been given.
+            if len(digits) <= 640:
+                self.retry = self._event_retry = int(digits)
+        # No field of the standard: it may be an error as bare JSON, which `stray` returns.
+        elif (self._stray or line[:1] == b"{") and len(self._stray) + len(line) < self._limits.tail:
+            self._stray += line
+            self._stray += b"\n"
+
+    def _dispatch(self, frames: list[Frame]) -> None:
+        """End the open event; add it to `frames` if it has data."""
+        self.last_event_id = self._id
+        if self._data is not None:
+            payload = bytes(self._data)
+            if not payload.isascii():
+                self.replaced += count_malformed(payload)
+            if self._name or self._id or self._event_retry is not None:
+                frames.append(ServerSentEvent(payload, self._name or "message", self._id, self._event_retry))
+            else:
+                # An event that has only data is a bare payload.
+                frames.append(payload)
+        self._clear()
+
+    def _is_idle(self) -> bool:
+        """Return True if no bytes are held, and no event or line ending may continue."""
+        # After a CR, an LF may follow that belongs to the same line ending.
+        return not (self._line or self._in_event or self._after_cr)
+
+    def _drop_held(self) -> None:
+        """Drop the held bytes and the open event, after an error."""
+        super()._drop_held()
+        self._clear()
+
+    def _find_bound(self, line: bytes | bytearray, *, whole: bool) -> tuple[int, str]:
+        """Return the maximum length of a line, and the name of the limit that sets it.
+
+        `whole` is False if more of the line may arrive; the bound must not depend on how chunks were cut.
+        """
+        # The bytes that the data of the open event may still grow by.
+        spare = self._limits.event - self._data_size
+        if line.startswith(b"data:"):
+            # `data:` is 5 bytes, or 6 with a space. If even the LF before the value exceeds the limit, the
+            # bound is below that, so that every such line exceeds it.
+            room = 4 if spare < 0 else spare + (6 if line[5:6] == b" " else 5)
+        elif whole and line == b"data" and spare < 0:
+            # Even an empty value is too much, because of the LF before it; the line has 4 bytes.
+            room = 3
+        else:
+            room = self._limits.line
+        # The lower limit is the one that the bytes exceed first.
+        return (room, "event") if room < self._limits.line else (self._limits.line, "line")
+
+    def _peek_held(self) -> bytes:
+        """Return the start of the open event, with the fields already read written as lines again."""
+        max_size = self._limits.tail
+        fields: list[bytes] = []
+        if self._name:
+            fields.append(b"event: " + self._name[:max_size].encode())
+        if self._id != self.last_event_id:
+            # The open event has an id of its own.
+            fields.append(b"id: " + self._id[:max_size].encode())
+        if self._event_retry is not None:
+            fields.append(b"retry: %d" % self._event_retry)
+        if self._data is not None:
+            fields += [b"data: " + value for value in bytes(self._data[:max_size]).split(b"\n")]
+        return b"\n".join([*fields, super()._peek_held()])
+
+
+@show_members
+class SSEParser(PlainSSEParser):
+    r"""Read the frames of an event stream exactly as the standard says, wherever the chunks were cut.
+
+    An event is returned at the first byte of the blank line that ends it. Without
+    that blank line it is not returned; it is in `unfinished` and `tail`.
+
+    Args:
+        limits: `line` limits a line, without its end; `event` the data of an event; `tail` the tail's bytes.
+
+    Example:
+        >>> parser = SSEParser()
+        >>> parser.feed(b"event: ping\ndata: 1\n\nda")
+        [ServerSentEvent(b'1', event='ping')]
+        >>> parser.feed(b"ta: two\r")
+        []
+        >>> parser.feed(b"\r")
+        [ServerSentEvent(b'two')]
+    """
+
+    __slots__ = ("_event_line", "_event_name", "_head")
+
+    def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__(limits=limits)
+        # The bytes that begin an event with the name read last, and its `event:` line alone. Initially a CR,
+        # which no line contains.
+        self._head = self._event_line = b"\r"
+        self._event_name = ""
+
+    def frames(self, chunk: bytes, *, now: float = 0.0) -> list[Frame]:
+        r"""Return the same events as `feed`, but those that have only data as bare payloads.
+
+        The bytes `b` represent `ServerSentEvent(b)`, an event without a name, id or retry.
+        Most servers send only these, and a bare payload takes less than half the time.
+
+        Args:
+            chunk: Bytes as the transport delivered them.
+            now: Not used; every stage has this parameter.
+
+        Example:
+            >>> SSEParser().frames(b"data: 1\n\nid: 7\ndata: 2\n\n")
+            [b'1', ServerSentEvent(b'2', id='7')]
+        """
+        # Most servers send one event per chunk, with LF line ends. `in` is several times as fast as a search
+        # for two bytes, and a slice is faster than startswith. 13 is CR, 10 is LF and 32 a space.
+        if (
+            type(chunk) is bytes
+            and self._holds_nothing  # of earlier chunks
+            and 13 not in chunk
+            and len(chunk) <= self._small_chunk
+        ):
+            if chunk[:5] == b"data:":
+                if chunk[-1] == 10 and chunk[-2] == 10:
+                    payload = chunk[6:-2] if chunk[5] == 32 else chunk[5:-2]
+                    if 10 not in payload and (payload.isascii() or is_utf8(payload)):
+                        return [ServerSentEvent(payload, "message", self._id) if self._id else payload]
+            # `_head` is the `event:` line of the event read last, with the beginning of the data line.
+            elif chunk.startswith(self._head) and chunk[-1] == 10 and chunk[-2] == 10:
+                payload = chunk[len(self._head) : -2]
+                if 10 not in payload and (payload.isascii() or is_utf8(payload)):
+                    return [ServerSentEvent(payload, self._event_name, self._id)]
+        return self._read_unusual(chunk)
+
+    @property
+    def longest_alone(self) -> int:
+        """The longest chunk, in bytes, that a caller may read without the parser; 0 if it may read none.
+
+        The parser is needed while it holds bytes of earlier chunks, and once events have ids.
+        """
+        return self._small_chunk if self._holds_nothing and not self._id else 0
+
+    def _read_unusual(self, chunk: bytes) -> list[Frame]:
+        """Return the frames that a chunk completes, if it is not exactly one event with LF line ends."""
+        if type(chunk) is bytes and self._past_bom:
+            if 13 in chunk:
+                # Whole events with CRLF line ends are read like those with LF.
+                if self._holds_nothing and chunk[-4:] == b"\r\n\r\n":
+                    text = chunk.replace(b"\r\n", b"\n")
+                    # A CR that is left is itself a line end, which `_feed` reads.
+                    if 13 not in text:
+                        return self.frames(text)
+            elif 10 not in chunk and 0 < len(chunk) <= SLICE:
+                # Without a line end, the chunk is a piece of a line.
+                self._after_cr = self._holds_nothing = False
+                self._hold(chunk)
+                return []
+        return self._feed(chunk)
+
+    def _read_lines(self, lines: list[bytes], frames: list[Frame]) -> None:
+        """Read whole lines, and add the events that they complete to `frames`."""
+        # An event in one of the usual forms that begins while no event is open is read
+        # directly, without the state that `_take_line` keeps.
+        position, count = 0, len(lines)
+        # If all events are one line with data and a blank line, every other line is blank.
+        even_count = count & ~1
+        if (
+            even_count
+            and not self._in_event
+            and not any(lines[1:even_count:2])
+            and self._take_plain_events(lines[:even_count:2], frames)
+        ):
+            position = even_count
+        while position < count:
+            line = lines[position]
+            if line[:5] == b"data:":
+                if (
+                    position + 1 < count
+                    and not lines[position + 1]
+                    and not self._in_event
+                    and len(line) <= self._longest_safe
+                ):
+                    payload = line[6:] if line[5:6] == b" " else line[5:]
+                    plain = payload.isascii() and not self._id
+                    frames.append(payload if plain else self._make_frame(payload, ""))
+                    position += 2
+                    continue
+            # `_event_line` is the `event:` line of the event read last, which the next event often repeats.
+            elif (
+                line == self._event_line
+                and position + 2 < count
+                and not lines[position + 2]
+                and not self._in_event
+            ):
+                follower = lines[position + 1]
+                if follower[:6] == b"data: " and len(follower) <= self._longest_safe:
+                    frames.append(self._make_frame(follower[6:], self._event_name))
+                    position += 3
+                    continue
+            self._take_line(line, frames)
+            if self.error is not None:
+                return
+            position += 1
+
+    def _take_plain_events(self, lines: list[bytes], frames: list[Frame]) -> bool:
+        """Add events that are one data line each to `frames`, and return True.
+
+        If any line is something else, nothing is read, and the result is False.
+
+        Args:
+            lines: The lines, without the blank lines between them.
+            frames: Receives the events.
+        """
+        payloads = [line[6:] for line in lines if line[:6] == b"data: "]
+        # Once an id was sent (`_id`), every event has the last id, so that none is a bare payload.
+        if len(payloads) < len(lines) or self._id or max(map(len, lines)) > self._longest_safe:
+            return False
+        for payload in payloads:
+            if not payload.isascii():
+                self.replaced += count_malformed(payload)
+        frames += payloads
+        return True
+
+    def _make_frame(self, payload: bytes, name: str) -> Frame:
+        """Return the frame of an event that sets no reconnection time.
+
+        Args:
+            payload: The event's data.
+            name: The event's name; "" if it has none.
+        """
+        if not payload.isascii():
+            self.replaced += count_malformed(payload)
+        if name or self._id:
+            return ServerSentEvent(payload, name or "message", self._id)
+        return payload
+
+    def _read_field(self, line: bytes) -> None:
+        super()._read_field(line)
+        # The next event often has the same name: `frames` then recognises its first bytes.
+        if line[:7] == b"event: " and self._name and len(line) <= _HEAD_BYTES:
+            self._event_line, self._event_name = line, self._name
+            self._head = line + b"\ndata: "
