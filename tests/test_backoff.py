@@ -117,7 +117,6 @@ def test_no_wait_is_shorter_than_asked_for(number: int, asked: float, most: floa
 def test_a_reconnect_waits_between_a_tenth_of_a_second_and_five_minutes(
     milliseconds: int | None, seconds: float
 ) -> None:
-    """Whatever the server says."""
     assert seconds == clamp_reconnect(milliseconds)
 
 

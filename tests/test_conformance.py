@@ -97,7 +97,6 @@ def test_our_cut_results_are_those_of_a_fresh_run(format: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("format", cuts.ANSWERS)
 def test_our_cut_results_are_those_of_a_fresh_run_at_every_byte(format: str) -> None:
-    """All cuts."""
     assert _KEPT[US.name]["cuts"][format] == results.cut_results(US, formats=[format])[format]
 
 

@@ -34,7 +34,6 @@ ERRORS: list[errors.TokenStreamError] = [
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 def test_every_error_pickles_with_all_that_it_carries(error: errors.TokenStreamError) -> None:
-    """Class, message and attributes."""
     if isinstance(error, errors.StreamError | errors.OutputInvalid | errors.OutputIncomplete):
         error.partial = Message(parts=(TextPart(text="Hel"),))
     if isinstance(error, errors.StreamError):

@@ -102,7 +102,6 @@ def test_nothing_is_estimated_of_what_is_whole() -> None:
 
 
 def test_where_nothing_came_nothing_is_estimated() -> None:
-    """None, and not zero."""
     assert ("none", None, None) == of(read(TALE.stream("openai-chat", fault=faults.cut(at=0))))
 
 

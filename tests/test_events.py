@@ -89,7 +89,6 @@ def test_an_event_of_a_run_knows_its_step(event: Event) -> None:
 
 
 def test_events_that_are_kept_as_json_keep_their_step() -> None:
-    """Where there is one."""
     event = StepStart("1", "f", parent="0", agent="a", cause=ToolCall(id="c", name="f"))
     event.step = "1"
     kept = json.loads(json.dumps(write_events([event, TextDelta("a"), StepDone("1", "stopped", "late")])))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tokenstream.decoder import Decoder
+from tokenstream import Decoder
 from tokenstream.limits import Limits
 
 ENDLESS = Limits(line=1 << 30, event=1 << 30, depth=200)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.framing.support import chunkings, cut_at
 from tests.support.sampling import sampled
-from tokenstream.decoder import Decoder
+from tokenstream import Decoder
 from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.events import TextDelta
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support import wire
-from tokenstream.decoder import Decoder
+from tokenstream import Decoder
 from tokenstream.errors import NotAStream, StreamTruncated
 
 

@@ -51,7 +51,6 @@ FULL = Message(
 
 
 def test_everything_round_trips_through_json() -> None:
-    """Bytes as base64."""
     assert Message.model_validate_json(FULL.model_dump_json()) == FULL
     again = Message.model_validate(FULL.model_dump(mode="json"))
     assert again == FULL

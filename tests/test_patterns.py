@@ -14,7 +14,7 @@ import pytest
 from tests.support.patterns import Expression, hostile, kept, written
 from tests.support.sampling import sampled
 from tokenstream._basics.json import _block_pattern
-from tokenstream.framing import json_array
+from tokenstream.framing import _json_array as json_array
 from tokenstream.stages._markdown import inline
 from tokenstream.stages._markdown.html_tags import OpenTag
 
@@ -36,9 +36,9 @@ def _tag_of(line: str) -> re.Pattern[str] | None:
 
 MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream._basics.json._block_pattern": _block_pattern(4_300),
-    "tokenstream.framing.json_array._compile_whole": json_array._compile_whole(),  # noqa: SLF001 - as above
-    "tokenstream.framing.json_array._compile_after_comma": json_array._compile_after_comma(),  # noqa: SLF001 - as above
-    "tokenstream.framing.json_array._compile_before_comma": json_array._compile_before_comma(),  # noqa: SLF001 - as above
+    "tokenstream.framing._json_array._compile_whole": json_array._compile_whole(),  # noqa: SLF001 - as above
+    "tokenstream.framing._json_array._compile_after_comma": json_array._compile_after_comma(),  # noqa: SLF001 - as above
+    "tokenstream.framing._json_array._compile_before_comma": json_array._compile_before_comma(),  # noqa: SLF001 - as above
     "tokenstream.testing._recordings.file_format._head_lines": None,
     # Payloads of a few kilobytes, in which it looks for numbers by their keys.
     "tokenstream.formats._fast.shape._find_holes": None,

@@ -132,7 +132,6 @@ def test_a_continuation_may_have_as_many_parts_as_an_answer() -> None:
 
 
 def test_an_open_text_ends_where_the_model_goes_on_with_something_else() -> None:
-    """Before that begins."""
     call = ToolCall(id="c", name="f", arguments_text="{}", complete=True)
     after: list[Event] = [ToolCallStart("c", "f"), ToolCallDone(call), Finish("tool_calls")]
     message, events = joined(text("Let me look.", done=False), after)

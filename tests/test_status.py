@@ -48,7 +48,6 @@ def test_how_long_a_server_asks_to_wait(headers: dict[str, str], seconds: float 
 
 
 def test_a_request_id_goes_by_many_names() -> None:
-    """The providers' own headers."""
     assert ResponseHead(status=200, headers={"request-id": "req_1"}).request_id == "req_1"
     assert ResponseHead(status=200, headers={"x-amzn-requestid": "a"}).request_id == "a"
     assert ResponseHead(status=200).request_id is None

@@ -32,8 +32,7 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.formats import _registry as registry
-from tokenstream.framing import ServerSentEvent
-from tokenstream.framing.aws_eventstream import EventStreamMessage
+from tokenstream.framing import EventStreamMessage, ServerSentEvent
 from tokenstream.limits import Limits
 from tokenstream.message import Citation, MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, Usage
 

@@ -29,12 +29,7 @@ _OWN_ENDS = frozenset({"stop", "tool_calls"})
 
 
 def ended_itself(reason: FinishReason | None, ending: Ending) -> bool:
-    """Return True if the model itself ended the answer, by its finish reason or, without one, its ending.
-
-    Args:
-        reason: The finish reason.
-        ending: The ending.
-    """
+    """Return True if the model itself ended the answer, by its finish reason or, without one, its ending."""
     return reason in _OWN_ENDS or (reason is None and ending == "complete")
 
 
@@ -319,7 +314,6 @@ class ChoiceState:
         """Return the log to which a part's text is appended, and record the part as the log's writer.
 
         Args:
-            part: The part.
             kind: The kind of text: text, reasoning or refusal.
         """
         log = part.log

@@ -99,7 +99,6 @@ def word_for(kind: str, words: Mapping[Any, WordT], otherwise: WordT) -> WordT:
     """Return a protocol's word for a kind of error, or for the kind that stands in for it.
 
     Args:
-        kind: The kind.
         words: The protocol's words, by kind.
         otherwise: The word for all other kinds.
 

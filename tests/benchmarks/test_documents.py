@@ -94,7 +94,6 @@ def test_the_beginnings_are_spread_over_the_document() -> None:
 
 @pytest.mark.slow
 def test_there_is_a_row_for_every_reader_and_a_column_for_every_size() -> None:
-    """Nobody is left out."""
     values, ratios, one_string, depths = partial_json(_TINY)
 
     assert _NAMES == [row[0] for row in values.rows]

@@ -75,7 +75,6 @@ def test_a_page_fits_and_says_nothing_to_the_console(
 
 
 def test_a_click_opens_a_payload(opened: Callable[[Recording], tuple[Page, list[str]]]) -> None:
-    """Without a script."""
     shown, _ = opened(_stalled())
     payload = shown.locator("details pre").first
 

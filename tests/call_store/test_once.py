@@ -306,7 +306,6 @@ def test_the_application_ends_the_calls_of_types_itself() -> None:
 
 @pytest.mark.anyio
 async def test_the_application_ends_the_calls_of_types_in_an_asynchronous_stream() -> None:
-    """The methods are awaited."""
     store, rooms = MemoryCallStore(), Rooms()
     async for call in AsyncStream(BODY, answer_id="turn 7").validated_calls(book=Booking, once=store):
         await call.finish(rooms.book(call.arguments.room))

@@ -113,7 +113,6 @@ def test_each_part_begins_with_the_line_that_it_runs(shown: str) -> None:
     [demo.OPENING, *(line for part in demo.PARTS for line in (part.opening, *part.code))],
 )
 def test_a_line_of_code_fits_the_screen(code: str) -> None:
-    """With its prompt."""
     assert len(f">>> {code}") <= demo.MAX_WIDTH
 
 

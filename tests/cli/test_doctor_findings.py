@@ -213,7 +213,6 @@ def test_a_round_time_of_the_whole_answer_may_be_anybodys_limit() -> None:
 
 
 def test_a_cut_at_any_other_time_is_told_as_it_is() -> None:
-    """Nobody is blamed."""
     found = _cut(17.3, last=3.22)
 
     assert "the connection broke after 17.3 s, the last 14.1 s of them without a byte" == found.what

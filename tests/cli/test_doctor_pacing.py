@@ -46,7 +46,6 @@ def _steady(count: int, gap: float, *, first: float = 0.5) -> list[tuple[float, 
 
 
 def test_nothing_is_judged_before_anything_came() -> None:
-    """None, and not zero."""
     assert EventPace(verdict="unclear", first=None, last=None) == _pace()
 
 

@@ -190,7 +190,6 @@ def test_the_name_of_a_deadline_is_left_out() -> None:
 
 
 def test_the_words_of_a_server_are_left_as_they_are() -> None:
-    """Whatever they look like."""
     words = 'the parameter format="json" is unknown; ask again'
 
     assert words == describe_error(ProviderError(words))

@@ -97,7 +97,6 @@ def test_the_names_may_be_given_in_any_order(
 
 
 def test_the_exit_status_tells_the_ending(page: Callable[..., str]) -> None:
-    """As without a page."""
     assert "truncated" in page(CUT, 3)
     assert "failed" in page(CUT + sse({"error": {"message": "no"}}), 5)
 
@@ -122,7 +121,6 @@ def test_only_a_page_of_its_own_is_replaced(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_a_page_and_lines_for_programs_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:
-    """Argparse says so."""
     with pytest.raises(SystemExit):
         main(["inspect", "--json", "--html", "page.html", "-"])
 
@@ -214,7 +212,6 @@ def test_a_long_silence_leaves_room_for_the_rest(page: Callable[..., str]) -> No
 
 
 def test_each_choice_has_its_message(page: Callable[..., str]) -> None:
-    """Under its number."""
     shown = elements(page(chat({"content": "One"}) + chat({"content": "Two"}, index=1), 3)).text
 
     assert "Choice 0" in shown
@@ -242,7 +239,6 @@ def test_every_recording_has_a_page(path: Path, page: Callable[..., str]) -> Non
 
 
 def test_standard_input_is_noted_while_it_arrives(tmp_path: Path) -> None:
-    """A pipe has times."""
     target = tmp_path / "page.html"
     done = run("inspect", "-", "--html", str(target), given=CHAT)
     shown = elements(target.read_text("utf-8")).text

@@ -347,7 +347,6 @@ def test_a_signal_ends_it_cleanly(number: int, folder: Path) -> None:
 
 
 def test_a_long_list_is_cut_and_says_where_the_rest_is(tmp_path: Path) -> None:
-    """The index has it."""
     for number in range(50):
         (tmp_path / f"{number:02}.sse").write_bytes(b"data: x\n\n")
     with _serving(str(tmp_path)) as (process, address, _):
@@ -411,7 +410,6 @@ def test_what_cannot_be_served_is_one_line(
 def test_a_number_that_makes_no_sense_is_explained(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Before anything listens."""
     with pytest.raises(SystemExit) as caught:
         main(["serve", "somewhere", *arguments])
 
@@ -505,7 +503,6 @@ def test_the_rate_counts_for_a_whole_recording_of_any_content_type(
 
 
 def test_a_recording_of_a_websocket_is_refused_over_http(tmp_path: Path) -> None:
-    """With the way out."""
     testing.script().text("Hello").finish("stop").recording("openai-realtime").save(tmp_path / "socket.rec")
 
     with ReplayServer(serve.answer_from_folder(tmp_path)) as server:

@@ -56,7 +56,6 @@ def test_the_request_decides_and_nothing_is_held(format: Any, incremental: objec
 
 @pytest.mark.anyio
 async def test_the_request_of_an_asynchronous_stream_decides_too() -> None:
-    """Both read the same."""
     async with (
         httpx.AsyncClient(transport=_transport(_body(*AMBIGUOUS))) as client,
         aconnect(URL, client=client, json=_request(incremental=True)) as stream,

@@ -133,7 +133,6 @@ def test_events_of_no_known_format_are_told_by_their_names(body: bytes, words: s
 
 
 def test_many_event_types_of_no_known_format_are_told_in_part() -> None:
-    """The first five."""
     error = read(b"".join(b"event: kind%d\ndata: ok\n\n" % n for n in range(8)), 1000).error
 
     assert "types seen are 'kind0', 'kind1', 'kind2', 'kind3', 'kind4', ...." in str(error)
@@ -146,7 +145,6 @@ def test_an_object_that_is_none_may_be_bare_text() -> None:
 
 
 def test_more_frames_without_a_format_than_can_be_held_are_no_stream() -> None:
-    """The bound is 64."""
     odd = b"event: status\ndata: ok\n\n"
 
     assert read(odd * 64 + b"".join(ANSWER), 1000).message.ending == "complete"

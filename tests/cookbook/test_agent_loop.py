@@ -32,7 +32,6 @@ def test_the_result_of_the_tool_is_sent(city: str, result: object, tmp_path: Pat
 
 
 def test_a_model_that_never_stops_calling_is_stopped(tmp_path: Path) -> None:
-    """After eight turns."""
     call = testing.script().tool_call("get_weather", {"city": "Oslo"}, id="call_1").finish("tool_calls")
     with testing.serve([call] * 9) as provider:
         done = run_program("agent-loop", tmp_path, OPENAI_BASE_URL=f"{provider.url}/v1")

@@ -56,7 +56,6 @@ def test_the_real_answer_is_asked_for_once(tmp_path: Path) -> None:
 
 
 def test_without_a_recording_the_report_says_how_to_make_one(tmp_path: Path) -> None:
-    """The other tests pass."""
     report = _pytest(write_program("testing-an-application", tmp_path))
 
     assert "4 passed, 1 error" in report

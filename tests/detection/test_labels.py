@@ -16,8 +16,7 @@ from tests.support.wire import DONE, sse
 from tokenstream.errors import NotAStream, StreamTruncated
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import payload_of
-from tokenstream.framing import ServerSentEvent
-from tokenstream.framing.aws_eventstream import EventStreamMessage
+from tokenstream.framing import EventStreamMessage, ServerSentEvent
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,6 @@ def test_a_run_over_ag_ui_says_what_the_model_said(name: str) -> None:
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_run_over_the_protocol_of_the_ai_sdk_says_what_the_model_said(name: str) -> None:
-    """The same."""
     message = {"id": "message_1", "role": "user", "parts": [{"type": "text", "text": "Hi"}]}
     request = {"trigger": "submit-message", "id": "chat_1", "messages": [message]}
     body = _body(needed("pydantic_ai.ui.vercel_ai").VercelAIAdapter, request, name)

@@ -60,7 +60,6 @@ def test_f16_a_chunked_body_cut_between_events_is_interrupted(colour: str, tls: 
     ids=["inside an event", "inside a chunk"],
 )
 def test_f17_what_had_come_of_an_event_is_on_the_error(colour: str, pieces: Script) -> None:
-    """In `.tail`, as bytes."""
     with Loopback([chunked_head(), *pieces, FIN]) as server:
         error = failed(colour, server, StreamInterrupted)
 
@@ -127,7 +126,6 @@ def test_f21_an_end_inside_an_event_is_no_end(colour: str) -> None:
 @both_colours
 @pytest.mark.parametrize("script", [until_close(HELLO), chunked([HELLO]), sized(HELLO)])
 def test_f22_an_end_without_a_finish_reason_is_no_end(colour: str, script: Script) -> None:
-    """However well HTTP ended."""
     with Loopback(script) as server:
         error = failed(colour, server, StreamTruncated)
 
@@ -179,7 +177,6 @@ def test_f25_invalid_utf8_is_replaced_and_counted(colour: str) -> None:
 
 @both_colours
 def test_f26_invalid_utf8_in_a_comment_is_ignored(colour: str) -> None:
-    """Nobody reads it."""
     with Loopback(chunked([b": \xff\xfe\n\n", HELLO, b":\xff\n", END])) as server:
         outcome = read(colour, server)
 
@@ -362,7 +359,6 @@ def test_f35_a_long_line_in_small_chunks_is_read_whole(colour: str) -> None:
 
 @both_colours
 def test_f35_an_event_of_many_data_lines_is_read_whole(colour: str) -> None:
-    """Its lines are joined."""
     payload = json.dumps(wire.chat_payload({"content": "many"}), indent=0)
     spaced = payload.replace("\n", "\n" * 300)
     event = "".join(f"data: {line}\n" for line in spaced.split("\n")).encode() + b"\n"

@@ -242,7 +242,6 @@ def test_f11_an_empty_body_is_a_cut_answer(colour: str, script: Script) -> None:
 @both_colours
 @pytest.mark.parametrize("content_type", ["application/octet-stream", "text/plain", "application/json"])
 def test_f12_a_stream_with_a_wrong_label_is_read_with_a_departure(colour: str, content_type: str) -> None:
-    """The first bytes count."""
     with Loopback(sized(ANSWER, content_type=content_type)) as server:
         outcome = read(colour, server)
 

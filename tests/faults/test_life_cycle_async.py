@@ -52,7 +52,6 @@ async def test_f73_break_leaves_the_connection_to_the_end_of_the_block() -> None
 # On trio, without a block, httpx's own generators are collected, too, and complain in their turn.
 @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 async def test_f74_a_stream_that_is_dropped_after_break_is_aborted_with_a_warning() -> None:
-    """Nobody awaits anything."""
     async with AsyncExitStack() as stack:
         with open_after(HELLO) as server:
             stream = await begin("httpx", server, stack)
@@ -144,7 +143,6 @@ async def test_f78_a_second_task_is_refused_at_once() -> None:
 
 
 async def test_f79_a_cancellation_passes_and_leaves_a_closed_connection() -> None:
-    """anyio's, on both loops."""
     seen: list[BaseException] = []
     with open_after(HELLO) as server:
         stream = aconnect(server.url)
@@ -220,7 +218,6 @@ async def test_f81_generator_exit_closes() -> None:
 
 
 async def test_f81_aclose_during_anext_ends_it_normally() -> None:
-    """In another task."""
     with open_after(HELLO) as server:
         async with aconnect(server.url) as stream:
             texts: list[str] = []
@@ -339,7 +336,6 @@ def test_f86_an_event_loop_that_is_over_took_the_connection_with_it() -> None:
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_f79_on_trio_without_a_block_a_cancelled_read_is_told_of() -> None:
-    """Never a clean end."""
     async with AsyncExitStack() as stack:
         with open_after(HELLO) as server:
             stream = await begin("httpx", server, stack)

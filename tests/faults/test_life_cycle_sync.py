@@ -222,7 +222,6 @@ def test_f82_ctrl_c_between_reading_and_parsing_loses_and_doubles_nothing_in_sil
 
 
 def test_f83_the_interpreter_exits_with_an_open_stream() -> None:
-    """No hang, no traceback."""
     script = """
 import sys, threading
 from tokenstream import connect

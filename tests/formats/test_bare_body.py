@@ -61,7 +61,6 @@ def test_no_joiner_stands_between_its_chunks() -> None:
 
 @pytest.mark.anyio
 async def test_it_is_read_asynchronously_and_beside_another_loop() -> None:
-    """As any other body."""
     tapped = tap([b"Hel", b"lo"], format="text")
 
     assert BODY == (await AsyncStream(response(BODY), format="text").final()).text
@@ -83,7 +82,6 @@ def test_a_connection_that_breaks_leaves_it_truncated() -> None:
 
 
 def test_an_empty_body_is_no_answer() -> None:
-    """Nothing came."""
     with pytest.raises(StreamTruncated):
         Stream(response(""), format="text").final()
 
@@ -103,7 +101,6 @@ def test_it_is_refused_where_it_is_not_named() -> None:
 
 
 def test_an_event_stream_is_read_as_one_whatever_its_label() -> None:
-    """Labels are often wrong."""
     assert (
         "Hello" == Stream(response("data: Hel\n\ndata: lo\n\ndata: [DONE]\n\n"), format="text").final().text
     )

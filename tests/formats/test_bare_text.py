@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tokenstream import Decoder
 from tokenstream.accumulator import Accumulator
-from tokenstream.decoder import Decoder
 from tokenstream.errors import ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import MessageStart, Ping, TextDelta, Unknown
 from tokenstream.formats import text
@@ -100,7 +100,6 @@ def test_several_data_lines_of_one_event_keep_their_line_feed() -> None:
     ],
 )
 def test_json_is_text(piece: str) -> None:
-    """Models write JSON, too."""
     format = Text()
 
     assert read(format, b"Say: ", piece.encode(), DONE)[1] == f"Say: {piece}"
@@ -138,7 +137,6 @@ def test_empty_data_is_a_heartbeat() -> None:
 
 
 def test_malformed_utf8_becomes_the_replacement_character() -> None:
-    """The stream goes on."""
     assert read(Text(), b"\xff", b"a\xffb", DONE)[1] == "\ufffda\ufffdb"
 
 

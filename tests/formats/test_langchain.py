@@ -371,7 +371,6 @@ def test_messages_of_others_are_unknown_events() -> None:
 
 
 def test_log_probabilities_add_up() -> None:
-    """Those of each piece."""
     said = [{"logprobs": {"content": [{"token": text}], "refusal": None}} for text in ("a", "b")]
     got = read(*[chunk("a", each) for each in said], STOP)
 

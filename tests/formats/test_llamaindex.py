@@ -219,7 +219,6 @@ def test_where_no_chunk_of_a_provider_is_handed_on_the_end_of_the_input_is_the_e
     ],
 )
 def test_token_counts_are_found_wherever_integrations_put_them(told: Any) -> None:
-    """The last report counts."""
     usage = read(response("a", prompt_tokens=1, completion_tokens=1), told).message.usage
 
     assert (3, 4) == (usage.input_tokens, usage.output_tokens)
@@ -233,7 +232,6 @@ def test_the_id_and_the_model_are_the_providers() -> None:
 
 
 def test_log_probabilities_add_up() -> None:
-    """Those of each piece."""
     got = read({**response("a"), "logprobs": [[{"token": "a"}]]}, {**response("b"), "logprobs": [[]]})
 
     assert [[{"token": "a"}], []] == got.message.provider_data["logprobs"]

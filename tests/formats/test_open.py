@@ -85,7 +85,6 @@ def test_a_call_has_arguments_once_some_have_come() -> None:
 
 
 def test_a_choice_knows_its_open_calls_in_order() -> None:
-    """Other parts are none."""
     choice = OpenChoice(3)
     first, second = (
         OpenCall(3, index, id=f"c{index}", name="f", type="function", provider_data={}) for index in (1, 2)

@@ -16,7 +16,6 @@ def test_each_word_has_its_reason_in_any_case(word: str, expected: str) -> None:
 
 
 def test_a_word_that_nobody_knows_is_unknown() -> None:
-    """It is no error."""
     assert "unknown" == finish_reason("full_moon")
 
 

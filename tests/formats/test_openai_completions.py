@@ -52,7 +52,6 @@ def test_text_arrives_piece_by_piece_and_adds_up() -> None:
 
 
 def test_the_usage_is_that_of_the_last_payload() -> None:
-    """It has no choices."""
     usage = read(piece("a"), END, LAST, DONE).message.usage
 
     assert (5, 7, 12, USAGE) == (
@@ -82,7 +81,6 @@ def test_several_choices_are_kept_apart_however_they_are_mixed() -> None:
 
 @pytest.mark.parametrize(("index", "expected"), [(None, 0), ("1", 1)])
 def test_a_choice_without_an_index_is_known_by_its_place(index: Any, expected: int) -> None:
-    """Digits are a number."""
     assert [expected] == [message.choice for message in read(piece("a", index=index), DONE).messages]
 
 
@@ -100,7 +98,6 @@ def test_a_choice_that_is_no_object_is_an_error() -> None:
 
 
 def test_choices_that_are_no_list_are_carried() -> None:
-    """As a field."""
     assert 7 == read({**HEAD, "choices": 7}, DONE).message.provider_data["choices"]
 
 
@@ -112,7 +109,6 @@ def test_more_choices_than_the_limit_end_the_stream() -> None:
 
 
 def test_log_probabilities_add_up() -> None:
-    """Each list for itself."""
     first = {"tokens": ["a"], "token_logprobs": [-1.0], "top_logprobs": [{"a": -1.0}], "text_offset": [0]}
     second = {
         "tokens": ["b", "c"],
@@ -290,7 +286,6 @@ def test_llama_cpp_says_why_it_stopped(fields: Any, expected: Any) -> None:
 
 
 def test_tokens_and_probabilities_of_llama_cpp_add_up() -> None:
-    """They are list items."""
     first = native("a", tokens=[1], completion_probabilities=[{"id": 1}])
     got = read(first, native("b", tokens=[2]), OVER)
 
@@ -331,7 +326,6 @@ def test_a_frame_of_llama_cpp_that_is_cut_after_the_first_answer_is_an_error() -
 
 
 def test_llama_cpp_cut_off_is_truncated() -> None:
-    """`stop` never came."""
     assert isinstance(read({"content": "a", "stop": False}).error, StreamTruncated)
 
 
@@ -395,7 +389,6 @@ def test_reading_at_a_glance_changes_nothing(frames: list[Any]) -> None:
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(noise: bytes) -> None:
-    """Within an answer, too."""
     got = read(piece("a"), piece("b"), noise, piece("c"))
 
     assert got.error is None or isinstance(got.error, StreamError)

@@ -76,7 +76,6 @@ def _kinds(events: list[Event]) -> list[str]:
 
 
 def test_events_carry_the_payload_that_gave_them() -> None:
-    """And are given once."""
     parts = _Noting()
     parts.raw = {"n": 1}
     parts.emit(Ping(raw=parts.raw))
@@ -115,7 +114,6 @@ def test_a_field_is_told_when_it_is_new() -> None:
 
 
 def test_items_and_unknown_payloads_are_carried() -> None:
-    """As they came."""
     parts = _Noting()
     parts.items("logprobs", [1], choice=2)
     parts.unknown("odd", {"a": 1})

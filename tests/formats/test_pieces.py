@@ -39,7 +39,6 @@ def test_one_part_holds_all_pieces() -> None:
 
 
 def test_what_looks_like_an_end_or_an_error_is_text() -> None:
-    """Nothing is decoded."""
     format = Pieces()
     events = [event for piece in ("[DONE]", '{"error": "no"}') for event in format.feed(piece)]
 

@@ -28,7 +28,7 @@ from tokenstream.errors import (
 )
 from tokenstream.formats import Format, custom
 from tokenstream.formats import _registry as registry
-from tokenstream.framing.aws_eventstream import EventStreamMessage
+from tokenstream.framing import EventStreamMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -63,12 +63,10 @@ def test_a_template_reads_the_text_of_the_next_payload(padding: str | None) -> N
     ],
 )
 def test_whatever_is_not_exactly_of_its_shape_is_left_to_the_decoder(payload: bytes) -> None:
-    """A template never guesses."""
     assert _learnt().match(payload) is None
 
 
 def test_a_payload_without_padding_must_end_where_the_first_one_did() -> None:
-    """Nothing may follow."""
     template = _learnt(_payload(padding=None))
 
     assert template.match(_bytes(_payload(padding=None)) + b"}") is None
@@ -156,7 +154,6 @@ def test_the_text_is_found_among_others_like_it() -> None:
 
 
 def test_a_text_that_occurs_too_often_is_given_up() -> None:
-    """Learning is bounded."""
     payload = {"x": [{"content": "a"}] * 40, "choices": [{"delta": {"content": "a"}}]}
 
     assert Shape.learn(_bytes(payload), payload, _PATH) is None

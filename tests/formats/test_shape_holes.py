@@ -67,7 +67,6 @@ def test_any_text_and_any_numbers_are_recognised(text: str, n: int, id: float) -
     ],
 )
 def test_whatever_else_differs_is_left_to_the_decoder(payload: bytes) -> None:
-    """A template never guesses."""
     template = learn(PLAIN)
 
     assert template is not None
@@ -75,7 +74,6 @@ def test_whatever_else_differs_is_left_to_the_decoder(payload: bytes) -> None:
 
 
 def test_padding_may_have_any_length() -> None:
-    """It says nothing."""
     value = {"text": "Hel", "obfuscation": "aB3"}
     template = learn(value, path=("text",), numbers=())
 
@@ -153,7 +151,6 @@ def test_a_place_that_is_not_there_is_no_hole() -> None:
 
 
 def test_values_are_found_by_their_place() -> None:
-    """Through objects and lists."""
     assert 5 == get_at({"a": [{"b": 5}]}, ("a", 0, "b"))
 
 

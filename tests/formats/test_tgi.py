@@ -97,7 +97,6 @@ def test_an_answer_without_details_ends_with_its_whole_text() -> None:
 
 
 def test_an_answer_that_breaks_off_is_truncated() -> None:
-    """Without its last payload."""
     got = read(token("Hi"))
 
     assert isinstance(got.error, StreamTruncated)
@@ -194,7 +193,6 @@ def test_an_error_line_ends_the_stream(kind: str, expected: str, retryable: bool
 
 
 def test_fields_without_a_word_of_ours_are_carried() -> None:
-    """Beside the token."""
     assert "m-1" == read(token("Hi", model="m-1"), END).message.provider_data["model"]
 
 
@@ -285,7 +283,6 @@ def test_reading_at_a_glance_changes_nothing(frames: list[Any]) -> None:
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(noise: bytes) -> None:
-    """Within an answer, too."""
     got = read(token("a"), token("b", 2), noise, token("c", 3))
 
     assert got.error is None or isinstance(got.error, StreamError)
@@ -300,7 +297,6 @@ def test_objects_that_are_already_decoded_are_read_too() -> None:
 
 
 def test_events_with_an_id_are_read_at_a_glance_too() -> None:
-    """Their name is none."""
     frames = [
         ServerSentEvent(b'{"index":%d,"token":{"text":"a","special":false}}' % n, "message", "7")
         for n in range(4)

@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from tokenstream import Decoder
 from tokenstream.accumulator import Accumulator
-from tokenstream.decoder import Decoder
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.events import TextDelta, ToolCallDone, Unknown
 from tokenstream.framing import EventStreamMessage, ServerSentEvent

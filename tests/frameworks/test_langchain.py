@@ -111,7 +111,6 @@ def test_the_blocks_of_another_provider_are_read(options: dict[str, Any]) -> Non
 
 
 def test_what_adds_up_is_what_langchain_adds_up() -> None:
-    """The message is theirs."""
     whole: Any = sum(list(model(ASKED).stream("Weather?"))[1:], start=messages.AIMessageChunk(content=""))
     message = Stream(model(ASKED).stream("Weather?")).final()
 
@@ -168,7 +167,6 @@ def test_what_the_model_raises_is_the_cause() -> None:
 def test_what_the_providers_sdk_raises_beneath_is_told_as_everywhere(
     fault: Any, expected: type[StreamError], kind: str
 ) -> None:
-    """LangChain passes it on."""
     with pytest.raises(expected) as caught:
         Stream(model(ASKED, fault=fault).stream("Weather?")).final()
 
@@ -194,7 +192,6 @@ def test_langchains_own_fakes_are_complete(source: Any) -> None:
 
 
 def test_a_loop_over_a_models_stream_may_stay_as_it_is() -> None:
-    """`tap` stands beside it."""
     tapped = tap(model(ASKED).stream("Weather?"))
     theirs = "".join(chunk.text for chunk in tapped)
 

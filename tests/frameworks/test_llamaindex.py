@@ -93,8 +93,6 @@ def test_a_mock_that_hands_no_chunk_on_ends_with_its_input() -> None:
 
 
 def test_calls_of_a_model_that_answers_in_one_piece_are_whole() -> None:
-    """Their arguments are values."""
-
     def add(a: int = 1) -> int:
         """Add."""
         return a + 1

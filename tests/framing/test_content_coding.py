@@ -140,7 +140,6 @@ def test_what_lies_beyond_a_full_piece_waits_for_no_more_input() -> None:
 
 @pytest.mark.parametrize("coding", ["identity", "", " , ", "IDENTITY,identity"])
 def test_identity_changes_nothing(coding: str) -> None:
-    """No coding, no change."""
     decoder = ContentDecoder(coding, limits=DEFAULT)
 
     assert [b"\x1f\x8b"] == decoder.feed(bytearray(b"\x1f\x8b"))
@@ -303,7 +302,6 @@ def test_what_stands_before_a_fault_is_given_at_every_chunking(
 
 
 def test_after_an_error_nothing_is_returned() -> None:
-    """The stage's contract."""
     decoder = ContentDecoder("gzip", limits=DEFAULT)
     decoder.feed(b"plain")
     error = decoder.error

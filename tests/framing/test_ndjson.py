@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.framing.support import chunked, chunkings
 from tokenstream.errors import LimitExceeded, MisuseError
 from tokenstream.framing import NDJSONParser
-from tokenstream.framing.ndjson import PlainNDJSONParser
+from tokenstream.framing._ndjson import PlainNDJSONParser
 from tokenstream.limits import Limits
 
 DEFAULT = Limits()

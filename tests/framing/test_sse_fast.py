@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.framing.support import chunked, event_streams, whole_blocks
 from tokenstream.errors import LimitExceeded
 from tokenstream.framing import ServerSentEvent, SSEParser
-from tokenstream.framing.sse import PlainSSEParser
+from tokenstream.framing._sse import PlainSSEParser
 from tokenstream.limits import Limits
 
 DEFAULT = Limits()

@@ -91,7 +91,6 @@ def test_a_text_that_cannot_be_read_to_its_end_is_refused(choice: str, text: str
 
 
 def test_without_a_choice_two_documents_stay_an_error() -> None:
-    """Nothing is guessed."""
     assert isinstance(ended('{"a": 1}{"b": 2}').error, InvalidJSON)
     with pytest.raises(InvalidJSON):
         validate_output(_Note, '{"title": "a"} {"title": "b"}', lenient=True)

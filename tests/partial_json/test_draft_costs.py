@@ -62,7 +62,6 @@ def test_finished_objects_are_shared() -> None:
 
 
 def test_a_snapshot_is_the_same_until_something_changes() -> None:
-    """Asking twice costs nothing."""
     draft = Draft(Step)
     draft.feed('{"title": "x')
 

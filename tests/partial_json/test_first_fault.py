@@ -119,7 +119,6 @@ def test_an_error_says_where_the_first_fault_is(document: Any, says: str) -> Non
     ],
 )
 def test_faults_that_msgspec_finds_are_said_alike(document: Any, says: str) -> None:
-    """Where msgspec is installed."""
     msgspec = needed("msgspec")
     fields: list[Any] = [("count", int), ("size", Size, Size.SMALL), ("prices", dict[str, int], {})]
     said = _says(msgspec.defstruct("Slip", fields, forbid_unknown_fields=True), document)
@@ -140,7 +139,6 @@ def test_what_is_said_has_a_bounded_length() -> None:
 
 
 def test_a_schema_that_holds_itself_has_words() -> None:
-    """As defaults may."""
     schema: dict[str, Any] = {"type": "model", "fields": [("title", Form)]}
     schema["default"] = schema
 

@@ -395,6 +395,5 @@ def test_numbers_show_as_they_grow_where_that_is_allowed() -> None:
 
 
 def test_strings_may_be_withheld_until_their_end() -> None:
-    """Without `Allow.STR`."""
     assert {} == read("{'a': 'x", lenient=True, allow=Allow.OBJ).value
     assert {"a": "x"} == ended("{'a': 'x'", allow=Allow.OBJ).value

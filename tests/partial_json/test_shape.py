@@ -160,7 +160,6 @@ def test_an_older_pydantic_has_no_option_to_pass_validators_over(monkeypatch: py
 
 
 def test_all_is_read_whole_where_nothing_can_be_taken_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Later, but never wrongly."""
     monkeypatch.setattr(_shape_pydantic, "is_assembly_sound", lambda: False)
 
     class Own(BaseModel):

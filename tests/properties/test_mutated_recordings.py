@@ -17,8 +17,7 @@ from tokenstream.accumulator import Accumulator
 from tokenstream.departures import Departures
 from tokenstream.errors import StreamError
 from tokenstream.formats import _registry as registry
-from tokenstream.framing import ServerSentEvent
-from tokenstream.framing.aws_eventstream import EventStreamMessage
+from tokenstream.framing import EventStreamMessage, ServerSentEvent
 from tokenstream.limits import Limits
 from tokenstream.message import Message
 

@@ -20,7 +20,6 @@ def test_any_other_tag_counts_by_its_name() -> None:
 
 
 def test_without_the_option_tags_are_text() -> None:
-    """Nothing is guessed."""
     body = [chat({"content": "<think>a</think>b"}), chat({}, "stop"), DONE]
 
     assert "<think>a</think>b" == Stream(body).final().text

@@ -50,7 +50,6 @@ def test_attempts_are_a_budget(world: str) -> None:
 @in_each_world
 @pytest.mark.parametrize(("status", "asked"), [(503, 2), (429, 2), (401, 1), (400, 1)])
 def test_only_what_may_pass_is_asked_for_again(world: str, status: int, asked: int) -> None:
-    """An error's `retryable` decides."""
     error = refusal(status, retryable=status in (503, 429))
     played = play(world, [error, WHOLE], Retry(wait=0))
 
@@ -337,7 +336,6 @@ def test_views_may_be_read_in_turns_over_a_restart() -> None:
     ],
 )
 def test_a_budget_that_is_nonsense_is_refused_where_it_is_made(nonsense: dict[str, Any], said: str) -> None:
-    """With what is expected."""
     with pytest.raises(MisuseError, match=said):
         Retry(**nonsense)
 
@@ -346,7 +344,6 @@ class TestOpen:
     """What the caller's own function may get wrong."""
 
     def test_it_is_a_function(self) -> None:
-        """And not its result."""
         with pytest.raises(MisuseError, match="open= is a function that opens a source, and not list"):
             resilient(WHOLE)  # type: ignore[arg-type]
 
@@ -363,7 +360,6 @@ class TestOpen:
 
     @in_each_world
     def test_the_same_source_again_is_refused(self, world: str) -> None:
-        """It has been read."""
         source = iter(WHOLE[:1])
 
         async def main() -> None:

@@ -413,7 +413,6 @@ def test_a_checkpoint_behind_a_seam_has_no_position() -> None:
     ],
 )
 def test_nonsense_is_refused_where_it_is_made(nonsense: dict[str, Any], said: str) -> None:
-    """With what is expected."""
     with pytest.raises(MisuseError, match=said):
         Retry(mode="continue", **nonsense)
 
@@ -456,7 +455,6 @@ def test_a_stream_without_a_break_knows_of_nothing() -> None:
 
 
 def test_a_transport_that_breaks_is_gone_on_with_as_well() -> None:
-    """Whatever broke it off."""
     played = play("sync", [[*cut(), StreamInterrupted("reset")], says(obeys)], GO_ON, format="openai-chat")
 
     assert TEXT == played.message.text

@@ -242,7 +242,6 @@ def check_events(events: list[Event], stream: Stream, error: StreamError | None,
 @pytest.mark.parametrize("kind", SERVERS)
 @pytest.mark.parametrize("recorded", sampled(ANSWERS, one_in=5))
 def test_an_answer_that_a_model_goes_on_with(recorded: Recorded, kind: str) -> None:
-    """At a few places."""
     check(recorded, kind, 2)
 
 
@@ -250,7 +249,6 @@ def test_an_answer_that_a_model_goes_on_with(recorded: Recorded, kind: str) -> N
 @pytest.mark.parametrize("kind", SERVERS)
 @pytest.mark.parametrize("recorded", ANSWERS)
 def test_an_answer_that_a_model_goes_on_with_anywhere(recorded: Recorded, kind: str) -> None:
-    """At two hundred places."""
     check(recorded, kind, 200)
 
 
@@ -268,7 +266,6 @@ def test_an_answer_that_breaks_off_again_and_again(name: str, kind: str) -> None
 @pytest.mark.parametrize("kind", SERVERS)
 @pytest.mark.parametrize("recorded", ANSWERS)
 def test_an_answer_that_breaks_off_again_and_again_anywhere(recorded: Recorded, kind: str) -> None:
-    """In every recording."""
     check(recorded, kind, 20, breaks=3)
 
 

@@ -375,7 +375,6 @@ def test_a_request_that_is_never_gone_on_with_is_made_again(
     ],
 )
 def test_auto_goes_on_where_the_library_makes_the_request(format: str, more: dict[str, Any]) -> None:
-    """Without being told to."""
     server = Asked(cut(format), rest(format, anchor_of(given()) + TEXT[len(given()) - 1 :]))
 
     with ask(server, format, Retry(wait=0), **more) as stream:

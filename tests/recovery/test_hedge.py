@@ -124,7 +124,6 @@ def test_no_second_attempt_is_made_where_the_first_shows_content_in_time(loop: s
 
 @on_each_loop
 def test_a_second_attempt_that_fails_leaves_the_first_alone(loop: str) -> None:
-    """It is waited for."""
     refused = testing.script().error("server").chunks("openai-chat")
     provider = Provider((WHOLE, 5 * SHORT), (refused, 0.0))
 

@@ -167,7 +167,6 @@ def test_a_sure_joint_is_right(server: Server, patient: bool) -> None:
 @patient_or_not
 @each_server
 def test_a_sure_joint_is_right_anywhere(server: Server, patient: bool) -> None:
-    """At twenty thousand."""
     check(recorded_texts(), 20_000, server, patient=patient)
 
 
@@ -182,7 +181,6 @@ def test_a_sure_joint_is_right_in_a_text_that_repeats_itself(server: Server, pat
 @patient_or_not
 @each_server
 def test_a_sure_joint_is_right_in_a_text_that_repeats_itself_anywhere(server: Server, patient: bool) -> None:
-    """At twenty thousand cuts."""
     check(REPETITIVE, 20_000, server, patient=patient, repetitive=True)
 
 
@@ -203,7 +201,6 @@ def test_a_joint_behind_a_prefix_is_right() -> None:
 
 @pytest.mark.slow
 def test_a_joint_behind_a_prefix_is_right_anywhere() -> None:
-    """At twenty thousand cuts."""
     check_prefix(20_000)
 
 

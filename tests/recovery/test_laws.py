@@ -94,7 +94,6 @@ def test_an_answer_that_is_asked_for_again_from_zero(recorded: Recorded) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("recorded", ANSWERS)
 def test_an_answer_that_is_asked_for_again_from_zero_anywhere(recorded: Recorded) -> None:
-    """At two hundred places."""
     check(recorded, 200)
 
 

@@ -68,7 +68,6 @@ def test_what_cannot_be_done_is_refused_before_anything_is_asked(start: Any) -> 
 
 
 def test_two_attempts_at_once_need_tasks() -> None:
-    """A `Stream` has none."""
     with pytest.raises(MisuseError, match="aresilient"):
         resilient(lambda: WHOLE, Retry(hedge_after=1))
 

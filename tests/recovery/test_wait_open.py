@@ -75,7 +75,6 @@ def test_what_is_no_answer_is_raised(
 @in_each_world
 @pytest.mark.parametrize("first", FIRSTS)
 def test_a_server_that_cannot_be_reached_is_raised(world: str, first: str) -> None:
-    """Before anything is read."""
     assert isinstance(opened(world, refusing_url(), first), ConnectError)
 
 
@@ -135,7 +134,6 @@ def test_the_head_is_enough(world: str) -> None:
 
 
 def test_views_begin_with_what_was_read() -> None:
-    """Whichever is read first."""
     stream = Stream([HELLO])
     stream.wait_open("event")
 
@@ -143,7 +141,6 @@ def test_views_begin_with_what_was_read() -> None:
 
 
 def test_in_the_middle_of_an_answer_there_is_nothing_to_wait_for() -> None:
-    """It has begun."""
     stream = Stream([HELLO])
     before = [next(stream) for _ in range(3)]
     stream.wait_open("event")
@@ -199,8 +196,6 @@ def test_a_web_handler_answers_502_where_the_provider_does_not_answer() -> None:
 
 
 def test_an_async_stream_of_a_body_at_hand_is_open() -> None:
-    """Nothing is waited for."""
-
     async def main() -> str:
         stream = AsyncStream([HELLO])
         await stream.wait_open("event")

@@ -204,7 +204,6 @@ def test_sound_has_no_place() -> None:
 
 
 def test_encrypted_reasoning_is_a_delta() -> None:
-    """It is base64 already."""
     events: list[Event] = [
         PartStart(ReasoningPart(redacted="RW5j"), part=0),
         PartDone(part=0),
@@ -294,7 +293,6 @@ def test_a_payload_as_it_is_stands_in_a_chunk() -> None:
 
 @pytest.mark.parametrize("format", BOTH)
 def test_a_ping_is_not_sent(format: str) -> None:
-    """Bedrock has no heartbeat."""
     silent = testing.script().text("Hi").finish()
     assert silent.chunks(format) == testing.script().text("Hi").ping().finish().chunks(format)
 

@@ -199,7 +199,6 @@ def test_gemini_ends_an_answer_in_which_nothing_is_said() -> None:
 
 @pytest.mark.parametrize(("format", "reason"), [("gemini", "refusal"), ("gemini-live", "length")])
 def test_a_finish_reason_without_a_word_is_refused(format: str, reason: Any) -> None:
-    """The error names it."""
     with pytest.raises(NotExpressible, match=f"the finish reason '{reason}'"):
         testing.script().text("a").finish(reason).chunks(format)
 
@@ -254,7 +253,6 @@ def test_gemini_tells_counts_as_soon_as_it_knows_them() -> None:
 
 @each_format
 def test_a_count_without_a_place_is_refused(format: str) -> None:
-    """The error names it."""
     with pytest.raises(NotExpressible, match=r"usage\.cache_write_tokens"):
         testing.script().usage(cache_write_tokens=1).chunks(format)
 

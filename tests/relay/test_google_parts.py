@@ -265,7 +265,6 @@ def test_media_without_a_type_are_refused(format: str) -> None:
 def test_a_part_without_a_place_is_named_and_may_be_dropped(
     format: str, part: Any, kind: Any, named: str
 ) -> None:
-    """By its kind."""
     events = (PartStart(part), PartDone(), TextDelta("a", part=1), Finish("stop"))
     with pytest.raises(NotExpressible, match=rf"{named} \(part 0 of the answer\)"):
         relayed(format, *events)

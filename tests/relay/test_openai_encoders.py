@@ -58,7 +58,6 @@ def test_an_error_is_read_as_the_kind_that_it_is(format: str, kind: ErrorKind, r
 
 @pytest.mark.parametrize("format", [*FORMATS, "mistral"])
 def test_an_error_has_the_code_that_was_asked_for(format: str) -> None:
-    """The provider's own word."""
     code = "context_length_exceeded"
     script = testing.script().text("Hel").error("Too long", kind="invalid_request", code=code)
     with pytest.raises(ProviderError) as caught:
@@ -179,7 +178,6 @@ def test_what_has_no_place_can_be_dropped(case: str) -> None:
 
 
 def test_the_words_of_a_source_can_be_dropped_alone() -> None:
-    """The source stays."""
     cited = Citation(url="http://a.b", text="C")
     chunks = relayed(
         "openai-responses", TextDelta("Hi"), CitationAdded(cited, part=1), Finish("stop"), drop="citation"
@@ -206,7 +204,6 @@ def test_a_medium_of_which_nothing_came_is_not_sent() -> None:
 
 
 def test_a_signature_can_be_dropped_alone() -> None:
-    """The reasoning stays."""
     for format in ("openai-chat", "openai-responses", "mistral"):
         thought = (ReasoningDelta("Hm"), ReasoningDelta("", "signed"))
         chunks = relayed(format, MessageStart(), *thought, Finish("stop"), drop="signature")

@@ -144,7 +144,6 @@ def test_a_dead_link_fails_the_build(tmp_path: Path) -> None:
 
 
 def test_a_page_that_nothing_leads_to_fails_the_build(tmp_path: Path) -> None:
-    """With its name."""
     done = _build_pages(tmp_path, index="# Start\n", lost="# Lost\n")
 
     assert done.returncode != 0

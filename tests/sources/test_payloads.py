@@ -254,7 +254,6 @@ def test_a_router_whose_stream_is_not_found_is_believed() -> None:
 
 @pytest.mark.parametrize("item", [{"choices": 7}, {"x": 1}])
 def test_other_items_of_such_a_stream_are_as_they_are(item: Any) -> None:
-    """Whatever they hold."""
     assert item == as_received(Wrapper(), item)
 
 

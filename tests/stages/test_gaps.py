@@ -22,7 +22,6 @@ def test_there_are_64_buckets() -> None:
 
 
 def test_an_empty_histogram_has_no_percentiles() -> None:
-    """None, and not zero."""
     gaps = GapHistogram()
 
     assert (None, None, None, None, None) == (gaps.p50, gaps.p95, gaps.p99, gaps.max, gaps.mean)

@@ -22,7 +22,6 @@ def test_each_kind_of_end_ends_a_line() -> None:
 
 
 def test_nothing_else_ends_a_line() -> None:
-    """Other than with `str.splitlines`."""
     text = "a\x0bb\x0cc\x1cd\x1ee\x85f\u2028g\u2029h"
 
     assert [text] == run(Lines(), list(text))

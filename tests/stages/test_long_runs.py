@@ -147,7 +147,6 @@ def test_the_automaton_changes_no_result(pattern: str, text: str, size: int) -> 
 @given(st.sampled_from(_PATTERNS), _TEXTS, st.integers(1, 9))
 @settings(max_examples=trials(3_000), deadline=None)
 def test_the_automaton_changes_no_result_of_many(pattern: str, text: str, size: int) -> None:
-    """In three thousand texts."""
     _keeps_the_law(pattern, text, size)
 
 

@@ -13,7 +13,6 @@ from tokenstream.stages._metrics.meter import BATCH, SAMPLE
 
 
 def test_no_mark_is_set_before_its_event_has_arrived() -> None:
-    """None, and not zero."""
     metrics = Meter(10.0).read()
 
     assert metrics == Metrics(started="request")

@@ -38,7 +38,6 @@ def test_any_order_and_any_repetition_gives_each_frame_once_in_order(
 
 @given(st.permutations(range(12)))
 def test_a_frame_without_a_number_keeps_its_place_behind_the_one_before_it(order: list[int]) -> None:
-    """A heartbeat, say."""
     reorder = Reorder("n")
     given_: list[Any] = []
     for number in order:

@@ -34,7 +34,6 @@ def test_the_beginning_is_shown_at_once() -> None:
 
 
 def test_the_end_gives_all_that_is_left() -> None:
-    """In one piece."""
     smooth = Smooth(max_delay=1.0)
     smooth.feed("Hello there", now=0.0)
 
@@ -83,7 +82,6 @@ def test_no_letter_is_torn_apart(letter: str) -> None:
 def test_the_pieces_joined_are_the_text_and_none_is_late(
     given_: list[tuple[float, str]], max_delay: float, whole: bool
 ) -> None:
-    """Whatever comes when."""
     shown = played(Smooth(max_delay, whole=whole), given_)
 
     assert "".join(text for _, text in shown) == "".join(text for _, text in given_)

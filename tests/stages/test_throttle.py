@@ -52,7 +52,6 @@ def test_the_end_gives_what_is_held_at_once() -> None:
 
 
 def test_a_tick_before_its_time_gives_nothing() -> None:
-    """However often it comes."""
     throttle = Throttle(hz=10)
     throttle.feed("a", now=0.0)
     throttle.feed("b", now=0.01)

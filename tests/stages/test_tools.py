@@ -273,7 +273,6 @@ def test_a_checked_call_pickles() -> None:
 
 @pytest.mark.parametrize("arguments", [{"city": 3}, '{"city'])
 def test_an_invalid_call_pickles(arguments: Any) -> None:
-    """With its error."""
     call = checked(get_weather, arguments)
     copy = pickle.loads(pickle.dumps(call))
 

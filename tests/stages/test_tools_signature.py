@@ -98,7 +98,6 @@ def test_a_positional_only_parameter_that_is_left_out_keeps_its_default() -> Non
 
 
 def test_a_parameter_without_a_type_takes_anything() -> None:
-    """As in Python."""
     call = checked(
         lambda value, *values, **named: (value, values, named), {"value": [1], "values": [None], "x": {}}
     )

@@ -123,7 +123,6 @@ def test_a_chain_tells_that_no_more_is_needed() -> None:
 
 
 def test_the_start_of_an_unfinished_marker_is_returned_at_the_end() -> None:
-    """No text is lost."""
     stage = Until("END")
 
     assert ["a "] == stage.feed("a EN")

@@ -94,7 +94,6 @@ def test_a_tool_that_raises_has_failed_and_so_has_the_step() -> None:
 
 
 def test_handlers_of_events_are_no_steps() -> None:
-    """Tools alone are."""
     shown: list[str] = []
     with Steps() as run, run.step("ask") as step:
         router = Router()

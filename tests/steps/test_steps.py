@@ -195,7 +195,6 @@ def test_a_stream_that_fails_leaves_what_had_come() -> None:
 
 
 def test_a_step_that_follows_nothing_has_nothing_to_show() -> None:
-    """None, never zero."""
     with Steps() as run, run.step("think") as step:
         pass
 
@@ -212,8 +211,6 @@ def test_a_step_that_follows_nothing_has_nothing_to_show() -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_an_async_stream_is_followed_alike(backend: str) -> None:
-    """In plain `with` blocks."""
-
     async def main() -> list[tuple[str, str]]:
         with Steps() as run, run.step("write") as step:
             async with step.follow(async_stream_of(talk("Hel", "lo"))) as stream:
@@ -252,8 +249,6 @@ def test_a_step_that_raises_has_failed() -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_step_that_is_cancelled_has_stopped(backend: str) -> None:
-    """It has not failed."""
-
     async def main() -> Any:
         with Steps() as run, anyio.move_on_after(0.01), run.step("wait"):
             await anyio.sleep_forever()
@@ -263,7 +258,6 @@ def test_a_step_that_is_cancelled_has_stopped(backend: str) -> None:
 
 
 def test_a_step_that_is_left_open_is_stopped_with_what_it_is_a_part_of() -> None:
-    """And says so."""
     with Steps("trip") as run:
         with run.step("plan") as plan:
             open_step = run.step("search")
@@ -411,7 +405,6 @@ def test_a_step_may_be_made_of_events() -> None:
 
 
 def test_an_answer_ends_in_a_way_that_there_is() -> None:
-    """The error names them."""
     unknown: Any = "cut"
     with Steps() as run, run.step("agent") as step:
         step.feed(TextDelta("Hel"))

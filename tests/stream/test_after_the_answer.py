@@ -66,7 +66,6 @@ def test_a_server_that_drips_after_the_end_holds_no_loop() -> None:
 
 @tried_again
 def test_a_stop_while_the_rest_is_waited_for_ends_the_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The answer stays complete."""
     wait_for_the_rest(2.0, monkeypatch)
     with (
         Loopback([chunked_head(), *map(http_chunk, ANSWER), OPEN]) as server,

@@ -92,7 +92,6 @@ def test_one_more_request_has_the_answer_and_what_is_wrong_with_it(format: str) 
 
 @pytest.mark.anyio
 async def test_an_async_stream_asks_again_as_well() -> None:
-    """By the same words."""
     with testing.serve([_said(WRONG), _said(GOOD)]) as server:
         recipe = await _ask_later(server.url + PATHS["openai-chat"], [])
 

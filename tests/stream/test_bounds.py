@@ -150,7 +150,6 @@ def test_heartbeats_are_events_only_when_asked_for() -> None:
 
 
 def test_without_deadlines_a_stream_may_be_silent_for_ever() -> None:
-    """None is for ever."""
     clock = Clock()
     never = Deadlines(first_event=None, idle_bytes=None, idle_content=None)
     steps = [(1e6, b": a\n\n"), *[(1e6, item) for item in ANSWER]]

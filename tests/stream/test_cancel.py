@@ -113,7 +113,6 @@ async def test_asyncio_timeout_around_a_block(kind: str) -> None:
 
 @every_kind
 async def test_anyio_fail_after_around_a_block(kind: str) -> None:
-    """On both loops."""
     async with AsyncExitStack() as stack:
         with open_after(HEL) as server:
             stream = await begin(kind, server, stack)
@@ -281,7 +280,6 @@ class SlowToClose(Scripted):
 
 
 async def test_a_source_that_closes_slowly_is_waited_for_although_the_block_is_cancelled() -> None:
-    """Cleanup is shielded."""
     source = SlowToClose(*HELLO[:1], 9.0)
     stream = AsyncStream(source)
     await cancelled_when(has_begun(stream), lambda: read_in_a_block(stream))
@@ -321,7 +319,6 @@ async def test_a_task_that_is_cancelled_while_it_closes_a_source_closes_it() -> 
 
 
 async def test_a_generator_cleans_up_although_the_block_is_cancelled() -> None:
-    """Its `finally` may wait."""
     cleaned: list[str] = []
 
     async def body() -> AsyncIterator[bytes]:

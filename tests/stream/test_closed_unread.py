@@ -59,8 +59,6 @@ def test_an_answer_asked_for_after_the_block_says_that_nothing_was_read(read: Ca
 @every_view
 @BACKENDS
 def test_an_asynchronous_view_says_it_too(view_of: Callable[[Any], Any], backend: str) -> None:
-    """After `async with`."""
-
     async def main() -> None:
         async with AsyncStream(AsyncSource(ANSWER)) as stream:
             inside = view_of(stream)
@@ -74,8 +72,6 @@ def test_an_asynchronous_view_says_it_too(view_of: Callable[[Any], Any], backend
 @every_read
 @BACKENDS
 def test_an_asynchronous_answer_says_it_too(read: Callable[[Any], Any], backend: str) -> None:
-    """After `async with`."""
-
     async def main() -> None:
         async with AsyncStream(AsyncSource(ANSWER)) as stream:
             pass

@@ -191,7 +191,6 @@ async def test_an_error_of_the_stream_leaves_the_block_as_it_is() -> None:
 
 
 async def test_break_alone_leaves_the_stream_open_and_reading_goes_on() -> None:
-    """Also through another view."""
     gate = threading.Event()
     async with AsyncExitStack() as stack:
         with serving(HEL, gate, LO, END) as server:
@@ -296,7 +295,6 @@ def around(stream: AsyncStream) -> Callable[[], AsyncGenerator[str, None]]:
 
 
 async def test_closing_a_generator_around_a_stream_closes_the_stream() -> None:
-    """GeneratorExit at the yield."""
     with open_after(HEL) as server:
         stream = aconnect(server.url)
         async with aclosing(around(stream)()) as pieces:
@@ -366,7 +364,6 @@ async def test_a_stream_that_is_collected_unread_is_aborted(kind: str) -> None:
 
 
 async def test_a_request_that_was_never_sent_is_dropped_in_silence() -> None:
-    """Nothing is open."""
     with open_after(HEL) as server:
         stream = aconnect(server.url)
         del stream

@@ -325,7 +325,6 @@ def test_close_tells_once_that_it_failed() -> None:
 
 @pytest.mark.parametrize("error", [KeyError("own"), KeyboardInterrupt(), GeneratorExit()], ids=repr)
 def test_closing_never_hides_what_leaves_the_block(error: BaseException) -> None:
-    """It is the caller's."""
     source = Stubborn(ANSWER)
     with pytest.raises(type(error)) as caught, Stream(source) as stream:
         next(stream)

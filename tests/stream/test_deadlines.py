@@ -240,7 +240,6 @@ async def test_a_view_read_again_after_a_stall_meets_it_again(block: bool) -> No
 
 
 async def test_without_deadlines_nothing_is_bounded() -> None:
-    """None is for ever."""
     deadlines = Deadlines(first_event=None, idle_bytes=None, idle_content=None)
     with serving(HEL, 0.02, LO + END) as server:
         async with aconnect(server.url, deadlines=deadlines) as stream:

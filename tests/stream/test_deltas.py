@@ -71,7 +71,6 @@ def test_text_and_reasoning_come_in_their_order() -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_an_async_loop_is_given_the_same(backend: str) -> None:
-    """On either event loop."""
     chunks = SCRIPT.chunks("anthropic")
 
     assert list(Stream(chunks, format="anthropic").deltas) == anyio.run(
@@ -130,7 +129,6 @@ def test_a_loop_that_starts_late_is_given_each_part_at_once() -> None:
 
 
 def test_what_breaks_off_is_raised_behind_what_came() -> None:
-    """As for every view."""
     stream = Stream(SCRIPT.chunks("anthropic")[:7], format="anthropic")
     given: list[Any] = []
     with pytest.raises(StreamTruncated) as caught:
@@ -150,7 +148,6 @@ def test_an_answer_that_begins_again_is_given_once() -> None:
 
 
 def test_choices_have_their_own() -> None:
-    """Each with its index."""
     both = [wire.chat({"content": "A"}), wire.chat({"content": "B"}, index=1), wire.DONE]
     stream = Stream(both, format="openai-chat")
 

@@ -295,7 +295,6 @@ def test_an_answer_that_was_streamed_does_not(body: list[bytes], caplog: pytest.
 
 
 def test_every_error_pickles_with_what_had_arrived() -> None:
-    """Errors cross process borders."""
     import pickle
 
     for body in ([*ANSWER[:5], ERROR], ANSWER[:5], [b"<html>"], [sse("{]")]):

@@ -110,8 +110,6 @@ def test_a_stream_that_nobody_closed_warns_and_closes() -> None:
 
 
 def test_an_asynchronous_stream_that_nobody_closed_warns() -> None:
-    """The same for `AsyncStream`."""
-
     async def main() -> None:
         stream = AsyncStream(AsyncSource(ANSWER))
         await anext(stream)
@@ -310,8 +308,6 @@ def drive(stream: AsyncStream) -> None:
 
 
 def test_a_fault_in_a_format_of_ones_own_is_not_taken_for_something_else() -> None:
-    """A bug stays visible."""
-
     def fail() -> None:
         raise ValueError("a bug")
 

@@ -279,7 +279,6 @@ def test_a_router_repairs_for_the_tools_that_ask_for_it(lenient: Any) -> None:
 
 
 def test_a_router_reads_the_tools_that_it_begins_with_as_it_is_told() -> None:
-    """All of them alike."""
     results = Stream(claude(RAW)).run(Router(Tools(write), lenient=True))
 
     assert {"call_0": "C:\\dir: one\ntwo\t\\d+"} == dict(results)

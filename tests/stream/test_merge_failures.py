@@ -282,7 +282,6 @@ def test_a_request_that_fails_is_named(kind: str) -> None:
 
 @pytest.mark.anyio
 async def test_a_timeout_around_a_read_loses_nothing() -> None:
-    """However often it fires."""
     feeds = {label: AsyncFeed() for label in "ab"}
     streams = {label: AsyncStream(feed.chunks(), format="openai-chat") for label, feed in feeds.items()}
     texts = dict.fromkeys("ab", "")

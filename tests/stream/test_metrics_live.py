@@ -74,7 +74,6 @@ def test_marks_of_several_attempts_count_from_the_first_request() -> None:
 
 
 def test_a_tap_has_metrics() -> None:
-    """As a stream has."""
     chunks = PACED.chunks("openai-chat")
     tapped = tap(iter(chunks))
     list(tapped)

@@ -292,7 +292,6 @@ def test_a_view_refuses_to_be_taken_for_what_it_gives(name: str, use: View) -> N
 
 
 def test_a_path_that_is_none_is_refused_at_once() -> None:
-    """Not in the loop."""
     with Stream(chat(TEXT)) as stream:
         with pytest.raises(MisuseError, match="path"):
             stream.field("a..b")

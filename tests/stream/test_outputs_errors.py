@@ -60,7 +60,6 @@ def test_what_breaks_the_schema_shows_at_once_and_is_raised_at_the_end() -> None
 
 
 def test_a_view_that_is_read_again_raises_the_same_error() -> None:
-    """Without its context growing."""
     drafts = Stream(chat(WRONG)).partials(Recipe)
     errors = []
     for _ in range(3):

@@ -89,7 +89,6 @@ async def test_a_stream_goes_through_its_phases(
 
 @pytest.mark.parametrize("read_first", [0, 1])
 async def test_a_stream_that_is_stopped_or_closed_ends_at_once(read_first: int, phases: list[Phase]) -> None:
-    """Nothing is drained."""
     for end in ("stop", "close"):
         stream = Stream(iter(ANSWER))
         for _ in range(read_first):

@@ -104,7 +104,6 @@ def test_an_empty_answer_prints_nothing() -> None:
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_an_async_stream_prints_the_same(backend: str) -> None:
-    """It is awaited."""
     file = io.StringIO()
 
     async def main() -> str:

@@ -247,7 +247,6 @@ async def test_an_asynchronous_view_that_acts_on_time_is_given_the_time_or_an_ev
 
 
 def test_a_view_that_acts_on_time_meets_the_end_and_other_readers() -> None:
-    """As any view does."""
     stream = Stream([HEL, LO, DONE], format="openai-chat")
     step_until: Callable[[float], Any] = stream._driver.step_until  # noqa: SLF001 - what views step with
 

@@ -99,7 +99,6 @@ def test_pings_leave_less_and_less_for_content() -> None:
 
 
 def test_what_is_left_in_total_is_all_that_a_read_may_take() -> None:
-    """Whatever else is allowed."""
     connection = Connection(FIRST, NEXT, NEVER)
     error = _end_of(connection, deadlines=Deadlines(total=30.0))
 
@@ -109,7 +108,6 @@ def test_what_is_left_in_total_is_all_that_a_read_may_take() -> None:
 
 
 def test_a_guard_stops_the_answer_at_its_seconds() -> None:
-    """That is no error."""
     connection = Connection(FIRST, NEVER)
     stream = connection.stream().guard(Budget(seconds=20))
 
@@ -147,7 +145,6 @@ def test_a_timeout_before_any_deadline_is_the_transports() -> None:
 
 
 def test_without_deadlines_there_is_no_limit() -> None:
-    """None means no bound."""
     connection = Connection(FIRST, NEXT)
     error = _end_of(connection, deadlines=Deadlines(first_event=None, idle_bytes=None, idle_content=None))
 

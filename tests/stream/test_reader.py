@@ -268,8 +268,6 @@ def test_ctrl_c_in_the_task_that_reads_leaves_asyncio_run(caplog: pytest.LogCapt
 
 
 async def test_a_source_that_cannot_be_opened_leaves_nothing() -> None:
-    """A refused connection."""
-
     async def opening() -> Any:
         await anyio.sleep(0.01)
         raise ConnectionRefusedError("nobody there")
@@ -380,7 +378,6 @@ async def test_no_task_is_started_before_the_first_read() -> None:
 
 
 def test_what_is_at_hand_needs_no_event_loop() -> None:
-    """Nothing ever waits."""
     reading = AsyncStream(b"".join(HELLO)).final()
     with pytest.raises(StopIteration) as caught:
         reading.send(None)

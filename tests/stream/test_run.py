@@ -130,7 +130,6 @@ def test_a_run_that_starts_late_misses_no_tool_and_no_field() -> None:
 
 
 def test_a_run_works_after_the_end_too() -> None:
-    """As a view does."""
     stream = Stream(ANSWER)
     stream.final()
 
@@ -236,7 +235,6 @@ def test_an_error_of_a_handler_comes_out_as_it_is_and_closes_the_stream(error: B
 
 
 def test_an_error_of_a_tool_tells_of_its_call() -> None:
-    """Its name and id."""
     router = Router()
 
     @router.tool

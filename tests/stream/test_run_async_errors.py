@@ -352,7 +352,6 @@ async def test_a_run_beside_another_read_is_refused() -> None:
 
 @pytest.mark.anyio
 async def test_only_a_router_can_be_run_there_either() -> None:
-    """As on a Stream."""
     given: Any = None
     async with AsyncStream(AsyncSource(ANSWER)) as stream:
         with pytest.raises(MisuseError, match="takes a Router, not NoneType"):

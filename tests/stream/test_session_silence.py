@@ -74,7 +74,6 @@ def test_a_session_may_be_silent_between_its_answers() -> None:
 @pytest.mark.slow
 @on_asyncio
 async def test_an_asynchronous_session_may_be_silent_between_its_answers() -> None:
-    """Likewise."""
     told = []
     with open_socket(hesitant) as url:
         async with (

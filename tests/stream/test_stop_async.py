@@ -103,7 +103,6 @@ async def test_stop_from_elsewhere_ends_a_read_in_progress(kind: str, block: boo
 
 @pytest.mark.parametrize("thread", [False, True])
 async def test_stop_over_tls(thread: bool) -> None:
-    """With HTTP/1.1 and chunks."""
     script: Script = [chunked_head(), http_chunk(HEL), OPEN]
     with Loopback(script, tls=True) as server:
         async with httpx.AsyncClient(verify=client_context(), timeout=None) as client:

@@ -404,7 +404,6 @@ def test_a_stream_that_is_opened_in_one_thread_is_read_and_closed_in_others() ->
 
 @tried_again
 def test_message_and_metrics_answer_at_once_while_the_reader_waits() -> None:
-    """They wait for nobody."""
     with (
         Loopback(SILENT["chunked"]) as server,
         opened(alone, server.url) as stream,
@@ -422,7 +421,6 @@ def test_message_and_metrics_answer_at_once_while_the_reader_waits() -> None:
 
 
 def test_two_streams_in_two_threads_have_nothing_in_common() -> None:
-    """Neither tables nor caches."""
     bodies = [text_only(300), everything(300)]
     expected = [whole_of(body) for body in bodies]
     streams = [Stream(Source(body)) for body in bodies]

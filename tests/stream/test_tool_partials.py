@@ -220,7 +220,6 @@ def test_a_stream_that_was_stopped_says_that_the_call_was() -> None:
 
 
 def test_a_call_of_another_tool_that_was_cut_is_no_error() -> None:
-    """It shows nowhere."""
     assert [] == list(Stream([*chat_call(0, "{", name="other"), *ended("length")]).tool_partials(look))
 
 
@@ -370,7 +369,6 @@ def test_an_answer_that_begins_again_gives_no_call_twice(again: list[bytes]) -> 
 
 
 def test_other_choices_and_readers_have_their_own() -> None:
-    """As with every view."""
     body = [
         wire.chat(wire.chat_call(0, '{"x": 1}', id="a", name="Point"), index=1),
         wire.chat(wire.chat_call(0, '{"x": 2}', id="b", name="Point")),

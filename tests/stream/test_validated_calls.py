@@ -262,7 +262,6 @@ def test_calls_can_wait_for_the_whole_answer() -> None:
 
 @pytest.mark.anyio
 async def test_an_async_stream_can_wait_for_the_whole_answer() -> None:
-    """The same."""
     view = AsyncStream(AsyncSource(chat_body('{"path": "/a"}'))).validated_calls(rm=Remove)
 
     assert [Remove(path="/a")] == [checked.arguments async for checked in view.when_complete()]
@@ -367,7 +366,6 @@ def test_what_is_no_tool_is_refused_before_the_loop() -> None:
 
 
 def test_the_view_says_what_to_take_where_it_is_no_list() -> None:
-    """As every view does."""
     with Stream(ANSWER) as stream:
         view = stream.validated_calls(rm)
 

@@ -149,7 +149,6 @@ def test_a_shutdown_of_the_socket_is_seen() -> None:
 
 
 def test_a_pause_holds_back_what_follows() -> None:
-    """In seconds."""
     with Loopback([b"x", 0.05, b"y"]) as server, dialled(server) as sock:
         assert sock.recv(1) == b"x"
         begun = time.monotonic()

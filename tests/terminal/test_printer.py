@@ -249,7 +249,6 @@ def test_what_a_terminal_would_obey_is_shown() -> None:
 
 
 def test_letters_that_the_output_lacks_are_no_reason_to_break_off() -> None:
-    """They become escapes."""
     output = TextIOWrapper(raw := BytesIO(), encoding="ascii")
     with MarkdownPrinter(Console(file=output, width=30)) as printer:
         printer.show(Written(0, "paragraph", "naïve", closed=True))
@@ -286,7 +285,6 @@ def test_links_may_be_the_terminals_own() -> None:
 
 
 def test_without_rich_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is an extra."""
     monkeypatch.setitem(sys.modules, "rich.console", None)
 
     with pytest.raises(MisuseError, match=r'pip install "llm-tokenstream\[rich\]"'):

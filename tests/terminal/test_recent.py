@@ -58,7 +58,6 @@ def test_it_is_no_longer_than_a_few_screens_and_fills_one(kind: str) -> None:
 
 
 def test_a_line_of_code_without_an_end_is_cut_as_well() -> None:
-    """Its opening is kept."""
     shown = cut_to_recent("fence", "```\n" + "x" * 100_000 + "\n```", rows=9, columns=40)
 
     assert shown.startswith("```\nxxx")

@@ -82,7 +82,6 @@ async def test_within_an_event_loop_the_other_says_so() -> None:
 
 @pytest.mark.anyio
 async def test_within_an_event_loop_a_plain_handler_is_proved_as_anywhere() -> None:
-    """It needs no loop."""
     assert "Hello, wörld" == assert_stream(_read, _HELLO, cuts=8)
 
 

@@ -45,7 +45,6 @@ def test_an_empty_recording_has_no_place_to_cut() -> None:
 
 
 def test_a_recording_is_what_it_is() -> None:
-    """Nothing is copied."""
     recording = testing.script().text("Hello").finish().recording()
 
     assert recording is as_recording(recording)

@@ -14,7 +14,6 @@ _LONG = "The quick brown fox jumps over the lazy dog, and it's fine with that."
 
 
 def test_equal_values_differ_in_nothing() -> None:
-    """The report is empty."""
     assert [] == differences([TextDelta("Hel")], [TextDelta("Hel")])
 
 

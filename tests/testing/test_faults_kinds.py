@@ -280,7 +280,6 @@ def test_a_web_page_comes_instead(status: int, title: str) -> None:
 
 
 def test_a_label_may_be_wrong_or_missing() -> None:
-    """The body stays."""
     assert "text/plain" == CHAT.with_fault(faults.wrong_content_type("text/plain")).content_type
     assert CHAT.with_fault(faults.wrong_content_type(None)).content_type is None
     assert CHAT.body == CHAT.with_fault(faults.wrong_content_type()).body

@@ -45,7 +45,6 @@ def test_the_label_tells_what_a_single_line_is(content_type: str | None, expecte
 
 
 def test_the_bytes_count_more_than_the_label() -> None:
-    """Servers label streams wrongly."""
     body = b"data: a\n\ndata: b\n\n"
 
     assert [b"data: a\n\n", b"data: b\n\n"] == frames_of(

@@ -132,7 +132,6 @@ def test_a_function_decides_by_the_request() -> None:
 
 
 def test_a_request_without_a_body_has_no_json() -> None:
-    """Absent is None."""
     assert _asked().json is None
 
 

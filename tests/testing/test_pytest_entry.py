@@ -70,7 +70,6 @@ def test_a_project_opts_in_once(project: Project, plugins: tuple[str, ...], ini:
 
 
 def test_asking_for_new_recordings_opts_in(project: Project) -> None:
-    """`--record-streams` needs the plugin."""
     project.configure("addopts = --strict-markers")
     project.write(test_it=_OPTED_IN.replace('format="text"', 'format="text", source=lambda: [BODY]'))
     (project.folder / "test_it.py").write_text(

@@ -109,7 +109,6 @@ def test_a_loop_that_is_left_records_what_it_has_read(path: Path) -> None:
 
 @pytest.mark.anyio
 async def test_an_async_loop_that_is_left_records_what_it_has_read(path: Path) -> None:
-    """The same for `aclose`."""
     source = AsyncSource(CHAT)
     recorded = record(source, path)
     async for _ in recorded:
@@ -200,7 +199,6 @@ async def test_an_async_body_that_breaks_is_recorded_with_how_it_broke(path: Pat
 
 
 def test_a_generator_that_ctrl_c_ends_is_recorded_as_far_as_it_came(path: Path) -> None:
-    """Nothing can follow."""
     with pytest.raises(KeyboardInterrupt):
         list(record(generator(CHAT[:1], KeyboardInterrupt()), path))
 
@@ -249,7 +247,6 @@ def test_a_missing_folder_is_made(path: Path) -> None:
 
 
 def test_a_name_that_could_not_be_loaded_is_refused_at_the_call(tmp_path: Path) -> None:
-    """By its extension."""
     with pytest.raises(MisuseError, match=r"end it with \.rec"):
         record([b"a"], tmp_path / "answer.html")
 

@@ -135,7 +135,6 @@ def test_whatever_is_read_of_a_response_is_recorded(
 
 
 def test_the_chunks_are_those_that_were_read(path: Path) -> None:
-    """Each with its time."""
     clock = VirtualClock()
     with Loopback(chunked(CHAT)) as server, of_requests(server.url) as response:
         for _ in record(response, path, clock=clock).iter_content(None):

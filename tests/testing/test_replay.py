@@ -285,7 +285,6 @@ def test_chunking_comes_before_the_pace_and_the_fault_comes_last() -> None:
 
 @pytest.mark.parametrize("pace", [0, -1, "fast", True, float("nan")])
 def test_what_is_no_pace_is_refused(pace: Any) -> None:
-    """With what there is."""
     with pytest.raises(MisuseError, match='is invalid: pass "instant", "recorded"'):
         SLOW.stream(pace=pace)
 

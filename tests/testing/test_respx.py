@@ -38,7 +38,6 @@ async def test_an_async_client_reads_the_same(respx_mock: MockRouter) -> None:
 
 
 def test_each_request_gets_the_next(respx_mock: MockRouter) -> None:
-    """Each request is recorded."""
     played = testing.respx_side_effect([HELLO, BYE])
     respx_mock.post(URL).mock(side_effect=played)
 

@@ -265,7 +265,6 @@ def test_whatever_a_model_says_has_a_word() -> None:
 
 @pytest.mark.anyio
 async def test_a_script_plays_for_an_event_loop() -> None:
-    """The same answer."""
     assert "Hello" == (await testing.script().text("Hello").finish().astream("gemini").final()).text
 
 

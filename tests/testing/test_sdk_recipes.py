@@ -213,7 +213,6 @@ async def test_anthropic_async() -> None:
 
 
 def test_anthropic_at_an_address() -> None:
-    """Over a real connection."""
     anthropic = needed("anthropic")
     with (
         testing.serve(HELLO) as server,
@@ -269,7 +268,6 @@ async def test_gemini_async() -> None:
 
 
 def test_gemini_at_an_address() -> None:
-    """Over a real connection."""
     genai = needed("google.genai")
     with (
         testing.serve(HELLO) as server,

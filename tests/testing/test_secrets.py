@@ -378,7 +378,6 @@ def test_a_recording_in_a_format_of_somebodys_own_is_saved(tmp_path: Path) -> No
 
 
 def test_a_file_is_only_replaced_when_that_is_said(tmp_path: Path) -> None:
-    """The error says how."""
     path = tmp_path / "a.rec"
     CHAT.save(path)
     with pytest.raises(FileExistsError, match="overwrite=True"):

@@ -125,7 +125,6 @@ def test_a_recording_that_cannot_be_sent_is_an_error_of_the_client() -> None:
 
 
 def test_a_mapping_answers_at_its_paths() -> None:
-    """Elsewhere is nothing."""
     with testing.serve({"/a": HELLO.recording("text")}) as server:
         assert [200, 404] == [_post(server, path).status_code for path in ("/a", "/b")]
 

@@ -106,7 +106,6 @@ def test_a_break_raises_the_clients_own_error(library: ModuleType, breaks: Break
 @both
 @pytest.mark.anyio
 async def test_a_break_raises_the_async_clients_own_error(library: ModuleType) -> None:
-    """They are the same."""
     played = testing.transport(HELLO.recording().replaced(breaks="reset"))
     async with library.AsyncClient(transport=played) as client:
         with pytest.raises(library.ReadError):

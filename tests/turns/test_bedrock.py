@@ -133,7 +133,6 @@ def test_an_image_goes_back_as_bytes_or_by_its_place() -> None:
 
 
 def test_what_has_no_block_is_named() -> None:
-    """All at once."""
     message = _bedrock(
         RefusalPart(text="no"),
         ReasoningPart(text="cut"),

@@ -200,7 +200,6 @@ def test_ids_that_were_made_up_here_stay_here() -> None:
 
 
 def test_bedrock_gets_no_block_of_white_space() -> None:
-    """It refuses one."""
     results = ToolResults(_message(_call()), {"c1": " \n"})
 
     assert {"toolUseId": "c1", "content": []} == _turns(results, "bedrock")[0]["content"][0]["toolResult"]

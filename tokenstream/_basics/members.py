@@ -275,7 +275,6 @@ def _complete_docstring(function: FunctionType, twin: type) -> None:
     of the other docstring, such as "Args:", go before the example, if there is one.
 
     Args:
-        function: The function.
         twin: The class with the method to whose docstring this one points.
     """
     text = function.__doc__ or ""

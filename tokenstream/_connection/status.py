@@ -214,7 +214,6 @@ def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, retryabl
 
     Args:
         status: The HTTP status.
-        kind: The kind of the error.
         retry_after: The seconds that the server asked the client to wait; None if it did not ask.
         retryable: True if a retry may help, False if not; None if the kind decides.
     """

@@ -55,7 +55,6 @@ class Arrivals:
         Args:
             coding: Decompresses the chunk; None if the chunk is not compressed.
             connection: Cuts the chunk into frames.
-            chunk: The chunk.
             now: A clock reading, in seconds.
         """
         meter, reorder = self._meter, self.reorder

@@ -87,7 +87,6 @@ def restore_answer(
     The log knows the events that the server may repeat; None if the format itself does.
 
     Args:
-        checkpoint: The checkpoint.
         accumulator: Receives the answer so far.
         limits: Bounds for the format.
         pings: True to return heartbeats as events.
@@ -159,7 +158,6 @@ def store_progress(error: StreamError, partial: Message, checkpoint: Checkpoint)
     """Store on an error how much of the answer has arrived.
 
     Args:
-        error: The error.
         partial: The answer so far.
         checkpoint: The checkpoint of the answer.
     """

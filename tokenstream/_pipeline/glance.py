@@ -108,7 +108,6 @@ def _sample(
     Args:
         machine: The machine whose events these are.
         glance: The function of the fast path.
-        chunk: The chunk.
         now: A clock reading, in seconds.
 
     Returns:

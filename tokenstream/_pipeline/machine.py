@@ -271,7 +271,6 @@ class Machine:
         """Pass all further events to these guards.
 
         Args:
-            guards: The guards.
             stops: The stream, which is ended if a guard wants that.
         """
         self.guarding = Guarding(self, guards, stops)
@@ -413,7 +412,6 @@ class Machine:
         """Accept the head of a response; its status decides whether the body is an answer or an error.
 
         Args:
-            head: The head.
             coding: The body's content coding, such as "gzip".
         """
         self.head = head

@@ -136,8 +136,6 @@ def _count_late_content(machine: Machine, event: Event, *, is_first: bool) -> No
     """Count, for the metrics, an event with content that only the end of the input released.
 
     Args:
-        machine: The machine.
-        event: The event.
         is_first: True for the first such event.
     """
     if is_first:

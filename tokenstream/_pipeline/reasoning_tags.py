@@ -138,7 +138,6 @@ class ReasoningTags:
         """Note that a part was cut off; the next call of `feed` releases the text that is held back for it.
 
         Args:
-            choice: The choice.
             part: The part's index in the format.
         """
         self._parts_cut.append((choice, part))
@@ -178,7 +177,6 @@ class ReasoningTags:
         The part must not be a text, because a text may have become several parts.
 
         Args:
-            choice: The choice.
             index: The part's index in the message.
         """
         return self._format_indexes.get((choice, index), index)
@@ -281,8 +279,6 @@ class ReasoningTags:
         """Add a piece of a text; begin another part if the piece changes between text and reasoning.
 
         Args:
-            text: The text.
-            piece: The piece.
             event: The event that the piece is from.
             out: Receives the events.
             within: True if the piece is within tags, and so is reasoning.
@@ -301,7 +297,6 @@ class ReasoningTags:
         """End the part to which a text goes, and begin the next part.
 
         Args:
-            text: The text.
             event: The event that is being read.
             out: Receives the events.
             within: True if the next part is reasoning.

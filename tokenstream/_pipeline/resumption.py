@@ -194,7 +194,6 @@ class Resumption:
         """Store the partial answer of the failed attempt on its error, unless the error has one already.
 
         Args:
-            error: The error.
             ending: The ending that the answer would have had with this error.
         """
         if has_partial(error):

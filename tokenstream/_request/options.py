@@ -62,7 +62,6 @@ def check_options(function: Callable[..., object], options: Mapping[str, object]
 
     Args:
         function: The called function; a misspelt option may mean one of its own parameters.
-        options: The options.
         client: The caller's client, which may accept further options; None for a new client.
 
     Raises:

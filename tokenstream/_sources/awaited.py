@@ -115,7 +115,6 @@ def from_awaitable(
     even if it is never read.
 
     Args:
-        source: An awaitable.
         make_source: Converts any object to a source.
     """
     if _has_result(source):

@@ -72,7 +72,6 @@ def convert_aws_error(error: Exception, names: set[str]) -> StreamError | None:
     """Convert a botocore exception; return None if the exception is not about an answer of AWS.
 
     Args:
-        error: The exception.
         names: The names of the exception's class and base classes.
     """
     if names & _DAMAGED_STREAM:

@@ -115,7 +115,6 @@ def without_quotes(message: str, harmless: frozenset[str] = frozenset()) -> str:
     """Return an exception's message with "…" in place of quotations, which may be a key or a payload.
 
     Args:
-        message: The message.
         harmless: Words that stay even if they are quoted.
     """
     return _QUOTED.sub(lambda quote: quote[0] if quote[0].strip("'\"`") in harmless else "…", message)

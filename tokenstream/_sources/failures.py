@@ -73,7 +73,6 @@ def reading_error(
     The exception becomes the `__cause__` of the returned error.
 
     Args:
-        error: The exception.
         read_deadlines: The deadlines that set the read timeout; None if the client is the caller's own.
         begun: True if a first event has arrived.
     """
@@ -154,7 +153,6 @@ def opening_error(
     The exception becomes the `__cause__` of the returned error.
 
     Args:
-        error: The exception.
         server: The host of the request, or "the server".
         read_deadlines: The deadlines that set the read timeout; None if the client is the caller's own.
     """

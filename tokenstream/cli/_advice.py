@@ -65,7 +65,6 @@ def advise_on_error(error: StreamError, origin: Origin) -> str:
     """Return a sentence of advice about an error.
 
     Args:
-        error: The error.
         origin: Source of the answer; a request can be sent again, a file stays the same.
     """
     if isinstance(error, NotAStream):

@@ -100,7 +100,6 @@ class Folder:
         The result is None if they lead to none.
 
         Args:
-            folder: The folder.
             parents: Names of the folders from the root to this folder.
             names: The rest of the URL's path.
         """

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tokenstream._connect import connect
 from tokenstream.cli._asking import build_request, has_request_options, open_file, open_standard_input
 from tokenstream.cli._failure import MISUSE, CommandFailed, reason_of
-from tokenstream.connect import connect
 from tokenstream.limits import Deadlines
 from tokenstream.testing._recordings.errors import RecordingInvalid
 from tokenstream.testing._recordings.file_format import EXTENSION, is_recording
@@ -121,7 +121,6 @@ def play(recording: Recording, options: argparse.Namespace, clock: VirtualClock,
     """Return a stream that reads a recording at its own times.
 
     Args:
-        recording: The recording.
         options: The command line, which may name the format.
         clock: The clock, which moves to the time of each chunk.
         pings: True to show heartbeats.

@@ -30,7 +30,6 @@ class JSONLines:
 
         Args:
             seconds: Seconds from the start to the event.
-            event: The event.
         """
         line: dict[str, Any] = {
             "t": round(seconds, 6),

@@ -47,7 +47,6 @@ class TextLines:
 
         Args:
             seconds: Seconds from the start to the event.
-            event: The event.
         """
         pairs: dict[str, str] = {}
         if event.choice:
@@ -130,7 +129,6 @@ def list_message_rows(message: Message, format: str | None) -> list[tuple[str, s
     The texts are safe to print on a terminal.
 
     Args:
-        message: The message.
         format: The name of the stream's format.
     """
     identity = {"id": message.id, "model": message.model, "role": message.role, "format": format}

@@ -10,7 +10,6 @@ def parse_number(argument: str, expected: str, *, zero: bool = False) -> float:
     """Return a number from the command line.
 
     Args:
-        argument: The argument.
         expected: The description of a valid argument, for the message.
         zero: True to allow 0, in addition to numbers above 0.
 

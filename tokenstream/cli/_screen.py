@@ -101,7 +101,6 @@ class Screen:
         """Print a text, and begin a new line before a word that does not fit.
 
         Args:
-            text: The text.
             style: Name of a style.
             margin: Text to put before each line.
             free_columns: Number of columns to leave free after each word.

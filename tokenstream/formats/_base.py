@@ -22,7 +22,7 @@ from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.truncation import truncation_error
 from tokenstream.formats._resume.resuming import Resuming
 from tokenstream.framing import ServerSentEvent
-from tokenstream.framing.aws_eventstream import EventStreamMessage
+from tokenstream.framing._aws_eventstream import EventStreamMessage
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:

@@ -208,7 +208,6 @@ def _record_metrics(report: OperationReport, receivers: Receivers, context: Cont
     """Record the metrics of an operation.
 
     Args:
-        report: The operation.
         receivers: The OpenTelemetry providers to use.
         context: A context with the operation's span, so that exemplars refer to it.
     """

@@ -120,7 +120,6 @@ class SourceOpener(ABC):
         """Return the source of an attempt, which the first read opens.
 
         Args:
-            attempt: The attempt.
             begins: True if the timing of the answer starts with this attempt.
         """
 

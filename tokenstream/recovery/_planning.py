@@ -314,7 +314,6 @@ class Planner:
 
         Args:
             error: The error that ended the attempt before.
-            mode: The mode of the attempt.
         """
         server_wait = self._resumption.reconnect_after if mode == "resume" else None
         if server_wait is not None and error.retry_after is None:

@@ -301,7 +301,6 @@ class Recovery:
         """Prepare the planned attempt, and return its source; None if the stream ends here.
 
         Args:
-            plan: The plan for the attempt.
             error: The error that ended the current attempt.
             now: A clock reading, in seconds.
         """
@@ -358,7 +357,6 @@ class Recovery:
         """Return the planned attempt, as the caller's functions get it.
 
         Args:
-            plan: The plan for the attempt.
             error: The error that ended the current attempt.
             continuation: The continuation to request; None in other modes.
             tokens_left: Number of tokens left of the output limit; None if no limit is known.

@@ -154,7 +154,6 @@ class Sending:
         """Return the chunks that report an error.
 
         Args:
-            error: The error.
             ending: The stream's ending; None for the ending that the error implies.
 
         Raises:
@@ -196,7 +195,6 @@ class Sending:
         A reader that has lost the last chunk does not know the id, and so asks for the whole event again.
 
         Args:
-            chunks: The chunks.
             counts: False for an event that is not part of the answer, and gets no id.
         """
         if self._position is None or not counts:

@@ -137,7 +137,6 @@ class Shaping:
         """Return the events that replace an event.
 
         Args:
-            event: The event.
             now: Clock reading in seconds, for stages that pace their output.
         """
         if self.error is not None:

@@ -46,9 +46,6 @@ class _UntitledSchemas(GenerateJsonSchema):
 def describe(tool: Tool) -> SchemaDescription:
     """Return the description of a tool and the schema of its arguments.
 
-    Args:
-        tool: The tool.
-
     Raises:
         SchemaRefused: No schema can describe the tool's arguments.
     """

@@ -198,7 +198,6 @@ class _SchemaWriter:
 
         Args:
             key: The keyword.
-            value: Its value.
             path: The path of the field that the keyword's schema describes; "" for the whole document.
         """
         if key in _SCHEMAS_BY_NAME and is_dict(value):
@@ -362,7 +361,6 @@ def _refuse_untyped(schema: dict[str, Any], path: str, rules: Rules) -> None:
     """Check that a schema says the type of every value, as some APIs require.
 
     Args:
-        schema: The schema.
         path: The path of the field that the schema describes.
         rules: The API's rules.
 

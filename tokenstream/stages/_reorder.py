@@ -251,7 +251,6 @@ class Reorder:
 
         Args:
             number: The frame's number.
-            frame: The frame.
             now: A clock reading, in seconds.
         """
         if not (self._started or self._held) and number > self._first + self._window:
@@ -315,7 +314,6 @@ class Reorder:
 
         Args:
             number: The frame's number; for a frame without a number, the number of the frame before it.
-            frame: The frame.
 
         Returns:
             An empty list; or the frames that are released by giving up.

@@ -147,7 +147,6 @@ def follow(events: Any, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:  # no
 
     Args:
         events: The events of a framework, such as those of `astream_events(…)`.
-        run: The run.
 
     Raises:
         MisuseError: `events` is not an iterable of events.

@@ -146,7 +146,6 @@ class RunNode:
         """Begin a step in the run or in a step, and add its start to the log.
 
         Args:
-            run: The run.
             parent: The enclosing step; None at the top level of the run.
             what: The step's name, or the tool call that started it.
             agent: The name of the agent that executes the step; None for the parent's agent.

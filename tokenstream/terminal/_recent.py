@@ -55,7 +55,6 @@ def _cut_offset(text: str, cells: int) -> int:
     The offset is a multiple of a screen's size, so that it moves only once for each screen of new text.
 
     Args:
-        text: The text.
         cells: Number of characters that fit on a screen.
     """
     return (len(text) // cells - 2) * cells
@@ -70,7 +69,6 @@ def _find_line_from_end(text: str, lines: int) -> int:
     """Return the offset at which the last lines of a text begin; 0 if the text has fewer lines.
 
     Args:
-        text: The text.
         lines: Number of line ends that these lines contain.
     """
     position = len(text)

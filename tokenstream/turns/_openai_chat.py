@@ -111,7 +111,6 @@ class _OpenAIChatTurn(Turn):
         """Add reasoning as a typed piece to the list that OpenRouter or LiteLLM uses for such pieces.
 
         Args:
-            part: The reasoning.
             fields: The part's provider fields, which become the piece; modified.
         """
         is_redacted = part.redacted is not None

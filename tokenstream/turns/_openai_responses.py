@@ -284,7 +284,6 @@ class _OpenAIResponsesTurn(Turn):
 
         Args:
             obstacle: The obstacle to return if the item cannot be written.
-            item: The item.
             index: The index of the part; None for a part that needs no reasoning before it.
 
         Returns:

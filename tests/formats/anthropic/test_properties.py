@@ -25,7 +25,7 @@ from tests.formats.anthropic.payloads import (
 )
 from tests.formats.mutations import SPELLINGS, pieces, strayed
 from tests.support.beside import SHARED, needs_recordings
-from tokenstream.decoder import Decoder
+from tokenstream import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDone
 from tokenstream.formats._wire.anthropic import Anthropic

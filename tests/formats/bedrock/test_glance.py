@@ -27,8 +27,7 @@ from tests.formats.bedrock.support import INNER, METRICS, packed
 from tests.formats.mutations import pieces
 from tests.support.aws_eventstream import chunk, converse, event, exception
 from tests.support.in_turns import decoded as seen
-from tokenstream import Limits
-from tokenstream.decoder import Decoder
+from tokenstream import Decoder, Limits
 from tokenstream.events import Event, TextDelta
 from tokenstream.formats._wire.bedrock_converse import BedrockConverse
 from tokenstream.formats._wire.bedrock_invoke import BedrockInvoke
@@ -337,7 +336,6 @@ def test_chunks_that_say_more_than_text_give_at_a_glance_what_decoding_gives(
 
 
 def test_fragments_of_arguments_are_read_at_a_glance() -> None:
-    """As text is."""
     invoke = BedrockInvoke()
     for payload in _ARGUMENTS[:5]:
         invoke.feed(packed(payload))

@@ -26,7 +26,7 @@ from tests.formats.bedrock.payloads import (
 from tests.formats.bedrock.support import INNER, packed
 from tests.formats.mutations import strayed
 from tests.support.beside import SHARED, needs_recordings
-from tokenstream.decoder import Decoder
+from tokenstream import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import ToolCallDone
 from tokenstream.formats._wire.bedrock_converse import BedrockConverse

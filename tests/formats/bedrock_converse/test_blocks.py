@@ -20,7 +20,6 @@ from tokenstream.message import TextPart
 
 
 def test_an_answer_may_lack_its_start() -> None:
-    """What comes is taken."""
     came = read(text(0, "a"), stop(0), finish())
 
     assert "a" == came.message.text
@@ -142,7 +141,6 @@ def test_what_comes_after_a_blocks_stop_is_a_new_part() -> None:
 
 
 def test_a_stop_without_a_block_is_ignored() -> None:
-    """And counted."""
     assert {"part_end_unmatched": 1} == read(START, stop(3), finish()).departures
 
 
@@ -155,7 +153,6 @@ def test_blocks_may_be_written_in_turns() -> None:
 
 
 def test_content_after_the_finish_is_added() -> None:
-    """The finish reason stays."""
     came = read(START, finish(), text(0, "a"), stop(0))
 
     assert ("a", "stop") == (came.message.text, came.message.finish_reason)

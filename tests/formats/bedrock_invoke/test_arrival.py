@@ -120,7 +120,6 @@ def test_events_of_a_new_kind_are_carried() -> None:
 
 
 def test_what_comes_after_the_models_end_is_ignored() -> None:
-    """And counted."""
     came = read(*ANTHROPIC, {"generation": "a"})
 
     assert "Hello" == came.message.text
@@ -136,7 +135,6 @@ def test_bounds_are_those_of_the_stream() -> None:
 
 
 def test_heartbeats_of_the_models_format_are_told_where_they_are_asked_for() -> None:
-    """As everywhere."""
     frames = [chunk(ANTHROPIC[0]), chunk({"type": "ping"})]
     came = read_frames(BedrockInvoke(pings=True), frames, end=False)
 

@@ -106,7 +106,6 @@ def test_what_no_model_says_is_carried() -> None:
 
 
 def test_text_of_another_type_is_carried() -> None:
-    """And counted."""
     came = read({"generation": "a"}, {"generation": 7})
 
     assert {"generation": [{"generation": 7}]} == came.message.provider_data

@@ -142,7 +142,6 @@ def test_the_sentinel_alone_ends_the_answer_and_hands_out_no_open_call() -> None
 
 
 def test_an_end_without_a_reason_is_an_end() -> None:
-    """Its reason is None."""
     came = read(start(), {"type": "message-end", "id": "m1"})
 
     assert (None, None, {"finish_missing": 1}) == (came.error, came.message.finish_reason, came.departures)

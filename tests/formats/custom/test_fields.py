@@ -13,7 +13,7 @@ from tokenstream.errors import MisuseError, ProtocolError, ProviderError
 from tokenstream.events import Ping, Unknown
 from tokenstream.formats import custom
 from tokenstream.formats._wire.custom_mapping import Custom
-from tokenstream.framing.aws_eventstream import EventStreamMessage
+from tokenstream.framing._aws_eventstream import EventStreamMessage
 from tokenstream.limits import Limits
 
 # -- the head, and the rest -------------------------------------------------------
@@ -204,7 +204,6 @@ def test_lines_of_json_are_read_too() -> None:
 
 
 def test_payloads_that_were_decoded_elsewhere_are_read() -> None:
-    """SDKs hand over dicts."""
     told = tell(simple(), *HI, STOP, plain=True)
 
     assert ("Hello", None) == (told.message.text, told.error)

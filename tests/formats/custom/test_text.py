@@ -205,7 +205,6 @@ def test_the_event_that_is_the_end_may_say_more() -> None:
 
 
 def test_what_comes_between_the_reason_and_the_end_is_read() -> None:
-    """Usage often does."""
     format = simple(usage={"input_tokens": "usage.in", "output_tokens": "usage.out", "cost": "usage.cost"})
     told = tell(format, *HI, STOP, {"usage": {"in": 9, "out": 4.0, "cost": 0.5}}, {"usage": {"out": None}})
     usage = told.message.usage

@@ -92,7 +92,6 @@ def test_arguments_of_another_type_are_written_as_they_are(args: Any, text: str)
 
 
 def test_a_call_without_a_name_is_carried() -> None:
-    """Nobody could run it."""
     told = gemini(chunk(call(args={"a": 1})), STOP)
 
     assert told.message.parts == (

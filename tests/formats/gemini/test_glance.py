@@ -11,8 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.formats.gemini.payloads import STOP, Payload, chunk, text, thought
-from tokenstream import Stream
-from tokenstream.decoder import Decoder
+from tokenstream import Decoder, Stream
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ReasoningDelta, TextDelta, UsageUpdate
 from tokenstream.formats._wire.gemini import Gemini

@@ -89,7 +89,6 @@ def test_an_index_that_no_chunk_has_names_no_source(indices: Any) -> None:
 
 @pytest.mark.parametrize("chunks", [None, "x", [None, "x", 3]])
 def test_grounding_of_another_shape_names_no_source(chunks: Any) -> None:
-    """It stays in `provider_data`."""
     metadata = {"groundingChunks": chunks, "groundingSupports": [support(0, 1, 0)]}
     told = gemini(chunk(text("a"), finish="STOP", groundingMetadata=metadata))
 

@@ -130,7 +130,6 @@ def test_a_file_is_media_with_an_address() -> None:
 
 @pytest.mark.parametrize("data", ["%%", 5, ["x"]])
 def test_media_that_cannot_be_decoded_are_carried_as_they_came(data: Any) -> None:
-    """And counted."""
     part = {"inlineData": {"mimeType": "image/png", "data": data}}
     told = one(part)
 
@@ -139,7 +138,6 @@ def test_media_that_cannot_be_decoded_are_carried_as_they_came(data: Any) -> Non
 
 
 def test_media_without_data_are_empty() -> None:
-    """Nothing is made up."""
     assert one({"inlineData": {"mimeType": "image/png"}}).message.parts == (
         MediaPart(mime_type="image/png", complete=True),
     )

@@ -10,7 +10,7 @@ import pytest
 from tests.formats.gemini.payloads import STOP, USAGE, Payload, chunk, text, thought
 from tests.formats.gemini.support import gemini, one
 from tests.support.recordings import ours
-from tokenstream.decoder import Decoder
+from tokenstream import Decoder
 from tokenstream.events import CitationAdded, MessageStart, Ping, ReasoningDelta, TextDelta
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._wire.gemini import Gemini
@@ -150,7 +150,6 @@ def test_a_chunk_is_known_by_its_fields(payload: Payload, answer: bool | None) -
 
 
 def test_heartbeats_are_given_where_they_are_asked_for() -> None:
-    """Empty data is one."""
     format = Gemini(pings=True)
 
     assert [type(event) for event in format.feed(b" ")] == [Ping]
@@ -177,7 +176,6 @@ def test_reasoning_events_carry_their_signature() -> None:
 
 
 def test_citations_are_events_too() -> None:
-    """In their choice."""
     told = gemini(chunk(text("a"), index=3, finish="STOP", citationMetadata={"citations": [{"uri": "u"}]}))
 
     assert [(e.choice, e.citation.url) for e in told.events if isinstance(e, CitationAdded)] == [(3, "u")]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.formats.gemini.payloads import STOP, USAGE, Payload, call, chunk, text, thought, value
 from tests.formats.mutations import SPELLINGS, changed, pieces
 from tests.formats.told import reads_alike_at_a_glance, tell
-from tokenstream.decoder import Decoder
+from tokenstream import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, UsageUpdate
 from tokenstream.formats._wire.gemini import Gemini

@@ -51,12 +51,10 @@ def test_several_values_may_come_in_one_piece_and_the_last_may_close() -> None:
 
 
 def test_a_streamed_call_without_values_has_an_empty_object() -> None:
-    """Nothing came for it."""
     assert [done.arguments_text for done in streamed(call()).calls] == ["{}"]
 
 
 def test_members_may_come_as_an_object_too() -> None:
-    """Beside those by path."""
     told = streamed(
         call(args={"a": [1, "x"], "b": {"c": None}}, willContinue=True), value("$.d", numberValue=1), call()
     )
@@ -171,7 +169,6 @@ def test_a_value_that_has_no_place_leaves_the_call_unfinished(values: list[tuple
 
 
 def test_a_piece_without_a_value_is_carried() -> None:
-    """It changes no argument."""
     told = streamed(value("$.a", numberValue=1), value("$.b"), call())
 
     assert [done.arguments for done in told.calls] == [{"a": 1}]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.formats.gemini.payloads import STOP, USAGE, Payload, chunk, text
 from tests.formats.gemini.support import gemini
-from tokenstream.decoder import Decoder
+from tokenstream import Decoder
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import Finish, UsageUpdate
 from tokenstream.limits import Limits

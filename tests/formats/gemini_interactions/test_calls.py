@@ -52,7 +52,6 @@ def test_the_arguments_of_a_call_come_in_fragments() -> None:
 def test_a_call_without_fragments_has_the_arguments_of_its_start(
     arguments: Any, text: str, rules: set[str]
 ) -> None:
-    """An empty object too."""
     told = step("function_call", id="c1", name="f", arguments=arguments)
 
     assert [done.arguments_text for done in told.calls] == [text]
@@ -67,7 +66,6 @@ def test_a_call_may_come_in_a_delta() -> None:
 
 
 def test_a_call_without_a_name_is_carried() -> None:
-    """Nobody could run it."""
     told = step("function_call", id="c1", arguments={})
 
     assert told.kinds == ["opaque"]
@@ -95,7 +93,6 @@ def test_a_call_that_was_not_stopped_is_whole_where_the_interaction_ended_of_its
 
 
 def test_a_call_that_the_input_cut_is_never_handed_out() -> None:
-    """However whole it looks."""
     told = read(
         created(),
         start(0, "thought", signature="c2ln"),

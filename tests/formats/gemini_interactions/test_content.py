@@ -57,7 +57,6 @@ def test_an_interaction_is_an_answer() -> None:
 
 
 def test_a_report_without_counts_has_none() -> None:
-    """Nothing is invented."""
     told = read(created(usage={"grounding_tool_count": [{"type": "x", "count": 1}]}), completed())
 
     assert told.message.usage.output_tokens is None

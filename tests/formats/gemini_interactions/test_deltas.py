@@ -111,7 +111,6 @@ def test_an_index_that_is_missing_or_reused_is_the_next_best() -> None:
 
 
 def test_steps_may_be_written_in_turns() -> None:
-    """Each keeps its own."""
     told = read(
         created(),
         start(0, "model_output"),

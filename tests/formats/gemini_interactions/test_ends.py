@@ -121,7 +121,6 @@ def test_an_error_event_is_the_providers() -> None:
 
 
 def test_an_error_within_a_step_is_content() -> None:
-    """The stream goes on."""
     told = read(created(), event("step.stop", index=0, error={"code": 3}), completed())
 
     assert told.error is None

@@ -21,7 +21,7 @@ from tests.formats.gemini_interactions.support import (
 )
 from tests.formats.mutations import changed
 from tests.formats.told import reads_alike_at_a_glance, tell
-from tokenstream.decoder import Decoder
+from tokenstream import Decoder
 from tokenstream.errors import LimitExceeded, StreamError
 from tokenstream.events import TextDelta
 from tokenstream.formats._wire.gemini_interactions import GeminiInteractions

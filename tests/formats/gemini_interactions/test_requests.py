@@ -17,14 +17,13 @@ from tests.formats.gemini_interactions.support import (
     start,
     stop,
 )
-from tokenstream.decoder import Decoder
+from tokenstream import Decoder
 from tokenstream.events import Ping, Unknown
 from tokenstream.formats import _registry as registry
 from tokenstream.formats._wire.gemini_interactions import GeminiInteractions
 
 
 def test_where_the_interaction_can_be_gone_on_with_is_known_with_each_event() -> None:
-    """Also within a text."""
     interactions = GeminiInteractions()
     interactions.feed(start(0, "model_output")[1])
     for number in range(9):
@@ -134,7 +133,6 @@ def test_the_type_of_an_event_counts_and_not_its_name() -> None:
 
 
 def test_a_second_start_is_counted() -> None:
-    """The first id counts."""
     told = read(created(), created(id="i2"), completed())
 
     assert told.message.id == "i1"
@@ -179,5 +177,4 @@ def test_an_event_is_known_by_its_type(payload: dict[str, Any], name: str, answe
 
 
 def test_heartbeats_are_given_where_they_are_asked_for() -> None:
-    """Empty data is one."""
     assert [type(each) for each in GeminiInteractions(pings=True).feed(b" ")] == [Ping]

@@ -211,7 +211,6 @@ def test_inline_data_that_are_no_base64_are_carried(part: Payload) -> None:
 
 
 def test_half_a_character_in_a_transcript_waits_for_its_other_half() -> None:
-    """As in a text."""
     came = read(
         b'{"serverContent":{"outputTranscription":{"text":"a\\ud83c"}}}',
         b'{"serverContent":{"outputTranscription":{"text":"\\udf89"}}}',

@@ -23,7 +23,7 @@ from tests.formats.gemini_live.support import (
     turn,
 )
 from tests.formats.mutations import strayed
-from tokenstream.decoder import Decoder
+from tokenstream import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDone
 from tokenstream.formats._wire.gemini_live import GeminiLive

@@ -33,7 +33,6 @@ def test_finish_reasons_have_words_of_ours(word: str, reason: str) -> None:
 
 
 def test_an_end_without_a_reason_is_an_end() -> None:
-    """So older servers end."""
     came = read(said("Hi"), end(None))
 
     assert (None, None, {"finish_missing": 1}) == (came.error, came.message.finish_reason, came.departures)

@@ -63,7 +63,6 @@ def test_a_run_that_does_not_say_what_it_waits_for_waits_for_what_came() -> None
 
 
 def test_arguments_that_differ_from_their_fragments_are_not_mixed() -> None:
-    """What was given stays."""
     got = read(*START, *CALLS[:3], waits(("call_1", "get_weather", '{"city": "Bergen"}')), FINISHED)
 
     assert [{"city": "Oslo"}] == [call.arguments for call in got.calls]
@@ -72,7 +71,6 @@ def test_arguments_that_differ_from_their_fragments_are_not_mixed() -> None:
 
 @pytest.mark.parametrize("arguments", [None, "", 7])
 def test_arguments_that_the_run_leaves_out_are_those_of_the_deltas(arguments: Any) -> None:
-    """Nothing replaces anything."""
     got = read(*START, *CALLS[:3], waits(("call_1", "get_weather", arguments)), FINISHED)
 
     assert [{"city": "Oslo"}] == [call.arguments for call in got.calls]
@@ -91,7 +89,6 @@ def test_arguments_that_the_run_leaves_out_are_those_of_the_deltas(arguments: An
     ],
 )
 def test_calls_that_the_run_does_not_wait_for_are_never_handed_out(frames: Any) -> None:
-    """However whole they look."""
     got = read(*START, *CALLS, *frames)
 
     assert [] == got.calls
@@ -109,7 +106,6 @@ def test_a_call_that_was_answered_before_is_not_made_again() -> None:
 
 
 def test_a_fragment_for_a_call_that_was_handed_out_is_counted() -> None:
-    """It changes nothing."""
     got = read(
         *START,
         *CALLS[:3],
@@ -123,7 +119,6 @@ def test_a_fragment_for_a_call_that_was_handed_out_is_counted() -> None:
 
 
 def test_a_call_without_a_name_is_carried() -> None:
-    """Nobody could run it."""
     got = read(
         *START, step_delta(function(0, "call_1", arguments="{}")), waits(("call_1", "", "{}")), FINISHED
     )

@@ -11,7 +11,6 @@ from tokenstream.message import Citation, MediaPart, OpaquePart
 
 
 def test_text_is_not_said_again_by_the_whole_message() -> None:
-    """Its parts end there."""
     got = whole(delta(text("Hel", annotations=[])), delta(text("lo")), message("completed", text("Hello")))
 
     assert ["Hel", "lo"] == got.texts
@@ -94,7 +93,6 @@ def test_images_are_media() -> None:
 
 
 def test_content_of_a_type_without_a_word_is_carried() -> None:
-    """Once."""
     block = {"index": 0, "type": "hologram", "hologram": {"x": 1}}
     got = whole(delta(block), delta(block), delta({"index": 1}))
 
@@ -105,7 +103,6 @@ def test_content_of_a_type_without_a_word_is_carried() -> None:
 
 
 def test_a_message_says_why_it_is_incomplete() -> None:
-    """In the message's data."""
     got = whole(
         delta(text("a")), message("incomplete", text("a"), incomplete_details={"reason": "max_tokens"})
     )
@@ -122,7 +119,6 @@ def test_what_the_user_said_is_no_part_of_the_answer() -> None:
 
 
 def test_text_after_its_message_was_over_is_a_new_part() -> None:
-    """It is not lost."""
     got = whole(delta(text("a")), message("completed", text("a")), delta(text("b")))
 
     assert "ab" == got.message.text
@@ -149,5 +145,4 @@ def test_text_of_another_shape_breaks_nothing(block: Any) -> None:
 
 
 def test_half_a_character_waits_for_its_other_half() -> None:
-    """As everywhere."""
     assert ["a", "🌊", "b"] == whole(*[delta(text(piece)) for piece in ("a", "\ud83c", "\udf0a", "b")]).texts

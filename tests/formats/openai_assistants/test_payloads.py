@@ -42,7 +42,6 @@ def test_events_without_names_are_known_by_their_object() -> None:
 
 
 def test_payloads_without_an_object_are_known_by_the_events_name() -> None:
-    """Both say the same."""
     name, payload = delta(text("Hi"))
     del payload["object"]
     got = whole((name, payload))
@@ -52,7 +51,6 @@ def test_payloads_without_an_object_are_known_by_the_events_name() -> None:
 
 
 def test_where_name_and_object_differ_the_payload_counts() -> None:
-    """And it is counted."""
     got = whole(("thread.run.step.delta", delta(text("Hi"))[1]))
 
     assert "Hi" == got.message.text
@@ -60,7 +58,6 @@ def test_where_name_and_object_differ_the_payload_counts() -> None:
 
 
 def test_events_without_a_word_are_carried() -> None:
-    """With their payloads."""
     got = whole(("thread.run.step.dreamt", {"object": "thread.dream"}), ("news", {"x": 1}), {"x": 2})
 
     assert ["thread.run.step.dreamt", "news", "event"] == got.unknown
@@ -82,7 +79,6 @@ def test_objects_of_the_sdk_are_read() -> None:
 
 
 def test_an_error_of_the_sdk_is_the_providers() -> None:
-    """Under its event's name."""
     got = tell(
         OpenAIAssistants(), {"event": "error", "data": {"message": "m", "code": "server_error"}}, plain=True
     )
@@ -105,7 +101,6 @@ def test_an_error_of_the_sdk_is_the_providers() -> None:
     ],
 )
 def test_a_payload_is_recognised_by_its_name_or_object(payload: Any, event: str, expected: bool) -> None:
-    """Either tells."""
     assert expected == OpenAIAssistants.recognises(payload, event)
 
 
@@ -156,7 +151,6 @@ def test_reading_at_a_glance_changes_nothing(frames: list[Any]) -> None:
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(noise: bytes) -> None:
-    """Within an answer, too."""
     got = read(*START, delta(text("a")), ("thread.message.delta", noise), delta(text("b")))
 
     assert got.error is None or isinstance(got.error, StreamError)

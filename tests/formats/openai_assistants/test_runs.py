@@ -116,7 +116,6 @@ def test_a_run_that_breaks_off_is_truncated() -> None:
 
 
 def test_a_thread_that_is_made_for_the_run_is_told() -> None:
-    """By its id."""
     got = read(("thread.created", {"id": "thread_9", "object": "thread", "metadata": {}}), DONE_RUN, FINISHED)
 
     assert "thread_1" == got.message.provider_data["thread_id"]

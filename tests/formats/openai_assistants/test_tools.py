@@ -85,7 +85,6 @@ def test_a_search_of_files_is_a_call_and_its_results() -> None:
 
 
 def test_a_tool_without_a_result_has_none() -> None:
-    """Nothing is made up."""
     assert ["server_tool_call"] == whole(step_delta({"type": "moon", "moon": {"input": "x"}})).kinds
 
 

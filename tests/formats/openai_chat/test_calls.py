@@ -105,7 +105,6 @@ def test_null_stands_for_no_arguments() -> None:
 
 
 def test_blanks_after_the_end_of_a_call_say_nothing() -> None:
-    """They are no departure."""
     got = read(
         ROLE,
         call("{}", index=0, id="c1", name="f"),

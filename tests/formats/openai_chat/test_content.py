@@ -145,7 +145,6 @@ def test_sources_before_any_choice_are_carried() -> None:
 
 @pytest.mark.parametrize("sources", [7, "x", {"url": "u"}, [None]])
 def test_sources_of_another_shape_break_nothing(sources: Any) -> None:
-    """They may be anything."""
     got = answer(
         {**text("a"), "citations": sources}, chunk({"search_results": sources, "annotations": sources})
     )

@@ -69,7 +69,6 @@ def test_a_finish_reason_sent_again_is_counted() -> None:
 
 
 def test_a_finish_reason_that_is_no_text_is_carried() -> None:
-    """It finishes nothing."""
     got = read(text("a"), chunk({}, 7))
 
     assert 7 == got.message.provider_data["finish_reason"]

@@ -35,7 +35,6 @@ def test_fields_without_a_word_of_ours_are_carried() -> None:
 
 
 def test_a_field_that_repeats_itself_is_told_once() -> None:
-    """Only news are events."""
     got = answer(*[{**chunk({"content": piece, "channel": "c"}), "provider": "P"} for piece in "abc"])
 
     assert 1 == sum(isinstance(event, Unknown) and event.name == "provider" for event in got.events)
@@ -43,7 +42,6 @@ def test_a_field_that_repeats_itself_is_told_once() -> None:
 
 
 def test_a_field_that_changes_is_told_again() -> None:
-    """The last value counts."""
     got = answer(*[chunk({"content": "a", "channel": name}) for name in ("x", "x", "y", "x")])
 
     assert ["x", "y", "x"] == [e.data for e in got.events if isinstance(e, Unknown) and e.name == "channel"]
@@ -120,7 +118,6 @@ def test_a_moderation_chunk_is_carried() -> None:
 
 
 def test_a_payload_that_is_no_chunk_is_an_unknown_event() -> None:
-    """Unknown is data."""
     got = answer(text("a"), {"type": "news", "n": 1}, ServerSentEvent(b'{"n": 2}', event="metadata"))
 
     assert [("news", {"type": "news", "n": 1}), ("metadata", {"n": 2})] == [

@@ -246,7 +246,6 @@ def test_bounds_on_payloads_hold_in_a_run_of_text() -> None:
 
 @given(st.binary(max_size=80))
 def test_any_bytes_are_read_or_refused(noise: bytes) -> None:
-    """Within an answer, too."""
     got = read(ROLE, text("a"), text("b"), noise, text("c"))
 
     assert got.error is None or isinstance(got.error, StreamError)

@@ -123,7 +123,6 @@ def test_a_choice_with_an_index_that_is_none_is_an_error(index: Any) -> None:
 
 
 def test_more_choices_than_the_limit_end_the_stream() -> None:
-    """`Limits.choices` bounds the alternatives."""
     got = read(*[text("a", choice=number) for number in range(3)], limits=Limits(choices=2))
 
     assert isinstance(got.error, LimitExceeded)

@@ -29,7 +29,7 @@ from tests.formats.openai_realtime.payloads import (
     transcript,
     where,
 )
-from tokenstream.decoder import Decoder
+from tokenstream import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDone
 from tokenstream.formats._wire.openai_realtime import OpenAIRealtime

@@ -82,7 +82,6 @@ def test_usage_is_read_in_our_names() -> None:
 
 
 def test_xais_usage_beside_the_response_is_read() -> None:
-    """With a departure."""
     came = read(*HELLO, {**done(usage={}), "usage": {"output_tokens": 3}})
 
     assert (came.message.usage.output_tokens, came.departures) == (3, {"usage_misplaced": 1})

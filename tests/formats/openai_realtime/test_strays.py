@@ -179,7 +179,6 @@ def test_a_call_without_an_end_is_handed_out_with_a_completed_response_only() ->
 
 
 def test_half_a_character_in_a_transcript_waits_for_its_other_half() -> None:
-    """As in a text."""
     came = read(
         created(),
         added(),
@@ -224,7 +223,6 @@ def test_a_payload_that_is_no_object_is_a_clear_error() -> None:
 
 
 def test_unknown_events_are_carried() -> None:
-    """Whatever they are."""
     came = read(*HELLO, event("response.output_video.delta", delta="x"), done())
     [unknown] = [one for one in came.events if isinstance(one, Unknown)]
 
@@ -256,7 +254,6 @@ def test_content_of_a_call_is_none_of_the_answer() -> None:
 
 
 def test_an_unknown_item_that_never_ends_is_kept_as_it_began() -> None:
-    """Its response ends it."""
     came = read(created(), added("mcp_list_tools", server_label="docs"), done())
     [opaque] = came.message.parts
 

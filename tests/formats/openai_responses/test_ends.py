@@ -110,7 +110,6 @@ def test_a_response_that_failed_is_an_error_of_the_provider() -> None:
 
 @pytest.mark.parametrize("details", [None, {}, {"message": None}])
 def test_a_failure_without_a_reason_is_one_all_the_same(details: Any) -> None:
-    """Nothing is made up."""
     came = read(frame(created()), frame(ended("failed", error=details)))
 
     assert isinstance(came.error, ProviderError)

@@ -34,7 +34,7 @@ from tests.formats.openai_responses.payloads import (
     response,
     summary,
 )
-from tokenstream.decoder import Decoder
+from tokenstream import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import ToolCallDelta, ToolCallDone
 from tokenstream.formats._wire.openai_responses import OpenAIResponses

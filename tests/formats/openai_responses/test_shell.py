@@ -176,7 +176,6 @@ def test_an_event_without_its_call_is_carried() -> None:
 
 
 def test_commands_that_wait_for_their_turn_are_bounded() -> None:
-    """They count as text."""
     frames = map(frame, numbered(created(), opened(), command("delta", 1, delta="x" * 200)))
     came = read(*frames, format=OpenAIResponses(limits=Limits(text=100)))
 

@@ -335,7 +335,6 @@ def test_an_answer_may_begin_in_its_middle() -> None:
 
 
 def test_a_start_that_comes_again_changes_nothing() -> None:
-    """The first one counts."""
     came = read(*map(frame, [created(), *hello(), created(), ended()]))
 
     assert (came.text, came.departures) == ("Hello", {"start_repeated": 1})

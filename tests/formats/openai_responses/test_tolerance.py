@@ -292,7 +292,6 @@ def test_a_call_without_an_id_has_that_of_its_item() -> None:
 
 
 def test_fragments_after_the_end_of_a_call_are_ignored() -> None:
-    """It was handed out."""
     hosted = {"id": "m", "type": "mcp_call", "name": "roll", "arguments": "{}"}
     came = said(
         *remove(),
@@ -356,7 +355,6 @@ def test_an_end_of_another_type_is_an_item_of_its_own() -> None:
 
 
 def test_the_start_of_an_item_that_comes_again_is_ignored() -> None:
-    """The first one counts."""
     came = said(added(message()), *hello())
 
     assert (came.text, len(came.parts)) == ("Hello", 1)

@@ -102,7 +102,6 @@ def test_an_error_counts_more_than_a_connection_that_breaks_after_it(ends: list[
 
 
 def test_a_call_that_is_open_when_a_failed_stream_ends_is_not_handed_out() -> None:
-    """However whole it looks."""
     told = tell(
         UIMessage(),
         call("input-start", **NAMED),

@@ -236,7 +236,6 @@ def test_usage_is_read_where_applications_put_it(metadata: dict[str, Any], usage
 
 @pytest.mark.parametrize("metadata", ["text", ["list"], {"usage": {"tokens": "many"}}, {"model": 1}])
 def test_metadata_without_usage_are_carried(metadata: Any) -> None:
-    """They may be anything."""
     message = answer(*HELLO, finish={**FINISH, "messageMetadata": metadata}).message
 
     assert (Usage(), {"messageMetadata": metadata}) == (message.usage, message.provider_data)

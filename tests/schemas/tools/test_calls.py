@@ -16,7 +16,6 @@ from tokenstream.stages import ValidatedCalls
 
 
 def test_the_same_object_checks_the_calls() -> None:
-    """Alone, and among others."""
     calls = [made("book_table", {"city": "Oslo"}), made("Point", {"x": 1}), made("more", {})]
     checked = [ValidatedCalls(SIMPLE, more=get_time).feed(call)[0] for call in calls]
 

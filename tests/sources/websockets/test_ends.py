@@ -72,7 +72,6 @@ def test_another_close_code_is_told_with_its_reason(
 @pytest.mark.anyio
 @on_asyncio
 async def test_a_close_code_is_told_asynchronously_too() -> None:
-    """With what had arrived."""
     with open_socket(closing(1011, "Internal error")) as url:
         async with asyncio_client.connect(url) as connection:
             with pytest.raises(StreamInterrupted, match="code 1011: Internal error") as caught:

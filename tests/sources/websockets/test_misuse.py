@@ -19,7 +19,6 @@ from tokenstream.errors import MisuseError, StatusError, StreamError
 
 
 def test_the_wrong_colour_is_told_the_right_one() -> None:
-    """Before anything is read."""
     with opened() as connection, pytest.raises(MisuseError, match="is not asynchronous: read it with Stream"):
         AsyncStream(connection)
 

@@ -52,7 +52,6 @@ def test_definitions_are_distinguished_from_text(text: str, defined: list[str], 
 
 
 def test_labels_are_compared_without_case_and_white_space() -> None:
-    """As CommonMark compares them."""
     assert "a b ss" == normalize_label(" A \n B ẞ")
     assert ["a", "b\\] c"] == find_labels("[A] [x](y) ![a][B\\] c] [ ] [unclosed")
 

@@ -236,7 +236,6 @@ async def test_a_reader_has_the_views_that_act_on_time() -> None:
 
 
 async def test_one_reader_is_read_by_one_task_at_a_time() -> None:
-    """As a stream is."""
     go = anyio.Event()
     async with AsyncStream(Scripted("one ", go), format="pieces") as stream:
         (reader,) = stream.tee(1)

@@ -144,7 +144,6 @@ async def test_a_deadline_ends_the_stream_for_all() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 async def test_a_stream_that_is_closed_beside_its_readers_ends_them() -> None:
-    """They wait no longer."""
     stream = AsyncStream(Scripted(HEL, anyio.Event()))
     one, two = stream.tee(2)
     found: list[str] = []

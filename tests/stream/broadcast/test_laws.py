@@ -165,7 +165,6 @@ def test_in_one_thread_every_consumer_gets_what_a_plain_stream_gives(
 def test_in_threads_every_consumer_gets_what_a_plain_stream_gives(
     answer: tuple[Any, list[bytes]], policy: Any, size: int, kinds: list[str]
 ) -> None:
-    """However they take turns."""
     format, chunks = answer
     plain, stream = Plain(chunks, format), Stream(chunks, format=format)
     hub = stream.broadcast(policy=policy, size=size)

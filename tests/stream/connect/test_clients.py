@@ -30,8 +30,6 @@ def test_a_client_of_ones_own_is_used_and_stays_open(library: Any) -> None:
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
 def test_an_asynchronous_client_of_ones_own(library: Any) -> None:
-    """The same for `aconnect`."""
-
     async def main(url: str) -> None:
         async with library.AsyncClient(headers={"X-Own": "1"}) as client:
             async with aconnect(url, client=client) as stream:

@@ -88,7 +88,6 @@ async def test_text_flows_while_a_rule_thinks_and_its_word_is_awaited(source: st
 @pytest.mark.parametrize("hold", [False, True])
 @pytest.mark.parametrize("source", SOURCES)
 async def test_an_answer_that_is_allowed_is_whole(source: str, hold: bool) -> None:
-    """With all its events."""
     plain = [repr(event) async for event in AsyncStream(SOURCES[source]())]
     judge = Judge(None)
     judge.speaks.set()

@@ -129,7 +129,6 @@ def test_a_connection_is_closed_as_soon_as_a_rule_speaks(hold: bool) -> None:
 
 
 def test_the_first_rule_that_speaks_stops() -> None:
-    """Each looks for itself."""
     asked: list[str] = []
 
     def ask(message: Message) -> None:

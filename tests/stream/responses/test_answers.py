@@ -193,7 +193,6 @@ async def test_what_looks_like_no_format_for_long_is_given_as_it_is() -> None:
 
 
 async def test_the_body_of_an_error_is_read_by_the_stream_itself() -> None:
-    """By its status."""
     httpx: Any = __import__("httpx")
     response = httpx.Response(
         500, json={"error": {"message": "broken"}}, request=httpx.Request("GET", "http://x")

@@ -63,7 +63,6 @@ def test_the_loops_body_asks_for_the_next_answer() -> None:
 
 @on_asyncio
 async def test_the_asynchronous_loops_body_asks_for_the_next_answer() -> None:
-    """Likewise."""
     async with aopened() as connection:
         await connection.send(ASK)
         told = []
@@ -99,7 +98,6 @@ def test_a_cut_inside_an_answer_is_raised_by_that_answer(code: int, kind: type[S
 async def test_a_cut_inside_an_asynchronous_answer_is_raised_by_that_answer(
     code: int, kind: type[StreamError]
 ) -> None:
-    """Likewise."""
     script = saying(SESSION, *answer("resp_1", "Hello"), *answer("resp_2", "Hel")[:-3], code=code)
     texts = []
     async with aopened(script) as connection:
@@ -184,7 +182,6 @@ def test_an_answer_that_is_stopped_leaves_the_connection_open() -> None:
 
 @on_asyncio
 async def test_an_asynchronous_answer_that_is_closed_leaves_the_connection_open() -> None:
-    """Likewise."""
     async with aopened() as connection:
         await connection.send(ASK)
         endings = []

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._connect import aconnect
 from tokenstream.cli._screen import open_screen
-from tokenstream.connect import aconnect
 from tokenstream.errors import StreamError
 from tokenstream.events import StepDone, StepStart, TextDelta
 from tokenstream.router import Router, ToolFailed
@@ -238,7 +238,6 @@ def _add_steps(tree: Tree, steps: tuple[Step, ...], width: int) -> None:
 
     Args:
         tree: rich's `Tree`.
-        steps: The steps.
         width: Number of columns for a line.
     """
     from rich.text import Text

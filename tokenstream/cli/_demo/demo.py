@@ -13,9 +13,9 @@ from importlib import metadata
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._connect import connect
 from tokenstream.cli._demo.shows import Recipe, events_display, form_display, markdown_display
 from tokenstream.cli._screen import open_screen
-from tokenstream.connect import connect
 from tokenstream.errors import StreamError
 from tokenstream.recovery import Retry
 from tokenstream.testing._serve.server import ReplayServer, Reply, Request, paced
@@ -377,7 +377,6 @@ class _Player:
         """Print a text; this method replaces `print` in the demo's code.
 
         Args:
-            text: The text.
             end: Text to print after it.
             flush: Not used: the screen flushes each piece.
         """

@@ -135,7 +135,6 @@ def _find_failure(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Finding]
     """Yield a finding if the answer failed or was not streamed.
 
     Args:
-        probe: The answer.
         hops: The hops that were recognised.
     """
     error = probe.error

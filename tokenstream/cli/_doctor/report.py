@@ -83,7 +83,6 @@ def lines_of(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis)
 
     Args:
         address: The address, without the parts that may be secret.
-        probes: The answers.
         diagnosis: The diagnosis of these answers.
     """
     verb = "" if diagnosis.verdict != "cannot be told" else "it "
@@ -151,7 +150,6 @@ def as_json(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis, 
 
     Args:
         address: The address, without the parts that may be secret.
-        probes: The answers.
         diagnosis: The diagnosis of these answers.
         mask: Hides the secrets.
     """

@@ -32,7 +32,6 @@ def build_page(reading: Reading, command: str) -> str:
     """Return the page that shows a reading.
 
     Args:
-        reading: The reading.
         command: The command that made the page, without secrets.
     """
     ending = reading.report.ending

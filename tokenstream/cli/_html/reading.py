@@ -149,7 +149,6 @@ def _read_stream(
     """Read a stream to its end, and close it; return the reading.
 
     Args:
-        stream: The stream.
         source: The source, as the command line names it.
         clock: The clock that measures the times of chunks and events.
         start: The clock's reading at the request.
@@ -216,7 +215,6 @@ class _Collected:
         """Add an event.
 
         Args:
-            event: The event.
             at: Seconds since the request.
             chunk: Number of chunks that were read so far; the event belongs to the last of these.
         """

@@ -177,7 +177,6 @@ def metrics_tables(reading: Reading, gaps: list[Gap]) -> Markup:
     """Return the longest gaps and the metrics.
 
     Args:
-        reading: The reading.
         gaps: All gaps, the longest first.
     """
     metrics = metrics_of(reading.report)

@@ -56,7 +56,6 @@ def find(payload: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
 
     Args:
         payload: The decoded payload.
-        path: The path.
 
     Example:
         >>> find({"choices": [{"text": "Hel"}]}, ("choices", 0, "text")), find({}, ("choices",))
@@ -84,7 +83,6 @@ def find_text(payload: Any, path: Path) -> str | None:  # noqa: ANN401 - any JSO
 
     Args:
         payload: The decoded payload.
-        path: The path.
 
     Example:
         >>> find_text({"content": [{"text": "Hel"}, {}, {"text": "lo"}]}, ("content", "*", "text"))

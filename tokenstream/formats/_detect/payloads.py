@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.json import decode
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.framing import ServerSentEvent
-from tokenstream.framing.aws_eventstream import EventStreamMessage
+from tokenstream.framing._aws_eventstream import EventStreamMessage
 
 if TYPE_CHECKING:
     from tokenstream.formats._base import Frame
@@ -34,7 +34,6 @@ def is_whole(frame: Frame, limits: Limits) -> bool:
     """Return whether a last frame, which lacks its end mark, has a whole payload.
 
     Args:
-        frame: The frame.
         limits: Bounds on decoding the payload.
 
     Raises:

@@ -12,7 +12,7 @@ from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.formats._kit.errors import exception_error, provider_error, text_error
 from tokenstream.formats._kit.event_names import PING_NAMES, name_of
 from tokenstream.framing import ServerSentEvent
-from tokenstream.framing.aws_eventstream import EventStreamMessage
+from tokenstream.framing._aws_eventstream import EventStreamMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +31,6 @@ def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamEr
     """Find the format of a frame.
 
     Args:
-        frame: The frame.
         limits: Bounds on decoding the payload.
         document: True if the frame is from a JSON body and so cannot be bare text.
 
@@ -132,7 +131,6 @@ def is_websocket_message(chunk: bytes, format: Format, limits: Limits) -> bool:
     """Return whether a first chunk is a WebSocket message: one whole payload of a format used on WebSockets.
 
     Args:
-        chunk: The chunk.
         format: The connection's format; as long as it is not detected, its `framing` is empty.
         limits: Bounds on decoding the payload.
     """

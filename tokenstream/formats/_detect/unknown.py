@@ -14,8 +14,8 @@ from tokenstream.formats._detect.payloads import is_whole, payload_of
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.event_names import name_of
 from tokenstream.framing import ServerSentEvent
+from tokenstream.framing._aws_eventstream import EventStreamMessage
 from tokenstream.framing._sniff import Sniffed, title_of
-from tokenstream.framing.aws_eventstream import EventStreamMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

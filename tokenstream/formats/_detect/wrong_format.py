@@ -11,7 +11,7 @@ from tokenstream.formats._detect.recognise import PING, WAIT, find_likeliest, re
 from tokenstream.formats._detect.unknown import object_of
 from tokenstream.formats._kit.event_names import name_of
 from tokenstream.framing import ServerSentEvent
-from tokenstream.framing.aws_eventstream import EventStreamMessage
+from tokenstream.framing._aws_eventstream import EventStreamMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

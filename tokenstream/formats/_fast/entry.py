@@ -82,7 +82,6 @@ class ShapeEntry:
 
         Args:
             name: The name of the payload's SSE event.
-            payload: The payload.
             event: The delta that the format decoded from the payload.
             text: The delta's text.
         """

@@ -188,7 +188,6 @@ class FastPath:
         all entries, because a payload that matches one of them may mean something else from now on.
 
         Args:
-            frame: The frame.
             events: The events that the format decoded from the frame.
         """
         is_paused = self._misses > _MOST_MISSES and self._deltas_to_wait > 1
@@ -325,7 +324,6 @@ class FastPath:
         """Return a function that reads whole chunks by one entry; None if the entry does not fit the chunks.
 
         Args:
-            entry: The entry.
             unit: The kind of each chunk.
             max_size: The longest chunk that may be read this way, in bytes.
             before: The bytes before the payload in a chunk; unused for SSE events.

@@ -164,7 +164,6 @@ def _find_text_spans(payload: bytes, text: str, path: Path) -> Iterator[tuple[in
 
     Args:
         payload: The payload's bytes.
-        text: The text.
         path: The place of the text, whose last step is the key.
     """
     key = b'"%b"' % str(path[-1]).encode()

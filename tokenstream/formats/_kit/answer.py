@@ -39,7 +39,6 @@ class EventStage(Protocol):
         The method is called only for parts that are not text.
 
         Args:
-            choice: The choice.
             index: The part's index in the message.
         """
         ...
@@ -189,7 +188,6 @@ class Answer:
 
         Args:
             name: The field's name.
-            value: Its value.
             choice: The choice that the field belongs to; None for the answer as a whole.
         """
         if self.may_hold_surrogates:

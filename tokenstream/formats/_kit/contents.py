@@ -90,7 +90,6 @@ class ContentParts(Answer):
         Media are sent in base64; these are not valid base64.
 
         Args:
-            choice: The choice.
             type: The server's word for the type of the media.
             data: The media and the fields sent along with them.
         """
@@ -101,7 +100,6 @@ class ContentParts(Answer):
         """Add text to the open part of this kind, or to a new one; for formats that do not mark parts.
 
         Args:
-            choice: The choice.
             kind: The part's kind.
             text: The text to add.
             start: The part without its text, used if a new part is opened; blank by default.
@@ -209,7 +207,6 @@ class ContentParts(Answer):
         """Close a part and report its end; do nothing if the part is already closed.
 
         Args:
-            part: The part.
             content: The part's whole content, if its deltas do not add up to that.
         """
         if part.closed:

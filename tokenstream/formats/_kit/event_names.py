@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tokenstream.framing import ServerSentEvent
-    from tokenstream.framing.aws_eventstream import EventStreamMessage
+    from tokenstream.framing._aws_eventstream import EventStreamMessage
 
 PING_NAMES = frozenset({"ping", "keepalive", "keep-alive", "heartbeat"})
 """Names of SSE events that only show that the server is alive, whatever their data."""

@@ -107,7 +107,6 @@ class NamedParts(Parts):
         """Add the text in a payload's `delta` to the part with the payload's id.
 
         Args:
-            payload: The payload.
             kind: Text or reasoning.
         """
         delta = payload.get("delta")
@@ -126,7 +125,6 @@ class NamedParts(Parts):
         If the payload has no id, return the id of the part of this kind opened last, or "" for a new part.
 
         Args:
-            payload: The payload.
             kind: Text or reasoning.
             new: True if the payload starts a part.
         """

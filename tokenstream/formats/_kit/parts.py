@@ -89,7 +89,6 @@ class Parts(ContentParts):
         """Close every part of a choice.
 
         Args:
-            choice: The choice.
             complete: True if the choice ended by itself. If it was cut off, two kinds of
                 open calls are not handed out: the last one, even if it looks whole, and
                 calls without arguments, which may have been cut off before their first piece.
@@ -273,7 +272,6 @@ class Parts(ContentParts):
         """Add all arguments of a call, in an API that sends arguments as JSON values.
 
         Args:
-            call: The call.
             arguments: The arguments; JSON text is a departure. None stands for no arguments.
         """
         if isinstance(arguments, str):
@@ -299,7 +297,6 @@ class Parts(ContentParts):
         """Close a call; hand it out if it is whole, and drop it if it repeats a finished call.
 
         Args:
-            call: The call.
             whole: False if the answer was cut off inside the call.
         """
         if call.closed:
@@ -350,7 +347,6 @@ class Parts(ContentParts):
         """Report a finished call, and remember it to recognise repetitions.
 
         Args:
-            call: The call.
             text: Its arguments, as JSON text.
         """
         finished = _make_tool_call(call, text, complete=True)

@@ -75,7 +75,6 @@ class RepeatedArguments:
 
         Args:
             arguments: JSON text, or a decoded value.
-            call: The call.
         """
         own = call.arguments.join() + call.placeholder
         # Stored, since any number of fragments may be compared with the call.

@@ -122,7 +122,6 @@ def counts_in(payload: dict[str, Any], names: Mapping[str, str]) -> Usage | None
     """Return the token counts among a payload's fields, or None if the payload has no counts.
 
     Args:
-        payload: The payload.
         names: Maps each of the server's names for a count to a field of `Usage`.
 
     Example:

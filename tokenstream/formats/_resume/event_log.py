@@ -253,7 +253,6 @@ class EventLog:
         """Match an event of a replay with the log, and go to the next place; return True if it is repeated.
 
         Args:
-            event: The event.
             place: The place of the event in the log, if it is repeated; None if it is older than the log.
 
         Raises:

@@ -30,11 +30,7 @@ _SHARED = (OpenPart, OpenCall, OpenChoice, RepeatedArguments)
 
 
 def state_of(format: Format) -> dict[str, Any] | None:
-    """Return a format's state as JSON; None if the format holds a value that cannot be saved.
-
-    Args:
-        format: The format.
-    """
+    """Return a format's state as JSON; None if the format holds a value that cannot be saved."""
     if hasattr(format, "__dict__"):
         # Attributes outside of slots cannot be saved.
         return None

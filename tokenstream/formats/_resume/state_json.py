@@ -121,7 +121,6 @@ class StateReader:
         """Set the slots of existing objects, such as a format, to their saved values.
 
         Args:
-            roots: The objects.
             saved: For each object, the values of its slots, as `StateWriter.write_roots` returned them.
         """
         self._objects = [*roots]

@@ -222,7 +222,6 @@ class LlamaIndex(Format):
         """Add the end of a call's arguments that no earlier response has contained.
 
         Args:
-            call: The call.
             text: All arguments so far.
         """
         if call.part.closed:

@@ -112,7 +112,6 @@ def open_container(
     If it is nested too deeply, the document's error is set instead.
 
     Args:
-        reader: The reader.
         container: The empty dict or list.
         closer: The closing bracket.
         position: The position of the opening bracket.
@@ -267,8 +266,6 @@ def _open_quoted(
     """Begin a key or a string; return the position after its opening quote.
 
     Args:
-        reader: The reader.
-        kind: The kind of the quote.
         text: The unread text.
         position: Position of the quote.
         out: Receives the event that begins a string.

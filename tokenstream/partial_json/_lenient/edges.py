@@ -177,7 +177,6 @@ def begin_object_without_brace(reader: LenientReader, key: str, position: int, o
     """Begin an object whose opening brace is missing; its first key has been read, and a colon follows.
 
     Args:
-        reader: The reader.
         key: The first key.
         position: Position of the colon.
         out: Receives the event.
@@ -259,7 +258,6 @@ def replace_placeholder(reader: LenientReader, position: int) -> int:
     """Continue `{}`, which was a placeholder, with the fields of the object that follows it.
 
     Args:
-        reader: The reader.
         position: Position of the brace that begins that object.
 
     Returns:
@@ -315,7 +313,6 @@ def is_end_doubtful(reader: LenientReader, char: str) -> bool:
     the same line makes any document doubtful, and so does a mismatched bracket in the document.
 
     Args:
-        reader: The reader.
         char: The first character after the document that is not white space.
     """
     if reader.gap == FENCE_GAP:

@@ -183,7 +183,6 @@ def _read_control(
     """Read the escape of a control character; it may also be an unescaped backslash and a letter.
 
     Args:
-        string: The string.
         text: The unread text.
         position: Position of the backslash.
         pieces: Receives the characters.
@@ -215,7 +214,6 @@ def _is_raw_backslash(string: QuotedString, text: str, position: int) -> bool | 
     """Return True if the backslash before a letter is a character, not an escape; None if later text decides.
 
     Args:
-        string: The string.
         text: The unread text.
         position: Position of the letter.
     """

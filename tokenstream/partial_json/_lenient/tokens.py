@@ -117,7 +117,6 @@ def may_end(reader: LenientReader, text: str, end: int, *, is_number: bool) -> b
     """Return True if a number or a literal may end at a position; None if later text decides.
 
     Args:
-        reader: The reader.
         text: The unread text.
         end: The position.
         is_number: True for a number.

@@ -82,7 +82,6 @@ def validate_with_known(validator: SchemaValidator, text: str, known_values: Any
 
     Args:
         validator: The validator, of a changed schema.
-        text: The text.
         known_values: The known values, which were validated before, by key or number.
 
     Raises:

@@ -236,7 +236,6 @@ def _find_maker(
     Args:
         slots: The slots of the types.
         kind: The kind of value: object or array.
-        type_: The type.
     """
     origin, args = get_origin(type_) or type_, get_args(type_)
     struct = _find_struct(type_)

@@ -183,7 +183,6 @@ class ValueStructure(ABC):
 
         Args:
             name: The value's field name, key or index.
-            value: The value.
             get_fields: Returns the validated fields up to and including this one.
             by_alias: True to write fields under their aliases.
         """
@@ -194,7 +193,6 @@ class ValueStructure(ABC):
         """Return True if a key without a slot still belongs to the value.
 
         Args:
-            key: The key.
             text: The JSON of the value at the key.
 
         Raises:
@@ -259,7 +257,6 @@ class Slot(ABC):
         """Return the JSON of a value that was read.
 
         Args:
-            value: The value.
             by_alias: True to write fields under their aliases.
 
         Raises:

@@ -52,7 +52,6 @@ def advance(text: str, position: int, state: int) -> tuple[int, int]:
     it, or after more digits than a number may have.
 
     Args:
-        text: The text.
         position: Position at which to continue.
         state: The state of the number at that position.
     """

@@ -265,7 +265,6 @@ class StrictReader(LateReader):
 
         Args:
             kind: The kind of value.
-            value: The value.
             start: Offset of its first character.
             end: Offset after its last character.
             out: Receives the events.

@@ -296,7 +296,6 @@ def _merge(touched_frames: list[Frame], value: Any, state: Any, document: Docume
         touched_frames: The frames of the containers that the text changes, outermost first.
         value: The value of the text with brackets, and often placeholders, written in front of it.
         state: The state of the reader before the text.
-        document: The document.
     """
     for frame in touched_frames[:-1]:
         container = frame.container

@@ -52,7 +52,6 @@ def read_at_once(slot: Slot, text: str, *, max_depth: int) -> Any:  # noqa: ANN4
 
     Args:
         slot: The slot of the whole document, a pydantic type.
-        text: The text.
         max_depth: The maximum nesting of objects and arrays.
     """
     # Pydantic accepts NaN, and numbers that are too long; the parser does not.

@@ -88,7 +88,6 @@ def dump_field(view: GrowingObject, name: str, by_alias: ByAlias) -> tuple[int |
     """Return the cache key of a finished field, and the field's JSON, which is None to leave it out.
 
     Args:
-        view: The object.
         name: The field, which must be finished.
         by_alias: True to write fields under their aliases; None for the type's default.
     """
@@ -157,7 +156,6 @@ def _dump_value(
     Args:
         structure: The structure that has read the value; None for plain data.
         name: The value's field name, key or index.
-        value: The value.
         get_fields: Returns the validated fields up to and including this one.
         by_alias: True to write fields under their aliases.
     """
@@ -266,7 +264,6 @@ def dump_data(value: Any, by_alias: ByAlias, *, fresh: bool = False) -> Any:  # 
     """Return a value as plain data, as far as it is shown; equal to its parsed JSON.
 
     Args:
-        value: The value.
         by_alias: True to write fields under their aliases; None for the type's default.
         fresh: True for data that the caller may change, because it shares nothing with the cache.
     """

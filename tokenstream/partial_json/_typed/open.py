@@ -138,7 +138,6 @@ class OpenContainer:
 
         Args:
             name: The name under which the value is shown; None if it is hidden.
-            value: The value.
             is_final: True if the value is final; False if it has not been validated yet.
             is_plain: True if it is shown as plain data, False if it was read by its type.
         """

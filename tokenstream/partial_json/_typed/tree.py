@@ -164,7 +164,6 @@ class ValueTree:
 
         Args:
             node: The node of the object or array.
-            view: The view.
             end: The end of the object, or of the text so far.
             error: The error of the text, or None.
             complete: True if the object is complete.

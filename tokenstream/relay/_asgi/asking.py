@@ -107,7 +107,6 @@ def id_of_key(key: str, owner: str | None, number: int) -> str:
     """Return the id of the answer to requests with an `Idempotency-Key`, which is the same in every process.
 
     Args:
-        key: The key.
         owner: The answer's owner; None if it has none.
         number: 1, or more if the answers before have failed before their first content.
 

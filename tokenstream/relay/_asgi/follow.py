@@ -261,7 +261,6 @@ def follow(
     ===  =============================================================
 
     Args:
-        journal: The journal.
         id: The answer's id.
         last_event_id: The header `Last-Event-ID` as received; None for the beginning.
         protocol: The name of the protocol in which to send the answer.
@@ -290,7 +289,6 @@ async def stop(
     """Stop an answer of a journal, whichever process produces it, as `Journal.stop` does.
 
     Args:
-        journal: The journal.
         id: The answer's id.
         owner: The answer's owner; None if it has none.
         reason: The reason, which the answer's readers are told.

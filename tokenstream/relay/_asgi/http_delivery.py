@@ -110,7 +110,6 @@ class HTTPDelivery(Delivery):
         """Send a chunk of the answer; first wait for a heartbeat that is being sent.
 
         Args:
-            chunk: The chunk.
             more: False for the last chunk.
         """
         if self._heartbeat_sent is not None:

@@ -61,9 +61,6 @@ def status_of(error: StreamError) -> int:
     If the provider has refused this server's request, the status is 502 and not 4xx, because the
     client did nothing wrong.
 
-    Args:
-        error: The error.
-
     Example:
         >>> from tokenstream.errors import StatusError
         >>> status_of(StatusError("HTTP 404", status=404, kind="invalid_request"))
@@ -84,7 +81,6 @@ def refuse_failed(error: StreamError, as_event: bytes | None) -> Refusal:
     """Return the response for an answer that failed before its first event.
 
     Args:
-        error: The error.
         as_event: The error as an event of the protocol, to be sent if the head was sent already; None if the
             protocol has no event for errors.
     """

@@ -240,9 +240,6 @@ def _find_bound_objects(*callables: object) -> Iterator[object]:
 
     If middleware has wrapped a method in a callable, the method is found inside. Only functions, methods and
     partials are inspected: reading an attribute of any other object could run arbitrary code.
-
-    Args:
-        *callables: The callables.
     """
     pending, inspected = list[Any](callables), dict[int, object]()
     while pending and len(inspected) < _MAX_OBJECTS:

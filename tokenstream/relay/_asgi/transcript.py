@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tokenstream.decoder import Decoder
+from tokenstream._decoder import Decoder
 from tokenstream.errors import NotExpressible
 from tokenstream.formats._wire.tokenstream.words import End
 from tokenstream.relay._asgi.writing import BodyWriter

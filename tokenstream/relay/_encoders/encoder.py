@@ -117,7 +117,6 @@ class Encoder(Vocabulary):
         """Return the chunks for an event.
 
         Args:
-            event: The event.
             now: Not used; every stage has this argument.
 
         Raises:
@@ -160,7 +159,6 @@ class Encoder(Vocabulary):
         """Return the chunks that report an error in the middle of an answer; no end follows.
 
         Args:
-            kind: The kind of error.
             message: The error message; by default a message that fits `kind`.
             code: The provider's error code; by default the code that the provider uses for `kind`.
 
@@ -173,7 +171,6 @@ class Encoder(Vocabulary):
         """Return the payloads that report an error in the middle of an answer, not yet as chunks.
 
         Args:
-            kind: The kind of error.
             message: The error message; by default a message that fits `kind`.
             code: The provider's error code; by default the code that the provider uses for `kind`.
 

@@ -58,7 +58,6 @@ def record(event: Event, *, raw: bool = False) -> bytes:
     r"""Return an event as a record, a JSON object in one line; empty if the event is not sent.
 
     Args:
-        event: The event.
         raw: True to include the provider's ids, payloads and unknown fields.
 
     Example:
@@ -119,7 +118,6 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
     """Return the JSON value of an event's record; None if the event is not sent.
 
     Args:
-        event: The event.
         raw: True to include the provider's ids, payloads and unknown fields.
 
     Example:
@@ -194,7 +192,6 @@ def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None
     """Return the last record of an answer that failed.
 
     Args:
-        error: The error.
         raw: True to include the provider's own message, which may be private.
         ending: The ending; None for the ending that the error implies.
 
@@ -213,7 +210,6 @@ def frame(position: int | None, record: bytes) -> bytes:
 
     Args:
         position: The event's id; None for none.
-        record: The record.
 
     Example:
         >>> frame(3, end_record("complete"))
@@ -227,7 +223,6 @@ def line(position: int | None, record: bytes) -> bytes:
 
     Args:
         position: The value of the key `at`; None for none.
-        record: The record.
 
     Example:
         >>> line(3, end_record("complete"))

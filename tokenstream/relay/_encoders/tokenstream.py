@@ -88,7 +88,6 @@ class TokenStreamEncoder(Encoder):
 
         Args:
             position: The event's id; None for none.
-            record: The record.
         """
         return frame(position, record)
 

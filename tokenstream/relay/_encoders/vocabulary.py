@@ -239,7 +239,6 @@ class Vocabulary:
         """Return True for an event that its tool call cannot have: a call has one start, one end and one id.
 
         Args:
-            event: The event.
             key: The choice and the index of its part, which has begun.
             kind: The kind of its part.
 

@@ -306,7 +306,6 @@ class Journal:
         """Register a follower, and return the feed that it reads from and the answer's state.
 
         Args:
-            follower: The follower.
             id: The answer's id.
             after: The position of the last record that the follower has; 0 for none.
             owner: The answer's owner; None if it has none.

@@ -60,7 +60,6 @@ def record_failure(error: BaseException, *, raw: bool = False) -> bytes:
     An exception other than `StreamError` is a bug in the server; the record reveals nothing about it.
 
     Args:
-        error: The error.
         raw: True to include the provider's own message.
     """
     if isinstance(error, StreamError):

@@ -137,7 +137,6 @@ class AnswerRule(AskedRule):
         """Count an event with content; call the function if enough of them have arrived since its last call.
 
         Args:
-            event: The event.
             message: Returns the answer, including the event.
             now: A clock reading, in seconds.
         """
@@ -209,7 +208,6 @@ class FieldRule(AskedRule):
         The values after one whose call is pending wait until the call has returned.
 
         Args:
-            event: The event.
             message: Unused; every rule has this parameter.
             now: Unused; every rule has this parameter.
         """

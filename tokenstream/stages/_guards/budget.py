@@ -133,7 +133,6 @@ class Budget:
         """Return the event, and set `stop` if it exceeds a bound.
 
         Args:
-            event: The event.
             now: A clock reading, in seconds.
         """
         if self.started_at is None:

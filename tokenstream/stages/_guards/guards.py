@@ -338,7 +338,6 @@ class Guards:
         """Pass a held-back event to the rules that hold it back.
 
         Args:
-            event: The event.
             now: A clock reading, in seconds.
         """
         self._unreleased.append(event)

@@ -102,7 +102,6 @@ class HandlerRun:
         """Return the calls to make for an event: first to handlers, in their order, then to tools.
 
         Args:
-            event: The event.
             now: Unused; every stage has this parameter.
         """
         functions = self._table.get(event.__class__)

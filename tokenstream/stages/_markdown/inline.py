@@ -477,7 +477,6 @@ def _apply_edits(text: str, end: int, bracket_at: int | None, escaped: list[int]
     """Return the text up to `end`, without a bracket, and with backslashes before some marks.
 
     Args:
-        text: The text.
         end: The end of the text to return.
         bracket_at: The position of the bracket to leave out; None to keep all.
         escaped: The positions of the marks to escape.

@@ -149,7 +149,6 @@ def build_preview(shape: BlockShape, tail: str) -> str:
     """Return the preview of an open block: its text without half-open syntax.
 
     Args:
-        shape: The block.
         tail: The block's unfinished last line.
     """
     leaf = shape.leaf

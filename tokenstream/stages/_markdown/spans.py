@@ -122,7 +122,6 @@ def find_dest_end(text: str, position: int, state: list[int]) -> int | None:
     The result is UNFINISHED if the end has not arrived, and None if the text is something else.
 
     Args:
-        text: The text.
         position: The position after the opening parenthesis.
         state: State between calls: the end of the scanned part of a bare destination, and the
             nesting depth there. Pass an empty list first; it is modified, so that a destination
@@ -152,7 +151,6 @@ def _find_link_end(text: str, position: int) -> int | None:
     The result is UNFINISHED if the `)` may still arrive, and None if something else follows.
 
     Args:
-        text: The text.
         position: The end of the destination.
     """
     start = _skip_blanks(text, position)
@@ -173,7 +171,6 @@ def _unfinished_or_none(text: str, position: int, match: re.Match[str] | None) -
     """Return UNFINISHED if the text ends inside a span; otherwise None.
 
     Args:
-        text: The text.
         position: The start of the span.
         match: The match of the span's beginning, as far as it goes; None if no span begins there.
     """
@@ -189,7 +186,6 @@ def _find_bare_end(text: str, position: int, state: list[int]) -> int | None:
     The result is UNFINISHED if it may go on, and None if it is no valid destination.
 
     Args:
-        text: The text.
         position: The start of the destination.
         state: The position up to which an earlier call has searched, and the number of open parentheses
             there; empty at first. It is updated for the next call.

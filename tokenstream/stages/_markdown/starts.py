@@ -89,7 +89,6 @@ def find_html_kind(text: str, position: int, *, complete: bool, would_interrupt:
 
     Args:
         text: The line so far.
-        position: The position.
         complete: True if this is the whole line; if not, the result may be MORE_NEEDED.
         would_interrupt: True if the block would interrupt a paragraph or a table; kind 7 must not.
     """

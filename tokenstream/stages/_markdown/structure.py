@@ -460,7 +460,6 @@ class BlockStructure:
 
         Args:
             tag: The tag, which is modified. Only an HTML block that a blank line would end needs one.
-            line: The line.
         """
         leaf = self.leaf
         kind = None if leaf is None else leaf.kind

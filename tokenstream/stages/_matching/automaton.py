@@ -98,9 +98,6 @@ def build(pattern: re.Pattern[str]) -> Automaton | None:
     Such constructs are references to groups, conditions, atomic groups, possessive repeats, `$` without
     MULTILINE, and tests of more than one character before or after a place.
 
-    Args:
-        pattern: A pattern of `re`.
-
     Example:
         >>> automaton = build(re.compile(r"ab+"))
         >>> automaton is not None, build(re.compile(r"(a)\1"))

@@ -131,7 +131,6 @@ class Matcher:
 
         Args:
             text: The text so far.
-            position: The position.
             last: The end of the text to look at; None to look at as many characters as may be held back.
         """
         if last is None:

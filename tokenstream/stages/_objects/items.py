@@ -90,7 +90,6 @@ class Items(Search[T | OutputInvalid]):
         """Note where an element begins, and collect its text from there.
 
         Args:
-            event: The start of a value.
             position: The value's depth below the array: 1 for an element.
             out: Unused: an element has no result before its end.
         """

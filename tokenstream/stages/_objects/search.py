@@ -131,7 +131,6 @@ class Search(DocumentStage, Generic[OutT]):
         """Handle the start of any value in the document; a hook for subclasses.
 
         Args:
-            event: The start.
             position: The value's position: negative above the path, 0 at the path, 1 for an element of the
                 value there, more inside an element, `OFF` (far below all others) off the path.
             out: Receives the results.

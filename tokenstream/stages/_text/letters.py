@@ -121,7 +121,6 @@ def cut_overlong(text: str, start: int, end: int, longest: int, out: list[str]) 
     """Cut pieces off a part of a text while it is too long; return the start of the rest.
 
     Args:
-        text: The text.
         start: The start of the part.
         end: The end of the part.
         longest: The greatest length of a piece, and of the rest.

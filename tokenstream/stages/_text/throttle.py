@@ -124,7 +124,6 @@ class Newest(_Pace, SoundStage, Generic[ItemT]):
         """Return the item if it is due; otherwise hold it instead of an earlier one.
 
         Args:
-            item: The item.
             now: A clock reading, in seconds.
         """
         self._held = [item]

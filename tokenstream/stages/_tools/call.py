@@ -40,7 +40,6 @@ class CheckedCall(ToolCall[Any, Any]):
         """Return a copy of a call; `accept` or `refuse` then adds the result of the check.
 
         Args:
-            call: The call.
             repairs: The repairs that were made in the call's arguments.
         """
         checked = cls.model_construct(call.model_fields_set, **dict(call)).note_repairs(repairs)

@@ -169,7 +169,6 @@ class ValidatedCalls:
         """Return a call with the error for arguments that are not JSON, or do not fit the tool.
 
         Args:
-            call: The call.
             error: The error of the arguments.
             text: The arguments as they were read.
             repairs: The repairs that were made in the arguments.

@@ -79,7 +79,6 @@ def _describe_position(text: str, offset: int, words: tuple[str, str, str]) -> s
     """Return the words that tell a model where its text stops being JSON.
 
     Args:
-        text: The text.
         offset: The offset of the first character that cannot be JSON.
         words: The words for "it ends", "it is" and "it goes", in the singular or the plural.
     """
@@ -136,7 +135,6 @@ def _make_place_lines(place: str, members: Mapping[str, Mapping[str, None]]) -> 
     """Return the lines that tell the model what is wrong at one place.
 
     Args:
-        place: The place.
         members: For each member of a union type, the problems that the value has as that member. If the
             type is not a union, the only key is "". The problems are the keys of a dict without values.
     """

@@ -259,7 +259,6 @@ class SyncHub(Hub[SyncDriver]):
 
         Args:
             caller: The current thread.
-            read: Reads the event.
         """
         with self.lead(caller):
             self.publish(read())

@@ -236,7 +236,6 @@ class AsyncHub(Hub[AsyncDriver]):
 
         Args:
             caller: The current task.
-            read: Reads the event.
         """
         with self.lead(caller):
             self.publish(await read())

@@ -354,7 +354,6 @@ def check_options(
     Args:
         policy: The policy; None for `default_policy`.
         size: Number of events to hold; None for `default_size`.
-        default_policy: The default policy.
         default_size: The default number of events.
 
     Raises:

@@ -70,7 +70,6 @@ def guard(
 
     Args:
         driver: The driver of the stream.
-        rule: The rule.
         first_tokens: Number of content pieces after which a rule that is a function is first
             called; also after which held-back events are delivered without a decision.
         every: Number of content pieces between further calls of the function; None for no more calls.

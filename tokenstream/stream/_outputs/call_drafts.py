@@ -167,7 +167,6 @@ class CallDraftCursor:
         """Read a piece of a call's arguments; queue a draft if the call is new, or the piece changes it.
 
         Args:
-            open_call: The call.
             piece: The piece; None if nothing was added.
         """
         before = open_call.document.last

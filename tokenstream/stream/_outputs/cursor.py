@@ -216,7 +216,6 @@ class OutputCursor(Generic[ItemT]):
         """Read a piece of a document, or the whole document if it differs from its pieces.
 
         Args:
-            document: The document.
             piece: The piece; None if nothing was added, or if the document was rewritten.
         """
         if self._failure is not None:

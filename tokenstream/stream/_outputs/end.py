@@ -111,7 +111,6 @@ def add_context(error: ErrorT, message: Message, text: str, best: Partial[Any] |
     Exceptions of the program's own validators stay unchanged.
 
     Args:
-        error: The error.
         message: The answer so far.
         text: The text of the output, if the error has none; "" if none is known.
         best: The last snapshot, if the error has none; None if none is known.

@@ -166,9 +166,6 @@ class ReadAhead:
 
         If the thread waits in a read that cannot be woken, the thread closes the source itself
         when that read returns.
-
-        Args:
-            close_source: Closes the source.
         """
         with self._changed:
             self._stopped = True

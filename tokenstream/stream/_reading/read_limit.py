@@ -71,11 +71,7 @@ class ReadLimit:
         return left if self._applies else own
 
     def has_passed(self, error: Exception) -> bool:
-        """Return True if an exception of the source means that a deadline has passed.
-
-        Args:
-            error: The exception.
-        """
+        """Return True if an exception of the source means that a deadline has passed."""
         driver = self._driver()
         if driver is None or not self._applies or self._until is None or not is_timeout(error):
             return False

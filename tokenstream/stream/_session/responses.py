@@ -349,7 +349,6 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
 
         Args:
             now: Time of the item's arrival; the asynchronous pump takes back an item only with its time.
-            item: The item.
         """
         driver, session = self._driver, self._session
         if driver.phase is Phase.ENDED:

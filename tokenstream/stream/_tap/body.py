@@ -35,7 +35,6 @@ class BodyWatcher(Protocol):
         """Record that a read raised an exception.
 
         Args:
-            error: The exception.
             final: True if nothing more can be read from the source. It matters only if the read was
                 cancelled or interrupted, since any other error ends the message anyway.
         """

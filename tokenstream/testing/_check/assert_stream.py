@@ -297,7 +297,6 @@ class _HandlerRun:
         """Return the error that reports this call as failed.
 
         Args:
-            failed_check: The failed check.
             differing_lines: Further lines about it.
         """
         return AssertionError(

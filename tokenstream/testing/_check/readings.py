@@ -61,7 +61,6 @@ def read(recording: Recording, format: Format | str, **replay: Any) -> FormatRea
     """Read a recording with a `Stream`.
 
     Args:
-        recording: The recording.
         format: The format that reads it.
         **replay: Arguments of the replay.
     """
@@ -81,7 +80,6 @@ def aread(recording: Recording, format: Format | str) -> FormatReading:
     """Read a recording with an `AsyncStream`.
 
     Args:
-        recording: The recording.
         format: The format that reads it.
     """
     reading = FormatReading()
@@ -157,7 +155,6 @@ def replace_payload(frame: Framed, payload: object) -> Framed:
     """Return a copy of a frame with another payload.
 
     Args:
-        frame: The frame.
         payload: Bytes, which are used unchanged, or a JSON value.
     """
     data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()

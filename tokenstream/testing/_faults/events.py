@@ -238,8 +238,6 @@ def _write_error_event(
     """Return the bytes of an error event in the recording's format and framing.
 
     Args:
-        recording: The recording.
-        kind: Kind of the error.
         message: The provider's error message; None for a usual one.
         code: The provider's error code; None for the usual one.
         first: True if no event precedes this one.

@@ -213,7 +213,6 @@ class _Report:
 
         Args:
             path: Place of the value in the answer.
-            value: The value.
             side: 0 for the left side, 1 for the right side.
         """
         self.lines.append(f"{_write_path(path)}: only {self._names[side]} has {_shorten(value)}")

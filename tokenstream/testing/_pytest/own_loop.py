@@ -16,9 +16,6 @@ def run_apart(function: Callable[[], Awaitable[ResultT]]) -> ResultT:
 
     The thread of the caller may be running an event loop already.
 
-    Args:
-        function: The function.
-
     Returns:
         The function's result.
     """

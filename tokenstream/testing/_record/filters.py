@@ -57,7 +57,6 @@ def apply_replacements(
     """Return a recording with all matches replaced, in its body, its headers and its request line.
 
     Args:
-        recording: The recording.
         replacements: Pairs of pattern and replacement, applied one after the other.
     """
     for pattern, text in replacements:
@@ -132,7 +131,6 @@ def _with_body(recording: Recording, body: bytes, changes: list[_Change]) -> Rec
     end of a shorter replacement.
 
     Args:
-        recording: The recording.
         body: The new body.
         changes: The changes of the old body, in ascending order.
     """

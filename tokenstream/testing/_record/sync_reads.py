@@ -113,7 +113,6 @@ class _ReadWrappers:
         """Wrap a method so that its result is noted, unless another wrapped method calls it.
 
         Args:
-            method: The method.
             note_result: Takes the method's result, its positional and its named arguments.
         """
 

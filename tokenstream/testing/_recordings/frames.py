@@ -87,7 +87,6 @@ def cut_frames(body: bytes, framing: Framing | None) -> list[bytes]:
     """Return the frames of a body; joined, they are the whole body.
 
     Args:
-        body: The body.
         framing: The framing of the body; None to return the body as one frame. JSON other
             than an array is returned as one frame, too.
     """

@@ -73,7 +73,6 @@ def find_event(recording: Recording, event: int | None) -> tuple[int, list[Span]
     """Return the index of an event, and the spans of all events.
 
     Args:
-        recording: The recording.
         event: Number of the event, from 1, or from the end with -1 for the last; None for the event
             in the middle.
 
@@ -97,7 +96,6 @@ def find_offset(recording: Recording, at: float | None = None, event: int | None
     """Return the offset in a recording's body that a caller has specified.
 
     Args:
-        recording: The recording.
         at: An offset in bytes, counted from the end if negative; or a fraction of the body, as a
             float from 0.0 to 1.0. If both `at` and `event` are None, the middle is returned.
         event: Number of an event, from 1, with -1 for the last: the offset at which it ends is
@@ -144,7 +142,6 @@ def divide(
     whole, to the chunks after the offset.
 
     Args:
-        recording: The recording.
         offset: The offset in the body.
         ends: The result of `chunk_ends`, if the caller has computed it.
     """
@@ -181,7 +178,6 @@ def splice(recording: Recording, edits: Iterable[Edit], **fields: Any) -> Record
     Inserted bytes become a chunk that arrives together with the chunk before it.
 
     Args:
-        recording: The recording.
         edits: The edits, in the order of the body and without overlaps.
         **fields: Other fields of the recording to replace.
     """
@@ -226,7 +222,6 @@ def with_boundaries(recording: Recording, ends: Iterable[int]) -> Recording:
     """Return a recording with other chunk boundaries; each new chunk has the time of its last byte.
 
     Args:
-        recording: The recording.
         ends: Offsets at which the new chunks end, in ascending order; the last is the end of the body.
     """
     body, arrivals = recording.body, recording.arrivals

@@ -24,7 +24,6 @@ def save(recording: Recording, path: Path, *, overwrite: bool) -> None:
     the extension of a body, such as `.sse`, only the body is written.
 
     Args:
-        recording: The recording.
         path: The file.
         overwrite: True to replace an existing file.
 

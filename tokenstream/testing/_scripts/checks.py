@@ -24,7 +24,6 @@ def check_texts(name: str, values: Iterable[object]) -> None:
 
     Args:
         name: Name of the method or argument, for the message.
-        values: The values.
     """
     for item in values:
         if not isinstance(item, str):
@@ -53,7 +52,6 @@ def check_number(name: str, value: object, *, zero: bool) -> None:
 
     Args:
         name: The argument's name, for the message.
-        value: The value.
         zero: True to allow 0.
     """
     # True and False are ints, too, but no numbers.
@@ -92,7 +90,6 @@ def json_of(name: str, value: object, *, strict: bool = True) -> str:
 
     Args:
         name: The argument's name, for the message.
-        value: The value.
         strict: True to refuse NaN and the infinities.
 
     Raises:

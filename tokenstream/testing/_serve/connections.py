@@ -287,7 +287,6 @@ class _Connection(BaseHTTPRequestHandler):
         """Send the status line and the headers of a reply.
 
         Args:
-            reply: The reply.
             number: Number of the request, from 1, of which the request id is made.
             chunked: True if the body follows in the chunked transfer coding.
         """

@@ -136,7 +136,6 @@ def paced(
     r"""Return the frames of a body, each with a pause before it, in the rhythm of a model.
 
     Args:
-        body: The body.
         rate: Mean number of frames per second; None for no pauses.
         first: Seconds before the first frame.
         framing: Framing of the body; None to send the body as one frame. JSON other than an

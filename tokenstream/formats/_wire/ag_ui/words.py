@@ -49,7 +49,6 @@ def _add_up(entries: list[dict[str, Any]], *names: str) -> int | None:
     """Return the sum of a count over all entries; None if no entry has the count.
 
     Args:
-        entries: The entries.
         names: The names of the count, one of which an entry uses.
     """
     counts = [count for entry in entries if (count := int_of(entry, *names)) is not None]

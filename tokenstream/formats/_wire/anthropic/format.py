@@ -265,7 +265,6 @@ provider_data=None, phase=None))]
         """Read a message: its head and token counts and, for a whole answer, its content and finish reason.
 
         Args:
-            message: The message.
             whole: True if the message has the whole content; False if blocks follow.
         """
         self._has_head, self._start_expected = True, False

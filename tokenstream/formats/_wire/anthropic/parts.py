@@ -75,7 +75,6 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
 
         Args:
             index: The block's index.
-            delta: The delta.
             payload: The payload with the delta.
         """
         kind = text_of(delta, "type") or ""
@@ -301,7 +300,6 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         """Report the data and the input of a block that have not been reported yet.
 
         Args:
-            block: The block.
             expected: True if the input may be an object instead of JSON text; if False, an object counts
                 as a departure.
         """
@@ -314,7 +312,6 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         """Add the input in the block's start event to the arguments, unless fragments have replaced it.
 
         Args:
-            block: The block.
             expected: True if the input may be an object instead of JSON text; if False, an object counts
                 as a departure.
         """

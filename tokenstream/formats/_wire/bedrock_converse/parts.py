@@ -121,7 +121,6 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         A field that belongs in a delta is read like one, and opens the part of its kind.
 
         Args:
-            block: The block.
             name: The field's name; a name that is not known makes the part opaque.
             value: The field's value.
         """
@@ -186,7 +185,6 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         """Return the block's part, to which a delta adds; open a part if the block has none of this kind.
 
         Args:
-            block: The block.
             kind: The kind of part that the delta belongs to.
         """
         if block.part is not None and block.part.kind != kind:

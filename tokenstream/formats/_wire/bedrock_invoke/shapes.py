@@ -141,7 +141,6 @@ def _fits(shape: ModelShape, payload: dict[str, Any]) -> bool:
     """Return whether a payload has its text at the place that a shape describes.
 
     Args:
-        shape: The shape.
         payload: A payload that has the field `shape.marking_field`.
     """
     if shape.items:

@@ -303,7 +303,6 @@ class CohereContent:
         """Close a tool call; if the token limit may have cut it off, let the next payload decide.
 
         Args:
-            call: The call.
             whole: True if the server has closed the call, so that its arguments should be whole.
         """
         if not isinstance(call, OpenCall):

@@ -256,7 +256,6 @@ class V2(Format):
         """Report the unknown fields of a payload, of its delta, and of the delta's message.
 
         Args:
-            payload: The payload.
             message: The message in the payload's delta.
             names: Names of the fields of the payload and of the message that have been read.
         """

@@ -262,7 +262,6 @@ class StreamedArguments:
         """Return the text that opens the levels of a path, up to its value.
 
         Args:
-            path: The path.
             common_depth: The number of steps whose levels are already open.
         """
         opening = ""
@@ -281,7 +280,6 @@ class StreamedArguments:
         """Return a value as JSON text; a string continues the open string, if there is one.
 
         Args:
-            value: The value.
             path: The path of the value.
             more: True to leave the string open, without its closing quote.
         """

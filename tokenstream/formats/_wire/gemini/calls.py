@@ -138,7 +138,6 @@ class CallParts(Parts):
         Args:
             choice: The choice's index.
             candidate: The candidate with the call.
-            call: The call.
             value: The piece.
         """
         arguments = candidate.arguments

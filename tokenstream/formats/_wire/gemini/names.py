@@ -56,7 +56,6 @@ def _rename(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON value
     the model chose the names, and everything below the level `_DEEPEST`.
 
     Args:
-        value: The value.
         depth: Its level in the payload, which is level 0.
     """
     if depth > _DEEPEST:

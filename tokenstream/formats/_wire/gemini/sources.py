@@ -86,7 +86,6 @@ class Sources:
         A chunk with neither URL nor title names no source, and is skipped.
 
         Args:
-            chunk: The chunk.
             segment: The start and end of the passage; empty if the chunk supports no particular one.
             support: The grounding support that names the passage, if any.
         """

@@ -53,7 +53,6 @@ def reason_of(candidate: dict[str, Any], *, filled: bool = False) -> str | None:
     A number stands for one of Gemini's words, 0 for no reason; an unknown number is returned as text.
 
     Args:
-        candidate: The candidate.
         filled: True if the payload was made from an SDK's object, in which unset fields have default values.
 
     Example:
@@ -87,7 +86,6 @@ def usage_of(report: dict[str, Any], output_counts: dict[str, int]) -> Usage:
     the last value of that count still holds.
 
     Args:
-        report: The report.
         output_counts: Holds the last values of these two counts between reports; updated from the report.
 
     Example:

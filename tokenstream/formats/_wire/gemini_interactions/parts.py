@@ -103,7 +103,6 @@ class InteractionSteps(Parts):
 
         Args:
             index: The step's index.
-            delta: The delta.
             payload: The payload with the delta.
         """
         kind = text_of(delta, "type") or ""
@@ -423,9 +422,7 @@ class InteractionSteps(Parts):
         """Store the fields of a delta that has the same type as its step, such as a call or a result.
 
         Args:
-            step: The step.
             kind: The delta's type.
-            delta: The delta.
 
         Returns:
             False, without storing anything, if the step has another type.
@@ -443,7 +440,6 @@ class InteractionSteps(Parts):
         """Close a step's part.
 
         Args:
-            step: The step.
             whole: False if a call in the step is incomplete, and must not be handed out.
             cut_off: True if the answer broke off. Parts other than calls then stay open, and `Parts`
                 closes them as cut off.

@@ -76,9 +76,7 @@ def whole_content(
     """Return the whole content of a step's part, for `Parts.close`; None if the deltas add up to the content.
 
     Args:
-        step: The step.
         data: The fields of the step, with halves of surrogate pairs replaced.
-        part: The part.
     """
     if part.kind == "server_tool_result":
         return server_result(step)
@@ -97,7 +95,6 @@ def server_call(step: InteractionStep, data: dict[str, Any], arguments: str = ""
     """Return the call of a tool that the provider runs.
 
     Args:
-        step: The step.
         data: The fields of the step so far.
         arguments: The arguments as JSON text; "" if they arrive as fragments.
     """

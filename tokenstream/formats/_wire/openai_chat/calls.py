@@ -288,7 +288,6 @@ class ChatCalls:
 
         Args:
             call: The known call.
-            fragment: The fragment.
         """
         if not fragment.name or not call.name:
             return False
@@ -401,7 +400,6 @@ class ChatCalls:
         """Add arguments to a call; hold them back until the call has a name.
 
         Args:
-            call: The call.
             arguments: Text, a JSON value, or `ABSENT`.
         """
         # Ignore empty arguments (fragments may follow an empty object), except null, which is a departure.

@@ -379,7 +379,6 @@ class OpenAIChat(Format):
         Args:
             index: The index that the server sent.
             position: The position in the list, which is the index if the server sent none.
-            choice: The choice.
         """
         state = self.parts.choice(position if index is None else index_of(index))
         reader: ChoiceReader | None = state.reader

@@ -241,7 +241,6 @@ class ChatContent:
         """Read a list of reasoning details.
 
         Args:
-            details: The details.
             text: Text that repeats the texts of the details, and is used instead; "" if there is none.
         """
         if text:

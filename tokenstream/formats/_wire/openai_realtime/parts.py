@@ -215,7 +215,6 @@ class RealtimeOutputs(Parts):
         Nothing is added to a part that is closed, or to an item that is not a message.
 
         Args:
-            item: The item.
             index: The index of the content part.
             whole: The whole content part, as the server sent it.
         """
@@ -407,7 +406,6 @@ class RealtimeOutputs(Parts):
         """Close all parts of an item.
 
         Args:
-            item: The item.
             whole: False if the item was cut off; a call of the application's tools is then not handed out.
             content: The whole item as its end event contains it; None if that event is missing.
         """

@@ -254,7 +254,6 @@ class ResponseItems(Parts):
         """Record the id of an item, since the id may have changed.
 
         Args:
-            state: The state of the item.
             item: The item as the server sent it.
         """
         item_id = text_of(item, "id")
@@ -383,7 +382,6 @@ def _fits(item: ResponseItem, item_type: str) -> bool:
     The types must be equal if either of them has texts; otherwise any event fits any item.
 
     Args:
-        item: The item.
         item_type: The type of item that the event belongs to.
     """
     if item_type in _TEXT_TYPES or isinstance(item, TextItem):

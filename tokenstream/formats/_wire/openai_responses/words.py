@@ -99,7 +99,6 @@ def finish_reason_of(response: dict[str, Any], status: str) -> FinishReason:
     """Return a response's finish reason.
 
     Args:
-        response: The response.
         status: The response's status, one of `FINAL_STATUSES`.
 
     Example:

@@ -314,7 +314,6 @@ class TokenStream(Format):
         """Report an event, after checks against the limits and the kind of its part.
 
         Args:
-            event: The event.
             payload: The payload with the event.
 
         Raises:

@@ -87,7 +87,6 @@ def error_fields(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
     By default, the provider's message, which may be private, is replaced by one of this library's.
 
     Args:
-        error: The error.
         raw: True to send the provider's message.
 
     Example:

@@ -275,7 +275,6 @@ class UIParts(NamedParts):
 
         Args:
             key: The part's type and id.
-            content: The content.
             growing: True to leave the part open, because other content may replace this one.
         """
         part = self._replaceable.get(key)

@@ -118,7 +118,6 @@ def message(headers: Mapping[str, str], payload: bytes) -> bytes:
 
     Args:
         headers: The headers by name; all values are text.
-        payload: The payload.
 
     Example:
         >>> message({":a": "b"}, b"{}")
@@ -132,7 +131,6 @@ def pack(headers: bytes, payload: bytes) -> bytes:
 
     Args:
         headers: The packed headers, concatenated.
-        payload: The payload.
     """
     # The message starts with two lengths and their checksum, and ends with a checksum of all bytes before.
     lengths = struct.pack(">II", _FRAME_SIZE + len(headers) + len(payload), len(headers))

@@ -171,7 +171,6 @@ class CohereEncoder(BlockEncoder):
         """Return a citation in Cohere's form; unchanged if Cohere has sent it.
 
         Args:
-            citation: The citation.
             document_id: The id for the cited source, since Cohere's citations refer to documents by id.
         """
         fields = citation.provider_data or {}
@@ -201,7 +200,6 @@ class CohereEncoder(BlockEncoder):
         A citation without a start and an end supports all text of the part that was not cited yet.
 
         Args:
-            citation: The citation.
             part: The index of the cited part.
         """
         length = self._texts[part].length

@@ -95,7 +95,6 @@ class GeminiEncoder(PartEncoder):
         """Return an error object in place of a chunk.
 
         Args:
-            kind: The kind of error.
             message: The error message.
             code: An HTTP status, or one of Google's words for a status; None for the status that fits `kind`.
         """

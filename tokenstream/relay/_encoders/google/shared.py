@@ -87,7 +87,6 @@ def require_name(encoder: Encoder, citation: Citation) -> bool:
 
     Args:
         encoder: The encoder, whose `drop` says what may be left out.
-        citation: The citation.
 
     Raises:
         NotExpressible: The citation has neither, and `drop` does not allow leaving it out.

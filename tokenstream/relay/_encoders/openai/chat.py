@@ -215,7 +215,6 @@ class OpenAIChatEncoder(ChunkEncoder):
         Args:
             choice: The index of the choice.
             name: The name of the list in the delta.
-            item: The item.
         """
         index = self._list_lengths.get((choice, name), 0)
         self._list_lengths[choice, name] = index + 1
@@ -226,7 +225,6 @@ class OpenAIChatEncoder(ChunkEncoder):
 
         Args:
             index: The index of the choice.
-            delta: The delta.
             finish: The provider's word for the finish reason; None before the end.
         """
         return self.make_chunk({"index": index, "delta": delta, "logprobs": None, "finish_reason": finish})

@@ -110,7 +110,6 @@ class ItemEncoder(Encoder, ABC):
         """Return the payloads that end an item.
 
         Args:
-            item: The item.
             status: "completed", or "incomplete" if the item was cut off.
         """
 
@@ -262,7 +261,6 @@ class ItemEncoder(Encoder, ABC):
         """Return the payloads that end an item; no payloads if they were sent already.
 
         Args:
-            item: The item.
             status: "completed", or "incomplete" if the item was cut off.
         """
         if item.end_sent:

@@ -212,7 +212,6 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         """Return an item's JSON.
 
         Args:
-            item: The item.
             status: The item's status.
             text: The item's text; None until the item is complete.
         """

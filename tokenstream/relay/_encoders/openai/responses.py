@@ -355,7 +355,6 @@ class OpenAIResponsesEncoder(ItemEncoder):
         """Return an item's JSON.
 
         Args:
-            item: The item.
             status: The item's status.
             text: The item's text; None until the item is complete.
         """
@@ -431,7 +430,6 @@ def _content_json(item: OutputItem, names: _TextNames, text: str) -> dict[str, A
     """Return the content of an item as JSON.
 
     Args:
-        item: The item.
         names: The names for the item's kind of text.
         text: The text itself.
     """

@@ -52,7 +52,6 @@ def make_error(kind: ErrorKind, message: str, code: str | None) -> dict[str, Any
     """Return an error object of OpenAI's APIs.
 
     Args:
-        kind: The kind of error.
         message: The error message.
         code: The provider's error code; None for the code that OpenAI uses for `kind`.
 
@@ -94,7 +93,6 @@ def convert_citation(encoder: Encoder, citation: Citation) -> dict[str, Any] | N
 
     Args:
         encoder: The encoder, whose `drop` says what may be left out.
-        citation: The citation.
 
     Raises:
         NotExpressible: The citation has no URL, and `drop` does not allow leaving it out.
