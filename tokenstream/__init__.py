@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import tokenstream.connect  # noqa: F401 - see below
+import tokenstream.connect  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from tokenstream._basics.lazy import make_lazy_loader
 
 # `connect` is also the name of a deprecated module: imported above, it cannot take the name later.
