@@ -25,7 +25,7 @@ def connect(
     url: str,
     *misplaced: Never,
     method: str = "POST",
-    client: Any = None,  # noqa: ANN401 - of httpx or httpx2
+    client: object = None,
     format: FormatName | type[Format] | Format | None = None,
     retry: Retry | None = None,
     limits: Limits | None = None,
@@ -118,7 +118,7 @@ def aconnect(
     url: str,
     *misplaced: Never,
     method: str = "POST",
-    client: Any = None,  # noqa: ANN401 - of httpx or httpx2
+    client: object = None,
     format: FormatName | type[Format] | Format | None = None,
     retry: Retry | None = None,
     limits: Limits | None = None,

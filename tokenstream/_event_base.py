@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
 
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
+
 
 class _InRun:
     """An event that may belong to a step of a run."""
@@ -46,7 +49,7 @@ class _EventBase(_InRun):
 _slot = _EventBase.__dict__["raw"]
 
 
-def _get_raw(event: _EventBase) -> Any:  # noqa: ANN401 - any payload
+def _get_raw(event: _EventBase) -> Json:
     """The decoded payload as the server sent it; None if no payload belongs to this event alone."""
     # The fast paths store bytes in the slot.
     raw = _slot.__get__(event)

@@ -22,6 +22,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from tokenstream._basics.loose import AnyEvent, Json
     from tokenstream.events import Restarted, Resumed
     from tokenstream.message import Ending, FinishReason, Message
 
@@ -54,7 +55,7 @@ class Arguments(TextLog):
         """The same text, parsed leniently; created at the first access to `lenient_value`."""
 
     @property
-    def value(self) -> Any:  # noqa: ANN401 - any JSON value
+    def value(self) -> Json:
         """The value of the text so far; None if the text has no value yet."""
         reader = self._reader
         if reader is None:
@@ -66,7 +67,7 @@ class Arguments(TextLog):
         return reader.value
 
     @property
-    def lenient_value(self) -> Any:  # noqa: ANN401 - any JSON value
+    def lenient_value(self) -> Json:
         """The value of the text so far, parsed leniently; None if the text has no value yet."""
         lenient = self._lenient
         if lenient is None:
@@ -144,7 +145,7 @@ class GrowingPart:
         pieces.append(text)
         return pieces
 
-    def add_extra(self, piece: Any) -> None:  # noqa: ANN401 - text or bytes
+    def add_extra(self, piece: object) -> None:
         """Add a piece of a signature, or of media."""
         if self.extra is None:
             self.extra = []
@@ -230,7 +231,7 @@ NOWHERE = Target(type(None), -1, -1, TextLog())
 """The target after an event that was not a delta; nothing is ever written to its log."""
 
 
-def is_bare(delta: Any) -> bool:  # noqa: ANN401 - a delta
+def is_bare(delta: AnyEvent) -> bool:
     """Return True if a reasoning delta contains text and no signature."""
     return bool(delta.text) and not delta.signature
 

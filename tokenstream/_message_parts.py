@@ -17,6 +17,7 @@ ArgumentsT_co = TypeVar("ArgumentsT_co", covariant=True, default=Any)
 ResultT_co = TypeVar("ResultT_co", covariant=True, default=Any)
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
     from tokenstream.errors import CallUncertain
     from tokenstream.partial_json._repairs import Repair
     from tokenstream.stages._tools.store import CallState
@@ -235,7 +236,7 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
             "stream.validated_calls(…, once=store)"
         )
 
-    def _parsed(self) -> Any:  # noqa: ANN401 - any JSON value
+    def _parsed(self) -> Json:
         """Return the arguments as JSON values, or the text of a custom tool's call."""
         if self.type == "custom":
             return self.arguments_text

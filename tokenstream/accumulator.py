@@ -46,6 +46,7 @@ from tokenstream.message import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.text_log import TextLog
     from tokenstream.message import Ending
 
@@ -336,7 +337,7 @@ class Accumulator:
 
     # -- taking: each method returns True if the event has content ---------
 
-    def _get_or_begin_part(self, event: Any, start: Callable[[], Part]) -> GrowingPart:  # noqa: ANN401 - any event of a part
+    def _get_or_begin_part(self, event: AnyEvent, start: Callable[[], Part]) -> GrowingPart:
         return self._choice(event.choice).get_or_begin_part(event.part, start)
 
     def _grow(self, length: int) -> None:

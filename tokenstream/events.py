@@ -16,6 +16,7 @@ from tokenstream._basics.members import show_members
 from tokenstream._event_base import AnswerEvent, CallEvent, PartEvent, SummingEvent, SummingPartEvent
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError
     from tokenstream.message import Citation, FinishReason, Message, Part, ToolCall, Usage
 
@@ -78,7 +79,7 @@ class TextDelta(PartEvent):
     text: str
     """The added text, which is never empty."""
 
-    def __init__(self, text: str, *, choice: int = 0, part: int = 0, raw: Any = None) -> None:  # noqa: ANN401 - any payload
+    def __init__(self, text: str, *, choice: int = 0, part: int = 0, raw: Json = None) -> None:
         self.text = text
         self.choice = choice
         self.part = part
@@ -107,7 +108,7 @@ class ReasoningDelta(PartEvent):
         *,
         choice: int = 0,
         part: int = 0,
-        raw: Any = None,  # noqa: ANN401 - any payload
+        raw: Json = None,
     ) -> None:
         self.text = text
         self.signature = signature
@@ -174,7 +175,7 @@ class ToolCallDelta(CallEvent):
         self._raw = raw
 
     @property
-    def partial_arguments(self) -> Any:  # noqa: ANN401 - any JSON value
+    def partial_arguments(self) -> Json:
         """The call's arguments as far as they have arrived; the value keeps growing, so do not change it.
 
         Strings are visible as they grow, numbers and literals once their end has arrived; the
@@ -189,7 +190,7 @@ class ToolCallDelta(CallEvent):
         return self._arguments().value
 
     @property
-    def lenient_arguments(self) -> Any:  # noqa: ANN401 - any JSON value
+    def lenient_arguments(self) -> Json:
         """The value of `partial_arguments` if the arguments are read leniently, as almost-JSON.
 
         Some servers do not check the arguments that a model writes, which may contain raw line

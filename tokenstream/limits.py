@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
@@ -112,7 +111,7 @@ def check_option(name: str, value: object, kind: type) -> None:
         raise MisuseError(f"{name}= takes a tokenstream.{kind.__name__} or None, not {value!r}")
 
 
-def check_seconds(name: str, value: Any, *, unit: str = "seconds") -> float:  # noqa: ANN401 - any argument
+def check_seconds(name: str, value: object, *, unit: str = "seconds") -> float:
     """Return the value of an option as a float, after checking that it is a number above 0.
 
     Args:
@@ -128,7 +127,7 @@ def check_seconds(name: str, value: Any, *, unit: str = "seconds") -> float:  # 
     return float(value)
 
 
-def check_whole(name: str, value: Any, *, least: int = 1) -> int:  # noqa: ANN401 - any argument
+def check_whole(name: str, value: object, *, least: int = 1) -> int:
     """Return the value of an option, after checking that it is a whole number of at least `least`.
 
     Raises:
@@ -139,7 +138,7 @@ def check_whole(name: str, value: Any, *, least: int = 1) -> int:  # noqa: ANN40
     return value
 
 
-def check_wait(name: str, value: Any) -> None:  # noqa: ANN401 - any argument
+def check_wait(name: str, value: object) -> None:
     """Check that the value of an option is a number of seconds of at least 0.
 
     Raises:

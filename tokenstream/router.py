@@ -298,7 +298,7 @@ class Router:
 
     # -- within ------------------------------------------------------------
 
-    def _begin(self, cursors: Any) -> HandlerRun:  # noqa: ANN401 - the stream, from a higher layer
+    def _begin(self, cursors: object) -> HandlerRun:
         """Return a run of the handlers over one stream; `stream.run` calls this.
 
         Args:
@@ -410,7 +410,7 @@ class Router:
         return function
 
 
-def _functions(tools: Any) -> dict[str, Callable[..., Any]]:  # noqa: ANN401 - whatever is given
+def _functions(tools: object) -> dict[str, Callable[..., Any]]:
     """Return the functions of the tools with which a router is created, by name."""
     from tokenstream.schemas import Tools
 
@@ -435,7 +435,7 @@ def _local_tool(function: Any, name: str) -> Tool | None:  # noqa: ANN401 - what
     return None
 
 
-def _name_of(function: Any) -> str:  # noqa: ANN401 - whatever is given
+def _name_of(function: object) -> str:
     """Return a function's name for the model; raise `MisuseError` if it has none, as a lambda."""
     # The name of a lambda begins with "<"; so does the stand-in for a missing name.
     name = getattr(function, "__name__", "<")

@@ -7,12 +7,15 @@ import re
 from array import array
 from functools import cache
 from itertools import accumulate
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic_core import from_json
 
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.limits import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
@@ -27,7 +30,7 @@ _AT_ONCE = 1 << 16
 """The number of characters that are encoded at once when bytes are counted."""
 
 
-def decode(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:  # noqa: ANN401 - any JSON value
+def decode(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Json:
     """Return the JSON value of `payload`.
 
     Raises:
@@ -48,7 +51,7 @@ def decode(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:  # noq
     return value
 
 
-def decode_tolerantly(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Any:  # noqa: ANN401 - any JSON value
+def decode_tolerantly(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Json:
     """Return the JSON value of a payload that pydantic_core refuses, if `json.loads` accepts the payload.
 
     Examples are lone surrogates in escapes, and invalid UTF-8, which becomes U+FFFD.

@@ -26,6 +26,7 @@ from tokenstream.message import ToolCall
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.accumulator import Accumulator
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
@@ -198,7 +199,7 @@ class Aligner:
             return None
         return None if reader_has_it is True else event
 
-    def _compare(self, known_part: _KnownPart, event: Any) -> bool | None:  # noqa: ANN401 - any event of a part
+    def _compare(self, known_part: _KnownPart, event: AnyEvent) -> bool | None:
         """Return True if the reader has the event, False if the event differs, None if it is new."""
         kind = event.__class__
         if kind is PartStart:
@@ -241,7 +242,7 @@ class Aligner:
     def _compare_text(
         self,
         known_part: _KnownPart,
-        event: Any,  # noqa: ANN401 - any delta
+        event: object,
         name: str,
     ) -> bool | None:
         """Compare a delta with the text of a part, and cut off what the reader has.

@@ -100,7 +100,7 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
 def _sample(
     machine: Machine,
     glance: Callable[[Any, float], Event | None],
-    chunk: Any,  # noqa: ANN401 - a `unit`
+    chunk: object,
     now: float,
 ) -> Event | None:
     """Do the meter's periodic work, then read a chunk on the fast path, and measure how long that takes.

@@ -467,7 +467,7 @@ class Machine:
 
     # -- the input -----------------------------------------------------------
 
-    def give(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - bytes, or text
+    def give(self, chunk: object, now: float) -> Event | None:
         """Accept the next input, and return its event if the fast path can read the input.
 
         If the result is None, `pull` has to be called, which reads the input.
@@ -531,7 +531,7 @@ class Machine:
         self.meter.bytes -= len(payload)  # the function counted it, but a decoded payload has no size
         return True
 
-    def make_shortcut(self, chunk: Any, now: float) -> Event | None:  # noqa: ANN401 - a `unit`
+    def make_shortcut(self, chunk: object, now: float) -> Event | None:
         """Create the fast path for chunks like the last one, and then give it the next chunk.
 
         While the machine waits for that chunk, `shortcut` is this method; so the fast path is created only

@@ -16,6 +16,7 @@ from tokenstream.stages._text.tags import TagScanner, check_tags
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event
     from tokenstream.formats._kit.answer import StageFactory
     from tokenstream.limits import Limits
@@ -181,7 +182,7 @@ class ReasoningTags:
         """
         return self._format_indexes.get((choice, index), index)
 
-    def follow(self, delta: Any, inner: _Follow) -> _Follow:  # noqa: ANN401 - a delta
+    def follow(self, delta: AnyEvent, inner: _Follow) -> _Follow:
         """Return a callback for deltas like this one that are read without decoding; see `Format.follow`.
 
         Args:
@@ -194,7 +195,7 @@ class ReasoningTags:
             return inner
         receiver = text.receiver
 
-        def accept(event: Any) -> bool:  # noqa: ANN401 - a delta
+        def accept(event: AnyEvent) -> bool:
             """Return True if a delta was read without decoding, False if it has to be decoded."""
             # A text that may contain a tag, or goes to another part by now, must be decoded.
             if text.receiver != receiver or not text.scanner.passes(event.text):
@@ -357,7 +358,7 @@ class ReasoningTags:
 
     # -- other parts -----------------------------------------------------------
 
-    def _renumber(self, event: Any) -> Any:  # noqa: ANN401 - any event of a part
+    def _renumber(self, event: AnyEvent) -> AnyEvent:
         """Return an event of a part that is not text, with the part's index in the message."""
         key = event.choice, event.part
         new_index = self._message_indexes.get(key)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tokenstream._basics.joint import Joint
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
     from tokenstream.formats._kit.told import Told
@@ -185,7 +186,7 @@ class Seam:
             model=self.model,
         )
 
-    def clean(self, event: Any) -> list[Any]:  # noqa: ANN401 - any event
+    def clean(self, event: AnyEvent) -> list[Any]:
         """Return an event without the markers of the request, after any text that was held back before it."""
         markers = self._markers
         if markers is None or event.choice != 0 or isinstance(event, _NO_TEXT):
@@ -238,7 +239,7 @@ class Seam:
             joined.append(following)
         return joined
 
-    def _join_start(self, event: Any) -> bool:  # noqa: ANN401 - any event
+    def _join_start(self, event: object) -> bool:
         """Join the continuation's first text to the answer's unfinished text when the event starts it.
 
         Returns:
@@ -268,7 +269,7 @@ class Seam:
                 new.append(event)
         return new
 
-    def relocate(self, event: Any) -> Any:  # noqa: ANN401 - any event
+    def relocate(self, event: AnyEvent) -> AnyEvent:
         """Convert an event of the continuation to an event of the answer; None to leave it out."""
         if self._is_left_out(event):
             return None
@@ -351,7 +352,7 @@ class Seam:
         self._indexes[_UNCONTINUED], self._open_part = self._open_part, None
         return True
 
-    def _index_in_answer(self, event: Any) -> int | None:  # noqa: ANN401 - any event
+    def _index_in_answer(self, event: AnyEvent) -> int | None:
         """Return the index of an event's part in the answer; a part that is new gets the next free index.
 
         The result for an event without a part is None. An event of another choice keeps its index, because
@@ -365,7 +366,7 @@ class Seam:
             self._next_index += 1
         return index
 
-    def _update_references(self, event: Any) -> None:  # noqa: ANN401 - any event
+    def _update_references(self, event: object) -> None:
         """Adapt an event to the answer: replace a call's id that is taken, and relocate a citation."""
         if isinstance(event, ToolCallStart | ToolCallDelta):
             event.id = self._id_in_answer(event.id)
@@ -432,7 +433,7 @@ def _kind_of(event: Event) -> str | None:
     return None if content is None else content.kind
 
 
-def _clean_part(event: Any) -> Any:  # noqa: ANN401 - any event
+def _clean_part(event: AnyEvent) -> AnyEvent:
     """Return the start or the end of a text without the markers of the request; any other event as it is."""
     content = event.content if isinstance(event, PartStart | PartDone) else None
     if not isinstance(content, TextPart) or not holds_markers(content.text):

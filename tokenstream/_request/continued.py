@@ -19,6 +19,7 @@ from tokenstream.stream._continuation import Prefix
 
 if TYPE_CHECKING:
     from tokenstream._basics.joint import Prefill
+    from tokenstream._basics.loose import Json
     from tokenstream.formats._base import Format
     from tokenstream.message import Message
     from tokenstream.stream._attempts import Attempt
@@ -209,7 +210,7 @@ class ContinuationRequests:
         return model if isinstance(model, str) else self._path
 
 
-def _find(payload: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - any JSON value
+def _find(payload: object, path: tuple[str, ...]) -> Json:
     """Return the value at a path in a payload; None if it is missing.
 
     Each name may be written in camel case or with underscores.

@@ -77,7 +77,7 @@ def _iterate_members(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 -
             yield f"[{index}]", each
 
 
-def _describe_bad_value(value: Any, within: tuple[int, ...]) -> str:  # noqa: ANN401 - any value
+def _describe_bad_value(value: object, within: tuple[int, ...]) -> str:
     """Return the reason why a value, without what it contains, is not JSON; "" if it is."""
     if _is_container(value):
         if id(value) in within:

@@ -29,6 +29,8 @@ from tokenstream.stream._reading.wake import shut_down
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from tokenstream._basics.loose import FromHTTPX
+
 _CONNECT_SECONDS = 10.0
 """The connect timeout of the library's own client, in seconds."""
 _MAX_REDIRECTS = 20
@@ -113,7 +115,7 @@ class _Redirects:
         host: The host of the request, for error messages.
     """
 
-    def __init__(self, client: Any, options: dict[str, Any], host: str) -> None:  # noqa: ANN401 - of httpx or httpx2
+    def __init__(self, client: FromHTTPX, options: dict[str, Any], host: str) -> None:
         wanted = options.get("follow_redirects")
         # Any other value, such as httpx's USE_CLIENT_DEFAULT, means the client's own setting.
         self._following: bool = (
@@ -127,7 +129,7 @@ class _Redirects:
         if "auth" in options:
             self.sending["auth"] = options["auth"]
 
-    def find_next_request(self, response: Any) -> Any:  # noqa: ANN401 - of httpx or httpx2
+    def find_next_request(self, response: FromHTTPX) -> FromHTTPX:
         """Return the request to send after a redirect; None if the response is not a redirect to follow.
 
         Raises:
@@ -149,7 +151,7 @@ class _Redirects:
         return next_request
 
 
-def _origin(url: Any) -> tuple[str, str, int]:  # noqa: ANN401 - of httpx or httpx2
+def _origin(url: FromHTTPX) -> tuple[str, str, int]:
     """Return the scheme, host and port of an address."""
     return url.scheme, url.host, url.port or {"http": 80, "https": 443}[url.scheme]
 
@@ -210,7 +212,7 @@ class HTTPRequest:
         self,
         method: str,
         url: str,
-        client: Any,  # noqa: ANN401 - of httpx or httpx2
+        client: FromHTTPX,
         deadlines: Deadlines | None,
         options: dict[str, Any],
     ) -> None:
@@ -396,7 +398,7 @@ class HTTPRequest:
         return "the server" if "@" in "".join(after_host) else host.rpartition("@")[2] or "the server"
 
 
-def _with_own_headers(options: dict[str, Any], client: Any) -> dict[str, Any]:  # noqa: ANN401 - of httpx or httpx2
+def _with_own_headers(options: dict[str, Any], client: FromHTTPX) -> dict[str, Any]:
     """Return a request's options with a copy of the headers, and with httpx's own redirects turned off.
 
     The headers are copied because httpx-sse modifies them; unless they say otherwise, they ask for no
@@ -423,6 +425,6 @@ def headers_without(options: dict[str, Any], names: Collection[str]) -> list[tup
     return [(name, value) for name, value in (items() if items else headers) if _lowered(name) not in names]
 
 
-def _lowered(name: Any) -> str:  # noqa: ANN401 - text or bytes
+def _lowered(name: object) -> str:
     """Return a header's name as text in lower case."""
     return (name.decode("latin-1") if isinstance(name, bytes) else str(name)).lower()

@@ -63,7 +63,7 @@ def _coding_of(response: Any) -> str:  # noqa: ANN401 - aiohttp's
     return "" if session is None or session.auto_decompress else coding
 
 
-def _socket_of(response: Any) -> Any:  # noqa: ANN401 - aiohttp's, and an event loop's socket
+def _socket_of(response: object) -> Any:  # noqa: ANN401 - aiohttp's, and an event loop's socket
     """Return the socket of a response; None if the response no longer has a connection."""
     transport = _transport_of(response)
     return None if transport is None else transport.get_extra_info("socket")

@@ -135,7 +135,7 @@ def from_awaitable(
     return Deferred(open_source, discard=lambda: _discard(source, make_source), enters=True)
 
 
-async def _open_result(result: Any, make_source: Callable[[Any], AsyncSource | Deferred]) -> AsyncSource:  # noqa: ANN401
+async def _open_result(result: object, make_source: Callable[[Any], AsyncSource | Deferred]) -> AsyncSource:
     """Return the open source for an awaited result, which may be a source that still has to be opened."""
     opened = make_source(result)
     while isinstance(opened, Deferred):

@@ -264,7 +264,7 @@ def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | 
     return None
 
 
-def _convert_sdk_error(error: Any) -> StreamError | None:  # noqa: ANN401 - an exception of an SDK
+def _convert_sdk_error(error: object) -> StreamError | None:
     """Convert an SDK's exception without a response, but with a status or an error body; else return None."""
     body: object = getattr(error, "body", None)
     if body is None:
@@ -281,7 +281,7 @@ def _convert_sdk_error(error: Any) -> StreamError | None:  # noqa: ANN401 - an e
     return error_in_body or (_sdk_refusal_error(error, body) if _status_of(error) else None)
 
 
-def _sdk_refusal_error(error: Any, body: object) -> NotAStream:  # noqa: ANN401 - an exception of an SDK
+def _sdk_refusal_error(error: object, body: object) -> NotAStream:
     """Return the error for a response with a status below 400 that an SDK refuses as a stream."""
     kind = _headers_of(error).get("content-type") or "no content type"
     return NotAStream(

@@ -36,7 +36,7 @@ _ACCEPTED = (
 )
 
 
-def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - distinguished by its methods
+def sync_source(source: object) -> SyncSource | Deferred:
     """Return the source with which a `Stream` reads an object.
 
     Raises:
@@ -62,7 +62,7 @@ def sync_source(source: Any) -> SyncSource | Deferred:  # noqa: ANN401 - disting
     raise _unreadable_source_error(source)
 
 
-def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - distinguished by its methods
+def async_source(source: object) -> AsyncSource | Deferred:
     """Return the source with which an `AsyncStream` reads an object.
 
     Raises:
@@ -97,7 +97,7 @@ def async_source(source: Any) -> AsyncSource | Deferred:  # noqa: ANN401 - disti
     raise _unreadable_source_error(source)
 
 
-def _find_body(source: Any) -> SyncSource | None:  # noqa: ANN401 - distinguished by its methods
+def _find_body(source: object) -> SyncSource | None:
     """Return the source of a whole body or of a path; None for any other object.
 
     Raises:
@@ -120,7 +120,7 @@ def _find_body(source: Any) -> SyncSource | None:  # noqa: ANN401 - distinguishe
     return None
 
 
-def _find_response(source: Any) -> SyncSource | None:  # noqa: ANN401 - distinguished by its methods
+def _find_response(source: object) -> SyncSource | None:
     """Return the source of a response, a WebSocket or an SDK's stream; None for any other object."""
     if is_response(source):
         return from_response(source)
@@ -139,7 +139,7 @@ def _find_response(source: Any) -> SyncSource | None:  # noqa: ANN401 - distingu
     return None if response is None else sdk.from_holder(source, response)
 
 
-def _find_async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - distinguished by its methods
+def _find_async_response(source: object) -> AsyncSource | None:
     """Return the source of a response, a WebSocket or an SDK's stream; None for any other object."""
     if is_response(source):
         return from_async_response(source)
@@ -158,7 +158,7 @@ def _find_async_response(source: Any) -> AsyncSource | None:  # noqa: ANN401 - d
     return None if response is None else sdk.from_async_holder(source, response)
 
 
-def _find_socket(source: Any, *, is_async: bool) -> OpenWebSocket | None:  # noqa: ANN401 - distinguished by its methods
+def _find_socket(source: object, *, is_async: bool) -> OpenWebSocket | None:
     """Return the WebSocket connection that an object is or wraps; None for any other object.
 
     Args:

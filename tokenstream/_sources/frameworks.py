@@ -90,7 +90,7 @@ def _convert_chunk(chunk: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
     return payload
 
 
-def _convert_whole(message: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
+def _convert_whole(message: object) -> dict[str, Any]:
     """Return the payload for a whole message of LangChain: that of a chunk, with further fields."""
     return _convert_chunk(message) | {
         name: _to_json_types(getattr(message, name, None)) for name in _WHOLE_MESSAGE_FIELDS
@@ -118,6 +118,6 @@ def _convert_response(response: Any) -> dict[str, Any]:  # noqa: ANN401 - of Lla
     }
 
 
-def _to_json_types(value: Any) -> Any:  # noqa: ANN401 - what a provider's SDK has made
+def _to_json_types(value: object) -> Any:  # noqa: ANN401 - what a provider's SDK has made
     """Return a value in JSON types; values that JSON cannot express become None."""
     return to_jsonable_python(value, bytes_mode="base64", fallback=lambda _: None, exclude_none=True)

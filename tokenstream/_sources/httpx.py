@@ -15,6 +15,7 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import FromHTTPX
     from tokenstream._sources.kinds import ReadLimit
 
 _NAMES = ("iter_raw", "aiter_raw", "status_code", "headers", "stream")
@@ -25,7 +26,7 @@ def is_response(source: object) -> bool:
     return is_response_like(source, _NAMES, "status_code")
 
 
-def from_response(response: Any) -> SyncSource:  # noqa: ANN401 - httpx's or httpx2's
+def from_response(response: FromHTTPX) -> SyncSource:
     """Return the source of an httpx or httpx2 response for a `Stream`.
 
     Raises:
@@ -47,7 +48,7 @@ def from_response(response: Any) -> SyncSource:  # noqa: ANN401 - httpx's or htt
     )
 
 
-def from_async_response(response: Any) -> AsyncSource:  # noqa: ANN401 - httpx's or httpx2's
+def from_async_response(response: FromHTTPX) -> AsyncSource:
     """Return the source of an asynchronous httpx or httpx2 response for an `AsyncStream`.
 
     Raises:
@@ -63,7 +64,7 @@ def from_async_response(response: Any) -> AsyncSource:  # noqa: ANN401 - httpx's
     )
 
 
-def _was_read(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2's
+def _was_read(response: FromHTTPX) -> bool:
     """Return True if the body was read to its end and is stored in the response."""
     return bool(response.is_stream_consumed) and hasattr(response, "_content")
 
@@ -78,7 +79,7 @@ def _socket_of(response: Any) -> Any:  # noqa: ANN401 - httpx's or httpx2's, and
     return stream.get_extra_info("socket")
 
 
-def _find_limiter(response: Any) -> Callable[[ReadLimit], object] | None:  # noqa: ANN401 - httpx's or httpx2's
+def _find_limiter(response: FromHTTPX) -> Callable[[ReadLimit], object] | None:
     """Return the function that limits the reads of a response; None if it has no network connection."""
     stream = response.extensions.get("network_stream")
     if not callable(getattr(stream, "read", None)):
@@ -147,13 +148,13 @@ class _SharedTimeouts(dict[str, Any]):
         super().__init__(timeouts)
         self._wait = wait
 
-    def get(self, key: str, default: Any = None) -> Any:  # noqa: ANN401 - as of a dict
+    def get(self, key: str, default: object = None) -> Any:  # noqa: ANN401 - as of a dict
         """Return a timeout; for the one of a read, first wait until there is something to read."""
         own = super().get(key, default)
         return self._wait(own) if key == "read" else own
 
 
-def _limit_shared(response: Any, stream: Any, limit: ReadLimit) -> None:  # noqa: ANN401 - httpx's or httpx2's
+def _limit_shared(response: object, stream: object, limit: ReadLimit) -> None:
     """Limit the reads of a response that shares its connection with others."""
     request = getattr(response, "_request", None)
     if request is not None:
@@ -161,7 +162,7 @@ def _limit_shared(response: Any, stream: Any, limit: ReadLimit) -> None:  # noqa
         request.extensions["timeout"] = _SharedTimeouts(timeouts, lambda own: limit.wait(stream, own))
 
 
-def _head_of(response: Any) -> ResponseHead:  # noqa: ANN401 - httpx's or httpx2's
+def _head_of(response: FromHTTPX) -> ResponseHead:
     """Return the head of a response in this library's form."""
     return ResponseHead(
         status=response.status_code,
@@ -171,7 +172,7 @@ def _head_of(response: Any) -> ResponseHead:  # noqa: ANN401 - httpx's or httpx2
     )
 
 
-def _url_of(response: Any) -> str:  # noqa: ANN401 - httpx's or httpx2's
+def _url_of(response: FromHTTPX) -> str:
     try:
         return str(response.url)
     except RuntimeError:

@@ -81,7 +81,7 @@ def is_whole(source: object) -> bool:
     return callable(getattr(kind, "model_dump", None)) or callable(getattr(kind, "to_dict", None))
 
 
-def payload_of(item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
+def payload_of(item: object) -> Any:  # noqa: ANN401 - anything that a source gives
     """Convert an item of a source to bytes, text, or a payload as a dict.
 
     An SDK object becomes the payload from which the SDK has created it. An unknown object
@@ -110,7 +110,7 @@ def payload_of(item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
     return item
 
 
-def as_received(items: object, item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
+def as_received(items: object, item: object) -> Any:  # noqa: ANN401 - anything that a source gives
     """Return an item's payload without a finish reason that litellm has made up; any other item unchanged.
 
     If the provider's stream ends without a finish reason, a litellm stream adds "stop". The
@@ -136,7 +136,7 @@ def as_received(items: object, item: Any) -> Any:  # noqa: ANN401 - anything tha
     return payload
 
 
-def _stream_in_router(items: Any) -> Any:  # noqa: ANN401 - a litellm stream
+def _stream_in_router(items: object) -> Any:  # noqa: ANN401 - a litellm stream
     """Return the stream whose items a stream of litellm's `Router` passes on; None if it is not found.
 
     The outer stream never sets the attributes with the finish reasons. It keeps the inner
@@ -169,7 +169,7 @@ def _convert_message(item: Any) -> Any:  # noqa: ANN401 - a message
     return json_format.MessageToDict(kind.pb(item) if hasattr(kind, "pb") else item)
 
 
-def _convert_fields(value: Any) -> Any:  # noqa: ANN401 - an object that is a dict too, as huggingface_hub's are
+def _convert_fields(value: object) -> Any:  # noqa: ANN401 - an object that is a dict too, as huggingface_hub's are
     """Return all fields of an object that is both a dataclass and a dict; return other values unchanged.
 
     The objects of huggingface_hub are both. A field that the dataclass does not declare may be
@@ -212,7 +212,7 @@ def _convert_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
     return dumped
 
 
-def _check_server_value(payload: Any, items: object) -> Any:  # noqa: ANN401 - anything that a source gives
+def _check_server_value(payload: object, items: object) -> Any:  # noqa: ANN401 - anything that a source gives
     """Refuse a JSON value from an SDK's stream that cannot be a payload; return any other converted item.
 
     If the iterator is not an SDK's stream, the value is from the caller, and is returned.
@@ -249,7 +249,7 @@ class Converter:
     def __init__(self, items: object) -> None:
         self._items = items
 
-    def __call__(self, item: Any) -> Any:  # noqa: ANN401 - anything that a source gives
+    def __call__(self, item: object) -> Any:  # noqa: ANN401 - anything that a source gives
         """Return the chunk or payload of an item; `SKIPPED` if the server has not sent the item.
 
         Raises:

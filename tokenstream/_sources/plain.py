@@ -87,7 +87,7 @@ def from_file(file: Any) -> SyncSource:  # noqa: ANN401 - a binary or a text fil
     return SyncSource(_read_file(binary_file), file.close)
 
 
-def _is_non_blocking(file: Any) -> bool:  # noqa: ANN401 - a binary or a text file
+def _is_non_blocking(file: object) -> bool:
     """Return True for a non-blocking file, where a moment without data looks like the end of the file."""
     raw = getattr(file, "raw", file)
     # Only FileIO counts: a socket with a timeout is non-blocking, but its file object waits all the same.
@@ -156,7 +156,7 @@ class _AsyncCloser:
             await close_object(each)
 
 
-async def close_object(source: Any) -> None:  # noqa: ANN401 - anything
+async def close_object(source: object) -> None:
     """Close an object if it has `aclose`, or a sync or async `close`."""
     close = getattr(source, "aclose", None) or getattr(source, "close", None)
     if callable(close):

@@ -11,6 +11,7 @@ from tokenstream._sources.plain import close_object
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import FromHTTPX
     from tokenstream._sources.kinds import AsyncSource, SyncSource
 
 _LOWEST_ERROR_STATUS = 400
@@ -18,7 +19,7 @@ _RESPONSE_ATTRIBUTES = ("response", "http_response", "_response")
 """Names of attributes with the response: in streams of httpx-sse and SDKs, in raw responses, in helpers."""
 
 
-def response_beneath(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2's
+def response_beneath(source: object) -> FromHTTPX:
     """Return the response that a stream object has in an attribute; None if there is none."""
     for name in _RESPONSE_ATTRIBUTES:
         response = getattr(source, name, None)
@@ -27,7 +28,7 @@ def response_beneath(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2
     return None
 
 
-def _is_empty_response(response: Any, source: object) -> bool:  # noqa: ANN401 - httpx's or httpx2's
+def _is_empty_response(response: object, source: object) -> bool:
     """Return True if the response is read and empty, while the object itself can be iterated.
 
     This is so in a litellm stream that iterates over a whole answer.
@@ -35,7 +36,7 @@ def _is_empty_response(response: Any, source: object) -> bool:  # noqa: ANN401 -
     return getattr(response, "_content", None) == b"" and isinstance(source, Iterable | AsyncIterable)
 
 
-def refused_response(error: Exception) -> Any:  # noqa: ANN401 - httpx's or httpx2's
+def refused_response(error: Exception) -> FromHTTPX:
     """Return the error response of an SDK's exception if its body is unread; else None."""
     response: Any = getattr(error, "response", None)
     # "is False" and not "not", because any attribute of a mock may exist.

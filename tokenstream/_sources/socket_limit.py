@@ -44,7 +44,7 @@ class SocketLimit:
         if self._limit is not None:
             self._set_timeout(self._own)
 
-    def _read_into(self, buffer: Any) -> Any:  # noqa: ANN401 - as of the file's own method
+    def _read_into(self, buffer: object) -> Any:  # noqa: ANN401 - as of the file's own method
         """Read into a buffer; return the number of bytes."""
         if self._limit is not None:
             self._set_timeout(self._limit.seconds(self._own))
@@ -57,7 +57,7 @@ class SocketLimit:
             self._socket.settimeout(seconds)
 
 
-def find_socket_limit(response: Any) -> SocketLimit | None:  # noqa: ANN401 - of http.client
+def find_socket_limit(response: object) -> SocketLimit | None:
     """Return the limit for the reads of a response; None if its socket cannot be found."""
     file = getattr(getattr(response, "fp", None), "raw", None)
     socket = getattr(file, "_sock", None)

@@ -201,7 +201,7 @@ def list_error_rows(error: StreamError, origin: Origin) -> list[tuple[str, str]]
     return rows
 
 
-def _shorten(value: Any) -> str:  # noqa: ANN401 - any field of an event
+def _shorten(value: object) -> str:
     """Return the value of a field as text, cut short if it is long."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
@@ -214,7 +214,7 @@ def _shorten(value: Any) -> str:  # noqa: ANN401 - any field of an event
     return text if len(text) <= _MAX_PART else f"{text[:_MAX_PART]} and {len(text) - _MAX_PART:,} more"
 
 
-def _shorten_field(value: Any) -> Any:  # noqa: ANN401 - any field of a part
+def _shorten_field(value: object) -> Any:  # noqa: ANN401 - any field of a part
     """Return a field of a part for a line: the size instead of bytes, and the start of a long text."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"

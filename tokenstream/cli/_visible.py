@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from typing import Any
 
 from pydantic import BaseModel
 
@@ -33,7 +32,7 @@ def _to_json(value: object) -> object:
     return str(value)
 
 
-def to_compact_json(value: Any, *, ascii_only: bool = False) -> str:  # noqa: ANN401 - any value of an event
+def to_compact_json(value: object, *, ascii_only: bool = False) -> str:
     r"""Return `value` as JSON on one line.
 
     Args:

@@ -28,6 +28,7 @@ from tokenstream.limits import DEFAULT_LIMITS, Limits
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError, StreamTruncated
     from tokenstream.events import Event
     from tokenstream.formats._resume.replay import Replay, ReplayOfEvents
@@ -408,7 +409,7 @@ class Format(Resuming, ABC):
         if self._replay is None or not self._check_repeated(self._replay, data, event):
             self._read_object(data, event)
 
-    def decode(self, payload: bytes) -> Any:  # noqa: ANN401 - any JSON value
+    def decode(self, payload: bytes) -> Json:
         """Decode a payload, and remember whether it may hold halves of surrogate pairs.
 
         Raises:

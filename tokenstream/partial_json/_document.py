@@ -12,6 +12,7 @@ from tokenstream.partial_json._strict.numbers import MOST_DIGITS, parse_prefix
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import Json
     from tokenstream.partial_json._events import JSONEvent, JSONKind
 
 # The bits of `Allow` in partial-json-parser, repeated here to avoid loading that package.
@@ -124,13 +125,13 @@ class Document:
             read_postponed()
 
     @property
-    def value(self) -> Any:  # noqa: ANN401 - any JSON value
+    def value(self) -> Json:
         """The current value, which changes while the text is read; None while `has_value` is False."""
         if self.pending:
             self.write_pieces()
         return self.root
 
-    def snapshot(self) -> Any:  # noqa: ANN401 - any JSON value
+    def snapshot(self) -> Json:
         """Return a copy of the current value that never changes.
 
         All snapshots share the finished objects and arrays; each open object or array
@@ -208,7 +209,7 @@ class Document:
         """Return True if an object or array is visible before it is complete."""
         return bool(self.allow & (OBJ if isinstance(container, dict) else ARR))
 
-    def show(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
+    def show(self, value: object) -> None:
         """Insert a value at the current key (`self.key`) into the innermost open container.
 
         If no container is open, the value becomes the document.
@@ -222,7 +223,7 @@ class Document:
         else:
             container.append(value)
 
-    def replace(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
+    def replace(self, value: object) -> None:
         """Replace the value at the current key (`self.key`) in the innermost open container.
 
         If no container is open, the value replaces the document.
@@ -293,7 +294,7 @@ class Document:
         self.atom_shown = False
         out.append(ValueStart(self.frame, kind, offset, self.key))
 
-    def show_atom(self, value: Any) -> None:  # noqa: ANN401 - a number, True, False or None
+    def show_atom(self, value: object) -> None:
         """Make the current value of an unfinished number or literal visible."""
         if self.atom_shown:
             self.replace(value)
@@ -307,7 +308,7 @@ class Document:
         if value is not None:
             self.show_atom(value)
 
-    def end_atom(self, value: Any, offset: int, out: list[JSONEvent]) -> None:  # noqa: ANN401 - as above
+    def end_atom(self, value: object, offset: int, out: list[JSONEvent]) -> None:
         """Finish a number or literal; `offset` is the position after it."""
         self.show_atom(value)
         out.append(ValueDone(self.frame, value, offset, self.key))

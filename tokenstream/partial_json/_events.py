@@ -13,6 +13,8 @@ from tokenstream._basics.members import show_members
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import Json
+
 Path: TypeAlias = tuple[str | int, ...]
 """The keys and indexes that lead to a value; () is the document itself."""
 
@@ -196,7 +198,7 @@ class ValueDone(_Placed):
     def __init__(
         self,
         path: Path | Place | None,
-        value: Any,  # noqa: ANN401 - any JSON value
+        value: Json,
         offset: int = 0,
         key: str | int = "",
     ) -> None:

@@ -80,7 +80,7 @@ def find_show_in_schema(schema: dict[str, Any]) -> ShowUnit | None:
     return metadata.get(_KEY) if metadata else None
 
 
-def find_show_in_annotation(annotated: Any) -> ShowUnit | None:  # noqa: ANN401 - any type
+def find_show_in_annotation(annotated: object) -> ShowUnit | None:
     """Return the unit (`how`) of the last `Show` in the annotation of a type; None without one."""
     unit: ShowUnit | None = None
     for each in getattr(annotated, "__metadata__", ()):

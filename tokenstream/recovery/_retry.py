@@ -218,7 +218,7 @@ def _check_conditions(on: object) -> tuple[Any, ...]:
     return conditions
 
 
-def _check_fallbacks(fallback: Any) -> tuple[Fallback, ...]:  # noqa: ANN401 - any value of an option
+def _check_fallbacks(fallback: object) -> tuple[Fallback, ...]:
     """Return the fallbacks as a tuple, and refuse invalid ones.
 
     Args:
@@ -239,7 +239,7 @@ def _check_fallbacks(fallback: Any) -> tuple[Fallback, ...]:  # noqa: ANN401 - a
     return fallbacks
 
 
-def _is_pair(value: Any) -> bool:  # noqa: ANN401 - any value of an option
+def _is_pair(value: object) -> bool:
     """Return True for a pair of a function and a format."""
     return (
         isinstance(value, tuple)

@@ -21,6 +21,7 @@ from tokenstream.relay._told_ending import TELLING, ToldEnding
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
     from tokenstream.events import Event
     from tokenstream.message import Ending, FinishReason
     from tokenstream.relay._encoders import Encoder
@@ -261,7 +262,7 @@ def _to_numbered_object(position: int | None, record: bytes) -> dict[str, Any]:
     return fields if position is None else {"at": position, **fields}
 
 
-def _to_object(name: str, payload: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON value
+def _to_object(name: str, payload: Json) -> dict[str, Any] | None:
     """Return a payload as an object, with the event's name if the payload lacks it; None for a sentinel."""
     if isinstance(payload, str):
         # The end of the iteration says the same as a sentinel.
@@ -271,6 +272,6 @@ def _to_object(name: str, payload: Any) -> dict[str, Any] | None:  # noqa: ANN40
     return payload if has_type or not name else {"event": name, "data": payload}
 
 
-def _to_named_object(name: str, payload: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+def _to_named_object(name: str, payload: object) -> dict[str, Any]:
     """Return an event of Bedrock as boto3 does: an object with the event's name as the only key."""
     return {name: payload}

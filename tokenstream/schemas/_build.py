@@ -16,6 +16,7 @@ from tokenstream.stages._tools.kinds import FunctionTool
 from tokenstream.stages._tools.signature import adapter_of, is_unpacked
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
     from tokenstream.stages._tools.kinds import Tool
     from tokenstream.stages._tools.signature import Signature
 
@@ -38,7 +39,7 @@ class _UntitledSchemas(GenerateJsonSchema):
     # A default that JSON cannot express is left out, without a warning.
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012 - as pydantic has it
 
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401 - as pydantic has it
+    def field_title_should_be_set(self, schema: object) -> bool:
         """Return False: pydantic then makes no title from the field's name."""
         return False
 
@@ -64,7 +65,7 @@ def describe(tool: Tool) -> SchemaDescription:
     return description._replace(description=first_paragraph(docstring) or description.description)
 
 
-def describe_type(type_: Any) -> SchemaDescription:  # noqa: ANN401 - any type
+def describe_type(type_: object) -> SchemaDescription:
     """Return the description and the schema of a type.
 
     Raises:
@@ -152,7 +153,7 @@ def _is_left_out(signature: Signature, name: str, parameter: inspect.Parameter) 
     return True
 
 
-def _has_schema(type_: Any) -> bool:  # noqa: ANN401 - any type
+def _has_schema(type_: object) -> bool:
     """Return True if a type has a JSON schema."""
     parameter = inspect.Parameter("it", inspect.Parameter.KEYWORD_ONLY)
     try:
@@ -162,7 +163,7 @@ def _has_schema(type_: Any) -> bool:  # noqa: ANN401 - any type
     return True
 
 
-def _find_unsupported_field(type_: Any) -> str:  # noqa: ANN401 - any type
+def _find_unsupported_field(type_: object) -> str:
     """Return the name of the field whose type has no schema; "" if no field can be named."""
     try:
         # An adapter holds its type in a private attribute.
@@ -186,7 +187,7 @@ def _find_unsupported_struct_field(type_: Any) -> str:  # noqa: ANN401 - a Struc
     return ""
 
 
-def _to_json(default: object) -> Any:  # noqa: ANN401 - any JSON value
+def _to_json(default: object) -> Json:
     """Return a parameter's default as a JSON value; None if there is none, or if JSON cannot express it."""
     if default is _EMPTY or default is None:
         return None

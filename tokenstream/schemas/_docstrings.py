@@ -17,7 +17,7 @@ _UNDERLINE = "---"
 _SECTIONS_OF_PARAMETERS = frozenset({"attributes", "other parameters", "parameters"})
 
 
-def docstring_of(function: Any) -> str:  # noqa: ANN401 - any callable
+def docstring_of(function: object) -> str:
     """Return the docstring of a function, or of the function in a `functools.partial`; "" if it has none."""
     while isinstance(function, functools.partial):
         function = function.func

@@ -193,7 +193,7 @@ class _SchemaWriter:
                 written["required"] = list(written["properties"])
         return written
 
-    def _write_inner(self, key: str, value: Any, path: str) -> Any:  # noqa: ANN401 - what a keyword holds
+    def _write_inner(self, key: str, value: object, path: str) -> Any:  # noqa: ANN401 - what a keyword holds
         """Return the value of a keyword, with the schemas in it converted.
 
         Args:
@@ -275,7 +275,7 @@ class _SchemaWriter:
         """
         return name in self._recursive and any(each in self._recursive for each in enclosing)
 
-    def _spell_out(self, value: Any, enclosing: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - what a keyword holds
+    def _spell_out(self, value: object, enclosing: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - what a keyword holds
         """Return part of a schema with each reference replaced by its definition.
 
         The result becomes part of a description, in which the model could not look up a reference.
@@ -315,7 +315,7 @@ def _find_recursive(definitions: dict[str, Any]) -> frozenset[str]:
     return frozenset(recursive)
 
 
-def _find_referenced_names(schema: Any) -> set[str]:  # noqa: ANN401 - part of a schema
+def _find_referenced_names(schema: object) -> set[str]:
     """Return the names of the definitions that part of a schema refers to."""
     if is_list(schema):
         return set[str]().union(*map(_find_referenced_names, schema))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import AnyEvent
 
 ItemT_co = TypeVar("ItemT_co", covariant=True)
 
@@ -19,7 +22,7 @@ class Cursor(Protocol[ItemT_co]):
     def ready(self) -> ItemT_co | None:
         """Return the next item that has arrived already and that the reader has not seen."""
 
-    def after(self, event: Any) -> ItemT_co | None:  # noqa: ANN401 - any event
+    def after(self, event: AnyEvent) -> ItemT_co | None:
         """Return the first item that an event adds; None if it adds none. `ready` returns further items."""
 
     def end(self) -> ItemT_co | None:

@@ -16,6 +16,7 @@ from tokenstream.limits import check_wait, check_whole
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import Json
     from tokenstream.departures import Departures
     from tokenstream.formats._base import Frame
 
@@ -221,7 +222,7 @@ class Reorder:
 
     # -- within ------------------------------------------------------------
 
-    def _get_frame_id(self, frame: Any) -> FrameId:  # noqa: ANN401 - any frame
+    def _get_frame_id(self, frame: object) -> FrameId:
         """Return the number or the id of a frame; None if it has neither."""
         if self._key is not None:
             value: Any = self._key(frame)
@@ -239,7 +240,7 @@ class Reorder:
         # In Python, True and False are integers, too.
         return value if isinstance(value, int | str) and not isinstance(value, bool) else None
 
-    def _decode(self, payload: Any) -> Any:  # noqa: ANN401 - any JSON value
+    def _decode(self, payload: Json) -> Json:
         try:
             return decode(payload)
         except ProtocolError:

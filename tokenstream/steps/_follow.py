@@ -142,7 +142,7 @@ class _Follower:
         self._has_ended = True
 
 
-def follow(events: Any, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:  # noqa: ANN401 - told apart by what it can do
+def follow(events: object, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:
     """Return an iterable of the same events; while it is read, the events are added to the run.
 
     Args:
@@ -163,7 +163,7 @@ def follow(events: Any, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:  # no
     )
 
 
-def _find_reader(event: Any, run: Steps) -> RunOfAFramework | None:  # noqa: ANN401 - any object
+def _find_reader(event: object, run: Steps) -> RunOfAFramework | None:
     """Return the reader for the framework that an event belongs to; None if the event is not recognised."""
     if is_dict(event):
         # `astream_events` of LangChain and LangGraph yields dicts; the other frameworks yield objects.

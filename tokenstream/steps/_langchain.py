@@ -160,7 +160,7 @@ class GraphMessages(RunOfAFramework):
         self._model_answers: dict[str, ModelAnswer] = {}
         """The answers in progress, by the key of the step."""
 
-    def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of LangGraph
+    def read_event(self, event: object) -> None:
         """Add a message to the step of its node, or begin and end the step of a tool."""
         pair = message_in(event)
         if pair is None:
@@ -208,7 +208,7 @@ class GraphMessages(RunOfAFramework):
         return id
 
 
-def message_in(event: Any) -> tuple[Any, dict[str, Any]] | None:  # noqa: ANN401 - any object
+def message_in(event: object) -> tuple[Any, dict[str, Any]] | None:
     """Return the message and its metadata from an item that a graph streams; None for any other item.
 
     With several stream modes, or with subgraphs, an item is a tuple of their names with the pair
@@ -226,7 +226,7 @@ def _is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
     return isinstance(value, tuple)
 
 
-def _as_message(chunk: Any) -> Any:  # noqa: ANN401 - an object of LangChain
+def _as_message(chunk: object) -> Any:  # noqa: ANN401 - an object of LangChain
     """Return a chunk as a message; a completion model's chunk, which is text or has text, is converted."""
     text = chunk if isinstance(chunk, str) else getattr(chunk, "text", None)
     if isinstance(text, str) and not hasattr(chunk, "response_metadata"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._sources.payloads import payload_of
@@ -40,7 +40,7 @@ class ModelAnswer:
         self._format.parts.find_text = self._find_arrived
         self._calls = calls
 
-    def read_piece(self, item: Any) -> None:  # noqa: ANN401 - an object of a framework, or a payload
+    def read_piece(self, item: object) -> None:
         """Read a piece of the answer; after the end of its step, ignore it."""
         payload: object = payload_of(item)
         if is_dict(payload) and self.step.ended is None:

@@ -42,7 +42,7 @@ class AgentsRun(RunOfAgents):
         if kind in _LAST_EVENTS:
             self._end_answers()
 
-    def _read_item(self, item: Any) -> None:  # noqa: ANN401 - an object of the SDK
+    def _read_item(self, item: object) -> None:
         """Begin the step of a tool that was called, or end the step of a tool that has returned."""
         raw: object = payload_of(getattr(item, "raw_item", None))
         id = text_of(raw, "call_id") if is_dict(raw) else None

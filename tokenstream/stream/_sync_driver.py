@@ -442,7 +442,7 @@ class SyncDriver(Driver):
         read_at = machine.now if machine.meter.chunks else self._opened_at
         self.silence.exclude_busy_time(now - read_at)
 
-    def _process_unless_stopped(self, item: Any) -> Event | None:  # noqa: ANN401 - what the pump brings
+    def _process_unless_stopped(self, item: object) -> Event | None:
         """Process an item of the pump, or end the stream if it was stopped meanwhile.
 
         Returns:

@@ -14,6 +14,7 @@ from tokenstream.turns._methods import formats_with_turns, turn_method
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
+    from tokenstream._basics.loose import Json
     from tokenstream.message import Message, ToolCall
     from tokenstream.turns._drop import Drop, Kind
 
@@ -364,7 +365,7 @@ def _to_json(call: ToolCall, value: object, nan: Literal["constants", "strings"]
         ) from error
 
 
-def _to_plain(result: _Result) -> Any:  # noqa: ANN401 - any JSON value
+def _to_plain(result: _Result) -> Json:
     """Return a result as plain JSON data; NaN and infinities become strings."""
     from pydantic_core import from_json
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
+    from tokenstream._basics.loose import Json
     from tokenstream.cli._screen import Screen
     from tokenstream.message import Ending, Usage
     from tokenstream.stream import Stream
@@ -98,7 +99,7 @@ class Part:
     """The ending of the message that is expected."""
 
 
-def _ask(model: str, text: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON value
+def _ask(model: str, text: str, **more: Json) -> dict[str, Any]:
     """Return the JSON of a request with one question, and with other fields."""
     return {"model": model, "messages": [{"role": "user", "content": text}], "stream": True, **more}
 

@@ -13,6 +13,7 @@ from tokenstream.errors import StreamStalled
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from tokenstream._basics.loose import Json
     from tokenstream.cli._doctor.findings import Diagnosis
     from tokenstream.cli._doctor.probe import ProbedAnswer
 
@@ -69,7 +70,7 @@ class SecretMask:
                     text = text.replace(word[:length], "***")
         return text
 
-    def mask_json(self, value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    def mask_json(self, value: object) -> Json:
         """Return a JSON value with the secrets in its strings hidden; names and numbers stay unchanged."""
         if isinstance(value, str):
             return self.mask_text(value)

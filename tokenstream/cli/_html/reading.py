@@ -9,7 +9,7 @@ from collections import Counter, deque
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from tokenstream.cli._asking import open_file
 from tokenstream.cli._input import load_recording, open_stream, origin_of, play
@@ -242,7 +242,7 @@ class _Collected:
         ]
 
 
-def kind_of(event: Any) -> Kind:  # noqa: ANN401 - any event
+def kind_of(event: object) -> Kind:
     """Return the kind of chunk that an event comes from: with content, with a heartbeat, or with neither."""
     if isinstance(event, Ping):
         return "heartbeat"

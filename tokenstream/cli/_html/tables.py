@@ -147,7 +147,7 @@ class _Payloads:
         self._characters_left = _MAX_PAYLOADS
         """The number of characters of payloads that may still be shown."""
 
-    def show_below(self, text: str, number: int, raw: Any) -> Markup:  # noqa: ANN401 - any payload
+    def show_below(self, text: str, number: int, raw: object) -> Markup:
         """Return the text of an event as an element that opens to show the payload.
 
         If the payload was shown at an earlier event, or exceeds the bound, a note says so instead.
@@ -197,7 +197,7 @@ def metrics_tables(reading: Reading, gaps: list[Gap]) -> Markup:
     )
 
 
-def _figure(value: Any, unit: str = "") -> str:  # noqa: ANN401 - a number, a word, or None
+def _figure(value: object, unit: str = "") -> str:
     """Return a float with its unit, any other number or a word without one, and a dash for None."""
     if value is None:
         return "–"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+
+    from tokenstream._basics.loose import Json
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and list indexes from the top of a payload; `"*"` is every item of a list."""
@@ -51,7 +53,7 @@ def compile_path(option: str, path: object) -> Path:
     return tuple(int(step) if step.isdecimal() and len(step) <= _LONGEST_INDEX else step for step in steps)
 
 
-def find(payload: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
+def find(payload: Json, path: Path) -> Json:
     """Return the first value at a path; None if the path leads nowhere.
 
     Args:
@@ -78,7 +80,7 @@ def find(payload: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
-def find_text(payload: Any, path: Path) -> str | None:  # noqa: ANN401 - any JSON value
+def find_text(payload: object, path: Path) -> str | None:
     """Return the text at a path, or None if there is none; if `"*"` leads to several texts, they are joined.
 
     Args:
@@ -122,7 +124,7 @@ def _overlap(path: Path, other: Path) -> bool:
     )
 
 
-def _find_all(payload: Any, path: Path) -> Iterator[object]:  # noqa: ANN401 - any JSON value
+def _find_all(payload: object, path: Path) -> Iterator[object]:
     """Yield all values at a path; `"*"` stands for each item of an array, or for that key of an object."""
     if _EACH not in path:
         yield find(payload, path)

@@ -18,6 +18,7 @@ from tokenstream.message import Usage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._custom.mapping import Mapped
@@ -78,7 +79,7 @@ class Custom(Format):
         if sentinel is None or not sentinel.startswith(b"{"):
             return None
 
-        def is_no_sentinel(piece: Any) -> bool:  # noqa: ANN401 - a delta
+        def is_no_sentinel(piece: AnyEvent) -> bool:
             """Return False for the sentinel, to have it decoded; True for any other payload."""
             payload = piece._raw  # noqa: SLF001 - the bytes, not decoded yet
             return is_dict(payload) or payload.strip() != sentinel
@@ -184,7 +185,7 @@ class Custom(Format):
 
     # -- payloads ----------------------------------------------------------
 
-    def _read_value(self, data: Any, event: str) -> None:  # noqa: ANN401 - any JSON value
+    def _read_value(self, data: object, event: str) -> None:
         """Report all values in a payload that the mapping's paths lead to, or store the payload's error.
 
         A payload that none of the paths leads into is passed to `_read_other`.
@@ -207,7 +208,7 @@ class Custom(Format):
         elif event not in mapped.ends:
             self._read_other(data, event)
 
-    def _store_error(self, data: Any, event: str) -> bool:  # noqa: ANN401 - any JSON value
+    def _store_error(self, data: object, event: str) -> bool:
         """Store the error in a payload; return True if there is one.
 
         A payload has an error at the mapping's path for errors or in the field `error`, or is the
@@ -224,7 +225,7 @@ class Custom(Format):
                 self.error = provider_error(data, event)
         return self.error is not None
 
-    def _read_head(self, data: Any) -> bool:  # noqa: ANN401 - any JSON value
+    def _read_head(self, data: object) -> bool:
         """Report the answer's id and model; return whether the payload has one of them."""
         mapped = self.mapped
         if mapped.id is None and mapped.model is None:
@@ -236,7 +237,7 @@ class Custom(Format):
             self.parts.head(id=id_, model=model)
         return id_ is not None or model is not None
 
-    def _read_texts(self, data: Any) -> bool:  # noqa: ANN401 - any JSON value
+    def _read_texts(self, data: object) -> bool:
         """Report the first reasoning and the first text that a path leads to; return whether there is one."""
         found = False
         for path in self.mapped.reasoning:
@@ -258,7 +259,7 @@ class Custom(Format):
             self.parts.head()
         self.parts.write(0, kind, text)
 
-    def _read_usage(self, data: Any) -> bool:  # noqa: ANN401 - any JSON value
+    def _read_usage(self, data: object) -> bool:
         """Report the token counts if they changed; return whether the payload has any."""
         counts: dict[str, int | float] = {}
         for name, path in self.mapped.usage:
@@ -272,7 +273,7 @@ class Custom(Format):
             self.parts.usage(Usage.model_validate({**counts, "provider_data": dict(counts)}))
         return bool(counts)
 
-    def _read_finish(self, data: Any, path: Path) -> bool:  # noqa: ANN401 - any JSON value
+    def _read_finish(self, data: object, path: Path) -> bool:
         """Report the finish reason at a path; return whether the payload has a value there."""
         value = find(data, path)
         # Servers send null, false or "" as long as the answer goes on.
@@ -293,7 +294,7 @@ class Custom(Format):
         """
         return self.mapped.reasons.get(word, "unknown")
 
-    def _report_unmapped_fields(self, data: Any) -> None:  # noqa: ANN401 - any JSON value
+    def _report_unmapped_fields(self, data: object) -> None:
         """Report the fields that no path leads to.
 
         If the value of a field changes later, its last value is reported at the end of the answer.
@@ -331,7 +332,7 @@ class Custom(Format):
         self._report_changed_fields()
         super().finish_input()
 
-    def _read_other(self, data: Any, event: str) -> None:  # noqa: ANN401 - any JSON value
+    def _read_other(self, data: object, event: str) -> None:
         """Read a payload that no path matches: an error, a ping, or something unknown."""
         kind = text_of(data, "type") if is_dict(data) else None
         # `_store_error` has looked only in the field `error`. No path leads into this payload, so here

@@ -59,7 +59,7 @@ def load(name: str) -> type[Format] | None:
     return _check(loaded, name, description)
 
 
-def _check(loaded: Any, name: str, description: str) -> type[Format]:  # noqa: ANN401 - whatever is offered
+def _check(loaded: object, name: str, description: str) -> type[Format]:
     """Check that a loaded object is a usable format of the right name, and return it.
 
     Args:

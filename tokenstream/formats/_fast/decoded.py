@@ -18,6 +18,7 @@ from tokenstream.limits import DEFAULT_LIMITS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from tokenstream._basics.loose import Json
     from tokenstream.formats._fast.shape import Path
 
     Fits = Callable[[Any], bool]
@@ -208,28 +209,28 @@ def _make_comparison(
     return fits
 
 
-def _is_empty(value: Any) -> bool:  # noqa: ANN401 - an object or array
+def _is_empty(value: object) -> bool:
     """Return True if an object or array has no values, as at the same place in the learnt payload."""
     return not value
 
 
-def _is_anything(_value: Any) -> bool:  # noqa: ANN401 - any JSON value
+def _is_anything(_value: object) -> bool:
     """Return True: the check for a place that may have any value in later payloads."""
     return True
 
 
-def _is_code_or_number(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+def _is_code_or_number(value: Json) -> bool:
     """Return True for a value that a changing place may hold: a code such as an id, or a number."""
     if value.__class__ is str:
         return _is_code(value) is not None
     return (value.__class__ is int or value.__class__ is float) and -_MOST < value < _MOST
 
 
-def _is_count(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+def _is_count(value: Json) -> bool:
     """Return True for a whole number from 1 on: the check for a place with another count in each payload."""
     return value.__class__ is int and 0 < value < _MOST_COUNTED
 
 
-def _is_padding(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+def _is_padding(value: Json) -> bool:
     """Return True for padding, which hides the length of a text: letters and digits, or nothing."""
     return value.__class__ is str and (value.isalnum() or not value)

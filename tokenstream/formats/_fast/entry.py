@@ -11,6 +11,7 @@ from tokenstream.formats._fast.shape import Shape
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.text_log import TextLog
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
@@ -49,7 +50,7 @@ class ShapeEntry:
         format: Format,
         name: str | None,
         shape: AnyShape,
-        example: Any,  # noqa: ANN401 - a delta
+        example: AnyEvent,
         log: TextLog | None,
     ) -> None:
         self.name = name
@@ -77,7 +78,7 @@ class ShapeEntry:
         self.read = make_reader(self._format, self.shape.match, self.example, self.follow, self.log)
         return self.read
 
-    def is_same(self, name: str | None, payload: Payload, event: Any, text: str) -> bool:  # noqa: ANN401 - a delta
+    def is_same(self, name: str | None, payload: Payload, event: AnyEvent, text: str) -> bool:
         """Return True if this entry would read a payload as the event that the format decoded from it.
 
         Args:
@@ -138,7 +139,7 @@ class ShapeEntry:
 def make_reader(
     format: Format,
     match: Match,
-    example: Any,  # noqa: ANN401 - a delta
+    example: AnyEvent,
     follow: Follow | None,
     log: TextLog | None,
     *,

@@ -28,6 +28,7 @@ from tokenstream.framing import EventStreamMessage, ServerSentEvent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event
     from tokenstream.formats._base import Format, Frame, Unit
     from tokenstream.formats._fast.entry import AnyShape, Payload, Read
@@ -84,7 +85,7 @@ class Fast:
     turns: bool = False
 
 
-def always_decode(_delta: Any) -> bool:  # noqa: ANN401 - a delta
+def always_decode(_delta: object) -> bool:
     """Return False, so that the delta's payload is decoded.
 
     `Format.follow` returns this function as the callback for deltas that must always be decoded.
@@ -364,7 +365,7 @@ class FastPath:
 
     # -- features of a delta -----------------------------------------------------
 
-    def _find_text(self, event: Any) -> str | None:  # noqa: ANN401 - any event
+    def _find_text(self, event: AnyEvent) -> str | None:
         """Return the text of a delta; None for any other event, and for a call that holds text back."""
         kind = event.__class__
         if kind in TEXT_DELTAS:
@@ -412,7 +413,7 @@ class FastPath:
         return [place for place in places if place in self._changed]
 
 
-def _try_each(reads: list[Read], data: Any) -> Event | None:  # noqa: ANN401 - what each of them takes
+def _try_each(reads: list[Read], data: object) -> Event | None:
     """Return the event of the first function that can read the data; None if none of them can."""
     for read in reads:
         event = read(data)

@@ -21,6 +21,7 @@ from tokenstream.framing._utf8 import is_utf8
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
+    from tokenstream._basics.loose import Json
     from tokenstream.formats._fast.match import Match
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -128,7 +129,7 @@ class Shape:
         return None
 
 
-def get_at(value: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
+def get_at(value: Json, path: Path) -> Json:
     """Return the value at a place, which must exist.
 
     Example:
@@ -140,7 +141,7 @@ def get_at(value: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
-def find_at(value: Any, path: Path) -> object:  # noqa: ANN401 - any JSON value
+def find_at(value: Json, path: Path) -> object:
     """Return the value at a place, or None if the payload has no such place.
 
     Example:
@@ -271,7 +272,7 @@ def _is_proved(
     )
 
 
-def _put_back(probed: Any, value: Any, path: Path) -> None:  # noqa: ANN401 - any JSON value
+def _put_back(probed: object, value: object, path: Path) -> None:
     """Copy the value at a place from the payload `value` to the payload `probed`, if both have the place."""
     try:
         get_at(probed, path[:-1])[path[-1]] = get_at(value, path)

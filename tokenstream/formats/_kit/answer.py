@@ -13,6 +13,7 @@ from tokenstream.formats._kit.told import settle
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.formats._kit.told import TextFinder
     from tokenstream.limits import Limits
     from tokenstream.message import Usage
@@ -45,7 +46,7 @@ class EventStage(Protocol):
 
     def follow(
         self,
-        delta: Any,  # noqa: ANN401 - a delta
+        delta: AnyEvent,
         inner: Callable[[Any], bool | None] | None,
     ) -> Callable[[Any], bool | None] | None:
         """Return a callback for later deltas like `delta`, which are read without decoding, or None.

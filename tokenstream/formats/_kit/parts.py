@@ -22,6 +22,7 @@ from tokenstream.message import FinishReason, ToolCall
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.limits import Limits
 
 _CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "error", "cancelled"})
@@ -53,7 +54,7 @@ class Parts(ContentParts):
         """Number of open tool calls over all choices."""
         return sum(len(choice.open_calls()) for choice in self.choices.values())
 
-    def part_of(self, event: Any) -> OpenPart | None:  # noqa: ANN401 - any event of a part
+    def part_of(self, event: AnyEvent) -> OpenPart | None:
         """Return the open part that an earlier event belongs to; None if the part is closed."""
         state = self.choices.get(event.choice)
         # A stage that replaces events may have changed the index.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from copy import deepcopy
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokenstream import events as _events
 from tokenstream import message as _message
@@ -16,6 +16,9 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.message import ToolCall
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
 
 _EVENTS: dict[str, Any] = {name: getattr(_events, name) for name in _events.__all__ if name != "Event"}
 _VALUES: dict[str, Any] = {name: kind for name, kind in vars(_message).items() if hasattr(kind, "model_dump")}
@@ -83,7 +86,7 @@ class StateWriter:
             return {"value": [kind.__name__, value.model_dump_json(exclude_defaults=True)]}
         return self._write_object(value)
 
-    def _write_object(self, thing: object) -> Any:  # noqa: ANN401 - a JSON value
+    def _write_object(self, thing: object) -> Json:
         """Return an object as JSON: its number if it was written before, else its class and slots."""
         # A placeholder, of which a process has one: the reader must return its own.
         if thing is NO_PART:

@@ -15,6 +15,7 @@ from tokenstream.message import MediaPart, OpaquePart, Usage
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event
     from tokenstream.formats._kit.open import OpenCall
     from tokenstream.limits import Limits
@@ -104,7 +105,7 @@ class LlamaIndex(Format):
         """
         return self._count_text if isinstance(delta, TextDelta) else None
 
-    def _count_text(self, delta: Any) -> None:  # noqa: ANN401 - a delta
+    def _count_text(self, delta: AnyEvent) -> None:
         """Count the text of a delta that was not decoded, since later responses may repeat it."""
         self._text_length += len(delta.text)
 

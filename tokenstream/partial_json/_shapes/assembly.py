@@ -44,7 +44,7 @@ _known_values: ContextVar[Any] = ContextVar("_known_values")
 """The values that were validated before, by key or number; called "known values" below."""
 
 
-def _get_known(value: Any) -> Any:  # noqa: ANN401 - any value
+def _get_known(value: object) -> Any:  # noqa: ANN401 - any value
     """Return a value that was validated before; raise a placeholder error for an `InvalidEntry`.
 
     `convert_errors` replaces the placeholder by the errors of the entry.
@@ -77,7 +77,7 @@ def make_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
     return validator
 
 
-def validate_with_known(validator: SchemaValidator, text: str, known_values: Any) -> Any:  # noqa: ANN401 - any value
+def validate_with_known(validator: SchemaValidator, text: str, known_values: object) -> Any:  # noqa: ANN401 - any value
     """Return the value that a validator makes of a text in which numbers stand for the known values.
 
     Args:
@@ -108,7 +108,7 @@ def make_layer_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
     return make_validator(strip_ref(schema) | {"schema": make_known_value_schema(0)}, config)
 
 
-def convert_errors(error: ValidationError, entries: Entries, plain_data: Any) -> Errors:  # noqa: ANN401 - any value
+def convert_errors(error: ValidationError, entries: Entries, plain_data: object) -> Errors:
     """Return the errors of an assembled value, equal to the errors of validating it as a whole.
 
     Args:
@@ -201,7 +201,7 @@ class AssembledStructure(ValueStructure):
         """The validators of the layers, the innermost first, each with the tags outside of it."""
         self.prefix = tuple(prefix)
 
-    def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
+    def assemble(self, entries: Entries, plain_data: object) -> Any:  # noqa: ANN401 - any value
         """Return the value of the entries, validated by each layer; `plain_data` is only for the errors.
 
         The entries are the validated values by key, `InvalidEntry` for an invalid one.

@@ -196,7 +196,7 @@ class _FieldsStructure(AssembledStructure):
     def write(
         self,
         name: str | int,
-        value: Any,  # noqa: ANN401 - any value
+        value: object,
         get_fields: Callable[[], Mapping[str, Any]],
         by_alias: ByAlias,
     ) -> str | None:
@@ -420,7 +420,7 @@ class _LateSlot(Slot):
         """Return the name of a key in the growing value, as the field's own slot gives it."""
         return self._slot.find_name(key)
 
-    def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
+    def write(self, value: object, by_alias: ByAlias) -> str:
         """Return a value as JSON, as the field's own slot writes it."""
         return self._slot.write(value, by_alias)
 

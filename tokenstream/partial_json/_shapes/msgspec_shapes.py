@@ -32,6 +32,7 @@ from tokenstream.partial_json._typed.defaults import Defaults
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from tokenstream._basics.loose import Json
     from tokenstream.partial_json._events import JSONKind
     from tokenstream.partial_json._shapes.shape import Entries
     from tokenstream.partial_json._shapes.write import ByAlias
@@ -41,7 +42,7 @@ _LOCATION = re.compile(r" - at `(?:key in )?\$?([^`]*)`$")
 _LOCATION_STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 
 
-def make_struct_slot(type_: Any) -> Slot:  # noqa: ANN401 - any type
+def make_struct_slot(type_: object) -> Slot:
     """Return the slot that reads the documents of a type; the type is a Struct or contains one.
 
     Raises:
@@ -60,7 +61,7 @@ class _StructSlots:
         self._slots: dict[int, tuple[Any, _StructSlot]] = {}
         """The slots made so far, each with its type, by the type's `id()`."""
 
-    def get_slot(self, type_: Any) -> _StructSlot:  # noqa: ANN401 - any type
+    def get_slot(self, type_: object) -> _StructSlot:
         """Return the slot that reads the values of a type."""
         # Found by identity, since unions with another order of members are equal. The type is kept,
         # so that no other object gets its id.
@@ -144,7 +145,7 @@ class _StructSlot(Slot):
             return None
         return _StructChoice(self._slots, tag_field, tags)
 
-    def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
+    def write(self, value: object, by_alias: ByAlias) -> str:
         """Return a value as JSON; `by_alias` is unused."""
         # In msgspec, each field has only one name in JSON.
         return msgspec.json.encode(value).decode()
@@ -193,7 +194,7 @@ def _strip_annotation(type_: Any) -> Any:  # noqa: ANN401 - any type
     return type_.__origin__ if get_origin(type_) is Annotated else type_
 
 
-def _find_show(type_: Any) -> ShowUnit | None:  # noqa: ANN401 - any type
+def _find_show(type_: object) -> ShowUnit | None:
     """Return the unit in which values of a type become visible; None if no annotation sets it."""
     unit = find_show_in_annotation(type_)
     if unit is None and get_origin(type_) in {Union, types.UnionType}:
@@ -202,7 +203,7 @@ def _find_show(type_: Any) -> ShowUnit | None:  # noqa: ANN401 - any type
     return unit
 
 
-def _find_struct(type_: Any) -> Any:  # noqa: ANN401 - any type
+def _find_struct(type_: object) -> Any:  # noqa: ANN401 - any type
     """Return the Struct of a type or of a generic alias; None for other types."""
     cls = get_origin(type_) or type_
     return cls if isinstance(cls, type) and issubclass(cls, msgspec.Struct) else None
@@ -219,7 +220,7 @@ def _make_defaults(struct: Any) -> Defaults:  # noqa: ANN401 - a Struct
     return Defaults(makers)
 
 
-def _return_unchanged(value: Any) -> Any:  # noqa: ANN401 - any value
+def _return_unchanged(value: object) -> Any:  # noqa: ANN401 - any value
     """Return the value, so that `partial` can make it the factory of a default."""
     return value
 
@@ -227,7 +228,7 @@ def _return_unchanged(value: Any) -> Any:  # noqa: ANN401 - any value
 def _find_maker(
     slots: _StructSlots,
     kind: JSONKind,
-    type_: Any,  # noqa: ANN401 - any type
+    type_: object,
 ) -> Callable[[], ValueStructure | None] | None:
     """Return a function that makes the structure for values of a kind; None if the type has no such values.
 
@@ -314,7 +315,7 @@ class _StructStructure(ValueStructure):
     def write(
         self,
         name: str | int,
-        value: Any,  # noqa: ANN401 - any value
+        value: object,
         get_fields: Callable[[], Mapping[str, Any]],
         by_alias: ByAlias,
     ) -> str | None:
@@ -370,7 +371,7 @@ class _ListStructure(ValueStructure):
         """Return the slot of the elements, whatever the index is."""
         return self._slot
 
-    def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
+    def assemble(self, entries: Entries, plain_data: object) -> Any:  # noqa: ANN401 - any value
         """Return the list of the entries, which are in order; `plain_data` is unused."""
         return list(_copy_valid_entries(entries).values())
 
@@ -378,7 +379,7 @@ class _ListStructure(ValueStructure):
 class _DictStructure(_ListStructure):
     """Reads an object as a dict; all its values have the same slot."""
 
-    def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
+    def assemble(self, entries: Entries, plain_data: object) -> Any:  # noqa: ANN401 - any value
         """Return the dict of the entries; `plain_data` is unused."""
         return _copy_valid_entries(entries)
 
@@ -406,7 +407,7 @@ class _StructChoice(TagChoice):
         self._structures: dict[str, ValueStructure] = {}
         """The structures of the Structs that were chosen so far, by their tags."""
 
-    def choose(self, value: Any) -> ValueStructure | None:  # noqa: ANN401 - any JSON value
+    def choose(self, value: object) -> ValueStructure | None:
         """Return the structure of the Struct that has `value` as its tag; None if no Struct has that tag."""
         if not isinstance(value, str) or value not in self._members:
             return None
@@ -440,7 +441,7 @@ def _convert_error(error: msgspec.DecodeError, text: str) -> dict[str, Any]:
     }
 
 
-def _look_inside(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any JSON value
+def _look_inside(value: Json, key: str | int) -> Json:
     """Return the value at a key or index; MISSING if there is none."""
     try:
         return value if value is MISSING else value[key]

@@ -186,7 +186,7 @@ class PydanticSlot(Slot):
             self._structures[kind] = structure
         return self._structures[kind]
 
-    def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
+    def write(self, value: object, by_alias: ByAlias) -> str:
         """Return the JSON of a value that was read, written by the type's serializer, made when needed."""
         if self.serializer is None:
             self.serializer = make_serializer(
@@ -305,7 +305,7 @@ class _UnionChoice(TagChoice):
         self._chosen: dict[str, ValueStructure | None] = {}
         """Maps each tag that has arrived to the result of `choose`."""
 
-    def choose(self, value: Any) -> ValueStructure | None:  # noqa: ANN401 - any JSON value
+    def choose(self, value: object) -> ValueStructure | None:
         """Return the structure of the member with this tag; None without a member, or without a structure."""
         if not isinstance(value, str):
             return None

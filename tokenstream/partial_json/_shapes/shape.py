@@ -211,12 +211,12 @@ class TagChoice(ValueStructure):
         """Return None: before the choice, no key has a slot."""
         return None
 
-    def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
+    def assemble(self, entries: Entries, plain_data: object) -> Any:  # noqa: ANN401 - any value
         """Raise `ContextNeeded`: an object without a choice is read as a whole."""
         raise ContextNeeded
 
     @abstractmethod
-    def choose(self, value: Any) -> ValueStructure | None:  # noqa: ANN401 - any JSON value
+    def choose(self, value: object) -> ValueStructure | None:
         """Return the structure that a tag chooses; None if the object must be read as a whole.
 
         Args:

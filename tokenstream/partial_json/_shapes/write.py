@@ -27,7 +27,7 @@ write_string = json.encoder.encode_basestring
 _decode_at = json.JSONDecoder().raw_decode
 
 
-def write_plain_json(value: Any, by_alias: ByAlias = None) -> str:  # noqa: ANN401 - any value
+def write_plain_json(value: object, by_alias: ByAlias = None) -> str:
     """Return the JSON of a value of unknown type; NaN and infinities become null.
 
     If `by_alias` is True, fields are written under their aliases; fields of msgspec Structs always are.
@@ -43,7 +43,7 @@ def write_plain_json(value: Any, by_alias: ByAlias = None) -> str:  # noqa: ANN4
         return json.dumps(_replace_nonfinite(value), default=_to_builtin, separators=(",", ":"))
 
 
-def _to_builtin(value: Any) -> Any:  # noqa: ANN401 - any value
+def _to_builtin(value: object) -> Any:  # noqa: ANN401 - any value
     """Return plain data for a value that `json` cannot write."""
     if hasattr(value.__class__, "__struct_fields__"):
         import msgspec
@@ -53,7 +53,7 @@ def _to_builtin(value: Any) -> Any:  # noqa: ANN401 - any value
     return json.loads(to_json(value, inf_nan_mode="null", fallback=str))
 
 
-def _replace_nonfinite(value: Any) -> Any:  # noqa: ANN401 - any value
+def _replace_nonfinite(value: object) -> Any:  # noqa: ANN401 - any value
     """Return plain data with null in place of NaN and infinities."""
     plain: Any = value
     if isinstance(value, dict):

@@ -41,6 +41,7 @@ from tokenstream.partial_json._strict.strings import (
 )
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
     from tokenstream.partial_json._document import Document
     from tokenstream.partial_json._events import JSONEvent, JSONKind
 
@@ -260,7 +261,7 @@ class StrictReader(LateReader):
             document.key = len(container)
             self.state = AFTER_ELEMENT
 
-    def add_whole(self, kind: JSONKind, value: Any, start: int, end: int, out: list[JSONEvent]) -> None:  # noqa: ANN401 - any JSON value
+    def add_whole(self, kind: JSONKind, value: Json, start: int, end: int, out: list[JSONEvent]) -> None:
         """Add a string, number or literal that has arrived whole.
 
         Args:

@@ -35,6 +35,7 @@ from tokenstream.partial_json._strict.outline import (
 from tokenstream.partial_json._strict.strings import count_decided, decode_open_string
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
     from tokenstream.partial_json._document import Document
 
 _STEP = 512
@@ -111,7 +112,7 @@ def _scan_value(text: str) -> tuple[Any, int] | None:
     return None if may_be_too_long(text) else (value, end)
 
 
-def read_run(document: Document, state: Any, text: str) -> tuple[int, Any] | None:  # noqa: ANN401 - a table or step
+def read_run(document: Document, state: object, text: str) -> tuple[int, Any] | None:
     """Read as much of a text as possible in C.
 
     Args:
@@ -147,7 +148,7 @@ def read_run(document: Document, state: Any, text: str) -> tuple[int, Any] | Non
     return start + string_end, IN_STRING
 
 
-def _read_cut(document: Document, state: Any, text: str) -> tuple[int, Any] | None:  # noqa: ANN401, C901 - a table or step; one function, since it runs for every piece
+def _read_cut(document: Document, state: object, text: str) -> tuple[int, Any] | None:  # noqa: C901 - a table or step; one function, since it runs for every piece
     """Read a text that may begin and end anywhere in a document; see `read_run`.
 
     1. Outline the brackets: the containers that the text closes, and the containers that it leaves open.
@@ -248,7 +249,7 @@ def _read_cut(document: Document, state: Any, text: str) -> tuple[int, Any] | No
 
 
 def _find_open_keys(
-    value: Any,  # noqa: ANN401 - any JSON value
+    value: Json,
     open_brackets: bytes,
     *,
     in_string: bool,

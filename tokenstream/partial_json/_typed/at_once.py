@@ -64,7 +64,7 @@ def read_at_once(slot: Slot, text: str, *, max_depth: int) -> Any:  # noqa: ANN4
     return value if is_nested_at_most(text, max_depth) else MISSING
 
 
-def pick_fields(names: Iterable[str], value: Any) -> dict[str, Any]:  # noqa: ANN401 - any value
+def pick_fields(names: Iterable[str], value: object) -> dict[str, Any]:
     """Return the named fields of a finished object, with their values.
 
     Args:

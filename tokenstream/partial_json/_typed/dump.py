@@ -20,6 +20,7 @@ from tokenstream.partial_json._typed.views import FieldLog, GrowingArray, Growin
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.partial_json._shapes.shape import ValueStructure
     from tokenstream.partial_json._shapes.write import ByAlias
 
@@ -55,7 +56,7 @@ def _get_cache(log: FieldLog | ValueLog, by_alias: ByAlias) -> DumpCache:
     return log.cache.setdefault(by_alias, DumpCache()) if cache is None else cache
 
 
-def get_names_and_view(value: Any) -> tuple[TypeNames, Any]:  # noqa: ANN401 - any value
+def get_names_and_view(value: object) -> tuple[TypeNames, Any]:
     """Return the names of a value's fields, and the value in the form that is written.
 
     For a `Partial`, that is the object or array as far as it has arrived, or None if nothing has. Any other
@@ -69,7 +70,7 @@ def get_names_and_view(value: Any) -> tuple[TypeNames, Any]:  # noqa: ANN401 - a
 # -- JSON ----------------------------------------------------------------------
 
 
-def dump_json(value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
+def dump_json(value: object, by_alias: ByAlias) -> str:
     """Return the JSON of a value; of a value that is still growing, the JSON of what a snapshot shows.
 
     Args:
@@ -147,7 +148,7 @@ def _dump_default(view: GrowingObject, name: str, by_alias: ByAlias) -> str | No
 def _dump_value(
     structure: ValueStructure | None,
     name: str | int,
-    value: Any,  # noqa: ANN401 - any value
+    value: object,
     get_fields: Callable[[], Mapping[str, Any]],
     by_alias: ByAlias,
 ) -> str | None:
@@ -260,7 +261,7 @@ def _dump_array(view: GrowingArray, by_alias: ByAlias) -> str:
 # -- plain data ----------------------------------------------------------------
 
 
-def dump_data(value: Any, by_alias: ByAlias, *, fresh: bool = False) -> Any:  # noqa: ANN401 - any value
+def dump_data(value: object, by_alias: ByAlias, *, fresh: bool = False) -> Any:  # noqa: ANN401 - any value
     """Return a value as plain data, as far as it is shown; equal to its parsed JSON.
 
     Args:
@@ -313,7 +314,7 @@ def _dump_array_data(view: GrowingArray, by_alias: ByAlias, *, fresh: bool) -> l
     return data
 
 
-def _load_cached(cache: dict[int | str, Any], position: int | str, text: str, *, fresh: bool) -> Any:  # noqa: ANN401 - any JSON value
+def _load_cached(cache: dict[int | str, Any], position: int | str, text: str, *, fresh: bool) -> Json:
     """Return the parsed JSON of the text of a value; it is parsed once, and then taken from a cache.
 
     Args:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from tokenstream._basics.text_log import TextLog
 
@@ -59,7 +58,7 @@ class Excerpt:
         # The value goes on at the start of the next piece.
         self._start = 0
 
-    def close(self, offset: int, value: Any) -> str:  # noqa: ANN401 - any JSON value
+    def close(self, offset: int, value: object) -> str:
         """End the open value, and return its text.
 
         Args:
@@ -83,7 +82,7 @@ class WrittenExcerpt(Excerpt):
     def store_piece(self) -> None:
         """Do nothing: no text is collected."""
 
-    def close(self, offset: int, value: Any) -> str:  # noqa: ANN401 - any JSON value
+    def close(self, offset: int, value: object) -> str:
         """Return the value as JSON; NaN and the infinities are written as Python writes them."""
         self._start = None
         return json.dumps(value)

@@ -129,7 +129,7 @@ class OpenContainer:
     def add_value(
         self,
         name: str | int | None,
-        value: Any,  # noqa: ANN401 - any value
+        value: object,
         *,
         is_final: bool = True,
         is_plain: bool = False,
@@ -158,7 +158,7 @@ class OpenContainer:
     def make_view(
         self,
         name: str | int | None = None,
-        growing: Any = MISSING,  # noqa: ANN401 - any value
+        growing: object = MISSING,
     ) -> GrowingObject | GrowingArray:
         """Return the object or array as far as it has arrived, for a snapshot.
 

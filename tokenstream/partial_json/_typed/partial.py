@@ -32,6 +32,7 @@ from tokenstream.partial_json._typed.walk import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
+    from tokenstream._basics.loose import Json
     from tokenstream.partial_json._repairs import Repair
     from tokenstream.partial_json._shapes.shape import TypeNames
     from tokenstream.partial_json._typed.recorded_path import RecordedPath
@@ -280,7 +281,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             dump_json(self, by_alias) if outcome is MISSING else self._state.document.write(outcome, by_alias)
         )
 
-    def to_python(self, *, by_alias: bool | None = None) -> Any:  # noqa: ANN401 - any JSON value
+    def to_python(self, *, by_alias: bool | None = None) -> Json:
         """Return the object so far as plain data: `to_json` as dicts, lists and so on.
 
         Later snapshots share the data of finished values: do not change it.
@@ -465,7 +466,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 def _rebuild(
     type_names: TypeNames,
     fields: GrowingObject | None,
-    whole: Any,  # noqa: ANN401 - any value
+    whole: object,
     pickled_state: tuple[Any, ...],
 ) -> Partial[Any]:
     """Return a snapshot that was pickled, from the values that `Partial.__reduce__` returned."""

@@ -16,6 +16,7 @@ from tokenstream.partial_json._typed.state import get_state
 from tokenstream.partial_json._typed.views import GrowingArray, GrowingObject, GrowingText
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
     from tokenstream._basics.text_log import TextLog
     from tokenstream.partial_json._shapes.shape import TypeNames
     from tokenstream.partial_json._shapes.write import ByAlias
@@ -107,7 +108,7 @@ class Changes:
 
     # -- views ---------------------------------------------------------------------
 
-    def _compare(self, path: str, old: Any, new: Any) -> None:  # noqa: ANN401 - what shows
+    def _compare(self, path: str, old: object, new: object) -> None:
         """Add the operations between two shown values at a path."""
         # From the outside in: at most one child of a container is open in both snapshots.
         while True:
@@ -141,7 +142,7 @@ class Changes:
             return self._compare_objects(path, before, after, type_names)
         return self._compare_arrays(path, before, after)
 
-    def _dump(self, shown: Any) -> Any:  # noqa: ANN401 - what shows, and plain data
+    def _dump(self, shown: object) -> Any:  # noqa: ANN401 - what shows, and plain data
         """Return a shown value as plain data, which shares nothing with the snapshots."""
         return dump_data(shown, self._by_alias, fresh=True)
 
@@ -186,7 +187,7 @@ class Changes:
             self._compare_data(child_path, old_value, new_value)
         return open_child
 
-    def _load_field(self, view: GrowingObject, name: str) -> Any:  # noqa: ANN401 - any JSON value
+    def _load_field(self, view: GrowingObject, name: str) -> Json:
         """Return a finished field as JSON data; MISSING if the object's JSON leaves the field out."""
         text = dump_field(view, name, self._by_alias)[1]
         return MISSING if text is None else json.loads(text)
@@ -217,7 +218,7 @@ class Changes:
 
     # -- plain data ----------------------------------------------------------------
 
-    def _compare_data(self, path: str, old: Any, new: Any) -> None:  # noqa: ANN401 - any JSON value
+    def _compare_data(self, path: str, old: Json, new: Json) -> None:
         """Add the operations between two JSON values, each of which may be MISSING."""
         if old.__class__ is new.__class__ is dict:
             self._compare_dicts(path, old, new)
@@ -250,7 +251,7 @@ class Changes:
         for index, value in enumerate(new):
             self._compare_data(f"{path}/{index}", old[index] if index < len(old) else MISSING, value)
 
-    def _add(self, op: str, path: str, *value: Any) -> None:  # noqa: ANN401 - any JSON value
+    def _add(self, op: str, path: str, *value: Json) -> None:
         """Add an operation; `value` is empty for one without a value, such as "remove"."""
         operation: Operation = {"op": op, "path": path}
         if value:

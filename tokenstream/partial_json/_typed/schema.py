@@ -100,7 +100,7 @@ class Schema(Generic[T]):
             raise OutputInvalid(self.describe_errors(errors), text=json_text, errors=errors) from None
         return value
 
-    def fits(self, value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    def fits(self, value: object) -> bool:
         """Return True if a document, as plain data, fits the type."""
         try:
             self.validate_text(json.dumps(value))
@@ -148,7 +148,7 @@ _adapter_schemas: WeakKeyDictionary[TypeAdapter[Any], Schema[Any]] = WeakKeyDict
 
 
 @lru_cache(maxsize=_MOST_KEPT)
-def _build_alias_schema(key: _Key, alias: Any) -> Schema[Any]:  # noqa: ANN401, ARG001 - any alias; the key tells it
+def _build_alias_schema(key: _Key, alias: object) -> Schema[Any]:  # noqa: ARG001 - any alias; the key tells it
     """Return the schema of an alias such as `list[int]`, or of a union; the schema is cached.
 
     The key tells aliases with different schemas apart, also those that Python regards as equal.
@@ -156,7 +156,7 @@ def _build_alias_schema(key: _Key, alias: Any) -> Schema[Any]:  # noqa: ANN401, 
     return _build_schema(alias)
 
 
-def _find_key(candidate: Any) -> _Key | None:  # noqa: ANN401 - whatever is given
+def _find_key(candidate: object) -> _Key | None:
     """Return the key under which the schema of a type is cached; None for an object that is not a type.
 
     Only types with the same schema have the same key. Types such as `list[int]` and unions cannot be
@@ -222,7 +222,7 @@ def _build_adapter_schema(adapter: TypeAdapter[Any], title: str) -> Schema[Any]:
     return Schema(slot, title, adapter.core_schema)
 
 
-def _refuse_non_type(candidate: Any, title: str) -> None:  # noqa: ANN401 - whatever is given
+def _refuse_non_type(candidate: object, title: str) -> None:
     """Raise an error for a model of pydantic 1, or for an object in place of its class; else return None."""
     cls = candidate if isinstance(candidate, type) else type(candidate)
     if any(base.__module__.startswith(_OLD_MODELS) for base in cls.__mro__):
@@ -263,7 +263,7 @@ def _explain_failure(title: str) -> Generator[None]:
         ) from error
 
 
-def is_struct_type(type_: Any) -> bool:  # noqa: ANN401 - any type
+def is_struct_type(type_: object) -> bool:
     """Return True if msgspec must read a type, because it is a Struct or contains one."""
     msgspec = sys.modules.get("msgspec")
     if msgspec is None:

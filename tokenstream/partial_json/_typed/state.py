@@ -12,6 +12,7 @@ from tokenstream.partial_json._shapes.write import write_plain_json
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import Json
     from tokenstream._basics.text_log import TextLog
     from tokenstream.errors import InvalidJSON, LimitExceeded
     from tokenstream.partial_json._choice import DocumentChoice
@@ -50,7 +51,7 @@ class DocumentText:
         self.repairs = repairs
         """Returns all repairs so far; a snapshot uses only those made before it."""
 
-    def parse(self, text: str, *, complete: bool) -> Any:  # noqa: ANN401 - any JSON value
+    def parse(self, text: str, *, complete: bool) -> Json:
         """Return the plain data of a text; MISSING if there is none yet.
 
         Args:

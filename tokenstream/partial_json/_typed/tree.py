@@ -298,7 +298,7 @@ class ValueTree:
         entry = self._read_entry(node, key, slot, self._excerpt.close(offset, value))
         return self._store(node, key, name=name, slot=slot, entry=entry, shown=value)
 
-    def _close_container(self, node: OpenContainer, plain_data: Any, offset: int) -> bool:  # noqa: ANN401 - a dict or a list
+    def _close_container(self, node: OpenContainer, plain_data: object, offset: int) -> bool:
         """Finish an object or array; return True if something visible has changed.
 
         Args:
@@ -337,7 +337,7 @@ class ValueTree:
 
     # -- entries ------------------------------------------------------------------
 
-    def _assemble(self, node: OpenContainer, plain_data: Any, offset: int) -> Any:  # noqa: ANN401 - any entry
+    def _assemble(self, node: OpenContainer, plain_data: object, offset: int) -> Any:  # noqa: ANN401 - any entry
         """Return the entry of an object or array, assembled from the entries inside it.
 
         If the value cannot be assembled, its whole text is read again; `UnreadEntry` puts that off if
@@ -386,8 +386,8 @@ class ValueTree:
         *,
         name: str | int | None,
         slot: Slot,
-        entry: Any,  # noqa: ANN401 - any entry
-        shown: Any,  # noqa: ANN401 - any value
+        entry: object,
+        shown: object,
     ) -> bool:
         """Store a finished value in its container; return True if something visible has changed.
 

@@ -51,7 +51,7 @@ class GrowingText:
         return self._text
 
 
-def resolve(value: Any) -> Any:  # noqa: ANN401 - any value
+def resolve(value: object) -> Any:  # noqa: ANN401 - any value
     """Return growing text as a str; any other value unchanged."""
     return str(value) if value.__class__ is GrowingText else value
 
@@ -90,7 +90,7 @@ class FieldLog:
         self._unvalidated: set[int] = set()
         """Positions of values that have not been validated yet."""
 
-    def add(self, name: str, value: Any, *, is_final: bool = True, is_plain: bool = False) -> None:  # noqa: ANN401 - any value
+    def add(self, name: str, value: object, *, is_final: bool = True, is_plain: bool = False) -> None:
         """Add a finished field, which replaces an earlier one of the same name.
 
         Args:
@@ -153,7 +153,7 @@ class ValueLog(list[Any]):
         self.cache: dict[ByAlias, DumpCache] = {}
         """Caches of the elements' JSON, by the option `by_alias`."""
 
-    def add(self, value: Any, *, is_plain: bool = False) -> None:  # noqa: ANN401 - any value
+    def add(self, value: object, *, is_plain: bool = False) -> None:
         """Add a finished element; `is_plain` is True if its type has not read it (plain data)."""
         if is_plain:
             self.plain_positions = self.plain_positions or set()
@@ -335,7 +335,7 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         return GrowingArray, (list(self), MISSING, unvalidated)
 
 
-def make_repr(value: Any, deepest: int = _DEEPEST) -> str:  # noqa: ANN401 - any value
+def make_repr(value: object, deepest: int = _DEEPEST) -> str:
     """Return a repr of a value, shortened if the value is long or nested more than `deepest` levels deep."""
     if isinstance(value, GrowingArray):
         return f"[{_join_items((make_repr(item, deepest - 1) for item in value), len(value), deepest)}]"

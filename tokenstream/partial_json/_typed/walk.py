@@ -37,7 +37,7 @@ def check_keys(path: tuple[Any, ...]) -> tuple[str | int, ...]:
     raise MisuseError("a path is passed as names, keys and indexes, one by one: get('steps', 0, 'title')")
 
 
-def is_final_at(value: Any, key: str | int) -> bool:  # noqa: ANN401 - any value
+def is_final_at(value: object, key: str | int) -> bool:
     """Return True if the member of a growing value at a key is finished."""
     if _is_partial(value):
         return value.is_complete(key)
@@ -47,9 +47,9 @@ def is_final_at(value: Any, key: str | int) -> bool:  # noqa: ANN401 - any value
 
 
 def is_as_typed(
-    holder: Any,  # noqa: ANN401 - any value
+    holder: object,
     key: str | int | None,
-    value: Any,  # noqa: ANN401 - any value
+    value: object,
     slots: tuple[Slot, ...] | None,
 ) -> bool:
     """Return True if a shown value has its annotated type, or is growing towards it.
@@ -80,7 +80,7 @@ def is_as_typed(
     return holder.is_read(key) if isinstance(holder, GrowingArray) else key is not None
 
 
-def get_member(value: Any, key: str | int) -> Any:  # noqa: ANN401 - any value
+def get_member(value: object, key: str | int) -> Any:  # noqa: ANN401 - any value
     """Return the member of a value at a name, key or index, or MISSING."""
     if _is_partial(value):
         return value.get(key)
@@ -114,7 +114,7 @@ def _get_entry(value: Mapping[Any, Any], key: str | int) -> Any:  # noqa: ANN401
     return value.get(int(key), MISSING) if _INTEGER(key) else MISSING
 
 
-def _get_element(value: Any, index: int) -> Any:  # noqa: ANN401 - any value
+def _get_element(value: object, index: int) -> Any:  # noqa: ANN401 - any value
     """Return the element of an array at an index, which may be negative; MISSING if there is none."""
     if not _is_array(value):
         return MISSING

@@ -20,6 +20,7 @@ from tokenstream.relay.journal._errors import JournalError, UnknownAnswer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, MutableMapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.events import Event
     from tokenstream.relay._asgi.http_delivery import Receive, Send
     from tokenstream.relay._encoders import ProtocolName
@@ -260,7 +261,7 @@ class Routes:
         except PermissionError:
             raise _RequestRefused(403, "forbidden", "this is not allowed") from None
 
-    async def _read_body(self, receive: Receive) -> Any:  # noqa: ANN401 - any JSON value
+    async def _read_body(self, receive: Receive) -> Json:
         """Read a request's body, and return its JSON value.
 
         Raises:
@@ -285,7 +286,7 @@ class Routes:
             raise _RequestRefused(400, "invalid_request", "the body is not JSON") from None
 
 
-async def _make_answer(answer: AnswerFunction, body: Any) -> AsyncIterable[Event]:  # noqa: ANN401 - any JSON value
+async def _make_answer(answer: AnswerFunction, body: object) -> AsyncIterable[Event]:
     """Return the answer that the application's function makes from a request's body.
 
     Raises:
@@ -308,7 +309,7 @@ class _JSONResponse:
         headers: Further headers.
     """
 
-    def __init__(self, status: int, body: Any, headers: dict[str, str] | None = None) -> None:  # noqa: ANN401 - any JSON value
+    def __init__(self, status: int, body: Json, headers: dict[str, str] | None = None) -> None:
         self._status = status
         self._body = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
         named = {"content-type": "application/json", "cache-control": "no-store", **(headers or {})}

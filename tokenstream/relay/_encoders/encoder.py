@@ -323,7 +323,7 @@ class Encoder(Vocabulary):
         """Return the payloads that report an error in the middle of an answer."""
         raise self.not_expressible("an error in the middle of an answer")
 
-    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    def frame(self, name: str, payload: object) -> bytes:
         """Return a payload as a chunk: an SSE event, unless the format overrides this method.
 
         Args:
@@ -354,7 +354,7 @@ class Encoder(Vocabulary):
         """
         return string(text)
 
-    def make_template_bytes(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    def make_template_bytes(self, name: str, payload: object) -> bytes:
         """Return the bytes from which the template for the later pieces of a part is made: the whole chunk.
 
         A format whose chunks contain lengths or checksums overrides this method, to leave these out.
@@ -419,7 +419,7 @@ class WholeCalls:
 class MessageFrames:
     """A mixin for formats that are sent over a WebSocket, with one message for each payload."""
 
-    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    def frame(self, name: str, payload: object) -> bytes:
         """Return a payload as a message, with a line feed, which separates messages in a file.
 
         Args:
@@ -429,7 +429,7 @@ class MessageFrames:
         return (payload.encode() if isinstance(payload, str) else to_json_bytes(payload)) + b"\n"
 
 
-def to_json_bytes(payload: Any, *, allow_nan: bool = True) -> bytes:  # noqa: ANN401 - any JSON value
+def to_json_bytes(payload: object, *, allow_nan: bool = True) -> bytes:
     """Return compact JSON: no spaces, and only the necessary escapes.
 
     Args:

@@ -77,7 +77,7 @@ class OllamaEncoder(WholeCalls, Encoder):
         """Return a line with the error's message."""
         return [("", {"error": message})]
 
-    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    def frame(self, name: str, payload: object) -> bytes:
         """Return a payload as a line.
 
         Args:

@@ -17,6 +17,8 @@ from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import Json
+
 PieceKey: TypeAlias = "tuple[type, int, int | None]"
 """The key of the pieces that share a template: class of event, choice and part."""
 Surroundings: TypeAlias = "tuple[bytes, bytes]"
@@ -69,7 +71,7 @@ def string(text: str) -> bytes:
 
 
 def find_surroundings(
-    payload: Any,  # noqa: ANN401 - any JSON value
+    payload: object,
     text: str,
     frame: Callable[[Any], bytes],
     as_json: Callable[[str], bytes],
@@ -172,7 +174,7 @@ def _fragment_of_call(id: str, event: ToolCallDelta) -> str:
     return event.fragment if event.id == id else ""
 
 
-def _replace_text(value: Any, text: str) -> Any:  # noqa: ANN401 - any JSON value
+def _replace_text(value: object, text: str) -> Json:
     """Return a JSON value with each string equal to `text` replaced by the probe, a fixed text."""
     if is_dict(value):
         return {key: _replace_text(each, text) for key, each in value.items()}

@@ -35,6 +35,7 @@ from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.relay._encoders.pieces import TEXTS
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.message import Ending
 
 _TYPES: dict[type, str] = {kind.cls: name for name, kind in EVENTS.items()}
@@ -71,7 +72,7 @@ def record(event: Event, *, raw: bool = False) -> bytes:
     return b"" if payload is None else to_strict_json(payload)
 
 
-def _record_piece(event: Any) -> bytes | None:  # noqa: ANN401 - an event
+def _record_piece(event: AnyEvent) -> bytes | None:
     """Return the record of a piece of a part, made from a template.
 
     The result is None for any other event, for an empty piece, and if no template fits.
@@ -314,7 +315,7 @@ def _list_defaults(cls: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
     )
 
 
-def to_strict_json(payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+def to_strict_json(payload: object) -> bytes:
     """Return a value as JSON that every parser accepts: in one line, without NaN, surrogates escaped."""
     try:
         return to_json_bytes(payload, allow_nan=False)
@@ -322,7 +323,7 @@ def to_strict_json(payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
         return to_json_bytes(_replace_unsound(payload), allow_nan=False)
 
 
-def _replace_unsound(value: Any) -> Any:  # noqa: ANN401 - any value
+def _replace_unsound(value: object) -> Any:  # noqa: ANN401 - any value
     """Return a value with everything that JSON cannot express replaced by null."""
     if is_dict(value):
         return {str(key): _replace_unsound(inner) for key, inner in value.items()}

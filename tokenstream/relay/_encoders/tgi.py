@@ -11,6 +11,7 @@ from tokenstream.relay._encoders.encoder import Encoder
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event, TextDelta
     from tokenstream.message import FinishReason
@@ -107,7 +108,7 @@ class TGIEncoder(Encoder):
 
     # -- within ----------------------------------------------------------------
 
-    def _token_payload(self, id: int, text: str, *, special: bool = False, **whole: Any) -> Payload:  # noqa: ANN401 - any JSON value
+    def _token_payload(self, id: int, text: str, *, special: bool = False, **whole: Json) -> Payload:
         """Return the payload of a token, whose event has no name.
 
         Args:

@@ -202,5 +202,5 @@ def _now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _decode(value: Any) -> str:  # noqa: ANN401 - bytes, or str where the client decodes
+def _decode(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)

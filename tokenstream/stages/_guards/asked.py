@@ -92,7 +92,7 @@ class AskedRule:
         # If several calls want to stop the answer, the first reason counts.
         self.stop = self.stop or check_reason(result)
 
-    def call(self, argument: Any) -> None:  # noqa: ANN401 - what the function takes
+    def call(self, argument: object) -> None:
         """Call the function with an argument, and record the function's result.
 
         If the function is async, its argument is passed to `ask_async` instead.

@@ -19,6 +19,7 @@ from tokenstream.stages._guards.repetition import Repetition
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.partial_json._pattern import At
@@ -96,7 +97,7 @@ class _TextRule:
     def tick(self, now: float) -> None:
         """Do nothing: the rule does not depend on time."""
 
-    def feed(self, event: Any, message: Callable[[], Message], now: float) -> None:  # noqa: ANN401 - any event
+    def feed(self, event: AnyEvent, message: Callable[[], Message], now: float) -> None:
         """Pass the text of an event to the rule's copy for its choice, or for its part."""
         kind: Any = event.__class__
         if kind not in self._kinds:
@@ -235,7 +236,7 @@ class Guards:
         self._all_finished = False
         """True once all choices have finished."""
 
-    def add(self, rule: Any, first: int, *, hold: bool) -> None:  # noqa: ANN401 - a Rule
+    def add(self, rule: object, first: int, *, hold: bool) -> None:
         """Add a rule.
 
         Args:

@@ -208,7 +208,7 @@ class _Builder:
                 raise NoAutomaton
         return left_out
 
-    def _test_at(self, place: Any, flags: int) -> Callable[[str, str], bool]:  # noqa: ANN401 - of re's parser
+    def _test_at(self, place: object, flags: int) -> Callable[[str, str], bool]:
         r"""Return the test for a place, such as the one of `^` or of `\b`."""
         if place in _AT_START:
             if place is _codes.AT_BEGINNING and flags & re.MULTILINE:
@@ -240,7 +240,7 @@ class _Builder:
         return lambda _, after: accepts[after] is wanted
 
 
-def _accepts(kind: Any, argument: Any, flags: int) -> Accepts:  # noqa: ANN401 - of re's parser
+def _accepts(kind: object, argument: object, flags: int) -> Accepts:
     """Return which characters a construct for one character matches."""
     state = _parser.State()
     state.flags = flags & _SHARED_FLAGS

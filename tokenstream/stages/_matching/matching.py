@@ -166,7 +166,7 @@ class Matcher:
         return [text[position : position + size] for position in range(0, len(text), size)]
 
 
-def _compile(stage: str, pattern: Any) -> Any:  # noqa: ANN401 - of re or regex
+def _compile(stage: str, pattern: object) -> Any:  # noqa: ANN401 - of re or regex
     """Return a caller's pattern, compiled.
 
     Raises:

@@ -315,7 +315,7 @@ class Redact(TextStage):
         places = range(last, max(position, last - TRIED), -1)
         return self._find_match_beyond(position, text, position, places)
 
-    def _emit_replacement(self, match: Any, out: list[str]) -> None:  # noqa: ANN401 - a match
+    def _emit_replacement(self, match: object, out: list[str]) -> None:
         """Emit the replacement of a match."""
         with_ = self._with
         out.append(with_ if isinstance(with_, str) else with_(match))

@@ -51,7 +51,7 @@ class CheckedCall(ToolCall[Any, Any]):
         self._repairs = repairs
         return self
 
-    def accept(self, arguments: Any, tool: Tool) -> Self:  # noqa: ANN401 - what the tool declares
+    def accept(self, arguments: object, tool: Tool) -> Self:
         """Mark the call as valid, and return it.
 
         Args:

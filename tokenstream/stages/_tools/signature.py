@@ -266,7 +266,7 @@ def _is_empty_object(text: str) -> bool:
     return _EMPTY_OBJECT.fullmatch(text) is not None
 
 
-def is_unpacked(type_: Any) -> bool:  # noqa: ANN401 - any type
+def is_unpacked(type_: object) -> bool:
     """Return True for `Unpack[…]` of a TypedDict, in either of its variants: typing or typing_extensions."""
     return get_origin(type_) in (Unpack, LaterUnpack)
 
@@ -283,7 +283,7 @@ def _fields_of_typed_dict(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - a Typ
     return fields
 
 
-def _with_default(type_: Any, default: Any) -> Any:  # noqa: ANN401 - any type, and any default
+def _with_default(type_: object, default: object) -> Any:  # noqa: ANN401 - any type, and any default
     """Return the type of a parameter's field; if the parameter has a default, the field is not required."""
     if default is _EMPTY:
         return type_
@@ -293,7 +293,7 @@ def _with_default(type_: Any, default: Any) -> Any:  # noqa: ANN401 - any type, 
     return NotRequired[type_]
 
 
-def _types_of(function: Any, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:  # noqa: ANN401 - any callable
+def _types_of(function: object, parameters: Mapping[str, inspect.Parameter]) -> dict[str, Any]:
     """Return the types of the parameters; Any for a parameter without a type."""
     declared = {
         name: Any if parameter.annotation is _EMPTY else parameter.annotation
@@ -316,7 +316,7 @@ def _find_inner_function(function: Any) -> Any:  # noqa: ANN401 - any callable
     return function if hasattr(function, "__globals__") else inspect.unwrap(type(function).__call__)
 
 
-def _local_names(function: Any) -> dict[str, Any]:  # noqa: ANN401 - a function
+def _local_names(function: object) -> dict[str, Any]:
     """Return the local names of the running functions inside which a function was defined."""
     names: dict[str, Any] = {}
     qualname = getattr(function, "__qualname__", "")
@@ -328,7 +328,7 @@ def _local_names(function: Any) -> dict[str, Any]:  # noqa: ANN401 - a function
     return names
 
 
-def _fields_of(type_: Any) -> set[str] | None:  # noqa: ANN401 - any type
+def _fields_of(type_: object) -> set[str] | None:
     """Return the keys that values of a type have in JSON; None if the values are not objects in JSON."""
     while get_origin(type_) is Annotated:
         type_ = get_args(type_)[0]

@@ -13,6 +13,7 @@ from tokenstream.errors import InvalidJSON, ProtocolError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.errors import OutputInvalid
 
 _MAX_PLACES = 12
@@ -89,7 +90,7 @@ def _describe_position(text: str, offset: int, words: tuple[str, str, str]) -> s
     return f"{it_goes} wrong at character {offset:,}, near {_show_value(around)}"
 
 
-def _decode(text: str) -> Any:  # noqa: ANN401 - any JSON value
+def _decode(text: str) -> Json:
     """Return the value of a JSON text; None if it is invalid."""
     try:
         return decode(text)
@@ -99,7 +100,7 @@ def _decode(text: str) -> Any:  # noqa: ANN401 - any JSON value
 
 def _make_lines(
     errors: Iterable[Mapping[str, Any]],
-    value: Any,  # noqa: ANN401 - any JSON value
+    value: object,
     whole: str,
     path: tuple[str | int, ...] = (),
 ) -> list[str]:
@@ -149,7 +150,7 @@ def _make_place_lines(place: str, members: Mapping[str, Mapping[str, None]]) -> 
     return [f"{_shorten(place, _MAX_PLACE)}: {problem}" for problem in problems]
 
 
-def _locate(value: Any, error: Mapping[str, Any], above: int) -> tuple[str, str, str]:  # noqa: ANN401 - any JSON value
+def _locate(value: object, error: Mapping[str, Any], above: int) -> tuple[str, str, str]:
     """Return the place of an error in the value that a model wrote.
 
     pydantic's location also contains the names of union members: only keys and indexes

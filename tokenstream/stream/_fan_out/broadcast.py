@@ -282,7 +282,7 @@ class _LockedSharedCursor(SharedCursor[ItemT]):
         with self._hub.lock:
             return super().ready()
 
-    def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+    def after(self, event: object) -> ItemT | None:
         """Return the item that an event adds, as the base class does, but under the lock."""
         with self._hub.lock:
             return super().after(event)

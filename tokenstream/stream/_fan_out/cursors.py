@@ -52,7 +52,7 @@ class SharedCursor(Generic[ItemT]):
         # If only one event is new, its piece need not be looked up in the text.
         return self._cursor.after(last_event) if new_count == 1 and self._is_text else self._cursor.ready()
 
-    def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+    def after(self, event: object) -> ItemT | None:
         """Return the next item that the reader does not have yet; None if the reader has all items.
 
         Args:

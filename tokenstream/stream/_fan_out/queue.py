@@ -344,8 +344,8 @@ def _has_ended(user: Any) -> bool:  # noqa: ANN401 - a thread, or a task of eith
 
 
 def check_options(
-    policy: Any,  # noqa: ANN401 - any argument
-    size: Any,  # noqa: ANN401 - any argument
+    policy: object,
+    size: object,
     default_policy: Policy = "wait",
     default_size: int = _SIZE,
 ) -> tuple[Policy, int]:

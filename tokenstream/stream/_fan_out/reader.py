@@ -14,6 +14,7 @@ from tokenstream.stream._views.aspects import Cursors, SingleConsumer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stream._fan_out.queue import ReaderPlace
     from tokenstream.stream._opening import First
@@ -68,7 +69,7 @@ class ReaderDriver(SingleConsumer):
         """The driver that reads the source for all readers."""
         return self.hub.driver
 
-    def set_options(self, policy: Any, size: Any) -> None:  # noqa: ANN401 - the hub checks them
+    def set_options(self, policy: object, size: object) -> None:
         """Set the policy for slow readers, and the number of events to hold, for all readers."""
         self.hub.set_options(policy, size)
 
@@ -77,7 +78,7 @@ class ReaderDriver(SingleConsumer):
         """This driver for a router's handlers: its `step` returns each event, not only that one has come."""
         return _EventDriver(self)
 
-    def next_event(self) -> Any:  # noqa: ANN401 - an event
+    def next_event(self) -> AnyEvent:
         """Return the reader's next event; after the last event, raise the stream's error or end the loop."""
         return self.hub.wait_for(self.place, partial(self.hub.take_event, self.place), None)
 
@@ -208,6 +209,6 @@ class _EventDriver:
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a driver has
         return getattr(self._reader_driver, name)
 
-    def step(self) -> Any:  # noqa: ANN401 - an event
+    def step(self) -> AnyEvent:
         """Return the next event."""
         return self._reader_driver.next_event()

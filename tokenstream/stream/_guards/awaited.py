@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from inspect import isawaitable, iscoroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
 from tokenstream.stream._reading.host import find_host
@@ -100,7 +100,7 @@ class AwaitedGuards:
                 "call .guard(), and read the stream inside `async with stream`"
             )
 
-    def _ask_guard(self, rule: AskedRule, argument: Any) -> None:  # noqa: ANN401 - the function's argument
+    def _ask_guard(self, rule: AskedRule, argument: object) -> None:
         """Call a guard function; if the result is awaitable, await the result in a separate task."""
         from anyio import CancelScope
 

@@ -14,6 +14,7 @@ from tokenstream.stream._outputs.text import ArgumentsText
 from tokenstream.stream._outputs.tools_cursor import CheckedCursor
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.message import ToolCall
     from tokenstream.partial_json import Partial
     from tokenstream.stages._tools.calls import ValidatedCalls
@@ -79,7 +80,7 @@ class CallDraftCursor:
             self._read_arrived()
         return self._next_draft()
 
-    def after(self, event: Any) -> CallDraft[Any, Any] | None:  # noqa: ANN401 - any event
+    def after(self, event: AnyEvent) -> CallDraft[Any, Any] | None:
         """Return the draft that an event adds, or None.
 
         Raises:

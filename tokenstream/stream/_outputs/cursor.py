@@ -89,7 +89,7 @@ class OutputCursor(Generic[ItemT]):
         # `_next_new_item` also raises an error of the program's own code (`_raise_at_once`).
         return self._next_new_item() if self._queue or self._raise_at_once else None
 
-    def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+    def after(self, event: object) -> ItemT | None:
         """Return the item that an event adds; None if the event adds no item."""
         if self._restarts != self._accumulator.restarts:
             return self.ready()

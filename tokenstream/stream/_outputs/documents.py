@@ -17,6 +17,7 @@ from tokenstream.stream._outputs.text import AnswerText, ArgumentsText
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream._growing import GrowingPart
     from tokenstream.accumulator import Accumulator
     from tokenstream.message import Message
@@ -307,7 +308,7 @@ class OutputDocuments(Generic[ItemT]):
         }
         return list(growing.values())
 
-    def find_document(self, event: Any) -> OutputDocument[ItemT] | None:  # noqa: ANN401 - any event
+    def find_document(self, event: AnyEvent) -> OutputDocument[ItemT] | None:
         """Return the document to which an event may add; None if the event belongs to no selected call."""
         answer = self._answer
         if event.choice != answer.choice:

@@ -162,7 +162,7 @@ class AsyncOnceView(AsyncToolCallView[CallT]):
         return call  # type: ignore[no-any-return] # what the view's cursor gives
 
 
-def _refuse_awaitable(result: Any) -> Any:  # noqa: ANN401 - whatever a tool or a store returns
+def _refuse_awaitable(result: object) -> Any:  # noqa: ANN401 - whatever a tool or a store returns
     """Return a result.
 
     Raises:

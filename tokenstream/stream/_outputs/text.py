@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from tokenstream._growing import ended_itself
 from tokenstream.events import TextDelta, ToolCallDelta
@@ -12,6 +12,7 @@ from tokenstream.stream._outputs.end import is_cut
 from tokenstream.stream._views.cursors import TextCursor
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.text_log import TextLog
     from tokenstream._growing import GrowingPart
     from tokenstream.accumulator import Accumulator
@@ -165,7 +166,7 @@ class ArgumentsText:
         self._position += len(text)
         return text or None
 
-    def after(self, event: Any) -> str | None:  # noqa: ANN401 - any event
+    def after(self, event: AnyEvent) -> str | None:
         """Return the piece that an event of the call adds to the arguments, or None."""
         log = self._log
         if log is not None and self._has_begun and event.__class__ is ToolCallDelta:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream.events import Finish, PartDone, PartStart, ToolCallDone, ToolCallStart
 from tokenstream.stream._views.cursors import CallCursor
@@ -36,7 +36,7 @@ class CheckedCursor(CallCursor):
         self._maybe_cut: ToolCall | None = None
         """A call that ended with unfinished arguments; if another part follows, it was not cut off."""
 
-    def after(self, event: Any) -> ToolCall | None:  # noqa: ANN401 - any event
+    def after(self, event: object) -> ToolCall | None:
         """Return the call that an event ends, even if its arguments are not JSON."""
         return self.ready() if event.__class__ in _DECIDING_EVENTS else None
 

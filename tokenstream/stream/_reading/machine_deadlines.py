@@ -30,7 +30,7 @@ class GapDeadline:
         """Time at which the wait for the missing frame ends; None if no frame is missing."""
         return self._reorder.deadline
 
-    def feed(self, item: Any, *, now: float = 0.0) -> list[Any]:  # noqa: ANN401 - whatever passes
+    def feed(self, item: object, *, now: float = 0.0) -> list[Any]:
         """Return the item unchanged."""
         return [item]
 
@@ -67,7 +67,7 @@ class GuardDeadline:
         until = self._machine.guarded_until
         return None if until == math.inf else until
 
-    def feed(self, item: Any, *, now: float = 0.0) -> list[Any]:  # noqa: ANN401 - whatever passes
+    def feed(self, item: object, *, now: float = 0.0) -> list[Any]:
         """Return the item unchanged."""
         return [item]
 

@@ -78,7 +78,7 @@ class ReadLimit:
         # The connection has measured the time with a clock of its own, which the stream need not share.
         return driver.clock() > self._until
 
-    def wait(self, stream: Any, own: float | None) -> float | None:  # noqa: ANN401 - a network stream of httpcore
+    def wait(self, stream: object, own: float | None) -> float | None:
         """Wait until a shared connection has data; return the timeout for reading them.
 
         Args:

@@ -61,7 +61,7 @@ class Silence:
         deadline = self.deadline
         return math.inf if deadline is None else deadline
 
-    def feed(self, item: Any, *, now: float = 0.0) -> list[Any]:  # noqa: ANN401 - whatever passes
+    def feed(self, item: object, *, now: float = 0.0) -> list[Any]:
         """Return the item unchanged."""
         return [item]
 

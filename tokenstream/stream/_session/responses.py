@@ -210,7 +210,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
                 session.end(interrupted_read_error())
             raise
 
-    def _process_item(self, item: Any) -> None:  # noqa: ANN401 - what a pump brings
+    def _process_item(self, item: object) -> None:
         """Pass an item of the pump to the parent stream, if it is about the connection, or to the session."""
         driver, session = self._driver, self._session
         if item is WAITED or item.__class__ is SourceOpened:
@@ -344,7 +344,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
             # A single answer belongs to the parent stream, which closes the source itself.
             await driver.close_source(failed=session.failure is not None, quiet=True)
 
-    def _process_item(self, now: float, item: Any) -> None:  # noqa: ANN401 - what a pump brings
+    def _process_item(self, now: float, item: object) -> None:
         """Pass an item of the pump to the parent stream, if it is about the connection, or to the session.
 
         Args:

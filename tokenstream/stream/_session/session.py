@@ -66,7 +66,7 @@ class Session:
             self.sorter.has_several = False
         self._take_over_answers()
 
-    def sort_chunk(self, chunk: Any, timed_item: Any = None) -> None:  # noqa: ANN401 - what the source gives
+    def sort_chunk(self, chunk: object, timed_item: object = None) -> None:
         """Sort the messages in a chunk into the lanes of their answers, which are queues.
 
         Args:

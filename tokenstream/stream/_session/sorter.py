@@ -63,7 +63,7 @@ class AnswerLane:
         self.dropped = False
         """True once no stream reads this lane any more."""
 
-    def put_message(self, message: Any) -> None:  # noqa: ANN401 - bytes, or a payload
+    def put_message(self, message: object) -> None:
         """Add a message, unless no stream reads this lane any more."""
         if not self.dropped:
             self._messages.append(message)
@@ -148,7 +148,7 @@ class Sorter:
         if wanted is not None:
             self._set_format(wanted)
 
-    def feed(self, chunk: Any, *, now: float = 0.0) -> list[AnswerLane]:  # noqa: ANN401 - bytes, or a payload
+    def feed(self, chunk: object, *, now: float = 0.0) -> list[AnswerLane]:
         """Sort a chunk; return the lanes of the answers that begin in it; a stage's `now` is not used."""
         if is_dict(chunk):
             # The source delivers decoded payloads, which need no framing.

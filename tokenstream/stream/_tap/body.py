@@ -11,6 +11,7 @@ from tokenstream._sources.httpx import from_async_response, from_response
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from tokenstream._basics.loose import FromHTTPX
     from tokenstream._connection.head import ResponseHead
 
 _SYNC, _ASYNC = "SyncByteStream", "AsyncByteStream"
@@ -45,19 +46,19 @@ class BodyWatcher(Protocol):
         ...
 
 
-def can_watch_body(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2's
+def can_watch_body(response: FromHTTPX) -> bool:
     """Return True if a response's body is still unread, and can be replaced by a wrapper."""
     if response.is_stream_consumed is not False or response.is_closed is not False:
         return False
     return bool(_find_bases(response.stream))
 
 
-def is_asynchronous(response: Any) -> bool:  # noqa: ANN401 - httpx's or httpx2's
+def is_asynchronous(response: FromHTTPX) -> bool:
     """Return True if a response's body is read in an `async for` loop."""
     return not isinstance(response.stream, Iterable)
 
 
-def watch_body(response: Any, onlooker: BodyWatcher) -> None:  # noqa: ANN401 - httpx's or httpx2's
+def watch_body(response: FromHTTPX, onlooker: BodyWatcher) -> None:
     """Show a watcher every chunk that any code reads from a response's body."""
     make_source = from_async_response if is_asynchronous(response) else from_response
     source = make_source(response)
@@ -69,7 +70,7 @@ def watch_body(response: Any, onlooker: BodyWatcher) -> None:  # noqa: ANN401 - 
 class _WatchedBody:
     """A wrapper of a response's body, with all attributes of that body."""
 
-    def __init__(self, body: Any, onlooker: BodyWatcher) -> None:  # noqa: ANN401 - httpx's or httpx2's
+    def __init__(self, body: FromHTTPX, onlooker: BodyWatcher) -> None:
         self._body = body
         self._onlooker = onlooker
 

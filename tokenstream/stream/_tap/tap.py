@@ -202,7 +202,7 @@ def tap(
     return tap_type(source, Onlooker(format=format, limits=limits, started_at=started_at, clock=clock))
 
 
-def _find_tap_type(source: Any) -> type[Tap[Any] | AsyncTap[Any]]:  # noqa: ANN401 - distinguished by its methods
+def _find_tap_type(source: object) -> type[Tap[Any] | AsyncTap[Any]]:
     """Return the class of taps for a source; raise `MisuseError` if no loop can read the source."""
     if StreamBase in type(source).__mro__:
         raise MisuseError(

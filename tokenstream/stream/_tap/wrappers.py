@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from tokenstream._basics.loose import FromHTTPX
     from tokenstream.stream._tap.items import Watcher
 
 ItemT = TypeVar("ItemT")
@@ -75,7 +76,7 @@ class WatchedStream(Generic[ItemT]):
 
     # -- within ------------------------------------------------------------
 
-    def _attach(self, target: Any) -> None:  # noqa: ANN401 - distinguished by its methods
+    def _attach(self, target: object) -> None:
         """Read from an object from now on; show the body of its response, if it has one, to the watcher."""
         self._target, self._is_open = target, True
         response = response_of(target)
@@ -84,7 +85,7 @@ class WatchedStream(Generic[ItemT]):
             self._watched_response = response
             watch_body(response, self._onlooker)
 
-    def _note_entered(self, manager: Any, result: Any) -> None:  # noqa: ANN401 - distinguished by their methods
+    def _note_entered(self, manager: object, result: object) -> None:
         """Record that a context manager was entered, and read the returned object from now on.
 
         Args:
@@ -260,7 +261,7 @@ class AsyncWatchedStream(AsyncWatchedManager[ItemT]):
         return await anext(items)
 
 
-def can_read(source: Any) -> tuple[bool, bool]:  # noqa: ANN401 - distinguished by its methods
+def can_read(source: object) -> tuple[bool, bool]:
     """Return whether a source can be read in a `for` loop, and whether in an `async for` loop."""
     if isinstance(source, _WHOLE_TYPES) or is_whole(source):
         # These are whole answers, although some of them are iterable.
@@ -281,7 +282,7 @@ def can_loop(source: object) -> tuple[bool, bool]:
     return not is_awaitable(source) and isinstance(source, Iterable), isinstance(source, AsyncIterable)
 
 
-def response_of(source: object) -> Any:  # noqa: ANN401 - httpx's or httpx2's
+def response_of(source: object) -> FromHTTPX:
     """Return the httpx or httpx2 response that an object is or wraps; None for other objects."""
     return source if is_response(source) else response_beneath(source)
 

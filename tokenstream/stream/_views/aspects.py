@@ -197,7 +197,7 @@ class SingleConsumer(UncopyableObject):
         """The driver that reads the source; the readers of a broadcast share one driver."""
         return self
 
-    def set_options(self, policy: Any, size: Any) -> None:  # noqa: ANN401 - checked by the hub
+    def set_options(self, policy: object, size: object) -> None:
         """Ignore the options of a broadcast, which this driver does not need."""
 
     @property

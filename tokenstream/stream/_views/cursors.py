@@ -7,12 +7,13 @@ twice; at the first difference, the cursor raises the error that broke off the p
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._pipeline.align import is_same_call, make_difference_error
 from tokenstream.events import ToolCallDone
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream._basics.text_log import TextLog
     from tokenstream.accumulator import Accumulator
     from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta
@@ -80,7 +81,7 @@ class TextCursor:
         self._position = log.length
         return text
 
-    def after(self, event: Any) -> str | None:  # noqa: ANN401 - any event
+    def after(self, event: AnyEvent) -> str | None:
         """Return the text that an event adds; None if the event adds no text of this kind."""
         if event.__class__ is not self._type or event.choice != self._choice:
             return None
@@ -208,7 +209,7 @@ class CallCursor:
             self.renamed[before.id] = call.id
         return None
 
-    def after(self, event: Any) -> ToolCall | None:  # noqa: ANN401 - any event
+    def after(self, event: object) -> ToolCall | None:
         """Return the call that an event completes, or None."""
         return self.ready() if event.__class__ is ToolCallDone else None
 

@@ -11,6 +11,7 @@ from tokenstream.stream._views.cursors import TextCursor
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.accumulator import Accumulator
 
 Delta: TypeAlias = TextDelta | ReasoningDelta | RefusalDelta
@@ -54,7 +55,7 @@ class DeltaCursor:
             self._gather({cursor: cursor.ready() for cursor in self._cursors.values()})
         return self._waiting.popleft() if self._waiting else None
 
-    def after(self, event: Any) -> Delta | None:  # noqa: ANN401 - any event
+    def after(self, event: AnyEvent) -> Delta | None:
         """Return an event if it is a delta, or the part of it that the reader lacks; otherwise None."""
         cursor = self._cursors.get(event.__class__)
         if cursor is None:

@@ -13,6 +13,7 @@ from tokenstream.stream._views.view import repairs_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.partial_json import Repair
     from tokenstream.stages._cursor import Cursor
 
@@ -108,7 +109,7 @@ class ShapedCursor(Generic[ItemT]):
             return self._pop_item()
         return None if self._have_stages_ended else self._read_next(self._text.ready)
 
-    def after(self, event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+    def after(self, event: object) -> ItemT | None:
         """Return the item that an event adds.
 
         If the event adds no item, return one that a stage delivers because of the time, or None.
@@ -150,7 +151,7 @@ class ShapedCursor(Generic[ItemT]):
             return False
         return self._clock() - self._delivered_at > NOTABLE_SECONDS
 
-    def gather(self, event: Any) -> bool:  # noqa: ANN401 - any event
+    def gather(self, event: object) -> bool:
         """Gather the piece that an event adds, to be joined with others; return True if more may follow."""
         piece = self._read_piece(self._text.after, event)
         if piece is not None:
@@ -163,7 +164,7 @@ class ShapedCursor(Generic[ItemT]):
         """Return a chain of new stages, which start with an empty text."""
         return Chain(*(make() for make in self._stage_makers))
 
-    def _read_next(self, read: Callable[..., Any], *event: Any) -> ItemT | None:  # noqa: ANN401 - any event
+    def _read_next(self, read: Callable[..., Any], *event: AnyEvent) -> ItemT | None:
         """Feed the text's next piece to the stages, and return the next item, or None.
 
         Args:
@@ -183,7 +184,7 @@ class ShapedCursor(Generic[ItemT]):
             return self.tick()
         return self._pop_item()
 
-    def _read_piece(self, read: Callable[..., Any], *event: Any) -> Any:  # noqa: ANN401 - any event
+    def _read_piece(self, read: Callable[..., Any], *event: AnyEvent) -> AnyEvent:
         """Return the text's next piece or None; store an error, to raise it after the items before it.
 
         Args:
@@ -208,7 +209,7 @@ class ShapedCursor(Generic[ItemT]):
             # The last draft contains the drafts before it.
             self._feed("".join(gathered) if isinstance(gathered[0], str) else gathered[-1])
 
-    def _feed(self, piece: Any) -> None:  # noqa: ANN401 - text, or a draft
+    def _feed(self, piece: object) -> None:
         """Feed a piece to the stages, and queue their items; if a stage stops the text, end the stages."""
         chain = self._chain
         self._queue.extend(chain.feed(piece, now=self._clock() if self.is_timed else 0.0))

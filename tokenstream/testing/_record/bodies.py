@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._record.notes import Notes
 
 
-def note_body(source: Any, notes: Notes) -> bool:  # noqa: ANN401 - told apart by what it can do
+def note_body(source: object, notes: Notes) -> bool:
     """Start noting the body of a response, or of the response that an SDK's stream reads.
 
     Returns:
@@ -51,7 +51,7 @@ def note_body(source: Any, notes: Notes) -> bool:  # noqa: ANN401 - told apart b
     return False
 
 
-def note_httpx(response: Any, notes: Notes) -> None:  # noqa: ANN401 - httpx's or httpx2's
+def note_httpx(response: object, notes: Notes) -> None:
     """Note the body of an httpx or httpx2 response: at once if it was read already, else as it is read.
 
     Raises:

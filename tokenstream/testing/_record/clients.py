@@ -10,6 +10,7 @@ from tokenstream.testing._record.bodies import note_httpx
 from tokenstream.testing._record.notes import Notes
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import FromHTTPX
     from tokenstream.testing._record.notes import Terms
 
 _CLIENT_MEMBERS = ("build_request", "event_hooks", "send")
@@ -40,7 +41,7 @@ def refuse_earlier(terms: Terms) -> None:
         raise FileExistsError(f"there is a file {earlier[0]} already: pass overwrite=True to replace it")
 
 
-def note_answers(client: Any, terms: Terms) -> None:  # noqa: ANN401 - of httpx or httpx2
+def note_answers(client: FromHTTPX, terms: Terms) -> None:
     """Record every answer that a client receives, timed from its request.
 
     Args:
@@ -69,20 +70,20 @@ class _Hooks:
         self._started_at: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
         """Time at which each request was sent."""
 
-    def note_request(self, request: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
+    def note_request(self, request: object) -> None:
         """Note the time of a request, for the recording of its response."""
         self._started_at[request] = self._terms.clock()
 
-    def note_response(self, response: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
+    def note_response(self, response: FromHTTPX) -> None:
         """Record a response's body as it is read, with times since its request; unless the body is empty."""
         note_httpx(
             response, Notes(self._terms, started_at=self._started_at.get(response.request), keep_empty=False)
         )
 
-    async def note_request_async(self, request: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
+    async def note_request_async(self, request: object) -> None:
         """Do the same as `note_request`, for a client that awaits its hooks."""
         self.note_request(request)
 
-    async def note_response_async(self, response: Any) -> None:  # noqa: ANN401 - httpx's or httpx2's
+    async def note_response_async(self, response: object) -> None:
         """Do the same as `note_response`, for a client that awaits its hooks."""
         self.note_response(response)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._record.notes import Notes
 
 
-def note_loop(source: Any, notes: Notes) -> Any:  # noqa: ANN401 - told apart by what it can do
+def note_loop(source: object, notes: Notes) -> Any:  # noqa: ANN401 - told apart by what it can do
     """Return an object that behaves like the source, and notes the bytes that are read through it.
 
     Args:
@@ -89,7 +89,7 @@ class _NotedSource(WatchedStream[Any]):
                 raise
             return self._onlooker.stop
 
-    def _attach(self, target: Any) -> None:  # noqa: ANN401 - told apart by what it can do
+    def _attach(self, target: object) -> None:
         """Note the bytes of the open source, or of the object that entering or awaiting it has returned."""
         self._target, self._is_open = target, True
         if target is not self._source and note_body(target, self._onlooker):

@@ -25,7 +25,7 @@ def note_requests(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of req
         _note_reads(response.raw, source, notes)
 
 
-def note_urllib3(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of urllib3
+def note_urllib3(response: object, notes: Notes) -> None:
     """Note the body of a urllib3 response: at once if it was read already, else while it is read."""
     source = from_urllib3(response)
     if was_read(response):
@@ -34,18 +34,18 @@ def note_urllib3(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of urll
         _note_reads(response, source, notes)
 
 
-def note_event_stream(stream: Any, notes: Notes) -> None:  # noqa: ANN401 - of botocore
+def note_event_stream(stream: object, notes: Notes) -> None:
     """Note the body of an event stream of Amazon Bedrock, which only a POST request can open."""
     notes.method = "POST"
     note_urllib3(raw_response_of(stream), notes)
 
 
-def note_http_client(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of http.client
+def note_http_client(response: object, notes: Notes) -> None:
     """Note the body of a response of http.client while it is read."""
     _note_reads(response, from_http_client(response), notes)
 
 
-def _note_reads(raw: Any, source: SyncSource, notes: Notes) -> None:  # noqa: ANN401 - a response that is read
+def _note_reads(raw: object, source: SyncSource, notes: Notes) -> None:
     """Note the bytes that are read from a response, by replacing its methods that read.
 
     Args:

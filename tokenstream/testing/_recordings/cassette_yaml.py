@@ -51,12 +51,12 @@ def read_yaml(data: bytes, path: Path) -> object:
     return document
 
 
-def _describe_problem(error: Any) -> str:  # noqa: ANN401 - PyYAML has no types
+def _describe_problem(error: object) -> str:
     """Return a description of the problem that quotes nothing of the document."""
     return getattr(error, "problem", None) or getattr(error, "reason", None) or type(error).__name__
 
 
-def _find_line(error: Any, data: bytes) -> int | None:  # noqa: ANN401 - PyYAML has no types
+def _find_line(error: object, data: bytes) -> int | None:
     """Return the number of the line in which a problem was found; None if it is not known."""
     mark = getattr(error, "problem_mark", None)
     if mark is not None:
@@ -124,7 +124,7 @@ class _SizeCounter:
         """Note that a list or mapping begins, and the sum of the sizes before it."""
         self._open.append((event.anchor, self._sum))
 
-    def _end_collection(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+    def _end_collection(self, event: object) -> None:
         anchor, sum_before = self._open.pop()
         # The collection's own size is 1, and its items have been added since it began.
         size, self._sum = self._sum + 1 - sum_before, sum_before

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenstream._basics.members import show_members
 from tokenstream.testing._recordings.body_types import SSE
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from email.message import Message as Headers
 
+    from tokenstream._basics.loose import Json
     from tokenstream.testing._recordings.recording import Breaks
 
 __all__ = ["Chunk", "Exchange", "Framing", "Reply", "Request", "paced", "refusal"]
@@ -53,7 +54,7 @@ class Request:
         return self.path.partition("?")[0]
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+    def json(self) -> Json:
         """The JSON value in the body; None if the body is empty.
 
         Raises:

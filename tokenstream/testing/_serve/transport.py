@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
+    from tokenstream._basics.loose import FromHTTPX
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.testing._recordings.chunking import Chunking
     from tokenstream.testing._recordings.clock import Clock
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     ):
         """A transport for any client of httpx or httpx2, for type checkers."""
 
-        def handle_request(self, request: Any) -> Any: ...  # noqa: ANN401
-        async def handle_async_request(self, request: Any) -> Any: ...  # noqa: ANN401
+        def handle_request(self, request: object) -> Any: ...  # noqa: ANN401
+        async def handle_async_request(self, request: object) -> Any: ...  # noqa: ANN401
 else:
     # Clients only call the methods, and anthropic refuses a transport that is a subclass of a class of httpx.
     _TransportBase = object
@@ -78,15 +79,15 @@ class Transport(_TransportBase):
         """The requests received, in order."""
         return [exchange.request for exchange in self.exchanges]
 
-    def __call__(self, request: Any) -> Any:  # noqa: ANN401 - a request of httpx or httpx2, and its response
+    def __call__(self, request: FromHTTPX) -> FromHTTPX:
         """Answer a request whose body has been read."""
         return self._answer(request, request.content)
 
-    def handle_request(self, request: Any) -> Any:  # noqa: ANN401 - a request of httpx or httpx2, and its response
+    def handle_request(self, request: FromHTTPX) -> FromHTTPX:
         """Answer a request of a `Client`."""
         return self._answer(request, request.read())
 
-    async def handle_async_request(self, request: Any) -> Any:  # noqa: ANN401 - a request of httpx or httpx2, and its response
+    async def handle_async_request(self, request: FromHTTPX) -> FromHTTPX:
         """Answer a request of an `AsyncClient`."""
         return self._answer(request, await request.aread())
 
@@ -108,7 +109,7 @@ class Transport(_TransportBase):
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def _answer(self, client_request: Any, body: bytes) -> Any:  # noqa: ANN401 - of httpx or httpx2
+    def _answer(self, client_request: FromHTTPX, body: bytes) -> FromHTTPX:
         """Return the response to a request, as an object of the request's library."""
         headers = Message()
         for name, text in client_request.headers.multi_items():
@@ -135,7 +136,7 @@ class _PlayedBody:
         recording: Recording,
         clock: Clock,
         exchange: Exchange,
-        client_request: Any,  # noqa: ANN401 - of httpx or httpx2
+        client_request: FromHTTPX,
     ) -> None:
         self._chunks = Chunks(recording, clock)
         self._async_chunks = AsyncChunks(recording, clock)
@@ -209,7 +210,7 @@ def _library_of(client_request: object) -> ModuleType:
     return sys.modules[next(root for root in roots if root in {"httpx", "httpx2"})]
 
 
-def _convert_error(error: OSError, client_request: Any) -> Exception:  # noqa: ANN401 - of httpx or httpx2
+def _convert_error(error: OSError, client_request: object) -> Exception:
     """Return the error of the request's library for a break of the connection."""
     name, message = next((name, message) for kind, name, message in _ERRORS if isinstance(error, kind))
     client_error: Exception = getattr(_library_of(client_request), name)(message, request=client_request)

@@ -37,7 +37,7 @@ class ConverseBlock:
         self._was_reported = False
         """True once a field in `added` has been reported."""
 
-    def add_field(self, name: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    def add_field(self, name: str, value: object) -> bool:
         """Add a field of a delta to the block's part; return True if the field must be reported at once.
 
         The result is True for the first field only. Servers send such data in one piece; if there are

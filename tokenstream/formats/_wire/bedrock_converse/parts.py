@@ -115,7 +115,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         block.part = self.open(0, content)
         return block.part
 
-    def _read_start_field(self, block: ConverseBlock, name: str, value: Any) -> None:  # noqa: ANN401 - any JSON value
+    def _read_start_field(self, block: ConverseBlock, name: str, value: object) -> None:
         """Open the part of a block that a field of the start event describes.
 
         A field that belongs in a delta is read like one, and opens the part of its kind.

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.untrusted import is_dict, is_list
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
 
 PathSteps: TypeAlias = tuple[str | int, ...]
 """A path: member names and array positions, outermost first."""
@@ -307,7 +310,7 @@ class StreamedArguments:
         return "".join([f", {_dump(name)}: {_dump(root[name])}" for name in self._members_to_rewrite])
 
 
-def _set_at_path(root: Any, path: PathSteps, value: object) -> bool:  # noqa: ANN401 - any JSON value
+def _set_at_path(root: object, path: PathSteps, value: object) -> bool:
     """Set the value at a path, creating levels on the way; return False if a step does not fit its level."""
     level = root
     for step, next_step in pairwise(path):
@@ -317,7 +320,7 @@ def _set_at_path(root: Any, path: PathSteps, value: object) -> bool:  # noqa: AN
     return _get_or_set(level, path[-1], value, replace=True) is value
 
 
-def _get_or_set(level: Any, step: str | int, value: Any, *, replace: bool = False) -> Any:  # noqa: ANN401 - any JSON value
+def _get_or_set(level: object, step: str | int, value: object, *, replace: bool = False) -> Json:
     """Return the value at a step of an object or array; first set it to `value` if it is missing.
 
     Args:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
 
 _FREE_NAMES = frozenset({"args", "response", "part_metadata", "partMetadata", "metadata"})
 """Fields in which the application or the model chose the names, so that these stay as they are."""
@@ -49,7 +52,7 @@ def _is_snake_case(fields: dict[str, Any]) -> bool:
     return "_" in "".join(fields)
 
 
-def _rename(value: Any, depth: int) -> Any:  # noqa: ANN401 - any JSON value
+def _rename(value: object, depth: int) -> Json:
     """Return a value with names in camelCase, and with enum members and bytes as the API sends them.
 
     Two things are left unchanged: the content of the fields in `_FREE_NAMES`, in which the application or

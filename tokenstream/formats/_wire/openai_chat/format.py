@@ -45,6 +45,7 @@ from tokenstream.formats._wire.openai_chat.words import REASONING_FIELDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
@@ -349,7 +350,7 @@ class OpenAIChat(Format):
 
     # -- choices -----------------------------------------------------------
 
-    def _read_choices(self, choices: Any) -> None:  # noqa: ANN401 - any JSON value
+    def _read_choices(self, choices: Json) -> None:
         """Pass each choice of a payload to the `ChoiceReader` for its index."""
         if choices.__class__ is not list:
             if is_dict(choices):

@@ -24,6 +24,7 @@ from tokenstream.formats._wire.openai_responses.words import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.errors import ProviderError
     from tokenstream.events import Event
     from tokenstream.formats._base import Frame
@@ -252,7 +253,7 @@ class OpenAIResponses(Format):
         is_numbered = sequence_number_of(delta.raw) is not None
         note = self.departures.note if self._nameless else None
 
-        def record_delta(delta: Any) -> None:  # noqa: ANN401 - a delta
+        def record_delta(delta: AnyEvent) -> None:
             """Store a delta for its sequence number, count its characters, and note a missing event name."""
             if is_numbered:
                 items.unread_delta = delta

@@ -18,6 +18,7 @@ from tokenstream.formats._wire.tokenstream.words import error_of
 from tokenstream.message import Citation, FinishReason, Message, Part, ToolCall, Usage
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
     from tokenstream.events import Event
 
 _Reader: TypeAlias = Callable[[Any], Any]
@@ -78,50 +79,50 @@ def event_of(payload: dict[str, Any]) -> Event | None:
 # -- fields ----------------------------------------------------------------------
 
 
-def _read_text(value: Any) -> str:  # noqa: ANN401 - any JSON value
+def _read_text(value: Json) -> str:
     if value.__class__ is not str:
         raise TypeError
     text: str = value
     return text
 
 
-def _read_text_or_none(value: Any) -> str | None:  # noqa: ANN401 - any JSON value
+def _read_text_or_none(value: object) -> str | None:
     return None if value is None else _read_text(value)
 
 
-def _read_index(value: Any) -> int:  # noqa: ANN401 - any JSON value
+def _read_index(value: Json) -> int:
     if value.__class__ is not int or value < 0:
         raise TypeError
     number: int = value
     return number
 
 
-def _read_bool(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+def _read_bool(value: Json) -> bool:
     if value.__class__ is not bool:
         raise TypeError
     truth: bool = value
     return truth
 
 
-def _read_number(value: Any) -> float:  # noqa: ANN401 - any JSON value
+def _read_number(value: Json) -> float:
     if value.__class__ not in (int, float) or not isfinite(value):
         raise TypeError
     return float(value)
 
 
-def _read_bytes(value: Any) -> bytes:  # noqa: ANN401 - any JSON value
+def _read_bytes(value: object) -> bytes:
     return b64decode(_read_text(value), validate=True)
 
 
-def _read_any(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _read_any(value: object) -> Json:
     return value
 
 
-def _read_index_or_none(value: Any) -> int | None:  # noqa: ANN401 - any JSON value
+def _read_index_or_none(value: object) -> int | None:
     return None if value is None else _read_index(value)
 
 
-def _read_object_or_none(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 - any JSON value
+def _read_object_or_none(value: object) -> dict[str, Any] | None:
     if value is not None and not is_dict(value):
         raise TypeError
     return value
@@ -130,7 +131,7 @@ def _read_object_or_none(value: Any) -> dict[str, Any] | None:  # noqa: ANN401 -
 def _word_reader(*words: str) -> _Reader:
     """Return a function that reads a field whose value must be one of several words."""
 
-    def read(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    def read(value: object) -> str:
         if value not in words:
             raise ValueError
         return _read_text(value)
@@ -167,7 +168,7 @@ def _read_value(cls: Any, value: Any) -> Any:  # noqa: ANN401 - a class of value
         raise ValueError from None
 
 
-def _read_part(value: Any) -> Part:  # noqa: ANN401 - any JSON value
+def _read_part(value: Json) -> Part:
     """Return a JSON object as a part of its `kind`; raise ValueError if no part has this kind."""
     kind = value["kind"] if is_dict(value) else None
     if not isinstance(kind, str) or kind not in _PARTS:
@@ -177,7 +178,7 @@ def _read_part(value: Any) -> Part:  # noqa: ANN401 - any JSON value
     return part
 
 
-def _read_part_or_none(value: Any) -> Part | None:  # noqa: ANN401 - any JSON value
+def _read_part_or_none(value: object) -> Part | None:
     return None if value is None else _read_part(value)
 
 
@@ -186,7 +187,7 @@ def _reader_of(cls: type) -> _Reader:
     return lambda value: _read_value(cls, value)
 
 
-def _read_message_or_none(value: Any) -> Message | None:  # noqa: ANN401 - any JSON value
+def _read_message_or_none(value: object) -> Message | None:
     """Return a JSON object as a message with its parts and usage; None unchanged.
 
     Raises:
@@ -208,11 +209,11 @@ def _read_message_or_none(value: Any) -> Message | None:  # noqa: ANN401 - any J
     return message
 
 
-def _read_call_or_none(value: Any) -> ToolCall | None:  # noqa: ANN401 - any JSON value
+def _read_call_or_none(value: object) -> ToolCall | None:
     return None if value is None else _read_value(ToolCall, value)
 
 
-def _read_error(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _read_error(value: object) -> Json:
     """Return the error that a JSON object describes; None for any other value."""
     return error_of(value) if is_dict(value) else None
 

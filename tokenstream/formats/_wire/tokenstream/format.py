@@ -31,6 +31,7 @@ from tokenstream.framing import ServerSentEvent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event
     from tokenstream.limits import Limits
     from tokenstream.message import Ending, Message
@@ -224,7 +225,7 @@ class TokenStream(Format):
         if step is None and not has_position:
             return self._record_sse_position if self._sse_id else None
 
-        def record_delta(delta: Any) -> None:  # noqa: ANN401 - a delta
+        def record_delta(delta: AnyEvent) -> None:
             """Set the step of a delta that was read without decoding, and record its position."""
             if step is not None:
                 delta.step = step
@@ -306,7 +307,7 @@ class TokenStream(Format):
         if position is not None:
             self._last_position = position
 
-    def _record_sse_position(self, _delta: Any) -> None:  # noqa: ANN401 - a delta
+    def _record_sse_position(self, _delta: object) -> None:
         """Record the position of a delta that was read without decoding: the id of the current SSE event."""
         self._note_position({})
 

@@ -13,6 +13,7 @@ from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reaso
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
         CitationAdded,
@@ -89,7 +90,7 @@ class AnthropicEncoder(BlockEncoder):
         }
         return [_event("message_start", message=message)]
 
-    def encode_begin(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def encode_begin(self, index: int, start: object) -> list[Payload]:
         """Return a `content_block_start`."""
         return [_event("content_block_start", index=index, content_block=start)]
 
@@ -207,7 +208,7 @@ class AnthropicEncoder(BlockEncoder):
 
     # -- within ------------------------------------------------------------------
 
-    def _delta(self, part: int, kind: str, **delta: Any) -> Payload:  # noqa: ANN401 - any JSON value
+    def _delta(self, part: int, kind: str, **delta: Json) -> Payload:
         return _event("content_block_delta", index=self.blocks[part], delta={"type": kind, **delta})
 
     def _input_delta(self, part: int, fragment: str) -> Payload:
@@ -220,7 +221,7 @@ class AnthropicEncoder(BlockEncoder):
         return [self._input_delta(part, sent)] if sent else []
 
 
-def _event(kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+def _event(kind: str, **fields: Json) -> Payload:
     return kind, {"type": kind, **fields}
 
 

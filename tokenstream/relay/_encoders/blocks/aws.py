@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from binascii import b2a_base64
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 from zlib import crc32
 
 from tokenstream._basics.untrusted import is_dict
@@ -14,6 +14,7 @@ from tokenstream.relay._encoders.encoder import Encoder, to_json_bytes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
     from tokenstream.relay._encoders.encoder import Payloads
@@ -43,7 +44,7 @@ class AWSEncoder(Encoder):
 
     content_type: ClassVar[str] = "application/vnd.amazon.eventstream"
 
-    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    def frame(self, name: str, payload: object) -> bytes:
         """Return a payload as an AWS message.
 
         Args:
@@ -54,7 +55,7 @@ class AWSEncoder(Encoder):
         data = payload.encode() if isinstance(payload, str) else to_json_bytes(payload)
         return _json_message(kind, name, data)
 
-    def make_template_bytes(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    def make_template_bytes(self, name: str, payload: object) -> bytes:
         """Return the bytes from which the template for the later pieces of a part is made.
 
         These are the name and the payload, not yet packed: an AWS message contains lengths and checksums,
@@ -138,7 +139,7 @@ def pack(headers: bytes, payload: bytes) -> bytes:
     return start + struct.pack(">I", crc32(start))
 
 
-def pad(payload: Any) -> Any:  # noqa: ANN401 - any JSON value
+def pad(payload: object) -> Json:
     """Return an object with Bedrock's padding field, which hides the length of the payload.
 
     Any other value is returned unchanged. Bedrock's padding is random, but this padding depends only on

@@ -12,6 +12,7 @@ from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reaso
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.events import (
         CitationAdded,
         Finish,
@@ -56,7 +57,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         """Return a `messageStart`."""
         return [("messageStart", {"role": "assistant"})]
 
-    def encode_begin(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def encode_begin(self, index: int, start: object) -> list[Payload]:
         """Return a `contentBlockStart`; blocks of text and reasoning have none."""
         return [("contentBlockStart", {"contentBlockIndex": index, "start": start})] if start else []
 
@@ -118,7 +119,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         usage = self._usage_report()
         return [stop, ("metadata", {"usage": usage, "metrics": {"latencyMs": _LATENCY}})] if usage else [stop]
 
-    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    def frame(self, name: str, payload: object) -> bytes:
         """Return a payload as an AWS event-stream message, with padding that hides its length.
 
         Args:
@@ -133,7 +134,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
     # -- within ------------------------------------------------------------------
 
-    def _block_delta(self, part: int, **delta: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def _block_delta(self, part: int, **delta: Json) -> list[Payload]:
         """Return a delta of a part, preceded by the start of the part's block if that was not sent yet."""
         before = self.open_block(part, None)
         index = self.blocks[part]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream.relay._encoders.blocks.anthropic import AnthropicEncoder
 from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, is_exception, pad, pad_json
@@ -40,7 +40,7 @@ class BedrockInvokeEncoder(AWSEncoder, AnthropicEncoder):
         metrics = {**_REQUIRED, **self.name_counts(_METRICS), **_LATENCIES}
         return [*events, (name, {**last, "amazon-bedrock-invocationMetrics": metrics})]
 
-    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    def frame(self, name: str, payload: object) -> bytes:
         """Return a payload of the model as a `chunk` event; an exception is framed under its own name.
 
         Args:

@@ -13,6 +13,7 @@ from tokenstream.relay._encoders.pieces import add_recording
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
         CitationAdded,
@@ -88,7 +89,7 @@ class CohereEncoder(BlockEncoder):
         self._content_count += 1
         return self._content_count - 1
 
-    def encode_begin(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def encode_begin(self, index: int, start: Json) -> list[Payload]:
         """Return a `content-start`, or a `tool-call-start`."""
         return [_event("content-start" if "content" in start else "tool-call-start", index, start)]
 

@@ -11,6 +11,7 @@ from tokenstream.relay._encoders.encoder import Encoder
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.events import (
         CitationAdded,
         Finish,
@@ -66,7 +67,7 @@ class BlockEncoder(Encoder, ABC):
         return self._block_count - 1
 
     @abstractmethod
-    def encode_begin(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def encode_begin(self, index: int, start: Json) -> list[Payload]:
         """Return the payloads that begin a block.
 
         Args:
@@ -97,7 +98,7 @@ class BlockEncoder(Encoder, ABC):
 
     # -- called by encoders ------------------------------------------------------
 
-    def open_block(self, part: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def open_block(self, part: int, start: Json) -> list[Payload]:
         """Return the payloads that open a part's block; none if the block is open already."""
         if part in self.blocks:
             return []

@@ -105,7 +105,7 @@ class GeminiEncoder(PartEncoder):
             status = code
         return [("", {"error": {"code": number, "message": message, "status": status}})]
 
-    def frame(self, name: str, payload: Any) -> bytes:  # noqa: ANN401 - any JSON value
+    def frame(self, name: str, payload: object) -> bytes:
         """Return a payload as an event whose lines end with CRLF, as in the Gemini API.
 
         Args:

@@ -13,6 +13,7 @@ from tokenstream.relay._encoders.vocabulary import CREATED
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
         CitationAdded,
@@ -92,7 +93,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
             _event("interaction.status_update", interaction_id=self.answer_id, status="in_progress"),
         ]
 
-    def encode_begin(self, index: int, start: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def encode_begin(self, index: int, start: object) -> list[Payload]:
         """Return a `step.start`."""
         return [_event("step.start", index=index, step=start)]
 
@@ -201,11 +202,11 @@ class GeminiInteractionsEncoder(BlockEncoder):
             "model": self.answer_model,
         }
 
-    def _step_delta(self, part: int, start: dict[str, Any], **delta: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def _step_delta(self, part: int, start: dict[str, Any], **delta: Json) -> list[Payload]:
         """Return a delta of a part, preceded by the start of the part's step if that was not sent yet."""
         return [*self.open_block(part, start), self._delta(part, **delta)]
 
-    def _delta(self, part: int, **delta: Any) -> Payload:  # noqa: ANN401 - any JSON value
+    def _delta(self, part: int, **delta: Json) -> Payload:
         return _event("step.delta", index=self.blocks[part], delta=delta)
 
     def _encode_medium(self, part: int, medium: Medium) -> Payloads:
@@ -222,7 +223,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
         return self._step_delta(part, _OUTPUT_STEP, type=content_type, **fields)
 
 
-def _event(kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+def _event(kind: str, **fields: Json) -> Payload:
     return kind, {**fields, "event_type": kind}
 
 

@@ -11,6 +11,7 @@ from tokenstream.relay._encoders.google.shared import PartEncoder, UsageLayout, 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.events import CitationAdded, MediaDelta, MessageStart, PartDone
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
@@ -116,7 +117,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
 
     # -- within ------------------------------------------------------------------
 
-    def _server_content(self, **content: Any) -> list[Payload]:  # noqa: ANN401 - any JSON value
+    def _server_content(self, **content: Json) -> list[Payload]:
         return [*self.unsent_head(), ("", {"serverContent": content})]
 
     def _encode_medium(self, event: PartDone, medium: Medium) -> Payloads:

@@ -16,6 +16,7 @@ from tokenstream.relay._encoders.openai.shared import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.events import (
         CitationAdded,
         Finish,
@@ -198,7 +199,7 @@ class OpenAIChatEncoder(ChunkEncoder):
         self._begun_choices.add(choice)
         return [self.make_choice_chunk(choice, self.first_delta)]
 
-    def make_delta(self, choice: int, **delta: Any) -> Payloads:  # noqa: ANN401 - any JSON value
+    def make_delta(self, choice: int, **delta: Json) -> Payloads:
         """Return the chunk of a delta, preceded by the chunk with the choice's role if that was not sent yet.
 
         Args:

@@ -13,6 +13,7 @@ from tokenstream.relay._encoders.openai.shared import CUT_REASONS
 from tokenstream.relay._encoders.pieces import add_recording
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
     from tokenstream.events import (
         Event,
         MessageStart,
@@ -205,7 +206,7 @@ class ItemEncoder(Encoder, ABC):
 
     # -- items -------------------------------------------------------------------
 
-    def open_item(self, part: int, kind: str, **fields: Any) -> tuple[OutputItem, list[Payload]]:  # noqa: ANN401 - any JSON value
+    def open_item(self, part: int, kind: str, **fields: Json) -> tuple[OutputItem, list[Payload]]:
         """Return the item of a part, and the payloads that begin the item if it is new.
 
         Args:

@@ -14,6 +14,7 @@ from tokenstream.relay._encoders.pieces import add_number
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event, Finish, MediaDelta
     from tokenstream.message import FinishReason
@@ -222,13 +223,13 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         content = [] if text is None else [_content_json(item, text, "output_")]
         return {**common, "role": "assistant", "content": content}
 
-    def _item_event(self, item: OutputItem, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+    def _item_event(self, item: OutputItem, kind: str, **fields: Json) -> Payload:
         return self._response_event(kind, item_id=item.id, output_index=item.index, **fields)
 
-    def _response_event(self, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+    def _response_event(self, kind: str, **fields: Json) -> Payload:
         return self._event(kind, response_id=self.answer_id, **fields)
 
-    def _event(self, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+    def _event(self, kind: str, **fields: Json) -> Payload:
         return kind, {"type": kind, "event_id": f"event_{self._next_number()}", **fields}
 
     def _next_number(self) -> int:

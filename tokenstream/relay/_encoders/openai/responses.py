@@ -20,6 +20,7 @@ from tokenstream.relay._encoders.pieces import add_number
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind
     from tokenstream.events import CitationAdded, Event, Finish, MediaDelta, PartDone, Ping, ReasoningDelta
     from tokenstream.message import Citation, FinishReason
@@ -387,11 +388,11 @@ class OpenAIResponsesEncoder(ItemEncoder):
         """Return an event about the only content part of an item; `step` is "added" or "done"."""
         return self._item_event(item, f"{names.content_event}.{step}", **{names.index_field: 0}, part=content)
 
-    def _item_event(self, item: OutputItem, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+    def _item_event(self, item: OutputItem, kind: str, **fields: Json) -> Payload:
         """Return an event about an output item, with the item's id and index."""
         return self._event(kind, item_id=item.id, output_index=item.index, **fields)
 
-    def _event(self, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON value
+    def _event(self, kind: str, **fields: Json) -> Payload:
         """Return an event of a kind, with the next number and with other fields."""
         return kind, {"type": kind, "sequence_number": self._next_number(), **fields}
 
