@@ -10,7 +10,7 @@ from tokenstream import testing
 from tokenstream.testing._serve.server import Reply
 
 if TYPE_CHECKING:
-    from tokenstream.testing._serve.server import Request
+    from tokenstream.testing import Request
 
 __all__ = ["AGENT", "agent_reply"]
 

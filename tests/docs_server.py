@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from tests.docs_agent import AGENT, agent_reply
 from tests.support.recordings import OURS
 from tokenstream import testing
-from tokenstream.testing._serve.server import ReplayServer, Reply, Request, refusal
+from tokenstream.testing import Request
+from tokenstream.testing._serve.server import ReplayServer, Reply, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence

@@ -10,10 +10,10 @@ import pytest
 
 from tokenstream import Message
 from tokenstream._apis import all_apis, api_named
+from tokenstream.formats import FormatName
 from tokenstream.formats import _registry as registry
-from tokenstream.formats._names import FormatName
+from tokenstream.relay import ProtocolName
 from tokenstream.relay import _encoders as encoders
-from tokenstream.relay._encoders import ProtocolName
 from tokenstream.turns import ToolResults
 
 

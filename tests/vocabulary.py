@@ -39,7 +39,7 @@ from tokenstream.message import Citation, MediaPart, ReasoningPart, ServerToolCa
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.formats._base import Frame
+    from tokenstream.formats import Frame
 
 _USAGE = (
     "input_tokens",

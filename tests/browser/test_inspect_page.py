@@ -9,8 +9,7 @@ import pytest
 from tests.cli.commands import RECORDINGS, chat
 from tests.cli.hostile import HOSTILE, hostile
 from tokenstream.cli import main
-from tokenstream.testing import Recording
-from tokenstream.testing._recordings.recording import Arrival
+from tokenstream.testing import Arrival, Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,7 +14,8 @@ from tests.cli.commands import COMMAND, chat, environment
 from tests.support.loopback import FIN, Loopback, head, refusing_url, sized, until_close
 from tests.support.wire import DONE, sse
 from tokenstream.cli import main
-from tokenstream.testing._serve.server import ReplayServer, Reply, Request, refusal
+from tokenstream.testing import Request
+from tokenstream.testing._serve.server import ReplayServer, Reply, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,8 @@ from tokenstream.cli import main
 from tokenstream.cli._asking import RequestParts
 from tokenstream.cli._doctor.findings import judge
 from tokenstream.cli._doctor.probe import probe
-from tokenstream.testing._serve.server import ReplayServer, Reply, Request
+from tokenstream.testing import Request
+from tokenstream.testing._serve.server import ReplayServer, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

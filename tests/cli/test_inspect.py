@@ -21,8 +21,7 @@ from tokenstream.errors import StreamTruncated
 from tokenstream.events import Restarted, Resumed
 from tokenstream.formats import _registry as registry
 from tokenstream.message import TextPart
-from tokenstream.testing import Recording
-from tokenstream.testing._recordings.recording import Arrival
+from tokenstream.testing import Arrival, Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable

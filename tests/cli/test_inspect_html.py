@@ -17,8 +17,7 @@ from tests.cli.hostile import HOSTILE, hostile
 from tests.support.wire import DONE, sse
 from tokenstream import testing
 from tokenstream.cli import main
-from tokenstream.testing import Recording
-from tokenstream.testing._recordings.recording import Arrival
+from tokenstream.testing import Arrival, Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,8 @@ from tests.cli.commands import CHAT, COMMAND, CUT, RECORDINGS, chat, environment
 from tests.support.wire import DONE
 from tokenstream import Message, Stream
 from tokenstream.cli import main
-from tokenstream.testing._serve.server import ReplayServer, Reply, Request, paced
+from tokenstream.testing import Request
+from tokenstream.testing._serve.server import ReplayServer, Reply, paced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -22,7 +22,7 @@ from tokenstream.limits import Limits
 from tokenstream.message import Message
 
 if TYPE_CHECKING:
-    from tokenstream.formats._base import Format
+    from tokenstream.formats import Format
 
 
 class PlainUI(UIMessage):

@@ -10,8 +10,7 @@ import pytest
 from tests.formats.told import DONE, tell
 from tokenstream import Decoder, Limits
 from tokenstream.events import TextDelta
-from tokenstream.formats import Format
-from tokenstream.formats._fast.path import Fast
+from tokenstream.formats import Fast, Format
 from tokenstream.formats._fast.shape import Shape
 from tokenstream.framing import ServerSentEvent
 

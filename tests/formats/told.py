@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from tokenstream.events import Event
-    from tokenstream.formats._base import Format, Frame
+    from tokenstream.formats import Format, Frame
     from tokenstream.message import Message, ToolCall
 
 DONE = b"[DONE]"

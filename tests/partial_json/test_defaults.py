@@ -18,7 +18,7 @@ from tests.support.texts import pieces_of
 from tokenstream import Stream
 from tokenstream.partial_json import MISSING
 from tokenstream.partial_json._typed.draft import Draft
-from tokenstream.stages._objects.partials import Partials
+from tokenstream.stages import Partials
 
 
 class Step(BaseModel):

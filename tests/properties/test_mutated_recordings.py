@@ -22,7 +22,7 @@ from tokenstream.limits import Limits
 from tokenstream.message import Message
 
 if TYPE_CHECKING:
-    from tokenstream.formats._base import Frame
+    from tokenstream.formats import Frame
 
 _LIMITS = Limits()
 _MOST_FRAMES = 60

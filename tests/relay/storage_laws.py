@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from tests.relay.journals import until
-from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
+from tokenstream.relay.journal import Fenced, Page, State, Storage
 
 __all__ = ["Opened", "StorageLaws"]
 

@@ -11,9 +11,8 @@ import pytest
 
 from tests.relay.storage_laws import Opened, StorageLaws
 from tokenstream.errors import MisuseError
-from tokenstream.relay.journal._errors import JournalUnavailable
+from tokenstream.relay.journal import Fenced, JournalUnavailable, Storage
 from tokenstream.relay.journal._memory import MemoryStorage
-from tokenstream.relay.journal._storage import Fenced, Storage
 
 pytestmark = pytest.mark.anyio
 

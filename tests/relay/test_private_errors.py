@@ -23,7 +23,8 @@ from tokenstream import Steps, errors, relay
 from tokenstream.errors import StreamError
 from tokenstream.events import Event, Restarted, TextDelta
 from tokenstream.message import Message
-from tokenstream.relay._encoders import ProtocolName, names
+from tokenstream.relay import ProtocolName
+from tokenstream.relay._encoders import names
 from tokenstream.relay._protocols import find_protocol
 from tokenstream.relay.journal import Journal, JournalError, MemoryJournal, Storage
 from tokenstream.relay.journal._memory import MemoryStorage

@@ -12,8 +12,8 @@ from tests.relay.journal_laws.laws import JournalLaws
 from tests.relay.redis_places import anyio_backend, client_of, server
 from tests.relay.storage_laws import Opened, StorageLaws
 from tests.support.redis_servers import RedisServer
+from tokenstream.relay.journal import Storage
 from tokenstream.relay.journal._redis import RedisStorage
-from tokenstream.relay.journal._storage import Storage
 
 __all__ = ["anyio_backend", "server"]
 

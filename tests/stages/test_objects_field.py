@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.support.beside import needs_recordings
 from tests.support.texts import fragmentations, pieces_of, recorded_documents, run
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
-from tokenstream.stages._objects.field import Field
+from tokenstream.stages import Field
 
 _RECORDED = recorded_documents()
 

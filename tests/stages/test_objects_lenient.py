@@ -14,9 +14,8 @@ from pydantic import BaseModel, TypeAdapter
 
 from tests.support.texts import fragmentations, pieces_of, run
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
-from tokenstream.stages._objects.field import Field
-from tokenstream.stages._objects.items import Items
-from tokenstream.stages._objects.partials import Partials, validate_output
+from tokenstream.stages import Field, Items, Partials
+from tokenstream.stages._objects.partials import validate_output
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 

@@ -16,7 +16,8 @@ from tests.support.beside import needs_recordings
 from tests.support.packages import needed
 from tests.support.texts import fragmentations, pieces_of, recorded_documents, run
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
-from tokenstream.stages._objects.partials import Partials, validate_output
+from tokenstream.stages import Partials
+from tokenstream.stages._objects.partials import validate_output
 
 _RECORDED = recorded_documents()
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable, Iterator
 
-    from tokenstream.formats._base import Format
+    from tokenstream.formats import Format
     from tokenstream.limits import Limits
 
 __all__ = ["ANSWERS", "MOVES", "Answer", "as_payloads", "bent", "decoded", "recorded", "stream"]

@@ -16,7 +16,7 @@ from tokenstream.framing._sniff import sniff
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tokenstream.formats._base import Frame
+    from tokenstream.formats import Frame
 
 OURS = Path(__file__).parents[1] / "recordings"
 DEMO = PACKAGE / "cli" / "recordings"

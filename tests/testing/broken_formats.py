@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Event
-    from tokenstream.formats._base import Frame, Unit
+    from tokenstream.formats import Frame
+    from tokenstream.formats._base import Unit
 
 
 def _text(value: object) -> str:

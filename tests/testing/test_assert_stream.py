@@ -12,8 +12,7 @@ import pytest
 from tokenstream import testing
 from tokenstream.errors import MisuseError, OutputIncomplete, StreamError, StreamTruncated
 from tokenstream.events import TextDelta
-from tokenstream.testing import Recording, Seed
-from tokenstream.testing._check.assert_stream import aassert_stream, assert_stream
+from tokenstream.testing import Recording, Seed, aassert_stream, assert_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,8 @@ from tokenstream import testing
 from tokenstream.errors import MisuseError
 from tokenstream.formats import Format
 from tokenstream.message import Message, TextPart, ToolCall, Usage
-from tokenstream.testing import Recording, all_formats
-from tokenstream.testing._check.check_format import RULES, check_format
+from tokenstream.testing import Recording, all_formats, check_format
+from tokenstream.testing._check.check_format import RULES
 
 if TYPE_CHECKING:
     from pathlib import Path

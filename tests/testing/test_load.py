@@ -15,9 +15,7 @@ import pytest
 from tests.support.packages import needed
 from tokenstream import testing
 from tokenstream.errors import MisuseError
-from tokenstream.testing import Arrival, Recording
-from tokenstream.testing._recordings.cassette import load_cassette
-from tokenstream.testing._recordings.errors import RecordingInvalid
+from tokenstream.testing import Arrival, Recording, RecordingInvalid, load_cassette
 
 yaml: Any = needed("yaml")
 

@@ -11,8 +11,7 @@ import pytest
 from tests.support.recordings import OURS
 from tokenstream import testing
 from tokenstream.errors import MisuseError, StreamError, StreamInterrupted, StreamTruncated
-from tokenstream.testing import Arrival, Recording, faults
-from tokenstream.testing._faults.matrix import every_cut, fault_matrix
+from tokenstream.testing import Arrival, Recording, every_cut, fault_matrix, faults
 
 if TYPE_CHECKING:
     from pathlib import Path

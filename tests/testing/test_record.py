@@ -12,8 +12,7 @@ import pytest
 from tests.stream.bodies import AsyncSource, Source
 from tests.testing.recorded import CHAT, Waiting, async_generator, generator
 from tokenstream.errors import MisuseError, StreamInterrupted
-from tokenstream.testing import Arrival, Recording, VirtualClock
-from tokenstream.testing._record.record import record
+from tokenstream.testing import Arrival, Recording, VirtualClock, record
 
 
 @pytest.fixture

@@ -18,9 +18,7 @@ from tests.support.packages import needed
 from tests.testing.recorded import CHAT, KEY
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import StreamInterrupted
-from tokenstream.testing import Recording, VirtualClock
-from tokenstream.testing._record.record import record
-from tokenstream.testing._recordings.errors import RecordingRefused
+from tokenstream.testing import Recording, RecordingRefused, VirtualClock, record
 
 BODY = b"".join(CHAT)
 

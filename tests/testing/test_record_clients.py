@@ -15,9 +15,7 @@ import pytest
 from tests.support.loopback import Loopback, sized
 from tests.testing.recorded import CHAT, KEY
 from tokenstream.errors import MisuseError
-from tokenstream.testing import Recording, VirtualClock
-from tokenstream.testing._record.record import record
-from tokenstream.testing._recordings.errors import RecordingRefused
+from tokenstream.testing import Recording, RecordingRefused, VirtualClock, record
 
 BODY = b"".join(CHAT)
 PACKED = gzip.compress(BODY)

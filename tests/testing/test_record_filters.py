@@ -14,10 +14,8 @@ from hypothesis import strategies as st
 from tests.stream.bodies import AsyncSource, Source
 from tests.testing.recorded import CHAT, KEY, SECRET, async_generator, generator, there
 from tokenstream.errors import MisuseError
-from tokenstream.testing import Recording
+from tokenstream.testing import Recording, RecordingRefused, record
 from tokenstream.testing._record.filters import apply_filter, apply_replacements, compile_replacements
-from tokenstream.testing._record.record import record
-from tokenstream.testing._recordings.errors import RecordingRefused
 
 
 @pytest.fixture

@@ -17,8 +17,7 @@ from tests.support.loopback import Loopback, chunked, chunked_head, http_chunk, 
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Stream, testing
 from tokenstream.errors import MisuseError
-from tokenstream.testing import Recording
-from tokenstream.testing._record.record import record
+from tokenstream.testing import Recording, record
 
 pytestmark = [
     # Importing an SDK takes seconds on a busy machine.

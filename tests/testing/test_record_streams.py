@@ -17,9 +17,7 @@ from tokenstream import AsyncStream, Stream, testing
 from tokenstream.errors import MisuseError, StreamStalled
 from tokenstream.formats import custom
 from tokenstream.limits import Deadlines
-from tokenstream.testing import Arrival, Recording, VirtualClock
-from tokenstream.testing._record.record import record
-from tokenstream.testing._recordings.errors import RecordingRefused
+from tokenstream.testing import Arrival, Recording, RecordingRefused, VirtualClock, record
 from tokenstream.testing._recordings.replay import Playback
 
 

@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tokenstream.errors import MisuseError
-from tokenstream.testing import Arrival, Recording
-from tokenstream.testing._recordings.errors import RecordingInvalid
+from tokenstream.testing import Arrival, Recording, RecordingInvalid
 from tokenstream.testing._recordings.file_format import encode_recording, is_recording, parse
 
 PATH = Path("answer.rec")

@@ -22,8 +22,7 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.events import Event, TextDelta
-from tokenstream.testing import Arrival, Recording, VirtualClock, faults
-from tokenstream.testing._faults.matrix import fault_matrix
+from tokenstream.testing import Arrival, Recording, VirtualClock, fault_matrix, faults
 from tokenstream.testing._recordings.replay import Playback
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from tokenstream import testing
 from tokenstream.errors import MisuseError
-from tokenstream.testing import Arrival, Recording
-from tokenstream.testing._recordings.errors import RecordingRefused
+from tokenstream.testing import Arrival, Recording, RecordingRefused
 from tokenstream.testing._recordings.headers import (
     check_named_headers,
     select_headers,

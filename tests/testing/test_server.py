@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from tests.support.aws_eventstream import event
 from tokenstream import connect
 from tokenstream.errors import MisuseError, StreamInterrupted
-from tokenstream.testing._serve.server import Chunk, Framing, ReplayServer, Reply, Request, paced, refusal
+from tokenstream.testing import Request
+from tokenstream.testing._serve.server import Chunk, Framing, ReplayServer, Reply, paced, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,7 +17,7 @@ from tests.support.packages import needed
 from tests.turns.sdks import METHODS, accept, attempt
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.message import Citation, Message, TextPart, ToolCall
-from tokenstream.turns._results import ToolResults
+from tokenstream.turns import ToolResults
 
 _ANY_TURN = {
     "openai-chat": ("openai", "openai.types.chat", "ChatCompletionMessageParam"),

@@ -10,7 +10,7 @@ from tokenstream.formats._wire.anthropic import Anthropic
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
-    from tokenstream.formats._base import Frame
+    from tokenstream.formats import Frame
 
 Payload: TypeAlias = dict[str, Any]
 

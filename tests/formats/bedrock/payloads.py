@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from tests.formats.told import Told
 from tokenstream.events import PartDone
-from tokenstream.formats._base import Format
+from tokenstream.formats import Format
 from tokenstream.framing import EventStreamMessage
 
 Named: TypeAlias = tuple[str, Mapping[str, Any]]

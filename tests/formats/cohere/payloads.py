@@ -9,7 +9,7 @@ from tests.formats.told import Told
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
-    from tokenstream.formats._base import Format, Frame
+    from tokenstream.formats import Format, Frame
 
 Payload: TypeAlias = dict[str, Any]
 

@@ -13,7 +13,7 @@ from tokenstream.errors import MisuseError, ProtocolError, ProviderError
 from tokenstream.events import Ping, Unknown
 from tokenstream.formats import custom
 from tokenstream.formats._wire.custom_mapping import Custom
-from tokenstream.framing._aws_eventstream import EventStreamMessage
+from tokenstream.framing import EventStreamMessage
 from tokenstream.limits import Limits
 
 # -- the head, and the rest -------------------------------------------------------

@@ -9,7 +9,7 @@ from tokenstream.events import Unknown
 from tokenstream.formats._wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
-    from tokenstream.formats._base import Frame
+    from tokenstream.formats import Frame
 
 Payload: TypeAlias = dict[str, Any]
 

@@ -24,7 +24,7 @@ from tokenstream.limits import Limits
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tokenstream.formats._base import Frame
+    from tokenstream.formats import Frame
 
 _RECORDINGS = [
     path

@@ -10,7 +10,7 @@ from tests.formats.told import Told
 from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
 
 if TYPE_CHECKING:
-    from tokenstream.formats._base import Frame
+    from tokenstream.formats import Frame
 
 Payload: TypeAlias = dict[str, Any]
 

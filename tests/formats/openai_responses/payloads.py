@@ -11,7 +11,7 @@ from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:
-    from tokenstream.formats._base import Frame
+    from tokenstream.formats import Frame
     from tokenstream.message import Part
 
 Payload: TypeAlias = dict[str, Any]

@@ -29,7 +29,8 @@ from tokenstream.events import (
 )
 from tokenstream.formats._wire.tokenstream import TokenStream
 from tokenstream.message import Message, ReasoningPart, ToolCall
-from tokenstream.relay._encoders import ProtocolName, names
+from tokenstream.relay import ProtocolName
+from tokenstream.relay._encoders import names
 
 PROTOCOLS: list[ProtocolName] = [*names(), "mistral", "ndjson"]
 OTHERS = [name for name in PROTOCOLS if name not in ("tokenstream", "ndjson")]

@@ -24,8 +24,8 @@ from tokenstream.events import (
     TextDelta,
 )
 from tokenstream.message import Citation, FinishReason, ServerToolCall, TextPart
-from tokenstream.relay import _sending
-from tokenstream.relay._encoders import ProtocolName, load, names
+from tokenstream.relay import ProtocolName, _sending
+from tokenstream.relay._encoders import load, names
 
 PROTOCOLS: list[ProtocolName] = [*names(), "mistral", "ndjson"]
 SUCCESS = {"stop", "stop_sequence", "tool_calls"}

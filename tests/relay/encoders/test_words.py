@@ -12,8 +12,8 @@ import pytest
 from tokenstream import Stream, testing
 from tokenstream.formats import _registry as registry
 from tokenstream.message import FinishReason
+from tokenstream.relay import ProtocolName
 from tokenstream.relay import _encoders as encoders
-from tokenstream.relay._encoders import ProtocolName
 
 READ_WITH_MORE: dict[str, str] = {
     "openai-responses": "the status is read together with the details of an incomplete response",

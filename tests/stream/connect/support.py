@@ -14,7 +14,8 @@ from tests.stream.bodies import ANSWER
 from tokenstream import aconnect, connect
 from tokenstream.errors import StreamError
 from tokenstream.message import Message
-from tokenstream.testing._serve.server import Exchange, ReplayServer, Reply
+from tokenstream.testing import Exchange
+from tokenstream.testing._serve.server import ReplayServer, Reply
 
 PATH = "/v1/chat/completions"
 WHOLE = Reply(chunks=[(0.0, item) for item in ANSWER])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.support.answers_in_turns.wires import Answer, Payload, json_line, named_event
-from tokenstream.formats._wire.custom_mapping import custom
+from tokenstream.formats import custom
 
 
 def _cohere(index: int, piece: str) -> Payload:

@@ -18,7 +18,7 @@ from tokenstream import Stream
 from tokenstream.errors import ProviderError
 from tokenstream.events import TextDelta
 from tokenstream.formats._wire.openai_chat import OpenAIChat
-from tokenstream.framing._aws_eventstream import EventStreamMessage
+from tokenstream.framing import EventStreamMessage
 from tokenstream.message import FoundImage, Message
 
 ROWS = HOSTED | OPEN_MODELS | COMPATIBLE
