@@ -38,7 +38,7 @@ class RequestRecord(NamedTuple):
 
 
 class APIRecord(NamedTuple):
-    """What is known of one API."""
+    """All facts about one API."""
 
     name: str
     """The name of its format."""

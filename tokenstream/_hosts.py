@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Prefilling(NamedTuple):
-    """How a host's API continues a prefix: an assistant's turn at the end of a request."""
+    """The way a host's API continues a prefix, which is an assistant's turn at the end of a request."""
 
     marks: Mapping[str, Any]
     """Fields to add to the assistant's turn."""
@@ -29,7 +29,7 @@ class Prefilling(NamedTuple):
 
 
 class HostRow(NamedTuple):
-    """What is known of a provider's hosts."""
+    """All facts about a provider's hosts."""
 
     ends: tuple[str, ...] = ()
     """Ends of the names of the provider's hosts; a dot at the start stands for the border of a label."""
@@ -38,7 +38,7 @@ class HostRow(NamedTuple):
     api: tuple[str, ...] = ()
     """The hosts of the API itself, to which the fields below apply."""
     prefilling: Prefilling | None = None
-    """How the API continues a prefix; None if it is not known to do so."""
+    """The way the API continues a prefix; None if it is not known to do so."""
     dialect: str | None = None
     """The name of the API's own shape of turns, if it differs from that of its format."""
 

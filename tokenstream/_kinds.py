@@ -17,20 +17,20 @@ _BAD_GATEWAY, _UNAVAILABLE, _TOO_MANY_REQUESTS = 502, 503, 429
 
 
 class ErrorKindRow(NamedTuple):
-    """What is known of one kind of error."""
+    """All facts about one kind of error."""
 
     retryable: bool
     """True if the same request may succeed later."""
     message: str
     """The error message of a relay whose protocol sends little else."""
     failure: str
-    """What happened, as part of a sentence in this library's own protocol."""
+    """The event that it stands for, as part of a sentence in this library's own protocol."""
     refusal: str
     """The sentence in the response that a relay sends in place of an answer."""
     refusal_status: int = _BAD_GATEWAY
     """The HTTP status of that response; 502 for any failure behind the relay."""
     advice: str | None = None
-    """What to do about a response of this kind; None if there is nothing to say."""
+    """The remedy for a response of this kind; None if there is nothing to say."""
     is_outage: bool = False
     """True if the provider failed, and did not refuse: a body that says so tells less than the status 429."""
     like: str | None = None

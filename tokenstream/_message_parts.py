@@ -197,7 +197,7 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
 
     @property
     def state(self) -> CallState | None:
-        """What the store knows about the call, with `validated_calls(…, once=store)`; None without a store.
+        """The store's state of the call, with `validated_calls(…, once=store)`; None without a store.
 
         Only if its `status` is "new", the application may do what the call asks for.
         """

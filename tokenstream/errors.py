@@ -511,7 +511,7 @@ class CallUncertain(_AnswerError):
     words_for_model = (
         "It is not known whether this call has taken effect. Do not repeat it. Tell the user, who can check."
     )
-    """What the model is told as the call's result."""
+    """The words for the model, as the call's result."""
 
     def __init__(self, message: str, *, key: str) -> None:
         super().__init__(message)

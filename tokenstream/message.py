@@ -371,7 +371,7 @@ class Checkpoint(Value):
     state: dict[str, Any] | None = None
     """The format's own state for `from_checkpoint`; None if the answer cannot be resumed."""
     identity: AnswerIdentity | None = None
-    """What the keys of the answer's tool calls begin with: where it comes from, and an id."""
+    """The beginning of the keys of the answer's tool calls: a source, and an id."""
 
     @property
     def message(self) -> Message:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message, ToolCall
 
 IdentityKind: TypeAlias = Literal["journal", "given", "message", "random"]
-"""Where an answer's identity comes from: a relay's journal, the caller's `answer_id=`, the first id that
+"""The source of an answer's identity: a relay's journal, the caller's `answer_id=`, the first id that
 the provider gave the message, or chance."""
 
 _NO_ARGUMENTS = frozenset({"", "null"})
@@ -27,7 +27,7 @@ _NO_ARGUMENTS = frozenset({"", "null"})
 
 
 class AnswerIdentity(NamedTuple):
-    """What makes an answer the same one on another connection, and in another process."""
+    """The identity of an answer: the same on another connection, and in another process."""
 
     kind: IdentityKind
     id: str

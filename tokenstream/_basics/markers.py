@@ -10,7 +10,7 @@ import re
 LAST_WORDS = ("<last_words>", "</last_words>")
 """The marker before the answer's last words, and the one after them."""
 _MARKERS = ("\n</last_words>", *LAST_WORDS)
-"""What is removed: a marker on a line of its own also has the line break before it."""
+"""The text to remove: a marker, with the line break before it if it is on a line of its own."""
 _MARKER = re.compile(r"\n?</last_words>|<last_words>")
 _LINE_BREAK_BEHIND = re.compile(r"</last_words>\s*\n")
 

@@ -1,4 +1,4 @@
-"""How far an answer has come: its checkpoint, and the partial answer that an error keeps."""
+"""The progress of an answer: its checkpoint, and the partial answer that an error keeps."""
 
 from __future__ import annotations
 

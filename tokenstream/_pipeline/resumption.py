@@ -1,4 +1,4 @@
-"""What an answer keeps from one connection to the next, which resumes, continues or restarts it."""
+"""The state that an answer keeps from one connection to the next, which resumes, continues or restarts it."""
 
 from __future__ import annotations
 

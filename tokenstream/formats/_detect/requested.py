@@ -1,4 +1,4 @@
-"""What the JSON of a request says about the form of its answer, for formats that can use it."""
+"""The form of an answer that the JSON of its request asks for, for formats that can use it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ OPENING = frozenset("{[")
 """The first characters of a fragment that may repeat the arguments so far."""
 
 MOST_SPREAD = 8
-"""How many times as long as another text of an equal JSON value a text may be."""
+"""The largest ratio of the lengths of two texts of an equal JSON value."""
 
 
 class RepeatedArguments:

@@ -40,7 +40,7 @@ class SourceRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a request says about the answer that it asks for."""
+    """The answer that a request asks for."""
 
     method: str
     """The HTTP method."""

@@ -79,7 +79,7 @@ class Match(TextStage):
         """The length of the longest match, together with the characters after it that may undo it."""
         automaton = build(pattern) if self._search_back > LONG else None
         self._starts = None if automaton is None else Starts(automaton, 0, "", LONGEST_MATCH)
-        """Where matches may begin, if they may be long; None to search as far back as they reach."""
+        """Places where matches may begin, if they may be long; None to search as far back as they reach."""
         self._tail = ""
         """The last characters of the text."""
         self._has_start = True

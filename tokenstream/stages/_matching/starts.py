@@ -58,7 +58,7 @@ class Starts:
         self._nodes: dict[Node, int] = {}
         """The places from which the text leads to each node."""
         self._counts: dict[Node, _Count] = {}
-        """What the counting nodes have read."""
+        """The numbers of characters that the counting nodes have read."""
         self._matched = 0
         """Places at which a match begins that is no longer than the limit."""
         self._cut = 0
@@ -229,7 +229,7 @@ class Starts:
 
 
 class _Count:
-    """How many characters a counting node has read, for each place.
+    """The numbers of characters that a counting node has read, one for each place.
 
     Args:
         node: The node.

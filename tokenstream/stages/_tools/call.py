@@ -142,7 +142,7 @@ class CheckedCall(ToolCall[Any, Any]):
 
     @property
     def state(self) -> CallState | None:
-        """What the store knows about the call; None without a store."""
+        """The store's state of the call; None without a store."""
         state: CallState | None = None if self._run is None else self._run.state
         return state
 

@@ -65,7 +65,7 @@ class CallRun:
         self._was_interrupted = False
         """True if the tool was stopped from outside, by a cancellation or Ctrl-C."""
         self.state: CallState | None = None
-        """What the store knew about the call; None before `look` and `begin`."""
+        """The store's last state of the call; None before `look` and `begin`."""
         if store.is_shared:
             self._check_identity(call)
 

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
 CallStatus: TypeAlias = Literal["new", "running", "done", "failed", "unknown"]
-"""What a store knows about a call. "unknown": it had begun, its lease is over, and it has no result."""
+"""The state of a call in a store. "unknown": it had begun, its lease is over, and it has no result."""
 
 
 class CallState(NamedTuple):
-    """What a store knows about a tool call.
+    """The state of a tool call in a store.
 
     Example:
         >>> CallState("done", '"sun in Oslo"').status

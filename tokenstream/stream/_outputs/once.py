@@ -111,7 +111,7 @@ class OnceView(ToolCallView[CallT]):
         self._taken: Any = None
         """A call that was read, and is not yet delivered; an error of the store leaves it here."""
         self._run: CallRun | None = None
-        """What asks about this call: after an error, under the same token once more."""
+        """Asks the store about this call; after an error, once more under the same token."""
 
     def when_complete(self) -> View[CallT]:
         """Return a view that holds back all calls until the whole answer is complete."""
@@ -142,7 +142,7 @@ class AsyncOnceView(AsyncToolCallView[CallT]):
         self._taken: Any = None
         """A call that was read, and is not yet delivered; an error or a cancellation leaves it here."""
         self._run: CallRun | None = None
-        """What asks about this call: after an error, under the same token once more."""
+        """Asks the store about this call; after an error, once more under the same token."""
 
     def when_complete(self) -> AsyncView[CallT]:
         """Return a view that holds back all calls until the whole answer is complete."""

@@ -18,7 +18,7 @@ CALL = "function_call"
 
 
 class ToldStep:
-    """What is remembered of a step, for the comparison with the whole interaction.
+    """A record of a step, for the comparison with the whole interaction.
 
     Args:
         type: The API's word for the type of the step.
@@ -49,7 +49,7 @@ class InteractionStep:
         self.type = type
         self.data = data
         self.told = told
-        """What is remembered of the step when it is closed."""
+        """The record of the step, made when it is closed."""
         self.part: OpenPart | None = None
         """The part that the next delta of the step belongs to."""
         self.kind = ""
