@@ -8,10 +8,14 @@ _FORMATS = ("tests/formats", "tests/test_recordings.py")
 
 TARGETS: dict[str, tuple[str, ...]] = {
     "_pipeline/align.py": ("tests/recovery",),
-    "_pipeline/arrivals.py": ("tests/recovery", "tests/stages", "tests/stream"),
-    "_pipeline/checkpoints.py": ("tests/recovery", "tests/stream"),
-    "_pipeline/glance.py": ("tests/test_decoder.py", "tests/stream", "tests/formats"),
-    "_pipeline/guarding.py": ("tests/stream/guards", "tests/stream"),
+    "_pipeline/arrivals.py": ("tests/stages/test_reorder.py", "tests/recovery"),
+    "_pipeline/checkpoints.py": ("tests/test_checkpoints.py", "tests/recovery"),
+    "_pipeline/glance.py": (
+        "tests/test_decoder.py",
+        "tests/stages/test_metrics.py",
+        "tests/formats/openai_chat",
+    ),
+    "_pipeline/guarding.py": ("tests/stream/guards",),
     "_pipeline/hold.py": ("tests/stream/guards", "tests/recovery"),
     "_pipeline/joining.py": ("tests/stream/guards", "tests/recovery"),
     "_pipeline/machine.py": (
@@ -19,14 +23,13 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/recovery",
         "tests/test_decoder.py",
         "tests/test_truncation.py",
-        "tests/stream",
         "tests/otel",
     ),
-    "_pipeline/progress.py": ("tests/test_truncation.py", "tests/recovery", "tests/stream"),
+    "_pipeline/progress.py": ("tests/test_truncation.py", "tests/test_checkpoints.py", "tests/recovery"),
     "_pipeline/reading.py": (
         "tests/test_decoder.py",
         "tests/test_truncation.py",
-        "tests/stream",
+        "tests/stages/test_metrics.py",
         "tests/recovery",
     ),
     "_pipeline/resumption.py": ("tests/recovery",),

@@ -126,6 +126,22 @@ def test_another_answer_raises_what_broke_off_the_first(world: str, format: str)
 
 
 @in_each_world
+@pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini"])
+def test_a_call_of_another_tool_is_another_answer(world: str, format: str) -> None:
+    """The arguments are equal; whoever has run the first tool must not run the second one."""
+    first, other = (
+        testing.script().tool_call(name, {"city": "Oslo"}, id="a").text("On it").finish("stop").chunks(format)
+        for name in ("look", "book")
+    )
+    end = {"gemini": 1, "openai-chat": 2, "anthropic": 3}[format]
+    played = play(world, [first[:-end], other], ALIGN, format=format)
+
+    assert isinstance(played.error, StreamTruncated)
+    assert ["look"] == [event.name for event in played.given if isinstance(event, ToolCallStart)]
+    assert ["look"] == [call.name for call in played.error.partial.tool_calls]
+
+
+@in_each_world
 def test_a_shorter_answer_raises(world: str) -> None:
     """Its end comes before all that was given has come again."""
     first = testing.script().text("Hello wonderful world").finish("stop").chunks("openai-chat")
