@@ -367,7 +367,6 @@ class Machine:
         event, self.stopped_event = self.stopped_event, None
         if event is not None:
             self._is_shut = True
-            self.settle()
         return event
 
     def _name_format(self, name: str) -> None:
