@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -175,6 +175,20 @@ def test_a_server_that_has_lost_the_answer_starts_no_other(world: str, path: str
     assert (1, [200, 404]) == (service.asked, service.statuses)
 
 
+class _Body(httpx.SyncByteStream):
+    """The body of one response, which notes that it was closed."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.is_closed = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._body
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
 class _Scripted:
     """A server whose connections are written by the test.
 
@@ -185,6 +199,7 @@ class _Scripted:
     def __init__(self, *responses: tuple[dict[str, str], bytes]) -> None:
         self._responses = list(responses)
         self.requests: list[httpx.Request] = []
+        self.bodies: list[_Body] = []
 
     def client(self) -> httpx.Client:
         return httpx.Client(transport=httpx.MockTransport(self._answer))
@@ -192,7 +207,9 @@ class _Scripted:
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
         headers, body = self._responses[len(self.requests) - 1]
-        return httpx.Response(200, headers={"content-type": "text/event-stream", **headers}, content=body)
+        self.bodies.append(_Body(body))
+        headers = {"content-type": "text/event-stream", **headers}
+        return httpx.Response(200, headers=headers, stream=self.bodies[-1])
 
 
 def _told(answer: str | None, *words: str, after: int = 0, border: Literal["sse", "ndjson"] = "sse") -> bytes:
@@ -237,9 +254,11 @@ def test_another_answer_is_never_joined(
     with (
         server.client() as client,
         connect("http://here/", method=method, client=client, retry=_AGAIN) as stream,
-        pytest.raises(PositionLost),
     ):
-        stream.final()
+        with pytest.raises(PositionLost):
+            stream.final()
+        # While the client is still open, which would close them as well.
+        assert [True, True] == [body.is_closed for body in server.bodies]
     assert "Once upon " == stream.message.text
     assert 2 == len(server.requests)
 
