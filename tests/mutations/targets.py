@@ -23,6 +23,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
         "tests/recovery",
         "tests/test_decoder.py",
         "tests/test_truncation.py",
+        "tests/faults",
         "tests/otel",
     ),
     "_pipeline/progress.py": ("tests/test_truncation.py", "tests/test_checkpoints.py", "tests/recovery"),
