@@ -46,6 +46,8 @@ class APIRecord(NamedTuple):
     """The module and the class of the format; None for a dialect, which another format reads."""
     writer: str | None = None
     """The module and the class of the encoder; None if nothing is written."""
+    writer_deprecated: bool = False
+    """True if the format is still written, but offered to nobody, because its API has ended."""
     dialect_of: str | None = None
     """The format that reads this one; None if it has a reader of its own."""
     takes_name: bool = True
@@ -216,6 +218,7 @@ _APIS = (
         f"{_ENCODERS}.openai.assistants.OpenAIAssistantsEncoder",
         paths="/threads(/[^/]+)?/runs(/[^/]+/submit_tool_outputs)?",
         provider="openai",
+        writer_deprecated=True,
     ),
     APIRecord(
         "tgi",
