@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from tests.made_section import Section
 from tests.project import ROOT
+from tests.support.encoders import load
 from tokenstream import Decoder, testing
 from tokenstream.errors import ErrorKind, NotExpressible, StreamError
 from tokenstream.message import FinishReason, Usage
-from tokenstream.relay._encoders import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tokenstream.relay._encoders import Encoder
+    from tests.support.encoders import Encoder
     from tokenstream.turns import Kind
 
 KINDS: tuple[ErrorKind, ...] = get_args(ErrorKind)

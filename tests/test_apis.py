@@ -8,12 +8,11 @@ from typing import get_args
 
 import pytest
 
+from tests.support import encoders, registry
 from tokenstream import Message
 from tokenstream._apis import all_apis, api_named
 from tokenstream.formats import FormatName
-from tokenstream.formats import _registry as registry
 from tokenstream.relay import ProtocolName
-from tokenstream.relay import _encoders as encoders
 from tokenstream.turns import ToolResults
 
 

@@ -17,7 +17,7 @@ import grimp
 import pytest
 
 from tests.project import PACKAGE, PYPROJECT, ROOT
-from tokenstream.formats import _registry as registry
+from tests.support import registry
 
 _CONTRACTS = {contract["id"]: contract for contract in PYPROJECT["tool"]["importlinter"]["contracts"]}
 _LAYERS = [[name.strip("( )") for name in layer.split(":")] for layer in _CONTRACTS["layers"]["layers"]]

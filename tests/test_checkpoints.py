@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from tests.support import registry
 from tests.support.resuming import (
     INTERACTION,
     RESPONSE,
@@ -23,7 +24,6 @@ from tests.support.resuming import (
 from tests.support.sampling import sampled
 from tokenstream import AsyncStream, Checkpoint, Limits, Retry, Stream, errors, resilient, testing
 from tokenstream.events import Resumed, ToolCallDone
-from tokenstream.formats import _registry as registry
 from tokenstream.framing import SSEParser
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.stream.bodies import ANSWER, TOKENS, chunk
 from tests.support.chunkings import per_event
+from tests.support.formats import Text
 from tests.support.recordings import Recorded, ours
 from tests.support.wire import DONE, sse
 from tokenstream import Decoder, Limits, Stream
@@ -24,7 +25,6 @@ from tokenstream.errors import (
 )
 from tokenstream.events import Event, Ping, TextDelta, Unknown
 from tokenstream.formats import text
-from tokenstream.formats._wire.bare_text import Text
 
 
 def read(chunks: list[Any], **options: Any) -> tuple[list[Event], Decoder]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
+from tests.support.encoders import names
 from tokenstream import _kinds
 from tokenstream._connection.status import status_error
 from tokenstream._kinds import ERROR_KINDS
@@ -15,7 +16,6 @@ from tokenstream.events import MessageStart, TextDelta
 from tokenstream.formats._wire.tokenstream.words import error_fields
 from tokenstream.relay import encode
 from tokenstream.relay._asgi.refusals import refuse_failed, status_of
-from tokenstream.relay._encoders import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,7 @@ import pytest
 
 from tests.new_format import missing
 from tests.project import ROOT
-from tokenstream.formats import _registry as registry
+from tests.support import registry
 
 _COVERED_ELSEWHERE = {
     "tokenstream": {

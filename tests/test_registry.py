@@ -9,16 +9,14 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 import pytest
 
-from tests.support import wire
+from tests.support import encoders, registry, wire
 from tests.support.reading import read
 from tokenstream import Stream
 from tokenstream.errors import MisuseError, NotAStream
 from tokenstream.formats import Format, FormatName
-from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect import third_parties as _third_parties
 from tokenstream.limits import Limits
 from tokenstream.relay import ProtocolName
-from tokenstream.relay import _encoders as encoders
 from tokenstream.testing import script
 
 if TYPE_CHECKING:

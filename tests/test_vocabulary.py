@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests import vocabulary
+from tests.support import registry
 from tests.support.recordings import ours
-from tokenstream.formats import _registry as registry
 
 
 def test_the_tables_on_the_page_are_current() -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.made_section import Section
 from tests.project import ROOT
+from tests.support import registry
 from tests.support.reading import read
 from tests.support.recordings import frames_of, ours
 from tokenstream.events import (
@@ -31,7 +32,6 @@ from tokenstream.events import (
     ToolCallStart,
     UsageUpdate,
 )
-from tokenstream.formats import _registry as registry
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 from tokenstream.limits import Limits
 from tokenstream.message import Citation, MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, Usage

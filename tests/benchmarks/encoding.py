@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from tests.benchmarks.tables import Table, judge
 from tests.benchmarks.turns import light_heap
+from tests.support.encoders import load, names
 from tokenstream.events import MessageStart, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
-from tokenstream.relay._encoders import load, names
 
 if TYPE_CHECKING:
     from tests.benchmarks.timing import Plan
+    from tests.support.encoders import Encoder
     from tokenstream.events import Event
-    from tokenstream.relay._encoders import Encoder
 
 __all__ = ["encoding"]
 

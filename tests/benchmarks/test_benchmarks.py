@@ -34,12 +34,12 @@ from tests.benchmarks.typed_objects import typed_objects
 from tests.benchmarks.whole_json import whole_json
 from tests.benchmarks.written_drafts import written_drafts
 from tests.project import ROOT
+from tests.support import registry
 from tests.support.answers_in_turns.answers import ANSWERS as IN_TURNS
 from tests.support.packages import needed
 from tests.support.sampling import sampled
 from tests.support.wire import DONE, sse
 from tokenstream import Decoder
-from tokenstream.formats import _registry as registry
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.commands import CUT, RECORDINGS, SHORT, chat, run
 from tests.project import ROOT
+from tests.support import registry
 from tests.support.wire import DONE, sse
 from tokenstream import Message, Stream, testing
 from tokenstream.cli import main
@@ -19,7 +20,6 @@ from tokenstream.cli._json_lines import JSONLines
 from tokenstream.cli._lines import TextLines
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import Restarted, Resumed
-from tokenstream.formats import _registry as registry
 from tokenstream.message import TextPart
 from tokenstream.testing import Arrival, Recording
 

@@ -10,10 +10,10 @@ import pytest
 from tests.connection.support import read
 from tests.stream.bodies import ANSWER, chunk
 from tests.support.aws_eventstream import message
+from tests.support.formats import OpenAIChat
 from tests.support.wire import DONE
 from tokenstream import AsyncStream, Limits, Stream
 from tokenstream.errors import ProtocolError, ProviderError, StreamInterrupted, StreamTruncated
-from tokenstream.formats._wire.openai_chat import OpenAIChat
 
 
 class Striking(OpenAIChat):

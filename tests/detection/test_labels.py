@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 
 from tests.detection.support import CHAT, greets, respond
-from tests.support import wire
+from tests.support import registry, wire
 from tests.support.chunkings import bytewise
 from tests.support.reading import read
 from tests.support.recordings import frames_of, ours, shared
 from tests.support.wire import DONE, sse
 from tokenstream.errors import NotAStream, StreamTruncated
-from tokenstream.formats import _registry as registry
 from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 

@@ -8,10 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support import wire
+from tests.support import registry, wire
 from tokenstream import AsyncStream, Decoder, Retry, Stream, connect, resilient, tap, testing
 from tokenstream.errors import ProtocolError, StreamTruncated
-from tokenstream.formats import _registry as registry
 from tokenstream.formats import custom
 
 SCRIPT = testing.script().text("Hello there").text(" you").finish("stop")

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.formats import Text
 from tokenstream import Decoder
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import MessageStart, Ping, TextDelta, Unknown
 from tokenstream.formats import text
-from tokenstream.formats._wire.bare_text import Text
 from tokenstream.framing import ServerSentEvent, SSEParser
 from tokenstream.limits import Limits
 

@@ -12,11 +12,10 @@ from hypothesis import strategies as st
 from tests.formats.mutations import changed, pieces
 from tests.formats.told import DONE, Told, tell
 from tests.support import chunkings
+from tests.support.formats import AGUI, UIMessage
 from tests.support.reading import read
 from tokenstream.errors import ProtocolError, StreamError
 from tokenstream.events import TextDelta, ToolCallDone
-from tokenstream.formats._wire.ag_ui import AGUI
-from tokenstream.formats._wire.ui_message import UIMessage
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
 from tokenstream.message import Message

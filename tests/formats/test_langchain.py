@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from tests.formats.mutations import changed
 from tests.formats.told import Told, adds_up, reads_alike_at_a_glance, tell
+from tests.support.formats import LangChain
 from tokenstream import Stream
 from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.events import ToolCallDone
-from tokenstream.formats._wire.langchain import LangChain
 from tokenstream.message import (
     Citation,
     MediaPart,

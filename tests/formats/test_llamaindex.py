@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from tests.formats.mutations import changed
 from tests.formats.told import Told, adds_up, reads_alike_at_a_glance, tell
+from tests.support.formats import LlamaIndex
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import ToolCallDelta
-from tokenstream.formats._wire.llamaindex import LlamaIndex
 from tokenstream.message import MediaPart, OpaquePart
 
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.support import chunkings, wire
+from tests.support import chunkings, registry, wire
 from tests.support.beside import SHARED, needs_recordings
 from tests.support.reading import read
 from tokenstream.errors import NotAStream, StreamError
-from tokenstream.formats import _registry as registry
 
 _MCP = sorted((SHARED / "recordings" / "mcp").glob("*.sse"))
 _OLD_SDK = (

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 
 from tests.formats.mutations import changed
 from tests.formats.told import DONE, Told, adds_up, reads_alike_at_a_glance, tell
+from tests.support.formats import OpenAIChat, OpenAICompletions
 from tests.support.wire import sses
 from tokenstream import Stream
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import ReasoningDelta
-from tokenstream.formats._wire.openai_chat import OpenAIChat
-from tokenstream.formats._wire.openai_completions import OpenAICompletions
 from tokenstream.limits import Limits
 
 HEAD = {"id": "cmpl_1", "object": "text_completion", "created": 1_700_000_000, "model": "m-1"}

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.formats import Pieces
 from tokenstream.errors import LimitExceeded, MisuseError
 from tokenstream.events import MessageStart, PartDone, PartStart, Ping, TextDelta
-from tokenstream.formats._wire.pieces import Pieces
 from tokenstream.limits import Limits
 from tokenstream.message import TextPart
 

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.formats.openai_responses.payloads import frame, hello, numbered
-from tests.support import chunkings
+from tests.support import chunkings, registry
+from tests.support.formats import OpenAIResponses
 from tests.support.resuming import SCRIPTED, Answer, recorded
 from tests.support.sampling import sampled
 from tokenstream import Stream
 from tokenstream.errors import StreamError
-from tokenstream.formats import _registry as registry
-from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.framing import SSEParser
 from tokenstream.limits import DEFAULT_LIMITS
 

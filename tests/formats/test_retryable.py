@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.project import ROOT
+from tests.support import registry
 from tokenstream import Stream
 from tokenstream._connection.status import status_error
 from tokenstream._sources.failures import opening_error
@@ -27,7 +28,6 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.formats import Format, custom
-from tokenstream.formats import _registry as registry
 from tokenstream.framing import EventStreamMessage
 
 if TYPE_CHECKING:

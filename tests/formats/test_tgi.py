@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from tests.formats.mutations import changed
 from tests.formats.told import DONE, Told, adds_up, reads_alike_at_a_glance, tell
+from tests.support.formats import TGI
 from tokenstream import Stream
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError, StreamError, StreamTruncated
 from tokenstream.events import TextDelta
-from tokenstream.formats._wire.tgi import TGI
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
 

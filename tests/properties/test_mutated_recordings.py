@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import registry
 from tests.support.recordings import Recorded, frames_of, ours, shared
 from tokenstream.accumulator import Accumulator
 from tokenstream.departures import Departures
 from tokenstream.errors import StreamError
-from tokenstream.formats import _registry as registry
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 from tokenstream.limits import Limits
 from tokenstream.message import Message

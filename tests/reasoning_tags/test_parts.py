@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.reasoning_tags.support import SCRIPT, decoded, parts_of
+from tests.support import encoders
 from tests.support.wire import DONE, chat, chat_call
 from tokenstream import Limits, Stream
 from tokenstream._pipeline.machine import Machine
@@ -14,7 +15,6 @@ from tokenstream._pipeline.reasoning_tags import ReasoningTags, make_tag_stage_f
 from tokenstream.accumulator import Accumulator
 from tokenstream.events import PartDone, PartStart, ReasoningDelta, TextDelta
 from tokenstream.message import ReasoningPart, TextPart
-from tokenstream.relay import _encoders as encoders
 
 if TYPE_CHECKING:
     from tokenstream.events import Event

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support.encoders import load
 from tests.support.scripts import scripts
-from tokenstream.relay._encoders import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

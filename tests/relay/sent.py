@@ -6,9 +6,9 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
+from tests.support.encoders import create
 from tokenstream import Decoder
 from tokenstream.framing import AWSEventStreamParser, SSEParser
-from tokenstream.relay._encoders import create
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

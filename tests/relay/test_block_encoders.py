@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.relay.sent import decoded, payloads_of, relayed
+from tests.support.encoders import create
 from tests.support.recordings import Recorded, ours
 from tests.support.scripts import told
 from tokenstream import Decoder, testing
@@ -24,7 +25,6 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.message import Citation, ReasoningPart, TextPart, ToolCall, Usage
-from tokenstream.relay._encoders import create
 
 if TYPE_CHECKING:
     from tokenstream.events import Event

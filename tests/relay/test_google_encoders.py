@@ -17,6 +17,7 @@ from tests.relay.google_answers import (
     turn,
 )
 from tests.relay.sent import bare, decoded, read, relayed, sent
+from tests.support.encoders import load
 from tests.support.scripts import counted
 from tokenstream import testing
 from tokenstream.errors import NotExpressible, ProviderError
@@ -28,7 +29,6 @@ from tokenstream.events import (
 from tokenstream.message import (
     Usage,
 )
-from tokenstream.relay._encoders import load
 
 if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind

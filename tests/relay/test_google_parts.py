@@ -17,6 +17,7 @@ from tests.relay.google_answers import (
     turn,
 )
 from tests.relay.sent import bare, decoded, read, relayed
+from tests.support.encoders import create
 from tests.support.recordings import ours
 from tokenstream import Decoder, testing
 from tokenstream.errors import NotExpressible
@@ -41,7 +42,6 @@ from tokenstream.message import (
     TextPart,
     ToolCall,
 )
-from tokenstream.relay._encoders import create
 
 if TYPE_CHECKING:
     from tests.support.recordings import Recorded

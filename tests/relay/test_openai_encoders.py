@@ -8,6 +8,7 @@ import pytest
 
 from tests.relay.openai_answers import FORMATS, media_of, message_of
 from tests.relay.sent import bare, payloads_of, relayed
+from tests.support.encoders import create, load
 from tests.support.recordings import Recorded, ours
 from tokenstream import Decoder, testing
 from tokenstream.errors import NotExpressible, ProviderError
@@ -25,7 +26,6 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.message import Citation, MediaPart, TextPart, ToolCall, Usage
-from tokenstream.relay._encoders import create, load
 
 if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind

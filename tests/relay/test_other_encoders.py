@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.relay.sent import bare, read, relayed
+from tests.support.encoders import create
 from tokenstream import testing
 from tokenstream.errors import MisuseError, NotExpressible, ProviderError
 from tokenstream.events import Finish, Unknown
-from tokenstream.relay._encoders import create
 
 if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind

@@ -23,11 +23,11 @@ from pydantic import TypeAdapter
 
 from tests.relay.heard import PATIENT, Heard, Law, few, many
 from tests.relay.sent import bare
+from tests.support.encoders import load
 from tests.support.node import node_with
 from tests.support.packages import needed
 from tests.support.scripts import scripts
 from tokenstream import testing
-from tokenstream.relay._encoders import load
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from tests.support.encoders import Encoder, load
 from tests.support.recordings import ours
 from tokenstream import Decoder
 from tokenstream.errors import NotExpressible
@@ -29,7 +30,6 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.message import Message, ServerToolCall, ToolCall, Usage
-from tokenstream.relay._encoders import Encoder, load
 from tokenstream.relay._encoders.encoder import WholeCalls
 from tokenstream.relay._encoders.records import payload_of, record, to_strict_json
 from tokenstream.testing import all_formats

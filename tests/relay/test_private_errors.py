@@ -18,13 +18,13 @@ from tests.relay.follow.support import answer_to
 from tests.relay.journals import Answer, Place
 from tests.relay.redis_places import server
 from tests.support.asgi import Client
+from tests.support.encoders import names
 from tests.support.redis_servers import RedisServer
 from tokenstream import Steps, errors, relay
 from tokenstream.errors import StreamError
 from tokenstream.events import Event, Restarted, TextDelta
 from tokenstream.message import Message
 from tokenstream.relay import ProtocolName
-from tokenstream.relay._encoders import names
 from tokenstream.relay._protocols import find_protocol
 from tokenstream.relay.journal import Journal, JournalError, MemoryJournal, Storage
 from tokenstream.relay.journal._memory import MemoryStorage

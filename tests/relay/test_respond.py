@@ -23,7 +23,7 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 
-from tests.support import wire
+from tests.support import encoders, wire
 from tests.support.asgi import Client
 from tokenstream import AsyncStream, Deadlines, Retry, Steps, Stream, aconnect, aresilient, relay, testing
 from tokenstream.errors import MisuseError, StreamError, StreamStalled
@@ -39,7 +39,6 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.message import TextPart, ToolCall, Usage
-from tokenstream.relay import _encoders as encoders
 
 pytestmark = pytest.mark.anyio
 

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.stream import bodies
+from tests.support.encoders import create, load
 from tests.support.scripts import counted, scripts, told
 from tests.support.wire import DONE
 from tokenstream import Decoder, Stream, testing
 from tokenstream.events import PartDone, ToolCallDone
 from tokenstream.message import ServerToolResult, ToolCall
-from tokenstream.relay._encoders import create, load
 from tokenstream.testing import Seed, all_formats
 
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.beside import needs_recordings
+from tests.support.encoders import load, names
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import sampled
 from tokenstream import Stream, relay
 from tokenstream.errors import StreamError
 from tokenstream.events import Event, Finish, TextDelta
-from tokenstream.relay._encoders import load, names
 from tokenstream.relay._protocols import find_protocol
 
 if TYPE_CHECKING:
+    from tests.support.encoders import Encoder
     from tokenstream.message import Message
-    from tokenstream.relay._encoders import Encoder
 
 _PROTOCOLS = (*names(), "ndjson", "mistral")
 _READ_AS = {"ndjson": "tokenstream"}

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from tests.steps.answers import asking, async_stream_of, messages_of, stream_of, talk
+from tests.support.encoders import create
 from tests.support.recordings import Recorded, ours
 from tests.support.sampling import sampled
 from tokenstream import Decoder, Retry, Steps, Stream, merge, resilient
@@ -28,7 +29,6 @@ from tokenstream.events import (
     ToolCallStart,
 )
 from tokenstream.message import Citation, ToolCall
-from tokenstream.relay._encoders import create
 from tokenstream.steps._events import _AnswerReader
 from tokenstream.steps._names import Names
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.stream.async_sources import cancelled_when
 from tests.stream.bodies import ANSWER, TOKENS, AsyncSource, Source, chunk
+from tests.support.formats import Text
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import (
@@ -22,7 +23,6 @@ from tokenstream.errors import (
     StreamInterrupted,
 )
 from tokenstream.events import Event, Finish, TextDelta
-from tokenstream.formats._wire.bare_text import Text
 
 ERROR = sse('{"error": {"message": "busy", "type": "overloaded_error"}}')
 

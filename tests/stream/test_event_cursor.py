@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support import registry
 from tests.support.reading import read
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import sampled
@@ -33,7 +34,6 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
-from tokenstream.formats import _registry as registry
 from tokenstream.message import (
     Citation,
     MediaPart,

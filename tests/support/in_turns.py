@@ -7,11 +7,11 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
+from tests.support import registry
 from tests.support.answers_in_turns.answers import ANSWERS
 from tests.support.answers_in_turns.wires import Answer, Payload, aws_event, is_binary, written
 from tests.support.recordings import frames_of
 from tokenstream import Decoder
-from tokenstream.formats import _registry as registry
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from tests.support.encoders import load
 from tokenstream import testing
 from tokenstream.errors import NotExpressible
-from tokenstream.relay._encoders import load
 
 if TYPE_CHECKING:
     from tokenstream.message import Message, Usage

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, assert_type
 
+from tests.support.encoders import Encoder
 from tokenstream import Decoder, ToolCall
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import OutputInvalid
@@ -20,7 +21,6 @@ from tokenstream.framing import (
 )
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.partial_json import JSONEvent, Partial, PartialJSONParser
-from tokenstream.relay._encoders import Encoder
 from tokenstream.stages import (
     Chain,
     Graphemes,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.formats.told import Told, tell
-from tokenstream.formats._wire.ag_ui import AGUI
+from tests.support.formats import AGUI
 
 START = {"type": "RUN_STARTED", "threadId": "t", "runId": "r"}
 END = {"type": "RUN_FINISHED", "threadId": "t", "runId": "r"}

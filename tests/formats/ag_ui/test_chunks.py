@@ -8,7 +8,7 @@ import pytest
 
 from tests.formats.ag_ui.support import CALL, HELLO, RESULT, START, run
 from tests.formats.told import tell
-from tokenstream.formats._wire.ag_ui import AGUI
+from tests.support.formats import AGUI
 from tokenstream.message import TextPart
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 
 from tests.formats.told import tell
+from tests.support.formats import AGUI
 from tests.support.packages import needed
 from tests.support.reading import read
 from tokenstream.events import PartDone
-from tokenstream.formats._wire.ag_ui import AGUI
 
 
 def test_what_the_protocols_own_encoder_writes_is_read() -> None:

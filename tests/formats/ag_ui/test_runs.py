@@ -8,9 +8,9 @@ import pytest
 
 from tests.formats.ag_ui.support import CALL, END, HELLO, START, run
 from tests.formats.told import DONE, tell
+from tests.support.formats import AGUI
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import TextDelta, Unknown
-from tokenstream.formats._wire.ag_ui import AGUI
 from tokenstream.message import TextPart, Usage
 
 # -- how a run ends -------------------------------------------------------------

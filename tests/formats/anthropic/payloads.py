@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tests.formats.told import Told
-from tokenstream.formats._wire.anthropic import Anthropic
+from tests.support.formats import Anthropic
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from tests.formats.anthropic.payloads import (
     tool,
 )
 from tests.formats.anthropic.support import HELLO
+from tests.support.formats import Anthropic
 from tokenstream.events import PartStart, TextDelta, ToolCallDelta, ToolCallDone, Unknown
-from tokenstream.formats._wire.anthropic import Anthropic
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import OpaquePart
 

@@ -17,8 +17,8 @@ from tests.formats.anthropic.payloads import (
     tool,
 )
 from tests.formats.anthropic.support import HELLO
+from tests.support.formats import Anthropic
 from tokenstream.events import MessageStart, Ping
-from tokenstream.formats._wire.anthropic import Anthropic
 from tokenstream.message import ReasoningPart, TextPart, Usage
 
 

@@ -22,9 +22,9 @@ from tests.formats.anthropic.payloads import (
     tool,
 )
 from tests.formats.anthropic.support import HELLO, OPEN
+from tests.support.formats import Anthropic
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
 from tokenstream.events import Unknown
-from tokenstream.formats._wire.anthropic import Anthropic
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
 

@@ -25,10 +25,10 @@ from tests.formats.anthropic.payloads import (
 )
 from tests.formats.mutations import SPELLINGS, pieces, strayed
 from tests.support.beside import SHARED, needs_recordings
+from tests.support.formats import Anthropic
 from tokenstream import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDone
-from tokenstream.formats._wire.anthropic import Anthropic
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
 from tokenstream.message import Message

@@ -26,11 +26,10 @@ from tests.formats.bedrock.payloads import (
 from tests.formats.bedrock.support import INNER, METRICS, packed
 from tests.formats.mutations import pieces
 from tests.support.aws_eventstream import chunk, converse, event, exception
+from tests.support.formats import BedrockConverse, BedrockInvoke
 from tests.support.in_turns import decoded as seen
 from tokenstream import Decoder, Limits
 from tokenstream.events import Event, TextDelta
-from tokenstream.formats._wire.bedrock_converse import BedrockConverse
-from tokenstream.formats._wire.bedrock_invoke import BedrockInvoke
 from tokenstream.framing import EventStreamMessage
 
 PIECES = pieces()

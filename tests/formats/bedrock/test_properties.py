@@ -26,11 +26,10 @@ from tests.formats.bedrock.payloads import (
 from tests.formats.bedrock.support import INNER, packed
 from tests.formats.mutations import strayed
 from tests.support.beside import SHARED, needs_recordings
+from tests.support.formats import BedrockConverse, BedrockInvoke
 from tokenstream import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import ToolCallDone
-from tokenstream.formats._wire.bedrock_converse import BedrockConverse
-from tokenstream.formats._wire.bedrock_invoke import BedrockInvoke
 from tokenstream.framing import EventStreamMessage
 
 EVERYTHING: list[Named] = [

@@ -8,8 +8,8 @@ from typing import Any
 from tests.formats.bedrock.payloads import START, Named, finish, frame
 from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.told import Told
+from tests.support.formats import BedrockConverse
 from tokenstream import Limits
-from tokenstream.formats._wire.bedrock_converse import BedrockConverse
 from tokenstream.message import Part
 
 

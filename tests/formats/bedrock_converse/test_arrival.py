@@ -10,9 +10,9 @@ import pytest
 from tests.formats.bedrock.payloads import START, USAGE, finish, frame, stop, text
 from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.bedrock_converse.support import events_of, read
+from tests.support.formats import BedrockConverse
 from tokenstream import Stream
 from tokenstream.errors import ProtocolError, ProviderError
-from tokenstream.formats._wire.bedrock_converse import BedrockConverse
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 
 ANSWER = [START, text(0, "Hel"), text(0, "lo"), stop(0), finish(), USAGE]

@@ -15,7 +15,7 @@ from tests.formats.bedrock.payloads import (
     tool,
 )
 from tests.formats.bedrock_converse.support import parts, read
-from tokenstream.formats._wire.bedrock_converse import BedrockConverse
+from tests.support.formats import BedrockConverse
 from tokenstream.message import TextPart
 
 

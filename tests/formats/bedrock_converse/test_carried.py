@@ -21,10 +21,10 @@ from tests.formats.bedrock.payloads import (
 )
 from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.bedrock_converse.support import read
+from tests.support.formats import BedrockConverse
 from tokenstream import Limits
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Unknown
-from tokenstream.formats._wire.bedrock_converse import BedrockConverse
 from tokenstream.framing import EventStreamMessage
 from tokenstream.message import MediaPart, OpaquePart, ServerToolResult
 

@@ -18,8 +18,8 @@ from tests.formats.bedrock.payloads import (
 )
 from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.bedrock_converse.support import parts, read
+from tests.support.formats import BedrockConverse
 from tokenstream.events import CitationAdded, ReasoningDelta, ToolCallDelta, ToolCallDone
-from tokenstream.formats._wire.bedrock_converse import BedrockConverse
 from tokenstream.message import Citation, MediaPart, ReasoningPart, TextPart
 
 B64 = base64.b64encode

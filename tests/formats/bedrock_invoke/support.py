@@ -9,8 +9,8 @@ from typing import Any
 
 from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.told import Told
+from tests.support.formats import BedrockInvoke
 from tokenstream import Limits
-from tokenstream.formats._wire.bedrock_invoke import BedrockInvoke
 from tokenstream.framing import EventStreamMessage
 
 COUNTS = {"inputTokenCount": 7, "outputTokenCount": 3, "invocationLatency": 9, "firstByteLatency": 4}

@@ -12,10 +12,10 @@ import pytest
 from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.bedrock_invoke.support import ANTHROPIC, chunk, read
 from tests.formats.told import Told
+from tests.support.formats import BedrockInvoke
 from tokenstream import Limits
 from tokenstream.errors import LimitExceeded, ProtocolError, ProviderError
 from tokenstream.events import TextDelta, Unknown
-from tokenstream.formats._wire.bedrock_invoke import BedrockInvoke
 from tokenstream.formats._wire.bedrock_invoke.plain import PlainModel
 from tokenstream.framing import EventStreamMessage
 

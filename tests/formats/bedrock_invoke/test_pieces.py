@@ -8,9 +8,9 @@ import pytest
 
 from tests.formats.bedrock.payloads import read as read_frames
 from tests.formats.bedrock_invoke.support import ANTHROPIC, COUNTS, METRICS, chunk, counts, read
+from tests.support.formats import BedrockInvoke
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import Unknown, UsageUpdate
-from tokenstream.formats._wire.bedrock_invoke import BedrockInvoke
 
 
 def test_counts_that_grow_are_told_once() -> None:

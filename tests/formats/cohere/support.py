@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.formats.cohere.payloads import Payload, frame, read_by
 from tests.formats.told import Told
-from tokenstream.formats._wire.cohere import Cohere
+from tests.support.formats import Cohere
 
 
 def read(*payloads: Payload) -> Told:

@@ -19,10 +19,10 @@ from tests.formats.cohere.payloads import (
     written,
 )
 from tests.formats.cohere.support import read
+from tests.support import registry
+from tests.support.formats import Cohere
 from tokenstream import Decoder, Stream
 from tokenstream.events import MessageStart, TextDelta
-from tokenstream.formats import _registry as registry
-from tokenstream.formats._wire.cohere import Cohere
 from tokenstream.limits import Limits
 
 WHOLE: Payload = {

@@ -16,7 +16,7 @@ from tests.formats.cohere.payloads import (
     tool_stop,
 )
 from tests.formats.cohere.support import read
-from tokenstream.formats._wire.cohere import Cohere
+from tests.support.formats import Cohere
 
 
 def test_a_call_is_handed_out_when_its_end_comes() -> None:

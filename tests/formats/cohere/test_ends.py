@@ -20,8 +20,8 @@ from tests.formats.cohere.payloads import (
     tool,
 )
 from tests.formats.cohere.support import read
+from tests.support.formats import Cohere
 from tokenstream.errors import ProviderError, StreamTruncated
-from tokenstream.formats._wire.cohere import Cohere
 
 
 @pytest.mark.parametrize(

@@ -30,12 +30,12 @@ from tests.formats.cohere.payloads import (
 )
 from tests.formats.mutations import SPELLINGS, pieces, strayed
 from tests.formats.told import reads_alike_in_chunks
+from tests.support.formats import Cohere
 from tests.support.recordings import Recorded, ours
 from tests.support.sampling import sampled
 from tokenstream import Decoder, Stream
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.events import ToolCallDone
-from tokenstream.formats._wire.cohere import Cohere
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import Message
 

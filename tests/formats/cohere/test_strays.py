@@ -18,8 +18,8 @@ from tests.formats.cohere.payloads import (
     written,
 )
 from tests.formats.cohere.support import read
+from tests.support.formats import Cohere
 from tokenstream.events import Unknown
-from tokenstream.formats._wire.cohere import Cohere
 from tokenstream.framing import ServerSentEvent
 
 

@@ -8,11 +8,11 @@ import pytest
 
 from tests.formats.cohere.payloads import USAGE, Payload, frame, line, read_by, written
 from tests.formats.told import Told
+from tests.support import registry
+from tests.support.formats import Cohere
 from tokenstream import Decoder, Stream
 from tokenstream.errors import ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import TextDelta, Unknown
-from tokenstream.formats import _registry as registry
-from tokenstream.formats._wire.cohere import Cohere
 from tokenstream.framing import ServerSentEvent
 
 START = line("stream-start", generation_id="g1")

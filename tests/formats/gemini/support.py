@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.formats.gemini.payloads import STOP, Payload, chunk
 from tests.formats.told import Told, tell
-from tokenstream.formats._wire.gemini import Gemini
+from tests.support.formats import Gemini
 from tokenstream.limits import Limits
 
 

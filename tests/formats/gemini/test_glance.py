@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.formats.gemini.payloads import STOP, Payload, chunk, text, thought
+from tests.support.formats import Gemini
 from tokenstream import Decoder, Stream
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ReasoningDelta, TextDelta, UsageUpdate
-from tokenstream.formats._wire.gemini import Gemini
 
 Way: TypeAlias = Callable[[list[Payload]], list[bytes]]
 

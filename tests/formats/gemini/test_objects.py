@@ -10,9 +10,9 @@ import pytest
 
 from tests.formats.gemini.payloads import STOP, Payload, chunk, text
 from tests.formats.told import tell
+from tests.support.formats import Gemini
 from tokenstream import Stream
 from tokenstream.errors import StreamTruncated
-from tokenstream.formats._wire.gemini import Gemini
 from tokenstream.message import MediaPart, Message, TextPart
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from tests.formats.gemini.payloads import STOP, USAGE, Payload, chunk, text, thought
 from tests.formats.gemini.support import gemini, one
+from tests.support import registry
+from tests.support.formats import Gemini
 from tests.support.recordings import ours
 from tokenstream import Decoder
 from tokenstream.events import CitationAdded, MessageStart, Ping, ReasoningDelta, TextDelta
-from tokenstream.formats import _registry as registry
-from tokenstream.formats._wire.gemini import Gemini
 from tokenstream.limits import Limits
 from tokenstream.message import MediaPart
 

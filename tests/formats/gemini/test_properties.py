@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from tests.formats.gemini.payloads import STOP, USAGE, Payload, call, chunk, text, thought, value
 from tests.formats.mutations import SPELLINGS, changed, pieces
 from tests.formats.told import reads_alike_at_a_glance, tell
+from tests.support.formats import Gemini
 from tokenstream import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, UsageUpdate
-from tokenstream.formats._wire.gemini import Gemini
 from tokenstream.message import Message
 
 EVERYTHING: list[Payload] = [

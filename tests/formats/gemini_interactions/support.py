@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.formats.told import Told, tell
-from tokenstream.formats._wire.gemini_interactions import GeminiInteractions
+from tests.support.formats import GeminiInteractions
 from tokenstream.limits import Limits
 
 DONE = ("done", b"[DONE]")

@@ -21,10 +21,10 @@ from tests.formats.gemini_interactions.support import (
 )
 from tests.formats.mutations import changed
 from tests.formats.told import reads_alike_at_a_glance, tell
+from tests.support.formats import GeminiInteractions
 from tokenstream import Decoder
 from tokenstream.errors import LimitExceeded, StreamError
 from tokenstream.events import TextDelta
-from tokenstream.formats._wire.gemini_interactions import GeminiInteractions
 from tokenstream.limits import Limits
 from tokenstream.message import Message
 

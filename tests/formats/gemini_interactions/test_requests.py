@@ -17,10 +17,10 @@ from tests.formats.gemini_interactions.support import (
     start,
     stop,
 )
+from tests.support import registry
+from tests.support.formats import GeminiInteractions
 from tokenstream import Decoder
 from tokenstream.events import Ping, Unknown
-from tokenstream.formats import _registry as registry
-from tokenstream.formats._wire.gemini_interactions import GeminiInteractions
 
 
 def test_where_the_interaction_can_be_gone_on_with_is_known_with_each_event() -> None:

@@ -6,7 +6,7 @@ import base64
 from typing import Any, TypeAlias
 
 from tests.formats.told import Told, frame_of
-from tokenstream.formats._wire.gemini_live import GeminiLive
+from tests.support.formats import GeminiLive
 
 Payload: TypeAlias = dict[str, Any]
 

@@ -23,10 +23,10 @@ from tests.formats.gemini_live.support import (
     turn,
 )
 from tests.formats.mutations import strayed
+from tests.support.formats import GeminiLive
 from tokenstream import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDone
-from tokenstream.formats._wire.gemini_live import GeminiLive
 from tokenstream.limits import Limits
 from tokenstream.message import Message
 

@@ -17,10 +17,10 @@ from tests.formats.gemini_live.support import (
     text,
     tool_call,
 )
+from tests.support import registry
+from tests.support.formats import GeminiLive
 from tokenstream.errors import LimitExceeded, ProviderError, StreamTruncated
 from tokenstream.events import Finish, MessageStart, Unknown
-from tokenstream.formats import _registry as registry
-from tokenstream.formats._wire.gemini_live import GeminiLive
 from tokenstream.limits import Limits
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.formats.cohere.payloads import Payload, read_by, written
 from tests.formats.told import Told
-from tokenstream.formats._wire.ollama import Ollama
+from tests.support.formats import Ollama
 
 TIME = "2026-11-20T09:26:59.678947Z"
 STATISTICS = {

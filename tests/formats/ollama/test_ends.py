@@ -8,10 +8,10 @@ import pytest
 
 from tests.formats.cohere.payloads import Payload, read_by, written
 from tests.formats.ollama.support import CALL, end, line, read, said
+from tests.support import registry
+from tests.support.formats import Ollama
 from tokenstream import Decoder, Stream
 from tokenstream.errors import ProviderError, StreamTruncated
-from tokenstream.formats import _registry as registry
-from tokenstream.formats._wire.ollama import Ollama
 
 # -- ends ---------------------------------------------------------------------
 

@@ -14,11 +14,11 @@ from tests.formats.cohere.payloads import Payload, read_by, written
 from tests.formats.mutations import strayed
 from tests.formats.ollama.support import CALL, Plain, end, line, read, said
 from tests.formats.told import reads_alike_in_chunks
+from tests.support.formats import Ollama
 from tests.support.recordings import Recorded, ours
 from tokenstream import Decoder, Stream
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamError, StreamTruncated
 from tokenstream.events import TextDelta, ToolCallDone
-from tokenstream.formats._wire.ollama import Ollama
 from tokenstream.limits import Limits
 from tokenstream.message import Message
 

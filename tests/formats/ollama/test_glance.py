@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tests.formats.cohere.payloads import Payload, read_by, written
 from tests.formats.mutations import pieces
 from tests.formats.ollama.support import CALL, TIME, Plain, end, line, read, said
+from tests.support.formats import Ollama
 from tokenstream.events import ReasoningDelta
 from tokenstream.formats._fast.shape import Shape
-from tokenstream.formats._wire.ollama import Ollama
 from tokenstream.framing import ServerSentEvent
 
 

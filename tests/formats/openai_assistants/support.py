@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.formats.told import DONE, Told, tell
-from tokenstream.formats._wire.openai_assistants import OpenAIAssistants
+from tests.support.formats import OpenAIAssistants
 
 RUN: dict[str, Any] = {
     "id": "run_1",

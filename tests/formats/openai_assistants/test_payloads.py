@@ -26,9 +26,9 @@ from tests.formats.openai_assistants.support import (
     whole,
 )
 from tests.formats.told import DONE, reads_alike_at_a_glance, tell
+from tests.support.formats import OpenAIAssistants
 from tokenstream import Stream
 from tokenstream.errors import ProviderError, StreamError
-from tokenstream.formats._wire.openai_assistants import OpenAIAssistants
 
 
 def test_events_without_names_are_known_by_their_object() -> None:

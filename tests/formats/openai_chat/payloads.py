@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tests.formats.told import DONE, Told, frame_of
+from tests.support.formats import OpenAIChat
 from tokenstream.events import Unknown
-from tokenstream.formats._wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
     from tokenstream.formats import Frame

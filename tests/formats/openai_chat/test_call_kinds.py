@@ -9,8 +9,8 @@ import pytest
 from tests.formats.openai_chat.payloads import ROLE, answer, call, chunk, read
 from tests.formats.openai_chat.support import END, FIRST, SECOND
 from tests.formats.told import DONE
+from tests.support.formats import OpenAIChat
 from tokenstream.events import ToolCallStart
-from tokenstream.formats._wire.openai_chat import OpenAIChat
 from tokenstream.message import OpaquePart
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.formats.openai_chat.payloads import Payload, call, chunk, text
 from tests.formats.told import frame_of
+from tests.support.formats import OpenAIChat
 from tokenstream.events import ReasoningDelta, TextDelta, ToolCallDelta, ToolCallDone, Unknown
 from tokenstream.formats._fast.shape import Shape
-from tokenstream.formats._wire.openai_chat import OpenAIChat
 
 if TYPE_CHECKING:
     from collections.abc import Callable

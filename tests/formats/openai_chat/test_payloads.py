@@ -9,9 +9,9 @@ import pytest
 from tests.formats.openai_chat.payloads import FINISH, HEAD, ROLE, answer, chunk, read, text
 from tests.formats.openai_chat.support import USAGE
 from tests.formats.told import DONE
+from tests.support.formats import OpenAIChat
 from tokenstream.errors import ProtocolError, ProviderError
 from tokenstream.events import Finish, MessageStart, PartStart, TextDelta, Unknown
-from tokenstream.formats._wire.openai_chat import OpenAIChat
 from tokenstream.framing import ServerSentEvent
 
 # -- errors --------------------------------------------------------------------------------------------

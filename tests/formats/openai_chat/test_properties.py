@@ -15,9 +15,9 @@ from tests.formats.mutations import changed, junk
 from tests.formats.openai_chat.payloads import FINISH, HEAD, ROLE, call, chunk, item_of, read, text
 from tests.formats.told import DONE, frame_of
 from tests.support.beside import SHARED, needs_recordings
+from tests.support.formats import OpenAIChat
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDelta, ToolCallDone
-from tokenstream.formats._wire.openai_chat import OpenAIChat
 from tokenstream.framing import ServerSentEvent, SSEParser
 from tokenstream.limits import Limits
 

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tests.formats.told import Told
-from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
+from tests.support.formats import OpenAIRealtime
 
 if TYPE_CHECKING:
     from tokenstream.formats import Frame

@@ -29,10 +29,10 @@ from tests.formats.openai_realtime.payloads import (
     transcript,
     where,
 )
+from tests.support.formats import OpenAIRealtime
 from tokenstream import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDone
-from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
 from tokenstream.limits import Limits
 from tokenstream.message import Message
 

@@ -21,10 +21,10 @@ from tests.formats.openai_realtime.payloads import (
     where,
 )
 from tests.formats.openai_realtime.support import HELLO
+from tests.support import registry
+from tests.support.formats import OpenAIRealtime
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import Finish, MessageStart, Ping
-from tokenstream.formats import _registry as registry
-from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
 
 
 @pytest.mark.parametrize(

@@ -26,9 +26,9 @@ from tests.formats.openai_realtime.payloads import (
     where,
 )
 from tests.formats.openai_realtime.support import HELLO
+from tests.support.formats import OpenAIRealtime
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import Unknown
-from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
 from tokenstream.limits import Limits
 
 STRAYS: dict[str, tuple[list[Payload], str, str]] = {

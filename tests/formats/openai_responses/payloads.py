@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tests.formats.told import Told
+from tests.support.formats import OpenAIResponses
 from tokenstream.events import PartStart
-from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.framing import ServerSentEvent
 
 if TYPE_CHECKING:

@@ -29,9 +29,9 @@ from tests.formats.openai_responses.payloads import (
     response,
     said,
 )
+from tests.support.formats import OpenAIResponses
 from tokenstream.errors import ProviderError, StreamTruncated
 from tokenstream.events import Finish, PartStart, Ping, TextDelta, Unknown
-from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.message import (
     TextPart,
     Usage,

@@ -34,10 +34,10 @@ from tests.formats.openai_responses.payloads import (
     response,
     summary,
 )
+from tests.support.formats import OpenAIResponses
 from tokenstream import Decoder
 from tokenstream.errors import StreamError
 from tokenstream.events import ToolCallDelta, ToolCallDone
-from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.framing import ServerSentEvent
 from tokenstream.message import Message
 

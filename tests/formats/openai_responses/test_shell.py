@@ -23,10 +23,10 @@ from tests.formats.openai_responses.payloads import (
     said,
 )
 from tests.formats.openai_responses.test_properties import Plain
+from tests.support.formats import OpenAIResponses
 from tokenstream import Stream
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import PartDelta, ToolCallDelta
-from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.limits import Limits
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay import encode

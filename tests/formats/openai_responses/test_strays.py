@@ -29,12 +29,12 @@ from tests.formats.openai_responses.payloads import (
     summary,
 )
 from tests.support.answers_in_turns.wires import sse
+from tests.support.formats import OpenAIResponses
 from tests.support.reading import aread
 from tests.support.reading import read as read_body
 from tokenstream import tap
 from tokenstream.errors import LimitExceeded, ProtocolError, StreamTruncated
 from tokenstream.events import PartDelta, ToolCallDelta, Unknown
-from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart

@@ -27,9 +27,9 @@ from tests.formats.openai_responses.payloads import (
     said,
     summary,
 )
+from tests.support.formats import OpenAIResponses
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Finish, ToolCallDelta
-from tokenstream.formats._wire.openai_responses import OpenAIResponses
 from tokenstream.limits import Limits
 from tokenstream.message import OpaquePart, TextPart
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.formats.told import DONE, Told, tell
-from tokenstream.formats._wire.ui_message import UIMessage
+from tests.support.formats import UIMessage
 
 START = {"type": "start", "messageId": "msg_1"}
 STEP, STEP_END = {"type": "start-step"}, {"type": "finish-step"}

@@ -9,9 +9,9 @@ import pytest
 from tests.formats.told import DONE, tell
 from tests.formats.ui_message.payloads import FINISH, HELLO, NAMED, START, STEP, answer, call
 from tests.support import wire
+from tests.support.formats import UIMessage
 from tests.support.reading import read
 from tokenstream.errors import ProviderError
-from tokenstream.formats._wire.ui_message import UIMessage
 from tokenstream.message import (
     Usage,
 )

@@ -8,6 +8,7 @@ import pytest
 
 from tests.formats.told import DONE, tell
 from tests.formats.ui_message.payloads import FINISH, HELLO, NAMED, START, answer, call
+from tests.support.formats import UIMessage
 from tokenstream.events import (
     MessageStart,
     PartStart,
@@ -15,7 +16,6 @@ from tokenstream.events import (
     TextDelta,
     Unknown,
 )
-from tokenstream.formats._wire.ui_message import UIMessage
 from tokenstream.message import (
     Citation,
     MediaPart,

@@ -8,13 +8,13 @@ import pytest
 
 from tests.formats.told import DONE, tell
 from tests.formats.ui_message.payloads import FINISH, HELLO, NAMED, START, STEP, STEP_END, answer, call
+from tests.support.formats import UIMessage
 from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.events import (
     PartDone,
     ToolCallDelta,
     ToolCallStart,
 )
-from tokenstream.formats._wire.ui_message import UIMessage
 from tokenstream.message import (
     OpaquePart,
     ServerToolCall,

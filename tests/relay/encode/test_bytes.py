@@ -9,13 +9,13 @@ import anyio
 import pytest
 
 from tests.relay.encode.support import all_of, read_as
+from tests.support.encoders import names
 from tests.support.reading import Chunks
 from tokenstream import AsyncStream, Steps, Stream, relay, testing
 from tokenstream.errors import MisuseError, NotExpressible, ProviderError, StreamError, StreamInterrupted
 from tokenstream.events import CitationAdded, Event, Finish, Restarted, StepDone, TextDelta
 from tokenstream.message import Citation, Message
 from tokenstream.relay._encode import AsyncEncoded, Encoded
-from tokenstream.relay._encoders import names
 from tokenstream.relay._protocols import find_protocol
 
 if TYPE_CHECKING:

@@ -11,6 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.effort import trials
+from tests.support.encoders import names
+from tests.support.formats import TokenStream
 from tests.support.recordings import ours
 from tokenstream import Stream, relay
 from tokenstream.errors import NotExpressible, ProtocolError, ProviderError, StreamError, StreamTruncated
@@ -27,10 +29,8 @@ from tokenstream.events import (
     ToolCallDone,
     ToolCallStart,
 )
-from tokenstream.formats._wire.tokenstream import TokenStream
 from tokenstream.message import Message, ReasoningPart, ToolCall
 from tokenstream.relay import ProtocolName
-from tokenstream.relay._encoders import names
 
 PROTOCOLS: list[ProtocolName] = [*names(), "mistral", "ndjson"]
 OTHERS = [name for name in PROTOCOLS if name not in ("tokenstream", "ndjson")]

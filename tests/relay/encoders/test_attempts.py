@@ -8,6 +8,7 @@ import pytest
 
 from tests.relay.encoders.support import PROVIDERS, each_format, each_provider
 from tests.relay.sent import decoded, relayed
+from tests.support.encoders import create
 from tokenstream.errors import NotExpressible, ProviderError, StreamTruncated
 from tokenstream.events import (
     Finish,
@@ -23,7 +24,6 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.message import Message, TextPart, Usage
-from tokenstream.relay._encoders import create
 
 if TYPE_CHECKING:
     from tokenstream.events import Event

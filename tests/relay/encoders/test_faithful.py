@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.encoders import load, names
 from tests.support.packages import needed
 from tokenstream import Stream, relay
 from tokenstream.events import (
@@ -25,7 +26,6 @@ from tokenstream.events import (
 )
 from tokenstream.message import Citation, FinishReason, ServerToolCall, TextPart
 from tokenstream.relay import ProtocolName, _sending
-from tokenstream.relay._encoders import load, names
 
 PROTOCOLS: list[ProtocolName] = [*names(), "mistral", "ndjson"]
 SUCCESS = {"stop", "stop_sequence", "tool_calls"}

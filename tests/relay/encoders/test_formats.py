@@ -11,13 +11,13 @@ import pytest
 from tests import script_places
 from tests.relay.encoders.support import each_format
 from tests.relay.sent import decoded, payloads_of, read, relayed
+from tests.support.encoders import create, load
 from tests.support.recordings import ours
 from tests.support.sampling import sampled
 from tokenstream import Decoder
 from tokenstream.errors import NotExpressible, ProviderError
 from tokenstream.events import CitationAdded, Finish, MessageStart, TextDelta, ToolCallDone, ToolCallStart
 from tokenstream.message import Citation, FinishReason, Message, ToolCall
-from tokenstream.relay._encoders import create, load
 from tokenstream.testing import all_formats
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, get_args
 
 import pytest
 
+from tests.support.encoders import Encoder
 from tokenstream.events import (
     CitationAdded,
     Finish,
@@ -24,7 +25,6 @@ from tokenstream.events import (
     Unknown,
 )
 from tokenstream.message import Citation, FinishReason, OpaquePart, ToolCall
-from tokenstream.relay._encoders import Encoder
 from tokenstream.turns import Kind
 
 if TYPE_CHECKING:

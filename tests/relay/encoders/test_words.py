@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
+from tests.support import encoders, registry
 from tokenstream import Stream, testing
-from tokenstream.formats import _registry as registry
 from tokenstream.message import FinishReason
 from tokenstream.relay import ProtocolName
-from tokenstream.relay import _encoders as encoders
 
 READ_WITH_MORE: dict[str, str] = {
     "openai-responses": "the status is read together with the details of an incomplete response",

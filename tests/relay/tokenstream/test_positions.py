@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from tests.relay.tokenstream.support import Read
+from tests.support import registry
 from tokenstream import Limits, Stream
 from tokenstream import events as told
 from tokenstream.errors import PositionLost
 from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta
-from tokenstream.formats import _registry as registry
 from tokenstream.framing import SSEParser
 from tokenstream.message import Message, TextPart
 from tokenstream.relay._encoders.records import frame, line, record

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.stages.chain.support import Words
+from tests.support import encoders, registry
 from tests.support.chunkings import several, sized
 from tests.support.recordings import Recorded, ours
 from tests.support.wire import DONE, chat, chat_call
@@ -15,14 +16,12 @@ from tokenstream import Decoder, Limits
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import LimitExceeded, OutputIncomplete, StreamTruncated
 from tokenstream.events import Event, TextDelta, ToolCallDone
-from tokenstream.formats import _registry as registry
 from tokenstream.framing import AWSEventStreamParser, SSEParser
 from tokenstream.framing._body import JSONBody
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.framing._sniff import sniff
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.partial_json import PartialJSONParser, ValueDone
-from tokenstream.relay import _encoders as encoders
 from tokenstream.stages import Chain, Field, Items, Partials, Stage, ValidatedCalls
 
 if TYPE_CHECKING:

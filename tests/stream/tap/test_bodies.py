@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.stream.bodies import ANSWER
 from tests.support.chunkings import chunked as cut_anyhow
+from tests.support.formats import Text
 from tests.support.loopback import (
     CLOSE,
     OPEN,
@@ -40,7 +41,6 @@ from tokenstream.errors import (
     StreamStalled,
     StreamTruncated,
 )
-from tokenstream.formats._wire.bare_text import Text
 
 WHOLE = Stream(ANSWER).final()
 BODY = b"".join(ANSWER)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.stream.bodies import TOKENS
 from tests.stream.tap.support import PAYLOADS, WHOLE, Failing, Items, later, payloads
+from tests.support.formats import Text
 from tokenstream import tap
 from tokenstream.errors import (
     NotAStream,
@@ -19,7 +20,6 @@ from tokenstream.errors import (
     StreamStalled,
     StreamTruncated,
 )
-from tokenstream.formats._wire.bare_text import Text
 
 
 @pytest.mark.anyio

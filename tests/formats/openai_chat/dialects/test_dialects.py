@@ -14,10 +14,10 @@ from tests.formats.openai_chat.dialects.open_models import OPEN_MODELS
 from tests.formats.openai_chat.dialects.support import FOUND, USAGE, Says
 from tests.formats.openai_chat.payloads import FINISH, ROLE, Read, call, chunk, read, text
 from tests.formats.told import DONE, bytes_of
+from tests.support.formats import OpenAIChat
 from tokenstream import Stream
 from tokenstream.errors import ProviderError
 from tokenstream.events import TextDelta
-from tokenstream.formats._wire.openai_chat import OpenAIChat
 from tokenstream.framing import EventStreamMessage
 from tokenstream.message import FoundImage, Message
 
