@@ -20,7 +20,7 @@ import tokenstream
 from tests.public_names import PUBLIC
 from tokenstream import AsyncStream, Limits, Stream, TextDelta, connect
 from tokenstream._basics.members import NamedDefault
-from tokenstream.relay import Response
+from tokenstream.relay._asgi.response import Response
 from tokenstream.stream import AsyncTextView, Broadcast, BroadcastReader, TextView
 from tokenstream.stream._session.responses import AsyncResponses, Responses
 from tokenstream.stream._views.choices import AsyncChoice, Choice
