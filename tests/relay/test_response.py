@@ -15,11 +15,11 @@ from starlette.middleware.base import BaseHTTPMiddleware
 
 from tests.support.asgi import Client
 from tokenstream.errors import MisuseError, StreamInterrupted
-from tokenstream.relay import Response, shut_down
+from tokenstream.relay import shut_down
 from tokenstream.relay._asgi.http_delivery import ResponseTiming
 from tokenstream.relay._asgi.outlet import Outlet
 from tokenstream.relay._asgi.refusals import Refusal
-from tokenstream.relay._asgi.response import make_response
+from tokenstream.relay._asgi.response import Response, make_response
 
 pytestmark = pytest.mark.anyio
 
