@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.stream.async_sources import HEL
 from tokenstream._pipeline.machine import Machine
@@ -71,3 +73,45 @@ def test_time_that_the_loop_was_away_is_no_silence() -> None:
     assert silence.deadline == 6.5
     arrive(machine, 5.0)
     assert silence.deadline == 8.0
+
+
+def pass_time(silence: Silence, machine: Machine, now: float, step: tuple[str, float]) -> float:
+    """Let something happen on a steady stream; return the time after it."""
+    what, seconds = step
+    now += seconds
+    if what == "an event":
+        arrive(machine, now)
+    elif what == "a ping":
+        machine.push(b": ping\n\n", now)
+    elif what == "busy":
+        silence.exclude_busy_time(seconds)
+    # A read is in progress whenever a loop waits; the next one begins with what has arrived.
+    silence.since = now if what == "an event" else max(machine.now, silence.since or now)
+    return now
+
+
+@given(
+    limits=st.fixed_dictionaries(
+        {name: st.one_of(st.none(), st.floats(0.1, 9.0)) for name in ("idle_bytes", "idle_content", "total")}
+    ),
+    steps=st.lists(
+        st.tuples(st.sampled_from(["an event", "a ping", "busy", "nothing"]), st.floats(0.0, 3.0)),
+        max_size=12,
+    ),
+)
+def test_while_a_stream_is_steady_its_deadline_only_moves_later(
+    limits: dict[str, float | None], steps: list[tuple[str, float]]
+) -> None:
+    """So a timer that is early enough for one wait is early enough for all that follow."""
+    silence, machine = silence_of(**limits)
+    arrive(machine, 0.5)
+    now = silence.since = 0.5
+    deadline = silence.deadline
+    for step in steps:
+        now = pass_time(silence, machine, now, step)
+        later = silence.deadline
+        if deadline is None or later is None:
+            assert later is deadline
+        else:
+            assert later >= deadline
+        deadline = later

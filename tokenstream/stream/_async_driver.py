@@ -6,6 +6,7 @@ The *machine* turns chunks into events; its `shortcut` is a fast path for most c
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
 from functools import partial
@@ -18,7 +19,7 @@ from tokenstream.stream._opening import has_begun
 from tokenstream.stream._phase import Phase
 from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._reading.async_pump import AsyncPump
-from tokenstream.stream._reading.items import END, WAITED
+from tokenstream.stream._reading.items import END, NOTHING, WAITED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -80,45 +81,50 @@ class AsyncDriver(Driver):
             event, fast_path = None, machine.shortcut
             if fast_path is None:
                 event = machine.pull()
-            elif machine.now < self.earliest_deadline and (item := next(pump.batch, None)) is not None:
+            elif machine.now < self.earliest_deadline:
                 # Most chunks take this path. It does the same as `_advance`, without the cost of its calls.
-                now, chunk = item
-                event = (
-                    fast_path(chunk, now)
-                    if chunk.__class__ is machine.unit
-                    else self.process_item(chunk, now)
-                )
-                event = event or machine.pull()
+                item = next(pump.batch, None)
+                if item is not None:
+                    now, chunk = item
+                    event = (
+                        fast_path(chunk, now)
+                        if chunk.__class__ is machine.unit
+                        else self.process_item(chunk, now)
+                    )
+                    event = event or machine.pull()
+                elif (arrival := pump.begin_steady_wait(self.earliest_deadline)) is not None:
+                    pump.busy = True
+                    try:
+                        await arrival
+                    finally:
+                        pump.busy = False
+                    item = pump.end_steady_wait()
+                    if item is not None:
+                        event = self.process_item(item[1], item[0]) or machine.pull()
             while event is None:
                 event = await self._advance() or machine.pull()
         except MisuseError:
             await self._close_misused()
             raise
-        except ValueError as error:  # from the machine's generator of events, if it has a second reader
-            self.raise_pull_error(error)
-        except StopIteration:  # the machine's generator has ended: Ctrl-C or the like interrupted it
-            raise await self._close_broken() from None
+        except (ValueError, StopIteration) as error:  # from the machine's generator of events
+            raise await self._explain(error) from None
         return event
 
-    async def step(self) -> Event:
+    def step(self) -> Coroutine[Any, Any, Event]:
         """Return the next event for a view; after the end, raise the stream's error each time."""
-        if self.phase is _ENDED:
-            self.machine.stopped_event = None  # views deliver no `Stopped` event of a guard
-            await self.close_source(quiet=True)
-            if self.error is not None:
-                raise self.error.with_traceback(None)
-            raise StopAsyncIteration
-        return await self.__anext__()
+        return self._step_after_end() if self.phase is _ENDED else self.__anext__()
 
     async def step_until(self, until: float) -> Event | None:
         """Return the next event for a view, or None if none has arrived by the time `until`."""
         if self.phase is _ENDED:
-            return await self.step()  # raises the error, or ends the loop
+            return await self._step_after_end()
         return await self._step(partial(self._advance, until), until)
 
     async def step_now(self) -> Event | None:
         """Return the next event if it has already arrived, otherwise None."""
-        return await (self.step() if self.phase is _ENDED else self._step(self._advance_now))
+        if self.phase is _ENDED:
+            return await self._step_after_end()
+        return self.poll_fast() or await self._step(self._advance_now)
 
     def poll(self, bell: ArrivalBell) -> Coroutine[Any, Any, Event | None]:
         """Return the next event, or None if none has arrived, for a loop that also reads other streams.
@@ -146,7 +152,8 @@ class AsyncDriver(Driver):
         while self.is_unopened and self.machine.continues:
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)
-            await self._read()
+            now, item = await self.next_item()
+            self.process_item(item, now)
 
     async def wait_open(self, first: First) -> None:
         """Read until the answer has begun, or raise the answer's error.
@@ -262,6 +269,14 @@ class AsyncDriver(Driver):
         """True if every held-back event waits for the verdict of a guard."""
         return self.awaited_guards is not None and self.machine.waits
 
+    async def _step_after_end(self) -> Event:
+        """Raise the stream's error, or end the loop."""
+        self.machine.stopped_event = None  # views deliver no `Stopped` event of a guard
+        await self.close_source(quiet=True)
+        if self.error is not None:
+            raise self.error.with_traceback(None)
+        raise StopAsyncIteration
+
     async def _step(
         self, advance: Callable[[], Awaitable[Event | None]], until: float | None = None
     ) -> Event | None:
@@ -282,10 +297,8 @@ class AsyncDriver(Driver):
         except MisuseError:
             await self._close_misused()
             raise
-        except ValueError as error:  # from the machine's generator of events, if it has a second reader
-            self.raise_pull_error(error)
-        except StopIteration:  # the machine's generator has ended: Ctrl-C or the like interrupted it
-            raise await self._close_broken() from None
+        except (ValueError, StopIteration) as error:  # from the machine's generator of events
+            raise await self._explain(error) from None
         return event
 
     # -- ending ------------------------------------------------------------
@@ -388,8 +401,9 @@ class AsyncDriver(Driver):
         if self.prepare_read():
             if self._next_source is not None:
                 await self._replace_ended_source(self._next_source)
-            item = next(self.pump.batch, None)  # a pair: the time of its arrival, and a chunk or the like
-            return await self._read(until) if item is None else self.process_item(item[1], item[0])
+            # A pair: the time of its arrival, and a chunk or the like.
+            item = next(self.pump.batch, None) or await self.next_item(until)
+            return self.process_item(item[1], item[0])
         had_ended = self.phase is _ENDED
         are_events_left = not had_ended and self.conclude()
         # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
@@ -433,11 +447,6 @@ class AsyncDriver(Driver):
     def replace_source(self, source: Deferred) -> None:
         self._next_source = source  # the next read closes the current source first
 
-    async def _read(self, until: float | None = None) -> Event | None:
-        """Wait for the next item, and return its event if the machine's fast path produced one."""
-        now, item = await self.next_item(until)
-        return self.process_item(item, now)
-
     async def next_item(self, until: float | None = None, *, timed: bool = True) -> tuple[float, Any]:
         """Return the next item from the source, with the time of its arrival; `END` after a stop.
 
@@ -457,11 +466,38 @@ class AsyncDriver(Driver):
             if not pump.begun:
                 self._begin()
             item = pump.take_item()
-            if item is None:
-                item = await pump.read(self.find_read_limit(pump.since, until) if timed else until)
+            if item is None and not timed:
+                item = await pump.read(until)
+            elif item is None:
+                item = await self._wait_steadily(until) or await pump.read(
+                    self.find_read_limit(pump.since, until), good_for=self._steady_deadline
+                )
         finally:
             pump.busy = False
         return item
+
+    async def _wait_steadily(self, until: float | None) -> tuple[float, Any] | None:
+        """Wait for the next item without computing a deadline; None if this cannot be done or was in vain.
+
+        Args:
+            until: Time at which the caller stops waiting; the item is then `NOTHING`.
+        """
+        limit = self.machine.guarded_until if until is None else min(until, self.machine.guarded_until)
+        arrival = self.pump.begin_steady_wait(self._steady_deadline, limit)
+        if arrival is None:
+            return None
+        await arrival
+        item = self.pump.end_steady_wait()
+        if item is None and until is not None and self.clock() >= until:
+            return until, NOTHING
+        return item
+
+    @property
+    def _steady_deadline(self) -> float:
+        """The `earliest_deadline` while all deadlines only move later, whatever arrives; otherwise NaN."""
+        machine = self.machine
+        is_steady = machine.continues and not (machine.resting or machine.waits)
+        return self.earliest_deadline if is_steady and machine.now < self.earliest_deadline else math.nan
 
     def _begin(self) -> None:
         """Check that the guards have a task group, then start timing the request."""
@@ -489,7 +525,10 @@ class AsyncDriver(Driver):
         if self.phase is _ENDED:
             await self.close_source(failed=True)
 
-    async def _close_broken(self) -> Exception:
-        """Close the source after decoding was interrupted; return the exception that the loop must raise."""
+    async def _explain(self, error: ValueError | StopIteration) -> Exception:
+        """Return the exception that the loop must raise for an exception of the machine's generator."""
+        if isinstance(error, ValueError):  # perhaps because the generator has a second reader
+            self.raise_pull_error(error)
+        # The generator has ended: a Ctrl-C or the like has interrupted it.
         await self.close_source(failed=True)
         return self.break_off()

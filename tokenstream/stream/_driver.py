@@ -17,7 +17,7 @@ from tokenstream.stream._opening import claim_reorder, prepare, prepare_machine
 from tokenstream.stream._options import Options
 from tokenstream.stream._phase import NEXT, EndVerdict, Phase, PhaseStep
 from tokenstream.stream._read_errors import concurrent_read_error, interrupted_read_error
-from tokenstream.stream._reading.items import END, LOST, WAITED, BusyTime, SourceFailed, SourceOpened
+from tokenstream.stream._reading.items import END, LOST, NOTHING, WAITED, BusyTime, SourceFailed, SourceOpened
 from tokenstream.stream._reading.machine_deadlines import GapDeadline, GuardDeadline
 from tokenstream.stream._reading.rest import RestLimits
 from tokenstream.stream._reading.silence import Silence
@@ -248,7 +248,7 @@ class Driver(SingleConsumer):
             self.silence.exclude_busy_time(item.seconds)
         elif item is WAITED:
             self._process_wait(now)
-        else:
+        elif item is not NOTHING:
             try:
                 self._process_rare_item(item, now)
             except MisuseError:

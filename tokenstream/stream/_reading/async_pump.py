@@ -5,6 +5,7 @@ A `Reader` reads the source in a separate task; a `DirectReader` reads it in the
 
 from __future__ import annotations
 
+import math
 from itertools import chain
 from operator import length_hint
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from tokenstream.stream._reading.reader import RUNNING, Reader, leave_group
 from tokenstream.stream._reading.reader_native import NativeReader
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Coroutine, Iterable, Iterator
 
     from anyio.abc import TaskGroup
@@ -140,7 +142,7 @@ class AsyncPump:
             return await self.read(self._clock())
         return None
 
-    async def read(self, until: float | None) -> tuple[float, Any]:
+    async def read(self, until: float | None, *, good_for: float = math.nan) -> tuple[float, Any]:
         """Wait for the next item, and return that item with the time of its arrival.
 
         Cancelling this call loses nothing if a separate task reads the source. Without a task, a
@@ -148,18 +150,51 @@ class AsyncPump:
 
         Args:
             until: Time at which to stop waiting, and to return the item `WAITED`; None for no limit.
+            good_for: The stream's `earliest_deadline`, if `begin_steady_wait` may wait with the same timer
+                while that deadline stands; otherwise NaN.
         """
         reader = self._reader
         if reader is None:
             reader = self._reader = self._start_reader()
         seconds = None if until is None else max(until - self._clock(), 0.0)
-        has_arrived = await reader.wait(seconds)
+        if isinstance(reader, Reader):
+            has_arrived = await reader.wait(
+                seconds, good_for=good_for, until=math.inf if until is None else until
+            )
+        else:
+            has_arrived = await reader.wait(seconds)
         # All items that have arrived; those after the first one are for the next reads.
         self.batch = iter(reader.take_items())
         item = next(self.batch, None)
         if item is None:
             # If something had arrived, then an earlier, cancelled call has taken it.
             item = (self._clock(), LOST if has_arrived else WAITED)
+        return item
+
+    def begin_steady_wait(
+        self, earliest_deadline: float, until: float = math.inf
+    ) -> asyncio.Future[Any] | None:
+        """Begin to wait for the next item on asyncio, without the cost of `read`; None if that is impossible.
+
+        Call it only if `batch` is empty. Await the future, then call `end_steady_wait`.
+
+        Args:
+            earliest_deadline: The stream's `earliest_deadline`.
+            until: Time at which the caller stops waiting; infinity for no limit.
+        """
+        reader = self._reader
+        # Any other reader than a `Reader` has no task that reads ahead.
+        return reader.begin_steady_wait(earliest_deadline, until) if isinstance(reader, Reader) else None
+
+    def end_steady_wait(self) -> tuple[float, Any] | None:
+        """Return the item that has arrived; None if there is none, then `read` has to check the deadlines."""
+        reader = self._reader
+        if not isinstance(reader, Reader):
+            return None
+        item = reader.take_sole_item()
+        if item is None:
+            self.batch = iter(reader.take_items())
+            item = next(self.batch, None)
         return item
 
     def listen(self, bell: ArrivalBell, *, even_if_instant: bool = False) -> bool:

@@ -13,6 +13,8 @@ LOST = object()
 """A read was cancelled or interrupted, and the source cannot be read any further."""
 WAITED = object()
 """The read reached its time limit before a chunk arrived."""
+NOTHING = object()
+"""The caller's own time limit was reached before a chunk arrived; no deadline of the stream was checked."""
 NOTABLE_SECONDS = 0.01
 """Shortest time between two reads of the loop that is reported as `BusyTime`."""
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream._sources.kinds import SKIPPED
 from tokenstream.stream._read_errors import ended_loop_error
+from tokenstream.stream._reading.alarm import Alarm
 from tokenstream.stream._reading.items import (
     END,
     NOTABLE_SECONDS,
@@ -63,6 +65,7 @@ class Reader:
     """
 
     __slots__ = (
+        "_alarm",
         "_bell",
         "_clock",
         "_closed",
@@ -95,6 +98,8 @@ class Reader:
         """The items that the loop has not taken yet, each with the time of its arrival."""
         self._bell: ArrivalBell | None = None
         """Rung when something arrives."""
+        self._alarm: Alarm | None = None
+        """The bell of a loop on asyncio that waits for this reader alone; None before the first wait."""
         self._room_event: Event | None = None
         """Set once the loop takes items; None unless the task waits for that."""
         self._end_event: Event | None = None
@@ -130,6 +135,11 @@ class Reader:
             self._room_event.set()
         return items
 
+    def take_sole_item(self) -> tuple[float, Any] | None:
+        """Return the item that has arrived, if it is the only one and the task does not wait for room."""
+        items = self._items
+        return items.pop() if len(items) == 1 and self._room_event is None else None
+
     @property
     def has_item(self) -> bool:
         """True if an item can be taken."""
@@ -137,8 +147,8 @@ class Reader:
 
     @property
     def rings(self) -> bool:
-        """True if the reader has a bell, which it rings to wake a waiting loop when something arrives."""
-        return self._bell is not None
+        """True if the reader rings the bell of a loop that also reads other streams."""
+        return self._bell is not None and self._bell is not self._alarm
 
     def listen(self, bell: ArrivalBell) -> None:
         """From now on, ring this bell whenever something arrives, to wake the loop that waits for it."""
@@ -162,14 +172,20 @@ class Reader:
             self._closed = isinstance(self.source, AsyncSource)
             self._items.append((self._clock(), SourceFailed(ended_loop_error())))
 
-    async def wait(self, seconds: float | None) -> bool:
+    async def wait(
+        self, seconds: float | None, *, good_for: float = math.nan, until: float = math.inf
+    ) -> bool:
         """Wait until something has arrived or the task has ended; return False after the time limit.
 
         Args:
             seconds: Longest time to wait; None to wait forever.
+            good_for: The stream's `earliest_deadline`, if the stream is steady; otherwise NaN.
+            until: Time at which the caller stops waiting, which `seconds` respects.
         """
         if self._items or self.has_ended:
             return True
+        if self._host.name == "asyncio":
+            return await self._wait_for_alarm(seconds, good_for, until)
         from anyio import Event, move_on_after
         from anyio.lowlevel import checkpoint
 
@@ -187,11 +203,55 @@ class Reader:
                 with move_on_after(max(seconds, LEAST_WAIT)):
                     await arrival.wait()
         finally:
-            self._bell = earlier_bell
-            if earlier_bell is not None:
-                # Arrivals during the wait set only the event of this call.
-                earlier_bell.set()
+            self._restore_bell(earlier_bell)
         return arrival.is_set()
+
+    async def _wait_for_alarm(self, seconds: float | None, good_for: float, until: float) -> bool:
+        """Wait on asyncio, without the cost of anyio's cancel scopes.
+
+        Args:
+            seconds: Longest time to wait; None to wait forever.
+            good_for: The stream's `earliest_deadline`, if the stream is steady; otherwise NaN.
+            until: Time at which the caller stops waiting.
+        """
+        earlier_bell = self._bell
+        alarm = self._bell = self._alarm = self._alarm or Alarm(self._host.loop)
+        due = math.inf if seconds is None else monotonic() + max(seconds, LEAST_WAIT)
+        alarm.set_timer(due)
+        alarm.good_for, alarm.until = good_for, until
+        try:
+            while (rung_at := await alarm.begin()) is not None:
+                # Only the timer has rung, perhaps for an earlier wait.
+                if rung_at >= due:
+                    return False
+                alarm.set_timer(due)
+                alarm.good_for = good_for
+        finally:
+            if earlier_bell is not None and earlier_bell is not alarm:
+                self._restore_bell(earlier_bell)
+        return True
+
+    def begin_steady_wait(self, earliest_deadline: float, until: float) -> asyncio.Future[Any] | None:
+        """Begin to wait for the next item on asyncio, with the timer of an earlier wait.
+
+        Await the future that is returned, then take the items; if there are none, the timer has rung. The
+        result is None if the timer may be too late for this wait, or if there is nothing to wait for.
+
+        Args:
+            earliest_deadline: The stream's `earliest_deadline`.
+            until: Time at which the caller stops waiting, by the stream's clock; infinity for no limit.
+        """
+        alarm = self._alarm
+        if alarm is None or self._bell is not alarm or self._items or self.has_ended:
+            return None
+        is_early_enough = alarm.good_for == earliest_deadline and alarm.until <= until
+        return alarm.begin() if is_early_enough and self._host.is_running() else None
+
+    def _restore_bell(self, bell: ArrivalBell | None) -> None:
+        """Ring an earlier bell again from now on, and once now: arrivals during the wait did not ring it."""
+        self._bell = bell
+        if bell is not None:
+            bell.set()
 
     def stop(self) -> None:
         """End the task, which closes the source."""
@@ -204,7 +264,7 @@ class Reader:
 
     def wake(self) -> None:
         """End a wait in progress, with the item `WAITED`."""
-        if self._bell is not None:
+        if self.rings or (self._alarm is not None and self._alarm.has_waiter):
             self._put_item(self._clock(), WAITED)
 
     def _cancel_read(self) -> None:
@@ -386,6 +446,8 @@ class Reader:
         if self._end_event is not None:
             self._end_event.set()
         self._ring()
+        if self._alarm is not None:
+            self._alarm.cancel()
 
     def _on_done(self, task: asyncio.Task[None]) -> None:
         """Record the end of the task, even if the task never began."""

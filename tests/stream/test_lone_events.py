@@ -1,0 +1,333 @@
+"""Events that arrive one by one, each in a turn of the loop of its own, as on a slow socket."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import importlib
+import random
+import sys
+import threading
+import time
+import weakref
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.stream.bodies import chunk
+from tests.support.wire import DONE
+from tokenstream import AsyncStream, Deadlines, Retry, aresilient, merge
+from tokenstream.errors import MisuseError, StreamStalled
+from tokenstream.events import TextDelta
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+PIECES = [f"{number} " for number in range(60)]
+BODY = [*(chunk({"content": piece}) for piece in PIECES), chunk({}, "stop"), DONE]
+
+
+def run_on_uvloop(main: Coroutine[Any, Any, Any]) -> Any:
+    if sys.platform == "win32":
+        main.close()
+        pytest.skip("there is no uvloop for Windows")
+    return importlib.import_module("uvloop").run(main)
+
+
+on_both_loops = pytest.mark.parametrize(
+    "run", [pytest.param(asyncio.run, id="asyncio"), pytest.param(run_on_uvloop, id="uvloop")]
+)
+
+
+async def one_by_one(body: list[bytes], then: Callable[[], Any] | None = None) -> AsyncGenerator[bytes, None]:
+    """Yield each chunk in a turn of its own, then call a function, or wait for ever without one."""
+    loop = asyncio.get_running_loop()
+    for each in body:
+        turn = loop.create_future()
+        loop.call_soon(turn.set_result, None)
+        await turn
+        yield each
+    if then is None:
+        await loop.create_future()
+    else:
+        then()
+
+
+def end() -> None:
+    """Let a source end."""
+
+
+async def read_text(stream: AsyncStream, pieces: int) -> str:
+    """Read events until so many pieces of text have come."""
+    text: list[str] = []
+    while len(text) < pieces:
+        event = await anext(stream)
+        if isinstance(event, TextDelta):
+            text.append(event.text)
+    return "".join(text)
+
+
+@pytest.mark.parametrize("is_merged", [False, True])
+def test_one_timer_serves_a_whole_answer(monkeypatch: pytest.MonkeyPatch, is_merged: bool) -> None:
+    """The loop is not asked for a timer per event, of a stream or of a merge."""
+    timers = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        call_at = loop.call_at
+
+        def counted(*args: Any, **options: Any) -> asyncio.TimerHandle:
+            timers.append(args)
+            return call_at(*args, **options)
+
+        monkeypatch.setattr(loop, "call_at", counted)
+        stream = AsyncStream(one_by_one(BODY, end))
+        async with merge({"only": stream}) if is_merged else stream as events:
+            async for _ in events:
+                pass
+        assert stream.message.text == "".join(PIECES)
+
+    asyncio.run(main())
+    assert len(timers) < 20
+
+
+@on_both_loops
+def test_a_silence_after_lone_events_is_a_stall_and_never_too_early(run: Run) -> None:
+    """The deadline counts from the last event, although the timer was set for an earlier one."""
+
+    async def slow() -> AsyncGenerator[bytes, None]:
+        for each in BODY[:10]:
+            await asyncio.sleep(0.03)
+            yield each
+        last.append(time.monotonic())
+        await asyncio.get_running_loop().create_future()
+
+    async def main() -> float:
+        deadlines = Deadlines(first_event=9.0, idle_bytes=0.2, idle_content=9.0)
+        async with AsyncStream(slow(), deadlines=deadlines) as stream:
+            with pytest.raises(StreamStalled, match=r"idle_bytes"):
+                async for _ in stream:
+                    pass
+            assert stream.message.text == "".join(PIECES[:10])
+        return time.monotonic()
+
+    last: list[float] = []
+    assert run(main()) - last[0] >= 0.2
+
+
+@on_both_loops
+def test_a_blocked_loop_is_no_stall(run: Run) -> None:
+    """What arrived meanwhile is read first, although the timer has rung."""
+
+    async def main() -> str:
+        deadlines = Deadlines(idle_bytes=0.1, idle_content=0.1)
+        async with AsyncStream(one_by_one(BODY, end), deadlines=deadlines) as stream:
+            async for event in stream:
+                if isinstance(event, TextDelta) and event.text in PIECES[10:40:10]:
+                    time.sleep(0.25)  # noqa: ASYNC251 - it blocks the loop on purpose
+        return stream.message.text
+
+    assert run(main()) == "".join(PIECES)
+
+
+async def _read_with_wait_for(stream: AsyncStream) -> Any:
+    return await asyncio.wait_for(anext(stream), 0.0001)
+
+
+async def _read_with_timeout(stream: AsyncStream) -> Any:
+    async with asyncio.timeout(0.0001):
+        return await anext(stream)
+
+
+async def _read_with_scope(stream: AsyncStream) -> Any:
+    with anyio.fail_after(0.0001):
+        return await anext(stream)
+
+
+async def _read_in_a_cancelled_task(stream: AsyncStream) -> Any:
+    reading = asyncio.ensure_future(anext(stream))
+    for _ in range(random.randrange(4)):
+        await asyncio.sleep(0)
+    reading.cancel()
+    try:
+        return await reading
+    except asyncio.CancelledError:
+        raise TimeoutError from None
+
+
+READS = [_read_with_wait_for, _read_with_timeout, _read_with_scope, _read_in_a_cancelled_task]
+
+
+async def read_in_bits(read: Callable[[AsyncStream], Any], seed: int) -> tuple[str, int]:
+    """Read an answer with reads that are often cancelled; return its text and how many were."""
+    random.seed(seed)
+    pauses = random.Random(seed)
+
+    async def body() -> AsyncGenerator[bytes, None]:
+        for each in BODY:
+            for _ in range(pauses.randrange(5)):
+                await asyncio.sleep(0)
+            if pauses.random() < 0.1:
+                await asyncio.sleep(0.002)
+            yield each
+
+    text, cancelled = "", 0
+    async with AsyncStream(body()) as stream:
+        while True:
+            try:
+                event = await read(stream)
+            except TimeoutError:
+                cancelled += 1
+            except StopAsyncIteration:
+                break
+            else:
+                text += event.text if isinstance(event, TextDelta) else ""
+    assert stream.message.text == text
+    return text, cancelled
+
+
+@on_both_loops
+@pytest.mark.parametrize("read", READS)
+def test_a_cancelled_read_loses_nothing(run: Run, read: Callable[[AsyncStream], Any]) -> None:
+    """In whatever turn of the loop the cancellation comes, each piece is given once."""
+    _check_cancelled_reads(run, read, seeds=5)
+
+
+@pytest.mark.slow
+@on_both_loops
+@pytest.mark.parametrize("read", READS)
+def test_thirty_thousand_cancelled_reads_lose_nothing(run: Run, read: Callable[[AsyncStream], Any]) -> None:
+    """As above, with 60 answers for each way to cancel a read."""
+    _check_cancelled_reads(run, read, seeds=60)
+
+
+def _check_cancelled_reads(run: Run, read: Callable[[AsyncStream], Any], *, seeds: int) -> None:
+    """Assert that the text is whole for each seed, and that reads were cancelled."""
+
+    async def main() -> int:
+        cancelled = 0
+        for seed in range(seeds):
+            text, count = await read_in_bits(read, seed)
+            assert text == "".join(PIECES)
+            cancelled += count
+        return cancelled
+
+    assert run(main()) >= seeds
+
+
+@on_both_loops
+def test_a_cancelled_read_of_a_merge_loses_nothing(run: Run) -> None:
+    """Each piece of both streams is given once, in its order."""
+
+    async def main() -> None:
+        streams = {name: AsyncStream(one_by_one(BODY, end)) for name in "ab"}
+        texts, cancelled = dict.fromkeys(streams, ""), 0
+        async with merge(streams) as merged:
+            while True:
+                reading = asyncio.ensure_future(anext(merged))
+                for _ in range(random.randrange(4)):
+                    await asyncio.sleep(0)
+                reading.cancel()
+                try:
+                    label, event = await reading
+                except asyncio.CancelledError:
+                    cancelled += 1
+                except StopAsyncIteration:
+                    break
+                else:
+                    texts[label] += event.text if isinstance(event, TextDelta) else ""
+        assert texts == dict.fromkeys(streams, "".join(PIECES))
+        assert cancelled
+
+    run(main())
+
+
+@on_both_loops
+def test_a_dropped_stream_is_collected_although_its_timer_is_far_away(run: Run) -> None:
+    """Its reading task ends as well."""
+
+    async def main() -> None:
+        others = asyncio.all_tasks()
+        stream = AsyncStream(one_by_one(BODY), deadlines=Deadlines(total=600.0))
+        await read_text(stream, 30)
+        dropped = weakref.ref(stream)
+        with pytest.warns(ResourceWarning, match="never closed"):
+            del stream
+            gc.collect()
+        assert dropped() is None
+        with anyio.fail_after(9):
+            await asyncio.gather(*(asyncio.all_tasks() - others), return_exceptions=True)
+
+    run(main())
+
+
+@on_both_loops
+def test_another_loop_is_refused_while_the_first_one_runs(run: Run) -> None:
+    """A stream that was read in one loop does not wait in another one."""
+
+    async def main() -> None:
+        stream = AsyncStream(one_by_one(BODY))
+        await read_text(stream, len(PIECES))
+        errors: list[BaseException] = []
+
+        def read_elsewhere() -> None:
+            with pytest.raises(MisuseError, match="cannot be read in") as caught:
+                asyncio.run(_next(stream))
+            errors.append(caught.value)
+
+        thread = threading.Thread(target=read_elsewhere)
+        thread.start()
+        await asyncio.to_thread(thread.join)
+        assert errors
+        await stream.aclose()
+
+    run(main())
+
+
+async def _next(stream: AsyncStream) -> object:
+    while True:
+        await anext(stream)
+
+
+@on_both_loops
+def test_stop_from_a_thread_ends_a_wait_between_lone_events(run: Run) -> None:
+    """What had arrived is kept."""
+
+    async def main() -> None:
+        async with AsyncStream(one_by_one(BODY[:50])) as stream:
+            stopping = asyncio.get_running_loop().run_in_executor(None, stop_soon, stream)
+            with anyio.fail_after(9):
+                assert [each async for each in stream.text] == PIECES[:50]
+            assert stream.message.ending == "stopped"
+            await stopping
+
+    def stop_soon(stream: AsyncStream) -> None:
+        time.sleep(0.05)
+        stream.stop()
+
+    run(main())
+
+
+@on_both_loops
+def test_a_second_attempt_waits_by_its_own_deadlines(run: Run) -> None:
+    """The timer of the first connection, set for much later, does not serve the second."""
+    opened: list[str] = []
+
+    async def open_source() -> AsyncGenerator[bytes, None]:
+        opened.append("again" if opened else "first")
+        return one_by_one(BODY[:30], break_off) if opened == ["first"] else one_by_one([])
+
+    def break_off() -> None:
+        raise ConnectionResetError("the connection broke")
+
+    async def main() -> None:
+        deadlines = Deadlines(first_event=0.2, idle_bytes=30.0, idle_content=30.0)
+        retry = Retry(attempts=2, mode="restart", wait=0.0)
+        async with aresilient(open_source, retry=retry, deadlines=deadlines) as stream:
+            with anyio.fail_after(9), pytest.raises(StreamStalled, match="first_event"):
+                async for _ in stream:
+                    pass
+
+    run(main())
+    assert opened == ["first", "again"]
