@@ -6,12 +6,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamError
-from tokenstream.relay._sole_reader import SoleReader
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase, find_driver
 from tokenstream.stream._fan_out.reader import ReaderDriver
-from tokenstream.stream._reading.host import find_host
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable
@@ -56,12 +54,8 @@ class EventsIn:
         driver = find_driver(source) if isinstance(source, StreamBase) else None
         self._is_stream = driver is not None
         """True if the source is a stream of this library, which knows its ending."""
-        self._driver = driver if isinstance(driver, AsyncDriver) else None
-        """The driver of an `AsyncStream`; None for a reader of a shared stream, and for any other source."""
-        self._sole_reader: SoleReader | None = None
-        """Reads a stream that has no other readers; None before the first event, and for other sources."""
         self._events: Any = None
-        """The iterator over the events of any other source; None before the first event."""
+        """The iterator over the events of the source; None before the first event."""
         self._take_next = _make_take_function(driver)
         """Returns the next event if it has arrived, else None; None for a source that cannot tell."""
         self._take_ready: Callable[[], list[Event]] | None = getattr(source, "ready", None)
@@ -85,8 +79,6 @@ class EventsIn:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._sole_reader is not None:
-            self._sole_reader.close()
         if hasattr(self._source, "__aexit__"):
             await self._source.__aexit__(kind, error, traceback)
         elif hasattr(self._source, "aclose"):
@@ -106,27 +98,10 @@ class EventsIn:
         if self._error is not None:
             # `take_arrived` has met the end already.
             raise self._error
-        if self._sole_reader is not None:
-            return await self._sole_reader.next()
         if self._events is None:
-            self._start_reading()
-            return await self.next()
+            self._events = aiter(self._source)
         event: Event = await self._events.__anext__()
         return event
-
-    def _start_reading(self) -> None:
-        """Choose the way to read the source.
-
-        A stream without other readers is read by a `SoleReader`, which is faster; any other source is read
-        through its async iterator.
-        """
-        host = find_host()
-        # Without an event loop of a known kind, a `SoleReader` has nothing to wait with.
-        if self._driver is None or host is None:
-            self._events = aiter(self._source)
-        else:
-            self._sole_reader = SoleReader(self._driver, host)
-            self._take_next = self._sole_reader.take_arrived
 
     async def take_arrived(self) -> list[Event]:
         """Return the events that have arrived, without waiting.
@@ -168,9 +143,11 @@ def _make_take_function(driver: object) -> Callable[[], Awaitable[Event | None]]
     """Return a function that returns the next event if it has arrived, else None.
 
     Args:
-        driver: The driver of the source. The result is None unless it is the driver of one reader of a
-            shared stream; a stream without other readers gets its function with its `SoleReader`.
+        driver: The driver of the source. The result is None unless it is the driver of an `AsyncStream` or of
+            one reader of a shared stream.
     """
+    if isinstance(driver, AsyncDriver):
+        return driver.step_now
     if isinstance(driver, ReaderDriver):
         # `look_now` also reads what has arrived at the source, if the reader's own queue is empty.
         take: Callable[[], Awaitable[Event | None]] = partial(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.elsewhere import refuse_block
@@ -10,6 +12,7 @@ from tokenstream.stream._async import AsyncStream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._fan_out.lanes import K, MergeBase
 from tokenstream.stream._read_errors import concurrent_read_error
+from tokenstream.stream._reading.alarm import Alarm
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.reader import leave_group
 
@@ -36,12 +39,14 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         fail_fast: True to end all streams when the first stream fails.
     """
 
-    __slots__ = ("_busy", "_shared", "_tasks")
+    __slots__ = ("_alarm", "_busy", "_shared", "_tasks")
 
     def __init__(self, streams: Mapping[K, AsyncStream], *, fail_fast: bool) -> None:
         super().__init__(streams, fail_fast=fail_fast)
         self._busy = False
         """True while a read is in progress."""
+        self._alarm: Alarm | None = None
+        """Wakes a loop on asyncio; None before the first wait, and on trio."""
         self._shared: list[AsyncPump] = []
         """The pumps that use the task group."""
         self._tasks: TaskGroup | None = None
@@ -140,6 +145,25 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
 
     async def _wait(self) -> None:
         """Wait until a stream may have an event, or its deadlines must be checked."""
+        queue, host = self._queue, find_host()
+        if host is None or host.name != "asyncio":
+            await self._wait_with_anyio()
+            return
+        if self._alarm is None or self._alarm.loop is not host.loop:
+            self._alarm = Alarm(host.loop)
+        seconds = self._handle_alarms()
+        if not queue.entries:
+            alarm = queue.waiter = self._alarm
+            alarm.set_timer(math.inf if seconds is None else time.monotonic() + seconds)
+            try:
+                await alarm.begin()
+            finally:
+                queue.waiter = None
+            # During the wait, the reading tasks have run.
+            self._schedule_pause()
+
+    async def _wait_with_anyio(self) -> None:
+        """Wait as above, outside of asyncio, with a timeout for each wait."""
         from anyio import Event, move_on_after
 
         queue, seconds = self._queue, await self._pause()
@@ -158,6 +182,8 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
         Args:
             failed: True if another error is being raised: closing must neither replace nor delay it.
         """
+        if self._alarm is not None:
+            self._alarm.cancel()
         for driver in self._drivers:
             driver.record_closing()
             driver.end()
