@@ -270,7 +270,7 @@ def test_anthropics_client_for_bedrock_is_read_from_its_binary_body() -> None:
     anthropic = needed("anthropic")
     expected = Stream(CLAUDE.body).final()
     with (
-        Loopback(sized(CLAUDE.body)) as server,
+        Loopback(sized(CLAUDE.body, headers=[("Connection", "close")])) as server,
         anthropic.AnthropicBedrock(base_url=server.url, max_retries=0, **SIGNED) as own,
     ):
         with Stream(own.messages.create(**ASKED, stream=True)) as stream:
