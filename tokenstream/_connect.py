@@ -137,9 +137,9 @@ def aconnect(
         url: The endpoint.
         misplaced: Always empty: all other arguments are keyword-only.
         method: The HTTP method.
-        client: An asynchronous httpx or httpx2 client with which to send the request; it keeps
-            its settings and stays open. None creates a new client, whose read timeout
-            is the longer of `first_event` and `idle_bytes`.
+        client: An asynchronous httpx or httpx2 client, or an `aiohttp.ClientSession`, with which to send
+            the request; it keeps its settings and stays open. None creates a new httpx client,
+            whose read timeout is the longer of `first_event` and `idle_bytes`.
         format: The format's name, or a format object or class; None to detect it.
         retry: Rules for further attempts after a failure; None for a single request. A GET with event
             ids, OpenAI's Responses in the background and Gemini's Interactions are resumed.

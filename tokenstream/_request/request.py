@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._request.mistakes import find_mistake
+from tokenstream._request.origin import origin_of
 from tokenstream._sources import (
     AsyncSource,
     Deferred,
@@ -143,17 +144,12 @@ class _Redirects:
                 f"{self._host} redirects endlessly; check the address", stage="head", retryable=False
             )
         self._redirects_left -= 1
-        if _origin(next_request.url) != _origin(response.request.url):
+        if origin_of(next_request.url) != origin_of(response.request.url):
             # Credentials stay removed even if another redirect leads back to the first origin.
             self.sending["auth"] = None
             for name in {name.lower() for name in next_request.headers} - _HARMLESS:
                 del next_request.headers[name]
         return next_request
-
-
-def _origin(url: FromHTTPX) -> tuple[str, str, int]:
-    """Return the scheme, host and port of an address."""
-    return url.scheme, url.host, url.port or {"http": 80, "https": 443}[url.scheme]
 
 
 class _SocketTrace:
@@ -216,8 +212,12 @@ class HTTPRequest:
         deadlines: Deadlines | None,
         options: dict[str, Any],
     ) -> None:
-        if client is not None and not callable(getattr(client, "stream", None)):
-            raise MisuseError(f"client= takes an httpx or httpx2 client, not {type(client).__qualname__}")
+        self._uses_aiohttp = _is_session(client)
+        if not self._uses_aiohttp and client is not None and not callable(getattr(client, "stream", None)):
+            raise MisuseError(
+                "client= takes an httpx or httpx2 client, for aconnect also an aiohttp.ClientSession, "
+                f"not {type(client).__qualname__}"
+            )
         if not isinstance(options.get("extensions"), dict | None):
             raise MisuseError(f"extensions= takes a dict, not {type(options['extensions']).__qualname__}")
         self._method = method
@@ -236,7 +236,7 @@ class HTTPRequest:
 
     def make_deferred(self) -> Deferred:
         """Return a source that sends the request when it is opened."""
-        if self._client is not None and not hasattr(self._client, "close"):
+        if self._uses_aiohttp or (self._client is not None and not hasattr(self._client, "close")):
             raise MisuseError("the client is asynchronous: use aconnect")
 
         socket_trace = _SocketTrace()
@@ -288,7 +288,7 @@ class HTTPRequest:
 
     def make_async_deferred(self) -> Deferred:
         """Return an asynchronous source that sends the request when it is opened."""
-        if self._client is not None and not hasattr(self._client, "aclose"):
+        if not (self._uses_aiohttp or self._client is None or hasattr(self._client, "aclose")):
             raise MisuseError("the client is not asynchronous: use connect")
 
         async def open_source() -> AsyncSource:
@@ -299,8 +299,17 @@ class HTTPRequest:
             from httpx_sse import aconnect_sse
 
             async with AsyncExitStack() as stack:
-                client = self._client
-                if client is None:
+                client, url = self._client, self._url
+                make_source: Callable[[FromHTTPX], AsyncSource] = from_async_response
+                if self._uses_aiohttp:
+                    from tokenstream._request import aiohttp_client
+
+                    session: FromHTTPX = client
+                    url = aiohttp_client.full_url(session, url)
+                    client = aiohttp_client.make_client(session, self._options)
+                    # The body is read from aiohttp itself, which is faster.
+                    make_source = aiohttp_client.source_of
+                elif client is None:
                     client = await stack.enter_async_context(
                         self._own_client or self._make_client("AsyncClient")
                     )
@@ -308,7 +317,7 @@ class HTTPRequest:
                     redirects = _Redirects(client, self._options, self._host())
                     # `aconnect_sse` also sets the header `Accept`; the response may be of any type.
                     sse_response = aconnect_sse(
-                        client, self._method, self._url, **_with_own_headers(self._options, client)
+                        client, self._method, url, **_with_own_headers(self._options, client)
                     )
                     response = (await stack.enter_async_context(sse_response)).response
                     while (next_request := redirects.find_next_request(response)) is not None:
@@ -319,7 +328,7 @@ class HTTPRequest:
                     failed = self._convert_error(error)
                     # With the cause that it has already, or none: the message of `error` may quote a key.
                     raise failed from failed.__cause__
-                source = from_async_response(response)
+                source = make_source(response)
                 return replace(
                     source,
                     close=stack.pop_all().aclose,
@@ -396,6 +405,14 @@ class HTTPRequest:
         host, *after_host = re.split(r"[/?#]", self._url.partition("://")[2], maxsplit=1)
         # With an unescaped password such as "a/b", the apparent host is the first half of the password.
         return "the server" if "@" in "".join(after_host) else host.rpartition("@")[2] or "the server"
+
+
+def _is_session(client: object) -> bool:
+    """Return True for an `aiohttp.ClientSession`, without an import of aiohttp."""
+    return any(
+        each.__name__ == "ClientSession" and each.__module__.partition(".")[0] == "aiohttp"
+        for each in type(client).__mro__
+    )
 
 
 def _with_own_headers(options: dict[str, Any], client: FromHTTPX) -> dict[str, Any]:

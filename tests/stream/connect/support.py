@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+import aiohttp
 import anyio
 
 from tests.stream.bodies import ANSWER
@@ -22,17 +24,22 @@ WHOLE = Reply(chunks=[(0.0, item) for item in ANSWER])
 
 
 def read(answer: Reply, **options: Any) -> tuple[Message | None, StreamError | None, Exchange]:
-    """Ask over both drivers and return what the two agree on."""
+    """Ask over both drivers, and with aiohttp, and return what they agree on."""
     found = []
-    for both in (read_sync, read_async):
+    # A trace is httpx's.
+    readers = (
+        [read_sync, read_async] if "extensions" in options else [read_sync, read_async, read_with_aiohttp]
+    )
+    for both in readers:
         with ReplayServer({PATH: answer}) as server:
             message, error = both(server.url + PATH, options)
             exchange = server.exchanges[0]
             assert exchange.over.wait(5)
         found.append((message, error, exchange))
-    (message, error, exchange), (other, other_error, _) = found
-    assert message == other
-    assert type(error) is type(other_error)
+    (message, error, exchange), *others = found
+    for other, other_error, _ in others:
+        assert message == other
+        assert type(error) is type(other_error)
     return message, error, exchange
 
 
@@ -55,6 +62,18 @@ def read_async(url: str, options: Any) -> tuple[Message | None, StreamError | No
                 return None, error
 
     return anyio.run(main)
+
+
+def read_with_aiohttp(url: str, options: Any) -> tuple[Message | None, StreamError | None]:
+    async def main() -> tuple[Message | None, StreamError | None]:
+        async with aiohttp.ClientSession() as session, aconnect(url, client=session, **options) as stream:
+            try:
+                return await stream.final(), None
+            except StreamError as error:
+                assert stream.closed
+                return None, error
+
+    return asyncio.run(main())
 
 
 @contextmanager

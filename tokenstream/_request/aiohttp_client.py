@@ -1,0 +1,168 @@
+"""Sends requests with the caller's aiohttp session, which costs less than httpx in an event loop.
+
+httpx still makes the request: it encodes the payload, the query and the cookies, authenticates, and makes
+the next request of a redirect. So each option means the same with both clients. Only what httpx calls the
+transport is aiohttp's, and the body is read from aiohttp directly.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import httpx
+from yarl import URL
+
+from tokenstream._request.origin import origin_of
+from tokenstream._sources.aiohttp import from_aiohttp
+from tokenstream.errors import MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tokenstream._basics.loose import FromHTTPX
+    from tokenstream._sources import AsyncSource
+
+_RESPONSE = "tokenstream.aiohttp"
+"""Key of aiohttp's response in the extensions of httpx's."""
+_DEFAULT_TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=30)
+"""The timeouts of a session that was made without any; they abort each answer after five minutes."""
+_UNBOUNDED_ANSWER = aiohttp.ClientTimeout(sock_connect=30)
+"""The same without a bound on the whole answer: the stream's own deadlines bound that."""
+
+
+def make_client(session: aiohttp.ClientSession, options: dict[str, Any]) -> httpx.AsyncClient:
+    """Return an httpx client that sends one request, and those of its redirects, with an aiohttp session.
+
+    Args:
+        session: The session, which stays open.
+        options: The request's options for httpx.
+
+    Raises:
+        MisuseError: An option has no counterpart in aiohttp.
+    """
+    extensions: dict[str, Any] = options.get("extensions") or {}
+    unknown = sorted(extensions.keys() - {"timeout"})
+    if unknown:
+        raise MisuseError(f"extensions= has {unknown[0]!r}, which aiohttp does not have: use an httpx client")
+    sets_timeout = "timeout" in options or "timeout" in extensions
+    transport = _Transport(session, sets_timeout=sets_timeout)
+    client = httpx.AsyncClient(transport=transport, timeout=None)  # noqa: S113 - the session has timeouts
+    # These would replace the session's own headers.
+    for name in list(client.headers):
+        del client.headers[name]
+    return client
+
+
+def source_of(response: FromHTTPX) -> AsyncSource:
+    """Return the source of a response that a client of `make_client` returned."""
+    return from_aiohttp(response.extensions[_RESPONSE])
+
+
+def full_url(session: aiohttp.ClientSession, url: str) -> str:
+    """Return an address that may be relative to the `base_url` of a session."""
+    base: URL | None = getattr(session, "_base_url", None)
+    return url if base is None else str(base.join(URL(url)))
+
+
+class _Transport(httpx.AsyncBaseTransport):
+    """Sends one request of httpx, and those of its redirects, with aiohttp.
+
+    Args:
+        session: The caller's session.
+        sets_timeout: True if the options of the request contain a timeout.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, *, sets_timeout: bool) -> None:
+        self._session = session
+        self._sets_timeout = sets_timeout
+        self._first_origin: object = None
+        """The origin of the first request; None before that."""
+        self._has_left = False
+        """True once a redirect has led to another origin."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request; return its response, whose body has not been read."""
+        origin = origin_of(request.url)
+        self._first_origin = self._first_origin or origin
+        self._has_left = self._has_left or origin != self._first_origin
+        if self._has_left:
+            async with _without_credentials(self._session) as session:
+                response = await self._send(session, request)
+        else:
+            response = await self._send(self._session, request)
+        headers = [
+            (name, value)
+            for name, value in response.raw_headers
+            # aiohttp decompresses the body itself.
+            if name.lower() != b"content-encoding"
+        ]
+        return httpx.Response(
+            response.status, headers=headers, stream=_Body(response), extensions={_RESPONSE: response}
+        )
+
+    async def _send(self, session: aiohttp.ClientSession, request: httpx.Request) -> aiohttp.ClientResponse:
+        """Send a request, which has all its headers, with a session."""
+        timeout = session.timeout
+        if self._sets_timeout:
+            timeout = _convert_timeout(request.extensions.get("timeout") or {})
+        elif timeout == _DEFAULT_TIMEOUT:
+            timeout = _UNBOUNDED_ANSWER
+        # httpx has made a header of the user and the password in the address.
+        url = request.url.copy_with(username=None, password=None)
+        body = await request.aread() if isinstance(request.stream, httpx.ByteStream) else request.stream
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+        return await session.request(
+            request.method,
+            URL(str(url), encoded=True),
+            # aiohttp sets this header itself, from the body.
+            headers=[each for each in headers if each[0].lower() != "transfer-encoding"],
+            data=body or None,
+            skip_auto_headers=("Content-Type",),
+            allow_redirects=False,
+            raise_for_status=False,
+            timeout=timeout,
+        )
+
+
+def _convert_timeout(timeouts: dict[str, float | None]) -> aiohttp.ClientTimeout:
+    """Return aiohttp's timeouts for those of httpx; aiohttp has none for writing."""
+    connect, pool = timeouts.get("connect"), timeouts.get("pool")
+    return aiohttp.ClientTimeout(
+        # aiohttp's `connect` includes the wait for a free place in the pool.
+        connect=None if connect is None or pool is None else connect + pool,
+        sock_connect=connect,
+        sock_read=timeouts.get("read"),
+    )
+
+
+def _without_credentials(session: aiohttp.ClientSession) -> aiohttp.ClientSession:
+    """Return a session with the same connections, but without the headers, cookies and auth of another."""
+    return aiohttp.ClientSession(
+        connector=session.connector,
+        connector_owner=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=session.timeout,
+        trace_configs=session.trace_configs,
+        auto_decompress=session.auto_decompress,
+    )
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of an aiohttp response, for the rare responses that httpx itself reads.
+
+    Args:
+        response: The response.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._response.content.iter_any():
+            yield piece
+
+    async def aclose(self) -> None:
+        """Close the connection, unless the body was read to its end."""
+        source = from_aiohttp(self._response)
+        await source.close()
