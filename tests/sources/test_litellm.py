@@ -122,6 +122,8 @@ each_opener = pytest.mark.parametrize(("opener", "body"), _WITH_ROUTER.values(),
 each_async_opener = pytest.mark.parametrize(
     ("opener", "body"), _ASYNC_WITH_ROUTER.values(), ids=_ASYNC_WITH_ROUTER
 )
+# What litellm raises since 1.109 where the provider's stream ends without a finish reason.
+_EARLY_END = litellm.exceptions.MidStreamFallbackError, litellm.exceptions.APIConnectionError
 # The package works on asyncio only.
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])
 
@@ -171,7 +173,7 @@ async def test_an_async_stream_of_litellm_says_what_its_bytes_say(opener: AsyncO
 
 @each_opener
 def test_a_finish_reason_that_nobody_sent_is_not_believed(opener: Opener, body: Body) -> None:
-    """Where the provider's stream ends early, litellm says "stop"; here it is truncated."""
+    """Where the provider's stream ends early, litellm before 1.109 says "stop"; here it is truncated."""
     with Loopback(chunked(body.frames[:2])) as server, opener(server.url) as source:
         with pytest.raises(StreamTruncated) as caught:
             Stream(source).final()
@@ -209,8 +211,7 @@ def test_a_cut_connection_is_an_interruption(opener: Opener, body: Body, end: An
         assert caught.value.retryable
         assert "".join(body.pieces[:2]).startswith(caught.value.partial.text)
         # A router raises the exception that the other one wraps.
-        cause = litellm.exceptions.MidStreamFallbackError, litellm.exceptions.APIConnectionError
-        assert isinstance(caught.value.__cause__, cause)
+        assert isinstance(caught.value.__cause__, _EARLY_END)
 
 
 ERRORS = {
@@ -279,9 +280,9 @@ def test_a_tap_does_not_believe_a_finish_reason_that_nobody_sent(opener: Opener,
     """The application's loop ends as litellm ends it; the message says what came."""
     with Loopback(chunked(body.frames[:2])) as server, opener(server.url) as source:
         tapped = tap(source)
-        reasons = [item.choices[0].finish_reason for item in tapped if item.choices]
+        with contextlib.suppress(*_EARLY_END):
+            assert "stop" in [item.choices[0].finish_reason for item in tapped if item.choices]
 
-        assert "stop" in reasons
         assert ("".join(body.pieces[:2]), "truncated") == (tapped.message.text, tapped.message.ending)
         assert isinstance(tapped.error, StreamTruncated)
 

@@ -31,6 +31,7 @@ from tokenstream.errors import (
     StreamError,
     StreamInterrupted,
     StreamStalled,
+    StreamTruncated,
 )
 from tokenstream.formats._detect.unknown import find_error
 from tokenstream.formats._kit.errors import provider_error
@@ -60,6 +61,7 @@ _UNREADABLE = _UNUSABLE_RESPONSES | {"JSONDecodeError", "UnicodeDecodeError", "V
 
 Used only for errors of reading: in errors of opening, these causes may concern the request instead.
 """
+_ENDS = frozenset({"StopAsyncIteration", "StopIteration"})
 _ALREADY_READ = frozenset(
     {"ConcurrencyError", "ResponseNotRead", "StreamClosed", "StreamConsumed", "StreamConsumedError"}
 )
@@ -79,8 +81,15 @@ def reading_error(
     if isinstance(error, StreamError | MisuseError):
         return error
     names = class_names(error)
+    causes = chain_class_names(error)
     converted: StreamError | MisuseError
-    if "MidStreamFallbackError" in names:
+    if "MidStreamFallbackError" in causes and causes & _ENDS:
+        # litellm raises it where the provider's stream ends without a finish reason.
+        converted = StreamTruncated(
+            f"litellm's source ended before the end of the answer ({describe(error)}); "
+            "what had arrived is in .partial"
+        )
+    elif "MidStreamFallbackError" in names:
         # litellm wraps the exception of a provider's SDK.
         converted = _convert_cause(error, read_deadlines, begun=begun)
     elif names & _ALREADY_READ:
@@ -98,7 +107,7 @@ def reading_error(
             "what had arrived is in .partial",
             limit=limit,
         )
-    elif chain_class_names(error) & _CODING_ERRORS:
+    elif causes & _CODING_ERRORS:
         converted = ProtocolError(
             f"the body's compression is broken ({describe(error)}); ask for Accept-Encoding: identity"
         )
