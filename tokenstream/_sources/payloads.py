@@ -62,7 +62,7 @@ _DATACLASS_ATTRIBUTE = "__dataclass_fields__"
 _REASON_ATTRIBUTE, _OTHER_REASON_ATTRIBUTE = "received_finish_reason", "intermittent_finish_reason"
 """Attributes of a litellm stream with the finish reasons that it has received."""
 _ROUTER_MODULES = "litellm.router"
-"""How the names of the modules begin whose streams litellm's `Router` returns; the rest depends on the version."""
+"""How the names of the modules begin that define the streams of litellm's `Router`."""
 
 
 def is_object(item: object) -> bool:
