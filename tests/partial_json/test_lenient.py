@@ -301,6 +301,7 @@ def test_a_cut_is_closed_at_the_end(text: str) -> None:
 )
 @example('["a"]["a"]', 1, 0)
 @example('{"a": [1, 2]}\n{"a": [1, 2', 0, 1)
+@example('"a": 1', 0, 0)
 def test_closed_reads_what_is_whole_and_nothing_that_was_cut(text: str, cut: int, size: int) -> None:
     """It differs from the lenient reading where that supplies an end, and there it is `InvalidJSON`."""
     text = text[: len(text) - cut]

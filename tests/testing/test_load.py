@@ -259,7 +259,12 @@ def test_an_empty_cassette_has_no_answer(tmp_path: Path) -> None:
         ("a.yaml", b"interactions:\n- a: \xe9\n", 2, "cannot be read as YAML"),
         ("a.yaml", "a: 1\nb: \x00\n", 2, "cannot be read as YAML"),
         ("a.yaml", "a: *nowhere\n", 1, "undefined alias"),
-        ("a.yaml", "interactions:\n  " + "[" * 100_000, 2, "more than 100 values are nested in one another"),
+        (
+            "a.yaml",
+            "interactions:\n  " + "[" * 100_000,
+            2,
+            "more than 100 values are nested|maximum nesting depth",
+        ),
         ("a.yaml", "interactions:\n" + "- " * 200, 2, "more than 100 values are nested in one another"),
         ("a.yaml", "a: 1\ninteractions: &a\n- *a\n", 3, "aliases expand to far more"),
         ("a.json", '{\n"interactions": [\n', 3, "not JSON"),

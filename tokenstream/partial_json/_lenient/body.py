@@ -219,6 +219,7 @@ def end_cut_document(reader: LenientReader, text: str, position: int, out: list[
     """
     if reader.opener_missing and len(reader.closers) == 1 and len(reader.document.container) < 2:
         # A word in quotes, a colon and a value may also be prose.
+        reader.undo_last_repairs()
         return reader.refuse_two_readings(position)
     if reader.must_be_closed:
         # The option `lenient="closed"` allows all repairs but this one.

@@ -294,13 +294,16 @@ class LenientReader:
 
     def refuse_cut(self, position: int) -> int:
         """Set the error of a document whose end is missing; return the position, as every step does."""
-        # The repairs at the end are undone: the document is refused instead.
-        repairs = self.repair_log.made
-        while repairs and repairs[-1].name == "unfinished_value":
-            repairs.pop()
+        self.undo_last_repairs()
         # Sets the error, as the document is not complete.
         self.document.end(self.base + position)
         return position
+
+    def undo_last_repairs(self) -> None:
+        """Take back the repairs of a cut value, because the document is refused instead."""
+        repairs = self.repair_log.made
+        while repairs and repairs[-1].name == "unfinished_value":
+            repairs.pop()
 
     def refuse_here(self, position: int) -> int:
         """Set the error of a character that no repair explains; return the position, as every step does."""
