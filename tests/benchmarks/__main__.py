@@ -26,6 +26,7 @@ from tests.benchmarks.partial_json import partial_json
 from tests.benchmarks.relay import relay
 from tests.benchmarks.replay import replay
 from tests.benchmarks.shaping import shaping
+from tests.benchmarks.sockets import sockets
 from tests.benchmarks.timing import Plan, time_format
 from tests.benchmarks.typed_objects import typed_objects
 from tests.benchmarks.whole_json import whole_json
@@ -43,6 +44,8 @@ _PACKAGES = (
     "orjson",
     "httpx",
     "httpx2",
+    "aiohttp",
+    "uvloop",
     "httpx-sse",
     "openai",
     "anthropic",
@@ -95,6 +98,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "fan_out": fan_out,
     "marks": marks,
     "encoding": encoding,
+    "sockets": sockets,
     "relay": relay,
     "followers": followers,
 }

@@ -102,6 +102,11 @@ def _authority() -> trustme.CA:
     return trustme.CA()
 
 
+def authority_pem() -> bytes:
+    """Return the certificate that a client has to trust for `tls=True`."""
+    return _authority().cert_pem.bytes()
+
+
 @functools.cache
 def client_context() -> ssl.SSLContext:
     """Return the TLS context with which a client trusts a server with `tls=True`."""

@@ -1,4 +1,4 @@
-"""Sends requests with the caller's aiohttp session, which costs less than httpx in an event loop.
+"""Sends requests with aiohttp, which costs less than httpx in an event loop.
 
 httpx still makes the request: it encodes the payload, the query and the cookies, authenticates, and makes
 the next request of a redirect. So each option means the same with both clients. Only what httpx calls the
@@ -7,6 +7,7 @@ transport is aiohttp's, and the body is read from aiohttp directly.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -14,6 +15,7 @@ import httpx
 from yarl import URL
 
 from tokenstream._request.origin import origin_of
+from tokenstream._request.own_session import own_session, settings_of_environment
 from tokenstream._sources.aiohttp import from_aiohttp
 from tokenstream.errors import MisuseError
 
@@ -23,30 +25,37 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import FromHTTPX
     from tokenstream._sources import AsyncSource
 
-_RESPONSE = "tokenstream.aiohttp"
-"""Key of aiohttp's response in the extensions of httpx's."""
+_SOURCE = "tokenstream.source"
+"""Key of the source that reads aiohttp's response, in the extensions of httpx's."""
 _DEFAULT_TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=30)
 """The timeouts of a session that was made without any; they abort each answer after five minutes."""
 _UNBOUNDED_ANSWER = aiohttp.ClientTimeout(sock_connect=30)
 """The same without a bound on the whole answer: the stream's own deadlines bound that."""
 
 
-def make_client(session: aiohttp.ClientSession, options: dict[str, Any]) -> httpx.AsyncClient:
+async def make_client(session: aiohttp.ClientSession | None, options: dict[str, Any]) -> httpx.AsyncClient:
     """Return an httpx client that sends one request, and those of its redirects, with an aiohttp session.
 
     Args:
-        session: The session, which stays open.
+        session: The caller's session, which stays open; None for the library's own.
         options: The request's options for httpx.
 
     Raises:
-        MisuseError: An option has no counterpart in aiohttp.
+        MisuseError: An option has no counterpart in aiohttp, or the event loop is not asyncio's.
     """
     extensions: dict[str, Any] = options.get("extensions") or {}
     unknown = sorted(extensions.keys() - {"timeout"})
     if unknown:
         raise MisuseError(f"extensions= has {unknown[0]!r}, which aiohttp does not have: use an httpx client")
-    sets_timeout = "timeout" in options or "timeout" in extensions
-    transport = _Transport(session, sets_timeout=sets_timeout)
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise MisuseError('aiohttp needs asyncio: on trio, use an httpx client, or client="httpx"') from None
+    transport = _Transport(
+        session or await own_session(),
+        is_own=session is None,
+        sets_timeout="timeout" in options or "timeout" in extensions,
+    )
     client = httpx.AsyncClient(transport=transport, timeout=None)  # noqa: S113 - the session has timeouts
     # These would replace the session's own headers.
     for name in list(client.headers):
@@ -56,11 +65,12 @@ def make_client(session: aiohttp.ClientSession, options: dict[str, Any]) -> http
 
 def source_of(response: FromHTTPX) -> AsyncSource:
     """Return the source of a response that a client of `make_client` returned."""
-    return from_aiohttp(response.extensions[_RESPONSE])
+    source: AsyncSource = response.extensions[_SOURCE]
+    return source
 
 
-def full_url(session: aiohttp.ClientSession, url: str) -> str:
-    """Return an address that may be relative to the `base_url` of a session."""
+def full_url(session: aiohttp.ClientSession | None, url: str) -> str:
+    """Return an address that may be relative to the `base_url` of a caller's session."""
     base: URL | None = getattr(session, "_base_url", None)
     return url if base is None else str(base.join(URL(url)))
 
@@ -69,12 +79,14 @@ class _Transport(httpx.AsyncBaseTransport):
     """Sends one request of httpx, and those of its redirects, with aiohttp.
 
     Args:
-        session: The caller's session.
+        session: The session.
+        is_own: True for the library's own session, which follows the environment as httpx does.
         sets_timeout: True if the options of the request contain a timeout.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, *, sets_timeout: bool) -> None:
+    def __init__(self, session: aiohttp.ClientSession, *, is_own: bool, sets_timeout: bool) -> None:
         self._session = session
+        self._is_own = is_own
         self._sets_timeout = sets_timeout
         self._first_origin: object = None
         """The origin of the first request; None before that."""
@@ -97,8 +109,9 @@ class _Transport(httpx.AsyncBaseTransport):
             # aiohttp decompresses the body itself.
             if name.lower() != b"content-encoding"
         ]
+        source = from_aiohttp(response)
         return httpx.Response(
-            response.status, headers=headers, stream=_Body(response), extensions={_RESPONSE: response}
+            response.status, headers=headers, stream=_Body(source), extensions={_SOURCE: source}
         )
 
     async def _send(self, session: aiohttp.ClientSession, request: httpx.Request) -> aiohttp.ClientResponse:
@@ -108,6 +121,7 @@ class _Transport(httpx.AsyncBaseTransport):
             timeout = _convert_timeout(request.extensions.get("timeout") or {})
         elif timeout == _DEFAULT_TIMEOUT:
             timeout = _UNBOUNDED_ANSWER
+        settings: dict[str, Any] = settings_of_environment(request.url) if self._is_own else {}
         # httpx has made a header of the user and the password in the address.
         url = request.url.copy_with(username=None, password=None)
         body = await request.aread() if isinstance(request.stream, httpx.ByteStream) else request.stream
@@ -122,6 +136,7 @@ class _Transport(httpx.AsyncBaseTransport):
             allow_redirects=False,
             raise_for_status=False,
             timeout=timeout,
+            **settings,
         )
 
 
@@ -152,17 +167,16 @@ class _Body(httpx.AsyncByteStream):
     """The body of an aiohttp response, for the rare responses that httpx itself reads.
 
     Args:
-        response: The response.
+        source: The source that reads the response.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
+    def __init__(self, source: AsyncSource) -> None:
+        self._source = source
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for piece in self._response.content.iter_any():
+        async for piece in self._source.chunks:
             yield piece
 
     async def aclose(self) -> None:
         """Close the connection, unless the body was read to its end."""
-        source = from_aiohttp(self._response)
-        await source.close()
+        await self._source.close()

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import ssl
-import threading
 from contextlib import AsyncExitStack, ExitStack, suppress
 from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._request.mistakes import find_mistake
 from tokenstream._request.origin import origin_of
+from tokenstream._request.own_client import CONNECT_SECONDS, get_tls_context
 from tokenstream._sources import (
     AsyncSource,
     Deferred,
@@ -29,11 +27,14 @@ from tokenstream.stream._reading.wake import shut_down
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
+    from types import ModuleType
 
     from tokenstream._basics.loose import FromHTTPX
 
-_CONNECT_SECONDS = 10.0
-"""The connect timeout of the library's own client, in seconds."""
+_CLIENT_VARIABLE = "TOKENSTREAM_CLIENT"
+"""The environment variable with the name of the client of `aconnect` in this process."""
+_LIBRARIES = ("httpx", "aiohttp")
+"""What *client* may be in place of a client, for one of the library's own."""
 _MAX_REDIRECTS = 20
 """The most redirects to follow for a client that has no limit itself."""
 _HARMLESS = frozenset(
@@ -61,50 +62,6 @@ _HARMLESS = frozenset(
 
 Any other header may be a credential, because each provider and gateway has its own name for the key.
 """
-
-
-class _TLSCache(threading.local):
-    """The TLS context of the library's own clients, loaded once in each thread.
-
-    Threads do not share it: each new connection writes into the context, while
-    another thread may be copying it.
-    """
-
-    def __init__(self) -> None:
-        self._made_of: tuple[object, ...] = ()
-        """The settings from which the context was created."""
-        self._context: ssl.SSLContext | None = None
-        """The context; None until the first client of this thread needs it."""
-
-    def get_context(self) -> ssl.SSLContext:
-        """Return the TLS context that an httpx client would create.
-
-        The context is created once, and created anew if settings such as the certificate file have changed.
-        """
-        import httpx
-
-        file = os.environ.get("SSL_CERT_FILE")
-        version = _version_of(file)
-        # The class is part of the key, because packages such as truststore replace it.
-        inputs = (ssl.SSLContext, os.environ.get("SSLKEYLOGFILE"), file, version)
-        # SSL_CERT_FILE takes precedence. Changes in a directory cannot be detected, so it is always reloaded.
-        uses_directory = version is None and bool(os.environ.get("SSL_CERT_DIR"))
-        if self._context is None or inputs != self._made_of or uses_directory:
-            self._context, self._made_of = httpx.create_ssl_context(), inputs
-        return self._context
-
-
-def _version_of(file: str | None) -> object:
-    """Return values that change whenever a file does; None without a file, or if it cannot be read."""
-    try:
-        status = Path(file).stat() if file else None
-    except OSError:
-        # httpx itself reports an unreadable file.
-        return None
-    return status and (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-
-
-_tls_cache = _TLSCache()
 
 
 class _Redirects:
@@ -199,7 +156,8 @@ class HTTPRequest:
     Args:
         method: The HTTP method.
         url: The endpoint.
-        client: The client with which to send the request; None for a new client.
+        client: The client with which to send the request; "httpx" or "aiohttp" for a client of this
+            library's own; None for the default.
         deadlines: Deadlines from which a new client's read timeout is derived.
         options: Arguments of `httpx.Client.stream`.
     """
@@ -212,17 +170,14 @@ class HTTPRequest:
         deadlines: Deadlines | None,
         options: dict[str, Any],
     ) -> None:
-        self._uses_aiohttp = _is_session(client)
-        if not self._uses_aiohttp and client is not None and not callable(getattr(client, "stream", None)):
-            raise MisuseError(
-                "client= takes an httpx or httpx2 client, for aconnect also an aiohttp.ClientSession, "
-                f"not {type(client).__qualname__}"
-            )
+        self._library = _find_library(client)
+        """The library that sends the request; "" for the default."""
         if not isinstance(options.get("extensions"), dict | None):
             raise MisuseError(f"extensions= takes a dict, not {type(options['extensions']).__qualname__}")
         self._method = method
         self._url = str(url)
-        self._client = client
+        self._client: FromHTTPX = None if isinstance(client, str) else client
+        """The caller's client; None for the library's own."""
         self._own_client: Any = None
         """The library's own client; None until it is created."""
         self._deadlines = deadlines if deadlines is not None else Deadlines()
@@ -230,13 +185,13 @@ class HTTPRequest:
         self._asked = (self._url, options.get("json"))
         """The address and the payload, which the source reports."""
         self._extensions: dict[str, Any] = options.get("extensions") or {}
-        sets_timeout = client is None and "timeout" not in options and "timeout" not in self._extensions
+        sets_timeout = self._client is None and "timeout" not in options and "timeout" not in self._extensions
         self._read_deadlines = self._deadlines if sets_timeout else None
         """The deadlines, if the client's read timeout is derived from them; otherwise None."""
 
     def make_deferred(self) -> Deferred:
         """Return a source that sends the request when it is opened."""
-        if self._uses_aiohttp or (self._client is not None and not hasattr(self._client, "close")):
+        if self._library == "aiohttp" or (self._client is not None and not hasattr(self._client, "close")):
             raise MisuseError("the client is asynchronous: use aconnect")
 
         socket_trace = _SocketTrace()
@@ -288,8 +243,12 @@ class HTTPRequest:
 
     def make_async_deferred(self) -> Deferred:
         """Return an asynchronous source that sends the request when it is opened."""
-        if not (self._uses_aiohttp or self._client is None or hasattr(self._client, "aclose")):
+        uses_aiohttp = (self._library or _default_library()) == "aiohttp"
+        if not (uses_aiohttp or self._client is None or hasattr(self._client, "aclose")):
             raise MisuseError("the client is not asynchronous: use connect")
+        if uses_aiohttp:
+            # In an event loop, the deadlines end a read themselves.
+            self._read_deadlines = None
 
         async def open_source() -> AsyncSource:
             """Send the request, follow redirects, and return the response as a source.
@@ -301,12 +260,10 @@ class HTTPRequest:
             async with AsyncExitStack() as stack:
                 client, url = self._client, self._url
                 make_source: Callable[[FromHTTPX], AsyncSource] = from_async_response
-                if self._uses_aiohttp:
-                    from tokenstream._request import aiohttp_client
-
-                    session: FromHTTPX = client
-                    url = aiohttp_client.full_url(session, url)
-                    client = aiohttp_client.make_client(session, self._options)
+                if uses_aiohttp:
+                    aiohttp_client = _import_aiohttp_client()
+                    url = aiohttp_client.full_url(client, url)
+                    client = await aiohttp_client.make_client(client, self._options)
                     # The body is read from aiohttp itself, which is faster.
                     make_source = aiohttp_client.source_of
                 elif client is None:
@@ -337,7 +294,8 @@ class HTTPRequest:
                 )
 
         # Without `socket`: in an event loop, opening is cancelled, and not ended by a shutdown of the socket.
-        return Deferred(open_source, prepare=lambda: self._prepare("AsyncClient"), asked=self._asked)
+        prepare = _prepare_aiohttp if uses_aiohttp else lambda: self._prepare("AsyncClient")
+        return Deferred(open_source, prepare=prepare, asked=self._asked)
 
     def _prepare(self, kind: str) -> None:
         """Import httpx and create the client in advance, because the first time in a process takes long.
@@ -382,8 +340,8 @@ class HTTPRequest:
         # The deadlines end the stream in time; this timeout must not fire before either of them.
         waits = (self._deadlines.first_event, self._deadlines.idle_bytes)
         read = None if None in waits else max(wait for wait in waits if wait is not None)
-        timeout = httpx.Timeout(_CONNECT_SECONDS, read=read)
-        return getattr(httpx, kind)(timeout=timeout, verify=_tls_cache.get_context())
+        timeout = httpx.Timeout(CONNECT_SECONDS, read=read)
+        return getattr(httpx, kind)(timeout=timeout, verify=get_tls_context())
 
     def _convert_error(self, error: Exception) -> StreamError | MisuseError:
         """Convert an exception that a client raised instead of returning a response.
@@ -407,12 +365,70 @@ class HTTPRequest:
         return "the server" if "@" in "".join(after_host) else host.rpartition("@")[2] or "the server"
 
 
+def _find_library(client: object) -> str:
+    """Return the name of the library that a client belongs to; "" for None.
+
+    Raises:
+        MisuseError: It is not a client, or not the name of one.
+    """
+    if client is None:
+        return ""
+    if isinstance(client, str):
+        if client in _LIBRARIES:
+            return client
+        raise MisuseError(f'client= takes "httpx", "aiohttp" or a client, not {client[:40]!r}')
+    if _is_session(client):
+        return "aiohttp"
+    if not callable(getattr(client, "stream", None)):
+        raise MisuseError(
+            "client= takes an httpx or httpx2 client, for aconnect also an aiohttp.ClientSession, "
+            f"not {type(client).__qualname__}"
+        )
+    return "httpx"
+
+
 def _is_session(client: object) -> bool:
     """Return True for an `aiohttp.ClientSession`, without an import of aiohttp."""
     return any(
         each.__name__ == "ClientSession" and each.__module__.partition(".")[0] == "aiohttp"
         for each in type(client).__mro__
     )
+
+
+def _default_library() -> str:
+    """Return the name of the library that sends the requests of `aconnect` in this process.
+
+    Raises:
+        MisuseError: The environment names another.
+    """
+    library = os.environ.get(_CLIENT_VARIABLE) or "httpx"
+    if library not in _LIBRARIES:
+        raise MisuseError(f"{_CLIENT_VARIABLE} must be httpx or aiohttp, not {library[:40]!r}")
+    return library
+
+
+def _import_aiohttp_client() -> ModuleType:
+    """Return the module that sends requests with aiohttp.
+
+    Raises:
+        MisuseError: aiohttp is not installed.
+    """
+    try:
+        from tokenstream._request import aiohttp_client
+    except ImportError as error:
+        raise MisuseError(
+            'client="aiohttp" needs aiohttp: install it with pip install "llm-tokenstream[fast]"'
+        ) from error
+    return aiohttp_client
+
+
+def _prepare_aiohttp() -> None:
+    """Import aiohttp in advance, because that takes long."""
+    # A failure here happens again when the request is sent, and is reported then.
+    with suppress(Exception):
+        import_module("httpx_sse")
+        import_module("encodings.idna")
+        _import_aiohttp_client()
 
 
 def _with_own_headers(options: dict[str, Any], client: FromHTTPX) -> dict[str, Any]:

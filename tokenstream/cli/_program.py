@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MODULE = "python -m tokenstream"
-OPTIONAL = ("rich", "opentelemetry-api", "redis", "regex", "griffelib", "PyYAML")
+OPTIONAL = ("aiohttp", "uvloop", "rich", "opentelemetry-api", "redis", "regex", "griffelib", "PyYAML")
 """Distributions that the extras for users install, in the order in which they are listed."""
 _SCRIPT_ENDINGS = re.compile(r"(-script\.pyw?|\.exe)$")
 

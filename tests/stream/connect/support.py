@@ -26,10 +26,10 @@ WHOLE = Reply(chunks=[(0.0, item) for item in ANSWER])
 def read(answer: Reply, **options: Any) -> tuple[Message | None, StreamError | None, Exchange]:
     """Ask over both drivers, and with aiohttp, and return what they agree on."""
     found = []
-    # A trace is httpx's.
-    readers = (
-        [read_sync, read_async] if "extensions" in options else [read_sync, read_async, read_with_aiohttp]
-    )
+    readers = [read_sync, read_async]
+    if "extensions" not in options:
+        # A trace is httpx's.
+        readers += [read_with_aiohttp, read_with_own_session]
     for both in readers:
         with ReplayServer({PATH: answer}) as server:
             message, error = both(server.url + PATH, options)
@@ -53,6 +53,8 @@ def read_sync(url: str, options: Any) -> tuple[Message | None, StreamError | Non
 
 
 def read_async(url: str, options: Any) -> tuple[Message | None, StreamError | None]:
+    """Ask with httpx, or with the client that the options name."""
+
     async def main() -> tuple[Message | None, StreamError | None]:
         async with aconnect(url, **options) as stream:
             try:
@@ -74,6 +76,10 @@ def read_with_aiohttp(url: str, options: Any) -> tuple[Message | None, StreamErr
                 return None, error
 
     return asyncio.run(main())
+
+
+def read_with_own_session(url: str, options: Any) -> tuple[Message | None, StreamError | None]:
+    return read_async(url, {**options, "client": "aiohttp"})
 
 
 @contextmanager

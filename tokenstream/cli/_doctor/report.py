@@ -103,6 +103,8 @@ def lines_of(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis)
         yield _write_row("fault" if finding.grave else "note", f"{finding.name}{what}")
         for do in finding.do:
             yield _write_row("  change" if finding.grave else "  do", do)
+    if diagnosis.verdict == "streams":
+        yield _write_row("client", "if your program gets the answer late, its HTTP client holds it back")
 
 
 def _list_evidence(probe: ProbedAnswer) -> Iterator[str]:
