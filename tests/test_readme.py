@@ -98,14 +98,21 @@ def _name(reader: str) -> str:
 
 
 def test_the_speed_is_the_measured_one() -> None:
-    """Both figures and the date stand in docs/benchmarks.md."""
+    """Those in memory and their date stand in docs/benchmarks.md, those of a socket in docs/sources.md."""
     page = (_DOCS / "benchmarks.md").read_text(encoding="utf-8")
     row = next(row for row in _table(page, "") if row[""] == "openai-chat")
-    said = re.search(r"takes ([\d.]+) µs .* takes (\d+) µs .*\), ([\d-]+)\)", README)
+    said = re.search(r"takes ([\d.]+) µs from bytes .*? takes (\d+) µs .*?\), ([\d-]+)\)", README)
 
     assert said is not None
     assert (f"{float(row['Decoder']):.1f}", f"{float(row['SDK']):.0f}") == said.group(1, 2)
     assert f"Linux, {said[3]}" in page
+
+    page = (_DOCS / "sources.md").read_text(encoding="utf-8")
+    rows = {row["client"]: row for row in _table(page, "client")}
+    whole, sdk = rows["`connect`, `aconnect`"], rows["openai's SDK"]
+    fast = rows['`aconnect(client="aiohttp")`']
+    expected = [fast["asyncio"], whole["asyncio"], sdk["asyncio"], whole["sync"], sdk["sync"]]
+    assert expected == re.findall(r"(\d+) µs", README[README.index("From a real socket") :])
 
 
 def test_the_everyday_tasks_are_twelve() -> None:

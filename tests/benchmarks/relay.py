@@ -17,7 +17,7 @@ from tests.project import ROOT
 from tests.support import wire
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Generator
+    from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 
     from tests.benchmarks.timing import Plan
 
@@ -131,24 +131,29 @@ def _costs(plan: Plan) -> Table:
     from tokenstream import relay as ours
 
     chunks = [_TOKEN % number for number in range(plan.events)] + [wire.chat({}, "stop") + wire.DONE]
-    ways: dict[str, Callable[[], Any]] = {
-        "StreamingResponse, ready-made bytes": lambda: StreamingResponse(_spaced(chunks)),
-        "EventSourceResponse of sse-starlette, ready-made bytes": lambda: EventSourceResponse(
-            _spaced(chunks)
+
+    async def through_journal() -> None:
+        async with ours.MemoryJournal() as journal:
+            await _call(ours.respond(AsyncStream(_spaced(chunks)), journal=journal))
+
+    ways: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+        "StreamingResponse, ready-made bytes": lambda: _call(StreamingResponse(_spaced(chunks))),
+        "EventSourceResponse of sse-starlette, ready-made bytes": lambda: _call(
+            EventSourceResponse(_spaced(chunks))
         ),
-        "`AsyncStream` alone": lambda: None,
-        "`respond`, to openai-chat": lambda: ours.respond(
-            AsyncStream(_spaced(chunks)), protocol="openai-chat"
+        "`AsyncStream` alone": lambda: _read_alone(chunks),
+        "`respond`, to openai-chat": lambda: _call(
+            ours.respond(AsyncStream(_spaced(chunks)), protocol="openai-chat")
         ),
-        "`respond`, to tokenstream": lambda: ours.respond(AsyncStream(_spaced(chunks))),
+        "`respond`, to tokenstream": lambda: _call(ours.respond(AsyncStream(_spaced(chunks)))),
+        "`respond` through a MemoryJournal, to tokenstream": through_journal,
     }
     rows = []
-    for name, make in ways.items():
+    for name, read in ways.items():
         best = float("inf")
         for _ in range(plan.rounds):
-            app = make()
             begun = time.process_time()
-            asyncio.run(_call(app) if app is not None else _read_alone(chunks))
+            asyncio.run(read())
             best = min(best, time.process_time() - begun)
         rows.append([name, f"{best / plan.events * 1e6:.1f}"])
     return Table(

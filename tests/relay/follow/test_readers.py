@@ -161,7 +161,7 @@ async def test_a_reader_whose_events_were_trimmed_is_cut_and_then_told() -> None
             tasks.start_soon(client.call, relay.follow(journal, id))
             await anyio.wait_all_tasks_blocked()
             for _ in range(50):
-                answer.send(*["x" * 100] * 10)
+                answer.send(*["x" * 1_000] * 10)
                 await anyio.lowlevel.checkpoint()
             await anyio.wait_all_tasks_blocked()
             gate.set()

@@ -1,4 +1,9 @@
-"""Feeds: a feed reads the records of one answer from the storage, for all followers in a process."""
+"""Feeds: a feed has the records of one answer, for all followers in a process.
+
+It reads them from the storage. Once it has read all of them and the answer's producer is in the same
+process, the producer gives it each record that it has written. Then the feed reads only a few times per
+lease, to learn of trimmed records, and of an answer that another process has ended.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +11,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar, cast
 from weakref import WeakSet
 
+from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import AnswerExpired, JournalError, JournalUnavailable
 from tokenstream.relay.journal._records import record_interruption
 from tokenstream.relay.journal._retrying import retry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tokenstream.relay.journal._storage import Page, State, Storage
 
@@ -19,6 +25,8 @@ _PAGE_SIZE = 2_000
 """The maximum number of records that one read fetches."""
 _MIN_TRIMMED = 64
 """The minimum number of trimmed records that are dropped from the list at once."""
+_MAX_UNREAD_BYTES = 256 * 1024
+"""The size of records from a producer after which the feed reads again, to learn which ones were trimmed."""
 _PAUSE_SECONDS = 0.25
 """Seconds until the next read if the storage cannot say when there are more records."""
 _IDLE_SECONDS = 5.0
@@ -50,8 +58,6 @@ class Feed:
     """
 
     def __init__(self, storage: Storage, id: str, state: State, *, lease: float) -> None:
-        import anyio
-
         self.id = id
         self.owner = state.owner
         self.first = state.begin
@@ -65,8 +71,14 @@ class Feed:
         """The followers that read from this feed; a dropped one leaves by itself."""
         self._storage = storage
         self._lease = lease
-        self._changed = anyio.Event()
-        """Set when records were added or the feed has ended; then replaced by a new event."""
+        self.changes = Changes()
+        """Wakes the followers when records were added or the feed has ended."""
+        self._is_given = False
+        """True while a producer of this process gives the feed its records."""
+        self._given_bytes = 0
+        """The size of the records that a producer has given since the last read."""
+        self._must_read = Changes()
+        """Wakes the feed's own task when it has to read again although a producer gives it the records."""
         self._products: dict[object, Product] = {}
         """Objects besides the records that the followers share; see `get_product`."""
         self._alone_since: float | None = None
@@ -79,24 +91,52 @@ class Feed:
         """The position of the last record that was read."""
         return self.first + len(self.records) - 1
 
-    def is_answer_of(self, state: State) -> bool:
+    @property
+    def progress(self) -> tuple[int, bool]:
+        """The position of the last record that was read, and True if it is the answer's last record."""
+        return self.end, self.is_complete
+
+    def is_answer_of(self, state: State, progress: tuple[int, bool]) -> bool:
         """Return True if the feed reads the answer with this state, not an earlier answer with the same id.
 
         False also for a feed that has failed: it reads nothing any more.
 
         Args:
-            state: The answer's current state.
+            state: The answer's state, read from the storage.
+            progress: The feed's `progress` before the state was read.
         """
+        end, is_complete = progress
         if self.error is not None or self.owner != state.owner:
             return False
-        if self.is_complete:
-            return state.over and self.end == state.end
+        if is_complete:
+            return state.over and end == state.end
         # Records are never taken back, so an answer with fewer records is another one.
-        return self.end <= state.end
+        return end <= state.end
 
-    async def wait(self) -> None:
-        """Wait until more records have been read, or reading has ended."""
-        await self._changed.wait()
+    def take(self, first: int, records: Sequence[bytes], *, owner: str | None, is_last: bool) -> None:
+        """Add records that a producer of this process has written; ignore them if earlier ones are missing.
+
+        Args:
+            first: The position of the first record.
+            records: The records, which are in the storage.
+            owner: The answer's owner.
+            is_last: True if these records end the answer.
+        """
+        known = self.end + 1 - first
+        if known < 0 or self.is_complete or self.error is not None or owner != self.owner:
+            return
+        self._is_given = True
+        self.records += records[known:]
+        self.is_complete = is_last
+        self.changes.notify()
+        self._given_bytes += sum(map(len, records))
+        if is_last or self._given_bytes > _MAX_UNREAD_BYTES:
+            self._must_read.notify()
+
+    def read_again(self) -> None:
+        """Read all records from the storage from now on, since no producer gives any more."""
+        self._is_given = False
+        self._must_read.notify()
 
     def get_product(self, key: object, make: Callable[[Feed], ProductT]) -> ProductT:
         """Return an object made from the records, such as their bytes in a protocol; all followers share it.
@@ -118,7 +158,8 @@ class Feed:
         """
         if not self.is_complete and self.error is None:
             self.error = error
-            self._notify()
+            self.changes.notify()
+            self._must_read.notify()
 
     async def run(self) -> None:
         """Read the answer until it ends or nobody follows it any more."""
@@ -126,12 +167,14 @@ class Feed:
 
         while self.error is None and not self.is_complete and not self._check_abandoned():
             try:
-                page = await retry(partial(self._storage.read, self.id, self.end, _PAGE_SIZE), self._lease)
+                # A producer may give records during the read.
+                end, self._given_bytes = self.end, 0
+                page = await retry(partial(self._storage.read, self.id, end, _PAGE_SIZE), self._lease)
                 # The answer was forgotten, its next records were trimmed, or another answer has its id.
                 if page is None or page.state.begin > self.end + 1 or page.state.owner != self.owner:
                     self.fail(AnswerExpired("the next records of this answer are no longer held"))
                     break
-                if page.state.end < self.end and not page.records:
+                if page.state.end < end and not page.records:
                     # The database was restored from an older backup.
                     self.fail(AnswerExpired("the journal has lost the end of this answer"))
                     break
@@ -142,7 +185,7 @@ class Feed:
                 elif len(page.records) < _PAGE_SIZE and not self.is_complete:
                     # All records were read; wait for the next ones.
                     with anyio.move_on_after(self._lease / 4):
-                        await self._wait_for_news()
+                        await (self._must_read.wait() if self._is_given else self._wait_for_news())
             except JournalUnavailable as error:
                 self.fail(error)
 
@@ -180,10 +223,10 @@ class Feed:
 
     def _add_page(self, page: Page) -> None:
         """Add a page of records, and drop the records that the storage has trimmed."""
-        self.records += page.records
-        self.is_complete = page.state.over and self.end >= page.state.end
+        self.records += page.records[self.end + 1 - page.first :]
+        self.is_complete |= page.state.over and self.end >= page.state.end
         if page.records or self.is_complete:
-            self._notify()
+            self.changes.notify()
         trimmed = page.state.begin - self.first
         # Records are dropped many at a time, so that the list is copied less often.
         if trimmed > max(_MIN_TRIMMED, len(self.records) // 2):
@@ -192,13 +235,6 @@ class Feed:
                 product.trim(trimmed)
             del self.records[:trimmed]
             self.first += trimmed
-
-    def _notify(self) -> None:
-        """Wake the followers that wait for a change; later calls of `wait` wait for the next one."""
-        import anyio
-
-        changed, self._changed = self._changed, anyio.Event()
-        changed.set()
 
     def _check_abandoned(self) -> bool:
         """Note if anybody follows; return True if nobody has for `_IDLE_SECONDS` seconds."""

@@ -79,14 +79,14 @@ class AnswerFollower:
         Raises:
             JournalError: The next records are no longer held, or the journal cannot be used any more.
         """
-        feed = await self.open()
+        feed = self._feed or await self.open()
         while self.position >= feed.end:
             if feed.is_complete:
                 return False
             if feed.error is not None:
                 # All followers raise the same error; its traceback must not grow each time.
                 raise feed.error.with_traceback(None)
-            await feed.wait()
+            await feed.changes.wait()
         self.check_held()
         return True
 

@@ -28,7 +28,7 @@ from tokenstream.stream._base import StreamBase, find_driver
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
+    from collections.abc import AsyncIterable, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -239,7 +239,10 @@ class Journal:
         if isinstance(stream, StreamBase):
             driver = cast("Driver", find_driver(stream))
             driver.source_driver.accumulator.calls.record_in_journal(id)
-        producer = Producer(self._storage, id, token, stream, lease=self.lease, raw=raw, shaping=shaping)
+        tell_written = partial(self._pass_on, id, owner)
+        producer = Producer(
+            self._storage, id, token, stream, tell_written, lease=self.lease, raw=raw, shaping=shaping
+        )
         self._producers[id] = producer
         tasks.start_soon(self._run_producer, producer, name=f"producer of the answer {id}")
         if open_within is not None:
@@ -316,14 +319,19 @@ class Journal:
         tasks = self._require_tasks()
         if self._is_closing:
             raise JournalClosed(_CLOSED)
+        feed = self._feeds.get(id)
+        # A producer may give the feed more records while the state is read.
+        progress = (0, False) if feed is None else feed.progress
         state = await self.read_state(id, owner)
         if after < 0 or after > state.end:
             raise UnknownPosition(f"the answer has no position {after} yet")
         if after + 1 < state.begin:
             raise AnswerExpired("the records after this position were trimmed")
-        feed = self._feeds.get(id)
+        if self._feeds.get(id) is not feed:
+            # Another follower has made one meanwhile, which had read nothing before.
+            feed, progress = self._feeds.get(id), (0, False)
         # The existing feed may belong to an earlier answer with this id, which has expired or was lost.
-        if feed is None or not feed.is_answer_of(state):
+        if feed is None or not feed.is_answer_of(state, progress):
             feed = self._feeds[id] = Feed(self._storage, id, state, lease=self.lease)
             tasks.start_soon(self._run_feed, feed, name=f"feed of the answer {id}")
         feed.followers.add(follower)
@@ -396,6 +404,14 @@ class Journal:
             return await self._storage.create(id, owner=owner, token=token, lease=lease, asked=asked)
         raise JournalUnavailable("the journal's storage does not answer")
 
+    def _pass_on(
+        self, id: str, owner: str | None, first: int, records: Sequence[bytes], *, is_last: bool
+    ) -> None:
+        """Give records that a producer has written to the answer's followers in this process."""
+        feed = self._feeds.get(id)
+        if feed is not None:
+            feed.take(first, records, owner=owner, is_last=is_last)
+
     async def _run_producer(self, producer: Producer) -> None:
         """Run a producer to its end; log any exception of the storage."""
         try:
@@ -405,6 +421,9 @@ class Journal:
         finally:
             del self._producers[producer.id]
             producer.finished.set()
+            feed = self._feeds.get(producer.id)
+            if feed is not None:
+                feed.read_again()
 
     async def _run_feed(self, feed: Feed) -> None:
         """Run a feed, which reads an answer's records for its followers, to its end.

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.members import show_members
 from tokenstream.call_store import MemoryCallStore
 from tokenstream.errors import MisuseError
+from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalUnavailable
 from tokenstream.relay.journal._journal import Journal
 from tokenstream.relay.journal._storage import Fenced, Page, State, Storage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from anyio import Event
 
     from tokenstream.relay.journal._storage import StopReply
 
@@ -36,17 +35,17 @@ class _StoredAnswer:
     """
 
     __slots__ = (
-        "_changed",
         "_records",
-        "_stopped",
         "_trimmed",
         "alive_until",
         "asked",
         "begin",
+        "changes",
         "expires",
         "owner",
         "reason",
         "size",
+        "stops",
         "token",
     )
 
@@ -69,10 +68,10 @@ class _StoredAnswer:
         """The number of trimmed records that are still at the start of the list."""
         self.size = 0
         """The size of the records in bytes, without those that were trimmed."""
-        self._changed: Event | None = None
-        """Set at the next change; None if nobody waits for it."""
-        self._stopped: Event | None = None
-        """Set when a stop is requested or the answer has ended; None if nobody has waited for it."""
+        self.changes = Changes()
+        """Wakes the tasks that wait for a change of the answer."""
+        self.stops = Changes()
+        """Wakes the tasks that wait until a stop is requested or the answer has ended."""
 
     @property
     def end(self) -> int:
@@ -114,32 +113,14 @@ class _StoredAnswer:
         self.begin = self.end + 1
         self._records, self._trimmed, self.size = [], 0, 0
 
-    def next_change(self) -> Event:
-        """Return an event, shared by all waiting tasks, that is set at the next change of the answer."""
-        if self._changed is None:
-            from anyio import Event
-
-            self._changed = Event()
-        return self._changed
-
-    def next_stop(self) -> Event:
-        """Return an event that is set when a stop is requested or the answer has ended."""
-        if self._stopped is None:
-            from anyio import Event
-
-            self._stopped = Event()
-        return self._stopped
-
     def notify(self) -> None:
         """Wake the tasks that wait for a change of the answer.
 
         If a stop was requested or the answer has ended, also wake the tasks that wait for a stop.
         """
-        changed, self._changed = self._changed, None
-        if changed is not None:
-            changed.set()
-        if self._stopped is not None and (self.ended or self.reason is not None):
-            self._stopped.set()
+        self.changes.notify()
+        if self.ended or self.reason is not None:
+            self.stops.notify()
 
 
 class MemoryStorage(Storage):
@@ -155,6 +136,8 @@ class MemoryStorage(Storage):
             time after that, the storage remembers that the answer existed.
         clock: Returns the current time, in seconds.
     """
+
+    instant = True
 
     def __init__(
         self,
@@ -277,13 +260,13 @@ class MemoryStorage(Storage):
         """Wait until there is a record after a position, or the answer has ended or is not there."""
         answer = self._find(id)
         while answer is not None and not answer.ended and answer.end <= after:
-            await answer.next_change().wait()
+            await answer.changes.wait()
 
     async def wait_stop(self, id: str) -> None:
         """Wait until a stop was requested or the answer has ended; return at once if there is no answer."""
         answer = self._find(id)
         if answer is not None and not answer.ended and answer.reason is None:
-            await answer.next_stop().wait()
+            await answer.stops.wait()
 
     @property
     def calls(self) -> MemoryCallStore:
@@ -309,11 +292,12 @@ class MemoryStorage(Storage):
         The records of each answer that has expired are deleted; `expire` seconds later, the answer is
         forgotten.
         """
-        now = self._clock()
-        for id_, answer in _find_expired(self._ended, now):
-            self._delete_records(id_, answer)
-        for id_, _ in _find_expired(self._expired, now - self._expire):
-            del self._expired[id_], self._answers[id_]
+        if self._ended or self._expired:
+            now = self._clock()
+            for id_, answer in _find_expired(self._ended, now):
+                self._delete_records(id_, answer)
+            for id_, _ in _find_expired(self._expired, now - self._expire):
+                del self._expired[id_], self._answers[id_]
         return self._answers.get(id)
 
     def _extend(self, answer: _StoredAnswer, records: Sequence[bytes]) -> None:

@@ -3,7 +3,8 @@
 A producer has three tasks:
 
     read    events of the stream ─▶ a queue of records
-    write   the queue ─▶ the storage; all records queued during one write go into the next
+    write   the queue ─▶ the storage; all records queued within 10 ms go into the next write
+            (a storage in memory takes a record at once, from the task that reads)
     watch   a heartbeat every quarter of the lease; the reply says whether a stop was requested
 
 The last record reports how the answer ended: the stream ended or failed, a stop was
@@ -12,16 +13,18 @@ requested, or this process is shutting down. The first of these to happen counts
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream.errors import StreamError
 from tokenstream.events import Ping, Stopped
 from tokenstream.relay._encoders.records import record
 from tokenstream.relay._events_in import close_stream
 from tokenstream.relay._told_ending import TELLING, ToldEnding
+from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalUnavailable, describe_failure
 from tokenstream.relay.journal._records import ending_of, record_ending, record_failure, record_interruption
 from tokenstream.relay.journal._retrying import retry
@@ -29,7 +32,7 @@ from tokenstream.relay.journal._storage import Fenced
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
+    from collections.abc import AsyncIterable, Sequence
 
     from tokenstream.events import Event
     from tokenstream.relay._shape import Shaping
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
 
 _MAX_BATCH = 1_000
 """The maximum number of records in one write."""
+_GATHER_SECONDS = 0.01
+"""The shortest time between the beginnings of two writes; what is queued meanwhile goes into the second."""
 _MAX_QUEUED_BYTES = 4 * 1024 * 1024
 """The size in bytes of the queued records above which the provider's stream is not read further."""
 ALIVE_SHARE = 0.75
@@ -48,6 +53,19 @@ _CLOSING_SECONDS = 2.0
 """The seconds allowed for writing the last record while the process shuts down."""
 
 
+class TellWritten(Protocol):
+    """Is told what is in the storage now."""
+
+    def __call__(self, first: int, records: Sequence[bytes], /, *, is_last: bool) -> None:
+        """Process records that were written.
+
+        Args:
+            first: The position of the first record.
+            records: The records.
+            is_last: True if these records end the answer.
+        """
+
+
 class Producer:
     """Reads the stream of one answer, and writes the answer's records to a storage.
 
@@ -56,6 +74,7 @@ class Producer:
         id: The answer's id.
         token: Identifies the producer.
         stream: The answer: a stream of this library, or any asynchronous iterable of events.
+        tell_written: Called after each write.
         lease: Seconds without a heartbeat after which a producer counts as dead.
         raw: True to write the provider's ids, payloads and error messages, too.
         shaping: Transforms the text before it is written; None to write it unchanged.
@@ -67,6 +86,7 @@ class Producer:
         id: str,
         token: str,
         stream: AsyncIterable[Event],
+        tell_written: TellWritten,
         *,
         lease: float,
         raw: bool = False,
@@ -84,6 +104,7 @@ class Producer:
         self._storage = storage
         self._token = token
         self._stream: Any = stream
+        self._tell_written = tell_written
         self._lease = lease
         self._raw = raw
         self._shaping = shaping
@@ -98,14 +119,16 @@ class Producer:
         """The last position that is certainly in the storage."""
         self._last_records: list[bytes] | None = None
         """The records that end the answer; None until its ending is decided."""
+        self._is_flushing = False
+        """True while queued records are being written."""
         self._end_queued = False
         """True once the last records have been queued."""
         self._is_cut_off = False
         """True once the storage no longer accepts records from this producer."""
-        self._has_queued = anyio.Event()
-        """Set when a record has been queued; then replaced by a new event."""
-        self._has_room = anyio.Event()
-        """Set when queued records have been written; then replaced by a new event."""
+        self._has_queued = Changes()
+        """Wakes the task that writes when a record has been queued."""
+        self._has_room = Changes()
+        """Wakes the task that reads when queued records have been written."""
         self._all_written = anyio.Event()
         """Set when no more records will be written."""
 
@@ -201,6 +224,8 @@ class Producer:
                     self._queue_event(shaped)
                 # This raises the exception of a stage that has failed.
                 shaping.check()
+            if self._queued and not self._is_cut_off:
+                await self._write_soon()
             if not self.opened.is_set():
                 self.opened.set()
             while self._queued_bytes > _MAX_QUEUED_BYTES and not self._is_cut_off:
@@ -215,7 +240,6 @@ class Producer:
         if event_record:
             self._queued.append(event_record)
             self._queued_bytes += len(event_record)
-            self._has_queued.set()
 
     def _queue_end(self, records: list[bytes]) -> None:
         """Queue the records that end the answer, unless they were queued already.
@@ -230,7 +254,7 @@ class Producer:
             self._queued += self._last_records
             self._queued_bytes += sum(map(len, self._last_records))
             self._end_queued = True
-            self._has_queued.set()
+            self._has_queued.notify()
 
     def _queue_rest_of_text(self) -> None:
         """Queue the text that `shaping` has held back; if it fails, its error ends the answer."""
@@ -252,17 +276,37 @@ class Producer:
         """Write queued records until the last one is written."""
         import anyio
 
+        next_write = -math.inf
         while not self._is_cut_off and (self._queued or not self._end_queued):
-            await self._has_queued.wait()
-            self._has_queued = anyio.Event()
+            if not self._queued:
+                await self._has_queued.wait()
+                continue
+            pause = next_write - anyio.current_time()
+            if pause > 0:
+                # Records that follow each other fast are written together; the end never waits.
+                with anyio.move_on_after(pause):
+                    while not (self._end_queued or self._is_cut_off):
+                        await self._has_queued.wait()
+            next_write = anyio.current_time() + _GATHER_SECONDS
             await self._flush()
         self._all_written.set()
 
-    async def _flush(self) -> None:
-        """Write all queued records."""
-        import anyio
+    async def _write_soon(self) -> None:
+        """Have the queued records written: at once if the storage never waits, otherwise by another task."""
+        if self._storage.instant and not self._is_flushing:
+            batch = tuple(self._queued)
+            # The other task repeats a write that has failed, and decides when to give up.
+            with suppress(Fenced, JournalUnavailable):
+                await self._append(batch, is_last=False)
+                self._note_written(batch, is_last=False)
+                return
+        self._has_queued.notify()
 
-        while self._queued and not self._is_cut_off:
+    async def _flush(self) -> None:
+        """Write the records that are queued now."""
+        self._is_flushing = True
+        last = self._last_written + len(self._queued)
+        while self._last_written < last and not self._is_cut_off:
             batch = tuple(self._queued[:_MAX_BATCH])
             is_last = self._end_queued and len(batch) == len(self._queued)
             try:
@@ -274,12 +318,17 @@ class Producer:
                 self._give_up(error)
                 await self._write_early_end()
                 break
-            self._last_written += len(batch)
-            self._queued_bytes -= sum(map(len, batch))
-            del self._queued[: len(batch)]
-            # Wake the task that waits for room; the next wait needs a new event, since none can be reset.
-            self._has_room.set()
-            self._has_room = anyio.Event()
+            self._note_written(batch, is_last=is_last)
+            self._has_room.notify()
+        self._is_flushing = False
+
+    def _note_written(self, batch: tuple[bytes, ...], *, is_last: bool) -> None:
+        """Take records that are in the storage from the queue, and tell the followers in this process."""
+        first = self._last_written + 1
+        self._last_written += len(batch)
+        self._queued_bytes -= sum(map(len, batch))
+        del self._queued[: len(batch)]
+        self._tell_written(first, batch, is_last=is_last)
 
     async def _append(self, batch: tuple[bytes, ...], *, is_last: bool) -> None:
         """Write a batch of records in one attempt.
@@ -301,8 +350,8 @@ class Producer:
         warn("an answer of a journal is given up in its middle: %s", describe_failure(error))
         self._is_cut_off = True
         # Wake the tasks that wait in `_consume_events` and in `_write`: nothing more will be written.
-        self._has_room.set()
-        self._has_queued.set()
+        self._has_room.notify()
+        self._has_queued.notify()
         self.interrupt(CUT_OFF)
 
     async def _write_early_end(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -183,9 +183,7 @@ class RedisStorage(Storage):
 
     def _key(self, id: str, what: str) -> str:
         """Return the key under which a kind of data (`what`) of an answer is stored."""
-        # The id is quoted, because a brace in it would end the hash tag, which keeps all keys of an
-        # answer on one node of a cluster.
-        return f"{self._prefix}{{{quote(id, safe='')}}}:{what}"
+        return _key_of(self._prefix, id, what)
 
     def _keep_ms(self, lease: float) -> int:
         """Return the milliseconds for which an answer is kept after its producer's last write."""
@@ -277,6 +275,14 @@ def _check_client(client: object) -> None:
     if not isinstance(client, Redis):
         kind = f"{type(client).__module__}.{type(client).__qualname__}"
         raise MisuseError(f"RedisJournal takes a redis.asyncio.Redis, not a {kind}")
+
+
+@lru_cache(maxsize=4_096)
+def _key_of(prefix: str, id: str, what: str) -> str:
+    """Return the key for a kind of data of an answer."""
+    # The id is quoted, because a brace in it would end the hash tag, which keeps all keys of an answer on
+    # one node of a cluster.
+    return f"{prefix}{{{quote(id, safe='')}}}:{what}"
 
 
 def _text(value: bytes | None) -> str | None:

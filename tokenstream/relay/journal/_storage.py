@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
@@ -86,6 +86,9 @@ class Storage(ABC):
     Every method may raise `JournalUnavailable` if a repeated call may succeed; the
     journal repeats calls for a limited time.
     """
+
+    instant: ClassVar[bool] = False
+    """True if `append` never waits. A producer then calls it after each event, without a task of its own."""
 
     @abstractmethod
     async def create(
