@@ -294,7 +294,7 @@ class HTTPRequest:
                 )
 
         # Without `socket`: in an event loop, opening is cancelled, and not ended by a shutdown of the socket.
-        prepare = _prepare_aiohttp if uses_aiohttp else lambda: self._prepare("AsyncClient")
+        prepare = self._prepare_aiohttp if uses_aiohttp else lambda: self._prepare("AsyncClient")
         return Deferred(open_source, prepare=prepare, asked=self._asked)
 
     def _prepare(self, kind: str) -> None:
@@ -315,6 +315,16 @@ class HTTPRequest:
 
                 # The first call loads anyio's backend for the running event loop.
                 current_time()
+
+    def _prepare_aiohttp(self) -> None:
+        """Import aiohttp and load the certificates in advance, because the first time takes long."""
+        # A failure here happens again when the request is sent, and is reported then.
+        with suppress(Exception):
+            import_module("httpx_sse")
+            import_module("encodings.idna")
+            _import_aiohttp_client()
+            if self._client is None and self._url.startswith("https:"):
+                get_tls_context()
 
     def _make_client(self, kind: str) -> Any:  # noqa: ANN401 - as of `_new_client`
         """Return a new client; raise an error of this library if the environment allows none.
@@ -420,15 +430,6 @@ def _import_aiohttp_client() -> ModuleType:
             'client="aiohttp" needs aiohttp: install it with pip install "llm-tokenstream[fast]"'
         ) from error
     return aiohttp_client
-
-
-def _prepare_aiohttp() -> None:
-    """Import aiohttp in advance, because that takes long."""
-    # A failure here happens again when the request is sent, and is reported then.
-    with suppress(Exception):
-        import_module("httpx_sse")
-        import_module("encodings.idna")
-        _import_aiohttp_client()
 
 
 def _with_own_headers(options: dict[str, Any], client: FromHTTPX) -> dict[str, Any]:
