@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from functools import partial
-from time import process_time
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -19,13 +18,15 @@ import uvloop
 
 from tests.benchmarks.contenders import found
 from tests.benchmarks.tables import Table
+from tests.benchmarks.turns import fastest
 from tests.project import ROOT
 from tests.support import wire
 from tokenstream import aconnect, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Callable, Coroutine, Generator
 
+    from tests.benchmarks.contenders import Run
     from tests.benchmarks.timing import Plan
 
 __all__ = ["sockets"]
@@ -101,7 +102,7 @@ def _sync_readers(url: str, stack: contextlib.ExitStack) -> dict[str, Callable[[
 
 async def _async_readers(
     url: str, stack: contextlib.AsyncExitStack
-) -> dict[str, Callable[[], Awaitable[None]]]:
+) -> dict[str, Callable[[], Coroutine[Any, Any, None]]]:
     client = await stack.enter_async_context(httpx.AsyncClient(timeout=None))
     session = await stack.enter_async_context(aiohttp.ClientSession())
 
@@ -120,7 +121,7 @@ async def _async_readers(
             async for _ in stream:
                 pass
 
-    readers: dict[str, Callable[[], Awaitable[None]]] = {
+    readers: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
         "aiohttp, bytes only": aiohttp_bytes,
         '`aconnect(client="aiohttp")`': partial(ours, "aiohttp"),
         "httpx, bytes only": httpx_bytes,
@@ -140,27 +141,31 @@ async def _async_readers(
 
 
 def _time_sync(url: str, rounds: int) -> dict[str, float]:
-    """Return the seconds of the fastest run of each reader; they take turns."""
+    """Return the seconds of the fastest run of each reader."""
     with contextlib.ExitStack() as stack:
         readers = _sync_readers(url, stack)
-        best = dict.fromkeys(readers, float("inf"))
-        for name, read in [*readers.items()] * rounds:
-            began = process_time()
-            read()
-            best[name] = min(best[name], process_time() - began)
-    return best
+        times = fastest([partial(_itself, read) for read in readers.values()], rounds)
+    return dict(zip(readers, times, strict=True))
 
 
-async def _time_async(url: str, rounds: int) -> dict[str, float]:
-    """Return the seconds of the fastest run of each reader; they take turns."""
-    async with contextlib.AsyncExitStack() as stack:
-        readers = await _async_readers(url, stack)
-        best = dict.fromkeys(readers, float("inf"))
-        for name, read in [*readers.items()] * rounds:
-            began = process_time()
-            await read()
-            best[name] = min(best[name], process_time() - began)
-    return best
+def _time_async(url: str, rounds: int, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> dict[str, float]:
+    """Return the same for the readers of an event loop."""
+    stack = contextlib.AsyncExitStack()
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        readers = runner.run(_async_readers(url, stack))
+        runs = [partial(_run_in, runner, read) for read in readers.values()]
+        times = fastest([partial(_itself, run) for run in runs], rounds)
+        runner.run(stack.aclose())
+    return dict(zip(readers, times, strict=True))
+
+
+def _itself(run: Run) -> Run:
+    """Return what is timed; nothing has to be prepared."""
+    return run
+
+
+def _run_in(runner: asyncio.Runner, read: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    runner.run(read())
 
 
 def sockets(plan: Plan) -> list[Table]:
@@ -169,8 +174,8 @@ def sockets(plan: Plan) -> list[Table]:
     rounds = 2 + plan.rounds // 3
     with _server(events) as url:
         columns = [
-            asyncio.run(_time_async(url, rounds)),
-            uvloop.run(_time_async(url, rounds)),
+            _time_async(url, rounds, asyncio.new_event_loop),
+            _time_async(url, rounds, uvloop.new_event_loop),
             _time_sync(url, rounds),
         ]
     rows = [

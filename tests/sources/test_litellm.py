@@ -122,7 +122,7 @@ each_opener = pytest.mark.parametrize(("opener", "body"), _WITH_ROUTER.values(),
 each_async_opener = pytest.mark.parametrize(
     ("opener", "body"), _ASYNC_WITH_ROUTER.values(), ids=_ASYNC_WITH_ROUTER
 )
-# What litellm raises since 1.109 where the provider's stream ends without a finish reason.
+# Raised by litellm since 1.109 where the provider's stream ends without a finish reason.
 _EARLY_END = litellm.exceptions.MidStreamFallbackError, litellm.exceptions.APIConnectionError
 # The package works on asyncio only.
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -1,4 +1,4 @@
-"""What the library's own clients are made with."""
+"""Settings of the library's own clients."""
 
 from __future__ import annotations
 

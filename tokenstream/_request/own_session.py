@@ -10,7 +10,7 @@ import aiohttp
 from yarl import URL
 
 from tokenstream._request.own_client import CONNECT_SECONDS, get_tls_context
-from tokenstream._sources.request_faults import unusable_client_error
+from tokenstream._sources.request_faults import PROXY_VARIABLES, unusable_client_error
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -96,6 +96,6 @@ def _find_proxy(url: httpx.URL) -> URL | None:
         # Without the address, which may contain a password.
         raise MisuseError(
             "the client cannot be made: aiohttp needs a proxy whose address begins with http:// or "
-            'https://; check HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, or pass client="httpx"'
+            f'https://; check {PROXY_VARIABLES}, or pass client="httpx"'
         )
     return proxy

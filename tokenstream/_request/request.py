@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _CLIENT_VARIABLE = "TOKENSTREAM_CLIENT"
 """The environment variable with the name of the client of `aconnect` in this process."""
 _LIBRARIES = ("httpx", "aiohttp")
-"""What *client* may be in place of a client, for one of the library's own."""
+"""Names that *client* accepts in place of a client, for one of the library's own."""
 _MAX_REDIRECTS = 20
 """The most redirects to follow for a client that has no limit itself."""
 _HARMLESS = frozenset(
@@ -294,37 +294,31 @@ class HTTPRequest:
                 )
 
         # Without `socket`: in an event loop, opening is cancelled, and not ended by a shutdown of the socket.
-        prepare = self._prepare_aiohttp if uses_aiohttp else lambda: self._prepare("AsyncClient")
-        return Deferred(open_source, prepare=prepare, asked=self._asked)
+        kind = "ClientSession" if uses_aiohttp else "AsyncClient"
+        return Deferred(open_source, prepare=lambda: self._prepare(kind), asked=self._asked)
 
     def _prepare(self, kind: str) -> None:
-        """Import httpx and create the client in advance, because the first time in a process takes long.
+        """Import modules and create the client in advance, because the first time in a process takes long.
 
         Args:
-            kind: The name of the client's class, "Client" or "AsyncClient".
+            kind: The name of the client's class: "Client", "AsyncClient" or, for aiohttp, "ClientSession".
         """
         # A failure here happens again when the request is sent, and is reported then.
         with suppress(Exception):
             import_module("httpx_sse")
             # The first look-up of a host would load this module.
             import_module("encodings.idna")
-            if self._client is None:
+            if kind == "ClientSession":
+                _import_aiohttp_client()
+                if self._client is None and self._url.startswith("https:"):
+                    get_tls_context()
+            elif self._client is None:
                 self._own_client = self._new_client(kind)
-            if kind == "AsyncClient":
+            if kind != "Client":
                 from anyio import current_time
 
                 # The first call loads anyio's backend for the running event loop.
                 current_time()
-
-    def _prepare_aiohttp(self) -> None:
-        """Import aiohttp and load the certificates in advance, because the first time takes long."""
-        # A failure here happens again when the request is sent, and is reported then.
-        with suppress(Exception):
-            import_module("httpx_sse")
-            import_module("encodings.idna")
-            _import_aiohttp_client()
-            if self._client is None and self._url.startswith("https:"):
-                get_tls_context()
 
     def _make_client(self, kind: str) -> Any:  # noqa: ANN401 - as of `_new_client`
         """Return a new client; raise an error of this library if the environment allows none.

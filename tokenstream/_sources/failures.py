@@ -62,6 +62,7 @@ _UNREADABLE = _UNUSABLE_RESPONSES | {"JSONDecodeError", "UnicodeDecodeError", "V
 Used only for errors of reading: in errors of opening, these causes may concern the request instead.
 """
 _ENDS = frozenset({"StopAsyncIteration", "StopIteration"})
+"""Exceptions by which an iterator says that it has ended."""
 _ALREADY_READ = frozenset(
     {"ConcurrencyError", "ResponseNotRead", "StreamClosed", "StreamConsumed", "StreamConsumedError"}
 )

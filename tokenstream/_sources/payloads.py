@@ -61,8 +61,8 @@ _DATACLASS_ATTRIBUTE = "__dataclass_fields__"
 """An attribute that all dataclasses have."""
 _REASON_ATTRIBUTE, _OTHER_REASON_ATTRIBUTE = "received_finish_reason", "intermittent_finish_reason"
 """Attributes of a litellm stream with the finish reasons that it has received."""
-_ROUTER_MODULES = "litellm.router"
-"""How the names of the modules begin that define the streams of litellm's `Router`."""
+_ROUTER_PREFIX = "litellm.router"
+"""The beginning of the names of the modules that define the streams of litellm's `Router`."""
 
 
 def is_object(item: object) -> bool:
@@ -120,8 +120,7 @@ def as_received(items: object, item: object) -> Any:  # noqa: ANN401 - anything 
         items: The iterator that has yielded the item.
         item: An SDK object, or any other item.
     """
-    is_routed = items.__class__.__module__.startswith(_ROUTER_MODULES)
-    stream = _stream_in_router(items) if is_routed else items
+    stream = _stream_in_router(items)
     # Iterators of other libraries do not have the first attribute, so its default is not None.
     lacks_reason = (
         getattr(stream, _REASON_ATTRIBUTE, "") is None
@@ -138,12 +137,13 @@ def as_received(items: object, item: object) -> Any:  # noqa: ANN401 - anything 
 
 
 def _stream_in_router(items: object) -> Any:  # noqa: ANN401 - a litellm stream
-    """Return the stream whose items a stream of litellm's `Router` passes on; None if it is not found.
+    """Return the stream whose items a stream of litellm's `Router` passes on; any other object unchanged.
 
+    The result is None if the stream is not found.
     The outer stream never sets the attributes with the finish reasons. It keeps the inner
     stream, or that of a fallback, only among the local variables of a generator.
     """
-    while items.__class__.__module__.startswith(_ROUTER_MODULES):
+    while items.__class__.__module__.startswith(_ROUTER_PREFIX):
         generator = getattr(items, "completion_stream", None)
         frame = getattr(generator, "gi_frame", None) or getattr(generator, "ag_frame", None)
         names: Mapping[str, Any] = {} if frame is None else frame.f_locals

@@ -59,7 +59,7 @@ These are EAI_NONAME and EAI_NODATA on Linux, macOS and Windows; EAI_AGAIN is on
 """
 _NO_TLS_WORDS = ("WRONG VERSION NUMBER", "RECORD LAYER FAILURE")
 """Words in the errors of OpenSSL if the server does not use TLS."""
-_PROXY_VARIABLES = "HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
+PROXY_VARIABLES = "HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"
 
 
 def find_request_fault(error: Exception, names: set[str]) -> str:
@@ -168,7 +168,7 @@ def unusable_client_error(error: Exception) -> MisuseError:
     message = message_of(error)
     kind = type(error).__name__
     if "InvalidURL" in names:
-        reason = f"the address of a proxy is not a valid URL; check {_PROXY_VARIABLES}"
+        reason = f"the address of a proxy is not a valid URL; check {PROXY_VARIABLES}"
     elif isinstance(error, ImportError) and "socksio" in message:
         reason = "a SOCKS proxy needs a package: pip install httpx[socks]"
     elif isinstance(error, ImportError):
@@ -179,7 +179,7 @@ def unusable_client_error(error: Exception) -> MisuseError:
     elif "proxy" in message.lower():
         reason = (
             "the address of a proxy does not begin with http://, https://, socks5:// or socks5h://; "
-            f"check {_PROXY_VARIABLES}"
+            f"check {PROXY_VARIABLES}"
         )
     else:
         reason = kind

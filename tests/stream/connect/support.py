@@ -52,34 +52,29 @@ def read_sync(url: str, options: Any) -> tuple[Message | None, StreamError | Non
             return None, error
 
 
+async def _ask(url: str, options: Any) -> tuple[Message | None, StreamError | None]:
+    async with aconnect(url, **options) as stream:
+        try:
+            return await stream.final(), None
+        except StreamError as error:
+            assert stream.closed
+            return None, error
+
+
 def read_async(url: str, options: Any) -> tuple[Message | None, StreamError | None]:
-    """Ask with httpx, or with the client that the options name."""
-
-    async def main() -> tuple[Message | None, StreamError | None]:
-        async with aconnect(url, **options) as stream:
-            try:
-                return await stream.final(), None
-            except StreamError as error:
-                assert stream.closed
-                return None, error
-
-    return anyio.run(main)
+    return anyio.run(_ask, url, options)
 
 
 def read_with_aiohttp(url: str, options: Any) -> tuple[Message | None, StreamError | None]:
     async def main() -> tuple[Message | None, StreamError | None]:
-        async with aiohttp.ClientSession() as session, aconnect(url, client=session, **options) as stream:
-            try:
-                return await stream.final(), None
-            except StreamError as error:
-                assert stream.closed
-                return None, error
+        async with aiohttp.ClientSession() as session:
+            return await _ask(url, {**options, "client": session})
 
     return asyncio.run(main())
 
 
 def read_with_own_session(url: str, options: Any) -> tuple[Message | None, StreamError | None]:
-    return read_async(url, {**options, "client": "aiohttp"})
+    return asyncio.run(_ask(url, {**options, "client": "aiohttp"}))
 
 
 @contextmanager

@@ -327,9 +327,10 @@ class Journal:
             raise UnknownPosition(f"the answer has no position {after} yet")
         if after + 1 < state.begin:
             raise AnswerExpired("the records after this position were trimmed")
-        if self._feeds.get(id) is not feed:
+        current = self._feeds.get(id)
+        if current is not feed:
             # Another follower has made one meanwhile, which had read nothing before.
-            feed, progress = self._feeds.get(id), (0, False)
+            feed, progress = current, (0, False)
         # The existing feed may belong to an earlier answer with this id, which has expired or was lost.
         if feed is None or not feed.is_answer_of(state, progress):
             feed = self._feeds[id] = Feed(self._storage, id, state, lease=self.lease)

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from tokenstream.relay.journal._changes import Changes
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -24,13 +26,13 @@ _IDLE_SECONDS = 30.0
 class Subscription:
     """This process's subscription to one answer's channel, and the state of the tasks that wait for it."""
 
-    __slots__ = ("confirmed", "is_current", "last_message", "told", "used", "waiting", "woken")
+    __slots__ = ("confirmed", "is_current", "last_message", "news", "told", "used", "waiting")
 
     def __init__(self) -> None:
         self.confirmed = asyncio.Event()
         """Set once Redis has confirmed the subscription."""
-        self.woken = asyncio.Event()
-        """Set at the next message, and then replaced by a new event."""
+        self.news = Changes()
+        """Wakes the waiting tasks at the next message."""
         self.last_message: str | None = None
         """The last message; None if later messages may have been lost."""
         self.told: str | None = None
@@ -51,8 +53,7 @@ class Subscription:
         self.last_message = last_message
         if last_message is None:
             self.is_current = False
-        woken, self.woken = self.woken, asyncio.Event()
-        woken.set()
+        self.news.notify()
 
 
 class Subscriptions:
@@ -107,7 +108,7 @@ class Subscriptions:
             while subscription.is_current:
                 message = subscription.last_message
                 if message is None or not is_new(message):
-                    await subscription.woken.wait()
+                    await subscription.news.wait()
                     continue
                 # A message that has ended a wait before may be about an earlier answer with this id, which
                 # was forgotten.
