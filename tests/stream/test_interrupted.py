@@ -121,18 +121,17 @@ def test_ctrl_c_while_a_block_is_entered_closes(key: Key) -> None:
 
 def run(script: str, *arguments: str, expected: int = 0) -> str:
     """Run a script in an interpreter of its own, and return what it printed."""
-    begun = time.monotonic()
+    # An exit that waits for a read that never ends lasts longer than this.
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(script), *arguments],
         capture_output=True,
         text=True,
-        timeout=4,
+        timeout=60,
         check=False,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
 
-    assert time.monotonic() - begun < 4
     assert done.returncode == expected, done.stderr
     assert done.stderr == ""
     return done.stdout

@@ -136,10 +136,10 @@ def test_the_bodies_of_every_format_hold_none() -> None:
 def test_a_long_body_is_looked_through_quickly() -> None:
     """Megabytes of an answer take a moment."""
     body = b'data: {"delta": {"content": " the risk of a bearer, AIz, hf, gsk, ghp"}}\n\n' * 40_000
-    begun = time.perf_counter()
+    begun = time.process_time()
 
     assert find_secret(body) is None
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
 
 
 @pytest.mark.parametrize(
@@ -149,10 +149,10 @@ def test_a_long_body_is_looked_through_quickly() -> None:
 def test_beginnings_of_keys_without_end_are_looked_through_quickly(tmp_path: Path, text: str) -> None:
     """Each of them is looked at once, not each up to the end of the body."""
     body = b"\\u0061 " + text.encode() * (200_000 // len(text))
-    begun = time.perf_counter()
+    begun = time.process_time()
     Recording.of([body]).save(tmp_path / "a.bin")
 
-    assert time.perf_counter() - begun < 3
+    assert time.process_time() - begun < 3
 
 
 # -- refusal ---------------------------------------------------------------
