@@ -71,6 +71,15 @@ class Guarding:
         """
         return not isinstance(event, Finish) and self._machine.accumulator.take(event)
 
+    def add_repeated(self, event: Event) -> None:
+        """Add to the message a `Finish` that is not returned, because the reader already has it.
+
+        The guards have judged that end in the first answer, so it is not shown to them again; but `take`
+        has left it out, and no other place adds it.
+        """
+        if isinstance(event, Finish):
+            self._machine.accumulator.take(event)
+
     def show(self, event: Event) -> Event:
         """Pass an event that the message already contains to the guards, and return it."""
         guards = self.guards

@@ -129,6 +129,8 @@ class Joining:
             new_event = event if self.aligner is None else self.aligner.drop_repeated(event)
             if new_event is not None:
                 return new_event
+            if self._machine.guarding is not None:
+                self._machine.guarding.add_repeated(event)
         self._end_alignment()
         return None
 

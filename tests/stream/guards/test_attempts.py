@@ -9,8 +9,26 @@ import pytest
 from tests.recovery.attempts import in_each_world, play
 from tests.recovery.continuing import GIVEN, GO_ON, PREFIX, TEXT, cut, goes_on, obeys, says
 from tests.stream.guards.support import ANSWER, guarded, never
+from tests.support.wire import DONE, chat
 from tokenstream import Message, Retry
 from tokenstream.errors import GuardFailed
+
+ALIGN = Retry(mode="restart", wait=0, align=True)
+CHOICES = [
+    chat({"content": "Hel"}),
+    chat({"content": "Bye"}, index=1),
+    chat({"content": "lo"}),
+    chat({}, "stop"),
+    chat({"content": " bye"}, index=1),
+    chat({}, "length", index=1),
+    DONE,
+]
+"""An answer of two choices, the first of which finishes while the second is being written."""
+GUARDS: dict[str, dict[str, Any]] = {
+    "shown": {"first_tokens": 2},
+    "held": {"first_tokens": 2, "hold": True},
+}
+"""Options of a guard that judges an answer while it is shown, and of one that judges it before."""
 
 
 @in_each_world
@@ -79,3 +97,30 @@ def test_a_guard_looks_across_the_place_where_an_answer_goes_on(world: str, retr
     assert "".join(stopped.given).startswith(TEXT[: len(GIVEN) + 4])
     assert ("stopped", 2) == (stopped.message.ending, len(stopped.asked))
     assert asked[-1] == TEXT == allowed.message.text
+
+
+def kept(streams: list[Any], rule: Any = None, **options: Any) -> Any:
+    """Return a view that keeps a stream, guards it if there is a rule, and gives its events."""
+
+    def view(stream: Any) -> Any:
+        streams.append(stream)
+        return stream if rule is None else stream.guard(rule, **options)
+
+    return view
+
+
+@in_each_world
+@pytest.mark.parametrize("options", GUARDS.values(), ids=GUARDS)
+@pytest.mark.parametrize("rule", ["never said", never], ids=["pattern", "function"])
+@pytest.mark.parametrize("cut", range(2, len(CHOICES)))
+def test_a_guard_that_lets_a_repeated_answer_go_on_changes_nothing(
+    world: str, cut: int, rule: Any, options: dict[str, Any]
+) -> None:
+    """A `Finish` that the loop already has does not come again, but is in the message."""
+    bodies, streams = [CHOICES[:cut], CHOICES], list[Any]()
+    plain = play(world, bodies, ALIGN, kept(streams), format="openai-chat")
+    allowed = play(world, bodies, ALIGN, kept(streams, rule, **options), format="openai-chat")
+
+    assert plain.given == allowed.given
+    assert streams[0].messages == streams[1].messages
+    assert ["stop", "length"] == [message.finish_reason for message in streams[1].messages]
