@@ -32,7 +32,7 @@ class Joining:
         machine: The machine, which reads the events.
     """
 
-    __slots__ = ("_cleaned", "_format_name", "_machine", "aligner", "hold", "refusal", "seam")
+    __slots__ = ("_cleaned", "_format_name", "_machine", "aligner", "hold", "refusal", "seam", "shows_held")
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -46,6 +46,9 @@ class Joining:
         """Drops events that the reader already has; None if nothing is repeated."""
         self.refusal: StreamError | None = None
         """The error of this attempt because its seam was too doubtful; otherwise None."""
+        self.shows_held = True
+        """True if the guards receive the events that are held back; False if the reader gets them changed,
+        or only some of them, so that the guards receive what is returned."""
         self._format_name = ""
         """The format's name, which the message must not contain before the held-back events are returned."""
 
@@ -247,7 +250,7 @@ class Joining:
                 return event, True
             if machine.resumption is not None and machine.resumption.refuse_other_answer(event):
                 return None, True
-            if machine.guarding is not None:
+            if machine.guarding is not None and self.shows_held:
                 machine.guarding.show_held(event)
             # `resting`: the server waits for the client to speak. No hold: a guard has stopped the answer.
             if hold.keep(event) or machine.resting or self.hold is None:

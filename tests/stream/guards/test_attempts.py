@@ -24,6 +24,8 @@ CHOICES = [
     DONE,
 ]
 """An answer of two choices, the first of which finishes while the second is being written."""
+GREETING = [*(chat({"content": text}) for text in ("Hel", "lo", " wor", "ld", "! ", "Bye")), chat({}, "stop")]
+"""An answer of one choice."""
 GUARDS: dict[str, dict[str, Any]] = {
     "shown": {"first_tokens": 2},
     "held": {"first_tokens": 2, "hold": True},
@@ -124,3 +126,35 @@ def test_a_guard_that_lets_a_repeated_answer_go_on_changes_nothing(
     assert plain.given == allowed.given
     assert streams[0].messages == streams[1].messages
     assert ["stop", "length"] == [message.finish_reason for message in streams[1].messages]
+
+
+@pytest.mark.parametrize("options", GUARDS.values(), ids=GUARDS)
+@pytest.mark.parametrize("again", [GREETING, [chat({"content": "Hello world! "}), *GREETING[5:]]])
+@pytest.mark.parametrize("cut", range(2, len(GREETING)))
+@pytest.mark.parametrize("rule", ["world", "ld! B", "lo!", "!.*!", "lo.*lo"])
+def test_a_guard_judges_a_repeated_answer_as_one_answer(
+    cut: int, again: list[bytes], rule: str, options: dict[str, Any]
+) -> None:
+    """It finds what begins before the break, and nothing where the loop goes on in the repeated answer."""
+    streams: list[Any] = []
+    for bodies in ([GREETING], [GREETING[:cut], again]):
+        play("sync", bodies, ALIGN, kept(streams, rule, **options), format="openai-chat")
+
+    assert streams[0].stop_reason == streams[1].stop_reason
+
+
+@in_each_world
+@pytest.mark.parametrize("retry", [PREFIX, GO_ON])
+@pytest.mark.parametrize("rule", ["parts, goes", "parts,  ?[^g]", "river does.*river does"])
+def test_a_guard_that_holds_back_judges_a_continuation_as_it_is_joined(
+    world: str, retry: Retry, rule: str
+) -> None:
+    """The words that a continuation repeats are not in the answer, so they do not stop it."""
+    bodies: list[Any] = [cut(), says(goes_on if retry is PREFIX else obeys)]
+    shown, held = (
+        play(world, bodies, retry, guarded(rule, **options), format="openai-chat")
+        for options in GUARDS.values()
+    )
+
+    assert shown.message == held.message
+    assert (rule == "parts, goes") == (held.message.ending == "stopped")
