@@ -198,6 +198,9 @@ class Joining:
         machine = self._machine
         relocated: Event | None = event if self.seam is None else self.seam.relocate(event)
         if relocated is not None:
+            if relocated.part != event.part and not machine.holding:
+                # Up to here, all parts of the continuation had the indexes of the answer.
+                machine.settle()
             machine.add(relocated)
             if machine.accumulator.error is not None:
                 machine.fail()
