@@ -92,7 +92,7 @@ class Resumption:
         | `Resume`             | reads on  | goes on     | judge on                       |
         | `Continue`           | a new one | goes on     | judge what is joined           |
         | `Restart`            | a new one | a new one   | judge the new answer           |
-        | `Restart`, aligned   | a new one | a new one   | judge what the reader gets new |
+        | `Restart`, aligned   | a new one | a new one   | judge what is new to the reader |
 
         Args:
             hold: Holds back the first events.
