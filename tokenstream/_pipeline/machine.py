@@ -310,9 +310,6 @@ class Machine:
         Args:
             hold: Keeps the events, and says when they may be returned.
         """
-        hold.take_events_left(self.events_left)
-        # The hold has these events now.
-        self.events_left, self.current_events = [], NO_EVENTS
         self.make_joining().hold = hold
         self._extend_hold()
         self.settle()
@@ -324,6 +321,9 @@ class Machine:
             stops: The stream, which is ended if a guard wants that.
         """
         self.guarding = Guarding(self, guards, stops)
+        if self.kept_format is not None:
+            # The answer was restored, so what arrives and is held back is only the rest of it.
+            guards.take_restored(self.accumulator.messages)
         if guards.is_holding and not self.holds_back:
             # This hold itself ends with any event; the guards extend it until they have decided.
             self.hold_back(Hold(ends_at_once))
@@ -604,10 +604,11 @@ class Machine:
                 # An empty chunk makes `pull` read, and no fast path may come between.
                 self.chunk, self.now, self.shortcut = b"", now, None
 
-    def begin_again(self, kept_format: Format | None, now: float) -> None:
+    def begin_again(self, hold: Hold, kept_format: Format | None, now: float) -> None:
         """Forget everything of the last connection, except for the answer so far.
 
         Args:
+            hold: Gets the events of the last connection that were not returned, if the answer is resumed.
             kept_format: The format that resumes the answer; None for a new format.
             now: A clock reading, in seconds.
         """
@@ -619,9 +620,10 @@ class Machine:
         self.meter.ended_at = None
         self.kept_format = kept_format
         self.progress.begin_again()
-        if kept_format is None:
+        if kept_format is not None:
             # A new answer does not begin with what the old one has left.
-            self.events_left = []
+            hold.take_events_left(self.events_left)
+        self.events_left, self.current_events = [], NO_EVENTS
 
     # -- the end -------------------------------------------------------------
 

@@ -89,10 +89,10 @@ class Resumption:
 
         | `renewal`            | format    | message     | guards that hold back          |
         |----------------------|-----------|-------------|--------------------------------|
-        | `Resume`             | reads on  | goes on     | judge on                       |
+        | `Resume`             | reads on  | goes on     | judge on, from where they are  |
         | `Continue`           | a new one | goes on     | judge what is joined           |
         | `Restart`            | a new one | a new one   | judge the new answer           |
-        | `Restart`, aligned   | a new one | a new one   | judge what is new to the reader |
+        | `Restart`, aligned   | a new one | a new one   | judge what the reader gets new |
 
         Args:
             hold: Holds back the first events.
@@ -116,13 +116,13 @@ class Resumption:
         if kept_format is not None and joining.hold is not None:
             # The replay goes on after the events that were held back, so these stay held back.
             hold.adopt(joining.hold)
-        machine.begin_again(kept_format, now)
+        machine.begin_again(hold, kept_format, now)
         begins_anew = isinstance(renewal, Restart) and not renewal.is_aligned
         if begins_anew and machine.guarding is not None:
             # The guards that hold the answer back judge it from its start.
             machine.guarding.guards.hold_again()
-        if kept_format is None:
-            # Otherwise, these are further events of the same attempt's answer.
+        if kept_format is None or joining.hold is None:
+            # A resumed answer is shown to them while it is held back only if all of it is.
             joining.shows_held = begins_anew
         joining.begin(renewal.seam if isinstance(renewal, Continue) else None)
         machine.hold_back(hold)

@@ -10,8 +10,10 @@ from tests.recovery.attempts import in_each_world, play
 from tests.recovery.continuing import GIVEN, GO_ON, PREFIX, TEXT, cut, goes_on, obeys, says
 from tests.stream.guards.support import ANSWER, guarded, never
 from tests.support.wire import DONE, chat
-from tokenstream import Message, Retry
+from tokenstream import Message, Retry, Stream
 from tokenstream.errors import GuardFailed
+from tokenstream.events import Resumed
+from tokenstream.testing import script
 
 ALIGN = Retry(mode="restart", wait=0, align=True)
 CHOICES = [
@@ -158,3 +160,47 @@ def test_a_guard_that_holds_back_judges_a_continuation_as_it_is_joined(
 
     assert shown.message == held.message
     assert (rule == "parts, goes") == (held.message.ending == "stopped")
+
+
+PARTS = script().reasoning("hm").text("Hello ", "wor", "ld", "!").tool_call("look", {"at": 1}).finish("stop")
+"""An answer of several parts."""
+
+
+@pytest.mark.parametrize("format", ["anthropic", "openai-responses", "tokenstream"])
+@pytest.mark.parametrize("options", GUARDS.values(), ids=GUARDS)
+def test_a_guard_that_lets_a_resumed_answer_go_on_changes_nothing(
+    format: str, options: dict[str, Any]
+) -> None:
+    """The end of a part has all of the part, wherever the connection broke before it."""
+    whole = [b"id: %d\n%b" % (number, chunk) for number, chunk in enumerate(PARTS.chunks(format))]
+    for place in range(1, len(whole)):
+        bodies = [whole[:place], whole[place:]]
+        plain, allowed = (
+            play("sync", bodies, Retry(mode="resume", wait=0), view, format=format)
+            for view in (iter, lambda stream: stream.guard("never said", **options))
+        )
+
+        # What is resumed while all of it is held back is not announced.
+        assert without_resumed(plain.given) == without_resumed(allowed.given)
+        assert plain.message == allowed.message
+        assert allowed.message.complete
+
+
+def without_resumed(events: list[Any]) -> list[Any]:
+    """Return events without the announcement that an answer was resumed."""
+    return [event for event in events if not isinstance(event, Resumed)]
+
+
+@pytest.mark.parametrize("options", GUARDS.values(), ids=GUARDS)
+def test_a_guard_that_lets_a_restored_answer_go_on_changes_nothing(options: dict[str, Any]) -> None:
+    """It is given all that follows the checkpoint, and the message has what is before it."""
+    chunks = PARTS.chunks("openai-responses")
+    with Stream(chunks, format="openai-responses") as stream:
+        for _ in stream:
+            checkpoint = stream.checkpoint()
+            with Stream.from_checkpoint(checkpoint, chunks) as plain:
+                given = list(plain)
+            with Stream.from_checkpoint(checkpoint, chunks).guard("never said", **options) as allowed:
+                assert given == list(allowed)
+
+            assert plain.message == allowed.message
