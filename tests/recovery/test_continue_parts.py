@@ -54,6 +54,35 @@ def test_every_part_of_a_continuation_has_its_place_where_the_answer_has_sources
     assert all(part.complete for part in chunked.message.parts)
 
 
+def test_a_part_behind_a_source_that_comes_again_has_its_place() -> None:
+    """The source is left out, so from there on, the parts of the continuation move."""
+
+    def source(part: int) -> dict[str, Any]:
+        cited = {"kind": "citation", "url": "https://example.org", "title": "Rivers"}
+        return {"type": "citation_added", "citation": cited, "part": part}
+
+    def text(part: int, *words: str) -> list[dict[str, Any]]:
+        start = {"type": "part_start", "content": {"kind": "text"}, "part": part}
+        return [start, *({"type": "text_delta", "text": word, "part": part} for word in words)]
+
+    before = wire.sses({"type": "message_start"}, source(0), *text(1, GIVEN))
+    behind = wire.sses(
+        {"type": "message_start"},
+        source(0),
+        *text(1, "more ", "and more. "),
+        source(2),
+        *text(3, "The ", "end ", "is ", "near."),
+        {"type": "finish", "reason": "stop"},
+        {"type": "end", "ending": "complete"},
+    )
+    chunked = play("sync", [before, behind], PREFIX, format="tokenstream")
+    at_once = play("sync", [before, [b"".join(behind)]], PREFIX, format="tokenstream")
+
+    assert ["citation", "text", "text"] == [part.kind for part in chunked.message.parts]
+    assert chunked.given == at_once.given
+    assert chunked.message == at_once.message
+
+
 def test_sources_that_come_before_the_text_do_not_hide_the_seam() -> None:
     """Those that the answer has are not given again."""
     url = {"type": "url_citation", "url_citation": {"url": "https://example.org", "title": "Rivers"}}

@@ -1,1 +1,1 @@
-"""The machine that streams and decoders drive, and its variants for guards and recovery."""
+"""The machine that streams and decoders drive, and its optional parts."""

@@ -56,7 +56,7 @@ class Guarding:
         # A finish event about which the guards had yet to decide is shown to them once more.
         event, self._finish, machine.waits = self._finish, None, False
         if event is None:
-            event = machine.draw()
+            event = machine.pull_unguarded()
             # A guard may have stopped the answer because of an event that is held back.
             if machine.stopped_event is not None:
                 return machine.pull_stopped()
@@ -67,9 +67,19 @@ class Guarding:
     def take(self, event: Event) -> bool:
         """Add an event to the message, and return True if it has content.
 
-        A `Finish` is not added yet: the guards have to receive it first.
+        A `Finish` is not added yet: the guards have to receive it first. `_show_finish` adds it, or
+        `add_repeated` if it is not returned.
         """
         return not isinstance(event, Finish) and self._machine.accumulator.take(event)
+
+    def add_repeated(self, event: Event) -> None:
+        """Add to the message a `Finish` that is not returned, because the reader already has it.
+
+        The guards have judged that end in the first answer, so it is not shown to them again. Any other
+        event is in the message already.
+        """
+        if isinstance(event, Finish):
+            self._machine.accumulator.take(event)
 
     def show(self, event: Event) -> Event:
         """Pass an event that the message already contains to the guards, and return it."""

@@ -51,19 +51,20 @@ class Hold:
 
     Args:
         until: Returns True for an event that ends the hold; that event is returned, too.
-        announce: Called when the held events are released. Returns events to be returned before them,
+        on_release: Called when the held events are released. Returns events to be returned before them,
             or None to drop the held events. The argument is True if the input failed before any of
-            the answer was visible.
+            the answer was visible. Recovery decides about the attempt here: its function may also call
+            `Joining.align`, or set `Joining.refusal`.
     """
 
-    __slots__ = ("_announce", "_held", "_met", "_until", "guarded", "ready", "released")
+    __slots__ = ("_held", "_met", "_on_release", "_until", "guarded", "ready", "released")
 
     def __init__(
-        self, until: Callable[[Event], bool], announce: Callable[[bool], list[Event] | None] | None = None
+        self, until: Callable[[Event], bool], on_release: Callable[[bool], list[Event] | None] | None = None
     ) -> None:
         self._until = until
         """Returns True for an event that ends the hold."""
-        self._announce = announce
+        self._on_release = on_release
         """Called at the release: returns events to be returned first, or None to drop the held events."""
         self._met = False
         """True once the event that ends the hold has arrived."""
@@ -117,7 +118,7 @@ class Hold:
         Args:
             failed: True if the input failed before any of the answer was visible.
         """
-        announcements = [] if self._announce is None else self._announce(failed)
+        announcements = [] if self._on_release is None else self._on_release(failed)
         # None means that the held events have to be dropped.
         if announcements is not None:
             self.ready.extend(announcements)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream._pipeline.align import Aligner
 from tokenstream.events import Ping
@@ -18,6 +18,20 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.told import Told
 
 
+class _Held(NamedTuple):
+    """The result of reading while events stay held back, or will never be returned."""
+
+    meanwhile: Event | None = None
+    """The event to return now, which is a heartbeat; None if there is none."""
+
+
+class _Complete(NamedTuple):
+    """The result of reading when the held-back events may be released."""
+
+    last: Event | None
+    """The event with which the hold became complete; None if it was complete before, or the input ended."""
+
+
 class Joining:
     """Holds back, joins and compares the events of an attempt.
 
@@ -26,13 +40,16 @@ class Joining:
     1. `hold` keeps the first events back until one of them shows that the attempt succeeds.
     2. `seam` changes the events of a continuation into events of the whole answer.
     3. The message takes the event.
-    4. `aligner` drops the events of a restarted answer that repeat what the reader has.
+    4. `aligner` drops the events of a restarted answer that repeat what the reader has. The message, which
+       is that of the new answer, has them nevertheless.
+
+    `pull` does step 4, `_pull_joined` the others.
 
     Args:
         machine: The machine, which reads the events.
     """
 
-    __slots__ = ("_cleaned", "_format_name", "_machine", "aligner", "hold", "refusal", "seam")
+    __slots__ = ("_cleaned", "_format_name", "_machine", "aligner", "hold", "refusal", "seam", "shows_held")
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -46,6 +63,9 @@ class Joining:
         """Drops events that the reader already has; None if nothing is repeated."""
         self.refusal: StreamError | None = None
         """The error of this attempt because its seam was too doubtful; otherwise None."""
+        self.shows_held = True
+        """True if the guards receive the events that are held back; False if the reader gets them changed,
+        or only some of them, so that the guards receive what is returned."""
         self._format_name = ""
         """The format's name, which the message must not contain before the held-back events are returned."""
 
@@ -76,6 +96,8 @@ class Joining:
         Args:
             seam: Joins a continuation to the answer; None if the attempt resumes or restarts it.
         """
+        # The aligner stays, also for a continuation: if the last attempt has not repeated all that the reader
+        # has, the rest of its answer, however it goes on, is compared as well. `align` replaces the aligner.
         self.seam, self.refusal, self._format_name = seam, None, ""
         self._cleaned.clear()
 
@@ -95,6 +117,8 @@ class Joining:
 
     def align(self, restarted: Restarted) -> None:
         """Begin to drop the events of the new answer that repeat the old one.
+
+        Recovery calls this from the `on_release` of the hold, that is, within `Hold.release`.
 
         Args:
             restarted: The event that gives up the old answer; it is not returned to the loop.
@@ -129,6 +153,8 @@ class Joining:
             new_event = event if self.aligner is None else self.aligner.drop_repeated(event)
             if new_event is not None:
                 return new_event
+            if self._machine.guarding is not None:
+                self._machine.guarding.add_repeated(event)
         self._end_alignment()
         return None
 
@@ -152,9 +178,9 @@ class Joining:
         while (hold := self.hold) is not None:
             # `ready` has the events that are returned next; `released` is True once no more are held back.
             if not hold.ready and not hold.released:
-                event, is_held = self._fill(hold)
-                if is_held:
-                    return event
+                held = self._fill(hold)
+                if held is not None:
+                    return held.meanwhile
             if not hold.ready:
                 # All held-back events were returned, so the hold is over.
                 self.hold = None
@@ -193,6 +219,9 @@ class Joining:
         machine = self._machine
         relocated: Event | None = event if self.seam is None else self.seam.relocate(event)
         if relocated is not None:
+            if relocated.part != event.part and not machine.changes_events:
+                # Up to here, all parts of the continuation had the indexes of the answer.
+                machine.settle()
             machine.add(relocated)
             if machine.accumulator.error is not None:
                 machine.fail()
@@ -200,26 +229,25 @@ class Joining:
 
     # -- what is held back -------------------------------------------------
 
-    def _fill(self, hold: Hold) -> tuple[Event | None, bool]:
+    def _fill(self, hold: Hold) -> _Held | None:
         """Hold back the events that the available input contains; release them once the hold is complete.
 
         Returns:
-            While events are held back, or if the continuation was refused: the event for `pull` to return
-            now (a heartbeat) or None; and True. Once the held-back events were released: an event that the
-            caller does not use; and False.
+            None once the held-back events were released. Otherwise, they stay held back, or the continuation
+            was refused.
         """
         machine = self._machine
-        event, is_held = self._hold_available(hold)
-        if is_held:
-            return event, True
+        result = self._hold_available(hold)
+        if isinstance(result, _Held):
+            return result
         # Without a last event, the input has ended before the hold was complete.
-        hold.release(failed=event is None and machine.error is not None)
+        hold.release(failed=result.last is None and machine.error is not None)
         if self.refusal is not None:
             machine.error, machine.continues = self.refusal, False
             # Even after its end, this attempt may be replaced by another one.
             machine.input_ended = False
             hold.ready.clear()
-            return None, True
+            return _Held()
         # The message gets the format's name together with its first event; a continuation leaves it.
         if self._format_name and hold.ready and self.seam is None:
             machine.accumulator.format = self._format_name
@@ -227,25 +255,24 @@ class Joining:
             machine.resumption.note_release(continued=self.seam is not None)
         if self.seam is not None:
             hold.ready = deque(self.seam.drop_overlap(hold.ready))
-        return None, False
+        return None
 
-    def _hold_available(self, hold: Hold) -> tuple[Event | None, bool]:
+    def _hold_available(self, hold: Hold) -> _Held | _Complete:
         """Hold back the events that the available input contains.
 
         Returns:
-            If events have to stay held back, or a guard has stopped the answer: the event to return now
-            (a heartbeat) or None; and True. If the held-back events may be released: the event with which
-            the hold became complete, or None if the input ended before that; and False.
+            Whether they have to stay held back, because the hold is not complete or a guard has stopped the
+            answer, or may be released.
         """
         machine = self._machine
         event = None if hold.is_complete else machine.read()
         while event is not None:
             if isinstance(event, Ping):
                 # A heartbeat is returned although events are held back.
-                return event, True
+                return _Held(event)
             if machine.resumption is not None and machine.resumption.refuse_other_answer(event):
-                return None, True
-            if machine.guarding is not None:
+                return _Held()
+            if machine.guarding is not None and self.shows_held:
                 machine.guarding.show_held(event)
             # `resting`: the server waits for the client to speak. No hold: a guard has stopped the answer.
             if hold.keep(event) or machine.resting or self.hold is None:
@@ -254,9 +281,9 @@ class Joining:
         # Without an event, the input so far is used up, and more of it may complete the hold.
         needs_input = event is None and not machine.input_ended and not hold.is_complete
         if self.hold is None or needs_input:
-            return None, True
+            return _Held()
         is_allowed = machine.guarding is None or machine.guarding.allow_release()
-        return (event, False) if is_allowed else (None, True)
+        return _Complete(event) if is_allowed else _Held()
 
     # -- what the format and the accumulator ask ---------------------------
 

@@ -1,4 +1,32 @@
-"""The engine of streams and decoders: a connection, an accumulator and a meter, one event at a time."""
+"""The engine of streams and decoders: a connection, an accumulator and a meter, one event at a time.
+
+A machine is in one of three states::
+
+       ┌───────── Resumption.renew ◀────────┐
+       ▼                                    │
+    READING ──────── finish ────────▶ ENDED ┤
+       │                                    │
+       └──── cut, a guard's stop ──▶ SHUT ◀─┘
+
+| state   | marked by                       | `pull` returns                                    |
+|---------|---------------------------------|---------------------------------------------------|
+| READING | neither of the two below        | the events of the input                           |
+| ENDED   | `input_ended`                   | what the end of the input released: `events_left` |
+| SHUT    | `_is_shut`, or `stopped_event`  | the `Stopped` event if there is one, then nothing |
+
+If the server can replay the answer, recovery skips ENDED: it calls `Resumption.cut_short` instead of
+`finish`, so that the format stays open, and then `renew`.
+
+Rules for this file:
+
+1. Only `settle` sets `pull`, `pull_unguarded`, `on_read` and `changes_events`. Whoever changes a state on
+   which they depend calls `settle`, at the latest before the next `pull`.
+2. The message gets each event when it is returned, so that it has what the reader has. There are two
+   exceptions: an event that `joining.aligner` drops, which the reader has from an answer before, and
+   `glanced_event`, which the message has from `push` on.
+3. `shortcut` is None unless the next chunk may be like the last one. Whatever ends, replaces or interrupts
+   the input sets it to None.
+"""
 
 from __future__ import annotations
 
@@ -39,6 +67,7 @@ if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
     from tokenstream._pipeline.guarding import Stops
     from tokenstream._pipeline.observes import Observes
+    from tokenstream._pipeline.reading import CurrentEvents
     from tokenstream._pipeline.resumption import Resumption
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
@@ -56,15 +85,26 @@ class Machine:
     `give` and `push` take input, `pull` returns its events one by one, `finish`
     and `cut` end the input, `conclude` sets the ending.
 
-    Its parts are there when they are needed. An event passes through them in this order:
+    Its parts are there when they are needed. An event passes them in this order:
 
     1. `arrivals` puts frames in order, and drops those that an earlier connection has brought.
-    2. The connection's format reads the frame; `_events` yields its events.
-    3. `joining` holds events back, joins a continuation to the answer, and drops what is repeated.
-    4. `accumulator` adds the event to the message.
-    5. `guarding` passes the event to the guards, which may end the answer.
+    2. `read` (the generator `reading.read_events`) has the format read a frame, and returns its events.
+    3. `joining.hold` holds back the first events of an attempt.
+    4. `joining.seam` changes an event of a continuation into one of the answer.
+    5. `accumulator` adds the event to the message.
+    6. `joining.aligner` drops the event if the reader has it from the answer before.
+    7. `guarding` passes the event to the guards, which may end the answer.
 
-    `settle` decides which of them the next event passes. `resumption` keeps what another connection needs.
+    Which part does step 5 depends on what is there:
+
+    | while there is         | the event is added by                                                       |
+    |------------------------|-----------------------------------------------------------------------------|
+    | a hold or a seam       | `joining.pull`, which calls `add`                                           |
+    | guards, and a `Finish` | `guarding.pull`, once they allow it; `joining.pull` if the aligner drops it |
+    | the fast path          | `glance`, in place of steps 1 to 5                                          |
+    | none of these          | `read`, which calls `on_read`                                               |
+
+    `settle` decides which parts the next event passes. `resumption` keeps what another connection needs.
 
     Args:
         format: The format's name or a format object; None to detect it.
@@ -104,11 +144,11 @@ class Machine:
         "shortcut",
         "unit",
         # The way of an event, which `settle` sets.
-        "draw",
-        "holding",
+        "changes_events",
+        "on_read",
         "pull",
+        "pull_unguarded",
         "read",
-        "take",
         # The events.
         "_again",
         "current_events",
@@ -194,7 +234,7 @@ class Machine:
 
         self.returned_count = 0
         """Number of events that were returned, without those of the fast path."""
-        self.current_events: tuple[Sequence[Event], int] = NO_EVENTS
+        self.current_events: CurrentEvents = NO_EVENTS
         """The events of the current frame, and the number of events returned before them."""
         self.events_left: list[Event] = []
         """The events that the end of the input has produced, and that have not been returned yet."""
@@ -209,36 +249,46 @@ class Machine:
 
         self.read: Callable[[], Event | None] = read_events(self).__next__
         """Returns the next event that the input contains, or None when more input is needed."""
-        self.draw = self.read
-        """Returns the next event before the guards receive it."""
+        self.pull_unguarded = self.read
+        """Returns the next event before the guards receive it: `read`, or `joining.pull`, which calls it."""
         self.pull = self.read
-        """Returns the next event, or None when more input is needed."""
-        self.take: Callable[[Any], bool] = self.accumulator.take
-        """Takes each event as soon as it is read; its result is True if the event has content."""
-        self.holding = False
-        """True while events are held back or changed, so that no chunk may be read on the fast path."""
+        """Returns the next event, or None when more input is needed: `pull_unguarded`, or `guarding.pull`,
+        which calls it."""
+        self.on_read: Callable[[Any], bool] = self.accumulator.take
+        """Called by `read` with each event; returns True if the event has content. It also adds the event to
+        the message, unless `joining` or `guarding` adds it later."""
+        self.changes_events = False
+        """True while events are held back, changed or dropped, so that no chunk may be read on the fast path.
+        A seam may begin to move parts in mid-answer; `Joining._add` then settles the machine."""
 
     def settle(self) -> None:
         """Set the way of the next events, which depends on the machine's state alone.
 
-        | `pull`            | when                                                       |
-        |-------------------|------------------------------------------------------------|
-        | `pull_stopped`    | a guard has stopped the answer                             |
-        | `_pull_nothing`   | the answer was cut                                         |
-        | `_pull_again`     | an event was put back                                      |
-        | `guarding.pull`   | there are guards; they take what `draw` returns            |
-        | `draw`            | otherwise: `joining.pull` while it has to do, else `read`  |
+        | `pull`            | when                                                                  |
+        |-------------------|-----------------------------------------------------------------------|
+        | `pull_stopped`    | a guard has stopped the answer                                        |
+        | `_pull_nothing`   | the answer was cut                                                    |
+        | `_pull_again`     | an event was put back                                                 |
+        | `guarding.pull`   | there are guards, which get the events of `pull_unguarded`            |
+        | `pull_unguarded`  | otherwise: `joining.pull` until `joining` is over, then `read` itself |
 
-        `take` adds an event to the message as soon as it is read, unless `joining` adds it later, or the
-        guards have to see it first. Call this method after each change of these states.
+        | `on_read`         | when                                                                  |
+        |-------------------|-----------------------------------------------------------------------|
+        | `has_content`     | `joining` adds the event to the message when it returns it            |
+        | `guarding.take`   | there are guards, which have to see a `Finish` before it is added     |
+        | `accumulator.take`| otherwise                                                             |
+
+        Call this method after each change of these states. `begin_again` and `Joining.begin` leave that to
+        their only caller, `Resumption.renew`, and `Joining.drop_held` to `drop_all`. `pull_stopped` need not
+        call it: once it has returned its event, it returns None.
         """
         joining, guarding = self.joining, self.guarding
-        self.draw = self.read if joining is None or joining.is_over else joining.pull
+        self.pull_unguarded = self.read if joining is None or joining.is_over else joining.pull
         if joining is not None and joining.adds_later:
-            self.take = has_content
+            self.on_read = has_content
         else:
-            self.take = self.accumulator.take if guarding is None else guarding.take
-        self.holding = joining is not None and joining.changes_events
+            self.on_read = self.accumulator.take if guarding is None else guarding.take
+        self.changes_events = joining is not None and joining.changes_events
         if self.stopped_event is not None:
             self.pull = self.pull_stopped
         elif self._is_shut:
@@ -246,7 +296,7 @@ class Machine:
         elif self._again is not None:
             self.pull = self._pull_again
         else:
-            self.pull = self.draw if guarding is None else guarding.pull
+            self.pull = self.pull_unguarded if guarding is None else guarding.pull
 
     def make_joining(self) -> Joining:
         """Return `joining`, which is created if there is none."""
@@ -260,9 +310,6 @@ class Machine:
         Args:
             hold: Keeps the events, and says when they may be returned.
         """
-        hold.take_events_left(self.events_left)
-        # The hold has these events now. The pair: no events of the current frame, after the returned ones.
-        self.events_left, self.current_events = [], ([], self.returned_count)
         self.make_joining().hold = hold
         self._extend_hold()
         self.settle()
@@ -274,6 +321,9 @@ class Machine:
             stops: The stream, which is ended if a guard wants that.
         """
         self.guarding = Guarding(self, guards, stops)
+        if self.kept_format is not None:
+            # The answer was restored, so what arrives and is held back is only the rest of it.
+            guards.take_restored(self.accumulator.messages)
         if guards.is_holding and not self.holds_back:
             # This hold itself ends with any event; the guards extend it until they have decided.
             self.hold_back(Hold(ends_at_once))
@@ -340,7 +390,7 @@ class Machine:
         )
         self.wanted = checkpoint.format
         self.returned_count = checkpoint.events_seen
-        self.current_events = unreturned, checkpoint.events_seen  # to return first; number of those before
+        self.current_events = unreturned, checkpoint.events_seen  # `read` returns them first
         self.connect(None)
 
     def give_again(self, event: Event) -> None:
@@ -554,10 +604,11 @@ class Machine:
                 # An empty chunk makes `pull` read, and no fast path may come between.
                 self.chunk, self.now, self.shortcut = b"", now, None
 
-    def begin_again(self, kept_format: Format | None, now: float) -> None:
+    def begin_again(self, hold: Hold, kept_format: Format | None, now: float) -> None:
         """Forget everything of the last connection, except for the answer so far.
 
         Args:
+            hold: Gets the events of the last connection that were not returned, if the answer is resumed.
             kept_format: The format that resumes the answer; None for a new format.
             now: A clock reading, in seconds.
         """
@@ -569,9 +620,10 @@ class Machine:
         self.meter.ended_at = None
         self.kept_format = kept_format
         self.progress.begin_again()
-        if kept_format is None:
+        if kept_format is not None:
             # A new answer does not begin with what the old one has left.
-            self.events_left = []
+            hold.take_events_left(self.events_left)
+        self.events_left, self.current_events = [], NO_EVENTS
 
     # -- the end -------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream.errors import LimitExceeded
 from tokenstream.events import Ping, TextDelta, ToolCallStart
@@ -15,15 +15,18 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.machine import Machine
     from tokenstream.events import Event
 
-NO_EVENTS: tuple[Sequence[Event], int] = ((), 0)
+CurrentEvents: TypeAlias = "tuple[Sequence[Event], int]"
+"""The events of a frame, and the number of events returned before them; both change at once."""
+NO_EVENTS: CurrentEvents = ((), 0)
 """The value of `Machine.current_events` between two chunks."""
 
 
 def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - what runs for every token is in one place
     """Yield events without end: one at a time, and None whenever input is needed.
 
-    The accumulator takes each event at the moment it is returned, so the message never runs ahead
-    of the reader. This code runs for every token, so it avoids calls that usually do nothing.
+    One generator serves all connections of a machine. Just before an event is yielded, `Machine.on_read`
+    adds it to the message, unless another part does that later; so the message never runs ahead of the
+    reader. This code runs for every token, so it avoids calls that usually do nothing.
     """
     accumulator, meter, max_bytes = machine.accumulator, machine.meter, machine.limits.body
     arrivals = machine.arrivals
@@ -32,7 +35,7 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
     event: Event | None
     # After `restore`: the events that the checkpoint holds, but that were never returned.
     for event in machine.current_events[0]:
-        machine.take(event)
+        machine.on_read(event)
         machine.returned_count += 1
         yield event
     while True:
@@ -48,7 +51,7 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
                 if machine.progress.last is None:
                     machine.progress.keep()
                 event = machine.events_left.pop(0)
-                if machine.take(event):
+                if machine.on_read(event):
                     _count_late_content(machine, event, is_first=is_first)
                     is_first = False
                 machine.returned_count += 1
@@ -81,19 +84,19 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
             frames, several = arrivals.sort(coding, connection, chunk, now), True
         content_events = 0
         # Reads a frame like the last one without decoding it; worth creating only for several frames.
-        glance = connection.format.frame_shortcut() if several else None
+        read_like_last = connection.format.frame_shortcut() if several else None
         for frame in frames:
-            event = None if glance is None else glance(frame)
+            event = None if read_like_last is None else read_like_last(frame)
             if event is not None:
                 events = (event,)
             else:
                 events = [Ping()] if frame is COMMENT else connection.format.feed(frame)
-                glance = connection.format.frame_shortcut() if several else None
+                read_like_last = connection.format.frame_shortcut() if several else None
                 # A checkpoint made between two events contains those that are not returned yet.
                 if len(events) > 1:
                     machine.current_events = events, machine.returned_count
             for event in events:
-                if machine.take(event):
+                if machine.on_read(event):
                     if not content_events:
                         meter.mark_content(now)
                     content_events += 1
@@ -123,11 +126,11 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
             # The server has begun, or has ceased, to wait for the client.
             machine.resting, machine.begun_at = not machine.resting, now
         machine.continues = machine.error is None and not machine.answered
-        if machine.continues and meter.content_chunks and not (uses_sorted_frames or machine.holding):
+        if machine.continues and meter.content_chunks and not (uses_sorted_frames or machine.changes_events):
             # The next chunk may be like this one: `give` then creates the fast path, and uses it.
             machine.shortcut = machine.make_shortcut
         # Frees the payload, since it may be large and the next input may take long to arrive.
-        frames = frame = event = glance = None
+        frames = frame = event = read_like_last = None
         events = ()
         machine.current_events = NO_EVENTS
 

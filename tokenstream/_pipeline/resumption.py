@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from tokenstream._pipeline.checkpoints import has_partial, with_final_ending
 from tokenstream.errors import PositionLost
@@ -17,6 +17,31 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.message import Checkpoint, Ending
+
+
+class Resume(NamedTuple):
+    """Another connection goes on with the same answer, which the server still has."""
+
+    format: Format
+    """The format that has read the answer so far, and reads on."""
+
+
+class Continue(NamedTuple):
+    """Another connection brings a second answer, whose text goes on where the first one broke off."""
+
+    seam: Seam
+    """Joins the second answer to the first."""
+
+
+class Restart(NamedTuple):
+    """Another connection brings a new answer, from its beginning."""
+
+    is_aligned: bool
+    """True if the reader has some of the old answer, and gets only what the new one has beyond that."""
+
+
+Renewal: TypeAlias = Resume | Continue | Restart
+"""What another connection is for."""
 
 
 class Resumption:
@@ -59,18 +84,23 @@ class Resumption:
         machine.resumption = self
         machine.accumulator.may_restart = True
 
-    def renew(
-        self, hold: Hold, now: float, *, kept_format: Format | None = None, seam: Seam | None = None
-    ) -> None:
-        """Prepare for another connection, which resumes, continues or restarts the answer.
+    def renew(self, hold: Hold, now: float, renewal: Renewal) -> None:
+        """Prepare for another connection.
+
+        | `renewal`            | format    | message     | guards that hold back          |
+        |----------------------|-----------|-------------|--------------------------------|
+        | `Resume`             | reads on  | goes on     | judge on, from where they are  |
+        | `Continue`           | a new one | goes on     | judge what is joined           |
+        | `Restart`            | a new one | a new one   | judge the new answer           |
+        | `Restart`, aligned   | a new one | a new one   | judge what the reader gets new |
 
         Args:
             hold: Holds back the first events.
             now: A clock reading, in seconds.
-            kept_format: The format that resumes the answer; None for a new format.
-            seam: Joins a continuation to the answer; None if the connection resumes or restarts it.
+            renewal: What the connection is for.
         """
         machine, joining = self.machine, self.joining
+        kept_format = renewal.format if isinstance(renewal, Resume) else None
         self._retry_before = self.reconnect_after
         # Only a resumed answer needs the checkpoint, and the ids of its first and last SSE event so far.
         self._checkpoint_before = None if kept_format is None else machine.progress.checkpoint()
@@ -86,11 +116,15 @@ class Resumption:
         if kept_format is not None and joining.hold is not None:
             # The replay goes on after the events that were held back, so these stay held back.
             hold.adopt(joining.hold)
-        machine.begin_again(kept_format, now)
-        if machine.guarding is not None and kept_format is None and seam is None:
-            # The answer begins anew, so the guards that hold it back judge it from its start.
+        machine.begin_again(hold, kept_format, now)
+        begins_anew = isinstance(renewal, Restart) and not renewal.is_aligned
+        if begins_anew and machine.guarding is not None:
+            # The guards that hold the answer back judge it from its start.
             machine.guarding.guards.hold_again()
-        joining.begin(seam)
+        if kept_format is None or joining.hold is None:
+            # A resumed answer is shown to them while it is held back only if all of it is.
+            joining.shows_held = begins_anew
+        joining.begin(renewal.seam if isinstance(renewal, Continue) else None)
         machine.hold_back(hold)
         # The content type becomes known with the head of the response.
         machine.connect(None)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._pipeline.hold import Hold
+from tokenstream._pipeline.resumption import Continue, Restart, Resume
 from tokenstream.errors import (
     AnswerRejected,
     MisuseError,
@@ -29,7 +30,7 @@ from tokenstream.stream._log import inform, log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._pipeline.resumption import Resumption
+    from tokenstream._pipeline.resumption import Renewal, Resumption
     from tokenstream._sources import AsyncSource, Deferred
     from tokenstream.events import Event
     from tokenstream.message import Ending
@@ -409,7 +410,13 @@ class Recovery:
             # Another opener may send its answers in another format.
             machine.wanted = self._openers[plan.opener_index].format
             machine.make_stage = self._make_stage
-        self._resumption.renew(hold, now, kept_format=resuming_format, seam=seam)
+        if resuming_format is not None:
+            renewal: Renewal = Resume(resuming_format)
+        elif seam is not None:
+            renewal = Continue(seam)
+        else:
+            renewal = Restart(is_aligned=self._aligns and self._current.has_delivered)
+        self._resumption.renew(hold, now, renewal)
 
     def _end_at_limit(self, error: StreamError, now: float) -> None:
         """End the answer, because its output limit is used up."""

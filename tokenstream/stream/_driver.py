@@ -194,7 +194,7 @@ class Driver(SingleConsumer):
         if machine.answered:
             # Events are held back at this point only if recovery has to judge the answer.
             # After a mere sentinel, the end of the input decides.
-            judged = machine.holding and not machine.end_is_assumed
+            judged = machine.changes_events and not machine.end_is_assumed
             if judged and self._change_source(None, machine.now):
                 return True
             self._begin_draining()

@@ -74,7 +74,7 @@ def has_begun(driver: Any, first: First) -> bool:  # noqa: ANN401 - a driver, fr
         # The body is an error report, not an answer: it is read to the end for its message.
         return False
     # Events that a guard holds back do not count yet.
-    has_event: bool = machine.events_seen > 0 and not machine.holding
+    has_event: bool = machine.events_seen > 0 and not machine.changes_events
     return first == "head" or has_event
 
 

@@ -9,8 +9,30 @@ import pytest
 from tests.recovery.attempts import in_each_world, play
 from tests.recovery.continuing import GIVEN, GO_ON, PREFIX, TEXT, cut, goes_on, obeys, says
 from tests.stream.guards.support import ANSWER, guarded, never
-from tokenstream import Message, Retry
+from tests.support.wire import DONE, chat
+from tokenstream import Message, Retry, Stream
 from tokenstream.errors import GuardFailed
+from tokenstream.events import Resumed
+from tokenstream.testing import script
+
+ALIGN = Retry(mode="restart", wait=0, align=True)
+CHOICES = [
+    chat({"content": "Hel"}),
+    chat({"content": "Bye"}, index=1),
+    chat({"content": "lo"}),
+    chat({}, "stop"),
+    chat({"content": " bye"}, index=1),
+    chat({}, "length", index=1),
+    DONE,
+]
+"""An answer of two choices, the first of which finishes while the second is being written."""
+GREETING = [*(chat({"content": text}) for text in ("Hel", "lo", " wor", "ld", "! ", "Bye")), chat({}, "stop")]
+"""An answer of one choice."""
+GUARDS: dict[str, dict[str, Any]] = {
+    "shown": {"first_tokens": 2},
+    "held": {"first_tokens": 2, "hold": True},
+}
+"""Options of a guard that judges an answer while it is shown, and of one that judges it before."""
 
 
 @in_each_world
@@ -79,3 +101,106 @@ def test_a_guard_looks_across_the_place_where_an_answer_goes_on(world: str, retr
     assert "".join(stopped.given).startswith(TEXT[: len(GIVEN) + 4])
     assert ("stopped", 2) == (stopped.message.ending, len(stopped.asked))
     assert asked[-1] == TEXT == allowed.message.text
+
+
+def kept(streams: list[Any], rule: Any = None, **options: Any) -> Any:
+    """Return a view that keeps a stream, guards it if there is a rule, and gives its events."""
+
+    def view(stream: Any) -> Any:
+        streams.append(stream)
+        return stream if rule is None else stream.guard(rule, **options)
+
+    return view
+
+
+@in_each_world
+@pytest.mark.parametrize("options", GUARDS.values(), ids=GUARDS)
+@pytest.mark.parametrize("rule", ["never said", never], ids=["pattern", "function"])
+@pytest.mark.parametrize("cut", range(2, len(CHOICES)))
+def test_a_guard_that_lets_a_repeated_answer_go_on_changes_nothing(
+    world: str, cut: int, rule: Any, options: dict[str, Any]
+) -> None:
+    """A `Finish` that the loop already has does not come again, but is in the message."""
+    bodies, streams = [CHOICES[:cut], CHOICES], list[Any]()
+    plain = play(world, bodies, ALIGN, kept(streams), format="openai-chat")
+    allowed = play(world, bodies, ALIGN, kept(streams, rule, **options), format="openai-chat")
+
+    assert plain.given == allowed.given
+    assert streams[0].messages == streams[1].messages
+    assert ["stop", "length"] == [message.finish_reason for message in streams[1].messages]
+
+
+@pytest.mark.parametrize("options", GUARDS.values(), ids=GUARDS)
+@pytest.mark.parametrize("again", [GREETING, [chat({"content": "Hello world! "}), *GREETING[5:]]])
+@pytest.mark.parametrize("cut", range(2, len(GREETING)))
+@pytest.mark.parametrize("rule", ["world", "ld! B", "lo!", "!.*!", "lo.*lo"])
+def test_a_guard_judges_a_repeated_answer_as_one_answer(
+    cut: int, again: list[bytes], rule: str, options: dict[str, Any]
+) -> None:
+    """It finds what begins before the break, and nothing where the loop goes on in the repeated answer."""
+    streams: list[Any] = []
+    for bodies in ([GREETING], [GREETING[:cut], again]):
+        play("sync", bodies, ALIGN, kept(streams, rule, **options), format="openai-chat")
+
+    assert streams[0].stop_reason == streams[1].stop_reason
+
+
+@in_each_world
+@pytest.mark.parametrize("retry", [PREFIX, GO_ON])
+@pytest.mark.parametrize("rule", ["parts, goes", "parts,  ?[^g]", "river does.*river does"])
+def test_a_guard_that_holds_back_judges_a_continuation_as_it_is_joined(
+    world: str, retry: Retry, rule: str
+) -> None:
+    """The words that a continuation repeats are not in the answer, so they do not stop it."""
+    bodies: list[Any] = [cut(), says(goes_on if retry is PREFIX else obeys)]
+    shown, held = (
+        play(world, bodies, retry, guarded(rule, **options), format="openai-chat")
+        for options in GUARDS.values()
+    )
+
+    assert shown.message == held.message
+    assert (rule == "parts, goes") == (held.message.ending == "stopped")
+
+
+PARTS = script().reasoning("hm").text("Hello ", "wor", "ld", "!").tool_call("look", {"at": 1}).finish("stop")
+"""An answer of several parts."""
+
+
+@pytest.mark.parametrize("format", ["anthropic", "openai-responses", "tokenstream"])
+@pytest.mark.parametrize("options", GUARDS.values(), ids=GUARDS)
+def test_a_guard_that_lets_a_resumed_answer_go_on_changes_nothing(
+    format: str, options: dict[str, Any]
+) -> None:
+    """The end of a part has all of the part, wherever the connection broke before it."""
+    whole = [b"id: %d\n%b" % (number, chunk) for number, chunk in enumerate(PARTS.chunks(format))]
+    for place in range(1, len(whole)):
+        bodies = [whole[:place], whole[place:]]
+        plain, allowed = (
+            play("sync", bodies, Retry(mode="resume", wait=0), view, format=format)
+            for view in (iter, lambda stream: stream.guard("never said", **options))
+        )
+
+        # What is resumed while all of it is held back is not announced.
+        assert without_resumed(plain.given) == without_resumed(allowed.given)
+        assert plain.message == allowed.message
+        assert allowed.message.complete
+
+
+def without_resumed(events: list[Any]) -> list[Any]:
+    """Return events without the announcement that an answer was resumed."""
+    return [event for event in events if not isinstance(event, Resumed)]
+
+
+@pytest.mark.parametrize("options", GUARDS.values(), ids=GUARDS)
+def test_a_guard_that_lets_a_restored_answer_go_on_changes_nothing(options: dict[str, Any]) -> None:
+    """It is given all that follows the checkpoint, and the message has what is before it."""
+    chunks = PARTS.chunks("openai-responses")
+    with Stream(chunks, format="openai-responses") as stream:
+        for _ in stream:
+            checkpoint = stream.checkpoint()
+            with Stream.from_checkpoint(checkpoint, chunks) as plain:
+                given = list(plain)
+            with Stream.from_checkpoint(checkpoint, chunks).guard("never said", **options) as allowed:
+                assert given == list(allowed)
+
+            assert plain.message == allowed.message

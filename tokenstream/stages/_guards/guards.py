@@ -17,7 +17,7 @@ from tokenstream.stages._guards.match import Match, compile_pattern
 from tokenstream.stages._guards.repetition import Repetition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event
@@ -334,6 +334,16 @@ class Guards:
         for guard in self._guards:
             if guard.hold:
                 guard.begin_again()
+
+    def take_restored(self, messages: Iterable[Message]) -> None:
+        """Let the rules that hold answers back judge the rest of an answer that another stream began.
+
+        Args:
+            messages: The answer so far, one message for each choice.
+        """
+        self._held_answer = Accumulator()
+        for message in messages:
+            self._held_answer.restore(message)
 
     def feed_held(self, event: Event, now: float) -> None:
         """Pass a held-back event to the rules that hold it back.
