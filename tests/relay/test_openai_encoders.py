@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     [
         ("overloaded", "overloaded"),
         ("rate_limited", "rate_limited"),
+        ("quota", "quota"),
+        ("context_length", "context_length"),
         ("invalid_request", "invalid_request"),
         ("authentication", "authentication"),
         ("server", "server"),
