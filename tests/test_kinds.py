@@ -41,9 +41,18 @@ def test_what_stands_in_for_a_kind_is_a_kind_and_comes_to_an_end(kind: str) -> N
         current = ERROR_KINDS[current].like
 
 
+@pytest.mark.parametrize("kind", ERROR_KINDS)
+def test_what_stands_in_for_a_kind_is_worth_a_retry_if_the_kind_is(kind: str) -> None:
+    """A client of a relay that asks again does so where it may help."""
+    row = ERROR_KINDS[kind]
+
+    assert row.like is None or ERROR_KINDS[row.like].retryable == row.retryable
+
+
 def test_the_status_of_a_refused_request_says_what_to_do() -> None:
     """In the words of the kind's row."""
     assert "check the API key" in str(status_error(401, {}))
+    assert str(status_error(402, {})).endswith(ERROR_KINDS["quota"].advice or "")
     assert str(status_error(422, {})).endswith(ERROR_KINDS["invalid_request"].advice or "")
 
 

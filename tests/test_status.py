@@ -288,7 +288,7 @@ def test_a_response_whose_body_is_not_at_hand() -> None:
         (424, "ModelErrorException", "server", True),
         (429, "ModelNotReadyException", "overloaded", True),
         (408, "ModelTimeoutException", "server", True),
-        (400, "ServiceQuotaExceededException", "rate_limited", False),
+        (400, "ServiceQuotaExceededException", "quota", False),
         (404, "ResourceNotFoundException", "invalid_request", False),
         (400, "ValidationException", "invalid_request", False),
         (403, "ExpiredTokenException", "authentication", False),

@@ -31,6 +31,9 @@ class ErrorKindRow(NamedTuple):
     """The HTTP status of that response; 502 for any failure behind the relay."""
     advice: str | None = None
     """The remedy for a response of this kind; None if there is nothing to say."""
+    is_specific: bool = False
+    """True if a provider says so only in words of its own, which then count more than the status, than a
+    general type of error, and than a header that invites a retry."""
     is_outage: bool = False
     """True if the provider failed, and did not refuse: a body that says so tells less than the status 429."""
     like: str | None = None
@@ -56,12 +59,30 @@ ERROR_KINDS: dict[str, ErrorKindRow] = {
         advice="ask again later",
         like="overloaded",
     ),
+    "quota": ErrorKindRow(
+        retryable=False,
+        message="Insufficient quota",
+        failure="the account at the provider has no credit, or has reached its limit",
+        refusal="This server has no credit at the provider, or has reached its limit.",
+        advice="asking again will not help: check your plan and its limits",
+        is_specific=True,
+        like="invalid_request",
+    ),
     "invalid_request": ErrorKindRow(
         retryable=False,
         message="Invalid request",
         failure="the provider refuses the request",
         refusal="The provider refused the request that this server made.",
         advice="the same request will fail again: correct it; the server's explanation is in .body",
+    ),
+    "context_length": ErrorKindRow(
+        retryable=False,
+        message="Context length exceeded",
+        failure="the request is longer than the model's context",
+        refusal="The request is longer than the model's context.",
+        advice="the same request will fail again: shorten it, or ask a model with a longer context",
+        is_specific=True,
+        like="invalid_request",
     ),
     "authentication": ErrorKindRow(
         retryable=False,

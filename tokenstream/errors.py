@@ -76,7 +76,15 @@ Outcome: TypeAlias = Literal["empty", "refusal", "content_filter", "malformed_ca
 """Reasons for which a complete answer may be of no use."""
 
 ErrorKind: TypeAlias = Literal[
-    "overloaded", "rate_limited", "invalid_request", "authentication", "server", "network", "unknown"
+    "overloaded",
+    "rate_limited",
+    "quota",
+    "invalid_request",
+    "context_length",
+    "authentication",
+    "server",
+    "network",
+    "unknown",
 ]
 """The cause of an error in one word, the same for every provider; `_kinds.py` has a row for each."""
 

@@ -144,6 +144,11 @@ def test_calls_that_were_handed_out_are_named() -> None:
     [
         (ProviderError("no credits", kind="unknown"), "the same request will hardly do better"),
         (ProviderError("no", kind="authentication"), "check the key and what it may do"),
+        (ProviderError("no", kind="quota"), "check the account's credit and its limits"),
+        (
+            ProviderError("no", kind="context_length"),
+            "shorten the request, or ask a model with a longer context",
+        ),
         (
             StatusError("no", status=429, kind="rate_limited", retryable=False),
             "the same request will hardly do better",

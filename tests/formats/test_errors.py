@@ -116,7 +116,7 @@ def test_the_code_of_details_decides_whose_problem_it_is() -> None:
     )
 
     assert error is not None
-    assert ("rate_limited", False, "req_1") == (error.kind, error.retryable, error.request_id)
+    assert ("quota", False, "req_1") == (error.kind, error.retryable, error.request_id)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_the_code_of_details_decides_whose_problem_it_is() -> None:
         (("Too Many-Requests",), "rate_limited"),
         ((None, "overloaded_error"), "overloaded"),
         (("nothing known", 503), "overloaded"),
-        (("serviceQuotaExceededException",), "rate_limited"),
+        (("serviceQuotaExceededException",), "quota"),
         (("resourceNotFoundException",), "invalid_request"),
         (("ModelErrorException",), "server"),
         (("401",), "authentication"),
@@ -181,15 +181,15 @@ def test_googles_retry_info_tells_how_long_to_wait(delay: Any, seconds: float | 
 
 
 @pytest.mark.parametrize(
-    "quota, retryable",
+    "quota, kind, retryable",
     [
-        ("GenerateRequestsPerDayPerProject", False),
-        ("GenerateRequestsPerMinute", True),
-        (None, True),
-        (7, True),
+        ("GenerateRequestsPerDayPerProject", "quota", False),
+        ("GenerateRequestsPerMinute", "rate_limited", True),
+        (None, "rate_limited", True),
+        (7, "rate_limited", True),
     ],
 )
-def test_a_quota_of_the_day_is_not_asked_for_again(quota: object, retryable: bool) -> None:
+def test_a_quota_of_the_day_is_not_asked_for_again(quota: object, kind: str, retryable: bool) -> None:
     """Google says which quota is used up; no waiting of seconds brings a day's back."""
     violations = [{"@type": "QuotaFailure", "violations": [{"quotaId": quota}]}]
     error = provider_error(
@@ -197,7 +197,7 @@ def test_a_quota_of_the_day_is_not_asked_for_again(quota: object, retryable: boo
     )
 
     assert error is not None
-    assert ("rate_limited", retryable) == (error.kind, error.retryable)
+    assert (kind, retryable) == (error.kind, error.retryable)
 
 
 @pytest.mark.parametrize(

@@ -171,7 +171,7 @@ def test_a_status_that_the_page_does_not_name_goes_by_its_first_digit(status: in
                     "details": {"error_code": "enforced_spend_limit_reached"},
                 },
             },
-            "rate_limited",
+            "quota",
             False,
         ),
         ("gemini", {"error": {"code": 503, "message": "m", "status": "UNAVAILABLE"}}, "overloaded", True),
@@ -183,7 +183,7 @@ def test_a_status_that_the_page_does_not_name_goes_by_its_first_digit(status: in
         ("bedrock-converse", {"modelStreamErrorException": {"message": "m"}}, "server", True),
         ("ui-message", {"type": "error", "errorText": "m"}, "unknown", False),
         ("ag-ui", {"type": "RUN_ERROR", "message": "m", "code": "c"}, "unknown", False),
-        ("gemini-interactions", _FRAMES["gemini-interactions"]("quota_exceeded"), "rate_limited", False),
+        ("gemini-interactions", _FRAMES["gemini-interactions"]("quota_exceeded"), "quota", False),
     ],
 )
 def test_an_error_frame_tells_whose_problem_it_is(name: str, frame: Any, kind: str, retryable: bool) -> None:

@@ -178,6 +178,26 @@ def test_a_fallback_is_asked_at_once_and_read_in_its_own_format(world: str) -> N
 
 
 @in_each_world
+@pytest.mark.parametrize("kind", ["quota", "context_length"])
+def test_what_fails_again_at_one_provider_is_asked_of_another(world: str, kind: Any) -> None:
+    """Never of the same: the credit is as low as before, and the request as long."""
+    failing = testing.script().error(kind=kind).chunks("openai-chat")
+    again = play(world, [failing, WHOLE], Retry(wait=0))
+
+    def opened() -> list[bytes]:
+        return WHOLE
+
+    async def opened_async() -> list[bytes]:
+        return WHOLE
+
+    fallback: Any = opened if world == "sync" else opened_async
+    elsewhere = play(world, [failing], Retry(wait=0, fallback=[fallback]))
+
+    assert (1, kind) == (len(again.asked), getattr(again.error, "kind", None))
+    assert (1, None) == (len(elsewhere.asked), elsewhere.error)
+
+
+@in_each_world
 @pytest.mark.parametrize(
     ("outcome", "body"), [("empty", EMPTY), ("refusal", REFUSED), ("content_filter", FILTERED)]
 )

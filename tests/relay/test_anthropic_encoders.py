@@ -200,6 +200,8 @@ def test_what_has_no_place_can_be_dropped() -> None:
     [
         ("overloaded", "overloaded"),
         ("rate_limited", "rate_limited"),
+        ("quota", "quota"),
+        ("context_length", "invalid_request"),
         ("invalid_request", "invalid_request"),
         ("authentication", "authentication"),
         ("server", "server"),

@@ -303,6 +303,8 @@ def test_a_ping_is_not_sent(format: str) -> None:
     [
         ("overloaded", "serviceUnavailableException", "overloaded"),
         ("rate_limited", "throttlingException", "rate_limited"),
+        ("quota", "serviceQuotaExceededException", "quota"),
+        ("context_length", "validationException", "invalid_request"),
         ("invalid_request", "validationException", "invalid_request"),
         ("authentication", "accessDeniedException", "authentication"),
         ("server", "internalServerException", "server"),

@@ -306,6 +306,9 @@ def test_a_call_without_arguments_has_none(format: str) -> None:
 KINDS: dict[ErrorKind, tuple[ErrorKind, ErrorKind]] = {
     "overloaded": ("overloaded", "overloaded"),
     "rate_limited": ("rate_limited", "rate_limited"),
+    "quota": ("quota", "quota"),
+    # Only the words of a message tell that a request is too long.
+    "context_length": ("invalid_request", "invalid_request"),
     "invalid_request": ("invalid_request", "invalid_request"),
     "authentication": ("authentication", "authentication"),
     "server": ("server", "server"),

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     [
         ("overloaded", "overloaded"),
         ("rate_limited", "rate_limited"),
+        ("quota", "quota"),
+        ("context_length", "context_length"),
         ("invalid_request", "invalid_request"),
         ("authentication", "authentication"),
         ("server", "server"),
@@ -58,8 +60,8 @@ def test_an_error_is_read_as_the_kind_that_it_is(format: str, kind: ErrorKind, r
 
 @pytest.mark.parametrize("format", [*FORMATS, "mistral"])
 def test_an_error_has_the_code_that_was_asked_for(format: str) -> None:
-    code = "context_length_exceeded"
-    script = testing.script().text("Hel").error("Too long", kind="invalid_request", code=code)
+    code = "content_policy_violation"
+    script = testing.script().text("Hel").error("Not so", kind="invalid_request", code=code)
     with pytest.raises(ProviderError) as caught:
         message_of(format, script.chunks(format))
     assert (code, "invalid_request") == (caught.value.code, caught.value.kind)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
 from tests.relay.sent import bare, read, relayed
 from tests.support.encoders import create
 from tokenstream import testing
-from tokenstream.errors import MisuseError, NotExpressible, ProviderError
+from tokenstream.errors import ErrorKind, MisuseError, NotExpressible, ProviderError
 from tokenstream.events import Finish, Unknown
 
 if TYPE_CHECKING:
-    from tokenstream.errors import ErrorKind
     from tokenstream.testing import Script
 
 FORMATS = ("ollama", "tgi", "ui-message", "ag-ui", "text")
@@ -161,16 +160,20 @@ ERRORS: list[tuple[str, ErrorKind, Any, ErrorKind]] = [
     ("ollama", "overloaded", {"error": "No"}, "unknown"),
     ("tgi", "overloaded", {"error": "No", "error_type": "overloaded"}, "overloaded"),
     ("tgi", "invalid_request", {"error": "No", "error_type": "validation"}, "invalid_request"),
+    ("tgi", "quota", {"error": "No", "error_type": "validation"}, "invalid_request"),
+    ("tgi", "context_length", {"error": "No", "error_type": "validation"}, "invalid_request"),
     ("tgi", "server", {"error": "No", "error_type": "generation"}, "server"),
     ("ui-message", "overloaded", {"type": "error", "errorText": "No"}, "unknown"),
     *(
         ("ag-ui", kind, {"type": "RUN_ERROR", "message": "No", "code": kind}, kind)
-        for kind in ("overloaded", "rate_limited", "invalid_request", "authentication", "server")
+        for kind in get_args(ErrorKind)
+        if kind not in ("network", "unknown")
     ),
     ("ag-ui", "unknown", {"type": "RUN_ERROR", "message": "No"}, "unknown"),
     *(
         ("text", kind, {"error": {"message": "No", "type": kind, "code": None}}, kind)
-        for kind in ("overloaded", "rate_limited", "invalid_request", "authentication", "server", "unknown")
+        for kind in get_args(ErrorKind)
+        if kind != "network"
     ),
 ]
 

@@ -35,7 +35,7 @@ LOWEST_ERROR_STATUS = 400
 _MAX_CHARACTERS = 200
 """The number of characters of a plain-text body, or of an address, that an error message contains."""
 _NOT_MODIFIED = 304
-_TOO_MANY_REQUESTS, _LOWEST_SERVER_STATUS = 429, 500
+_PAYMENT_REQUIRED, _TOO_MANY_REQUESTS, _LOWEST_SERVER_STATUS = 402, 429, 500
 BOM = b"\xef\xbb\xbf"
 _PORTS = {"http": 80, "https": 443}
 _SHOULD_RETRY = {"true": True, "false": False}
@@ -151,6 +151,11 @@ def _classify(
     # The format's own table and the name of an AWS exception are more specific than the status.
     if reported is not None and expected is not None and expected.classify_error(reported):
         kind, retryable = reported.kind, reported.retryable
+    elif head.status == _PAYMENT_REQUIRED and retry_after_of(head.headers, head.received_at) is not None:
+        # OpenRouter asks to wait if the credit suffices, but not for all requests at the same time.
+        kind = "rate_limited"
+    elif reported is not None and ERROR_KINDS[reported.kind].is_specific:
+        kind, retryable = reported.kind, None
     elif exception_kind != "unknown":
         kind, retryable = exception_kind, exception_retryable
     elif reported is not None and reported.kind != "unknown" and kind in ("unknown", "rate_limited"):
@@ -159,6 +164,9 @@ def _classify(
         retryable = None if reported.retryable else False
         # Gateways send 429 with a body such as "Internal server error": it is a limit nevertheless.
         kind = reported.kind if kind == "unknown" or not ERROR_KINDS[reported.kind].is_outage else kind
+    if ERROR_KINDS[kind].is_specific:
+        # The same request fails again at the same provider, whatever a proxy in between says of its status.
+        return kind, None
     # The server's explicit word takes precedence over everything else.
     return kind, _SHOULD_RETRY.get(head.headers.get("x-should-retry", ""), retryable)
 
@@ -219,14 +227,16 @@ def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, retryabl
     """
     if retryable is False and is_final(status):
         return "asking again will not help: check the address, and any proxy in between"
-    # The usual advice for the kind of error would be wrong here.
-    if retryable is False and ERROR_KINDS[kind].advice == "ask again later":
-        return "asking again will not help: check your plan and its limits"
+    row = ERROR_KINDS[kind]
+    if retryable is False and row.advice == "ask again later":
+        # The usual advice for the kind of error would be wrong here.
+        row = ERROR_KINDS["quota"]
+    advice = row.advice or "the server's explanation is in .body"
+    if row.is_specific:
+        return advice
     if retry_after is not None:
         return f"ask again in {retry_after:g} s"
-    if status == 404:
-        return "check the address and the model's name"
-    return ERROR_KINDS[kind].advice or "the server's explanation is in .body"
+    return "check the address and the model's name" if status == 404 else advice
 
 
 def _find_error(body: bytes, limits: Limits) -> tuple[ProviderError | None, dict[str, Any]]:

@@ -9,6 +9,7 @@ from inspect import iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._connection.status import status_error
+from tokenstream._kinds import ERROR_KINDS
 from tokenstream._sources.kinds import AsyncSource, SyncSource, class_name_of
 from tokenstream.errors import MisuseError, StreamInterrupted
 from tokenstream.formats._kit.errors import error_kind, kind_of_status
@@ -203,12 +204,14 @@ def _error_kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
         code: The close code.
         reason: The reason in the closing frame, or "".
     """
-    lowered = reason.lower()
-    for word, kind in _KINDS_BY_WORD:
-        if word in lowered:
-            return kind, None
-    # The reason may be an error code or type of the provider.
+    # The reason may be an error code, a type or a text of the provider.
     kind, retryable = error_kind(reason)
+    if ERROR_KINDS[kind].is_specific:
+        return kind, retryable
+    lowered = reason.lower()
+    for word, kind_of_word in _KINDS_BY_WORD:
+        if word in lowered:
+            return kind_of_word, None
     if kind != "unknown":
         return kind, retryable
     if code in _KINDS_BY_CODE:

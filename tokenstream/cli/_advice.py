@@ -12,7 +12,7 @@ from tokenstream.formats._registry import names
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tokenstream.errors import StreamError
+    from tokenstream.errors import ErrorKind, StreamError
 
 Origin: TypeAlias = Literal["request", "pipe", "file"]
 """Kind of source of an answer."""
@@ -25,6 +25,14 @@ ASK_FOR_A_STREAM = (
     "(such as Gemini's streamGenerateContent)"
 )
 """Advice for an answer that was not streamed, which raises no error."""
+
+_ADVICE_BY_KIND: dict[ErrorKind, str] = {
+    "quota": "check the account's credit and its limits",
+    "invalid_request": "change the request",
+    "context_length": "shorten the request, or ask a model with a longer context",
+    "authentication": "check the key and what it may do",
+}
+"""Advice for kinds of errors for which the same request fails again."""
 
 _ATTRIBUTE = re.compile(r"; [^;]* in \.(?:body|partial)\.?$")
 """Matches a reference to an attribute of the error, whose value the report prints in a row anyway."""
@@ -73,13 +81,9 @@ def advise_on_error(error: StreamError, origin: Origin) -> str:
         return "this command has no option for it; a program may allow more, with the library's Limits"
     if origin == "file":
         return "look at what was recorded: a file has no other answer to give"
-    if error.kind == "authentication":
-        return "check the key and what it may do"
-    if error.retryable:
+    if error.retryable and error.kind != "authentication":
         return _advise_to_retry(error.retry_after, error.tool_calls_delivered)
-    if error.kind == "invalid_request":
-        return "change the request"
-    return "the same request will hardly do better"
+    return _ADVICE_BY_KIND.get(error.kind, "the same request will hardly do better")
 
 
 def _advise_to_retry(retry_after: float | None, tool_calls: Sequence[str]) -> str:

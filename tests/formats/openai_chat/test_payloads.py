@@ -47,7 +47,7 @@ from tokenstream.framing import ServerSentEvent
             "rate_limited",
             "m",
         ),
-        ({"error": {"message": "m", "code": "insufficient_quota"}}, "rate_limited", "m"),
+        ({"error": {"message": "m", "code": "insufficient_quota"}}, "quota", "m"),
         ({"detail": [{"msg": "m"}]}, "unknown", ""),
     ],
 )

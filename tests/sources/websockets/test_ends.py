@@ -47,9 +47,12 @@ CODES: list[tuple[int, str, str, bool]] = [
     (1008, "Operation is not implemented.", "invalid_request", False),
     (1011, "Internal error encountered.", "server", True),
     (1011, "You exceeded your current quota", "rate_limited", True),
+    (1011, "Your prepayment credits are depleted. Please go to AI Studio", "quota", False),
+    (1008, "insufficient_quota", "quota", False),
     (1013, "", "overloaded", True),
     (3000, "registration", "authentication", False),
     (4429, "slow down", "rate_limited", True),
+    (4402, "", "quota", False),
     (4999, "", "unknown", False),
 ]
 

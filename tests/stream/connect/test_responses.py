@@ -59,7 +59,7 @@ def test_an_error_status_carries_what_the_provider_says() -> None:
             True,
             "O",
         ),
-        (429, b'{"error": {"code": "insufficient_quota", "message": "pay"}}', "rate_limited", False, "pay"),
+        (429, b'{"error": {"code": "insufficient_quota", "message": "pay"}}', "quota", False, "pay"),
         (500, sse('{"error": {"message": "inside"}}'), "server", True, "inside"),
         (500, b'[{"error": {"message": "listed"}}]', "server", True, "listed"),
     ],

@@ -9,13 +9,15 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream._basics.waits import duration_of, reset_of, retry_after_of
 from tokenstream.errors import ErrorKind, ProtocolError, ProviderError, StreamError
+from tokenstream.formats._kit.error_words import specific_kind
 from tokenstream.formats._kit.open import mend_surrogates
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 # Words in providers' error types and codes (wire-formats §1.4, §4.5), each with the kind of error and
-# whether a retry may help (None: the kind decides); the first match is used.
+# whether a retry may help (None: the kind decides); the first match is used. `error_words` goes first: a
+# sentence with a word such as "billing" does not tell whether the account's quota or a rate limit is meant.
 _KINDS_BY_SUBSTRING: tuple[tuple[str, ErrorKind, bool | None], ...] = (
     ("insufficient_quota", "rate_limited", False),
     ("billing", "rate_limited", False),
@@ -23,7 +25,6 @@ _KINDS_BY_SUBSTRING: tuple[tuple[str, ErrorKind, bool | None], ...] = (
     ("insufficient_credits", "rate_limited", False),
     ("payment_required", "rate_limited", False),
     ("usage_limit", "rate_limited", False),
-    ("exceeded_current_quota", "rate_limited", False),
     ("overloaded", "overloaded", None),
     ("slow_down", "rate_limited", None),
     ("unavailable", "overloaded", None),
@@ -35,7 +36,6 @@ _KINDS_BY_SUBSTRING: tuple[tuple[str, ErrorKind, bool | None], ...] = (
     ("throttl", "rate_limited", None),
     ("resource_exhausted", "rate_limited", None),
     ("notready", "overloaded", None),
-    ("quotaexceeded", "rate_limited", False),
     ("quota_exceeded", "rate_limited", False),
     ("authentication", "authentication", None),
     ("permission", "authentication", None),
@@ -76,8 +76,10 @@ _KINDS_BY_WORD: dict[str, ErrorKind] = {
     "incomplete_generation": "server",
 }
 
+_PAYMENT_REQUIRED = 402
 _KINDS_BY_STATUS: dict[int, ErrorKind] = {
     401: "authentication",
+    _PAYMENT_REQUIRED: "quota",
     403: "authentication",
     408: "server",
     409: "server",
@@ -156,9 +158,16 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
         words: The error's type, code, status and message; the most specific of them first.
 
     Example:
-        >>> error_kind("overloaded_error"), error_kind(429), error_kind("insufficient_quota")
-        (('overloaded', None), ('rate_limited', None), ('rate_limited', False))
+        >>> error_kind("overloaded_error"), error_kind(429), error_kind(501)
+        (('overloaded', None), ('rate_limited', None), ('server', False))
+        >>> error_kind("invalid_request_error", "prompt is too long: 9 tokens > 8 maximum")
+        ('context_length', None)
     """
+    # Any of the words may be the one that tells, such as the message behind a general type.
+    for word in words:
+        specific = _specific_kind_of(word)
+        if specific is not None:
+            return specific, None
     for word in words:
         if isinstance(word, str) and not word.isdecimal():
             flat = word.lower().replace(" ", "_").replace("-", "_")
@@ -173,6 +182,13 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
             if kind != "unknown":
                 return kind, False if is_final(int(word)) else None
     return "unknown", None
+
+
+def _specific_kind_of(word: object) -> ErrorKind | None:
+    """Return the kind that a code, type, status or message names in particular; None if it names none."""
+    if isinstance(word, str) and not word.isdecimal():
+        return specific_kind(word)
+    return "quota" if str(word) == str(_PAYMENT_REQUIRED) else None
 
 
 def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | None:
@@ -204,7 +220,7 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
     word_code = code if isinstance(code, str) else None
     kind, retryable = error_kind(inner_code, word_code, kind_word, code, message)
     if retryable is None and _is_daily(inner):
-        retryable = False
+        kind = "quota"
     error = ProviderError(
         f"the provider reports an error: {message or kind_word or code or 'it does not say which'}",
         code=None if code is None else str(code),

@@ -73,7 +73,7 @@ ERRORS: dict[str, tuple[Any, str]] = {
     "minimax": ({"base_resp": {"status_code": 1002, "status_msg": "rate_limit: m"}}, "rate_limited"),
     "dashscope": ({"code": "Throttling.RateQuota", "message": "m", "request_id": "r"}, "rate_limited"),
     "baidu": ({"error_code": 336_501, "error_msg": "rate_limit m"}, "rate_limited"),
-    "quota within a success": ({"error": {"message": "m", "code": "insufficient_quota"}}, "rate_limited"),
+    "quota within a success": ({"error": {"message": "m", "code": "insufficient_quota"}}, "quota"),
     "databricks": ({"error_code": "BAD_REQUEST", "message": "m"}, "invalid_request"),
     "mistral": (
         {"object": "error", "message": "m", "type": "invalid_request_error", "code": 400},

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "overloaded_error",
     "rate_limited": "rate_limit_error",
+    "quota": "billing_error",
     "invalid_request": "invalid_request_error",
     "authentication": "authentication_error",
 }

@@ -32,6 +32,7 @@ _MIN_PADDING, _PADDING_LENGTHS = 3, 60
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "serviceUnavailableException",
     "rate_limited": "throttlingException",
+    "quota": "serviceQuotaExceededException",
     "invalid_request": "validationException",
     "authentication": "accessDeniedException",
     "network": "modelStreamErrorException",

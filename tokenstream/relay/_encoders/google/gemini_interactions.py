@@ -48,6 +48,7 @@ _USAGE = UsageLayout(
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "service_unavailable",
     "rate_limited": "too_many_requests",
+    "quota": "quota_exceeded",
     "invalid_request": "invalid_request",
     "authentication": "unauthenticated",
     "network": "gateway_timeout",

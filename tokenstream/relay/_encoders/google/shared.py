@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 ERRORS: dict[ErrorKind, tuple[int, str]] = {
     "overloaded": (503, "UNAVAILABLE"),
     "rate_limited": (429, "RESOURCE_EXHAUSTED"),
+    "quota": (402, "RESOURCE_EXHAUSTED"),
     "invalid_request": (400, "INVALID_ARGUMENT"),
     "authentication": (401, "UNAUTHENTICATED"),
     "network": (504, "DEADLINE_EXCEEDED"),

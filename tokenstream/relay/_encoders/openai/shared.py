@@ -41,7 +41,9 @@ COUNTS: CountPaths = {
 _ERRORS: dict[ErrorKind, tuple[str, str | None]] = {
     "overloaded": ("server_error", "server_overloaded"),
     "rate_limited": ("rate_limit_error", "rate_limit_exceeded"),
+    "quota": ("insufficient_quota", "insufficient_quota"),
     "invalid_request": ("invalid_request_error", "invalid_prompt"),
+    "context_length": ("invalid_request_error", "context_length_exceeded"),
     "authentication": ("authentication_error", "invalid_api_key"),
     "unknown": ("error", None),
 }
