@@ -17,9 +17,8 @@ from tests.partial_json.typed import CASES, damaged
 from tests.support.effort import trials
 from tests.support.json_patch import patched
 from tokenstream.partial_json import Show
-from tokenstream.partial_json._typed.draft import Draft
 from tokenstream.partial_json._typed.patch import make_pointer_segment
-from tokenstream.stages import Patches
+from tokenstream.stages import Partials, Patches
 
 
 class Calm(BaseModel):
@@ -62,7 +61,7 @@ def _hold_the_law(seed: int) -> None:
     append, by_alias = random.random() < 0.5, random.choice([None, False, True])
     lenient, defaults = random.random() < 0.2, random.random() < 0.3
     show: Any = random.choice(["characters", "characters", "words", "values"])
-    draft: Draft[Any] = Draft(type_, lenient=lenient, defaults=defaults, show=show)
+    draft: Partials[Any] = Partials(type_, lenient=lenient, defaults=defaults, show=show)
     stage = Patches(append=append, by_alias=by_alias)
     most, often = random.choice([1, 3, 9]), random.choice([0.2, 1])
     at, document = 0, None
@@ -133,7 +132,7 @@ _PIECES = [
 
 
 def _patches(**options: Any) -> list[list[dict[str, Any]]]:
-    draft, stage = Draft(Recipe), Patches(**options)
+    draft, stage = Partials(Recipe), Patches(**options)
     return [patch for piece in _PIECES if draft.feed(piece) for patch in stage.feed(draft.partial())]
 
 
@@ -177,7 +176,7 @@ def test_another_draft_replaces_the_root() -> None:
     """An answer that began again has nothing in common with the one before."""
     stage = Patches()
     for text, wanted in (("{", {}), ('{"theName": "T', {"name": "T"})):
-        draft = Draft(Recipe)
+        draft = Partials(Recipe)
         draft.feed(text)
 
         assert stage.feed(draft.partial()) == [[{"op": "replace", "path": "", "value": wanted}]]
@@ -194,7 +193,7 @@ def test_a_patch_costs_what_has_changed() -> None:
     looked: list[int] = []
     # The first time, modules load.
     for count in (4, 4, 4_000):
-        draft, stage = Draft(list[Step]), Patches(append=True)
+        draft, stage = Partials(list[Step]), Patches(append=True)
         draft.feed("[" + '{"title": "a"},' * count)
         stage.feed(draft.partial())
         draft.feed('{"title": "abc')
