@@ -17,7 +17,6 @@ from tests.partial_json.typed import CASES, damaged
 from tests.support.effort import trials
 from tests.support.json_patch import patched
 from tokenstream.partial_json import Show
-from tokenstream.partial_json._typed.patch import make_pointer_segment
 from tokenstream.stages import Partials, Patches
 
 
@@ -185,7 +184,14 @@ def test_another_draft_replaces_the_root() -> None:
 
 def test_keys_are_escaped() -> None:
     """As RFC 6901 says: of slashes and tildes there are some that are no pointer's own."""
-    assert [make_pointer_segment(key) for key in ("", "a/b", "~1", 3)] == ["/", "/a~1b", "/~01", "/3"]
+    draft, stage = Partials(dict[str, list[str]]), Patches()
+    pieces = ["{", '"": [], ', '"a/b": [], ', '"~1": [], ', '"n": ["a", "b"']
+    patches = [patch for piece in pieces for drafted in draft.feed(piece) for patch in stage.feed(drafted)]
+
+    assert [operation["path"] for operation in patches[-1]] == ["/n"]
+    assert [patch[0]["path"] for patch in patches] == ["", "/", "/a~1b", "/~01", "/n"]
+    (patch,) = (patch for drafted in draft.feed(', "c"') for patch in stage.feed(drafted))
+    assert [operation["path"] for operation in patch] == ["/n/2"]
 
 
 def test_a_patch_costs_what_has_changed() -> None:
