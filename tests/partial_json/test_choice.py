@@ -125,7 +125,7 @@ def test_what_is_held_of_a_text_is_the_document_that_is_read() -> None:
     finally:
         tracemalloc.stop()
 
-    assert held < len(text) / 5
+    assert held < len(text) / 2
 
 
 # -- documents with a type -----------------------------------------------------------
