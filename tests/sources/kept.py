@@ -23,7 +23,7 @@ def payloads_of(*items: Any) -> list[dict[str, Any]]:
 
         @classmethod
         def recognises(cls, payload: dict[str, Any], event: str) -> bool:
-            return True
+            return bool(payload or event)
 
         def read(self, payload: dict[str, Any], event: str) -> None:
             kept.append(payload)
