@@ -327,7 +327,7 @@ class Keeping(Eager):
 
 @pytest.mark.parametrize("name", ["bedrock-converse", "bedrock-invoke"])
 @pytest.mark.anyio
-async def test_every_message_of_a_binary_protocol_is_binary(name: str) -> None:
+async def test_every_message_of_a_binary_protocol_is_binary(name: Any) -> None:
     """About one in 300 of them happens to be text in UTF-8 as well, with both of its checksums."""
     ws = Keeping()
 

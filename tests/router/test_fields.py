@@ -6,6 +6,7 @@ import functools
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from tests.router.support import Choice, Cursor, begin, done, message_of, run_on, tool_call
 from tokenstream import Stream
@@ -66,7 +67,7 @@ def test_an_item_may_be_null() -> None:
     """Before the router runs, while it does, and at the end of the text."""
     router = Router()
     seen: list[int | None] = []
-    router.item(int | None, "")(seen.append)
+    router.item(TypeAdapter(int | None), "")(seen.append)
     stream = Stream(["[1, null", ", null, 2", ", null]"], format="pieces")
     next(stream.text)
     stream.run(router)

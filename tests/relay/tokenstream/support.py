@@ -43,7 +43,8 @@ def written(
     *,
     protocol: Any = "tokenstream",
     ending: str = "complete",
-    **options: bool,
+    ids: bool = False,
+    raw: bool = False,
 ) -> list[bytes]:
     """Return the pieces in which a relay sends an answer: one for each event, and one for the end.
 
@@ -52,9 +53,10 @@ def written(
         error: The error that ends the answer; None if there is none.
         protocol: "tokenstream" or "ndjson".
         ending: The ending that the source knows.
-        **options: `ids` and `raw`, as for `relay.encode`.
+        ids: As for `relay.encode`.
+        raw: As for `relay.encode`.
     """
-    return list(relay.encode(_Source(events, error, ending), protocol, **options))
+    return list(relay.encode(_Source(events, error, ending), protocol, ids=ids, raw=raw))
 
 
 def record(event: Event, *, raw: bool = False) -> bytes:
@@ -89,7 +91,7 @@ class Read:
     def messages(self) -> list[Message]:
         return [message.model_copy(update={"format": None}) for message in self.stream.messages]
 
-    def written(self, protocol: str = "tokenstream", **options: bool) -> list[bytes]:
+    def written(self, protocol: str = "tokenstream", *, ids: bool = False, raw: bool = False) -> list[bytes]:
         """Return the pieces in which a relay sends on what was read."""
         ending = self.stream.message.ending
-        return written(self.events, self.error, protocol=protocol, ending=str(ending), **options)
+        return written(self.events, self.error, protocol=protocol, ending=str(ending), ids=ids, raw=raw)
