@@ -19,7 +19,7 @@ import urllib3
 from tests.sources.faults import error_of_opening, error_of_reading
 from tests.support.loopback import OPEN, Loopback, Script, chunked_head, http_chunk, refusing_url, sized
 from tests.support.packages import needed
-from tokenstream import Deadlines, Stream, aconnect, connect
+from tokenstream import Deadlines, Stream, aconnect, connect, testing
 from tokenstream.errors import (
     ConnectError,
     MisuseError,
@@ -114,7 +114,11 @@ def test_what_breaks_a_read_is_told_apart(error: Exception, kind: type[Exception
 @pytest.mark.parametrize("begun, limit", [(False, "first_event"), (True, "idle_bytes")])
 def test_a_timeout_that_stands_for_a_deadline_has_its_name(begun: bool, limit: str) -> None:
     """A client of our own waits for as long as the deadlines say; another one's timeout is its own."""
-    silent: Script = [chunked_head(), *([http_chunk(b"data: a\n\n")] if begun else []), OPEN]
+    silent: Script = [
+        chunked_head(),
+        *([http_chunk(testing.script().text("a").chunks("text")[0])] if begun else []),
+        OPEN,
+    ]
     limits = Deadlines(first_event=0.1, idle_bytes=0.1)
     with Loopback(silent, silent, [OPEN]) as server, httpx.Client(timeout=0.1) as client:
         ours, theirs, opening = (
