@@ -6,11 +6,11 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+from tests.support.replies import at_once
 from tokenstream import testing
-from tokenstream.testing._serve.server import Reply
 
 if TYPE_CHECKING:
-    from tokenstream.testing import Request
+    from tokenstream.testing import Recording, Request
 
 __all__ = ["AGENT", "agent_reply"]
 
@@ -22,7 +22,7 @@ _FORMATS = {"completions": "openai-chat", "messages": "anthropic", "streamGenera
 _CITIES = ("Atlantis", "Oslo", "Rome")
 
 
-def agent_reply(request: Request) -> Reply:
+def agent_reply(request: Request) -> Recording:
     """Return the model's next turn: calls for the cities that it knows nothing of, or its answer.
 
     A question with the word "forever" is never answered.
@@ -41,7 +41,7 @@ def agent_reply(request: Request) -> Reply:
     else:
         chunks = script.text("It is warmest ", f"in {asked[-1]}.").finish("stop").chunks(format)
     cut = request.route.startswith(AGENT + _CUT) and not turns
-    return Reply(chunks=[(0.0, chunk) for chunk in (chunks[:-4] if cut else chunks)])
+    return at_once(chunks[:-4] if cut else chunks)
 
 
 def _cities_in(turns: Any) -> list[str]:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from tests.docs_agent import AGENT, agent_reply
 from tests.support.recordings import OURS
+from tests.support.replies import at_once, refusal, reply, serve_in_time
 from tokenstream import testing
-from tokenstream.testing import Request
-from tokenstream.testing._serve.server import ReplayServer, Reply, refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator
+
+    from tokenstream.testing import Recording, Request
 
 __all__ = ["ANSWER", "ANTHROPIC_ANSWER", "docs_server", "sdk_environment"]
 
@@ -71,51 +72,34 @@ _OTHERS = {
 """Where the SDKs of further providers ask, and the format of what they get."""
 
 
-def _reply(events: Sequence[bytes], pause: float = 0.0) -> Reply:
-    return Reply(chunks=[(pause, event) for event in events])
-
-
-def _in(format: str) -> Reply:
-    recording = _SCRIPT.recording(format)
-    return Reply(
-        chunks=[(0.0, chunk) for chunk in recording.chunks()], content_type=recording.headers["content-type"]
-    )
-
-
-def _overloaded(retry_after: str) -> Reply:
-    return Reply(
-        chunks=[(0.0, json.dumps({"error": _OVERLOADED}).encode())],
+def _overloaded(retry_after: str) -> Recording:
+    return reply(
+        [(0.0, json.dumps({"error": _OVERLOADED}).encode())],
         content_type="application/json",
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         headers={"Retry-After": retry_after},
     )
 
 
-def _failing_at_first() -> Callable[[], Reply]:
+def _failing_at_first() -> Callable[[], Recording]:
     """Return what breaks one answer in the middle, refuses the next request, and answers the third."""
-    whole = _reply(ANSWER)
-    replies = itertools.cycle(
-        [
-            whole.cut_after(len(b"".join(ANSWER[:3]))),
-            _overloaded("0"),
-            whole,
-        ]
-    )
+    broken = reply([(0.0, event) for event in ANSWER[:3]], cut="close")
+    replies = itertools.cycle([broken, _overloaded("0"), at_once(ANSWER)])
     lock = threading.Lock()
 
-    def reply() -> Reply:
+    def next_reply() -> Recording:
         with lock:
             return next(replies)
 
-    return reply
+    return next_reply
 
 
-def _forgetful(request: Request) -> Reply:
+def _forgetful(request: Request) -> Recording:
     """Return a recipe; one without a number of people until a request tells what is wrong with it."""
     told = "corrected" in request.json["messages"][-1]["content"]
     recipe: dict[str, Any] = {"name": "Tea", "serves": 2 if told else "some", "ingredients": [], "steps": []}
     script = testing.script(id="docs", model=_MODEL).text(json.dumps(recipe)).finish("stop")
-    return Reply(chunks=[(0.0, chunk) for chunk in script.chunks("openai-chat")])
+    return script.recording("openai-chat")
 
 
 @contextmanager
@@ -123,17 +107,17 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
     """Serve the answer, and give the names with which the documents ask for it."""
     flaky = _failing_at_first()
     replies = {
-        _CHAT: _reply(ANSWER),
-        _MESSAGES: _reply(ANTHROPIC_ANSWER),
-        _SLOW: _reply(ANSWER, _SLOW_SECONDS),
+        _CHAT: at_once(ANSWER),
+        _MESSAGES: at_once(ANTHROPIC_ANSWER),
+        _SLOW: reply([(_SLOW_SECONDS, event) for event in ANSWER]),
         _BUSY: _overloaded("86400"),
-        f"{_CUT}/chat/completions": _reply(ANSWER[:8]),
-        **{route: _in(format) for route, format in _OTHERS.items()},
-        **{route: Reply(chunks=[(0.0, path.read_bytes())]) for route, path in _RECIPES.items()},
-        _SILENT: Reply(chunks=[*[(0.0, event) for event in ANSWER[:3]], (_SILENT_SECONDS, b"")]),
+        f"{_CUT}/chat/completions": at_once(ANSWER[:8]),
+        **{route: _SCRIPT.recording(format) for route, format in _OTHERS.items()},
+        **{route: reply([(0.0, path.read_bytes())]) for route, path in _RECIPES.items()},
+        _SILENT: reply([*[(0.0, event) for event in ANSWER[:3]], (_SILENT_SECONDS, b"")]),
     }
 
-    def answer(request: Request) -> Reply:
+    def answer(request: Request) -> Recording:
         if request.method != "POST":
             return refusal(HTTPStatus.METHOD_NOT_ALLOWED, f"this server answers POST, not {request.method}")
         if request.route == _FLAKY:
@@ -145,7 +129,7 @@ def docs_server() -> Generator[dict[str, Any], None, None]:
         return replies.get(request.route) or refusal(HTTPStatus.NOT_FOUND, f"nothing is at {request.route}")
 
     messages = [{"role": "user", "content": "What is the weather in Oslo?"}]
-    with ReplayServer(answer) as server:
+    with serve_in_time(answer) as server:
         yield {
             "url": server.url + _CHAT,
             "slow_url": server.url + _SLOW,

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from tests.stream.bodies import ANSWER, TOKENS, chunk
 from tests.support.chunkings import per_event
 from tests.support.formats import Text
+from tests.support.in_turns import Plain
 from tests.support.recordings import Recorded, ours
 from tests.support.wire import DONE, sse
 from tokenstream import Decoder, Limits, Stream
-from tokenstream._connection.connection import Connection
 from tokenstream.errors import (
     LimitExceeded,
     MisuseError,
@@ -102,20 +102,18 @@ def test_decoded_text_is_read_as_pieces() -> None:
 
 
 @pytest.mark.parametrize("recorded", ours(), ids=lambda recorded: recorded.name)
-def test_what_is_read_at_a_glance_is_what_would_have_been_read(
-    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_read_at_a_glance_is_what_would_have_been_read(recorded: Recorded) -> None:
     """One event per chunk: the same events, payloads, message, departures and counts as in the plain way."""
     chunks = per_event(recorded.body)
-    events, decoder = read(chunks)
-    monkeypatch.setattr(Connection, "shortcut", lambda _: None)
-    plain, other = read(chunks)
+    plain, other = read(chunks, format=Plain(recorded.format))
+    for format in (None, recorded.format):
+        events, decoder = read(chunks, format=format)
 
-    assert events == plain
-    assert [event.raw for event in events] == [event.raw for event in plain]
-    assert decoder.message == other.message
-    assert dict(decoder.departures) == dict(other.departures)
-    assert decoder.metrics == other.metrics
+        assert events == plain
+        assert [event.raw for event in events] == [event.raw for event in plain]
+        assert decoder.message == other.message
+        assert dict(decoder.departures) == dict(other.departures)
+        assert decoder.metrics == other.metrics
 
 
 PIECES = st.sampled_from(["a", " b", "\n", '"', "é", "\U0001f600", '"},"x', "\u2028", "\\", "data: x", "\t"])
@@ -174,9 +172,7 @@ def test_bounds_are_met_at_a_glance_too() -> None:
 @pytest.mark.parametrize(
     "limits", [Limits(), Limits(text=17), Limits(text=18), Limits(body=2_500), Limits(event=220)]
 )
-def test_what_is_counted_at_a_glance_is_what_would_have_been_counted(
-    kind: str, limits: Limits, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_counted_at_a_glance_is_what_would_have_been_counted(kind: str, limits: Limits) -> None:
     """Metrics with gaps and stalls, events, messages and checkpoints: for choices in turns and bounds."""
 
     def delta(number: int, choice: int) -> bytes:
@@ -191,8 +187,8 @@ def test_what_is_counted_at_a_glance_is_what_would_have_been_counted(
     turns = [0, 1, 0, 0, 0, 1, 1, 1, 1, 0, 1, 0, 1, 0, 0, 0]
     chunks = [delta(number, choice) for number, choice in enumerate(turns)]
 
-    def told() -> Any:
-        decoder = Decoder(limits=limits)
+    def told(format: Any) -> Any:
+        decoder = Decoder(format, limits=limits)
         now, so_far = 0.0, list[Any]()
         for number, item in enumerate(chunks):
             now += (0.5, 0.1, 2.5)[number % 3]
@@ -205,10 +201,7 @@ def test_what_is_counted_at_a_glance_is_what_would_have_been_counted(
         rules = {name: noted.count for name, noted in decoder.departures.items()}
         return so_far, repr(error), error.events_seen, error.checkpoint, error.bytes_seen, rules
 
-    glanced = told()
-    monkeypatch.setattr(Connection, "shortcut", lambda _: None)
-
-    assert told() == glanced
+    assert told(Plain("openai-chat")) == told("openai-chat")
 
 
 class _Bytes(bytes):

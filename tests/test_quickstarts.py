@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.cli.commands import serving
 from tests.docs_pages import blocks
 from tests.project import ROOT
 from tests.support.packages import needed
 from tokenstream import Stream, testing
-from tokenstream.cli._serve import answer_from_folder
 from tokenstream.testing import Recording
-from tokenstream.testing._serve.server import ReplayServer
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Mapping
 
     from tokenstream.testing import Request
@@ -276,11 +276,19 @@ def test_a_quickstart_can_be_tried_without_a_key(
     assert (row["host"], row["name"]) == (quickstart.url, quickstart.name)
     if quickstart.key:
         monkeypatch.setenv(quickstart.key, "anything")
-    with ReplayServer(answer_from_folder(RECORDINGS)) as server:
-        printed = run(program_of(quickstart.heading).replace(row["host"], f"{server.url}/{row['name']}"))
+    with serving(str(RECORDINGS)) as (process, url, _):
+        printed = run(program_of(quickstart.heading).replace(row["host"], f"{url}/{row['name']}"))
+        log = log_of(process)
 
-    log = f"POST /{quickstart.name}{quickstart.path}: {recording.name}\n"
-    assert printed == f"{log}{text_of(recording)}\n{quickstart.last_line}\n"
+    assert printed == f"{text_of(recording)}\n{quickstart.last_line}\n"
+    assert log == [f"POST /{quickstart.name}{quickstart.path}: {recording.name}"]
+
+
+def log_of(process: subprocess.Popen[str]) -> list[str]:
+    """Return the lines about requests that a server of a folder has printed, and end it."""
+    assert process.stdout is not None
+    process.terminate()
+    return [line.rstrip("\n") for line in process.stdout if re.match(r"[A-Z]+ /", line)]
 
 
 # Making a client reads the service's model, which takes a while on a busy machine.
@@ -289,10 +297,46 @@ def test_the_quickstart_for_bedrock_prints_its_answer(
     served: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """The program for Bedrock runs unchanged; variables tell boto3 the address and the credentials."""
-    needed("boto3")
     recording = recording_of("bedrock")
-    (page_says,) = re.findall(rf"export {_ENDPOINT}=http://127\.0\.0\.1:8000(/\S+)", PAGE)
-    prefix = "" if served == "at the root" else page_says
+    prefix = "" if served == "at the root" else bedrock_prefix()
+    prepare_boto3(monkeypatch, tmp_path)
+    with testing.serve({prefix + BEDROCK_PATH: Recording.load(recording)}) as server:
+        monkeypatch.setenv(_ENDPOINT, server.url + prefix)
+        printed = run(program_of(BEDROCK))
+        (request,) = server.requests
+
+    assert printed == f"{text_of(recording)}\nstop, 16 output tokens\n"
+    assert (request.method, request.path) == ("POST", prefix + BEDROCK_PATH)
+    authorization = request.headers["Authorization"]
+    assert authorization.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
+    assert "/us-east-1/bedrock/aws4_request" in authorization
+    assert request.json == {"messages": [{"role": "user", "content": [{"text": "Why is the sky blue?"}]}]}
+
+
+def test_the_quickstart_for_bedrock_can_be_tried_without_a_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The address that the page gives is that of its recording in `tokenstream serve`."""
+    recording, prefix = recording_of("bedrock"), bedrock_prefix()
+    prepare_boto3(monkeypatch, tmp_path)
+    with serving(str(RECORDINGS)) as (process, url, _):
+        monkeypatch.setenv(_ENDPOINT, url + prefix)
+        printed = run(program_of(BEDROCK))
+        log = log_of(process)
+
+    assert printed == f"{text_of(recording)}\nstop, 16 output tokens\n"
+    assert log == [f"POST {prefix}{BEDROCK_PATH}: {recording.name}"]
+
+
+def bedrock_prefix() -> str:
+    """Return the path at which the page has the recording for Bedrock served."""
+    (prefix,) = re.findall(rf"export {_ENDPOINT}=http://127\.0\.0\.1:8000(/\S+)", PAGE)
+    return str(prefix)
+
+
+def prepare_boto3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Give boto3 made-up credentials, and keep it from those of this machine."""
+    needed("boto3")
     for variable in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(variable, raising=False)
     # Nor are the credentials and settings of this machine read.
@@ -300,20 +344,6 @@ def test_the_quickstart_for_bedrock_prints_its_answer(
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEY)
-    answer = answer_from_folder(RECORDINGS)
-    plain = testing.serve({BEDROCK_PATH: Recording.load(recording)})
-    with ReplayServer(answer) if prefix else plain as server:
-        monkeypatch.setenv(_ENDPOINT, server.url + prefix)
-        printed = run(program_of(BEDROCK))
-        request = server.exchanges[0].request
-
-    log = f"POST {prefix}{BEDROCK_PATH}: {recording.name}\n" if prefix else ""
-    assert printed == f"{log}{text_of(recording)}\nstop, 16 output tokens\n"
-    assert (request.method, request.path) == ("POST", prefix + BEDROCK_PATH)
-    authorization = request.headers["Authorization"]
-    assert authorization.startswith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")
-    assert "/us-east-1/bedrock/aws4_request" in authorization
-    assert request.json == {"messages": [{"role": "user", "content": [{"text": "Why is the sky blue?"}]}]}
 
 
 def test_each_program_of_the_page_is_run() -> None:

@@ -12,10 +12,9 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.cli.commands import serving
 from tests.docs_pages import Block, blocks, links
 from tests.project import ROOT
-from tokenstream.cli._serve import answer_from_folder
-from tokenstream.testing._serve.server import ReplayServer
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 _DOCS = ROOT / "docs"
@@ -55,20 +54,18 @@ def test_the_example_prints_what_the_served_recording_says(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The folder that the README serves, and the address that it sets, give an answer to who has no key."""
-    serving, asking = (_block("sh", text).code for text in ("tokenstream serve", "OPENAI_BASE_URL"))
-    folder = re.search(r"tokenstream serve (\S+)", serving)
+    command, asking = (_block("sh", text).code for text in ("tokenstream serve", "OPENAI_BASE_URL"))
+    folder = re.search(r"tokenstream serve (\S+)", command)
     address = re.search(r"OPENAI_BASE_URL=http://127\.0\.0\.1:8000(\S+)", asking)
     assert folder is not None
     assert address is not None
 
-    with ReplayServer(answer_from_folder(ROOT / folder[1])) as server:
+    with serving(str(ROOT / folder[1])) as (_, url, _):
         monkeypatch.setenv("OPENAI_API_KEY", "none")
-        monkeypatch.setenv("OPENAI_BASE_URL", server.url + address[1])
+        monkeypatch.setenv("OPENAI_BASE_URL", url + address[1])
         runpy.run_path(str(_PROGRAM))
-    # The server logs the request on the same output.
-    _, _, printed = capsys.readouterr().out.partition("\n")
 
-    assert re.fullmatch(r"Sunlight .+ the sky\.\ncomplete\n", printed)
+    assert re.fullmatch(r"Sunlight .+ the sky\.\ncomplete\n", capsys.readouterr().out)
 
 
 def _block(language: str, text: str) -> Block:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests.support.wire import DONE, sse
 
-__all__ = ["CHAT", "COMMAND", "CUT", "RECORDINGS", "SHORT", "chat", "environment", "run"]
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["CHAT", "COMMAND", "CUT", "RECORDINGS", "SHORT", "chat", "environment", "run", "serving"]
 
 COMMAND = [sys.executable, "-m", "tokenstream"]
 RECORDINGS = Path(str(files("tokenstream.cli").joinpath("recordings")))
@@ -34,6 +38,21 @@ def run(*arguments: str, given: bytes = b"", **options: Any) -> subprocess.Compl
         check=False,
         **options,
     )
+
+
+@contextmanager
+def serving(*arguments: str) -> Generator[tuple[subprocess.Popen[str], str, list[str]]]:
+    """Run the command `serve`; give its process, its address, and the first lines that it prints."""
+    command = [*COMMAND, "serve", "--port", "0", *arguments]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=environment()
+    ) as process:
+        assert process.stdout is not None
+        try:
+            first = process.stdout.readline()
+            yield process, first.split(" ", maxsplit=1)[0], [first]
+        finally:
+            process.kill()
 
 
 def chat(delta: dict[str, Any] | None = None, **fields: Any) -> bytes:

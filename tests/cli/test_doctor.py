@@ -12,10 +12,10 @@ import pytest
 
 from tests.cli.commands import COMMAND, chat, environment
 from tests.support.loopback import FIN, Loopback, head, refusing_url, sized, until_close
+from tests.support.replies import refusal, reply, serve_in_time
 from tests.support.wire import DONE, sse
 from tokenstream.cli import main
-from tokenstream.testing import Request
-from tokenstream.testing._serve.server import ReplayServer, Reply, refusal
+from tokenstream.testing import Recording, Request, Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,30 +32,30 @@ _WHOLE_JSON = json.dumps(
 ).encode()
 
 
-_AT_ONCE = Reply(chunks=[(0.6, b"".join(data for _, data in _PACED) * 4), (0.0, _LAST)])
-_PACED_REPLY = Reply(chunks=[*_PACED, (0.0, _LAST)])
+_AT_ONCE = reply([(0.6, b"".join(data for _, data in _PACED) * 4), (0.0, _LAST)])
+_PACED_REPLY = reply([*_PACED, (0.0, _LAST)])
 
 
 _asked: set[str] = set()
 
 
-def _answer(request: Request) -> Reply:
+def _answer(request: Request) -> Recording:
     key = request.headers.get("Authorization", "")
     odd = [(0.02, sse({"odd": number})) for number in range(20)]
     replies = {
         "/text": _PACED_REPLY,
         "/at-once": _AT_ONCE,
         "/at-once-the-first-time": _PACED_REPLY if request.route in _asked else _AT_ONCE,
-        "/cut": Reply(chunks=_PACED, cut="close"),
-        "/stall": Reply(chunks=_PACED, cut="stall"),
-        "/odd": Reply(chunks=odd),
-        "/plain": Reply(chunks=[(0.02, b"word ")] * 12, content_type="text/plain; charset=utf-8"),
-        "/plain-at-once": Reply(chunks=[(0.0, b"word " * 12)], content_type="text/plain"),
-        "/json": Reply(chunks=[(0.0, _WHOLE_JSON)], content_type="application/json"),
-        "/other-json": Reply(chunks=[(0.0, b'{"ok": true}')], content_type="application/json"),
-        "/page": Reply(chunks=[(0.0, b"<html><title>Sign in</title></html>")], content_type="text/html"),
-        "/empty": Reply(chunks=[]),
-        "/moved": Reply(chunks=[], status=307, headers={"location": "/text?key=hidden"}),
+        "/cut": reply(_PACED, cut="close"),
+        "/stall": reply(_PACED, cut="stall"),
+        "/odd": reply(odd),
+        "/plain": reply([(0.02, b"word ")] * 12, content_type="text/plain; charset=utf-8"),
+        "/plain-at-once": reply([(0.0, b"word " * 12)], content_type="text/plain"),
+        "/json": reply([(0.0, _WHOLE_JSON)], content_type="application/json"),
+        "/other-json": reply([(0.0, b'{"ok": true}')], content_type="application/json"),
+        "/page": reply([(0.0, b"<html><title>Sign in</title></html>")], content_type="text/html"),
+        "/empty": reply([]),
+        "/moved": reply([], status=307, headers={"location": "/text?key=hidden"}),
         "/busy": refusal(429, "slow down"),
         "/key": refusal(401, f"the key in {key} is wrong"),
         "/broken-off": refusal(401, f"the key in {key[:20]}… is wrong"),
@@ -66,8 +66,8 @@ def _answer(request: Request) -> Reply:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer(_answer) as running:
+def server() -> Iterator[Server]:
+    with serve_in_time(_answer) as running:
         yield running
 
 
@@ -81,7 +81,7 @@ def _first(told: Any) -> tuple[str, str]:
     return told["findings"][0]["name"], told["findings"][0]["what"]
 
 
-def test_a_path_that_streams_is_status_0(server: ReplayServer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_path_that_streams_is_status_0(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     """The verdict stands in the first line, its evidence below: when what came, and how many events."""
     status = main(["doctor", "--once", f"{server.url}/text"])
     lines = capsys.readouterr().out.splitlines()
@@ -93,7 +93,7 @@ def test_a_path_that_streams_is_status_0(server: ReplayServer, capsys: pytest.Ca
 
 
 def test_the_same_is_asked_with_and_without_compression(
-    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+    server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """First as this library asks, then as a browser does."""
     before = len(server.exchanges)
@@ -110,7 +110,7 @@ def test_the_same_is_asked_with_and_without_compression(
     "arguments", [("--once",), ("-H", "Accept-Encoding: gzip")], ids=["once", "a coding of one's own"]
 )
 def test_one_request_is_enough_where_that_is_asked_for(
-    arguments: tuple[str, ...], server: ReplayServer, capsys: pytest.CaptureFixture[str]
+    arguments: tuple[str, ...], server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each answer of a provider costs money."""
     before = len(server.exchanges)
@@ -120,7 +120,7 @@ def test_one_request_is_enough_where_that_is_asked_for(
 
 
 def test_an_answer_that_comes_at_once_is_asked_for_twice(
-    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+    server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is the same request again; what a browser gets would say nothing more."""
     before = len(server.exchanges)
@@ -134,7 +134,7 @@ def test_an_answer_that_comes_at_once_is_asked_for_twice(
 
 
 def test_an_answer_that_streams_when_asked_again_streams(
-    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+    server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A path that holds answers back holds back each of them; the first was quick by itself."""
     before = len(server.exchanges)
@@ -145,7 +145,7 @@ def test_an_answer_that_streams_when_asked_again_streams(
 
 
 def test_events_of_an_unknown_format_stream_all_the_same(
-    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+    server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The verdict does not depend on the content of the events."""
     status, told = _doctor(capsys, "--once", f"{server.url}/odd")
@@ -154,7 +154,7 @@ def test_events_of_an_unknown_format_stream_all_the_same(
 
 
 def test_plain_text_that_comes_piece_by_piece_streams(
-    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+    server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It has no events to count; who is asked for it may not know that it takes --format text."""
     status, told = _doctor(capsys, "--once", f"{server.url}/plain")
@@ -178,7 +178,7 @@ def test_plain_text_that_comes_piece_by_piece_streams(
     ],
 )
 def test_what_does_not_stream_is_told_as_what_it_is(
-    route: str, name: str, says: str, server: ReplayServer, capsys: pytest.CaptureFixture[str]
+    route: str, name: str, says: str, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Status 1, and no second request."""
     status, told = _doctor(capsys, server.url + route)
@@ -191,7 +191,7 @@ def test_what_does_not_stream_is_told_as_what_it_is(
 
 
 def test_silence_is_waited_for_no_longer_than_one_says(
-    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+    server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The evidence shows the bytes that had arrived."""
     status, told = _doctor(capsys, f"{server.url}/stall", "--timeout", "0.3")
@@ -201,7 +201,7 @@ def test_silence_is_waited_for_no_longer_than_one_says(
 
 
 def test_a_silence_that_was_not_waited_out_is_no_broken_connection(
-    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+    server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The timeline says who ended it."""
     main(["doctor", f"{server.url}/stall", "--timeout", "0.3"])
@@ -219,7 +219,7 @@ def test_no_server_is_told_as_such(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_server_that_speaks_no_tls_is_told_as_such(
-    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+    server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In the library's own words."""
     status, told = _doctor(capsys, server.url.replace("http", "https") + "/text")
@@ -293,7 +293,7 @@ def test_a_length_that_is_known_before_is_noted(capsys: pytest.CaptureFixture[st
 def test_a_key_is_sent_and_never_shown(
     arguments: tuple[str, ...],
     form: tuple[str, ...],
-    server: ReplayServer,
+    server: Server,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -310,7 +310,7 @@ def test_a_key_is_sent_and_never_shown(
 
 @pytest.mark.parametrize("value", ["true", "false", "verdict", "1234"])
 def test_hiding_a_value_leaves_the_json_whole(
-    value: str, server: ReplayServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    value: str, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A header of the environment may say what stands in any JSON."""
     monkeypatch.setenv("SOME_FLAG", value)
@@ -320,7 +320,7 @@ def test_hiding_a_value_leaves_the_json_whole(
 
 
 def test_the_beginning_of_a_key_is_not_shown_either(
-    server: ReplayServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Servers shorten what they quote."""
     monkeypatch.setenv("SOME_KEY", _KEY)
@@ -332,7 +332,7 @@ def test_the_beginning_of_a_key_is_not_shown_either(
 
 
 def test_what_a_terminal_would_obey_is_shown_as_an_escape(
-    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+    server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In the verdict as well as in the findings."""
     main(["doctor", f"{server.url}/escapes"])
@@ -340,9 +340,7 @@ def test_what_a_terminal_would_obey_is_shown_as_an_escape(
     assert "\x1b" not in capsys.readouterr().out
 
 
-def test_a_header_without_a_colon_is_not_repeated(
-    server: ReplayServer, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_header_without_a_colon_is_not_repeated(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     """The key may stand in it."""
     with pytest.raises(SystemExit):
         main(["doctor", f"{server.url}/text", "-H", f"Authorization Bearer {_KEY}"])
@@ -351,7 +349,7 @@ def test_a_header_without_a_colon_is_not_repeated(
 
 
 def test_a_header_of_the_environment_goes_out_as_it_is(
-    server: ReplayServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Bearer is put before nothing but a key in Authorization."""
     monkeypatch.setenv("SOME_KEY", "Basic abcdefgh")
@@ -364,7 +362,7 @@ def test_a_header_of_the_environment_goes_out_as_it_is(
 
 @pytest.mark.parametrize("given", [f"x-api-key={_KEY}", _KEY, f"x-api-key: {_KEY}"])
 def test_a_key_in_place_of_its_variable_is_misuse_that_does_not_show_it(
-    given: str, server: ReplayServer, capsys: pytest.CaptureFixture[str]
+    given: str, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It is easily mixed up, and a terminal is logged."""
     before = len(server.exchanges)
@@ -386,7 +384,7 @@ def test_what_is_no_address_is_misuse(url: str, capsys: pytest.CaptureFixture[st
 
 
 def test_an_address_is_shown_without_what_may_be_secret(
-    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+    server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Neither its query nor a password."""
     place = server.url.replace("//", "//me:password@")
@@ -396,7 +394,7 @@ def test_an_address_is_shown_without_what_may_be_secret(
 
 
 def test_a_format_that_is_none_is_misuse_before_anything_is_sent(
-    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+    server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An answer would cost money."""
     before = len(server.exchanges)
@@ -407,7 +405,7 @@ def test_a_format_that_is_none_is_misuse_before_anything_is_sent(
 
 
 def test_certificates_that_cannot_be_read_are_told(
-    server: ReplayServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And not blamed on the server, or on the output."""
     file = tmp_path / "none.pem"
@@ -427,9 +425,9 @@ def test_certificates_that_cannot_be_read_are_told(
 @pytest.mark.skipif(os.name != "posix", reason="uses signals, which Windows has not")
 def test_ctrl_c_ends_the_watch_and_judges_what_had_come() -> None:
     """As of a feed that never ends."""
-    enough = Reply(chunks=[*_PACED, *_PACED], cut="stall")
+    enough = reply([*_PACED, *_PACED], cut="stall")
     with (
-        ReplayServer(lambda _: enough) as server,
+        serve_in_time(enough) as server,
         subprocess.Popen(
             [*COMMAND, "doctor", server.url],
             stdout=subprocess.PIPE,
@@ -437,7 +435,7 @@ def test_ctrl_c_ends_the_watch_and_judges_what_had_come() -> None:
             env=environment(),
         ) as process,
     ):
-        while not server.exchanges or server.exchanges[0].sent < sum(len(data) for _, data in enough.chunks):
+        while not server.exchanges or server.exchanges[0].sent < len(enough.body):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         shown, complaint = process.communicate(timeout=200)

@@ -10,13 +10,13 @@ import pytest
 import trustme
 
 from tests.support.proxies import nghttpx, nginx
+from tests.support.replies import reply, serve_in_time
 from tests.support.wire import DONE, sse
 from tokenstream.cli import main
 from tokenstream.cli._asking import RequestParts
 from tokenstream.cli._doctor.findings import judge
 from tokenstream.cli._doctor.probe import probe
-from tokenstream.testing import Request
-from tokenstream.testing._serve.server import ReplayServer, Reply
+from tokenstream.testing import Recording, Request, Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,24 +47,24 @@ _LAST = _event("", finish_reason="stop") + DONE
 _PACED = [(_PACE, _event("word " * 60)) for _ in range(_EVENTS)]
 
 
-def _answer(request: Request) -> Reply:
+def _answer(request: Request) -> Recording:
     if request.route == "/silent":
         # nginx sets its timer anew only where that moves it by more than 0.3 s.
-        return Reply(chunks=[*_PACED[:8], (0.35, _event("more")), (30.0, _LAST)])
+        return reply([*_PACED[:8], (0.35, _event("more")), (30.0, _LAST)])
     headers = {"cache-control": "no-cache, no-transform"}
     if request.route == "/asking":
         headers["x-accel-buffering"] = "no"
-    return Reply(chunks=[*_PACED, (0.0, _LAST)], headers=headers)
+    return reply([*_PACED, (0.0, _LAST)], headers=headers)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ReplayServer]:
-    with ReplayServer(_answer) as running:
+def server() -> Iterator[Server]:
+    with serve_in_time(_answer) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def proxy(server: ReplayServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def proxy(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with nginx(tmp_path_factory.mktemp("nginx"), server.url, _LOCATIONS) as url:
         yield url
 
@@ -93,7 +93,7 @@ def test_nginx_as_it_is_installed_holds_an_answer_back(
 
 @pytest.mark.parametrize("path", ["unbuffered/text", "default/asking", "http11/text"])
 def test_nginx_that_does_not_buffer_streams(
-    path: str, proxy: str, server: ReplayServer, capsys: pytest.CaptureFixture[str]
+    path: str, proxy: str, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By its own setting or by the server's header; to the server it speaks HTTP/1.0 or 1.1."""
     status, told = _doctor(capsys, "--once", f"{proxy}/{path}")
@@ -142,7 +142,7 @@ def test_nginx_that_loses_its_patience_is_told_as_a_cut_at_its_limit(proxy: str)
 
 
 def test_http_2_over_tls_streams_through_nghttpx(
-    server: ReplayServer,
+    server: Server,
     tmp_path: Any,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.cli.commands import CUT, run
+from tests.support.replies import reply, serve_in_time
 from tests.support.wire import sse
 from tokenstream._basics.error_marks import add_code_hint
 from tokenstream._connection.error_body import ErrorBody
@@ -26,13 +27,13 @@ from tokenstream.errors import (
 )
 from tokenstream.formats._detect.unknown import describe_unknown_body, describe_unknown_format
 from tokenstream.limits import DEFAULT_LIMITS
-from tokenstream.testing._serve.server import ReplayServer, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from tokenstream.errors import StreamError
+    from tokenstream.testing import Recording
 
 _PYTHON = re.compile(r"\w=|(?<!\w)\.[a-z]|Limits\.|Limits\(|Deadlines")
 """A keyword, an attribute or a class: none of these is of use on a command line."""
@@ -103,25 +104,25 @@ def test_what_came_through_a_pipe_may_be_asked_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "what_to_do"),
+    ("answer", "what_to_do"),
     [
-        (Reply(chunks=[(0.0, CUT)]), _AGAIN),
-        (Reply(chunks=[(0.0, _HTML)]), "check the address, and what stands between"),
-        (Reply(chunks=[(0.0, _UNKNOWN)]), _NAME_IT),
+        (reply([(0.0, CUT)]), _AGAIN),
+        (reply([(0.0, _HTML)]), "check the address, and what stands between"),
+        (reply([(0.0, _UNKNOWN)]), _NAME_IT),
         (
-            Reply(chunks=[], status=307, headers={"location": "/there"}),
+            reply(status=307, headers={"location": "/there"}),
             "ask at that address, if it is to be trusted",
         ),
-        (Reply(chunks=[], status=401), "check the key and what it may do"),
-        (Reply(chunks=[], status=400), "change the request"),
-        (Reply(chunks=[], status=503, headers={"retry-after": "7"}), "ask in 7 seconds: it may help"),
+        (reply(status=401), "check the key and what it may do"),
+        (reply(status=400), "change the request"),
+        (reply(status=503, headers={"retry-after": "7"}), "ask in 7 seconds: it may help"),
     ],
 )
 def test_a_server_is_asked_otherwise(
-    reply: Reply, what_to_do: str, capsys: pytest.CaptureFixture[str]
+    answer: Recording, what_to_do: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """At another address, with another key, with another request, or later."""
-    with ReplayServer(lambda _: reply) as server:
+    with serve_in_time(answer) as server:
         main(["inspect", f"{server.url}/x"])
     said, done = _rows(capsys.readouterr().out)
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.cli.commands import CHAT, COMMAND, CUT, RECORDINGS, chat, environment, run
+from tests.support.replies import at_once, serve_in_time
 from tests.support.wire import DONE
-from tokenstream import Message, Stream
+from tokenstream import Message, Stream, testing
 from tokenstream.cli import main
-from tokenstream.testing import Request
-from tokenstream.testing._serve.server import ReplayServer, Reply, paced
+from tokenstream.testing import Recording, Request, Server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,24 +129,28 @@ def test_without_standard_input_there_is_one_line() -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[ReplayServer]:
-    def answer(request: Request) -> Reply:
+def server() -> Iterator[Server]:
+    def answer(request: Request) -> Recording:
         if request.route == "/refuse":
-            refused = [(0.0, b'{"error": {"message": "slow down"}}')]
-            return Reply(
-                chunks=refused, content_type="application/json", status=429, headers={"retry-after": "7"}
+            return at_once(
+                [b'{"error": {"message": "slow down"}}'],
+                content_type="application/json",
+                status=429,
+                headers={"retry-after": "7"},
             )
         unnamed = {"request-id": "", "x-request-id": ""} if request.route == "/unnamed" else {}
-        whole = Reply(chunks=paced(CHAT, rate=None), headers=unnamed)
-        return whole.cut_after(3_000) if request.route == "/cut" else whole
+        whole = at_once(CHAT, headers=unnamed)
+        return (
+            whole.with_fault(testing.faults.cut(at=3_000)).replaced(breaks="close")
+            if request.route == "/cut"
+            else whole
+        )
 
-    with ReplayServer(answer) as running:
+    with serve_in_time(answer) as running:
         yield running
 
 
-def test_a_url_is_asked_with_get(
-    server: ReplayServer, inspected: Callable[..., tuple[int, list[Any]]]
-) -> None:
+def test_a_url_is_asked_with_get(server: Server, inspected: Callable[..., tuple[int, list[Any]]]) -> None:
     """The message is the library's own; the last line names the request."""
     status, lines = inspected(server.url)
     with Stream([CHAT]) as stream:
@@ -167,7 +171,7 @@ def test_a_url_is_asked_with_get(
     ("route", "response"), [("", 'status=200 request_id="req_0000000000000001"'), ("/unnamed", "status=200")]
 )
 def test_the_id_of_a_request_is_shown_where_there_is_one(
-    route: str, response: str, server: ReplayServer, capsys: pytest.CaptureFixture[str]
+    route: str, response: str, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """An empty one would say that the server sent that."""
     assert 0 == main(["inspect", server.url + route])
@@ -177,7 +181,7 @@ def test_the_id_of_a_request_is_shown_where_there_is_one(
 
 
 def test_data_makes_it_a_post_of_json(
-    server: ReplayServer, inspected: Callable[..., tuple[int, list[Any]]]
+    server: Server, inspected: Callable[..., tuple[int, list[Any]]]
 ) -> None:
     """With the headers that were given, each of them, byte for byte."""
     status, _ = inspected(server.url, "-d", '{"a": 1}', "-H", "X-Key:  secret ", "--header", "x-other: a:bé")
@@ -192,7 +196,7 @@ def test_data_makes_it_a_post_of_json(
 
 
 def test_data_may_be_a_file_and_of_another_kind(
-    server: ReplayServer, inspected: Callable[..., tuple[int, list[Any]]], body: Callable[[bytes], Path]
+    server: Server, inspected: Callable[..., tuple[int, list[Any]]], body: Callable[[bytes], Path]
 ) -> None:
     """A content type of one's own says that it need not be JSON; the method can be named."""
     given = ("-d", f"@{body(b'a=b')}", "-H", "content-type: text/plain", "--method", "PUT")
@@ -207,7 +211,7 @@ def test_data_may_be_a_file_and_of_another_kind(
     )
 
 
-def test_data_may_come_from_standard_input(server: ReplayServer) -> None:
+def test_data_may_come_from_standard_input(server: Server) -> None:
     """As in `jq … | python -m tokenstream inspect URL -d @-`."""
     done = run("inspect", server.url, "-d", "@-", given=b'{"b": 2}')
 
@@ -215,7 +219,7 @@ def test_data_may_come_from_standard_input(server: ReplayServer) -> None:
     assert b'{"b": 2}' == server.exchanges[0].request.body
 
 
-def test_a_refusal_is_shown_with_its_status(server: ReplayServer, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refusal_is_shown_with_its_status(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     """And with the seconds that the server asks to wait."""
     assert 5 == main(["inspect", f"{server.url}/refuse"])
     shown = capsys.readouterr().out
@@ -227,7 +231,7 @@ def test_a_refusal_is_shown_with_its_status(server: ReplayServer, capsys: pytest
 
 
 def test_a_header_that_no_request_can_have_is_misuse(
-    server: ReplayServer, capsys: pytest.CaptureFixture[str]
+    server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nothing is sent, and the line says why."""
     assert 2 == main(["inspect", server.url, "-H", "A: b\nc: d"])
@@ -236,7 +240,7 @@ def test_a_header_that_no_request_can_have_is_misuse(
 
 
 def test_a_connection_that_breaks_is_truncated(
-    server: ReplayServer, inspected: Callable[..., tuple[int, list[Any]]]
+    server: Server, inspected: Callable[..., tuple[int, list[Any]]]
 ) -> None:
     """The message has the content so far."""
     status, lines = inspected(f"{server.url}/cut")
@@ -247,7 +251,7 @@ def test_a_connection_that_breaks_is_truncated(
 
 def test_no_server_is_a_failure(inspected: Callable[..., tuple[int, list[Any]]]) -> None:
     """It is the answer that failed, not the command."""
-    with ReplayServer({}) as gone:
+    with serve_in_time({}) as gone:
         url = gone.url
     status, lines = inspected(url)
 

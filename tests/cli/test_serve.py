@@ -6,18 +6,16 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
-from tests.cli.commands import COMMAND, RECORDINGS, environment, run
+from tests.cli.commands import RECORDINGS, run, serving
 from tests.support.aws_eventstream import event
 from tests.support.packages import needed
 from tokenstream import StatusError, Stream, StreamInterrupted, connect, testing
@@ -28,7 +26,7 @@ from tokenstream.testing import Recording
 from tokenstream.testing._serve.server import ReplayServer
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
 posix = pytest.mark.skipif(
@@ -73,24 +71,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@contextmanager
-def _serving(*arguments: str) -> Generator[tuple[subprocess.Popen[str], str, list[str]], None, None]:
-    """Run the command; give its process, its address, and the lines that it prints when it is ready."""
-    command = [*COMMAND, "serve", "--port", "0", *arguments]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", env=environment()
-    ) as process:
-        assert process.stdout is not None
-        try:
-            first = process.stdout.readline()
-            yield process, first.split(" ", maxsplit=1)[0], [first]
-        finally:
-            process.kill()
-
-
 @pytest.fixture(scope="module")
 def url(folder: Path) -> Iterator[str]:
-    with _serving(str(folder)) as (process, address, _):
+    with serving(str(folder)) as (process, address, _):
         # What it says of each request must be read, or it would wait for room.
         assert process.stdout is not None
         reader = threading.Thread(target=process.stdout.read)
@@ -289,7 +272,7 @@ def test_the_anthropic_sdk_can_be_pointed_at_it(url: str) -> None:
 
 def test_what_comes_later_is_served_too(tmp_path: Path) -> None:
     """The folder is looked at for each request; an empty one is no error."""
-    with _serving(str(tmp_path)) as (_, address, lines):
+    with serving(str(tmp_path)) as (_, address, lines):
         (tmp_path / "late.sse").write_bytes(b"data: late\n\n")
 
         assert " serves 0 recordings of " in lines[0]
@@ -329,7 +312,7 @@ def test_a_rate_gives_events_one_by_one(name: str, body: bytes, pieces: int, tmp
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_cleanly(number: int, folder: Path) -> None:
     """Also in the middle of an answer: status 0, no traceback, and nothing listens any more."""
-    with _serving(str(folder), "--first", "30") as (process, address, lines):
+    with serving(str(folder), "--first", "30") as (process, address, lines):
         assert process.stdout is not None
         assert process.stderr is not None
         with httpx.stream("GET", f"{address}/chat", trust_env=False) as response:
@@ -349,7 +332,7 @@ def test_a_signal_ends_it_cleanly(number: int, folder: Path) -> None:
 def test_a_long_list_is_cut_and_says_where_the_rest_is(tmp_path: Path) -> None:
     for number in range(50):
         (tmp_path / f"{number:02}.sse").write_bytes(b"data: x\n\n")
-    with _serving(str(tmp_path)) as (process, address, _):
+    with serving(str(tmp_path)) as (process, address, _):
         assert process.stdout is not None
         shown = [process.stdout.readline() for _ in range(41)]
 
@@ -386,7 +369,7 @@ def test_what_cannot_be_served_is_one_line(
     arguments: list[str], complaint: str, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """With status 1, and nothing left running."""
-    with ReplayServer({}) as other:
+    with testing.serve({}) as other:
         taken = other.url.rpartition(":")[2]
         status = main(["serve", *(given.format(folder=folder, taken=taken) for given in arguments)])
     shown = capsys.readouterr()

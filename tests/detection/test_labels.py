@@ -14,7 +14,6 @@ from tests.support.reading import read
 from tests.support.recordings import frames_of, ours, shared
 from tests.support.wire import DONE, sse
 from tokenstream.errors import NotAStream, StreamTruncated
-from tokenstream.formats._detect.payloads import payload_of
 from tokenstream.framing import EventStreamMessage, ServerSentEvent
 
 
@@ -64,8 +63,9 @@ def _first_objects(body: bytes, most: int) -> list[tuple[dict[str, Any], str]]:
     """Return the first payloads of a body that are JSON objects, each with its event's name."""
     found = []
     for frame in frames_of(body)[:most]:
-        event = frame.event if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
-        payload = payload_of(frame)
+        event, payload = "", frame
+        if isinstance(frame, ServerSentEvent | EventStreamMessage):
+            event, payload = frame.event, frame.payload
         try:
             value = json.loads(payload) if isinstance(payload, bytes) else payload
         except ValueError:

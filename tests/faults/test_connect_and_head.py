@@ -40,7 +40,6 @@ from tokenstream.errors import (
     StreamStalled,
     StreamTruncated,
 )
-from tokenstream.stream._reading import rest
 
 ANSWER = HELLO + END
 
@@ -173,10 +172,9 @@ def test_f07_a_date_to_wait_for_needs_no_clock_of_the_servers(
 
 @both_colours
 def test_f07_an_error_is_told_although_its_connection_stays_open(
-    colour: str, monkeypatch: pytest.MonkeyPatch
+    colour: str,
 ) -> None:
     """Its JSON document is whole; the rest of the body is waited for only shortly."""
-    monkeypatch.setattr(rest, "REST_SECONDS", 0.05)
     body = json.dumps({"error": LIMITED}).encode()
     with Loopback([head(429, "application/json"), body[:20], 0.02, body[20:], OPEN]) as server:
         begun = time.monotonic()
@@ -187,11 +185,8 @@ def test_f07_an_error_is_told_although_its_connection_stays_open(
         assert error.partial.ending == "failed"
 
 
-def test_f07_a_stop_while_the_rest_of_an_error_is_waited_for_is_a_stop(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_f07_a_stop_while_the_rest_of_an_error_is_waited_for_is_a_stop() -> None:
     """A whole error is no whole answer."""
-    monkeypatch.setattr(rest, "REST_SECONDS", 1.0)
     with (
         Loopback([head(429, "application/json"), b"{}", OPEN]) as server,
         connect(server.url) as stream,

@@ -10,10 +10,9 @@ import httpx
 import pytest
 
 from tests.project import ROOT
+from tests.sources.faults import error_of_opening
 from tests.support import registry
 from tokenstream import Stream
-from tokenstream._connection.status import status_error
-from tokenstream._sources.failures import opening_error
 from tokenstream.errors import (
     ConnectError,
     LimitExceeded,
@@ -29,6 +28,7 @@ from tokenstream.errors import (
 )
 from tokenstream.formats import Format, custom
 from tokenstream.framing import EventStreamMessage
+from tokenstream.testing import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -122,16 +122,23 @@ def _statuses() -> list[tuple[int, bool]]:
     return [(int(word), again) for again, cell in cells for word in re.findall(r"\b[0-9]{3}\b", cell)]
 
 
+def _refused(status: int) -> StatusError:
+    """Return the error for an answer with a status and nothing else."""
+    with pytest.raises(StatusError) as caught:
+        Recording.of([], status=status).stream().final()
+    return caught.value
+
+
 @pytest.mark.parametrize("status, retryable", _statuses())
 def test_the_page_says_which_statuses_are_worth_asking_again_after(status: int, retryable: bool) -> None:
     """Without a word from the body."""
-    assert retryable == status_error(status, {}).retryable
+    assert retryable == _refused(status).retryable
 
 
 @pytest.mark.parametrize("status", range(400, 600))
 def test_a_status_that_the_page_does_not_name_goes_by_its_first_digit(status: int) -> None:
     """4xx: no; from 500: yes."""
-    assert dict(_statuses()).get(status, status >= 500) == status_error(status, {}).retryable
+    assert dict(_statuses()).get(status, status >= 500) == _refused(status).retryable
 
 
 @pytest.mark.parametrize(
@@ -277,7 +284,7 @@ def test_a_mapping_refuses_what_is_no_answer_to_that(retryable: Any) -> None:
 def _unreachable(message: str, cause: Exception | None = None) -> StreamError | MisuseError:
     error = httpx.ConnectError(message)
     error.__cause__ = cause
-    return opening_error(error, "a.test")
+    return error_of_opening(error)
 
 
 @pytest.mark.parametrize(
@@ -288,9 +295,9 @@ def _unreachable(message: str, cause: Exception | None = None) -> StreamError | 
         (_unreachable("m", socket.gaierror(socket.EAI_AGAIN, "m")), True),
         (_unreachable("[SSL: CERTIFICATE_VERIFY_FAILED] m"), False),
         (_unreachable("[SSL: WRONG_VERSION_NUMBER] m"), False),
-        (opening_error(httpx.ConnectTimeout("m"), "a.test"), True),
-        (opening_error(httpx.ReadTimeout("m"), "a.test"), True),
-        (opening_error(httpx.TooManyRedirects("m"), "a.test"), False),
+        (error_of_opening(httpx.ConnectTimeout("m")), True),
+        (error_of_opening(httpx.ReadTimeout("m")), True),
+        (error_of_opening(httpx.TooManyRedirects("m")), False),
         (ConnectError("m", stage="head"), True),
         (NotAStream("m"), False),
         (StreamInterrupted("m"), True),

@@ -20,8 +20,7 @@ from tests.partial_json.typed_models.keys import Extra
 from tests.partial_json.typed_models.shapes import Recipe, Step
 from tokenstream.errors import MisuseError, TokenStreamError
 from tokenstream.partial_json import Partial
-from tokenstream.partial_json._typed.patch import Changes
-from tokenstream.stages import Partials
+from tokenstream.stages import Partials, Patches
 
 _OPTIONS: list[dict[str, Any]] = [{}, {"defaults": True}, {"show": "words"}, {"show": "values"}]
 _ANY: Any = Any
@@ -66,7 +65,7 @@ def _told(stage: Partials[Any]) -> list[Any]:
         *map(_outcome, (draft.final, draft.to_python, draft.to_json, lambda: draft.to_json(by_alias=True))),
         repr(draft.value),
         [(path, repr(draft.get(*path)), draft.is_complete(*path)) for path in paths],
-        _outcome(lambda: Changes(by_alias=None, append=False).patch(None, draft)),
+        _outcome(lambda: Patches().feed(draft)),
         _outcome(lambda: pickle.loads(pickle.dumps(draft))),
     ]
 
@@ -180,7 +179,10 @@ def test_what_a_whole_document_has_is_what_its_end_has() -> None:
 
     assert ["steps", "name", "tags"] == before[:3]
     assert steps is draft.steps is draft["steps"] is later.steps is stage.partial().final().steps
-    assert [] == Changes(by_alias=None, append=False).patch(draft, later)
+    patches = Patches()
+
+    assert 1 == len(patches.feed(draft))
+    assert [] == patches.feed(later)
     assert draft == later
 
 

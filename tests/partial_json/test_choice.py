@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -13,12 +14,11 @@ from pydantic import BaseModel, field_validator
 
 from tests.partial_json.lenient_texts import SIZES, ended, repairs_of
 from tests.partial_json.support import documents, events_of, read, same
+from tests.support.outputs import output_of
 from tests.support.texts import pieces_of
 from tokenstream.errors import InvalidJSON, MisuseError, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json import PartialJSONParser
-from tokenstream.partial_json._lenient.choosing import ChoosingReader
 from tokenstream.stages import Field, Items, Partials
-from tokenstream.stages._objects.partials import validate_output
 
 
 class _Note(BaseModel):
@@ -93,7 +93,7 @@ def test_a_text_that_cannot_be_read_to_its_end_is_refused(choice: str, text: str
 def test_without_a_choice_two_documents_stay_an_error() -> None:
     assert isinstance(ended('{"a": 1}{"b": 2}').error, InvalidJSON)
     with pytest.raises(InvalidJSON):
-        validate_output(_Note, '{"title": "a"} {"title": "b"}', lenient=True)
+        output_of(_Note, '{"title": "a"} {"title": "b"}', lenient=True)
 
 
 @given(st.lists(documents(numbers=False, lone=False), min_size=1, max_size=4), st.sampled_from([0, 1, 7]))
@@ -115,12 +115,17 @@ def test_of_objects_one_after_the_other_each_choice_is_the_one_it_says(texts: li
 def test_what_is_held_of_a_text_is_the_document_that_is_read() -> None:
     """Neither prose nor the documents before it."""
     parser = PartialJSONParser(lenient=True, document="last")
-    for piece in pieces_of("so many words " * 2_000 + '{"a": [1, 2]} or ' * 2_000, 7):
-        parser.feed(piece)
-        reader: ChoosingReader = getattr(parser, "_reader")  # noqa: B009 - what is held has no public name
-        pieces: Any = getattr(reader, "_pieces")  # noqa: B009
+    parser.feed("words ")
+    text = "so many words " * 10_000 + ('{"a": "' + "x" * 2_000 + '"} or ') * 100
+    tracemalloc.start()
+    try:
+        for at in range(0, len(text), 7):
+            parser.feed(text[at : at + 7])
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
 
-        assert sum(len(text) for _, text in pieces) <= 60
+    assert held < len(text) / 2
 
 
 # -- documents with a type -----------------------------------------------------------
@@ -155,7 +160,7 @@ def test_a_typed_document_is_chosen(choice: Any, text: str, title: str) -> None:
         assert title == drafts[-1].final().title == drafts[-1].value["title"]
         assert pickle.loads(pickle.dumps(drafts[-1])) == drafts[-1]
         assert all(draft.value.get("title", "") in title for draft in drafts)
-    assert title == validate_output(_Note, text, lenient=True, document=choice).title
+    assert title == output_of(_Note, text, lenient=True, document=choice).title
 
 
 def test_two_documents_that_fit_are_refused_unless_they_are_equal() -> None:
@@ -206,7 +211,7 @@ def test_elements_and_strings_are_those_of_the_document() -> None:
     [
         (lambda: PartialJSONParser(document="first"), "needs lenient=True"),
         (lambda: Partials(int, document="matching"), "needs lenient=True"),
-        (lambda: validate_output(int, "1", document="last"), "needs lenient=True"),
+        (lambda: output_of(int, "1", document="last"), "needs lenient=True"),
         (lambda: PartialJSONParser(lenient=True, document="matching"), "needs the type"),  # type: ignore[arg-type]
         (lambda: Items(int, lenient=True, document="matching"), "needs the type"),  # type: ignore[arg-type]
         (lambda: Field("a", lenient=True, document="matching"), "needs the type"),  # type: ignore[arg-type]
@@ -238,7 +243,7 @@ def test_a_last_document_that_was_cut_is_refused_where_that_is_asked_for() -> No
         each.end()
 
         assert type(each.error) is OutputIncomplete
-    assert "B" == validate_output(_Note, text, lenient=True, document="last").title
+    assert "B" == output_of(_Note, text, lenient=True, document="last").title
 
 
 def test_a_draft_tells_what_was_repaired_around_the_document_too() -> None:

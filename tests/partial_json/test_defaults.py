@@ -17,7 +17,6 @@ from typing_extensions import TypedDict
 from tests.support.texts import pieces_of
 from tokenstream import Stream
 from tokenstream.partial_json import MISSING
-from tokenstream.partial_json._typed.draft import Draft
 from tokenstream.stages import Partials
 
 
@@ -78,7 +77,7 @@ class Kennel(BaseModel):
 
 
 def _draft(type_: Any, text: str, *, defaults: bool = True) -> Any:
-    draft: Draft[Any] = Draft(type_, defaults=defaults)
+    draft: Partials[Any] = Partials(type_, defaults=defaults)
     draft.feed(text)
     return draft.partial()
 
@@ -164,7 +163,7 @@ def test_a_default_is_made_once_for_each_object_and_never_shared() -> None:
         tags: list[str] = ["own"]
         text: str = ""
 
-    draft: Draft[Any] = Draft(list[Numbered], defaults=True)
+    draft: Partials[Any] = Partials(list[Numbered], defaults=True)
     seen: list[Any] = []
     for piece in ("[{", '"text": "a', "b", '"', '}, {"text": "', "c"):
         draft.feed(piece)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,14 +28,13 @@ from tests.partial_json.typed_models.validators import (
 from tests.support.texts import pieces_of
 from tokenstream.errors import InvalidJSON, LimitExceeded, OutputIncomplete, OutputInvalid
 from tokenstream.partial_json import MISSING, Partial
-from tokenstream.partial_json._typed.draft import Draft
-from tokenstream.partial_json._typed.excerpt import Excerpt, WrittenExcerpt
+from tokenstream.stages import Partials
 
 # -- what shows while it grows -------------------------------------------------------------
 
 
-def _drafts(type_: Any, pieces: list[str], **options: Any) -> Iterator[Draft[Any]]:
-    draft: Draft[Any] = Draft(type_, **options)
+def _drafts(type_: Any, pieces: list[str], **options: Any) -> Iterator[Partials[Any]]:
+    draft: Partials[Any] = Partials(type_, **options)
     for piece in pieces:
         draft.feed(piece)
         yield draft
@@ -90,7 +90,7 @@ def test_a_null_is_told_from_what_is_missing() -> None:
 def test_a_finished_field_is_wrong_at_once() -> None:
     """An error comes with the value that has it, with its whole place, before the document ends."""
     found = [
-        [(error["type"], error["loc"]) for error in draft.errors]
+        [(error["type"], error["loc"]) for error in draft.partial().errors]
         for draft in _drafts(Recipe, ['{"name": 1, "steps": [{"title": "x", "minutes": "soon', '"', ', "ti'])
     ]
     name = ("string_type", ("name",))
@@ -117,7 +117,7 @@ def test_a_key_that_comes_again_has_its_last_value() -> None:
     first, second, third = _drafts(Step, ['{"title": 1', ', "title": "y', '"}'])
 
     assert "y" == _partial(Step, text).title
-    assert (Step(title="y"), []) == (third.final(), third.errors)
+    assert (Step(title="y"), ()) == (third.partial().final(), third.partial().errors)
     assert first is second is third
 
 
@@ -158,7 +158,7 @@ def test_a_member_of_a_union_is_known_once_its_tag_is() -> None:
 
 def test_an_error_behind_a_tag_names_the_member() -> None:
     """The location has the tag, as pydantic's own has."""
-    (draft,) = _drafts(Owner, ['{"favourite": {"kind": "cat", "lives": "x"'])
+    draft = _partial(Owner, '{"favourite": {"kind": "cat", "lives": "x"')
 
     assert [("favourite", "cat", "lives")] == [error["loc"] for error in draft.errors]
 
@@ -181,7 +181,7 @@ def test_an_aliased_tag_is_found_under_its_alias() -> None:
 def test_a_field_that_looks_at_others_is_read_once_they_are_there() -> None:
     """A validator that is told of earlier fields runs when they are finished, in whatever order they came."""
     pieces = ['{"second": "y', '", "numbers": [1], ', '"first": "x"', "}"]
-    found = [[error["loc"] for error in draft.errors] for draft in _drafts(Fields, pieces)]
+    found = [[error["loc"] for error in draft.partial().errors] for draft in _drafts(Fields, pieces)]
 
     assert [[], [], [("second",)], [("second",)]] == found
     assert "x" == _partial(Fields, '{"first": "x", "second": "x"').second
@@ -231,21 +231,21 @@ def test_what_is_no_object_is_the_value() -> None:
 
 def test_a_number_that_is_the_document_ends_with_the_text() -> None:
     """Nothing but the end tells that a number is over."""
-    draft = Draft(int)
+    draft = Partials(int)
     draft.feed("12")
     before = draft.complete
     draft.end()
 
-    assert (False, True, 12) == (before, draft.complete, draft.final())
+    assert (False, True, 12) == (before, draft.complete, draft.partial().final())
 
 
 def test_feed_tells_whether_something_shows() -> None:
     """White space, keys and what the model ignores change nothing."""
-    draft = Draft(Step)
+    draft = Partials(Step)
     pieces = ["{", ' "ti', 'tle"', ': "', "x", '",  ', '"zz": {"a": [1, "b"]}, ', '"minutes": 3', "}", " "]
 
     assert [True, False, False, True, True, True, False, False, True, False] == [
-        draft.feed(piece) for piece in pieces
+        bool(draft.feed(piece)) for piece in pieces
     ]
 
 
@@ -254,42 +254,43 @@ def test_feed_tells_whether_something_shows() -> None:
 
 def test_a_document_that_was_cut_is_incomplete() -> None:
     """What had come is on the error: the text, the best object, what was wrong so far."""
-    draft = Draft(Recipe)
+    draft = Partials(Recipe)
     draft.feed('{"name": 1, "steps": [')
     draft.end()
 
     with pytest.raises(OutputIncomplete) as caught:
-        draft.final()
+        draft.partial().final()
     assert ('{"name": 1, "steps": [', 22, draft.partial()) == (
         caught.value.text,
         caught.value.offset,
         caught.value.best,
     )
     assert [("name",)] == [error["loc"] for error in caught.value.errors]
-    assert draft.error is None
+    assert isinstance(draft.error, OutputIncomplete)
 
 
 def test_a_document_that_is_no_json_says_where() -> None:
     """The fault has its offset; what came before it is still there."""
-    draft = Draft(Step)
+    draft = Partials(Step)
     changed = draft.feed('{"title": "x", ]')
     draft.end()
 
     with pytest.raises(InvalidJSON) as caught:
-        draft.final()
-    assert (True, 15, '{"title": "x", ]') == (changed, caught.value.offset, caught.value.text)
-    assert "x" == draft.partial().title
+        draft.partial().final()
+    assert ([draft.partial()], 15, '{"title": "x", ]') == (changed, caught.value.offset, caught.value.text)
+    assert "x" == draft.partial()["title"]
     assert isinstance(draft.error, InvalidJSON)
 
 
 def test_a_document_that_is_too_deep_is_refused() -> None:
     """A recursive model is bounded by what pydantic reads."""
-    draft = Draft(Node)
+    draft = Partials(Node)
     draft.feed('{"v": 1, "kids": [' * 101)
 
-    assert isinstance(draft.error, LimitExceeded)
     with pytest.raises(OutputInvalid, match="nested more than 200 deep") as caught:
-        draft.final()
+        draft.partial().final()
+    assert isinstance(caught.value.__cause__, LimitExceeded)
+    draft.end()
     assert draft.error is caught.value.__cause__
 
 
@@ -298,7 +299,7 @@ def test_a_document_as_deep_as_pydantic_reads_is_read() -> None:
     text = '{"v":1,"kids":[' * 99 + '{"v":2}' + "]}" * 99
     draft = drafted(Node, text, list(range(0, len(text), 7)))
 
-    assert Node.model_validate_json(text) == draft.final()
+    assert Node.model_validate_json(text) == draft.partial().final()
     assert _partial(Node, text[:700]) == _partial(Node, text[:700])
     assert repr(_partial(Node, text[:700])).count("Partial") <= 40
 
@@ -307,7 +308,7 @@ def test_two_keys_of_one_field_are_decided_by_the_whole() -> None:
     """Which of two aliases counts is pydantic's to say, whatever their order is."""
     texts = ['{"A": 1, "b2": "later", "b1": "first"}', '{"A": 1, "b1": "first", "b2": "later"}']
 
-    assert ["first", "first"] == [drafted(Aliased, text, [12]).final().b for text in texts]
+    assert ["first", "first"] == [drafted(Aliased, text, [12]).partial().final().b for text in texts]
 
 
 def test_an_exception_of_a_validators_own_is_the_callers() -> None:
@@ -321,25 +322,31 @@ def test_an_exception_of_a_validators_own_is_the_callers() -> None:
         def divided(cls, value: int) -> int:
             return 1 // (value - 1)
 
+    stage = Partials(Broken)
+
+    assert [] == stage.feed('{"a": 1}')
     with pytest.raises(ZeroDivisionError):
-        Draft(Broken).feed('{"a": 1}')
+        stage.check()
 
 
 def test_a_document_that_wants_to_be_left_out_is_the_programs_mistake() -> None:
     """There is nothing around it that could leave it out; pydantic says so, and a draft passes it on."""
     left_out: TypeAdapter[int] = TypeAdapter(LeftOut)
 
+    stage = Partials(left_out)
+
+    assert [] == stage.feed("[3]")
     with pytest.raises(SchemaError, match="Omit"):
-        Draft(left_out).feed("[3]")
+        stage.check()
 
 
 def test_defaults_that_are_checked_are_checked_at_the_end() -> None:
     """A default that has to be validated is, whether its field came or not."""
-    assert (3, "d") == (Draft.final(drafted(CheckedDefaults, "{}", [])).a, _default_step())
+    assert (3, "d") == (drafted(CheckedDefaults, "{}", []).partial().final().a, _default_step())
 
 
 def _default_step() -> str:
-    made: CheckedDefaults = drafted(CheckedDefaults, '{"a": 1}', []).final()
+    made: CheckedDefaults = drafted(CheckedDefaults, '{"a": 1}', []).partial().final()
     return made.steps[0].title
 
 
@@ -349,65 +356,64 @@ def _default_step() -> str:
 def test_what_is_nearly_json_is_read_where_that_is_asked_for() -> None:
     """Leniently read, values are validated as the JSON that they stand for."""
     text = "Here: ```json\n{'name': 'x', steps: [{title: 'a', minutes: 3,},], 'tags': {'a': 1}}\n```"
-    draft: Draft[Any] = Draft(Recipe, lenient=True)
+    draft: Partials[Any] = Partials(Recipe, lenient=True)
     for piece in pieces_of(text, 3):
         draft.feed(piece)
         draft.partial()
     draft.end()
 
-    assert Recipe(name="x", steps=[Step(title="a", minutes=3)], tags={"a": 1}) == draft.final()
+    assert Recipe(name="x", steps=[Step(title="a", minutes=3)], tags={"a": 1}) == draft.partial().final()
 
 
 def test_what_no_json_has_is_told_as_python_tells_it() -> None:
     """A value that is read whole keeps NaN and infinity; a repeated key has the whole read."""
-    draft: Draft[Any] = Draft(Extra, lenient=True)
+    draft: Partials[Any] = Partials(Extra, lenient=True)
     draft.feed("{'a': 1, 'z': [NaN, Infinity], 'a': 2}")
     draft.end()
 
-    assert (2, "[nan, inf]") == (draft.final().a, repr(draft.final().z))
+    assert (2, "[nan, inf]") == (draft.partial().final().a, repr(draft.partial().final().z))
 
 
 def test_half_a_surrogate_pair_is_no_text_for_pydantic() -> None:
     """`json.loads` takes it, pydantic does not: that is an error like others, at its place."""
     draft = drafted(Step, '{"title": "\\ud800"}', [])
 
-    assert [("json_invalid", ("title",))] == [(error["type"], error["loc"]) for error in draft.errors]
+    assert [("json_invalid", ("title",))] == [
+        (error["type"], error["loc"]) for error in draft.partial().errors
+    ]
 
 
 # -- excerpts ------------------------------------------------------------------------------------
 
 
-@given(text=st.text(st.sampled_from("ab"), min_size=1, max_size=30), data=st.data())
-def test_an_excerpt_is_the_text_between_two_offsets(text: str, data: st.DataObject) -> None:
-    """However the text is cut, what is kept is what stands between the offsets."""
-    start = data.draw(st.integers(0, len(text) - 1))
-    end = data.draw(st.integers(start + 1, len(text)))
-    size = data.draw(st.integers(1, 9))
-    excerpt = Excerpt()
-    found = None
-    place = 0
+@given(
+    numbers=st.lists(st.integers(-(10**6), 10**6), max_size=6),
+    space=st.text(" \n", max_size=3),
+    size=st.integers(1, 9),
+    lenient=st.booleans(),
+)
+def test_a_value_that_is_read_whole_is_read_from_its_own_text(
+    numbers: list[int], space: str, size: int, lenient: bool
+) -> None:
+    """However the text is cut, what is validated is what stands between the value's two ends."""
+    objects = [space + json.dumps({"a": number}).replace(" ", space) + space for number in numbers]
+    text = f"[{','.join(objects)}]"
+    draft: Partials[list[Before]] = Partials(list[Before], lenient=lenient)
     for piece in pieces_of(text, size):
-        excerpt.feed(piece)
-        if place <= start < place + len(piece):
-            excerpt.open(start)
-        if place < end <= place + len(piece):
-            found = excerpt.close(end, None)
-        excerpt.store_piece()
-        place += len(piece)
+        draft.feed(piece)
 
-    assert (text[start:end], False) == (found, excerpt.is_open)
+    assert [Before(a=number, b=7) for number in numbers] == draft.partial().final()
 
 
-def test_a_written_excerpt_is_the_value_as_json() -> None:
-    """Where the text is no JSON, the value is written anew."""
-    excerpt = WrittenExcerpt()
-    excerpt.feed("{'a': NaN}")
-    excerpt.open(0)
-    excerpt.store_piece()
+def test_a_value_that_is_read_whole_and_is_no_json_is_written_anew() -> None:
+    """It is validated as the JSON that it stands for."""
+    draft: Partials[list[Before]] = Partials(list[Before], lenient=True)
+    for piece in pieces_of("[{'a': 1, 'c': NaN,}, {a: 2}]", 3):
+        draft.feed(piece)
 
-    assert '{"a": NaN}' == excerpt.close(10, {"a": float("nan")})
+    assert [Before(a=1, b=7), Before(a=2, b=7)] == draft.partial().final()
 
 
 def test_a_partial_is_of_the_public_class() -> None:
     """What a draft hands out is what users name in annotations."""
-    assert isinstance(Draft(Step).partial(), Partial)
+    assert isinstance(Partials(Step).partial(), Partial)

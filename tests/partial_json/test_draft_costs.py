@@ -13,8 +13,8 @@ from tests.partial_json.typed import STEP, drafted
 from tests.partial_json.typed_models.keys import ByName
 from tests.partial_json.typed_models.shapes import Recipe, Step
 from tests.support.texts import pieces_of
-from tokenstream.errors import OutputInvalid
-from tokenstream.partial_json._typed.draft import Draft
+from tokenstream.errors import OutputIncomplete, OutputInvalid
+from tokenstream.stages import Partials
 
 
 class Counted(BaseModel):
@@ -40,14 +40,14 @@ def test_each_validator_runs_once() -> None:
     _RUN.clear()
     text = Counted(a=1, steps=[CountedStep(title=f"{number}") for number in range(20)]).model_dump_json()
     _RUN.clear()
-    drafted(Counted, text, list(range(0, len(text), 3))).final()
+    drafted(Counted, text, list(range(0, len(text), 3))).partial().final()
 
     assert [f"{number}" for number in range(20)] == _RUN
 
 
 def test_finished_objects_are_shared() -> None:
     """One object stands for a finished element in every snapshot, in the list and in the end."""
-    draft = Draft(Recipe)
+    draft = Partials(Recipe)
     draft.feed(f'{{"name": "x", "steps": [{STEP}, ')
     first = draft.partial()
     draft.feed(STEP)
@@ -57,19 +57,23 @@ def test_finished_objects_are_shared() -> None:
     draft.feed("}")
 
     assert len({id(part.steps[0]) for part in (first, second, third, draft.partial())}) == 1
-    assert draft.final().steps[0] is first.steps[0]
-    assert draft.final() is draft.final()
+    assert draft.partial().final().steps[0] is first.steps[0]
+    assert draft.partial().final() is draft.partial().final()
 
 
 def test_a_snapshot_is_the_same_until_something_changes() -> None:
-    draft = Draft(Step)
+    draft = Partials(Step)
     draft.feed('{"title": "x')
 
+    draft.end()
+
     assert draft.partial() is draft.partial()
-    assert '{"title": "x' == draft.text
+    with pytest.raises(OutputIncomplete) as caught:
+        draft.check()
+    assert '{"title": "x' == caught.value.text
 
 
-def _calls(draft: Draft[Any], pieces: list[str]) -> int:
+def _calls(draft: Partials[Any], pieces: list[str]) -> int:
     """Return how many functions run while pieces are read, with a snapshot of each."""
     count = 0
 
@@ -92,7 +96,7 @@ def test_a_snapshot_costs_the_same_however_much_there_is() -> None:
     pieces = pieces_of(f"{STEP},{STEP},", 4)
     costs: list[int] = []
     for many in (10, 1_000):
-        draft = Draft(Recipe)
+        draft = Partials(Recipe)
         draft.feed('{"name": "x", "steps": [' + f"{STEP}," * many)
         costs.append(_calls(draft, pieces))
 
@@ -101,7 +105,7 @@ def test_a_snapshot_costs_the_same_however_much_there_is() -> None:
 
 def test_snapshots_of_long_text_share_it() -> None:
     """A string that grows is not joined until somebody looks: its snapshots hold the same pieces."""
-    draft = Draft(Step)
+    draft = Partials(Step)
     draft.feed('{"title": "')
     kept = []
     for number in range(2_000):
@@ -114,7 +118,7 @@ def test_snapshots_of_long_text_share_it() -> None:
 def test_snapshots_never_change() -> None:
     """What a snapshot shows is what it showed when it was taken."""
     text = f'{{"name": "Pan", "steps": [{STEP}, {STEP}], "tags": {{"a": 1}}, "name": "Cake", "best": {STEP}}}'
-    draft = Draft(Recipe)
+    draft = Partials(Recipe)
     kept: list[tuple[Any, str]] = []
     for character in text:
         draft.feed(character)
@@ -125,7 +129,7 @@ def test_snapshots_never_change() -> None:
 
 def test_a_snapshot_may_be_read_in_another_thread() -> None:
     """A reader that looks while the draft goes on sees what the snapshot has."""
-    draft: Draft[Any] = Draft(Recipe)
+    draft: Partials[Any] = Partials(Recipe)
     seen: list[tuple[int, int]] = []
     taken: list[tuple[int, Any]] = []
     over = threading.Event()
@@ -214,8 +218,8 @@ def _many(key: str, value: str, count: int) -> list[tuple[str, str]]:
 )
 def test_twice_the_document_costs_twice(type_: Any, text: Any) -> None:
     """Also where keys repeat, nothing is valid or no key is known: no value looks at all before it."""
-    _calls(Draft(type_), [text(4)])
-    once, twice = (_calls(Draft(type_), [text(count)]) for count in (150, 300))
+    _calls(Partials(type_), [text(4)])
+    once, twice = (_calls(Partials(type_), [text(count)]) for count in (150, 300))
 
     assert twice < 2.2 * once
 
@@ -224,9 +228,9 @@ def test_what_is_wrong_deep_inside_is_not_told_again_by_all_around_it() -> None:
     """The places of errors are put together when somebody looks."""
     costs: list[int] = []
     for depth in (2, 40):
-        draft = Draft(Tree)
+        draft = Partials(Tree)
         costs.append(_calls(draft, [_deep(depth, before='"v": 1', leaf='{"v": "x"}')]))
-        errors = draft.errors
+        errors = draft.partial().errors
 
         assert 200 == len(errors)
         assert ("kids", 0) * (depth - 1) + ("kids", 199, "v") == errors[-1]["loc"]
@@ -238,7 +242,7 @@ def test_objects_that_repeat_keys_inside_each_other_are_read_a_few_times() -> No
     """Each has to be read whole; what is deep inside is not read once more for each object around it."""
     text = _deep(90, before='"v": 1, "v": 2', leaf='{"v": 3}')
     _RUN.clear()
-    drafted(Tree, text, []).final()
+    drafted(Tree, text, []).partial().final()
 
     assert len(_RUN) < 7 * text.count("v")
 
@@ -247,7 +251,7 @@ def test_what_waits_for_the_end_is_told_at_the_end() -> None:
     """The errors are those of the whole, also where what is doubtful was not read on the way."""
     text = _deep(30, before='"v": 1, "v": 2', leaf='{"v": "x"}')
     with pytest.raises(OutputInvalid) as caught:
-        drafted(Tree, text, []).final()
+        drafted(Tree, text, []).partial().final()
 
     assert 200 == len(caught.value.errors)
     assert ("kids", 0) * 29 + ("kids", 0, "v") == caught.value.errors[0]["loc"]

@@ -29,11 +29,11 @@ from typing_extensions import TypedDict
 
 from tests.partial_json.typed import CASES
 from tokenstream.errors import OutputInvalid
-from tokenstream.partial_json._typed.draft import Draft
+from tokenstream.stages import Partials
 
 
 def _drafts(type_: Any, text: str, size: int = 1, **options: Any) -> Any:
-    draft: Draft[Any] = Draft(type_, **options)
+    draft: Partials[Any] = Partials(type_, **options)
     for start in range(0, len(text), size):
         draft.feed(text[start : start + size])
         yield draft.partial()
@@ -42,7 +42,7 @@ def _drafts(type_: Any, text: str, size: int = 1, **options: Any) -> Any:
 
 
 def _last(type_: Any, text: str, **options: Any) -> Any:
-    draft: Draft[Any] = Draft(type_, **options)
+    draft: Partials[Any] = Partials(type_, **options)
     draft.feed(text)
     return draft.partial()
 

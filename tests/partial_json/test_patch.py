@@ -17,9 +17,7 @@ from tests.partial_json.typed import CASES, damaged
 from tests.support.effort import trials
 from tests.support.json_patch import patched
 from tokenstream.partial_json import Show
-from tokenstream.partial_json._typed.draft import Draft
-from tokenstream.partial_json._typed.patch import make_pointer_segment
-from tokenstream.stages import Patches
+from tokenstream.stages import Partials, Patches
 
 
 class Calm(BaseModel):
@@ -62,7 +60,7 @@ def _hold_the_law(seed: int) -> None:
     append, by_alias = random.random() < 0.5, random.choice([None, False, True])
     lenient, defaults = random.random() < 0.2, random.random() < 0.3
     show: Any = random.choice(["characters", "characters", "words", "values"])
-    draft: Draft[Any] = Draft(type_, lenient=lenient, defaults=defaults, show=show)
+    draft: Partials[Any] = Partials(type_, lenient=lenient, defaults=defaults, show=show)
     stage = Patches(append=append, by_alias=by_alias)
     most, often = random.choice([1, 3, 9]), random.choice([0.2, 1])
     at, document = 0, None
@@ -133,7 +131,7 @@ _PIECES = [
 
 
 def _patches(**options: Any) -> list[list[dict[str, Any]]]:
-    draft, stage = Draft(Recipe), Patches(**options)
+    draft, stage = Partials(Recipe), Patches(**options)
     return [patch for piece in _PIECES if draft.feed(piece) for patch in stage.feed(draft.partial())]
 
 
@@ -177,7 +175,7 @@ def test_another_draft_replaces_the_root() -> None:
     """An answer that began again has nothing in common with the one before."""
     stage = Patches()
     for text, wanted in (("{", {}), ('{"theName": "T', {"name": "T"})):
-        draft = Draft(Recipe)
+        draft = Partials(Recipe)
         draft.feed(text)
 
         assert stage.feed(draft.partial()) == [[{"op": "replace", "path": "", "value": wanted}]]
@@ -186,7 +184,14 @@ def test_another_draft_replaces_the_root() -> None:
 
 def test_keys_are_escaped() -> None:
     """As RFC 6901 says: of slashes and tildes there are some that are no pointer's own."""
-    assert [make_pointer_segment(key) for key in ("", "a/b", "~1", 3)] == ["/", "/a~1b", "/~01", "/3"]
+    draft, stage = Partials(dict[str, list[str]]), Patches()
+    pieces = ["{", '"": [], ', '"a/b": [], ', '"~1": [], ', '"n": ["a", "b"']
+    patches = [patch for piece in pieces for drafted in draft.feed(piece) for patch in stage.feed(drafted)]
+
+    assert [operation["path"] for operation in patches[-1]] == ["/n"]
+    assert [patch[0]["path"] for patch in patches] == ["", "/", "/a~1b", "/~01", "/n"]
+    (patch,) = (patch for drafted in draft.feed(', "c"') for patch in stage.feed(drafted))
+    assert [operation["path"] for operation in patch] == ["/n/2"]
 
 
 def test_a_patch_costs_what_has_changed() -> None:
@@ -194,7 +199,7 @@ def test_a_patch_costs_what_has_changed() -> None:
     looked: list[int] = []
     # The first time, modules load.
     for count in (4, 4, 4_000):
-        draft, stage = Draft(list[Step]), Patches(append=True)
+        draft, stage = Partials(list[Step]), Patches(append=True)
         draft.feed("[" + '{"title": "a"},' * count)
         stage.feed(draft.partial())
         draft.feed('{"title": "abc')

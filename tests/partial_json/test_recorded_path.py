@@ -21,7 +21,7 @@ from typing_extensions import TypedDict
 from tests.partial_json.typed import damaged
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json import MISSING
-from tokenstream.partial_json._typed.draft import Draft
+from tokenstream.stages import Partials
 
 
 class Note(TypedDict):
@@ -131,7 +131,7 @@ LEAVES: list[tuple[Callable[[Any], Any], tuple[str | int, ...], type | tuple[typ
 
 
 def _draft(type_: Any, text: str) -> Any:
-    draft: Draft[Any] = Draft(type_)
+    draft: Partials[Any] = Partials(type_)
     draft.feed(text)
     return draft.partial()
 
@@ -156,7 +156,7 @@ def test_what_it_gives_is_what_the_annotation_says(seed: int) -> None:
     """At every cut of documents, sound and damaged, a leaf is of its type, or is not given."""
     random = Random(seed)
     text = random.choice([MENU, damaged(MENU, random)])
-    draft: Draft[Any] = Draft(Menu)
+    draft: Partials[Any] = Partials(Menu)
     for start in range(0, len(text), 17):
         draft.feed(text[start : start + 17])
         partial = draft.partial()

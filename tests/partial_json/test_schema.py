@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model, v1
 from tests.partial_json.typed_models.shapes import PutOff, Recipe, Step
 from tokenstream import Stream
 from tokenstream.errors import InvalidJSON, MisuseError, OutputInvalid
-from tokenstream.partial_json._typed.draft import Draft
 from tokenstream.partial_json._typed.schema import Schema
+from tokenstream.stages import Partials
 
 _FIELDS: dict[str, Any] = {"step": ("Nowhere", ...)}
 Unbuilt: Any = create_model("Unbuilt", **_FIELDS)
@@ -164,7 +164,7 @@ def test_a_type_that_has_no_schema_is_misuse(type_: Any, named: str) -> None:
     """The message names the type and says what helps; of what is no type at all it shows nothing."""
     match = r"^no schema can be built for .*(model_rebuild|a dataclass)"
     with pytest.raises(MisuseError, match=match) as caught:
-        Draft(type_)
+        Partials(type_)
 
     assert named in str(caught.value)
 
@@ -190,7 +190,7 @@ def test_a_model_of_pydantic_1_is_misuse(asked: Any) -> None:
 def test_an_object_in_place_of_its_class_is_misuse(asked: Any) -> None:
     """The class is what is meant."""
     with pytest.raises(MisuseError, match=r"^an object of \w+ is not a type: pass the class itself$"):
-        Draft(asked)
+        Partials(asked)
 
 
 def test_an_adapter_that_has_no_schema_is_misuse() -> None:
@@ -198,7 +198,7 @@ def test_an_adapter_that_has_no_schema_is_misuse() -> None:
     adapter: Any = TypeAdapter(Unbuilt)
 
     with pytest.raises(MisuseError, match="the type of the adapter"):
-        Draft(adapter)
+        Partials(adapter)
 
 
 def test_a_model_whose_building_was_put_off_is_built() -> None:
@@ -222,24 +222,24 @@ def test_a_model_of_a_function_is_read() -> None:
         inner: Inner
         outer: Outer | None = None
 
-    draft = Draft(Outer)
+    draft = Partials(Outer)
     draft.feed('{"inner": {"x": 1}, "outer": {"inner": {"x": 2}}}')
 
-    assert Outer(inner=Inner(x=1), outer=Outer(inner=Inner(x=2))) == draft.final()
+    assert Outer(inner=Inner(x=1), outer=Outer(inner=Inner(x=2))) == draft.partial().final()
 
 
 def test_the_config_of_an_adapter_holds_inside() -> None:
     """What an adapter was configured with is asked of each element as it is finished."""
-    draft: Draft[list[int]] = Draft(TypeAdapter(list[int], config=ConfigDict(strict=True)))
+    draft: Partials[list[int]] = Partials(TypeAdapter(list[int], config=ConfigDict(strict=True)))
     draft.feed('["1", ')
 
-    assert ["int_type"] == [error["type"] for error in draft.errors]
+    assert ["int_type"] == [error["type"] for error in draft.partial().errors]
 
 
 def test_msgspec_comes_in_only_with_a_struct() -> None:
     """Reading pydantic's types does not import msgspec."""
     code = (
-        "import sys, tokenstream.partial_json._typed.draft as d; d.Draft(list[int]).feed('[1]'); "
+        "import sys; from tokenstream.stages import Partials; Partials(list[int]).feed('[1]'); "
         "print('msgspec' in sys.modules, 'tokenstream.partial_json._shapes.msgspec_shapes' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -256,10 +256,10 @@ def test_without_msgspec_there_are_no_structs(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_schema_is_shared_by_drafts() -> None:
     """Two drafts of one class do not disturb each other."""
-    first, second = Draft(Recipe), Draft(Recipe)
+    first, second = Partials(Recipe), Partials(Recipe)
     first.feed('{"name": "a", "steps": [')
     second.feed('{"name": "b", "steps": [')
     first.feed("]}")
     second.feed("]}")
 
-    assert ("a", "b") == (first.final().name, second.final().name)
+    assert ("a", "b") == (first.partial().final().name, second.partial().final().name)

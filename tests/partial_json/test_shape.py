@@ -25,8 +25,8 @@ from tokenstream.errors import OutputInvalid
 from tokenstream.partial_json._shapes import assembly as _shape_assembly
 from tokenstream.partial_json._shapes import pydantic_shapes as _shape_pydantic
 from tokenstream.partial_json._shapes.shape import PLAIN_SLOT, ContextNeeded, TagChoice
-from tokenstream.partial_json._typed.draft import Draft
 from tokenstream.partial_json._typed.schema import Schema
+from tokenstream.stages import Partials
 
 
 def _is_taken_apart(type_: Any, kind: Any = "object") -> bool:
@@ -126,10 +126,10 @@ def test_any_order_of_keys_is_put_together() -> None:
         e: int = 0
 
     orders = [json.dumps(dict.fromkeys(keys, 1)) for keys in permutations("abcde")]
-    draft = Draft(list[Five])
+    draft = Partials(list[Five])
     draft.feed(f"[{','.join(orders)}]")
 
-    assert [Five(a=1, b=1, c=1, d=1, e=1)] * 120 == draft.final()
+    assert [Five(a=1, b=1, c=1, d=1, e=1)] * 120 == draft.partial().final()
 
 
 # -- where a schema cannot be taken apart --------------------------------------------------
@@ -270,7 +270,7 @@ def _decoded(type_: Any, text: str) -> Any:
 
 def _ended(type_: Any, text: str, cuts: list[int]) -> Any:
     try:
-        return repr(drafted(type_, text, cuts).final())
+        return repr(drafted(type_, text, cuts).partial().final())
     except OutputInvalid as invalid:
         (error,) = invalid.errors
         return error["msg"]
@@ -302,33 +302,33 @@ def test_a_damaged_struct_ends_as_msgspec_decodes_the_whole(seed: int) -> None:
 
 def test_a_struct_shows_as_far_as_it_is() -> None:
     """Its fields have their names, whatever their keys are; finished Structs are shared."""
-    draft: Draft[Any] = Draft(list[SStep])
+    draft: Partials[Any] = Partials(list[SStep])
     draft.feed(f'[{SSTEP}, {{"myTitle": "te')
     partial = draft.partial()
     first = partial.value[0]
     draft.feed('xt"}]')
 
     assert ("te", "Partial[SStep](my_title='te', …)") == (partial.value[1].my_title, repr(partial.value[1]))
-    assert draft.final()[0] is first
+    assert draft.partial().final()[0] is first
 
 
 def test_what_is_wrong_with_a_struct_is_told_as_pydantic_tells_it() -> None:
     """A type, a location, a message, the input: at once, and again for the whole."""
-    draft: Draft[Any] = Draft(SRecipe)
+    draft: Partials[Any] = Partials(SRecipe)
     draft.feed('{"name": "x", "steps": [{"myTitle": 3, "minutes": "y"')
 
     assert [
         {"type": "msgspec", "loc": ("steps", 0, "myTitle"), "msg": "Expected `str`, got `int`", "input": 3},
         {"type": "msgspec", "loc": ("steps", 0, "minutes"), "msg": "Expected `int`, got `str`", "input": "y"},
-    ] == draft.errors
+    ] == [*draft.partial().errors]
 
 
 def test_a_place_that_msgspec_does_not_tell_has_no_input() -> None:
     """A dict's key is not told by msgspec; so the place is not known, nor what is there."""
-    draft: Draft[Any] = Draft(dict[str, list[SStep]])
+    draft: Partials[Any] = Partials(dict[str, list[SStep]])
     draft.feed('{"a": [{}, {"myTitle": "x"}]}')
 
-    assert [(("...", 0), None)] == [(error["loc"], error["input"]) for error in draft.errors]
+    assert [(("...", 0), None)] == [(error["loc"], error["input"]) for error in draft.partial().errors]
 
 
 def test_text_that_msgspec_cannot_read_is_invalid_json() -> None:
@@ -346,14 +346,14 @@ def test_early_errors_are_those_of_the_end(seed: int) -> None:
     random = Random(seed)
     type_, texts = random.choice([case for case in CASES if case[0] not in (Aliased, ByName)])
     text = damaged(random.choice(texts), random)
-    draft: Draft[Any] = Draft(type_)
+    draft: Partials[Any] = Partials(type_)
     early: set[tuple[Any, ...]] = set()
     for character in text:
         draft.feed(character)
-        early |= {error["loc"][:1] for error in draft.errors}
+        early |= {error["loc"][:1] for error in draft.partial().errors}
     draft.end()
 
-    assert not early or draft.errors or _repeats_a_key(text)
+    assert not early or draft.partial().errors or _repeats_a_key(text)
 
 
 def _repeats_a_key(text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -20,7 +20,6 @@ from tests.support.texts import pieces_of
 from tokenstream import Stream
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json import MISSING, Partial, Show
-from tokenstream.partial_json._typed.views import GrowingArray
 from tokenstream.stages import Partials, Words
 
 Whole = Show("values")
@@ -88,7 +87,9 @@ def _data(value: Any) -> Any:
     fields: Any = vars(value) if isinstance(value, BaseModel | SaidData) else value
     if isinstance(fields, Mapping):
         return {name: _data(inner) for name, inner in fields.items()}
-    return [_data(inner) for inner in fields] if isinstance(fields, list | GrowingArray) else fields
+    if isinstance(fields, Sequence) and not isinstance(fields, str):
+        return [_data(inner) for inner in fields]
+    return fields
 
 
 def _is_behind(earlier: Any, later: Any) -> bool:

@@ -58,7 +58,7 @@ from tests.partial_json.typed_models.validators import (
 )
 from tests.partial_json.typed_models.values import Bounded, Configured, Leaves, Strict
 from tokenstream.errors import OutputInvalid
-from tokenstream.partial_json._typed.draft import Draft
+from tokenstream.stages import Partials
 
 STEP = '{"title":"t","minutes":3,"note":null}'
 
@@ -264,9 +264,9 @@ def told(value: Any) -> tuple[Any, ...]:
     return type(value), repr(value), getattr(value, "model_fields_set", None)
 
 
-def drafted(type_: Any, text: str, cuts: list[int]) -> Draft[Any]:
+def drafted(type_: Any, text: str, cuts: list[int]) -> Partials[Any]:
     """Return a draft that has read a text in pieces, with a snapshot of each."""
-    draft: Draft[Any] = Draft(type_)
+    draft: Partials[Any] = Partials(type_)
     last = 0
     for cut in [*cuts, len(text)]:
         draft.feed(text[last:cut])
@@ -279,7 +279,7 @@ def drafted(type_: Any, text: str, cuts: list[int]) -> Draft[Any]:
 def outcome(type_: Any, text: str, cuts: list[int]) -> Any:
     """Return what a draft makes of a text: a value, or what is wrong."""
     try:
-        return told(drafted(type_, text, cuts).final())
+        return told(drafted(type_, text, cuts).partial().final())
     except OutputInvalid as invalid:
         return plain(invalid.errors)
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import anyio
 
+from tests.relay.tokenstream.support import frame
 from tokenstream import AsyncStream, Decoder, Message
 from tokenstream.errors import StreamError
-from tokenstream.relay._encoders.records import frame
 from tokenstream.relay.journal import Entry, Journal, JournalUnavailable, Page, Storage
-from tokenstream.relay.journal._storage import StopReply
+from tokenstream.relay.journal._memory import MemoryStorage
 
-__all__ = ["Answer", "Place", "message_of", "read", "records_of", "texts_of", "until"]
+__all__ = ["Answer", "Place", "in_memory", "message_of", "read", "records_of", "texts_of", "until"]
 
 
 class Answer:
@@ -56,6 +56,15 @@ class Answer:
         finally:
             self.closed = True
             self.gone.set()
+
+
+def in_memory(**bounds: Any) -> Storage:
+    """Return a storage in the memory of this process, for journals that share it or that are cut off from it.
+
+    Args:
+        **bounds: Those of `MemoryJournal`, and `clock`, by which answers expire.
+    """
+    return MemoryStorage(**bounds)
 
 
 class Place(Storage):
@@ -104,7 +113,7 @@ class Place(Storage):
     async def bury(self, id: str, records: Sequence[bytes]) -> bool:
         return await (await self._reach()).bury(id, records)
 
-    async def ask_stop(self, id: str, reason: str) -> StopReply:
+    async def ask_stop(self, id: str, reason: str) -> Any:
         return await (await self._reach()).ask_stop(id, reason)
 
     async def read(self, id: str, after: int, limit: int) -> Page | None:

@@ -20,8 +20,8 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Route
 
+from tests.relay.journals import in_memory
 from tokenstream import AsyncStream, relay
-from tokenstream.relay.journal._memory import MemoryStorage
 
 
 async def silent() -> AsyncIterator[str]:
@@ -46,7 +46,7 @@ async def flood(_: Any) -> relay.Response:
     return relay.respond(AsyncStream(flooding(), format="pieces"), protocol="ui-message")
 
 
-storage = MemoryStorage()
+storage = in_memory()
 journal = relay.Journal(storage, drain=0.5)
 
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import anyio
 import pytest
 
-from tests.relay.journals import Answer, Place, message_of, read, records_of
-from tokenstream.relay.journal import Entry, Journal, JournalUnavailable, Page
-from tokenstream.relay.journal._memory import MemoryStorage
-from tokenstream.relay.journal._records import record_interruption
+from tests.relay.journals import Answer, Place, in_memory, message_of, read, records_of
+from tests.relay.tokenstream.support import written
+from tokenstream.errors import StreamInterrupted
+from tokenstream.relay.journal import Entry, Journal, JournalUnavailable, Page, Storage
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ class Slow(Place):
         seed: Decides on the times and losses.
     """
 
-    def __init__(self, storage: MemoryStorage, seed: int) -> None:
+    def __init__(self, storage: Storage, seed: int) -> None:
         super().__init__(storage)
         self.reads = 0
         self._random = random.Random(seed)
@@ -56,7 +56,7 @@ class Slow(Place):
 async def test_given_and_read_records_are_one_answer(seed: int) -> None:
     """Whenever a follower comes, in this process or another: each record once, in order."""
     source = random.Random(seed)
-    storage = MemoryStorage()
+    storage = in_memory()
     pieces = [f"{number} " + "x" * source.choice([0, 80_000]) for number in range(60)]
     found: list[list[Entry]] = []
 
@@ -85,7 +85,7 @@ async def test_given_and_read_records_are_one_answer(seed: int) -> None:
 
 async def test_what_this_process_wrote_is_not_read_back() -> None:
     """A follower costs a few reads, however long the answer is."""
-    storage = Slow(MemoryStorage(), 1)
+    storage = Slow(in_memory(), 1)
     async with Journal(storage) as journal:
         answer = Answer("begin")
         id = await journal.start(answer.stream)
@@ -101,10 +101,16 @@ async def test_what_this_process_wrote_is_not_read_back() -> None:
     assert storage.reads < 8
 
 
+def _interruption(message: str) -> bytes:
+    """Return the record that ends an answer in the place of its producer."""
+    (last,) = written([], StreamInterrupted(message), protocol="ndjson", ending="truncated", raw=True)
+    return last.strip()
+
+
 async def test_followers_outlive_a_producer_that_another_process_has_ended() -> None:
     """The feed reads again: the followers get what was written in the producer's place, and the end."""
     now = 0.0
-    storage = MemoryStorage(clock=lambda: now)
+    storage = in_memory(clock=lambda: now)
     async with Journal(storage, lease=200.0) as journal:
         answer = Answer("begin")
         id = await journal.start(answer.stream)
@@ -113,7 +119,7 @@ async def test_followers_outlive_a_producer_that_another_process_has_ended() -> 
         await anyio.wait_all_tasks_blocked()
         # To the others, this process has been suspended.
         now = 1_000.0
-        assert await storage.bury(id, [record_interruption("it does not respond")])
+        assert await storage.bury(id, [_interruption("it does not respond")])
         answer.send("never written")
         with anyio.fail_after(30):
             entries += [entry async for entry in follower]

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import anyio
 import pytest
 
 from tests.relay.journal_laws.laws import JournalLaws
-from tests.relay.journals import Answer, Place, read, texts_of
+from tests.relay.journals import Answer, Place, in_memory, read, texts_of
 from tests.relay.storage_laws import Opened
 from tests.relay.test_memory_storage import opened_in_memory
 from tests.support.timing import settled
 from tokenstream import relay
 from tokenstream.errors import MisuseError
 from tokenstream.events import TextDelta
-from tokenstream.relay.journal import Journal, JournalUnavailable, MemoryJournal
-from tokenstream.relay.journal._follower import AnswerFollower
-from tokenstream.relay.journal._memory import MemoryStorage
+from tokenstream.relay.journal import Entry, Journal, JournalUnavailable, MemoryJournal
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +31,7 @@ class TestMemoryJournal(JournalLaws):
 
 async def test_a_storage_that_is_slow_holds_the_provider_back() -> None:
     """What waits to be written is bounded: beyond it nothing is read, and nothing of it is lost."""
-    place, given = Place(MemoryStorage(max_bytes=10**9)), 0
+    place, given = Place(in_memory(max_bytes=10**9)), 0
 
     async def large() -> AsyncGenerator[TextDelta]:
         nonlocal given
@@ -54,7 +52,7 @@ async def test_a_storage_that_is_slow_holds_the_provider_back() -> None:
 
 async def test_a_storage_that_hangs_holds_no_request() -> None:
     """A start gives up after the lease, and closes its stream."""
-    place, answer = Place(MemoryStorage()), Answer("x")
+    place, answer = Place(in_memory()), Answer("x")
     async with Journal(place, lease=0.2) as journal:
         place.dead = True
         with anyio.fail_after(5), pytest.raises(JournalUnavailable):
@@ -68,7 +66,7 @@ async def test_a_journal_is_used_in_its_block() -> None:
     """Before it, twice, and with what it cannot take, it is misuse; behind it, the journal is gone."""
     for bounds in ({"lease": 0.0}, {"drain": -1.0}):
         with pytest.raises(MisuseError):
-            Journal(MemoryStorage(), **bounds)
+            Journal(in_memory(), **bounds)
     journal = MemoryJournal()
     refused: list[dict[str, Any]] = [{"id": ""}, {"id": "x" * 257}, {"raw": True, "shape": lambda text: text}]
     with pytest.raises(MisuseError, match="lifespan"):
@@ -92,7 +90,7 @@ async def test_a_journal_is_used_in_its_block() -> None:
 @pytest.mark.parametrize("others", ["bob", "ann"])
 async def test_an_id_that_is_used_again_shows_nothing_of_the_answer_before(others: str) -> None:
     """A slow reader still holds an answer that was forgotten: who reads the next one has that one."""
-    held = list[AnswerFollower]()
+    held = list[AsyncIterator[Entry]]()
     async with MemoryJournal(max_answers=1) as journal:
         for owner, texts in (("ann", ["secret"]), (others, ["other", "!"])):
             await journal.start(Answer(*texts, over=True).stream, id="id", owner=owner)

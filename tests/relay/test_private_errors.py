@@ -15,19 +15,17 @@ from redis.asyncio import Redis
 from starlette.websockets import WebSocket
 
 from tests.relay.follow.support import answer_to
-from tests.relay.journals import Answer, Place
+from tests.relay.journals import Answer, Place, in_memory
 from tests.relay.redis_places import server
 from tests.support.asgi import Client
-from tests.support.encoders import names
+from tests.support.encoders import load, names
 from tests.support.redis_servers import RedisServer
 from tokenstream import Steps, errors, relay
 from tokenstream.errors import StreamError
 from tokenstream.events import Event, Restarted, TextDelta
 from tokenstream.message import Message
 from tokenstream.relay import ProtocolName
-from tokenstream.relay._protocols import find_protocol
 from tokenstream.relay.journal import Journal, JournalError, MemoryJournal, Storage
-from tokenstream.relay.journal._memory import MemoryStorage
 
 __all__ = ["server"]
 
@@ -37,7 +35,7 @@ SECRET = "sk-123456 of 'zoe.smith' at db.example:6379"
 SECRETS = (b"sk-123456", b"zoe.smith", b"db.example", b":6379")
 PROTOCOLS: list[ProtocolName] = [*names(), "mistral", "ndjson"]
 PAGES: list[ProtocolName] = ["tokenstream", "ui-message"]
-OVER_HTTP: list[ProtocolName] = [name for name in PROTOCOLS if not find_protocol(name).messages]
+OVER_HTTP: list[ProtocolName] = [name for name in PROTOCOLS if not load(name).messages]
 
 
 def errors_of_streams() -> list[StreamError]:
@@ -201,7 +199,7 @@ def errors_of_journals() -> list[Exception]:
 @pytest.mark.parametrize("error", errors_of_journals(), ids=lambda error: type(error).__name__)
 async def test_no_response_has_the_words_of_a_storage(error: Exception) -> None:
     """Whichever method raises it, at the start and in the middle: only the error's class has an effect."""
-    place = _Refusing(MemoryStorage(), error)
+    place = _Refusing(in_memory(), error)
     async with Journal(place, lease=0.1, drain=0.0) as journal:
         await journal.start(Answer("Hello", over=True).stream, id="old")
         for refused in (["create"], ["append"], ["read"], ["ask_stop"], ["wait", "read"], ["append", "read"]):

@@ -25,8 +25,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.support.proxies import free_port
 from tokenstream import AsyncStream, Stream, relay, testing
 from tokenstream.errors import MisuseError
-from tokenstream.events import TextDelta
-from tokenstream.relay._asgi.writing import MessageWriter
+from tokenstream.events import Event, TextDelta
 
 SCRIPT = testing.script(id="x", model="m").text("Hel", "lo").finish("stop")
 LEFT = (WebSocketDisconnect, LitestarDisconnect, ConnectionClosed)
@@ -315,14 +314,33 @@ async def test_a_client_that_goes_before_the_answer_closes_the_stream() -> None:
     assert (True, True) == (gone.closed, cancelled.closed)
 
 
-@pytest.mark.parametrize("name", ["bedrock-converse", "bedrock-invoke"])
-def test_every_message_of_a_binary_protocol_is_binary(name: str) -> None:
-    """About one in 300 of them happens to be text in UTF-8 as well, with both of its checksums."""
-    writer = MessageWriter(name)
-    events = [TextDelta("x" * (number % 300) + str(number)) for number in range(1_500)]
-    messages = writer.to_messages(writer.feed(events))
+class Keeping(Eager):
+    """A connection that keeps what is sent."""
 
-    assert {bytes} == {type(message) for message in messages}
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[object] = []
+
+    async def send(self, message: object) -> None:
+        self.kept.append(message)
+
+
+@pytest.mark.parametrize("name", ["bedrock-converse", "bedrock-invoke"])
+@pytest.mark.anyio
+async def test_every_message_of_a_binary_protocol_is_binary(name: Any) -> None:
+    """About one in 300 of them happens to be text in UTF-8 as well, with both of its checksums."""
+    ws = Keeping()
+
+    async def answer() -> AsyncIterator[Event]:
+        for number in range(1_500):
+            yield TextDelta("x" * (number % 300) + str(number))
+            await anyio.lowlevel.checkpoint()
+
+    with ws.asks, ws.asked:
+        await relay.websocket(ws, answer(), protocol=name)
+
+    assert len(ws.kept) > 1_000
+    assert {bytes} == {type(message) for message in ws.kept}
 
 
 @pytest.mark.anyio

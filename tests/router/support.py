@@ -10,7 +10,6 @@ from tokenstream.events import Event
 from tokenstream.message import Message, TextPart, ToolCall
 from tokenstream.router import Router
 from tokenstream.stages import ValidatedCalls
-from tokenstream.stages._handlers.run import HandlerRun
 
 
 class Cursor:
@@ -57,15 +56,15 @@ class Choice:
         return Cursor([], [checks.feed(call) for call in self._calls], [])
 
 
-def run_on(router: Router, *cursors: Cursor, calls: tuple[ToolCall, ...] = ()) -> HandlerRun:
+def run_on(router: Router, *cursors: Cursor, calls: tuple[ToolCall, ...] = ()) -> Any:
     return begin(router, Choice(*cursors, calls=calls))
 
 
-def begin(router: Router, choice: Choice) -> HandlerRun:
+def begin(router: Router, choice: Choice) -> Any:
     return router._begin(choice)  # noqa: SLF001 - as a stream does it
 
 
-def done(run: HandlerRun, *events: Event) -> list[Any]:
+def done(run: Any, *events: Event) -> list[Any]:
     """Return what the handlers return, event by event."""
     return [[work.call() for work in run.feed(event)] for event in events]
 

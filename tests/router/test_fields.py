@@ -6,13 +6,14 @@ import functools
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from tests.router.support import Choice, Cursor, begin, done, message_of, run_on, tool_call
+from tokenstream import Stream
 from tokenstream.errors import MisuseError, OutputIncomplete, OutputInvalid
 from tokenstream.events import TextDelta, ToolCallDelta
 from tokenstream.message import Message
 from tokenstream.router import Router
-from tokenstream.stages._cursor import NULL
 
 
 class _Lasting(Cursor):
@@ -52,14 +53,26 @@ def test_an_item_whose_path_comes_first_is_told_the_order() -> None:
 
 
 def test_what_a_view_has_missed_comes_first_and_its_end_last() -> None:
-    """As in a loop over the view; an item may be null."""
+    """As in a loop over the view."""
     router = Router()
     router.item(int, "steps")(lambda item: item)
-    run = run_on(router, Cursor([1, NULL], [[2, 3], []], [4]))
+    run = run_on(router, Cursor([1, 7], [[2, 3], []], [4]))
 
-    assert [1, None] == [work.call() for work in run.begin()]
+    assert [1, 7] == [work.call() for work in run.begin()]
     assert [[2, 3], []] == done(run, TextDelta("a"), TextDelta("b"))
     assert [4] == [work.call() for work in run.end(message_of("ab"))]
+
+
+def test_an_item_may_be_null() -> None:
+    """Before the router runs, while it does, and at the end of the text."""
+    router = Router()
+    seen: list[int | None] = []
+    router.item(TypeAdapter(int | None), "")(seen.append)
+    stream = Stream(["[1, null", ", null, 2", ", null]"], format="pieces")
+    next(stream.text)
+    stream.run(router)
+
+    assert [1, None, None, 2, None] == seen
 
 
 def test_a_field_of_a_tool_is_read_as_its_arguments_are_written() -> None:

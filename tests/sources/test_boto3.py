@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from tests.sources import scenarios
+from tests.sources.faults import error_of_opening
 from tests.sources.scenarios import ENDS, FRAMINGS, WAYS, Body
 from tests.support.aws_eventstream import chunk, converse, event, exception, invoke
 from tests.support.loopback import Loopback, chunked, sized
 from tests.support.packages import needed
 from tests.support.recordings import Recorded, ours
 from tokenstream import AsyncStream, Stream, tap
-from tokenstream._sources import opening_error
 from tokenstream.errors import MisuseError, ProtocolError, ProviderError, StatusError, StreamTruncated
 
 boto3 = needed("boto3")
@@ -332,7 +332,7 @@ def test_what_boto3_raises_instead_of_a_response_keeps_its_status() -> None:
     with Loopback(sized(b'{"message": "no access"}', status=403)) as server, client(server.url) as own:
         with pytest.raises(needed("botocore.exceptions").ClientError) as caught:
             asked(own)
-        found = opening_error(caught.value, "the server")
+        found = error_of_opening(caught.value)
 
     assert isinstance(found, StatusError)
     assert (403, "authentication", False) == (found.status, found.kind, found.retryable)
@@ -345,10 +345,10 @@ def test_an_exception_of_boto3_that_says_nothing_is_a_broken_source() -> None:
     nothing = type("ClientError", (Exception,), {})
     answered = type("ClientError", (Exception,), {"response": {"Error": {}, "ResponseMetadata": {}}})
 
-    kinds = [type(opening_error(kind("x"), "the server")).__name__ for kind in (client_error, nothing)]
+    kinds = [type(error_of_opening(kind("x"))).__name__ for kind in (client_error, nothing)]
 
     assert ["ConnectError", "ConnectError"] == kinds
-    assert isinstance(opening_error(answered("x"), "the server"), ProviderError)
+    assert isinstance(error_of_opening(answered("x")), ProviderError)
 
 
 def test_a_status_without_headers_is_told_all_the_same() -> None:
@@ -356,7 +356,7 @@ def test_a_status_without_headers_is_told_all_the_same() -> None:
     response = {"Error": {"Code": "x"}, "ResponseMetadata": {"HTTPStatusCode": 429}}
     error = type("ClientError", (Exception,), {"response": response})("x")
 
-    found = opening_error(error, "the server")
+    found = error_of_opening(error)
 
     assert isinstance(found, StatusError)
     assert 429 == found.status

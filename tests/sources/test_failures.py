@@ -16,10 +16,10 @@ import pytest
 import requests
 import urllib3
 
-from tests.support.loopback import Loopback, refusing_url, sized
+from tests.sources.faults import error_of_opening, error_of_reading
+from tests.support.loopback import OPEN, Loopback, Script, chunked_head, http_chunk, refusing_url, sized
 from tests.support.packages import needed
-from tokenstream import Deadlines, aconnect, connect
-from tokenstream._sources import opening_error, reading_error
+from tokenstream import Deadlines, Stream, aconnect, connect, testing
 from tokenstream.errors import (
     ConnectError,
     MisuseError,
@@ -33,7 +33,6 @@ from tokenstream.errors import (
 )
 
 anthropic, openai = needed("anthropic"), needed("openai")
-HOST = "api.test"
 
 
 def _raised(error: Exception, cause: Exception | None = None) -> Exception:
@@ -48,9 +47,9 @@ OPENING: dict[str, tuple[Exception, type[Exception], str]] = {
     "redirects": (requests.TooManyRedirects("30"), ConnectError, "redirects endlessly"),
     "no scheme": (requests.exceptions.MissingSchema("no scheme"), MisuseError, "the request cannot be made"),
     "no URL": (httpx.UnsupportedProtocol("ftp"), MisuseError, "the request cannot be made"),
-    "connect timeout": (httpx.ConnectTimeout(""), ConnectError, "no connection to api.test"),
-    "pool timeout": (httpx.PoolTimeout(""), ConnectError, "no connection to api.test"),
-    "read timeout": (httpx.ReadTimeout(""), StreamStalled, "no response came from api.test"),
+    "connect timeout": (httpx.ConnectTimeout(""), ConnectError, "no connection to the server"),
+    "pool timeout": (httpx.PoolTimeout(""), ConnectError, "no connection to the server"),
+    "read timeout": (httpx.ReadTimeout(""), StreamStalled, "no response came from the server"),
     "hung up": (aiohttp.ServerDisconnectedError(), ConnectError, "was reached but gave no response"),
     "no HTTP": (http.client.BadStatusLine("SSH"), ConnectError, "was reached but gave no response"),
     "plain": (ConnectionResetError("reset"), ConnectError, "was reached but gave no response"),
@@ -63,7 +62,7 @@ def test_what_is_raised_instead_of_a_response_is_told_apart(
     error: Exception, kind: type[Exception], words: str
 ) -> None:
     """Blame is the class, and the library's own exception is the cause."""
-    found = opening_error(error, HOST)
+    found = error_of_opening(error)
 
     assert type(found) is kind
     assert words in str(found)
@@ -104,7 +103,7 @@ READING: dict[str, tuple[Exception, type[Exception]]] = {
 @pytest.mark.parametrize("error, kind", READING.values(), ids=READING)
 def test_what_breaks_a_read_is_told_apart(error: Exception, kind: type[Exception]) -> None:
     """An interruption by the transport is one of the network, by anything else of who knows what."""
-    found = reading_error(error, None, begun=True)
+    found = error_of_reading(error)
 
     assert type(found) is kind
     assert error is found.__cause__
@@ -115,21 +114,33 @@ def test_what_breaks_a_read_is_told_apart(error: Exception, kind: type[Exception
 @pytest.mark.parametrize("begun, limit", [(False, "first_event"), (True, "idle_bytes")])
 def test_a_timeout_that_stands_for_a_deadline_has_its_name(begun: bool, limit: str) -> None:
     """A client of our own waits for as long as the deadlines say; another one's timeout is its own."""
-    ours = reading_error(httpx.ReadTimeout(""), Deadlines(), begun=begun)
-    theirs = reading_error(httpx.ReadTimeout(""), None, begun=begun)
-    opening = opening_error(httpx.ReadTimeout(""), HOST, Deadlines())
+    silent: Script = [
+        chunked_head(),
+        *([http_chunk(testing.script().text("a").chunks("text")[0])] if begun else []),
+        OPEN,
+    ]
+    limits = Deadlines(first_event=0.1, idle_bytes=0.1)
+    with Loopback(silent, silent, [OPEN]) as server, httpx.Client(timeout=0.1) as client:
+        ours, theirs, opening = (
+            _stalled(connect(server.url, format="text", deadlines=limits)),
+            _stalled(connect(server.url, format="text", client=client)),
+            _stalled(connect(server.url, format="text", deadlines=limits)),
+        )
 
-    assert isinstance(ours, StreamStalled)
-    assert isinstance(theirs, StreamStalled)
-    assert isinstance(opening, StreamStalled)
-    assert (limit, "transport", "first_event") == (ours.limit, theirs.limit, opening.limit)
+    assert (limit, "transport", "first_event") == (ours, theirs, opening)
+
+
+def _stalled(stream: Stream) -> str:
+    with pytest.raises(StreamStalled) as caught:
+        stream.final()
+    return caught.value.limit
 
 
 @pytest.mark.parametrize("error", [StreamInterrupted("x"), MisuseError("x")], ids=["world", "misuse"])
 def test_an_error_of_ours_stays_what_it_is(error: StreamError | MisuseError) -> None:
     """It is not wrapped in another one."""
-    assert error is opening_error(error, HOST)
-    assert error is reading_error(error, None, begun=False)
+    assert error is error_of_opening(error)
+    assert error is error_of_reading(error, begun=False)
 
 
 def test_a_timeout_that_was_over_before_is_none_of_an_error() -> None:
@@ -144,7 +155,7 @@ def test_a_timeout_that_was_over_before_is_none_of_an_error() -> None:
     with pytest.raises(ConnectionResetError) as caught:
         cut_while_handling()
 
-    assert isinstance(reading_error(caught.value, None, begun=True), StreamInterrupted)
+    assert isinstance(error_of_reading(caught.value), StreamInterrupted)
 
 
 def test_an_error_that_cannot_be_told_is_told_by_its_name() -> None:
@@ -154,7 +165,7 @@ def test_an_error_that_cannot_be_told_is_told_by_its_name() -> None:
         def __str__(self) -> str:
             raise ValueError("no words")
 
-    read, opened = reading_error(Mute(), None, begun=True), opening_error(Mute(), HOST)
+    read, opened = error_of_reading(Mute()), error_of_opening(Mute())
 
     assert (StreamInterrupted, MisuseError) == (type(read), type(opened))
     assert "(Mute)" in str(read)
@@ -165,7 +176,7 @@ def test_where_a_connection_failed_is_looked_for_beneath() -> None:
     """A library's general error stands on the one that says what happened."""
     with pytest.raises(requests.ConnectionError) as caught:
         requests.post(refusing_url(), timeout=3)
-    found = opening_error(caught.value, HOST)
+    found = error_of_opening(caught.value)
 
     assert isinstance(found, ConnectError)
     assert ("connect", True) == (found.stage, found.retryable)
@@ -176,13 +187,13 @@ def test_a_chain_of_causes_that_bites_its_tail_ends() -> None:
     one, other = KeyError("one"), KeyError("other")
     one.__cause__, other.__cause__ = other, one
 
-    assert isinstance(opening_error(one, HOST), MisuseError)
+    assert isinstance(error_of_opening(one), MisuseError)
 
 
 def test_a_certificate_that_is_not_trusted_will_not_be_next_time() -> None:
     """Asking again is of no use."""
     error = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
-    found = opening_error(error, HOST)
+    found = error_of_opening(error)
 
     assert isinstance(found, ConnectError)
     assert not found.retryable
@@ -196,7 +207,7 @@ def test_a_host_that_nobody_knows_is_no_more_known_next_time(number: int, retrya
     """A name server that does not answer may do so later; the numbers are each system's own."""
     error = httpx.ConnectError("no address")
     error.__cause__ = socket.gaierror(number, "no address")
-    found = opening_error(error, HOST)
+    found = error_of_opening(error)
 
     assert isinstance(found, ConnectError)
     assert ("connect", retryable) == (found.stage, found.retryable)
@@ -246,7 +257,7 @@ def test_a_certificate_that_an_sdk_does_not_trust_is_named(asking: Any) -> None:
     """The SDK says "Connection error."; the reason is beneath, and asking again is of no use."""
     with Loopback(REFUSED, tls=True) as server, pytest.raises(Exception, match="Connection error") as caught:
         asking(server.url)
-    found = opening_error(caught.value, HOST)
+    found = error_of_opening(caught.value)
 
     assert isinstance(found, ConnectError)
     assert ("connect", False) == (found.stage, found.retryable)
@@ -265,7 +276,7 @@ def test_what_was_handled_when_a_connection_failed_is_not_the_reason() -> None:
     with pytest.raises(ConnectionRefusedError) as caught:
         refused_while_handling()
 
-    assert "(ConnectionRefusedError: refused)" in str(opening_error(caught.value, HOST))
+    assert "(ConnectionRefusedError: refused)" in str(error_of_opening(caught.value))
 
 
 REFUSED = sized(
@@ -286,7 +297,7 @@ def test_a_status_that_a_library_raised_is_a_status_error(asking: Any) -> None:
     """`raise_for_status` in a source that opens itself loses nothing of what the provider said."""
     with Loopback(REFUSED) as server, pytest.raises((requests.HTTPError, httpx.HTTPStatusError)) as caught:
         asking(server.url)
-    found = opening_error(caught.value, HOST)
+    found = error_of_opening(caught.value)
 
     assert isinstance(found, StatusError)
     assert (429, "rate_limited", 2.0, "rate") == (found.status, found.kind, found.retry_after, found.code)
@@ -298,7 +309,7 @@ def test_a_status_whose_body_nobody_read_is_a_status_error_too() -> None:
     with Loopback(REFUSED) as server, httpx.stream("POST", server.url) as response:
         with pytest.raises(httpx.HTTPStatusError) as caught:
             response.raise_for_status()
-        found = reading_error(caught.value, None, begun=False)
+        found = error_of_reading(caught.value, begun=False)
 
     assert isinstance(found, StatusError)
     assert 429 == found.status
@@ -317,7 +328,7 @@ def test_a_status_whose_body_was_read_away_is_a_status_error_too(library: Any) -
         pass
     with pytest.raises(library.HTTPStatusError) as caught:
         response.raise_for_status()
-    found = opening_error(caught.value, HOST)
+    found = error_of_opening(caught.value)
 
     assert isinstance(found, StatusError)
     assert (429, 3.0) == (found.status, found.retry_after)
@@ -329,7 +340,7 @@ def test_an_sdks_error_without_a_body_keeps_its_words() -> None:
     class APIError(Exception):
         """As SDKs name it."""
 
-    found = reading_error(_raised(APIError("the model is busy")), None, begun=True)
+    found = error_of_reading(_raised(APIError("the model is busy")))
 
     assert "the model is busy" in str(found)
 
@@ -358,7 +369,7 @@ def test_what_broke_beneath_a_wrappers_error_counts() -> None:
     said = _raised(MidStreamFallbackError("500"), Refused("busy"))
     bug = _raised(MidStreamFallbackError("500"), KeyError("x"))
     bare = MidStreamFallbackError("500")
-    found = [reading_error(error, None, begun=True) for error in (cut, said, bug, bare)]
+    found = [error_of_reading(error) for error in (cut, said, bug, bare)]
 
     assert [StreamInterrupted, ProviderError, StreamInterrupted, StreamInterrupted] == [
         type(one) for one in found
@@ -370,8 +381,8 @@ def test_what_broke_beneath_a_wrappers_error_counts() -> None:
 
 def test_an_error_line_that_was_made_an_exception_is_the_providers() -> None:
     """Its class says of which type it was; the root of them says nothing."""
-    named = reading_error(OverloadedError("too much"), None, begun=True)
-    other = reading_error(TextGenerationError(""), None, begun=True)
+    named = error_of_reading(OverloadedError("too much"))
+    other = error_of_reading(TextGenerationError(""))
 
     assert isinstance(named, ProviderError)
     assert isinstance(other, ProviderError)
@@ -411,7 +422,7 @@ def test_what_a_library_cannot_read_is_no_break_of_the_network(
     error: Exception, kind: type[StreamError]
 ) -> None:
     """What came is to blame, which libraries quote and we do not."""
-    found = reading_error(error, None, begun=True)
+    found = error_of_reading(error)
 
     assert kind is type(found)
     assert PRIVATE not in str(found)
@@ -421,7 +432,7 @@ def test_what_a_library_cannot_read_is_no_break_of_the_network(
 @pytest.mark.parametrize("error, kind", UNFIT.values(), ids=UNFIT)
 def test_what_a_library_refuses_at_once_is_no_misuse(error: Exception, kind: type[StreamError]) -> None:
     """The server answered, and with what the library was not made for."""
-    found = opening_error(error, HOST)
+    found = error_of_opening(error)
 
     assert kind is type(found)
     assert PRIVATE not in str(found)
@@ -431,7 +442,7 @@ def test_an_error_in_a_body_that_an_sdk_refuses_is_the_providers() -> None:
     """Mistralai's asynchronous client reads whatever is no stream, and raises it with its status of 200."""
     body = '{"error": {"message": "busy", "type": "overloaded_error"}}'
     error = _named("SDKError", type("MistralError", (Exception,), {}), status_code=200, body=body)
-    found = opening_error(error, HOST)
+    found = error_of_opening(error)
 
     assert isinstance(found, ProviderError)
     assert ("overloaded_error", "overloaded", True) == (found.type, found.kind, found.retryable)
@@ -441,7 +452,7 @@ def test_a_body_that_an_sdk_has_read_away_counts_from_its_exception() -> None:
     """Google-genai's interactions keep it only there."""
     said = {"message": "slow down", "type": "rate_limit_error"}
     error = _named("APIStatusError", body=said, response=httpx.Response(429, stream=httpx.ByteStream(b"")))
-    found = reading_error(error, None, begun=False)
+    found = error_of_reading(error, begun=False)
 
     assert isinstance(found, StatusError)
     assert "slow down" in str(found)

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
+from tests.sources.kept import payloads_of
 from tests.stream.bodies import AsyncSource
 from tokenstream import AsyncStream, Stream
-from tokenstream._sources.payloads import payload_of
 
 pytestmark = pytest.mark.anyio
 
@@ -88,7 +88,7 @@ class OtherRunEvent:
 def test_a_chunk_of_langchain_has_what_is_new_in_it() -> None:
     """What LangChain derives from pieces of calls, guessing at what is missing, is left out."""
     piece = {"index": 0, "args": '{"a', "name": None, "id": None}
-    made = payload_of(Chunk(content="a", tool_calls=[{"args": {}}], tool_call_chunks=[piece], id="i"))
+    (made,) = payloads_of(Chunk(content="a", tool_calls=[{"args": {}}], tool_call_chunks=[piece], id="i"))
 
     assert {
         "type": "AIMessageChunk",
@@ -111,7 +111,7 @@ def test_what_langchain_adds_is_json() -> None:
 
 def test_blocks_are_in_langchains_own_words() -> None:
     """It knows those of all providers."""
-    made = payload_of(Chunk(content=[{"type": "thinking", "thinking": "Hm"}]))
+    (made,) = payloads_of(Chunk(content=[{"type": "thinking", "thinking": "Hm"}]))
 
     assert [{"type": "reasoning", "reasoning": "Hm"}] == made["content"]
 
@@ -119,7 +119,7 @@ def test_blocks_are_in_langchains_own_words() -> None:
 def test_a_response_of_llamaindex_has_the_providers_chunk_as_json() -> None:
     """What JSON has no word for is left out; text that is repeated, too."""
     blocks = [Block(block_type="text", text="Hello"), Block(block_type="thinking", content="Hm")]
-    made = payload_of(
+    (made,) = payloads_of(
         Response(
             message=Said(blocks=blocks),
             delta="lo",
@@ -166,7 +166,7 @@ def test_an_event_of_a_run_is_the_models_or_none() -> None:
     assert ("Hi", "complete", 1) == (
         stream.final().text,
         stream.message.ending,
-        len([event for event in events if payload_of(event) is None]),
+        len(events) - len(payloads_of(*events)),
     )
 
 
@@ -180,6 +180,6 @@ def test_objects_of_others_are_what_they_were() -> None:
 
     odd = SimpleNamespace(type={}, model_dump=lambda **_: {"type": {}})
 
-    assert {"type": {}} == payload_of(odd)
-    assert {"type": {"a": 1}} == payload_of(Odd(type={"a": 1}))
-    assert {"type": "ai"} == payload_of(SimpleNamespace(type="ai", to_dict=lambda: {"type": "ai"}))
+    other = SimpleNamespace(type="ai", to_dict=lambda: {"type": "ai"})
+
+    assert [{"type": {}}, {"type": {"a": 1}}, {"type": "ai"}] == payloads_of(odd, Odd(type={"a": 1}), other)

@@ -11,8 +11,6 @@ import pytest
 from tests.sources.sockets import answer, client_context, event, open_socket
 from tests.support.packages import needed
 from tokenstream import AsyncStream, Deadlines, Stream
-from tokenstream._sources import async_source, sync_source
-from tokenstream._sources.kinds import AsyncSource, SyncSource
 from tokenstream.errors import MisuseError, StreamInterrupted, StreamStalled
 
 if TYPE_CHECKING:
@@ -204,10 +202,18 @@ async def test_a_connection_that_is_to_connect_anew_is_read_by_its_own_loop() ->
         ) as connection:
             await connection.send(ASK)
             await connection.send(ASK)
-            source = async_source(connection)
-            assert isinstance(source, AsyncSource)
-            assert not source.messages
-            assert (await AsyncStream(source).final()).text == "HelloHello"
+            given: list[Any] = []
+            receive = connection.recv
+
+            async def noted() -> Any:
+                given.append(await receive())
+                return given[-1]
+
+            # Its own loop asks it for objects; the messages beneath them would not pass here.
+            connection.recv = noted
+            assert (await AsyncStream(connection).final()).text == "HelloHello"
+
+    assert [event.type for event in given].count("response.done") == 2
 
 
 @on_asyncio
@@ -217,7 +223,7 @@ async def test_the_wrong_colour_is_told_the_right_one() -> None:
         with client(url).realtime.connect(model="m") as connection:
             with pytest.raises(MisuseError, match="read it with Stream"):
                 AsyncStream(connection)
-            assert isinstance(sync_source(connection), SyncSource)
+            Stream(connection).close()
         async with aclient(url).realtime.connect(model="m") as connection:
             with pytest.raises(MisuseError, match="read it with AsyncStream"):
                 Stream(connection)
@@ -255,5 +261,6 @@ async def test_a_session_whose_connection_is_hidden_is_refused() -> None:
 
         async def close(self) -> None: ...
 
+    session: Any = Session()
     with pytest.raises(MisuseError, match=r"connection inside .*Session cannot be found"):
-        async_source(Session())
+        AsyncStream(session)

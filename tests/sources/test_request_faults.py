@@ -18,13 +18,12 @@ import requests
 import trustme
 import urllib3
 
+from tests.sources.faults import error_of_opening
 from tests.stream.blocked import SILENT
 from tests.support.loopback import Loopback
 from tokenstream import aconnect, connect
-from tokenstream._sources.failures import opening_error
 from tokenstream.errors import ConnectError, MisuseError, StreamError
 
-HOST = "api.test"
 LIMIT = "Max outbound streams is 100, 100 open"
 
 
@@ -39,7 +38,7 @@ def _error_of(url: str, client: httpx.Client | None = None) -> StreamError | Mis
 @pytest.mark.parametrize("library", [httpx, httpx2], ids=["httpx", "httpx2"])
 def test_a_full_connection_of_http2_may_take_the_request_later(library: Any) -> None:
     """A server's limit on the answers at a time is no mistake in the request; nothing was sent."""
-    error = opening_error(library.LocalProtocolError(LIMIT), HOST)
+    error = error_of_opening(library.LocalProtocolError(LIMIT))
 
     assert isinstance(error, ConnectError)
     assert (error.retryable, error.stage) == (True, "connect")
@@ -61,7 +60,7 @@ PROTOCOL_FAULTS = {
 @pytest.mark.parametrize("words, fault", PROTOCOL_FAULTS.items())
 def test_a_mistake_in_the_request_is_named_by_the_clients_own_words(words: str, fault: str) -> None:
     """h11 and h2 raise one class for all of them; their words tell them apart."""
-    error = opening_error(httpx.LocalProtocolError(words), HOST)
+    error = error_of_opening(httpx.LocalProtocolError(words))
 
     assert isinstance(error, MisuseError)
     assert fault in str(error)
@@ -73,7 +72,7 @@ def test_a_mistake_in_the_request_is_named_by_the_clients_own_words(words: str, 
 )
 def test_words_about_the_connection_are_no_mistake_in_the_request(words: str) -> None:
     """The same request may pass on another connection."""
-    error = opening_error(httpx.LocalProtocolError(words), HOST)
+    error = error_of_opening(httpx.LocalProtocolError(words))
 
     assert isinstance(error, ConnectError)
     assert error.retryable
@@ -93,7 +92,7 @@ MISTAKES: dict[str, tuple[Exception, str]] = {
 @pytest.mark.parametrize("error, fault", MISTAKES.values(), ids=MISTAKES)
 def test_what_requests_and_urllib3_refuse_is_a_mistake_and_not_retried(error: Exception, fault: str) -> None:
     """Their exceptions are also errors of the transport by their bases, which does not count."""
-    found = opening_error(error, HOST)
+    found = error_of_opening(error)
 
     assert isinstance(found, MisuseError)
     assert fault in str(found)
@@ -106,7 +105,7 @@ def test_what_requests_and_urllib3_refuse_is_a_mistake_and_not_retried(error: Ex
 )
 def test_a_pool_without_a_free_connection_is_named(error: Exception) -> None:
     """Asking again helps as soon as another stream is closed."""
-    found = opening_error(error, HOST)
+    found = error_of_opening(error)
 
     assert isinstance(found, ConnectError)
     assert (found.retryable, found.stage) == (True, "connect")

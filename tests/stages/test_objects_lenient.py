@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter
 
+from tests.support.outputs import output_of
 from tests.support.texts import fragmentations, pieces_of, run
 from tokenstream.errors import InvalidJSON, OutputIncomplete, OutputInvalid
 from tokenstream.stages import Field, Items, Partials
-from tokenstream.stages._objects.partials import validate_output
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
@@ -44,7 +44,7 @@ def test_an_object_is_read_from_almost_json() -> None:
 
         assert _RECIPE == run(drafts, pieces)[-1].final()
         assert drafts.error is None
-    assert _RECIPE == validate_output(Recipe, _ALMOST, lenient=True)
+    assert _RECIPE == output_of(Recipe, _ALMOST, lenient=True)
 
 
 def test_elements_are_read_from_almost_json() -> None:
@@ -134,7 +134,7 @@ def test_closed_refuses_a_document_without_an_end() -> None:
         assert "a" == "".join(map(str, run(field, pieces)))
         assert {OutputIncomplete} == {type(stage.error) for stage in (items, drafts, field)}
         with pytest.raises(OutputIncomplete):
-            validate_output(list[Step], "".join(pieces), lenient="closed")
+            output_of(list[Step], "".join(pieces), lenient="closed")
     for pieces in fragmentations(_ALMOST):
         assert _RECIPE == run(Partials(Recipe, lenient="closed"), pieces)[-1].final()
     none: Any

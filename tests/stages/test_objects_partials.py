@@ -13,11 +13,11 @@ from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, model_valida
 from typing_extensions import TypedDict
 
 from tests.support.beside import needs_recordings
+from tests.support.outputs import output_of
 from tests.support.packages import needed
 from tests.support.texts import fragmentations, pieces_of, recorded_documents, run
 from tokenstream.errors import InvalidJSON, LimitExceeded, MisuseError, OutputIncomplete, OutputInvalid
 from tokenstream.stages import Partials
-from tokenstream.stages._objects.partials import validate_output
 
 _RECORDED = recorded_documents()
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
@@ -249,7 +249,7 @@ def test_a_document_beyond_the_bounds_is_an_error_that_names_them(text: str) -> 
     assert patient.end() == []
     assert isinstance(patient.error, LimitExceeded)
     with pytest.raises(LimitExceeded):
-        validate_output(_ANY, text)
+        output_of(_ANY, text)
 
 
 def _look_up(key: int) -> int:
@@ -286,7 +286,7 @@ def test_a_validator_may_raise_at_the_end_of_the_text_too() -> None:
     assert drafts.feed("2") == drafts.end() == []
     assert isinstance(drafts.error, KeyError)
     with pytest.raises(KeyError):
-        validate_output(looked_up, "2")
+        output_of(looked_up, "2")
 
 
 def test_a_piece_that_is_not_text_is_refused_at_once() -> None:
@@ -334,7 +334,7 @@ def test_the_last_snapshot_equals_pydantics_value(recipe: Recipe, size: int, ind
     """At any fragmentation, with any white space; and so is the whole output."""
     text = recipe.model_dump_json(indent=indent)
 
-    assert recipe == run(Partials(Recipe), pieces_of(text, size))[-1].final() == validate_output(Recipe, text)
+    assert recipe == run(Partials(Recipe), pieces_of(text, size))[-1].final() == output_of(Recipe, text)
 
 
 @needs_recordings
@@ -347,7 +347,7 @@ def test_recorded_answers_fill_in(name: str, text: str) -> None:
 
         assert document == run(drafts, pieces)[-1].final(), name
         assert drafts.error is None
-    assert document == validate_output(_ANY, text)
+    assert document == output_of(_ANY, text)
 
 
 # -- a whole output ---------------------------------------------------------------
@@ -355,17 +355,17 @@ def test_recorded_answers_fill_in(name: str, text: str) -> None:
 
 def test_a_whole_output_is_the_validated_object() -> None:
     """The result has the requested type."""
-    recipe = validate_output(Recipe, _RECIPE)
+    recipe = output_of(Recipe, _RECIPE)
 
     assert recipe == Recipe.model_validate_json(_RECIPE)
-    assert 3 == validate_output(TypeAdapter(int), "3")
+    assert 3 == output_of(TypeAdapter(int), "3")
 
 
 def test_a_whole_output_that_breaks_the_schema_is_invalid() -> None:
     """With what is wrong where, the text, and the best of it."""
     text = '{"title": "x", "steps": [{"text": 5}]}'
     with pytest.raises(OutputInvalid) as raised:
-        validate_output(Recipe, text)
+        output_of(Recipe, text)
 
     assert [("steps", 0, "text")] == [error["loc"] for error in raised.value.errors]
     assert text == raised.value.text
@@ -376,7 +376,6 @@ def test_a_whole_output_that_breaks_the_schema_is_invalid() -> None:
 @pytest.mark.parametrize(
     "text, kind, offset",
     [
-        ("", OutputIncomplete, 0),
         (_RECIPE[:30], OutputIncomplete, 30),
         ("Sorry, I can't.", InvalidJSON, 0),
         ('{"title": NaN}', InvalidJSON, 10),
@@ -389,11 +388,22 @@ def test_a_whole_output_that_is_no_json_or_not_whole_says_where(
 ) -> None:
     """The words that only some readers take for numbers are no JSON."""
     with pytest.raises(kind) as raised:
-        validate_output(TypeAdapter(dict[str, float] | Recipe), text)
+        output_of(TypeAdapter(dict[str, float] | Recipe), text)
 
     assert (text, offset) == (raised.value.text, raised.value.offset)
 
 
+def test_no_output_at_all_is_incomplete() -> None:
+    """Of an answer it is said that it has no text."""
+    stage = Partials(Recipe)
+    stage.end()
+
+    assert isinstance(stage.error, OutputIncomplete)
+    assert ("", 0) == (stage.error.text, stage.error.offset)
+    with pytest.raises(OutputInvalid, match="the answer has no text"):
+        output_of(Recipe, "")
+
+
 def test_words_that_look_like_odd_numbers_are_text_in_a_string() -> None:
     """The stage reads them as any other reader does."""
-    assert {"a": "NaN"} == validate_output(dict[str, str], '{"a": "NaN"}')
+    assert {"a": "NaN"} == output_of(dict[str, str], '{"a": "NaN"}')

@@ -14,10 +14,9 @@ from tests.stream.bodies import ANSWER, TOKENS
 from tests.support.sampling import sampled
 from tests.support.wire import DONE, sse
 from tokenstream import Deadlines, Limits, Stream
-from tokenstream._connection.head import ResponseHead
-from tokenstream._sources.kinds import SyncSource
 from tokenstream.errors import LimitExceeded, StreamError, StreamStalled
 from tokenstream.events import Ping
+from tokenstream.testing import Recording
 
 
 def test_bounds_end_the_stream_with_the_partial_kept() -> None:
@@ -53,11 +52,10 @@ def _deflated(unit: bytes, codings: int) -> bytes:
 def test_a_compressed_bomb_costs_no_more_than_what_is_read_of_it(unit: bytes, codings: int) -> None:
     """A chunk is decompressed piece by piece, as the loop asks, and no further than a fault or a bound."""
     bomb = _deflated(unit, codings)
-    head = ResponseHead(status=200, headers={"content-encoding": ", ".join(["gzip"] * codings)})
-    source = SyncSource(iter([bomb]), lambda: None, head, head.content_coding)
+    sent = Recording.of([bomb], headers={"content-encoding": ", ".join(["gzip"] * codings)})
     limits = Limits(line=500_000, event=500_000)
     tracemalloc.start()
-    with Stream(source, format="text" if unit == sse("x") else None, limits=limits) as stream:
+    with sent.stream(format="text" if unit == sse("x") else None, limits=limits) as stream:
         try:
             read = next(iter(stream.text))
         except StreamError as error:

@@ -28,7 +28,6 @@ from tests.support.loopback import OPEN, Loopback
 from tests.support.playing import silent_after
 from tokenstream import AsyncStream, Deadlines, aconnect
 from tokenstream.errors import StreamStalled
-from tokenstream.stream._reading import rest
 
 pytestmark = pytest.mark.anyio
 in_and_out = pytest.mark.parametrize("block", [False, True])
@@ -53,6 +52,8 @@ SILENCES: list[tuple[str, list[Any], str]] = [
     ("total", [HEL, *BEATS], "Hel"),
 ]
 """Which deadline fires after what, and the text that there is by then."""
+REST_SECONDS = 0.5
+"""For this long a stream waits for the end of a body whose answer is complete."""
 IN_EARNEST = {("aconnect", 4), ("generator", 5)}
 """Who waits in real time by default, and at which of these; `pytest -m slow` has all."""
 
@@ -189,16 +190,15 @@ async def test_a_silence_after_the_answer_ends_is_waited_for_only_shortly(block:
         if block:
             await stack.enter_async_context(stream)
         assert "complete" == (await stream.final()).ending
-    assert pytest.approx(rest.REST_SECONDS, abs=1e-5) == playback.clock()
+    assert pytest.approx(REST_SECONDS, abs=1e-5) == playback.clock()
     assert playback.closed
 
 
 @pytest.mark.parametrize("block", [True, pytest.param(False, marks=pytest.mark.slow)])
 async def test_a_connection_that_stays_open_after_the_answer_is_closed_soon(
-    block: bool, monkeypatch: pytest.MonkeyPatch
+    block: bool,
 ) -> None:
     """The same in real time, on a real connection."""
-    monkeypatch.setattr(rest, "REST_SECONDS", 0.2)
     with serving(*HELLO, OPEN) as server:
         begun = time.monotonic()
         stream = aconnect(server.url, deadlines=Deadlines(total=0.4, idle_bytes=0.1))
@@ -206,7 +206,7 @@ async def test_a_connection_that_stays_open_after_the_answer_is_closed_soon(
             if block:
                 await stack.enter_async_context(stream)
             assert (await stream.final()).ending == "complete"
-        assert rest.REST_SECONDS - 0.05 < time.monotonic() - begun < rest.REST_SECONDS + 2
+        assert REST_SECONDS - 0.05 < time.monotonic() - begun < REST_SECONDS + 2
         assert is_closed(server)
 
 

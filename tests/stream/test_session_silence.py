@@ -14,7 +14,7 @@ import websockets.asyncio.client as asyncio_client
 import websockets.sync.client as sync_client
 
 from tests.sources.sockets import answer, event, open_socket
-from tests.support.playing import read, silent_after, three_worlds
+from tests.support.playing import Playback, read, silent_after, three_worlds
 from tests.support.wire import sse
 from tokenstream import AsyncStream, Deadlines, Stream
 from tokenstream.errors import StreamStalled
@@ -23,7 +23,6 @@ from tokenstream.events import Finish
 if TYPE_CHECKING:
     from websockets.sync.server import ServerConnection
 
-    from tokenstream.testing._recordings.replay import Playback
 
 pytestmark = pytest.mark.anyio
 on_asyncio = pytest.mark.parametrize("anyio_backend", ["asyncio"])

@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 
 from tests.stream.bodies import ANSWER, chunk
 from tests.support import wire
-from tests.support.playing import silent_after
+from tests.support.playing import Playback, silent_after
 from tests.support.timing import AT_ONCE, TooLate, tried_again
 from tokenstream import AsyncStream, Retry, Stream, resilient, stages
 from tokenstream.errors import MisuseError, OutputInvalid, StreamError, StreamTruncated
-from tokenstream.testing._recordings.replay import Playback
 
 pytestmark = pytest.mark.anyio
 

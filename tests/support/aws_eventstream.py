@@ -6,8 +6,7 @@ import base64
 import json
 import struct
 from typing import TYPE_CHECKING, Any
-
-from tokenstream.relay._encoders.blocks.aws import pack
+from zlib import crc32
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,6 +41,13 @@ def header(name: str, value: Any) -> bytes:
 def message(headers: Mapping[str, Any], payload: bytes = b"") -> bytes:
     """Pack a message with headers by name."""
     return pack(b"".join(header(name, value) for name, value in headers.items()), payload)
+
+
+def pack(headers: bytes, payload: bytes) -> bytes:
+    """Pack a message: two lengths and their checksum, the content, and the checksum of all."""
+    lengths = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
+    content = lengths + struct.pack(">I", crc32(lengths)) + headers + payload
+    return content + struct.pack(">I", crc32(content))
 
 
 def event(name: str, payload: Mapping[str, Any]) -> bytes:

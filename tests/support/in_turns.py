@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.formats import Format
     from tokenstream.limits import Limits
 
-__all__ = ["ANSWERS", "MOVES", "Answer", "as_payloads", "bent", "decoded", "recorded", "stream"]
+__all__ = ["ANSWERS", "MOVES", "Answer", "Plain", "as_payloads", "bent", "decoded", "recorded", "stream"]
 
 _MORE = (" ", "x", "é", "🌊", '"', "\\", "\n", '","', '"}]', "\u2028", "<", "漢字 ", "\ud83c")
 """Endings of a piece; the last one is half a character."""
@@ -30,8 +30,12 @@ _MORE = (" ", "x", "é", "🌊", '"', "\\", "\n", '","', '"}]', "\u2028", "<", "
 # -- reading ---------------------------------------------------------------------------------------------
 
 
-class _Plain:
-    """Stands for a format without shortcuts: every payload is decoded."""
+class Plain:
+    """Stands for a format without shortcuts: every payload is decoded.
+
+    Args:
+        format: The format, or its name.
+    """
 
     def __init__(self, format: str | Format) -> None:
         self._format = format
@@ -50,7 +54,7 @@ def decoded(format: Any, chunks: Iterable[Any], *, shortcuts: bool) -> Any:
         chunks: Its bytes, or decoded payloads.
         shortcuts: True to allow reading payloads by comparison, without decoding them.
     """
-    decoder = Decoder(format if shortcuts else cast("Format", _Plain(format)))
+    decoder = Decoder(format if shortcuts else cast("Format", Plain(format)))
     told = [
         (event, event.raw)
         for number, chunk in enumerate(chunks)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,8 +14,7 @@ import pytest
 from tokenstream import Deadlines
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.events import Event
-from tokenstream.testing import Arrival, Recording
-from tokenstream.testing._recordings.replay import Playback
+from tokenstream.testing import Arrival, Recording, VirtualClock, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -28,6 +29,41 @@ three_worlds = pytest.mark.parametrize("world", ["sync", "asyncio", "trio"])
 """Reads by a `Stream`, and by an `AsyncStream` on each backend."""
 
 
+class Playback:
+    """One replay of a recording by one reader, with its clock.
+
+    Args:
+        recording: The recording.
+        clock: The clock; None for a new `VirtualClock`.
+        **options: `pace`, `chunking` and `fault`, as for `Recording.stream`.
+    """
+
+    def __init__(
+        self, recording: Recording, *, clock: Callable[[], float] | None = None, **options: Any
+    ) -> None:
+        self.clock = VirtualClock() if clock is None else clock
+        self._recording = recording
+        self._options = options
+        self._reader: Stream | AsyncStream | None = None
+
+    @property
+    def closed(self) -> bool:
+        """True once the reader has closed the source."""
+        return self._reader is not None and self._reader.closed
+
+    def stream(self, **options: Any) -> Stream:
+        """Return a `Stream` of the replay."""
+        stream = self._recording.stream(clock=self.clock, **self._options, **options)
+        self._reader = stream
+        return stream
+
+    def astream(self, **options: Any) -> AsyncStream:
+        """Return an `AsyncStream` of the replay."""
+        stream = self._recording.astream(clock=self.clock, **self._options, **options)
+        self._reader = stream
+        return stream
+
+
 def silent_after(*steps: bytes | str | float, **fields: Any) -> Playback:
     """Return a replay on its own clock: chunks and pauses in seconds, then silence for ever."""
     at, arrivals = 0.0, list[Arrival]()
@@ -37,6 +73,21 @@ def silent_after(*steps: bytes | str | float, **fields: Any) -> Playback:
         else:
             arrivals.append(Arrival(at, step.encode() if isinstance(step, str) else step))
     return Playback(Recording(tuple(arrivals), breaks="stall", **fields), pace="recorded")
+
+
+def as_played(recording: Recording, **options: Any) -> Recording:
+    """Return the chunks that the reader of a replay is given, with the times at which they come.
+
+    Args:
+        recording: The recording.
+        **options: Arguments of `Recording.stream`.
+    """
+    clock = VirtualClock()
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "played.rec"
+        with suppress(StreamError):
+            record(recording.stream(clock=clock, **options), path, clock=clock).final()
+        return Recording.load(path)
 
 
 @dataclass

@@ -9,9 +9,12 @@ from tests.support.terminals import Terminal, TerminalConsole
 from tests.support.texts import pieces_of
 from tokenstream.stages import MarkdownBlocks
 from tokenstream.terminal import MarkdownPrinter
+from tokenstream.terminal._document import MarkdownDocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from rich.console import Console
 
     from tokenstream.stages import MarkdownBlock
 
@@ -54,6 +57,11 @@ def café(guests: int) -> str:
 The end.
 """
 )
+
+
+def rows_at_once(text: str, console: Console) -> list[str]:
+    """Return the rows of a whole text that is drawn as one document, without a printer's blocks."""
+    return MarkdownDocument(text, code_theme="monokai", hyperlinks=False).rows(console)
 
 
 @dataclass

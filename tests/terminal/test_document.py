@@ -11,9 +11,8 @@ from rich.markdown import Markdown
 from tests.support.beside import needs_recordings
 from tests.support.previews import recorded_answers
 from tests.support.sampling import sampled
-from tests.terminal.blocks import ANSWER, WHOLE, blocks_of
+from tests.terminal.blocks import ANSWER, WHOLE, blocks_of, rows_at_once
 from tokenstream.terminal import MarkdownPrinter
-from tokenstream.terminal._document import MarkdownDocument
 
 
 def _console(columns: int = 60) -> Console:
@@ -65,9 +64,7 @@ def test_nothing_is_too_deep_to_be_shown(deep: int, columns: int) -> None:
         ("> " * deep + "inside", "inside"),
         ("1. " * deep + "in", "in"),
     ):
-        shown = "".join(
-            MarkdownDocument(text, code_theme="monokai", hyperlinks=False).rows(_console(columns))
-        )
+        shown = "".join(rows_at_once(text, _console(columns)))
 
         assert shown.replace(" ", "").replace("▌", "").endswith(last)
 
@@ -77,9 +74,7 @@ def test_nothing_is_too_deep_to_be_shown(deep: int, columns: int) -> None:
 def test_recorded_answers_are_what_they_are_at_once(share: int) -> None:
     """Each answer of a real model, in pieces."""
     answers = [text for text in recorded_answers() if len(text) < 5_000][share::5]
-    whole = [
-        MarkdownDocument(text, code_theme="monokai", hyperlinks=False).rows(_console()) for text in answers
-    ]
+    whole = [rows_at_once(text, _console()) for text in answers]
 
     assert whole == [_printed(text, 37, 60) for text in answers]
 
@@ -98,6 +93,4 @@ def test_recorded_answers_are_what_they_are_at_once(share: int) -> None:
 )
 def test_nothing_of_the_text_is_left_out(text: str, shown: str) -> None:
     """Without this rich drops tags and HTML blocks, prints an image before its item, and an address twice."""
-    document = MarkdownDocument(text, code_theme="monokai", hyperlinks=False)
-
-    assert shown.split("\n") == document.rows(_console())
+    assert shown.split("\n") == rows_at_once(text, _console())

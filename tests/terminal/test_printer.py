@@ -17,19 +17,17 @@ from tests.support.terminals import (
     narrow_emoji,
     wide_symbols,
 )
-from tests.terminal.blocks import ANSWER, WHOLE, Written, blocks_of, shown_on
+from tests.terminal.blocks import ANSWER, WHOLE, Written, blocks_of, rows_at_once, shown_on
 from tokenstream import AsyncStream, Stream
 from tokenstream.errors import MisuseError
 from tokenstream.terminal import MarkdownPrinter
-from tokenstream.terminal._document import MarkdownDocument
 
 if TYPE_CHECKING:
     from tests.support.terminals import Widths
 
 
 def _at_once(terminal: Terminal, text: str) -> Terminal:
-    document = MarkdownDocument(text, code_theme="monokai", hyperlinks=False)
-    for row in document.rows(TerminalConsole(terminal)):
+    for row in rows_at_once(text, TerminalConsole(terminal)):
         terminal.feed(f"{row}\n")
     return terminal
 

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from tests.support.sampling import sampled
-from tokenstream.terminal._document import MarkdownDocument
+from tests.terminal.blocks import rows_at_once
 from tokenstream.terminal._recent import cut_to_recent
 
 _LONG = {
@@ -23,7 +23,7 @@ _LONG = {
 
 def _rows(text: str) -> list[str]:
     console = Console(file=StringIO(), width=40, color_system=None)
-    return MarkdownDocument(text, code_theme="monokai", hyperlinks=False).rows(console)
+    return rows_at_once(text, console)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from tokenstream.events import Event
     from tokenstream.formats import Frame
-    from tokenstream.formats._base import Unit
 
 
 def _text(value: object) -> str:
@@ -181,7 +180,7 @@ class Mute(Parrot):
 
 class Hasty(Parrot):
     def shortcut(
-        self, unit: Unit, max_size: int, before: bytes = b"", after: bytes = b""
+        self, unit: Any, max_size: int, before: bytes = b"", after: bytes = b""
     ) -> Callable[[bytes], Event | None] | None:
         return lambda chunk: TextDelta("?") if chunk.endswith(b"\n\n") else None
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from itertools import accumulate, pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.playing import as_played
 from tests.support.recordings import Recorded, ours
 from tokenstream.errors import MisuseError
 from tokenstream.testing import Arrival, Recording, Seed
-from tokenstream.testing._recordings.chunking import apply_chunking
-
-if TYPE_CHECKING:
-    from tokenstream.testing._recordings.chunking import Chunking
 
 _SMALL = 9_000
 """Bytes of a body that is quickly read byte by byte."""
@@ -30,11 +27,9 @@ TIMED = Recording((Arrival(1.0, b"data: a\n"), Arrival(2.0, b"\ndata: b"), Arriv
     (6, [(1.0, b"data: "), (2.0, b"a\n\ndat"), (4.0, b"a: b\n\n")]),
     (99, [(4.0, b"data: a\n\ndata: b\n\n")]),
 ])  # fmt: skip
-def test_a_chunk_comes_when_its_last_byte_came(
-    chunking: Chunking, expected: list[tuple[float, bytes]]
-) -> None:
+def test_a_chunk_comes_when_its_last_byte_came(chunking: Any, expected: list[tuple[float, bytes]]) -> None:
     """Earlier it could not have, and later it need not."""
-    assert expected == list(apply_chunking(TIMED, chunking).arrivals)
+    assert expected == list(as_played(TIMED, pace="recorded", chunking=chunking).arrivals)
     assert [data for _, data in expected] == TIMED.chunks(chunking)
 
 
@@ -44,7 +39,7 @@ def test_every_chunking_of_every_recording_is_the_same_answer(recorded: Recorded
     recording = Recording.of([recorded.body], name=recorded.name)
     expected = recording.stream()
     events = len(list(expected))
-    chunkings: list[Chunking] = ["events", 7, Seed(7)]
+    chunkings: list[Any] = ["events", 7, Seed(7)]
     if len(recorded.body) < _SMALL:
         chunkings.append("bytes")
 
@@ -56,7 +51,7 @@ def test_every_chunking_of_every_recording_is_the_same_answer(recorded: Recorded
 
 
 @given(st.lists(st.binary(max_size=9), max_size=6), st.integers(1, 12) | st.integers(0, 99).map(Seed))
-def test_no_byte_is_lost_or_moved(pieces: list[bytes], chunking: Chunking) -> None:
+def test_no_byte_is_lost_or_moved(pieces: list[bytes], chunking: int | Seed) -> None:
     """This holds for any old and new chunks; none of them is empty."""
     recording = Recording(tuple(Arrival(float(at), piece) for at, piece in enumerate(pieces)))
     chunks = recording.chunks(chunking)
@@ -65,13 +60,13 @@ def test_no_byte_is_lost_or_moved(pieces: list[bytes], chunking: Chunking) -> No
     assert all(chunks)
 
 
-@given(st.lists(st.binary(min_size=1, max_size=9), max_size=6), st.integers(1, 12))
+@given(st.lists(st.text("ab: \n", min_size=1, max_size=9).map(str.encode), max_size=6), st.integers(1, 12))
 def test_times_never_run_backwards(pieces: list[bytes], size: int) -> None:
     """Each chunk comes with its last byte: no earlier than the chunk before it."""
-    recording = Recording(tuple(Arrival(float(at), piece) for at, piece in enumerate(pieces)))
+    recording = Recording(tuple(Arrival(float(at), piece) for at, piece in enumerate(pieces)), format="text")
     came = dict(zip(accumulate(map(len, pieces)), range(len(pieces)), strict=True))
 
-    arrivals = apply_chunking(recording, size).arrivals
+    arrivals = as_played(recording, pace="recorded", chunking=size).arrivals
     for (at, _), end in zip(arrivals, accumulate(len(data) for _, data in arrivals), strict=True):
         assert at == min(moment for border, moment in came.items() if border >= end)
     assert all(earlier.at <= later.at for earlier, later in pairwise(arrivals))
@@ -89,7 +84,7 @@ def test_the_messages_of_a_websocket_have_no_other_borders() -> None:
     """They keep their own boundaries at any chunking."""
     socket = Recording.of([b'{"a": 1}', b'{"a": 2}'], messages=True)
 
-    chunkings: list[Chunking] = ["bytes", "whole", "events", 3, Seed(1)]
+    chunkings: list[Any] = ["bytes", "whole", "events", 3, Seed(1)]
     for chunking in chunkings:
         assert socket.chunks() == socket.chunks(chunking)
 
@@ -111,6 +106,6 @@ def test_a_seed_is_a_whole_number(number: Any) -> None:
 
 def test_a_body_of_no_bytes_has_no_chunks() -> None:
     """This holds at any chunking."""
-    chunkings: list[Chunking] = ["whole", "bytes", "events", 4, Seed(1)]
+    chunkings: list[Any] = ["whole", "bytes", "events", 4, Seed(1)]
     for chunking in chunkings:
         assert [] == Recording.of([b"", b""]).chunks(chunking) == Recording().chunks(chunking)

@@ -6,11 +6,12 @@ import inspect
 import math
 import pickle
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
 
 from tests.support.aws_eventstream import event as aws
+from tests.support.playing import Playback
 from tests.support.wire import DONE, sse
 from tokenstream import testing
 from tokenstream.errors import (
@@ -25,10 +26,8 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.testing import Recording, faults
-from tokenstream.testing._recordings.replay import Playback
 
 if TYPE_CHECKING:
-    from tokenstream.testing._recordings.chunking import Chunking
     from tokenstream.testing.faults import Fault
 
 ANSWER = testing.script().text("Hel", "lo", " €").usage(input_tokens=3, output_tokens=3).finish("stop")
@@ -100,7 +99,7 @@ ROWS = [
 
 @pytest.mark.parametrize("chunking", ["recorded", "whole", "bytes"])
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.fault.name)
-def test_what_a_reader_meets(row: Row, chunking: Chunking) -> None:
+def test_what_a_reader_meets(row: Row, chunking: Literal["recorded", "whole", "bytes"]) -> None:
     """The content so far is kept, the error names the culprit, and the source is closed."""
     playback = Playback(CHAT, chunking=chunking, fault=row.fault)
     stream = playback.stream()

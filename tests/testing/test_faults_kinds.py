@@ -8,11 +8,11 @@ import zlib
 import pytest
 
 from tests.support.aws_eventstream import event as aws
+from tests.support.playing import Playback
 from tests.support.wire import DONE, sse
 from tokenstream import Deadlines, testing
 from tokenstream.errors import MisuseError, NotExpressible, ProviderError, StatusError, StreamStalled
 from tokenstream.testing import Arrival, Recording, faults
-from tokenstream.testing._recordings.replay import Playback
 
 ANSWER = testing.script().text("Hel", "lo", " €").usage(input_tokens=3, output_tokens=3).finish("stop")
 """Its events: the role, three deltas, the finish reason, the usage, `[DONE]`."""

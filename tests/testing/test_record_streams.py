@@ -12,13 +12,13 @@ import anyio
 import pytest
 
 from tests.stream.bodies import AsyncSource, Source
+from tests.support.playing import Playback
 from tests.testing.recorded import CHAT, KEY, Waiting, async_generator, generator, there
 from tokenstream import AsyncStream, Stream, testing
 from tokenstream.errors import MisuseError, StreamStalled
 from tokenstream.formats import custom
 from tokenstream.limits import Deadlines
 from tokenstream.testing import Arrival, Recording, RecordingRefused, VirtualClock, record
-from tokenstream.testing._recordings.replay import Playback
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ async def test_a_stalled_stream_is_recorded_as_one(tmp_path: Path) -> None:
         stream = record(playback.stream(deadlines=deadlines), tmp_path / f"{name}.rec", clock=playback.clock)
         with contextlib.suppress(StreamStalled):
             stream.final()
-        later = Playback(recording, pace="recorded").astream(deadlines=deadlines)
+        later = recording.astream(pace="recorded", deadlines=deadlines)
         record(later, tmp_path / f"{name}-async.rec")
         with contextlib.suppress(StreamStalled):
             await later.final()

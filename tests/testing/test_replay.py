@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import pytest
 
 from tests.support.aws_eventstream import event as aws
-from tests.support.playing import FOR_EVER, read, three_worlds
+from tests.support.playing import FOR_EVER, Playback, as_played, read, three_worlds
 from tests.support.recordings import OURS
 from tokenstream import Deadlines, testing
 from tokenstream.errors import (
@@ -23,10 +23,6 @@ from tokenstream.errors import (
 )
 from tokenstream.events import Event, TextDelta
 from tokenstream.testing import Arrival, Recording, VirtualClock, fault_matrix, faults
-from tokenstream.testing._recordings.replay import Playback
-
-if TYPE_CHECKING:
-    from tokenstream.testing._recordings.replay import Pace
 
 ANSWER = testing.script().text("a").pause(90).text("b").pause(2).text("c").finish()
 SLOW = ANSWER.recording("openai-chat")
@@ -65,9 +61,7 @@ def test_a_stall_of_ninety_seconds_takes_no_time(world: str) -> None:
     ("recorded", (0.0, 90.0, 92.0)), (2.0, (0.0, 45.0, 46.0)), (0.5, (0.0, 180.0, 184.0)),
     ("instant", (0.0, 0.0, 0.0)),
 ])  # fmt: skip
-def test_metrics_show_the_recorded_times(
-    world: str, pace: Pace, expected: tuple[float, float, float]
-) -> None:
+def test_metrics_show_the_recorded_times(world: str, pace: Any, expected: tuple[float, float, float]) -> None:
     """At the pace at which they are played."""
     deadlines = Deadlines(idle_bytes=500, idle_content=500)
     metrics = read(world, Playback(SLOW, pace=pace), deadlines=deadlines).metrics
@@ -249,7 +243,7 @@ def test_the_content_coding_of_the_recorded_bytes_is_taken_off(world: str) -> No
 
 @three_worlds
 @pytest.mark.parametrize("pace", ["instant", "recorded"])
-def test_the_messages_of_a_websocket_are_payloads(world: str, pace: Pace) -> None:
+def test_the_messages_of_a_websocket_are_payloads(world: str, pace: Any) -> None:
     """Each is one, though no line ends between them."""
     realtime = ANSWER.recording("openai-realtime")
     outcome = read(world, Playback(realtime, pace=pace, chunking="bytes"))
@@ -266,20 +260,23 @@ def test_a_format_that_is_given_counts_more_than_the_recorded_one() -> None:
         assert "openai-chat" == stream.format
 
 
-def test_what_is_played_at_once_has_no_times() -> None:
-    """Also where a server plays it."""
+@three_worlds
+@pytest.mark.parametrize(("pace", "times"), [("instant", {0.0}), ("recorded", {0.0, 2.0})])
+def test_what_is_played_at_once_has_no_times(world: str, pace: str, times: set[float]) -> None:
+    """Every event comes at 0, though the recording has a pause."""
     paced = testing.script().text("a").pause(2).text("b").finish().recording("text")
+    clock, seen = VirtualClock(), set[float]()
+    outcome = read(world, Playback(paced, pace=pace, clock=clock), lambda _: seen.add(clock()))
 
-    assert {0.0} == {at for at, _ in Playback(paced).recording.arrivals}
-    assert {0.0, 2.0} == {at for at, _ in Playback(paced, pace="recorded").recording.arrivals}
+    assert (None, times) == (outcome.error, seen)
 
 
 def test_chunking_comes_before_the_pace_and_the_fault_comes_last() -> None:
     """Each byte is a chunk of its own, at twice the pace; and then each takes a second longer."""
-    recording = Recording((Arrival(4.0, b"ab"), Arrival(8.0, b"c")))
-    played = Playback(recording, chunking="bytes", pace=2.0, fault=faults.slow(1)).recording
+    recording = Recording((Arrival(4.0, b"{}"), Arrival(8.0, b"\n")), format="ollama")
+    played = as_played(recording, chunking="bytes", pace=2.0, fault=faults.slow(1))
 
-    assert (Arrival(3.0, b"a"), Arrival(4.0, b"b"), Arrival(7.0, b"c")) == played.arrivals
+    assert (Arrival(3.0, b"{"), Arrival(4.0, b"}"), Arrival(7.0, b"\n")) == played.arrivals
 
 
 @pytest.mark.parametrize("pace", [0, -1, "fast", True, float("nan")])

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from tests.support.playing import FOR_EVER, read, three_worlds
+from tests.support.playing import FOR_EVER, Playback, read, three_worlds
 from tests.support.timing import TooLate, at_once, at_rest, tried_again
 from tokenstream import Deadlines, testing
 from tokenstream.errors import MisuseError, StreamStalled
 from tokenstream.events import Event, TextDelta
-from tokenstream.testing import VirtualClock, faults
-from tokenstream.testing._recordings.replay import AsyncChunks, Chunks, Playback
+from tokenstream.testing import faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,16 +142,13 @@ def test_a_clock_that_is_neither_ours_nor_real_is_waited_for_in_earnest() -> Non
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("clock", [None, time.monotonic])
-async def test_who_reads_the_chunks_may_bound_each_read(clock: Callable[[], float] | None) -> None:
-    """As a transport does, in either kind of time; the chunk that was late comes next."""
-    playback = Playback(HASTY, pace="recorded", clock=clock)
-    chunks = AsyncChunks(HASTY, playback.clock)
-    came = [await anext(chunks), await anext(chunks)]
-    chunks.limit_read(0.01)
-    with pytest.raises(TimeoutError):
-        await anext(chunks)
-    chunks.limit_read(None)
-    came += [chunk async for chunk in chunks]
+async def test_what_a_stage_holds_is_given_while_the_next_chunk_is_waited_for(
+    clock: Callable[[], float] | None,
+) -> None:
+    """In either kind of time its deadline bounds a read; the chunk that was late comes next."""
+    halting = testing.script().text("a").text("b").pause(0.5).text("c").finish().recording("openai-chat")
+    async with Playback(halting, pace="recorded", clock=clock).astream() as stream:
+        pieces = [piece async for piece in stream.text.throttle(hz=50)]
 
-    assert HASTY.chunks() == came
-    assert HASTY.chunks() == list(Chunks(HASTY, VirtualClock()))
+    assert ["a", "b", "c"] == pieces
+    assert "complete" == stream.message.ending

@@ -8,30 +8,32 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.packages import needed
+from tests.support.replies import at_once, serve_in_time
 from tokenstream import connect
-from tokenstream.testing._serve.server import ReplayServer, Reply, paced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tokenstream.testing import Recording, Server
+
 # Importing an SDK takes seconds on a busy machine.
 
 
-def _recorded(name: str) -> Reply:
-    return Reply(chunks=paced(files("tokenstream.cli").joinpath("recordings", name).read_bytes(), rate=None))
+def _recorded(name: str) -> Recording:
+    return at_once(files("tokenstream.cli").joinpath("recordings", name).read_bytes())
 
 
 @pytest.fixture
-def server() -> Iterator[ReplayServer]:
+def server() -> Iterator[Server]:
     replies = {
         "/v1/chat/completions": _recorded("openai-chat.sse"),
         "/v1/messages": _recorded("anthropic.sse"),
     }
-    with ReplayServer(replies) as running:
+    with serve_in_time(replies) as running:
         yield running
 
 
-def test_openai_reads_the_same_answer(server: ReplayServer) -> None:
+def test_openai_reads_the_same_answer(server: Server) -> None:
     """Text, calls, usage and finish reason agree, through the SDK's own accumulator."""
     openai = needed("openai")
     asked = [{"role": "user", "content": "Why?"}]
@@ -55,7 +57,7 @@ def test_openai_reads_the_same_answer(server: ReplayServer) -> None:
     assert answer.usage.completion_tokens == ours.usage.output_tokens
 
 
-def test_anthropic_reads_the_same_answer(server: ReplayServer) -> None:
+def test_anthropic_reads_the_same_answer(server: Server) -> None:
     """Reasoning with its signature, text, call, usage and finish reason agree."""
     anthropic = needed("anthropic")
     with (
@@ -80,7 +82,7 @@ def test_anthropic_reads_the_same_answer(server: ReplayServer) -> None:
     assert answer.usage.output_tokens == ours.usage.output_tokens
 
 
-def test_the_sdks_find_the_request_id_where_they_look_for_it(server: ReplayServer) -> None:
+def test_the_sdks_find_the_request_id_where_they_look_for_it(server: Server) -> None:
     """OpenAI's is `x-request-id`, Anthropic's `request-id`."""
     anthropic = needed("anthropic")
     with anthropic.Anthropic(api_key="made-up", base_url=server.url, max_retries=0) as client:

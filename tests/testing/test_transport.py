@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import anyio
 import httpx
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import ModuleType
 
-    from tokenstream.testing._recordings.recording import Breaks
 
 HELLO = testing.script().text("Hello").finish("stop")
 URL = "https://api.example.com/v1/chat/completions"
@@ -89,7 +88,9 @@ async def test_an_async_request_is_noted_with_its_body() -> None:
 @pytest.mark.parametrize(
     ("breaks", "error"), [("close", "RemoteProtocolError"), ("reset", "ReadError"), ("stall", "ReadTimeout")]
 )
-def test_a_break_raises_the_clients_own_error(library: ModuleType, breaks: Breaks, error: str) -> None:
+def test_a_break_raises_the_clients_own_error(
+    library: ModuleType, breaks: Literal["close", "reset", "stall"], error: str
+) -> None:
     """The chunks before it are given."""
     played = testing.transport(HELLO.recording().replaced(breaks=breaks))
     got: list[bytes] = []

@@ -12,7 +12,6 @@ from tokenstream import Stream
 from tokenstream.errors import MisuseError, ProtocolError, ProviderError
 from tokenstream.events import Ping, Unknown
 from tokenstream.formats import custom
-from tokenstream.formats._wire.custom_mapping import Custom
 from tokenstream.framing import EventStreamMessage
 from tokenstream.limits import Limits
 
@@ -112,7 +111,7 @@ def test_exceptions_of_a_binary_stream_are_errors() -> None:
     assert isinstance(format.error, ProviderError)
 
 
-def _made(options: dict[str, Any]) -> Custom:
+def _made(options: dict[str, Any]) -> Any:
     """Make a format of options of which only `text` has a usual value."""
     all_options: dict[str, Any] = {"text": "t", **options}
     return custom(**all_options)
@@ -167,7 +166,7 @@ def test_one_mapping_serves_many_streams() -> None:
 
 def test_a_mapping_is_never_detected() -> None:
     """Whoever has one passes it."""
-    assert Custom.recognises({"result": {"delta": "Hi"}}, "") is False
+    assert simple().recognises({"result": {"delta": "Hi"}}, "") is False
 
 
 @pytest.mark.parametrize(

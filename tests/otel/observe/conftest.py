@@ -8,10 +8,12 @@ import pytest
 
 from tests.otel.backend import Backend
 from tests.otel.observe.support import ANSWER, CHAT
-from tokenstream.testing._serve.server import ReplayServer, Reply
+from tests.support.replies import at_once, reply, serve_in_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tokenstream.testing import Server
 
 
 @pytest.fixture
@@ -20,9 +22,9 @@ def backend() -> Backend:
 
 
 @pytest.fixture
-def server() -> Iterator[ReplayServer]:
+def server() -> Iterator[Server]:
     """Answer or refuse, by the path."""
-    whole = Reply(chunks=[(0.0, chunk) for chunk in ANSWER.chunks("openai-chat")])
-    refused = Reply(chunks=[(0.0, b'{"error": {"message": "my secret"}}')], status=429)
-    with ReplayServer({CHAT: whole, "/busy" + CHAT: refused}) as server:
+    whole = at_once(ANSWER.chunks("openai-chat"))
+    refused = reply([(0.0, b'{"error": {"message": "my secret"}}')], status=429)
+    with serve_in_time({CHAT: whole, "/busy" + CHAT: refused}) as server:
         yield server

@@ -27,10 +27,10 @@ from tokenstream import (
 )
 from tokenstream.errors import StatusError, StreamError, StreamTruncated
 from tokenstream.otel import observe
-from tokenstream.testing._serve.server import ReplayServer
+from tokenstream.testing import Server
 
 
-def test_a_refusal_is_told_by_its_status(backend: Backend, server: ReplayServer) -> None:
+def test_a_refusal_is_told_by_its_status(backend: Backend, server: Server) -> None:
     """`error.type` is the status; the words of the error, which may quote the request, stay out."""
     with (
         pytest.raises(StatusError),
@@ -157,7 +157,7 @@ async def test_attempts_side_by_side_end_within_the_operation(backend: Backend) 
     assert all((span.start_time or 0) <= event.timestamp <= (span.end_time or 0) for event in span.events)
 
 
-def test_a_request_that_is_made_again_tells_what_was_asked(backend: Backend, server: ReplayServer) -> None:
+def test_a_request_that_is_made_again_tells_what_was_asked(backend: Backend, server: Server) -> None:
     """`connect` knows its payload with `retry=`, too."""
     asked = connect(server.url + CHAT, json={"model": "m", "seed": 7}, retry=Retry(wait=0))
     with observe(asked, **backend.takes) as stream:
@@ -168,7 +168,7 @@ def test_a_request_that_is_made_again_tells_what_was_asked(backend: Backend, ser
 
 
 @pytest.mark.anyio
-async def test_an_asynchronous_stream_tells_the_same(backend: Backend, server: ReplayServer) -> None:
+async def test_an_asynchronous_stream_tells_the_same(backend: Backend, server: Server) -> None:
     """Nothing of it depends on the loop."""
     with observe(connect(server.url + CHAT, json={"model": "m"}), **backend.takes) as stream:
         stream.final()

@@ -11,10 +11,10 @@ from tests.otel.observe.support import CHAT, DURATION, replayed
 from tests.support.packages import needed
 from tokenstream import connect
 from tokenstream.otel import observe
-from tokenstream.testing._serve.server import ReplayServer
+from tokenstream.testing import Server
 
 
-def test_the_span_tells_what_was_asked_and_answered(backend: Backend, server: ReplayServer) -> None:
+def test_the_span_tells_what_was_asked_and_answered(backend: Backend, server: Server) -> None:
     """All names are those of the GenAI conventions, and nothing of the content is among the values."""
     payload = {
         "model": "m",
@@ -58,7 +58,7 @@ def test_the_span_tells_what_was_asked_and_answered(backend: Backend, server: Re
     assert "secret" not in span.to_json()
 
 
-def test_every_name_is_one_of_the_conventions(backend: Backend, server: ReplayServer) -> None:
+def test_every_name_is_one_of_the_conventions(backend: Backend, server: Server) -> None:
     """Those with a prefix of our own aside."""
     with observe(connect(server.url + CHAT, json={"model": "m", "n": 2}), **backend.takes) as stream:
         stream.final()

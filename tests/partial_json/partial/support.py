@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tokenstream.partial_json._typed.draft import Draft
+from tokenstream.stages import Partials
 
 
-def draft_of(type_: Any, text: str) -> Draft[Any]:
-    draft: Draft[Any] = Draft(type_)
+def draft_of(type_: Any, text: str) -> Partials[Any]:
+    draft: Partials[Any] = Partials(type_)
     draft.feed(text)
     return draft
 

@@ -15,7 +15,7 @@ from tests.partial_json.typed_models.keys import Extra
 from tests.partial_json.typed_models.shapes import Recipe, Step
 from tokenstream.errors import MisuseError
 from tokenstream.partial_json import MISSING
-from tokenstream.partial_json._typed.draft import Draft
+from tokenstream.stages import Partials
 
 
 class Methods(BaseModel):
@@ -150,7 +150,7 @@ def test_a_path_leads_into_finished_values_of_every_kind(path: tuple[str | int, 
 )
 def test_what_a_path_has_led_to_stays_there(path: tuple[str | int, ...]) -> None:
     """What is shown and complete is not taken back when what it stands in is finished."""
-    draft: Draft[Any] = Draft(All)
+    draft: Partials[Any] = Partials(All)
     told: list[tuple[Any, bool]] = []
     for character in ALL:
         draft.feed(character)
@@ -190,4 +190,4 @@ def test_without_a_path_it_is_the_whole() -> None:
     draft = partial_of(list[int], "[1, 2")
 
     assert ([1], False) == (draft.get(), draft.is_complete())
-    assert ("none", MISSING) == (Draft(Step).partial().get(default="none"), Draft(Step).partial().value)
+    assert ("none", MISSING) == (Partials(Step).partial().get(default="none"), Partials(Step).partial().value)

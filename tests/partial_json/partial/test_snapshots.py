@@ -16,13 +16,13 @@ from tests.partial_json.typed_models.shapes import Recipe, Step, Steps
 from tests.support.texts import pieces_of
 from tokenstream.errors import OutputIncomplete, OutputInvalid
 from tokenstream.partial_json import MISSING, Partial
-from tokenstream.partial_json._typed.draft import Draft
+from tokenstream.stages import Partials
 
 
 def test_snapshots_are_equal_when_they_show_the_same() -> None:
     """Two snapshots of the same text are equal, however it came, and only then."""
     text = f'{{"name": "x", "steps": [{STEP}, {{"title": "a'
-    draft: Draft[Any] = Draft(Recipe)
+    draft: Partials[Any] = Partials(Recipe)
     for piece in pieces_of(text, 3):
         draft.feed(piece)
 
@@ -80,7 +80,7 @@ def test_a_repr_shows_what_there_is() -> None:
     many = partial_of(list[int], f"[{', '.join(map(str, range(30)))}, ")
 
     assert "Partial[Step](title='x', …)" == repr(partial_of(Step, '{"title": "x'))
-    assert "Partial[Step](…)" == repr(Draft(Step).partial())
+    assert "Partial[Step](…)" == repr(Partials(Step).partial())
     assert repr(many).endswith("18, 19, … 10 more], …)")
 
 
@@ -136,7 +136,7 @@ def test_a_draft_of_a_list_is_used_like_one(type_: Any) -> None:
 def test_a_draft_is_true_and_what_has_not_come_is_empty() -> None:
     """Nothing there is no elements and no names; an index says so; a draft of an object has none."""
     empty, scalar, fields = (
-        Draft(list[int]).partial(),
+        Partials(list[int]).partial(),
         partial_of(str, '"abc'),
         partial_of(Step, '{"title": "x'),
     )

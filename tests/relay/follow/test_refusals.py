@@ -11,13 +11,12 @@ import anyio
 import pytest
 
 from tests.relay.follow.support import answer_to, failing, memory_journal, read_body
-from tests.relay.journals import Answer, Place, read
+from tests.relay.journals import Answer, Place, in_memory, read
 from tests.support.asgi import Client
 from tokenstream import relay
 from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamInterrupted
 from tokenstream.relay._asgi.writing import BodyWriter
 from tokenstream.relay.journal import Journal
-from tokenstream.relay.journal._memory import MemoryStorage
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +48,7 @@ async def test_the_position_of_a_reader_is_checked(said: Any, status: int) -> No
 async def test_what_a_journal_does_not_give_has_a_status() -> None:
     """404 for no answer and for another owner's, in the same words; 410 when expired; 503 when away."""
     now = 0.0
-    place = Place(MemoryStorage(expire=10.0, clock=lambda: now))
+    place = Place(in_memory(expire=10.0, clock=lambda: now))
     async with Journal(place, drain=0.0, lease=0.4) as journal:
         await journal.start(Answer("Hello", over=True).stream, id="ann's", owner="ann")
         await read(journal, "ann's", owner="ann")
@@ -72,7 +71,7 @@ async def test_a_storage_that_fails_in_the_middle_is_an_event_at_the_position_of
     protocol: Any,
 ) -> None:
     """Each gets the error after all that it can get; the event has no position, so a reader can go on."""
-    place, clients = Place(MemoryStorage()), [Client(method="GET") for _ in range(3)]
+    place, clients = Place(in_memory()), [Client(method="GET") for _ in range(3)]
     async with Journal(place, drain=0.0, lease=0.2) as journal:
         answer = Answer("Hel")
         id = await journal.start(answer.stream)
@@ -105,7 +104,7 @@ async def test_without_an_event_for_errors_a_reader_is_cut(
 ) -> None:
     """The response raises, so that the server breaks the connection off."""
     monkeypatch.setattr(BodyWriter, "fail", lambda *_: None)
-    place, client, caught = Place(MemoryStorage()), Client(method="GET"), list[StreamError]()
+    place, client, caught = Place(in_memory()), Client(method="GET"), list[StreamError]()
     async with Journal(place, drain=0.0, lease=0.2) as journal:
         id = await journal.start(Answer("Hel").stream)
 

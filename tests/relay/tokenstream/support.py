@@ -1,17 +1,78 @@
-"""What a reader of our own protocol comes to."""
+"""What a relay writes in our own protocol, and what a reader of it comes to."""
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from tokenstream import Stream
+from tokenstream import Stream, relay
 from tokenstream.errors import StreamError
 from tokenstream.events import Event
 from tokenstream.message import Message
-from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
+
+END = b'{"type":"end","ending":"complete"}'
+"""The last record of an answer that is complete."""
+
+
+class _Source:
+    """The events of an answer, and how it ended.
+
+    Args:
+        events: The events.
+        error: The error that ends the answer; None if there is none.
+        ending: The ending.
+    """
+
+    def __init__(self, events: Iterable[Event], error: StreamError | None, ending: str) -> None:
+        self.message = SimpleNamespace(ending=ending)
+        self._events = events
+        self._error = error
+
+    def __iter__(self) -> Iterator[Event]:
+        yield from self._events
+        if self._error is not None:
+            raise self._error
+
+
+def written(
+    events: Iterable[Event],
+    error: StreamError | None = None,
+    *,
+    protocol: Any = "tokenstream",
+    ending: str = "complete",
+    ids: bool = False,
+    raw: bool = False,
+) -> list[bytes]:
+    """Return the pieces in which a relay sends an answer: one for each event, and one for the end.
+
+    Args:
+        events: The answer's events.
+        error: The error that ends the answer; None if there is none.
+        protocol: "tokenstream" or "ndjson".
+        ending: The ending that the source knows.
+        ids: As for `relay.encode`.
+        raw: As for `relay.encode`.
+    """
+    return list(relay.encode(_Source(events, error, ending), protocol, ids=ids, raw=raw))
+
+
+def record(event: Event, *, raw: bool = False) -> bytes:
+    """Return an event as the JSON in which a relay sends it."""
+    first, *_ = written([event], protocol="ndjson", raw=raw)
+    return first.removesuffix(b"\n")
+
+
+def frame(position: int | None, record: bytes) -> bytes:
+    """Return a record as an event of SSE, with its position if it has one."""
+    return b"data: %b\n\n" % record if position is None else b"id: %d\ndata: %b\n\n" % (position, record)
+
+
+def line(position: int | None, record: bytes) -> bytes:
+    """Return a record as a line of JSON, with its position if it has one."""
+    return b"%b\n" % record if position is None else b'{"at":%d,%b\n' % (position, record[1:])
 
 
 class Read:
@@ -30,6 +91,7 @@ class Read:
     def messages(self) -> list[Message]:
         return [message.model_copy(update={"format": None}) for message in self.stream.messages]
 
-    def written(self, encoder: TokenStreamEncoder) -> list[bytes]:
-        chunks = [chunk for event in self.events for chunk in encoder.feed(event)]
-        return chunks + encoder.conclude(self.stream.message.ending, self.error)
+    def written(self, protocol: str = "tokenstream", *, ids: bool = False, raw: bool = False) -> list[bytes]:
+        """Return the pieces in which a relay sends on what was read."""
+        ending = self.stream.message.ending
+        return written(self.events, self.error, protocol=protocol, ending=str(ending), ids=ids, raw=raw)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.relay.tokenstream.support import Read
+from tests.relay.tokenstream.support import END, Read, frame, record, written
 from tokenstream import Stream, errors, testing
 from tokenstream import events as told
 from tokenstream.errors import (
@@ -20,10 +20,7 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta, ToolCallStart
-from tokenstream.formats._wire.tokenstream.words import End
 from tokenstream.message import Citation, MediaPart, Message, OpaquePart, TextPart, ToolCall, Usage
-from tokenstream.relay._encoders.records import end_record, error_record, frame, read_record, record
-from tokenstream.relay._encoders.tokenstream import NDJSONEncoder, TokenStreamEncoder
 
 # -- what stays in ----------------------------------------------------------------
 
@@ -42,31 +39,31 @@ def test_what_is_the_providers_own_stays_in() -> None:
         Restarted(Message(id="msg_secret", provider_data=data, parts=(TextPart(provider_data=data),))),
         told.Unknown("secret", data),
     ]
-    encoder, told_all = TokenStreamEncoder(), TokenStreamEncoder(raw=True)
-    sent = b"".join(chunk for event in events for chunk in encoder.feed(event))
+    *sent, _ = written(events)
 
-    assert b"secret" not in sent
-    assert sent.count(b"data: ") == len(events) - 1
-    assert all(b"secret" in b"".join(told_all.feed(event)) for event in events)
+    assert b"secret" not in b"".join(sent)
+    assert len(sent) == b"".join(sent).count(b"data: ") == len(events) - 1
+    assert all(b"secret" in record(event, raw=True) for event in events)
 
 
 def test_a_providers_words_about_an_error_stay_in() -> None:
     """An error is told in our words; its class, kind and code come through."""
     error = ProviderError("the provider reports an error: key sk-1 is broken", code="bad", kind="server")
-    sent = error_record(error)
-    again = read_record(sent)
+    (sent,) = written([], error, ending="failed")
+    (told_all,) = written([], error, ending="failed", raw=True)
+    again = Read([sent])
 
     assert b"sk-1" not in sent
-    assert isinstance(again, End)
     assert isinstance(again.error, ProviderError)
-    assert ("bad", "server", "failed") == (again.error.code, again.error.kind, again.ending)
-    assert b"sk-1" in error_record(error, raw=True)
+    assert ("bad", "server") == (again.error.code, again.error.kind)
+    assert ("failed", []) == (again.stream.message.ending, again.events)
+    assert b"sk-1" in told_all
 
 
 def test_what_events_add_up_to_is_not_sent_twice() -> None:
     """The end of a part does not repeat its text; that of a call which is no JSON has it."""
     body = testing.script().text("Hello, ", "world").finish("stop").chunks("openai-chat")
-    sent = b"".join(Read(body).written(TokenStreamEncoder()))
+    sent = b"".join(Read(body).written())
 
     assert sent.count(b"Hello") == 1
     broken = ToolCall(id="a", name="rm", arguments_text="{")
@@ -96,9 +93,7 @@ _ERRORS = [
 @pytest.mark.parametrize("error", _ERRORS, ids=lambda error: type(error).__name__)
 def test_an_error_is_raised_as_it_was(error: StreamError) -> None:
     """Every class of error is raised by the reader, with what it knows and with the partial."""
-    encoder = TokenStreamEncoder(ids=True)
-    body = [*encoder.feed(TextDelta("Hel")), *encoder.conclude("failed", error)]
-    again = Read(body).error
+    again = Read(written([TextDelta("Hel")], error, ids=True, ending="failed")).error
 
     assert again is not None
     assert type(error) is type(again)
@@ -111,9 +106,8 @@ def test_an_error_is_raised_as_it_was(error: StreamError) -> None:
 
 def test_a_stopped_answer_is_stopped() -> None:
     """No error is raised for an answer that somebody has stopped; it is not complete."""
-    encoder = TokenStreamEncoder()
-    body = [chunk for event in (TextDelta("Hel"), told.Stopped("off topic")) for chunk in encoder.feed(event)]
-    message = Stream([*body, *encoder.conclude("stopped")]).final()
+    body = written([TextDelta("Hel"), told.Stopped("off topic")], ending="stopped")
+    message = Stream(body).final()
 
     assert ("Hel", "stopped") == (message.text, message.ending)
 
@@ -122,11 +116,7 @@ def test_every_cut_is_told() -> None:
     """A body that ends before its last record was cut, even behind the finish reason."""
     body = testing.script().reasoning("Hm").text("Hello").tool_call("now", {"a": 1}).finish("tool_calls")
     for format in ("tokenstream", "ndjson"):
-        whole = b"".join(
-            Read(body.chunks("openai-chat")).written(
-                TokenStreamEncoder() if format == "tokenstream" else NDJSONEncoder()
-            )
-        )
+        whole = b"".join(Read(body.chunks("openai-chat")).written(format))
         # The last line may lack its end.
         for place in range(1, len(whole) - 3, 3):
             read = Read([whole[:place]], "tokenstream")
@@ -140,8 +130,8 @@ def test_every_cut_is_told() -> None:
 )
 def test_whatever_comes_first_tells_the_format(first: Event) -> None:
     """A reader that begins in the middle, or at an error, knows the format by what it sees."""
-    assert "tokenstream" == Read([frame(7, record(first)), frame(8, end_record("complete"))]).stream.format
-    read = Read([frame(None, error_record(StreamInterrupted("no")))])
+    assert "tokenstream" == Read([frame(7, record(first)), frame(8, END)]).stream.format
+    read = Read(written([], StreamInterrupted("no"), ending="truncated"))
     assert isinstance(read.error, StreamInterrupted)
     assert "tokenstream" == read.stream.format
-    assert Read([frame(None, b'{"type":"live","at":3}'), frame(4, end_record("complete"))]).error is None
+    assert Read([frame(None, b'{"type":"live","at":3}'), frame(4, END)]).error is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.relay.tokenstream.support import Read
+from tests.relay.tokenstream.support import Read, frame, line, record, written
 from tests.support import registry
 from tokenstream import Limits, Stream
 from tokenstream import events as told
@@ -12,8 +12,6 @@ from tokenstream.errors import PositionLost
 from tokenstream.events import Event, PartDone, PartStart, Restarted, TextDelta
 from tokenstream.framing import SSEParser
 from tokenstream.message import Message, TextPart
-from tokenstream.relay._encoders.records import frame, line, record
-from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder
 
 
 def test_what_is_sent_again_is_dropped() -> None:
@@ -22,7 +20,7 @@ def test_what_is_sent_again_is_dropped() -> None:
     for place in (frame, line):
         for start in range(1, 4):
             reader = registry.create("tokenstream", limits=Limits(), pings=False)
-            sent = [_payload(place, at, written) for at, written in enumerate(records, 1)]
+            sent = [_payload(place, at, each) for at, each in enumerate(records, 1)]
             for each in sent[:2]:
                 reader.feed(each)
             assert 2 == reader.position
@@ -33,8 +31,8 @@ def test_what_is_sent_again_is_dropped() -> None:
 
 
 def _payload(place: Any, at: int, record: bytes) -> Any:
-    written = place(at, record)
-    return SSEParser().feed(written)[0] if place is frame else written
+    placed = place(at, record)
+    return SSEParser().feed(placed)[0] if place is frame else placed
 
 
 def test_where_live_begins_is_no_position() -> None:
@@ -61,8 +59,7 @@ def test_an_answer_that_begins_again_begins_again() -> None:
     again: list[Event] = [PartStart(TextPart()), TextDelta('[{"a":1},{"a":2}]'), told.Finish("stop")]
     told_ = Restarted(Message.model_construct())
     told_.told_before = True
-    encoder = TokenStreamEncoder()
-    body = [chunk for event in (*events, told_, *again) for chunk in encoder.feed(event)] + encoder.end()
+    body = written([*events, told_, *again])
     stream = Stream(iter(body))
 
     assert [{"a": 1}, {"a": 2}] == list(stream.items(dict[str, int], at=""))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
-from tests.relay.tokenstream.support import Read
+from tests.relay.tokenstream.support import Read, written
 from tests.support.beside import needs_recordings
+from tests.support.formats import TokenStream
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import sampled
 from tokenstream import Stream
-from tokenstream.formats._wire import tokenstream as format_of_relays
-from tokenstream.relay._encoders.tokenstream import NDJSONEncoder, TokenStreamEncoder
 
 _SHARED = [recorded for recorded in shared() if recorded.format != "custom"]
 
@@ -31,8 +32,8 @@ def _same(sent: Read, chunks: list[bytes]) -> None:
 
 def _holds(recorded: Recorded) -> None:
     sent = Read([recorded.body], recorded.format)
-    _same(sent, sent.written(TokenStreamEncoder(raw=True)))
-    _same(sent, sent.written(NDJSONEncoder(ids=True, raw=True)))
+    _same(sent, sent.written(raw=True))
+    _same(sent, sent.written("ndjson", ids=True, raw=True))
 
 
 @pytest.mark.parametrize("recorded", ours(), ids=lambda recorded: recorded.name)
@@ -48,7 +49,7 @@ def test_an_answer_of_a_real_server_is_read_again_as_it_was(recorded: Recorded) 
     _holds(recorded)
 
 
-class _Decoding(format_of_relays.TokenStream):
+class _Decoding(TokenStream):
     """Decodes every payload."""
 
     fast = None
@@ -59,20 +60,15 @@ def _glances(recorded: Recorded) -> None:
     for number, event in enumerate(events):
         if number % 3:
             event.step = "1"
-    for encoder in (
-        TokenStreamEncoder(),
-        TokenStreamEncoder(ids=True),
-        NDJSONEncoder(ids=True),
-        NDJSONEncoder(),
-    ):
-        chunks = [chunk for event in events for chunk in encoder.feed(event)] + encoder.conclude("complete")
+    for protocol, ids in product(("tokenstream", "ndjson"), (False, True)):
+        chunks = written(events, protocol=protocol, ids=ids)
         cut, plainly = chunks[: len(chunks) // 2], Stream(iter(chunks), format=_Decoding())
         expected, found = list(plainly), Read(chunks, "tokenstream")
         assert expected == found.events
         assert [event.step for event in expected] == [event.step for event in found.events]
         assert plainly.message == found.stream.message
         stopped = Read(cut, "tokenstream")
-        place = len([chunk for chunk in cut if b'"ping"' not in chunk]) if encoder.position else 0
+        place = len([chunk for chunk in cut if b'"ping"' not in chunk]) if ids else 0
         assert (place or None) == stopped.stream.checkpoint().position
 
 

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.relay.tokenstream.support import Read
+from tests.relay.tokenstream.support import END, Read, frame, record
 from tokenstream import Decoder, Limits, Stream
 from tokenstream import events as told
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.events import PartStart, TextDelta, ToolCallStart
 from tokenstream.message import TextPart
-from tokenstream.relay._encoders.records import end_record, frame, read_record, record
 
 
 @pytest.mark.parametrize(
@@ -36,10 +35,10 @@ from tokenstream.relay._encoders.records import end_record, frame, read_record, 
 )
 def test_what_is_no_event_is_refused(payload: dict[str, Any]) -> None:
     """A field of the wrong kind is an error that names it, and not its value."""
-    written = json.dumps(payload).encode()
+    sent = [frame(None, json.dumps(payload).encode())]
+
     with pytest.raises(ProtocolError, match=r"event of the type|step"):
-        read_record(written)
-    assert isinstance(Read([frame(None, written)], "tokenstream").error, ProtocolError)
+        Stream(sent, format="tokenstream").final()
 
 
 @pytest.mark.parametrize(
@@ -63,7 +62,7 @@ def test_what_is_not_known_is_carried() -> None:
         frame(1, b'{"type":"text_delta","text":"a","colour":"red"}'),
         frame(2, b'{"type":"part_start","part":1,"content":{"kind":"text","colour":"red"}}'),
         frame(3, b'{"type":"hologram_delta","x":1}'),
-        frame(4, end_record("complete")),
+        frame(4, END),
     ]
     events = Read(body).events
 

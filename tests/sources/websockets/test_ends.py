@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 import websockets.asyncio.client as asyncio_client
 from websockets.exceptions import ConnectionClosedError
-from websockets.frames import Close
 
 from tests.sources.sockets import answer, open_socket
 from tests.sources.websockets.support import on_asyncio, opened
 from tokenstream import AsyncStream, Stream
-from tokenstream._sources.websocket import socket_closed_error
 from tokenstream.errors import StreamInterrupted, StreamTruncated
 
 if TYPE_CHECKING:
@@ -117,6 +115,11 @@ def test_a_break_after_the_answer_loses_nothing() -> None:
 
 def test_a_farewell_without_a_reason_is_told_by_its_code() -> None:
     """As are codes that nobody has defined."""
-    error = socket_closed_error(ConnectionClosedError(Close(1012, ""), None))
+    with (
+        opened(lambda connection: connection.close(1012)) as connection,
+        pytest.raises(StreamInterrupted) as caught,
+    ):
+        Stream(connection).final()
 
-    assert str(error) == "the server closed the connection with code 1012; what had arrived is in .partial"
+    closed = "the server closed the connection with code 1012; what had arrived is in .partial"
+    assert str(caught.value) == closed

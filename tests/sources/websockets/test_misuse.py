@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 import websockets.asyncio.client as asyncio_client
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidStatus
+from websockets.http11 import Response
 from websockets.sync.server import ServerConnection, serve
 
+from tests.sources.faults import error_of_opening, error_of_reading
 from tests.sources.sockets import open_socket, talk
 from tests.sources.websockets.support import on_asyncio, opened
 from tokenstream import AsyncStream, Stream, aconnect, connect
-from tokenstream._sources import reading_error
-from tokenstream._sources.websocket import handshake_error
-from tokenstream.errors import MisuseError, StatusError, StreamError
+from tokenstream.errors import ConnectError, MisuseError, StatusError, StreamError
 
 
 def test_the_wrong_colour_is_told_the_right_one() -> None:
@@ -81,11 +83,9 @@ async def test_a_handshake_that_is_none_is_a_failure_to_connect() -> None:
 
 def test_a_switch_of_protocols_that_failed_says_nothing_of_a_status() -> None:
     """A status below 400 is no error of the provider's."""
+    found = error_of_opening(InvalidStatus(Response(200, "OK", Headers())))
 
-    class Response:
-        status_code = 200
-
-    assert handshake_error(Response()) is None
+    assert type(found) is ConnectError
 
 
 def test_whoever_reads_the_connection_himself_is_told() -> None:
@@ -94,6 +94,6 @@ def test_whoever_reads_the_connection_himself_is_told() -> None:
     class ConcurrencyError(RuntimeError):
         pass
 
-    found = reading_error(ConcurrencyError("cannot call recv"), None, begun=True)
+    found = error_of_reading(ConcurrencyError("cannot call recv"))
 
     assert isinstance(found, MisuseError)

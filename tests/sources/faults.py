@@ -1,0 +1,48 @@
+"""What a stream raises for an exception of its source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Never
+
+import pytest
+
+from tokenstream import Retry, Stream, resilient
+from tokenstream.errors import MisuseError, StreamError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["error_of_opening", "error_of_reading"]
+
+
+def error_of_opening(error: Exception) -> StreamError | MisuseError:
+    """Return what is raised where a source cannot be opened for an exception."""
+
+    def opened() -> Never:
+        raise error
+
+    return _raised_by(resilient(opened, Retry(attempts=1)))
+
+
+def error_of_reading(error: Exception, *, begun: bool = True) -> StreamError | MisuseError:
+    """Return what is raised where a source breaks off with an exception.
+
+    Args:
+        error: The exception.
+        begun: True if bytes came before it.
+    """
+
+    def chunks() -> Iterator[bytes]:
+        if begun:
+            yield b": begun\n\n"
+        raise error
+
+    return _raised_by(Stream(chunks(), format="text"))
+
+
+def _raised_by(stream: Stream) -> StreamError | MisuseError:
+    with pytest.raises((StreamError, MisuseError)) as caught:
+        stream.final()
+    raised = caught.value
+    assert isinstance(raised, StreamError | MisuseError)
+    return raised
