@@ -22,12 +22,11 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.stages._handlers.run import HandlerRun
     from tokenstream.stages._handlers.work import Work
-    from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._sync_driver import SyncDriver
+    from tokenstream.stream._protocols import AsyncRunDriver, SyncRunDriver
     from tokenstream.stream._views.aspects import Cursors
 
 
-def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
+def run(driver: SyncRunDriver, cursors: Cursors, router: Router) -> ToolResults:
     """Read a stream to its end and call a router's handlers, one after the other.
 
     Args:
@@ -52,7 +51,7 @@ def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
     return run.finish(driver.message)
 
 
-async def run_async(driver: AsyncDriver, cursors: Cursors, router: Router) -> ToolResults:
+async def run_async(driver: AsyncRunDriver, cursors: Cursors, router: Router) -> ToolResults:
     """Read a stream to its end and call a router's handlers, of which the tools run concurrently.
 
     Args:
@@ -86,7 +85,7 @@ class _Tasks:
 
     group: TaskGroup
 
-    def __init__(self, driver: AsyncDriver, run: HandlerRun, limit: int) -> None:
+    def __init__(self, driver: AsyncRunDriver, run: HandlerRun, limit: int) -> None:
         from anyio import CapacityLimiter, get_cancelled_exc_class
 
         self._driver = driver
@@ -247,7 +246,7 @@ class _Tasks:
 
 
 def _begin_run(
-    driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router, kind: type[Once]
+    driver: SyncRunDriver | AsyncRunDriver, cursors: Cursors, router: Router, kind: type[Once]
 ) -> HandlerRun:
     """Return the object that decides, event by event, which of the router's handlers to call.
 
@@ -275,7 +274,7 @@ def _begin_run(
     return run
 
 
-def _call_all(driver: SyncDriver, run: HandlerRun, works: list[Work]) -> None:
+def _call_all(driver: SyncRunDriver, run: HandlerRun, works: list[Work]) -> None:
     """Call the handlers; an error that is not stored as a tool's failure closes the stream, and is raised."""
     for work in works:
         try:

@@ -468,7 +468,7 @@ class SyncDriver(Driver):
         self.close_source(quiet=True)
         self.pump.replace(source)
 
-    def open(self, source: Any) -> None:  # noqa: ANN401 - a sync source
+    def open(self, source: SyncSource) -> None:  # type: ignore[override] # a pump opens its own kind
         self._opened_at = self.clock()
         self.pump.limit_waits(self)
         super().open(source)
