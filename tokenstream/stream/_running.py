@@ -212,14 +212,14 @@ class _Tasks:
         else:
             self._run.store_result(work, value)
 
-    async def _call(self, work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+    async def _call(self, work: Work) -> object:
         """Call a handler, or return the stored result of a tool's call that has run before."""
         once = self._run.once
         if once is None or not work.is_tool:
             return await self._call_now(work)
         return await once.do(once.enter(work.item).run(lambda: self._call_now(work)))
 
-    async def _call_now(self, work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+    async def _call_now(self, work: Work) -> object:
         """Call a handler; a sync tool is called in a thread, since it may block."""
         if not work.is_tool or work.entry.is_async():
             return work.call()
@@ -289,7 +289,7 @@ def _call_all(driver: SyncRunDriver, run: HandlerRun, works: list[Work]) -> None
             raise
 
 
-def _call_in_context(run: HandlerRun, work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+def _call_in_context(run: HandlerRun, work: Work) -> object:
     """Call a handler; a tool runs inside the context manager of its step or of an observer."""
     if run.around_tool is None or not work.is_tool:
         return _call_handler(work)
@@ -305,14 +305,14 @@ def _keep_result(step: Any, value: object) -> None:  # noqa: ANN401 - a step, wh
         step.result = value
 
 
-def _call_once(run: HandlerRun, work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+def _call_once(run: HandlerRun, work: Work) -> object:
     """Call a handler, or return the stored result of a tool's call that has run before."""
     if run.once is None or not work.is_tool:
         return _call_handler(work)
     return run.once.do(run.once.enter(work.item).run(lambda: _call_handler(work)))
 
 
-def _call_handler(work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+def _call_handler(work: Work) -> object:
     """Call a handler, and refuse an awaitable result, which a sync stream cannot await."""
     value = work.call()
     # Most handlers return None, and `isawaitable` is slow.

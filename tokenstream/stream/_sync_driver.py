@@ -182,7 +182,7 @@ class SyncDriver(Driver):
             finally:
                 self.end_read()
 
-    def next_item(self, until: float | None = None) -> Any:  # noqa: ANN401 - what a pump brings
+    def next_item(self, until: float | None = None) -> object:
         """Return the next item from the source.
 
         Deadlines apply if the source's reads can be limited, before the source is open, and after the

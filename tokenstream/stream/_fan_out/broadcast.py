@@ -68,7 +68,7 @@ class _SharedPump(Pump):
         # With `direct`, the driver would read without releasing the lock.
         self.direct = None
 
-    def read(self, until: float | None) -> Any:  # noqa: ANN401 - a chunk, or an item of `_items`
+    def read(self, until: float | None) -> object:
         """Read the next item until a time, as the base class does, without holding the lock."""
         self._lock.release()
         try:
@@ -76,7 +76,7 @@ class _SharedPump(Pump):
         finally:
             self._lock.acquire()
 
-    def wait_for_retry(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
+    def wait_for_retry(self, until: float | None) -> object:
         """Wait, without holding the lock, until the next attempt may begin; return `WAITED`.
 
         Args:

@@ -45,7 +45,7 @@ class Once:
         """Return what runs a call."""
         return CallRun(call, self.store, warn)
 
-    def do(self, steps: Generator[Step, Any, Any]) -> Any:  # noqa: ANN401 - whatever the steps return
+    def do(self, steps: Generator[Step, Any, Any]) -> object:
         """Take the steps of a call, and return their result."""
         try:
             step = next(steps)
@@ -72,7 +72,7 @@ class AsyncOnce(Once):
 
     __slots__ = ()
 
-    async def do(self, steps: Generator[Step, Any, Any]) -> Any:  # noqa: ANN401 - whatever the steps return
+    async def do(self, steps: Generator[Step, Any, Any]) -> object:
         """Take the steps of a call, and return their result."""
         from anyio import sleep
 
@@ -162,7 +162,7 @@ class AsyncOnceView(AsyncToolCallView[CallT]):
         return call  # type: ignore[no-any-return] # what the view's cursor gives
 
 
-def _refuse_awaitable(result: object) -> Any:  # noqa: ANN401 - whatever a tool or a store returns
+def _refuse_awaitable(result: object) -> object:
     """Return a result.
 
     Raises:
