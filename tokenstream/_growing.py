@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, Json
     from tokenstream.events import Restarted, Resumed
     from tokenstream.message import Ending, FinishReason, Message
+    from tokenstream.partial_json import PartialJSONParser
 
 _OWN_ENDS = frozenset({"stop", "tool_calls"})
 
@@ -106,7 +107,7 @@ class FreeText:
         self.value = value
 
 
-def _parser(*, lenient: bool = False) -> Any:  # noqa: ANN401 - a parser, whose type is not imported
+def _parser(*, lenient: bool = False) -> PartialJSONParser:
     """Return a parser for arguments that may be unfinished; imported here, because few programs need it."""
     from tokenstream.partial_json import PartialJSONParser
 

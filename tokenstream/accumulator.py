@@ -349,7 +349,7 @@ class Accumulator:
         """Set `error`, because more characters arrived than the limit allows."""
         self.error = LimitExceeded(limit="text", value=self.limits.text)
 
-    def _write(self, event: Any, kind: str, start: Callable[[], Part]) -> None:  # noqa: ANN401 - any delta
+    def _write(self, event: AnyEvent, kind: str, start: Callable[[], Part]) -> None:
         choice = self._choice(event.choice)  # below, `start` makes the part if it is new
         log = choice.begin_writing(choice.get_or_begin_part(event.part, start), kind)
         log.append(event.text)
@@ -444,7 +444,7 @@ class Accumulator:
         choice.finish_message = event.message
         return False  # no content
 
-    def _take_restart(self, event: Any) -> bool:  # noqa: ANN401 - a relay leaves out what is discarded
+    def _take_restart(self, event: AnyEvent) -> bool:
         """Discard the answer, except delivered calls and spent tokens; return False: it is no content."""
         if event.discarded is None:
             event.discarded, event.told_before = self.message, True  # earlier events have told all of it

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.schemas import Tools
+    from tokenstream.stages._handlers.run import CursorMaker
     from tokenstream.stages._tools.kinds import Tool
     from tokenstream.stages._tools.store import AnyCallStore
 
@@ -298,7 +299,7 @@ class Router:
 
     # -- within ------------------------------------------------------------
 
-    def _begin(self, cursors: object) -> HandlerRun:
+    def _begin(self, cursors: CursorMaker) -> HandlerRun:
         """Return a run of the handlers over one stream; `stream.run` calls this.
 
         Args:

@@ -205,7 +205,7 @@ async def test_an_older_aiohttp_is_asked_by_its_session(session: Any, coding: st
     """Before 3.13 the body does not say whether it was decompressed; by default it was."""
     body = StreamReader(BaseProtocol(asyncio.get_running_loop()), 9, loop=asyncio.get_running_loop())
     older = SimpleNamespace(iter_any=body.iter_any, is_eof=body.is_eof, exception=body.exception)
-    response = SimpleNamespace(
+    response: Any = SimpleNamespace(
         status=200,
         headers={"content-encoding": "gzip"},
         reason="OK",

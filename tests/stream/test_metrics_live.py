@@ -39,7 +39,7 @@ def test_metrics_are_there_while_the_answer_comes() -> None:
 def test_metrics_stay_readable_however_an_answer_ends(how: str) -> None:
     """After a failure, a stop and a close they tell what had come."""
     fault: Any = {"cut": faults.cut(at=0.8), "error": faults.error_event(at=0.8)}.get(how)
-    stream = PACED.stream("anthropic", pace="recorded", **({"fault": fault} if fault else {}))
+    stream = PACED.stream("anthropic", pace="recorded", fault=fault)
     if fault:
         with pytest.raises(StreamError):
             stream.final()

@@ -150,7 +150,7 @@ def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
         """Return the function with the explanations; its signature stays the same."""
 
         @wraps(function)
-        def call(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - as of any function
+        def call(*args: object, **options: object) -> object:
             for name in options.keys() & hints.keys():
                 owner, _, method = function.__qualname__.rpartition(".")
                 called = owner if method == "__init__" else method

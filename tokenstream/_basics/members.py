@@ -67,7 +67,7 @@ class NamedDefault:
     def __init__(self, value: BuiltinFunctionType | FunctionType) -> None:
         self._value = value
 
-    def __call__(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - those of the function
+    def __call__(self, *args: object, **options: object) -> object:
         return self._value(*args, **options)
 
     def __repr__(self) -> str:

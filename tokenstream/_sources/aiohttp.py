@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._connection.head import ResponseHead, lower_header_names
 from tokenstream._sources.kinds import AsyncSource, SyncSource, do_nothing, is_response_like
@@ -11,16 +11,19 @@ from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from typing import TypeGuard
+
+    from tokenstream._sources.foreign import AiohttpResponse, EventTransport
 
 _NAMES = ("status", "headers", "content", "release", "real_url")
 
 
-def is_aiohttp(source: Any) -> bool:  # noqa: ANN401 - anything
+def is_aiohttp(source: object) -> TypeGuard[AiohttpResponse]:
     """Return True for an aiohttp response."""
-    return is_response_like(source, _NAMES) and hasattr(source.content, "iter_any")
+    return is_response_like(source, _NAMES) and hasattr(getattr(source, "content", None), "iter_any")
 
 
-def from_aiohttp(response: Any) -> AsyncSource:  # noqa: ANN401 - aiohttp's
+def from_aiohttp(response: AiohttpResponse) -> AsyncSource:
     """Return the source of an aiohttp response for an `AsyncStream`."""
     head = ResponseHead(
         status=response.status,
@@ -47,7 +50,7 @@ def from_aiohttp(response: Any) -> AsyncSource:  # noqa: ANN401 - aiohttp's
     )
 
 
-def _coding_of(response: Any) -> str:  # noqa: ANN401 - aiohttp's
+def _coding_of(response: AiohttpResponse) -> str:
     """Return the content coding of the body if aiohttp does not decode it; otherwise ""."""
     coding: str = response.headers.get("content-encoding", "")
     if not coding:
@@ -63,13 +66,13 @@ def _coding_of(response: Any) -> str:  # noqa: ANN401 - aiohttp's
     return "" if session is None or session.auto_decompress else coding
 
 
-def _socket_of(response: object) -> Any:  # noqa: ANN401 - aiohttp's, and an event loop's socket
+def _socket_of(response: AiohttpResponse) -> object:
     """Return the socket of a response; None if the response no longer has a connection."""
     transport = _transport_of(response)
     return None if transport is None else transport.get_extra_info("socket")
 
 
-def _transport_of(response: Any) -> Any:  # noqa: ANN401 - aiohttp's, and an event loop's transport
+def _transport_of(response: AiohttpResponse) -> EventTransport | None:
     return None if response.connection is None else response.connection.transport
 
 
@@ -78,7 +81,7 @@ class _AiohttpBody:
 
     __slots__ = ("_content", "_error", "_pieces")
 
-    def __init__(self, response: Any) -> None:  # noqa: ANN401 - aiohttp's
+    def __init__(self, response: AiohttpResponse) -> None:
         self._content = response.content
         self._pieces = self._content.iter_any()
         self._error: Exception | None = None

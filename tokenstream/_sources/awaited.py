@@ -171,7 +171,7 @@ class _Future(Protocol):
 
     def get_loop(self) -> Any: ...  # noqa: ANN401 - an event loop
 
-    def result(self) -> Any: ...  # noqa: ANN401 - anything
+    def result(self) -> object: ...
 
 
 def _has_result(source: object) -> TypeGuard[_Future]:

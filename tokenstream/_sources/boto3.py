@@ -12,6 +12,9 @@ from tokenstream.errors import ProtocolError
 from tokenstream.formats._kit.errors import provider_error
 
 if TYPE_CHECKING:
+    from typing import TypeGuard
+
+    from tokenstream._sources.foreign import BotocoreEventStream, Urllib3Response
     from tokenstream._sources.kinds import SyncSource
     from tokenstream.errors import StreamError
 
@@ -25,22 +28,22 @@ _DAMAGED_STREAM = frozenset(
 _LOWEST_ERROR_STATUS = 400
 
 
-def is_event_stream(source: object) -> bool:
+def is_event_stream(source: object) -> TypeGuard[BotocoreEventStream]:
     """Return True for a boto3 event stream that reads a urllib3 response."""
     return is_urllib3(getattr(source, "_raw_stream", None))
 
 
-def raw_response_of(source: Any) -> Any:  # noqa: ANN401 - of botocore
+def raw_response_of(source: BotocoreEventStream) -> Urllib3Response:
     """Return the urllib3 response that an event stream reads."""
     return source._raw_stream  # noqa: SLF001 - it has no other name
 
 
-def from_event_stream(source: Any) -> SyncSource:  # noqa: ANN401 - of botocore
+def from_event_stream(source: BotocoreEventStream) -> SyncSource:
     """Return the source of an event stream for a `Stream`; it reads the bytes of the urllib3 response."""
     return replace(from_urllib3(raw_response_of(source)), close=source.close)
 
 
-def stream_of(source: Any) -> Any:  # noqa: ANN401 - anything that is handed over
+def stream_of(source: Any) -> object:  # noqa: ANN401 - anything that is handed over
     """Return the stream in a boto3 response; return any other object unchanged.
 
     Example:

@@ -17,6 +17,8 @@ from tokenstream._basics.untrusted import is_list
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import Json
+
 _LANGCHAIN_FIELDS = (
     "type",
     "id",
@@ -53,7 +55,7 @@ def _find_converter(kind: type) -> Callable[[Any], dict[str, Any]] | None:
     return _convert_response if is_response else None
 
 
-def model_event_of(event: Any) -> Any:  # noqa: ANN401 - any object
+def model_event_of(event: Any) -> object:  # noqa: ANN401 - any object
     """Return the event of the model's API inside an event of an OpenAI Agents run; None if it has none."""
     return event.data if event.type == _MODEL_EVENT else None
 
@@ -118,6 +120,6 @@ def _convert_response(response: Any) -> dict[str, Any]:  # noqa: ANN401 - of Lla
     }
 
 
-def _to_json_types(value: object) -> Any:  # noqa: ANN401 - what a provider's SDK has made
+def _to_json_types(value: object) -> Json:
     """Return a value in JSON types; values that JSON cannot express become None."""
     return to_jsonable_python(value, bytes_mode="base64", fallback=lambda _: None, exclude_none=True)

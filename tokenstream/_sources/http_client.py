@@ -11,18 +11,21 @@ from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TypeGuard
+
+    from tokenstream._sources.foreign import HTTPClientResponse
 
 _NAMES = ("getheaders", "isclosed", "read1", "reason")
 _CHUNK_SIZE = 65_536
 _SHUT_RDWR = 2
 
 
-def is_http_client(source: object) -> bool:
+def is_http_client(source: object) -> TypeGuard[HTTPClientResponse]:
     """Return True for an http.client response."""
     return is_response_like(source, _NAMES)
 
 
-def from_http_client(response: Any) -> SyncSource:  # noqa: ANN401 - of http.client
+def from_http_client(response: HTTPClientResponse) -> SyncSource:
     """Return the source of an http.client response for a `Stream`."""
     head = ResponseHead(
         status=response.status,
@@ -50,7 +53,7 @@ class _HttpClientBody:
         length: The value of its header Content-Length; None if it has none.
     """
 
-    def __init__(self, response: Any, length: str | None) -> None:  # noqa: ANN401 - of http.client
+    def __init__(self, response: HTTPClientResponse, length: str | None) -> None:
         self._response = response
         self._was_read_to_end = False
         self.socket: Any = getattr(getattr(response.fp, "raw", None), "_sock", None)

@@ -69,7 +69,7 @@ def _was_read(response: FromHTTPX) -> bool:
     return bool(response.is_stream_consumed) and hasattr(response, "_content")
 
 
-def _socket_of(response: Any) -> Any:  # noqa: ANN401 - httpx's or httpx2's, and a socket of any backend
+def _socket_of(response: FromHTTPX) -> object:
     """Return the socket of an HTTP/1 response; None for HTTP/2, where responses share a connection."""
     version = response.extensions.get("http_version", b"")
     stream = response.extensions.get("network_stream")
@@ -104,7 +104,7 @@ class _LimitedRead:
 
     __slots__ = ("_limit", "_response", "_stream")
 
-    def __init__(self, response: Any, stream: Any, limit: ReadLimit) -> None:  # noqa: ANN401 - of httpx and httpcore
+    def __init__(self, response: FromHTTPX, stream: object, limit: ReadLimit) -> None:
         self._response = ref(response)
         self._stream = ref(stream)
         self._limit = limit
@@ -126,7 +126,7 @@ class _LimitedRead:
         return data
 
 
-def _limit_own(response: Any, stream: Any, limit: ReadLimit) -> None:  # noqa: ANN401 - of httpx and httpcore
+def _limit_own(response: object, stream: Any, limit: ReadLimit) -> None:  # noqa: ANN401 - of httpx and httpcore
     """Limit the reads of a response that has its connection for itself."""
     # A network stream that is not httpcore's own may refuse attributes or weak references.
     with suppress(AttributeError, TypeError):
@@ -148,7 +148,7 @@ class _SharedTimeouts(dict[str, Any]):
         super().__init__(timeouts)
         self._wait = wait
 
-    def get(self, key: str, default: object = None) -> Any:  # noqa: ANN401 - as of a dict
+    def get(self, key: str, default: object = None) -> object:
         """Return a timeout; for the one of a read, first wait until there is something to read."""
         own = super().get(key, default)
         return self._wait(own) if key == "read" else own

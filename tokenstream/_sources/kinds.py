@@ -37,7 +37,7 @@ class ReadLimit(Protocol):
     def seconds(self, own: float | None) -> float | None:
         """Return the timeout for the next wait, at most the connection's own one; None for no limit."""
 
-    def wait(self, stream: Any, own: float | None) -> float | None:  # noqa: ANN401 - of httpcore
+    def wait(self, stream: object, own: float | None) -> float | None:
         """Wait until a shared connection has data, and return the timeout for reading them.
 
         Raises:
@@ -82,7 +82,7 @@ class SyncSource:
     reading: Reading | None = None
     """Options for reading this source, in place of those that the stream has none of; None if it has none."""
 
-    def next_chunk(self, chunks: Iterator[Any], end: object) -> Any:  # noqa: ANN401 - bytes, or a payload
+    def next_chunk(self, chunks: Iterator[Any], end: object) -> object:
         """Return the next chunk or payload; items that the server has not sent (`SKIPPED`) are left out.
 
         Args:
@@ -137,7 +137,7 @@ class AsyncSource:
     reading: Reading | None = None
     """Options for reading this source, in place of those that the stream has none of; None if it has none."""
 
-    async def next_chunk(self) -> Any:  # noqa: ANN401 - bytes, or a payload
+    async def next_chunk(self) -> object:
         """Return the next chunk or payload; raise StopAsyncIteration at the end.
 
         Items that the server has not sent (`SKIPPED`) are left out.

@@ -110,7 +110,7 @@ def payload_of(item: object) -> Any:  # noqa: ANN401 - anything that a source gi
     return item
 
 
-def as_received(items: object, item: object) -> Any:  # noqa: ANN401 - anything that a source gives
+def as_received(items: object, item: object) -> object:
     """Return an item's payload without a finish reason that litellm has made up; any other item unchanged.
 
     If the provider's stream ends without a finish reason, a litellm stream adds "stop". The
@@ -136,7 +136,7 @@ def as_received(items: object, item: object) -> Any:  # noqa: ANN401 - anything 
     return payload
 
 
-def _stream_in_router(items: object) -> Any:  # noqa: ANN401 - a litellm stream
+def _stream_in_router(items: object) -> object:
     """Return the stream whose items a stream of litellm's `Router` passes on; any other object unchanged.
 
     The result is None if the stream is not found.
@@ -162,7 +162,7 @@ def _is_message(item: object) -> bool:
     return callable(getattr(kind, "pb", None)) or callable(getattr(kind, "SerializeToString", None))
 
 
-def _convert_message(item: Any) -> Any:  # noqa: ANN401 - a message
+def _convert_message(item: Any) -> object:  # noqa: ANN401 - an object of google-genai
     """Return a protobuf message as the JSON value that the same API sends over HTTP."""
     kind = item.__class__
     # A class of proto-plus wraps a protobuf message, which its `pb` returns.
@@ -170,7 +170,7 @@ def _convert_message(item: Any) -> Any:  # noqa: ANN401 - a message
     return json_format.MessageToDict(kind.pb(item) if hasattr(kind, "pb") else item)
 
 
-def _convert_fields(value: object) -> Any:  # noqa: ANN401 - an object that is a dict too, as huggingface_hub's are
+def _convert_fields(value: object) -> object:
     """Return all fields of an object that is both a dataclass and a dict; return other values unchanged.
 
     The objects of huggingface_hub are both. A field that the dataclass does not declare may be
@@ -184,7 +184,7 @@ def _convert_fields(value: object) -> Any:  # noqa: ANN401 - an object that is a
     return [_convert_fields(inner) for inner in value] if is_list(value) else value
 
 
-def _convert_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
+def _convert_object(item: Any) -> object:  # noqa: ANN401 - an SDK's object
     """Return the payload for an SDK object; None for an event that a helper of the SDK has added."""
     excluded: set[str] = set()
     # Only in these SDKs are fields with these names additions; in others they may be data of the server.
@@ -213,7 +213,7 @@ def _convert_object(item: Any) -> Any:  # noqa: ANN401 - an SDK's object
     return dumped
 
 
-def _check_server_value(payload: object, items: object) -> Any:  # noqa: ANN401 - anything that a source gives
+def _check_server_value(payload: object, items: object) -> object:
     """Refuse a JSON value from an SDK's stream that cannot be a payload; return any other converted item.
 
     If the iterator is not an SDK's stream, the value is from the caller, and is returned.
@@ -250,7 +250,7 @@ class Converter:
     def __init__(self, items: object) -> None:
         self._items = items
 
-    def __call__(self, item: object) -> Any:  # noqa: ANN401 - anything that a source gives
+    def __call__(self, item: object) -> object:
         """Return the chunk or payload of an item; `SKIPPED` if the server has not sent the item.
 
         Raises:

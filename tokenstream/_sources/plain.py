@@ -176,7 +176,7 @@ class _AvailableItems:
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
-    async def __anext__(self) -> Any:  # noqa: ANN401 - what the items are
+    async def __anext__(self) -> object:
         for item in self._items:
             return item
         raise StopAsyncIteration

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._connection.head import ResponseHead, lower_header_names
 from tokenstream._sources.kinds import SyncSource, do_nothing, is_response_like
@@ -10,7 +10,10 @@ from tokenstream._sources.socket_limit import find_socket_limit
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import TypeGuard
+
+    from tokenstream._sources.foreign import RequestsResponse, Urllib3Response
 
 _REQUESTS = ("iter_content", "raw", "status_code", "headers")
 _URLLIB3 = ("release_conn", "read_chunked", "status", "headers")
@@ -18,24 +21,24 @@ _CHUNK_SIZE = 65_536
 _ALREADY_READ = "the response was already read or closed; pass it unread"
 
 
-def is_requests(source: object) -> bool:
+def is_requests(source: object) -> TypeGuard[RequestsResponse]:
     """Return True for a requests response."""
     return is_response_like(source, _REQUESTS, "status_code")
 
 
-def is_urllib3(source: object) -> bool:
+def is_urllib3(source: object) -> TypeGuard[Urllib3Response]:
     """Return True for a urllib3 response."""
     return is_response_like(source, _URLLIB3)
 
 
-def was_read(response: Any) -> bool:  # noqa: ANN401 - of requests or of urllib3
+def was_read(response: object) -> bool:
     """Return True if the body of a response was already read, even if it was not stored."""
     raw = response.raw if is_requests(response) else response
     # A requests response without a urllib3 response was created by hand, with its body.
     return not is_urllib3(raw) or _is_closed(raw)
 
 
-def from_requests(response: Any) -> SyncSource:  # noqa: ANN401 - of requests
+def from_requests(response: RequestsResponse) -> SyncSource:
     """Return the source of a requests response for a `Stream`."""
     head = ResponseHead(
         status=response.status_code,
@@ -50,7 +53,7 @@ def from_requests(response: Any) -> SyncSource:  # noqa: ANN401 - of requests
     return _make_live_source(raw, head, response.close)
 
 
-def from_urllib3(response: Any) -> SyncSource:  # noqa: ANN401 - of urllib3
+def from_urllib3(response: Urllib3Response) -> SyncSource:
     """Return the source of a urllib3 response for a `Stream`."""
     head = ResponseHead(
         status=response.status,
@@ -65,7 +68,7 @@ def from_urllib3(response: Any) -> SyncSource:  # noqa: ANN401 - of urllib3
     return _make_live_source(response, head, response.close)
 
 
-def _make_live_source(raw: Any, head: ResponseHead, close: Any) -> SyncSource:  # noqa: ANN401 - of urllib3
+def _make_live_source(raw: Urllib3Response, head: ResponseHead, close: Callable[[], object]) -> SyncSource:
     """Return the source of a response whose body is read from the connection, still compressed."""
     # Below urllib3's response is one of http.client. urllib3 sets the timeout of its socket for each
     # request, so it need not be given back.
@@ -80,7 +83,7 @@ def _make_live_source(raw: Any, head: ResponseHead, close: Any) -> SyncSource:  
     )
 
 
-def _url_of(response: Any) -> str:  # noqa: ANN401 - of urllib3
+def _url_of(response: Urllib3Response) -> str:
     try:
         return response.geturl() or ""
     except NotImplementedError:
@@ -88,13 +91,13 @@ def _url_of(response: Any) -> str:  # noqa: ANN401 - of urllib3
         return ""
 
 
-def _is_closed(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
+def _is_closed(raw: Urllib3Response) -> bool:
     """Return True if the body is no longer read from the connection."""
     # urllib3 reads the whole body of an HTTP/2 response at once, but does not report it as closed.
     return bool(raw.closed) or raw.version == 20
 
 
-def _read_requests_body(response: Any) -> Iterator[bytes]:  # noqa: ANN401 - of requests
+def _read_requests_body(response: RequestsResponse) -> Iterator[bytes]:
     """Yield the stored body of a requests response; raise if the body was read but not stored."""
     # A response that was created by hand has no urllib3 response in `raw`.
     was_stored = getattr(response, "_content_consumed", True)
@@ -108,7 +111,7 @@ def _read_requests_body(response: Any) -> Iterator[bytes]:  # noqa: ANN401 - of 
         raise MisuseError(_ALREADY_READ) from error
 
 
-def _read_urllib3_body(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib3
+def _read_urllib3_body(raw: Urllib3Response) -> Iterator[bytes]:
     """Yield the stored body of a urllib3 response; raise if the body was read but not stored."""
     data = raw.data or b""
     if not data and getattr(raw, "_body", None) is None and _had_body(raw):
@@ -116,17 +119,17 @@ def _read_urllib3_body(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib
     yield data
 
 
-def _has_begun(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
+def _has_begun(raw: Urllib3Response) -> bool:
     """Return True if a part of the body was read already."""
     return bool(raw.tell() or getattr(raw, "_uncached_read_occurred", False))
 
 
-def _had_body(raw: Any) -> bool:  # noqa: ANN401 - of urllib3
+def _had_body(raw: Urllib3Response) -> bool:
     """Return True if a closed response had a body, which is lost unless it was stored."""
     return _has_begun(raw) or bool(raw.chunked) or bool(raw.length_remaining)
 
 
-def _read_chunks(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib3
+def _read_chunks(raw: Urllib3Response) -> Iterator[bytes]:
     """Yield the bytes of a body as they arrive, without decoding the content coding.
 
     Raises:
@@ -144,7 +147,7 @@ def _read_chunks(raw: Any) -> Iterator[bytes]:  # noqa: ANN401 - of urllib3
         yield from raw.stream(_CHUNK_SIZE if raw.chunked else 1, decode_content=False)
 
 
-def _make_socket_finder(raw: Any) -> Any:  # noqa: ANN401 - of urllib3
+def _make_socket_finder(raw: Urllib3Response) -> Callable[[], object]:
     """Return a function that returns the socket of a response.
 
     The function returns None once the connection is in its pool again. It keeps the socket object
@@ -155,7 +158,7 @@ def _make_socket_finder(raw: Any) -> Any:  # noqa: ANN401 - of urllib3
         # If the end of the connection ends the body, urllib3 has detached the socket from the connection.
         socket = _ShutdownHandle(raw)
 
-    def find() -> Any:  # noqa: ANN401 - a socket
+    def find() -> object:
         """Return the socket; None once the response no longer has the connection."""
         return socket if raw.connection is not None else None
 
@@ -165,7 +168,7 @@ def _make_socket_finder(raw: Any) -> Any:  # noqa: ANN401 - of urllib3
 class _ShutdownHandle:
     """Replaces a socket that can only be shut down through its response."""
 
-    def __init__(self, raw: Any) -> None:  # noqa: ANN401 - of urllib3
+    def __init__(self, raw: Urllib3Response) -> None:
         self._raw = raw
 
     def shutdown(self, how: int) -> None:

@@ -46,7 +46,7 @@ def refused_response(error: Exception) -> FromHTTPX:
     return response if response.status_code >= _LOWEST_ERROR_STATUS else None
 
 
-def from_holder(source: Any, response: Any) -> SyncSource:  # noqa: ANN401 - told apart by what they can do
+def from_holder(source: object, response: FromHTTPX) -> SyncSource:
     """Return a source for a `Stream` that reads the response of an object.
 
     Closing the source also closes the object, so that an SDK can clean up.
@@ -73,7 +73,7 @@ def from_holder(source: Any, response: Any) -> SyncSource:  # noqa: ANN401 - tol
     return replace(response_source, close=close)
 
 
-def from_async_holder(source: Any, response: Any) -> AsyncSource:  # noqa: ANN401 - as above
+def from_async_holder(source: object, response: FromHTTPX) -> AsyncSource:
     """Return a source for an `AsyncStream` that reads the response of an object; see `from_holder`."""
     _refuse_begun(source, response)
     response_source = from_async_response(response)
@@ -90,7 +90,7 @@ def from_async_holder(source: Any, response: Any) -> AsyncSource:  # noqa: ANN40
     return replace(response_source, close=close)
 
 
-def _refuse_begun(source: Any, response: Any) -> None:  # noqa: ANN401 - as above
+def _refuse_begun(source: object, response: FromHTTPX) -> None:
     """Raise for an object that was partly read, because the response's beginning cannot be read again.
 
     Raises:

@@ -24,7 +24,7 @@ class SocketLimit:
 
     __slots__ = ("_file", "_limit", "_own", "_socket")
 
-    def __init__(self, file: Any, socket: Any) -> None:  # noqa: ANN401 - of http.client
+    def __init__(self, file: object, socket: Any) -> None:  # noqa: ANN401 - of http.client
         self._file = ref(file)
         self._socket = socket
         self._limit: ReadLimit | None = None
@@ -44,7 +44,7 @@ class SocketLimit:
         if self._limit is not None:
             self._set_timeout(self._own)
 
-    def _read_into(self, buffer: object) -> Any:  # noqa: ANN401 - as of the file's own method
+    def _read_into(self, buffer: object) -> object:
         """Read into a buffer; return the number of bytes."""
         if self._limit is not None:
             self._set_timeout(self._limit.seconds(self._own))

@@ -138,7 +138,7 @@ def from_async_socket(socket: OpenWebSocket) -> AsyncSource:
     """Return the source of a connection for an `AsyncStream`; each message is one payload."""
     connection = socket.connection
 
-    def find() -> Any:  # noqa: ANN401 - an event loop's socket
+    def find() -> object:
         """Return the socket, from a connection of asyncio or of trio."""
         transport = getattr(connection, "transport", None)
         if transport is not None:
@@ -238,7 +238,7 @@ class _SocketMessages:
     def __iter__(self) -> Iterator[Any]:
         return self
 
-    def __next__(self) -> Any:  # noqa: ANN401 - bytes, or text
+    def __next__(self) -> object:
         """Return the next message; end the loop if the connection was closed cleanly."""
         try:
             return self._recv()
@@ -273,7 +273,7 @@ class _AsyncSocketMessages:
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
-    async def __anext__(self) -> Any:  # noqa: ANN401 - bytes, or text
+    async def __anext__(self) -> object:
         """Return the next message; end the loop if the connection was closed cleanly."""
         try:
             return await self._recv()

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tokenstream._basics.erased import ErasedGeneric
 from tokenstream._basics.members import show_members
 from tokenstream.errors import CallStoreUnavailable, MisuseError
 from tokenstream.stages._tools.store import CallState, check_lease
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from redis import Redis
     from redis.asyncio import Redis as AsyncRedis
 
+ReplyT = TypeVar("ReplyT")
 ResultT = TypeVar("ResultT")
 
 _BEGIN = """
@@ -56,8 +58,8 @@ return 1
 _FORGET = "return redis.call('DEL', KEYS[1], KEYS[2])"
 
 
-class _RedisCalls:
-    """The commands of both kinds of Redis stores.
+class _RedisCalls(ErasedGeneric[ReplyT]):
+    """The commands of both kinds of Redis stores; each returns a reply, or an awaitable of one.
 
     Args:
         kind: The class of the client.
@@ -69,7 +71,7 @@ class _RedisCalls:
         MisuseError: The client is of another class, or an option is not possible.
     """
 
-    def __init__(self, kind: type, client: Any, prefix: str, keep: float) -> None:  # noqa: ANN401 - checked here
+    def __init__(self, kind: type, client: object, prefix: str, keep: float) -> None:
         from redis.exceptions import RedisError
 
         if not isinstance(client, kind):
@@ -86,29 +88,30 @@ class _RedisCalls:
         self._prefix = prefix
         self._keep = keep
 
-    def begin(self, key: str, lease: float, token: str, *, again: bool) -> Any:  # noqa: ANN401 - a reply, or an awaitable of one
+    def begin(self, key: str, lease: float, token: str, *, again: bool) -> ReplyT:
         return self._run(_BEGIN, key, token, _to_ms(lease), _to_ms(self._keep), int(again))
 
-    def look(self, key: str) -> Any:  # noqa: ANN401 - as above
+    def look(self, key: str) -> ReplyT:
         return self._run(_LOOK, key)
 
-    def finish(self, key: str, result: str | None, token: str, *, failed: bool) -> Any:  # noqa: ANN401 - as above
+    def finish(self, key: str, result: str | None, token: str, *, failed: bool) -> ReplyT:
         status = "failed" if failed else "done"
         results = [] if result is None else [result.encode()]
         return self._run(_FINISH, key, token, _to_ms(self._keep), status, *results)
 
-    def forget(self, key: str) -> Any:  # noqa: ANN401 - as above
+    def forget(self, key: str) -> ReplyT:
         return self._run(_FORGET, key)
 
     def make_error(self, error: Exception) -> CallStoreUnavailable:
         """Return the error for a Redis that cannot be used; never with its words, which may name the host."""
         return CallStoreUnavailable(f"the call store's Redis cannot be used now ({type(error).__name__})")
 
-    def _run(self, script: str, key: str, *arguments: Any) -> Any:  # noqa: ANN401 - as above
+    def _run(self, script: str, key: str, *arguments: object) -> ReplyT:
         # The braces keep both keys of a call on one node of a cluster.
         keys = [f"{self._prefix}{{{key}}}:{what}" for what in ("call", "alive")]
         # Replies are raw bytes, even if the client is set up to decode them.
-        return self._client.execute_command("EVAL", script, 2, *keys, *arguments, NEVER_DECODE=True)
+        reply: ReplyT = self._client.execute_command("EVAL", script, 2, *keys, *arguments, NEVER_DECODE=True)
+        return reply
 
 
 @show_members
@@ -148,7 +151,7 @@ class RedisCallStore:
         retry_failed: bool = False,
     ) -> None:
         kind, _ = _client_classes()
-        self._calls = _RedisCalls(kind, client, prefix, keep)
+        self._calls: _RedisCalls[Any] = _RedisCalls(kind, client, prefix, keep)
         self.lease = check_lease(lease)
         """Seconds within which a call has to end."""
         self.max_result = max_result
@@ -215,7 +218,7 @@ class AsyncRedisCallStore:
         retry_failed: bool = False,
     ) -> None:
         _, kind = _client_classes()
-        self._calls = _RedisCalls(kind, client, prefix, keep)
+        self._calls: _RedisCalls[Awaitable[Any]] = _RedisCalls(kind, client, prefix, keep)
         self.lease = check_lease(lease)
         """Seconds within which a call has to end."""
         self.max_result = max_result
@@ -261,7 +264,7 @@ def _client_classes() -> tuple[type, type]:
     return Redis, AsyncRedis
 
 
-def _read_state(reply: Any) -> CallState:  # noqa: ANN401 - what Redis replies
+def _read_state(reply: Sequence[Any]) -> CallState:
     """Return the state of a call that a script has replied."""
     status, *results = reply
     result = results[0] if results else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
@@ -16,6 +16,7 @@ from tokenstream.events import Unknown, UsageUpdate
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.cli._advice import Origin
     from tokenstream.cli._report import StreamReport
     from tokenstream.errors import StreamError
@@ -214,7 +215,7 @@ def _shorten(value: object) -> str:
     return text if len(text) <= _MAX_PART else f"{text[:_MAX_PART]} and {len(text) - _MAX_PART:,} more"
 
 
-def _shorten_field(value: object) -> Any:  # noqa: ANN401 - any field of a part
+def _shorten_field(value: object) -> Json:
     """Return a field of a part for a line: the size instead of bytes, and the start of a long text."""
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message, Usage
     from tokenstream.otel._requested import Attributes
     from tokenstream.otel._tools import Around
+    from tokenstream.stream._protocols import DriverView
     from tokenstream.stream._tap.onlooker import Onlooker
 
 StreamT = TypeVar("StreamT", bound="Stream | AsyncStream | Tap[Any] | AsyncTap[Any]")
@@ -152,7 +153,7 @@ class Observer:
     def __init__(
         self,
         receivers: Receivers,
-        reader: Driver | Onlooker,
+        reader: DriverView | Onlooker,
         *,
         url: str | None,
         model: str | None,

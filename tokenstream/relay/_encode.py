@@ -300,7 +300,7 @@ def payloads(
     return _make_iterator(stream, sending, joins=False)
 
 
-def _make_iterator(source: object, sending: Sending, *, joins: bool) -> Any:  # noqa: ANN401 - sync or async
+def _make_iterator(source: object, sending: Sending, *, joins: bool) -> object:
     """Return the iterator over the encoded events of a source; sync or async, like the source.
 
     Args:

@@ -61,7 +61,7 @@ def strip_private(event: Event, id: str | None) -> Event | None:
     return result
 
 
-def _strip_part(value: Any) -> Any:  # noqa: ANN401 - a part, or None
+def _strip_part(value: Any) -> object:  # noqa: ANN401 - a part, or None
     """Return a part without its provider fields; the same object if it has none."""
     if getattr(value, "provider_data", None) is not None:
         return value.model_copy(update={"provider_data": None})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream.events import StepDone, StepStart, Stopped
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.message import Ending
 
 TELLING: frozenset[type] = frozenset({StepStart, StepDone, Stopped})
@@ -33,7 +34,7 @@ class ToldEnding:
         self._last_state = "done"
         """The state of the step without a parent that ended last."""
 
-    def note(self, event: Any) -> None:  # noqa: ANN401 - an event of a class in `TELLING`
+    def note(self, event: AnyEvent) -> None:
         """Note the start or the end of a step, or that the answer was stopped."""
         if isinstance(event, Stopped):
             self._stopped = True

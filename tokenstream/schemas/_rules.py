@@ -19,6 +19,8 @@ from tokenstream._basics.untrusted import is_dict, is_list
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tokenstream._basics.loose import Json
+
 _BASIC = frozenset(
     {"$ref", "anyOf", "const", "description", "enum", "items", "properties", "required", "type"}
 )
@@ -161,7 +163,7 @@ class _SchemaWriter:
         written = self._write_node({key: value for key, value in schema.items() if key != "$defs"}, path="")
         return {**written, "$defs": self._written} if self._written else written
 
-    def _write_node(self, part: object, path: str) -> Any:  # noqa: ANN401 - a schema
+    def _write_node(self, part: object, path: str) -> Json:
         """Return a part of the schema, converted to the API's rules.
 
         Args:
@@ -193,7 +195,7 @@ class _SchemaWriter:
                 written["required"] = list(written["properties"])
         return written
 
-    def _write_inner(self, key: str, value: object, path: str) -> Any:  # noqa: ANN401 - what a keyword holds
+    def _write_inner(self, key: str, value: object, path: str) -> Json:
         """Return the value of a keyword, with the schemas in it converted.
 
         Args:
@@ -275,7 +277,7 @@ class _SchemaWriter:
         """
         return name in self._recursive and any(each in self._recursive for each in enclosing)
 
-    def _spell_out(self, value: object, enclosing: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - what a keyword holds
+    def _spell_out(self, value: object, enclosing: tuple[str, ...] = ()) -> Json:
         """Return part of a schema with each reference replaced by its definition.
 
         The result becomes part of a description, in which the model could not look up a reference.

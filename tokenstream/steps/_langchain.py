@@ -226,7 +226,7 @@ def _is_tuple(value: object) -> TypeGuard[tuple[Any, ...]]:
     return isinstance(value, tuple)
 
 
-def _as_message(chunk: object) -> Any:  # noqa: ANN401 - an object of LangChain
+def _as_message(chunk: object) -> object:
     """Return a chunk as a message; a completion model's chunk, which is text or has text, is converted."""
     text = chunk if isinstance(chunk, str) else getattr(chunk, "text", None)
     if isinstance(text, str) and not hasattr(chunk, "response_metadata"):

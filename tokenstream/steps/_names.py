@@ -105,7 +105,7 @@ class Names:
         result: Event = changed
         return result
 
-    def _rename_content(self, answer: int, content: Any) -> Any:  # noqa: ANN401 - a part, or None
+    def _rename_content(self, answer: int, content: Any) -> object:  # noqa: ANN401 - a part, or None
         """Return a part with the id that it has in the run; unchanged if the id is the same."""
         old_id: str = getattr(content, "id", "")
         id = self.make_run_id(answer, old_id)

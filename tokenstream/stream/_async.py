@@ -211,7 +211,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
         if self._responses is None:
             from tokenstream.stream._session.responses import AsyncResponses
 
-            self._responses = AsyncResponses(self, self._driver, AsyncStream)
+            self._responses = AsyncResponses(self, self._driver.source_driver, AsyncStream)
         return self._responses
 
     async def run(self, router: Router) -> ToolResults:
@@ -309,7 +309,7 @@ class AsyncStream(AsyncStreamBase, AsyncChoice):
                 raise MisuseError(
                     "the answers of this connection are read one by one: share each stream of `.responses`"
                 )
-            self._shared, self._driver = broadcast(self._driver, policy, size)
+            self._shared, self._driver = broadcast(self._driver.source_driver, policy, size)
         else:
             self._driver.set_options(policy, size)
         return self._shared

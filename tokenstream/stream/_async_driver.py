@@ -516,7 +516,7 @@ class AsyncDriver(Driver):
         finally:
             self.pump.busy = False
 
-    def open(self, source: Any) -> None:  # noqa: ANN401 - an async source
+    def open(self, source: AsyncSource) -> None:  # type: ignore[override] # a pump opens its own kind
         self.pump.source = source  # instead of the `Deferred` that was opened
         super().open(source)
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message
     from tokenstream.stream._opening import Recovers
+    from tokenstream.stream._protocols import Clock
 
 _DEADLINES = Deadlines()
 _ENDED = Phase.ENDED
@@ -70,7 +71,7 @@ class Driver(SingleConsumer):
     )
 
     def __init__(self, options: Options) -> None:
-        clock = self.clock = options.clock
+        self.clock: Clock = options.clock
         self.phase = Phase.OPENING
         self.verdict = EndVerdict()
         """The decision on the ending."""
@@ -102,7 +103,7 @@ class Driver(SingleConsumer):
             self.machine.arrivals.reorder = claim_reorder(options.reorder)
         self.chain: Chain[Any, Any] = self.make_timed_chain()
         """The stages that limit the time of a read."""
-        self.machine.meter.begin(options.find_start(clock()), wrapped=options.started_at is None)
+        self.machine.meter.begin(options.find_start(self.clock()), wrapped=options.started_at is None)
 
     def __repr__(self) -> str:
         of_address = f" of {self.head.place}" if self.head is not None and self.head.url else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 from tokenstream.errors import MisuseError
 from tokenstream.formats import _registry as registry
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format
     from tokenstream.stages import Reorder
     from tokenstream.stream._attempts import AttemptReport
+    from tokenstream.stream._protocols import DriverView
 
 First: TypeAlias = Literal["head", "event"]
 """The point up to which `wait_open` waits: the head of the response, or the first event."""
@@ -57,7 +58,7 @@ def is_failure(head: ResponseHead) -> bool:
     return is_page or head.refuses
 
 
-def has_begun(driver: Any, first: First) -> bool:  # noqa: ANN401 - a driver, from a higher layer
+def has_begun(driver: DriverView, first: First) -> bool:
     """Return True once the answer of a stream has begun, or can no longer begin.
 
     Args:
@@ -74,7 +75,7 @@ def has_begun(driver: Any, first: First) -> bool:  # noqa: ANN401 - a driver, fr
         # The body is an error report, not an answer: it is read to the end for its message.
         return False
     # Events that a guard holds back do not count yet.
-    has_event: bool = machine.events_seen > 0 and not machine.changes_events
+    has_event = machine.events_seen > 0 and not machine.changes_events
     return first == "head" or has_event
 
 

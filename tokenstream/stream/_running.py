@@ -22,12 +22,11 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.stages._handlers.run import HandlerRun
     from tokenstream.stages._handlers.work import Work
-    from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._sync_driver import SyncDriver
+    from tokenstream.stream._protocols import AsyncRunDriver, SyncRunDriver
     from tokenstream.stream._views.aspects import Cursors
 
 
-def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
+def run(driver: SyncRunDriver, cursors: Cursors, router: Router) -> ToolResults:
     """Read a stream to its end and call a router's handlers, one after the other.
 
     Args:
@@ -52,7 +51,7 @@ def run(driver: SyncDriver, cursors: Cursors, router: Router) -> ToolResults:
     return run.finish(driver.message)
 
 
-async def run_async(driver: AsyncDriver, cursors: Cursors, router: Router) -> ToolResults:
+async def run_async(driver: AsyncRunDriver, cursors: Cursors, router: Router) -> ToolResults:
     """Read a stream to its end and call a router's handlers, of which the tools run concurrently.
 
     Args:
@@ -86,7 +85,7 @@ class _Tasks:
 
     group: TaskGroup
 
-    def __init__(self, driver: AsyncDriver, run: HandlerRun, limit: int) -> None:
+    def __init__(self, driver: AsyncRunDriver, run: HandlerRun, limit: int) -> None:
         from anyio import CapacityLimiter, get_cancelled_exc_class
 
         self._driver = driver
@@ -213,14 +212,14 @@ class _Tasks:
         else:
             self._run.store_result(work, value)
 
-    async def _call(self, work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+    async def _call(self, work: Work) -> object:
         """Call a handler, or return the stored result of a tool's call that has run before."""
         once = self._run.once
         if once is None or not work.is_tool:
             return await self._call_now(work)
         return await once.do(once.enter(work.item).run(lambda: self._call_now(work)))
 
-    async def _call_now(self, work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+    async def _call_now(self, work: Work) -> object:
         """Call a handler; a sync tool is called in a thread, since it may block."""
         if not work.is_tool or work.entry.is_async():
             return work.call()
@@ -247,7 +246,7 @@ class _Tasks:
 
 
 def _begin_run(
-    driver: SyncDriver | AsyncDriver, cursors: Cursors, router: Router, kind: type[Once]
+    driver: SyncRunDriver | AsyncRunDriver, cursors: Cursors, router: Router, kind: type[Once]
 ) -> HandlerRun:
     """Return the object that decides, event by event, which of the router's handlers to call.
 
@@ -275,7 +274,7 @@ def _begin_run(
     return run
 
 
-def _call_all(driver: SyncDriver, run: HandlerRun, works: list[Work]) -> None:
+def _call_all(driver: SyncRunDriver, run: HandlerRun, works: list[Work]) -> None:
     """Call the handlers; an error that is not stored as a tool's failure closes the stream, and is raised."""
     for work in works:
         try:
@@ -290,7 +289,7 @@ def _call_all(driver: SyncDriver, run: HandlerRun, works: list[Work]) -> None:
             raise
 
 
-def _call_in_context(run: HandlerRun, work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+def _call_in_context(run: HandlerRun, work: Work) -> object:
     """Call a handler; a tool runs inside the context manager of its step or of an observer."""
     if run.around_tool is None or not work.is_tool:
         return _call_handler(work)
@@ -306,14 +305,14 @@ def _keep_result(step: Any, value: object) -> None:  # noqa: ANN401 - a step, wh
         step.result = value
 
 
-def _call_once(run: HandlerRun, work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+def _call_once(run: HandlerRun, work: Work) -> object:
     """Call a handler, or return the stored result of a tool's call that has run before."""
     if run.once is None or not work.is_tool:
         return _call_handler(work)
     return run.once.do(run.once.enter(work.item).run(lambda: _call_handler(work)))
 
 
-def _call_handler(work: Work) -> Any:  # noqa: ANN401 - whatever the handler returns
+def _call_handler(work: Work) -> object:
     """Call a handler, and refuse an awaitable result, which a sync stream cannot await."""
     value = work.call()
     # Most handlers return None, and `isawaitable` is slow.

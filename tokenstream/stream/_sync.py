@@ -212,7 +212,7 @@ class Stream(SyncStreamBase, Choice):
         if self._responses is None:
             from tokenstream.stream._session.responses import Responses
 
-            self._responses = Responses(self, self._driver, Stream)
+            self._responses = Responses(self, self._driver.source_driver, Stream)
         return self._responses
 
     def run(self, router: Router) -> ToolResults:
@@ -341,7 +341,7 @@ class Stream(SyncStreamBase, Choice):
                 raise MisuseError(
                     "the answers of this connection are read one by one: share each stream of `.responses`"
                 )
-            self._shared, self._driver = broadcast(self._driver, policy, size)
+            self._shared, self._driver = broadcast(self._driver.source_driver, policy, size)
         else:
             self._driver.set_options(policy, size)
         return self._shared

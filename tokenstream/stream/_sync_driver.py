@@ -182,7 +182,7 @@ class SyncDriver(Driver):
             finally:
                 self.end_read()
 
-    def next_item(self, until: float | None = None) -> Any:  # noqa: ANN401 - what a pump brings
+    def next_item(self, until: float | None = None) -> object:
         """Return the next item from the source.
 
         Deadlines apply if the source's reads can be limited, before the source is open, and after the
@@ -468,7 +468,7 @@ class SyncDriver(Driver):
         self.close_source(quiet=True)
         self.pump.replace(source)
 
-    def open(self, source: Any) -> None:  # noqa: ANN401 - a sync source
+    def open(self, source: SyncSource) -> None:  # type: ignore[override] # a pump opens its own kind
         self._opened_at = self.clock()
         self.pump.limit_waits(self)
         super().open(source)

@@ -333,7 +333,7 @@ class ToolResults(Mapping[str, Any]):
         ]
 
 
-def _make_single_turn(message: Message, call: ToolCall, make_turn: Callable[[Message, Drop], Any]) -> Any:  # noqa: ANN401 - an API's turn
+def _make_single_turn(message: Message, call: ToolCall, make_turn: Callable[[Message, Drop], Any]) -> object:
     """Return the assistant's turn with one call alone; None if the API cannot express the call."""
     try:
         # "all" leaves out what the API cannot express; a turn that would be empty then is refused.

@@ -298,7 +298,7 @@ class _Player:
         client: httpx's client.
     """
 
-    def __init__(self, screen: Screen, url: str, client: Any) -> None:  # noqa: ANN401 - httpx's
+    def __init__(self, screen: Screen, url: str, client: object) -> None:
         self._screen = screen
         self._url = url
         self.streams: list[tuple[Stream, Ending]] = []

@@ -6,7 +6,7 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
 from urllib.request import getproxies, proxy_bypass
 
 from tokenstream._basics.url import split_url
@@ -24,6 +24,8 @@ from tokenstream.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from httpx import Client, Response
 
     from tokenstream._connection.head import ResponseHead
     from tokenstream.cli._asking import RequestParts
@@ -137,7 +139,7 @@ def _is_proxied(url: str) -> bool:
     return any(proxies.get(kind) for kind in (parts.scheme, "all")) and not proxy_bypass(parts.hostname or "")
 
 
-def _make_client(timeout: float, recorder: _AnswerRecorder) -> Any:  # noqa: ANN401 - httpx, which is imported late
+def _make_client(timeout: float, recorder: _AnswerRecorder) -> Client:
     """Return an httpx client whose hook passes the head of the response to the recorder.
 
     Raises:
@@ -183,7 +185,7 @@ class _AnswerRecorder:
         """Set the beginning of all times to the present."""
         self._started_at = self._clock()
 
-    def note_head(self, response: Any) -> None:  # noqa: ANN401 - httpx's
+    def note_head(self, response: Response) -> None:
         """Record the time and the HTTP version of the response's head; httpx calls this method."""
         self._head_at = self._now()
         self._version = response.http_version

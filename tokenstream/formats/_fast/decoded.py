@@ -127,7 +127,7 @@ class _ShapeLearner:
         self._values_left = _MOST_VALUES
         """The number of values that the learnt payload may still have; beyond it, it is too large."""
 
-    def make_check(self, value: Any, path: Path) -> Fits | None:  # noqa: ANN401 - an object or array
+    def make_check(self, value: Json, path: Path) -> Fits | None:
         """Return a function that compares a value with an object or array of the learnt payload.
 
         Returns None if the learnt payload is too large or too deep, or holds a value that is not JSON.
@@ -189,7 +189,7 @@ def _make_comparison(
     get: Callable[[Any], tuple[Any, ...]] = itemgetter(*keys, keys[0])
     kinds = [*kinds, kinds[0]]
 
-    def fits(value: Any) -> bool:  # noqa: ANN401 - an object or array, as the types of its parent tell
+    def fits(value: Json) -> bool:
         """Return True if a value has the learnt keys, types and constants, and passes all further checks."""
         if len(value) != size:
             return False

@@ -22,6 +22,7 @@ from tokenstream.message import Citation, OpaquePart, ReasoningPart, RefusalPart
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import Json
     from tokenstream.limits import Limits
     from tokenstream.message import MediaPart, Part, ServerToolCall, ServerToolResult
 
@@ -84,7 +85,7 @@ class ContentParts(Answer):
         self._close_current(state)
         self.close(self.open(choice, content), content)
 
-    def add_undecodable_media(self, choice: int, type: str, data: Any) -> None:  # noqa: A002, ANN401 - the fields' types
+    def add_undecodable_media(self, choice: int, type: str, data: Json) -> None:  # noqa: A002 - the field's name
         """Add media that cannot be decoded, unchanged, as an opaque part; count a departure.
 
         Media are sent in base64; these are not valid base64.

@@ -47,7 +47,7 @@ class StateWriter:
         self._numbers = {id(thing): number for number, thing in enumerate(roots)}
         return [self._write_slots(thing) for thing in roots]
 
-    def write(self, value: Any) -> Any:  # noqa: ANN401, C901 - one line for each kind of value
+    def write(self, value: Any) -> Json:  # noqa: ANN401, C901 - one line for each kind of value
         """Return any value as JSON.
 
         Raises:
@@ -130,7 +130,7 @@ class StateReader:
         for thing, slots in zip(roots, saved, strict=True):
             self._fill_slots(thing, slots)
 
-    def read(self, saved: Any) -> Any:  # noqa: ANN401, C901 - one line for each kind of value
+    def read(self, saved: Json) -> Any:  # noqa: ANN401, C901 - one line for each kind of value
         """Return the value that was written as this JSON."""
         match saved:
             case {"text": codes}:

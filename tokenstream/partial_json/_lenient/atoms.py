@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tokenstream.partial_json._strict.numbers import NUMBER
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
     from tokenstream.partial_json._events import JSONKind
     from tokenstream.partial_json._repairs import RepairName
 
@@ -105,7 +106,7 @@ def _read_word(token: str) -> Atom | None:
     return Atom("string", token, "unquoted_value")
 
 
-def are_equal(one: Any, other: Any) -> bool:  # noqa: ANN401 - any JSON values
+def are_equal(one: Json, other: Json) -> bool:
     """Return True if two JSON values are equal; not recursive, since the values may be deeply nested.
 
     Example:

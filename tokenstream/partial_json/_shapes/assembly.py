@@ -44,7 +44,7 @@ _known_values: ContextVar[Any] = ContextVar("_known_values")
 """The values that were validated before, by key or number; called "known values" below."""
 
 
-def _get_known(value: object) -> Any:  # noqa: ANN401 - any value
+def _get_known(value: object) -> object:
     """Return a value that was validated before; raise a placeholder error for an `InvalidEntry`.
 
     `convert_errors` replaces the placeholder by the errors of the entry.
@@ -201,7 +201,7 @@ class AssembledStructure(ValueStructure):
         """The validators of the layers, the innermost first, each with the tags outside of it."""
         self.prefix = tuple(prefix)
 
-    def assemble(self, entries: Entries, plain_data: object) -> Any:  # noqa: ANN401 - any value
+    def assemble(self, entries: Entries, plain_data: object) -> object:
         """Return the value of the entries, validated by each layer; `plain_data` is only for the errors.
 
         The entries are the validated values by key, `InvalidEntry` for an invalid one.
@@ -230,5 +230,5 @@ class AssembledStructure(ValueStructure):
         return entries
 
     @abstractmethod
-    def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
+    def _gather(self, entries: Entries) -> object:
         """Return the value that consists of the entries, before the layers around it validate the value."""

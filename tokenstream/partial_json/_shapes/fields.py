@@ -88,7 +88,7 @@ def make_defaults(types: PydanticSlots, schema: CoreSchema, config: CoreSchema |
     return Defaults(makers)
 
 
-def _make_default(types: PydanticSlots, schema: CoreSchema, config: CoreSchema | None) -> Any:  # noqa: ANN401 - any value
+def _make_default(types: PydanticSlots, schema: CoreSchema, config: CoreSchema | None) -> object:
     """Return a field's default; MISSING if it has none, or if the default is invalid."""
     try:
         found = types.get_slot(schema, config).validator.get_default_value()
@@ -261,7 +261,7 @@ class _FieldsStructure(AssembledStructure):
             entries_before[key] = entry
         return read_keys
 
-    def _read_after(self, name: str, key: str | int, text: str, entries_before: Entries) -> Any:  # noqa: ANN401 - any value
+    def _read_after(self, name: str, key: str | int, text: str, entries_before: Entries) -> object:
         """Return the entry of a late field: its validators need the fields before it, and receive them here.
 
         Args:
@@ -321,7 +321,7 @@ class _FieldsStructure(AssembledStructure):
         """Return the entries under the keys by which errors locate them: keys in JSON, or names of fields."""
         return {self._locate_key(key): entry for key, entry in entries.items()}
 
-    def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
+    def _gather(self, entries: Entries) -> object:
         """Return the object assembled from its entries; entries that are still unread are read from text.
 
         Raises:
@@ -412,7 +412,7 @@ class _LateSlot(Slot):
         self.shows_text = slot.shows_text
         self.show_unit = slot.show_unit
 
-    def read(self, text: str) -> Any:  # noqa: ANN401 - any value
+    def read(self, text: str) -> object:
         """Raise `ContextNeeded`: only `read_late` has the fields that the validators need."""
         raise ContextNeeded
 

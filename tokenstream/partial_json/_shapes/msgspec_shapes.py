@@ -110,7 +110,7 @@ class _StructSlot(Slot):
         if self._decoder is None:
             self._decoder = msgspec.json.Decoder(self._type)
 
-    def read(self, text: str) -> Any:  # noqa: ANN401 - any value
+    def read(self, text: str) -> object:
         """Return the value that a JSON text has in the type; raise `InvalidValue` if it does not fit."""
         self.make_decoder()
         try:
@@ -220,7 +220,7 @@ def _make_defaults(struct: Any) -> Defaults:  # noqa: ANN401 - a Struct
     return Defaults(makers)
 
 
-def _return_unchanged(value: object) -> Any:  # noqa: ANN401 - any value
+def _return_unchanged(value: object) -> object:
     """Return the value, so that `partial` can make it the factory of a default."""
     return value
 
@@ -329,7 +329,7 @@ class _StructStructure(ValueStructure):
         """
         return key == self._config.tag_field or bool(self._config.forbid_unknown_fields)
 
-    def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
+    def assemble(self, entries: Entries, plain_data: Any) -> object:  # noqa: ANN401 - any value
         """Return the Struct with the entries as its fields.
 
         Raises:
@@ -371,7 +371,7 @@ class _ListStructure(ValueStructure):
         """Return the slot of the elements, whatever the index is."""
         return self._slot
 
-    def assemble(self, entries: Entries, plain_data: object) -> Any:  # noqa: ANN401 - any value
+    def assemble(self, entries: Entries, plain_data: object) -> object:
         """Return the list of the entries, which are in order; `plain_data` is unused."""
         return list(_copy_valid_entries(entries).values())
 
@@ -379,7 +379,7 @@ class _ListStructure(ValueStructure):
 class _DictStructure(_ListStructure):
     """Reads an object as a dict; all its values have the same slot."""
 
-    def assemble(self, entries: Entries, plain_data: object) -> Any:  # noqa: ANN401 - any value
+    def assemble(self, entries: Entries, plain_data: object) -> object:
         """Return the dict of the entries; `plain_data` is unused."""
         return _copy_valid_entries(entries)
 

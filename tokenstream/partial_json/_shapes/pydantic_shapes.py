@@ -118,7 +118,7 @@ class PydanticSlot(Slot):
         types: PydanticSlots,
         schema: CoreSchema,
         config: Config,
-        validator: Any = None,  # noqa: ANN401 - what validates JSON
+        validator: object = None,
     ) -> None:
         self._types = types
         self._schema = schema
@@ -163,7 +163,7 @@ class PydanticSlot(Slot):
             self._validator = make(self._types.definitions.close_schema(self._schema), self._config)
         return self._validator
 
-    def read(self, text: str) -> Any:  # noqa: ANN401 - any value
+    def read(self, text: str) -> object:
         """Return the value of a JSON text; see `Slot.read`."""
         try:
             return self.validator.validate_json(text)
@@ -264,7 +264,7 @@ class _ArrayStructure(AssembledStructure):
         number = min(int(key), len(self._slots) - 1) if self._last_repeats else int(key)
         return self._slots[number] if number < len(self._slots) else None
 
-    def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
+    def _gather(self, entries: Entries) -> object:
         """Return the list or tuple of the items."""
         # The text is [0,1,2,…]: each number stands for one of the items, which were validated before.
         return validate_with_known(self._validator, f"[{','.join(map(str, range(len(entries))))}]", entries)
@@ -286,7 +286,7 @@ class _MappingStructure(AssembledStructure):
         """Return the slot of the dict's values, which is the same for every key."""
         return self._slot
 
-    def _gather(self, entries: Entries) -> Any:  # noqa: ANN401 - any value
+    def _gather(self, entries: Entries) -> object:
         """Return the mapping of the values."""
         # The text is {"key": 0, …}: each number stands for one of the values, which were validated before.
         text = ",".join([f"{json.dumps(key)}:{number}" for number, key in enumerate(entries)])

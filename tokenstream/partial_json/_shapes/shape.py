@@ -137,7 +137,7 @@ class ValueStructure(ABC):
         """Return the slot that reads the value at a key; None if the type does not define the key."""
 
     @abstractmethod
-    def assemble(self, entries: Entries, plain_data: Any) -> Any:  # noqa: ANN401 - any value
+    def assemble(self, entries: Entries, plain_data: object) -> object:
         """Return the value that consists of the finished entries.
 
         Args:
@@ -175,7 +175,7 @@ class ValueStructure(ABC):
     def write(
         self,
         name: str | int,
-        value: Any,  # noqa: ANN401 - any value
+        value: object,
         get_fields: Callable[[], Mapping[str, Any]],
         by_alias: ByAlias,
     ) -> str | None:
@@ -211,7 +211,7 @@ class TagChoice(ValueStructure):
         """Return None: before the choice, no key has a slot."""
         return None
 
-    def assemble(self, entries: Entries, plain_data: object) -> Any:  # noqa: ANN401 - any value
+    def assemble(self, entries: Entries, plain_data: object) -> object:
         """Raise `ContextNeeded`: an object without a choice is read as a whole."""
         raise ContextNeeded
 
@@ -253,7 +253,7 @@ class Slot(ABC):
         """
         return None
 
-    def write(self, value: Any, by_alias: ByAlias) -> str:  # noqa: ANN401 - any value
+    def write(self, value: object, by_alias: ByAlias) -> str:
         """Return the JSON of a value that was read.
 
         Args:
@@ -304,7 +304,7 @@ class Slot(ABC):
 class _RawSlot(Slot):
     """A slot inside a value that is read as a whole: it shows plain data, and reads nothing."""
 
-    def read(self, text: str) -> Any:  # noqa: ANN401 - any value
+    def read(self, text: str) -> object:
         """Raise `ContextNeeded`: only the outer value, read as a whole, can be validated."""
         raise ContextNeeded
 

@@ -43,7 +43,7 @@ def write_plain_json(value: object, by_alias: ByAlias = None) -> str:
         return json.dumps(_replace_nonfinite(value), default=_to_builtin, separators=(",", ":"))
 
 
-def _to_builtin(value: object) -> Any:  # noqa: ANN401 - any value
+def _to_builtin(value: object) -> object:
     """Return plain data for a value that `json` cannot write."""
     if hasattr(value.__class__, "__struct_fields__"):
         import msgspec
@@ -53,7 +53,7 @@ def _to_builtin(value: object) -> Any:  # noqa: ANN401 - any value
     return json.loads(to_json(value, inf_nan_mode="null", fallback=str))
 
 
-def _replace_nonfinite(value: object) -> Any:  # noqa: ANN401 - any value
+def _replace_nonfinite(value: object) -> object:
     """Return plain data with null in place of NaN and infinities."""
     plain: Any = value
     if isinstance(value, dict):
@@ -63,7 +63,7 @@ def _replace_nonfinite(value: object) -> Any:  # noqa: ANN401 - any value
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def serialize(serializer: Any, value: Any, by_alias: ByAlias, **options: Any) -> str:  # noqa: ANN401 - any value
+def serialize(serializer: Any, value: object, by_alias: ByAlias, **options: object) -> str:  # noqa: ANN401 - any value
     """Return the JSON that a serializer writes for a value.
 
     Raises:
@@ -85,7 +85,7 @@ def _takes_none() -> bool:
     return True
 
 
-def make_serializer(schema: CoreSchema, config: CoreSchema | None, *, use_prebuilt: bool = True) -> Any:  # noqa: ANN401 - as above
+def make_serializer(schema: CoreSchema, config: CoreSchema | None, *, use_prebuilt: bool = True) -> object:
     """Return a serializer of a schema.
 
     Args:
@@ -110,7 +110,7 @@ class FieldWriter:
 
     __slots__ = ("_cls", "_serializer", "names")
 
-    def __init__(self, cls: type, names: frozenset[str], serializer: Any) -> None:  # noqa: ANN401 - as above
+    def __init__(self, cls: type, names: frozenset[str], serializer: object) -> None:
         self._cls = cls
         self.names = names
         self._serializer = serializer
@@ -134,7 +134,7 @@ class FieldWriter:
         _, key_end = _decode_at(text, 1)
         return text[key_end + 1 : -1]
 
-    def _make_stand_in(self, fields: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an object of the class
+    def _make_stand_in(self, fields: Mapping[str, Any]) -> object:
         """Return an object of the class with only these fields, made without its constructor."""
         cls: Any = self._cls
         stand_in: Any = cls.__new__(cls)

@@ -38,7 +38,7 @@ def _make_reading_method(name: str) -> Callable[..., Any]:
     """
     list_method: Callable[..., Any] = getattr(list, name)
 
-    def method(self: LateEvents, *args: Any, **options: Any) -> Any:  # noqa: ANN401 - the method's own arguments
+    def method(self: LateEvents, *args: object, **options: object) -> object:
         """Fill the list with its piece's events if necessary; return the result of the method of `list`."""
         self.read()
         return list_method(self, *args, **options)

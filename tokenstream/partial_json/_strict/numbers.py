@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -78,7 +78,7 @@ def is_too_long(number: str) -> bool:
     return len(number) > MOST_LENGTH or sum(map(str.isdigit, number)) > MOST_DIGITS
 
 
-def parse_number(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - int, float or Decimal
+def parse_number(number: str, *, decimals: bool) -> object:
     """Return the value of a complete number, as `json.loads` does.
 
     Args:
@@ -95,7 +95,7 @@ def parse_number(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - int, 
     return _parse_decimal(number) if decimals else float(number)
 
 
-def parse_prefix(number: str, *, decimals: bool) -> Any:  # noqa: ANN401 - as above, or None
+def parse_prefix(number: str, *, decimals: bool) -> object:
     """Return the value of the longest prefix of an unfinished number that is a number; None without one.
 
     Prefixes that exceed a limit do not count.

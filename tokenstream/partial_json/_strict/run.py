@@ -290,7 +290,7 @@ def _find_open_keys(
     return keys
 
 
-def _merge(touched_frames: list[Frame], value: Any, state: Any, document: Document) -> None:  # noqa: ANN401 - as above
+def _merge(touched_frames: list[Frame], value: Any, state: object, document: Document) -> None:  # noqa: ANN401 - as above
     """Merge the value of a text into the containers that were open before it.
 
     Args:

@@ -47,7 +47,7 @@ def may_have_nan(text: str) -> bool:
     return ("N" in text and "NaN" in text) or ("I" in text and "Infinity" in text)
 
 
-def read_at_once(slot: Slot, text: str, *, max_depth: int) -> Any:  # noqa: ANN401 - any value
+def read_at_once(slot: Slot, text: str, *, max_depth: int) -> object:
     """Return the value of a whole text; MISSING if the text must be read value by value.
 
     Args:
@@ -96,7 +96,7 @@ class LateObject(FilledObject):
         make: tuple[type[Draft[Any]], Any, bool, ShowUnit, Callable[[], Cutter] | None],
         text: str,
         names: Iterable[str],
-        outcome: Any,  # noqa: ANN401 - any value
+        outcome: object,
     ) -> None:
         self._make = make
         self._text = text
@@ -105,7 +105,7 @@ class LateObject(FilledObject):
         self._made: dict[None, FilledObject] = {}
         """The view from the second reading, under the key None: `setdefault` is safe between threads."""
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any part of it
+    def __getattr__(self, name: str) -> object:
         """Read the fields when an attribute of `FilledObject` is first used; until then, all are unset."""
         if name not in _PARTS:
             raise AttributeError(name, name=name, obj=self)

@@ -93,11 +93,11 @@ class FilledObject(GrowingObject):
 
     __slots__ = ("fillers",)
 
-    def __init__(self, log: FieldLog, name: str, growing: Any, fillers: Mapping[str, Any]) -> None:  # noqa: ANN401 - any value
+    def __init__(self, log: FieldLog, name: str, growing: object, fillers: Mapping[str, Any]) -> None:
         super().__init__(log, name, growing)
         self.fillers = fillers
 
-    def find(self, name: object) -> Any:  # noqa: ANN401 - any value
+    def find(self, name: object) -> object:
         """Return what has arrived of a field, else its default from `fillers`; MISSING without either."""
         found = super().find(name)
         return self.fillers.get(name, MISSING) if found is MISSING and isinstance(name, str) else found

@@ -261,7 +261,7 @@ def _dump_array(view: GrowingArray, by_alias: ByAlias) -> str:
 # -- plain data ----------------------------------------------------------------
 
 
-def dump_data(value: object, by_alias: ByAlias, *, fresh: bool = False) -> Any:  # noqa: ANN401 - any value
+def dump_data(value: object, by_alias: ByAlias, *, fresh: bool = False) -> Json:
     """Return a value as plain data, as far as it is shown; equal to its parsed JSON.
 
     Args:

@@ -99,7 +99,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         self,
         type_names: TypeNames,
         fields: GrowingObject | None,
-        whole: Any,  # noqa: ANN401 - any value
+        whole: object,
         state: SnapshotState,
     ) -> None:
         self._type_names = type_names
@@ -226,7 +226,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
             value = self._get_at(key) if value is self else get_member(value, key)
         return is_final and value is not MISSING
 
-    def _get_typed(self, path: RecordedPath) -> Any:  # noqa: ANN401 - any value
+    def _get_typed(self, path: RecordedPath) -> object:
         """Return the value at a path if it has the annotated type; otherwise MISSING.
 
         Args:
@@ -387,7 +387,7 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         value = unwrap_root(resolve(self._whole))
         return value if is_collection(value) else GrowingArray([])
 
-    def _find(self, name: str) -> Any:  # noqa: ANN401 - any value
+    def _find(self, name: str) -> object:
         """Return the value of a field, or MISSING."""
         if self._members is None:
             return MISSING
@@ -400,15 +400,15 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         value = self._members.find(name)
         return value if value is MISSING or validated is MISSING else validated
 
-    def _get_at(self, key: str | int) -> Any:  # noqa: ANN401 - any value
+    def _get_at(self, key: str | int) -> object:
         """Return what has arrived of the value at a key or index; MISSING if nothing has."""
         return get_member(resolve(self._whole), key) if self._members is None else self._find(str(key))
 
-    def _get_final_or_growing(self) -> Any:  # noqa: ANN401 - any value
+    def _get_final_or_growing(self) -> object:
         """Return the complete, validated value; before that, what has arrived."""
         return self._get_growing() if self._state.outcome is MISSING else self._state.outcome
 
-    def _get_growing(self) -> Any:  # noqa: ANN401 - any value
+    def _get_growing(self) -> object:
         """Return what has arrived: the fields of an object with fields, else the value."""
         return self._whole if self._members is None else self._members
 

@@ -142,7 +142,7 @@ class Changes:
             return self._compare_objects(path, before, after, type_names)
         return self._compare_arrays(path, before, after)
 
-    def _dump(self, shown: object) -> Any:  # noqa: ANN401 - what shows, and plain data
+    def _dump(self, shown: object) -> Json:
         """Return a shown value as plain data, which shares nothing with the snapshots."""
         return dump_data(shown, self._by_alias, fresh=True)
 

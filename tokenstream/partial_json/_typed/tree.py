@@ -159,7 +159,7 @@ class ValueTree:
         *,
         complete: bool = False,
         is_final: bool = True,
-    ) -> Any:  # noqa: ANN401 - any value
+    ) -> object:
         """Return the view of a nested object as a `Partial`; a view without fields, unchanged.
 
         Args:
@@ -337,7 +337,7 @@ class ValueTree:
 
     # -- entries ------------------------------------------------------------------
 
-    def _assemble(self, node: OpenContainer, plain_data: object, offset: int) -> Any:  # noqa: ANN401 - any entry
+    def _assemble(self, node: OpenContainer, plain_data: object, offset: int) -> object:
         """Return the entry of an object or array, assembled from the entries inside it.
 
         If the value cannot be assembled, its whole text is read again; `UnreadEntry` puts that off if
@@ -361,7 +361,7 @@ class ValueTree:
             return UnreadEntry(text)
         return self._read_entry(node.parent, node.key, node.slot, text)
 
-    def _read_entry(self, node: OpenContainer | None, key: str | int, slot: Slot, text: str) -> Any:  # noqa: ANN401 - any entry
+    def _read_entry(self, node: OpenContainer | None, key: str | int, slot: Slot, text: str) -> object:
         """Validate the text of a value; return its entry: the value, `InvalidEntry` or `UnreadEntry`."""
         try:
             return slot.read(text)
@@ -427,7 +427,7 @@ class ValueTree:
         structure: ValueStructure,
         key: str | int,
         slot: Slot,
-        entry: Any,  # noqa: ANN401 - any entry
+        entry: Any,  # noqa: ANN401 - any value
     ) -> None:
         """Keep an entry until its container closes.
 

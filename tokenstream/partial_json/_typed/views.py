@@ -51,7 +51,7 @@ class GrowingText:
         return self._text
 
 
-def resolve(value: object) -> Any:  # noqa: ANN401 - any value
+def resolve(value: object) -> object:
     """Return growing text as a str; any other value unchanged."""
     return str(value) if value.__class__ is GrowingText else value
 
@@ -114,7 +114,7 @@ class FieldLog:
         else:
             positions.append(len(self.names) - 1)
 
-    def find(self, name: object, length: int) -> Any:  # noqa: ANN401 - any value
+    def find(self, name: object, length: int) -> object:
         """Return the value of a field; MISSING if the field is not among the first `length` fields."""
         position = self.find_position(name, length)
         return MISSING if position is None else self.values[position]
@@ -180,16 +180,16 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         """The log of finished fields, which all views of the object share."""
         return self.log
 
-    def __init__(self, log: FieldLog, name: str = "", growing: Any = MISSING) -> None:  # noqa: ANN401 - any value
+    def __init__(self, log: FieldLog, name: str = "", growing: object = MISSING) -> None:
         self.log = log
         self.length = len(log.names)
         """The number of finished fields; later ones in the log do not belong to this view."""
         self._distinct = len(log.order)
         """The number of finished fields, where those of one name count once."""
         self.name = name
-        self.growing = growing
+        self.growing: Any = growing
 
-    def find(self, name: object) -> Any:  # noqa: ANN401 - any value
+    def find(self, name: object) -> object:
         """Return the value that is shown under a name, or MISSING."""
         if self.growing is not MISSING and name == self.name:
             return resolve(self.growing)
@@ -269,17 +269,17 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
     def __init__(
         self,
         values: list[Any],
-        growing: Any = MISSING,  # noqa: ANN401 - any value
+        growing: object = MISSING,
         unvalidated: Collection[int] = (),
     ) -> None:
         self.values = values
         # The list grows further, so the number of its elements at this moment is kept.
         self.length = len(values)
-        self.growing = growing
+        self.growing: Any = growing
         self._unvalidated = unvalidated
 
     @property
-    def storage(self) -> Any:  # noqa: ANN401 - a list
+    def storage(self) -> object:
         """The list of finished elements, which all views of the array share."""
         return self.values
 

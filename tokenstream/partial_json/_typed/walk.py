@@ -80,7 +80,7 @@ def is_as_typed(
     return holder.is_read(key) if isinstance(holder, GrowingArray) else key is not None
 
 
-def get_member(value: object, key: str | int) -> Any:  # noqa: ANN401 - any value
+def get_member(value: object, key: str | int) -> object:
     """Return the member of a value at a name, key or index, or MISSING."""
     if _is_partial(value):
         return value.get(key)
@@ -99,12 +99,12 @@ def get_member(value: object, key: str | int) -> Any:  # noqa: ANN401 - any valu
     return extra_fields.get(key, MISSING)
 
 
-def unwrap_root(value: Any) -> Any:  # noqa: ANN401 - any value
+def unwrap_root(value: Any) -> object:  # noqa: ANN401 - any value
     """Return the value in a root model, which is shown in place of the model; any other value unchanged."""
     return value.root if getattr(value, "__pydantic_root_model__", False) else value
 
 
-def _get_entry(value: Mapping[Any, Any], key: str | int) -> Any:  # noqa: ANN401 - any value
+def _get_entry(value: Mapping[Any, Any], key: str | int) -> object:
     """Return the value of a mapping at a key, or MISSING; a growing mapping has integer keys as text."""
     found = value.get(key, MISSING)
     if found is not MISSING:
@@ -114,7 +114,7 @@ def _get_entry(value: Mapping[Any, Any], key: str | int) -> Any:  # noqa: ANN401
     return value.get(int(key), MISSING) if _INTEGER(key) else MISSING
 
 
-def _get_element(value: object, index: int) -> Any:  # noqa: ANN401 - any value
+def _get_element(value: object, index: int) -> object:
     """Return the element of an array at an index, which may be negative; MISSING if there is none."""
     if not _is_array(value):
         return MISSING

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.relay._sending import AWS_EVENT_STREAM, Sending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import TypedDict, Unpack
 
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.message import Ending
+    from tokenstream.relay._shape import Shape
+    from tokenstream.turns import Drop
+
+    class _SendingOptions(TypedDict, total=False):
+        """The options of `Sending`, as far as those who send chunks use them."""
+
+        drop: Drop
+        id: str | None
+        ids: bool
+        raw: bool
+        shape: Shape | None
 
 
 class ChunkWriter(Sending):
@@ -48,7 +60,7 @@ class ChunkWriter(Sending):
 class BodyWriter(ChunkWriter):
     """Encodes an answer as the body of a response."""
 
-    def __init__(self, protocol: str, **options: Any) -> None:  # noqa: ANN401 - the base's
+    def __init__(self, protocol: str, **options: Unpack[_SendingOptions]) -> None:
         super().__init__(protocol, **options)
         if self.protocol.messages:
             raise MisuseError(f"{protocol!r} is spoken over a WebSocket: use relay.websocket()")
@@ -59,7 +71,7 @@ class BodyWriter(ChunkWriter):
 class MessageWriter(ChunkWriter):
     """Encodes an answer as WebSocket messages: JSON text, or binary if the protocol is binary."""
 
-    def __init__(self, protocol: str, **options: Any) -> None:  # noqa: ANN401 - the base's
+    def __init__(self, protocol: str, **options: Unpack[_SendingOptions]) -> None:
         # "tokenstream" is SSE; "ndjson" has the same events as lines, of which each is one message.
         super().__init__("ndjson" if protocol == "tokenstream" else protocol, **options)
         if options.get("ids") and self.protocol.name != "ndjson":

@@ -39,6 +39,7 @@ from tokenstream.relay._encoders.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
     from tokenstream.relay._encoders.pieces import PieceKey, Template, Writer
@@ -380,7 +381,7 @@ class Encoder(Vocabulary):
 
     # -- within ----------------------------------------------------------------
 
-    def _note_piece(self, key: PieceKey, event: Any, sent: Payload) -> None:  # noqa: ANN401 - a piece
+    def _note_piece(self, key: PieceKey, event: AnyEvent, sent: Payload) -> None:
         """Note that a piece was sent as one chunk; the second piece of a part becomes the part's template.
 
         Args:

@@ -17,7 +17,7 @@ from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelt
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import AnyEvent, Json
 
 PieceKey: TypeAlias = "tuple[type, int, int | None]"
 """The key of the pieces that share a template: class of event, choice and part."""
@@ -98,7 +98,7 @@ def find_surroundings(
     return (head, tail) if has_one_probe else None
 
 
-def make_writer(event: Any, template: Template) -> Writer:  # noqa: ANN401 - a piece
+def make_writer(event: AnyEvent, template: Template) -> Writer:
     """Return a function that makes the chunks of the later pieces of a part.
 
     Args:
@@ -108,7 +108,7 @@ def make_writer(event: Any, template: Template) -> Writer:  # noqa: ANN401 - a p
     kind = event.__class__
     read = partial(_fragment_of_call, event.id) if kind is ToolCallDelta else TEXTS[kind]
 
-    def write(event: Any) -> bytes | None:  # noqa: ANN401 - an event of the same part
+    def write(event: AnyEvent) -> bytes | None:
         """Return the chunk of a later piece; None if the template does not fit the event."""
         # Empty also for a fragment of another call.
         text = read(event)

@@ -35,7 +35,7 @@ from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.relay._encoders.pieces import TEXTS
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import AnyEvent
+    from tokenstream._basics.loose import AnyEvent, Json
     from tokenstream.message import Ending
 
 _TYPES: dict[type, str] = {kind.cls: name for name, kind in EVENTS.items()}
@@ -261,7 +261,7 @@ def _list_fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:  # noqa: ANN401 
 _FIELDS = {cls: _list_fields(cls) for cls in _TYPES}
 
 
-def _to_plain(value: Any, *, raw: bool) -> Any:  # noqa: ANN401 - any value of an event
+def _to_plain(value: Any, *, raw: bool) -> Json:  # noqa: ANN401 - a field of an event
     """Return a value as a JSON value; a model is an object of the fields that differ from their defaults."""
     if value.__class__ is str:
         return value
@@ -323,7 +323,7 @@ def to_strict_json(payload: object) -> bytes:
         return to_json_bytes(_replace_unsound(payload), allow_nan=False)
 
 
-def _replace_unsound(value: object) -> Any:  # noqa: ANN401 - any value
+def _replace_unsound(value: object) -> Json:
     """Return a value with everything that JSON cannot express replaced by null."""
     if is_dict(value):
         return {str(key): _replace_unsound(inner) for key, inner in value.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._kinds import word_for
 from tokenstream.relay._encoders.encoder import Encoder
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns import Kind
+    from tokenstream.turns import Drop, Kind
 
 _END_TOKEN = 2
 """The id of the end token; lower ids belong to other special tokens."""
@@ -51,8 +51,8 @@ class TGIEncoder(Encoder):
         "stop_sequence": "stop_sequence",
     }
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
         self._pieces: list[str] = []
 
     def encode_text(self, event: TextDelta) -> Payloads:

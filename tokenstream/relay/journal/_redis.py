@@ -190,7 +190,7 @@ class RedisStorage(Storage):
         # Long enough to notice that the producer is dead, to end the answer for it, and to read the answer.
         return _to_ms(2 * self._expire + 10 * lease + _KEEP_SECONDS)
 
-    async def _run_script(self, script: str, id: str, *arguments: Any) -> Any:  # noqa: ANN401 - depends on the script
+    async def _run_script(self, script: str, id: str, *arguments: object) -> Any:  # noqa: ANN401 - depends on the script
         """Run a Lua script on the keys of an answer, and return its reply.
 
         Raises:

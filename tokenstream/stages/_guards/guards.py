@@ -128,7 +128,7 @@ def _is_pattern(rule: object) -> TypeGuard[re.Pattern[Any]]:
     return isinstance(rule, re.Pattern)
 
 
-def make_rule(rule: Any, first: int, every: int | None, field: At | None) -> Any:  # noqa: ANN401 - any object
+def make_rule(rule: Any, first: int, every: int | None, field: At | None) -> object:  # noqa: ANN401 - any object
     """Return the rule that a caller's arguments describe.
 
     Args:

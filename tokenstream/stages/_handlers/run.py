@@ -15,11 +15,23 @@ from tokenstream.turns._results import ToolResults
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from typing import Protocol
 
     from tokenstream.events import Event
     from tokenstream.message import Message, ToolCall
+    from tokenstream.partial_json._repairs import Lenient
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stages._handlers.entry import HandlerEntry
+
+if TYPE_CHECKING:
+
+    class CursorMaker(Protocol):
+        """Makes the cursors of a stream; the drivers, which are above, have the class."""
+
+        def validated_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> Cursor[Any]:
+            """Return a cursor in the tool calls, with checked arguments."""
+            ...
+
 
 _NO_WORK: list[Work] = []
 _EVENTS_BEFORE_CALLS = (ToolCallDone, PartDone, Finish, PartStart, ToolCallStart)
@@ -40,7 +52,7 @@ class HandlerRun:
         self,
         entries: Sequence[HandlerEntry],
         tools: Mapping[str, HandlerEntry],
-        cursors: Any,  # noqa: ANN401 - an object of a higher layer
+        cursors: CursorMaker,
     ) -> None:
         self._entries = entries
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
@@ -71,7 +83,9 @@ class HandlerRun:
             # The names of the tools whose arguments a view reads.
             names_of_views = frozenset(entry.source for entry in entries)
             checkers = [entry.as_tool() for entry in tools.values()]
-            lenient = {name: entry.lenient for name, entry in tools.items() if entry.lenient}
+            lenient: dict[str, Lenient] = {
+                name: entry.lenient for name, entry in tools.items() if entry.lenient
+            }
             cursor = self._checked_calls = cursors.validated_calls(*checkers, lenient=lenient)
             calls = CallWorkFinder(tools, names_of_views, cursor, self._store_error)
             self._finders.append(calls)

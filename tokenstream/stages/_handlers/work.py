@@ -33,7 +33,7 @@ class Work(NamedTuple):
         """True if the handler's return value is a tool result, which is kept for the model."""
         return self.entry.tool is not None
 
-    def call(self) -> Any:  # noqa: ANN401 - whatever the handler returns
+    def call(self) -> object:
         """Call the handler and return its result."""
         entry, item = self
         if entry.tool is None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from tokenstream.stages._matching.compiled import AnyPattern
+
 _MOST_NODES = 600
 """Maximum number of nodes: a pattern that needs more, such as `(?:ab?){500}`, has no automaton."""
 _COUNTED = 4
@@ -40,7 +42,7 @@ class Accepts(dict[str, bool]):
         pattern: The node, compiled.
     """
 
-    def __init__(self, pattern: Any) -> None:  # noqa: ANN401 - a pattern of re
+    def __init__(self, pattern: re.Pattern[str]) -> None:
         super().__init__()
         self._fullmatch: Callable[[str], object] = pattern.fullmatch
 
@@ -92,7 +94,7 @@ class Automaton(NamedTuple):
     tests_next: bool
 
 
-def build(pattern: re.Pattern[str]) -> Automaton | None:
+def build(pattern: AnyPattern) -> Automaton | None:
     r"""Return the automaton of a pattern; None if the pattern has constructs that no automaton follows.
 
     Such constructs are references to groups, conditions, atomic groups, possessive repeats, `$` without
@@ -153,7 +155,7 @@ class _Builder:
             before = self._add(kind, argument, before, flags)
         return before
 
-    def _add(self, kind: Any, argument: Any, before: list[Node], flags: int) -> list[Node]:  # noqa: ANN401 - of re's parser
+    def _add(self, kind: object, argument: Any, before: list[Node], flags: int) -> list[Node]:  # noqa: ANN401 - of re's parser
         """Add the nodes of one construct; return the nodes at which it ends."""
         if kind in _ONE_CHARACTER:
             return self._attach(Node(_accepts(kind, argument, flags)), before)
@@ -226,7 +228,7 @@ class _Builder:
         # `$` at the end of the text, or before a line break at its end.
         raise NoAutomaton
 
-    def _look_around(self, kind: Any, argument: Any, flags: int) -> Callable[[str, str], bool]:  # noqa: ANN401 - of re's parser
+    def _look_around(self, kind: object, argument: Any, flags: int) -> Callable[[str, str], bool]:  # noqa: ANN401 - of re's parser
         """Return the test of a look-ahead or look-behind that looks at one character."""
         direction, body = argument
         wanted = kind is _codes.ASSERT

@@ -7,10 +7,13 @@ the end of the text: the match is only partial until the next character has arri
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream.errors import MisuseError
 from tokenstream.stages._matching.dialect import is_verbose_group
+
+if TYPE_CHECKING:
+    from tokenstream.stages._matching.compiled import AnyPattern
 
 _DEMAND_NEXT = r"(?=(?s:.))"
 """Demands a next character, so that a partial match is reported at the end of the text."""
@@ -44,7 +47,7 @@ class WatchedPattern(NamedTuple):
     sure_at_end: bool
 
 
-def watch_end(stage: str, compiled: Any) -> WatchedPattern:  # noqa: ANN401 - of re or regex
+def watch_end(stage: str, compiled: AnyPattern) -> WatchedPattern:
     r"""Rewrite a pattern so that a match which the end of the text leaves undecided is only partial.
 
     At the end of the text so far, `\b`, `$` and a negative look-ahead give a result that

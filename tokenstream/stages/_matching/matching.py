@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
@@ -12,6 +12,9 @@ from tokenstream.stages._matching.automaton import Automaton, build
 from tokenstream.stages._matching.dialect import as_regex
 from tokenstream.stages._matching.lookahead import watch_end
 from tokenstream.stages._matching.starts import Starts
+
+if TYPE_CHECKING:
+    from tokenstream.stages._matching.compiled import AnyMatch, AnyPattern
 
 # Plain characters, and punctuation after a backslash.
 _LITERAL = re.compile(r"(?:[^.^$*+?{}\[\]\\|()]|\\[^0-9A-Za-z])++", re.DOTALL)
@@ -45,7 +48,7 @@ class Matcher:
 
     __slots__ = ("_automaton", "_literal", "_partial_only", "compiled", "context", "limit", "sure_at_end")
 
-    def __init__(self, stage: str, pattern: Any, max_length: int | None) -> None:  # noqa: ANN401 - of re or regex
+    def __init__(self, stage: str, pattern: object, max_length: int | None) -> None:
         compiled = self.compiled = _compile(stage, pattern)
         self.limit = None if max_length is None else check_whole("max_length", max_length)
         """The most characters that are held back; None if the pattern itself bounds its matches."""
@@ -77,7 +80,7 @@ class Matcher:
         # No automaton can follow the syntax of the package `regex`.
         self._automaton = build(compiled) if type(compiled).__module__ == "re" else None
 
-    def find(self, text: str, position: int) -> Any:  # noqa: ANN401 - a match of re or regex
+    def find(self, text: str, position: int) -> AnyMatch | None:
         """Return the first match at or after `position`; None if there is no match."""
         return self.compiled.search(text, position)
 
@@ -126,7 +129,7 @@ class Matcher:
             return None
         return Starts(self._automaton, position, text[position - 1 : position], self.limit)
 
-    def match_at(self, text: str, position: int, last: int | None = None) -> Any:  # noqa: ANN401 - a match of re or regex
+    def match_at(self, text: str, position: int, last: int | None = None) -> AnyMatch | None:
         """Return the match that begins at `position`; None if there is no match.
 
         Args:
@@ -166,7 +169,7 @@ class Matcher:
         return [text[position : position + size] for position in range(0, len(text), size)]
 
 
-def _compile(stage: str, pattern: object) -> Any:  # noqa: ANN401 - of re or regex
+def _compile(stage: str, pattern: object) -> AnyPattern:
     """Return a caller's pattern, compiled.
 
     Raises:
@@ -186,10 +189,10 @@ def _compile(stage: str, pattern: object) -> Any:  # noqa: ANN401 - of re or reg
             f"{stage} takes a regular expression for text: a str, or one that re or regex has compiled, "
             f"not {kind}"
         )
-    return pattern
+    return pattern  # type: ignore[return-value] # it has the attributes of one
 
 
-def _literal_of(compiled: Any) -> str:  # noqa: ANN401 - of re or regex
+def _literal_of(compiled: AnyPattern) -> str:
     """Return the text that a pattern matches if the pattern is plain text; otherwise ""."""
     source = compiled.pattern
     # With these flags, plain text also matches other texts than itself.
@@ -198,7 +201,7 @@ def _literal_of(compiled: Any) -> str:  # noqa: ANN401 - of re or regex
     return re.sub(r"\\(.)", r"\1", source, flags=re.DOTALL)
 
 
-def _make_partial_only(stage: str, compiled: Any, watched: str) -> Any:  # noqa: ANN401 - a pattern of regex
+def _make_partial_only(stage: str, compiled: AnyPattern, watched: str) -> object:
     """Return a variant of a pattern that finds only partial matches, because it fails after each whole match.
 
     Args:

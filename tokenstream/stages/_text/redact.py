@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import regex
 
+    from tokenstream.stages._matching.compiled import AnyMatch
     from tokenstream.stages._matching.starts import Starts
 
 
@@ -272,7 +273,7 @@ class Redact(TextStage):
             position = self._replace(text, match, out)
         return position
 
-    def _replace(self, text: str, match: Any, out: list[str]) -> int:  # noqa: ANN401 - a match
+    def _replace(self, text: str, match: AnyMatch, out: list[str]) -> int:
         """Emit the replacement of a match; return the end of the text that it stands for.
 
         If a match is longer than `max_length`, and no shorter one begins there, it counts as no match: its
@@ -308,7 +309,7 @@ class Redact(TextStage):
         # The match may still grow: no longer one was looked for.
         return self._skip_replaced_match(text, position, match.end(), match.end())
 
-    def _find_short_match(self, text: str, position: int) -> Any:  # noqa: ANN401 - a match
+    def _find_short_match(self, text: str, position: int) -> AnyMatch | None:
         """Return the match at `position` within as many characters as may be held back; None without one."""
         last = position + (self._matcher.limit or 0)
         # Ends of the text at which a match is tried, the last one first.
@@ -363,7 +364,7 @@ class Redact(TextStage):
                 return end
             end = longer.end()
 
-    def _find_match_beyond(self, end: int, text: str, position: int, places: range) -> Any:  # noqa: ANN401 - a match
+    def _find_match_beyond(self, end: int, text: str, position: int, places: range) -> AnyMatch | None:
         """Return a match at `position` that ends beyond `end`; None if there is none.
 
         Args:

@@ -13,6 +13,7 @@ from tokenstream.stages._text.base import TextStage
 if TYPE_CHECKING:
     import regex
 
+    from tokenstream.stages._matching.compiled import AnyMatch
     from tokenstream.stages._matching.starts import Starts
 
 
@@ -166,7 +167,7 @@ class Until(TextStage):
             position, was_open = start + 1, True
         return position
 
-    def _find_certain(self, text: str, position: int, open_at: int) -> Any:  # noqa: ANN401 - a match
+    def _find_certain(self, text: str, position: int, open_at: int) -> AnyMatch | None:
         """Return the first match if it is certain to be the marker; otherwise None.
 
         Args:
@@ -236,7 +237,7 @@ class Until(TextStage):
         # `sure_at_end`: no later text can undo a match of this pattern, at most lengthen it.
         return start < open_at or (start == open_at and self._matcher.sure_at_end and not self._include)
 
-    def _finish(self, text: str, position: int, match: Any, out: list[str]) -> None:  # noqa: ANN401 - a match
+    def _finish(self, text: str, position: int, match: AnyMatch, out: list[str]) -> None:
         """Append the last text, from `position` to the marker, to `out`, and drop the rest."""
         out.append(text[position : match.end() if self._include else match.start()])
         self._has_ended = True

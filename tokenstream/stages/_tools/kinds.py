@@ -38,7 +38,7 @@ class TypeTool:
         """Return the schema of the arguments: always the same one, however their JSON begins."""
         return self.schema
 
-    def read(self, text: str) -> Any:  # noqa: ANN401 - what the type says
+    def read(self, text: str) -> object:
         """Validate the arguments' JSON and return them.
 
         Raises:
@@ -50,7 +50,7 @@ class TypeTool:
         """Convert arguments that are free text, not JSON, to JSON that `read` accepts."""
         return json.dumps(text)
 
-    def run(self, arguments: object) -> Any:  # noqa: ANN401 - a function's result
+    def run(self, arguments: object) -> object:
         """Raise an error: a type has nothing to run."""
         raise MisuseError(
             f"the tool {self.name} was given as a type, which has nothing to run: use call.arguments, "
@@ -103,7 +103,7 @@ class FunctionTool:
         """Convert arguments that are free text to JSON in which the text is the function's first argument."""
         return json.dumps({self.signature.first_parameter: text})
 
-    def run(self, arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - what the function returns
+    def run(self, arguments: dict[str, Any]) -> object:
         """Call the function."""
         return self.signature.call(arguments)
 

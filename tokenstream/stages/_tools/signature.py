@@ -103,7 +103,7 @@ class Signature:
         return self._schema if is_named else only.schema
 
     @property
-    def only(self) -> Any:  # noqa: ANN401 - any type
+    def only(self) -> object:
         """The type of the only parameter, if the JSON may be its value itself; otherwise None."""
         return None if self._only is None else self.types[self._only.name]
 
@@ -130,7 +130,7 @@ class Signature:
         default = self.parameters[name].default
         return not default.is_required() if isinstance(default, FieldInfo) else default is not _EMPTY
 
-    def call(self, arguments: Mapping[str, Any]) -> Any:  # noqa: ANN401 - what the function returns
+    def call(self, arguments: Mapping[str, Any]) -> object:
         """Call the function with arguments that `read` has returned, by position where that is needed."""
         remaining = dict(arguments)
         bound = inspect.BoundArguments(self._signature, {})
@@ -283,7 +283,7 @@ def _fields_of_typed_dict(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - a Typ
     return fields
 
 
-def _with_default(type_: object, default: object) -> Any:  # noqa: ANN401 - any type, and any default
+def _with_default(type_: object, default: object) -> object:
     """Return the type of a parameter's field; if the parameter has a default, the field is not required."""
     if default is _EMPTY:
         return type_
@@ -307,7 +307,7 @@ def _types_of(function: object, parameters: Mapping[str, inspect.Parameter]) -> 
     return get_type_hints(annotated_object, names, _local_names(inner_function), include_extras=True)
 
 
-def _find_inner_function(function: Any) -> Any:  # noqa: ANN401 - any callable
+def _find_inner_function(function: Any) -> object:  # noqa: ANN401 - any callable
     """Return the function inside partials, methods, decorators and callable objects."""
     while isinstance(function, partial):
         function = function.func

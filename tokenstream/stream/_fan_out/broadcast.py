@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
     from tokenstream.stream._fan_out.queue import Policy, ReaderPlace
+    from tokenstream.stream._protocols import SyncDriverView
     from tokenstream.stream._reading.items import ArrivalBell
 
 ItemT = TypeVar("ItemT")
@@ -67,7 +68,7 @@ class _SharedPump(Pump):
         # With `direct`, the driver would read without releasing the lock.
         self.direct = None
 
-    def read(self, until: float | None) -> Any:  # noqa: ANN401 - a chunk, or an item of `_items`
+    def read(self, until: float | None) -> object:
         """Read the next item until a time, as the base class does, without holding the lock."""
         self._lock.release()
         try:
@@ -75,7 +76,7 @@ class _SharedPump(Pump):
         finally:
             self._lock.acquire()
 
-    def wait_for_retry(self, until: float | None) -> Any:  # noqa: ANN401 - an item of `_items`
+    def wait_for_retry(self, until: float | None) -> object:
         """Wait, without holding the lock, until the next attempt may begin; return `WAITED`.
 
         Args:
@@ -300,6 +301,10 @@ class _SyncReaderDriver(ReaderDriver):
 
     cursor_type = _LockedSharedCursor
 
+    if TYPE_CHECKING:
+        hub: SyncHub
+        pump: Pump
+
     def __iter__(self) -> Iterator[Event]:
         """Return this driver, unless all events of this reader were read: then refuse another loop."""
         with self.hub.lock:
@@ -321,7 +326,7 @@ class _SyncReaderDriver(ReaderDriver):
     @property
     def waits_in_time(self) -> bool:
         """True if this reader can stop waiting at a given time without losing anything."""
-        hub: SyncHub = self.hub
+        hub = self.hub
         return hub.reads_ahead or hub.driver.waits_in_time
 
     def read_ahead(self) -> None:
@@ -401,7 +406,7 @@ class BroadcastReader(SyncStreamBase, Choice):
 
     __slots__ = ("__weakref__",)
 
-    def __init__(self, reader_driver: Any) -> None:  # noqa: ANN401 - a stand-in for a driver
+    def __init__(self, reader_driver: _SyncReaderDriver) -> None:
         super().__init__(reader_driver, 0)
 
     @property
@@ -459,14 +464,16 @@ class BroadcastReader(SyncStreamBase, Choice):
         self.close()
 
     @property
-    def _reader_driver(self) -> ReaderDriver:
+    def _reader_driver(self) -> _SyncReaderDriver:
         """The driver of this reader, by its own type; the base class accepts drivers of other types."""
         driver: Any = self._driver
-        reader_driver: ReaderDriver = driver
+        reader_driver: _SyncReaderDriver = driver
         return reader_driver
 
 
-def broadcast(driver: SyncDriver, policy: Policy | None, size: int | None) -> tuple[Broadcast, Any]:
+def broadcast(
+    driver: SyncDriver, policy: Policy | None, size: int | None
+) -> tuple[Broadcast, SyncDriverView]:
     """Return the broadcast of a stream, and the driver that the stream itself must use from now on.
 
     Args:

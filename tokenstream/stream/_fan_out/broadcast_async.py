@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
     from tokenstream.stream._fan_out.queue import Policy, ReaderPlace
+    from tokenstream.stream._protocols import AsyncDriverView
+    from tokenstream.stream._reading.async_pump import AsyncPump
     from tokenstream.stream._reading.items import ArrivalBell
 
 LookedForT = TypeVar("LookedForT")
@@ -247,6 +249,11 @@ class _AsyncReaderDriver(ReaderDriver):
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+        closed: bool
+        hub: AsyncHub
+        pump: AsyncPump
+
     def __aiter__(self) -> AsyncIterator[Event]:
         """Return this driver, unless all events of this reader were read: then refuse another loop."""
         self.check_events_left()
@@ -326,7 +333,7 @@ class AsyncBroadcastReader(AsyncStreamBase, AsyncChoice):
 
     __slots__ = ("__weakref__",)
 
-    def __init__(self, reader_driver: Any) -> None:  # noqa: ANN401 - a stand-in for a driver
+    def __init__(self, reader_driver: _AsyncReaderDriver) -> None:
         super().__init__(reader_driver, 0)
 
     @property
@@ -388,14 +395,16 @@ class AsyncBroadcastReader(AsyncStreamBase, AsyncChoice):
         await self.aclose()
 
     @property
-    def _reader_driver(self) -> ReaderDriver:
+    def _reader_driver(self) -> _AsyncReaderDriver:
         """The driver of this reader, by its own type; the base class accepts drivers of other types."""
         driver: Any = self._driver
-        reader_driver: ReaderDriver = driver
+        reader_driver: _AsyncReaderDriver = driver
         return reader_driver
 
 
-def broadcast(driver: AsyncDriver, policy: Policy | None, size: int | None) -> tuple[AsyncBroadcast, Any]:
+def broadcast(
+    driver: AsyncDriver, policy: Policy | None, size: int | None
+) -> tuple[AsyncBroadcast, AsyncDriverView]:
     """Return the broadcast of a stream, and the driver that the stream itself must use from now on.
 
     Args:

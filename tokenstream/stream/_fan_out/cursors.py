@@ -13,9 +13,16 @@ if TYPE_CHECKING:
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stream._fan_out.hub import Hub
     from tokenstream.stream._fan_out.queue import ReaderPlace
+    from tokenstream.stream._protocols import CallCursor
     from tokenstream.stream._views.aspects import Cursors
 
 ItemT = TypeVar("ItemT")
+
+if TYPE_CHECKING:
+    from tokenstream.stream._views.aspects import Cursors as _CursorMaker
+else:
+    # At run time, `__getattr__` takes each method from the `Cursors` of the reader.
+    _CursorMaker = object
 
 
 class SharedCursor(Generic[ItemT]):
@@ -41,8 +48,11 @@ class SharedCursor(Generic[ItemT]):
         At first, it is -2, so that no number of events is one more.
         """
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the cursor has
-        return getattr(self._cursor, name)
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            """Return an attribute that only some cursors have, such as `repairs`."""
+            return getattr(self._cursor, name)
 
     def ready(self) -> ItemT | None:
         """Return the next item that the reader does not have yet; None if the reader has all items."""
@@ -73,11 +83,11 @@ class SharedCursor(Generic[ItemT]):
 
     def make_waiting(self) -> SharedCursor[ItemT]:
         """Return a cursor that delivers the tool calls only once the answer is complete."""
-        cursor: Any = self._cursor
+        cursor: CallCursor[ItemT] = self._cursor  # type: ignore[assignment] # only such a view asks for this
         return type(self)(cursor.make_waiting(), self._hub, self._place)
 
 
-class SharedCursors:
+class SharedCursors(_CursorMaker):
     """Makes the same cursors as `Cursors`, wrapped for one reader of a broadcast.
 
     Args:
@@ -91,12 +101,14 @@ class SharedCursors:
         self._cursors = cursors
         self._share = share
 
-    def __getattr__(self, name: str) -> Callable[..., SharedCursor[Any]]:
-        """Return a function that makes the cursor of this name, wrapped for the reader."""
-        make = getattr(self._cursors, name)
+    if not TYPE_CHECKING:
 
-        def make_shared(*args: object, **named: object) -> SharedCursor[Any]:
-            """Call the method of `Cursors` with these arguments, and wrap its cursor for one reader."""
-            return self._share(make(*args, **named))
+        def __getattr__(self, name: str) -> Callable[..., SharedCursor[Any]]:
+            """Return a function that makes the cursor of this name, wrapped for the reader."""
+            make = getattr(self._cursors, name)
 
-        return make_shared
+            def make_shared(*args: object, **named: object) -> SharedCursor[Any]:
+                """Call the method of `Cursors` with these arguments, and wrap its cursor for one reader."""
+                return self._share(make(*args, **named))
+
+            return make_shared

@@ -190,7 +190,7 @@ class EventQueue(Generic[DriverT]):
 
     # -- events that have arrived --------------------------------------------
 
-    def look_for_news(self, place: ReaderPlace, seen_count: int) -> Any:  # noqa: ANN401 - `NEWS`, or None
+    def look_for_news(self, place: ReaderPlace, seen_count: int) -> object:
         """Return the constant `NEWS` if something has arrived since a reader last looked, otherwise None.
 
         For a closed reader, this raises the exception that ends its loop.

@@ -9,19 +9,31 @@ from typing import TYPE_CHECKING, Any
 from tokenstream.errors import StreamClosed
 from tokenstream.stream._fan_out.cursors import SharedCursor, SharedCursors
 from tokenstream.stream._fan_out.queue import PATIENCE
-from tokenstream.stream._views.aspects import Cursors, SingleConsumer
+from tokenstream.stream._uncopyable import UncopyableObject
+from tokenstream.stream._views.aspects import Cursors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
 
-    from tokenstream._basics.loose import AnyEvent
+    from tokenstream._connection.head import ResponseHead
+    from tokenstream._pipeline.machine import Machine
+    from tokenstream.accumulator import Accumulator
+    from tokenstream.errors import StreamError
+    from tokenstream.message import Message
     from tokenstream.stages._cursor import Cursor
-    from tokenstream.stream._fan_out.queue import ReaderPlace
-    from tokenstream.stream._opening import First
+    from tokenstream.stream._fan_out.hub import Hub
+    from tokenstream.stream._fan_out.queue import Policy, ReaderPlace
+    from tokenstream.stream._opening import First, Recovers
+    from tokenstream.stream._phase import EndVerdict, Phase
+    from tokenstream.stream._protocols import Clock
     from tokenstream.stream._reading.items import ArrivalBell
 
+    FromHub: TypeAlias = Any
+    """What a hub returns: a value from a `SyncHub`, an awaitable of that value from an `AsyncHub`."""
 
-class ReaderDriver(SingleConsumer):
+
+class ReaderDriver(UncopyableObject):
     """Replaces the stream's driver in one reader of a broadcast.
 
     Attributes that are not defined here are the attributes of the stream's driver. Methods that
@@ -38,13 +50,36 @@ class ReaderDriver(SingleConsumer):
     cursor_type: type[SharedCursor[Any]] = SharedCursor
     """The class that wraps a cursor for the reader."""
 
-    def __init__(self, hub: Any, place: ReaderPlace, *, is_stream: bool = False) -> None:  # noqa: ANN401 - either hub
-        self.hub = hub
+    def __init__(self, hub: Hub[Any], place: ReaderPlace, *, is_stream: bool = False) -> None:
+        self.hub: FromHub = hub
         self.place = place
         self.is_stream = is_stream
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a driver has
-        return getattr(self.hub.driver, name)
+    if TYPE_CHECKING:
+        # The attributes of the stream's driver that a stream or a view uses.
+        accumulator: Accumulator
+        clock: Clock
+        diverted: bool
+        error: StreamError | StreamClosed | None
+        head: ResponseHead | None
+        is_unopened: bool
+        machine: Machine
+        message: Message
+        phase: Phase
+        recovery: Recovers | None
+        results: dict[Any, Any]
+        verdict: EndVerdict
+
+        @property
+        def waits_in_time(self) -> bool: ...
+        def apply_stop(self, message: Message) -> Message: ...
+        def conclude_unopened(self) -> StreamError | StreamClosed | None: ...
+        def fall_back(self, error: StreamError) -> None: ...
+        def stop(self, reason: str | None = None) -> None: ...
+    else:
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.hub.driver, name)
 
     def __repr__(self) -> str:
         return repr(self.hub.driver) if self.is_stream else f"<{self.place.name!r} of {self.hub.driver!r}>"
@@ -65,39 +100,39 @@ class ReaderDriver(SingleConsumer):
         return self.cursor_type(cursor, self.hub, self.place)
 
     @property
-    def source_driver(self) -> Any:  # noqa: ANN401 - sync or async
+    def source_driver(self) -> FromHub:
         """The driver that reads the source for all readers."""
         return self.hub.driver
 
-    def set_options(self, policy: object, size: object) -> None:
+    def set_options(self, policy: Policy | None, size: int | None) -> None:
         """Set the policy for slow readers, and the number of events to hold, for all readers."""
         self.hub.set_options(policy, size)
 
     @property
-    def event_driver(self) -> Any:  # noqa: ANN401 - the same, but for `step`
+    def event_driver(self) -> _EventDriver:
         """This driver for a router's handlers: its `step` returns each event, not only that one has come."""
         return _EventDriver(self)
 
-    def next_event(self) -> AnyEvent:
+    def next_event(self) -> FromHub:
         """Return the reader's next event; after the last event, raise the stream's error or end the loop."""
         return self.hub.wait_for(self.place, partial(self.hub.take_event, self.place), None)
 
-    def step(self) -> Any:  # noqa: ANN401 - `NEWS`
+    def step(self) -> FromHub:
         """Wait until something has arrived that no view of the reader has read yet; then return `NEWS`.
 
         The constant `NEWS` takes the place of an event: the views read what has arrived from the message.
         """
         return self.step_until(None)
 
-    def step_until(self, until: float | None) -> Any:  # noqa: ANN401 - `NEWS`, or None
+    def step_until(self, until: float | None) -> FromHub:
         """Wait until something unseen has arrived, and return `NEWS`; at the time `until`, return None."""
         return self.hub.wait_for(self.place, self._make_news_finder(), until)
 
-    def step_now(self) -> Any:  # noqa: ANN401 - `NEWS`, or None
+    def step_now(self) -> FromHub:
         """Return `NEWS` if something has arrived that no view of the reader has read yet, else None."""
         return self.hub.look_now(self._make_news_finder())
 
-    def _make_news_finder(self) -> Callable[[], Any]:
+    def _make_news_finder(self) -> Callable[[], object]:
         """Return a function that, without waiting, returns `NEWS` if there is something unseen, else None."""
         return partial(self.hub.look_for_news, self.place, self.place.seen_count)
 
@@ -153,7 +188,7 @@ class ReaderDriver(SingleConsumer):
         """
         self.hub.begin_polling(bell)
 
-    def poll(self, bell: ArrivalBell) -> Any:  # noqa: ANN401 - an event, or None
+    def poll(self, bell: ArrivalBell) -> FromHub:
         """Return the next event for a loop that also reads other streams; None if no event has arrived.
 
         Args:
@@ -168,11 +203,11 @@ class ReaderDriver(SingleConsumer):
         """True while a read is in progress."""
         return self.hub.leader is not None
 
-    def open_now(self) -> Any:  # noqa: ANN401 - None, once awaited
+    def open_now(self) -> FromHub:
         """Open the source before the first read."""
         return self.hub.run_alone(self.hub.driver.open_now)
 
-    def wait_open(self, first: First) -> Any:  # noqa: ANN401 - None, once awaited
+    def wait_open(self, first: First) -> FromHub:
         """Read until the answer has begun; see `Stream.wait_open`.
 
         Args:
@@ -186,7 +221,7 @@ class ReaderDriver(SingleConsumer):
         self.hub.free_pump()
         self.hub.driver.record_closing()
 
-    def close(self, **how: bool) -> Any:  # noqa: ANN401 - None, once awaited
+    def close(self, **how: bool) -> FromHub:
         """Close this reader; if this reader is the stream itself, close the stream for all readers.
 
         Args:
@@ -206,9 +241,17 @@ class _EventDriver:
     def __init__(self, reader_driver: ReaderDriver) -> None:
         self._reader_driver = reader_driver
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a driver has
-        return getattr(self._reader_driver, name)
+    if TYPE_CHECKING:
+        # The attributes of the reader's driver that a router's run uses.
+        machine: Machine
+        message: Message
 
-    def step(self) -> AnyEvent:
+        def close(self, **how: bool) -> FromHub: ...
+    else:
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._reader_driver, name)
+
+    def step(self) -> FromHub:
         """Return the next event."""
         return self._reader_driver.next_event()

@@ -15,11 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from tokenstream.message import ToolCall
-    from tokenstream.stages._cursor import Cursor
     from tokenstream.stages._tools.once import Step
     from tokenstream.stages._tools.store import AnyCallStore
-    from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._sync_driver import SyncDriver
+    from tokenstream.stream._protocols import AsyncDriverView, CallCursor, SyncDriverView
 
 
 _MEMBERS = ("begin", "look", "finish", "forget", "lease")
@@ -47,7 +45,7 @@ class Once:
         """Return what runs a call."""
         return CallRun(call, self.store, warn)
 
-    def do(self, steps: Generator[Step, Any, Any]) -> Any:  # noqa: ANN401 - whatever the steps return
+    def do(self, steps: Generator[Step, Any, Any]) -> object:
         """Take the steps of a call, and return their result."""
         try:
             step = next(steps)
@@ -74,7 +72,7 @@ class AsyncOnce(Once):
 
     __slots__ = ()
 
-    async def do(self, steps: Generator[Step, Any, Any]) -> Any:  # noqa: ANN401 - whatever the steps return
+    async def do(self, steps: Generator[Step, Any, Any]) -> object:
         """Take the steps of a call, and return their result."""
         from anyio import sleep
 
@@ -105,7 +103,7 @@ class OnceView(ToolCallView[CallT]):
 
     __slots__ = ("_once", "_run", "_taken")
 
-    def __init__(self, driver: SyncDriver, cursor: Cursor[CallT], instead: str, once: Once) -> None:
+    def __init__(self, driver: SyncDriverView, cursor: CallCursor[CallT], instead: str, once: Once) -> None:
         super().__init__(driver, cursor, instead)
         self._once = once
         self._taken: Any = None
@@ -115,7 +113,7 @@ class OnceView(ToolCallView[CallT]):
 
     def when_complete(self) -> View[CallT]:
         """Return a view that holds back all calls until the whole answer is complete."""
-        cursor: Any = self._cursor
+        cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # the one that `__init__` got
         return OnceView(self._driver, cursor.make_waiting(), self._instead, self._once)
 
     def __next__(self) -> CallT:
@@ -136,7 +134,9 @@ class AsyncOnceView(AsyncToolCallView[CallT]):
 
     __slots__ = ("_once", "_run", "_taken")
 
-    def __init__(self, driver: AsyncDriver, cursor: Cursor[CallT], instead: str, once: AsyncOnce) -> None:
+    def __init__(
+        self, driver: AsyncDriverView, cursor: CallCursor[CallT], instead: str, once: AsyncOnce
+    ) -> None:
         super().__init__(driver, cursor, instead)
         self._once = once
         self._taken: Any = None
@@ -146,7 +146,7 @@ class AsyncOnceView(AsyncToolCallView[CallT]):
 
     def when_complete(self) -> AsyncView[CallT]:
         """Return a view that holds back all calls until the whole answer is complete."""
-        cursor: Any = self._cursor
+        cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # the one that `__init__` got
         return AsyncOnceView(self._driver, cursor.make_waiting(), self._instead, self._once)
 
     async def __anext__(self) -> CallT:
@@ -162,7 +162,7 @@ class AsyncOnceView(AsyncToolCallView[CallT]):
         return call  # type: ignore[no-any-return] # what the view's cursor gives
 
 
-def _refuse_awaitable(result: object) -> Any:  # noqa: ANN401 - whatever a tool or a store returns
+def _refuse_awaitable(result: object) -> object:
     """Return a result.
 
     Raises:

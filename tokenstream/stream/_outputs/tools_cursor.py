@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.events import Finish, PartDone, PartStart, ToolCallDone, ToolCallStart
-from tokenstream.stream._views.cursors import CallCursor
+from tokenstream.stream._views.cursors import ToolCallCursor
 
 if TYPE_CHECKING:
     from tokenstream.accumulator import Accumulator
@@ -16,7 +16,7 @@ _DECIDING_EVENTS = frozenset({ToolCallDone, PartDone, Finish, PartStart, ToolCal
 """Events that end a call, or from which it follows that an ended call was not cut off."""
 
 
-class CheckedCursor(CallCursor):
+class CheckedCursor(ToolCallCursor):
     """A reader's cursor in the ended calls of a choice, which a stage checks.
 
     Args:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.partial_json._show import ShowUnit
-    from tokenstream.stream._outputs.result import ResultCursor
+    from tokenstream.stream._protocols import WholeCursor
 
 T = TypeVar("T")
 
@@ -205,7 +205,7 @@ class OutputViews(SyncChoiceBase):
             >>> Stream(['{"eggs": 2', ', "milk": 1}'], format="pieces").result(dict[str, int])
             {'eggs': 2, 'milk': 1}
         """
-        cursor: ResultCursor[T] = self._cursors.result(type, tool=tool, lenient=lenient, document=document)
+        cursor: WholeCursor[T] = self._cursors.result(type, tool=tool, lenient=lenient, document=document)
         try:
             return next(ItemView(self._driver, cursor, self._result_expression))
         except _BROKE_OFF as error:
@@ -308,7 +308,7 @@ class AsyncOutputViews(AsyncChoiceBase):
 
         The arguments and errors are those of `Stream.result`.
         """
-        cursor: ResultCursor[T] = self._cursors.result(type, tool=tool, lenient=lenient, document=document)
+        cursor: WholeCursor[T] = self._cursors.result(type, tool=tool, lenient=lenient, document=document)
         try:
             return await anext(AsyncItemView(self._driver, cursor, self._result_expression))
         except _BROKE_OFF as error:

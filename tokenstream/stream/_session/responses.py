@@ -124,7 +124,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
                 # other error belongs to that one answer, whose reader has left it.
                 raise
 
-    def next_message(self, lane: AnswerLane, seconds: float | None) -> Any:  # noqa: ANN401 - bytes, or a payload
+    def next_message(self, lane: AnswerLane, seconds: float | None) -> object:
         """Return the next message of an answer; None at the end of the answer.
 
         Args:
@@ -240,7 +240,7 @@ class _LaneMessages:
     def __iter__(self) -> Iterator[Any]:
         return self
 
-    def __next__(self) -> Any:  # noqa: ANN401 - bytes, or a payload
+    def __next__(self) -> object:
         message = self._next_message(self._lane, self._seconds)
         if message is None:
             raise StopIteration
@@ -318,7 +318,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         # Reset only now: if this call is cancelled, the next call goes on with the same answer.
         self._current = None
 
-    async def next_message(self, lane: AnswerLane) -> Any:  # noqa: ANN401 - bytes, or a payload
+    async def next_message(self, lane: AnswerLane) -> object:
         """Return the connection's next message that belongs to one answer; None at the answer's end.
 
         Args:
@@ -379,7 +379,7 @@ class _AsyncLaneMessages:
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
-    async def __anext__(self) -> Any:  # noqa: ANN401 - bytes, or a payload
+    async def __anext__(self) -> object:
         message = await self._next_message(self._lane)
         if message is None:
             raise StopAsyncIteration

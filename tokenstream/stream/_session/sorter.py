@@ -69,7 +69,7 @@ class AnswerLane:
             self._messages.append(message)
             self._waiting.size += _size_of(message)
 
-    def take_message(self) -> Any:  # noqa: ANN401 - bytes, or a payload
+    def take_message(self) -> object:
         """Return the next message; None if no message has arrived."""
         if not self._messages:
             return None

@@ -99,7 +99,7 @@ class WatchedStream(Generic[ItemT]):
     def _wrap_close(self, close: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a stream's own closing method, so that each call is reported to the watcher."""
 
-        def report_and_close(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
+        def report_and_close(*args: object, **options: object) -> object:
             """Tell the watcher that the program stops reading, then close the stream."""
             self._onlooker.stop()
             return close(*args, **options)
@@ -119,7 +119,7 @@ class WatchedStream(Generic[ItemT]):
             )
         return self._target
 
-    def _watch_items(self, wrapper: Any, items: Any, iterable: object = None) -> Any:  # noqa: ANN401 - sync or async
+    def _watch_items(self, wrapper: Any, items: object, iterable: object = None) -> Any:  # noqa: ANN401 - sync or async
         """Wrap an iterator so that the watcher sees its items, unless the watcher sees the response's body.
 
         Args:

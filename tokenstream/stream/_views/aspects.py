@@ -10,22 +10,24 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from tokenstream.errors import MisuseError
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.stream._uncopyable import UncopyableObject
-from tokenstream.stream._views.cursors import CallCursor, TextCursor
+from tokenstream.stream._views.cursors import TextCursor, ToolCallCursor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
+    from tokenstream.accumulator import Accumulator
+    from tokenstream.message import ToolCall
     from tokenstream.partial_json._choice import DocumentChoice
     from tokenstream.partial_json._pattern import At
     from tokenstream.partial_json._repairs import Lenient
     from tokenstream.partial_json._show import ShowUnit
-    from tokenstream.stream._outputs.call_drafts import CallDraftCursor
-    from tokenstream.stream._outputs.cursor import OutputCursor
+    from tokenstream.stages import CallDraft
+    from tokenstream.stages._cursor import Cursor
+    from tokenstream.stream._fan_out.queue import Policy
     from tokenstream.stream._outputs.documents import OutputChoice
-    from tokenstream.stream._outputs.result import ResultCursor
-    from tokenstream.stream._outputs.tools_cursor import CheckedCursor
-    from tokenstream.stream._views.deltas import DeltaCursor
+    from tokenstream.stream._protocols import CallCursor, CursorDriver, WholeCursor
+    from tokenstream.stream._views.deltas import Delta
 
 
 class Cursors:
@@ -38,23 +40,23 @@ class Cursors:
 
     __slots__ = ("_choice", "_driver")
 
-    def __init__(self, driver: Any, choice: int) -> None:  # noqa: ANN401 - a driver or a stand-in
+    def __init__(self, driver: CursorDriver, choice: int) -> None:
         self._driver = driver
         self._choice = choice
 
-    def text(self) -> TextCursor:
+    def text(self) -> Cursor[str]:
         """Return a cursor in the text."""
         return TextCursor(self._driver.accumulator, self._choice, "text", TextDelta)
 
-    def reasoning(self) -> TextCursor:
+    def reasoning(self) -> Cursor[str]:
         """Return a cursor in the reasoning."""
         return TextCursor(self._driver.accumulator, self._choice, "reasoning", ReasoningDelta)
 
-    def tool_calls(self) -> CallCursor:
+    def tool_calls(self) -> CallCursor[ToolCall]:
         """Return a cursor in the tool calls."""
-        return CallCursor(self._driver.accumulator, self._choice)
+        return ToolCallCursor(self._driver.accumulator, self._choice)
 
-    def deltas(self) -> DeltaCursor:
+    def deltas(self) -> Cursor[Delta]:
         """Return a cursor in the text, reasoning and refusals together."""
         from tokenstream.stream._views.deltas import DeltaCursor
 
@@ -64,7 +66,7 @@ class Cursors:
 
     def validated_calls(
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
-    ) -> CheckedCursor:
+    ) -> CallCursor[ToolCall]:
         """Return a cursor in the tool calls, with checked arguments."""
         from tokenstream.stages._tools.calls import ValidatedCalls
         from tokenstream.stream._outputs.tools_cursor import CheckedCursor
@@ -75,7 +77,7 @@ class Cursors:
 
     def tool_partials(
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
-    ) -> CallDraftCursor:
+    ) -> Cursor[CallDraft[Any, Any]]:
         """Return a cursor in the drafts of the tool calls, which are snapshots while the model writes them.
 
         Args:
@@ -98,7 +100,7 @@ class Cursors:
         defaults: bool = False,
         show: ShowUnit = "characters",
         document: DocumentChoice | None = None,
-    ) -> OutputCursor[Any]:
+    ) -> Cursor[Any]:
         """Return a cursor in the snapshots of an object as it arrives."""
         from tokenstream.stages._objects.partials import Partials
         from tokenstream.stream._outputs.cursor import OutputCursor
@@ -125,7 +127,7 @@ class Cursors:
         fail_fast: bool = False,
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
-    ) -> OutputCursor[Any]:
+    ) -> Cursor[Any]:
         """Return a cursor in the elements of an array in the answer's JSON; see the view `items`."""
         from tokenstream.stages._objects.items import Items
         from tokenstream.stream._outputs.cursor import OutputCursor
@@ -143,7 +145,7 @@ class Cursors:
         fail_fast: bool = False,
         lenient: Lenient = False,
         document: Literal["first", "last"] | None = None,
-    ) -> OutputCursor[Any]:
+    ) -> Cursor[Any]:
         """Return a cursor in the pieces of a string field as the model writes it."""
         from tokenstream.stages._objects.field import Field
         from tokenstream.stream._outputs.cursor import OutputCursor
@@ -160,7 +162,7 @@ class Cursors:
         tool: str | None = None,
         lenient: Lenient = False,
         document: DocumentChoice | None = None,
-    ) -> ResultCursor[Any]:
+    ) -> WholeCursor[Any]:
         """Return a cursor whose only item is the whole answer, as one value."""
         from tokenstream.stream._outputs.result import ResultCursor
 
@@ -183,12 +185,19 @@ class SingleConsumer(UncopyableObject):
     """Base class of drivers: the members that differ in a stream with several readers, here for one consumer.
 
     Here, the driver itself reads the source and returns the events. The driver of one reader of a
-    broadcast, `ReaderDriver`, overrides all members.
+    broadcast, `ReaderDriver`, has the same members.
     """
 
     __slots__ = ()
 
-    def cursors(self, choice: int) -> Any:  # noqa: ANN401 - `Cursors` or `SharedCursors`
+    if TYPE_CHECKING:
+        results: dict[Any, Any]
+
+        @property
+        def accumulator(self) -> Accumulator: ...
+        def stop(self, reason: str | None = None) -> None: ...
+
+    def cursors(self, choice: int) -> Cursors:
         """Return the cursors for the aspects of a choice."""
         return Cursors(self, choice)
 
@@ -197,7 +206,7 @@ class SingleConsumer(UncopyableObject):
         """The driver that reads the source; the readers of a broadcast share one driver."""
         return self
 
-    def set_options(self, policy: object, size: object) -> None:
+    def set_options(self, policy: Policy | None, size: int | None) -> None:
         """Ignore the options of a broadcast, which this driver does not need."""
 
     @property

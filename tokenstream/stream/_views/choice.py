@@ -9,12 +9,10 @@ from tokenstream.stream._uncopyable import UncopyableObject
 
 if TYPE_CHECKING:
     from tokenstream.message import Message
-    from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._driver import Driver
-    from tokenstream.stream._sync_driver import SyncDriver
+    from tokenstream.stream._protocols import AsyncDriverView, DriverView, SyncDriverView
     from tokenstream.stream._views.aspects import Cursors
 
-DriverT = TypeVar("DriverT", bound="Driver")
+DriverT = TypeVar("DriverT", bound="DriverView")
 
 
 class ChoiceBase(UncopyableObject, ErasedGeneric[DriverT]):
@@ -36,8 +34,7 @@ class ChoiceBase(UncopyableObject, ErasedGeneric[DriverT]):
     @property
     def _cursors(self) -> Cursors:
         """The maker of cursors in this choice, one for each view."""
-        cursors: Cursors = self._driver.cursors(self._index)
-        return cursors
+        return self._driver.cursors(self._index)
 
     def _message_expression(self, field: str) -> str:
         """Return the code for a field of the message, such as "stream.message.text", for error messages."""
@@ -51,7 +48,7 @@ class ChoiceBase(UncopyableObject, ErasedGeneric[DriverT]):
 
 
 if TYPE_CHECKING:
-    SyncChoiceBase: TypeAlias = ChoiceBase[SyncDriver]
-    AsyncChoiceBase: TypeAlias = ChoiceBase[AsyncDriver]
+    SyncChoiceBase: TypeAlias = ChoiceBase[SyncDriverView]
+    AsyncChoiceBase: TypeAlias = ChoiceBase[AsyncDriverView]
 else:
     SyncChoiceBase = AsyncChoiceBase = ChoiceBase

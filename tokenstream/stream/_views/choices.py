@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from tokenstream.message import Message
-    from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._sync_driver import SyncDriver
+    from tokenstream.stream._protocols import AsyncDriverView, SyncDriverView
     from tokenstream.stream._views.deltas import Delta
 
 
@@ -27,7 +26,7 @@ class Choice(OutputViews, CallViews, CallDraftViews):
 
     __slots__ = ()
 
-    def __init__(self, driver: SyncDriver, index: int) -> None:
+    def __init__(self, driver: SyncDriverView, index: int) -> None:
         self._driver = driver
         self._index = index
 
@@ -99,7 +98,7 @@ class AsyncChoice(AsyncOutputViews, AsyncCallViews, AsyncCallDraftViews):
 
     __slots__ = ()
 
-    def __init__(self, driver: AsyncDriver, index: int) -> None:
+    def __init__(self, driver: AsyncDriverView, index: int) -> None:
         self._driver = driver
         self._index = index
 

@@ -151,7 +151,7 @@ class TextCursor:
         return text[len(repeated) :] or None
 
 
-class CallCursor:
+class ToolCallCursor:
     """A reader's position in the tool calls of a choice.
 
     Args:
@@ -226,9 +226,9 @@ class CallCursor:
             raise make_difference_error(self.accumulator)
         return call
 
-    def make_waiting(self) -> CallCursor:
+    def make_waiting(self) -> ToolCallCursor:
         """Return a cursor that delivers the tool calls only once the answer is complete."""
-        return CallCursor(self.accumulator, self.choice, wait=True)
+        return ToolCallCursor(self.accumulator, self.choice, wait=True)
 
     def _find_call(self, number: int) -> ToolCall | None:
         """Return the choice's call with a number, from 0; None if the accumulator still holds it back."""

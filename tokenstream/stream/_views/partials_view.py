@@ -11,20 +11,21 @@ from tokenstream.stream._views.shaped_view import AsyncPlannedView, AsyncShapedV
 
 if TYPE_CHECKING:
     from tokenstream.partial_json import Partial  # noqa: F401 - the bases below name it in strings
+    from tokenstream.stages import Newest, Patches
     from tokenstream.stream._views.text_plan import ShapingPlan
     from tokenstream.stream._views.view import AsyncView, View
 
 T = TypeVar("T")
 
 
-def _make_newest_stage(hz: float) -> Any:  # noqa: ANN401 - a stage
+def _make_newest_stage(hz: float) -> Newest[Any]:
     """Return a stage that delivers only the newest draft, at a limited rate."""
     from tokenstream.stages import Newest
 
     return Newest[Any](hz)
 
 
-def _make_patches_stage(*, append: bool, by_alias: bool | None) -> Any:  # noqa: ANN401 - a stage
+def _make_patches_stage(*, append: bool, by_alias: bool | None) -> Patches:
     """Return a stage that turns drafts into patches."""
     from tokenstream.stages import Patches
 
@@ -60,8 +61,7 @@ class _DraftShaping:
             >>> [draft.to_json() for draft in stream.partials(dict[str, int]).throttle(hz=20)]
             ['{"a":1}', '{"a":1,"b":2,"c":3}']
         """
-        shaped: Self = self._with(self._plan.then("throttle", partial(_make_newest_stage, hz), timer=timer))
-        return shaped
+        return self._with(self._plan.then("throttle", partial(_make_newest_stage, hz), timer=timer))
 
     def _plan_patches(self, *, append: bool, by_alias: bool | None) -> ShapingPlan:
         """Return the plan of this view with a further stage, which turns drafts into JSON Patches.
@@ -72,7 +72,7 @@ class _DraftShaping:
         """
         return self._plan.then("patches", partial(_make_patches_stage, append=append, by_alias=by_alias))
 
-    def _with(self, plan: ShapingPlan) -> Any:  # noqa: ANN401 - Self
+    def _with(self, plan: ShapingPlan) -> Self:
         """Return a view of the same drafts that is shaped by another plan, a list of stages."""
         raise NotImplementedError
 
@@ -108,9 +108,9 @@ class PartialsView(_DraftShaping, PlannedView["Partial[T]"], Generic[T]):
         """
         return ShapedView(self._driver, self._plan_patches(append=append, by_alias=by_alias), self._instead)
 
-    def _with(self, plan: ShapingPlan) -> Any:  # noqa: ANN401 - Self
+    def _with(self, plan: ShapingPlan) -> Self:
         view: ShapedPartialsView[T] = ShapedPartialsView(self._driver, plan, self._instead)
-        return view
+        return view  # type: ignore[return-value] # of the same kind, but shaped
 
 
 class ShapedPartialsView(ShapedView["Partial[T]"], PartialsView[T]):
@@ -139,9 +139,9 @@ class AsyncPartialsView(_DraftShaping, AsyncPlannedView["Partial[T]"], Generic[T
             self._driver, self._plan_patches(append=append, by_alias=by_alias), self._instead
         )
 
-    def _with(self, plan: ShapingPlan) -> Any:  # noqa: ANN401 - Self
+    def _with(self, plan: ShapingPlan) -> Self:
         view: AsyncShapedPartialsView[T] = AsyncShapedPartialsView(self._driver, plan, self._instead)
-        return view
+        return view  # type: ignore[return-value] # of the same kind, but shaped
 
 
 class AsyncShapedPartialsView(AsyncShapedView["Partial[T]"], AsyncPartialsView[T]):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.partial_json import Repair
     from tokenstream.stages._cursor import Cursor
+    from tokenstream.stages._stage import Stage
 
 ItemT = TypeVar("ItemT")
 
@@ -50,7 +51,10 @@ class ShapedCursor(Generic[ItemT]):
     )
 
     def __init__(
-        self, text: Cursor[Any], stage_makers: tuple[Callable[[], Any], ...], clock: Callable[[], float]
+        self,
+        text: Cursor[Any],
+        stage_makers: tuple[Callable[[], Stage[Any, Any]], ...],
+        clock: Callable[[], float],
     ) -> None:
         self._text = text
         self._stage_makers = stage_makers
@@ -75,7 +79,7 @@ class ShapedCursor(Generic[ItemT]):
         """True if a stage may return items because time has passed."""
     else:
 
-        def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - one of the two attributes
+        def __getattr__(self, name: str) -> object:
             """Create the stages: this is called for `_chain` and `is_timed` until they have a value."""
             if name not in {"_chain", "is_timed"}:
                 raise AttributeError(name)

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from tokenstream.events import Event
-    from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._sync_driver import SyncDriver
+    from tokenstream.stream._protocols import AsyncDriverView, SyncDriverView
     from tokenstream.stream._views.shaped_cursor import ShapedCursor
 
 ItemT = TypeVar("ItemT")
@@ -35,7 +34,7 @@ class PlannedView(RepairedView, View[ItemT]):
 
     _plan: ShapingPlan
 
-    def __init__(self, driver: SyncDriver, plan: ShapingPlan, instead: str) -> None:
+    def __init__(self, driver: SyncDriverView, plan: ShapingPlan, instead: str) -> None:
         super().__init__(driver, plan.cursor(driver.clock), instead)
         self._plan = plan
 
@@ -55,9 +54,9 @@ class ShapedView(PlannedView[ItemT]):
 
         A stage that acts at a certain time limits the wait for the next event.
         """
-        cursor: Any = self._cursor
+        cursor: ShapedCursor[ItemT] = self._cursor
         driver = self._driver
-        event: Any
+        event: Event | None
         try:
             if cursor.is_behind:
                 # The loop was busy for a while: the pieces since then become one.
@@ -121,7 +120,7 @@ class AsyncPlannedView(RepairedView, AsyncView[ItemT]):
 
     _plan: ShapingPlan
 
-    def __init__(self, driver: AsyncDriver, plan: ShapingPlan, instead: str) -> None:
+    def __init__(self, driver: AsyncDriverView, plan: ShapingPlan, instead: str) -> None:
         super().__init__(driver, plan.cursor(driver.clock), instead)
         self._plan = plan
 
@@ -141,9 +140,9 @@ class AsyncShapedView(AsyncPlannedView[ItemT]):
 
         A stage that acts at a certain time limits the wait for the next event.
         """
-        cursor: Any = self._cursor
+        cursor: ShapedCursor[ItemT] = self._cursor
         driver = self._driver
-        event: Any
+        event: Event | None
         try:
             if cursor.is_behind:
                 # The loop was busy for a while: the pieces since then become one.

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.stages._cursor import Cursor
+    from tokenstream.stages._stage import Stage
 
 _CHANGES, _PIECES, _PACE, _LAST = 1, 2, 3, 4
 """Ranks of methods: they must be called in this order."""
@@ -36,7 +37,7 @@ class PlanStep(NamedTuple):
     """A stage of a view: the method that adds the stage, and a function that makes it."""
 
     method: str
-    make: Callable[[], Any]
+    make: Callable[[], Stage[Any, Any]]
 
 
 class _StageSource:
@@ -48,11 +49,11 @@ class _StageSource:
 
     __slots__ = ("_make", "_unused")
 
-    def __init__(self, make: Callable[[], Any]) -> None:
+    def __init__(self, make: Callable[[], Stage[Any, Any]]) -> None:
         self._make = make
         self._unused = [make()]
 
-    def __call__(self) -> Any:  # noqa: ANN401 - any stage
+    def __call__(self) -> Stage[Any, Any]:
         """Return a stage that no other view has."""
         # `pop` gives the stage to one thread only.
         with suppress(IndexError):
@@ -71,7 +72,7 @@ class ShapingPlan(NamedTuple):
     steps: tuple[PlanStep, ...] = ()
     timer: bool = False
 
-    def then(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> ShapingPlan:
+    def then(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> ShapingPlan:
         """Return the plan with one more stage.
 
         Args:
@@ -111,12 +112,11 @@ class ShapingPlan(NamedTuple):
         # `_ORDER` has the rank of each method, which tells what its stage does.
         return any(_ORDER[step.method][0] == _PIECES and step.method != "graphemes" for step in self.steps)
 
-    def cursor(self, clock: Callable[[], float]) -> Any:  # noqa: ANN401 - of text or of blocks
+    def cursor(self, clock: Callable[[], float]) -> Cursor[Any]:
         """Return a cursor at the start of the text, with stages of its own."""
         if not self.steps:
             return self.text()
-        shaped: ShapedCursor[Any] = ShapedCursor(self.text(), tuple(step.make for step in self.steps), clock)
-        return shaped
+        return ShapedCursor(self.text(), tuple(step.make for step in self.steps), clock)
 
 
 def refuse_closed() -> NoReturn:

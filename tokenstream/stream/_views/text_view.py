@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import regex
 
     from tokenstream.stages import MarkdownBlock
+    from tokenstream.stages._stage import Stage
     from tokenstream.stream._views.text_plan import ShapingPlan
     from tokenstream.stream._views.view import AsyncView, View
 
@@ -40,7 +41,6 @@ class _TextShaping:
 
     __slots__ = ()
 
-    _driver: Any
     _cursor: Any
     _plan: ShapingPlan
     _instead: str
@@ -242,7 +242,7 @@ class _TextShaping:
         inside: str = self._cursor.find_stage("inside").inside
         return inside
 
-    def _with_stage(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Self:
+    def _with_stage(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> Self:
         """Return a view of the same text with one more stage; each subclass makes a view of its own kind."""
         raise NotImplementedError
 
@@ -265,14 +265,15 @@ class _TextShaping:
         return self._plan.then("markdown_blocks", make)
 
 
-def _stage_maker(name: str, /, *args: object, **named: object) -> Callable[[], Any]:
+def _stage_maker(name: str, /, *args: object, **named: object) -> Callable[[], Stage[Any, Any]]:
     """Return a function that makes a stage; its first call imports the module of all stages."""
     return partial(_make_stage, name, args, named)
 
 
-def _make_stage(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Any:  # noqa: ANN401 - any stage
+def _make_stage(name: str, args: tuple[Any, ...], named: dict[str, Any]) -> Stage[Any, Any]:
     """Return a new stage: a class of `tokenstream.stages`, found by its name, called with the arguments."""
-    return getattr(import_module("tokenstream.stages"), name)(*args, **named)
+    stage: Stage[Any, Any] = getattr(import_module("tokenstream.stages"), name)(*args, **named)
+    return stage
 
 
 @show_members
@@ -325,7 +326,7 @@ class TextView(_TextShaping, PlannedView[str]):
         plan = self._plan_blocks(math, tables=tables, merge_html=merge_html)
         return ShapedView(self._driver, plan, self._instead)
 
-    def _with_stage(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self
+    def _with_stage(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> Self:
         """Return a view of the same text with one more stage.
 
         Args:
@@ -334,7 +335,7 @@ class TextView(_TextShaping, PlannedView[str]):
             timer: True to let a thread read the source, so that held-back text is delivered on time.
         """
         plan = self._plan.then(method, make, timer=timer)
-        return ShapedTextView(self._driver, plan, self._instead)
+        return ShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # as shaped text
 
 
 class ShapedTextView(ShapedView[str], TextView):
@@ -370,7 +371,7 @@ class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
         plan = self._plan_blocks(math, tables=tables, merge_html=merge_html)
         return AsyncShapedView(self._driver, plan, self._instead)
 
-    def _with_stage(self, method: str, make: Callable[[], Any], *, timer: bool = False) -> Any:  # noqa: ANN401 - Self
+    def _with_stage(self, method: str, make: Callable[[], Stage[Any, Any]], *, timer: bool = False) -> Self:
         """Return a view of the same text with one more stage.
 
         Args:
@@ -379,7 +380,7 @@ class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
             timer: Without effect: an `async for` loop always delivers held-back text on time.
         """
         plan = self._plan.then(method, make, timer=timer)
-        return AsyncShapedTextView(self._driver, plan, self._instead)
+        return AsyncShapedTextView(self._driver, plan, self._instead)  # type: ignore[return-value] # as above
 
 
 class AsyncShapedTextView(AsyncShapedView[str], AsyncTextView):

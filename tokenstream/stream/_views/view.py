@@ -16,8 +16,7 @@ from tokenstream.stream._uncopyable import UncopyableObject
 if TYPE_CHECKING:
     from tokenstream.partial_json import Repair
     from tokenstream.stages._cursor import Cursor
-    from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._sync_driver import SyncDriver
+    from tokenstream.stream._protocols import AsyncDriverView, CallCursor, SyncDriverView
 
 ItemT = TypeVar("ItemT")
 CallT = TypeVar("CallT", bound=ToolCall, default=ToolCall)
@@ -121,7 +120,7 @@ class View(_ViewBase, Generic[ItemT]):
 
     __slots__ = ("_cursor", "_driver")
 
-    def __init__(self, driver: SyncDriver, cursor: Cursor[ItemT], instead: str) -> None:
+    def __init__(self, driver: SyncDriverView, cursor: Cursor[ItemT], instead: str) -> None:
         self._driver = driver
         self._cursor = cursor
         self._instead = instead
@@ -199,7 +198,7 @@ class AsyncView(_ViewBase, Generic[ItemT]):
 
     _loop = "async for"
 
-    def __init__(self, driver: AsyncDriver, cursor: Cursor[ItemT], instead: str) -> None:
+    def __init__(self, driver: AsyncDriverView, cursor: Cursor[ItemT], instead: str) -> None:
         self._driver = driver
         self._cursor = cursor
         self._instead = instead
@@ -270,9 +269,13 @@ class ToolCallView(View[CallT]):
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+
+        def __init__(self, driver: SyncDriverView, cursor: CallCursor[CallT], instead: str) -> None: ...
+
     def when_complete(self) -> View[CallT]:
         """Return a view that holds back all calls until the whole answer is complete."""
-        cursor: Any = self._cursor
+        cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # the one that `__init__` got
         return View(self._driver, cursor.make_waiting(), self._instead)
 
 
@@ -282,9 +285,13 @@ class AsyncToolCallView(AsyncView[CallT]):
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+
+        def __init__(self, driver: AsyncDriverView, cursor: CallCursor[CallT], instead: str) -> None: ...
+
     def when_complete(self) -> AsyncView[CallT]:
         """Return a view that holds back all calls until the whole answer is complete."""
-        cursor: Any = self._cursor
+        cursor: CallCursor[CallT] = self._cursor  # type: ignore[assignment] # the one that `__init__` got
         return AsyncView(self._driver, cursor.make_waiting(), self._instead)
 
 

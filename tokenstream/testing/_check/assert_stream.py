@@ -19,11 +19,12 @@ from tokenstream.testing._recordings.replay import Playback
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
-    from typing import Self
+    from typing import Self, Unpack
 
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._recordings.chunking import Chunking
     from tokenstream.testing._recordings.cut_places import Playable
+    from tokenstream.testing._recordings.options import PlaybackOptions, StreamOptions
     from tokenstream.testing._recordings.recording import Recording
 
 ResultT = TypeVar("ResultT")
@@ -47,7 +48,7 @@ def assert_stream(
     chunkings: Iterable[Chunking] | Chunking | None = ...,
     cuts: int = ...,
     backends: str | Sequence[str] = ...,
-    **options: Any,  # noqa: ANN401 - a stream's own
+    **options: Unpack[StreamOptions],
 ) -> ResultT: ...
 @overload
 def assert_stream(
@@ -58,7 +59,7 @@ def assert_stream(
     chunkings: Iterable[Chunking] | Chunking | None = ...,
     cuts: int = ...,
     backends: str | Sequence[str] = ...,
-    **options: Any,  # noqa: ANN401 - a stream's own
+    **options: Unpack[StreamOptions],
 ) -> ResultT: ...
 def assert_stream(
     handler: Callable[[Any], Any],
@@ -68,7 +69,7 @@ def assert_stream(
     chunkings: Iterable[Chunking] | Chunking | None = None,
     cuts: int = _MAX_CUTS,
     backends: str | Sequence[str] = "asyncio",
-    **options: Any,
+    **options: Unpack[StreamOptions],
 ) -> Any:
     r"""Test that a handler copes with a stream, whatever its chunks are and wherever it breaks.
 
@@ -127,7 +128,7 @@ async def aassert_stream(
     allow: type[Exception] | tuple[type[Exception], ...] = _ALLOWED_ERRORS,
     chunkings: Iterable[Chunking] | Chunking | None = None,
     cuts: int = _MAX_CUTS,
-    **options: Any,  # noqa: ANN401 - a stream's own
+    **options: Unpack[StreamOptions],
 ) -> ResultT:
     r"""Test that an async handler copes with a stream, as `assert_stream` does, in a running event loop.
 
@@ -164,7 +165,7 @@ async def aassert_stream(
 
 
 def _call_sync(
-    trial: _Trial[ResultT], handler: Callable[[Stream], ResultT], options: dict[str, Any]
+    trial: _Trial[ResultT], handler: Callable[[Stream], ResultT], options: StreamOptions
 ) -> ResultT:
     """Call a sync handler with each replay; return its result for the unchanged recording."""
     __tracebackhide__ = True
@@ -181,7 +182,7 @@ def _call_sync(
 
 
 async def _call_async(
-    trial: _Trial[ResultT], handler: Callable[[AsyncStream], Awaitable[ResultT]], options: dict[str, Any]
+    trial: _Trial[ResultT], handler: Callable[[AsyncStream], Awaitable[ResultT]], options: StreamOptions
 ) -> ResultT:
     """Call an async handler with each replay; return its result for the unchanged recording."""
     __tracebackhide__ = True
@@ -364,7 +365,7 @@ class _Trial(Generic[ResultT]):
         value: ResultT = self._first.value
         return value
 
-    def _new_run(self, replay_arguments: str, **arguments: Any) -> _HandlerRun:  # noqa: ANN401 - a replay's own
+    def _new_run(self, replay_arguments: str, **arguments: Unpack[PlaybackOptions]) -> _HandlerRun:
         """Return another call of the handler.
 
         Args:

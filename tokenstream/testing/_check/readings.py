@@ -17,12 +17,13 @@ from tokenstream.testing._recordings.replay import Playback
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
-    from typing import Self
+    from typing import Self, Unpack
 
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.message import Message
     from tokenstream.stream import AsyncStream, Stream
+    from tokenstream.testing._recordings.options import PlaybackOptions
     from tokenstream.testing._recordings.recording import Recording
 
 Framed: TypeAlias = bytes | ServerSentEvent | EventStreamMessage
@@ -57,7 +58,7 @@ class FormatReading(CrashWatch):
     departures: dict[str, int] = field(default_factory=dict[str, int])
 
 
-def read(recording: Recording, format: Format | str, **replay: Any) -> FormatReading:  # noqa: ANN401 - a replay's own
+def read(recording: Recording, format: Format | str, **replay: Unpack[PlaybackOptions]) -> FormatReading:
     """Read a recording with a `Stream`.
 
     Args:

@@ -15,8 +15,10 @@ from tokenstream.testing._recordings.recording import Recording
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Unpack
 
     from tokenstream.testing._recordings.cut_places import Playable
+    from tokenstream.testing._recordings.options import AllRecordingFields
     from tokenstream.testing._recordings.recording import Arrival, Breaks
     from tokenstream.testing.faults import Fault
 
@@ -149,10 +151,11 @@ class _Cut(Recording):
         object.__setattr__(self, "cuts", cuts)
         object.__setattr__(self, "offset", offset)
 
-    def replaced(self, **others: Any) -> Recording:  # noqa: ANN401 - the fields' own types
+    def replaced(self, **others: Unpack[AllRecordingFields]) -> Recording:
         """Return an ordinary recording with the same fields, except those in `others`."""
-        values = {field.name: getattr(self, field.name) for field in fields(Recording)}
-        return Recording(**{**values, **others})
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(Recording)}
+        values.update(others)
+        return Recording(**values)
 
 
 def _computed_property(compute: Callable[[_Cuts, int], object]) -> property:

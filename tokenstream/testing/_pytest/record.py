@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _ASYNCHRONOUS = ("__await__", "__aiter__", "__aenter__")
 
 
-def record_anew(source: Callable[[], object], path: Path, **options: Any) -> None:  # noqa: ANN401 - `record`'s own
+def record_anew(source: Callable[[], object], path: Path, **options: object) -> None:
     """Read a live stream to its end and write the recording to a file.
 
     If the stream fails, an existing file stays unchanged.
@@ -68,7 +68,7 @@ async def _read_to_end_async(source: Callable[[], object], start_recording: Call
         await stream.final()
 
 
-def _start_recording(opened: object, *, path: Path, **options: Any) -> Any:  # noqa: ANN401 - what the source is, or stands for
+def _start_recording(opened: object, *, path: Path, **options: Any) -> object:  # noqa: ANN401 - what the source is, or stands for
     """Return the object to read in place of an opened source; the recording is written at the end."""
     from tokenstream.testing._record.record import record
 

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tokenstream._sources.aiohttp import from_aiohttp
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
-    from tokenstream._sources import AsyncSource
+    from tokenstream._sources.foreign import AiohttpResponse
     from tokenstream.testing._record.notes import Notes
 
+ReadT = TypeVar("ReadT")
 
-def note_aiohttp(response: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohttp's
+
+def note_aiohttp(response: AiohttpResponse, notes: Notes) -> None:
     """Note the body of an aiohttp response: at once if it was read already, else as it is read."""
     notes.method = response.method
-    source: AsyncSource = from_aiohttp(response)
+    source = from_aiohttp(response)
     # aiohttp keeps a body that was read as a whole; it is None otherwise.
     whole_body = getattr(response, "_body", None)
     notes.note_head(source.head, source.coding)
@@ -24,7 +26,7 @@ def note_aiohttp(response: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohttp
         notes.see(whole_body)
         notes.end()
         return
-    response.content = _NotedContent(response.content, notes)
+    response.content = _NotedContent(response.content, notes)  # type: ignore[misc, assignment] # it has the same methods
     for name in ("close", "release"):
         setattr(response, name, _wrap_close(getattr(response, name), notes))
 
@@ -32,7 +34,7 @@ def note_aiohttp(response: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohttp
 def _wrap_close(method: Callable[[], Any], notes: Notes) -> Callable[[], Any]:
     """Return a replacement for a close method, which also ends the recording."""
 
-    def close() -> Any:  # noqa: ANN401 - what aiohttp returns
+    def close() -> object:
         """Close the response, and end the recording, even if closing fails."""
         try:
             return method()
@@ -50,7 +52,7 @@ class _NotedContent:
         notes: Receives the bytes.
     """
 
-    def __init__(self, content: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohttp's
+    def __init__(self, content: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohttp's, with all ways of reading
         self._content = content
         self._content_class: Any = type(content)
         """The body's class, whose iteration methods are run on this object."""
@@ -58,7 +60,7 @@ class _NotedContent:
         self._unread = b""
         """Bytes that arrived before an error and have not been returned yet."""
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the body has
+    def __getattr__(self, name: str) -> object:
         if name == "_content":
             # `__init__` was not called, as in a copy: the lookup below would never end.
             raise AttributeError(name)
@@ -67,7 +69,7 @@ class _NotedContent:
             return getattr(self._content_class, name).__get__(self)
         return getattr(self._content, name)
 
-    def __aiter__(self) -> Any:  # noqa: ANN401 - aiohttp's iterator
+    def __aiter__(self) -> object:
         return self._content_class.__aiter__(self)
 
     async def read(self, n: int = -1) -> bytes:
@@ -81,11 +83,11 @@ class _NotedContent:
         """Read the bytes that have arrived."""
         return self._note_read(await self._await_read(self._content.readany()))
 
-    async def readline(self, **options: Any) -> bytes:  # noqa: ANN401 - as aiohttp
+    async def readline(self, **options: object) -> bytes:
         """Read a line."""
         return self._note_read(await self._await_read(self._content.readline(**options)))
 
-    async def readuntil(self, *args: Any, **options: Any) -> bytes:  # noqa: ANN401 - as aiohttp
+    async def readuntil(self, *args: object, **options: object) -> bytes:
         """Read up to a separator."""
         return self._note_read(await self._await_read(self._content.readuntil(*args, **options)))
 
@@ -132,7 +134,7 @@ class _NotedContent:
         if is_end:
             self._notes.end()
 
-    async def _await_read(self, awaitable: Any) -> Any:  # noqa: ANN401 - what it gives
+    async def _await_read(self, awaitable: Awaitable[ReadT]) -> ReadT:
         """Return the result of a read of the body; if it fails, note the bytes it took, and the failure."""
         try:
             return await awaitable

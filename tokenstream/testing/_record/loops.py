@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._record.notes import Notes
 
 
-def note_loop(source: object, notes: Notes) -> Any:  # noqa: ANN401 - told apart by what it can do
+def note_loop(source: object, notes: Notes) -> object:
     """Return an object that behaves like the source, and notes the bytes that are read through it.
 
     Args:
@@ -79,7 +79,7 @@ class _NotedSource(WatchedStream[Any]):
     _onlooker: Notes
     """Receives the bytes."""
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the source has
+    def __getattr__(self, name: str) -> object:
         """Return an attribute of the source; for a missing `close`, a function that ends the recording."""
         try:
             return super().__getattr__(name)
@@ -99,7 +99,7 @@ class _NotedSource(WatchedStream[Any]):
         """Return the source's method to close it, with the addition that the recording is then written."""
         return stop_after_close(close, self._onlooker)
 
-    def _choose_returned_object(self) -> Any:  # noqa: ANN401 - told apart by what it can do
+    def _choose_returned_object(self) -> object:
         """Return the object that the application gets when it enters or awaits the source."""
         # The body of a response is noted by a wrapper in it, so the response itself can be returned.
         if self._watched_response is not None:
@@ -155,7 +155,7 @@ class _NotedAwaitable(_NotedAsyncManager):
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._await_source().__await__()
 
-    async def _await_source(self) -> Any:  # noqa: ANN401 - what the source gives
+    async def _await_source(self) -> object:
         """Await the source; return the object that the application gets."""
         self._onlooker.note_sent()
         try:

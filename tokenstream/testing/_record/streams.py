@@ -64,7 +64,7 @@ def _note_deferred(deferred: Deferred, notes: Notes) -> None:
         """Wait for the source, and return it; the bytes read from it are noted."""
         return note(await opening)
 
-    def open_noted() -> Any:  # noqa: ANN401 - a source, or an awaitable of one
+    def open_noted() -> object:
         """Send the request, and note the source of its answer."""
         notes.note_sent()
         source: Any = open_source()
@@ -88,14 +88,14 @@ def _note_source(source: SyncSource | AsyncSource, notes: Notes) -> None:
 def stop_after_close(close: Callable[[], Any], notes: Notes) -> Callable[..., Any]:
     """Return a replacement for a sync or async close method, which also ends the recording."""
 
-    async def await_close(closing: Any) -> Any:  # noqa: ANN401 - an awaitable, and what it gives
+    async def await_close(closing: Any) -> object:  # noqa: ANN401 - an awaitable, and what it gives
         """Wait until the source is closed, then end the recording; return the result of closing."""
         try:
             return await closing
         finally:
             notes.stop()
 
-    def close_and_stop(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
+    def close_and_stop(*args: object, **options: object) -> object:
         """Close the source and end the recording: at once, or once the returned awaitable is awaited."""
         is_async = False
         try:

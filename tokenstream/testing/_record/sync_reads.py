@@ -12,10 +12,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tokenstream._sources import SyncSource
+    from tokenstream._sources.foreign import (
+        BotocoreEventStream,
+        HTTPClientResponse,
+        RequestsResponse,
+        Urllib3Response,
+    )
     from tokenstream.testing._record.notes import Notes
 
 
-def note_requests(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of requests
+def note_requests(response: RequestsResponse, notes: Notes) -> None:
     """Note the body of a response of requests: at once if it was read already, else as it is read."""
     notes.note_method(response)
     source = from_requests(response)
@@ -25,7 +31,7 @@ def note_requests(response: Any, notes: Notes) -> None:  # noqa: ANN401 - of req
         _note_reads(response.raw, source, notes)
 
 
-def note_urllib3(response: object, notes: Notes) -> None:
+def note_urllib3(response: Urllib3Response, notes: Notes) -> None:
     """Note the body of a urllib3 response: at once if it was read already, else while it is read."""
     source = from_urllib3(response)
     if was_read(response):
@@ -34,13 +40,13 @@ def note_urllib3(response: object, notes: Notes) -> None:
         _note_reads(response, source, notes)
 
 
-def note_event_stream(stream: object, notes: Notes) -> None:
+def note_event_stream(stream: BotocoreEventStream, notes: Notes) -> None:
     """Note the body of an event stream of Amazon Bedrock, which only a POST request can open."""
     notes.method = "POST"
     note_urllib3(raw_response_of(stream), notes)
 
 
-def note_http_client(response: object, notes: Notes) -> None:
+def note_http_client(response: HTTPClientResponse, notes: Notes) -> None:
     """Note the body of a response of http.client while it is read."""
     _note_reads(response, from_http_client(response), notes)
 
@@ -69,7 +75,7 @@ class _ReadWrappers:
         notes: Receives the bytes.
     """
 
-    def __init__(self, raw: Any, notes: Notes) -> None:  # noqa: ANN401 - of urllib3 or http.client
+    def __init__(self, raw: object, notes: Notes) -> None:
         self._raw = raw
         self._notes = notes
         self._in_method = False
@@ -78,7 +84,7 @@ class _ReadWrappers:
     def wrap_read(self, method: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a method that returns bytes, and takes the largest number of bytes as its first argument."""
 
-        def note_result(data: Any, args: Any, options: Any) -> None:  # noqa: ANN401 - the result, and the arguments
+        def note_result(data: bytes, args: tuple[Any, ...], options: dict[str, Any]) -> None:
             """Note the bytes that the method returned, and the end of the body."""
             amount = options.get("amt", args[0] if args else None)
             if data:
@@ -95,7 +101,7 @@ class _ReadWrappers:
     def wrap_read_into(self, method: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a method that fills the buffer in its first argument, and returns the number of bytes."""
 
-        def note_result(count: Any, args: Any, _: Any) -> None:  # noqa: ANN401 - the result, and the arguments
+        def note_result(count: int, args: tuple[Any, ...], _: object) -> None:
             """Note the `count` bytes that a read has put into the buffer, or, if it is 0, the body's end."""
             buffer = args[0]
             if count:
@@ -116,7 +122,7 @@ class _ReadWrappers:
             note_result: Takes the method's result, its positional and its named arguments.
         """
 
-        def read_and_note(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - what it takes and gives
+        def read_and_note(*args: object, **options: object) -> object:
             if self._in_method:
                 # Another wrapped method has called this one, and notes the bytes.
                 return method(*args, **options)
@@ -129,7 +135,7 @@ class _ReadWrappers:
     def wrap_chunk_iterator(self, method: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a generator method that reads from the connection itself."""
 
-        def read_chunked(*args: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - as it takes
+        def read_chunked(*args: object, **options: object) -> Iterator[Any]:
             """Yield the chunks that the response's own method yields, and note each in the recording."""
             chunks = method(*args, **options)
             # The arguments of urllib3's method are the amount and `decode_content`.
@@ -145,7 +151,7 @@ class _ReadWrappers:
     def wrap_body_iterator(self, method: Callable[..., Any]) -> Callable[..., Any]:
         """Wrap a generator method that reads the body to its end through other wrapped methods."""
 
-        def stream(*args: Any, **options: Any) -> Iterator[Any]:  # noqa: ANN401 - as it takes
+        def stream(*args: object, **options: object) -> Iterator[Any]:
             """Yield what the response's own method yields; then note that the recorded body has ended."""
             yield from method(*args, **options)
             self._notes.end()
@@ -166,7 +172,7 @@ class _ReadWrappers:
 
         return close
 
-    def _call_method(self, method: Callable[..., Any], args: Any, options: Any) -> Any:  # noqa: ANN401 - as the method
+    def _call_method(self, method: Callable[..., Any], args: tuple[Any, ...], options: dict[str, Any]) -> Any:  # noqa: ANN401 - what the method returns
         """Call a method of the response; if it raises, write the recording with that failure."""
         self._in_method = True
         try:

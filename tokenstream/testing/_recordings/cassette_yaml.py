@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from tokenstream.errors import MisuseError
 from tokenstream.testing._recordings.errors import RecordingInvalid
@@ -66,6 +66,15 @@ def _find_line(error: object, data: bytes) -> int | None:
     return None if position is None else data.count(b"\n", 0, position) + 1
 
 
+class _YAMLEvent(Protocol):
+    """An event of PyYAML; each class has only some of these attributes."""
+
+    anchor: Any
+    """A text, or None."""
+    start_mark: object
+    value: str
+
+
 class _TooLarge(Exception):
     """A document is nested too deeply, or its aliases would expand to far more than its file.
 
@@ -74,7 +83,7 @@ class _TooLarge(Exception):
         mark: The place in the document, as an object of PyYAML.
     """
 
-    def __init__(self, problem: str, mark: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+    def __init__(self, problem: str, mark: object) -> None:
         super().__init__(problem)
         self.problem = problem
         self.problem_mark = mark
@@ -94,7 +103,7 @@ class _SizeCounter:
         self._open: list[tuple[str | None, int]] = []
         """For each open list or mapping: its anchor, and the sum before it began."""
 
-    def add_event(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+    def add_event(self, event: _YAMLEvent) -> None:
         """Add the size of an event to the sum.
 
         Raises:
@@ -110,17 +119,17 @@ class _SizeCounter:
                 "its aliases expand to far more than the file holds, or contain themselves", event.start_mark
             )
 
-    def _count_scalar(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+    def _count_scalar(self, event: _YAMLEvent) -> None:
         """Add the size of a scalar: its characters, and 1 for the event."""
         self._add_size(event.anchor, 1 + len(event.value))
 
-    def _count_alias(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+    def _count_alias(self, event: _YAMLEvent) -> None:
         """Add the size of the value that an alias refers to."""
         # A value that contains itself never ends. An alias without an anchor is left to the loader to report.
         contains_itself = any(anchor == event.anchor for anchor, _ in self._open)
         self._sum += self._limit if contains_itself else self._anchor_sizes.get(event.anchor, 1)
 
-    def _begin_collection(self, event: Any) -> None:  # noqa: ANN401 - PyYAML has no types
+    def _begin_collection(self, event: _YAMLEvent) -> None:
         """Note that a list or mapping begins, and the sum of the sizes before it."""
         self._open.append((event.anchor, self._sum))
 

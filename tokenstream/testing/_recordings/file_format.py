@@ -297,7 +297,7 @@ def _make_word_parser(words: dict[str, Any]) -> Callable[[str], Any]:
         words: Maps each word to its meaning.
     """
 
-    def parse_word(value: str) -> Any:  # noqa: ANN401 - what the words mean
+    def parse_word(value: str) -> object:
         """Return the meaning of a field's value, which must be a key of `words`; refuse any other value."""
         if value not in words:
             raise _InvalidLine(f"its value is none of {', '.join(words)}")

@@ -14,9 +14,10 @@ from tokenstream.testing._recordings.recording import Arrival
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Any
+    from typing import Unpack
 
     from tokenstream.testing._recordings.frames import Framing
+    from tokenstream.testing._recordings.options import RecordingFields
     from tokenstream.testing._recordings.recording import Recording
 
 _EVENT_PATTERNS: dict[Framing, re.Pattern[bytes]] = {
@@ -163,7 +164,9 @@ def divide(
     )
 
 
-def replace_arrivals(recording: Recording, arrivals: Iterable[Arrival], **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
+def replace_arrivals(
+    recording: Recording, arrivals: Iterable[Arrival], **fields: Unpack[RecordingFields]
+) -> Recording:
     """Return a recording with other chunks, and without the `content-length` of the old chunks."""
     if "content-length" in recording.headers:
         fields.setdefault(
@@ -172,7 +175,7 @@ def replace_arrivals(recording: Recording, arrivals: Iterable[Arrival], **fields
     return recording.replaced(arrivals=tuple(arrivals), **fields)
 
 
-def splice(recording: Recording, edits: Iterable[Edit], **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
+def splice(recording: Recording, edits: Iterable[Edit], **fields: Unpack[RecordingFields]) -> Recording:
     """Return a recording with edited bytes, whose chunks keep their boundaries and times.
 
     Inserted bytes become a chunk that arrives together with the chunk before it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, cast
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
@@ -13,9 +13,11 @@ from tokenstream.errors import MisuseError
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Mapping
+    from typing import Unpack
 
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._recordings.chunking import Chunking
+    from tokenstream.testing._recordings.options import AllRecordingFields, RecordingFields, StreamOptions
     from tokenstream.testing._recordings.replay import Pace
     from tokenstream.testing.faults import Fault
 
@@ -79,7 +81,9 @@ class Recording:
             object.__setattr__(self, "headers", lower)
 
     @classmethod
-    def of(cls, chunks: Iterable[bytes | bytearray | memoryview], **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
+    def of(
+        cls, chunks: Iterable[bytes | bytearray | memoryview], **fields: Unpack[RecordingFields]
+    ) -> Recording:
         """Return a recording whose chunks all arrive at time 0.
 
         Args:
@@ -174,7 +178,7 @@ class Recording:
 
         return combined(fault)(self)
 
-    def replaced(self, **fields: Any) -> Recording:  # noqa: ANN401 - the fields' own types
+    def replaced(self, **fields: Unpack[AllRecordingFields]) -> Recording:
         """Return a copy of the recording with some fields replaced."""
         return replace(self, **fields)
 
@@ -219,7 +223,7 @@ class Recording:
         chunking: Chunking = "recorded",
         fault: Fault | Iterable[Fault] | None = None,
         clock: Callable[[], float] | None = None,
-        **options: Any,  # noqa: ANN401 - a stream's own
+        **options: Unpack[StreamOptions],
     ) -> Stream:
         """Return a `Stream` of the recording on a virtual clock, which takes no real time.
 
@@ -243,7 +247,7 @@ class Recording:
         chunking: Chunking = "recorded",
         fault: Fault | Iterable[Fault] | None = None,
         clock: Callable[[], float] | None = None,
-        **options: Any,  # noqa: ANN401 - a stream's own
+        **options: Unpack[StreamOptions],
     ) -> AsyncStream:
         """Return an `AsyncStream` of the recording on a virtual clock, which takes no real time.
 

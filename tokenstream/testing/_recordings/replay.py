@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from tokenstream._connection.head import ResponseHead
 from tokenstream._sources import AsyncSource, SyncSource
@@ -14,9 +14,11 @@ from tokenstream.testing._recordings.clock import VirtualClock, as_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Unpack
 
     from tokenstream.testing._recordings.chunking import Chunking
     from tokenstream.testing._recordings.clock import Clock
+    from tokenstream.testing._recordings.options import StreamOptions
     from tokenstream.testing._recordings.recording import Recording
     from tokenstream.testing.faults import Fault
 
@@ -62,7 +64,7 @@ class Playback:
         # A plain replay plays the original, at once: its times are removed only here.
         return self._played.at_pace("instant") if self._is_plain else self._played
 
-    def stream(self, **options: Any) -> Stream:  # noqa: ANN401 - a stream's own
+    def stream(self, **options: Unpack[StreamOptions]) -> Stream:
         """Return a `Stream` of the replay."""
         recording, head = self._played, self._head
         options.setdefault("format", recording.format)
@@ -81,9 +83,9 @@ class Playback:
             socket=None if self._on_virtual_clock else lambda: chunks,
         )
         # Calling the bound method is faster than calling the clock, and the stream does it for each chunk.
-        return Stream(source, clock=self.clock.__call__, **options)
+        return Stream(source, clock=self.clock.__call__, **options)  # type: ignore[arg-type] # any name of a format
 
-    def astream(self, **options: Any) -> AsyncStream:  # noqa: ANN401 - a stream's own
+    def astream(self, **options: Unpack[StreamOptions]) -> AsyncStream:
         """Return an `AsyncStream` of the replay."""
         # `recording` differs from `_played` if the replay is plain: it has no recorded times.
         recording, head = self.recording, self._head
@@ -100,7 +102,7 @@ class Playback:
             survives=True,
             limit_read=chunks.limit_read if self._on_virtual_clock else None,
         )
-        return AsyncStream(source, clock=self.clock.__call__, **options)
+        return AsyncStream(source, clock=self.clock.__call__, **options)  # type: ignore[arg-type] # as above
 
     @property
     def _on_virtual_clock(self) -> bool:

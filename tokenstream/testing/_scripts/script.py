@@ -19,13 +19,14 @@ from tokenstream.testing._scripts import events as steps
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Self
+    from typing import Self, Unpack
 
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
     from tokenstream.message import Ending, FinishReason
     from tokenstream.relay._encoders import ProtocolName
     from tokenstream.stream import AsyncStream, Stream
+    from tokenstream.testing._recordings.options import ReplayOptions
     from tokenstream.testing._scripts.events import Step
 
 _OUTPUT = steps.AddText | steps.AddToolCall | steps.AddCitation | steps.AddMedia
@@ -281,7 +282,7 @@ class Script:
         """
         return self.recording(format).chunks()
 
-    def stream(self, format: ProtocolName | str = "openai-chat", **options: Any) -> Stream:  # noqa: ANN401 - those of a recording
+    def stream(self, format: ProtocolName | str = "openai-chat", **options: Unpack[ReplayOptions]) -> Stream:
         """Return a `Stream` of the answer.
 
         Args:
@@ -290,7 +291,9 @@ class Script:
         """
         return self.recording(format).stream(**options)
 
-    def astream(self, format: ProtocolName | str = "openai-chat", **options: Any) -> AsyncStream:  # noqa: ANN401 - those of a recording
+    def astream(
+        self, format: ProtocolName | str = "openai-chat", **options: Unpack[ReplayOptions]
+    ) -> AsyncStream:
         """Return an `AsyncStream` of the answer.
 
         Args:

@@ -74,7 +74,7 @@ class Listener(socketserver.TCPServer):
         self._lock = threading.Lock()
         super().__init__(address, _Connection)
 
-    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base's own
+    def process_request(self, request: Any, client_address: object) -> None:  # noqa: ANN401 - the base's own
         """Start a thread for a connection."""
         thread = threading.Thread(
             target=self._serve_connection,

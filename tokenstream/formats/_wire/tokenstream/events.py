@@ -150,7 +150,7 @@ def _blank_part(kind: str) -> Any:  # noqa: ANN401 - a part
     return _PARTS[kind].model_construct()
 
 
-def _read_value(cls: Any, value: Any) -> Any:  # noqa: ANN401 - a class of values; any JSON value
+def _read_value(cls: Any, value: Json) -> Any:  # noqa: ANN401 - a class of values
     """Return a JSON object as an instance of a class; ignore keys that this version does not know.
 
     Raises:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Citation, FinishReason, Part, ServerToolCall, ServerToolResult
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns import Kind
+    from tokenstream.turns import Drop, Kind
 
 _ERRORS: dict[ErrorKind, str] = {
     "overloaded": "overloaded_error",
@@ -68,8 +68,8 @@ class AnthropicEncoder(BlockEncoder):
     counts: ClassVar[frozenset[str]] = frozenset({*_REQUEST_COUNTS, "output_tokens", "reasoning_tokens"})
     words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
         self._inputs: dict[int, ServerInput] = {}
         """The inputs of the open blocks of calls that the provider runs, by part."""
         self._signatures: dict[int, list[str]] = {}

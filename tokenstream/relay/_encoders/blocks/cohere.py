@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns import Kind
+    from tokenstream.turns import Drop, Kind
 
 _COUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens"}
 _FAILURES = frozenset({"ERROR", "TIMEOUT"})
@@ -55,8 +55,8 @@ class CohereEncoder(BlockEncoder):
         "tool_calls": "TOOL_CALL",
     }
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
         self._call_count = 0
         """The number of tool calls so far."""
         self._citation_count = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream.events import ReasoningDelta, TextDelta
 from tokenstream.relay._encoders.encoder import Encoder
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import FinishReason, Part, ReasoningPart
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.turns import Kind
+    from tokenstream.turns import Drop, Kind
 
 _SEQUENTIAL_KINDS: frozenset[Kind] = frozenset({"text", "reasoning", "citation"})
 """The kinds of parts whose blocks end when another block begins."""
@@ -38,8 +38,8 @@ class BlockEncoder(Encoder, ABC):
     The block of a tool call stays open until the call is complete, even if other parts begin meanwhile.
     """
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
         self.blocks: dict[int, int] = {}
         """The indexes of the open blocks, by part."""
         self._ever_opened: set[int] = set()

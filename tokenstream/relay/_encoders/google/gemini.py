@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.events import CitationAdded
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.turns import Drop
 
 _USAGE = UsageLayout(
     {
@@ -71,8 +72,8 @@ class GeminiEncoder(PartEncoder):
         # Inside this method, `string` is the module's function, which has no such escapes.
         return _escape_like_google(string(text)).encode()
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
         self._citations: dict[int, list[Citation]] = {}
         """The citations of each choice."""
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Citation, FinishReason, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.turns import Kind
+    from tokenstream.turns import Drop, Kind
 
 _USAGE = UsageLayout(
     {
@@ -80,8 +80,8 @@ class GeminiInteractionsEncoder(BlockEncoder):
         "cancelled": "cancelled",
     }
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
         self._media = Media()
         """The media that have begun and are not complete yet."""
 

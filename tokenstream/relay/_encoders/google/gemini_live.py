@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.media import Medium
+    from tokenstream.turns import Drop
 
 _USAGE = UsageLayout(
     {
@@ -54,8 +55,8 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
         "error": "MALFORMED_FUNCTION_CALL",
     }
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
         self._citations: list[Citation] = []
         """The citations so far, which are sent at the end of the turn."""
 

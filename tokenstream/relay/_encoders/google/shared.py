@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Citation, ReasoningPart, Usage
     from tokenstream.relay._encoders.encoder import Payloads
     from tokenstream.relay._encoders.media import Medium
-    from tokenstream.turns import Kind
+    from tokenstream.turns import Drop, Kind
 
 ERRORS: dict[ErrorKind, tuple[int, str]] = {
     "overloaded": (503, "UNAVAILABLE"),
@@ -126,8 +126,8 @@ class PartEncoder(WholeCalls, Encoder, ABC):
 
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
         self.media = Media()
         """The media that have begun and are not complete yet."""
         self._started: set[tuple[int, int]] = set()

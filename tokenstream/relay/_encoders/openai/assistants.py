@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.openai.items import OutputItem
-    from tokenstream.turns import Kind
+    from tokenstream.turns import Drop, Kind
 
 _ASSISTANT, _THREAD = "asst_1", "thread_1"
 _EXPIRES = CREATED + 600
@@ -70,8 +70,8 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         reason: statuses.run for reason, statuses in _STATUSES.items()
     }
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
         warn_deprecated(
             "writing the format 'openai-assistants' is deprecated, since OpenAI's Assistants API ended on "
             "2026-08-26: take 'openai-responses' or 'tokenstream'"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.media import Medium
-    from tokenstream.turns import Kind
+    from tokenstream.turns import Drop, Kind
 
 _ARGUMENT_FIELDS = {"function": "arguments", "custom": "input"}
 """Maps types of calls to the field for the arguments."""
@@ -58,8 +58,8 @@ class OpenAIChatEncoder(ChunkEncoder):
         "content_filter": "content_filter",
     }
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
         self._call_counts: dict[int, int] = {}
         """The number of calls in each choice so far."""
         self._begun_choices: set[int] = set()

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
+    from tokenstream.turns import Drop
 
 CALLS = frozenset({"tool_call", "custom_tool_call"})
 """Kinds of items that are calls of the application's tools."""
@@ -82,8 +83,8 @@ class ItemEncoder(Encoder, ABC):
     The end of a text is delayed until the next item begins, because citations of the text may follow.
     """
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
         self.items: list[OutputItem] = []
         """All items of the answer so far."""
         self.starts: dict[int, Part] = {}

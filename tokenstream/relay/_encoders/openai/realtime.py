@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.openai.items import OutputItem
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns import Kind
+    from tokenstream.turns import Drop, Kind
 
 _COUNT_PATHS: CountPaths = {
     "total_tokens": ("total_tokens",),
@@ -60,8 +60,8 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         reason: status for reason, (status, _) in _STATUSES.items()
     }
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
         self._message_count = 0
         """The number of WebSocket messages so far, from which each gets its `event_id`."""
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.openai.items import OutputItem
     from tokenstream.relay._encoders.pieces import Template
-    from tokenstream.turns import Kind
+    from tokenstream.turns import Drop, Kind
 
 
 class _TextNames(NamedTuple):
@@ -156,8 +156,8 @@ class OpenAIResponsesEncoder(ItemEncoder):
         "content_filter": "content_filter",
     }
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
         self._number = 0
         """The number of the next event."""
         self._last_text: OutputItem | None = None

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import ErrorKind
     from tokenstream.message import Citation, FinishReason, Usage
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.turns import Drop
 
 CountPaths: TypeAlias = "Mapping[str, tuple[str, ...]]"
 """Maps fields of `Usage` to paths: the names of the nested fields that lead to a count in a report."""
@@ -137,8 +138,8 @@ class ChunkEncoder(Encoder, ABC):
     counts: ClassVar[frozenset[str]] = frozenset(COUNTS)
     choices: ClassVar[bool] = True
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
         self._envelope: dict[str, Any] = {}
         """The fields that all chunks have; empty before the first chunk."""
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
     from tokenstream.relay._encoders.ui.shared import NamedKind, OpenText
-    from tokenstream.turns import Kind
+    from tokenstream.turns import Drop, Kind
 
 _COUNTS = {
     "input_tokens": "inputTokens",
@@ -50,8 +50,8 @@ class AGUIEncoder(NamedEncoder):
     }
     prefixes: ClassVar[dict[NamedKind, str]] = {"text": "msg-", "reasoning": "reasoning-"}
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
         self._open_calls: dict[str, list[str]] = {}
         """Fragments of the open calls' arguments, by the call's id."""
         self._run_ids: dict[str, str] = {}

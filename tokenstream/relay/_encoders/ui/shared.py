@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from tokenstream.relay._encoders.encoder import Encoder
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tokenstream.events import MessageStart, PartDone, PartStart, ReasoningDelta, TextDelta
     from tokenstream.message import Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
+    from tokenstream.turns import Drop
 
 NamedKind: TypeAlias = Literal["text", "reasoning"]
 
@@ -37,8 +38,8 @@ class NamedEncoder(Encoder, ABC):
     scope: str = ""
     """A text before the prefix of every id, which makes the ids unique among several answers."""
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
         self._open: dict[int, OpenText] = {}
         """The texts and reasonings that have not ended, by the index of their part."""
         self._closed: set[int] = set()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.media import Medium
     from tokenstream.relay._encoders.ui.shared import NamedKind, OpenText
-    from tokenstream.turns import Kind
+    from tokenstream.turns import Drop, Kind
 
 _COUNTS = {
     "input_tokens": "inputTokens",
@@ -67,8 +67,8 @@ class UIMessageEncoder(NamedEncoder):
     }
     prefixes: ClassVar[dict[NamedKind, str]] = {"text": "txt-", "reasoning": "reasoning-"}
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
         self._files = Media()
         self._steps: dict[str, dict[str, Any]] = {}
         """The data that were sent for the open steps, by the step's id."""
