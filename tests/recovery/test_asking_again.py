@@ -134,8 +134,8 @@ def test_a_deadline_of_the_next_connection_counts_from_its_opening(loop: str) ->
         return Silent() if len(asked) < 3 else WHOLE
 
     async def main() -> None:
-        deadlines = Deadlines(first_event=0.05)
-        async with aresilient(opened, Retry(wait=0.1), deadlines=deadlines) as stream:
+        deadlines = Deadlines(first_event=0.3)
+        async with aresilient(opened, Retry(wait=0.7), deadlines=deadlines) as stream:
             assert (await stream.final()).text == "Hello wonderful world"
             assert [type(report.error).__name__ for report in stream.attempts[:2]] == ["StreamStalled"] * 2
 

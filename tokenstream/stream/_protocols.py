@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.stream._async_driver import AsyncDriver
-    from tokenstream.stream._fan_out.queue import Policy
+    from tokenstream.stream._fan_out.policy import Policy
     from tokenstream.stream._opening import First, Recovers
     from tokenstream.stream._phase import EndVerdict, Phase
     from tokenstream.stream._reading.async_pump import AsyncPump

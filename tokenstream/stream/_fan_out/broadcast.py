@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.router import Router, ToolResults
-    from tokenstream.stream._fan_out.queue import Policy, ReaderPlace
+    from tokenstream.stream._fan_out.policy import Policy
+    from tokenstream.stream._fan_out.queue import ReaderPlace
     from tokenstream.stream._protocols import SyncDriverView
     from tokenstream.stream._reading.items import ArrivalBell
 

@@ -10,20 +10,18 @@ import inspect
 import sys
 import threading
 from itertools import count
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 
 from tokenstream._basics.ring import Ring
 from tokenstream.errors import MisuseError
 from tokenstream.limits import check_whole
+from tokenstream.stream._fan_out.policy import Policy
 from tokenstream.stream._phase import Phase
 
 if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.stream._async_driver import AsyncDriver
     from tokenstream.stream._sync_driver import SyncDriver
-
-Policy: TypeAlias = Literal["wait", "drop_oldest", "raise"]
-"""Handling of a loop over events that falls behind by as many events as the queue holds."""
 
 _SIZE = 1024
 """Default number of events held for readers that are behind."""

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.stages._cursor import Cursor
     from tokenstream.stream._fan_out.hub import Hub
-    from tokenstream.stream._fan_out.queue import Policy, ReaderPlace
+    from tokenstream.stream._fan_out.policy import Policy
+    from tokenstream.stream._fan_out.queue import ReaderPlace
     from tokenstream.stream._opening import First, Recovers
     from tokenstream.stream._phase import EndVerdict, Phase
     from tokenstream.stream._protocols import Clock

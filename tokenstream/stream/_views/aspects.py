@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._show import ShowUnit
     from tokenstream.stages import CallDraft
     from tokenstream.stages._cursor import Cursor
-    from tokenstream.stream._fan_out.queue import Policy
+    from tokenstream.stream._fan_out.policy import Policy
     from tokenstream.stream._outputs.documents import OutputChoice
     from tokenstream.stream._protocols import CallCursor, CursorDriver, WholeCursor
     from tokenstream.stream._views.deltas import Delta
