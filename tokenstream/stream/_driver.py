@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message
+    from tokenstream.stages._stage import TimedStage
     from tokenstream.stream._opening import Recovers
 
 _DEADLINES = Deadlines()
@@ -100,8 +101,8 @@ class Driver(SingleConsumer):
         self.silence = Silence(_DEADLINES if options.deadlines is None else options.deadlines, self.machine)
         if options.reorder is not None:
             self.machine.arrivals.reorder = claim_reorder(options.reorder)
-        self.chain: Chain[Any, Any] = self.make_timed_chain()
-        """The stages that limit the time of a read."""
+        self.chain: TimedStage[Any, Any] = self.make_timed_chain()
+        """The stages that limit the time of a read, as one stage."""
         self.machine.meter.begin(options.find_start(clock()), wrapped=options.started_at is None)
 
     def __repr__(self) -> str:
@@ -289,10 +290,10 @@ class Driver(SingleConsumer):
         else:
             self.machine.give_late(now)
 
-    def make_timed_chain(self) -> Chain[Any, Any]:
+    def make_timed_chain(self) -> TimedStage[Any, Any]:
         """Return the stages with the deadlines for a silence, for a gap between frames, and for guards."""
         machine = self.machine
-        chain: Chain[Any, Any] = Chain(self.silence)
+        chain: TimedStage[Any, Any] = self.silence
         if machine.arrivals.reorder is not None:
             chain = Chain(chain, GapDeadline(machine.arrivals.reorder))
         return chain if machine.guarding is None else Chain(chain, GuardDeadline(machine))

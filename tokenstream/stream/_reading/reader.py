@@ -284,6 +284,10 @@ class Reader:
         Raises:
             MisuseError: The task belongs to another event loop; the task is ended anyway.
         """
+        if self.has_ended and self._closed:
+            # The task itself has closed the source.
+            self.stopped = True
+            return
         from anyio import move_on_after
 
         if not self.has_ended and not self._host.is_running():

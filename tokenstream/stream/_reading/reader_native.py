@@ -131,5 +131,6 @@ class NativeReader(Reader):
         while self.stopped and task is not None and task.cancelling():
             # This class itself made these cancellations, to end the read; the closing must not count them.
             task.uncancel()
-        with CancelScope(shield=True, deadline=current_time() + seconds) as self._task_scope:
+        deadline = math.inf if seconds == math.inf else current_time() + seconds
+        with CancelScope(shield=True, deadline=deadline) as self._task_scope:
             await self._close()
