@@ -263,6 +263,30 @@ def test_a_dropped_stream_is_collected_although_its_timer_is_far_away(run: Run) 
 
 
 @on_both_loops
+def test_a_waiting_stream_keeps_no_chunk_that_was_read(run: Run) -> None:
+    """Neither one by one nor many at once: only the source still has the last one."""
+
+    async def at_once(body: list[bytes]) -> AsyncGenerator[bytes, None]:
+        for each in body:
+            yield each
+        await asyncio.get_running_loop().create_future()
+
+    async def main() -> None:
+        for source in (one_by_one, at_once):
+            body = [bytes(bytearray(each)) for each in BODY[:60]]
+            counts = [sys.getrefcount(each) for each in body]
+            async with AsyncStream(source(body)) as stream:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        async for _ in stream:
+                            pass
+                assert stream.message.text == "".join(PIECES)
+                assert [sys.getrefcount(each) for each in body][:-1] == counts[:-1]
+
+    run(main())
+
+
+@on_both_loops
 def test_another_loop_is_refused_while_the_first_one_runs(run: Run) -> None:
     """A stream that was read in one loop does not wait in another one."""
 

@@ -393,6 +393,8 @@ class Reader:
                 self._bell.set()
             if len(items) >= max_items:
                 await self._wait_for_room(now)
+            # The next read may wait for long; it must not keep items in memory that the loop has taken.
+            del items, chunk
 
     async def _wait_for_room(self, began: float) -> None:
         """Wait until the loop has taken chunks; report a long wait as `BusyTime`.
