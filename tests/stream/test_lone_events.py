@@ -18,9 +18,10 @@ import pytest
 
 from tests.stream.bodies import chunk
 from tests.support.wire import DONE
-from tokenstream import AsyncStream, Deadlines, Retry, aresilient, merge
-from tokenstream.errors import MisuseError, StreamStalled
+from tokenstream import AsyncStream, Deadlines, Retry, aresilient, merge, testing
+from tokenstream.errors import MisuseError, ProtocolError, StreamStalled
 from tokenstream.events import TextDelta
+from tokenstream.stages import Reorder
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -284,6 +285,26 @@ def test_a_waiting_stream_keeps_no_chunk_that_was_read(run: Run) -> None:
                 assert [sys.getrefcount(each) for each in body][:-1] == counts[:-1]
 
     run(main())
+
+
+@on_both_loops
+@pytest.mark.parametrize("is_merged", [False, True])
+def test_a_gap_that_opens_after_a_long_wait_began_is_given_up_in_time(run: Run, is_merged: bool) -> None:
+    """The timer of the frames in order, set for much later, does not serve the wait for a missing one."""
+    words = testing.script().text("Hello wonderful world").chunks("openai-responses")
+
+    async def main() -> float:
+        lacking = [*words[:6], *words[7:9]]
+        deadlines = Deadlines(idle_bytes=30.0, idle_content=30.0)
+        stream = AsyncStream(one_by_one(lacking), reorder=Reorder(timeout=0.1), deadlines=deadlines)
+        begun = time.monotonic()
+        async with merge({"only": stream}) if is_merged else stream as events:
+            with anyio.fail_after(9), pytest.raises(ProtocolError, match="never came"):
+                async for _ in events:
+                    pass
+        return time.monotonic() - begun
+
+    assert 0.1 <= run(main()) < 5
 
 
 @on_both_loops

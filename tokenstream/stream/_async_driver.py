@@ -44,9 +44,10 @@ class AsyncDriver(Driver):
 
     __slots__ = ("_next_source", "awaited_guards", "pump")
 
-    block = "async with"  # described in `Driver`, as are the next two
+    block = "async with"  # described in `Driver`, as are the next three
     exhausted = StopAsyncIteration
     name = "AsyncStream"
+    prepares_each_read = True
 
     def __init__(self, source: AsyncSource | Deferred, options: Options) -> None:
         try:
@@ -501,7 +502,9 @@ class AsyncDriver(Driver):
     def _steady_deadline(self) -> float:
         """The `earliest_deadline` while all deadlines only move later, whatever arrives; otherwise NaN."""
         machine = self.machine
-        is_steady = machine.continues and not (machine.resting or machine.waits)
+        is_steady = machine.continues and not (
+            machine.resting or machine.waits or machine.arrivals.holds_frames
+        )
         return self.earliest_deadline if is_steady and machine.now < self.earliest_deadline else math.nan
 
     def _begin(self) -> None:
