@@ -96,6 +96,16 @@ class ShapeEntry:
         self.read = make_reader(self, self.shape.match)
         return self.read
 
+    def create_read_for(self, payload: Payload) -> Read | None:
+        """Create the function as `create_read` does, but return None if the payload surely has another shape.
+
+        A payload that comes here after whole chunks is the one that ended them, mostly with a finish reason.
+        """
+        shape = self.shape
+        if isinstance(shape, Shape) and isinstance(payload, bytes) and not shape.has_ends(payload):
+            return None
+        return self.create_read()
+
     def is_same(self, name: str | None, payload: Payload, event: AnyEvent, text: str) -> bool:
         """Return True if this entry would read a payload as the event that the format decoded from it.
 

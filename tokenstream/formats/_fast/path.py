@@ -155,8 +155,8 @@ class FastPath:
         entries = self.entries
         event = None
         if entries and entries[0].name == name:
-            read = entries[0].read or entries[0].create_read()
-            event = read(payload)
+            read = entries[0].read or entries[0].create_read_for(payload)
+            event = None if read is None else read(payload)
         return self._try_other_entries(name, payload) if event is None and len(entries) > 1 else event
 
     def _try_other_entries(self, name: str | None, payload: Payload) -> Event | None:

@@ -76,6 +76,10 @@ class Shape:
             self._match = make_matcher(self._pieces, self._holes)
         return self._match
 
+    def has_ends(self, payload: bytes) -> bool:
+        """Return True if a payload begins and ends with the bytes of this shape; it may still not match."""
+        return payload.startswith(self._pieces[0]) and payload.endswith(self._pieces[-1])
+
     @property
     def takes_one_line(self) -> bool:
         """True if payloads of this shape take one line each."""
