@@ -18,9 +18,10 @@ import pytest
 
 from tests.stream.bodies import chunk
 from tests.support.wire import DONE
-from tokenstream import AsyncStream, Deadlines, Retry, aresilient, merge
-from tokenstream.errors import MisuseError, StreamStalled
+from tokenstream import AsyncStream, Deadlines, Retry, aresilient, merge, testing
+from tokenstream.errors import MisuseError, ProtocolError, StreamStalled
 from tokenstream.events import TextDelta
+from tokenstream.stages import Reorder
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
@@ -260,6 +261,50 @@ def test_a_dropped_stream_is_collected_although_its_timer_is_far_away(run: Run) 
             await asyncio.gather(*(asyncio.all_tasks() - others), return_exceptions=True)
 
     run(main())
+
+
+@on_both_loops
+def test_a_waiting_stream_keeps_no_chunk_that_was_read(run: Run) -> None:
+    """Neither one by one nor many at once: only the source still has the last one."""
+
+    async def at_once(body: list[bytes]) -> AsyncGenerator[bytes, None]:
+        for each in body:
+            yield each
+        await asyncio.get_running_loop().create_future()
+
+    async def main() -> None:
+        for source in (one_by_one, at_once):
+            body = [bytes(bytearray(each)) for each in BODY[:60]]
+            counts = [sys.getrefcount(each) for each in body]
+            async with AsyncStream(source(body)) as stream:
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.5):
+                        async for _ in stream:
+                            pass
+                assert stream.message.text == "".join(PIECES)
+                assert [sys.getrefcount(each) for each in body][:-1] == counts[:-1]
+
+    run(main())
+
+
+@on_both_loops
+@pytest.mark.parametrize("is_merged", [False, True])
+def test_a_gap_that_opens_after_a_long_wait_began_is_given_up_in_time(run: Run, is_merged: bool) -> None:
+    """The timer of the frames in order, set for much later, does not serve the wait for a missing one."""
+    words = testing.script().text("Hello wonderful world").chunks("openai-responses")
+
+    async def main() -> float:
+        lacking = [*words[:6], *words[7:9]]
+        deadlines = Deadlines(idle_bytes=30.0, idle_content=30.0)
+        stream = AsyncStream(one_by_one(lacking), reorder=Reorder(timeout=0.1), deadlines=deadlines)
+        begun = time.monotonic()
+        async with merge({"only": stream}) if is_merged else stream as events:
+            with anyio.fail_after(9), pytest.raises(ProtocolError, match="never came"):
+                async for _ in events:
+                    pass
+        return time.monotonic() - begun
+
+    assert 0.1 <= run(main()) < 5
 
 
 @on_both_loops

@@ -41,6 +41,11 @@ class Arrivals:
         """Frames that `reorder` released because they had waited long enough for missing ones."""
 
     @property
+    def holds_frames(self) -> bool:
+        """True while frames wait for a missing one, which has a deadline."""
+        return self.reorder is not None and self.reorder.deadline is not None
+
+    @property
     def gap(self) -> StreamError | None:
         """The error for frames that never arrived, or are those of another answer; None for none."""
         return self.lost if self.reorder is None else self.reorder.error or self.lost

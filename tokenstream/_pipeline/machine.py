@@ -600,6 +600,7 @@ class Machine:
         if arrivals.reorder is not None:
             arrivals.ready = arrivals.reorder.tick(now)
             self.error = self.error or arrivals.reorder.error
+            self.continues = self.continues and self.error is None
             if arrivals.ready:
                 # An empty chunk makes `pull` read, and no fast path may come between.
                 self.chunk, self.now, self.shortcut = b"", now, None

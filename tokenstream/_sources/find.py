@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterable, Iterable, Mapping
+from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import awaited, boto3, plain, requests, sdk
@@ -69,7 +70,14 @@ def async_source(source: object) -> AsyncSource | Deferred:
         MisuseError: The object cannot be read, or only by a `Stream`.
         FileNotFoundError: The object is a path, and there is no such file.
     """
-    source = boto3.stream_of(source)
+    if _is_async_generator(source):
+        # A generator is nothing but an asynchronous iterable, so the questions below are saved.
+        return plain.from_async_iterable(source)
+    return _find_async_source(boto3.stream_of(source))
+
+
+def _find_async_source(source: object) -> AsyncSource | Deferred:
+    """Return the source with which an `AsyncStream` reads an object that is no asynchronous generator."""
     if isinstance(source, AsyncSource | Deferred):
         return source
     body = _find_body(source)
@@ -203,6 +211,10 @@ def _is_iterable(source: object) -> TypeGuard[Iterable[Any]]:
 
 def _is_mapping(source: object) -> TypeGuard[Mapping[Any, Any]]:
     return isinstance(source, Mapping)
+
+
+def _is_async_generator(source: object) -> TypeGuard[AsyncGeneratorType[Any, Any]]:
+    return isinstance(source, AsyncGeneratorType)
 
 
 def _is_async_iterable(source: object) -> TypeGuard[AsyncIterable[Any]]:

@@ -137,6 +137,11 @@ class AsyncSource:
     reading: Reading | None = None
     """Options for reading this source, in place of those that the stream has none of; None if it has none."""
 
+    @property
+    def closes_at_once(self) -> bool:
+        """True if closing the source surely waits for nothing, as `close` tells by an attribute `is_over`."""
+        return getattr(self.close, "is_over", False) is True
+
     async def next_chunk(self) -> object:
         """Return the next chunk or payload; raise StopAsyncIteration at the end.
 

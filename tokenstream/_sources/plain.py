@@ -150,6 +150,11 @@ class _AsyncCloser:
         self._items = items
         self._source = source
 
+    @property
+    def is_over(self) -> bool:
+        """True if there is nothing to close but a generator that has ended."""
+        return self._items is self._source and getattr(self._items, "ag_frame", self) is None
+
     async def __call__(self) -> None:
         # An iterator may be its own iterable, and is then closed only once.
         for each in [self._items] if self._items is self._source else [self._items, self._source]:

@@ -13,6 +13,7 @@ _SKIPPED = b"\xef\xbb\xbf \t\r\n"
 _SSE_FIELDS = (b"data", b"event", b"id", b"retry")
 _MOST_UNDECIDED = 4096
 _PRELUDE_BYTES = 12
+_find_name_end = re.compile(rb"[:\r\n]").search
 _TITLE = re.compile(r"<title[^<>]*+>([^<]{1,200})", re.IGNORECASE)
 
 
@@ -44,9 +45,9 @@ def sniff(start: bytes, content_type: str | None, *, over: bool) -> Sniffed:
     if first[:1] == b":":
         # A comment.
         return "sse"
-    name = re.split(rb"[:\r\n]", first, maxsplit=1)[0]
-    name_is_complete = len(name) < len(first)
-    if name_is_complete:
+    name_end = _find_name_end(first)
+    name = first if name_end is None else first[: name_end.start()]
+    if name_end is not None:
         if name in _SSE_FIELDS:
             return "sse"
     elif any(field.startswith(name) for field in _SSE_FIELDS):

@@ -10,7 +10,7 @@ import math
 import sys
 import warnings
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream.errors import MisuseError
@@ -44,9 +44,10 @@ class AsyncDriver(Driver):
 
     __slots__ = ("_next_source", "awaited_guards", "pump")
 
-    block = "async with"  # described in `Driver`, as are the next two
+    block = "async with"  # described in `Driver`, as are the next three
     exhausted = StopAsyncIteration
     name = "AsyncStream"
+    prepares_each_read = True
 
     def __init__(self, source: AsyncSource | Deferred, options: Options) -> None:
         try:
@@ -71,8 +72,16 @@ class AsyncDriver(Driver):
             self.check_events_left()
         return self
 
-    async def __anext__(self) -> Event:
-        """Return the next event; raise the stream's error or StopAsyncIteration at the end."""
+    @overload
+    async def next_event(self) -> Event: ...
+    @overload
+    async def next_event(self, until: float) -> Event | None: ...
+    async def next_event(self, until: float | None = None) -> Event | None:
+        """Return the next event; raise the stream's error or StopAsyncIteration at the end.
+
+        Args:
+            until: Time at which to return None if no event has arrived; None to wait for the next event.
+        """
         pump, machine = self.pump, self.machine
         if pump.busy:
             raise concurrent_read_error()
@@ -81,28 +90,30 @@ class AsyncDriver(Driver):
             event, fast_path = None, machine.shortcut
             if fast_path is None:
                 event = machine.pull()
-            elif machine.now < self.earliest_deadline:
+            elif machine.now < self.earliest_deadline and (until is None or self.clock() < until):
                 # Most chunks take this path. It does the same as `_advance`, without the cost of its calls.
                 item = next(pump.batch, None)
-                if item is not None:
-                    now, chunk = item
-                    event = (
-                        fast_path(chunk, now)
-                        if chunk.__class__ is machine.unit
-                        else self.process_item(chunk, now)
-                    )
-                    event = event or machine.pull()
-                elif (arrival := pump.begin_steady_wait(self.earliest_deadline)) is not None:
+                if (
+                    item is None
+                    and (arrival := pump.begin_steady_wait(self.earliest_deadline, until)) is not None
+                ):
                     pump.busy = True
                     try:
                         await arrival
                     finally:
                         pump.busy = False
                     item = pump.end_steady_wait()
-                    if item is not None:
-                        event = self.process_item(item[1], item[0]) or machine.pull()
-            while event is None:
-                event = await self._advance() or machine.pull()
+                    fast_path = machine.shortcut  # None if the stream was stopped during the wait
+                if item is not None:
+                    now, chunk = item
+                    event = (
+                        fast_path(chunk, now)
+                        if fast_path is not None and chunk.__class__ is machine.unit
+                        else self.process_item(chunk, now)
+                    )
+                    event = event or machine.pull()
+            while event is None and (until is None or self.clock() < until):
+                event = await self._advance(until) or machine.pull()
         except MisuseError:
             await self._close_misused()
             raise
@@ -110,15 +121,15 @@ class AsyncDriver(Driver):
             raise await self._explain(error) from None
         return event
 
+    __anext__ = next_event
+
     def step(self) -> Coroutine[Any, Any, Event]:
         """Return the next event for a view; after the end, raise the stream's error each time."""
         return self._step_after_end() if self.phase is _ENDED else self.__anext__()
 
-    async def step_until(self, until: float) -> Event | None:
+    def step_until(self, until: float) -> Coroutine[Any, Any, Event | None]:
         """Return the next event for a view, or None if none has arrived by the time `until`."""
-        if self.phase is _ENDED:
-            return await self._step_after_end()
-        return await self._step(partial(self._advance, until), until)
+        return self._step_after_end() if self.phase is _ENDED else self.next_event(until)
 
     async def step_now(self) -> Event | None:
         """Return the next event if it has already arrived, otherwise None."""
@@ -277,23 +288,18 @@ class AsyncDriver(Driver):
             raise self.error.with_traceback(None)
         raise StopAsyncIteration
 
-    async def _step(
-        self, advance: Callable[[], Awaitable[Event | None]], until: float | None = None
-    ) -> Event | None:
-        """Return the next event; None if the chunks read have produced no event.
+    async def _step(self, advance: Callable[[], Awaitable[Event | None]]) -> Event | None:
+        """Return the next event; None if the chunk read has produced no event.
 
         Args:
             advance: Reads a chunk, and returns its event if the machine's fast path produced one.
-            until: Time at which to stop reading; None to read a single chunk.
         """
         if self.pump.busy:
             raise concurrent_read_error()
         try:
             event = self.machine.pull()  # may be left from an earlier chunk
-            while event is None and (until is None or self.clock() < until):
+            if event is None:
                 event = await advance() or self.machine.pull()
-                if until is None:
-                    break
         except MisuseError:
             await self._close_misused()
             raise
@@ -496,7 +502,9 @@ class AsyncDriver(Driver):
     def _steady_deadline(self) -> float:
         """The `earliest_deadline` while all deadlines only move later, whatever arrives; otherwise NaN."""
         machine = self.machine
-        is_steady = machine.continues and not (machine.resting or machine.waits)
+        is_steady = machine.continues and not (
+            machine.resting or machine.waits or machine.arrivals.holds_frames
+        )
         return self.earliest_deadline if is_steady and machine.now < self.earliest_deadline else math.nan
 
     def _begin(self) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.accumulator import Accumulator
     from tokenstream.events import Event
     from tokenstream.message import Ending, Message
+    from tokenstream.stages._stage import TimedStage
     from tokenstream.stream._opening import Recovers
     from tokenstream.stream._protocols import Clock
 
@@ -51,6 +52,8 @@ class Driver(SingleConsumer):
     """The exception that ends a loop over the events."""
     name: ClassVar[str]
     """The name of the public class."""
+    prepares_each_read: ClassVar[bool]
+    """True if `prepare_read` comes before each chunk that the machine's fast path does not read."""
 
     __slots__ = (
         "__weakref__",
@@ -90,7 +93,11 @@ class Driver(SingleConsumer):
         self._read_deadlines: Deadlines | None = None
         """The deadlines from which the read timeout was derived; None if the client is the caller's own."""
         self.earliest_deadline = -math.inf
-        """A time before which no deadline can pass."""
+        """A time before which no deadline can pass.
+
+        If `prepares_each_read`, this leaves out the deadline of a gap between frames, which `prepare_read`
+        asks for.
+        """
         format, limits, pings = options.format, options.limits, options.pings
         self.machine = Machine(
             format, content_type=None, limits=limits, pings=pings, make_stage=options.make_stage
@@ -101,8 +108,8 @@ class Driver(SingleConsumer):
         self.silence = Silence(_DEADLINES if options.deadlines is None else options.deadlines, self.machine)
         if options.reorder is not None:
             self.machine.arrivals.reorder = claim_reorder(options.reorder)
-        self.chain: Chain[Any, Any] = self.make_timed_chain()
-        """The stages that limit the time of a read."""
+        self.chain: TimedStage[Any, Any] = self.make_timed_chain()
+        """The stages that limit the time of a read, as one stage."""
         self.machine.meter.begin(options.find_start(self.clock()), wrapped=options.started_at is None)
 
     def __repr__(self) -> str:
@@ -178,7 +185,9 @@ class Driver(SingleConsumer):
     def prepare_read(self) -> bool:
         """Get ready to read another item, maybe of a new source; return False if only the end is left."""
         machine = self.machine
-        if machine.continues and machine.now < self.earliest_deadline:
+        # While a frame is missing, the deadline of that gap may be the earliest.
+        is_on_time = machine.now < self.earliest_deadline and not machine.arrivals.holds_frames
+        if machine.continues and is_on_time:
             # The usual case: the answer goes on, and no deadline can have passed.
             return True
         if self.diverted and self.phase is not _ENDED:
@@ -201,12 +210,13 @@ class Driver(SingleConsumer):
             self._begin_draining()
             # The rest of the connection, after the terminal event, is read within narrow limits.
             return self.limits_after_end().allow(machine, self.clock())
-        if machine.now >= self.earliest_deadline:
+        if not is_on_time:
             # No read is in progress.
             self.silence.since = None
             self._check_deadlines(machine.now)
             # With reordering, any chunk may open a gap, whose deadline may be the earliest.
-            earliest = self.silence.earliest_deadline if machine.arrivals.reorder is None else -math.inf
+            knows_gaps = machine.arrivals.reorder is None or self.prepares_each_read
+            earliest = self.silence.earliest_deadline if knows_gaps else -math.inf
             self.earliest_deadline = min(earliest, machine.guarded_until)
             return not self.machine.input_ended and machine.error is None
         return True
@@ -290,10 +300,10 @@ class Driver(SingleConsumer):
         else:
             self.machine.give_late(now)
 
-    def make_timed_chain(self) -> Chain[Any, Any]:
+    def make_timed_chain(self) -> TimedStage[Any, Any]:
         """Return the stages with the deadlines for a silence, for a gap between frames, and for guards."""
         machine = self.machine
-        chain: Chain[Any, Any] = Chain(self.silence)
+        chain: TimedStage[Any, Any] = self.silence
         if machine.arrivals.reorder is not None:
             chain = Chain(chain, GapDeadline(machine.arrivals.reorder))
         return chain if machine.guarding is None else Chain(chain, GuardDeadline(machine))

@@ -42,9 +42,10 @@ class SyncDriver(Driver):
 
     __slots__ = ("_opened_at", "pump")
 
-    block = "with"  # described in `Driver`, as are the next two
+    block = "with"  # described in `Driver`, as are the next three
     exhausted = StopIteration
     name = "Stream"
+    prepares_each_read = False
 
     def __init__(self, source: SyncSource | Deferred, options: Options) -> None:
         super().__init__(options)

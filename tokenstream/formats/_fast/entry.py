@@ -43,7 +43,20 @@ class ShapeEntry:
         log: The argument text of the delta's call; None if the delta is not of a call.
     """
 
-    __slots__ = ("_format", "_framed", "_split", "example", "follow", "log", "name", "read", "shape")
+    __slots__ = (
+        "_framed",
+        "_split",
+        "call_id",
+        "choice",
+        "follow",
+        "format",
+        "kind",
+        "log",
+        "name",
+        "part",
+        "read",
+        "shape",
+    )
 
     def __init__(
         self,
@@ -56,13 +69,18 @@ class ShapeEntry:
         self.name = name
         """The name of the payload's SSE event; None for payloads that arrive decoded."""
         self.shape = shape
-        self.example = example
-        """The delta in the payload, which the format decoded."""
+        # The example itself is not kept, because its `raw` is the whole decoded payload.
+        self.kind: type[Any] = example.__class__
+        """The class of the deltas."""
+        self.choice, self.part = example.choice, example.part
+        self.call_id = example.id if self.kind is ToolCallDelta else None
+        """The id of the call that the deltas add to; None if they are not of a call."""
         self.follow = format.make_delta_callback(example)
         """The format's callback for each delta like the example; None if the format needs none."""
         self.log = log
         """The argument text of the delta's call; None if the delta is not of a call."""
-        self._format = format
+        self.format = format
+        """The format, which counts its frames."""
         self.read: Read | None = None
         """Function that reads a payload; created on first use by `create_read`."""
         self._framed: dict[tuple[bytes, bytes, int], Read] = {}
@@ -75,8 +93,18 @@ class ShapeEntry:
 
         It is created late, because a stream that reads whole chunks needs only `make_framed_reader`.
         """
-        self.read = make_reader(self._format, self.shape.match, self.example, self.follow, self.log)
+        self.read = make_reader(self, self.shape.match)
         return self.read
+
+    def create_read_for(self, payload: Payload) -> Read | None:
+        """Create the function as `create_read` does, but return None if the payload surely has another shape.
+
+        A payload that comes here after whole chunks is the one that ended them, mostly with a finish reason.
+        """
+        shape = self.shape
+        if isinstance(shape, Shape) and isinstance(payload, bytes) and not shape.has_ends(payload):
+            return None
+        return self.create_read()
 
     def is_same(self, name: str | None, payload: Payload, event: AnyEvent, text: str) -> bool:
         """Return True if this entry would read a payload as the event that the format decoded from it.
@@ -86,12 +114,11 @@ class ShapeEntry:
             event: The delta that the format decoded from the payload.
             text: The delta's text.
         """
-        example = self.example
         means_the_same = (name, event.__class__, event.choice, event.part) == (
             self.name,
-            example.__class__,
-            example.choice,
-            example.part,
+            self.kind,
+            self.choice,
+            self.part,
         )
         match: Callable[[Any], str | None] = self.shape.match
         return means_the_same and match(payload) == text
@@ -115,9 +142,7 @@ class ShapeEntry:
             match = shape.between(before, after).match
             # `or None`: with nothing after it, the payload extends to the end.
             payload = slice(len(before), -len(after) or None)
-            reader = self._framed[key] = make_reader(
-                self._format, match, self.example, self.follow, self.log, payload=payload, max_size=max_size
-            )
+            reader = self._framed[key] = make_reader(self, match, payload=payload, max_size=max_size)
         return reader
 
     def make_split_reader(self, multiple: int) -> tuple[str, bytes, Read] | None:
@@ -131,17 +156,14 @@ class ShapeEntry:
         """
         if self._split is None and self.name is not None and isinstance(self.shape, Shape):
             start, rest = self.shape.split(multiple)
-            read = make_reader(self._format, rest.match, self.example, self.follow, self.log, start=start)
+            read = make_reader(self, rest.match, start=start)
             self._split = self.name, start, read
         return self._split
 
 
 def make_reader(
-    format: Format,
+    entry: ShapeEntry,
     match: Match,
-    example: AnyEvent,
-    follow: Follow | None,
-    log: TextLog | None,
     *,
     payload: slice | None = None,
     max_size: int | None = None,
@@ -150,24 +172,20 @@ def make_reader(
     """Return a function that turns each payload of a shape into a delta like an earlier one.
 
     Args:
-        format: The format whose frames are counted.
+        entry: The shape, and what the earlier delta means.
         match: Returns the text in a payload.
-        example: The earlier delta, which the format decoded; new deltas have its kind, choice and part.
-        follow: The format's callback for each of these deltas; None if the format needs none.
-        log: The argument text of the delta's call; None if the delta is not of a call.
         payload: The payload's place in the bytes; None if the bytes are the payload.
         max_size: The maximum number of bytes that may be read this way; None for `Limits.event`.
         start: The beginning of the payload, if the bytes do not include it.
     """
-    kind: type[Any] = example.__class__
-    choice, part = example.choice, example.part
-    call_id = example.id if kind is ToolCallDelta else None
+    format, follow, log = entry.format, entry.follow, entry.log
+    kind, choice, part, call_id = entry.kind, entry.choice, entry.part, entry.call_id
     is_text, is_reasoning = kind in TEXT_DELTAS, kind is ReasoningDelta
     longest = format.limits.event if max_size is None else max_size
     pieces: list[str] = [] if log is None else log.pieces
 
     def read(data: Any) -> Event | None:  # noqa: ANN401 - bytes, or a payload that was decoded
-        """Return a payload's delta, like `example` in kind, choice and part; None if it must be decoded."""
+        """Return a payload's delta, of the entry's kind, choice and part; None if it must be decoded."""
         text = match(data)
         # A payload that arrived decoded has far fewer fields than `longest`.
         if text is None or len(data) > longest:

@@ -151,7 +151,7 @@ def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
             return None
         is_padding = padding.isalnum() or not padding
         if padded is after or not is_padding:
-            return match_escaped(after_prefix)
+            return _match_escaped(after_prefix, between, tail)
         if _BACKSLASH in inside:
             return _parse_string(inside)
         try:
@@ -161,19 +161,22 @@ def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
         # Unprintable text may contain control characters, which JSON forbids in strings: the parser decides.
         return (text or None) if text.isprintable() else _parse_string(inside)
 
-    def match_escaped(after_prefix: bytes) -> str | None:
-        """Return the decoded text of a payload in which escaped quotes may precede the end of the text.
-
-        Return None if the text is empty or malformed, or not followed by `between`, padding and `tail`.
-
-        Args:
-            after_prefix: The payload from the beginning of the text on.
-        """
-        # The first quote is inside the text. Padding cannot contain the bytes before it.
-        inside, found, padding = after_prefix.removesuffix(tail).rpartition(between)
-        return _parse_string(inside) if found and _is_padding(padding) else None
-
     return match
+
+
+def _match_escaped(after_prefix: bytes, between: bytes, tail: bytes) -> str | None:
+    """Return the decoded text of a payload with padding, in which escaped quotes may be in the text.
+
+    Return None if the text is empty or malformed, or not followed by `between`, padding and `tail`.
+
+    Args:
+        after_prefix: The payload from the beginning of the text on.
+        between: The bytes between the text and the padding.
+        tail: The bytes after the padding.
+    """
+    # The first quote is inside the text. Padding cannot contain the bytes before it.
+    inside, found, padding = after_prefix.removesuffix(tail).rpartition(between)
+    return _parse_string(inside) if found and _is_padding(padding) else None
 
 
 def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:

@@ -155,8 +155,8 @@ class FastPath:
         entries = self.entries
         event = None
         if entries and entries[0].name == name:
-            read = entries[0].read or entries[0].create_read()
-            event = read(payload)
+            read = entries[0].read or entries[0].create_read_for(payload)
+            event = None if read is None else read(payload)
         return self._try_other_entries(name, payload) if event is None and len(entries) > 1 else event
 
     def _try_other_entries(self, name: str | None, payload: Payload) -> Event | None:
@@ -282,9 +282,7 @@ class FastPath:
     def forget(self, choice: int, part: int) -> None:
         """Drop the entries for a part that has ended, so that its later payloads are decoded."""
         ended = choice, part
-        self.entries[:] = [
-            entry for entry in self.entries if (entry.example.choice, entry.example.part) != ended
-        ]
+        self.entries[:] = [entry for entry in self.entries if (entry.choice, entry.part) != ended]
 
     def clear(self) -> None:
         """Drop the entries, because a payload that matches one of them may now mean something else."""
@@ -405,11 +403,9 @@ class FastPath:
         last_values, self._last_values = self._last_values, [find_at(payload, place) for place in places]
         if last_values is None:
             return [place for place, value in zip(places, self._last_values, strict=True) if value]
-        self._changed |= {
-            place
-            for place, before, now in zip(places, last_values, self._last_values, strict=True)
-            if now and before != now
-        }
+        for place, before, now in zip(places, last_values, self._last_values, strict=True):
+            if now and before != now:
+                self._changed |= {place}
         return [place for place in places if place in self._changed]
 
 

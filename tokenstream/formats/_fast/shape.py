@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.json import decode
@@ -35,6 +36,9 @@ _LONGEST_PAYLOAD = 4096
 _MOST_PLACES = 8
 """Occurrences of a text that are tried: the same text may also appear in an earlier field."""
 _TEXT_PROBE = Hole.TEXT.value.decode()
+_WRITE_STRING = {ascii_only: json.JSONEncoder(ensure_ascii=ascii_only).encode for ascii_only in (False, True)}
+"""Functions that write a string as JSON: under True, with ASCII characters only."""
+_find_spaces = re.compile(rb"\}(\x20++)\}\Z").search
 
 
 _HoleSpan: TypeAlias = tuple[int, int, Hole]
@@ -57,13 +61,24 @@ class Shape:
         ('lo', None)
     """
 
-    __slots__ = ("_holes", "_pieces", "match")
+    __slots__ = ("_holes", "_match", "_pieces")
 
     def __init__(self, pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> None:
         self._pieces = pieces
         self._holes = holes
-        self.match: Match = make_matcher(pieces, holes)
-        """Returns the text of a payload of this shape; None for any other payload and for an empty text."""
+        self._match: Match | None = None
+        """The value of `match`; None before its first use, since most streams need only that of `between`."""
+
+    @property
+    def match(self) -> Match:
+        """The function that returns the text of a payload of this shape; None for another or an empty one."""
+        if self._match is None:
+            self._match = make_matcher(self._pieces, self._holes)
+        return self._match
+
+    def has_ends(self, payload: bytes) -> bool:
+        """Return True if a payload begins and ends with the bytes of this shape; it may still not match."""
+        return payload.startswith(self._pieces[0]) and payload.endswith(self._pieces[-1])
 
     @property
     def takes_one_line(self) -> bool:
@@ -120,12 +135,10 @@ class Shape:
             holes = _find_holes(payload, text_span, names, padding, again=bool(asides))
             if _is_proved(payload, value, holes, [path, *others], padding.union(asides)):
                 # The pieces are the bytes between the holes.
-                borders = [0, *(border for begin, end, _ in holes for border in (begin, end)), len(payload)]
-                pieces = tuple(
-                    payload[begin:end] for begin, end in zip(borders[::2], borders[1::2], strict=True)
-                )
-                shape = cls(pieces, tuple(kind for _, _, kind in holes))
-                return shape if shape.match(payload) == text else None
+                begins, ends = [0, *[end for _, end, _ in holes]], [begin for begin, _, _ in holes]
+                pieces = tuple([payload[begin:end] for begin, end in zip(begins, [*ends, None], strict=True)])
+                kinds = tuple([kind for _, _, kind in holes])
+                return cls(pieces, kinds) if make_matcher(pieces, kinds)(payload) == text else None
         return None
 
 
@@ -170,7 +183,7 @@ def _find_text_spans(payload: bytes, text: str, path: Path) -> Iterator[tuple[in
     key = b'"%b"' % str(path[-1]).encode()
     # The server may have written characters outside of ASCII directly, or as escapes.
     for ascii_only in (False,) if text.isascii() else (False, True):
-        quoted = json.dumps(text, ensure_ascii=ascii_only).encode("utf-8", "replace")
+        quoted = _WRITE_STRING[ascii_only](text).encode("utf-8", "replace")
         position = -1
         for _ in range(_MOST_PLACES):
             position = payload.find(quoted, position + 1)
@@ -199,11 +212,7 @@ def _find_holes(
     """
     start, end = text_span
     holes: list[_HoleSpan] = [(start, end, Hole.TEXT)]
-    # No match is inside a JSON string, where a key's quotes would be escaped. `(?!)` matches nothing.
-    names = b"|".join(re.escape(name.encode()) for name in sorted(padding.union(changing))) or rb"(?!)"
-    # A field with one of the names (group 1), and its value: a number (group 2) or a string (group 3).
-    field = rb'"(%b)"\s*+:\s*+(?:(%b)|"(%b|)")' % (names, NUMBER, CODE)
-    for found in re.finditer(field, payload):
+    for found in _field_pattern(padding.union(changing)).finditer(payload):
         name, number, string = found[1].decode(), found[2], found[3]
         # True or False for a field that may change; None for padding, which is never a number.
         must_count = changing.get(name)
@@ -214,7 +223,7 @@ def _find_holes(
             holes.append((*found.span(3), Hole.CODE))
         elif must_count is None and (string.isalnum() or not string):
             holes.append((*found.span(3), Hole.PADDING))
-    spaces = re.search(rb"\}(\x20++)\}\Z", payload)
+    spaces = _find_spaces(payload)
     if spaces is not None:
         holes.append((*spaces.span(1), Hole.SPACES))
     if again:
@@ -226,6 +235,17 @@ def _find_holes(
     # A match inside the text is not another hole.
     outside = [hole for hole in holes[1:] if hole[1] < start or end < hole[0]]
     return sorted([holes[0], *outside], key=_start_of)
+
+
+@cache  # a format has few sets of names
+def _field_pattern(names: frozenset[str]) -> re.Pattern[bytes]:
+    """Return a pattern for a field with one of the names, and its value.
+
+    Group 1 is the name; the value is a number (group 2) or a string without escapes (group 3).
+    """
+    # No match is inside a JSON string, where a key's quotes would be escaped. `(?!)` matches nothing.
+    any_name = b"|".join(re.escape(name.encode()) for name in sorted(names)) or rb"(?!)"
+    return re.compile(rb'"(%b)"\s*+:\s*+(?:(%b)|"(%b|)")' % (any_name, NUMBER, CODE))
 
 
 def _start_of(hole: _HoleSpan) -> int:

@@ -283,9 +283,11 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         self._queue.entries.popleft()
         # `grace_given` is True while unread chunks may be why a deadline seems passed: all are read now.
         lane.grace_given = lane.entry.is_queued = False
-        driver = lane.driver
-        # In this state (the answer goes on, and its deadlines have begun), chunks only postpone deadlines.
-        is_earliest = driver.earliest_deadline > -math.inf and driver.machine.continues
+        driver, machine = lane.driver, lane.driver.machine
+        # In this state (the answer goes on, its deadlines have begun, and no frame is missing), chunks only
+        # postpone deadlines.
+        has_begun = machine.continues and driver.earliest_deadline > -math.inf
+        is_earliest = has_begun and not machine.arrivals.holds_frames
         if is_earliest and lane.alarm_is_earliest:
             # The alarm that is set is early enough.
             return

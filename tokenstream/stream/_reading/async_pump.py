@@ -172,7 +172,7 @@ class AsyncPump:
         return item
 
     def begin_steady_wait(
-        self, earliest_deadline: float, until: float = math.inf
+        self, earliest_deadline: float, until: float | None = None
     ) -> asyncio.Future[Any] | None:
         """Begin to wait for the next item on asyncio, without the cost of `read`; None if that is impossible.
 
@@ -180,7 +180,7 @@ class AsyncPump:
 
         Args:
             earliest_deadline: The stream's `earliest_deadline`.
-            until: Time at which the caller stops waiting; infinity for no limit.
+            until: Time at which the caller stops waiting; None for no limit.
         """
         reader = self._reader
         # Any other reader than a `Reader` has no task that reads ahead.
@@ -285,7 +285,7 @@ class AsyncPump:
         """True if a read can stop waiting at a given time without losing anything."""
         host = self._host or find_host()
         # A task is needed if cancelling the read would lose data; trio starts one only in a task group.
-        return self._needs_no_task or host is None or host.name != "trio" or self._tasks is not None
+        return host is None or host.name != "trio" or self._tasks is not None or self._needs_no_task
 
     @property
     def _needs_no_task(self) -> bool:

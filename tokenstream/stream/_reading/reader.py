@@ -231,7 +231,7 @@ class Reader:
                 self._restore_bell(earlier_bell)
         return True
 
-    def begin_steady_wait(self, earliest_deadline: float, until: float) -> asyncio.Future[Any] | None:
+    def begin_steady_wait(self, earliest_deadline: float, until: float | None) -> asyncio.Future[Any] | None:
         """Begin to wait for the next item on asyncio, with the timer of an earlier wait.
 
         Await the future that is returned, then take the items; if there are none, the timer has rung. The
@@ -239,13 +239,20 @@ class Reader:
 
         Args:
             earliest_deadline: The stream's `earliest_deadline`.
-            until: Time at which the caller stops waiting, by the stream's clock; infinity for no limit.
+            until: Time at which the caller stops waiting, by the stream's clock; None for no limit.
         """
         alarm = self._alarm
-        if alarm is None or self._bell is not alarm or self._items or self.has_ended:
+        if (
+            alarm is None
+            or self._bell is not alarm
+            or self._items
+            or self.has_ended
+            or alarm.good_for != earliest_deadline
+            or (until is not None and alarm.until > until)
+            or not self._host.is_running()
+        ):
             return None
-        is_early_enough = alarm.good_for == earliest_deadline and alarm.until <= until
-        return alarm.begin() if is_early_enough and self._host.is_running() else None
+        return alarm.begin()
 
     def _restore_bell(self, bell: ArrivalBell | None) -> None:
         """Ring an earlier bell again from now on, and once now: arrivals during the wait did not ring it."""
@@ -284,6 +291,10 @@ class Reader:
         Raises:
             MisuseError: The task belongs to another event loop; the task is ended anyway.
         """
+        if self.has_ended and self._closed:
+            # The task itself has closed the source.
+            self.stopped = True
+            return
         from anyio import move_on_after
 
         if not self.has_ended and not self._host.is_running():
@@ -389,6 +400,8 @@ class Reader:
                 self._bell.set()
             if len(items) >= max_items:
                 await self._wait_for_room(now)
+            # The next read may wait for long; it must not keep items in memory that the loop has taken.
+            del items, chunk
 
     async def _wait_for_room(self, began: float) -> None:
         """Wait until the loop has taken chunks; report a long wait as `BusyTime`.

@@ -125,11 +125,16 @@ class NativeReader(Reader):
 
     async def _close_within(self, seconds: float) -> None:
         """Close the source within a number of seconds, protected from cancellations."""
-        from anyio import CancelScope, current_time
-
-        task = self._task
+        task, source = self._task, self.source
         while self.stopped and task is not None and task.cancelling():
             # This class itself made these cancellations, to end the read; the closing must not count them.
             task.uncancel()
-        with CancelScope(shield=True, deadline=current_time() + seconds) as self._task_scope:
+        if not isinstance(source, Deferred) and source.closes_at_once:
+            # No scope is needed: it would take longer than all the rest of the closing.
+            await self._close()
+            return
+        from anyio import CancelScope, current_time
+
+        deadline = math.inf if seconds == math.inf else current_time() + seconds
+        with CancelScope(shield=True, deadline=deadline) as self._task_scope:
             await self._close()
