@@ -43,13 +43,15 @@ class APIRecord(NamedTuple):
     name: str
     """The name of its format."""
     reader: str | None = None
-    """The module and the class of the format; None for a dialect, which another format reads."""
+    """The module and the class of the format; None for a dialect, which another format reads, and for a
+    protocol that is written only.
+    """
     writer: str | None = None
     """The module and the class of the encoder; None if nothing is written."""
     writer_deprecated: bool = False
     """True if the format is still written, but offered to nobody, because its API has ended."""
     dialect_of: str | None = None
-    """The format that reads this one; None if it has a reader of its own."""
+    """The format that reads this one; None if it has a reader of its own, or none at all."""
     takes_name: bool = True
     """True if `format=` accepts the name."""
     paths: str | None = None

@@ -18,7 +18,7 @@ from tests.relay.follow.support import answer_to
 from tests.relay.journals import Answer, Place
 from tests.relay.redis_places import server
 from tests.support.asgi import Client
-from tests.support.encoders import names
+from tests.support.encoders import PROTOCOLS
 from tests.support.redis_servers import RedisServer
 from tokenstream import Steps, errors, relay
 from tokenstream.errors import StreamError
@@ -35,7 +35,6 @@ pytestmark = pytest.mark.anyio
 
 SECRET = "sk-123456 of 'zoe.smith' at db.example:6379"
 SECRETS = (b"sk-123456", b"zoe.smith", b"db.example", b":6379")
-PROTOCOLS: list[ProtocolName] = [*names(), "mistral", "ndjson"]
 PAGES: list[ProtocolName] = ["tokenstream", "ui-message"]
 OVER_HTTP: list[ProtocolName] = [name for name in PROTOCOLS if not find_protocol(name).messages]
 

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
-from tokenstream.relay._encoders import ProtocolName, load, names
+from tokenstream.relay._encoders import ProtocolName, load, protocols
 from tokenstream.relay._encoders.encoder import Encoder
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def headers(protocol: ProtocolName = "tokenstream") -> dict[str, str]:
     """
     properties = find_protocol(protocol)
     if properties.messages:
-        bodies = [name for name in names() if not load(name).messages]
+        bodies = [name for name in protocols() if not load(name).messages]
         raise MisuseError(
             f"{protocol!r} is spoken over a WebSocket, which has no such headers: send what "
             f"relay.encode() returns as messages, or take one of {', '.join(bodies)}"
