@@ -21,6 +21,8 @@ from tokenstream.relay._told_ending import TELLING, ToldEnding
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream._basics.loose import Json
     from tokenstream.events import Event
     from tokenstream.message import Ending, FinishReason
@@ -81,6 +83,10 @@ class Sending:
             if issubclass(encoder_class, TokenStreamEncoder)
             else encoder_class(drop=drop)
         )
+        self.frame_record: Callable[[int | None, bytes], bytes] | None = (
+            encoder_class.frame_record if issubclass(encoder_class, TokenStreamEncoder) else None
+        )
+        """The function that frames a record unchanged; None if the protocol encodes events differently."""
         self._id: str | None = None
         """The id that replaces the provider's id; None to send the provider's id, or none."""
         if not raw and not self._is_own_protocol:
@@ -236,7 +242,7 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
         MisuseError: The payloads of the protocol are not objects.
     """
     if isinstance(encoder, TokenStreamEncoder):
-        encoder.frame_record = _to_numbered_object  # type: ignore[method-assign, assignment]
+        encoder.frame_record = _to_numbered_object  # type: ignore[assignment]
         return
     # Formats that send bare text have no words for finish reasons.
     if not any(encoder.words.values()):
