@@ -12,6 +12,7 @@ from tokenstream._event_base import AnswerEvent, PartEvent
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
 from tokenstream.events import Finish, Ping, Unknown
 from tokenstream.relay import _encoders as encoders
+from tokenstream.relay._encoders.records import implied_ending
 from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder
 from tokenstream.relay._encoders.ui.ag_ui import AGUIEncoder
 from tokenstream.relay._private import strip_private
@@ -152,6 +153,7 @@ class Sending:
             # keys of `words` are the finish reasons that the protocol knows.
             cancelled = ending != "complete" and "cancelled" in encoder.words
             encoder.finishes[0] = Finish("cancelled" if cancelled else "stop")
+        encoder.ending = ending
         chunks = self._add_id(encoder.end())
         for reason in sorted(encoder.lost_reasons):
             report_loss(encoder.name, reason)
@@ -170,6 +172,7 @@ class Sending:
         held_back = self._flush_shape()
         if self._is_own_protocol:
             return [*held_back, *self._encoder.conclude(ending, error)]
+        self._encoder.ending = ending or implied_ending(error)
         # The provider's message may be private; without it, the encoder sends a general one.
         message = str(error) if self._raw else None
         return [*held_back, *self._add_id(self._encoder.failure(error.kind, message))]

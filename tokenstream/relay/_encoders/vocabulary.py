@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.events import Event
-    from tokenstream.message import FinishReason
+    from tokenstream.message import Ending, FinishReason
     from tokenstream.turns import Drop, Kind
 
 _KINDS: dict[type, Kind] = {
@@ -117,6 +117,8 @@ class Vocabulary:
         """The token counts so far."""
         self.lost_reasons: set[FinishReason] = set()
         """Finish reasons for which a word for an ordinary end was sent."""
+        self.ending: Ending | None = None
+        """The ending of the answer; set only while the tail or the error of a relayed answer is encoded."""
         self._kinds: dict[tuple[int, int], Kind] = {}
         """The kind of each part so far, by choice and index."""
         self._call_ids: dict[tuple[int, int], str] = {}
