@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
-from tokenstream._apis import all_apis, api_named
+from tokenstream._apis import ProtocolName, all_apis, api_named
 from tokenstream.errors import MisuseError
 from tokenstream.relay._encoders.encoder import Encoder
 
@@ -14,30 +14,6 @@ if TYPE_CHECKING:
     from tokenstream.turns import Drop
 
 __all__ = ["Encoder", "ProtocolName", "create", "load", "names", "protocols"]
-
-ProtocolName: TypeAlias = Literal[
-    "openai-chat",
-    "openai-responses",
-    "openai-completions",
-    "openai-assistants",
-    "openai-realtime",
-    "anthropic",
-    "gemini",
-    "gemini-live",
-    "gemini-interactions",
-    "bedrock-converse",
-    "bedrock-invoke",
-    "cohere",
-    "ollama",
-    "tgi",
-    "ui-message",
-    "ag-ui",
-    "text",
-    "tokenstream",
-    "mistral",
-    "ndjson",
-]
-"""The names of the protocols in which an answer can be sent or scripted."""
 
 
 def names() -> tuple[ProtocolName, ...]:
