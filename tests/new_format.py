@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, get_args
 
-from tests.project import PACKAGE, ROOT
-from tokenstream._apis import api_named
+from tests.benchmarks.answers import ANSWERS
+from tests.made_tables import OF_FORMATS, OF_PROTOCOLS
+from tests.project import ROOT
+from tests.support import registry
+from tests.support.error_frames import ERRORS, FRAMES
+from tokenstream._apis import APIRecord, FormatName, ProtocolName, api_named
 
-_BYTELESS = {"pieces", "langchain", "llamaindex"}
-"""Formats of objects, which have no bytes to be written in."""
-_HOMES = {"text": "bare_text"}
-"""Formats whose module has another name than they have."""
+if TYPE_CHECKING:
+    from tests.made_section import Section
 
 
 def missing(name: str) -> list[str]:
@@ -20,28 +26,63 @@ def missing(name: str) -> list[str]:
         name: The format's name, as in `format="openai-chat"`.
     """
     module = name.replace("-", "_")
-    wire = PACKAGE / "formats" / "_wire"
-    tests = ROOT / "tests" / "formats"
-    answers = "".join(path.read_text("utf-8") for path in (ROOT / "tests" / "benchmarks").glob("answers*.py"))
-    page = (ROOT / "docs" / "formats.md").read_text("utf-8")
-    home = _HOMES.get(name, module)
-    api = api_named(name)
+    tests, recordings = ROOT / "tests" / "formats", ROOT / "tests" / "recordings" / name
+    formats, errors, readme = (
+        (ROOT / page).read_text("utf-8") for page in ("docs/formats.md", "docs/errors.md", "README.md")
+    )
+    api = api_named(name) or APIRecord(name, paths="")
+    names = [FormatName, *([] if api.writer is None else [ProtocolName])]
+    tables = OF_FORMATS + (() if api.writer is None else OF_PROTOCOLS)
+    loads = _exists(api.reader) and (api.writer is None or _exists(api.writer))
     found = {
-        f"a folder or module of tokenstream/formats/_wire/ named {home}": any(
-            (wire / place).exists() for place in (home, f"{home}.py")
+        "a record with a reader in tokenstream/_apis.py, where FormatName and ProtocolName have its name": (
+            api.reader is not None and all(name in get_args(each) for each in names)
         ),
-        "a record with a reader in tokenstream/_apis.py": api is not None and api.reader is not None,
-        "the writer of that record, an encoder in tokenstream/relay/_encoders/": name in _BYTELESS
-        or (api is not None and api.writer is not None),
+        "the class of that reader, in tokenstream/formats/_wire/": _exists(api.reader),
+        # A format without endpoints may be one of objects, which have no bytes to be written in.
+        "a writer in that record: an encoder in tokenstream/relay/_encoders/": (
+            _exists(api.writer) or (api.writer is None and api.paths is None)
+        ),
         f"tests/formats/test_{module}.py, or a folder tests/formats/{module}/": (
             any(tests.glob(f"test_{module}*")) or any((tests / module).glob("test_*.py"))
         ),
-        f"recordings under tests/recordings/{name}/": (ROOT / "tests" / "recordings" / name).is_dir(),
-        "an answer in tests/benchmarks/answers.py": f'"{name}"' in answers,
+        f"recordings with their expected messages under tests/recordings/{name}/": any(
+            recordings.glob("*.expected.json")
+        ),
+        "an error in ERRORS of tests/support/error_frames.py": name in ERRORS,
+        "its errors in FRAMES of tests/support/error_frames.py, and their words in docs/errors.md": (
+            name in FRAMES
+            and re.search(rf"^\|[^|]*`{name}`", errors, re.MULTILINE) is not None
+            and (not loads or all(f"`{word}`" in errors for word in registry.load(name).retryable))
+        ),
+        "an answer in SHAPES of tests/benchmarks/answers_of_*.py": name in _measured(),
         f"the page docs/formats/{name}.md": (ROOT / "docs" / "formats" / f"{name}.md").exists(),
-        "a row in docs/formats.md": f"`{name}`" in page,
+        "a row in the first table of docs/formats.md": f"| [`{name}`](" in formats,
+        "its rows in the made tables: run `python -m tests.made_tables`": loads
+        and all(f"| `{name}` |" in table.on_the_page() and _is_current(table) for table in tables),
+        "its name in README.md": f"`{name}`" in readme,
     }
     return [place for place, there in found.items() if not there]
+
+
+@cache
+def _is_current(section: Section) -> bool:
+    return section.render() == section.on_the_page()
+
+
+@cache
+def _measured() -> set[str]:
+    """Return the formats of the answers in the benchmarks."""
+    return {make(name, 1).format for name, make in ANSWERS.items()}
+
+
+def _exists(place: str | None) -> bool:
+    """Return whether a class that a record names can be loaded."""
+    module, _, name = (place or "").rpartition(".")
+    try:
+        return bool(module) and hasattr(import_module(module), name)
+    except ModuleNotFoundError:
+        return False
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 
-from tests.support.encoders import names
+from tests.support.encoders import PROTOCOLS
 from tokenstream import _kinds
 from tokenstream._connection.status import status_error
 from tokenstream._kinds import ERROR_KINDS
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tokenstream.events import Event
-
-PROTOCOLS = (*names(), "mistral", "ndjson")
 
 
 def test_each_kind_has_a_row() -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.support.packages import needed
 from tests.support.reading import read
 from tests.support.recordings import Recorded, of_the_demo, ours
+from tokenstream.formats._wire.openai_chat.words import REASONING_FIELDS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -108,6 +109,12 @@ def _openai_usage(usage: Any) -> dict[str, int | None]:
     }
 
 
+def _reasoning_in(said: Any) -> str:
+    """Return the reasoning in a delta or a message; its field is one that the SDK only passes on."""
+    texts = (getattr(said, name, None) for name in REASONING_FIELDS)
+    return next((text for text in texts if text), "")
+
+
 def _fold(chunks: Iterable[Any]) -> dict[int, Told]:
     """Add up the SDK's chunks as its documents show it: by hand, in a loop."""
     told: dict[int, Told] = {}
@@ -120,7 +127,7 @@ def _fold(chunks: Iterable[Any]) -> dict[int, Told]:
             delta = choice.delta
             one.text += delta.content or ""
             one.refusal += delta.refusal or ""
-            one.reasoning += getattr(delta, "reasoning_content", None) or ""
+            one.reasoning += _reasoning_in(delta)
             one.finish = choice.finish_reason or one.finish
             for call in delta.tool_calls or ():
                 if call.id:
@@ -137,7 +144,7 @@ def _of_completion(completion: Any) -> dict[int, Told]:
     return {
         choice.index: Told(
             text=choice.message.content or "",
-            reasoning=getattr(choice.message, "reasoning_content", None) or "",
+            reasoning=_reasoning_in(choice.message),
             refusal=choice.message.refusal or "",
             tool_calls=[
                 (call.id, call.function.name, json.loads(call.function.arguments or "{}"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests import vocabulary
 from tests.support import registry
+from tests.support.error_frames import ERRORS
 from tests.support.recordings import ours
 
 
@@ -20,4 +21,4 @@ def test_every_format_is_in_the_tables() -> None:
     told = set(registry.names()) - {"text", "pieces"}
 
     assert told == {recorded.format for recorded in ours()}
-    assert told - set(vocabulary.ERRORS) <= {"gemini-live", "openai-realtime", "langchain", "llamaindex"}
+    assert told - set(ERRORS) <= {"gemini-live", "openai-realtime", "langchain", "llamaindex"}

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tests.made_section import Section
 from tests.project import ROOT
 from tests.support import registry
+from tests.support.error_frames import ERRORS
 from tests.support.reading import read
 from tests.support.recordings import frames_of, ours
 from tokenstream.events import (
@@ -53,46 +54,23 @@ _USAGE = (
     "input_image_tokens",
     "cost",
 )
-ERRORS: dict[str, tuple[Frame, ...]] = {
-    "openai-chat": (
-        {"error": {"message": "m", "type": "rate_limit_exceeded", "code": "insufficient_quota"}},
-        {"error": {"message": "m", "code": 502}, "choices": [{"index": 0, "finish_reason": "error"}]},
-        {"object": "error", "message": "m", "type": "BadRequestError", "code": 400},
-    ),
-    "openai-completions": ({"error": {"message": "m", "type": "server_error"}},),
-    "openai-responses": (
-        {"type": "error", "code": "rate_limit_exceeded", "message": "m", "sequence_number": 2},
-        {"type": "error", "error": {"type": "invalid_request_error", "code": "c", "message": "m"}},
-        {"type": "response.failed", "response": {"error": {"code": "server_error", "message": "m"}}},
-    ),
-    "openai-assistants": (ServerSentEvent(b'{"message": "m", "code": "server_error"}', "error"),),
-    "anthropic": (
-        {"type": "error", "error": {"type": "overloaded_error", "message": "m"}},
-        {"type": "error", "error": {"type": "invalid_request_error", "message": "m"}},
-    ),
-    "gemini": (
-        {"error": {"code": 503, "message": "m", "status": "UNAVAILABLE"}},
-        {"error": {"code": 429, "message": "m", "status": "RESOURCE_EXHAUSTED"}},
-        {"error": {"code": 400, "message": "m", "status": "INVALID_ARGUMENT"}},
-    ),
-    "gemini-interactions": ({"event_type": "error", "error": {"code": "unavailable", "message": "m"}},),
-    "bedrock-converse": (
-        EventStreamMessage(b'{"message": "m"}', "throttlingException", "exception"),
-        EventStreamMessage(b'{"message": "m"}', "validationException", "exception"),
-        EventStreamMessage(b'{"message": "m"}', "modelStreamErrorException", "exception"),
-    ),
-    "bedrock-invoke": (EventStreamMessage(b'{"message": "m"}', "modelTimeoutException", "exception"),),
-    "cohere": ({"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "m"}},),
-    "ollama": ({"error": "m"},),
-    "tgi": ({"error": "m", "error_type": "overloaded"}, {"error": "m", "error_type": "validation"}),
-    "ui-message": ({"type": "error", "errorText": "m"},),
-    "ag-ui": ({"type": "RUN_ERROR", "message": "m", "code": "rate_limit"},),
-    "tokenstream": (
-        {"type": "error", "error": "StreamStalled", "kind": "network", "retryable": True, "ending": "failed"},
-        {"type": "error", "error": "ProviderError", "kind": "server", "retryable": False, "ending": "failed"},
-    ),
-}  # fmt: skip
-"""Errors in the shapes in which these APIs send them inside a stream."""
+_CONCEPTS = (
+    "text",
+    "citation",
+    "tool call: name",
+    "tool call: id",
+    "tool call: arguments",
+    "reasoning",
+    "refusal",
+    "encrypted reasoning",
+    "signature",
+    "provider's tool call",
+    "provider's tool: arguments",
+    "its result",
+    "media",
+    "transcript",
+)
+"""The columns of the first table, in their order."""
 _NAMES = ("type", "event_type", "object", "event", "kind")
 """Fields that tell what a payload or an item is."""
 
@@ -322,7 +300,7 @@ def _table(head: str, rows: list[str], cells: Callable[[str, str], list[str]], c
 def _made() -> list[str]:
     words, usage, finish = _words(), _usage_fields(), _finish_reasons()
     names = [name for name in registry.names() if name in words]
-    concepts = list(dict.fromkeys(concept for name in names for concept in words[name]))
+    concepts = sorted({concept for name in names for concept in words[name]}, key=_CONCEPTS.index)
     counts = [field for field in _USAGE if any(field in usage[name] for name in names)]
     reasons = sorted({reason for found in finish.values() for reason in found})
     return [

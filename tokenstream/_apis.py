@@ -1,4 +1,4 @@
-"""The APIs: one record for each format that is read or written, with all that tables say of it.
+"""The APIs: one record for each format that is read or written, with all that tables say of it; their names.
 
 A record holds strings only. It names the modules of its reader and its writer, which are loaded when they are
 first used. Their order is that in which detection asks the readers: the most common APIs are first.
@@ -7,13 +7,63 @@ first used. Their order is that in which detection asks the readers: the most co
 from __future__ import annotations
 
 from functools import cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 _WIRE = "tokenstream.formats._wire"
 _ENCODERS = "tokenstream.relay._encoders"
 
 Path = tuple[str, ...]
 """The keys that lead to a field of a request."""
+
+FormatName: TypeAlias = Literal[
+    "openai-chat",
+    "anthropic",
+    "openai-responses",
+    "gemini",
+    "ollama",
+    "bedrock-converse",
+    "bedrock-invoke",
+    "cohere",
+    "ui-message",
+    "ag-ui",
+    "tokenstream",
+    "openai-realtime",
+    "gemini-live",
+    "gemini-interactions",
+    "openai-completions",
+    "openai-assistants",
+    "tgi",
+    "langchain",
+    "llamaindex",
+    "text",
+    "pieces",
+    "mistral",
+]
+"""The names that `format=` accepts. For a format of another distribution, pass its class, an instance
+of the class, or the name as `cast(FormatName, "its-name")`: at runtime every installed name is accepted."""
+ProtocolName: TypeAlias = Literal[
+    "openai-chat",
+    "openai-responses",
+    "openai-completions",
+    "openai-assistants",
+    "openai-realtime",
+    "anthropic",
+    "gemini",
+    "gemini-live",
+    "gemini-interactions",
+    "bedrock-converse",
+    "bedrock-invoke",
+    "cohere",
+    "ollama",
+    "tgi",
+    "ui-message",
+    "ag-ui",
+    "text",
+    "tokenstream",
+    "mistral",
+    "ndjson",
+]
+"""The names of the protocols in which an answer can be sent or scripted."""
 
 
 class RequestRecord(NamedTuple):
@@ -43,13 +93,15 @@ class APIRecord(NamedTuple):
     name: str
     """The name of its format."""
     reader: str | None = None
-    """The module and the class of the format; None for a dialect, which another format reads."""
+    """The module and the class of the format; None for a dialect, which another format reads, and for a
+    protocol that is written only.
+    """
     writer: str | None = None
     """The module and the class of the encoder; None if nothing is written."""
     writer_deprecated: bool = False
     """True if the format is still written, but offered to nobody, because its API has ended."""
     dialect_of: str | None = None
-    """The format that reads this one; None if it has a reader of its own."""
+    """The format that reads this one; None if it has a reader of its own, or none at all."""
     takes_name: bool = True
     """True if `format=` accepts the name."""
     paths: str | None = None

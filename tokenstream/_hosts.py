@@ -32,11 +32,15 @@ class HostRow(NamedTuple):
     """All facts about a provider's hosts."""
 
     ends: tuple[str, ...] = ()
-    """Ends of the names of the provider's hosts; a dot at the start stands for the border of a label."""
+    """Ends of the names of the provider's hosts, for tracing; a dot at the start stands for the border of a
+    label.
+    """
     provider: str | None = None
-    """The provider's name in the GenAI conventions of OpenTelemetry; None if they have none."""
+    """The provider's name for tracing: that of the GenAI conventions of OpenTelemetry, or one of our own if
+    they have none; with None, the format decides.
+    """
     api: tuple[str, ...] = ()
-    """The hosts of the API itself, to which the fields below apply."""
+    """The whole names of the hosts to which the fields below apply."""
     prefilling: Prefilling | None = None
     """The way the API continues a prefix; None if it is not known to do so."""
     dialect: str | None = None

@@ -5,27 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.benchmarks.answers_of_google import GEMINI, INTERACTIONS, LIVE, gemini_array
-from tests.benchmarks.answers_of_openai import ASSISTANTS, COMPLETIONS, MISTRAL, REALTIME, RESPONSES
-from tests.benchmarks.answers_of_others import (
-    AG_UI,
-    CLAUDE,
-    COHERE,
-    COHERE_1,
-    CONVERSE,
-    LANGCHAIN,
-    LLAMA,
-    LLAMAINDEX,
-    OLLAMA,
-    TGI,
-    TOKENSTREAM,
-    UI,
-)
+from tests.benchmarks import answers_of_google, answers_of_openai, answers_of_others
 from tests.benchmarks.bodies import BODIES, middle_of, tokens
-from tests.benchmarks.shapes import ALPHABET, Answer, Shape, compact
+from tests.benchmarks.shapes import ALPHABET, Answer, compact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.benchmarks.shapes import Shape
 
 __all__ = ["ANSWERS", "Answer", "chat_event"]
 
@@ -54,36 +41,19 @@ def _of_pieces(name: str, count: int) -> Answer:
     return Answer(name, name, [], texts, [], [], "".join(texts))
 
 
-def _of(shape: Shape) -> Callable[[str, int], Answer]:
-    return shape.answer
+def _of(shapes: dict[str, Shape]) -> dict[str, Callable[[str, int], Answer]]:
+    return {name: shape.answer for name, shape in shapes.items()}
 
 
 ANSWERS: dict[str, Callable[[str, int], Answer]] = {
     "openai-chat": _of_body,
     "openai-chat, objects": _of_objects,
-    "openai-chat, Mistral": _of(MISTRAL),
-    "openai-responses": _of(RESPONSES),
-    "openai-completions": _of(COMPLETIONS),
-    "openai-assistants": _of(ASSISTANTS),
-    "openai-realtime, messages": _of(REALTIME),
+    **_of(answers_of_openai.SHAPES),
     "anthropic": _of_body,
     "anthropic, objects": _of_objects,
-    "gemini, SSE": _of(GEMINI),
-    "gemini, JSON array": gemini_array,
-    "gemini-interactions": _of(INTERACTIONS),
-    "gemini-live, messages": _of(LIVE),
-    "bedrock-converse": _of(CONVERSE),
-    "bedrock-invoke, Claude": _of(CLAUDE),
-    "bedrock-invoke, Llama": _of(LLAMA),
-    "cohere, v2": _of(COHERE),
-    "cohere, v1": _of(COHERE_1),
-    "ollama": _of(OLLAMA),
-    "tgi": _of(TGI),
-    "langchain, JSON lines": _of(LANGCHAIN),
-    "llamaindex, JSON lines": _of(LLAMAINDEX),
-    "ui-message": _of(UI),
-    "ag-ui": _of(AG_UI),
-    "tokenstream": _of(TOKENSTREAM),
+    **_of(answers_of_google.SHAPES),
+    "gemini, JSON array": answers_of_google.gemini_array,
+    **_of(answers_of_others.SHAPES),
     "text": _of_body,
     "pieces": _of_pieces,
 }

@@ -18,12 +18,7 @@ from tests.benchmarks.shapes import (
 )
 from tests.support.wire import sse
 
-__all__ = [
-    "GEMINI",
-    "INTERACTIONS",
-    "LIVE",
-    "gemini_array",
-]
+__all__ = ["SHAPES", "gemini_array"]
 
 
 def _gemini(number: int, text: str, finish: str | None = None) -> Event:
@@ -106,3 +101,11 @@ LIVE = Shape(
     tokens=3,
     written=indented,
 )
+
+
+SHAPES = {
+    "gemini, SSE": GEMINI,
+    "gemini-interactions": INTERACTIONS,
+    "gemini-live, messages": LIVE,
+}
+"""The shapes of answers, by their names in the tables."""

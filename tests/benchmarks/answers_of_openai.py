@@ -20,13 +20,7 @@ from tests.support.wire import sse
 if TYPE_CHECKING:
     import random
 
-__all__ = [
-    "ASSISTANTS",
-    "COMPLETIONS",
-    "MISTRAL",
-    "REALTIME",
-    "RESPONSES",
-]
+__all__ = ["SHAPES"]
 
 _ITEM = "msg_059e023db00a851000691f2a73e17081948d7803eaad776686"
 _RESPONSE: Payload = {
@@ -249,3 +243,13 @@ MISTRAL = Shape(
     (_mistral({"content": ""}, "stop", None),),
     DONE,
 )
+
+
+SHAPES = {
+    "openai-chat, Mistral": MISTRAL,
+    "openai-responses": RESPONSES,
+    "openai-completions": COMPLETIONS,
+    "openai-assistants": ASSISTANTS,
+    "openai-realtime, messages": REALTIME,
+}
+"""The shapes of answers, by their names in the tables."""

@@ -22,20 +22,7 @@ from tests.benchmarks.shapes import (
 if TYPE_CHECKING:
     import random
 
-__all__ = [
-    "AG_UI",
-    "CLAUDE",
-    "COHERE",
-    "COHERE_1",
-    "CONVERSE",
-    "LANGCHAIN",
-    "LLAMA",
-    "LLAMAINDEX",
-    "OLLAMA",
-    "TGI",
-    "TOKENSTREAM",
-    "UI",
-]
+__all__ = ["SHAPES"]
 
 
 def _converse(name: str, source: random.Random | None = None, **fields: Any) -> Event:
@@ -274,3 +261,20 @@ TOKENSTREAM = Shape(
         ("", {"type": "end", "ending": "complete"}),
     ),
 )
+
+
+SHAPES = {
+    "bedrock-converse": CONVERSE,
+    "bedrock-invoke, Claude": CLAUDE,
+    "bedrock-invoke, Llama": LLAMA,
+    "cohere, v2": COHERE,
+    "cohere, v1": COHERE_1,
+    "ollama": OLLAMA,
+    "tgi": TGI,
+    "langchain, JSON lines": LANGCHAIN,
+    "llamaindex, JSON lines": LLAMAINDEX,
+    "ui-message": UI,
+    "ag-ui": AG_UI,
+    "tokenstream": TOKENSTREAM,
+}
+"""The shapes of answers, by their names in the tables."""

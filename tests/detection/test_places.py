@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.paths import PATHS
+from tokenstream._apis import all_apis
 from tokenstream.formats._detect import places
 
-PATHS = {
-    "/v1/chat/completions": "openai-chat",
-    "/openai/deployments/d/chat/completions/": "openai-chat",
-    "/v1/completions": "openai-completions",
-    "/v1/responses": "openai-responses",
-    "/v1/responses/resp_1": "openai-responses",
-    "/v1/threads/runs": "openai-assistants",
-    "/v1/threads/t_1/runs/r_1/submit_tool_outputs": "openai-assistants",
-    "/v1/realtime": "openai-realtime",
-    "/v1/messages": "anthropic",
-    "/models/claude:streamRawPredict": "anthropic",
-    "/models/gemini:streamGenerateContent": "gemini",
-    "/ws/google.ai.BidiGenerateContentConstrained": "gemini-live",
-    "/v1beta/interactions/i_1": "gemini-interactions",
-    "/model/m/converse-stream": "bedrock-converse",
-    "/model/m/invoke-with-response-stream": "bedrock-invoke",
-    "/v2/chat": "cohere",
-    "/api/chat": "ollama",
-    "/generate_stream": "tgi",
-}
+if TYPE_CHECKING:
+    from tokenstream._apis import APIRecord
 
 
 @pytest.mark.parametrize(("path", "format"), PATHS.items())
@@ -35,6 +23,17 @@ def test_a_path_has_one_format(path: str, format: str) -> None:
 
     assert [format] == matching
     assert format == places.format_of_path(path)
+
+
+@pytest.mark.parametrize(
+    "api", [api for api in all_apis() if api.paths is not None], ids=lambda api: api.name
+)
+@given(st.data())
+def test_no_path_of_an_api_is_that_of_another(api: APIRecord, data: st.DataObject) -> None:
+    """Each path that its expression allows is told from those of all other APIs."""
+    path = data.draw(st.from_regex(f"^(/v1|/models/m)?(?:{api.paths})$", fullmatch=True))
+
+    assert [api.name] == [name for end, name in places.FORMATS if end.search(path)]
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/chat", "/v1/models", "/completionsx"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import socket
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from tests.project import ROOT
 from tests.sources.faults import error_of_opening
 from tests.support import registry
+from tests.support.error_frames import FRAMES, exception
 from tokenstream import Stream
 from tokenstream.errors import (
     ConnectError,
@@ -27,51 +28,11 @@ from tokenstream.errors import (
     StreamTruncated,
 )
 from tokenstream.formats import Format, custom
-from tokenstream.framing import EventStreamMessage
 from tokenstream.testing import Recording
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8").partition("\n## Which errors are worth")[2]
 _ROW = re.compile(r"^\| (?P<formats>`[a-z`, -]+`) \| (?P<again>[^|]*) \| (?P<final>[^|]*) \|$", re.MULTILINE)
 _STATUSES = re.compile(r"^\| status \| (?P<again>[^|]*) \| (?P<final>[^|]*) \|$", re.MULTILINE)
-
-
-def _exception(word: str) -> EventStreamMessage:
-    headers = {":message-type": "exception", ":exception-type": word}
-    return EventStreamMessage(b'{"message": "m"}', event=word, kind="exception", headers=headers)
-
-
-def _openai(word: str) -> dict[str, Any]:
-    return {"error": {"message": "m", "type": None, "param": None, "code": word}}
-
-
-_FRAMES: dict[str, Callable[[str], Any]] = {
-    "openai-chat": _openai,
-    "openai-completions": _openai,
-    "openai-assistants": _openai,
-    "openai-responses": lambda word: {
-        "type": "response.failed",
-        "sequence_number": 9,
-        "response": {"id": "r", "status": "failed", "error": {"code": word, "message": "m"}, "output": []},
-    },
-    "openai-realtime": lambda word: {
-        "type": "response.done",
-        "response": {"id": "r", "status": "failed", "status_details": {"error": {"code": word}}},
-    },
-    "anthropic": lambda word: {"type": "error", "error": {"type": word, "message": "m"}},
-    "gemini": lambda word: {"error": {"message": "m", "status": word}},
-    "gemini-live": lambda word: {"error": {"message": "m", "status": word}},
-    "gemini-interactions": lambda word: {"event_type": "error", "error": {"code": word, "message": "m"}},
-    "bedrock-converse": _exception,
-    "bedrock-invoke": _exception,
-    "cohere": lambda word: {"type": "message-end", "delta": {"finish_reason": word, "error": "m"}},
-    "tgi": lambda word: {"error": "m", "error_type": word},
-    "ag-ui": lambda word: {"type": "RUN_ERROR", "message": "m", "code": word},
-    "ui-message": lambda word: {"type": "error", "errorText": word},
-    "ollama": lambda word: {"error": word},
-}
 
 
 def error_of(format: Format, frame: Any) -> StreamError:
@@ -100,7 +61,7 @@ def test_the_page_says_which_words_of_a_provider_are_worth_asking_again_after(
     name: str, word: str, retryable: bool
 ) -> None:
     """Each word of the table, in an error as that format sends it."""
-    error = error_of(registry.load(name)(), _FRAMES[name](word))
+    error = error_of(registry.load(name)(), FRAMES[name](word))
 
     assert isinstance(error, ProviderError)
     assert retryable == error.retryable
@@ -112,7 +73,7 @@ def test_each_word_that_a_format_knows_by_itself_is_on_the_page(name: str) -> No
     told = {(word, again) for format, word, again in _rows() if format == name}
 
     assert set(registry.load(name).retryable.items()) <= told
-    assert bool(told) == (name in _FRAMES)
+    assert bool(told) == (name in FRAMES)
 
 
 def _statuses() -> list[tuple[int, bool]]:
@@ -153,7 +114,7 @@ def test_a_status_that_the_page_does_not_name_goes_by_its_first_digit(status: in
             "invalid_request",
             False,
         ),
-        ("openai-responses", _FRAMES["openai-responses"]("bio_policy"), "invalid_request", False),
+        ("openai-responses", FRAMES["openai-responses"]("bio_policy"), "invalid_request", False),
         (
             "openai-responses",
             {"type": "error", "code": "server_error", "message": "m", "sequence_number": 7},
@@ -166,8 +127,8 @@ def test_a_status_that_the_page_does_not_name_goes_by_its_first_digit(status: in
             "rate_limited",
             True,
         ),
-        ("anthropic", _FRAMES["anthropic"]("overloaded_error"), "overloaded", True),
-        ("anthropic", _FRAMES["anthropic"]("conflict_error"), "server", True),
+        ("anthropic", FRAMES["anthropic"]("overloaded_error"), "overloaded", True),
+        ("anthropic", FRAMES["anthropic"]("conflict_error"), "server", True),
         (
             "anthropic",
             {
@@ -185,12 +146,12 @@ def test_a_status_that_the_page_does_not_name_goes_by_its_first_digit(status: in
         ("gemini", {"error": {"code": 500, "message": "m", "status": "DATA_LOSS"}}, "invalid_request", False),
         ("ollama", {"error": "m"}, "unknown", False),
         ("tgi", {"error": "m", "error_type": "overloaded"}, "overloaded", True),
-        ("cohere", _FRAMES["cohere"]("ERROR"), "server", True),
-        ("bedrock-converse", _exception("throttlingException"), "rate_limited", True),
+        ("cohere", FRAMES["cohere"]("ERROR"), "server", True),
+        ("bedrock-converse", exception("throttlingException"), "rate_limited", True),
         ("bedrock-converse", {"modelStreamErrorException": {"message": "m"}}, "server", True),
         ("ui-message", {"type": "error", "errorText": "m"}, "unknown", False),
         ("ag-ui", {"type": "RUN_ERROR", "message": "m", "code": "c"}, "unknown", False),
-        ("gemini-interactions", _FRAMES["gemini-interactions"]("quota_exceeded"), "quota", False),
+        ("gemini-interactions", FRAMES["gemini-interactions"]("quota_exceeded"), "quota", False),
     ],
 )
 def test_an_error_frame_tells_whose_problem_it_is(name: str, frame: Any, kind: str, retryable: bool) -> None:

@@ -39,7 +39,7 @@ def test_the_host_tells_more_than_the_format(host: str | None, format: str | Non
 
 
 def test_the_names_are_those_of_the_conventions() -> None:
-    """But for one that they leave to a custom value."""
+    """A name of our own, which the conventions allow where they have none, is listed here."""
     module = needed("opentelemetry.semconv._incubating.attributes.gen_ai_attributes")
     known = {value.value for value in module.GenAiProviderNameValues}
     ours = {row.provider for row in HOSTS} | {api.provider for api in all_apis()}

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.reasoning_tags.support import SCRIPT, decoded, parts_of
 from tests.support.chunkings import bytewise, per_event, seeded, several, whole
 from tests.support.cut_texts import any_pieces
+from tests.support.encoders import load
 from tests.support.reading import aread, read
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.wire import DONE, chat
@@ -103,7 +104,7 @@ _TEXT = (
 @pytest.mark.parametrize("format", testing.all_formats)
 def test_every_format_tells_of_reasoning_in_its_text(format: str) -> None:
     """Parts have indexes without gaps, and calls keep their arguments, whatever the chunks."""
-    with_calls = format not in ("openai-completions", "tgi", "text")
+    with_calls = "tool_call" in load(format).expresses
     script = SCRIPT if with_calls else _TEXT
     reasoning = "Let me" + " see" * 40 + "."
     text = "Hello " + "world " * 40

@@ -12,6 +12,7 @@ import pytest
 from tests.support import wire
 from tokenstream import Retry, connect, testing
 from tokenstream._basics.joint import anchor_of
+from tokenstream._hosts import HOSTS
 from tokenstream.errors import MisuseError, PositionLost, StatusError, StreamError, StreamTruncated
 from tokenstream.events import Resumed
 from tokenstream.recovery import Attempt
@@ -217,9 +218,12 @@ def test_the_tokens_of_all_that_the_answer_is_made_of_count() -> None:
 
 PREFILLS: list[tuple[str, str, dict[str, Any], dict[str, Any], bool]] = [
     ("anthropic", "", {"model": "claude-sonnet-4-5-20250929"}, {}, False),
-    ("openai-chat", "https://api.mistral.ai/v1/chat/completions", {}, {"prefix": True}, True),
-    ("openai-chat", "https://api.deepseek.com/beta/chat/completions", {}, {"prefix": True}, False),
-    ("openai-chat", "https://api.moonshot.ai/v1/chat/completions", {}, {"partial": True}, False),
+    *(
+        ("openai-chat", f"https://{host}{way.path or '/v1'}/chat/completions", {}, {**way.marks}, way.echoes)
+        for row in HOSTS
+        if (way := row.prefilling) is not None and way.sure and not way.by_model
+        for host in row.api
+    ),
 ]
 
 

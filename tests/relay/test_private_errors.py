@@ -18,7 +18,7 @@ from tests.relay.follow.support import answer_to
 from tests.relay.journals import Answer, Place, in_memory
 from tests.relay.redis_places import server
 from tests.support.asgi import Client
-from tests.support.encoders import load, names
+from tests.support.encoders import PROTOCOLS, load
 from tests.support.redis_servers import RedisServer
 from tokenstream import Steps, errors, relay
 from tokenstream.errors import StreamError
@@ -33,7 +33,6 @@ pytestmark = pytest.mark.anyio
 
 SECRET = "sk-123456 of 'zoe.smith' at db.example:6379"
 SECRETS = (b"sk-123456", b"zoe.smith", b"db.example", b":6379")
-PROTOCOLS: list[ProtocolName] = [*names(), "mistral", "ndjson"]
 PAGES: list[ProtocolName] = ["tokenstream", "ui-message"]
 OVER_HTTP: list[ProtocolName] = [name for name in PROTOCOLS if not load(name).messages]
 

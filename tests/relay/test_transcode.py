@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.beside import needs_recordings
-from tests.support.encoders import load, names
+from tests.support.encoders import READ_BACK, load, read_as
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import sampled
 from tokenstream import Stream, relay
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tests.support.encoders import Encoder
     from tokenstream.message import Message
 
-_PROTOCOLS = (*names(), "ndjson", "mistral")
-_READ_AS = {"ndjson": "tokenstream"}
 _BROKEN = ("truncated", "failed")
 
 
@@ -68,7 +66,7 @@ def _compare(encoder: type[Encoder], sent: _Read, read: _Read) -> None:
 
 def _holds(recorded: Recorded) -> None:
     sent = _Read([recorded.body], recorded.format)
-    for name in _PROTOCOLS:
+    for name in READ_BACK:
         chunks: list[bytes] = []
         try:
             chunks += relay.encode(Stream([recorded.body], format=recorded.format), name)
@@ -79,7 +77,7 @@ def _holds(recorded: Recorded) -> None:
             continue
         # What is spoken over a WebSocket comes in messages.
         body = chunks if load(name).messages else [b"".join(chunks)]
-        _compare(load(name), sent, _Read(body, _READ_AS.get(name, name)))
+        _compare(load(name), sent, _Read(body, read_as(name)))
 
 
 @pytest.mark.parametrize("recorded", sampled(ours(), one_in=8), ids=lambda recorded: recorded.name)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.paths import PATHS
 from tests.support.wire import sse
 from tokenstream import testing
 from tokenstream.errors import MisuseError
@@ -32,32 +33,7 @@ def _text(player: Player, path: str = CHAT) -> str:
     return player.recording(_asked(path)).stream().final().text
 
 
-@pytest.mark.parametrize(
-    ("path", "format"),
-    [
-        ("/v1/chat/completions", "openai-chat"),
-        ("/openai/deployments/mine/chat/completions", "openai-chat"),
-        ("/chat/completions/", "openai-chat"),
-        ("/v1/completions", "openai-completions"),
-        ("/v1/responses", "openai-responses"),
-        ("/v1/responses/resp_1", "openai-responses"),
-        ("/v1/threads/runs", "openai-assistants"),
-        ("/v1/threads/thread_1/runs", "openai-assistants"),
-        ("/v1/threads/thread_1/runs/run_1/submit_tool_outputs", "openai-assistants"),
-        ("/v1/realtime", "openai-realtime"),
-        ("/v1/messages", "anthropic"),
-        ("/v1/projects/p/locations/l/publishers/anthropic/models/m:streamRawPredict", "anthropic"),
-        ("/v1beta/models/gemini-9:streamGenerateContent", "gemini"),
-        ("/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent", "gemini-live"),
-        ("/ws/google.cloud.aiplatform.v1.LlmBidiService/BidiGenerateContent", "gemini-live"),
-        ("/v1beta/interactions", "gemini-interactions"),
-        ("/model/a.model-1/converse-stream", "bedrock-converse"),
-        ("/model/a.model-1/invoke-with-response-stream", "bedrock-invoke"),
-        ("/v2/chat", "cohere"),
-        ("/api/chat", "ollama"),
-        ("/generate_stream", "tgi"),
-    ],
-)
+@pytest.mark.parametrize(("path", "format"), PATHS.items())
 def test_a_path_tells_the_format(path: str, format: str) -> None:
     """Providers answer in one format at each of their paths."""
     assert format == format_of_path(path)

@@ -7,19 +7,11 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
-from tokenstream.relay._encoders import ProtocolName, load, names
+from tokenstream.relay._encoders import ProtocolName, load, protocols
 from tokenstream.relay._encoders.encoder import Encoder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_FURTHER_HEADERS: dict[str, dict[str, str]] = {
-    # Servers of the AI SDK send this header, and some of its clients require it.
-    "ui-message": {"x-vercel-ai-ui-message-stream": "v1"},
-}
-"""Further headers that a protocol requires."""
-_BEATS_WITH_EMPTY_LINES = frozenset({"ndjson"})
-"""Protocols whose heartbeat is an empty line; readers of other protocols with JSON lines fail on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +62,18 @@ def find_protocol(name: str) -> Protocol:
         "x-accel-buffering": "no",
         # Middleware that compresses bodies makes an exception for event streams, but for no other type.
         **({} if is_sse else {"content-encoding": "identity"}),
-        **_FURTHER_HEADERS.get(name, {}),
+        **encoder.further_headers,
     }
-    heartbeat = b""
-    if is_sse:
-        heartbeat = b": keep-alive\n\n"
-    elif name in _BEATS_WITH_EMPTY_LINES:
-        heartbeat = b"\n"
-    # SSE has ids; a line of NDJSON, which also is this library's own protocol, has the event's position.
-    has_ids = is_sse or name in _BEATS_WITH_EMPTY_LINES
     # A format without an event for errors overrides neither of these methods.
     has_errors = encoder.failure is not Encoder.failure or encoder.encode_error is not Encoder.encode_error
     return Protocol(
         name=name,
         media_type=encoder.content_type,
         headers=headers,
-        heartbeat=heartbeat,
+        heartbeat=b": keep-alive\n\n" if is_sse else encoder.heartbeat,
         retry=b"retry: 1000\n\n" if is_sse else b"",
         has_errors=has_errors,
-        has_ids=has_ids,
+        has_ids=is_sse or encoder.has_ids,
         messages=encoder.messages,
     )
 
@@ -110,7 +95,7 @@ def headers(protocol: ProtocolName = "tokenstream") -> dict[str, str]:
     """
     properties = find_protocol(protocol)
     if properties.messages:
-        bodies = [name for name in names() if not load(name).messages]
+        bodies = [name for name in protocols() if not load(name).messages]
         raise MisuseError(
             f"{protocol!r} is spoken over a WebSocket, which has no such headers: send what "
             f"relay.encode() returns as messages, or take one of {', '.join(bodies)}"

@@ -12,6 +12,7 @@ from tokenstream._event_base import AnswerEvent, PartEvent
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
 from tokenstream.events import Finish, Ping, Unknown
 from tokenstream.relay import _encoders as encoders
+from tokenstream.relay._encoders.records import implied_ending
 from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder
 from tokenstream.relay._encoders.ui.ag_ui import AGUIEncoder
 from tokenstream.relay._private import strip_private
@@ -21,6 +22,8 @@ from tokenstream.relay._told_ending import TELLING, ToldEnding
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream._basics.loose import Json
     from tokenstream.events import Event
     from tokenstream.message import Ending, FinishReason
@@ -81,6 +84,10 @@ class Sending:
             if issubclass(encoder_class, TokenStreamEncoder)
             else encoder_class(drop=drop)
         )
+        self.frame_record: Callable[[int | None, bytes], bytes] | None = (
+            encoder_class.frame_record if issubclass(encoder_class, TokenStreamEncoder) else None
+        )
+        """The function that frames a record unchanged; None if the protocol encodes events differently."""
         self._id: str | None = None
         """The id that replaces the provider's id; None to send the provider's id, or none."""
         if not raw and not self._is_own_protocol:
@@ -146,6 +153,7 @@ class Sending:
             # keys of `words` are the finish reasons that the protocol knows.
             cancelled = ending != "complete" and "cancelled" in encoder.words
             encoder.finishes[0] = Finish("cancelled" if cancelled else "stop")
+        encoder.ending = ending
         chunks = self._add_id(encoder.end())
         for reason in sorted(encoder.lost_reasons):
             report_loss(encoder.name, reason)
@@ -164,6 +172,7 @@ class Sending:
         held_back = self._flush_shape()
         if self._is_own_protocol:
             return [*held_back, *self._encoder.conclude(ending, error)]
+        self._encoder.ending = ending or implied_ending(error)
         # The provider's message may be private; without it, the encoder sends a general one.
         message = str(error) if self._raw else None
         return [*held_back, *self._add_id(self._encoder.failure(error.kind, message))]
@@ -236,7 +245,7 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
         MisuseError: The payloads of the protocol are not objects.
     """
     if isinstance(encoder, TokenStreamEncoder):
-        encoder.frame_record = _to_numbered_object  # type: ignore[method-assign, assignment]
+        encoder.frame_record = _to_numbered_object  # type: ignore[assignment]
         return
     # Formats that send bare text have no words for finish reasons.
     if not any(encoder.words.values()):

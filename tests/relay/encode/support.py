@@ -1,4 +1,4 @@
-"""An answer to encode, and reading it back."""
+"""An answer to encode."""
 
 from __future__ import annotations
 
@@ -10,7 +10,3 @@ if TYPE_CHECKING:
 
 async def all_of(pieces: AsyncIterator[Any]) -> list[Any]:
     return [piece async for piece in pieces]
-
-
-def read_as(name: str) -> Any:
-    return "tokenstream" if name == "ndjson" else name

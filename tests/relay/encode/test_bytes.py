@@ -8,23 +8,33 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 import pytest
 
-from tests.relay.encode.support import all_of, read_as
-from tests.support.encoders import load, names
+from tests.relay.encode.support import all_of
+from tests.support.encoders import READ_BACK, load, read_as
 from tests.support.reading import Chunks
 from tokenstream import AsyncStream, Steps, Stream, relay, testing
-from tokenstream.errors import MisuseError, NotExpressible, ProviderError, StreamError, StreamInterrupted
-from tokenstream.events import CitationAdded, Event, Finish, Restarted, StepDone, TextDelta
+from tokenstream.errors import (
+    MisuseError,
+    NotExpressible,
+    ProviderError,
+    StreamError,
+    StreamInterrupted,
+    StreamTruncated,
+)
+from tokenstream.events import CitationAdded, Event, Finish, Restarted, StepDone, Stopped, TextDelta
 from tokenstream.message import Citation, Message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from tests.support.encoders import Encoder
+    from tokenstream.relay._encoders.encoder import Payloads
+
 
 ANSWER = testing.script(id="a1", model="m").text("Hel", "lo").tool_call("now", {"a": 1}).finish("tool_calls")
-_HTTP: list[Any] = [name for name in (*names(), "ndjson", "mistral") if not load(name).messages]
+_HTTP: list[Any] = [name for name in READ_BACK if not load(name).messages]
 
 
-@pytest.mark.parametrize("name", [*names(), "ndjson"])
+@pytest.mark.parametrize("name", READ_BACK)
 def test_a_stream_of_either_colour_gives_the_same_bytes(name: Any) -> None:
     """Each piece is what one event becomes; the joined bytes are an answer that our own reader takes."""
     source = ANSWER.chunks("openai-chat")
@@ -37,10 +47,10 @@ def test_a_stream_of_either_colour_gives_the_same_bytes(name: Any) -> None:
     assert "Hello" == message.text
     assert "complete" == message.ending
     calls = [call.name for call in message.tool_calls]
-    assert calls == ([] if name in {"openai-completions", "tgi", "text"} else ["now"])
+    assert calls == (["now"] if "tool_call" in load(name).expresses else [])
 
 
-@pytest.mark.parametrize("name", [name for name in (*names(), "ndjson") if name != "text"])
+@pytest.mark.parametrize("name", [name for name in READ_BACK if name != "text"])
 def test_payloads_are_the_same_without_borders(name: Any) -> None:
     """Dicts that JSON holds, of which our own reader makes the same answer; sentinels are left out."""
     found = list(relay.payloads(Stream(ANSWER.chunks("openai-chat")), name))
@@ -140,6 +150,35 @@ def test_a_stopped_answer_is_told_as_far_as_a_protocol_can() -> None:
     assert b'"type":"abort"' in b"".join(relay.encode(stopped(), "ui-message"))
     assert "cancelled" == Stream([b"".join(relay.encode(stopped(), "ag-ui"))]).final().finish_reason
     assert "stop" == Stream([b"".join(relay.encode(stopped(), "openai-chat"))]).final().finish_reason
+
+
+def test_an_encoder_is_told_the_ending(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A protocol that has a word for each ending can send it, with an error and without one."""
+
+    def word(encoder: Encoder, *_: object) -> Payloads:
+        return [("", str(encoder.ending))]
+
+    monkeypatch.setattr(load("text"), "encode_tail", word)
+    monkeypatch.setattr(load("text"), "encode_error", word)
+
+    def cut() -> Iterator[Event]:
+        yield TextDelta("a")
+        raise StreamTruncated("cut")
+
+    def failing() -> Iterator[Event]:
+        yield TextDelta("a")
+        raise ProviderError("no")
+
+    sources: list[list[Event] | Iterator[Event]] = [
+        [TextDelta("a"), Finish("stop")],
+        [TextDelta("a"), Stopped("enough")],
+        cut(),
+        failing(),
+    ]
+    expected = ["complete", "stopped", "truncated", "failed"]
+    assert [f"data: {each}\n\n".encode() for each in expected] == [
+        list(relay.encode(each, "text"))[-1] for each in sources
+    ]
 
 
 def test_what_has_no_place_is_left_out_or_refused() -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.relay.encode.support import read_as
+from tests.support.encoders import read_as
 from tokenstream import Stream, relay, testing
 from tokenstream.errors import MisuseError, StreamError, StreamInterrupted
 from tokenstream.events import (

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import logging
 from itertools import pairwise
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.encoders import load, names
+from tests import lost_reasons
+from tests.support.encoders import READ_BACK, read_as
 from tests.support.packages import needed
 from tokenstream import Stream, relay
 from tokenstream.events import (
@@ -27,7 +28,6 @@ from tokenstream.events import (
 from tokenstream.message import Citation, FinishReason, ServerToolCall, TextPart
 from tokenstream.relay import ProtocolName, _sending
 
-PROTOCOLS: list[ProtocolName] = [*names(), "mistral", "ndjson"]
 SUCCESS = {"stop", "stop_sequence", "tool_calls"}
 WITHOUT_WORD = {"ag-ui", "text"}
 
@@ -116,7 +116,7 @@ def ended(reason: FinishReason) -> list[Event]:
     return [MessageStart(), PartStart(TextPart()), TextDelta("Hi"), Finish(reason)]
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", READ_BACK)
 @pytest.mark.parametrize("reason", ["content_filter", "refusal"])
 def test_a_filtered_answer_never_reads_as_a_success(
     protocol: ProtocolName, reason: FinishReason, caplog: pytest.LogCaptureFixture
@@ -126,7 +126,7 @@ def test_a_filtered_answer_never_reads_as_a_success(
     with caplog.at_level(logging.WARNING):
         body = b"".join(relay.encode(ended(reason), protocol))
         b"".join(relay.encode(ended(reason), protocol))
-    found = Stream([body], format="tokenstream" if protocol == "ndjson" else protocol).final()
+    found = Stream([body], format=read_as(protocol)).final()
     told = [record.message for record in caplog.records if "has no word" in record.message]
 
     if protocol in WITHOUT_WORD:
@@ -139,19 +139,8 @@ def test_a_filtered_answer_never_reads_as_a_success(
 
 
 def test_the_page_lists_what_each_protocol_sends() -> None:
-    """The table of the page about the relay is what the encoders do."""
-    from tests.project import ROOT
+    """The table of the page about the relay is what the encoders do.
 
-    page = (ROOT / "docs" / "relay.md").read_text("utf-8")
-    for protocol in PROTOCOLS:
-        encoder: Any = load(protocol)
-        if not any(getattr(encoder, "words", {}).values()):
-            continue
-        known = encoder(drop="all")
-        lost = [
-            reason
-            for reason in get_args(FinishReason)
-            if reason not in encoder.words and known.choose_reason(reason) == "stop"
-        ]
-        listed = ", ".join(f"`{reason}`" for reason in lost)
-        assert f"| `{protocol}` | {listed} |" in page, f"| `{protocol}` | {listed} |"
+    `python -m tests.lost_reasons` writes it anew.
+    """
+    assert lost_reasons.SECTION.render() == lost_reasons.SECTION.on_the_page()

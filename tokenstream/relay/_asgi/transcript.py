@@ -9,21 +9,17 @@ from tokenstream._decoder import Decoder
 from tokenstream.errors import NotExpressible
 from tokenstream.formats._wire.tokenstream.words import End
 from tokenstream.relay._asgi.writing import BodyWriter
-from tokenstream.relay._encoders.records import frame, line, read_record
+from tokenstream.relay._encoders.records import frame, read_record
 from tokenstream.relay.journal._errors import AnswerExpired
 from tokenstream.relay.journal._records import record_interruption
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tokenstream.errors import StreamError
     from tokenstream.relay.journal._feed import Feed
     from tokenstream.turns import Drop
 
 _MAX_JOINED = 64 * 1024
 """The size in bytes from which on no further positions are added to a joined chunk."""
-_FRAME_FUNCTIONS: dict[str, Callable[[int | None, bytes], bytes]] = {"tokenstream": frame, "ndjson": line}
-"""Maps protocols that send records unchanged to the functions that frame a record."""
 
 
 class Transcript:
@@ -49,8 +45,7 @@ class Transcript:
         self.heartbeat = body.heartbeat
         self.retry = body.retry
         """An instruction to reconnect after a while; empty if the protocol has none."""
-        self.frame_record = _FRAME_FUNCTIONS.get(protocol)
-        """The function that frames a record unchanged; None if the protocol encodes events differently."""
+        self.frame_record = body.frame_record
         self.error: StreamError | None = None
         """The error that ended the answer, if the protocol has no event for errors; else None."""
         self._refused: NotExpressible | None = None

@@ -4,50 +4,37 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, cast
 
-from tokenstream._apis import all_apis, api_named
+from tokenstream._apis import ProtocolName, all_apis, api_named
 from tokenstream.errors import MisuseError
 from tokenstream.relay._encoders.encoder import Encoder
 
 if TYPE_CHECKING:
     from tokenstream.turns import Drop
 
-__all__ = ["Encoder", "ProtocolName", "create", "load", "names"]
-
-ProtocolName: TypeAlias = Literal[
-    "openai-chat",
-    "openai-responses",
-    "openai-completions",
-    "openai-assistants",
-    "openai-realtime",
-    "anthropic",
-    "gemini",
-    "gemini-live",
-    "gemini-interactions",
-    "bedrock-converse",
-    "bedrock-invoke",
-    "cohere",
-    "ollama",
-    "tgi",
-    "ui-message",
-    "ag-ui",
-    "text",
-    "tokenstream",
-    "mistral",
-    "ndjson",
-]
-"""The names of the protocols in which an answer can be sent or scripted."""
+__all__ = ["Encoder", "ProtocolName", "create", "load", "names", "protocols"]
 
 
 def names() -> tuple[ProtocolName, ...]:
-    """Return the names of the formats that can be written.
+    """Return the names of the formats that can be written, and read under the same name.
 
     Example:
-        >>> "anthropic" in names()
-        True
+        >>> "anthropic" in names(), "mistral" in names()
+        (True, False)
     """
-    written = [api.name for api in all_apis() if api.writer is not None and api.dialect_of is None]
+    both = [api.name for api in all_apis() if api.writer is not None and api.reader is not None]
+    return cast("tuple[ProtocolName, ...]", tuple(both))
+
+
+def protocols() -> tuple[ProtocolName, ...]:
+    """Return the names of all protocols: of all formats and dialects that can be written.
+
+    Example:
+        >>> "anthropic" in protocols(), "mistral" in protocols()
+        (True, True)
+    """
+    written = [api.name for api in all_apis() if api.writer is not None]
     return cast("tuple[ProtocolName, ...]", tuple(written))
 
 
@@ -58,10 +45,9 @@ def load(format: str) -> type[Encoder]:
     Raises:
         MisuseError: The format is unknown, or cannot be written.
     """
-    # `names` does not list the dialects, whose bytes are read with another format.
     api = api_named(format)
     if api is None or api.writer is None:
-        raise MisuseError(f"the format {format!r} cannot be written: take one of {', '.join(names())}")
+        raise MisuseError(f"the format {format!r} cannot be written: take one of {', '.join(protocols())}")
     module, _, name = api.writer.rpartition(".")
     encoder_class: type[Encoder] = getattr(import_module(module), name)
     return encoder_class

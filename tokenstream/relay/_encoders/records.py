@@ -201,9 +201,17 @@ def error_record(error: StreamError, *, raw: bool = False, ending: Ending | None
         True
     """
     payload = {"type": "error", **error_fields(error, raw=raw)}
-    if ending is None:
-        ending = end_of(payload).ending
-    return to_strict_json({**payload, "ending": ending})
+    return to_strict_json({**payload, "ending": ending or implied_ending(error)})
+
+
+def implied_ending(error: StreamError) -> Ending:
+    """Return the ending of an answer that an error has ended.
+
+    Example:
+        >>> implied_ending(StreamError("no"))
+        'failed'
+    """
+    return end_of({"type": "error", **error_fields(error)}).ending
 
 
 def frame(position: int | None, record: bytes) -> bytes:

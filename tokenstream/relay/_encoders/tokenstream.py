@@ -35,6 +35,8 @@ class TokenStreamEncoder(Encoder):
     counts: ClassVar[frozenset[str]] = frozenset(COUNTS)
     words: ClassVar[Mapping[FinishReason, str]] = {word: word for word in get_args(FinishReason)}
     choices: ClassVar[bool] = True
+    frame_record = staticmethod(frame)
+    """The function that returns a record as a chunk, with its position if that is not None."""
 
     def __init__(self, *, drop: Drop = (), ids: bool = False, raw: bool = False) -> None:
         super().__init__(drop=drop)
@@ -83,14 +85,6 @@ class TokenStreamEncoder(Encoder):
         # `raw` sends the message: the caller has passed it for the reader.
         return [self._frame_next(error_record(error, raw=message is not None))]
 
-    def frame_record(self, position: int | None, record: bytes) -> bytes:
-        """Return a record as an SSE event.
-
-        Args:
-            position: The event's id; None for none.
-        """
-        return frame(position, record)
-
     def _frame_next(self, record: bytes) -> bytes:
         """Return a record as a chunk, with the next number if records are numbered."""
         if self.position is not None:
@@ -103,7 +97,7 @@ class NDJSONEncoder(TokenStreamEncoder):
 
     name: ClassVar[str] = "ndjson"
     content_type: ClassVar[str] = "application/x-ndjson"
-
-    def frame_record(self, position: int | None, record: bytes) -> bytes:
-        """Return a record as a JSON line."""
-        return line(position, record)
+    # Readers of other protocols with JSON lines fail on an empty line.
+    heartbeat: ClassVar[bytes] = b"\n"
+    has_ids: ClassVar[bool] = True
+    frame_record = staticmethod(line)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.events import Event
-    from tokenstream.message import FinishReason
+    from tokenstream.message import Ending, FinishReason
     from tokenstream.turns import Drop, Kind
 
 _KINDS: dict[type, Kind] = {
@@ -65,6 +65,8 @@ _RELATED_REASONS: dict[FinishReason, FinishReason] = {
 """Maps reasons to the reason that comes closest, for formats that know only one of them."""
 _LOSSES: frozenset[FinishReason] = frozenset({"content_filter", "refusal", "length", "error"})
 """Reasons that an answer has an end which its reader should not take for success."""
+CUT_REASONS: frozenset[FinishReason] = frozenset({"length", "content_filter", "cancelled"})
+"""The finish reasons by which the part that was being written was cut off."""
 MODEL = "scripted-1"
 """The name of the model, if no event contains a name."""
 CREATED = "2026-01-01T00:00:00Z"
@@ -83,6 +85,12 @@ class Vocabulary:
     name: ClassVar[str]
     """The format's name."""
     content_type: ClassVar[str] = "text/event-stream; charset=utf-8"
+    further_headers: ClassVar[Mapping[str, str]] = {}
+    """Headers that a response needs besides those that all protocols have."""
+    heartbeat: ClassVar[bytes] = b""
+    """The heartbeat, if the format is not SSE, in which it is a comment; empty if the format has none."""
+    has_ids: ClassVar[bool] = False
+    """True if events can have ids, if the format is not SSE, in which they can."""
     messages: ClassVar[bool] = False
     """True if the format is sent over a WebSocket; each chunk is then one message."""
     expresses: ClassVar[frozenset[Kind]]
@@ -109,6 +117,8 @@ class Vocabulary:
         """The token counts so far."""
         self.lost_reasons: set[FinishReason] = set()
         """Finish reasons for which a word for an ordinary end was sent."""
+        self.ending: Ending | None = None
+        """The ending of the answer; set only while the tail or the error of a relayed answer is encoded."""
         self._kinds: dict[tuple[int, int], Kind] = {}
         """The kind of each part so far, by choice and index."""
         self._call_ids: dict[tuple[int, int], str] = {}
@@ -201,6 +211,19 @@ class Vocabulary:
         if self.drop & {kind, "all"}:
             return ()
         raise self.not_expressible(what, kind)
+
+    def require_drop_of_call(self, reason: FinishReason) -> None:
+        """Require that `drop` allows losing a complete tool call.
+
+        Because of the finish reason, the reader will think that the call is incomplete, and will not run it.
+
+        Args:
+            reason: The finish reason to send.
+
+        Raises:
+            NotExpressible: `drop` does not allow losing the call.
+        """
+        self.omit(f"a tool call that is whole before the finish reason {reason!r}", "tool_call")
 
     def leaves_out(self, event: Event) -> bool:
         """Return True if an event is to be left out.

@@ -12,7 +12,6 @@ from tokenstream.relay._encoders.openai.shared import (
     CountPaths,
     make_error,
     make_usage_report,
-    require_drop_of_call,
 )
 
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
                 event = Finish("tool_calls", event.raw_reason)
             elif reason != "tool_calls":
                 # Only a run that ends with "tool_calls" tells its reader to run the calls.
-                require_drop_of_call(self, reason)
+                self.require_drop_of_call(reason)
         return super().keep_finish(event)
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:

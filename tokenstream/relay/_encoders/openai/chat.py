@@ -5,13 +5,9 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream.relay._encoders.encoder import UnmarkedCalls
 from tokenstream.relay._encoders.media import Media
-from tokenstream.relay._encoders.openai.shared import (
-    CUT_REASONS,
-    ChunkEncoder,
-    convert_citation,
-    require_drop_of_call,
-)
+from tokenstream.relay._encoders.openai.shared import ChunkEncoder, convert_citation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +15,6 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.events import (
         CitationAdded,
-        Finish,
         MediaDelta,
         MessageStart,
         PartDone,
@@ -28,7 +23,6 @@ if TYPE_CHECKING:
         RefusalDelta,
         TextDelta,
         ToolCallDelta,
-        ToolCallDone,
         ToolCallStart,
     )
     from tokenstream.message import FinishReason
@@ -40,7 +34,7 @@ _ARGUMENT_FIELDS = {"function": "arguments", "custom": "input"}
 """Maps types of calls to the field for the arguments."""
 
 
-class OpenAIChatEncoder(ChunkEncoder):
+class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
     """Encodes an answer as `chat.completion.chunk` objects, and `[DONE]`."""
 
     name: ClassVar[str] = "openai-chat"
@@ -70,10 +64,6 @@ class OpenAIChatEncoder(ChunkEncoder):
         """The number of items sent so far in each list of a choice's deltas, by choice and name."""
         self._media = Media()
         """The images and audio that are still arriving."""
-        self._last_calls: dict[int, tuple[int, int]] = {}
-        """The choice and part of the last call in each choice, by choice."""
-        self._complete_calls: set[tuple[int, int]] = set()
-        """The choices and parts of the complete calls."""
 
     def encode_start(self, event: MessageStart) -> Payloads:
         """Return the first chunk of a choice, with the role; no payloads if it was sent already."""
@@ -115,23 +105,6 @@ class OpenAIChatEncoder(ChunkEncoder):
         index, call_type = self._sent_calls[event.choice, event.part]
         call = {"index": index, call_type: {_ARGUMENT_FIELDS[call_type]: event.fragment}}
         return self.make_delta(event.choice, tool_calls=[call])
-
-    def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """Return no payloads: the next delta implies that the call is complete."""
-        self._complete_calls.add((event.choice, event.part))
-        return ()
-
-    def keep_finish(self, event: Finish) -> Payloads:
-        """Keep the finish reason, which is sent at the end; return no payloads.
-
-        Raises:
-            NotExpressible: The format has no word for the reason, or the reason would mark a complete call as
-                cut off; and `drop` does not allow the loss.
-        """
-        # If an answer was cut off, readers think that its last call is incomplete.
-        if event.reason in CUT_REASONS and self._last_calls.get(event.choice) in self._complete_calls:
-            require_drop_of_call(self, event.reason)
-        return super().keep_finish(event)
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return a delta with an annotation.
@@ -189,7 +162,7 @@ class OpenAIChatEncoder(ChunkEncoder):
         """
         index = self._call_counts.get(choice, 0)
         self._call_counts[choice] = index + 1
-        self._last_calls[choice] = choice, part
+        self.note_call(choice, part)
         return index
 
     def begin_choice(self, choice: int) -> list[Payload]:

@@ -9,8 +9,8 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream.events import Finish, MediaDelta
 from tokenstream.message import MediaPart, ToolCall
 from tokenstream.relay._encoders.encoder import Encoder
-from tokenstream.relay._encoders.openai.shared import CUT_REASONS
 from tokenstream.relay._encoders.pieces import add_recording
+from tokenstream.relay._encoders.vocabulary import CUT_REASONS
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json

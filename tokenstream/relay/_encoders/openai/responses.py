@@ -9,13 +9,13 @@ from tokenstream.message import MediaPart, ReasoningPart, TextPart
 from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
 from tokenstream.relay._encoders.openai.shared import (
     CREATED,
-    CUT_REASONS,
     CountPaths,
     convert_citation,
     make_error,
     make_usage_report,
 )
 from tokenstream.relay._encoders.pieces import add_number
+from tokenstream.relay._encoders.vocabulary import CUT_REASONS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

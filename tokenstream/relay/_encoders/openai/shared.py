@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import ErrorKind
-    from tokenstream.message import Citation, FinishReason, Usage
+    from tokenstream.message import Citation, Usage
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.turns import Drop
 
@@ -21,8 +21,6 @@ CountPaths: TypeAlias = "Mapping[str, tuple[str, ...]]"
 
 CREATED = 1_767_225_600
 """The time of creation, in seconds since the epoch; constant, to make the output independent of a clock."""
-CUT_REASONS: frozenset[FinishReason] = frozenset({"length", "content_filter", "cancelled"})
-"""The finish reasons by which the part that was being written was cut off."""
 
 _INPUT, _OUTPUT = "prompt_tokens_details", "completion_tokens_details"
 COUNTS: CountPaths = {
@@ -111,21 +109,6 @@ def convert_citation(encoder: Encoder, citation: Citation) -> dict[str, Any] | N
         }
     encoder.omit("a citation without a URL", "citation")
     return None
-
-
-def require_drop_of_call(encoder: Encoder, reason: FinishReason) -> None:
-    """Require that `drop` allows losing a complete tool call.
-
-    Because of the finish reason, the reader will think that the call is incomplete, and will not run it.
-
-    Args:
-        encoder: The encoder, whose `drop` says what may be left out.
-        reason: The finish reason to send.
-
-    Raises:
-        NotExpressible: `drop` does not allow losing the call.
-    """
-    encoder.omit(f"a tool call that is whole before the finish reason {reason!r}", "tool_call")
 
 
 class ChunkEncoder(Encoder, ABC):

@@ -53,6 +53,8 @@ class UIMessageEncoder(NamedEncoder):
     """
 
     name: ClassVar[str] = "ui-message"
+    # Servers of the AI SDK send this header, and some of its clients require it.
+    further_headers: ClassVar[Mapping[str, str]] = {"x-vercel-ai-ui-message-stream": "v1"}
     default_id: ClassVar[str] = "msg-1"
     expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
     counts: ClassVar[frozenset[str]] = Encoder.counts | _COUNTS.keys() | {"cache_write_tokens"}

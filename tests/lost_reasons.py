@@ -1,0 +1,49 @@
+"""The table in docs/relay.md of what protocols send for finish reasons: `python -m tests.lost_reasons`.
+
+It is what the encoders say of themselves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+from tests.made_section import Section
+from tests.project import ROOT
+from tests.support.encoders import PROTOCOLS, create
+from tokenstream.message import FinishReason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tests.support.encoders import Encoder
+
+_REFUSED: tuple[FinishReason, ...] = ("content_filter", "refusal")
+"""The reasons that must not look like success."""
+_COLUMNS = ("protocol", *(f"`{reason}` is sent as" for reason in _REFUSED), "look like an ordinary end")
+
+
+def is_lost(encoder: Encoder, reason: FinishReason) -> bool:
+    """Return whether a reason is sent as an ordinary end."""
+    return reason not in encoder.words and encoder.choose_reason(reason) == "stop"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names) or "–"
+
+
+def _row(protocol: str) -> str:
+    encoder = create(protocol, drop="all")
+    lost = [reason for reason in get_args(FinishReason) if is_lost(encoder, reason)]
+    refused = ["–" if reason in lost else f"`{encoder.word_for(reason)}`" for reason in _REFUSED]
+    return f"| `{protocol}` | {' | '.join([*refused, _listed(lost)])} |"
+
+
+def _made() -> list[str]:
+    head = f"| {' | '.join(_COLUMNS)} |\n|{' --- |' * len(_COLUMNS)}"
+    return ["\n".join([head, *map(_row, PROTOCOLS)])]
+
+
+SECTION = Section(ROOT / "docs" / "relay.md", "tests.lost_reasons", _made)
+
+if __name__ == "__main__":
+    SECTION.write()
