@@ -1,7 +1,6 @@
 """The driver for `for` loops.
 
-The *machine* turns chunks into events; its `shortcut` is a fast path for most chunks. The
-*pump* reads the source.
+The *pump* reads chunks of the source, and the *machine* turns them into events, mostly by its `shortcut`.
 """
 
 from __future__ import annotations
