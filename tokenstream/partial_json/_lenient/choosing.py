@@ -68,7 +68,7 @@ class ChoosingReader:
         self._chosen = 0, ""
         """Offset of the document chosen so far, and the character of the code fence around it."""
         self._chosen_fits = False
-        """True if the document chosen so far fits."""
+        """True if `accepts` has found that the document chosen so far fits."""
         self._value: Any = None
         """The value of that document if it fits; other documents that fit must be equal to it."""
         self._repairs_made: tuple[Repair, ...] = ()

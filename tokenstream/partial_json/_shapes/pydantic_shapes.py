@@ -260,7 +260,7 @@ class _ArrayStructure(AssembledStructure):
         self._validator = types.make_validator(changed_schema, layered.config)
 
     def find_slot(self, key: str | int) -> Slot | None:
-        """Return the slot of the item at an index; None if a tuple has no such item."""
+        """Return the slot that reads the item at an index; None if a tuple has no such item."""
         number = min(int(key), len(self._slots) - 1) if self._last_repeats else int(key)
         return self._slots[number] if number < len(self._slots) else None
 
@@ -271,7 +271,7 @@ class _ArrayStructure(AssembledStructure):
 
 
 class _MappingStructure(AssembledStructure):
-    """The structure of a dict, whose values are read one by one."""
+    """Reads the values of a dict one by one, and assembles the dict."""
 
     def __init__(self, types: PydanticSlots, layered: LayeredSchema) -> None:
         super().__init__(layered)
@@ -283,7 +283,7 @@ class _MappingStructure(AssembledStructure):
         )
 
     def find_slot(self, key: str | int) -> Slot:
-        """Return the slot of the dict's values, which is the same for every key."""
+        """Return the slot that reads the dict's values; it is the same for every key."""
         return self._slot
 
     def _gather(self, entries: Entries) -> object:

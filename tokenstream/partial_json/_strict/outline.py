@@ -20,9 +20,9 @@ _SPACE = " \t\n\r"
 _MEMBERS = ('": "', '":"')
 """Text between a key and the string that is its value, including the quotes."""
 _LONG = 256
-"""An open string of at least this length, in characters, is read separately."""
+"""An open string at the end of a piece is read separately from this length on, in characters."""
 _BOUNDARIES = ",]}[{"
-"""Characters before or after which a piece may be cut."""
+"""Characters next to which a piece may be cut so that the part before is whole elements and members."""
 
 
 def blank_escapes(text: str) -> str:

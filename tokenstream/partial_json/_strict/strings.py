@@ -41,7 +41,7 @@ read_codes: Any = raw_unicode_escape_decode
 SHORT = 100
 """In pieces up to this length, searching all of it for `\\u` is faster than slicing off its end."""
 FAR = 4_096
-"""Maximum text after a string that may be copied in order to read the string, in characters."""
+"""Maximum characters after a string that are copied together with the string in order to read it."""
 _FIRST_HALF = ("d8", "d9", "da", "db", "dA", "dB", "D8", "D9", "Da", "Db", "DA", "DB")
 """Digits with which the code of the first half of a surrogate pair begins."""
 
