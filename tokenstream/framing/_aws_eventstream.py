@@ -352,7 +352,7 @@ class _OneMessage:
         """Maps a message's length to the bytes before the part for `read_rest`, and to their checksum."""
 
     def expect(self, start: bytes) -> None:
-        """Set the beginning that all payloads are expected to have."""
+        """Set the bytes with which the payload of each message must begin; `read_rest` reads the rest."""
         if self._start != self._headers + start:
             # Messages with another beginning have other checksums, so none is verified yet.
             self._start = self._headers + start
