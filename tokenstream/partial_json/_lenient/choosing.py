@@ -34,7 +34,7 @@ class ChoosingReader:
     """
 
     state = None
-    """Always None: only the strict reader has a state in which `feed` may read a piece itself."""
+    """Always None: only a strict reader has states in which `PartialJSONParser.feed` takes a shortcut."""
 
     __slots__ = (
         "_accepts",
@@ -95,7 +95,7 @@ class ChoosingReader:
         return 0 if self._reader is None else self._chosen[0]
 
     def feed(self, text: str) -> list[JSONEvent]:
-        """Read a piece of the text; there are no events before the end."""
+        """Read a piece of the text; return an empty list, because the events come only at the end."""
         if self._document.error is not None:
             return []
         if self._reader is not None:

@@ -51,7 +51,7 @@ class LenientReader:
     """True if a document has begun that no event reports yet; never here: an event reports it."""
 
     state = None
-    """Always None: only the strict reader has a state in which `feed` may read a piece itself."""
+    """Always None: only a strict reader has states in which `PartialJSONParser.feed` takes a shortcut."""
 
     __slots__ = (
         "atom_begun",
@@ -162,7 +162,7 @@ class LenientReader:
         self.comma_at = -1
         """Offset of the last comma if nothing has followed it; otherwise -1."""
         self.gap = NO_GAP
-        """The kind of gap after the last value."""
+        """The kind of gap after the last value: `NO_GAP`, `SPACE_GAP`, `LINE_GAP` or `FENCE_GAP`."""
 
         self.quoted = QuotedString(PLAIN, self.repair_log)
         """The key or string in quotes that is being read; before the first one, a placeholder."""

@@ -84,7 +84,7 @@ class QuotedString:
         self._in_quotation = False
         """True after an inner quote that opens a quotation, until the quote that closes the quotation."""
         self.ending = ""
-        """The last characters of the string."""
+        """The last characters of the string so far, at most `_KEPT`."""
         self._seems_closed = False
         """True once a closing bracket or fence has followed a place where the string may have ended."""
         self._has_lines = False
@@ -141,7 +141,7 @@ class QuotedString:
         return True
 
     def read_escaped_piece(self, held_back: str, text: str) -> tuple[str, str] | None:
-        """Decode a piece with escapes by functions that are written in C; None if only `read` can read it.
+        """Decode a piece with escapes by the fast C functions of `json`; None if only `read` can read it.
 
         Args:
             held_back: The unfinished escape at the end of the piece before.

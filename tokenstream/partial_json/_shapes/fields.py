@@ -54,7 +54,7 @@ ValueT = TypeVar("ValueT")
 def make_fields(
     types: PydanticSlots, layered: LayeredSchema, cls: CoreSchema | None = None
 ) -> ValueStructure | None:
-    """Return the structure of an object with fields; None if the object must be read as a whole.
+    """Return the structure that reads an object field by field; None if it must be read as a whole.
 
     Args:
         types: Makes the slots, which read the values of the fields.

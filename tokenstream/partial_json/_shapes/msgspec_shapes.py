@@ -120,7 +120,7 @@ class _StructSlot(Slot):
             raise InvalidValue((_convert_error(error, text),)) from None
 
     def find_structure(self, kind: JSONKind) -> ValueStructure | None:
-        """Return the structure for values of a kind, object or array; see `Slot.find_structure`."""
+        """Return the structure that reads objects, or arrays, value by value; None if they are read whole."""
         if kind not in self._structures:
             # Functions that make the structures of the members that accept this kind of value.
             makers = [_find_maker(self._slots, kind, member) for member in _list_members(self._type)]

@@ -43,9 +43,9 @@ _STEP = 512
 _TWO_DIGITS = re.compile("[0-9][0-9]").finditer
 
 _MARK = "\x13"
-"""Placeholder for a key, and for the end of an open string. It is not NUL, which occurs in files."""
+"""Written in place of a key, and at the end of an open string, so that part of a document is valid JSON."""
 _WRITTEN_MARK = r"\u0013"
-"""The only form in which JSON can contain the placeholder."""
+"""The only form in which a JSON text can contain the placeholder `_MARK`."""
 _MEMBER = f'"{_WRITTEN_MARK}":'
 _REOPENING_OUTER = {dict: "{" + _MEMBER, list: "["}
 """Maps the class of a container to the text that reopens it, if another container is open in it."""
