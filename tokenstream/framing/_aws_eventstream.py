@@ -341,13 +341,13 @@ class _OneMessage:
         `len` is a placeholder: the function is set before the first read.
         """
         self.bytes_read = 0
-        """Number of bytes read this way."""
+        """Number of bytes of the messages that this object has read."""
         self._headers = headers
         self._max_size = max_size
         self._start = headers
         """The bytes between the prelude and the part of the payload that `read_rest` reads."""
         self._size = _PRELUDE + len(headers)
-        """Number of bytes before that part."""
+        """Number of bytes before the part of the payload that `read_rest` reads."""
         self._verified: dict[int, tuple[bytes, int]] = {}
         """Maps a message's length to the bytes before the part for `read_rest`, and to their checksum."""
 

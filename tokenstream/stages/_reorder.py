@@ -306,7 +306,7 @@ class Reorder:
         return frames
 
     def _drop_held(self) -> None:
-        """Give up the frames that are held."""
+        """Drop the held frames without returning them."""
         self._held.clear()
         self._held_count = 0
 

@@ -79,7 +79,7 @@ class Repetition(TextStage):
         return self._stop
 
     def fresh(self) -> Repetition:
-        """Return a copy of the rule for another text."""
+        """Return a copy of the rule that has read nothing yet, for another text."""
         return Repetition(self._times, longest=self._longest, ignore_digits=self._ignore_digits)
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:

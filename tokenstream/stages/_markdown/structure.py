@@ -268,7 +268,10 @@ class BlockStructure:
         return self._open_blocks(line, line_match, complete=complete)
 
     def _continue_leaf(self, leaf: Leaf, line: str, line_match: MatchedLine, *, complete: bool) -> int | None:
-        """Let the open leaf take a line; return the effect, as `decide_line`; None if other rules decide."""
+        """Continue the open leaf (code, HTML, a table …) with a line, if it can; return the line's effect.
+
+        The effect is that of `decide_line`, such as `SAME`. The result is None if other rules decide.
+        """
         kind = leaf.kind
         if kind == LineKind.FENCE:
             closes = leaf.closes_fence(line_match, complete=complete)
@@ -294,7 +297,10 @@ class BlockStructure:
         return self._take_underline(leaf, line_match, complete=complete) if is_underline(line_match) else None
 
     def _take_underline(self, leaf: Leaf, line_match: MatchedLine, *, complete: bool) -> int | None:
-        """Make a paragraph a heading; return the effect of its underline: None if it underlines no text."""
+        """Turn the open paragraph into a heading, which this line underlines; return the line's effect.
+
+        The result is None if the paragraph has no text that the line could underline.
+        """
         if not complete:
             return UNDECIDED
         if leaf.reader is not None and leaf.reader.only_definitions:

@@ -211,7 +211,7 @@ class _Builder:
         return left_out
 
     def _test_at(self, place: object, flags: int) -> Callable[[str, str], bool]:
-        r"""Return the test for a place, such as the one of `^` or of `\b`."""
+        r"""Return the test for `^`, `\b` or the like, a function of the characters around a place."""
         if place in _AT_START:
             if place is _codes.AT_BEGINNING and flags & re.MULTILINE:
                 return lambda before, _: before in ("", "\n")
@@ -229,7 +229,7 @@ class _Builder:
         raise NoAutomaton
 
     def _look_around(self, kind: object, argument: Any, flags: int) -> Callable[[str, str], bool]:  # noqa: ANN401 - of re's parser
-        """Return the test of a look-ahead or look-behind that looks at one character."""
+        """Return the test for a look-around of one character, a function of the characters around a place."""
         direction, body = argument
         wanted = kind is _codes.ASSERT
         if len(body) != 1 or body[0][0] not in _ONE_CHARACTER:

@@ -87,7 +87,7 @@ class Redact(TextStage):
         self._tried = 0
         """The length of `_text` when that end was looked for."""
         self._starts: Starts | None = None
-        """The places of the held-back text at which a match may begin, if it is long."""
+        """The automaton's reading of the held-back text, if that is long; None if it is searched instead."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return the text that no later match can change, with its matches replaced.

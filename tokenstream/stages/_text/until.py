@@ -67,7 +67,7 @@ class Until(TextStage):
         self._pending_at = 0
         """Offset of the held-back text in `_text`."""
         self._starts: Starts | None = None
-        """The places of the held-back text at which the marker may begin, if it is long."""
+        """The automaton's reading of the held-back text, if that is long; None if it is searched instead."""
         self._has_ended = False
 
     @property
