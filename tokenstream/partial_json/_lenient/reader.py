@@ -238,7 +238,7 @@ class LenientReader:
         return out
 
     def end(self) -> list[JSONEvent]:
-        """End the text: close whatever is open, and record that as a repair."""
+        """End the text: close whatever is open, as a repair; return the last events."""
         out: list[JSONEvent] = []
         if not self.is_done and self.document.error is None:
             self.text_ended = True
