@@ -268,10 +268,7 @@ class BlockStructure:
         return self._open_blocks(line, line_match, complete=complete)
 
     def _continue_leaf(self, leaf: Leaf, line: str, line_match: MatchedLine, *, complete: bool) -> int | None:
-        """Continue the open leaf (code, HTML, a table …) with a line, if it can; return the line's effect.
-
-        The effect is that of `decide_line`, such as `SAME`. The result is None if other rules decide.
-        """
+        """Continue the open leaf with a line, and return the line's effect; None if other rules decide."""
         kind = leaf.kind
         if kind == LineKind.FENCE:
             closes = leaf.closes_fence(line_match, complete=complete)
@@ -297,10 +294,7 @@ class BlockStructure:
         return self._take_underline(leaf, line_match, complete=complete) if is_underline(line_match) else None
 
     def _take_underline(self, leaf: Leaf, line_match: MatchedLine, *, complete: bool) -> int | None:
-        """Turn the open paragraph into a heading, which this line underlines; return the line's effect.
-
-        The result is None if the paragraph has no text that the line could underline.
-        """
+        """Turn a paragraph into a heading; return the effect of its underline, None if that has no text."""
         if not complete:
             return UNDECIDED
         if leaf.reader is not None and leaf.reader.only_definitions:
