@@ -364,7 +364,7 @@ class _FieldsStructure(AssembledStructure):
         )
 
     def _find_validator(self, unread: frozenset[str]) -> SchemaValidator:
-        """Return the validator that assembles an object from its fields; it reads those in `unread` from JSON."""
+        """Return the validator that assembles the object; it reads the fields in `unread` from the JSON."""
         validator = self._validators.get(unread)
         if validator is None:
             fields = [

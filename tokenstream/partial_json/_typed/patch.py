@@ -137,10 +137,10 @@ class Changes:
         after: Any,  # noqa: ANN401 - a view of the same
         type_names: TypeNames,
     ) -> tuple[str, Any, Any] | None:
-        """Add the operations that turn one object or array into the other, except for a child that grows in both.
+        """Add the operations that turn one view into the other, except for a value in it that grows in both.
 
         Returns:
-            The path, the old value and the new value of that child; None if there is no such child.
+            The path of that value, and the value before and after; None if there is no such value.
         """
         if isinstance(after, GrowingObject):
             return self._compare_objects(path, before, after, type_names)
