@@ -341,18 +341,18 @@ class _OneMessage:
         `len` is a placeholder: the function is set before the first read.
         """
         self.bytes_read = 0
-        """Number of bytes read this way."""
+        """Number of bytes of the messages that this object has read."""
         self._headers = headers
         self._max_size = max_size
         self._start = headers
         """The bytes between the prelude and the part of the payload that `read_rest` reads."""
         self._size = _PRELUDE + len(headers)
-        """Number of bytes before that part."""
+        """Number of bytes before the part of the payload that `read_rest` reads."""
         self._verified: dict[int, tuple[bytes, int]] = {}
         """Maps a message's length to the bytes before the part for `read_rest`, and to their checksum."""
 
     def expect(self, start: bytes) -> None:
-        """Set the beginning that all payloads are expected to have."""
+        """Set the bytes with which the payload of each message must begin; `read_rest` reads the rest."""
         if self._start != self._headers + start:
             # Messages with another beginning have other checksums, so none is verified yet.
             self._start = self._headers + start

@@ -75,12 +75,12 @@ def _compile_before_comma() -> re.Pattern[bytes]:
 
 
 class ElementReader(Protocol[MadeT_co]):
-    """A function that makes a reader: a function that reads chunks with exactly one element each."""
+    """Makes the function with which `shortcut` reads a chunk that consists of exactly one array element."""
 
     def __call__(
         self, max_size: int, before: bytes, after: bytes, /
     ) -> Callable[[bytes], MadeT_co | None] | None:
-        """Return a function that reads chunks with one element and the separators around it.
+        """Return a function that reads chunks of one element with the same separators around it.
 
         The result is None if no such function can be made. The function must return None for any other
         chunk.

@@ -83,7 +83,7 @@ class LineFraming(ABC, Generic[FrameT]):
         return self._tail_at_error if self.error is not None else self._peek_held()[: self._limits.tail]
 
     def _feed(self, chunk: object) -> list[FrameT]:
-        """Return the frames that a chunk completes; read the chunk in slices."""
+        """Return the frames that a chunk completes; read it in slices of `SLICE` bytes, to save memory."""
         text = self._accept(chunk)
         frames: list[FrameT] = []
         for start in range(0, len(text), SLICE):
@@ -96,7 +96,7 @@ class LineFraming(ABC, Generic[FrameT]):
         return frames
 
     def _finish(self) -> None:
-        """End the input."""
+        """Record that the input has ended, so that `feed` refuses further chunks."""
         self._ended = True
         # Without these, `feed` takes no shortcut, so it notices that the input has ended.
         self._past_bom = self._holds_nothing = False

@@ -28,9 +28,9 @@ class Place:
     __slots__ = ("cached_path", "key", "last_path", "parent")
 
     parent: Place | None
-    """The location of the container around it; None for the document itself."""
+    """The location of the object or array around this one; None for the document itself."""
     key: str | int
-    """The key or index of the object or array in that container."""
+    """The key or index of this object or array in the one around it (`parent`)."""
     cached_path: Path | None
     """The path, once it has been built."""
     last_path: Path
@@ -69,7 +69,7 @@ class _Placed:
     place: Place | Path | None
     """The location of the container around the value, set by the parser; `path` is built from it."""
     member: str | int
-    """The key or index in that container, set by the parser; read `key` instead."""
+    """The key or index of the value in its container, set by the parser; read `key` instead."""
 
     @property
     def path(self) -> Path:

@@ -56,7 +56,7 @@ RepairName: TypeAlias = Literal[
     "wrong_closer",
 ]
 REPAIRS: tuple[RepairName, ...] = get_args(RepairName)
-"""All names, in alphabetical order."""
+"""The names of all repairs, in alphabetical order."""
 
 
 def check_lenient(lenient: object) -> Lenient:

@@ -210,7 +210,7 @@ class Reorder:
         self._in_use = True
 
     def note(self, departures: Departures, event: int) -> None:
-        """Add the numbers of dropped and of held frames to the departures (deviations from the protocol).
+        """Report how many frames were dropped or held back, as departures from the protocol.
 
         Args:
             departures: The departures of the stream.
@@ -306,7 +306,7 @@ class Reorder:
         return frames
 
     def _drop_held(self) -> None:
-        """Give up the frames that are held."""
+        """Drop the held frames without returning them."""
         self._held.clear()
         self._held_count = 0
 

@@ -151,10 +151,10 @@ def skip_doubled_brace(reader: LenientReader, text: str, position: int, out: lis
 @register_after_mismatch
 @under("}])", FIRST_ELEMENT, ELEMENT, *KEYS, *AFTER)
 def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Close an object or array.
+    """Close an object or array; return the position after its closing bracket.
 
     A closing bracket of the wrong kind closes all containers up to the one that it fits; if it
-    fits none, it closes the innermost. It is refused if the text then has two readings.
+    fits none, it closes the innermost. The bracket is refused if the text then has two readings.
     """
     char = text[position]
     if reader.may_skip_brace and char == "}":
@@ -238,7 +238,10 @@ def end_cut_document(reader: LenientReader, text: str, position: int, out: list[
 
 @under(_QUOTES, *PLACES)
 def begin_quoted(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin a key or a string; first supply a comma or a colon that is missing before it."""
+    """Begin a key or a string at its opening quote; return the position at which to read on.
+
+    If a comma or a colon is missing before the quote, only that is supplied, and the result is `position`.
+    """
     kind: QuoteKind | None = PLAIN
     if text[position] != '"':
         try:
@@ -287,7 +290,10 @@ def _open_quoted(
 
 @under('"', *KEYS)
 def read_plain_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a whole key that has already arrived and needs no repair; any other key is only begun."""
+    """Read a key that has arrived as a whole and needs no repair; only begin any other key.
+
+    The result is the position up to which the text was read.
+    """
     end = text.find('"', position + 1)
     # Without a closing quote, the key has not arrived whole: like one with a backslash, it is only begun.
     key = text[position + 1 : end] if end > 0 else "\\"
@@ -299,7 +305,10 @@ def read_plain_key(reader: LenientReader, text: str, position: int, out: list[JS
 
 @under('"', *VALUES)
 def read_plain_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a whole string that has already arrived and needs no repair; any other string is only begun."""
+    """Read a string that has arrived as a whole and needs no repair; only begin any other string.
+
+    The result is the position up to which the text was read.
+    """
     end = text.find('"', position + 1)
     # Without a closing quote, the string has not arrived whole: like one with a backslash, it is only begun.
     string = text[position + 1 : end] if end > 0 else "\\"
@@ -318,7 +327,7 @@ def read_plain_string(reader: LenientReader, text: str, position: int, out: list
 @register_after_mismatch
 @under("`~", *PLACES)
 def read_fence_or_quote(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read the end of the code fence, or a key or string in backticks."""
+    """Read the code fence's end, or begin a string in backticks; return the position at which to read on."""
     char = text[position]
     fence = text[position : position + 3]
     may_become_fence = len(fence) < 3 and fence == char * len(fence)
@@ -395,7 +404,7 @@ def read_bare_key(reader: LenientReader, text: str, position: int, out: list[JSO
 
 
 def use_key(reader: LenientReader, key: str, offset: int) -> None:
-    """Use a key for the next value, and expect a colon."""
+    """Make a finished key the key of the next value, and expect a colon; `offset` is the start of the key."""
     reader.document.key = key
     reader.key_at = offset
     # A comma before the key is no trailing comma.
@@ -418,7 +427,10 @@ def drop_cut_key(reader: LenientReader, offset: int) -> None:
 
 @register_step
 def read_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Continue a string that is a value, up to its closing quote; if the text was cut, up to its end."""
+    """Continue a string that is a value; return the position up to which the text was read.
+
+    The string ends at its closing quote, or at the end of a text that was cut.
+    """
     quoted = reader.quoted
     container = reader.document.container
     pieces: list[str] = []
@@ -458,7 +470,7 @@ def read_string(reader: LenientReader, text: str, position: int, out: list[JSONE
 
 
 def _end_string(reader: LenientReader, position: int, out: list[JSONEvent]) -> int:
-    """End the string; `position` is after its closing quote."""
+    """End the string that is being read; return `position`, which is the position after the string."""
     reader.document.end_string(reader.base + position, out)
     reader.inside_step = STEPS["read_between"]
     reader.end_value()

@@ -34,7 +34,7 @@ class ChoosingReader:
     """
 
     state = None
-    """Always None: only the strict reader has a state in which `feed` may read a piece itself."""
+    """Always None: only a strict reader has states in which `PartialJSONParser.feed` takes a shortcut."""
 
     __slots__ = (
         "_accepts",
@@ -68,7 +68,7 @@ class ChoosingReader:
         self._chosen = 0, ""
         """Offset of the document chosen so far, and the character of the code fence around it."""
         self._chosen_fits = False
-        """True if the document chosen so far fits."""
+        """True if `accepts` has found that the document chosen so far fits."""
         self._value: Any = None
         """The value of that document if it fits; other documents that fit must be equal to it."""
         self._repairs_made: tuple[Repair, ...] = ()
@@ -95,7 +95,7 @@ class ChoosingReader:
         return 0 if self._reader is None else self._chosen[0]
 
     def feed(self, text: str) -> list[JSONEvent]:
-        """Read a piece of the text; there are no events before the end."""
+        """Read a piece of the text; return an empty list, because the events come only at the end."""
         if self._document.error is not None:
             return []
         if self._reader is not None:

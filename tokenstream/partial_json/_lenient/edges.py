@@ -59,7 +59,7 @@ def has_document(reader: LenientReader) -> bool:
 
 @under(_QUOTES, START)
 def begin_root_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin a string where a document may begin: it may be the document, a key, or prose.
+    """Begin a string in the place of a document: it may be the document, its first key, or prose.
 
     The result is the position at which to read on.
     """
@@ -112,7 +112,10 @@ def read_root_string(reader: LenientReader, text: str, position: int, out: list[
 
 @under("-0123456789tfnTFNI", START)
 def read_root_token(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a number or a literal where a document may begin: it is the document, or begins prose."""
+    """Read a number or a literal in the place of a document: it is the document, or begins prose.
+
+    The result is the position at which to read on.
+    """
     # The first `scanned_length` characters were matched before, when no more of the token had arrived. One
     # character more than the maximum shows that a token is too long.
     end: int = _ROOT_TOKEN(text, position + reader.scanned_length, position + MOST_LENGTH + 1).end()
@@ -143,7 +146,8 @@ def read_root_token(reader: LenientReader, text: str, position: int, out: list[J
 def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Decide by the next character if the value without brackets is the document, a key, or prose.
 
-    The value is `reader.root_value`: the string, number or literal that was read where a document may begin.
+    The value is `reader.root_value`: the string, number or literal that was read in the place of a document.
+    The result is the position at which to read on.
     """
     char = text[position : position + 1]
     if char and char in WHITE:
@@ -180,6 +184,9 @@ def begin_object_without_brace(reader: LenientReader, key: str, position: int, o
         key: The first key.
         position: Position of the colon.
         out: Receives the event.
+
+    Returns:
+        The position after the colon.
     """
     reader.repair_log.note("missing_opener", reader.root_at)
     if reader.quoted.kind.repair is not None:
@@ -236,7 +243,10 @@ def read_after_document(reader: LenientReader, text: str, position: int, out: li
 
 
 def skip_text_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip the text after the document, unless the document is `{}` and an object replaces it."""
+    """Skip all text after the document, unless the document is `{}` and an object replaces it.
+
+    The result is the position at which to read on.
+    """
     if reader.empty_end >= 0:
         # The document is `{}`.
         if text[position : position + 1] == "{" and not has_text_between(reader):
@@ -281,7 +291,10 @@ def finish_empty_object(reader: LenientReader, out: list[JSONEvent]) -> None:
 
 
 def read_text_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin prose after the document; refuse it if it may belong to the document."""
+    """Begin prose after the document, or refuse text that may still belong to the document.
+
+    Either way, the result is `position`: no character is read.
+    """
     char = text[position]
     if is_end_doubtful(reader, char):
         return reader.refuse_two_readings(position)
@@ -348,10 +361,11 @@ def end_text(reader: LenientReader, text: str, position: int, out: list[JSONEven
 
 @under("}]", AFTER_DOCUMENT)
 def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a closing bracket after the document; refuse it if the text then has two readings.
+    """Skip a closing bracket too many after the document, and return the position after it.
 
-    Prose, once begun, may contain no such bracket. If a mismatched bracket has closed several containers
-    at once, only as many brackets as these containers still lack are skipped.
+    The bracket is refused if the text then has two readings. Prose, once begun, may contain no such
+    bracket. If a mismatched bracket has closed several containers at once, only as many brackets as these
+    containers still lack are skipped.
     """
     if reader.may_skip_brace and text[position] == "}":
         # The second of two closing braces, as in `}}`.
@@ -375,14 +389,17 @@ def skip_semicolon(reader: LenientReader, text: str, position: int, out: list[JS
 
 @under(").!", AFTER_DOCUMENT)
 def skip_punctuation(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a parenthesis, period or exclamation mark, and report that text follows the document."""
+    """Skip a `)`, `.` or `!` after the document, as a repair, and return the position after it."""
     note_prose(reader, reader.base + position)
     return position + 1
 
 
 @under('"', AFTER_DOCUMENT)
 def read_quote_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin prose if a code fence has ended the document; else refuse the quote, which may belong to it."""
+    """Begin prose at a quote if the document's code fence has ended; otherwise, refuse the quote.
+
+    Without a fence, the quote may belong to the document. The result is `position`: no character is read.
+    """
     if reader.gap == FENCE_GAP:
         return turn_to_prose(reader, text, position, out)
     return reader.refuse_two_readings(position)
@@ -401,7 +418,10 @@ def is_fence_end(reader: LenientReader, text: str, position: int) -> bool | None
 
 @under("`~", AFTER_DOCUMENT)
 def read_fence_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read the end of the code fence around the document; anything else with its characters begins prose."""
+    """Read the end of the code fence around the document, and return the position after it.
+
+    Any other backtick or tilde begins prose; the result is then `position`.
+    """
     is_end = is_fence_end(reader, text, position)
     if is_end is None:
         return reader.hold_back(position)
@@ -414,7 +434,10 @@ def read_fence_after_document(reader: LenientReader, text: str, position: int, o
 
 @under(",", AFTER_DOCUMENT)
 def read_comma_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a comma after the document; the step for the text after the comma decides if it is allowed."""
+    """Skip a comma after the document, and return the position after it.
+
+    The next step, `read_after_comma`, decides by the text after the comma if the comma is allowed.
+    """
     reader.comma_at = reader.base + position
     reader.outside_step = STEPS["read_after_comma"]
     return position + 1
@@ -422,9 +445,10 @@ def read_comma_after_document(reader: LenientReader, text: str, position: int, o
 
 @register_step
 def read_after_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a comma after the document, if the text ends there, or another document may begin.
+    """Decide about the comma that was skipped after the document; return the position at which to read on.
 
-    Otherwise, the text is refused: the text after the comma may belong to the document.
+    The comma is accepted, as a repair, if the text ends after it or another document may begin there.
+    Otherwise, the text is refused, because the text after the comma may belong to the document.
     """
     char = text[position : position + 1]
     if char and char in WHITE:

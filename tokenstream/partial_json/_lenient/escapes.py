@@ -238,7 +238,7 @@ def _is_raw_backslash(string: QuotedString, text: str, position: int) -> bool | 
 def _keep_backslash(
     string: QuotedString, escape: str, position: int, pieces: list[str], context: StringContext
 ) -> int:
-    """Add a backslash that begins no escape to the string, and record it as a repair."""
+    """Add a backslash that begins no escape to the string, as a repair; return the position after it."""
     string.repair_log.note("bad_escape", context.base + position)
     # A letter, digit or bracket after it shows that backslashes are not escaped in this string.
     if PROVES_RAW(escape, 1) is not None:

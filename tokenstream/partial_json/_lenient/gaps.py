@@ -46,7 +46,7 @@ _LINE_END: Any = re.compile(r"[\r\n]").search
 _TERMINAL: Any = re.compile(r"\x1b\[[0-9;?]{0,16}[@-~]").match
 _CUT_TERMINAL: Any = re.compile(r"\x1b(?:\[[0-9;?]{0,16})?").fullmatch
 _NOTHING_YET = (VALUE, FIRST_ELEMENT, FIRST_KEY)
-"""Places at which no value precedes; dots stand for further values only after a value."""
+"""Places in the document (see `tables`) that no value precedes, where dots cannot stand for more values."""
 NO_KEY = frozenset(",:{}[]")
 """Characters that a key appears to contain if its closing quote is missing."""
 
@@ -54,7 +54,7 @@ NO_KEY = frozenset(",:{}[]")
 @under("`~<", START)
 @under("<", AFTER_DOCUMENT)
 def turn_to_prose(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Leave the document: the text from the position on is read as prose."""
+    """Read the text from `position` on as prose, outside of the document; return `position`."""
     reader.outside_step = STEPS["read_prose"]
     return position
 
@@ -62,7 +62,7 @@ def turn_to_prose(reader: LenientReader, text: str, position: int, out: list[JSO
 @register_after_mismatch
 @under(WHITE, *PLACES, START, AFTER_DOCUMENT)
 def skip_space(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip white space, and record whether it contains a line break."""
+    """Skip white space, record whether it contains a line break, and return the position after it."""
     if text[position] == " " and text[position + 1 : position + 2] not in WHITE:
         # Usually there is a single space. At the end of the text the slice is "", which is in WHITE.
         reader.gap = max(reader.gap, SPACE_GAP)
@@ -75,7 +75,10 @@ def skip_space(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 @under((OTHER,), COLON)
 def read_other(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip white space that is not JSON's, or a terminal code; refuse any other character."""
+    """Skip white space that JSON does not allow, or a terminal code; refuse any other character.
+
+    The result is the position after what was skipped.
+    """
     char = text[position]
     if char == "\x1b":
         return skip_terminal_code(reader, text, position, out)
@@ -94,7 +97,7 @@ def is_odd_space(char: str) -> bool:
 
 
 def skip_terminal_code(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a terminal code, such as the code for red text.
+    """Skip a terminal code, such as the code for red text; return the position after it.
 
     Any other escape character is refused inside a document, and is prose outside of it.
     """
@@ -111,7 +114,10 @@ def skip_terminal_code(reader: LenientReader, text: str, position: int, out: lis
 
 
 def skip_escaped_space(reader: LenientReader, text: str, position: int) -> int:
-    r"""Skip white space written as `\n`, in JSON that was escaped twice; refuse any other backslash."""
+    r"""Skip white space written as `\n`, in JSON that was escaped twice; return the position after it.
+
+    Any other backslash is refused.
+    """
     following = text[position + 1 : position + 2]
     if following not in {"n", "r", "t"}:
         return reader.refuse_here(position)
@@ -126,7 +132,10 @@ def skip_escaped_space(reader: LenientReader, text: str, position: int) -> int:
 @register_after_mismatch
 @under("/#", *PLACES)
 def begin_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin a comment; refuse a character that may begin something else, such as the value `#fff`."""
+    """Begin a comment, and return the position after its opener: `//`, `/*` or `#`.
+
+    A character that may begin something else is refused, such as the hash of the value `#fff`.
+    """
     opener = text[position]
     if opener == "/":
         opener = text[position : position + 2]
@@ -156,7 +165,7 @@ def enter_comment(reader: LenientReader, position: int, opener: str) -> int:
 
 @register_step
 def skip_line_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a comment up to the end of its line."""
+    """Skip a comment up to the end of its line; return the position up to which the text was read."""
     end = _LINE_END(text, position)
     if end is None:
         return end_cut_comment(reader, text) if reader.text_ended else len(text)
@@ -167,7 +176,7 @@ def skip_line_comment(reader: LenientReader, text: str, position: int, out: list
 
 @register_step
 def skip_block_comment(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a comment up to `*/`."""
+    """Skip a comment up to `*/`; return the position up to which the text was read."""
     end = text.find("*/", position)
     if end >= 0:
         reader.inside_step = reader.step_after_comment
@@ -181,7 +190,7 @@ def skip_block_comment(reader: LenientReader, text: str, position: int, out: lis
 
 
 def end_cut_comment(reader: LenientReader, text: str) -> int:
-    """End a comment that the end of the text has cut.
+    """End a comment that the end of the text has cut; return the position at which to read on.
 
     Inside a document, the comment is refused, because it may hide the rest of the document.
     """
@@ -195,7 +204,7 @@ def end_cut_comment(reader: LenientReader, text: str) -> int:
 @under("…", *PLACES)
 @under(".", *KEYS, COLON, *AFTER)
 def skip_dots(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip dots that stand for further values; a value must precede the dots."""
+    """Skip dots that stand for omitted values, after a value only; return the position after the dots."""
     # Three dots, or the single character `…`.
     dots = text[position : position + (3 if text[position] == "." else 1)]
     may_be_cut = dots in {".", ".."} and position + len(dots) == len(text)
@@ -217,7 +226,7 @@ def skip_dots(reader: LenientReader, text: str, position: int, out: list[JSONEve
 @under(",", *AFTER)
 @under(";", AFTER_FIELD)
 def read_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a comma, or a semicolon in its place, and expect the next key or element."""
+    """Read a comma or semicolon, and expect the next key or element; return the position after it."""
     if text[position] == ";":
         reader.repair_log.note("semicolon", reader.base + position)
     reader.comma_at = reader.base + position
@@ -228,7 +237,7 @@ def read_comma(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 @under(",", ELEMENT, KEY)
 def skip_extra_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a comma before a key or an element, and report it as a repair."""
+    """Skip a comma too many before a key or element, as a repair; return the position after it."""
     reader.repair_log.note("extra_comma", reader.base + position)
     return position + 1
 
@@ -259,7 +268,10 @@ def supply_comma(reader: LenientReader, text: str, position: int, out: list[JSON
 
 @under((OTHER,), *AFTER)
 def read_word_without_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Supply a missing comma before a word or a number that must be the next item; refuse other text."""
+    """Supply a missing comma before a word or a number that must be the next item; refuse other text.
+
+    For a word or a number, the result is `position`: no character is read.
+    """
     if text[position].isalnum() or text[position] in "_$+-":
         return supply_comma(reader, text, position, out)
     return read_other(reader, text, position, out)
@@ -267,7 +279,7 @@ def read_word_without_comma(reader: LenientReader, text: str, position: int, out
 
 @under(":", COLON)
 def read_colon(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read the colon after a key, and expect the value."""
+    """Read the colon after a key, and expect the value; return the position after the colon."""
     reader.expects = VALUE
     return position + 1
 
@@ -289,7 +301,7 @@ def supply_colon(reader: LenientReader, text: str, position: int, out: list[JSON
 
 @under("tfnTFN", COLON)
 def supply_colon_before_literal(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Supply a missing colon before a literal; a word that is not a literal is refused."""
+    """Supply a missing colon before true, false or null; refuse any other word. The result is `position`."""
     peek = Lookahead(text, position, text_ended=reader.text_ended)
     try:
         word = peek.get_text(position, peek.skip_word(position))

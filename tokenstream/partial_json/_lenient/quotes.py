@@ -23,9 +23,9 @@ _BEFORE_QUOTATION = "([{<=-–—/>:,;"
 """Characters that, besides white space, may precede an opening quotation mark."""
 
 _AFTER_QUOTE: dict[str, Any] = {}
-"""Maps the character after a quote, and after white space, to the method that gives the verdict."""
+"""Maps the first character after a quote and white space to the method that judges the quote."""
 _AFTER_COMMA: dict[str, Any] = {}
-"""Maps the first character after a quote, a comma and white space to the method that gives the verdict."""
+"""Maps the first character after a quote, a comma and white space to the method that judges the quote."""
 
 
 class QuoteVerdict(Enum):
@@ -141,10 +141,10 @@ class QuoteJudge:
         self._on_line = on_line
         self._before = before
         self._start = 0
-        """Position after the quote."""
+        """Position after the quote to judge."""
 
     def decide(self, text: str, after: int) -> QuoteVerdict:
-        """Return the verdict on a quote; `after` is the position after it."""
+        """Return the verdict if a quote ends the string; `after` is the position after the quote."""
         self._peek = Lookahead(text, after, text_ended=self._context.text_ended)
         self._start = after
         try:
@@ -172,11 +172,11 @@ class QuoteJudge:
         return may_open and not text[after : after + 1].isspace()
 
     def _end_if_clean(self) -> QuoteVerdict:
-        """Return that the quote ends the string, or is doubtful after other quotes in the string."""
+        """Return `ENDS` for a string without inner quotes so far; otherwise `UNSURE`."""
         return QuoteVerdict.ENDS if self._is_clean else QuoteVerdict.UNSURE
 
     def _judge_next(self) -> QuoteVerdict:
-        """Return the verdict by the next character after white space."""
+        """Return the verdict on the quote, judged by the first character after it that is not white space."""
         peek = self._peek
         position = peek.skip_spaces(self._start, self._kind.spaces)
         char = peek.get_char(position)
@@ -201,12 +201,12 @@ class QuoteJudge:
 
     @under((",", *_CLOSERS), _AFTER_COMMA)
     def _judge_end(self, position: int) -> QuoteVerdict:
-        """Return that the quote ends the string."""
+        """Return `ENDS`, the verdict on a quote before a comma and the end of the list or object."""
         return QuoteVerdict.ENDS
 
     @under(":+", _AFTER_QUOTE)
     def _judge_unsure(self, position: int) -> QuoteVerdict:
-        """Return that a quote before a colon or a plus sign is doubtful."""
+        """Return the verdict on a quote before a colon or a plus sign, which is always `UNSURE`."""
         return QuoteVerdict.UNSURE
 
     @under(_CLOSERS, _AFTER_QUOTE)
@@ -263,7 +263,7 @@ class QuoteJudge:
         return verdict
 
     def _judge_after_comma(self, position: int) -> QuoteVerdict:
-        """Return the verdict by the text after a comma; `position` is that of the comma."""
+        """Return the verdict on a quote before the comma at `position`, judged by what follows the comma."""
         peek = self._peek
         position = peek.skip_spaces(position + 1, self._kind.spaces)
         char = peek.get_char(position)

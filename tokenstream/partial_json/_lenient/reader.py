@@ -46,12 +46,12 @@ class LenientReader:
     """
 
     start = 0
-    """Always 0: events report the document from its start; in `ChoosingReader` this is its offset."""
+    """Offset of the chosen document in a `ChoosingReader`; always 0 here, where nothing is chosen."""
     has_begun = False
-    """Always False: events report the document as soon as it begins."""
+    """True if a document has begun that no event reports yet; never here: an event reports it."""
 
     state = None
-    """Always None: only the strict reader has a state in which `feed` may read a piece itself."""
+    """Always None: only a strict reader has states in which `PartialJSONParser.feed` takes a shortcut."""
 
     __slots__ = (
         "atom_begun",
@@ -116,14 +116,14 @@ class LenientReader:
         self.held_back = ""
         """Text held back until later text decides what it means."""
         self.needs_more = False
-        """True if a step stopped because the decision needs later text."""
+        """True if reading stopped because later text decides how to go on."""
         self.text_ended = False
         """True once the text has ended."""
         self.is_done = False
         """True once the whole text has been read."""
 
         self.outside_step: Step = STEPS["read_possible_start"]
-        """The step with which reading continues outside of the document."""
+        """The step (function) that reads on outside of the document, before or after it."""
         self.prose_noted = False
         """True if the prose on this side of the document is already recorded in the repairs."""
         self.root_at = 0
@@ -142,11 +142,11 @@ class LenientReader:
         """End of a document `{}`, as long as it may be a placeholder for the next object; otherwise -1."""
 
         self.inside_step: Step | None = None
-        """The step with which reading continues inside the document; None outside of it."""
+        """The step (function) that reads on inside the document; None outside of it."""
         self.step_after_comment: Step | None = None
-        """The step with which reading continues after a comment."""
+        """The `inside_step` to restore after a comment; None for a comment outside of the document."""
         self.expects: Table = VALUE
-        """The table of the place: it maps each character that may follow to its step."""
+        """The table that maps each character which may come next to the step that reads it."""
         self.closers: list[str] = []
         """The closing brackets of the open containers, from the outermost to the innermost."""
         self.closer_counts = {"}": 0, "]": 0, ")": 0}
@@ -162,7 +162,7 @@ class LenientReader:
         self.comma_at = -1
         """Offset of the last comma if nothing has followed it; otherwise -1."""
         self.gap = NO_GAP
-        """The kind of gap after the last value."""
+        """The kind of gap after the last value: `NO_GAP`, `SPACE_GAP`, `LINE_GAP` or `FENCE_GAP`."""
 
         self.quoted = QuotedString(PLAIN, self.repair_log)
         """The key or string in quotes that is being read; before the first one, a placeholder."""
@@ -238,7 +238,7 @@ class LenientReader:
         return out
 
     def end(self) -> list[JSONEvent]:
-        """End the text: close whatever is open, and record that as a repair."""
+        """End the text: close whatever is open, as a repair; return the last events."""
         out: list[JSONEvent] = []
         if not self.is_done and self.document.error is None:
             self.text_ended = True
@@ -259,7 +259,7 @@ class LenientReader:
         self.base += min(position, len(text))
 
     def read_on(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Run the steps on a text from a position on; return the position at which reading stopped."""
+        """Read a text from a position on, step by step; return the position at which reading stopped."""
         size = len(text)
         repairs = self.repair_log.made
         # After the last character, the steps go on, until one of them ends the reading.
@@ -300,7 +300,7 @@ class LenientReader:
         return position
 
     def undo_last_repairs(self) -> None:
-        """Take back the repairs of a cut value, because the document is refused instead."""
+        """Remove the repairs of a cut value, the last ones, because the document is refused instead."""
         repairs = self.repair_log.made
         while repairs and repairs[-1].name == "unfinished_value":
             repairs.pop()
@@ -323,7 +323,7 @@ class LenientReader:
     # -- after a value -------------------------------------------------------------------
 
     def end_value(self) -> None:
-        """Set the place after a value: the end of the document, or a comma or closing bracket."""
+        """Expect what may follow a finished value: the end of the document, or a comma or closing bracket."""
         # Nothing has followed the value yet.
         self.comma_at = -1
         self.gap = NO_GAP
@@ -348,5 +348,5 @@ class LenientReader:
         return False
 
     def place_after_value(self) -> Table:
-        """Return the place after a value in the innermost container."""
+        """Return the table that reads on after a value in the innermost container."""
         return AFTER_FIELD if self.document.container.__class__ is dict else AFTER_ELEMENT

@@ -34,9 +34,9 @@ _SUPPLIES_END = frozenset({"missing_end", "unfinished_value"})
 
 @register_step
 def read_possible_start(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read the text where a bracket begins the document without further proof.
+    """Read on where a bracket is certain to begin the document; return the position at which to read on.
 
-    That is the start of the text, and the place after a code fence's first line or after reasoning.
+    That is at the start of the text, after the first line of a code fence, and after reasoning.
     """
     char = text[position : position + 1]
     if not char:
@@ -65,7 +65,10 @@ def begin_prose(reader: LenientReader, position: int) -> int:
 def begin_comment_before_document(
     reader: LenientReader, text: str, position: int, out: list[JSONEvent]
 ) -> int:
-    """Begin a comment before the document; a slash that begins no comment is prose."""
+    """Begin a comment before the document, or prose if the slash begins no comment.
+
+    The result is the position at which to read on.
+    """
     opener = text[position : position + 2]
     if opener == "/" and not reader.text_ended:
         return reader.hold_back(position)
@@ -113,7 +116,10 @@ def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 @under("[", START)
 def begin_root_array(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin an array, unless its brackets belong to a link or to a mark such as [TOOL_CALLS]."""
+    """Begin an array at `[`, and return the position after the bracket.
+
+    A bracket of a link, or of a mark such as [TOOL_CALLS], begins prose; the result is then `position`.
+    """
     is_label = reader.prose.is_label(text, position, text_ended=reader.text_ended)
     if is_label is None:
         # More text is needed to decide.
@@ -123,7 +129,7 @@ def begin_root_array(reader: LenientReader, text: str, position: int, out: list[
 
 @under("{", START)
 def begin_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Begin a document with its first bracket."""
+    """Begin a document at its first bracket; return the position after the bracket."""
     reader.outside_step = STEPS["read_after_document"]
     # Prose after the document is a repair of its own.
     reader.prose_noted = False
@@ -137,7 +143,10 @@ def begin_document(reader: LenientReader, text: str, position: int, out: list[JS
 
 @under("{[", AFTER_DOCUMENT)
 def read_bracket_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a bracket after the document: another document, or prose."""
+    """Decide if a bracket after the document begins another document or is prose; return where to read on.
+
+    The text is refused if the bracket is prose, and the finished document may then be prose, too.
+    """
     begins = reader.prose.begins_document(text, position, text_ended=reader.text_ended, adjacent=True)
     if begins is None:
         return reader.hold_back(position)
@@ -178,7 +187,10 @@ def is_placeholder(reader: LenientReader, opener: str) -> bool:
 
 @register_step
 def read_another(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Continue another document; unless `choose` is set, it must be equal to the first."""
+    """Continue a document after the first one; return the position up to which it was read.
+
+    Without `reader.choose`, a second document that differs from the first is refused.
+    """
     second = reader.second_reader
     if second is None:
         # Impossible: `begin_another` has set the second reader together with this step.

@@ -84,7 +84,7 @@ class QuotedString:
         self._in_quotation = False
         """True after an inner quote that opens a quotation, until the quote that closes the quotation."""
         self.ending = ""
-        """The last characters of the string."""
+        """The last characters of the string so far, at most `_KEPT`."""
         self._seems_closed = False
         """True once a closing bracket or fence has followed a place where the string may have ended."""
         self._has_lines = False
@@ -141,7 +141,7 @@ class QuotedString:
         return True
 
     def read_escaped_piece(self, held_back: str, text: str) -> tuple[str, str] | None:
-        """Decode a piece with escapes by functions that are written in C; None if only `read` can read it.
+        """Decode a piece with escapes by the fast C functions of `json`; None if only `read` can read it.
 
         Args:
             held_back: The unfinished escape at the end of the piece before.
@@ -179,12 +179,16 @@ class QuotedString:
         except ValueError:
             return None
         has_quote = end <= len(escaped)
-        if has_quote or (string and not self._note_escapes(string, escaped, len(escaped))):
+        if has_quote or (string and not self._note_if_certain(string, escaped, len(escaped))):
             return None
         return string, unfinished
 
     def read_to_quote(self, text: str, position: int, pieces: list[str]) -> int:
-        """Read text up to the next quote, if it needs no repair; return the position after the text read."""
+        """Read the text before the next quote, as far as it needs no repair, and append it to `pieces`.
+
+        The result is the position after the text that was read: that of the quote, the end of the text, or
+        the start of the rest, which only `read` can read.
+        """
         end = text.find('"', position)
         piece = text[position:] if end < 0 else text[position:end]
         if "\\" not in piece:
@@ -202,14 +206,17 @@ class QuotedString:
                 # Left to `read`, as above.
                 break
             string, length, _ = decoded
-            if not string or not self._note_escapes(string, piece, length):
+            if not string or not self._note_if_certain(string, piece, length):
                 break
             pieces.append(string)
             position += length
         return position
 
-    def _note_escapes(self, string: str, text: str, end: int) -> bool:
-        """Record the quotes and doubtful escapes in a decoded string; return False if `read` must decode it.
+    def _note_if_certain(self, string: str, text: str, end: int) -> bool:
+        """Record if the string may end in a decoded piece, and doubtful escapes; return True if it counts.
+
+        The result is False if the piece may mean something else. The caller then discards it, and `read`
+        decodes the text character by character.
 
         Args:
             string: The decoded string.

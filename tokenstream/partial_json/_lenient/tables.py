@@ -39,22 +39,22 @@ VALUES = (VALUE, FIRST_ELEMENT, ELEMENT)
 KEYS = (FIRST_KEY, KEY)
 AFTER = (AFTER_FIELD, AFTER_ELEMENT)
 PLACES = (*VALUES, *KEYS, COLON, *AFTER)
-"""The places inside a document."""
+"""The tables of all places inside a document; before and after it are `START` and `AFTER_DOCUMENT`."""
 
 STEPS: dict[str, Step] = {}
-"""Steps by name, for those that a reader keeps in `inside_step` or `outside_step`."""
+"""Maps names to steps, the functions with which a reader may continue at its next piece of text."""
 
 AFTER_MISMATCH: set[Step] = set()
-"""The steps that are allowed after a mismatched closing bracket."""
+"""The steps (functions) that may run after a closing bracket of the wrong kind."""
 
 
 def register_step(step: StepT) -> StepT:
-    """Register a step in `STEPS` under its name; return the step."""
+    """Register a step, a function that reads on in the text, in `STEPS` by its name; return the function."""
     STEPS[step.__name__] = step
     return step
 
 
 def register_after_mismatch(step: StepT) -> StepT:
-    """Register a step that is allowed after a closing bracket of the wrong kind; return the step."""
+    """Add a step (function) to those that may follow a closing bracket of the wrong kind; return it."""
     AFTER_MISMATCH.add(step)
     return step

@@ -30,7 +30,7 @@ _ENDS_WORD = frozenset(("", *",}]);"))
 
 @under((OTHER,), *VALUES)
 def read_token_or_other(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a word or a number; any other character is left to `read_other`."""
+    """Read a word or a number, or any other character with `read_other`; return where to read on."""
     if text[position].isalnum() or text[position] in "_$":
         return read_token(reader, text, position, out)
     return read_other(reader, text, position, out)
@@ -38,7 +38,10 @@ def read_token_or_other(reader: LenientReader, text: str, position: int, out: li
 
 @under(".", *VALUES)
 def read_token_or_dots(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a number such as `.5`, or skip dots; wait for more text if the dot is the last character."""
+    """Read a number such as `.5`, or skip dots; return the position at which to read on.
+
+    If the dot is the last character, it is held back until the next character decides.
+    """
     following = text[position + 1 : position + 2]
     if not following and not reader.text_ended:
         return reader.hold_back(position)
@@ -48,7 +51,7 @@ def read_token_or_dots(reader: LenientReader, text: str, position: int, out: lis
 
 @under("+-", *VALUES)
 def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a number, a literal or a word, once the text after it is known; return where to go on."""
+    """Read a number, a literal or a word, once the text after it is known; return where to read on."""
     # The first `scanned_length` characters were matched before, when no more of the token had arrived. One
     # character more than the maximum shows that a token is too long.
     end: int = _TOKEN(text, position + reader.scanned_length, position + MOST_LENGTH + 1).end()
@@ -101,7 +104,10 @@ def show_unfinished_number(reader: LenientReader, token: str, position: int, out
 
 
 def drop_cut_token(reader: LenientReader, token: str, position: int, out: list[JSONEvent]) -> int:
-    """Drop a number or word that was cut by the end of the text; keep a number that is already visible."""
+    """Drop a number or word that was cut by the end of the text; return the position after it.
+
+    A number that is already visible is kept as far as it has arrived.
+    """
     end = position + len(token)
     reader.repair_log.note("unfinished_value", reader.base + position)
     if reader.atom_begun:
@@ -136,7 +142,10 @@ def may_end(reader: LenientReader, text: str, end: int, *, is_number: bool) -> b
 
 
 def read_word(reader: LenientReader, text: str, position: int, end: int, out: list[JSONEvent]) -> int:
-    """Read a word without quotes as a string; refuse the word if the text after it might belong to it."""
+    """Read a word without quotes as a string; return `end`, the position after the word.
+
+    The word is refused if the text after it might belong to it.
+    """
     peek = Lookahead(text, end, text_ended=reader.text_ended)
     try:
         after = peek.skip_spaces(end)
@@ -162,7 +171,7 @@ def read_word(reader: LenientReader, text: str, position: int, end: int, out: li
 def add_atom(reader: LenientReader, atom: Atom, position: int, end: int, out: list[JSONEvent]) -> int:
     """Add a whole number or literal to the document.
 
-    Return the position after it, which is ``end``, or ``position`` after an error.
+    The result is the position after it, which is `end`; after an error, it is `position`.
     """
     offset = reader.base + position
     # With `in_json`, the atom's value is still the text of a number.

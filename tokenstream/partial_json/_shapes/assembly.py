@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Layers: TypeAlias = tuple[SchemaValidator | str, ...]
 
 FAILED = "tokenstream_failed"
-"""The type of a placeholder error, which is replaced by the errors of the entry itself."""
+"""The type of the error that stands for the errors of a value which was found invalid before."""
 
 _known_values: ContextVar[Any] = ContextVar("_known_values")
 """The values that were validated before, by key or number; called "known values" below."""
@@ -55,7 +55,7 @@ def _get_known(value: object) -> object:
 
 
 def _make_plain_validator(function: Callable[[Any], Any]) -> CoreSchema:
-    """Return a schema in which a function alone makes the value from the input."""
+    """Return a core schema that passes the input to a function, and takes its result as the value."""
     return {"type": "function-plain", "function": {"type": "no-info", "function": function}}
 
 
@@ -66,7 +66,7 @@ def make_known_value_schema(key: object) -> CoreSchema:
 
 
 KNOWN_BY_NUMBER = _make_plain_validator(lambda number: _get_known(_known_values.get()[number]))
-"""A schema that reads a number, and returns the known value with that number."""
+"""A schema that reads the number of a value validated before (a known value), and returns that value."""
 
 
 def make_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
@@ -171,7 +171,7 @@ class LayeredSchema(NamedTuple):
     config: Config
     layers: Layers = ()
     tentative: bool = False
-    """True if reading the value whole reports errors differently, so that it must be read again."""
+    """True if the assembly gives other errors than reading the value as a whole: then it is read again."""
 
     def inside(self, schema: CoreSchema, *layers: SchemaValidator | str) -> LayeredSchema:
         """Return the layered schema of a schema inside this one; `layers` are the layers between the two."""
@@ -179,7 +179,7 @@ class LayeredSchema(NamedTuple):
 
 
 class AssembledStructure(ValueStructure):
-    """A structure that pydantic assembles: first the entries, then the layers around them.
+    """Assembles an object or array from its validated values with pydantic, and then applies the layers.
 
     Args:
         layered: The schema of the object or array, with the layers around it: the wrappers' validators,
@@ -202,9 +202,10 @@ class AssembledStructure(ValueStructure):
         self.prefix = tuple(prefix)
 
     def assemble(self, entries: Entries, plain_data: object) -> object:
-        """Return the value of the entries, validated by each layer; `plain_data` is only for the errors.
+        """Return the object or array made of its entries, after each layer around it has validated it.
 
-        The entries are the validated values by key, `InvalidEntry` for an invalid one.
+        The entries are the validated values by key, `InvalidEntry` for an invalid one. `plain_data` is the
+        same object or array as plain data, for the errors.
         """
         try:
             value = self._gather(entries)
@@ -221,14 +222,17 @@ class AssembledStructure(ValueStructure):
         return value
 
     def _make_refusal(self, prefix: tuple[str, ...], errors: Errors) -> InvalidValue | ContextNeeded:
-        """Return the exception for an invalid value, whose errors are located under `prefix`."""
+        """Return the exception for an invalid value: with its errors, which are located under `prefix`.
+
+        If only reading the value as a whole gives its errors (`tentative`), it is `ContextNeeded` instead.
+        """
         # Reading a tentative value as a whole gives its errors.
         return ContextNeeded() if self._tentative else InvalidValue((NestedErrors(prefix, errors),))
 
     def _locate_entries(self, entries: Entries) -> Entries:
-        """Return the entries under the names by which the locations of errors refer to them."""
+        """Return the values so far (`entries`), under the names that the locations of errors use."""
         return entries
 
     @abstractmethod
     def _gather(self, entries: Entries) -> object:
-        """Return the value that consists of the entries, before the layers around it validate the value."""
+        """Return the object or array made of its entries (values by key), before any layer validates it."""

@@ -42,7 +42,7 @@ _AFTERWARDS = frozenset({"default", "function-after", "nullable"})
 _UNIONS = frozenset({"tagged-union", "union"})
 
 _TEXT = frozenset({"any", "str"})
-"""Schemas whose values may be strings."""
+"""Kinds of schemas whose values may be strings."""
 
 SCALARS = frozenset(
     {

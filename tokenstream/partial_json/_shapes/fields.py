@@ -54,7 +54,7 @@ ValueT = TypeVar("ValueT")
 def make_fields(
     types: PydanticSlots, layered: LayeredSchema, cls: CoreSchema | None = None
 ) -> ValueStructure | None:
-    """Return the structure of an object with fields; None if the object must be read as a whole.
+    """Return the structure that reads an object field by field; None if it must be read as a whole.
 
     Args:
         types: Makes the slots, which read the values of the fields.
@@ -128,7 +128,7 @@ class _FieldsStructure(AssembledStructure):
         self._config = layered.config
         self._names = names
         self._keys: dict[str, list[str]] = {}
-        """Maps each field to its keys."""
+        """Maps the name of each field to the keys in JSON from which it is read."""
         for key, name in names.items():
             self._keys.setdefault(name, []).append(key)
         config = layered.config or {}
@@ -262,7 +262,9 @@ class _FieldsStructure(AssembledStructure):
         return read_keys
 
     def _read_after(self, name: str, key: str | int, text: str, entries_before: Entries) -> object:
-        """Return the entry of a late field: its validators need the fields before it, and receive them here.
+        """Return the validated value of a late field, whose validators receive the fields before it.
+
+        The result is `InvalidEntry` or `UnreadEntry` if there is no valid value.
 
         Args:
             name: The field.
@@ -318,11 +320,11 @@ class _FieldsStructure(AssembledStructure):
     # -- assembly --------------------------------------------------------------------
 
     def _locate_entries(self, entries: Entries) -> Entries:
-        """Return the entries under the keys by which errors locate them: keys in JSON, or names of fields."""
+        """Return the values so far (`entries`) by the keys that errors use: JSON keys, or names of fields."""
         return {self._locate_key(key): entry for key, entry in entries.items()}
 
     def _gather(self, entries: Entries) -> object:
-        """Return the object assembled from its entries; entries that are still unread are read from text.
+        """Return the object assembled from its values; a value that is still unread is read from its text.
 
         Raises:
             ContextNeeded: Several keys of one field have arrived, so the object must be read as a whole.
@@ -362,7 +364,7 @@ class _FieldsStructure(AssembledStructure):
         )
 
     def _find_validator(self, unread: frozenset[str]) -> SchemaValidator:
-        """Return the validator that assembles the fields, and reads the fields in `unread` from the text."""
+        """Return the validator that assembles the object; it reads the fields in `unread` from the JSON."""
         validator = self._validators.get(unread)
         if validator is None:
             fields = [
@@ -403,7 +405,7 @@ def _remember(cache: dict[KeyT, ValueT], key: KeyT, value: ValueT) -> ValueT:
 class _LateSlot(Slot):
     """The slot of a late field, whose validators need the fields before it.
 
-    The slot makes the growing value visible. It does not read the value: `read_late` of the structure does.
+    The slot shows the value while it grows. `_FieldsStructure.read_late` reads the finished value.
     """
 
     def __init__(self, slot: Slot) -> None:
@@ -437,9 +439,10 @@ class _LateSlot(Slot):
 
 
 def _use_known_value(field: Field) -> Field:
-    """Return a field with a schema that validates nothing, and returns the value already read for the field.
+    """Return a field changed so that it takes the value validated before, whatever the JSON contains.
 
-    `validate_with_known` passes in these values, by field name. A schema with a default keeps the default.
+    With such fields, pydantic assembles an object without validating its values again. The values are
+    passed in by `validate_with_known`. A field with a default keeps the default.
     """
     name, schema = field
     inner = schema["schema"]

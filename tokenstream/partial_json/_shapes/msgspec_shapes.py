@@ -72,7 +72,7 @@ class _StructSlots:
 
 
 class _StructSlot(Slot):
-    """The slot of a type that msgspec reads."""
+    """The slot that reads the values of a type with msgspec: of a Struct, or of a type that contains one."""
 
     def __init__(self, slots: _StructSlots, type_: Any) -> None:  # noqa: ANN401 - any type
         self._slots = slots
@@ -120,7 +120,7 @@ class _StructSlot(Slot):
             raise InvalidValue((_convert_error(error, text),)) from None
 
     def find_structure(self, kind: JSONKind) -> ValueStructure | None:
-        """Return the structure for values of a kind, object or array; see `Slot.find_structure`."""
+        """Return the structure that reads objects, or arrays, value by value; None if they are read whole."""
         if kind not in self._structures:
             # Functions that make the structures of the members that accept this kind of value.
             makers = [_find_maker(self._slots, kind, member) for member in _list_members(self._type)]
@@ -299,7 +299,7 @@ class _StructStructure(ValueStructure):
         """The fields by their names in JSON; `type_` may be generic, and gives them their types."""
 
     def find_slot(self, key: str | int) -> Slot | None:
-        """Return the slot of the field that has a key in JSON; None if no field has it."""
+        """Return the slot that reads the field with this key in JSON; None if there is no such field."""
         field = self._fields.get(str(key))
         return None if field is None else self._slots.get_slot(field.type)
 
@@ -330,7 +330,7 @@ class _StructStructure(ValueStructure):
         return key == self._config.tag_field or bool(self._config.forbid_unknown_fields)
 
     def assemble(self, entries: Entries, plain_data: Any) -> object:  # noqa: ANN401 - any value
-        """Return the Struct with the entries as its fields.
+        """Return the Struct whose fields are the validated `entries`.
 
         Raises:
             ContextNeeded: The entries do not fit the Struct; reading the object as a whole gives the error.
@@ -368,7 +368,7 @@ class _ListStructure(ValueStructure):
         self._slot = slots.get_slot(type_)
 
     def find_slot(self, key: str | int) -> Slot:
-        """Return the slot of the elements, whatever the index is."""
+        """Return the slot that reads the elements; it is the same for every index."""
         return self._slot
 
     def assemble(self, entries: Entries, plain_data: object) -> object:

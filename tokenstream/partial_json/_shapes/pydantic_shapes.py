@@ -164,7 +164,7 @@ class PydanticSlot(Slot):
         return self._validator
 
     def read(self, text: str) -> object:
-        """Return the value of a JSON text; see `Slot.read`."""
+        """Return the validated value of a JSON text; raise the exceptions of `Slot.read`."""
         try:
             return self.validator.validate_json(text)
         except ValidationError as error:
@@ -260,7 +260,7 @@ class _ArrayStructure(AssembledStructure):
         self._validator = types.make_validator(changed_schema, layered.config)
 
     def find_slot(self, key: str | int) -> Slot | None:
-        """Return the slot of the item at an index; None if a tuple has no such item."""
+        """Return the slot that reads the item at an index; None if a tuple has no such item."""
         number = min(int(key), len(self._slots) - 1) if self._last_repeats else int(key)
         return self._slots[number] if number < len(self._slots) else None
 
@@ -271,7 +271,7 @@ class _ArrayStructure(AssembledStructure):
 
 
 class _MappingStructure(AssembledStructure):
-    """The structure of a dict, whose values are read one by one."""
+    """Reads the values of a dict one by one, and assembles the dict."""
 
     def __init__(self, types: PydanticSlots, layered: LayeredSchema) -> None:
         super().__init__(layered)
@@ -283,11 +283,11 @@ class _MappingStructure(AssembledStructure):
         )
 
     def find_slot(self, key: str | int) -> Slot:
-        """Return the slot of the dict's values, which is the same for every key."""
+        """Return the slot that reads the dict's values; it is the same for every key."""
         return self._slot
 
     def _gather(self, entries: Entries) -> object:
-        """Return the mapping of the values."""
+        """Return the dict of the validated values."""
         # The text is {"key": 0, …}: each number stands for one of the values, which were validated before.
         text = ",".join([f"{json.dumps(key)}:{number}" for number, key in enumerate(entries)])
         return validate_with_known(self._validator, f"{{{text}}}", list(entries.values()))
@@ -366,7 +366,7 @@ _UNWRAPPERS: dict[str, Callable[[LayeredSchema], LayeredSchema | None]] = {
 
 
 def _make_list(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
-    """Return the structure of a list, whose only schema applies to all items.
+    """Return the structure that reads a list item by item; its only schema applies to all items.
 
     The result is None if a default may replace an invalid item.
     """
@@ -374,7 +374,7 @@ def _make_list(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure |
 
 
 def _make_tuple(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
-    """Return the structure of a tuple; None if items follow a part of variable length."""
+    """Return the structure that reads a tuple item by item; None if items follow a variable part."""
     schemas = layered.schema["items_schema"]
     repeated = layered.schema.get("variadic_item_index")
     # The position of an item after a part of variable length is counted from the end.
@@ -386,20 +386,23 @@ def _make_tuple(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure 
 def _make_array(
     types: PydanticSlots, layered: LayeredSchema, schemas: list[CoreSchema], *, last_repeats: bool
 ) -> ValueStructure | None:
-    """Return the structure of a list or tuple; None if a default may replace an invalid item."""
+    """Return the structure that reads a list or tuple item by item.
+
+    The result is None if a default may replace an invalid item.
+    """
     if not all(is_plain_default(types.definitions.resolve(schema)) for schema in schemas):
         return None
     return _ArrayStructure(types, layered, schemas, last_repeats=last_repeats)
 
 
 def _make_mapping(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
-    """Return the structure of a dict; None if a default may replace an invalid value."""
+    """Return the structure that reads a dict value by value; None if a default may replace a bad value."""
     values = layered.schema.get("values_schema") or _ANY
     return _MappingStructure(types, layered) if is_plain_default(types.definitions.resolve(values)) else None
 
 
 def _make_model(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
-    """Return the structure of a model or a dataclass; None if it must be read as a whole."""
+    """Return the structure that reads a model or dataclass field by field; None if it must be read whole."""
     schema = layered.schema
     inner = types.definitions.resolve(schema["schema"])
     if schema.get("custom_init") or inner["type"] not in {"model-fields", "dataclass-args"}:
@@ -411,12 +414,12 @@ def _make_model(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure 
 
 
 def _make_typed_dict(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
-    """Return the structure of a TypedDict, under its own config or else the one of the model around it."""
+    """Return the structure that reads a TypedDict field by field, under its own or the outer config."""
     return make_fields(types, layered._replace(config=layered.schema.get("config") or layered.config))
 
 
 def _make_tagged(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
-    """Return the structure of a tagged union; None if its members can only be told apart by whole values."""
+    """Return the structure that chooses a union's member by a tag; None if only whole values can tell."""
     discriminator: Any = layered.schema["discriminator"]
     # A discriminator that is a function may depend on any part of the value.
     keys = None if callable(discriminator) else list_single_keys(discriminator)
@@ -424,7 +427,7 @@ def _make_tagged(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure
 
 
 def _make_union(types: PydanticSlots, layered: LayeredSchema, kind: JSONKind) -> ValueStructure | None:
-    """Return the structure of the only member of a union that accepts values of a kind.
+    """Return the structure for the only member of a union that accepts values of a kind.
 
     The result is None if several members accept such values, or if the only one has no structure.
     """
@@ -446,7 +449,7 @@ def _make_union(types: PydanticSlots, layered: LayeredSchema, kind: JSONKind) ->
 # A Decimal is also read from an array of its parts, and an enum may have members of any type.
 _NEVER_CONTAINERS = SCALARS - {"decimal", "enum"}
 _WITH_STRUCTURE = frozenset({"dataclass", "dict", "list", "model", "tagged-union", "tuple", "typed-dict"})
-"""Types that may have a structure."""
+"""Kinds of schemas whose objects or arrays may be read value by value, by a structure."""
 _REFUSING: dict[str, frozenset[str]] = {
     "object": _NEVER_CONTAINERS | {"frozenset", "list", "set", "tuple"},
     "array": _NEVER_CONTAINERS | {"dict", "model", "typed-dict"},

@@ -55,17 +55,17 @@ class ContextNeeded(Exception):
 
 
 class InvalidEntry(NamedTuple):
-    """The entry of a value that was read and does not fit its type."""
+    """Takes the place of a value that does not fit its type, among the values of an object or array."""
 
     errors: Errors
 
 
 class UnreadEntry(NamedTuple):
-    """The entry of a value that is read later: after other entries, or at the end of its object."""
+    """Takes the place of a value that is validated later: after other values, or at the end of its object."""
 
     text: str
     tried: bool = False
-    """True if reading the entry was tried, without a result."""
+    """True if reading the value was tried, but needed fields that are not valid; it is not tried again."""
 
 
 class TypeNames(NamedTuple):
@@ -138,7 +138,7 @@ class ValueStructure(ABC):
 
     @abstractmethod
     def assemble(self, entries: Entries, plain_data: object) -> object:
-        """Return the value that consists of the finished entries.
+        """Return the validated object or array, made of the values in it.
 
         Args:
             entries: Maps each key to a validated value, to `InvalidEntry` or to `UnreadEntry`.
@@ -162,9 +162,9 @@ class ValueStructure(ABC):
         return False
 
     def read_late(self, entries: Entries) -> list[str | int]:
-        """Read the late entries that can be read now; replace them in `entries`, and return their keys.
+        """Read the late values that can be read now into `entries`, and return their keys.
 
-        An entry is late if it can only be read after other entries.
+        A value is late if it can only be validated after other values of the object.
         """
         return []
 
@@ -179,7 +179,7 @@ class ValueStructure(ABC):
         get_fields: Callable[[], Mapping[str, Any]],
         by_alias: ByAlias,
     ) -> str | None:
-        """Return the JSON of a validated value in the structure; None if the value is left out.
+        """Return the JSON of one validated value in the object or array; None if the value is left out.
 
         Args:
             name: The value's field name, key or index.
@@ -190,7 +190,7 @@ class ValueStructure(ABC):
         return write_plain_json(value, by_alias) if slot is None else slot.write(value, by_alias)
 
     def accepts_extra(self, key: str | int, text: str) -> bool:
-        """Return True if a key without a slot still belongs to the value.
+        """Return True if a key that the type does not define still belongs to the object.
 
         Args:
             text: The JSON of the value at the key.
@@ -202,17 +202,17 @@ class ValueStructure(ABC):
 
 
 class TagChoice(ValueStructure):
-    """An object whose structure is chosen by one of its values, such as the tag of a union's member."""
+    """Stands for the structure of an object until one of its values, such as a union's tag, chooses it."""
 
     discriminators: tuple[str, ...]
     """The keys that may hold the tag; if several are present, the first in this order decides."""
 
     def find_slot(self, key: str | int) -> Slot | None:
-        """Return None: before the choice, no key has a slot."""
+        """Return None: before the tag has chosen a structure, no key has a slot to read its value."""
         return None
 
     def assemble(self, entries: Entries, plain_data: object) -> object:
-        """Raise `ContextNeeded`: an object without a choice is read as a whole."""
+        """Raise `ContextNeeded`: an object whose tag never arrived can only be read as a whole."""
         raise ContextNeeded
 
     @abstractmethod
@@ -225,7 +225,7 @@ class TagChoice(ValueStructure):
 
 
 class Slot(ABC):
-    """The type of the value at one place of a document, with the methods that read and write the value."""
+    """The type of the value at one place of a document; reads the value from JSON, and writes it as JSON."""
 
     type_names: TypeNames | None = None
     """The names of the object's type; None if an unfinished object is shown as a mapping."""
@@ -305,9 +305,9 @@ class _RawSlot(Slot):
     """A slot inside a value that is read as a whole: it shows plain data, and reads nothing."""
 
     def read(self, text: str) -> object:
-        """Raise `ContextNeeded`: only the outer value, read as a whole, can be validated."""
+        """Raise `ContextNeeded`: only the value around it, read as a whole, can be validated."""
         raise ContextNeeded
 
 
 PLAIN_SLOT: Slot = _RawSlot()
-"""The slot that shows plain data and reads nothing."""
+"""The slot of a value without a type of its own: it is shown as plain data, and not validated alone."""

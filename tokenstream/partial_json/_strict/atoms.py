@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _LITERALS = {"t": ("true", True, BOOL), "f": ("false", False, BOOL), "n": ("null", None, NULL)}
 _SHORT = 20
-"""Most numbers are shorter than this, in characters."""
+"""Number of characters in which to look for the comma after a number; most numbers are shorter."""
 
 
 @under("-0123456789", VALUE, FIRST_ELEMENT)
@@ -73,7 +73,7 @@ def continue_number(reader: StrictReader, text: str, position: int, out: list[JS
 
 
 def end_number(reader: StrictReader, end: int, out: list[JSONEvent]) -> int:
-    """End a number; `end` is the position after it. Return the position at which to read on."""
+    """End a number, which `end` is the position after; return the position at which to read on."""
     value = parse_number(reader.incomplete, decimals=reader.document.decimals)
     if value is None:
         # The exponent is too large: this sets the document's error.
@@ -87,7 +87,7 @@ def end_number(reader: StrictReader, end: int, out: list[JSONEvent]) -> int:
 
 @under("tfn", VALUE, FIRST_ELEMENT)
 def begin_literal(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read true, false or null from its first letter."""
+    """Read as much of true, false or null as has arrived; return the position after that."""
     word, value, _ = literal = _LITERALS[text[position]]
     start = reader.base + position
     if text.startswith(word, position):

@@ -1,6 +1,6 @@
 """The part of the strict reader that puts off reading long pieces until their result is needed.
 
-If the caller has dropped the events of a piece by then, the piece is read in C.
+If the caller has dropped the events of a piece by then, the C code of the module `json` reads the piece.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ LONG = 512
 _MOST_POSTPONED = 1_000_000
 """Maximum number of characters whose reading is put off; a single piece may be longer."""
 SHORT = 32
-"""Up to this length, in characters, reading token by token is faster than reading in C."""
+"""Up to this length, in characters, reading token by token is faster than the C code of `json`."""
 _SHOWN = STR | ARR | OBJ
-"""Kinds of values that C can read only if they are visible before they are complete."""
+"""Kinds of values that must be visible before they are complete, so that the C code of `json` may read."""
 _OPENERS = "{["
 
 
@@ -111,12 +111,12 @@ class LateReader(ABC):
     def __init__(self, document: Document) -> None:
         self.document = document
         self.state: Any = VALUE
-        """The state. Between values, it is the table for the next character; inside a key, string, number
-        or literal, it is the step that continues it."""
+        """The state of reading. Between values, it is the table for the next character; inside a key, string,
+        number or literal, it is the step (function) that continues it."""
         self.base: int = 0
         """Offset of the current piece in the document."""
         self.incomplete = ""
-        """An incomplete escape or number."""
+        """The beginning of an escape or number whose rest has not arrived."""
         self._postponed: list[tuple[str, ref[LateEvents]]] = []
         """Pieces that were put off, with weak references to their events, which the caller may drop."""
         self._postpone_from = LONG
@@ -131,7 +131,7 @@ class LateReader(ABC):
 
     @abstractmethod
     def _refuse_unexpected(self, position: int) -> int:
-        """Set the error of an unexpected character; return a position behind any text, to end reading."""
+        """Set the error of an unexpected character; return a position after any text, to end the reading."""
 
     def _postpone(self, text: str, first_events: Iterable[JSONEvent] = ()) -> list[JSONEvent]:
         """Put off a piece, and return the list that will contain its events.
@@ -166,7 +166,7 @@ class LateReader(ABC):
         return events
 
     def _read_now(self, text: str) -> list[JSONEvent]:
-        """Return the events of a piece, without putting it off."""
+        """Read a piece at once instead of putting it off; return its events."""
         # The length from which on `feed` puts a piece off: no piece is so long.
         self._postpone_from = sys.maxsize
         events = self.feed(text)
@@ -195,7 +195,7 @@ class LateReader(ABC):
             self._read_without_events("".join(without_events))
 
     def _read_without_events(self, text: str) -> None:
-        """Read a text, and drop its events; use C as far as possible."""
+        """Read a text, and drop its events; let the C code of `json` read as much of it as possible."""
         document = self.document
         position, size = 0, len(text)
         # C reads no Decimals, and needs the values to be visible before they are complete.
@@ -232,7 +232,7 @@ class LateReader(ABC):
         self.base += size
 
     def _can_begin_in_c(self, text: str, position: int) -> bool:
-        """Return True if reading in C can begin at a position of a text.
+        """Return True if the C code of `json` can begin to read at a position of a text.
 
         It can begin at the first bracket of the document; and, in an open container, between values or
         inside a string, since `run` then writes the open brackets in front of the text.

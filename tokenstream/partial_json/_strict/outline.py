@@ -11,7 +11,7 @@ _ALL_BUT_OPENERS = bytes(set(range(256)) - set(b"[{"))
 _DEPTH_CHANGES = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
 """Maps each bracket to the change of depth, as a signed byte: 1 or -1."""
 _MOST_PASSES = 32
-"""Maximum number of passes over all the brackets; each pass removes the pairs that contain nothing."""
+"""Maximum passes over the brackets in which pairs that enclose nothing, such as `[]`, are removed."""
 _SHORT = 20_000
 """In texts up to this length, counting the opening brackets usually shows that the depth is allowed."""
 _MOST_SPACE = 64
@@ -20,9 +20,9 @@ _SPACE = " \t\n\r"
 _MEMBERS = ('": "', '":"')
 """Text between a key and the string that is its value, including the quotes."""
 _LONG = 256
-"""An open string of at least this length, in characters, is read separately."""
+"""An open string at the end of a piece is read separately from this length on, in characters."""
 _BOUNDARIES = ",]}[{"
-"""Characters before or after which a piece may be cut."""
+"""Characters next to which a piece may be cut so that the part before is whole elements and members."""
 
 
 def blank_escapes(text: str) -> str:

@@ -84,9 +84,9 @@ class StrictReader(LateReader):
     """Always empty: strict reading makes no repairs."""
     repair_count = 0
     start = 0
-    """Always 0: a strict text is the document."""
+    """Offset of the chosen document in a `ChoosingReader`; always 0 here, where the text is the document."""
     has_begun = False
-    """Always False: the value shows that a document has begun."""
+    """True if a document has begun that the value does not show yet; never here."""
 
     number_at: int
     """Offset of the current number."""
@@ -364,9 +364,10 @@ class StrictReader(LateReader):
     # Reading in C looks at the whole rest of a piece, so it is tried only once for each piece.
 
     def _read_in_c(self, text: str, position: int) -> tuple[int, str] | None:
-        """Return the position of the closing quote, or of the end of the text, and the string before it.
+        """Read an open string with the C code of `json`; return None if the text is not JSON.
 
-        This is read in C, with any incomplete escape of the piece before. None if the text is not JSON.
+        The result is the position of the closing quote, or of the end of the text, and the decoded string
+        before it. An escape that the end of the piece before has cut is part of that string.
         """
         if position and len(text) - position > FAR:
             # Read in place, from the opening quote: the code below would copy all the text after the string.
@@ -386,9 +387,10 @@ class StrictReader(LateReader):
         return start + end if is_closed else len(text), string
 
     def _read_characters(self, text: str, position: int) -> tuple[int, str]:
-        """Return the position of the closing quote, or of the end of the text, and the string before it.
+        """Read an open string character by character; set the document's error if the text is not JSON.
 
-        This reads an incomplete escape of the piece before, too, and sets the error of text that is not JSON.
+        The result is the position of the closing quote, or of the end of the text, and the decoded string
+        before it. An escape that the end of the piece before has cut is part of that string.
         """
         pieces: list[str] = []
         size = len(text)

@@ -39,13 +39,13 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._document import Document
 
 _STEP = 512
-"""Distance between the samples of a text: a run of too many digits contains two neighbouring samples."""
+"""Only every 512th character is tested first: a number of too many digits contains at least two of them."""
 _TWO_DIGITS = re.compile("[0-9][0-9]").finditer
 
 _MARK = "\x13"
-"""Placeholder for keys, and for the end of an open string. It is not NUL, which occurs in files."""
+"""Written in place of a key, and at the end of an open string, so that part of a document is valid JSON."""
 _WRITTEN_MARK = r"\u0013"
-"""The only form in which JSON can contain the placeholder."""
+"""The only form in which a JSON text can contain the placeholder `_MARK`."""
 _MEMBER = f'"{_WRITTEN_MARK}":'
 _REOPENING_OUTER = {dict: "{" + _MEMBER, list: "["}
 """Maps the class of a container to the text that reopens it, if another container is open in it."""
@@ -66,9 +66,9 @@ _END_PLACEHOLDERS = {
     b"{": (f",{_MEMBER}0", f"{_MEMBER}0"),
     b"[": (f',"{_WRITTEN_MARK}"', f'"{_WRITTEN_MARK}"'),
 }
-"""Placeholder written at the end of the innermost open container: if it is not empty, and if it is."""
+"""Maps a bracket to the placeholder at its container's end: with values before it, and if it is empty."""
 _STATE_AFTER = {dict: (AFTER_FIELD, FIRST_KEY), list: (AFTER_ELEMENT, FIRST_ELEMENT)}
-"""State in the innermost open container after a text: if the container is not empty, and if it is."""
+"""Maps the innermost open container's class to the next state: with values in it, and if it is empty."""
 _BRACKETS: dict[type, bytes] = {dict: b"{", list: b"["}
 """Maps the class of a container to its opening bracket."""
 _CLASS_BY_FIRST = {ord("{"): dict, ord("["): list, ord('"'): str}
@@ -101,7 +101,7 @@ def may_be_too_long(text: str) -> bool:
 
 
 def _scan_value(text: str) -> tuple[Any, int] | None:
-    """Return the value at the start of a text, and its end; None if C cannot read it.
+    """Return the value at the start of a text, and its end; None if `json` cannot read the text.
 
     The result is also None if a number in the text may have too many digits.
     """
@@ -113,7 +113,7 @@ def _scan_value(text: str) -> tuple[Any, int] | None:
 
 
 def read_run(document: Document, state: object, text: str) -> tuple[int, Any] | None:
-    """Read as much of a text as possible in C.
+    """Read as much of a text as possible with the C code of the module `json`.
 
     Args:
         document: Receives the values.
@@ -121,7 +121,7 @@ def read_run(document: Document, state: object, text: str) -> tuple[int, Any] | 
         text: The text; if the document has not begun, its first character is a bracket.
 
     Returns:
-        The number of characters read, and the new state; None if C cannot read the text.
+        The number of characters read, and the new state; None if the C code cannot read the text.
     """
     if not document.frames and _CLOSING_BRACKETS[text[0]] == text.rstrip()[-1]:
         # The text seems to be the whole document.
@@ -153,7 +153,7 @@ def _read_cut(document: Document, state: object, text: str) -> tuple[int, Any] |
 
     1. Outline the brackets: the containers that the text closes, and the containers that it leaves open.
     2. Write the start of the closed containers in front of the text, and the end of the open ones behind it.
-    3. Parse the result, which is a whole document, in C.
+    3. Parse the result, which is a whole document, with the C code of `json`.
     4. Merge the value into the containers of `document`, and open the containers that the text leaves open.
     """
     # 1. Outline the brackets.

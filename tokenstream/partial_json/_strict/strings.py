@@ -33,15 +33,15 @@ CUT_ESCAPE = _CUT.match
 _UNDECIDED = _CUT.fullmatch
 _decoder: Any = JSONDecoder()
 scan: Any = make_scanner(_decoder)
-"""Reads the JSON value at a position, in C, as `json.loads` does."""
+"""Reads the JSON value at a position, with the C code of `json.loads`."""
 scan_string: Any = _decoder.parse_string
-"""Reads a string from the position after its opening quote, in C."""
+"""Reads a string from the position after its opening quote, with the C code of `json.loads`."""
 read_codes: Any = raw_unicode_escape_decode
-"""Decodes `\\uXXXX` escapes up to one that is cut, in C, twice as fast; leaves other escapes unchanged."""
+"""Decodes `\\uXXXX` escapes up to one that is cut, twice as fast as `json`; keeps other escapes."""
 SHORT = 100
 """In pieces up to this length, searching all of it for `\\u` is faster than slicing off its end."""
 FAR = 4_096
-"""Maximum text after a string that may be copied in order to read the string, in characters."""
+"""Maximum characters after a string that are copied together with the string in order to read it."""
 _FIRST_HALF = ("d8", "d9", "da", "db", "dA", "dB", "D8", "D9", "Da", "Db", "DA", "DB")
 """Digits with which the code of the first half of a surrogate pair begins."""
 
@@ -135,7 +135,7 @@ def read_string(text: str, position: int) -> tuple[str, int] | None:
 
 
 def decode_open_string(text: str) -> tuple[str, int, bool] | None:
-    r"""Decode the text of an open string in C, up to its closing quote, or as far as the text decides it.
+    r"""Decode the text of an open string up to its closing quote, or as far as the text decides it.
 
     Args:
         text: The text inside the string.

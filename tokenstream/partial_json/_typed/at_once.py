@@ -118,7 +118,7 @@ class LateObject(FilledObject):
         return getattr(made, name)
 
     def _read_fields(self) -> FilledObject:
-        """Return the view of the same text as a draft makes it, with the values of `outcome`."""
+        """Read the text again, field by field; return a view of the fields, with the values of `outcome`."""
         make, schema, filled, how, words = self._make
         draft = make(schema, defaults=filled, show=how, words=words)
         # In two pieces: a single piece would be validated at once again.

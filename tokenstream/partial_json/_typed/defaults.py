@@ -103,7 +103,7 @@ class FilledObject(GrowingObject):
         return self.fillers.get(name, MISSING) if found is MISSING and isinstance(name, str) else found
 
     def is_read(self, name: object) -> bool:
-        """Return True if the value that is shown is finished and was read by its type, or is a default."""
+        """Return True if the value shown under a name is finished and validated, or is a default."""
         return super().is_read(name) or (name in self.fillers and super().find(name) is MISSING)
 
     def __iter__(self) -> Iterator[str]:

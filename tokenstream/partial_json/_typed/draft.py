@@ -102,7 +102,7 @@ class Draft(Generic[T]):
         self._words = words
         """Makes an object that cuts text into words, for strings that become visible by words."""
         self._is_untouched = lenient is False and document is None and schema.core is not None
-        """True while the parser is unused: no piece has arrived, or only one, the whole document.
+        """True while no parser is needed: no piece has arrived, or only one, which was the whole document.
 
         It is always False if only the parser can read the document: for a Struct, and with some options.
         """
@@ -135,7 +135,7 @@ class Draft(Generic[T]):
 
     @property
     def complete(self) -> bool:
-        """True once the document is finished."""
+        """True once the whole document has arrived, valid or not."""
         # The document arrived whole, or the parser has read its root value to the end.
         if self._whole is not None:
             return True
@@ -158,7 +158,7 @@ class Draft(Generic[T]):
 
     @property
     def error(self) -> InvalidJSON | LimitExceeded | None:
-        """The error of the text itself, or None."""
+        """The error that ended the reading: no JSON, or a limit exceeded. Invalid values are in `errors`."""
         error = None if self._is_untouched else self._parser.error
         # A document that was cut is incomplete, not wrong.
         return None if error is None or error is self._cut_error else error
@@ -189,7 +189,7 @@ class Draft(Generic[T]):
         return self.partial().final()
 
     def _take_snapshot(self) -> Partial[T]:
-        """Return a new snapshot of the current state."""
+        """Make a snapshot of the object as it is now."""
         document, error, complete = self._document, self.error, self.complete
         view: Any = MISSING
         outcome: Any = MISSING

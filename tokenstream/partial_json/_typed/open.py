@@ -81,9 +81,9 @@ class OpenContainer:
         self.is_visible: bool = name is not None and (parent is None or parent.is_visible)
         """True if the object or array is visible in snapshots."""
         self.show_unit: ShowUnit = show_unit
-        """The unit in which strings in it become visible."""
+        """The unit in which strings in the object or array become visible."""
         self.in_whole = in_whole
-        """True if it is inside a container that is read as a whole."""
+        """True if the object or array is inside a container that is read as a whole."""
         self.is_read_whole = structure is None and not in_whole
         """True if the object or array is read as a whole, from an excerpt of the text."""
         self.values_are_final: bool = (
@@ -102,7 +102,7 @@ class OpenContainer:
         self.fillers: dict[str, Any] | None = None
         """Maps fields that have not arrived to the values to show for them; None if there are none."""
         self.entries: Entries = {}
-        """Maps keys to validated values, `InvalidEntry` or `UnreadEntry`; empty if it is read as a whole."""
+        """Maps keys to validated values, `InvalidEntry` or `UnreadEntry`; empty if all is read as a whole."""
         self.cached_location: tuple[str | int, ...] | None = None
         """Cached `location`, which stays valid: the containers around an open one keep their structure."""
         self.invalid_keys: set[str | int] = set()
@@ -115,7 +115,7 @@ class OpenContainer:
         """True if the text must be read again as a whole when the object or array closes."""
 
     def find_child(self, key: str | int) -> tuple[Slot, str | int | None]:
-        """Return the slot of a key, and the name under which its value is shown; None for a hidden value."""
+        """Return the slot that reads a key's value, and the name under which it is shown (None: hidden)."""
         structure = self.structure
         if structure is None or isinstance(structure, TagChoice):
             # Read as a whole, or no member of the union is chosen yet.

@@ -137,7 +137,11 @@ class Changes:
         after: Any,  # noqa: ANN401 - a view of the same
         type_names: TypeNames,
     ) -> tuple[str, Any, Any] | None:
-        """Add the operations inside a container; return path, old and new value of the child open in both."""
+        """Add the operations that turn one view into the other, except for a value in it that grows in both.
+
+        Returns:
+            The path of that value, and the value before and after; None if there is no such value.
+        """
         if isinstance(after, GrowingObject):
             return self._compare_objects(path, before, after, type_names)
         return self._compare_arrays(path, before, after)
@@ -195,7 +199,11 @@ class Changes:
     def _compare_arrays(
         self, path: str, before: GrowingArray, after: GrowingArray
     ) -> tuple[str, Any, Any] | None:
-        """Add the operations between two arrays; return path and values of the element open in both."""
+        """Add the operations that turn one array into the other, except for an element that grows in both.
+
+        Returns:
+            The path, the old value and the new value of that element; None if there is no such element.
+        """
         open_child = None
         # `length` is the number of finished elements; `len` also counts the growing one, if it is visible.
         for index in range(before.length, len(after)):

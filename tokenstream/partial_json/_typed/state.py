@@ -96,9 +96,9 @@ class SnapshotState(NamedTuple):
     faults: FaultLink | None
     """The newest validation error in the document."""
     faults_before: FaultLink | None
-    """The newest error found before the object began."""
+    """The newest validation error that was found before the object began; None if there was none."""
     error: InvalidJSON | LimitExceeded | None
-    """The error of the text itself, or None."""
+    """The error that ended the reading (the text is not JSON, or exceeds a limit); None if there is none."""
     outcome: Any
     """The finished, validated value, or MISSING."""
     is_final: bool = True

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tokenstream.partial_json._typed.state import DocumentText
 
 _WITHOUT_VALUE = (InvalidEntry, UnreadEntry)
-"""The classes of the entries that are not validated values."""
+"""The classes that take the place of a validated value, among the values of an object or array."""
 _MOST_REREAD = 4
 """Maximum text to read again, in lengths of the document; beyond it, a value waits for its container.
 
@@ -108,7 +108,7 @@ class ValueTree:
         self._scalar_in_whole = False
         """True if the open string, number or literal is part of a value that is read as a whole."""
         self._reread_length = 0
-        """Number of characters that were read a second time."""
+        """Number of characters that were read again so far; `_MOST_REREAD` limits it."""
         self.faults: FaultLink | None = None
         """The newest validation error."""
         self.root: Any = MISSING
@@ -338,7 +338,7 @@ class ValueTree:
     # -- entries ------------------------------------------------------------------
 
     def _assemble(self, node: OpenContainer, plain_data: object, offset: int) -> object:
-        """Return the entry of an object or array, assembled from the entries inside it.
+        """Return an object or array, assembled from the values inside it; `InvalidEntry` if it is invalid.
 
         If the value cannot be assembled, its whole text is read again; `UnreadEntry` puts that off if
         too much text has been read again already. `plain_data` is the object or array as the parser has
@@ -371,7 +371,7 @@ class ValueTree:
             return UnreadEntry(text)
 
     def _add_fault(self, node: OpenContainer | None, key: str | int, errors: Errors) -> InvalidEntry:
-        """Record the errors of a value at a key of `node` (None for the document), and return its entry."""
+        """Record the errors of an invalid value at a key of `node` (None: the document); return its entry."""
         location: tuple[str | int, ...] = ()
         if node is not None:
             node.invalid_keys.add(key)
@@ -396,8 +396,8 @@ class ValueTree:
             key: The value's key or index in the container.
             name: The name under which the value is shown; None if it is hidden.
             slot: The slot that has read the value.
-            entry: The entry that was read.
-            shown: The view to show if the entry is `InvalidEntry` or `UnreadEntry`.
+            entry: The validated value; `InvalidEntry` or `UnreadEntry` if there is none.
+            shown: The view to show if there is no validated value.
         """
         is_value = entry.__class__ not in _WITHOUT_VALUE
         if node is None:
@@ -429,10 +429,9 @@ class ValueTree:
         slot: Slot,
         entry: Any,  # noqa: ANN401 - any value
     ) -> None:
-        """Keep an entry until its container closes.
+        """Keep a value (`entry`) until its container closes, and read the *late* fields that wait for it.
 
-        The new entry may be what *late* entries were waiting for: fields whose validators need the
-        fields before them. These are read now.
+        A late field is one whose validators need the fields before it.
         """
         if slot is PLAIN_SLOT and entry.__class__ is UnreadEntry:
             # A key that the type does not define: its entry is kept only if the type accepts further keys.
@@ -453,7 +452,7 @@ class ValueTree:
     def _keep_extra(
         self, node: OpenContainer, structure: ValueStructure, key: str | int, entry: UnreadEntry
     ) -> None:
-        """Keep the entry of a key that the type does not define, if the type accepts or forbids such keys."""
+        """Keep the value of a key that the type does not define, unless the type ignores such keys."""
         try:
             belongs = structure.accepts_extra(key, entry.text)
         except InvalidValue as invalid:
@@ -463,7 +462,7 @@ class ValueTree:
             node.entries[key] = entry
 
     def _choose_structure(self, node: OpenContainer, choice: TagChoice) -> None:
-        """Choose the member of a union if its discriminator has arrived; if not, the choice stays open."""
+        """Choose the type of an object among a union's members, if the discriminator has arrived."""
         structure: ValueStructure | None = choice
         # The chosen member may be a union itself.
         while isinstance(structure, TagChoice):
@@ -484,7 +483,7 @@ class ValueTree:
             self._read_entries(node, structure)
 
     def _read_entries(self, node: OpenContainer, structure: ValueStructure) -> None:
-        """Read the entries that arrived before the structure was chosen, and keep them for its assembly."""
+        """Validate the values that arrived before the object's type was chosen among a union's members."""
         entries, node.entries = node.entries, {}
         for key, unread in entries.items():
             slot, name = node.find_child(key)

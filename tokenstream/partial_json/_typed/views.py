@@ -76,7 +76,7 @@ class FieldLog:
 
     def __init__(self, structure: ValueStructure | None = None) -> None:
         self.structure = structure
-        """The structure that has read the values; None if the values are plain data."""
+        """The structure that has validated the values one by one; None if the values are plain data."""
         self.plain_positions: set[int] | None = None
         """Positions of values that are plain data, because the structure has not read them; None for none."""
         self.cache: dict[ByAlias, DumpCache] = {}
@@ -97,7 +97,7 @@ class FieldLog:
             name: The field's name.
             value: The field's value.
             is_final: False if the value has not been validated yet, so that it may change once more.
-            is_plain: True if the value is plain data, not read by its type.
+            is_plain: True if the value is plain data, not validated by its type.
         """
         if is_plain:
             self.plain_positions = self.plain_positions or set()
@@ -125,7 +125,7 @@ class FieldLog:
         return position is not None and position not in self._unvalidated
 
     def is_read(self, name: object, length: int) -> bool:
-        """Return True if the value of a field was read by its type."""
+        """Return True if a field's value was validated by its type; False if it is plain data, or missing."""
         position = self.find_position(name, length)
         # Plain data is what the type has not read.
         return position is not None and (self.plain_positions is None or position not in self.plain_positions)
@@ -140,21 +140,21 @@ class FieldLog:
 
 
 class ValueLog(list[Any]):
-    """The finished elements of an array."""
+    """The finished elements of an array, to which elements are only appended; all views share it."""
 
     __slots__ = ("cache", "plain_positions", "structure")
 
     def __init__(self, structure: ValueStructure | None = None) -> None:
         super().__init__()
         self.structure = structure
-        """The structure that has read the elements; None if the elements are plain data."""
+        """The structure that has validated the elements one by one; None if they are plain data."""
         self.plain_positions: set[int] | None = None
         """Indexes of elements that are plain data, because the structure has not read them; None for none."""
         self.cache: dict[ByAlias, DumpCache] = {}
         """Caches of the elements' JSON, by the option `by_alias`."""
 
     def add(self, value: object, *, is_plain: bool = False) -> None:
-        """Add a finished element; `is_plain` is True if its type has not read it (plain data)."""
+        """Add a finished element; `is_plain` is True if it is plain data, not validated by its type."""
         if is_plain:
             self.plain_positions = self.plain_positions or set()
             self.plain_positions.add(len(self))
@@ -201,7 +201,7 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         return not growing and self.log.is_final(name, self.length)
 
     def is_read(self, name: object) -> bool:
-        """Return True if the value that is shown under a name is finished, and was read by its type."""
+        """Return True if the value shown under a name is finished and validated; False for plain data."""
         growing = self.growing is not MISSING and name == self.name
         return not growing and self.log.is_read(name, self.length)
 
@@ -291,7 +291,7 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         return 0 <= position < self.length and position not in self._unvalidated
 
     def is_read(self, index: object) -> bool:
-        """Return True if the element at an index is finished and read by its type; False for plain data."""
+        """Return True if the element at an index is finished and validated; False for plain data."""
         if not isinstance(index, int):
             return False
         position = index if index >= 0 else index + len(self)

@@ -134,7 +134,7 @@ class AnswerRule(AskedRule):
         """True if content has arrived since the last call."""
 
     def feed(self, event: Event, message: Callable[[], Message], now: float) -> None:
-        """Count an event with content; call the function if enough of them have arrived since its last call.
+        """Count an event if it has content; call the function after enough such events.
 
         Args:
             message: Returns the answer, including the event.
@@ -151,7 +151,9 @@ class AnswerRule(AskedRule):
             self.call(message())
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
-        """Call the function with the whole answer, unless an earlier call was the only one or had all of it.
+        """Call the function with the whole answer, if a call is still due.
+
+        None is due if the last call had all content, or if the only call (without `every`) has been made.
 
         Args:
             message: Returns the answer.

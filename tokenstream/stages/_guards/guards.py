@@ -98,7 +98,7 @@ class _TextRule:
         """Do nothing: the rule does not depend on time."""
 
     def feed(self, event: AnyEvent, message: Callable[[], Message], now: float) -> None:
-        """Pass the text of an event to the rule's copy for its choice, or for its part."""
+        """Check the text of an event, with the copy of the rule for its choice (or for this part of it)."""
         kind: Any = event.__class__
         if kind not in self._kinds:
             return
@@ -308,7 +308,7 @@ class Guards:
     def _note_open_choice(self, event: Event) -> bool:
         """Return False if all choices have finished, so that the rules need no more events.
 
-        An event with content first marks its choice as not finished.
+        Before that, an event with content marks its choice as not finished.
         """
         if has_content(event):
             self._open_choices.add(event.choice)
@@ -324,7 +324,7 @@ class Guards:
 
     @property
     def is_holding(self) -> bool:
-        """True while the answer has to be held back, because a rule that holds it back has not decided."""
+        """True while the answer must be held back, because a rule with the option `hold` has not decided."""
         return any(guard.hold and not guard.is_decided for guard in self._guards)
 
     def hold_again(self) -> None:
@@ -371,7 +371,7 @@ class Guards:
                 guard.end(self._held_message, choice)
 
     def _held_message(self) -> Message:
-        """Return the answer, with what is held back: rules that hold it back receive this message."""
+        """Return the answer with the events that are held back, for the rules that hold it back."""
         return self._held_answer.message
 
     # -- verdicts ----------------------------------------------------------

@@ -74,7 +74,7 @@ class Match(TextStage):
         self._ahead, self._behind, self._is_sure = _analyse_ends(pattern)
         """The numbers of characters after and before a match that may undo it; True if none after it can."""
         self._must_wait = "(?!" in pattern.pattern
-        """True if trying next characters cannot prove that a match is final."""
+        """True if no trial of next characters can prove that a match is final: then more text is awaited."""
         self._search_back = min(width_of(pattern.pattern, pattern.flags), LONGEST_MATCH) + self._ahead
         """The length of the longest match, together with the characters after it that may undo it."""
         automaton = build(pattern) if self._search_back > LONG else None
@@ -92,7 +92,7 @@ class Match(TextStage):
         return self._stop
 
     def fresh(self) -> Match:
-        """Return a copy of the rule for another text."""
+        """Return a copy of the rule that has read nothing yet, for another text."""
         return Match(self._pattern)
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:

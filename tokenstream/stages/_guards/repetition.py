@@ -11,7 +11,7 @@ from tokenstream.stages._text.base import TextStage
 _STEP = 16
 """The number of characters between two checks, which are made at the same offsets however the text is cut."""
 _MIN_LENGTH = 200
-"""The fewest characters of a repetition; a short list or laughter may repeat a few words."""
+"""The length of the shortest repetition that stops a text; a list or laughter may repeat a few words."""
 _MIN_LENGTH_OF_ONE_WORD = 1_000
 """The fewest characters if at most one word repeats, as in rules, tables, numbers, blanks, lists of nulls."""
 _DIGITS = re.compile(r"\d+")
@@ -79,7 +79,7 @@ class Repetition(TextStage):
         return self._stop
 
     def fresh(self) -> Repetition:
-        """Return a copy of the rule for another text."""
+        """Return a copy of the rule that has read nothing yet, for another text."""
         return Repetition(self._times, longest=self._longest, ignore_digits=self._ignore_digits)
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:

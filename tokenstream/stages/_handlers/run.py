@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
 
     class CursorMaker(Protocol):
-        """Makes the cursors of a stream; the drivers, which are above, have the class."""
+        """Makes the cursors of a stream; the class is in a layer above, which this module cannot import."""
 
         def validated_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> Cursor[Any]:
             """Return a cursor in the tool calls, with checked arguments."""
@@ -64,11 +64,11 @@ class HandlerRun:
         self._errors: list[str] = []
         """The ids of the calls whose result is an error."""
         self._view_finders: list[ViewWorkFinder] = []
-        """The objects that find the work of the handlers that read a view."""
+        """The objects that find the calls to make of the handlers that read a view."""
         self._finders: list[WorkFinder] = []
-        """The objects in `_view_finders`, and the object that finds the work of the tools."""
+        """The objects in `_view_finders`, and the object that finds the tools to run."""
         self._table: dict[type, list[Callable[[Event], list[Work]]]] = {}
-        """The functions that find the work for an event, by the event's class."""
+        """The functions that find the handler calls to make for an event, by the event's class."""
         for entry in entries:
             find_work: Callable[[Event], list[Work]] = functools.partial(_pair_with_event, entry)
             if entry.view is not None:
@@ -94,7 +94,7 @@ class HandlerRun:
             self._register(_EVENTS_BEFORE_CALLS if lenient else (ToolCallDone,), calls.feed)
 
     def _register(self, events: tuple[type, ...], find_work: Callable[[Event], list[Work]]) -> None:
-        """Register a function that finds the work for events of some classes."""
+        """Register a function that finds the handler calls which events of some classes cause."""
         for event in events:
             self._table.setdefault(event, []).append(find_work)
 
@@ -109,7 +109,7 @@ class HandlerRun:
                 raise entry.make_async_error()
 
     def begin(self) -> list[Work]:
-        """Return the work for all items that arrived before this run: views start from the beginning."""
+        """Return the calls to make for items that arrived before this run: views start from the beginning."""
         return [work for finder in self._finders for work in finder.catch_up()]
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Work]:
@@ -127,7 +127,7 @@ class HandlerRun:
         return [work for find_work in functions for work in find_work(event)]
 
     def end(self, message: Message) -> list[Work]:
-        """Return the work that the end of the stream adds.
+        """Return the calls of handlers that the end of the stream causes.
 
         Args:
             message: The answer.
@@ -198,5 +198,5 @@ class HandlerRun:
 
 
 def _pair_with_event(entry: HandlerEntry, event: Event) -> list[Work]:
-    """Return the work of a handler for an event: one call, with the event itself."""
+    """Return the only call that a handler of events gets for an event: with the event itself."""
     return [Work(entry, event)]

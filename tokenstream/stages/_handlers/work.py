@@ -63,20 +63,20 @@ class WorkFinder(ABC):
         self._cursor = cursor
 
     def catch_up(self) -> list[Work]:
-        """Return the work for the items that have already arrived."""
+        """Return the handler calls to make for the items that have already arrived."""
         return self._read_items(self._cursor.ready)
 
     def feed(self, event: Event) -> list[Work]:
-        """Return the work for the items that an event adds."""
+        """Return the handler calls to make for the items that an event adds."""
         return self._read_items(functools.partial(self._cursor.after, event))
 
     @abstractmethod
     def end(self, message: Message) -> list[Work]:
-        """Return the work for the items that the end of the stream adds."""
+        """Return the handler calls to make for the items that the end of the stream adds."""
 
     @abstractmethod
     def _read_items(self, read_first: Callable[[], Any]) -> list[Work]:
-        """Return the handlers' work for all items that can be read without waiting, in order.
+        """Return the handler calls to make for all items that can be read without waiting, in order.
 
         Args:
             read_first: Reads the first item, and returns None if there is none. The items after it
@@ -85,7 +85,7 @@ class WorkFinder(ABC):
 
 
 class ViewWorkFinder(WorkFinder):
-    """Turns the items of one view into work for its handler.
+    """Turns the items of one view into calls of its handler that are still to be made.
 
     Args:
         entry: The handler.
@@ -99,9 +99,9 @@ class ViewWorkFinder(WorkFinder):
         """The first error in the model's output."""
 
     def end(self, message: Message) -> list[Work]:
-        """Return the work for the items that the end of the stream adds.
+        """Return the handler calls to make for the items that the end of the stream adds.
 
-        Three cases are not an error:
+        An output that the view cannot read is stored in `error`. Three cases are not an error:
 
         1. The answer has nothing that the view could read, such as no text at all.
         2. The view reads the text, which is not JSON, but the answer also calls tools.
@@ -128,7 +128,7 @@ class ViewWorkFinder(WorkFinder):
     def _read_items(
         self, read_first: Callable[[], Any], read_next: Callable[[], Any] | None = None
     ) -> list[Work]:
-        """Return the work for all available items, in order; store the first error in `error`.
+        """Return the handler calls to make for all available items; store the first error in `error`.
 
         Args:
             read_first: Returns the first item, or None.
@@ -154,7 +154,7 @@ class ViewWorkFinder(WorkFinder):
 
 
 class CallWorkFinder(WorkFinder):
-    """Turns the tool calls of one run into work for their tools, or stores an error as a call's result.
+    """Turns the model's tool calls into runs of their tools to make, or stores an error as a call's result.
 
     Args:
         tools: The tools, by name.
@@ -176,11 +176,11 @@ class CallWorkFinder(WorkFinder):
         self._store_error = store_error
 
     def end(self, message: Message) -> list[Work]:
-        """Return the work for the calls that the end of the stream adds."""
+        """Return the tools to run for the calls that the end of the stream adds."""
         return self._read_items(self._cursor.end)
 
     def _read_items(self, read_first: Callable[[], Any]) -> list[Work]:
-        """Return the work for all available calls; store the error of each call that cannot be run."""
+        """Return the tools to run for all available calls; store the error of a call that cannot be run."""
         read = read_first
         work: list[Work] = []
         while (call := read()) is not None:

@@ -55,7 +55,7 @@ class BlockShape(NamedTuple):
     leaf: str
     """The kind of the open leaf; "" if there is none, `CLOSED` for a closed block."""
     leaf_first_line: int = 0
-    """The first line of the leaf."""
+    """Index of the leaf's first line in the block."""
     offsets: Sequence[int] = ()
     """The offset of the content in each line of a paragraph."""
     text_from: int = 0

@@ -120,9 +120,9 @@ class MarkdownBlocks:
         self._holds_cr = False
         """True if the last piece ended with CR, which is held back."""
         self._shortcut: tuple[BlockShape, list[str], _OpenBlock] | None = None
-        """The shape, line and block to which a piece without a line end is appended unread; else None."""
+        """The state, line and block to which a piece without a line end is appended unread; else None."""
         self._shape: BlockShape | None = None
-        """The shape of the open block at this line; None if it has to be made again."""
+        """The cached state of the open block at this line; None if it has to be made again."""
         self._has_changed = False
         """True if the open block has changed since its last snapshot."""
         self._registry: dict[str, KnownDefinition] = {}

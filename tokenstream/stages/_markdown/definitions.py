@@ -72,7 +72,7 @@ class DefinitionReader:
         self.finished: list[Definition] = []
         """Whole definitions that the caller has not taken yet."""
         self.text_from = 0
-        """The first line that is text or undecided."""
+        """Index of the first line that is text, or is not decided yet."""
         self.in_doubt = False
         """True if parsers disagree about the last line."""
         self._lines: list[str] = []

@@ -13,7 +13,7 @@ MOST_OPEN = 16
 
 _NOTHING_TO_EMPHASIZE = frozenset(".,;:!?)]}/")
 _MAY_BEGIN_A_PHRASE = frozenset(".!?")
-"""Those of them that begin an emphasized phrase after a blank or dash: `*...he whispers*`, `*![a](i.png) b*`.
+"""Marks that may begin an emphasized phrase after a blank or dash: `*...he whispers*`, `*![a](i.png) b*`.
 
 After a bracket or a quote, as in `(*.py, *.md)`, they are more often part of a file name.
 """

@@ -133,7 +133,7 @@ class InlineCompleter:
         self._scanned_to = 0
         """The position of the scan; the text from there on is undecided."""
         self._ticks = 0
-        """Length of the run of backticks at that position, if the run has opened code; otherwise 0."""
+        """Length of the run of backticks at `_scanned_to`, if the run has opened code; otherwise 0."""
         self._code_end = 0
         """The end of the code that can be shown."""
         self._code_searched = 0

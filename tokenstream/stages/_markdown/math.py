@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._markdown.inline import Math
 
 MARKS: dict[Math | None, str] = {None: "", "dollar": "$$", "brackets": "\\["}
-"""The opening mark of a formula."""
+"""Maps the option `math` to the mark that opens a displayed formula."""
 MOST_MATH = 10_000
 """The most characters of an unfinished formula; a longer one counts as text."""
 

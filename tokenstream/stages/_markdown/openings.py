@@ -29,10 +29,10 @@ class LineKind:
     """Kinds of content that a line can begin or continue."""
 
     UNDECIDED = "undecided"
-    """More of the line is needed."""
+    """The kind of the line is not decided yet: more of the line is needed."""
     TEXT = "paragraph"
     NOTHING = "nothing"
-    """Blank, apart from the marks of containers."""
+    """A line that is blank, except for the marks of quotes and list items."""
     CODE = "code"
     """Indented code."""
     FENCE = "fence"
@@ -53,7 +53,7 @@ class Opening(NamedTuple):
     content_starts: list[int]
     """The start of the content at each level: in the continued containers, and in each opened container."""
     content_at: int
-    """The start of the leaf's content."""
+    """The position in the line at which the leaf's content starts."""
     size: int = 0
     """The fence's length, the heading's level, or the kind of HTML block."""
 
@@ -111,7 +111,7 @@ class _OpeningLine:
         return Opening(kind, self.containers, self.content_starts, self.content_at, size)
 
     def enter(self, container: Container, container_at: int) -> None:
-        """Enter a container whose content starts at a position."""
+        """Add a container (quote or list item) that the line opens; its content starts at `container_at`."""
         self.containers.append(container)
         self.container_at = container_at
         self.content_starts.append(container_at)
@@ -175,9 +175,10 @@ class _OpeningLine:
         return self.make_opening(kind, size) if size else self.make_opening(LineKind.TEXT)
 
     def read_rule(self) -> Opening | None:
-        """Return a thematic break, text, or `_WAIT`; None if there is no break, but there may be a list item.
+        """Read a possible thematic break, such as `---`: return it, text, or `_WAIT` while it is undecided.
 
-        No character is read twice: the end of the possible break is remembered.
+        The result is None if there is no break, but there may be a list item. No character is read twice: the
+        end of the possible break is remembered.
         """
         mark = self.text[self.content_at]
         rule_end = self.rule_ends.get(mark, -1)
@@ -199,9 +200,10 @@ class _OpeningLine:
         return self.read_item(self.text[self.content_at], self.content_at + 1, limited=False)
 
     def read_number(self) -> Opening | None:
-        """Read the number and the mark of a list item, and enter the item; for the result, see `read_item`.
+        """Read the number of a list item and the mark after it, and enter the item.
 
-        Only an item with the number 1 can interrupt a paragraph. A number without a mark is text.
+        The result is None if the item's content is still to be read; otherwise the opening, which is text if
+        no item begins here, or `_WAIT`. Only an item with the number 1 can interrupt a paragraph.
         """
         match = _ORDERED.match(self.text, self.content_at)
         if match is None:
@@ -210,7 +212,7 @@ class _OpeningLine:
         return self.read_item(match[2], match.end(), limited=int(match[1]) != 1)
 
     def read_item(self, marker: str, marker_end: int, *, limited: bool) -> Opening | None:
-        """Enter a list item; return None if its content is still to be read, else the opening.
+        """Enter a list item; return None if its content is still to be read, else the opening, or `_WAIT`.
 
         Args:
             marker: The character that identifies the list.

@@ -70,9 +70,9 @@ class Completion:
     def __init__(self, math: Math | None = None) -> None:
         self._math: Math | None = math
         self._completer: InlineCompleter | None = None
-        """Has completed the content of the last preview, and reads on from there."""
+        """Completed the content of the last preview, and can read on from there; None before that."""
         self._options: tuple[bool, ...] = ()
-        """The options of the completer."""
+        """The options with which `_completer` was made."""
         self._line_pieces: list[str] | None = None
         """The pieces of the line that was joined last."""
         self._piece_count = 0
@@ -81,7 +81,7 @@ class Completion:
         self._shape: BlockShape | None = None
         """The state of the block whose paragraph was read last."""
         self._paragraph = _NO_LINES
-        """The whole lines of the paragraph in that shape."""
+        """The whole lines of the paragraph that was read last, which is in `_shape`."""
         self._block_lines: list[str] | None = None
         """The lines of the block that was joined last."""
         self._line_count = 0

@@ -268,7 +268,7 @@ class BlockStructure:
         return self._open_blocks(line, line_match, complete=complete)
 
     def _continue_leaf(self, leaf: Leaf, line: str, line_match: MatchedLine, *, complete: bool) -> int | None:
-        """Let the open leaf take a line; return the effect, as `decide_line`; None if other rules decide."""
+        """Continue the open leaf with a line, and return the line's effect; None if other rules decide."""
         kind = leaf.kind
         if kind == LineKind.FENCE:
             closes = leaf.closes_fence(line_match, complete=complete)
@@ -294,7 +294,7 @@ class BlockStructure:
         return self._take_underline(leaf, line_match, complete=complete) if is_underline(line_match) else None
 
     def _take_underline(self, leaf: Leaf, line_match: MatchedLine, *, complete: bool) -> int | None:
-        """Make a paragraph a heading; return the effect of its underline: None if it underlines no text."""
+        """Turn a paragraph into a heading; return the effect of its underline, None if that has no text."""
         if not complete:
             return UNDECIDED
         if leaf.reader is not None and leaf.reader.only_definitions:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _MOST_NODES = 600
 """Maximum number of nodes: a pattern that needs more, such as `(?:ab?){500}`, has no automaton."""
 _COUNTED = 4
-"""Repetitions from which those of one character are counted, instead of having a node each."""
+"""Number of repetitions of one character from which one node counts them, instead of a node for each."""
 _SHARED_FLAGS = int(re.IGNORECASE | re.MULTILINE | re.DOTALL | re.VERBOSE | re.ASCII | re.UNICODE)
 
 _parser: Any = import_module("re._parser")
@@ -36,10 +36,10 @@ class NoAutomaton(Exception):
 
 
 class Accepts(dict[str, bool]):
-    """Remembers for each character if one node of a pattern matches it.
+    """Remembers for each character if a construct for one character, such as `[a-z]`, matches it.
 
     Args:
-        pattern: The node, compiled.
+        pattern: The construct as a compiled pattern.
     """
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
@@ -119,7 +119,7 @@ def build(pattern: AnyPattern) -> Automaton | None:
 
 
 def _without_empty_nodes(nodes: Iterable[Node], last: Node) -> tuple[Node, ...]:
-    """Return the nodes that read or test among `nodes` and the nodes that come directly after the others."""
+    """Return `nodes` with each empty node, which neither reads nor tests, replaced by the nodes after it."""
     found: dict[Node, None] = {}
     seen: set[Node] = set()
     waiting = list(nodes)
@@ -174,7 +174,7 @@ class _Builder:
         raise NoAutomaton
 
     def _attach(self, node: Node, before: list[Node]) -> list[Node]:
-        """Add a node after others; return it as the only end."""
+        """Add a node after the nodes in `before`; return it in a list, as the only node to continue from."""
         if len(self.nodes) >= _MOST_NODES:
             raise NoAutomaton
         self.nodes.append(node)
@@ -211,7 +211,7 @@ class _Builder:
         return left_out
 
     def _test_at(self, place: object, flags: int) -> Callable[[str, str], bool]:
-        r"""Return the test for a place, such as the one of `^` or of `\b`."""
+        r"""Return the test for `^`, `\b` or the like, a function of the characters around a place."""
         if place in _AT_START:
             if place is _codes.AT_BEGINNING and flags & re.MULTILINE:
                 return lambda before, _: before in ("", "\n")
@@ -229,7 +229,7 @@ class _Builder:
         raise NoAutomaton
 
     def _look_around(self, kind: object, argument: Any, flags: int) -> Callable[[str, str], bool]:  # noqa: ANN401 - of re's parser
-        """Return the test of a look-ahead or look-behind that looks at one character."""
+        """Return the test for a look-around of one character, a function of the characters around a place."""
         direction, body = argument
         wanted = kind is _codes.ASSERT
         if len(body) != 1 or body[0][0] not in _ONE_CHARACTER:
@@ -243,7 +243,7 @@ class _Builder:
 
 
 def _accepts(kind: object, argument: object, flags: int) -> Accepts:
-    """Return which characters a construct for one character matches."""
+    """Return the characters that a construct for one character matches, such as `.` or `[a-z]`."""
     state = _parser.State()
     state.flags = flags & _SHARED_FLAGS
     return Accepts(_compiler.compile(_parser.SubPattern(state, [(kind, argument)]), state.flags))

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from tokenstream.stages._matching.compiled import AnyPattern
 
 _DEMAND_NEXT = r"(?=(?s:.))"
-"""Demands a next character, so that a partial match is reported at the end of the text."""
+"""A pattern that demands a next character, so that at the end of the text a match is only partial."""
 _DEMAND_AT_LINE_END = r"(?=\n?(?s:.))"
-"""Demands two next characters if the first is a newline: `$` also matches before a final newline."""
+"""A pattern that demands the next character, and one more after a newline, before which `$` matches."""
 _BOUNDARIES = frozenset("bBmMZz")
 """Escapes whose result depends on the next character."""
 _CLUSTERS = frozenset("XR")

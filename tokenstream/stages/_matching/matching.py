@@ -27,13 +27,13 @@ _FULL_CASE = 0x4000
 _READ_DIFFERENTLY = re.compile(r"\[[^\]]*(?:\[|--|&&|\|\||~~)|\{(?![\d,])")
 """Nested character sets and fuzzy matches: syntax that `re` and `regex` read differently."""
 LONG = 48
-"""Number of held-back characters from which they are read by an automaton."""
+"""Number of held-back characters from which an automaton reads them, instead of a search per piece."""
 TRIED = 16
-"""Number of ends at which a match is tried, if the pattern tests the character after the match."""
+"""Number of positions at which the text is cut to try a match of a pattern that tests the next character."""
 _SLICE = 256
 """Number of characters that are searched at once."""
 LONGEST_SEARCH = _SLICE + LONG
-"""Number of characters above which an automaton reads the text, if there is one."""
+"""Number of characters above which an automaton reads the text at once, if the pattern has one."""
 _INSTALL = "pip install 'llm-tokenstream[shape]'"
 
 
@@ -116,10 +116,10 @@ class Matcher:
         return position < len(text) and self._partial_only.match(text, position, partial=True) is not None
 
     def follow_long(self, text: str, position: int) -> Starts | None:
-        """Return the places at which a match may begin, if much text is held back; otherwise None.
+        """Return an automaton's reading of the held-back text, if that is long; otherwise None.
 
-        The engine reads short texts faster, but searches them again and again while they grow. None of
-        the text is read yet.
+        The engine (`re`) reads short texts faster, but searches them again and again while they grow. The
+        caller lets the automaton read: none of the text is read yet.
 
         Args:
             text: The text so far.

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from tokenstream.stages._matching.automaton import Automaton, Node
 
 _CUTS = 16
-"""Number of places before the limit at which a match that tests the next character counts as cut."""
+"""Number of lengths, from the limit downwards, at which a match is also tried as if the text ended there."""
 _MOST_STALE = 1_024
-"""Number of places without meaning after which the bits are renumbered."""
+"""Number of lowest bits without meaning (places that were read long ago) from which they are dropped."""
 
 
 class Starts:
     """The places of a text at which a match may begin, as far as the text was read.
+
+    A place is a position in the text. A set of places is an int, in which each bit stands for a place.
 
     Args:
         automaton: The pattern.
@@ -56,23 +58,23 @@ class Starts:
         self.now = position
         """The end of the text that was read."""
         self._nodes: dict[Node, int] = {}
-        """The places from which the text leads to each node."""
+        """Maps each node to the places from which the text so far leads to it, as bits."""
         self._counts: dict[Node, _Count] = {}
-        """The numbers of characters that the counting nodes have read."""
+        """Maps each counting node to the counts of the characters that it has read."""
         self._matched = 0
-        """Places at which a match begins that is no longer than the limit."""
+        """Places, as bits, at which a match begins that is no longer than the limit."""
         self._cut = 0
-        """Places at which a match begins if the text is cut at the limit, or up to 15 characters before."""
+        """Places, as bits, where a match begins if the text is cut at the limit or up to 15 places before."""
         self._only = False
-        """True if no match begins at later places."""
+        """True if only the match that `keep_only` has chosen is followed: no other one begins."""
 
     @property
     def has_matches(self) -> bool:
-        """True if a match was found in the text that was read, or if its end would make one."""
+        """True if the text that was read contains a match, or would contain one if it ended there."""
         return self._matched != 0 or self._automaton.last in self._pass_tests(self._nodes, self._before, "")
 
     def first(self, position: int) -> int | None:
-        """Return the first place from `position` on where a match begins or may still begin; None without."""
+        """Return the first place from `position` on where a match begins or may begin; None if none does."""
         places = (self._matched | self._open) >> max(0, position - self._base)
         if not places:
             return None
@@ -83,7 +85,10 @@ class Starts:
         return bool(self._open >> (position - self._base) & 1)
 
     def has_match(self, position: int, *, cut: bool = False) -> bool:
-        """Return True if a match within the limit begins at a place; with `cut`, or if a cut makes one."""
+        """Return True if a match that is no longer than the limit begins at a place.
+
+        With `cut`, this includes a match that exists only if the text is cut at the limit.
+        """
         places = self._matched | self._cut if cut else self._matched
         return bool(places >> (position - self._base) & 1)
 
@@ -93,7 +98,7 @@ class Starts:
         self._only = True
 
     def forget_before(self, position: int) -> None:
-        """Save space: no place before `position` is asked for again."""
+        """Free the memory of the places before `position`, which the caller does not ask for again."""
         stale = position - self._base
         if stale >= _MOST_STALE:
             self._base = position
@@ -104,12 +109,12 @@ class Starts:
                 count.change(lambda mask: mask >> stale)
 
     def shift(self, length: int) -> None:
-        """Take note that the text has lost `length` characters at its start."""
+        """Move all places back: the caller has removed `length` characters at the start of the text."""
         self._base -= length
         self.now -= length
 
     def skip_back(self, length: int) -> None:
-        """Take note that the text has lost `length` characters of its middle."""
+        """Move the reading position back: the caller has removed `length` characters before it."""
         self.now -= length
 
     def read(self, text: str, end: int) -> None:
@@ -120,7 +125,7 @@ class Starts:
                 break
 
     def _read_character(self, char: str, position: int) -> None:
-        """Read a character, at a place."""
+        """Read the character at a position: move the places of each node to the nodes that follow it."""
         last, counts = self._automaton.last, self._counts
         if not self._only:
             self._begin_at(position)
@@ -145,13 +150,13 @@ class Starts:
         self._nodes, self._before = reached, char
 
     def _begin_at(self, position: int) -> None:
-        """Take note that a match may begin at a place, which is read next."""
+        """Add the place that is read next to the places at which a match may begin."""
         nodes, place = self._nodes, 1 << (position - self._base)
         for node in self._automaton.first:
             nodes[node] = nodes.get(node, 0) | place
 
     def end(self) -> None:
-        """Take note of the matches that the end of the text makes."""
+        r"""Record the matches that exist because the text ends here, such as one of `ab\b`."""
         for node, mask in self._pass_tests(self._nodes, self._before, "").items():
             if node is self._automaton.last:
                 self._note(mask, self.now)
@@ -160,7 +165,7 @@ class Starts:
 
     @property
     def _open(self) -> int:
-        """The places at which a match may still begin or change."""
+        """The places, as a set of bits, at which a match may still begin or change."""
         places = 0
         for mask in self._nodes.values():
             places |= mask
@@ -169,7 +174,7 @@ class Starts:
         return places
 
     def _keep(self, places: int) -> None:
-        """Forget all places but some."""
+        """Forget all places except those in `places`, a set of bits."""
         self._matched &= places
         self._cut &= places
         self._nodes = {node: mask & places for node, mask in self._nodes.items() if mask & places}
@@ -177,13 +182,13 @@ class Starts:
             count.change(lambda mask: mask & places)
 
     def _note(self, places: int, end: int) -> None:
-        """Take note of matches that end at a place, unless they are too long."""
+        """Record that matches from `places` end at `end`, except for those that are longer than the limit."""
         if places:
             oldest = 0 if self._limit is None else max(0, end - self._limit - self._base)
             self._matched |= places >> oldest << oldest
 
     def _note_cut(self, nodes: dict[Node, int], before: str) -> None:
-        """Take note of the matches there would be if the text ended here, near the limit."""
+        """Record the matches near the limit that would exist if the text ended here."""
         oldest = self.now - (self._limit or 0) - self._base
         if oldest + _CUTS <= 0:
             return
@@ -193,7 +198,7 @@ class Starts:
             self._cut |= self._pass_tests(near_nodes, before, "").get(self._automaton.last, 0)
 
     def _step_counts(self, char: str, reached: dict[Node, int]) -> None:
-        """Let the counting nodes read a character."""
+        """Let the counting nodes read a character; add the places that leave them to `reached`."""
         for node, count in [*self._counts.items()]:
             accepts = node.accepts
             if accepts is None or not accepts[char]:
@@ -207,7 +212,10 @@ class Starts:
                 del self._counts[node]
 
     def _pass_tests(self, nodes: dict[Node, int], before: str, after: str) -> dict[Node, int]:
-        """Return the nodes reached at a place once all tests of the characters around it are made."""
+        """Return the nodes with their places after all tests between two characters, `before` and `after`.
+
+        A node that tests is replaced by the nodes after it, if it passes.
+        """
         waiting = [node for node in nodes if node.test is not None]
         if not waiting:
             return nodes
@@ -229,7 +237,9 @@ class Starts:
 
 
 class _Count:
-    """The numbers of characters that a counting node has read, one for each place.
+    """Counts, for each place at which a match may begin, the characters that a counting node has read.
+
+    Such a node stands for a repeated character, as in `a{2,5}`. A set of places is an int, as in `Starts`.
 
     Args:
         node: The node.
@@ -244,17 +254,17 @@ class _Count:
         self._early: deque[int] = deque()
         """The places that entered last, for which the node has read too few characters."""
         self._leaving = _Window(node.most - node.fewest + 1)
-        """The places for which it has read enough characters."""
+        """The places for which the node has read enough characters."""
         self._staying = _Window(node.most - 1)
-        """The places for which it may read another character."""
+        """The places for which the node may read another character."""
 
     @property
     def open(self) -> int:
-        """The places for which the node may read another character."""
+        """The places, as a set of bits, for which the node may read another character."""
         return self._staying.union | self.entering
 
     def step(self) -> int:
-        """Read a character; return the places for which the node has read enough."""
+        """Count a character; return the places, as a set of bits, for which the node has now read enough."""
         entering, self.entering = self.entering, 0
         self._staying.add(entering)
         self._early.append(entering)
@@ -263,7 +273,7 @@ class _Count:
         return self._leaving.union
 
     def change(self, change: Callable[[int], int]) -> None:
-        """Change all sets of places."""
+        """Apply a function, such as a shift of the bits, to all sets of places."""
         self.entering = change(self.entering)
         self._early = deque(map(change, self._early))
         self._leaving.change(change)
@@ -271,10 +281,10 @@ class _Count:
 
 
 class _Window:
-    """The union of the last sets that were added, kept up to date in constant time.
+    """A window over the sets that were added last; has their union, in constant time for each set.
 
     Args:
-        size: How many of the last sets count.
+        size: The number of sets in the window.
     """
 
     __slots__ = ("_new", "_new_union", "_old", "_size")
@@ -289,11 +299,11 @@ class _Window:
 
     @property
     def union(self) -> int:
-        """The union of the sets."""
+        """The union of the sets in the window, as the bits of an int."""
         return self._new_union | (self._old[-1] if self._old else 0)
 
     def add(self, places: int) -> None:
-        """Add a set, and drop the oldest one if there are too many."""
+        """Add a set to the window, and drop the oldest one if the window is full."""
         self._new.append(places)
         self._new_union |= places
         if len(self._new) + len(self._old) > self._size:
@@ -306,7 +316,7 @@ class _Window:
             self._old.pop()
 
     def change(self, change: Callable[[int], int]) -> None:
-        """Change all sets; the change of a union must be the union of the changes."""
+        """Apply a function to all sets; applied to a union, it must give the union of its results."""
         self._new = [*map(change, self._new)]
         self._new_union = change(self._new_union)
         self._old = [*map(change, self._old)]

@@ -107,7 +107,7 @@ class Meter:
         self.waiting = True
         """True while the answer has not reached all of the marks that most answers reach."""
         self.away = 0.0
-        """Seconds without a reader."""
+        """Seconds in which nothing was read, because the caller was busy with something else."""
         self.first_event_at: float | None = None
         """The clock at the first whole frame; None before it."""
         self.on_gaps: Callable[[list[float]], object] | None = None

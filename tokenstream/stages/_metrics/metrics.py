@@ -64,7 +64,7 @@ class Metrics:
     output_tokens: int | None = None
     """Number of the answer's tokens; `tokens_source` names the origin of the count."""
     tokens_source: Literal["reported", "partial", "estimated"] | None = None
-    """The provider's final count, its count so far, or an estimate from the text."""
+    """Origin of `output_tokens`: the provider's final count, its count so far, or an estimate."""
 
     @property
     def buffered(self) -> Literal["bursts", "at_end"] | None:

@@ -57,7 +57,7 @@ class Search(DocumentStage, Generic[OutT]):
     _wanted: ClassVar[tuple[str, ...]]
     """The kinds of values that the path may lead to; any other value except null is an error."""
     _wanted_name: ClassVar[str]
-    """A name of these kinds, for error messages."""
+    """The name by which error messages call the kinds in `_wanted`."""
 
     def __init__(
         self,

@@ -56,7 +56,7 @@ class CodeMarks:
         """True if the marks at the end are at the start of a line."""
 
     def feed(self, text: str) -> None:
-        """Take the next piece of the text."""
+        """Read the next piece of the text; `is_code` then tells about the character after it."""
         position = 0
         if self._opened_by or self._pending_marks or "`" in text or "~" in text:
             for match in _MARKS.finditer(text):
@@ -81,7 +81,7 @@ class CodeMarks:
         return bool(self._opened_by)
 
     def _take_text(self, text: str) -> None:
-        """Take text without marks or line endings."""
+        """Read text without backticks, tildes and line endings."""
         if text:
             self._interpret_marks()
             # With text in it, the line is not blank, and the fence on it closes nothing.
@@ -89,7 +89,7 @@ class CodeMarks:
                 self._line_is_blank = self._may_close = False
 
     def _end_line(self) -> None:
-        """Take a line ending: it may close a fence, and a blank line may close inline code."""
+        """Read a line ending: it may close a fence, and a blank line may close inline code."""
         self._interpret_marks()
         # `_may_close`: the line is a closing fence. A run of three or more (`_FENCE`) survives a blank line.
         if self._may_close or (self._line_is_blank and not self._is_fence and self._length < _FENCE):
@@ -97,7 +97,7 @@ class CodeMarks:
         self._line_is_blank, self._on_opening_line, self._may_close = True, False, False
 
     def _take_marks(self, marks: str) -> None:
-        """Take a run of marks; the next piece may add to it."""
+        """Read a run of backticks or tildes; its meaning is decided later, since more may follow."""
         if marks[0] != self._pending_mark:
             # Marks of another kind end the run before them.
             self._interpret_marks()

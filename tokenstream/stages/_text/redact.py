@@ -36,23 +36,23 @@ class Redact(TextStage):
     2. If none does, as with `<key>.*</key>`, the text counts as no match.
 
     If the pattern tests the character after a match (`\b`, `$`, a look-ahead), the end of the
-    first `max_length` characters counts as the end of the text. What is replaced of a match that
-    is longer may then depend on how the text is cut.
+    first `max_length` characters counts as the end of the text. Of a longer match, the part
+    that is replaced may then depend on how the text is cut.
 
     If the text ends in the middle of a match, the part before the end is no match, and is returned.
 
-    A character costs the same in a text without a break, such as a hash, and with any
-    `max_length`, except for patterns compiled by `regex`, and those with a reference to a
-    group, an atomic group, a possessive repeat, `$` without MULTILINE, or a look-around of
-    more than one character: with them, it may cost as much as the longest match. A pattern
-    that can match a text in very many ways, such as `(\w+)+@`, makes `re` itself slow;
-    write `\w+@`.
+    The time for a character is constant, also in a long text without a break, such as a hash,
+    and with any `max_length`. Exceptions are patterns compiled by `regex`, and those with a
+    reference to a group, an atomic group, a possessive repeat, `$` without MULTILINE, or a
+    look-around of more than one character: each character may then take as long as reading
+    the longest match. A pattern that can match a text in very many ways, such as `(\w+)+@`,
+    makes `re` itself slow; write `\w+@`.
 
     Args:
         pattern: A regular expression in the syntax of `re`, or one compiled by `re` or
             `regex`. Any pattern except plain text needs the package regex (`llm-tokenstream[shape]`).
         with_: The replacement of a match, taken literally; or a function that returns it for
-            the match object, whose positions are not positions in the whole text.
+            a match object. The positions in that object are not positions in the whole text.
         max_length: The most characters that are held back; required if the pattern does not limit the
             length of its matches. None for the limit of the pattern.
 
@@ -87,7 +87,7 @@ class Redact(TextStage):
         self._tried = 0
         """The length of `_text` when that end was looked for."""
         self._starts: Starts | None = None
-        """The places of the held-back text at which a match may begin, if it is long."""
+        """The automaton's reading of the held-back text, if that is long; None if it is searched instead."""
 
     def feed(self, item: str, /, *, now: float = 0.0) -> list[str]:
         """Return the text that no later match can change, with its matches replaced.
@@ -179,18 +179,19 @@ class Redact(TextStage):
 
     @property
     def _is_following(self) -> bool:
-        """True while long held-back text is read by an automaton."""
+        """True while an automaton reads the held-back text, because it is long: each character only once."""
         return self._starts is not None
 
     def _begin_following(self, text: str, position: int) -> bool:
-        """Have an automaton read the held-back text, if it is long; return True if one does."""
+        """Let an automaton read the held-back text from now on, if it is long; return True if so."""
         self._starts = self._matcher.follow_long(text, position)
         return self._starts is not None
 
     def _shorten(self, text: str, position: int) -> str:
-        """Return the text, without its middle if the rest of a replaced match has become long.
+        """Return the text, but without most of a replaced match that has become very long.
 
-        The text does not grow with such a match; it is not shortened with each piece, because this copies it.
+        Otherwise, the text would grow with such a match. It is not shortened at each piece, because that
+        copies the text.
         """
         limit = self._matcher.limit
         if self._replaced_end is None or limit is None or len(text) - position <= 4 * limit:
@@ -204,9 +205,10 @@ class Redact(TextStage):
         return shorter
 
     def _follow(self, text: str, position: int, out: list[str]) -> int:
-        """Read long held-back text, and emit the text that later text cannot change; return the rest's start.
+        """Let the automaton read on; emit the text that later text cannot change.
 
-        `_starts` is None afterwards if no text that was read is held back.
+        The result is the start of the text that is still held back. If none of the text that was read is
+        held back, the automaton is dropped (`_starts` is None).
         """
         limit = self._matcher.limit
         while (starts := self._starts) is not None and starts.now < len(text):
@@ -219,9 +221,9 @@ class Redact(TextStage):
         return position
 
     def _emit_known(self, starts: Starts, text: str, position: int, out: list[str]) -> int:
-        """Emit the text that was read, up to the first match that is still open; return its start.
+        """Emit the text that the automaton has read, up to the first match that may still change.
 
-        If that match has become too long, it is replaced.
+        The result is the start of that match. If the match has become too long, it is replaced.
         """
         limit = self._matcher.limit
         while (start := starts.first(position)) is not None:

@@ -192,7 +192,7 @@ class Sentences(TextStage):
         return is_long_enough and ends_clause(text, mark_at, blanks)
 
     def _emit(self, text: str, start: int, boundary: int, out: list[str]) -> int:
-        """Emit a piece and return its end; after it, clauses no longer end a piece."""
+        """Append a piece to `out`, and return its end; only the first piece may end at a clause."""
         out.append(text[start:boundary])
         self._min_first = None
         return boundary

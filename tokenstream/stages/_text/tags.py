@@ -97,7 +97,7 @@ class TagScanner:
         """True if any text is, or may be, inside of a tag."""
 
     def passes(self, text: str) -> bool:
-        """Return True if a piece can be returned unchanged, inside or outside like the piece before it."""
+        """Return True if a piece can be returned as it is: without a tag, and with nothing held back."""
         # Nothing before the piece is undecided, and the piece itself begins no tag.
         return not (
             self._held or self._drops_space or self._at_text_start or self._may_repeat_tag or "<" in text
@@ -191,7 +191,7 @@ class TagScanner:
         return None
 
     def _note_outside(self, text: str) -> None:
-        """Take note of text outside of tags: an opening tag counts only after white space, not in code."""
+        """Record if text outside of tags ends in code or with white space, which decides if a tag counts."""
         if text:
             self._code.feed(text)
             self._after_space = text[-1].isspace()

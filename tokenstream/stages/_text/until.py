@@ -67,7 +67,7 @@ class Until(TextStage):
         self._pending_at = 0
         """Offset of the held-back text in `_text`."""
         self._starts: Starts | None = None
-        """The places of the held-back text at which the marker may begin, if it is long."""
+        """The automaton's reading of the held-back text, if that is long; None if it is searched instead."""
         self._has_ended = False
 
     @property
@@ -182,18 +182,19 @@ class Until(TextStage):
 
     @property
     def _is_following(self) -> bool:
-        """True while long held-back text is read by an automaton."""
+        """True while an automaton reads the held-back text, because it is long: each character only once."""
         return self._starts is not None
 
     def _begin_following(self, text: str, position: int) -> bool:
-        """Have an automaton read the held-back text, if it is long; return True if one does."""
+        """Let an automaton read the held-back text from now on, if it is long; return True if so."""
         self._starts = self._matcher.follow_long(text, position)
         return self._starts is not None
 
     def _follow(self, text: str, position: int, out: list[str]) -> int:
-        """Read long held-back text, and emit the text before a possible marker; return the rest's start.
+        """Let the automaton read on; emit the text before a possible marker.
 
-        `_starts` is None afterwards if no text that was read is held back.
+        The result is the start of the text that is still held back. If none of the text that was read is
+        held back, the automaton is dropped (`_starts` is None).
         """
         limit = self._matcher.limit
         while (starts := self._starts) is not None and starts.now < len(text):
@@ -204,7 +205,10 @@ class Until(TextStage):
         return position
 
     def _emit_known(self, starts: Starts, text: str, position: int, out: list[str]) -> int:
-        """Emit the text that was read, up to a possible marker; return its start, or finish at the marker."""
+        """Emit the text that the automaton has read, up to a possible marker; finish if it is the marker.
+
+        The result is the start of the possible marker.
+        """
         matcher = self._matcher
         limit = matcher.limit
         while (start := starts.first(position)) is not None:

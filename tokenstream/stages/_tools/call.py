@@ -63,13 +63,13 @@ class CheckedCall(ToolCall[Any, Any]):
         return self
 
     def enter(self, run: CallRun) -> Generator[Step, Any, object]:
-        """Return the steps before the call is delivered: ask the store, or begin the call of a type.
+        """Return the steps to take at the store before the stream returns the call.
 
-        A function's call begins when it is run. What a type's call asks for, the application does itself,
-        at any time from the delivery on, so the call has begun by then.
+        A call of a function is only looked up: it begins when the application calls `run`. A call that is
+        declared by a type begins now, because the application may act on it as soon as it has it.
 
         Args:
-            run: What runs the call.
+            run: The run of the call.
         """
         return run.begin() if isinstance(self._tool, TypeTool) else run.look()
 
@@ -77,7 +77,7 @@ class CheckedCall(ToolCall[Any, Any]):
         """Let `run`, `finish` and `fail` use a store.
 
         Args:
-            run: What runs the call, with the state of the call at the store.
+            run: The run of the call, with the call's state at the store.
             do: Takes the steps that `run` returns; its result is awaited in an `AsyncStream`.
         """
         self._run, self._do = run, do
@@ -154,7 +154,7 @@ class CheckedCall(ToolCall[Any, Any]):
         return self._do(self._run.finish(result))
 
     def fail(self, error: BaseException | str) -> Any:  # noqa: ANN401 - None, or an awaitable of None
-        """Store that a call which the application has run itself has failed."""
+        """Store the failure of a call that the application has run itself."""
         if self._run is None:
             return super().fail(error)
         self._run.check_new()

@@ -1,7 +1,8 @@
 """Runs tool calls at most once, with a store that remembers them.
 
-The steps are generators that wait for nothing themselves, so that one implementation serves both kinds
-of streams. A generator yields a function, to be called, and gets its result; or a pause to make.
+The steps of a run are in generators that wait for nothing themselves, so that one implementation serves
+`Stream` and `AsyncStream`. A generator yields a function: the stream calls it, awaits the result if that is
+an awaitable, and sends the result back. Or it yields a `Pause`, for which the stream sleeps.
 """
 
 from __future__ import annotations
@@ -24,24 +25,24 @@ if TYPE_CHECKING:
     from tokenstream.stages._tools.store import AnyCallStore
 
     Step: TypeAlias = "Callable[[], Any] | Pause"
-    """A function to call, the result of which may be an awaitable; or a pause to make."""
+    """A request to the stream: to call this function and send back its result, or to wait."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 """The first and the longest wait, in seconds, for a call that another reader is running."""
 _MAX_WORDS = 4_096
-"""The most characters of a failed call's words."""
+"""The most characters of the message for the model that is stored for a failed call."""
 _SHORT_ID = 16
-"""An id with fewer characters is not random enough to be the only one of its kind in a shared store."""
+"""Characters below which an answer's id is too short to be unique in a store that processes share."""
 
 
 class Pause(NamedTuple):
-    """A step that waits."""
+    """Yielded by the generators of `CallRun` to let the stream sleep before it continues them."""
 
     seconds: float
 
 
 class CallRun:
-    """One call, and what a store knows about it.
+    """Runs one tool call at most once, by means of a store that remembers calls.
 
     Args:
         call: The call; it has a key.
@@ -60,7 +61,10 @@ class CallRun:
         self._store = store
         self._warn = warn
         self._tokens = [_make_token()]
-        """The token of this reader, while no `run` has taken it: a second `run` beside is another reader."""
+        """The token that identifies this reader to the store; empty once a `run` has taken it.
+
+        A second `run` at the same time takes a token of its own, as if it were another reader.
+        """
         self._has_begun = False
         self._was_interrupted = False
         """True if the tool was stopped from outside, by a cancellation or Ctrl-C."""
@@ -170,7 +174,7 @@ class CallRun:
         return value
 
     def finish(self, value: object) -> Generator[Step, Any, None]:
-        """Store the result of the call, which the application has run itself.
+        """Store the result of a call that the application has run itself.
 
         Args:
             value: The result; one that is too long, or that JSON cannot express, is not kept.
@@ -189,7 +193,7 @@ class CallRun:
         yield from self._store_end(result, False, token)  # noqa: FBT003 - as `_words_of` returns it
 
     def fail(self, error: BaseException | str) -> Generator[Step, Any, None]:
-        """Store that the call failed, which the application has run itself.
+        """Store the failure of a call that the application has run itself.
 
         Args:
             error: The error, or words for the model.
@@ -224,11 +228,11 @@ class CallRun:
 
 
 def _make_token() -> str:
-    """Return a token that identifies a reader."""
+    """Return a random token by which a store tells the readers of a call apart."""
     return os.urandom(12).hex()
 
 
 def _words_of(error: BaseException | str) -> tuple[str, bool]:
-    """Return the words that tell the model about a failure, and True."""
+    """Return the last arguments of `_store_end` for a failed call: a message for the model, and True."""
     words = str(error) if isinstance(error, str | ToolFailed) else f"{type(error).__name__}: {error}"
     return words[:_MAX_WORDS], True

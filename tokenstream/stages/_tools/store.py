@@ -32,7 +32,7 @@ class CallState(NamedTuple):
 
 
 class CallPolicy(Protocol):
-    """The rules by which calls are run with a store; a store may set them."""
+    """The options with which calls are run with a store; the store itself sets them as attributes."""
 
     lease: float = 600.0
     """Seconds within which a call has to end; after that, it is unknown to others, and is not run again."""
