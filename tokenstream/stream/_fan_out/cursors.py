@@ -45,7 +45,8 @@ class SharedCursor(Generic[ItemT]):
         self._seen_count = -2
         """Number of events that had arrived when the cursor last looked.
 
-        At first, it is -2, so that no number of events is one more.
+        It is -2 before the first look, so that this look never counts exactly one new event: the item of
+        a single new event is taken from the event, but a first look has to read the whole text.
         """
 
     if not TYPE_CHECKING:
