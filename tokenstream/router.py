@@ -49,7 +49,7 @@ _ARGUMENTS_EVENTS = (ToolCallStart, ToolCallDelta, ToolCallDone, Finish)
 
 
 class _ToolDecorator(Protocol[T]):
-    """Registers a function that takes the checked arguments, and optionally the call."""
+    """Decorator, made by `router.tool`, of a function that takes checked arguments, and perhaps the call."""
 
     @overload
     def __call__(self, function: Callable[[T], ResultT], /) -> Callable[[T], ResultT]: ...
