@@ -214,6 +214,8 @@ class Driver(SingleConsumer):
     def find_read_limit(self, since: float | None, until: float | None = None) -> float | None:
         """Return the time at which a read has to stop waiting; None for no limit.
 
+        From now on, the silence is counted from `since`.
+
         Args:
             since: Time at which the read in progress began; None for now.
             until: Time at which the caller stops waiting.

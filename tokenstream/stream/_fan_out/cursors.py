@@ -45,8 +45,8 @@ class SharedCursor(Generic[ItemT]):
         self._seen_count = -2
         """Number of events that had arrived when the cursor last looked.
 
-        It is -2 before the first look, so that this look never counts exactly one new event: the item of
-        a single new event is taken from the event, but a first look has to read the whole text.
+        It is -2 before the first look, which thus never finds exactly one new event: that event alone
+        would be read, but a first look has to read all of the text.
         """
 
     if not TYPE_CHECKING:
