@@ -213,7 +213,7 @@ class SyncDriverView(DriverView, Protocol):
 
     @property
     def event_driver(self) -> SyncRunDriver:
-        """A driver whose `step` returns events; that of a broadcast's reader itself only tells of news."""
+        """A driver whose `step` returns events, unlike that of a broadcast's reader, which returns `NEWS`."""
         ...
 
     @property
@@ -273,7 +273,7 @@ class AsyncDriverView(DriverView, Protocol):
 
     @property
     def event_driver(self) -> AsyncRunDriver:
-        """A driver whose `step` returns events; that of a broadcast's reader itself only tells of news."""
+        """A driver whose `step` returns events, unlike that of a broadcast's reader, which returns `NEWS`."""
         ...
 
     @property
