@@ -114,7 +114,7 @@ class Accumulator:
         self._spent: Usage | None = None  # by attempts that were given up
         self._late_usage = late_usage
         self.calls = AnswerCalls()
-        """The tool calls that have ended, from which their keys follow."""
+        """The tool calls that have ended; gives each its place in the answer, from which its key follows."""
         self._provider_data: dict[str, Any] = {}
         self._choices: dict[int, ChoiceState] = {}
         self.built: dict[int, Message] | None = None
@@ -286,7 +286,7 @@ class Accumulator:
         return self.ending if state is None else state.ending
 
     def state_to_copy(self) -> tuple[dict[int, ChoiceState], tuple[Any, ...], GrowingUsage, Usage | None]:
-        """Return what a copy needs: choices, head (id, model …), usage, usage of given-up attempts."""
+        """Return the state that event cursors copy: choices, head (id, model …), usage, given-up usage."""
         head = (self._id, self._model, self._role, self._provider_data)
         return self._choices, head, self._usage_now(), self._spent
 

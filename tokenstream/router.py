@@ -49,7 +49,7 @@ _ARGUMENTS_EVENTS = (ToolCallStart, ToolCallDelta, ToolCallDone, Finish)
 
 
 class _ToolDecorator(Protocol[T]):
-    """Registers a function that takes the checked arguments, and optionally the call."""
+    """Decorator, made by `router.tool`, of a function that takes checked arguments, and perhaps the call."""
 
     @overload
     def __call__(self, function: Callable[[T], ResultT], /) -> Callable[[T], ResultT]: ...
@@ -74,8 +74,9 @@ class Router:
             `Stream` runs them one after the other.
         lenient: True to read the arguments of these tools leniently; see `router.tool`.
         once: A store of calls, such as `MemoryCallStore()`, with which no call is run twice, even if the
-            answer is read twice. A call that has run before gives its stored result; one of which nobody
-            knows that is told to the model, and its id is in `ToolResults.errors`. None for no store.
+            answer is read twice. A call that has run before gives its stored result. If nobody knows whether
+            a call has run, the model is told so, and the call's id is in `ToolResults.errors`. None for no
+            store.
 
     Example:
         >>> from tokenstream import Stream

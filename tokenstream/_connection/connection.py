@@ -43,7 +43,7 @@ class _Position(NamedTuple):
     state: dict[str, Any] | None
     """The state of the format as JSON; None if it cannot be saved."""
     events_left: int = 0
-    """Number of events that the end of the framing returned, before the format was ended."""
+    """Number of events of the last frames, read at the end of the input; they come before this position."""
 
 
 class Connection:
@@ -113,7 +113,7 @@ class Connection:
         self._make_stage = make_stage
         self._find_text = find_text
         self._left: list[Event] = []
-        """The events of the last frames, which the end of the framing returned."""
+        """The events of the last frames, read at the end of the input, which the message may still lack."""
         self._accepted_unfinished = False
         """True if a last frame was accepted although its end is missing."""
         self._framing_ended = False
@@ -370,7 +370,7 @@ class Connection:
         Nothing is stored for a finished answer, or for a format that cannot resume.
 
         Args:
-            events_left: Number of events that the end of the framing returned.
+            events_left: Number of events of the last frames, which the end of the framing returned.
         """
         if self.format.resumes and not self.format.finished:
             self.last_position = self.find_position()._replace(events_left=events_left)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 OF_SSE = "event_name_missing"
-"""The departure that only an event stream can have, since other framings have no event names."""
+"""Name of a departure from the protocol that only SSE can have: other framings have no event names."""
 _JSON_SPACE = (b"\n", b"\r", b" ", b"\t")
 
 

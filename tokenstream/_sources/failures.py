@@ -238,7 +238,7 @@ def _unreadable_error(error: Exception) -> ProtocolError:
 
 
 def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | None:
-    """Convert a library's exception for an error that the provider reported; else return None."""
+    """Convert an exception of another library by which the server reports an error; else return None."""
     response: Any = getattr(error, "response", None)
     aws_error = convert_aws_error(error, names)
     if aws_error is not None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Reading(NamedTuple):
-    """Options for reading one source, by which a stream reads the sources that have none."""
+    """The format and the stage with which to read one source, if its stream was given none."""
 
     format: str | type[Format] | Format | None
     """The answer's format; None to detect it."""
@@ -24,7 +24,7 @@ class Reading(NamedTuple):
 
 
 SKIPPED = object()
-"""Returned by `convert` for an item that adds nothing to the earlier items."""
+"""Returned by `convert` for an item to leave out, such as a summary that an SDK has added."""
 
 
 def do_nothing() -> None:
@@ -72,7 +72,7 @@ class SyncSource:
     None if the waits of the reads cannot be limited.
     """
     read_ahead: Callable[[], Callable[[float | None], object]] | None = None
-    """Starts a thread that reads for all readers of a shared source; returns the new `limit_read`."""
+    """Has a thread read a connection that several answers share; returns the new `limit_read`."""
     lent: bool = False
     """True if another object closes the connection, so that a dropped stream must leave it open."""
     asked: tuple[str, object] | None = None
@@ -80,7 +80,7 @@ class SyncSource:
     convert: Callable[[Any], Any] | None = None
     """Converts an item that is not bytes to a payload or `SKIPPED`; None to use chunks unchanged."""
     reading: Reading | None = None
-    """Options for reading this source, in place of those that the stream has none of; None if it has none."""
+    """The format and the stage for this source, used if the stream was given none; None for no options."""
 
     def next_chunk(self, chunks: Iterator[Any], end: object) -> object:
         """Return the next chunk or payload; items that the server has not sent (`SKIPPED`) are left out.
@@ -126,7 +126,7 @@ class AsyncSource:
     limit_read: Callable[[float | None], object] | None = None
     """Limits the seconds of the next read; a longer read raises TimeoutError, but loses nothing.
 
-    Only for an instant source; the seconds are those of the source's own clock.
+    Only for a source that is `instant`; the seconds are those of the source's own clock.
     """
     lent: bool = False
     """True if another object closes the connection, so that a dropped stream must leave it open."""
@@ -135,7 +135,7 @@ class AsyncSource:
     convert: Callable[[Any], Any] | None = None
     """Converts an item that is not bytes to a payload or `SKIPPED`; None to use chunks unchanged."""
     reading: Reading | None = None
-    """Options for reading this source, in place of those that the stream has none of; None if it has none."""
+    """The format and the stage for this source, used if the stream was given none; None for no options."""
 
     @property
     def closes_at_once(self) -> bool:

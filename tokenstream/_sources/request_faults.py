@@ -157,9 +157,9 @@ def unsendable_request_error(error: Exception, names: Iterable[str]) -> MisuseEr
 
 
 def unusable_client_error(error: Exception) -> MisuseError:
-    """Return the error for a client of this library's own that httpx refuses to make.
+    """Return the error for an HTTP client that this library asked httpx to make, and httpx refused.
 
-    All that such a client has not from this library comes from environment variables.
+    The fault is in an environment variable, such as the address of a proxy, or a package is missing.
 
     Args:
         error: The exception of httpx.

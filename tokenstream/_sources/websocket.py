@@ -120,7 +120,7 @@ def from_socket(socket: OpenWebSocket) -> SyncSource:
     connection = socket.connection
     enter = getattr(connection, "__enter__", None)
     if enter is not None:
-        # Entering prevents a warning of websockets about connections without `with`; the stream closes it.
+        # Without this, websockets warns about a connection without `with`. The stream closes the connection.
         enter()
     # With a timeout for each read, a deadline can end a read that waits.
     takes_timeout = "timeout" in signature(socket.recv).parameters

@@ -39,7 +39,7 @@ class StepAnswer:
         self.version = 0
         """A counter that is increased whenever the answer has grown."""
         self.named_calls = 0
-        """Number of the answer's tool calls that have their ids in the run."""
+        """Number of the answer's tool calls that were already given their ids in the run."""
         self.is_closed = False
         """True once the step has a later answer or has ended, so that `feed` adds nothing to this one."""
         self.accumulator = accumulator if accumulator is not None else Accumulator()
@@ -93,7 +93,7 @@ class Log:
         self._answers_by_call: dict[str, StepAnswer] = {}
         """For each id of a tool call, the last answer that contains it."""
         self._open_answers: list[StepAnswer] = []
-        """The answers that may get more calls, except those that `find_cause` has not seen."""
+        """The answers that `find_cause` has seen, and that may still get more calls."""
         self._answers_seen = 0
         """Number of answers that `find_cause` has seen."""
         self.has_ended = False

@@ -62,7 +62,7 @@ class ModelAnswer:
         return error
 
     def _find_arrived(self, told: Told) -> str:
-        """Return the text of a part that the step has; it is compared with the text that the end repeats."""
+        """Return the text that the step has of a part, to be compared with the whole text in `told`."""
         message = self.step.message
         # Before this answer has begun, the last message of the step is that of the answer before.
         if not self.has_begun or message is None or told.choice or told.part >= len(message.parts):

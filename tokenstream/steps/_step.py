@@ -416,7 +416,7 @@ def _title_of(node: RunNode) -> str:
 
 
 def _sum_usage(usages: Iterable[Usage]) -> Usage:
-    """Return the sum of token counts, without adding those where nothing was sent."""
+    """Return the sum of token counts, leaving out answers without a report."""
     return sum(filter(None, usages), start=Usage())
 
 

@@ -211,7 +211,7 @@ class AsyncDriver(Driver):
 
     @property
     def will_ring(self) -> bool:
-        """True if all items were delivered, and the next one wakes the loop by the bell given to `poll`."""
+        """True if all items were delivered, so that a loop may wait for the bell given to `poll`."""
         machine = self.machine  # while it has a shortcut, it has no event left from an earlier chunk
         return machine.shortcut is not None and machine.continues and self.pump.will_ring
 
@@ -244,7 +244,8 @@ class AsyncDriver(Driver):
         """Begin to read for a loop that also reads other streams.
 
         Args:
-            bell: Rung when something has arrived; awaited guards need it even if the source never waits.
+            bell: Wakes that loop when something has arrived. A source that never waits rings it only if the
+                stream has guards that are awaited.
         """
         if self.phase is not _ENDED and not self.pump.begun:
             self._begin()

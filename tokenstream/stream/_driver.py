@@ -83,7 +83,7 @@ class Driver(SingleConsumer):
         self.error: StreamError | StreamClosed | None = None
         """The error that views and `final` raise once the stream is over."""
         self.results: dict[Any, Any] = {}
-        """Results of `result()`, each under a key that identifies the request for it."""
+        """Stored outcomes of `result()`, each under a key made of the arguments of the call."""
         self.diverted = False
         """True once `stream.responses` reads the answers one by one; this stream then has no own answer."""
         self.recovery: Recovers | None = None
@@ -223,6 +223,8 @@ class Driver(SingleConsumer):
 
     def find_read_limit(self, since: float | None, until: float | None = None) -> float | None:
         """Return the time at which a read has to stop waiting; None for no limit.
+
+        From now on, the silence is counted from `since`.
 
         Args:
             since: Time at which the read in progress began; None for now.
@@ -403,7 +405,7 @@ class Driver(SingleConsumer):
         raise NotImplementedError
 
     def conclude_unopened(self) -> StreamError | StreamClosed | None:
-        """End a stream whose source could not be opened, and return its error; else only return None."""
+        """End the stream if its source could not be opened, and return the error; else only return None."""
         # After the end, a read has raised the error; after `stop` or `close`, the stream does not fail.
         if self.phase is _ENDED or self.verdict.end_request is not None:
             return None

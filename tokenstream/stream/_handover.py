@@ -76,10 +76,10 @@ def _article(stream: Stream | AsyncStream) -> str:
 
 
 def _open_sync(source: Deferred, reading: Reading) -> Callable[[], SyncSource]:
-    """Return a function that opens a source, to be read with options of its own."""
+    """Return a function that opens a source, and gives the open source options for reading."""
 
     def open_source() -> SyncSource:
-        """Open the source, and what it opens."""
+        """Open the source; if it opens to a further unopened source, open that one, too."""
         opened: SyncSource | Deferred = source
         while isinstance(opened, Deferred):
             opened = opened.open()
@@ -89,10 +89,10 @@ def _open_sync(source: Deferred, reading: Reading) -> Callable[[], SyncSource]:
 
 
 def _open_async(source: Deferred, reading: Reading) -> Callable[[], Awaitable[AsyncSource]]:
-    """Return an asynchronous function that opens a source, to be read with options of its own."""
+    """Return an asynchronous function that opens a source, and gives the open source options for reading."""
 
     async def open_source() -> AsyncSource:
-        """Open the source, and what it opens."""
+        """Open the source; if it opens to a further unopened source, open that one, too."""
         opened: AsyncSource | Deferred = source
         while isinstance(opened, Deferred):
             opened = await opened.open()

@@ -70,7 +70,7 @@ class EndVerdict:
         self.closed = False
         """True if the stream was closed before its end."""
         self.error_due: Exception | None = None
-        """The error that the next read of the events raises, since a cancellation came before it."""
+        """The error that ended the stream, until the loop raises it, which closes the source first."""
 
     def request_end(self, reason: str, *, closing: bool = False) -> None:
         """Request the end of the stream; only the first request counts, and none once the ending is decided.

@@ -58,7 +58,7 @@ class Clock(Protocol):
 
 
 class CursorDriver(Protocol):
-    """The members that cursors use."""
+    """The members of a driver that cursors use."""
 
     @property
     def accumulator(self) -> Accumulator:
@@ -67,7 +67,7 @@ class CursorDriver(Protocol):
 
     @property
     def results(self) -> dict[Any, Any]:
-        """Results of `result()`, each under a key that identifies the request for it."""
+        """Stored outcomes of `result()`, each under a key made of the arguments of the call."""
         ...
 
     def stop(self, reason: str | None = None) -> None:
@@ -76,7 +76,7 @@ class CursorDriver(Protocol):
 
 
 class DriverView(CursorDriver, Protocol):
-    """The members that streams and views use, as far as they are alike for `for` and `async for`."""
+    """The members of a driver that streams and views use in `for` loops and in `async for` loops alike."""
 
     clock: Clock
 
@@ -144,7 +144,7 @@ class DriverView(CursorDriver, Protocol):
         ...
 
     def conclude_unopened(self) -> StreamError | StreamClosed | None:
-        """End a stream whose source could not be opened, and return its error; else only return None."""
+        """End the stream if its source could not be opened, and return the error; else only return None."""
         ...
 
     def cursors(self, choice: int, /) -> Cursors:
@@ -156,12 +156,12 @@ class DriverView(CursorDriver, Protocol):
         ...
 
     def set_options(self, policy: Policy | None, size: int | None, /) -> None:
-        """Set the options of a broadcast for all its readers."""
+        """Set the options of a broadcast for all its readers; a stream without a broadcast ignores them."""
         ...
 
 
 class SyncRunDriver(Protocol):
-    """The members that a router's run uses in a `for` loop."""
+    """The members of a driver that a router's run uses in a `for` loop."""
 
     @property
     def machine(self) -> Machine:
@@ -174,7 +174,7 @@ class SyncRunDriver(Protocol):
         ...
 
     def close(self, *, quiet: bool = False) -> None:
-        """Close the source, or the reader; with `quiet`, errors are only logged."""
+        """Close the source or, in a broadcast, only this reader; with `quiet`, errors are only logged."""
         ...
 
     def step(self) -> Event:
@@ -183,7 +183,7 @@ class SyncRunDriver(Protocol):
 
 
 class AsyncRunDriver(Protocol):
-    """The members that a router's run uses in an `async for` loop."""
+    """The members of a driver that a router's run uses in an `async for` loop."""
 
     @property
     def machine(self) -> Machine:
@@ -196,7 +196,11 @@ class AsyncRunDriver(Protocol):
         ...
 
     def close(self, *, failed: bool = False) -> Awaitable[None]:
-        """Close the source, or the reader; with `failed`, another error is being raised."""
+        """Close the source or, in a broadcast, only this reader.
+
+        Args:
+            failed: True if another error is being raised: closing must neither replace nor delay it.
+        """
         ...
 
     def step(self) -> Awaitable[Event]:
@@ -205,11 +209,11 @@ class AsyncRunDriver(Protocol):
 
 
 class SyncDriverView(DriverView, Protocol):
-    """The members that streams and views use in `for` loops."""
+    """The members of a driver that streams and views use in `for` loops."""
 
     @property
     def event_driver(self) -> SyncRunDriver:
-        """The driver whose `step` returns events; the `step` of a reader only reports that one has come."""
+        """A driver whose `step` returns events, unlike that of a broadcast's reader, which returns `NEWS`."""
         ...
 
     @property
@@ -227,7 +231,7 @@ class SyncDriverView(DriverView, Protocol):
     def __next__(self) -> Event: ...
 
     def close(self, *, quiet: bool = False) -> None:
-        """Close the source, or the reader; with `quiet`, errors are only logged."""
+        """Close the source or, in a broadcast, only this reader; with `quiet`, errors are only logged."""
         ...
 
     def open_now(self) -> None:
@@ -260,7 +264,7 @@ class SyncDriverView(DriverView, Protocol):
 
 
 class AsyncDriverView(DriverView, Protocol):
-    """The members that streams and views use in `async for` loops."""
+    """The members of a driver that streams and views use in `async for` loops."""
 
     @property
     def closed(self) -> bool:
@@ -269,7 +273,7 @@ class AsyncDriverView(DriverView, Protocol):
 
     @property
     def event_driver(self) -> AsyncRunDriver:
-        """The driver whose `step` returns events; the `step` of a reader only reports that one has come."""
+        """A driver whose `step` returns events, unlike that of a broadcast's reader, which returns `NEWS`."""
         ...
 
     @property
@@ -287,7 +291,11 @@ class AsyncDriverView(DriverView, Protocol):
     def __anext__(self) -> Coroutine[Any, Any, Event]: ...
 
     def close(self, *, failed: bool = False) -> Awaitable[None]:
-        """Close the source, or the reader; with `failed`, another error is being raised."""
+        """Close the source or, in a broadcast, only this reader.
+
+        Args:
+            failed: True if another error is being raised: closing must neither replace nor delay it.
+        """
         ...
 
     def open_now(self) -> Awaitable[None]:

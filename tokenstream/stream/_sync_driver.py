@@ -243,7 +243,7 @@ class SyncDriver(Driver):
 
     @property
     def will_ring(self) -> bool:
-        """True if all arrived items were delivered, and the next one rings a bell to wake a waiting loop."""
+        """True if all items were delivered, so that a loop may wait for the bell given to `poll`."""
         machine = self.machine
         # On the fast path (`shortcut` is set), a chunk has one event, so none of its events is left.
         return machine.shortcut is not None and machine.continues and self.pump.will_ring

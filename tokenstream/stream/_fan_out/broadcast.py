@@ -109,7 +109,7 @@ class SyncHub(Hub[SyncDriver]):
         self.reads_ahead = False
         """True once a reader has asked for a thread that reads the source."""
         self._room = threading.Condition(self.lock)
-        """Wakes the watcher, which waits for room in a full queue."""
+        """Wakes the one thread that waits until a full queue has room; see `Hub.watcher`."""
         driver.pump = _SharedPump(pump, self.lock)
         pump.end_read()
         super().__init__(driver)
@@ -201,7 +201,7 @@ class SyncHub(Hub[SyncDriver]):
         self._changed.notify_all()
 
     def announce_room(self) -> None:
-        """Wake the thread that waits for room in a full queue, and, by their bells, all loops of merges."""
+        """Wake the thread that waits for room in a full queue, and the loops that also read other streams."""
         super().announce_room()
         self._room.notify_all()
 
@@ -333,8 +333,8 @@ class _SyncReaderDriver(ReaderDriver):
     def read_ahead(self) -> None:
         """Let a thread read the source from the next read on, so that a read can have a time limit.
 
-        A read of another reader, which may last, is not waited for: meanwhile, this reader only waits for the
-        other one, and such a wait has a time limit.
+        If another reader is reading now, that read goes on without a thread. It does not matter here, since
+        the wait for another reader can have a time limit anyway.
         """
         self.hub.reads_ahead = True
 

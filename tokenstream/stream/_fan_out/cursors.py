@@ -45,7 +45,8 @@ class SharedCursor(Generic[ItemT]):
         self._seen_count = -2
         """Number of events that had arrived when the cursor last looked.
 
-        At first, it is -2, so that no number of events is one more.
+        It is -2 before the first look, which thus never finds exactly one new event: that event alone
+        would be read, but a first look has to read all of the text.
         """
 
     if not TYPE_CHECKING:

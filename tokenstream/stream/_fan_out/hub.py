@@ -37,13 +37,13 @@ class Hub(EventQueue[DriverT]):
         self.leader: object = None
         """The thread or task that reads the stream for all readers; None between two reads."""
         self.watcher: ReaderPlace | None = None
-        """The only reader that is woken once a full queue has room; its read wakes the other readers."""
+        """Place of the only reader that is woken once a full queue has room; its read wakes the others."""
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
         """Returns the context in which a router runs a tool; None for no context."""
         self._listeners: dict[object, Callable[[], object]] = {}
         """The functions to call when something has arrived, each under a key of its own."""
         self._bells: list[ArrivalBell] = []
-        """Bells of loops that also read other streams."""
+        """Bells, each of which wakes a loop, such as a merge, that also reads other streams."""
         # A pump that seems busy refuses every read except those of a leader.
         driver.pump.busy = True
 
@@ -148,7 +148,7 @@ class _Leadership:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
-        """Wake the other readers; suppress the error or exception that ends the stream."""
+        """Wake the other readers; suppress the exception that ends the stream: each reader raises it."""
         hub = self._hub
         hub.leader = None
         # From now on, the pump refuses reads again.

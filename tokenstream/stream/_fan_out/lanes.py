@@ -92,7 +92,7 @@ class _QueueEntry:
         self.is_queued = False
         """True while the entry is in the queue."""
         self.was_rung = False
-        """True if the entry was rung since the turn of its lane began."""
+        """True if `set` was called since the current turn of the stream began: something may be unread."""
 
     def set(self) -> None:
         """Put the entry into the queue, unless it is there already."""
@@ -137,7 +137,7 @@ class MergeLane(Generic[K, DriverT]):
         self.alarm_is_earliest = False
         """True if nothing that arrives before the alarm can require an earlier alarm."""
         self.grace_given = False
-        """True if a deadline seems to have passed, but chunks that have arrived may still be unread."""
+        """True once a passed deadline was put off a moment, to read chunks that have arrived before it."""
 
 
 class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):

@@ -163,7 +163,7 @@ class AsyncMerge(MergeBase[K, AsyncStream, AsyncDriver]):
             self._schedule_pause()
 
     async def _wait_with_anyio(self) -> None:
-        """Wait as above, outside of asyncio, with a timeout for each wait."""
+        """Do what `_wait` does, outside of asyncio: with an anyio event and a time limit for each wait."""
         from anyio import Event, move_on_after
 
         queue, seconds = self._queue, await self._pause()

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 _SIZE = 1024
 """Default number of events held for readers that are behind."""
 _FEW = 64
-"""Number of readers up to which closed readers are not removed from the list."""
+"""Number of readers up to which closed readers stay in the list; only a longer list is cleaned."""
 PATIENCE = 0.1
 """Seconds between two checks whether the slow readers of a full queue still exist."""
 NEWS: Any = object()
-"""Passed to a view instead of an event; the view then looks at the message itself."""
+"""Tells a view, in place of an event, that something has arrived, which the view reads from the message."""
 _POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 DriverT = TypeVar("DriverT", bound="SyncDriver | AsyncDriver")
@@ -73,7 +73,7 @@ class ReaderPlace:
         self.seen_count = -1
         """Number of events that had arrived when the reader last looked."""
         self.seen_before = -1
-        """The previous value of `seen_count`."""
+        """Number of events that had arrived at the look before the last one; see `seen_count`."""
         self.in_use = False
         """True while the reader is in use."""
         self.is_closed = False
@@ -178,7 +178,7 @@ class EventQueue(Generic[DriverT]):
         self._options_fixed = self._options_fixed or policy is not None or size is not None
 
     def _new_ring(self, events: Ring[Event]) -> Ring[Event]:
-        """Return a ring buffer for as many events as the queue may hold now, with those of an earlier one."""
+        """Return a ring buffer of the queue's present size, with the events of an earlier one."""
         # The event that reports a stop does not wait for slow readers, so it needs an extra slot.
         slots = self.size + 1 if self.policy == "wait" else self.size
         ring: Ring[Event] = Ring(slots, begin=events.begin)

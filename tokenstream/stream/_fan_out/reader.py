@@ -111,7 +111,7 @@ class ReaderDriver(UncopyableObject):
 
     @property
     def event_driver(self) -> _EventDriver:
-        """This driver for a router's handlers: its `step` returns each event, not only that one has come."""
+        """A form of this driver for a router's event handlers: its `step` returns events, never `NEWS`."""
         return _EventDriver(self)
 
     def next_event(self) -> FromHub:
@@ -158,7 +158,7 @@ class ReaderDriver(UncopyableObject):
 
     @property
     def will_ring(self) -> bool:
-        """True if all arrived events were delivered, and a bell of `begin_polling` rings for the next."""
+        """True if all events were delivered, so that a loop may wait for the bell given to `poll`."""
         waiting: bool = self.hub.driver.will_ring
         return waiting and not self.has_events
 

@@ -62,7 +62,7 @@ class OutputCursor(Generic[ItemT]):
         self._only_document = self._documents.only
         """The only document, if there cannot be several; events then need not be assigned to one."""
         self._delivered: DeliveredItems | None = None
-        """Record of the delivered items, if the answer may be restarted; drafts just start over."""
+        """The items delivered so far, if the answer may be restarted; None for drafts, which start over."""
         self._restarts = answer.accumulator.restarts
         """Number of the answer's restarts for which this cursor has started over."""
         self._queue: deque[ItemT] = deque()

@@ -36,7 +36,7 @@ class DeliveredItems:
         self._position = 0
         """Number of items found again since the restart; the length of `_items` once none is missing."""
         self._matched_chars = 0
-        """Number of characters of the next piece that were found again."""
+        """Number of characters of the piece at `_position` that the restarted answer has repeated so far."""
 
     def begin_again(self) -> None:
         """Compare from the first item on, because the answer was restarted."""

@@ -42,11 +42,15 @@ class Once:
         self.store = store
 
     def enter(self, call: ToolCall) -> CallRun:
-        """Return what runs a call."""
+        """Return the object that runs a call at most once, by asking the store about it."""
         return CallRun(call, self.store, warn)
 
     def do(self, steps: Generator[Step, Any, Any]) -> object:
-        """Take the steps of a call, and return their result."""
+        """Carry out what a generator yields, and return the generator's result.
+
+        Args:
+            steps: Yields functions to call, whose results or exceptions it gets, and pauses to make.
+        """
         try:
             step = next(steps)
             while True:
@@ -73,7 +77,12 @@ class AsyncOnce(Once):
     __slots__ = ()
 
     async def do(self, steps: Generator[Step, Any, Any]) -> object:
-        """Take the steps of a call, and return their result."""
+        """Carry out what a generator yields, and return the generator's result.
+
+        Args:
+            steps: Yields functions to call, whose results or exceptions it gets, and pauses to make. A
+                result that is awaitable is awaited first.
+        """
         from anyio import sleep
 
         try:
@@ -109,7 +118,7 @@ class OnceView(ToolCallView[CallT]):
         self._taken: Any = None
         """A call that was read, and is not yet delivered; an error of the store leaves it here."""
         self._run: CallRun | None = None
-        """Asks the store about this call; after an error, once more under the same token."""
+        """Asks the store about `_taken`; kept after an error, to ask again under the same token."""
 
     def when_complete(self) -> View[CallT]:
         """Return a view that holds back all calls until the whole answer is complete."""
@@ -142,7 +151,7 @@ class AsyncOnceView(AsyncToolCallView[CallT]):
         self._taken: Any = None
         """A call that was read, and is not yet delivered; an error or a cancellation leaves it here."""
         self._run: CallRun | None = None
-        """Asks the store about this call; after an error, once more under the same token."""
+        """Asks the store about `_taken`; kept after an error, to ask again under the same token."""
 
     def when_complete(self) -> AsyncView[CallT]:
         """Return a view that holds back all calls until the whole answer is complete."""
@@ -163,10 +172,10 @@ class AsyncOnceView(AsyncToolCallView[CallT]):
 
 
 def _refuse_awaitable(result: object) -> object:
-    """Return a result.
+    """Return a result that is no awaitable.
 
     Raises:
-        MisuseError: It is an awaitable, which a `Stream` cannot await.
+        MisuseError: The result is an awaitable, which a `Stream` cannot await.
     """
     if result is None or not isawaitable(result):
         return result

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 class CallDraftViews(SyncChoiceBase):
-    """The `tool_partials` method of a stream or a choice."""
+    """Base class of streams and choices, which has the method `tool_partials`."""
 
     __slots__ = ()
 
@@ -201,7 +201,7 @@ class CallDraftViews(SyncChoiceBase):
 
 
 class AsyncCallDraftViews(AsyncChoiceBase):
-    """The `tool_partials` method of a stream or a choice."""
+    """Base class of streams and choices, which has the method `tool_partials`."""
 
     __slots__ = ()
 

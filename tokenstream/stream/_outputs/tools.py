@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 
 class CallViews(SyncChoiceBase):
-    """The `validated_calls` method of a stream or a choice."""
+    """Base class of streams and choices, which has the method `validated_calls`."""
 
     __slots__ = ()
 
@@ -300,7 +300,7 @@ class CallViews(SyncChoiceBase):
 
 
 class AsyncCallViews(AsyncChoiceBase):
-    """The `validated_calls` method of a stream or a choice."""
+    """Base class of streams and choices, which has the method `validated_calls`."""
 
     __slots__ = ()
 

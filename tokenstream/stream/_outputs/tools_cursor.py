@@ -34,7 +34,7 @@ class CheckedCursor(ToolCallCursor):
         super().__init__(accumulator, choice, wait=wait)
         self._tools = tools
         self._maybe_cut: ToolCall | None = None
-        """A call that ended with unfinished arguments; if another part follows, it was not cut off."""
+        """A call that has ended with unfinished arguments, and was cut off unless another part follows it."""
 
     def after(self, event: object) -> ToolCall | None:
         """Return the call that an event ends, even if its arguments are not JSON."""

@@ -27,7 +27,7 @@ _BROKE_OFF = (StreamTruncated, StreamInterrupted, StreamStalled)
 
 
 class OutputViews(SyncChoiceBase):
-    """The methods for structured output of a stream or a choice."""
+    """Base class of streams and choices, which has the methods for structured output."""
 
     __slots__ = ()
 
@@ -214,7 +214,7 @@ class OutputViews(SyncChoiceBase):
 
 
 class AsyncOutputViews(AsyncChoiceBase):
-    """The methods for structured output of a stream or a choice."""
+    """Base class of streams and choices, which has the methods for structured output."""
 
     __slots__ = ()
 

@@ -7,7 +7,8 @@ Two rules keep this right:
   deadlines, and waits again.
 - While a stream is steady, its deadlines only move later, whatever arrives. So a timer that was early
   enough for one wait is early enough for the next ones, and no deadline has to be computed for them.
-  `good_for` is the state of the stream for which this holds; it is forgotten when the timer rings.
+  `good_for` names the steady state for which this holds, by its earliest deadline; it is forgotten when
+  the timer rings.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Alarm:
         self.good_for = math.nan
         """The stream's `earliest_deadline` for which the timer rings early enough; NaN for none."""
         self.until = math.inf
-        """Time, by the stream's own clock, for which the timer rings early enough, too."""
+        """Earliest time limit of a wait, by the stream's clock, for which the timer rings early enough."""
 
     @property
     def has_waiter(self) -> bool:

@@ -254,7 +254,7 @@ class DirectReader:
             self._last_read_at = self._clock()
 
     async def _open(self, source: Deferred) -> None:
-        """Open the source, and put it among the items, as the first thing to process."""
+        """Open the source, and add a `SourceOpened` with it to the items, for the driver to process first."""
         self._open_began = True
         opened: AsyncSource = await source.open()
         self.source = opened

@@ -62,7 +62,7 @@ class Pump:
         self.busy = False
         """True while a read is in progress, in this thread or in another one."""
         self.pending = False
-        """True from a read's start until its item is stored; if still True after a Ctrl-C, it may be lost."""
+        """True from a read's start until its item is stored: after a Ctrl-C between, it may be lost."""
         self.replace(source)
 
     def replace(self, source: SyncSource | Deferred) -> None:
@@ -152,7 +152,7 @@ class Pump:
 
     @property
     def will_ring(self) -> bool:
-        """True if all items read so far were taken, and the reading thread rings a bell for the next one."""
+        """True if all items were taken, and the thread will ring the bell of `listen` for the next one."""
         reader = self._read_ahead
         return reader is not None and reader.bell is not None and not reader.has_item
 

@@ -76,7 +76,7 @@ class ReadAhead:
         self._opened: SyncSource | None = None
         """The source that the thread has opened; None before that."""
         self.bell: ArrivalBell | None = None
-        """Rung when something has arrived."""
+        """Wakes a loop that also reads other streams when something has arrived; None without such a loop."""
         self._changed = threading.Condition()
         """Wakes both sides: the loop that waits for items, and the thread that waits for room."""
         self._items: deque[Any] = deque()

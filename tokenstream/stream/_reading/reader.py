@@ -45,7 +45,7 @@ _LARGE_CHUNK = _MAX_BYTES_AHEAD // _MAX_AHEAD
 CLOSING_SECONDS = 5.0
 """Time that a source may take to close after the waiting task was cancelled or failed."""
 _MAX_LEFTOVER = 1_000
-"""Maximum number of chunks to read from a closed body."""
+"""Maximum number of chunks, already arrived, to read from a closed body before its generator ends."""
 LEAST_WAIT = 0.02
 """Shortest wait, in seconds: enough for a busy event loop to read what its socket already holds."""
 RUNNING: set[asyncio.Task[None]] = set()

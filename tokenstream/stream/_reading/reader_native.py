@@ -46,7 +46,7 @@ class NativeReader(Reader):
         self._cancellable = False
         """True while the source is being opened or read; closing the source must not be cancelled."""
         self._task: asyncio.Task[None] | None = None
-        """The task itself."""
+        """The task that reads the source; None before its start."""
         self._timer: asyncio.TimerHandle | None = None
         """Cancels the task again; None before the first cancellation."""
 

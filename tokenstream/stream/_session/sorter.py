@@ -85,7 +85,7 @@ class AnswerLane:
 
 
 class Sorter:
-    """A stage that sorts the messages of one connection into lanes, one for each answer.
+    """A stage that sorts the messages of one connection into lanes, which are the queues of the answers.
 
     A message that belongs to no answer goes to the oldest open answer, or else to the next answer.
 
@@ -170,7 +170,7 @@ class Sorter:
 
     @property
     def has_unfinished(self) -> bool:
-        """True if an answer is still open whose lane was not dropped."""
+        """True if an answer is still open whose messages a stream may still read."""
         return any(not lane.dropped for lane in self._open_lanes.values())
 
     @property
@@ -194,7 +194,7 @@ class Sorter:
         )
 
     def _sort(self, frame: Frame) -> list[AnswerLane]:
-        """Sort a frame into a lane; return the lanes of answers that begin now, mostly none."""
+        """Put a frame into its answer's lane (queue); return the lanes of answers that begin with it."""
         payload = self._decode(frame)
         if self._connection_format is None:
             return self._detect(frame, payload)
@@ -294,7 +294,7 @@ class Sorter:
         return new_lanes
 
     def _open_lane(self, answer_name: str, connection_format: Format) -> AnswerLane:
-        """Add a lane for an answer that begins; the lane also gets the messages that wait for an answer."""
+        """Add a lane (queue) for an answer that begins; it also gets the messages that wait for an answer."""
         lane = self._open_lanes[answer_name] = AnswerLane(
             connection_format.of_answer(answer_name), self._waiting
         )
@@ -302,7 +302,7 @@ class Sorter:
         return lane
 
     def _move_waiting_messages(self, lane: AnswerLane) -> None:
-        """Move the messages that arrived before a new answer into the lane of that answer."""
+        """Move the messages that arrived before a new answer into the lane (the queue) of that answer."""
         between, self._messages_between = self._messages_between, []
         for message in between:
             self._waiting.size -= _size_of(message)

@@ -58,7 +58,7 @@ class _ItemFilter:
         continues = iterable is None or is_iterator
         starts_over = isinstance(iterable, Sequence)
         self._skip_count = onlooker.item_count if starts_over else 0
-        """Number of items to skip."""
+        """Number of items still to pass over, because an earlier loop has shown them to the watcher."""
         self._is_undecided = not continues and not starts_over and onlooker.item_count > 0
         """True until the first item shows if the loop has started over."""
 

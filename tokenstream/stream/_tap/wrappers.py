@@ -276,7 +276,7 @@ def can_read(source: object) -> tuple[bool, bool]:
 
 
 def can_loop(source: object) -> tuple[bool, bool]:
-    """Return whether a `for` loop, and whether an `async for` loop, can read a source that is not entered."""
+    """Return whether a `for` loop, and whether an `async for` loop, can read a source without entering it."""
     # An awaitable, such as a future or an aiohttp request, may be iterable too, but only so that
     # the event loop can run it.
     return not is_awaitable(source) and isinstance(source, Iterable), isinstance(source, AsyncIterable)

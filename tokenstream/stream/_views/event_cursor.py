@@ -77,7 +77,7 @@ class EventCursor:
         self._reported_spent: Usage | None = None
         """Usage of abandoned attempts, as reported by the events returned so far."""
         self._usage: tuple[Any, ...] = ()
-        """The counts, the report, and `_spent`, as of the last call; kept to notice a change."""
+        """Token counts, the provider's report and `_spent`, as of the last call; kept to notice a change."""
         self._reported_usage = GrowingUsage()
         """Usage of this attempt, as reported by the events returned so far."""
         self._start_over()

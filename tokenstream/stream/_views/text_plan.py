@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.stages._stage import Stage
 
 _CHANGES, _PIECES, _PACE, _LAST = 1, 2, 3, 4
-"""Ranks of methods: they must be called in this order."""
+"""Ranks of the methods that shape a view, which must be called in the order of their ranks."""
 _ORDER: dict[str, tuple[int, str]] = {
     "redact": (_CHANGES, "changes the text"),
     "until": (_CHANGES, "ends the text"),
@@ -30,7 +30,7 @@ _ORDER: dict[str, tuple[int, str]] = {
     "markdown_blocks": (_LAST, "gives blocks"),
     "patches": (_LAST, "gives patches"),
 }
-"""For each method its rank, and its promise, which a later method of a lower rank would break."""
+"""For each shaping method: its rank, and its promise, which a later method of lower rank would break."""
 
 
 class PlanStep(NamedTuple):
@@ -108,7 +108,7 @@ class ShapingPlan(NamedTuple):
 
     @property
     def has_whole_pieces(self) -> bool:
-        """True if a stage determines where pieces end, so that they are not divided; letters never are."""
+        """True if pieces are words, lines or sentences, which `smooth` would otherwise divide."""
         # `_ORDER` has the rank of each method, which tells what its stage does.
         return any(_ORDER[step.method][0] == _PIECES and step.method != "graphemes" for step in self.steps)
 

@@ -131,7 +131,7 @@ class _TextShaping:
     def smooth(self, max_delay: float = 0.4, *, timer: bool = False) -> Self:
         """Return a view that delivers text at an even pace, which follows the pace of the arriving text.
 
-        Words, lines and sentences of an earlier method stay whole; letters always do. As with
+        Words, lines and sentences of an earlier method stay whole, and graphemes always do. As with
         `throttle`, text is delivered on time in an `async for` loop, and in a `for` loop with `timer`.
 
         Args:
