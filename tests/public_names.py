@@ -50,6 +50,7 @@ PUBLIC: dict[str, list[str]] = {
         "Restarted",
         "Resumed",
         "Retry",
+        "Route",
         "Router",
         "StatusError",
         "StepDone",
@@ -219,7 +220,7 @@ PUBLIC: dict[str, list[str]] = {
         "UnknownAnswer",
         "UnknownPosition",
     ],
-    "tokenstream.recovery": ["Attempt", "AttemptReport", "Retry", "aresilient", "resilient"],
+    "tokenstream.recovery": ["Attempt", "AttemptReport", "Retry", "Route", "aresilient", "resilient"],
     "tokenstream.router": ["Router", "ToolFailed", "ToolResults"],
     "tokenstream.stages": [
         "Accumulate",

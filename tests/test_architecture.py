@@ -32,6 +32,7 @@ _LONGER = {
     "tokenstream/formats/_base.py": "one class, which says to its writer what a format is",
     "tokenstream/stages/_markdown/inline.py": "one scanner of marks, whose steps share its state",
     "tokenstream/stream/_async_driver.py": "the waits for one event: plain, until a time, or beside others",
+    "tokenstream/stream/_driver.py": "the phases of one stream, from its source to its verdict",
     "tokenstream/stream/_reading/reader.py": "one task that reads ahead, and the waits for what it has read",
     "tokenstream/stream/_outputs/tools.py": "the overloads of one method, for both kinds of streams",
 }

@@ -94,7 +94,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Checkpoint, Message, ToolCall, Usage
     from tokenstream.partial_json import Partial
-    from tokenstream.recovery import Retry, aresilient, resilient
+    from tokenstream.recovery import Retry, Route, aresilient, resilient
     from tokenstream.router import Router
     from tokenstream.schemas import Tools, response_format
     from tokenstream.steps import Steps
@@ -138,6 +138,7 @@ __all__ = [
     "Restarted",
     "Resumed",
     "Retry",
+    "Route",
     "Router",
     "StatusError",
     "StepDone",
@@ -228,7 +229,7 @@ _NAMES = {
     "limits": ("Deadlines", "Limits"),
     "message": ("Checkpoint", "Message", "ToolCall", "Usage"),
     "partial_json": ("Partial",),
-    "recovery": ("Retry", "aresilient", "resilient"),
+    "recovery": ("Retry", "Route", "aresilient", "resilient"),
     "router": ("Router",),
     "schemas": ("Tools", "response_format"),
     "steps": ("Steps",),

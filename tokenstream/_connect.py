@@ -10,11 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Unpack
 
+    from tokenstream._request.again import Asked
     from tokenstream._request.options import RequestOptions
     from tokenstream.formats._base import Format
     from tokenstream.formats._names import FormatName
     from tokenstream.limits import Deadlines, Limits
-    from tokenstream.recovery import Retry
+    from tokenstream.recovery import Retry, Route
     from tokenstream.stages import Reorder
     from tokenstream.stream import AsyncStream, Stream
 
@@ -22,7 +23,7 @@ __all__ = ["aconnect", "connect"]
 
 
 def connect(
-    url: str,
+    url: str | Route,
     *misplaced: Never,
     method: str = "POST",
     client: object = None,
@@ -41,7 +42,7 @@ def connect(
     The request is sent when the `with` block begins, or at the first read.
 
     Args:
-        url: The endpoint.
+        url: The endpoint; or a `Route`, which has the request, so that no other part of it is given.
         misplaced: Always empty: all other arguments are keyword-only.
         method: The HTTP method.
         client: An httpx or httpx2 client with which to send the request; it keeps its
@@ -83,6 +84,10 @@ def connect(
 
     options = cast("dict[str, Any]", request)
     check_options(connect, options, client)
+    route, asked = None, (method, str(url), client, deadlines, options)
+    if not isinstance(url, str) and hasattr(url, "make_opener"):
+        route, retry = url, _only_once() if retry is None else retry
+        asked, format = _take_route(route, asked, format)
     if retry is not None:
         from tokenstream._pipeline.factories import make_stage_factory
         from tokenstream._request.again import request_again
@@ -90,7 +95,7 @@ def connect(
         return request_again(
             Stream,
             retry,
-            (method, url, client, deadlines, options),
+            asked,
             Options(
                 format,
                 limits,
@@ -100,10 +105,10 @@ def connect(
                 answer_id=answer_id,
                 make_stage=make_stage_factory(reasoning_tags),
             ),
+            route,
         )
-    asked = HTTPRequest(method, url, client, deadlines, options)
     return Stream(
-        asked.make_deferred(),
+        HTTPRequest(*asked).make_deferred(),
         format=format,
         limits=limits,
         deadlines=deadlines,
@@ -115,7 +120,7 @@ def connect(
 
 
 def aconnect(
-    url: str,
+    url: str | Route,
     *misplaced: Never,
     method: str = "POST",
     client: object = None,
@@ -134,7 +139,7 @@ def aconnect(
     The result is not awaited: the request is sent when the `async with` block begins, or at the first read.
 
     Args:
-        url: The endpoint.
+        url: The endpoint; or a `Route`, which has the request, so that no other part of it is given.
         misplaced: Always empty: all other arguments are keyword-only.
         method: The HTTP method.
         client: An asynchronous httpx or httpx2 client, or an `aiohttp.ClientSession`, with which to send
@@ -176,6 +181,10 @@ def aconnect(
 
     options = cast("dict[str, Any]", request)
     check_options(aconnect, options, client)
+    route, asked = None, (method, str(url), client, deadlines, options)
+    if not isinstance(url, str) and hasattr(url, "make_opener"):
+        route, retry = url, _only_once() if retry is None else retry
+        asked, format = _take_route(route, asked, format)
     if retry is not None:
         from tokenstream._pipeline.factories import make_stage_factory
         from tokenstream._request.again import request_again
@@ -183,7 +192,7 @@ def aconnect(
         return request_again(
             AsyncStream,
             retry,
-            (method, url, client, deadlines, options),
+            asked,
             Options(
                 format,
                 limits,
@@ -193,10 +202,10 @@ def aconnect(
                 answer_id=answer_id,
                 make_stage=make_stage_factory(reasoning_tags),
             ),
+            route,
         )
-    asked = HTTPRequest(method, url, client, deadlines, options)
     return AsyncStream(
-        asked.make_async_deferred(),
+        HTTPRequest(*asked).make_async_deferred(),
         format=format,
         limits=limits,
         deadlines=deadlines,
@@ -205,6 +214,36 @@ def aconnect(
         reasoning_tags=reasoning_tags,
         answer_id=answer_id,
     )
+
+
+def _only_once() -> Retry:
+    """Return the rules for a route that is asked once."""
+    from tokenstream.recovery import Retry
+
+    return Retry(attempts=1)
+
+
+def _take_route(
+    route: Route, asked: Asked, format: FormatName | type[Format] | Format | None
+) -> tuple[Asked, FormatName | type[Format] | Format | None]:
+    """Return the arguments of a route's request, and its format.
+
+    Args:
+        route: The route.
+        asked: The arguments that were given beside the route.
+        format: The format that was given beside the route.
+
+    Raises:
+        MisuseError: A part of the request is given beside the route.
+    """
+    from tokenstream._request.again import asked_of
+
+    method, _, client, deadlines, options = asked
+    given = [name for name, value in (("client", client), ("format", format)) if value is not None]
+    given += [*options] if method == "POST" else ["method", *options]
+    if given:
+        raise MisuseError(f"a Route has its own request: give {given[0]}= to Route(…) instead")
+    return asked_of(route, deadlines), route.format
 
 
 def _refuse_positional(name: str, url: object, misplaced: tuple[object, ...]) -> None:

@@ -396,6 +396,7 @@ class ChoiceState:
             confidence=event.confidence,
             id=event.id,
             model=event.model,
+            format=event.format,
         )
         self.joined = (*self.joined, join)
 

@@ -90,6 +90,7 @@ class Accumulator:
         "limits",
         "may_restart",
         "restarts",
+        "route",
         "stop",
         "target",
         "tool_calls_delivered",
@@ -105,6 +106,8 @@ class Accumulator:
         """The verdict on how the answer ended; before the end, it is streaming."""
         self.format: str | None = None
         """The name of the answer's format; None if it is unknown."""
+        self.route: str | None = None
+        """The name of the route that wrote the end of the answer; None without routes."""
         self.tool_calls_delivered: list[str] = []
         """Ids of the tool calls that were delivered to the reader."""
         self._id: str | None = None
@@ -187,6 +190,7 @@ class Accumulator:
     def restore(self, message: Message, shared: Collection[str] = ()) -> None:
         """Restore one choice from a checkpoint; `shared` names the fields that belong to all choices."""
         self._id, self._model, self._role = message.id, message.model, message.role
+        self.route = message.route
         self.calls.restore(message)
         self._usage.add(message.usage)
         choice = ChoiceState(message.choice)
@@ -317,6 +321,7 @@ class Accumulator:
             },
             format=self.format,
             joined=choice.joined,
+            route=self.route,
         )
 
     def _usage_now(self) -> GrowingUsage:

@@ -407,15 +407,17 @@ class GuardFailed(StreamError):
 class AnswerRejected(StreamError):
     """An answer was rejected for its outcome, such as an empty text, or because it joins no earlier answer.
 
-    This error appears in `stream.attempts` and is never raised: the answer of the last attempt is returned,
-    or, if no continuation joins the answer, the error that had broken it off is raised.
+    It is raised only if `Retry.accept` accepts none of the answers; `.partial` then has the last one. In all
+    other cases it only appears in `stream.attempts`: the answer of the last attempt is returned, or, if no
+    continuation joins the answer, the error that had broken it off is raised.
 
     Args:
         message: The outcome of the answer.
-        outcome: The outcome in one word; "seam" for a continuation that does not join the answer.
+        outcome: The outcome in one word; "seam" for a continuation that does not join the answer,
+            "invalid" for an answer that `Retry.accept` does not accept.
     """
 
-    def __init__(self, message: str, *, outcome: Outcome | Literal["seam"]) -> None:
+    def __init__(self, message: str, *, outcome: Outcome | Literal["seam", "invalid"]) -> None:
         super().__init__(message, retryable=True)
         self.outcome = outcome
 

@@ -389,6 +389,8 @@ class Resumed(AnswerEvent):
     """The provider's id of the continuation; None for a replay."""
     model: str | None = None
     """The model that writes the continuation; None for a replay."""
+    format: str | None = None
+    """The format of the continuation, if it is another one than that of the answer before; otherwise None."""
 
 
 @show_members

@@ -91,6 +91,8 @@ class Join(Value):
     """The provider's id of the continuation."""
     model: str | None = None
     """The model that wrote the continuation."""
+    format: str | None = None
+    """The format of the continuation, if it is another one than the message's; otherwise None."""
 
 
 class Message(Value):
@@ -127,6 +129,9 @@ class Message(Value):
     """The provider's explanation of the finish reason, if it sends one."""
     joined: tuple[Join, ...] = ()
     """The places at which the text of another request was joined; empty for an answer of one request."""
+    route: str | None = None
+    """The name of the `Route` that wrote the answer; its end, if it was continued at another one. None
+    without routes."""
 
     @field_validator("usage", mode="before")
     @classmethod

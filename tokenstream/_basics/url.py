@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
+_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
 
 def split_url(url: str) -> SplitResult:
     """Return the parts of a URL; all of them are empty if the URL is malformed.
@@ -21,3 +23,21 @@ def split_url(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:
         return urlsplit("")
+
+
+def server_of(url: str) -> tuple[str | None, int | None]:
+    """Return the host and the port of a URL, the port that of its scheme if it names none.
+
+    Both are None if the URL is malformed; the port is None, too, for an unknown scheme.
+
+    Example:
+        >>> server_of("https://example.com/v1"), server_of("http://[::1]:8000/"), server_of("example.com")
+        (('example.com', 443), ('::1', 8000), (None, None))
+    """
+    parts = split_url(url)
+    try:
+        port = parts.port or _PORTS.get(parts.scheme)
+    except ValueError:
+        # The port is out of range.
+        return None, None
+    return (parts.hostname, port) if parts.hostname else (None, None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tokenstream.events import (
     CitationAdded,
     Finish,
+    MessageStart,
     PartDone,
     PartStart,
     ReasoningDelta,
@@ -130,6 +131,11 @@ class Hold:
     def held(self) -> tuple[Event, ...]:
         """The events that are held back."""
         return tuple(self._held)
+
+    @property
+    def start(self) -> MessageStart | None:
+        """The start of the message among the held events, with its id and model; None if it is not held."""
+        return next((event for event in self._held if isinstance(event, MessageStart)), None)
 
     @property
     def usage(self) -> Usage:

@@ -11,6 +11,7 @@ from tokenstream._basics.backoff import last_event_id_header
 from tokenstream._request.continued import ContinuationRequests, check_continuable
 from tokenstream._request.request import HTTPRequest, headers_without
 from tokenstream.errors import StreamError
+from tokenstream.formats._detect.places import format_of_request
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
 from tokenstream.recovery._resilient import StreamT, check_retry, make_stream
 from tokenstream.stream import AsyncStream
@@ -19,11 +20,13 @@ from tokenstream.stream._log import log
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import Json
     from tokenstream._sources import Deferred
     from tokenstream.formats._base import Format
     from tokenstream.limits import Deadlines
     from tokenstream.message import Message
     from tokenstream.recovery import Retry
+    from tokenstream.recovery._route import Route
     from tokenstream.stream._attempts import Attempt
     from tokenstream.stream._continuation import Prefix
     from tokenstream.stream._options import Options
@@ -37,7 +40,9 @@ _CANCEL_SECONDS = 5.0
 """The time for which each step of the request to cancel a response may delay the next attempt."""
 
 
-def request_again(kind: type[StreamT], retry: Retry, asked: Asked, options: Options) -> StreamT:
+def request_again(
+    kind: type[StreamT], retry: Retry, asked: Asked, options: Options, route: Route | None = None
+) -> StreamT:
     """Return a stream that sends as many requests as necessary.
 
     Args:
@@ -45,27 +50,52 @@ def request_again(kind: type[StreamT], retry: Retry, asked: Asked, options: Opti
         retry: Rules for further attempts.
         asked: The arguments of the request.
         options: Options for reading the answer.
+        route: The route of the first request; None if it has none.
     """
     stream_class: Any = kind
     is_async = stream_class is AsyncStream
     retry = check_retry(retry, is_async=is_async)
-    first_opener: type[_Requests] = _AsyncRequests if is_async else _SyncRequests
-    fallback_opener: type[SourceOpener] = AsyncOpener if is_async else SyncOpener
-    if retry.mode == "continue":
+    if retry.mode == "continue" and not callable(asked[-1].get("json")):
         method, *_, request_options = asked
         check_continuable(method, request_options, options.format)
-    openers: tuple[SourceOpener, ...] = (
-        first_opener(asked, options.format),
-        *make_openers(fallback_opener, tuple(retry.fallback)),
-    )
-    return make_stream(kind, openers, retry, options)
+    kind_of_requests: type[_Requests] = _AsyncRequests if is_async else _SyncRequests
+    first = kind_of_requests(asked, options.format)
+    if route is not None:
+        first.take_route(route)
+    return make_stream(kind, make_openers(first, retry, options.deadlines), retry, options)
+
+
+def make_route_opener(route: Route, deadlines: Deadlines | None, *, is_async: bool) -> SourceOpener:
+    """Return the opener of a route for one stream.
+
+    Args:
+        route: The route.
+        deadlines: The stream's bounds on silence; None for the defaults.
+        is_async: True for an `AsyncStream`.
+    """
+    kind: type[_Requests] = _AsyncRequests if is_async else _SyncRequests
+    opener = kind(asked_of(route, deadlines), route.format)
+    opener.take_route(route)
+    return opener
+
+
+def asked_of(route: Route, deadlines: Deadlines | None) -> Asked:
+    """Return the arguments of a route's request.
+
+    Args:
+        route: The route.
+        deadlines: The stream's bounds on silence, for a route without its own; None for the defaults.
+    """
+    options = {"json": route.json, "headers": route.headers, "params": route.params}
+    given = {name: value for name, value in options.items() if value is not None}
+    return "POST", route.url, route.client, route.deadlines or deadlines, given
 
 
 class _Requests(SourceOpener):
     """Sends a request for each attempt.
 
     Args:
-        asked: The arguments of the request.
+        asked: The arguments of the request; its JSON may be a function of the attempt.
         format: The answer's format; None to detect it.
     """
 
@@ -73,10 +103,12 @@ class _Requests(SourceOpener):
     """False: a request is not a context manager."""
     makes_request = True
     """True: the request follows the mode of each attempt."""
+    _previous: _Requests | None = None
+    """The opener of the route before, if the attempt before was made there."""
 
     def __init__(self, asked: Asked, format: str | type[Format] | Format | None) -> None:
         super().__init__(self._make_attempt_source, format)
-        self._arguments = asked
+        self.arguments = asked
         method, url, _, _, options = asked
         # Created now, because this refuses a sync client for an async stream, and the reverse.
         self._first: Deferred | None = self._make_source(asked)
@@ -88,23 +120,54 @@ class _Requests(SourceOpener):
         self.replays = method.upper() == "GET"
         # Builds the options of requests that ask the model to continue the answer.
         self._continued = ContinuationRequests(url, options)
-        self._key = _IdempotencyKey(options)
+        self.key = _IdempotencyKey(options)
+
+    def take_route(self, route: Route) -> None:
+        """Ask for the caller's route, by its rules."""
+        self.route, self.deadlines = route, route.deadlines
+
+    def look_ahead(self, attempt: Attempt, *, is_other: bool) -> None:
+        """Get ready for questions about an attempt that may be made, whose payload a function may make."""
+        if is_other:
+            # The answer may be another API's, which does not tell the shape of this request.
+            self._continued.format = format_of_request(self.arguments[1], self.format) or ""
+        if callable(self.arguments[-1].get("json")):
+            self._continued = self._continued.with_payload(self._find_payload(attempt))
+
+    def succeed(self, previous: SourceOpener) -> None:
+        """Go on with the numbering of another opener's keys, and cancel what still runs there."""
+        if isinstance(previous, _Requests):
+            self._previous = previous
+            self.key.succeed(previous.key)
+
+    def _find_payload(self, attempt: Attempt) -> Json:
+        """Return the JSON of an attempt's request, before the turns of a continuation are added."""
+        payload = self.arguments[-1].get("json") if attempt.payload is None else attempt.payload
+        return payload(attempt) if callable(payload) else payload
 
     def _make_attempt_source(self, attempt: Attempt) -> Deferred:
         """Return the source for an attempt's request."""
         # The source for the first attempt was created in advance, and can be used only once.
         first, self._first = self._first, None
-        method, url, client, deadlines, options = self._arguments
+        method, url, client, deadlines, options = self.arguments
+        makes_payload = attempt.payload is not None or callable(options.get("json"))
+        if first is not None and attempt.mode == "start" and not makes_payload:
+            return first
+        if makes_payload:
+            payload = self._find_payload(attempt)
+            self._continued, options = self._continued.with_payload(payload), {**options, "json": payload}
+        # A payload may be for one attempt only.
+        self.asked = url, options.get("json")
         if attempt.mode == "continue":
             options = self._continued.build_options(attempt)
-        elif first is not None:
-            return first
         elif attempt.mode == "resume":
-            method, url, client, deadlines, options = _resuming_arguments(attempt, self._arguments)
-        source = self._make_source((method, url, client, deadlines, self._key.add_to(options, attempt)))
+            method, url, client, deadlines, options = _resuming_arguments(attempt, self.arguments)
+        source = self._make_source((method, url, client, deadlines, self.key.add_to(options, attempt)))
         if attempt.abandoned is None:
             return source
-        cancelling = self._make_source(_cancelling_arguments(attempt.abandoned, self._arguments))
+        # The answer may still run where it was begun, which is another route's.
+        began = self._previous or self
+        cancelling = self._make_source(_cancelling_arguments(attempt.abandoned, began.arguments))
         return replace(source, open=self._open_after(cancelling, source.open))
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
@@ -114,8 +177,10 @@ class _Requests(SourceOpener):
             message: The answer so far.
             limit_left: Number of tokens left of the output limit; None if no limit is known.
         """
-        if self._arguments[0].upper() != "POST":
+        if self.arguments[0].upper() != "POST":
             return "the request is not a POST"
+        if self._continued.format == "":
+            return f"the API of {self.name} is not known: give it, as in Route(…, format=…)"
         return self._continued.why_not(message, limit_left, prefill=self.prefix(message) is not None)
 
     def can_fetch(self, message: Message) -> bool:
@@ -209,6 +274,18 @@ class _IdempotencyKey:
         self._payload: Any = options.get("json")
         """The JSON of the last request that was not to resume an answer."""
 
+    @property
+    def position(self) -> tuple[bytes | None, int]:
+        """The caller's key, or None, and the number of the last request that had a key of its own."""
+        return self._key, self._number
+
+    def succeed(self, other: _IdempotencyKey) -> None:
+        """Go on with another route's numbering, and with its key if this route has none of its own."""
+        key, self._number = other.position
+        self._key = self._key or key
+        # Not the payload of any request: the next one differs from all before.
+        self._payload = self
+
     def add_to(self, options: dict[str, Any], attempt: Attempt) -> dict[str, Any]:
         """Return a request's options with its key.
 
@@ -218,8 +295,10 @@ class _IdempotencyKey:
         """
         if self._key is None:
             return options
-        if attempt.mode != "resume" and self._note_payload(options.get("json"), attempt):
-            self._number += 1
+        if attempt.mode != "resume":
+            is_new = self._note_payload(options.get("json"), attempt)
+            # The first request has the caller's own key.
+            self._number += is_new and attempt.mode != "start"
         key = self._key if self._number == 1 else b"%b-%d" % (self._key, self._number)
         headers = [
             (_bytes(name), _bytes(value)) for name, value in headers_without(options, {"idempotency-key"})

@@ -85,12 +85,29 @@ class ContinuationRequests:
     """
 
     def __init__(self, url: str, options: dict[str, Any]) -> None:
+        self.format: str | None = None
+        """The name of the request's format; "" if it is not known, None for that of the answer so far."""
+        self._url = url
         parts = split_url(str(url))
         self._host = parts.hostname or ""
         self._path = parts.path
         self._payload: Any = options.get("json")
         """The JSON of the request; None if the caller gave the body in another form."""
         self._options = options
+
+    def with_payload(self, payload: Json) -> ContinuationRequests:
+        """Return the same for a request with another payload."""
+        other = ContinuationRequests(self._url, {**self._options, "json": payload})
+        other.format = self.format
+        return other
+
+    def _name_format(self, message: Message) -> str:
+        """Return the name of the request's format.
+
+        Args:
+            message: The answer so far.
+        """
+        return (message.format if self.format is None else self.format) or ""
 
     def why_not(self, message: Message, limit_left: int | None, *, prefill: bool) -> str | None:
         """Return the reason why an answer cannot be continued; None if it can be continued.
@@ -100,9 +117,10 @@ class ContinuationRequests:
             limit_left: The tokens left of the output limit; None if unknown.
             prefill: True if the answer so far is sent as a prefix.
         """
-        payload, shape = self._payload, _SHAPES.get(message.format or "")
+        payload, name = self._payload, self._name_format(message)
+        shape = _SHAPES.get(name)
         if shape is None:
-            return f"requests of {message.format} cannot carry a partial answer"
+            return f"requests of {name or None} cannot carry a partial answer"
         if not is_dict(payload) or not _has_turns(payload, shape):
             return "the request was not given as json={…} with turns"
         count = _find(payload, shape.alternatives)
@@ -132,7 +150,7 @@ class ContinuationRequests:
                 continue it.
             refused: True if the server has refused a prefix in this stream.
         """
-        payload, name = self._payload, message.format or ""
+        payload, name = self._payload, self._name_format(message)
         shape = _SHAPES.get(name)
         if shape is None or not is_dict(payload):
             return None
@@ -163,7 +181,7 @@ class ContinuationRequests:
         Args:
             message: The answer so far, whose format tells the limit's place in the request.
         """
-        shape = _SHAPES.get(message.format or "")
+        shape = _SHAPES.get(self._name_format(message))
         if shape is None or not is_dict(self._payload):
             return None
         limits = [_find(self._payload, path) for path in shape.limits]
@@ -175,7 +193,7 @@ class ContinuationRequests:
         Args:
             attempt: The attempt that needs the request.
         """
-        name = attempt.message.format or ""
+        name = self._name_format(attempt.message)
         shape = _SHAPES[name]
         payload: dict[str, Any] = deepcopy(self._payload)
         if shape.is_text:

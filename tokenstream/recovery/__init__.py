@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tokenstream.recovery._resilient import aresilient, resilient
 from tokenstream.recovery._retry import Retry
+from tokenstream.recovery._route import Route
 from tokenstream.stream._attempts import Attempt, AttemptReport
 
-__all__ = ["Attempt", "AttemptReport", "Retry", "aresilient", "resilient"]
+__all__ = ["Attempt", "AttemptReport", "Retry", "Route", "aresilient", "resilient"]

@@ -5,12 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.message import Usage
+from tokenstream.recovery._spending import count_tokens
 from tokenstream.stream._attempts import AttemptReport
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.hold import Hold
     from tokenstream._pipeline.resumption import Resumption
+    from tokenstream._pipeline.seam import Seam
     from tokenstream.errors import StreamError
+    from tokenstream.events import MessageStart
+    from tokenstream.message import Message
+    from tokenstream.recovery._itinerary import Itinerary
+    from tokenstream.recovery._spending import Spending
     from tokenstream.stream._attempts import Attempt, AttemptMode
     from tokenstream.stream._continuation import Continuation
 
@@ -21,10 +27,15 @@ class CurrentAttempt:
     Args:
         resumption: Lets further connections go on with the answer.
         hold: Holds back the first events of the first attempt.
+        itinerary: The openers, with what reports tell of them.
+        spending: The costs of all attempts; None without a bound on them.
     """
 
-    def __init__(self, resumption: Resumption, hold: Hold) -> None:
+    def __init__(
+        self, resumption: Resumption, hold: Hold, itinerary: Itinerary, spending: Spending | None
+    ) -> None:
         self._machine, self._joining = resumption.machine, resumption.joining
+        self._itinerary, self._spending = itinerary, spending
         self.hold = hold
         """Holds back the first events of this attempt."""
         self.mode: AttemptMode = "start"
@@ -52,6 +63,8 @@ class CurrentAttempt:
         """True if this attempt failed without content, after earlier attempts had delivered content."""
         self._discarded_usage = Usage()
         """The token counts of this attempt if it was discarded; otherwise None."""
+        self._discarded_start: MessageStart | None = None
+        """The head of this attempt's answer, if that was discarded; otherwise None."""
 
     @property
     def was_released(self) -> bool:
@@ -72,18 +85,53 @@ class CurrentAttempt:
         else:
             self.counted += 1
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
-        self._was_discarded, self._discarded_usage = False, Usage()
+        self._was_discarded, self._discarded_usage, self._discarded_start = False, Usage(), None
 
-    def note_hedge(self, wait: float, first_began_at: float, *, second_won: bool) -> None:
+    def begin_route(self, index: int, now: float | None) -> None:
+        """Make an opener the current one; the message gets the name of its route.
+
+        Args:
+            index: The index of the opener.
+            now: A clock reading, in seconds, if an attempt that counts begins with it; otherwise None.
+        """
+        self.opener_index = index
+        if now is not None:
+            self._itinerary.note_attempt(index, now)
+        if not self.has_delivered:
+            # Otherwise, the message has the name of the route whose text it has.
+            self._machine.accumulator.route = self._itinerary.name(index)
+        if self._spending is not None:
+            self._spending.begin(self._itinerary.price(index))
+
+    def end(self, error: StreamError | None, now: float) -> None:
+        """Report on this attempt, which has ended, and let its route remember how.
+
+        Args:
+            error: The error that ended the attempt; None if it succeeded.
+            now: A clock reading, in seconds.
+        """
+        if self._spending is not None:
+            self._spending.end(self._least_cost)
+        self.reports.append(self.make_report(error, now))
+        if error is not None or self.was_released:
+            self._itinerary.note_end(self.opener_index, error, now)
+
+    def note_hedge(
+        self, loser: AttemptReport, wait: float, first_began_at: float, *, second_won: bool
+    ) -> None:
         """Note that a second attempt, a hedge, was made beside the first; the winner becomes the current one.
 
         Args:
+            loser: The report on the attempt that lost.
             wait: Seconds from the first attempt's request to the second one's.
             first_began_at: The clock reading at which the first attempt began.
             second_won: True if the second attempt is the winner.
         """
         # Both attempts count.
         self.counted = 2
+        self.reports.append(loser)
+        if self._spending is not None:
+            self._spending.spent += loser.cost or 0.0
         if second_won:
             self.number, self.mode = 2, "hedge"
             self._wait, self._begun_at = wait, first_began_at + wait
@@ -95,18 +143,31 @@ class CurrentAttempt:
             always: True if the model has written something, even if the server has not counted it yet.
         """
         usage = self.hold.usage
-        self._was_discarded, self._discarded_usage = True, usage
+        self._was_discarded, self._discarded_usage, self._discarded_start = True, usage, self.hold.start
         if usage or always:
             self._machine.accumulator.spend(usage)
 
-    def add_report(self, error: StreamError | None, now: float) -> None:
-        """Add the report on this attempt, which has ended.
+    @property
+    def begun_at(self) -> float:
+        """The clock reading at which this attempt began."""
+        # The first attempt began with the request, whose time only the meter knows.
+        return self._begun_at or self._machine.meter.started_at
 
-        Args:
-            error: The error that ended the attempt; None if it succeeded.
-            now: A clock reading, in seconds.
+    @property
+    def has_spent_all(self) -> bool:
+        """True if the costs of this and all earlier attempts have reached `Retry.most`."""
+        return self._spending is not None and self._spending.is_used_up(self._least_cost)
+
+    @property
+    def _least_cost(self) -> float | None:
+        """The cost of this attempt's tokens, as far as the server has counted them; None if it is unknown.
+
+        Tokens of events that are held back, and that the server has not counted, are estimated.
         """
-        self.reports.append(self.make_report(error, now))
+        usage = self._usage
+        if not usage and self.hold.held:
+            usage = count_tokens(self.hold.held)
+        return self._itinerary.describe(self.opener_index, usage, None)["cost"]
 
     def make_report(self, error: StreamError | None, now: float | None) -> AttemptReport:
         """Return a report on this attempt.
@@ -115,21 +176,32 @@ class CurrentAttempt:
             error: The error that ended the attempt; None if it succeeded or is running.
             now: A clock reading, in seconds; None while the attempt is running.
         """
-        # Only a continuation has a seam, and only its report has the fields that come from the seam.
+        # Only a continuation has a seam, and only its report has a confidence.
         seam = self._joining.seam
-        # The first attempt began with the request, whose time only the meter knows.
-        begun_at = self._begun_at or self._machine.meter.started_at
+        usage, head = self._usage, self._head
         return AttemptReport(
             number=self.number,
             mode=self.mode,
             error=error,
             wait=self._wait,
-            seconds=None if now is None else max(0.0, now - begun_at),
-            usage=self._usage,
-            id=None if seam is None else seam.id,
-            model=None if seam is None else seam.model,
+            began=max(0.0, self.begun_at - self._machine.meter.started_at),
+            seconds=None if now is None else max(0.0, now - self.begun_at),
+            usage=usage,
+            id=None if head is None else head.id,
+            model=None if head is None else head.model,
             confidence=None if seam is None else seam.known_confidence,
+            left_out=() if self.continuation is None else tuple(sorted(self.continuation.left_out)),
+            **self._itinerary.describe(self.opener_index, usage, self._machine.format),
         )
+
+    @property
+    def _head(self) -> Message | MessageStart | Seam | None:
+        """An object with the id and the model of the answer to this attempt; None if there is none."""
+        if self._joining.seam is not None:
+            return self._joining.seam
+        if not self.was_released:
+            return self.hold.start
+        return self._discarded_start if self._was_discarded else self._machine.accumulator.message
 
     @property
     def _usage(self) -> Usage:

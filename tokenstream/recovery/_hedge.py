@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import MisuseError, StreamError
     from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
-    from tokenstream.message import Usage
+    from tokenstream.message import Message, Usage
 
 
 class Contender:
@@ -108,6 +108,16 @@ class Contender:
     def usage(self) -> Usage:
         """The token counts that the server reported; None if the server reported none."""
         return self._machine.accumulator.own_usage
+
+    @property
+    def message(self) -> Message:
+        """The answer up to its first content."""
+        return self._machine.accumulator.message
+
+    @property
+    def answered_in(self) -> str | None:
+        """The name of the format in which the server answered; None if it has not."""
+        return self._machine.format
 
     async def close(self) -> None:
         """Close the source within a few seconds, even if this task is cancelled."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.message import Message, Part
 
+HAS_CALL = "it has a tool call"
+"""The reason not to continue an answer with a call, open or finished."""
 JSON_TEXT = "its text is JSON, which only a prefix can continue"
 TOO_SHORT = "it is too short to be recognized at the beginning of a continuation"
 JSON_ASKED = "the request asks for JSON, which only a prefix can continue"
@@ -36,7 +38,7 @@ _FILTER_WORDS = ("content_filter", "content_policy", "refusal", "safety", "prohi
 """Words in the codes of errors that a provider's content filter causes."""
 _FENCE = "```json"
 _REASONS = {
-    "tool_call": "it has a tool call",
+    "tool_call": HAS_CALL,
     "server_tool_call": "it broke off after a call of a tool that the provider runs",
     "server_tool_result": "it broke off after a call of a tool that the provider runs",
     "refusal": "the model has refused",
@@ -68,7 +70,7 @@ def reason_against(messages: Sequence[Message], error: StreamError, *, prefill: 
     message = messages[0]
     if len(messages) > 1 or message.choice != 0:
         return "it has several choices"
-    if message.finish_reason is not None or _is_filtered(error):
+    if message.finish_reason is not None or is_filtered(error):
         return "the provider has ended it"
     kinds = [part.kind for part in message.parts if part.kind != "citation" and not _is_blank(part)]
     # Parts of some kinds prevent a continuation wherever they are, others only at the end.
@@ -103,9 +105,9 @@ def refuses_prefill(error: StreamError) -> bool:
     return any(phrase in message for phrase in _REFUSALS)
 
 
-def _is_filtered(error: StreamError) -> bool:
+def is_filtered(error: StreamError) -> bool:
     """Return True if the provider's content filter caused the error."""
-    if not isinstance(error, ProviderError):
+    if not isinstance(error, ProviderError | StatusError):
         return False
     code_and_type = f"{error.code} {error.type}".lower()
     return any(word in code_and_type for word in _FILTER_WORDS)

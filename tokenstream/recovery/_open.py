@@ -7,11 +7,14 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from tokenstream._basics.requested_model import model_in
+from tokenstream._basics.url import server_of, split_url
 from tokenstream._sources import Deferred, async_source, sync_source
 from tokenstream._sources.awaited import UNNAMED_SERVER, from_awaitable
 from tokenstream._sources.failures import opening_error
 from tokenstream._sources.kinds import do_nothing
 from tokenstream.errors import MisuseError, PositionLost
+from tokenstream.formats._detect.places import format_of_request
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._continuation import Prefix
 from tokenstream.stream._handover import is_stream, take_request
@@ -23,8 +26,10 @@ if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
     from tokenstream._sources import AsyncSource, SyncSource
     from tokenstream.formats._base import Format
+    from tokenstream.limits import Deadlines
     from tokenstream.message import Message
-    from tokenstream.recovery._retry import Fallback, Opens
+    from tokenstream.recovery._retry import Fallback, Opens, Retry
+    from tokenstream.recovery._route import Route
     from tokenstream.stream._attempts import Attempt
 
 _POSITIONAL = (
@@ -59,7 +64,15 @@ class SourceOpener(ABC):
     prepare: Callable[[], object] = staticmethod(do_nothing)
     """Imports the modules that opening needs, before the timing starts."""
     asked: tuple[str, object] | None = None
-    """The URL and the JSON of the request; None if the library does not make the request."""
+    """The URL and the JSON of the last request; None if the library does not make the request."""
+    route: Route | None = None
+    """The caller's route that it asks; None for the first request, and for a fallback."""
+    attempts = 1
+    """Number of attempts that it may make, if there are routes."""
+    serves_once = False
+    """True if it can open only one source."""
+    deadlines: Deadlines | None = None
+    """Bounds on silence for its attempts; None for those of the stream."""
 
     def __init__(self, opens: Opens, format: str | type[Format] | Format | None) -> None:
         self._opens: Callable[..., Any] = opens
@@ -70,6 +83,44 @@ class SourceOpener(ABC):
         """True once the server has refused a prefix."""
         self._last_source: object = self
         """The source of the previous attempt; before the first attempt, this opener, which is no source."""
+
+    @property
+    def name(self) -> str:
+        """The name in reports: that of the route, else the host of the request or the function's name."""
+        if self.route is not None:
+            return self.route.name
+        return self.host or getattr(self._opens, "__name__", "") or type(self._opens).__name__
+
+    @property
+    def host(self) -> str | None:
+        """The host of the request; None if the library does not make the request."""
+        return None if self.asked is None else split_url(self.asked[0]).hostname
+
+    @property
+    def port(self) -> int | None:
+        """The port of the request; None if the library does not make the request."""
+        return None if self.asked is None else server_of(self.asked[0])[1]
+
+    @property
+    def model(self) -> str | None:
+        """The model that the last request names; None if that is not known."""
+        return None if self.asked is None else model_in(self.asked[1], self.asked[0])
+
+    @property
+    def api(self) -> str | None:
+        """The name of the format of its answers, by the caller's word or by the URL; None if unknown."""
+        return format_of_request("" if self.asked is None else self.asked[0], self.format)
+
+    def look_ahead(self, attempt: Attempt, *, is_other: bool) -> None:  # noqa: B027 - nothing, by default
+        """Get ready for questions about an attempt that may be made, such as if it can continue the answer.
+
+        Args:
+            attempt: The attempt, with the answer so far.
+            is_other: True if the attempt before was made with another opener.
+        """
+
+    def succeed(self, previous: SourceOpener) -> None:  # noqa: B027 - nothing, by default
+        """Take over from the opener of the attempt before, which this opener's next attempt follows."""
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
         """Return the reason why no request can continue an answer; None if a request can.
@@ -310,12 +361,30 @@ def _accepts(signature: inspect.Signature, *arguments: object) -> bool:
     return True
 
 
-def make_openers(kind: type[SourceOpener], fallback: tuple[Fallback, ...]) -> tuple[SourceOpener, ...]:
-    """Return an opener for each fallback.
+def make_openers(first: SourceOpener, retry: Retry, deadlines: Deadlines | None) -> tuple[SourceOpener, ...]:
+    """Return the opener of the first request, and an opener for each route and each fallback.
 
     Args:
-        kind: The class of the openers.
-        fallback: The caller's functions, or pairs of a function and the format of its answers.
+        first: The opener of the first request.
+        retry: The caller's options.
+        deadlines: The stream's bounds on silence; None for the defaults.
     """
-    pairs: list[tuple[Any, Any]] = [each if isinstance(each, tuple) else (each, None) for each in fallback]
-    return tuple(kind(*pair) for pair in pairs)
+    kind = AsyncOpener if first.is_async else SyncOpener
+    routes = [route.make_opener(deadlines, is_async=first.is_async) for route in retry.routes]
+    return (first, *routes, *[_make_fallback_opener(kind, each) for each in retry.fallback])
+
+
+def _make_fallback_opener(kind: type[SourceOpener], fallback: Fallback) -> SourceOpener:
+    """Return the opener of a fallback: of a function, a pair of one and its format, or an unread stream.
+
+    Args:
+        kind: The class of the opener.
+        fallback: The fallback.
+    """
+    if is_stream(fallback):
+        opener = kind(lambda: fallback, None)
+        opener.serves_once = True
+        return opener
+    given: Any = fallback
+    is_pair = isinstance(fallback, tuple)
+    return kind(*given) if is_pair else kind(given, None)

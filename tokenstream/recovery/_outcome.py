@@ -9,6 +9,7 @@ from tokenstream.accumulator import Accumulator
 from tokenstream.errors import AnswerRejected
 from tokenstream.events import PartDone, RefusalDelta, ToolCallDelta, ToolCallStart
 from tokenstream.message import ToolCall
+from tokenstream.recovery._accept import find_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import Outcome
     from tokenstream.events import Event
     from tokenstream.message import Message
+    from tokenstream.recovery._accept import Accept
 
 _MESSAGES: dict[Outcome, str] = {
     "empty": "the answer is empty",
@@ -33,6 +35,9 @@ def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
     Args:
         outcomes: The reasons for which a complete answer is rejected and retried, such as "refusal".
     """
+    if "invalid" in outcomes:
+        # Only the whole answer can be judged.
+        return _is_never_final
     rejects_refusals, rejects_calls = "refusal" in outcomes, "malformed_call" in outcomes
     if not (rejects_refusals or rejects_calls):
         return is_visible
@@ -52,12 +57,20 @@ def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
     return has_final_content
 
 
-def find_outcome(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRejected | None:
+def _is_never_final(_: Event) -> bool:
+    """Return False: any content may still be rejected."""
+    return False
+
+
+def find_outcome(
+    events: Iterable[Event], outcomes: frozenset[str], accept: Accept | None = None
+) -> AnswerRejected | None:
     """Return the error for a finished but useless answer; None if the answer is acceptable.
 
     Args:
         events: All events of the answer.
         outcomes: The outcomes to reject.
+        accept: The caller's rule for answers; None for none.
     """
     accumulator = Accumulator()
     for event in events:
@@ -68,7 +81,7 @@ def find_outcome(events: Iterable[Event], outcomes: frozenset[str]) -> AnswerRej
             break
     else:
         # No outcome applies that is to be rejected.
-        return None
+        return None if accept is None else find_fault(message, accept)
     error = AnswerRejected(_MESSAGES[outcome], outcome=outcome)
     # The answer itself has ended properly; only its content is useless.
     error.partial = message.model_copy(update={"ending": "complete"})

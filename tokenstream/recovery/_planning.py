@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream._basics.backoff import clamp_reconnect, wait_before
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import PositionLost, ProviderError, StatusError, StreamError, StreamStalled
 from tokenstream.events import MessageStart, Unknown
-from tokenstream.recovery._never import is_bad_request, refuses_prefill
+from tokenstream.recovery._never import HAS_CALL, is_bad_request, is_filtered, refuses_prefill
 from tokenstream.recovery._rules import add_note_once
+from tokenstream.stream._attempts import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.recovery._current import CurrentAttempt
+    from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
     from tokenstream.recovery._rules import ContinuationRules
@@ -56,12 +59,38 @@ class AttemptPlan(NamedTuple):
     """True if the finished answer is fetched by its id; this attempt does not count, as it asks no model."""
 
 
+@dataclass(slots=True)
+class _End:
+    """The end of an attempt, as far as the plan for the next one depends on it."""
+
+    error: StreamError
+    now: float
+    prefix_refused: bool
+    """True if a prefix was refused, and a request without a prefix is possible."""
+    fetches: bool
+    """True if the finished answer is fetched by its id."""
+    request_refused: bool
+    """True if the server has refused the request to continue the answer."""
+    notes: list[str] = field(default_factory=list[str])
+    """The reasons for which attempts were not made."""
+    wanted: dict[bool, bool] = field(default_factory=dict[bool, bool])
+    """The decisions of `Retry.on`, by the default for the error."""
+
+    def __post_init__(self) -> None:
+        self.request_refused = self.request_refused or self.prefix_refused
+
+    @property
+    def is_free(self) -> bool:
+        """True if the next attempt does not count."""
+        return self.prefix_refused or self.fetches
+
+
 class Planner:
     """Decides if another attempt is made, and of which kind.
 
     Args:
         retry: The caller's options.
-        openers: The first opener, then the fallbacks.
+        itinerary: The openers, in order.
         resumption: Lets further connections go on with the answer.
         current: The current attempt.
         rules: The rules for continuing the answer.
@@ -71,7 +100,7 @@ class Planner:
     def __init__(
         self,
         retry: Retry,
-        openers: tuple[SourceOpener, ...],
+        itinerary: Itinerary,
         resumption: Resumption,
         current: CurrentAttempt,
         rules: ContinuationRules,
@@ -79,7 +108,7 @@ class Planner:
         total: float | None,
     ) -> None:
         self._retry = retry
-        self._openers = openers
+        self._itinerary, self._openers = itinerary, itinerary.openers
         self._machine, self._resumption = resumption.machine, resumption
         self._current = current
         self._rules = rules
@@ -96,51 +125,116 @@ class Planner:
             error: The error that ended the current attempt.
             now: A clock reading, in seconds.
         """
-        retry, current = self._retry, self._current
+        current = self._current
         if isinstance(error, StreamStalled) and error.limit == "total":
             # The time for all attempts is used up.
             return None
-        prefix_refused = self._drop_refused_prefix(error)
-        fetches = self._may_fetch(error)
-        # An attempt that was refused for its prefix does not count, and neither does the next if it fetches.
-        counted = current.counted - 1 if prefix_refused or fetches else current.counted
-        if counted >= retry.budget:
-            return None
-        request_refused = prefix_refused or self._is_refused_continuation(error)
-        mode, why_not = (
-            ("resume", None) if fetches else self._choose_mode(error, prefix_refused=prefix_refused)
+        end = _End(
+            error,
+            now,
+            prefix_refused=self._drop_refused_prefix(error),
+            fetches=self._may_fetch(error),
+            request_refused=self._is_refused_continuation(error),
         )
+        if current.has_spent_all:
+            add_note_once(error, f"no further attempt was made: Retry.most is used up ({self._retry.most})")
+            return None
+        # An attempt that was refused for its prefix does not count, and neither does one that fetches.
+        has_left = end.is_free or self._itinerary.has_left(current.opener_index)
+        if has_left and (end.fetches or self._resumes(error)):
+            resuming = self._plan_at(current.opener_index, end, "resume")
+            self._was_fetched = self._was_fetched or (end.fetches and resuming is not None)
+            candidates = self._find_candidates(end, has_left=False) if self._itinerary.has_routes else []
+            plan = resuming or self._plan_first(candidates, end)
+        else:
+            plan = self._plan_first(self._find_candidates(end, has_left=has_left), end)
+        if plan is None:
+            for note in end.notes:
+                add_note_once(error, note)
+        return plan
+
+    def _plan_first(self, candidates: list[int], end: _End) -> AttemptPlan | None:
+        """Return the plan for an attempt with the first opener that can make one; None if none can."""
+        return next((plan for index in candidates if (plan := self._plan_at(index, end)) is not None), None)
+
+    def _resumes(self, error: StreamError) -> bool:
+        """Return True if the next attempt should resume the answer, if it goes to the same server.
+
+        Before anything was delivered, a restart leaves no trace; but an answer that the server goes on with
+        would be paid for twice.
+        """
+        needed = self._current.has_delivered or self._retry.mode == "resume" or self._is_kept
+        return needed and self._may_resume(error)
+
+    def _find_candidates(self, end: _End, *, has_left: bool) -> list[int]:
+        """Return the openers that may make the next attempt, in order.
+
+        Args:
+            end: The end of the current attempt.
+            has_left: True if another attempt may be made with its opener.
+        """
+        current, itinerary = self._current.opener_index, self._itinerary
+        same = [current] if has_left else []
+        following = itinerary.find_following(current, end.now)
+        # Without routes, each failure moves on.
+        return [*same, *following] if itinerary.has_routes else [*following, *same]
+
+    def _plan_at(self, index: int, end: _End, mode: AttemptMode | None = None) -> AttemptPlan | None:
+        """Return the plan for an attempt with one of the openers; None if it must not be made.
+
+        Args:
+            index: The index of the opener.
+            end: The end of the current attempt.
+            mode: The mode of the attempt; None to choose it.
+        """
+        error, is_other = end.error, index != self._current.opener_index
+        why_not = None
+        if mode is None:
+            mode, why_not = self._choose_mode(index, end)
         if mode is None:
             # The note is only for an error that would have been retried.
-            if why_not is not None and (request_refused or retry.wants(error, otherwise=error.retryable)):
-                add_note_once(error, f"the answer was not continued: {why_not}")
+            if why_not is not None and (end.request_refused or self._wants(end, otherwise=error.retryable)):
+                end.notes.append(f"the answer was not continued: {why_not}")
             return None
-        uses_fallback = self._uses_fallback(mode)
         position_replaced = isinstance(error, PositionLost) and mode == "continue"
         # The next request goes to another server, or differs from the one that failed: an error that is not
         # retried by default may not occur again.
-        is_other_request = uses_fallback or request_refused or position_replaced or fetches
+        is_other_request = is_other or end.request_refused or position_replaced or end.fetches
         # A request without the refused prefix is made whatever `on` says.
-        if not prefix_refused and not retry.wants(error, otherwise=error.retryable or is_other_request):
+        if not end.prefix_refused and not self._wants(end, otherwise=error.retryable or is_other_request):
             return None
         # Another server, or another request, can be tried at once.
-        at_once = uses_fallback or prefix_refused or fetches
+        at_once = is_other or end.prefix_refused or end.fetches
         wait = 0.0 if at_once else self._wait_before(error, mode)
         if wait is None:
             return None
-        passed = self._find_passed_bound(now + wait)
+        passed = self._find_passed_bound(end.now + wait)
         if passed is not None:
             bound, option = passed
-            add_note_once(
-                error, f"no further attempt was made: it would begin later than {option} allows ({bound:g} s)"
+            end.notes.append(
+                f"no further attempt was made: it would begin later than {option} allows ({bound:g} s)"
             )
             return None
-        opener_index = current.opener_index + 1 if uses_fallback else current.opener_index
         server_asks = error.retry_after is not None or (
             mode == "resume" and self._resumption.reconnect_after is not None
         )
-        self._was_fetched = self._was_fetched or fetches
-        return AttemptPlan(mode, opener_index, wait, why_not, prefix_refused, server_asks, fetches)
+        return AttemptPlan(mode, index, wait, why_not, end.prefix_refused, server_asks, end.fetches)
+
+    def _wants(self, end: _End, *, otherwise: bool) -> bool:
+        """Return True if the caller wants the error of an attempt to be retried; asks only once.
+
+        Args:
+            end: The end of the attempt.
+            otherwise: True if the error is retried by default.
+        """
+        if self._itinerary.has_routes and is_filtered(end.error):
+            # Another provider may answer what one has filtered: the caller decides if it is asked.
+            if not callable(self._retry.on) and "content_filter" in self._retry.outcomes:
+                return True
+            otherwise = False
+        if otherwise not in end.wanted:
+            end.wanted[otherwise] = self._retry.wants(end.error, otherwise=otherwise)
+        return end.wanted[otherwise]
 
     def _find_passed_bound(self, begin: float) -> tuple[float, str] | None:
         """Return the shortest bound on the time of recovery after which an attempt would begin, or None.
@@ -176,54 +270,61 @@ class Planner:
         opener.stop_prefixes(known=is_known_refusal)
         return opener.prefix(self._machine.accumulator.message) is None
 
-    def _uses_fallback(self, mode: AttemptMode) -> bool:
-        """Return True if the next attempt uses the next fallback."""
-        # The index of the opener for the next fallback.
-        following = self._current.opener_index + 1
-        # Only the server that began the answer can resume it.
-        if following == len(self._openers) or mode == "resume":
-            return False
-        # A fallback can continue an answer only if the mode is "continue" and its function takes the attempt.
-        return mode == "restart" or (
-            self._retry.mode == "continue" and self._openers[following].takes_attempt
-        )
-
-    def _choose_mode(
-        self, error: StreamError, *, prefix_refused: bool
-    ) -> tuple[AttemptMode | None, str | None]:
-        """Choose the mode of the next attempt.
+    def _choose_mode(self, index: int, end: _End) -> tuple[AttemptMode | None, str | None]:
+        """Choose the mode of an attempt that does not resume the answer.
 
         Args:
-            error: The error that ended the attempt.
-            prefix_refused: True if a prefix was refused, and a request without a prefix is possible.
+            index: The index of the attempt's opener.
+            end: The end of the current attempt.
 
         Returns:
-            The mode, or None for no further attempt; and the reason why the answer is not continued, or None.
+            The mode, or None for no attempt with this opener; and the reason why the answer is not continued,
+            or None.
         """
-        mode = self._retry.mode
-        if not self._current.has_delivered:
-            # Nothing was delivered, so a restart leaves no trace. But an answer that the server goes on with
-            # would be paid for twice.
-            resumes = self._may_resume(error) and (mode == "resume" or self._is_kept)
-            return "resume" if resumes else "restart", None
-        if mode == "restart":
+        mode, current = self._retry.mode, self._current
+        if not current.has_delivered or mode == "restart":
+            # If nothing was delivered, a restart leaves no trace.
             return "restart", None
-        if mode != "continue" and self._may_resume(error):
-            return "resume", None
-        opener = self._openers[self._current.opener_index]
         if mode == "resume":
             # The answer cannot be resumed, and the caller allows nothing else.
             return None, None
+        opener, is_other = self._openers[index], index != current.opener_index
         if mode != "continue" and not opener.makes_request:
             # In mode "auto", only a request of this library is known to follow the mode "continue".
-            return None, _ONLY_WHOLE
-        why = self._rules.why_not(error, opener)
-        if self._is_refused_continuation(error) and not prefix_refused:
+            return None, None if is_other else _ONLY_WHOLE
+        # A fallback whose function takes no attempt can only restart the answer.
+        only_restarts = is_other and not opener.takes_attempt
+        why = self._find_obstacle(self._openers[current.opener_index] if only_restarts else opener, end.error)
+        if end.request_refused and not is_other and not end.prefix_refused:
             why = "the server refuses the request to continue it"
         if why is None:
-            return "continue", None
+            return (None, None) if only_restarts else ("continue", None)
         # An answer that cannot be continued is restarted in mode "continue"; mode "auto" raises the error.
-        return "restart" if mode == "continue" else None, why
+        may_restart = mode == "continue" or (why == HAS_CALL and self._has_only_cut_calls)
+        return "restart" if may_restart else None, why
+
+    def _find_obstacle(self, opener: SourceOpener, error: StreamError) -> str | None:
+        """Return the reason why an opener cannot continue the answer; None if it can.
+
+        Args:
+            opener: The opener.
+            error: The error that broke off the answer.
+        """
+        message = self._machine.accumulator.message
+        attempt = Attempt(number=self._current.number + 1, mode="continue", message=message, error=error)
+        opener.look_ahead(attempt, is_other=opener is not self._openers[self._current.opener_index])
+        return self._rules.why_not(error, opener)
+
+    @property
+    def _has_only_cut_calls(self) -> bool:
+        """True if the answer has nothing but reasoning and calls of which none was handed out.
+
+        Nothing that was delivered then has to be taken back: a loop over events is told of the restart, and
+        the loops over calls have not seen the answer.
+        """
+        accumulator = self._machine.accumulator
+        kinds = {part.kind for part in accumulator.message.parts if part.kind != "reasoning"}
+        return kinds == {"tool_call"} and not accumulator.tool_calls_delivered
 
     def _may_resume(self, error: StreamError) -> bool:
         """Return True if the answer has a position, and another attempt may be able to go on from there."""
@@ -321,8 +422,8 @@ class Planner:
             return clamp_reconnect(server_wait)
         initial = self._retry.wait
         return wait_before(
-            # The number of the next attempt.
-            self._current.counted + 1,
+            # The number of the next attempt, for this server.
+            self._itinerary.used(self._current.opener_index) + 1,
             error=error,
             # The caller's function replaces the back-off later, but not the server's wait.
             initial=0.0 if callable(initial) else initial,

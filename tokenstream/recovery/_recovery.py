@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tokenstream._pipeline.hold import Hold
 from tokenstream._pipeline.resumption import Continue, Restart, Resume
@@ -14,39 +13,38 @@ from tokenstream.errors import (
     MisuseError,
     PositionLost,
     ProviderError,
-    StatusError,
     StreamError,
 )
 from tokenstream.events import Restarted, Resumed
 from tokenstream.formats._resume.event_log import EventLog
 from tokenstream.recovery._current import CurrentAttempt
+from tokenstream.recovery._judge import Judge
 from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT, TOO_SHORT
-from tokenstream.recovery._outcome import find_outcome, make_content_test
+from tokenstream.recovery._outcome import make_content_test
 from tokenstream.recovery._planning import Planner
+from tokenstream.recovery._race import Race
 from tokenstream.recovery._rules import ContinuationRules, add_note_once
-from tokenstream.stream._attempts import Attempt, AttemptReport
+from tokenstream.recovery._spending import Spending
+from tokenstream.stream._attempts import Attempt, AttemptDecision, AttemptReport
 from tokenstream.stream._log import inform, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._pipeline.resumption import Renewal, Resumption
-    from tokenstream._sources import AsyncSource, Deferred
+    from tokenstream._pipeline.seam import Seam
+    from tokenstream._sources import Deferred
     from tokenstream.events import Event
+    from tokenstream.limits import Deadlines
     from tokenstream.message import Ending
-    from tokenstream.recovery._hedge import Contender
-    from tokenstream.recovery._open import SourceOpener
+    from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.recovery._planning import AttemptPlan
     from tokenstream.recovery._retry import Retry
     from tokenstream.stream._attempts import AttemptMode
     from tokenstream.stream._continuation import Continuation
 
-_ANSWER_GONE = frozenset({400, 404, 409, 410, 412, 416, 422})
-"""Statuses with which a server tells a request to resume that it no longer has the answer."""
 _LONG_WAIT = 10.0
 """Seconds from which a wait is logged at INFO: a program that waits so long seems to hang."""
-_NO_CONTENT = 204
-"""Status that tells an event source to stop reconnecting."""
 
 
 class Recovery:
@@ -56,21 +54,18 @@ class Recovery:
 
     Args:
         retry: The caller's options.
-        openers: The first opener, then the fallbacks.
+        itinerary: The openers, in order.
         resumption: Lets further connections go on with the answer of a driver that has not read anything.
-        total: The driver's total deadline, in seconds; None for no deadline.
+        deadlines: The stream's own bounds on silence.
     """
 
     def __init__(
-        self,
-        retry: Retry,
-        openers: tuple[SourceOpener, ...],
-        resumption: Resumption,
-        total: float | None,
+        self, retry: Retry, itinerary: Itinerary, resumption: Resumption, deadlines: Deadlines
     ) -> None:
         self._retry = retry
-        self._openers = openers
-        for opener in openers:
+        self._itinerary, self._openers = itinerary, itinerary.openers
+        self._deadlines = deadlines
+        for opener in self._openers:
             opener.prefills = retry.prefill
         self._resumption, self._joining = resumption, resumption.joining
         self._machine = machine = resumption.machine
@@ -78,15 +73,27 @@ class Recovery:
         """Returns True for an event with content that no outcome can reject; it ends the holding back."""
         hold = Hold(self._is_content, self._announce)
         machine.hold_back(hold)
-        self._current = CurrentAttempt(resumption, hold)
+        self.spending = None if retry.most is None else Spending(retry.most)
+        """The costs of all attempts; None without a bound on them."""
+        self._current = CurrentAttempt(resumption, hold, itinerary, self.spending)
         self._rules = ContinuationRules(retry, resumption)
-        self._planner = Planner(retry, openers, resumption, self._current, self._rules, total=total)
+        self._planner = Planner(
+            retry,
+            itinerary,
+            resumption,
+            self._current,
+            self._rules,
+            total=deadlines.total,
+        )
+        self._judge = Judge(retry, resumption, self._current, self._planner)
         if self._planner.may_resume and machine.arrivals.reorder is None:
             machine.arrivals.log = EventLog()
         self._broken_by: StreamError | None = None
         """The error that broke off the delivered answer; None if there is no error, or the answer goes on."""
         self._interrupted_by: StreamError | None = None
         """The error that broke off the part of the answer that was delivered; None before one did."""
+        self._has_given_up = False
+        """True once an attempt has failed and no further one was made; the rest of its source may be read."""
         self._answer_id: str | None = None
         """The answer's id in a relay's journal, which a request to resume names; None without one."""
         self._make_stage = machine.make_stage
@@ -101,75 +108,33 @@ class Recovery:
         running = [] if current.ended else [current.make_report(error=None, now=None)]
         return tuple(sorted([*current.reports, *running], key=lambda report: report.number))
 
+    @property
+    def deadlines(self) -> Deadlines:
+        """The bounds on silence for the current attempt: those of its route, or of the stream."""
+        own = self._openers[self._current.opener_index].deadlines
+        # The total is over all attempts.
+        return self._deadlines if own is None else replace(own, total=self._deadlines.total)
+
     def make_first_source(self, clock: Callable[[], float]) -> Deferred:
         """Return the source of the first attempt, or with hedging, of the first two.
 
         Args:
             clock: Returns the time in seconds.
         """
+        self._current.begin_route(0, clock())
         attempt = Attempt(
             number=1,
             mode="start",
             message=self._machine.accumulator.message,
             limit_left=self._retry.max_output_tokens,
+            route=self._itinerary.name(0),
         )
         source = self._openers[0].deferred(attempt, begins=True)
         if self._retry.hedge_after is None:
             return source
         # `enters` is True, because each of the two sources may be a context manager.
-        return replace(source, open=partial(self._race, source.open, attempt, clock), enters=True)
-
-    # -- hedging -----------------------------------------------------------
-
-    async def _race(self, open_first: Any, attempt: Attempt, clock: Callable[[], float]) -> AsyncSource:  # noqa: ANN401 - an awaitable's
-        """Open a source, and if that brings no content for a while, a second source; return the winner.
-
-        Args:
-            open_first: Opens the first source.
-            attempt: The first attempt.
-            clock: Returns the time in seconds.
-        """
-        from tokenstream.recovery._hedge import Contender, race
-
-        limits, opener, after = self._machine.limits, self._openers[0], self._retry.hedge_after or 0.0
-        open_second = opener.deferred(replace(attempt, number=2, mode="hedge")).open
-        first = Contender(open_first, opener.format, limits)
-        second = Contender(open_second, opener.format, limits)
-        if self._retry.budget < 2:
-            # Only one attempt is allowed, so the second attempt never begins.
-            after = math.inf
-        began_at = clock()
-        winner = await race(first, second, after)
-        if second.begun:
-            loser, second_won = (first, True) if winner is second else (second, False)
-            self._note_loser(loser, second_won=second_won, began_at=began_at, now=clock())
-        return winner.make_source()
-
-    def _note_loser(self, loser: Contender, *, second_won: bool, began_at: float, now: float) -> None:
-        """Report the losing attempt, and make the winner the current attempt.
-
-        The loser's usage is a minimum, because the provider may have gone on writing.
-
-        Args:
-            loser: The losing attempt.
-            second_won: True if the winner is the second attempt.
-            began_at: The clock reading at which the first attempt began.
-            now: A clock reading, in seconds.
-        """
-        current = self._current
-        # The second attempt began when the first had brought no content for that long.
-        wait = self._retry.hedge_after or 0.0
-        # None if the loser was only slower.
-        error = loser.error if isinstance(loser.error, StreamError) else None
-        report = AttemptReport(number=1, mode="start", error=error, usage=loser.usage)
-        if second_won:
-            report = replace(report, seconds=max(0.0, now - began_at))
-        else:
-            seconds = max(0.0, now - began_at - wait)
-            report = replace(report, number=2, mode="hedge", wait=wait, seconds=seconds)
-        current.reports.append(report)
-        current.note_hedge(wait, began_at, second_won=second_won)
-        self._machine.accumulator.spend(loser.usage.model_copy(update={"source": "partial"}))
+        race = Race(self._retry, self._itinerary, self._current, self._machine)
+        return replace(source, open=partial(race.run, source.open, attempt, clock), enters=True)
 
     # -- the end of an attempt ---------------------------------------------
 
@@ -181,7 +146,8 @@ class Recovery:
             now: The time, in seconds.
         """
         # An answer that differs from the delivered one cannot be mended by another attempt.
-        error = None if self._joining.differs else self._find_error(cause, now)
+        is_final = self._joining.differs or self._has_given_up
+        error = None if is_final else self._judge.find_error(cause, now)
         if error is None:
             return None
         current, refusal = self._current, self._joining.refusal
@@ -195,9 +161,18 @@ class Recovery:
         ):
             # The server does not continue prefixes, so the next request asks with a user's turn.
             self._openers[current.opener_index].stop_prefixes(known=False)
-        plan = self._planner.plan(error, now)
-        if plan is not None:
-            return self._follow_plan(plan, error, now)
+        source = self._make_planned_source(error, now)
+        if source is not None or current.ended:
+            return source
+        self._has_given_up = True
+        if isinstance(error, AnswerRejected) and error.outcome == "invalid":
+            # No answer was accepted, so none is delivered; but the last one was paid for, too.
+            current.end(error, now)
+            current.ended = True
+            current.note_discarded()
+            current.hold.drop()
+            self._machine.error = error
+            return None
         if refusal is not None:
             self._end_as_interrupted(refusal)
             return None
@@ -226,7 +201,7 @@ class Recovery:
         if not current.ended:
             failed = error if isinstance(error, StreamError) else None
             # After a doubtful seam, the stream ends with the error that broke off the answer.
-            current.add_report(self._joining.refusal or failed, now)
+            current.end(self._joining.refusal or failed, now)
             current.ended = True
 
     def _end_as_interrupted(self, refusal: StreamError) -> None:
@@ -240,89 +215,61 @@ class Recovery:
             add_note_once(interrupted, f"the answer was not continued: {refusal}")
             self._machine.error = interrupted
 
-    def _find_error(self, cause: StreamError | None, now: float) -> StreamError | None:
-        """Return the error of the current attempt, whose input has ended or failed; None if it succeeded.
-
-        Args:
-            cause: The error that ended the input; None after a clean end, or if the machine has the error.
-            now: A clock reading, in seconds.
-        """
-        machine = self._machine
-        if self._joining.refusal is not None:
-            return self._joining.refusal
-        # Answered: the terminal event has arrived. Refused: the response is an error, not an answer.
-        # Assumed: only the sentinel has arrived, and the end of the format decides.
-        answered = machine.answered and not machine.end_is_assumed
-        if answered and not machine.refused and machine.error is None and cause is None:
-            # The answer may be useless nevertheless, such as an empty one.
-            return self._find_outcome()
-        lost = machine.arrivals.lost
-        if lost is not None and machine.error is lost and not machine.answered:
-            # Nothing of this connection was read, so what is open stays open for the next attempt.
-            return lost
-        if machine.error is None and self._planner.position is not None:
-            # The server can replay the answer: the format stays open, because the next attempt may resume it.
-            error = self._resumption.cut_short(cause)
-            if error is not None:
-                return self._as_position_lost(error)
-            # The answer is complete, or only the end of the format can tell: `finish` ends the format.
-        machine.finish(cause, now)
-        # An attempt that ended without an error may still have brought a useless answer.
-        return self._find_outcome() if machine.error is None else self._as_position_lost(machine.error)
-
-    def _as_position_lost(self, error: StreamError) -> StreamError:
-        """Return `PositionLost` if the server refused to resume from a position, otherwise the same error."""
-        if self._current.mode != "resume" or self._current.was_released:
-            # The server was not asked to resume, or it has resumed.
-            return error
-        if isinstance(error, StatusError):
-            answer_gone = not error.retryable and error.status in _ANSWER_GONE
-        else:
-            answer_gone = self._machine.head is not None and self._machine.head.status == _NO_CONTENT
-        if not answer_gone:
-            return error
-        lost = PositionLost(f"the server cannot resume from the position it was sent ({error})")
-        lost.__cause__ = error
-        return lost
-
-    def _find_outcome(self) -> StreamError | None:
-        """Return the error for an answer that is finished but useless; None if the answer is acceptable.
-
-        The result is also None if some of the answer was delivered, because it cannot be taken back then.
-        """
-        current = self._current
-        if not self._retry.outcomes or current.was_released or current.has_delivered:
-            return None
-        events = (*current.hold.held, *self._machine.events_left)
-        return find_outcome(events, self._retry.outcomes)
-
     # -- the next attempt --------------------------------------------------
 
-    def _follow_plan(self, plan: AttemptPlan, error: StreamError, now: float) -> Deferred | None:
-        """Prepare the planned attempt, and return its source; None if the stream ends here.
+    def _make_planned_source(self, error: StreamError, now: float) -> Deferred | None:
+        """Return the source of the next attempt; None if no further attempt is made.
 
         Args:
             error: The error that ended the current attempt.
             now: A clock reading, in seconds.
         """
-        retry, current = self._retry, self._current
-        ending: Ending = "failed" if isinstance(error, ProviderError) else "truncated"
-        self._resumption.store_attempt_partial(error, ending)
-        opener = self._openers[plan.opener_index]
-        continuation = self._rules.make_continuation(opener) if plan.mode == "continue" else None
-        # A new answer may use the whole output limit, a continuation only the rest of it.
-        tokens_left = self._rules.limit(opener)
-        if continuation is not None and tokens_left is not None:
-            tokens_left = self._rules.tokens_left(opener)
-            if tokens_left is not None and tokens_left < 1:
-                self._end_at_limit(error, now)
+        current, on_retry = self._current, self._retry.on_retry
+        stored = False
+        while (plan := self._planner.plan(error, now)) is not None:
+            if not stored:
+                ending: Ending = "failed" if isinstance(error, ProviderError) else "truncated"
+                self._resumption.store_attempt_partial(error, ending)
+                stored = True
+            opener = self._openers[plan.opener_index]
+            continuation = self._rules.make_continuation(opener) if plan.mode == "continue" else None
+            # A new answer may use the whole output limit, a continuation only the rest of it.
+            tokens_left = self._rules.limit(opener)
+            if continuation is not None and tokens_left is not None:
+                tokens_left = self._rules.tokens_left(opener)
+                if tokens_left is not None and tokens_left < 1:
+                    self._end_at_limit(error, now)
+                    return None
+            attempt = self._make_attempt(plan, error, continuation, tokens_left)
+            decision = None if on_retry is None else on_retry(attempt)
+            if current.ended:
+                # `on_retry` has stopped the stream.
                 return None
-        attempt = self._make_attempt(plan, error, continuation, tokens_left)
-        if retry.on_retry is not None:
-            retry.on_retry(attempt)
-        if current.ended:
-            # `on_retry` has stopped the stream.
-            return None
+            if not isinstance(decision, AttemptDecision):
+                return self._follow_plan(plan, attempt, error, now)
+            if decision.verb == "stop":
+                add_note_once(error, "no further attempt was made: on_retry has stopped the attempts")
+                return None
+            if decision.verb == "send":
+                if not opener.makes_request:
+                    raise MisuseError(
+                        "attempt.with_payload() is for a request of connect or of a Route: your own function "
+                        "makes the request of this attempt"
+                    )
+                return self._follow_plan(plan, replace(attempt, payload=decision.payload), error, now)
+            self._itinerary.skip(plan.opener_index)
+        return None
+
+    def _follow_plan(self, plan: AttemptPlan, attempt: Attempt, error: StreamError, now: float) -> Deferred:
+        """Prepare the planned attempt, and return its source.
+
+        Args:
+            plan: The plan.
+            attempt: The attempt, as the caller's functions get it.
+            error: The error that ended the current attempt.
+            now: A clock reading, in seconds.
+        """
+        retry, current = self._retry, self._current
         log(
             "attempt %d ended (%s): %s in %.2f s",
             current.number,
@@ -333,10 +280,14 @@ class Recovery:
         if attempt.wait > _LONG_WAIT:
             asked = "as the server asks" if plan.server_asks else "to give the server time"
             inform("waiting %.0f s before attempt %d, %s", attempt.wait, attempt.number, asked)
-        current.add_report(error, now)
+        current.end(error, now)
         self._count_abandoned_tokens(plan.mode)
-        current.begin(attempt, now, is_uncounted=plan.prefix_refused or plan.fetches)
-        current.opener_index = plan.opener_index
+        opener, previous = self._openers[plan.opener_index], self._openers[current.opener_index]
+        if opener is not previous:
+            opener.succeed(previous)
+        is_uncounted = plan.prefix_refused or plan.fetches
+        current.begin(attempt, now, is_uncounted=is_uncounted)
+        current.begin_route(plan.opener_index, None if is_uncounted else now + attempt.wait)
         if plan.mode == "restart":
             self._rules.begin_again()
             if current.has_delivered:
@@ -344,7 +295,7 @@ class Recovery:
                 self._broken_by = self._broken_by or error
         # If JSON or a short text is restarted in place of a continuation, the loop gets only what is new.
         self._aligns = retry.align or plan.why in (JSON_ASKED, JSON_TEXT, TOO_SHORT)
-        self._renew_machine(plan, continuation, now)
+        self._renew_machine(plan, attempt.asked, now)
         # `begins=False`: the timing of the answer goes on from the first attempt.
         return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
 
@@ -381,6 +332,7 @@ class Recovery:
             wait=plan.wait,
             limit_left=tokens_left,
             why=plan.why,
+            route=self._itinerary.name(plan.opener_index),
             asked=continuation,
         )
         # A request without the refused prefix is made at once, so the caller's function is not asked.
@@ -420,7 +372,7 @@ class Recovery:
 
     def _end_at_limit(self, error: StreamError, now: float) -> None:
         """End the answer, because its output limit is used up."""
-        self._current.add_report(error, now)
+        self._current.end(error, now)
         self._current.ended = True
         self._resumption.end_at_limit(now)
 
@@ -452,6 +404,9 @@ class Recovery:
             return None
         is_first_content = not current.has_delivered
         current.has_delivered = True
+        machine.accumulator.route = self._itinerary.name(current.opener_index)
+        if not failed:
+            self._itinerary.note_content(current.opener_index, machine.now - current.begun_at)
         if machine.arrivals.log is not None and not self._planner.can_resume(current.hold.held):
             machine.arrivals.log = None
         broken_by, self._broken_by = self._broken_by, None
@@ -461,10 +416,7 @@ class Recovery:
         if current.mode == "resume":
             return [Resumed(dropped=machine.answer_format.dropped)]
         if self._joining.seam is not None:
-            announced = self._rules.announce(self._joining.seam)
-            if announced is None:
-                current.note_discarded(always=True)
-            return announced
+            return self._announce_continuation(self._joining.seam)
         if broken_by is None:
             # No content that the loop has is replaced.
             return []
@@ -476,6 +428,22 @@ class Recovery:
         # The aligner skips the content that the loop already has.
         self._joining.align(restarted)
         return []
+
+    def _announce_continuation(self, seam: Seam) -> list[Event] | None:
+        """Return the event to deliver before the continuation; None to discard it, as it does not join.
+
+        Args:
+            seam: The seam between the answer and the continuation.
+        """
+        machine = self._machine
+        announced = self._rules.announce(seam)
+        if announced is None:
+            self._current.note_discarded(always=True)
+            return None
+        if machine.format != machine.accumulator.format:
+            # Another API's answer is continued, whose format the message keeps.
+            announced.format = machine.format
+        return [announced]
 
 
 def _continuation_note(reports: list[AttemptReport]) -> str:

@@ -10,11 +10,13 @@ from tokenstream._pipeline.factories import make_stage_factory
 from tokenstream._pipeline.resumption import Resumption
 from tokenstream._sources import Deferred
 from tokenstream.errors import MisuseError
+from tokenstream.recovery._itinerary import Itinerary
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
 from tokenstream.recovery._recovery import Recovery
 from tokenstream.recovery._retry import Retry
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
+from tokenstream.stream._guards.guarding import guard
 from tokenstream.stream._options import Options
 from tokenstream.stream._sync_driver import SyncDriver
 
@@ -79,7 +81,7 @@ def resilient(
         (['Hel', 'lo'], 2)
     """
     retry = check_retry(retry, is_async=False)
-    openers = (SyncOpener(open, format), *make_openers(SyncOpener, tuple(retry.fallback)))
+    openers = make_openers(SyncOpener(open, format), retry, deadlines)
     options = Options(
         format,
         limits,
@@ -142,7 +144,7 @@ def aresilient(
         ...         return (await stream.final()).text
     """
     retry = check_retry(retry, is_async=True)
-    openers = (AsyncOpener(open, format), *make_openers(AsyncOpener, tuple(retry.fallback)))
+    openers = make_openers(AsyncOpener(open, format), retry, deadlines)
     options = Options(
         format,
         limits,
@@ -182,9 +184,13 @@ def make_stream(
         Deferred(_open_placeholder),
         options._replace(answer_id=options.answer_id or retry.answer_id),
     )
-    recovery = Recovery(retry, openers, Resumption(driver.machine), driver.silence.deadlines.total)
+    itinerary = Itinerary(openers, retry, driver.clock())
+    recovery = Recovery(retry, itinerary, Resumption(driver.machine), driver.silence.deadlines)
     driver.recovery = recovery
+    if recovery.spending is not None:
+        guard(driver, recovery.spending.budget, first_tokens=1, every=None, hold=False, field=None)
     driver.pump.replace(recovery.make_first_source(driver.clock))
+    driver.silence.deadlines = recovery.deadlines
     return kind(driver)
 
 

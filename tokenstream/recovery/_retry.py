@@ -11,21 +11,29 @@ from tokenstream._basics.joint import Prefill  # noqa: TC001 - a field's type ca
 from tokenstream._basics.members import show_members
 from tokenstream.errors import AnswerRejected, ErrorKind, MisuseError, Outcome, StreamError
 from tokenstream.formats._base import Format
-from tokenstream.limits import check_wait
+from tokenstream.limits import check_seconds, check_wait
+from tokenstream.recovery._accept import Accept, is_rule
+from tokenstream.recovery._route import Route
+from tokenstream.stream import AsyncStream, Stream  # noqa: TC001 - a field's type can be asked for
 from tokenstream.stream._attempts import Attempt
+from tokenstream.stream._handover import is_stream
 
 Mode: TypeAlias = Literal["auto", "resume", "continue", "restart"]
 """The way to recover an answer that broke off after its first content."""
+Order: TypeAlias = Literal["given", "last", "latency"]
+"""The order of routes: as given, the one that worked last first, or the fastest first."""
 Opens: TypeAlias = Callable[[Attempt], Any] | Callable[[], Any]
 """Function that opens a source, and gets the attempt if it takes an argument."""
-Fallback: TypeAlias = "Opens | tuple[Opens, str | Format]"
-"""Function that opens a source of another model or provider; alone, or with the format's name."""
+Fallback: TypeAlias = "Opens | Stream | AsyncStream | tuple[Opens, str | Format]"
+"""Function that opens a source of another model or provider, alone or with the format's name; or an unread
+stream of `connect`."""
 Condition: TypeAlias = "type[StreamError] | ErrorKind | Outcome"
 """Condition for a retry: a class of errors, a kind of errors, or an outcome."""
 
 _OUTCOMES: frozenset[str] = frozenset(get_args(Outcome))
 _KINDS: frozenset[str] = frozenset(get_args(ErrorKind))
 _MODES: frozenset[str] = frozenset(get_args(Mode))
+_ORDERS: tuple[str, ...] = get_args(Order)
 _DEFAULT_ATTEMPTS = 3
 
 
@@ -53,7 +61,8 @@ is restarted |
     """
 
     attempts: int | None = None
-    """Total number of attempts; by default one more than there are fallbacks, but at least three."""
+    """Total number of attempts; by default one more than there are fallbacks, but at least three. With
+    `routes`, the number of attempts at the first of them alone, by default 2."""
     mode: Mode = "auto"
     """The way to recover an answer after its first content was delivered; see the table."""
     wait: float | Callable[[Attempt], float] = 0.5
@@ -70,12 +79,27 @@ is restarted |
     the default. A function gets the error (`AnswerRejected` for an outcome) and returns True, False, or
     None for the default."""
     fallback: Sequence[Fallback] = ()
-    """Functions to try next, in order: each opens a source of another model or provider, or returns an
-    unread `connect(…)`, whose request is then sent. The format is detected, unless `connect` names it, or
+    """What to try next, in order, for what `routes` cannot say: functions that open a source of another model
+    or provider, such as an SDK's stream, or return an unread `connect(…)`, whose request is then sent; or an
+    unread `connect(…)` itself, which serves one answer. The format is detected, unless `connect` names it, or
     the function is in a pair with the format, such as `(open_other, "anthropic")`."""
+    routes: Sequence[Route] = ()
+    """Requests at other providers, in order. Each has attempts of its own, after which the next one is asked;
+    a provider that refuses to serve is left at once. What was delivered is continued at the next one."""
+    order: Order = "given"
+    """Order of the routes: "given"; "last", with the one first that worked last; or "latency", with the one
+    first that was fastest to its first content, and those that were never tried before it."""
+    accept: Accept | None = None
+    """The type of the answer's text, as for `Stream.result`, or a function of the message that returns False
+    for an answer that is not good enough. The answer is held back until it is whole and accepted;
+    otherwise, the attempt has failed, with the outcome "invalid"."""
+    most: float | None = None
+    """The highest cost of all attempts together, by `Route.price`: no attempt begins once it is reached, and
+    the one in progress is stopped like one with a `Budget`. Requests without a price cost nothing."""
     hedge_after: float | None = None
-    """Seconds after which a second attempt starts if the first attempt has brought no content. The attempt
-    that brings content earlier is read, and the other is closed. Only for `aresilient` and `aconnect`."""
+    """Seconds after which a second attempt starts if the first attempt has brought no content: at the next
+    route, if there are routes. The attempt that brings content earlier is read, and the other is closed.
+    Only for `aresilient` and `aconnect`."""
     hold: bool = True
     """True to hold back a continuation until it is known where it joins the answer (at the *seam*), for 280
     characters at most; usually, it is known at 40. With False, only text that may be a repetition is held
@@ -100,7 +124,8 @@ is restarted |
     answer_id: str | None = None
     """An id of your own for the answer, like the option of `Stream`; only for a `Retry` of one answer."""
     on_retry: Callable[[Attempt], object] | None = None
-    """Function that is called with each further attempt, before the wait for that attempt."""
+    """Function that is called with each further attempt, before the wait for that attempt. It may return
+    `attempt.skip()`, `attempt.stop()` or `attempt.with_payload(…)`; any other result is ignored."""
 
     def __post_init__(self) -> None:
         attempts: Any = self.attempts
@@ -121,7 +146,9 @@ is restarted |
         if self.on is not None and (isinstance(self.on, type) or not callable(self.on)):
             object.__setattr__(self, "on", _check_conditions(self.on))
         object.__setattr__(self, "fallback", _check_fallbacks(self.fallback))
-        if attempts is not None and attempts <= len(self.fallback):
+        object.__setattr__(self, "routes", _check_routes(self.routes))
+        _check_choice(self)
+        if attempts is not None and not self.routes and attempts <= len(self.fallback):
             raise MisuseError(
                 f"attempts={attempts} never reaches the last of {len(self.fallback)} fallbacks: "
                 "each failed attempt moves on to the next one"
@@ -131,7 +158,7 @@ is restarted |
 
     @property
     def budget(self) -> int:
-        """The maximum number of attempts, the first one included."""
+        """The maximum number of attempts, the first one included; without those of routes."""
         return self.attempts if self.attempts is not None else max(_DEFAULT_ATTEMPTS, 1 + len(self.fallback))
 
     @property
@@ -143,7 +170,8 @@ is restarted |
         on: Any = self.on
         if callable(on):
             return _OUTCOMES
-        return frozenset(each for each in on or () if each in _OUTCOMES)
+        own = () if self.accept is None else ("invalid",)
+        return frozenset([*own, *(each for each in on or () if each in _OUTCOMES)])
 
     def wants(self, error: StreamError, *, otherwise: bool) -> bool:
         """Return True if an error should be retried.
@@ -157,7 +185,7 @@ is restarted |
             decision = on(error)
             return otherwise if decision is None else bool(decision)
         if isinstance(error, AnswerRejected):
-            # An answer is rejected only for an outcome that `on` names.
+            # An answer is rejected only for an outcome that `on` names, or by `accept`.
             return True
         conditions = [each for each in on or () if each not in _OUTCOMES]
         if not conditions:
@@ -218,6 +246,35 @@ def _check_conditions(on: object) -> tuple[Any, ...]:
     return conditions
 
 
+def _check_routes(routes: object) -> tuple[Route, ...]:
+    """Return the routes as a tuple, and refuse anything else.
+
+    Args:
+        routes: The option's value: one route, or several.
+    """
+    given: Any = routes
+    checked: tuple[Any, ...] = tuple(given if isinstance(routes, Iterable) else (given,))
+    for each in checked:
+        if not isinstance(each, Route):
+            raise MisuseError(
+                f"routes= takes Routes, such as Route(url, json=payload), and not {type(each).__name__}; "
+                "a function that opens a source belongs to fallback="
+            )
+    return checked
+
+
+def _check_choice(retry: Retry) -> None:
+    """Refuse invalid options for choosing among routes and answers."""
+    order: Any = retry.order
+    accept: Any = retry.accept
+    if order not in _ORDERS:
+        raise MisuseError(f"order= is one of {', '.join(_ORDERS)}, and not {order!r}")
+    if accept is not None and not is_rule(accept):
+        raise MisuseError(f"accept= is a type, or a function that takes the message, and not {accept!r}")
+    if retry.most is not None:
+        check_seconds("most", retry.most, unit="money")
+
+
 def _check_fallbacks(fallback: object) -> tuple[Fallback, ...]:
     """Return the fallbacks as a tuple, and refuse invalid ones.
 
@@ -226,15 +283,17 @@ def _check_fallbacks(fallback: object) -> tuple[Fallback, ...]:
     """
     given: Any = fallback
     # A str is no fallback, but is treated as one, so that the error names all of it.
-    is_single = callable(fallback) or isinstance(fallback, str) or _is_pair(fallback)
+    is_single = callable(fallback) or isinstance(fallback, str) or _is_pair(fallback) or is_stream(fallback)
     if is_single or not isinstance(fallback, Iterable):
         given = (given,)
     fallbacks: tuple[Any, ...] = tuple(given)
     for each in fallbacks:
-        if not (callable(each) or _is_pair(each)):
+        if isinstance(each, Route):
+            raise MisuseError("a Route belongs to routes=, and not to fallback=")
+        if not (callable(each) or _is_pair(each) or is_stream(each)):
             raise MisuseError(
-                "fallback= takes functions that open a source, or pairs of one and its format, "
-                f"and not {each!r}"
+                "fallback= takes functions that open a source, pairs of one and its format, or "
+                f"an unread connect(…), and not {each!r}"
             )
     return fallbacks
 

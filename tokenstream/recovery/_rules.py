@@ -20,7 +20,7 @@ from tokenstream.stream._log import warn
 if TYPE_CHECKING:
     from tokenstream._pipeline.resumption import Resumption
     from tokenstream.errors import StreamError
-    from tokenstream.events import Event
+    from tokenstream.events import Resumed
     from tokenstream.message import Message
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
@@ -122,8 +122,8 @@ class ContinuationRules:
         """Forget the number of tokens counted so far, because the answer is restarted."""
         self._counted_before = 0
 
-    def announce(self, seam: Seam) -> list[Event] | None:
-        """Return the events that announce a continuation; None if the seam's confidence is too low.
+    def announce(self, seam: Seam) -> Resumed | None:
+        """Return the event that announces a continuation; None if the seam's confidence is too low.
 
         Args:
             seam: The seam between the answer and the continuation's text.
@@ -140,7 +140,7 @@ class ContinuationRules:
             warn("an answer was continued with confidence %s: words may be missing or doubled", confidence)
         # From now on, the server counts the tokens of the continuation.
         self._counted_before += self._counted_now
-        return [resumed]
+        return resumed
 
 
 def add_note_once(error: StreamError, words: str) -> None:

@@ -1,4 +1,4 @@
-"""Attempts at one answer: the input of the next attempt, and a report on each attempt made."""
+"""Attempts at one answer: the input of the next one, a decision on it, and a report on each that was made."""
 
 from __future__ import annotations
 
@@ -24,6 +24,16 @@ AttemptMode: TypeAlias = Literal["start", "restart", "resume", "continue", "hedg
 | continue | a continuation of the text received so far |
 | hedge | the same answer, because the first request has brought nothing so far |
 """
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptDecision:
+    """A decision on an attempt, returned by `Retry.on_retry` and made by a method of the `Attempt`."""
+
+    verb: Literal["skip", "stop", "send"]
+    """"skip" for the next route, "stop" for the error, "send" for another payload."""
+    payload: Any = None
+    """The JSON to send; only with "send"."""
 
 
 @show_members
@@ -67,6 +77,10 @@ class Attempt:
     is unknown. Set it with `Retry(max_output_tokens=…)`."""
     why: str | None = None
     """Reason for restarting the answer although a continuation was wanted; otherwise None."""
+    route: str | None = None
+    """Name of the route that is asked; None without routes."""
+    payload: Any = field(default=None, repr=False)
+    """The JSON that `with_payload` puts in place of the request's own; None to leave that."""
     asked: Continuation | None = field(default=None, repr=False, compare=False)
     """The broken-off answer, from which `continuation` makes its turns; None if `mode` is not "continue"."""
 
@@ -98,6 +112,39 @@ class Attempt:
         """
         return [] if self.asked is None else self.asked.write_turns(format)
 
+    def skip(self) -> AttemptDecision:
+        """Return the decision not to make this attempt, and to ask the next route or fallback instead.
+
+        Without another one, the stream ends with the error. Return it from `Retry.on_retry`.
+
+        Example:
+            >>> def not_twice_at_night(attempt: Attempt) -> object:
+            ...     return attempt.skip() if attempt.route == "local" else None
+        """
+        return AttemptDecision("skip")
+
+    def stop(self) -> AttemptDecision:
+        """Return the decision to make no further attempt: the stream ends with the error.
+
+        Return it from `Retry.on_retry`.
+        """
+        return AttemptDecision("stop")
+
+    def with_payload(self, payload: Any) -> AttemptDecision:  # noqa: ANN401 - any JSON value
+        """Return the decision to send another payload with this attempt, and only with this one.
+
+        If the attempt continues an answer, the turns for that are added to the payload. Return the
+        decision from `Retry.on_retry`.
+
+        Args:
+            payload: The JSON of the request; for a request of `connect` or of a `Route`.
+
+        Example:
+            >>> def ask_smaller(attempt: Attempt) -> object:
+            ...     return attempt.with_payload({"model": "small", "messages": [], "stream": True})
+        """
+        return AttemptDecision("send", payload)
+
 
 @show_members
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,13 +164,32 @@ class AttemptReport:
     """The error that ended the attempt; None if the attempt was successful, or is still running."""
     wait: float = 0.0
     """Seconds from the end of the previous attempt to this request; for a hedge, from the first request."""
+    began: float = 0.0
+    """Seconds from the first request to this one."""
     seconds: float | None = None
     """Seconds from the attempt's request to its end; None while the attempt is running."""
     usage: Usage = field(default_factory=Usage)
     """The token counts that the server reported for this attempt; false without a report."""
     id: str | None = None
-    """The provider's id for a continuation, while the message keeps the first attempt's id; else None."""
+    """The provider's id of the answer to this attempt, while the message keeps the first part's id; None if
+    nothing of an answer came."""
     model: str | None = None
-    """The model that wrote a continuation; None for other attempts."""
+    """The model that answered, by the provider's own word; None if nothing of an answer came."""
+    requested_model: str | None = None
+    """The model that the request's payload or URL names; None if the library did not make the request."""
     confidence: float | None = None
     """Confidence that a continuation was appended at the right place; None for other attempts."""
+    route: str | None = None
+    """Name of the route that was asked; None without routes."""
+    host: str | None = None
+    """Host of the request; None if the library did not make the request."""
+    port: int | None = None
+    """Port of the request; None if the library did not make the request."""
+    format: str | None = None
+    """Name of the format in which the server answered or, if it did not answer, in which it would have; None
+    if unknown."""
+    left_out: tuple[str, ...] = ()
+    """Kinds of parts that the answer so far had and the request to continue it had not, such as "reasoning",
+    which a model does not accept if another provider has signed it."""
+    cost: float | None = None
+    """Cost of the reported token counts; None without a price, or without counts."""

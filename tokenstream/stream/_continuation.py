@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._apis import api_named
 from tokenstream._basics.joint import anchor_of
 from tokenstream._basics.markers import LAST_WORDS
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.message import Citation, Message, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 from tokenstream.turns._methods import formats_with_turns, turn_method
 
@@ -55,6 +55,8 @@ class Continuation:
 
     None for the default text.
     """
+    left_out: set[str] = field(default_factory=set[str], compare=False)
+    """The kinds of parts that the turns do not have, once they are written."""
 
     @property
     def question(self) -> str:
@@ -88,8 +90,10 @@ class Continuation:
         if method is None:
             names = ", ".join(formats_with_turns())
             raise MisuseError(f"requests in {name} cannot carry half an answer; use one of: {names}")
+        accepted = self._select_accepted()
+        self._note_left_out(accepted, method)
         # "all" also leaves out the parts that this format cannot express, instead of raising an error.
-        result: Any = getattr(self._select_accepted(), method)(drop="all")
+        result: Any = getattr(accepted, method)(drop="all")
         # Some of these methods return one turn, others a list of turns.
         turns: list[dict[str, Any]] = [*result] if isinstance(result, list) else [result]
         if self.prefix is not None:
@@ -102,6 +106,26 @@ class Continuation:
             # In these formats, the content of a turn is a list.
             question = [{"text": question}]
         return [*turns, {"role": "user", field or "content": question}]
+
+    def _note_left_out(self, accepted: Message, method: str) -> None:
+        """Note the kinds of parts that the turns do not have, such as reasoning that another API has signed.
+
+        Args:
+            accepted: The message with the parts that no provider refuses.
+            method: The name of its method that writes the turns.
+        """
+        kept = [part.kind for part in accepted.parts]
+        self.left_out.update(
+            part.kind for part in self.message.parts if kept.count(part.kind) < self._count(part.kind)
+        )
+        try:
+            getattr(accepted, method)()
+        except NotExpressible as error:
+            self.left_out.update(error.kinds)
+
+    def _count(self, kind: str) -> int:
+        """Return the number of parts of a kind."""
+        return sum(part.kind == kind for part in self.message.parts)
 
     def _select_accepted(self) -> Message:
         """Return the message without the parts that providers refuse, which are unfinished or unsigned.

@@ -160,10 +160,12 @@ class Driver(SingleConsumer):
         if isinstance(self.error, StreamClosed):
             raise self.error.with_traceback(None)
         if self.verdict.closed:
-            msg = "the stream was closed; what had arrived is in .message, and the views give it"
-            raise StreamClosed(msg)
-        msg = "the events were read to their end; the answer is in .message, and the views give it again"
-        raise StreamConsumed(msg)
+            raise StreamClosed(
+                "the stream was closed; what had arrived is in .message, and the views give it"
+            )
+        raise StreamConsumed(
+            "the events were read to their end; the answer is in .message, and the views give it again"
+        )
 
     def begin_request(self, deferred: Deferred) -> None:
         """Import what a request needs, then start timing it; the clock of a resumed answer goes on."""
@@ -176,6 +178,8 @@ class Driver(SingleConsumer):
         head = source.head
         self._read_deadlines = source.read_deadlines
         self._change_phase(PhaseStep.OPENED)
+        if self.recovery is not None:
+            self.silence.deadlines = self.recovery.deadlines
         log("stream opened, status %s", None if head is None else head.status)
         if head is not None and head.received_at is None:
             source.head = replace(head, received_at=time.time())
@@ -338,6 +342,7 @@ class Driver(SingleConsumer):
         self._rest_limits = None
         self.earliest_deadline = -math.inf
         self.silence.begin_connection(now + source.wait)
+        self.silence.deadlines = recovery.deadlines
         self.chain = self.make_timed_chain()
         self.replace_source(source)
         return True

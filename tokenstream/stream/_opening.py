@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tokenstream._sources import AsyncSource, Deferred, SyncSource
     from tokenstream.errors import StreamError
     from tokenstream.formats._base import Format
+    from tokenstream.limits import Deadlines
     from tokenstream.stages import Reorder
     from tokenstream.stream._attempts import AttemptReport
     from tokenstream.stream._protocols import DriverView
@@ -30,6 +31,11 @@ class Recovers(Protocol):
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
         """The attempts so far."""
+        ...
+
+    @property
+    def deadlines(self) -> Deadlines:
+        """The bounds on silence for the current attempt, which may be those of its route."""
         ...
 
     def make_next_source(self, cause: StreamError | None, now: float) -> Deferred | None:

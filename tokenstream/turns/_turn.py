@@ -71,8 +71,9 @@ class Turn(ABC):
         self._obstacles: dict[Obstacle, int] = {}
         """The number of parts that cannot be sent, by the reason."""
         self.message = message
-        self.is_own = message.format is None or message.format in self.formats
-        """True if this API has produced the message, or the message's format is not known."""
+        self.is_own = self._is_format(message.format)
+        """True if this API has produced the message, or while a part is written, that part; also if the
+        format is not known."""
         self.written: list[dict[str, Any]] = []
         """The pieces written so far, for APIs whose content is a list."""
         self.cited: dict[int, list[dict[str, Any]]] = {}
@@ -139,14 +140,26 @@ class Turn(ABC):
         )
         if self.cites_in_text and self.is_own and self._drop.isdisjoint(("citation", "text")):
             self._gather_citations()
+        of_message = self.is_own
         for index, part in enumerate(self.message.parts):
             if part.kind in self._drop:
                 continue
+            self.is_own = of_message if not self.message.joined else self._is_format(self._format_of(index))
             obstacle = self._find_obstacle(part) or self._WRITERS[part.kind](self, part, index)
             # A part that was written may still have a signature that this API does not take.
             self._count_obstacle(obstacle or self._find_lost_signature(part))
+        self.is_own = of_message
         if self._obstacles:
             raise NotExpressible(_explain(self.api, self._obstacles), kinds=self._obstacles)
+
+    def _is_format(self, format: str | None) -> bool:
+        """Return True for a format of this API's answers, and for one that is not known."""
+        return format is None or format in self.formats
+
+    def _format_of(self, index: int) -> str | None:
+        """Return the format of a part, which may be from another provider that has continued the answer."""
+        joins = [join for join in self.message.joined if join.part <= index]
+        return joins[-1].format or self.message.format if joins else self.message.format
 
     def _count_obstacle(self, obstacle: Obstacle | None) -> None:
         """Count a part's obstacle, for the error, unless the part has none or may be left out."""

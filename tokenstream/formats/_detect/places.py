@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-from tokenstream._apis import all_apis
+from tokenstream._apis import all_apis, api_named
+from tokenstream._basics.url import split_url
+
+if TYPE_CHECKING:
+    from tokenstream.formats._base import Format
 
 FORMATS = [(re.compile(f"(?:{api.paths})/?$"), api.name) for api in all_apis() if api.paths is not None]
 """The formats by the ends of their endpoints' paths; no path has two of them."""
@@ -21,3 +26,18 @@ def format_of_path(path: str) -> str | None:
         ('openai-chat', 'anthropic', None)
     """
     return next((format for end, format in FORMATS if end.search(path)), None)
+
+
+def format_of_request(url: str, format: str | type[Format] | Format | None) -> str | None:
+    """Return the name of a request's format, by the caller's word or by its path; None if it is not known.
+
+    Args:
+        url: The endpoint.
+        format: The format as the caller gave it; None if the caller has not named one.
+    """
+    if format is None:
+        return format_of_path(split_url(url).path)
+    name = format if isinstance(format, str) else format.name
+    api = api_named(name)
+    # A dialect has the requests of the format that reads it.
+    return name if api is None or api.dialect_of is None else api.dialect_of

@@ -279,6 +279,7 @@ EVENTS: dict[str, _EventType] = {
             "at": _read_index_or_none,
             "id": _read_text_or_none,
             "model": _read_text_or_none,
+            "format": _read_text_or_none,
             **_COMMON_FIELDS,
         },
     ),

@@ -1,0 +1,286 @@
+"""Providers of three APIs behind in-memory transports, each with the behaviour of its next requests."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import httpx
+
+from tokenstream import AsyncStream, Message, Stream, aconnect, connect, testing
+from tokenstream.errors import StreamError
+from tokenstream.recovery import AttemptReport, Retry, Route
+
+TRUTH = "A river does not mind a stone. It parts, goes around it, and is one river again by the evening."
+"""The answer of each provider, so that a continuation can be told from another answer."""
+WORDS = TRUTH.split(" ")
+
+_URLS = {
+    "openai-chat": "https://chat.test/v1/chat/completions",
+    "anthropic": "https://claude.test/v1/messages",
+    "gemini": "https://gemini.test/v1beta/models/gemini-x:streamGenerateContent",
+}
+_ERRORS: dict[str, tuple[int, dict[str, Any]]] = {
+    "openai-chat": (503, {"error": {"message": "down", "type": "server_error", "code": None}}),
+    "anthropic": (529, {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
+    "gemini": (503, {"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}),
+}
+
+
+@dataclass
+class Behaviour:
+    """What a provider does with one request."""
+
+    fault: str = "whole"
+    """The fault: whole, reset, early_end, error_event, status, refused, html, stall, connect."""
+    after: int = 0
+    """Number of words that it sends before the fault."""
+    status: int = 401
+    """The status of a refusal."""
+    body: Any = None
+    """The body of a refusal, as JSON."""
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+    """Headers of an error response."""
+    script: Any = None
+    """A script in place of the truth."""
+
+
+WHOLE = Behaviour()
+
+
+class Provider:
+    """A provider of one API, which answers each request as planned; after the plan, with the whole truth.
+
+    Args:
+        format: The API.
+        plan: The behaviours, in order.
+    """
+
+    def __init__(self, format: str, *plan: Behaviour) -> None:
+        self.format = format
+        self.url = _URLS[format]
+        self.requests: list[httpx.Request] = []
+        self.open = 0
+        """Number of bodies that were not closed."""
+        self.delay = 0.0
+        """Seconds before each response."""
+        self._plan = [*plan]
+
+    def add(self, behaviour: Behaviour) -> None:
+        """Add a behaviour to the plan."""
+        self._plan.append(behaviour)
+
+    @property
+    def payloads(self) -> list[Any]:
+        """The JSON of each request."""
+        return [json.loads(request.content) for request in self.requests]
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The JSON of a question in this API's own shape."""
+        if self.format == "gemini":
+            return {"contents": [{"role": "user", "parts": [{"text": "Tell me of rivers"}]}]}
+        question = {
+            "model": "m",
+            "messages": [{"role": "user", "content": "Tell me of rivers"}],
+            "stream": True,
+        }
+        return {**question, "max_tokens": 500} if self.format == "anthropic" else question
+
+    def client(self, *, is_async: bool = False) -> Any:
+        """Return a client whose requests come here."""
+        if is_async:
+            return httpx.AsyncClient(transport=httpx.MockTransport(self._answer_async))
+        return httpx.Client(transport=httpx.MockTransport(self._answer_slowly))
+
+    def route(self, *, is_async: bool = False, **options: Any) -> Route:
+        """Return a route to this provider."""
+        return Route(self.url, json=self.payload, client=self.client(is_async=is_async), **options)
+
+    async def _answer_async(self, request: httpx.Request) -> httpx.Response:
+        await anyio.sleep(self.delay)
+        return self._answer(request)
+
+    def _answer_slowly(self, request: httpx.Request) -> httpx.Response:
+        time.sleep(self.delay)
+        return self._answer(request)
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        behaviour = self._plan.pop(0) if self._plan else WHOLE
+        if behaviour.fault == "connect":
+            raise httpx.ConnectError("no route to host", request=request)
+        if behaviour.fault == "status":
+            status, body = _ERRORS[self.format]
+            return httpx.Response(status, json=body, headers=behaviour.headers)
+        if behaviour.fault == "refused":
+            body = behaviour.body or {"error": {"message": "no", "type": "invalid_request_error"}}
+            return httpx.Response(behaviour.status, json=body, headers=behaviour.headers)
+        if behaviour.fault == "html":
+            return httpx.Response(200, text="<html>busy</html>", headers={"content-type": "text/html"})
+        text = rest_of(json.loads(request.content), self.format)
+        script = behaviour.script or testing.script().text(*_split(text)).usage(
+            input_tokens=7, output_tokens=20
+        )
+        chunks = (
+            script.finish().chunks(self.format) if behaviour.script is None else script.chunks(self.format)
+        )
+        if behaviour.fault != "whole":
+            chunks = _first_chunks(chunks, behaviour.after)
+        return httpx.Response(
+            200,
+            headers={"content-type": "text/event-stream"},
+            stream=_Body(self, chunks, behaviour.fault, request),
+        )
+
+
+def _error_event(format: str) -> bytes:
+    """Return the event with which a provider reports an error in the middle of an answer."""
+    chunks = testing.script().text("x").error("down").chunks(format)
+    return next(chunk for chunk in chunks if b'"error"' in chunk)
+
+
+class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that ends with its fault."""
+
+    def __init__(
+        self, provider: Provider, chunks: Sequence[bytes], fault: str, request: httpx.Request
+    ) -> None:
+        self._provider, self._chunks, self._fault, self._request = provider, chunks, fault, request
+        self._is_open = True
+        provider.open += 1
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._chunks
+        if self._fault == "error_event":
+            yield _error_event(self._provider.format)
+        if self._fault == "reset":
+            raise httpx.ReadError("connection reset", request=self._request)
+        if self._fault == "stall":
+            raise httpx.ReadTimeout("silent", request=self._request)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            await anyio.lowlevel.checkpoint()
+            yield chunk
+
+    def close(self) -> None:
+        self._provider.open -= self._is_open
+        self._is_open = False
+
+    async def aclose(self) -> None:
+        self.close()
+
+
+def _first_chunks(chunks: Sequence[bytes], words: int) -> list[bytes]:
+    """Return the chunks up to a number of words."""
+    if words == 0:
+        return []
+    kept: list[bytes] = []
+    for chunk in chunks:
+        kept.append(chunk)
+        words -= _says_something(chunk)
+        if words <= 0:
+            break
+    return kept
+
+
+def _says_something(chunk: bytes) -> bool:
+    data = chunk.partition(b"data: ")[2].strip()
+    return any(mark in data for mark in (b'"content":"', b'"text_delta"', b'"text":"')) and b'""' not in data
+
+
+def _split(text: str) -> list[str]:
+    words = text.split(" ")
+    return [word if index == 0 else f" {word}" for index, word in enumerate(words)]
+
+
+def rest_of(payload: Any, format: str) -> str:
+    """Return what a model writes for a payload: the truth, or what it adds to the answer so far."""
+    return _continue(_text_so_far(payload, format))
+
+
+def _text_so_far(payload: Any, format: str) -> str:
+    """Return the text of the assistant's turn with which a continuation asks; "" for a first request."""
+    turns = payload["contents" if format == "gemini" else "messages"]
+    last = next((turn for turn in reversed(turns) if turn["role"] in ("assistant", "model")), None)
+    if last is None:
+        return ""
+    pieces = last.get("parts") or last["content"]
+    return pieces if isinstance(pieces, str) else "".join([piece.get("text", "") for piece in pieces])
+
+
+def _continue(before: str) -> str:
+    """Return what a model writes that is asked to go on with the truth: its last words, and the rest."""
+    if not before:
+        return TRUTH
+    assert TRUTH.startswith(before), "another text is continued than was sent"
+    return TRUTH[max(0, len(before) - 40) :]
+
+
+@dataclass
+class Read:
+    """What a user has in hand at the end."""
+
+    text: str
+    given: list[Any]
+    message: Message
+    error: StreamError | None
+    reports: tuple[AttemptReport, ...]
+
+
+def read(
+    world: str,
+    first: Provider,
+    retry: Callable[[bool], Retry],
+    *,
+    view: str = "text",
+    **options: Any,
+) -> Read:
+    """Ask the first provider, and others as the policy says, and return what was read.
+
+    Args:
+        world: "sync", "asyncio" or "trio".
+        first: The provider of the first request.
+        retry: Returns the policy; gets True for asynchronous clients.
+        view: The view that is read.
+        options: Options of `connect`.
+    """
+    is_async = world != "sync"
+    asked: dict[str, Any] = {"json": first.payload, "client": first.client(is_async=is_async)}
+    if is_async:
+        return anyio.run(_read_async, first.url, retry(True), view, asked | options, backend=world)
+    return _read_sync(connect(first.url, retry=retry(False), **asked | options), view)
+
+
+def _read_sync(stream: Stream, view: str) -> Read:
+    given: list[Any] = []
+    error = None
+    with stream:
+        try:
+            for piece in getattr(stream, view):
+                given.append(piece)
+        except StreamError as raised:
+            error = raised
+    return Read(
+        "".join(map(str, given)) if view == "text" else "", given, stream.message, error, stream.attempts
+    )
+
+
+async def _read_async(url: str, retry: Retry, view: str, options: dict[str, Any]) -> Read:
+    given: list[Any] = []
+    error = None
+    stream: AsyncStream = aconnect(url, retry=retry, **options)
+    async with stream:
+        try:
+            async for piece in getattr(stream, view):
+                given.append(piece)
+        except StreamError as raised:
+            error = raised
+    return Read(
+        "".join(map(str, given)) if view == "text" else "", given, stream.message, error, stream.attempts
+    )

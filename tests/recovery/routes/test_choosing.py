@@ -1,0 +1,371 @@
+"""Routes that are left out, come first, are raced, or are judged: by failures, speed, answers and price."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from pydantic import BaseModel, TypeAdapter
+
+from tests.recovery.attempts import in_each_world
+from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, read
+from tokenstream import Message, Retry, Route, Usage, aconnect, connect, resilient, testing
+from tokenstream.errors import AnswerRejected, MisuseError, OutputInvalid, StatusError, StreamTruncated
+
+DOWN = Behaviour("status")
+
+
+class Order(BaseModel):
+    """The shape that an answer has to have."""
+
+    dish: str
+    guests: int
+
+
+GOOD = Behaviour(
+    script=testing.script().text('{"dish": "soup", "guests": 4}').usage(output_tokens=9).finish()
+)
+BAD = Behaviour(script=testing.script().text('{"dish": "soup"}').usage(output_tokens=5).finish())
+
+
+def nowhere() -> Any:
+    """Fail, so that the first route is asked."""
+    raise httpx.ConnectError("nobody is there")
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class TestARouteThatFails:
+    """`failures`, `within` and `pause` of a Route, over several streams that share it."""
+
+    def test_is_left_out_after_some_failures_and_comes_back_after_a_pause(self) -> None:
+        """Then one attempt decides: the route is out again if it fails, and in if it succeeds."""
+        first, second = Provider("openai-chat", *[DOWN] * 4), Provider("anthropic")
+        clock = Clock()
+        chat = first.route(failures=2, within=60, pause=30)
+        assert [_asked(clock, chat, second.route()) for _ in range(3)] == [
+            ["chat.test", "claude.test"],
+            ["chat.test", "claude.test"],
+            ["claude.test"],
+        ]
+
+        clock.now += 31
+        assert _asked(clock, chat, second.route()) == ["chat.test", "claude.test"]
+        assert _asked(clock, chat, second.route()) == ["claude.test"]
+
+        clock.now += 31
+        assert _asked(clock, chat, second.route()) == ["chat.test", "claude.test"]
+        clock.now += 31
+        assert [_asked(clock, chat, second.route()) for _ in range(2)] == [["chat.test"], ["chat.test"]]
+
+    def test_stays_in_if_the_failures_are_far_apart(self) -> None:
+        """`within` bounds the time in which they count."""
+        first, second = Provider("openai-chat", *[DOWN] * 9), Provider("anthropic")
+        clock, chat = Clock(), first.route(failures=3, within=10, pause=30)
+
+        for _ in range(5):
+            assert _asked(clock, chat, second.route()) == ["chat.test", "claude.test"]
+            clock.now += 6
+
+    def test_stays_in_if_the_request_was_wrong(self) -> None:
+        """A mistake of the caller's says nothing about the provider."""
+        refused = Behaviour("refused", status=400)
+        first, second = Provider("openai-chat", *[refused] * 9), Provider("anthropic")
+        clock, chat = Clock(), first.route(failures=1)
+
+        for _ in range(3):
+            assert _asked(clock, chat, second.route()) == ["chat.test", "claude.test"]
+
+    def test_is_asked_nevertheless_if_all_others_are_out_too(self) -> None:
+        """An attempt that may work is better than none."""
+        first, second = Provider("openai-chat", DOWN), Provider("anthropic", DOWN)
+        clock, chat, claude = Clock(), first.route(failures=1), second.route(failures=1)
+        retry = Retry(attempts=1, routes=[chat, claude])
+        with resilient(nowhere, retry, clock=clock) as stream, pytest.raises(StatusError):
+            stream.final()
+
+        assert _asked(clock, chat, claude) == ["chat.test"]
+
+    def test_can_stay_in_for_good(self) -> None:
+        """With `failures=None`, a provider that is always down is still asked first."""
+        first, second = Provider("openai-chat", *[DOWN] * 9), Provider("anthropic")
+        clock, chat = Clock(), first.route(failures=None)
+
+        assert [_asked(clock, chat, second.route())[0] for _ in range(9)] == ["chat.test"] * 9
+
+    def test_is_first_tried_by_one_of_many_threads(self) -> None:
+        """Until the trial has ended, all other streams begin with the next route."""
+        first, second = Provider("openai-chat", *[DOWN] * 99), Provider("anthropic")
+        chat, claude = first.route(failures=1, pause=0.2, attempts=1), second.route()
+        _first_asked(chat, claude)
+        _wait(0.25)
+        found: list[str | None] = []
+
+        def ask() -> None:
+            found.append(_first_asked(chat, claude))
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert found.count("chat.test") <= 1
+        assert len(found) == 8
+
+
+class TestTheOrder:
+    """`Retry(order=…)`, which uses what the routes remember."""
+
+    def test_begins_with_the_route_that_worked_last(self) -> None:
+        """The next answer goes there at once."""
+        first, second, third = Provider("openai-chat", DOWN), Provider("anthropic"), Provider("gemini")
+        routes = [each.route() for each in (first, second, third)]
+
+        assert _order("last", routes) == ["chat.test", "claude.test"]
+        assert _order("last", routes) == ["claude.test"]
+        second.add(DOWN)
+        assert _order("last", routes) == ["claude.test", "chat.test"]
+        assert _order("last", routes) == ["chat.test"]
+
+    def test_begins_with_the_fastest_route_once_each_was_measured(self) -> None:
+        """The seconds to the first content count; a route that was never measured is tried first."""
+        slow, fast = Provider("openai-chat"), Provider("anthropic")
+        slow.delay = 0.05
+        routes = [slow.route(), fast.route()]
+
+        assert [_order("latency", routes) for _ in range(4)] == [
+            ["chat.test"],
+            ["claude.test"],
+            ["claude.test"],
+            ["claude.test"],
+        ]
+
+    def test_is_as_given_otherwise(self) -> None:
+        """The route that worked last does not come first, unless the caller wants it so."""
+        first, second = Provider("openai-chat", DOWN), Provider("anthropic")
+        routes = [first.route(), second.route()]
+
+        assert _order("given", routes) == ["chat.test", "claude.test"]
+        assert _order("given", routes) == ["chat.test"]
+
+    def test_leaves_fallbacks_at_the_end(self) -> None:
+        """Nothing is known of them."""
+        first, second = Provider("openai-chat", DOWN), Provider("anthropic")
+        other = Provider("gemini")
+        fallback: list[Callable[[], Any]] = [
+            lambda: connect(other.url, json=other.payload, client=other.client())
+        ]
+        retry = Retry(attempts=1, order="latency", routes=[second.route()], fallback=fallback)
+
+        with connect(first.route(), retry=retry) as stream:
+            stream.final()
+
+        assert [report.route for report in stream.attempts] == ["chat.test", "claude.test"]
+
+
+class TestAnAnswerThatHasToBeGood:
+    """`Retry(accept=…)`: a type, or a function of the message."""
+
+    @pytest.mark.parametrize(
+        "accept",
+        [Order, TypeAdapter(Order), lambda message: "guests" in message.text],
+        ids=["type", "adapter", "function"],
+    )
+    @in_each_world
+    def test_is_held_back_until_it_is(self, world: str, accept: Any) -> None:
+        """A cheap model first, and a strong one if its answer, which is never seen, is invalid."""
+        cheap, strong = Provider("openai-chat", BAD), Provider("anthropic", GOOD)
+
+        found = read(
+            world,
+            cheap,
+            lambda is_async: Retry(attempts=1, accept=accept, routes=[strong.route(is_async=is_async)]),
+        )
+
+        assert found.text == '{"dish": "soup", "guests": 4}'
+        assert [getattr(report.error, "outcome", None) for report in found.reports] == ["invalid", None]
+
+    def test_is_asked_for_again_at_the_same_route_while_it_has_attempts(self) -> None:
+        """An invalid answer is an outcome like an empty one."""
+        cheap, strong = Provider("openai-chat", BAD, BAD, GOOD), Provider("anthropic")
+
+        found = read(
+            "sync", cheap, lambda _: Retry(attempts=3, accept=Order, routes=[strong.route()], wait=0)
+        )
+
+        assert Order.model_validate_json(found.text).guests == 4
+        assert (len(cheap.requests), len(strong.requests)) == (3, 0)
+
+    @in_each_world
+    def test_is_an_error_if_none_is(self, world: str) -> None:
+        """Nothing is delivered; the error has the last answer, and the reason as its cause."""
+        cheap, strong = Provider("openai-chat", BAD), Provider("anthropic", BAD)
+
+        found = read(
+            world,
+            cheap,
+            lambda is_async: Retry(attempts=1, accept=Order, routes=[strong.route(is_async=is_async)]),
+        )
+
+        assert found.text == ""
+        assert isinstance(found.error, AnswerRejected)
+        assert found.error.outcome == "invalid"
+        assert found.error.partial.text == '{"dish": "soup"}'
+        assert isinstance(found.error.__cause__, OutputInvalid)
+
+    def test_gives_what_had_arrived_if_the_last_one_breaks_off(self) -> None:
+        """As without `accept`, the error of the connection is raised."""
+        cheap = Provider("openai-chat", BAD, Behaviour("early_end", 1, script=BAD.script))
+
+        found = read("sync", cheap, lambda _: Retry(attempts=2, accept=Order, wait=0))
+
+        assert isinstance(found.error, StreamTruncated)
+        assert found.text == found.error.partial.text == '{"dish'
+
+    def test_lets_an_exception_of_the_function_through(self) -> None:
+        """It is the application's own."""
+        cheap = Provider("openai-chat", GOOD)
+
+        def judge(message: Message) -> bool:
+            raise LookupError(message.text)
+
+        stream = connect(cheap.route(), retry=Retry(accept=judge))
+        with stream, pytest.raises(LookupError, match="soup"):
+            stream.final()
+
+        assert cheap.open == 0
+
+
+class TestMoney:
+    """`Route(price=…)` and `Retry(most=…)`."""
+
+    def test_the_reports_have_the_costs(self) -> None:
+        """Of the token counts that the server has sent; None without a price."""
+        first, second = Provider("openai-chat", Behaviour("early_end", 9)), Provider("anthropic")
+
+        with connect(
+            first.route(price=_cents), retry=Retry(attempts=1, routes=[second.route(price=_cents)])
+        ) as stream:
+            stream.final()
+
+        costs = [report.cost for report in stream.attempts]
+        assert costs[0] is None
+        assert costs[1] == pytest.approx(27)
+
+    def test_no_attempt_begins_once_the_bound_is_reached(self) -> None:
+        """The error has a note that the money is used up, and no further request is sent."""
+        first, second = Provider("openai-chat", BAD), Provider("anthropic", GOOD)
+        retry = Retry(attempts=1, accept=Order, most=4, routes=[second.route(price=_cents)])
+
+        stream = connect(first.route(price=_cents), retry=retry)
+        with stream, pytest.raises(AnswerRejected) as caught:
+            stream.final()
+
+        assert any("Retry.most is used up" in note for note in caught.value.__notes__)
+        assert second.requests == []
+
+    def test_the_attempt_in_progress_is_stopped_at_the_bound(self) -> None:
+        """What the server has not counted yet is estimated, as by a Budget; earlier attempts count."""
+        first, second = Provider("openai-chat", Behaviour("early_end", 9)), Provider("anthropic")
+        retry = Retry(attempts=1, most=17, routes=[second.route(price=_cents)])
+
+        with connect(first.route(price=_cents), retry=retry) as stream:
+            message = stream.final()
+
+        assert message.ending == "stopped"
+        assert TRUTH.startswith(message.text)
+        assert len(message.text) < len(TRUTH)
+        assert "budget" in str(stream.stop_reason)
+
+    def test_a_price_that_is_no_number_is_a_mistake(self) -> None:
+        """A price that is NaN would bound nothing, so it is refused."""
+        first = Provider("openai-chat")
+
+        stream = connect(first.route(price=lambda _: float("nan")), retry=Retry())
+        with stream, pytest.raises(MisuseError, match="price="):
+            stream.final()
+
+
+class TestAHedge:
+    """`Retry(hedge_after=…)` with routes: the second request goes to the next one."""
+
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+    def test_is_at_the_next_route(self, backend: str) -> None:
+        """The provider that brings content first is read, in its own format; the other is closed."""
+        slow, fast = Provider("openai-chat"), Provider("anthropic")
+        slow.delay = 30
+
+        async def ask() -> None:
+            retry = Retry(hedge_after=0.01, routes=[fast.route(is_async=True)])
+            client = slow.client(is_async=True)
+            with anyio.fail_after(20):
+                async with aconnect(slow.url, json=slow.payload, client=client, retry=retry) as stream:
+                    assert (await stream.final()).text == TRUTH
+            assert [(report.mode, report.route) for report in stream.attempts] == [
+                ("start", "chat.test"),
+                ("hedge", "claude.test"),
+            ]
+            assert stream.message.route == "claude.test"
+            assert stream.message.format == "anthropic"
+
+        anyio.run(ask, backend=backend)
+
+        assert slow.open == fast.open == 0
+
+    def test_leaves_the_rest_of_the_routes_to_recovery(self) -> None:
+        """An answer that the winner breaks off goes on at the route after it."""
+        slow, fast = Provider("openai-chat"), Provider("anthropic", Behaviour("reset", 9))
+        last = Provider("gemini")
+        slow.delay = 30
+
+        async def ask() -> None:
+            routes = [fast.route(is_async=True), last.route(is_async=True)]
+            retry = Retry(hedge_after=0.01, routes=routes, wait=0)
+            client = slow.client(is_async=True)
+            with anyio.fail_after(20):
+                async with aconnect(slow.url, json=slow.payload, client=client, retry=retry) as stream:
+                    assert (await stream.final()).text == TRUTH
+            assert [report.route for report in stream.attempts] == ["chat.test", "claude.test", "gemini.test"]
+
+        anyio.run(ask)
+
+
+def _cents(usage: Usage) -> float:
+    return float((usage.input_tokens or 0) + (usage.output_tokens or 0))
+
+
+def _asked(clock: Clock, *routes: Route) -> list[str | None]:
+    """Return the routes that were asked for one answer, which must be the truth."""
+    with resilient(nowhere, Retry(attempts=1, routes=routes, wait=0), clock=clock) as stream:
+        assert stream.final().text == TRUTH
+    return [report.route for report in stream.attempts][1:]
+
+
+def _order(order: Any, routes: list[Route]) -> list[str | None]:
+    first, *others = routes
+    with connect(first, retry=Retry(attempts=1, order=order, routes=others, wait=0)) as stream:
+        assert stream.final().text == TRUTH
+    return [report.route for report in stream.attempts]
+
+
+def _first_asked(first: Route, second: Route) -> str | None:
+    with connect(first, retry=Retry(routes=[second], wait=0)) as stream:
+        assert stream.final().text == TRUTH
+    return stream.attempts[0].route
+
+
+def _wait(seconds: float) -> None:
+    threading.Event().wait(seconds)

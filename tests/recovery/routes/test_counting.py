@@ -1,0 +1,210 @@
+"""The attempts of routes: how many each has, when the next one is asked, and how long the stream waits."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.recovery.attempts import in_each_world
+from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, Read, read
+from tokenstream import Retry, Route, connect
+from tokenstream.errors import MisuseError, StatusError, StreamInterrupted
+from tokenstream.recovery import Attempt
+
+DOWN = Behaviour("status")
+RESET = Behaviour("reset", 9)
+
+
+@in_each_world
+def test_a_route_has_its_own_attempts_and_then_the_next_one_is_asked(world: str) -> None:
+    """The first has two by default, each other one; `attempts` of a Route says otherwise."""
+    first, second, third = _providers([DOWN] * 9, [DOWN] * 9, [])
+
+    found = read(
+        world,
+        first,
+        lambda is_async: Retry(
+            routes=[second.route(is_async=is_async, attempts=3), third.route(is_async=is_async)], wait=0
+        ),
+    )
+
+    assert found.text == TRUTH
+    assert [len(each.requests) for each in (first, second, third)] == [2, 3, 1]
+    assert _routes(found) == ["chat.test"] * 2 + ["claude.test"] * 3 + ["gemini.test"]
+
+
+@in_each_world
+def test_the_attempts_of_the_retry_are_those_of_the_first_request_alone(world: str) -> None:
+    """With routes, each counts its own, and the whole is their sum."""
+    first, second, _ = _providers([DOWN] * 9, [DOWN] * 9, [])
+
+    found = read(
+        world, first, lambda is_async: Retry(attempts=3, routes=[second.route(is_async=is_async)], wait=0)
+    )
+
+    assert isinstance(found.error, StatusError)
+    assert [len(first.requests), len(second.requests)] == [3, 1]
+    assert len(found.reports) == 4
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 413])
+@in_each_world
+def test_a_refusal_to_serve_goes_on_at_once(world: str, status: int) -> None:
+    """The same request would fail again, so no attempt and no time is spent on it."""
+    first, second, _ = _providers([Behaviour("refused", status=status)] * 9, [], [])
+
+    found = read(
+        world, first, lambda is_async: Retry(attempts=5, routes=[second.route(is_async=is_async)], wait=9)
+    )
+
+    assert found.text == TRUTH
+    assert [len(first.requests), len(second.requests)] == [1, 1]
+    assert [report.wait for report in found.reports] == [0.0, 0.0]
+
+
+def test_each_route_backs_off_on_its_own() -> None:
+    """The second try of a route waits as long as the second try of the first one, and the first waits not."""
+    first, second, third = _providers([DOWN] * 9, [DOWN] * 9, [])
+    waits: list[float] = []
+
+    def note(attempt: Attempt) -> None:
+        waits.append(attempt.wait)
+
+    retry = Retry(routes=[second.route(attempts=3), third.route()], wait=0.001, on_retry=note)
+    read("sync", first, lambda _: retry)
+
+    assert [wait > 0 for wait in waits] == [True, False, True, True, False]
+    assert 0.0005 <= waits[0] <= 0.001
+    assert 0.0005 <= waits[2] <= 0.001 <= waits[3] <= 0.002
+
+
+def test_a_server_that_asks_for_too_long_a_wait_is_left() -> None:
+    """More than five minutes, or more than the policy allows: another provider may answer now."""
+    busy = Behaviour("refused", status=429, headers={"retry-after": "3600"})
+    first, second, _ = _providers([busy], [], [])
+
+    found = read("sync", first, lambda _: Retry(attempts=5, routes=[second.route()]))
+
+    assert found.text == TRUTH
+    assert len(first.requests) == 1
+
+
+def test_a_wait_that_the_timeout_does_not_allow_is_not_begun() -> None:
+    """The next route is asked at once instead."""
+    busy = Behaviour("refused", status=429, headers={"retry-after": "30"})
+    first, second, _ = _providers([busy], [], [])
+
+    found = read("sync", first, lambda _: Retry(attempts=5, routes=[second.route()], timeout=5))
+
+    assert found.text == TRUTH
+    assert len(first.requests) == 1
+
+
+def test_a_fallback_comes_after_the_last_route() -> None:
+    """It has one attempt, like a route."""
+    first, second, third = _providers([DOWN] * 9, [DOWN] * 9, [])
+
+    found = read(
+        "sync",
+        first,
+        lambda _: Retry(
+            routes=[second.route()],
+            fallback=[lambda: connect(third.url, json=third.payload, client=third.client())],
+            wait=0,
+        ),
+    )
+
+    assert found.text == TRUTH
+    assert [len(each.requests) for each in (first, second, third)] == [2, 1, 1]
+
+
+def test_an_unread_connect_is_a_fallback_for_one_answer() -> None:
+    """It is asked once, also where more attempts would be left."""
+    first, second, _ = _providers([DOWN] * 9, [DOWN] * 9, [])
+    other = connect(second.url, json=second.payload, client=second.client())
+
+    found = read("sync", first, lambda _: Retry(attempts=5, fallback=[other], wait=0))
+
+    assert isinstance(found.error, StatusError)
+    assert [len(first.requests), len(second.requests)] == [1, 1]
+
+
+@in_each_world
+def test_the_error_of_the_last_route_has_what_was_delivered(world: str) -> None:
+    """Nothing that had arrived is lost, and each body is closed."""
+    first, second, _ = _providers([RESET, RESET], [RESET], [])
+
+    found = read(world, first, lambda is_async: Retry(routes=[second.route(is_async=is_async)], wait=0))
+
+    assert isinstance(found.error, StreamInterrupted)
+    assert found.text == found.message.text == found.error.partial.text
+    assert TRUTH.startswith(found.text)
+    assert first.open == second.open == 0
+
+
+def test_a_route_is_the_first_request_as_well() -> None:
+    """`connect(route)` sends its request; so all routes are of one kind, and all remember how they did."""
+    first, second, _ = _providers([DOWN] * 9, [], [])
+    claude = second.route(name="claude")
+
+    with connect(first.route(name="chat", attempts=3), retry=Retry(routes=[claude], wait=0)) as stream:
+        assert stream.final().text == TRUTH
+
+    assert len(first.requests) == 3
+    assert [report.route for report in stream.attempts] == ["chat", "chat", "chat", "claude"]
+    assert stream.message.route == "claude"
+
+
+def test_a_route_alone_is_asked_once() -> None:
+    """Without `retry`, there is one request, as for an address."""
+    first, _, _ = _providers([DOWN], [], [])
+
+    with connect(first.route(attempts=3)) as stream, pytest.raises(StatusError):
+        stream.final()
+
+    assert len(first.requests) == 1
+
+
+@pytest.mark.parametrize("extra", [{"json": {}}, {"headers": {}}, {"method": "GET"}, {"format": "gemini"}])
+def test_no_part_of_a_request_stands_beside_its_route(extra: dict[str, object]) -> None:
+    """The error says where it belongs."""
+    route = Route("https://chat.test/v1/chat/completions", json={})
+
+    with pytest.raises(MisuseError, match=rf"{next(iter(extra))}= to Route"):
+        connect(route, **extra)  # type: ignore[arg-type] # what is refused
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"url": "localhost"}, "http"),
+        ({"attempts": 0}, "attempts="),
+        ({"name": ""}, "name="),
+        ({"price": 3}, "price="),
+        ({"failures": 0}, "failures="),
+        ({"pause": -1}, "pause="),
+        ({"deadlines": 5}, "deadlines="),
+        ({"timeout": 5}, "deadlines=Deadlines"),
+        ({"payload": {}}, "json="),
+    ],
+)
+def test_what_a_route_cannot_take_is_refused_with_the_name(options: dict[str, object], words: str) -> None:
+    """At once, and not at the first failure."""
+    with pytest.raises((MisuseError, TypeError), match=words):
+        Route(**{"url": "https://chat.test/v1", "json": {}, **options})  # type: ignore[arg-type] # refused
+
+
+def test_a_retry_takes_routes_and_nothing_else() -> None:
+    """A function belongs to fallback=, and the error says so."""
+    with pytest.raises(MisuseError, match="fallback="):
+        Retry(routes=[list])  # type: ignore[list-item] # what is refused
+    with pytest.raises(MisuseError, match="routes="):
+        Retry(fallback=[Route("https://chat.test/v1", json={})])  # type: ignore[list-item] # refused
+
+
+def _providers(*plans: list[Behaviour]) -> tuple[Provider, Provider, Provider]:
+    first, second, third = plans
+    return Provider("openai-chat", *first), Provider("anthropic", *second), Provider("gemini", *third)
+
+
+def _routes(found: Read) -> list[str | None]:
+    return [report.route for report in found.reports]

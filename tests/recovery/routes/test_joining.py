@@ -1,0 +1,238 @@
+"""An answer that breaks off at one provider and goes on at another: exact, or an error with all of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.recovery.attempts import in_each_world
+from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, read
+from tokenstream import Retry, connect, testing
+from tokenstream.errors import StreamError
+from tokenstream.events import Restarted, Resumed, TextDelta, ToolCallDone
+
+APIS = ("openai-chat", "anthropic", "gemini")
+FAULTS = ("reset", "early_end", "error_event", "stall")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("after", [0, 9])
+@pytest.mark.parametrize("to", APIS)
+@pytest.mark.parametrize("start", APIS)
+def test_the_answer_goes_on_at_the_next_provider(start: str, to: str, after: int, fault: str) -> None:
+    """Before the first word it is asked for again, after it continued in the turns of the other API."""
+    first, second = Provider(start, Behaviour(fault, after), Behaviour(fault)), Provider(to)
+
+    found = read("sync", first, lambda _: Retry(routes=[second.route(name="other")], wait=0))
+
+    assert found.error is None
+    assert found.text == found.message.text == TRUTH
+    assert found.message.route == "other"
+    assert [report.mode for report in found.reports][-1] == ("continue" if after else "restart")
+    assert first.open == second.open == 0
+
+
+@in_each_world
+def test_each_driver_goes_on_alike(world: str) -> None:
+    """The same for `async for`, on asyncio and on trio."""
+    first, second = Provider("anthropic", Behaviour("reset", 9), Behaviour("reset", 2)), Provider("gemini")
+
+    found = read(world, first, lambda is_async: Retry(routes=[second.route(is_async=is_async)], wait=0))
+
+    assert found.text == TRUTH
+    assert [(report.route, report.format) for report in found.reports][-1] == ("gemini.test", "gemini")
+
+
+def test_the_message_tells_where_another_provider_went_on() -> None:
+    """It keeps the id and the format with which the answer began; the join has those of the rest."""
+    first, second = Provider("openai-chat", Behaviour("reset", 9)), Provider("anthropic")
+
+    found = read("sync", first, lambda _: Retry(attempts=1, routes=[second.route()]))
+
+    (join,) = found.message.joined
+    assert (found.message.format, join.format) == ("openai-chat", "anthropic")
+    assert join.confidence == 1.0
+    assert found.message.id != join.id
+
+
+def test_the_payload_of_a_route_may_depend_on_the_attempt() -> None:
+    """Another provider may need another prompt; the turns that ask it to go on are added by the library."""
+    first, second = Provider("openai-chat", Behaviour("reset", 9)), Provider("anthropic")
+
+    def write(attempt: Any) -> dict[str, Any]:
+        return {**second.payload, "system": f"attempt {attempt.number}, {attempt.mode}"}
+
+    route = second.route()
+    route.json = write
+    found = read("sync", first, lambda _: Retry(attempts=1, routes=[route]))
+
+    assert found.text == TRUTH
+    (payload,) = second.payloads
+    assert payload["system"] == "attempt 2, continue"
+    assert [turn["role"] for turn in payload["messages"]] == ["user", "assistant", "user"]
+
+
+def test_a_request_whose_api_is_not_known_does_not_continue_an_answer() -> None:
+    """A payload in the shape of one API is never taken for another's; the error says what to write."""
+    first, second = Provider("openai-chat", Behaviour("reset", 9)), Provider("anthropic")
+    second.url = "https://claude.test/ask"
+
+    found = read("sync", first, lambda _: Retry(attempts=1, routes=[second.route(name="claude")]))
+
+    assert found.error is not None
+    assert any("the API of claude is not known" in note for note in found.error.__notes__)
+    assert second.requests == []
+
+
+def test_a_named_format_tells_the_shape_of_the_request() -> None:
+    """`Route(format=…)` is for an address that does not tell it."""
+    first, second = Provider("openai-chat", Behaviour("reset", 9)), Provider("anthropic")
+    second.url = "https://claude.test/ask"
+
+    found = read("sync", first, lambda _: Retry(attempts=1, routes=[second.route(format="anthropic")]))
+
+    assert found.text == TRUTH
+
+
+def test_json_restarts_at_the_next_provider_if_the_policy_says_so() -> None:
+    """A model that is asked to go on with JSON writes prose, so that is never tried."""
+    whole = testing.script().text('{"dish": "soup", ', '"guests": ', "4}").finish()
+    cut = Behaviour("early_end", 2, script=whole)
+
+    def ask(mode: Any) -> Any:
+        first, second = Provider("openai-chat", cut), Provider("anthropic", Behaviour(script=whole))
+        retry = Retry(attempts=1, mode=mode, routes=[second.route()], wait=0)
+        return read("sync", first, lambda _: retry)
+
+    kept = ask("auto")
+    assert kept.error is not None
+    assert kept.error.partial.text == kept.text == '{"dish": "soup", "guests": '
+
+    assert ask("restart").text == ask("continue").text == '{"dish": "soup", "guests": 4}'
+
+
+@pytest.mark.parametrize("to", APIS)
+@pytest.mark.parametrize("start", APIS)
+def test_an_answer_of_nothing_but_a_cut_call_is_asked_for_again(start: str, to: str) -> None:
+    """No call was handed out, and no text was shown: nothing has to be taken back."""
+    script = testing.script().tool_call("remove", {"path": "/tmp/x", "deep": True}, id="call_1")
+    whole = script.finish("tool_calls")
+    chunks = whole.chunks(start)
+    first = Provider(start, Behaviour(script=whole))
+    first_answer = b"".join(chunks)
+    cut = first_answer[: first_answer.index(b"/tmp") + 3]
+    second = Provider(to, Behaviour(script=whole))
+
+    client = first.client()
+    client._transport = _Cut(cut)  # noqa: SLF001 - one answer that ends in the middle of a call
+    retry = Retry(attempts=1, routes=[second.route()], wait=0)
+    with connect(first.url, json=first.payload, client=client, retry=retry) as stream:
+        calls = [call.arguments for call in stream.tool_calls]
+
+    assert calls == [{"path": "/tmp/x", "deep": True}]
+    assert stream.message.complete
+
+
+def test_a_loop_over_events_is_told_that_a_cut_call_begins_again() -> None:
+    """`Restarted` stands before the new call, and the call is handed out once."""
+    whole = testing.script().tool_call("remove", {"path": "/tmp/x"}, id="call_1").finish("tool_calls")
+    body = b"".join(whole.chunks("openai-chat"))
+    first, second = Provider("openai-chat"), Provider("anthropic", Behaviour(script=whole))
+    client = first.client()
+    client._transport = _Cut(body[: body.index(b"/tmp") + 3])  # noqa: SLF001 - as above
+
+    retry = Retry(attempts=1, routes=[second.route()], wait=0)
+    with connect(first.url, json=first.payload, client=client, retry=retry) as stream:
+        events = list(stream)
+
+    assert [type(event) for event in events if isinstance(event, Restarted | ToolCallDone)] == [
+        Restarted,
+        ToolCallDone,
+    ]
+
+
+def test_a_cut_call_after_text_is_an_error_with_all_of_it() -> None:
+    """The text was shown, so a new answer would show it twice."""
+    whole = testing.script().text("Let me see. ").tool_call("remove", {"path": "/tmp/x"}).finish("tool_calls")
+    body = b"".join(whole.chunks("openai-chat"))
+    first, second = Provider("openai-chat"), Provider("anthropic", Behaviour(script=whole))
+    client = first.client()
+    client._transport = _Cut(body[: body.index(b"/tmp") + 3])  # noqa: SLF001 - as above
+
+    retry = Retry(attempts=1, routes=[second.route()], wait=0)
+    stream = connect(first.url, json=first.payload, client=client, retry=retry)
+    with stream, pytest.raises(StreamError) as caught:
+        for _ in stream:
+            pass
+
+    assert caught.value.partial.text == "Let me see. "
+    assert not caught.value.partial.tool_calls[0].complete
+    assert second.requests == []
+
+
+def test_reasoning_that_one_provider_has_signed_is_not_sent_to_another() -> None:
+    """It has no meaning there; the report tells that it was left out, and the message still has it."""
+    script = testing.script().reasoning("Rivers flow.", signature="c2ln").text(*_words())
+    first = Provider("anthropic", Behaviour("early_end", 9, script=script.finish()))
+    second = Provider("openai-chat")
+
+    found = read("sync", first, lambda _: Retry(attempts=1, routes=[second.route()]))
+
+    assert found.text == TRUTH
+    assert found.message.reasoning == "Rivers flow."
+    assert found.reports[-1].left_out == ("reasoning",)
+    (payload,) = second.payloads
+    assert "Rivers flow" not in str(payload)
+
+
+def test_the_next_request_sends_each_provider_only_what_it_has_signed() -> None:
+    """The answer of two providers becomes a turn of either without the reasoning of the other."""
+    first = Provider("openai-chat", Behaviour("early_end", 9))
+    rest = testing.script().text(*_rest()).reasoning("I go on.", signature="c2ln").text(" The end.")
+    second = Provider("anthropic", Behaviour(script=rest.finish()))
+
+    found = read("sync", first, lambda _: Retry(attempts=1, routes=[second.route()]))
+
+    assert found.text == f"{TRUTH} The end."
+    assert "I go on." in str(found.message.to_anthropic())
+    assert "I go on." not in str(found.message.to_openai_chat(drop="all"))
+
+
+def test_text_is_joined_as_it_arrives() -> None:
+    """A loop over events gets deltas that add up to the truth, and one `Resumed` at the place."""
+    first, second = Provider("openai-chat", Behaviour("reset", 9)), Provider("anthropic")
+
+    retry = Retry(attempts=1, routes=[second.route()])
+    with connect(first.url, json=first.payload, client=first.client(), retry=retry) as stream:
+        events = list(stream)
+
+    assert "".join([event.text for event in events if isinstance(event, TextDelta)]) == TRUTH
+    assert [event.format for event in events if isinstance(event, Resumed)] == ["anthropic"]
+
+
+def _words() -> list[str]:
+    words = TRUTH.split(" ")
+    return [word if index == 0 else f" {word}" for index, word in enumerate(words)]
+
+
+def _rest() -> list[str]:
+    """Return what a model writes that is asked to go on after nine words."""
+    before = "".join(_words()[:9])
+    return [TRUTH[len(before) - 40 : len(before)], TRUTH[len(before) :]]
+
+
+class _Cut:
+    """A transport that answers with a body that ends early."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    def handle_request(self, request: Any) -> Any:
+        import httpx
+
+        headers = {"content-type": "text/event-stream"}
+        return httpx.Response(200, headers=headers, content=self._body, request=request)
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,206 @@
+"""The requests of routes: keys, payloads, deadlines, and the application's decisions on each attempt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, read
+from tokenstream import Deadlines, Retry, Route, connect, resilient, testing
+from tokenstream.errors import MisuseError, StatusError, StreamStalled
+from tokenstream.recovery import Attempt
+from tokenstream.testing import serve
+
+DOWN = Behaviour("status")
+
+
+def test_each_request_has_an_idempotency_key_of_its_own() -> None:
+    """A provider honours a key only once, and two routes may lead to the same one."""
+    first, second, third = (
+        Provider("openai-chat", DOWN, DOWN),
+        Provider("anthropic", DOWN),
+        Provider("gemini"),
+    )
+    retry = Retry(
+        routes=[second.route(), third.route(headers={"Idempotency-Key": "own"})],
+        wait=0,
+    )
+
+    with connect(
+        first.url,
+        json=first.payload,
+        headers={"Idempotency-Key": "k"},
+        client=first.client(),
+        retry=retry,
+    ) as stream:
+        stream.final()
+
+    keys = [
+        request.headers.get("idempotency-key") for each in (first, second, third) for request in each.requests
+    ]
+    # The same request again, before any content, repeats its key.
+    assert keys == ["k", "k", "k-2", "own-3"]
+
+
+def test_without_a_key_of_the_callers_no_request_has_one() -> None:
+    """Only the caller knows if the server honours keys."""
+    first, second = Provider("openai-chat", DOWN, DOWN), Provider("anthropic")
+
+    read("sync", first, lambda _: Retry(routes=[second.route()], wait=0))
+
+    assert "idempotency-key" not in {*first.requests[0].headers, *second.requests[0].headers}
+
+
+def test_the_credentials_of_one_route_never_reach_another() -> None:
+    """Each request has its own headers, and no others."""
+    first, second = Provider("openai-chat", Behaviour("reset", 9), DOWN), Provider("anthropic")
+    retry = Retry(routes=[second.route(headers={"x-api-key": "second"})], wait=0)
+
+    with connect(
+        first.url,
+        json=first.payload,
+        headers={"Authorization": "Bearer first"},
+        client=first.client(),
+        retry=retry,
+    ) as stream:
+        assert stream.final().text == TRUTH
+
+    (request,) = second.requests
+    assert request.headers["x-api-key"] == "second"
+    assert "authorization" not in request.headers
+    assert all("x-api-key" not in request.headers for request in first.requests)
+
+
+def test_on_retry_can_leave_a_route_out() -> None:
+    """`attempt.skip()` moves on to the next one, and asks no more of that route."""
+    first, second, third = Provider("openai-chat", DOWN), Provider("anthropic"), Provider("gemini")
+
+    def decide(attempt: Attempt) -> object:
+        return attempt.skip() if attempt.route in ("chat.test", "claude.test") else None
+
+    retry = Retry(routes=[second.route(attempts=3), third.route()], wait=0, on_retry=decide)
+    found = read("sync", first, lambda _: retry)
+
+    assert found.text == TRUTH
+    assert [len(each.requests) for each in (first, second, third)] == [1, 0, 1]
+
+
+def test_skipping_all_that_is_left_ends_with_the_error() -> None:
+    """Nothing else can be asked."""
+    first, second = Provider("openai-chat", DOWN), Provider("anthropic")
+
+    found = read("sync", first, lambda _: Retry(routes=[second.route()], wait=0, on_retry=Attempt.skip))
+
+    assert isinstance(found.error, StatusError)
+    assert second.requests == []
+
+
+def test_on_retry_can_stop_the_attempts() -> None:
+    """The error is raised, and a note says who wanted it so."""
+    first, second = Provider("openai-chat", DOWN), Provider("anthropic")
+
+    found = read("sync", first, lambda _: Retry(routes=[second.route()], on_retry=Attempt.stop))
+
+    assert isinstance(found.error, StatusError)
+    assert any("on_retry has stopped" in note for note in found.error.__notes__)
+    assert (len(first.requests), second.requests) == (1, [])
+
+
+def test_on_retry_can_send_another_payload() -> None:
+    """For this attempt alone; an answer that is continued gets its turns behind it."""
+    first, second = Provider("openai-chat", Behaviour("reset", 9), DOWN), Provider("anthropic")
+
+    def decide(attempt: Attempt) -> object:
+        own: dict[str, Any] = first.payload if attempt.route == "chat.test" else second.payload
+        return attempt.with_payload({**own, "model": f"small-{attempt.number}"})
+
+    found = read("sync", first, lambda _: Retry(routes=[second.route()], wait=0, on_retry=decide))
+
+    assert found.text == TRUTH
+    assert [payload["model"] for payload in first.payloads + second.payloads] == ["m", "small-2", "small-3"]
+    assert len(second.payloads[0]["messages"]) == 3
+
+
+def test_any_other_result_of_on_retry_is_ignored() -> None:
+    """A lambda that happens to return something decides nothing."""
+    first = Provider("openai-chat", DOWN)
+
+    found = read("sync", first, lambda _: Retry(wait=0, on_retry=lambda attempt: attempt.number))
+
+    assert found.text == TRUTH
+
+
+def test_the_payload_of_a_function_of_ones_own_cannot_be_replaced() -> None:
+    """The library does not make that request."""
+    retry = Retry(wait=0, on_retry=lambda attempt: attempt.with_payload({}))
+
+    with (
+        resilient(lambda: [b""], retry, format="text") as stream,
+        pytest.raises(MisuseError, match="makes the"),
+    ):
+        stream.final()
+
+
+def test_the_payload_of_the_first_request_may_be_a_function_too() -> None:
+    """It is asked with each attempt, the first one included."""
+    first = Provider("openai-chat", DOWN)
+    route = Route(
+        first.url, json=lambda attempt: {**first.payload, "n": attempt.number}, client=first.client()
+    )
+
+    with connect(route, retry=Retry(wait=0)) as stream:
+        assert stream.final().text == TRUTH
+
+    assert [payload["n"] for payload in first.payloads] == [1, 2]
+
+
+def test_a_route_has_its_own_deadlines() -> None:
+    """A local model may be slow to begin, and a fast one is given up early."""
+    path = "/v1/chat/completions"
+    quick_script = testing.script().text("Hello").finish()
+    slow_script = testing.script().pause(30).text("late").finish()
+    with (
+        serve(quick_script, format="openai-chat") as quick,
+        serve(slow_script, format="openai-chat", pace="recorded") as slow,
+    ):
+        route = Route(f"{slow.url}{path}", json={}, deadlines=Deadlines(first_event=0.1))
+        other = Route(f"{quick.url}{path}", json={}, name="quick")
+        with connect(route, retry=Retry(attempts=1, routes=[other])) as stream:
+            assert stream.final().text == "Hello"
+
+    assert isinstance(stream.attempts[0].error, StreamStalled)
+    assert stream.attempts[0].error.limit == "first_event"
+    assert stream.message.route == "quick"
+
+
+def test_the_total_deadline_belongs_to_the_stream() -> None:
+    """It is over all attempts, so a route cannot have it."""
+    with pytest.raises(MisuseError, match="over all attempts"):
+        Route("https://chat.test/v1", json={}, deadlines=Deadlines(total=5))
+
+
+def test_a_background_response_is_cancelled_where_it_runs() -> None:
+    """Not at the route that is asked next, which does not know it."""
+    whole = testing.script().text("Hello, ", "rivers.").finish().chunks("openai-responses")
+    begun = [chunk.replace(b'"background":false', b'"background":true') for chunk in whole]
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(f"{request.method} {request.url}")
+        if request.method == "GET":
+            return httpx.Response(503)
+        body = b"" if request.url.path.endswith("/cancel") else b"".join(begun[:5])
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+
+    first = httpx.Client(transport=httpx.MockTransport(answer))
+    second = Provider("anthropic")
+    url = "https://api.test/v1/responses"
+    payload = {"model": "m", "input": "Hi", "stream": True, "background": True}
+    retry = Retry(attempts=1, mode="restart", routes=[second.route()], wait=0)
+    with connect(url, json=payload, client=first, retry=retry) as stream:
+        stream.final()
+
+    assert asked == [f"POST {url}", f"POST {url}/resp_1/cancel"]
+    assert len(second.requests) == 1

@@ -1,0 +1,57 @@
+"""Types of routes: what a Route and a Retry take, and what reports and decisions are."""
+
+from __future__ import annotations
+
+from typing import Any, assert_type
+
+from pydantic import BaseModel, TypeAdapter
+
+from tokenstream import AsyncStream, Message, Retry, Route, Stream, Usage, aconnect, connect
+from tokenstream.recovery import Attempt, AttemptReport
+
+
+class Order(BaseModel):
+    """The shape of an answer."""
+
+    dish: str
+
+
+def price(usage: Usage) -> float:
+    """Return what token counts cost."""
+    return float(usage.output_tokens or 0)
+
+
+def write(attempt: Attempt) -> dict[str, Any]:
+    """Return the payload of an attempt."""
+    return {"n": attempt.number}
+
+
+def decide(attempt: Attempt) -> object:
+    """Return a decision on an attempt."""
+    return attempt.skip() if attempt.route == "local" else attempt.with_payload({})
+
+
+def good(message: Message) -> bool:
+    """Return True for an answer that is good enough."""
+    return bool(message.text)
+
+
+def routes(url: str) -> None:
+    """A route is a request, in place of an address or beside the first one."""
+    route = Route(url, json=write, headers={"a": "b"}, price=price, format="anthropic", attempts=2)
+    assert_type(route.name, str)
+    retry = Retry(routes=[route], order="latency", accept=Order, most=0.1, on_retry=decide)
+    assert_type(connect(route, retry=retry), Stream)
+    assert_type(aconnect(url, json={}, retry=Retry(routes=[route], accept=good)), AsyncStream)
+    Retry(accept=TypeAdapter(list[int]), fallback=[connect(url)])
+    Route(url)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue]
+    Route(url, json={}, format="gemni")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+    Retry(order="fastest")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+def reports(report: AttemptReport, stream: Stream) -> None:
+    """A report names the route, where it was asked, and what it cost."""
+    assert_type(report.route, str | None)
+    assert_type(report.cost, float | None)
+    assert_type(report.left_out, tuple[str, ...])
+    assert_type(stream.message.route, str | None)

@@ -1,0 +1,212 @@
+"""The order in which an answer is asked for: the first request, the routes, the fallbacks."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, TypedDict
+
+from tokenstream.recovery._spending import cost_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tokenstream.errors import StreamError
+    from tokenstream.message import Usage
+    from tokenstream.recovery._open import SourceOpener
+    from tokenstream.recovery._retry import Retry
+
+_FIRST_ATTEMPTS = 2
+"""Number of attempts at the first of several routes, unless it is given."""
+
+
+class RouteFacts(TypedDict):
+    """The fields of an `AttemptReport` that depend on the opener."""
+
+    route: str | None
+    host: str | None
+    port: int | None
+    requested_model: str | None
+    format: str | None
+    cost: float | None
+
+
+class Itinerary:
+    """The openers of one stream, in the order in which they are asked, with the attempts left of each.
+
+    Without routes, all openers share the attempts of `Retry.attempts`, and each failure moves on to the next
+    fallback. With routes, each opener has attempts of its own, and moves on when they are used up.
+
+    Args:
+        openers: The first opener, then those of the routes, then those of the fallbacks.
+        retry: The caller's options.
+        now: A clock reading, in seconds.
+    """
+
+    def __init__(self, openers: Sequence[SourceOpener], retry: Retry, now: float) -> None:
+        self.has_routes = bool(retry.routes) or openers[0].route is not None
+        ordered = [*openers]
+        if self.has_routes:
+            _set_attempts(ordered, retry)
+            ordered = _sort(ordered, retry, now)
+        self.openers = ordered
+        """The openers; an attempt's opener is named by its index."""
+        self.budget = sum(each.attempts for each in ordered) if self.has_routes else retry.budget
+        """The maximum number of attempts in all."""
+        self._used = [0] * len(ordered)
+        """Number of attempts made with each opener."""
+        self._skipped: set[int] = set()
+        """Openers that the caller wants no more of, or that can be asked only once."""
+
+    def note_attempt(self, index: int, now: float) -> None:
+        """Note that an attempt that counts is made now.
+
+        Args:
+            index: The index of its opener.
+            now: A clock reading, in seconds.
+        """
+        self._used[index] += 1
+        if self.openers[index].serves_once:
+            self._skipped.add(index)
+        route = self.openers[index].route
+        if route is not None:
+            route.health.begin_attempt(now)
+
+    def note_content(self, index: int, seconds: float) -> None:
+        """Note the seconds from a request to its first content.
+
+        Args:
+            index: The index of the request's opener.
+        """
+        route = self.openers[index].route
+        if route is not None:
+            route.health.note_content(seconds)
+
+    def note_end(self, index: int, error: StreamError | None, now: float) -> None:
+        """Note that an attempt has ended.
+
+        Args:
+            index: The index of its opener.
+            error: The error that ended it; None if it succeeded.
+            now: A clock reading, in seconds.
+        """
+        route = self.openers[index].route
+        if route is None:
+            return
+        if error is None:
+            route.health.note_success(now)
+        else:
+            route.health.note_failure(error, now)
+
+    def name(self, index: int) -> str | None:
+        """Return an opener's name for reports and messages; None without routes."""
+        return self.openers[index].name if self.has_routes else None
+
+    def price(self, index: int) -> Callable[[Usage], float] | None:
+        """Return the function that gives the cost of an opener's token counts; None if it is unknown."""
+        route = self.openers[index].route
+        return None if route is None else route.price
+
+    def describe(self, index: int, usage: Usage, format: str | None) -> RouteFacts:
+        """Return the fields of a report that depend on the opener.
+
+        Args:
+            index: The index of the opener.
+            usage: The token counts of the attempt.
+            format: The format in which the server has answered; None if it has not.
+        """
+        opener = self.openers[index]
+        return {
+            "route": self.name(index),
+            "host": opener.host,
+            "port": opener.port,
+            "requested_model": opener.model,
+            "format": format or opener.api,
+            "cost": cost_of(usage, self.price(index)),
+        }
+
+    def find_rival(self, now: float) -> int | None:
+        """Return the opener of a hedge, beside the first attempt: the next one, if there are routes.
+
+        Args:
+            now: The clock reading at which the hedge would begin.
+
+        Returns:
+            The index of the opener; None if no second attempt may be made.
+        """
+        following = self.find_following(0, now) if self.has_routes else []
+        return next((index for index in [*following, 0] if self.has_left(index)), None)
+
+    def skip(self, index: int) -> None:
+        """Make no further attempt with an opener, as the caller wants."""
+        self._skipped.add(index)
+
+    def used(self, index: int) -> int:
+        """Return the number of attempts, made with an opener, after which the back-off counts.
+
+        Without routes, all openers count together.
+        """
+        return self._used[index] if self.has_routes else sum(self._used)
+
+    def has_left(self, index: int) -> bool:
+        """Return True if another attempt may be made with an opener."""
+        if index in self._skipped:
+            return False
+        if self.has_routes:
+            return self._used[index] < self.openers[index].attempts
+        return sum(self._used) < self.budget
+
+    def find_following(self, current: int, now: float) -> list[int]:
+        """Return the openers that come after an opener, the best first.
+
+        Routes that are out come last: asking them is better than to give up.
+
+        Args:
+            current: The index of the opener.
+            now: A clock reading, in seconds.
+        """
+        following = [index for index in range(current + 1, len(self.openers)) if self.has_left(index)]
+        if not self.has_routes:
+            return following[:1]
+        return sorted(following, key=lambda index: _is_out(self.openers[index], now))
+
+
+def _set_attempts(openers: list[SourceOpener], retry: Retry) -> None:
+    """Set the number of attempts of each opener, where there are routes."""
+    for opener in openers:
+        own = None if opener.route is None else opener.route.attempts
+        opener.attempts = own or 1
+    first = openers[0]
+    own = None if first.route is None else first.route.attempts
+    first.attempts = retry.attempts or own or _FIRST_ATTEMPTS
+
+
+def _sort(openers: list[SourceOpener], retry: Retry, now: float) -> list[SourceOpener]:
+    """Return the openers in the order that the caller wants, those that are out behind the others."""
+    key = _KEYS.get(retry.order)
+    # Fallbacks, of which nothing is known, stay at the end.
+    count = len(openers) - len(retry.fallback)
+    routes, fallbacks = openers[:count], openers[count:]
+    if key is not None:
+        routes.sort(key=key)
+    routes.sort(key=lambda opener: _is_out(opener, now))
+    return [*routes, *fallbacks]
+
+
+def _is_out(opener: SourceOpener, now: float) -> bool:
+    """Return True if an opener's route has failed too often to be asked now."""
+    return opener.route is not None and opener.route.health.is_out(now)
+
+
+def _latency_of(opener: SourceOpener) -> float:
+    """Return the seconds to the first content; 0 for what was never measured, so that it is tried."""
+    latency = None if opener.route is None else opener.route.health.latency
+    return 0.0 if latency is None else latency
+
+
+def _last_worked(opener: SourceOpener) -> float:
+    """Return the time since the epoch of the clock at which an opener worked last, as a key to sort by."""
+    return math.inf if opener.route is None else -opener.route.health.worked_at
+
+
+_KEYS: dict[str, Callable[[SourceOpener], float]] = {"latency": _latency_of, "last": _last_worked}
+"""The keys by which `Retry.order` sorts; "given" has none."""

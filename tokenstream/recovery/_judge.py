@@ -1,0 +1,95 @@
+"""The verdict on an attempt that has ended: the error for which another one may be made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import PositionLost, StatusError, StreamError
+from tokenstream.recovery._outcome import find_outcome
+
+if TYPE_CHECKING:
+    from tokenstream._pipeline.resumption import Resumption
+    from tokenstream.recovery._current import CurrentAttempt
+    from tokenstream.recovery._planning import Planner
+    from tokenstream.recovery._retry import Retry
+
+_ANSWER_GONE = frozenset({400, 404, 409, 410, 412, 416, 422})
+"""Statuses with which a server tells a request to resume that it no longer has the answer."""
+_NO_CONTENT = 204
+"""Status that tells an event source to stop reconnecting."""
+
+
+class Judge:
+    """Finds the error of an attempt that has ended; a useless answer, such as an empty one, is an error, too.
+
+    Args:
+        retry: The caller's options.
+        resumption: Lets further connections go on with the answer.
+        current: The current attempt.
+        planner: Knows if the server can replay the answer.
+    """
+
+    def __init__(
+        self, retry: Retry, resumption: Resumption, current: CurrentAttempt, planner: Planner
+    ) -> None:
+        self._retry = retry
+        self._resumption, self._joining = resumption, resumption.joining
+        self._machine = resumption.machine
+        self._current = current
+        self._planner = planner
+
+    def find_error(self, cause: StreamError | None, now: float) -> StreamError | None:
+        """Return the error of the current attempt, whose input has ended or failed; None if it succeeded.
+
+        Args:
+            cause: The error that ended the input; None after a clean end, or if the machine has the error.
+            now: A clock reading, in seconds.
+        """
+        machine = self._machine
+        if self._joining.refusal is not None:
+            return self._joining.refusal
+        # Answered: the terminal event has arrived. Refused: the response is an error, not an answer.
+        # Assumed: only the sentinel has arrived, and the end of the format decides.
+        answered = machine.answered and not machine.end_is_assumed
+        if answered and not machine.refused and machine.error is None and cause is None:
+            # The answer may be useless nevertheless, such as an empty one.
+            return self._find_outcome()
+        lost = machine.arrivals.lost
+        if lost is not None and machine.error is lost and not machine.answered:
+            # Nothing of this connection was read, so what is open stays open for the next attempt.
+            return lost
+        if machine.error is None and self._planner.position is not None:
+            # The server can replay the answer: the format stays open, because the next attempt may resume it.
+            error = self._resumption.cut_short(cause)
+            if error is not None:
+                return self._as_position_lost(error)
+            # The answer is complete, or only the end of the format can tell: `finish` ends the format.
+        machine.finish(cause, now)
+        # An attempt that ended without an error may still have brought a useless answer.
+        return self._find_outcome() if machine.error is None else self._as_position_lost(machine.error)
+
+    def _as_position_lost(self, error: StreamError) -> StreamError:
+        """Return `PositionLost` if the server refused to resume from a position, otherwise the same error."""
+        if self._current.mode != "resume" or self._current.was_released:
+            # The server was not asked to resume, or it has resumed.
+            return error
+        if isinstance(error, StatusError):
+            answer_gone = not error.retryable and error.status in _ANSWER_GONE
+        else:
+            answer_gone = self._machine.head is not None and self._machine.head.status == _NO_CONTENT
+        if not answer_gone:
+            return error
+        lost = PositionLost(f"the server cannot resume from the position it was sent ({error})")
+        lost.__cause__ = error
+        return lost
+
+    def _find_outcome(self) -> StreamError | None:
+        """Return the error for an answer that is finished but useless; None if the answer is acceptable.
+
+        The result is also None if some of the answer was delivered, because it cannot be taken back then.
+        """
+        current = self._current
+        if not self._retry.outcomes or current.was_released or current.has_delivered:
+            return None
+        events = (*current.hold.held, *self._machine.events_left)
+        return find_outcome(events, self._retry.outcomes, self._retry.accept)

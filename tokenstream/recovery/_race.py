@@ -1,0 +1,108 @@
+"""The race of the first two attempts of an answer: `Retry.hedge_after`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import StreamError
+from tokenstream.stream._attempts import AttemptReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream._pipeline.machine import Machine
+    from tokenstream._sources import AsyncSource
+    from tokenstream.recovery._current import CurrentAttempt
+    from tokenstream.recovery._hedge import Contender
+    from tokenstream.recovery._itinerary import Itinerary
+    from tokenstream.recovery._retry import Retry
+    from tokenstream.stream._attempts import Attempt
+
+
+class Race:
+    """Two attempts that run side by side until one brings content; that one is read.
+
+    Args:
+        retry: The caller's options.
+        itinerary: The openers, in order: the second attempt is made with the next one, if there are routes.
+        current: The current attempt, which becomes the winner.
+        machine: The machine that reads the winner's source.
+    """
+
+    def __init__(self, retry: Retry, itinerary: Itinerary, current: CurrentAttempt, machine: Machine) -> None:
+        self._retry, self._itinerary, self._current, self._machine = retry, itinerary, current, machine
+
+    async def run(self, open_first: Any, attempt: Attempt, clock: Callable[[], float]) -> AsyncSource:  # noqa: ANN401 - an awaitable's
+        """Open a source, and if that brings no content for a while, a second source; return the winner.
+
+        Args:
+            open_first: Opens the first source.
+            attempt: The first attempt.
+            clock: Returns the time in seconds.
+        """
+        from tokenstream.recovery._hedge import Contender, race
+
+        openers, limits = self._itinerary.openers, self._machine.limits
+        after, began_at = self._retry.hedge_after or 0.0, clock()
+        rival = self._itinerary.find_rival(began_at + after)
+        if rival is None:
+            # Only one attempt is allowed, so the second attempt never begins.
+            rival, after = 0, math.inf
+        opener, other = openers[0], openers[rival]
+        if other is not opener:
+            other.succeed(opener)
+        hedge = replace(attempt, number=2, mode="hedge", route=self._itinerary.name(rival))
+        first = Contender(open_first, opener.format, limits)
+        second = Contender(other.deferred(hedge).open, other.format, limits)
+        winner = await race(first, second, after)
+        if second.begun:
+            loser, second_won = (first, True) if winner is second else (second, False)
+            self._itinerary.note_attempt(rival, began_at + after)
+            self._note_loser(loser, rival, second_won=second_won, began_at=began_at, now=clock())
+            if second_won and rival:
+                # Another provider's answer may be in another format.
+                self._machine.wanted = other.format
+                self._machine.connect(None)
+                self._current.begin_route(rival, None)
+        return winner.make_source()
+
+    def _note_loser(
+        self, loser: Contender, rival: int, *, second_won: bool, began_at: float, now: float
+    ) -> None:
+        """Report the losing attempt, and make the winner the current attempt.
+
+        The loser's usage is a minimum, because the provider may have gone on writing.
+
+        Args:
+            loser: The losing attempt.
+            rival: The index of the second attempt's opener.
+            second_won: True if the winner is the second attempt.
+            began_at: The clock reading at which the first attempt began.
+            now: A clock reading, in seconds.
+        """
+        # The second attempt began when the first had brought no content for that long.
+        wait = self._retry.hedge_after or 0.0
+        # None if the loser was only slower.
+        error = loser.error if isinstance(loser.error, StreamError) else None
+        opener_index = 0 if second_won else rival
+        report = AttemptReport(
+            number=1,
+            mode="start",
+            error=error,
+            seconds=max(0.0, now - self._machine.meter.started_at),
+            usage=loser.usage,
+            id=loser.message.id,
+            model=loser.message.model,
+            **self._itinerary.describe(opener_index, loser.usage, loser.answered_in),
+        )
+        if not second_won:
+            # The first attempt began when the meter did.
+            began = max(0.0, began_at + wait - self._machine.meter.started_at)
+            seconds = max(0.0, now - began_at - wait)
+            report = replace(report, number=2, mode="hedge", wait=wait, began=began, seconds=seconds)
+        self._current.note_hedge(report, wait, began_at, second_won=second_won)
+        if error is not None:
+            self._itinerary.note_end(opener_index, error, now)
+        self._machine.accumulator.spend(loser.usage.model_copy(update={"source": "partial"}))

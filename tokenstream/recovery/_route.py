@@ -1,0 +1,165 @@
+"""The class `Route`: a request at one provider, which the library can send, resume and continue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.elsewhere import explain_options
+from tokenstream._basics.members import show_members
+from tokenstream._basics.url import split_url
+from tokenstream.errors import MisuseError
+from tokenstream.limits import Deadlines, check_option, check_wait, check_whole
+from tokenstream.recovery._health import RouteHealth
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tokenstream._basics.loose import Json
+    from tokenstream.formats._base import Format
+    from tokenstream.formats._names import FormatName
+    from tokenstream.message import Usage
+    from tokenstream.recovery._open import SourceOpener
+    from tokenstream.stream._attempts import Attempt
+
+_HTTP = ("http", "https")
+
+
+@show_members
+class Route:
+    """A request at one provider, for `Retry(routes=…)` or as the first argument of `connect`.
+
+    Unlike a function in `Retry.fallback`, the library knows the request: it can send it again, resume its
+    answer, and continue another provider's answer with it, in the turns of its own API.
+
+    A route can be shared by any number of streams. It remembers its failures, so that a provider that is
+    down is left out for a while, and what `Retry.order` needs. It keeps no answers.
+
+    Args:
+        url: The endpoint.
+        json: The payload; or a function that gets the `Attempt` and returns the payload, if the provider
+            needs another prompt for an answer that it continues. A payload is never translated from one
+            API to another.
+        headers: The request's headers; `Idempotency-Key` gets an ending of its own for each request.
+        params: The query of the URL.
+        client: The client to send the request with, as for `connect`; None for a new one.
+        format: The format's name, or a format object or class; None to detect it.
+        attempts: Number of attempts at this route; None for 1, and for 2 if the route is asked first.
+        deadlines: Bounds on silence for this route's attempts, in seconds; None for those of the stream.
+            `total` is over all attempts, and so belongs to the stream.
+        name: Name in reports; None for the host.
+        price: Returns the cost of the given token counts, as for `Budget`; None if it is unknown.
+        failures: Number of failures within *within* seconds after which the route is left out for *pause*
+            seconds; then one attempt decides if it comes back. None to never leave it out. If all
+            routes are out, they are asked nevertheless.
+        within: Seconds in which these failures have to occur.
+        pause: Seconds for which the route is left out.
+
+    Raises:
+        MisuseError: An argument is not of its type.
+
+    Example:
+        >>> payload = {"model": "qwen3", "messages": [], "stream": True}
+        >>> Route("http://localhost:8000/v1/chat/completions", json=payload).name
+        'localhost'
+    """
+
+    __slots__ = (
+        "attempts",
+        "client",
+        "deadlines",
+        "format",
+        "headers",
+        "health",
+        "json",
+        "name",
+        "params",
+        "price",
+        "url",
+    )
+
+    @explain_options(
+        payload="it is called json=",
+        timeout="deadlines=Deadlines(first_event=…) bounds the wait for the first event",
+        retries="write attempts=, which counts the first request of the route, too",
+        cost="it is called price=",
+    )
+    def __init__(
+        self,
+        url: str,
+        *,
+        json: Json | Callable[[Attempt], Json],
+        headers: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
+        params: Mapping[str, Any] | Sequence[tuple[str, Any]] | None = None,
+        client: object = None,
+        format: FormatName | type[Format] | Format | None = None,
+        attempts: int | None = None,
+        deadlines: Deadlines | None = None,
+        name: str | None = None,
+        price: Callable[[Usage], float] | None = None,
+        failures: int | None = 5,
+        within: float = 60.0,
+        pause: float = 30.0,
+    ) -> None:
+        self.url = _check_url(url)
+        self.json = json
+        """The payload, or the function that returns it."""
+        self.headers = headers
+        self.params = params
+        self.client = client
+        self.format = format
+        self.attempts = None if attempts is None else check_whole("attempts", attempts)
+        """Number of attempts at this route; None for the default."""
+        self.deadlines = _check_deadlines(deadlines)
+        self.name = _check_name(name) or split_url(url).hostname or url
+        """Name in reports and in `message.route`."""
+        if price is not None and not callable(price):
+            raise MisuseError(f"price= is a function that takes a Usage and returns a number, not {price!r}")
+        self.price = price
+        if failures is not None:
+            check_whole("failures", failures)
+        check_wait("within", within)
+        check_wait("pause", pause)
+        self.health = RouteHealth(failures, within, pause)
+        """The memory of this route's attempts: failures and speed."""
+
+    def __repr__(self) -> str:
+        return f"<Route {self.name}>"
+
+    def make_opener(self, deadlines: Deadlines | None, *, is_async: bool) -> SourceOpener:
+        """Return an opener for one stream, which sends this route's requests.
+
+        Args:
+            deadlines: The stream's bounds on silence, for a route without its own; None for the defaults.
+            is_async: True for an `AsyncStream`.
+
+        Raises:
+            MisuseError: The client is of the other kind, or the format is unknown.
+        """
+        from tokenstream._request.again import make_route_opener
+
+        return make_route_opener(self, deadlines, is_async=is_async)
+
+
+def _check_url(url: object) -> str:
+    """Return the endpoint, and refuse anything but an address of HTTP."""
+    text = str(url)
+    if text.partition("://")[0].lower() not in _HTTP:
+        raise MisuseError(f"a Route takes the http:// or https:// address of its endpoint, not {url!r:.80}")
+    return text
+
+
+def _check_name(name: object) -> str | None:
+    """Return the name of a route, and refuse one that is no text."""
+    if name is not None and (not isinstance(name, str) or not name):
+        raise MisuseError(f"name= is a text, and not {name!r}")
+    return name
+
+
+def _check_deadlines(deadlines: Deadlines | None) -> Deadlines | None:
+    """Return the deadlines of a route, and refuse those over all attempts."""
+    check_option("deadlines", deadlines, Deadlines)
+    if deadlines is not None and deadlines.total is not None:
+        raise MisuseError(
+            "Deadlines.total is over all attempts: give it to connect or resilient, or use Retry.timeout"
+        )
+    return deadlines
