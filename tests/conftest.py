@@ -47,6 +47,7 @@ NOT_QUICK = (
     "tests/benchmarks/",
     "tests/browser/",
     "tests/cli/",
+    "tests/conformance/",
     "tests/cookbook/",
     "tests/detection/test_labels.py::test_no_payload_is_claimed_by_two_formats",
     "tests/faults/test_life_cycle",

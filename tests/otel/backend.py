@@ -36,6 +36,17 @@ class Backend:
         (span,) = self.spans
         return span
 
+    @property
+    def attempts(self) -> tuple[ReadableSpan, ...]:
+        """Those of the attempts, which end before their answer's."""
+        return tuple(span for span in self.spans if span.name.startswith("attempt"))
+
+    @property
+    def answer(self) -> ReadableSpan:
+        """The only one that is not an attempt's."""
+        (span,) = (span for span in self.spans if span not in self.attempts)
+        return span
+
     def points(self, name: str) -> list[Any]:
         """Return what was recorded under a metric's name, by attributes."""
         return [

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tokenstream.otel._requested import model_in, parameters_of, server_address_of
+from tokenstream._basics.requested_model import model_in
+from tokenstream.otel._requested import parameters_of, server_address_of
 
 
 @pytest.mark.parametrize(

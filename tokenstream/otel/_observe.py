@@ -10,31 +10,40 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import ref
 
-from tokenstream._apis import api_named
-from tokenstream.errors import MisuseError, StatusError, StreamError
+from tokenstream._basics.requested_model import model_in
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.otel._answered import (
+    answer_attributes,
+    error_type_of,
+    first_chunk_attribute,
+    token_attributes,
+)
+from tokenstream.otel._attempts import find_last, has_spans, list_failures, report_attempt
 from tokenstream.otel._providers import format_at, operation_of, provider_of
 from tokenstream.otel._report import (
     DROPPED,
+    ROUTE,
     OperationReport,
     Receivers,
+    SpanReport,
     report_dropped,
     report_operation,
     run_quietly,
 )
-from tokenstream.otel._requested import model_in, parameters_of, server_address_of
+from tokenstream.otel._requested import parameters_of, server_address_of, server_attributes
 from tokenstream.otel._tools import around_tools
 from tokenstream.stream import AsyncStream, AsyncTap, Stream, Tap
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._driver import Driver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
     from tokenstream._pipeline.machine import Machine
-    from tokenstream.message import Message, Usage
+    from tokenstream.message import Message
     from tokenstream.otel._requested import Attributes
     from tokenstream.otel._tools import Around
     from tokenstream.stream._protocols import DriverView
@@ -115,8 +124,8 @@ def observe(
         Receivers(tracer_provider, meter_provider, get_current()),
         reader,
         url=url,
-        model=model or model_in(payload, url),
-        names=(operation, provider),
+        asked_model=model_in(payload, url),
+        names=(operation, provider, model),
         each_chunk=each_chunk,
         attributes={**parameters_of(payload), **(attributes or {})},
     )
@@ -144,8 +153,9 @@ class Observer:
         receivers: OpenTelemetry's providers that receive the report, and its context.
         reader: The object that reads the answer: the stream's driver, or the tap's onlooker.
         url: The URL of the request; None if it is not known.
-        model: The requested model; None if it is not known.
-        names: The names of the operation and the provider; None for a name that the caller did not give.
+        asked_model: The model that the request names; None if it is not known.
+        names: The names of the operation, the provider and the model; None for those that the caller did not
+            give.
         each_chunk: True to record the time of each chunk.
         attributes: Further attributes of the span.
     """
@@ -156,8 +166,8 @@ class Observer:
         reader: DriverView | Onlooker,
         *,
         url: str | None,
-        model: str | None,
-        names: tuple[str | None, str | None],
+        asked_model: str | None,
+        names: tuple[str | None, str | None, str | None],
         each_chunk: bool,
         attributes: Attributes,
     ) -> None:
@@ -166,8 +176,8 @@ class Observer:
         # A weak reference, so that a stream that nobody uses any more is dropped. A tap has no driver.
         self._driver = ref(reader) if isinstance(reader, Driver) else None
         self._clock = reader.clock
-        self._url, self._model = url, model
-        self._operation, self._provider = names
+        self._url, self._asked_model = url, asked_model
+        self._operation, self._provider, self._model = names
         self._attributes = attributes
         # The caller's format is used if the answer fails before its format is detected.
         self._format = machine.wanted if isinstance(machine.wanted, str) else None
@@ -244,32 +254,37 @@ class Observer:
             return None
         messages: list[Message] = [] if machine is None else machine.accumulator.messages
         answer = messages[0] if messages else None
+        recovery = None if driver is None else driver.recovery
+        attempts = () if recovery is None else recovery.attempts
         # If several servers were asked, this is the address of the one that answered.
         url = (None if head is None else head.url) or self._url
         format = (None if machine is None else machine.format) or self._format or format_at(url)
+        server_address = server_address_of(url)
+        model = self._model or self._asked_model
+        last = find_last(attempts)
+        if last is not None and last.route is not None:
+            # Each route has its own server and model, of which the last one asked has failed or answered.
+            format, server_address = last.format, server_attributes(last.host, last.port)
+            model = self._model or last.requested_model
+        host = server_address.get("server.address")
         seconds = metrics.duration or 0.0
         # The answer may have ended some time before this report.
         ended_ns = now_ns - round((now - self._meter.started_at - seconds) * _NS_PER_SECOND)
-        started_ns = ended_ns - round(seconds * _NS_PER_SECOND)
-        server_address = server_address_of(url)
-        host = server_address.get("server.address")
         operation = self._operation or operation_of(format)
-        shared_attributes: Attributes = {
-            "gen_ai.operation.name": operation,
-            "gen_ai.provider.name": self._provider
-            or provider_of(None if host is None else str(host), format),
-            **({} if self._model is None else {"gen_ai.request.model": self._model}),
-            **({} if answer is None or not answer.model else {"gen_ai.response.model": answer.model}),
-            **server_address,
-        }
         # If a response of another client was passed to the stream, the time of the request is unknown.
         first_chunk_seconds = metrics.ttft if metrics.started == "request" else None
-        tokens = _token_counts(None if answer is None else answer.usage, format)
-        return OperationReport(
-            name=operation if self._model is None else f"{operation} {self._model}",
-            started_ns=started_ns,
+        span = SpanReport(
+            name=operation if model is None else f"{operation} {model}",
+            started_ns=ended_ns - round(seconds * _NS_PER_SECOND),
             ended_ns=ended_ns,
-            shared_attributes=shared_attributes,
+            shared_attributes={
+                "gen_ai.operation.name": operation,
+                "gen_ai.provider.name": self._provider
+                or provider_of(None if host is None else str(host), format),
+                **({} if model is None else {"gen_ai.request.model": model}),
+                **({} if answer is None or not answer.model else {"gen_ai.response.model": answer.model}),
+                **server_address,
+            },
             attributes={
                 **self._attributes,
                 **(
@@ -277,104 +292,29 @@ class Observer:
                     if machine is not None and "not_streamed" in machine.departures
                     else _STREAMED_ATTRIBUTE
                 ),
-                **_first_chunk_attribute(first_chunk_seconds),
-                **_answer_attributes(messages),
-                **tokens,
-                **_attempt_count(driver),
+                **first_chunk_attribute(first_chunk_seconds),
+                **answer_attributes(messages),
+                **token_attributes(None if answer is None else answer.usage, format),
+                **({} if recovery is None else {"tokenstream.attempts": len(attempts)}),
+                **({} if answer is None or answer.route is None else {ROUTE: answer.route}),
                 # To drop a stream before its end is to stop it.
                 "tokenstream.ending": "stopped" if machine is None else machine.accumulator.ending,
             },
-            error_type=None if error is None else _error_type_of(error),
+            error_type=None if error is None else error_type_of(error),
             error_name=None if error is None else type(error).__name__,
-            attempts=_failed_attempts(driver, started_ns),
+        )
+        names = {"provider": self._provider, "model": self._model}
+        return OperationReport(
+            span=span,
+            failures=list_failures(attempts, span),
+            attempts=[
+                report_attempt(attempt, span, error, **names)
+                for attempt in (attempts if has_spans(attempts) else ())
+            ],
             seconds=seconds,
             first_chunk_seconds=first_chunk_seconds,
             gaps=self._gaps,
-            tokens={
-                kind: count
-                for kind in ("input", "output")
-                if isinstance(count := tokens.get(f"gen_ai.usage.{kind}_tokens"), int)
-            },
         )
 
 
 _STREAMED_ATTRIBUTE: Attributes = {"gen_ai.request.stream": True}
-
-
-def _error_type_of(error: StreamError) -> str:
-    """Return the value of `error.type` in OpenTelemetry: the HTTP status, or else the class of the error."""
-    return str(error.status) if isinstance(error, StatusError) else type(error).__name__
-
-
-def _first_chunk_attribute(seconds: float | None) -> Attributes:
-    """Return the attribute with the time until the first chunk, if that time is known."""
-    return {} if seconds is None else {"gen_ai.response.time_to_first_chunk": seconds}
-
-
-def _answer_attributes(messages: Sequence[Message]) -> Attributes:
-    """Return the attributes with the answer's id and with the finish reasons, as far as they are known.
-
-    Args:
-        messages: The messages of the answer; the id is taken from the first message.
-    """
-    answer_attributes: Attributes = {}
-    if messages and messages[0].id:
-        answer_attributes["gen_ai.response.id"] = messages[0].id
-    reasons = [message.finish_reason for message in messages if message.finish_reason is not None]
-    if reasons:
-        answer_attributes["gen_ai.response.finish_reasons"] = reasons
-    return answer_attributes
-
-
-def _token_counts(usage: Usage | None, format: str | None) -> Attributes:
-    """Return the attributes with reliable token counts: for a cut answer, only the counts of the request."""
-    if usage is None:
-        return {}
-    input_tokens = usage.input_tokens
-    # In the conventions, cached tokens are part of the input tokens.
-    api = api_named(format)
-    if input_tokens is not None and api is not None and api.input_excludes_cache:
-        input_tokens += (usage.cached_tokens or 0) + (usage.cache_write_tokens or 0)
-    counts = {
-        "input_tokens": input_tokens,
-        "cache_read.input_tokens": usage.cached_tokens,
-        "cache_creation.input_tokens": usage.cache_write_tokens,
-    }
-    if usage.source == "reported":
-        # The provider has counted the output to its end.
-        counts["output_tokens"] = usage.output_tokens
-        counts["reasoning.output_tokens"] = usage.reasoning_tokens
-    return {f"gen_ai.usage.{name}": count for name, count in counts.items() if count is not None}
-
-
-def _attempt_count(driver: Driver | None) -> Attributes:
-    """Return the attribute with the number of attempts; no attributes for a stream without recovery."""
-    recovery = None if driver is None else driver.recovery
-    return {} if recovery is None else {"tokenstream.attempts": len(recovery.attempts)}
-
-
-def _failed_attempts(driver: Driver | None, started_ns: int) -> list[tuple[int, Attributes]]:
-    """Return the failed attempts of a stream with recovery; an empty list for any other stream.
-
-    Args:
-        driver: The stream's driver; None if there is none.
-        started_ns: The time at which the operation started, in nanoseconds.
-
-    Returns:
-        For each failed attempt, the time at which it ended, in nanoseconds, and its attributes.
-    """
-    recovery = None if driver is None else driver.recovery
-    if recovery is None:
-        return []
-    last_ended_ns = started_ns
-    failed_attempts: list[tuple[int, Attributes]] = []
-    for report in recovery.attempts:
-        # A hedge runs beside the first attempt; each other attempt follows the one before, after a wait.
-        wait_began_ns = started_ns if report.mode == "hedge" else last_ended_ns
-        attempt_ended_ns = wait_began_ns + round((report.wait + (report.seconds or 0.0)) * _NS_PER_SECOND)
-        last_ended_ns = max(last_ended_ns, attempt_ended_ns)
-        if report.error is not None:
-            attempt_attributes: Attributes = {"number": report.number, "mode": report.mode}
-            attempt_attributes["error.type"] = _error_type_of(report.error)
-            failed_attempts.append((attempt_ended_ns, attempt_attributes))
-    return failed_attempts

@@ -6,6 +6,7 @@ An *operation*, in OpenTelemetry's GenAI conventions, is one request with its an
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -16,17 +17,20 @@ if TYPE_CHECKING:
 
     from opentelemetry.context import Context
     from opentelemetry.metrics import Histogram, Meter, MeterProvider
-    from opentelemetry.trace import TracerProvider
+    from opentelemetry.trace import Span, Tracer, TracerProvider
 
     from tokenstream.otel._requested import Attributes
 
 NAME = "tokenstream"
+MODE, ROUTE = "tokenstream.attempt.mode", "tokenstream.route"
+"""Attributes of an attempt's span and of its duration."""
+_NS_PER_SECOND = 1_000_000_000
 _BUCKETS_OF_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _BUCKETS_OF_TOKENS = tuple(4**power for power in range(14))
 
 
-class OperationReport(NamedTuple):
-    """The data of a finished operation, from which its span and its metrics are made."""
+class SpanReport(NamedTuple):
+    """The data of a span, of an operation or of one attempt at it, which also have metrics."""
 
     name: str
     started_ns: int
@@ -36,18 +40,24 @@ class OperationReport(NamedTuple):
     attributes: Attributes
     """Attributes of the span only."""
     error_type: str | None
-    """The `error.type` attribute; None if the operation did not fail."""
+    """The `error.type` attribute; None if the operation or the attempt did not fail."""
     error_name: str | None
-    """The class name of the error; None if the operation did not fail."""
-    attempts: Sequence[tuple[int, Attributes]]
+    """The class name of the error; None if the operation or the attempt did not fail."""
+
+
+class OperationReport(NamedTuple):
+    """The data of a finished operation, from which its spans and its metrics are made."""
+
+    span: SpanReport
+    failures: Sequence[tuple[int, Attributes]]
     """Failed attempts: the time at which each ended, and its attributes."""
+    attempts: Sequence[SpanReport]
+    """The attempts, if each of them gets a span."""
     seconds: float
     first_chunk_seconds: float | None
     """Seconds to the first chunk; None if no chunk arrived, or if the time of the request is unknown."""
     gaps: Sequence[float]
     """Seconds from each chunk to the next."""
-    tokens: dict[str, int]
-    """Reliable token counts, by type: "input" and "output"."""
 
 
 class Receivers(NamedTuple):
@@ -85,13 +95,13 @@ def report_dropped() -> None:
 
 
 def report_operation(report: OperationReport, receivers: Receivers) -> None:
-    """Create the span of an operation and record its metrics; errors are only logged."""
+    """Create the spans of an operation and record its metrics; errors are only logged."""
     context = receivers.context
 
     def trace() -> None:
-        """Create the operation's span, and set `context`, for recording the metrics, to one with the span."""
+        """Create the spans; set `context`, for recording the metrics, to one with the operation's span."""
         nonlocal context
-        context = _create_span(report, receivers)
+        context = _create_spans(report, receivers)
 
     # If the span cannot be created, the metrics are recorded in the context of the observed code.
     run_quietly(trace)
@@ -109,25 +119,42 @@ def run_quietly(function: Callable[[], None]) -> None:
         warn("OpenTelemetry failed: %s; the stream is not disturbed", type(error).__name__)
 
 
-def _create_span(report: OperationReport, receivers: Receivers) -> Context:
-    """Create the span of an operation; return a context in which that span is current."""
+def _create_spans(report: OperationReport, receivers: Receivers) -> Context:
+    """Create the spans of an operation and its attempts; return a context with the operation's span."""
     from opentelemetry import trace
 
     tracer = trace.get_tracer(NAME, tracer_provider=receivers.tracers)
+    span = _start_span(tracer, report.span, receivers.context)
+    for ended_ns, attributes in report.failures:
+        span.add_event("tokenstream.attempt", attributes, timestamp=ended_ns)
+    context = trace.set_span_in_context(span, receivers.context)
+    for attempt in report.attempts:
+        # The operation's span is ended even if one of these fails.
+        run_quietly(partial(_create_child, tracer, attempt, context))
+    span.end(report.span.ended_ns)
+    return context
+
+
+def _create_child(tracer: Tracer, attempt: SpanReport, context: Context) -> None:
+    """Create the span of an attempt as a child of its operation's, which is current in the context."""
+    _start_span(tracer, attempt, context).end(attempt.ended_ns)
+
+
+def _start_span(tracer: Tracer, report: SpanReport, context: Context) -> Span:
+    """Start a span with all its attributes, which is to be ended."""
+    from opentelemetry import trace
+
     span = tracer.start_span(
         report.name,
-        context=receivers.context,
+        context=context,
         kind=trace.SpanKind.CLIENT,
         attributes={**report.shared_attributes, **report.attributes},
         start_time=report.started_ns,
     )
-    for ended_ns, attributes in report.attempts:
-        span.add_event("tokenstream.attempt", attributes, timestamp=ended_ns)
     if report.error_type is not None:
         span.set_attribute("error.type", report.error_type)
         span.set_status(trace.StatusCode.ERROR, report.error_name)
-    span.end(report.ended_ns)
-    return trace.set_span_in_context(span, receivers.context)
+    return span
 
 
 class _Instruments:
@@ -158,6 +185,9 @@ class _Instruments:
             "gen_ai.client.operation.time_per_output_chunk",
             "Time per output chunk, recorded for each chunk received after the first one, measured as the "
             "time elapsed from the end of the previous chunk to the end of the current chunk.",
+        )
+        self.attempt = make_histogram_of_seconds(
+            "tokenstream.attempt.duration", "The duration of one of several attempts at an answer."
         )
         self.tool = make_histogram_of_seconds(
             "gen_ai.execute_tool.duration", "The duration of a single tool execution."
@@ -211,16 +241,30 @@ def _record_metrics(report: OperationReport, receivers: Receivers, context: Cont
         receivers: The OpenTelemetry providers to use.
         context: A context with the operation's span, so that exemplars refer to it.
     """
-    instruments = instruments_of(receivers.meters)
-    shared_attributes = duration_attributes = report.shared_attributes
-    if report.error_type is not None:
-        duration_attributes = {**shared_attributes, "error.type": report.error_type}
-    instruments.duration.record(report.seconds, duration_attributes, context)
+    instruments, span = instruments_of(receivers.meters), report.span
+    shared_attributes = span.shared_attributes
+    instruments.duration.record(report.seconds, _with_error(span, shared_attributes), context)
     if report.first_chunk_seconds is not None:
         instruments.first_chunk.record(report.first_chunk_seconds, shared_attributes, context)
     record = instruments.gap.record
     for gap in report.gaps:
         # The context is not passed: exemplars for thousands of gaps would not be worth the time.
         record(gap, shared_attributes)
-    for kind, count in report.tokens.items():
-        instruments.tokens.record(count, {**shared_attributes, "gen_ai.token.type": kind}, context)
+    for attempt in report.attempts:
+        seconds = (attempt.ended_ns - attempt.started_ns) / _NS_PER_SECOND
+        own = {name: attempt.attributes[name] for name in (MODE, ROUTE) if name in attempt.attributes}
+        attributes = {**attempt.shared_attributes, **own}
+        instruments.attempt.record(seconds, _with_error(attempt, attributes), context)
+    # Several attempts may be of several providers, each of which has counted its own tokens.
+    operation = {"gen_ai.operation.name": shared_attributes["gen_ai.operation.name"]}
+    for each in report.attempts or [span]:
+        for kind in ("input", "output"):
+            count = each.attributes.get(f"gen_ai.usage.{kind}_tokens")
+            if isinstance(count, int):
+                attributes = {**operation, **each.shared_attributes, "gen_ai.token.type": kind}
+                instruments.tokens.record(count, attributes, context)
+
+
+def _with_error(report: SpanReport, attributes: Attributes) -> Attributes:
+    """Return the attributes of a duration, with the type of the error, if there was one."""
+    return attributes if report.error_type is None else {**attributes, "error.type": report.error_type}

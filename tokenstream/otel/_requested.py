@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
-from urllib.parse import unquote
 
 from tokenstream._basics.untrusted import is_dict
-from tokenstream._basics.url import split_url
+from tokenstream._basics.url import server_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 Attributes: TypeAlias = "dict[str, str | bool | int | float | Sequence[str]]"
 
-_MODEL_IN_PATH = re.compile(r"/(?:models?|deployments)/([^/:]+)")
-"""Matches the model's name in a URL of Gemini, Bedrock or Azure."""
-_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _PARAMETER_OBJECTS = (
     "generationConfig",
     "generation_config",
@@ -130,15 +125,6 @@ def _output_types_in(request_object: dict[str, Any]) -> Iterator[str]:
                 yield _OUTPUT_TYPES[text.lower()]
 
 
-def model_in(payload: object, url: str | None) -> str | None:
-    """Return the model's name from a request's JSON or from its URL; None if neither has it."""
-    for request_object in _objects_in(payload):
-        if isinstance(request_object.get("model"), str):
-            return cast("str", request_object["model"])
-    match = None if url is None else _MODEL_IN_PATH.search(split_url(url).path)
-    return None if match is None else unquote(match[1])
-
-
 def server_address_of(url: str | None) -> Attributes:
     """Return the attributes with the server's address and port; {} if the URL does not tell the address.
 
@@ -146,15 +132,14 @@ def server_address_of(url: str | None) -> Attributes:
         >>> server_address_of("https://key@api.openai.com/v1/responses?key=made-up")
         {'server.address': 'api.openai.com', 'server.port': 443}
     """
-    parts = split_url(url or "")
-    if not parts.hostname:
+    return server_attributes(*server_of(url or ""))
+
+
+def server_attributes(host: str | None, port: int | None) -> Attributes:
+    """Return the attributes with a server's address and port, as far as they are known."""
+    if host is None:
         return {}
-    try:
-        port = parts.port or _PORTS.get(parts.scheme)
-    except ValueError:
-        # The port is out of range.
-        return {}
-    attributes: Attributes = {"server.address": parts.hostname}
+    attributes: Attributes = {"server.address": host}
     if port is not None:
         attributes["server.port"] = port
     return attributes

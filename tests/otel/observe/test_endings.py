@@ -123,7 +123,7 @@ def test_attempts_are_one_operation(backend: Backend) -> None:
     bodies = [chunks, chunks[:3]]
     with observe(resilient(bodies.pop, Retry(mode="restart", wait=0)), **backend.takes) as stream:
         stream.final()
-    span = backend.span
+    span = backend.answer
 
     assert [("tokenstream.attempt", {"number": 1, "mode": "start", "error.type": "StreamTruncated"})] == [
         (event.name, dict(event.attributes or {})) for event in span.events
@@ -151,7 +151,7 @@ async def test_attempts_side_by_side_end_within_the_operation(backend: Backend) 
     retry = Retry(mode="restart", hedge_after=0.1, wait=0)
     async with observe(aresilient(ask, retry, format="openai-chat"), **backend.takes) as stream:
         await stream.final()
-    span = backend.span
+    span = backend.answer
 
     assert [2] == [(event.attributes or {})["number"] for event in span.events]
     assert all((span.start_time or 0) <= event.timestamp <= (span.end_time or 0) for event in span.events)

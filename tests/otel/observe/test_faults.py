@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
 
-class _Raises(SpanProcessor):
+class Raises(SpanProcessor):
     """Fails at the start or at the end of each span."""
 
     def __init__(self, place: str, error: BaseException) -> None:
@@ -39,7 +39,7 @@ def test_what_fails_in_opentelemetry_never_reaches_the_loop(
     backend: Backend, place: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is logged by its class, and the metrics are recorded all the same."""
-    backend.tracers.add_span_processor(_Raises(place, ValueError("my secret")))
+    backend.tracers.add_span_processor(Raises(place, ValueError("my secret")))
 
     assert "Hello" == observe(replayed(), **backend.takes).final().text
     assert ["OpenTelemetry failed: ValueError; the stream is not disturbed"] == caplog.messages
@@ -62,7 +62,7 @@ def test_an_exporter_that_raises_never_reaches_the_loop(backend: Backend) -> Non
 @pytest.mark.anyio
 async def test_what_fails_in_opentelemetry_never_reaches_an_asynchronous_loop(backend: Backend) -> None:
     """Neither at the end of the answer nor where its task is cancelled."""
-    backend.tracers.add_span_processor(_Raises("end", ValueError()))
+    backend.tracers.add_span_processor(Raises("end", ValueError()))
     with anyio.move_on_after(0.05) as scope:
         async with observe(AsyncStream(_never_ending(), started_at=0.0), **backend.takes) as stream:
             await stream.final()
@@ -92,7 +92,7 @@ def test_an_instrument_that_raises_never_reaches_the_loop(caplog: pytest.LogCapt
 
 def test_ctrl_c_within_opentelemetry_goes_through(backend: Backend) -> None:
     """It is meant for the program; the answer is there, and nothing is told twice."""
-    backend.tracers.add_span_processor(_Raises("end", KeyboardInterrupt()))
+    backend.tracers.add_span_processor(Raises("end", KeyboardInterrupt()))
     stream = observe(replayed(), **backend.takes)
 
     with pytest.raises(KeyboardInterrupt):
@@ -103,7 +103,7 @@ def test_ctrl_c_within_opentelemetry_goes_through(backend: Backend) -> None:
 
 def test_nothing_of_opentelemetry_runs_while_the_answer_is_read(backend: Backend) -> None:
     """Its locks and exporters cannot slow a delta down: all is told at the end."""
-    backend.tracers.add_span_processor(_Raises("start", KeyboardInterrupt()))
+    backend.tracers.add_span_processor(Raises("start", KeyboardInterrupt()))
     with observe(replayed(), **backend.takes) as stream:
         pieces = stream.text
 

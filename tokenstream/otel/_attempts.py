@@ -1,0 +1,124 @@
+"""The attempts at an answer: a span for each, and events for those that failed.
+
+An attempt is a part of an operation, and no operation itself: in the GenAI conventions, the span of an
+operation covers all its retries. So the span of an attempt has no `gen_ai.operation.name`, by which
+operations are counted.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from tokenstream.otel._answered import error_type_of, token_attributes
+from tokenstream.otel._providers import provider_of
+from tokenstream.otel._report import MODE, ROUTE, SpanReport
+from tokenstream.otel._requested import server_attributes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenstream.errors import StreamError
+    from tokenstream.otel._requested import Attributes
+    from tokenstream.recovery import AttemptReport
+
+_NS_PER_SECOND = 1_000_000_000
+
+
+def has_spans(attempts: Sequence[AttemptReport]) -> bool:
+    """Return True if each attempt gets a span: if there are several of them, or routes.
+
+    A single attempt without routes is the operation itself.
+    """
+    return len(attempts) > 1 or any(attempt.route is not None for attempt in attempts)
+
+
+def find_last(attempts: Sequence[AttemptReport]) -> AttemptReport | None:
+    """Return the attempt that ended last, which the reader has read; None without attempts.
+
+    Of two that ran side by side, the one that lost was closed before the other one had ended.
+    """
+    return max(attempts, key=lambda each: math.inf if each.seconds is None else _end_of(each), default=None)
+
+
+def report_attempt(
+    attempt: AttemptReport,
+    operation: SpanReport,
+    error: StreamError | None,
+    *,
+    provider: str | None,
+    model: str | None,
+) -> SpanReport:
+    """Return the data of an attempt's span.
+
+    Args:
+        attempt: The attempt.
+        operation: The data of the operation's span.
+        error: The operation's error, which is also that of an attempt that did not end before it; or None.
+        provider: The provider's name, if the caller gave it; otherwise None.
+        model: The requested model, if the caller gave it; otherwise None.
+    """
+    if attempt.seconds is not None:
+        error = attempt.error
+    model = attempt.requested_model or model
+    # With routes, each has its own provider.
+    provider = None if attempt.route is not None else provider
+    began_ns = operation.started_ns + round(attempt.began * _NS_PER_SECOND)
+    return SpanReport(
+        name="attempt" if model is None else f"attempt {model}",
+        started_ns=min(began_ns, operation.ended_ns),
+        ended_ns=_find_end(attempt, operation),
+        shared_attributes={
+            "gen_ai.provider.name": provider or provider_of(attempt.host, attempt.format),
+            **_known({"gen_ai.request.model": model, "gen_ai.response.model": attempt.model}),
+            **server_attributes(attempt.host, attempt.port),
+        },
+        attributes={
+            **token_attributes(attempt.usage, attempt.format),
+            **_known(
+                {
+                    "gen_ai.response.id": attempt.id,
+                    "tokenstream.attempt.number": attempt.number,
+                    MODE: attempt.mode,
+                    ROUTE: attempt.route,
+                    "tokenstream.attempt.cost": attempt.cost,
+                }
+            ),
+        },
+        error_type=None if error is None else error_type_of(error),
+        error_name=None if error is None else type(error).__name__,
+    )
+
+
+def list_failures(attempts: Sequence[AttemptReport], operation: SpanReport) -> list[tuple[int, Attributes]]:
+    """Return, for each failed attempt, the time at which it ended, in nanoseconds, and its attributes.
+
+    Args:
+        attempts: The attempts at an answer.
+        operation: The data of the operation's span.
+    """
+    return [
+        (
+            _find_end(attempt, operation),
+            {"number": attempt.number, "mode": attempt.mode, "error.type": error_type_of(attempt.error)},
+        )
+        for attempt in attempts
+        if attempt.error is not None
+    ]
+
+
+def _find_end(attempt: AttemptReport, operation: SpanReport) -> int:
+    """Return the time at which an attempt ended; that of the operation, if the attempt did not end before."""
+    if attempt.seconds is None:
+        return operation.ended_ns
+    return min(operation.started_ns + round(_end_of(attempt) * _NS_PER_SECOND), operation.ended_ns)
+
+
+def _end_of(attempt: AttemptReport) -> float:
+    """Return the seconds from the first request to the end of an attempt that has ended."""
+    return attempt.began + (attempt.seconds or 0.0)
+
+
+def _known(values: dict[str, str | int | float | None]) -> Attributes:
+    """Return attributes without those whose value is None."""
+    return {name: value for name, value in values.items() if value is not None}
