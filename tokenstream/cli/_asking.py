@@ -78,7 +78,7 @@ def build_request(options: argparse.Namespace) -> RequestParts:
         CommandFailed: The body cannot be read or is not JSON, or an environment variable is missing.
     """
     from_command_line: list[tuple[str, str]] = options.header
-    from_environment = [_read_env_header(header) for header in options.header_env]
+    from_environment = [read_env_header(header) for header in options.header_env]
     headers = [*from_command_line, *from_environment]
     body: dict[str, Any] = {}
     if options.data is not None:
@@ -95,8 +95,8 @@ def build_request(options: argparse.Namespace) -> RequestParts:
 
 def list_secrets(options: argparse.Namespace) -> list[str]:
     """Return the values of headers on the command line that must not be printed."""
-    from_environment = [_read_env_header(header)[1] for header in options.header_env]
-    return from_environment + [value for name, value in options.header if _is_secret(name, value)]
+    from_environment = [read_env_header(header)[1] for header in options.header_env]
+    return from_environment + [value for name, value in options.header if is_secret(name, value)]
 
 
 def open_file(name: str, stack: ExitStack, *, hint: str = "") -> BufferedReader:
@@ -163,7 +163,7 @@ def _check_name(name: str) -> str:
     return name.strip()
 
 
-def _read_env_header(header: tuple[str, str]) -> tuple[str, str]:
+def read_env_header(header: tuple[str, str]) -> tuple[str, str]:
     """Return a header's name and value, the value read from an environment variable.
 
     Args:
@@ -181,7 +181,7 @@ def _read_env_header(header: tuple[str, str]) -> tuple[str, str]:
     return name, value
 
 
-def _is_secret(name: str, value: str) -> bool:
+def is_secret(name: str, value: str) -> bool:
     """Return True if a header's name, or its value, looks as if the value must stay secret."""
     line = f"{name}: {value}".encode("utf-8", "surrogateescape")
     # The first test is for the name, the second one for the value.

@@ -94,30 +94,30 @@ def lines_of(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis)
         yield from _list_evidence(probe)
     yield ""
     for name, sign in diagnosis.hops:
-        yield _write_row("hop", f"{name}, by {sign}")
+        yield write_row("hop", f"{name}, by {sign}")
     if not diagnosis.hops and any(probe.head is not None for probe in probes):
-        yield _write_row("hop", "the response names no known one")
+        yield write_row("hop", "the response names no known one")
     for finding in diagnosis.findings:
         # The first grave finding is the reason for the verdict, which has been printed above.
         what = "" if finding.what == diagnosis.reason else f": {finding.what}"
-        yield _write_row("fault" if finding.grave else "note", f"{finding.name}{what}")
+        yield write_row("fault" if finding.grave else "note", f"{finding.name}{what}")
         for do in finding.do:
-            yield _write_row("  change" if finding.grave else "  do", do)
+            yield write_row("  change" if finding.grave else "  do", do)
     if diagnosis.verdict == "streams":
-        yield _write_row("client", "if your program gets the answer late, its HTTP client holds it back")
+        yield write_row("client", "if your program gets the answer late, its HTTP client holds it back")
 
 
 def _list_evidence(probe: ProbedAnswer) -> Iterator[str]:
     """Yield the lines about an answer: its status, relevant headers, and timeline."""
-    yield _write_row("asked", f"with Accept-Encoding: {probe.coding}")
+    yield write_row("asked", f"with Accept-Encoding: {probe.coding}")
     head = probe.head
     if head is None:
-        yield _write_row("answered", "not at all")
+        yield write_row("answered", "not at all")
         return
-    yield _write_row("answered", f"{head.status} {head.reason}".rstrip() + f" in {probe.version}")
+    yield write_row("answered", f"{head.status} {head.reason}".rstrip() + f" in {probe.version}")
     for name in _SHOWN_HEADERS:
         if name in head.headers:
-            yield _write_row("", f"{name}: {head.headers[name]}")
+            yield write_row("", f"{name}: {head.headers[name]}")
     yield f"{'seconds':>10} {'bytes':>8} {'events':>7}"
     yield f"{probe.head_at or 0.0:10.3f} {'':>8} {'':>7}  the head"
     yield from _list_timeline(probe)
@@ -143,7 +143,7 @@ def _list_timeline(probe: ProbedAnswer) -> Iterator[str]:
         yield f"{moment.at:10.3f} {moment.size:8,} {moment.events:7,}  {bar}"
 
 
-def _write_row(label: str, text: str) -> str:
+def write_row(label: str, text: str) -> str:
     """Return a line of the report: the label, padded to the column of the texts, and the text."""
     return f"{label:<{_LABEL}}{one_line(text)}"
 

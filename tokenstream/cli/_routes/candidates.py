@@ -1,0 +1,153 @@
+"""The routes that the command line names, alone or in a file."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tokenstream._basics.requested_model import model_in
+from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._basics.url import server_of
+from tokenstream._connection.head import ResponseHead
+from tokenstream._decoder import Decoder
+from tokenstream.cli._asking import is_secret, open_file, read_env_header
+from tokenstream.cli._failure import MISUSE, CommandFailed
+from tokenstream.cli._routes.questions import KeyMissing, find_headers, make_payload
+from tokenstream.formats._detect.places import format_of_request
+from tokenstream.recovery import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+_FIELDS = frozenset({"url", "model", "name", "format", "json", "headers", "header_env"})
+_SCHEMES = ("http://", "https://")
+
+
+class Candidate(NamedTuple):
+    """A route to try."""
+
+    route: Route
+    server: str
+    """Host and port of the request; the port only if the scheme has another one."""
+    format: str | None
+    """The name of the format in which an answer is expected; None if it is not known."""
+    secrets: Sequence[str]
+    """Values of headers that must not be printed."""
+    missing: str | None
+    """The environment variable that lacks the key; None if nothing is missing."""
+
+
+def find_candidates(arguments: Sequence[str], model: str | None) -> list[Candidate]:
+    """Return the routes that the command line names.
+
+    Args:
+        arguments: Each is `URL`, `MODEL=URL`, or `@FILE` with a JSON list of routes.
+        model: The model of the routes that name none; None if there is none.
+
+    Raises:
+        CommandFailed: An argument or a file is invalid.
+    """
+    fields = [each for argument in arguments for each in _read_argument(argument)]
+    return [_make_candidate(each, model) for each in fields]
+
+
+def _read_argument(argument: str) -> Iterator[dict[str, Any]]:
+    """Yield the fields of the routes in an argument of the command line."""
+    if argument.startswith("@"):
+        yield from _read_file(argument[1:])
+        return
+    model, equals, url = argument.partition("=")
+    if argument.lower().startswith(_SCHEMES):
+        yield {"url": argument}
+    elif equals and model and url.lower().startswith(_SCHEMES):
+        yield {"url": url, "model": model}
+    else:
+        # The message does not quote the argument, which may contain a key.
+        msg = "routes takes addresses that begin with http:// or https://, as URL, MODEL=URL or @FILE"
+        raise CommandFailed(msg, status=MISUSE)
+
+
+def _read_file(name: str) -> Iterator[dict[str, Any]]:
+    """Yield the fields of the routes in a file.
+
+    Raises:
+        CommandFailed: The file cannot be read, or is no list of routes.
+    """
+    with ExitStack() as stack:
+        content = open_file(name, stack).read()
+    try:
+        routes: Any = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        msg = f"{name} is not JSON: {error}"
+        raise CommandFailed(msg, status=MISUSE) from None
+    if not is_list(routes) or not routes:
+        msg = f"{name} is no list of routes: write objects with a url in [ ]"
+        raise CommandFailed(msg, status=MISUSE)
+    for number, route in enumerate(routes, 1):
+        if not is_dict(route) or not str(route.get("url", "")).lower().startswith(_SCHEMES):
+            msg = f"route {number} in {name} is no object with a url that begins with http:// or https://"
+            raise CommandFailed(msg, status=MISUSE)
+        unknown = sorted(route.keys() - _FIELDS)
+        if unknown:
+            msg = f"route {number} in {name} has unknown fields: {', '.join(unknown)}; these are known: "
+            raise CommandFailed(msg + ", ".join(sorted(_FIELDS)), status=MISUSE)
+        for field in ("model", "name", "format"):
+            if not isinstance(route.get(field, ""), str):
+                msg = f"{field} of route {number} in {name} is a text"
+                raise CommandFailed(msg, status=MISUSE)
+        for field in ("headers", "header_env"):
+            headers: Any = route.get(field, {})
+            if not is_dict(headers) or not all(isinstance(value, str) for value in headers.values()):
+                msg = f"{field} of route {number} in {name} is an object whose values are texts"
+                raise CommandFailed(msg, status=MISUSE)
+        yield route
+
+
+def _make_candidate(fields: dict[str, Any], model: str | None) -> Candidate:
+    """Return the route with these fields.
+
+    Args:
+        fields: The fields, as in a file.
+        model: The model, if the route names none; None if there is none.
+    """
+    url: str = fields["url"]
+    # An unknown format raises here.
+    Decoder(fields.get("format"))
+    format = format_of_request(url, fields.get("format"))
+    place = ResponseHead(status=0, url=url).place
+    model = fields.get("model", model)
+    payload = fields["json"] if "json" in fields else make_payload(format, model, place)
+    host, port = server_of(url)
+    headers, secrets, missing = _find_headers(fields, host, format)
+    name = fields.get("name") or fields.get("model") or model_in(payload, url) or host or place
+    route = Route(url, json=payload, headers=headers, format=fields.get("format"), attempts=1, name=name)
+    is_usual = port == server_of(f"{url.partition(':')[0].lower()}://host")[1]
+    server = host if is_usual or port is None else f"{host}:{port}"
+    return Candidate(route, server or place, format, secrets, missing)
+
+
+def _find_headers(
+    fields: dict[str, Any], host: str | None, format: str | None
+) -> tuple[list[tuple[str, str]], list[str], str | None]:
+    """Return the headers of a route, those of its values that are secret, and the variable without a key.
+
+    Args:
+        fields: The fields of the route; a route with headers of its own gets no key by itself.
+        host: The host of the request.
+        format: The format of the answer; None if it is not known.
+
+    Raises:
+        CommandFailed: A header's environment variable is missing.
+    """
+    given = [*fields.get("headers", {}).items()]
+    from_environment = [read_env_header(each) for each in fields.get("header_env", {}).items()]
+    secrets = [value for name, value in given if is_secret(name, value)]
+    secrets += [value for _, value in from_environment]
+    if given or from_environment:
+        return [*given, *from_environment], secrets, None
+    try:
+        headers = find_headers(host, format)
+    except KeyMissing as error:
+        return [], [], error.variable
+    return headers, [value for name, value in headers if is_secret(name, value)], None
