@@ -1,0 +1,138 @@
+"""What a peer is: how it is used, in which versions, and what came of a case."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import platform
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tests.conformance.reader import Attempt
+from tests.conformance.recovery.cases import ARGUMENTS, CALL, Answer
+from tests.conformance.recovery.providers import DONE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conformance.recovery.providers import World
+
+__all__ = ["Peer", "PythonPeer", "Told", "judge"]
+
+
+@dataclass
+class Told:
+    """What a program has shown and run at the end."""
+
+    text: str = ""
+    """All pieces that it was given, in the order in which it shows them."""
+    calls: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
+    """The name and the arguments of each call that it was given to run."""
+    error: str | None = None
+    """The class of the exception that it has got."""
+
+
+class Peer(Protocol):
+    """A library, used as its documentation recommends for streaming."""
+
+    @property
+    def name(self) -> str:
+        """How the page calls it."""
+        ...
+
+    @property
+    def how(self) -> str:
+        """How it is used, for the page."""
+        ...
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Distributions whose versions count, the one it is named after first."""
+        ...
+
+    @property
+    def falls_back(self) -> bool:
+        """Whether it can ask another provider."""
+        ...
+
+    def installed(self) -> bool:
+        """Whether it can run here."""
+        ...
+
+    def versions(self) -> dict[str, str]:
+        """The versions of its packages."""
+        ...
+
+    def runtime(self) -> str:
+        """The interpreter that it runs in."""
+        ...
+
+    def told(self, world: World) -> Told:
+        """Return what came of a case."""
+        ...
+
+
+@dataclass(frozen=True)
+class PythonPeer:
+    """A library that runs in this process."""
+
+    name: str
+    how: str
+    packages: tuple[str, ...]
+    modules: tuple[str, ...]
+    """What must be there to import."""
+    tell: Callable[[World, Told], None]
+    """Asks, shows the pieces and runs the calls, which it notes as they come."""
+    falls_back: bool = True
+
+    def installed(self) -> bool:
+        """Whether it can run here."""
+        try:
+            return all(importlib.util.find_spec(module) for module in self.modules)
+        except ModuleNotFoundError:
+            return False
+
+    def versions(self) -> dict[str, str]:
+        """The versions of its packages."""
+        return {package: importlib.metadata.version(package) for package in self.packages}
+
+    def runtime(self) -> str:
+        """The interpreter that it runs in."""
+        return f"Python {platform.python_version()}"
+
+    def told(self, world: World) -> Told:
+        """Return what came of a case."""
+        told = Told()
+        with warnings.catch_warnings(), Attempt() as attempt:
+            # What a peer thinks of its own libraries is not what was asked.
+            warnings.simplefilter("ignore")
+            self.tell(world, told)
+        told.error = attempt.error
+        return told
+
+
+def judge(answer: Answer, told: Told) -> str:
+    """Return what came of an answer, in the words of the page.
+
+    Only the content counts, not what the library says of it: the pieces of text that were shown, the calls
+    that were run, and whether there was an error.
+    """
+    text = told.text.removesuffix(DONE) if answer.calls and told.calls else told.text
+    if any(call != (CALL, ARGUMENTS) for call in told.calls):
+        return "half call run"
+    if len(told.calls) > 1:
+        return "call run twice"
+    if not answer.text.startswith(text):
+        shown = "doubled text" if len(text) > len(answer.text) or _repeats(text) else "wrong text"
+        return shown if told.error is None else f"{shown}, then an error"
+    if told.error is not None:
+        kept = f"{len(text)} of {len(answer.text)} characters kept" if text else "nothing kept"
+        return f"error, {kept}"
+    is_whole = text == answer.text and len(told.calls) == answer.calls
+    return "exact" if is_whole else "lost in silence"
+
+
+def _repeats(text: str) -> bool:
+    """Return True if the beginning of a text comes in it again."""
+    return text[:16] in text[16:]

@@ -1,0 +1,202 @@
+"""The published comparison of recovery is what was measured: the page, the results, and a fresh run."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conformance import __main__ as command
+from tests.conformance.recovery import page, results
+from tests.conformance.recovery.by_node import node_peers
+from tests.conformance.recovery.by_us import US, tell
+from tests.conformance.recovery.cases import ANSWERS, ARGUMENTS, BEFORE, CALL, CASES, TRUTH, Case, digest
+from tests.conformance.recovery.peer import Peer, PythonPeer, Told, judge
+from tests.conformance.recovery.peers import peers
+from tests.conformance.recovery.providers import REMOVED, reply_to
+from tests.support.node import node_with
+
+_KEPT = results.load()
+_PEERS = {peer.name: peer for peer in peers()}
+_ID = "{0.scenario}, {0.fault.name}".format
+_WHOLE_CALL = (CALL, ARGUMENTS)
+
+
+# -- what is published --------------------------------------------------------------
+
+
+def test_the_tables_say_what_the_results_say() -> None:
+    """`python -m tests.conformance --recovery` writes them into docs/routes.md."""
+    assert page.SECTION.render() == page.SECTION.on_the_page()
+
+
+def test_every_peer_has_results_of_the_cases_of_today_and_no_other_has() -> None:
+    """Who changes a case runs all peers again."""
+    assert list(_PEERS) == list(_KEPT)
+    assert {digest()} == {kept["cases"] for kept in _KEPT.values()}
+
+
+@pytest.mark.parametrize("name", _PEERS)
+def test_a_peer_is_claimed_only_at_a_version_with_results(name: str) -> None:
+    """Its results name every package that it is made of, and cover each of its cases."""
+    peer, kept = _PEERS[name], _KEPT[name]
+    cells = [(scenario, fault) for scenario, faults in kept["cells"].items() for fault in faults]
+
+    assert (peer.packages, peer.how) == (tuple(kept["versions"]), kept["how"])
+    assert all(kept["versions"].values())
+    assert [(case.scenario, case.fault.name) for case in results.cases_of(peer)] == cells
+
+
+# -- fresh runs -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ours() -> dict[Case, dict[str, Any]]:
+    """Run this library on all cases at a time: most of them wait."""
+    with ThreadPoolExecutor(len(CASES)) as threads:
+        return dict(zip(CASES, threads.map(lambda case: results.cell_of(US, case), CASES), strict=True))
+
+
+@pytest.mark.parametrize("case", CASES, ids=_ID)
+def test_our_results_are_those_of_a_fresh_run(case: Case, ours: dict[Case, dict[str, Any]]) -> None:
+    """The answer is exact, but for a call that is cut behind a text that was shown: that is an error."""
+    told = f"error, {len(BEFORE)} of {len(BEFORE)} characters kept"
+    expected = told if case.fault.name == "text, cut call" else "exact"
+    kept = _KEPT[US.name]["cells"][case.scenario][case.fault.name]
+
+    assert [expected, expected] == [kept["came"], ours[case]["came"]]
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.answer.calls], ids=_ID)
+def test_an_answer_with_a_cut_call_is_restarted_where_it_may_be(case: Case) -> None:
+    """With `mode="continue"`, what cannot be continued is requested again, and what was shown is skipped."""
+    restarting = dataclasses.replace(US, tell=lambda world, told: tell(world, told, mode="continue"))
+
+    assert "exact" == results.cell_of(restarting, case)["came"]
+
+
+def _same_versions(peer: Peer) -> bool:
+    return peer.installed() and _KEPT[peer.name]["versions"] == peer.versions()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", [name for name in _PEERS if name != US.name])
+def test_a_peer_does_what_the_page_says_of_it(name: str) -> None:
+    """Where its packages are installed at the published versions, a fresh run gives the same."""
+    peer = _PEERS[name]
+    if not isinstance(peer, PythonPeer):
+        folder, _ = node_with(*peer.packages)
+        (peer,) = node_peers(folder)
+    if not _same_versions(peer):
+        pytest.skip(
+            f"needs {name} at the version that docs/routes.md was written with, which is not installed"
+        )
+    fresh = results.results_of(peer)["cells"]
+
+    assert _came(_KEPT[name]["cells"]) == _came(fresh)
+
+
+def _came(cells: dict[str, Any]) -> dict[str, dict[str, str]]:
+    return {
+        scenario: {fault: cell["came"] for fault, cell in faults.items()}
+        for scenario, faults in cells.items()
+    }
+
+
+# -- the verdicts -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "told, came",
+    [
+        (Told(TRUTH), "exact"),
+        (Told(TRUTH[:50]), "lost in silence"),
+        (Told(), "lost in silence"),
+        (Told(TRUTH[:50], error="E"), f"error, 50 of {len(TRUTH)} characters kept"),
+        (Told(TRUTH, error="E"), f"error, {len(TRUTH)} of {len(TRUTH)} characters kept"),
+        (Told(error="E"), "error, nothing kept"),
+        (Told(TRUTH[:50] + TRUTH), "doubled text"),
+        (Told(TRUTH[:50] + TRUTH[:60], error="E"), "doubled text, then an error"),
+        (Told(TRUTH[:50] + TRUTH[40:]), "doubled text"),
+        (Told("Something else."), "wrong text"),
+    ],
+)
+def test_a_text_is_judged_by_what_was_shown(told: Told, came: str) -> None:
+    assert came == judge(ANSWERS["text"], told)
+
+
+@pytest.mark.parametrize(
+    "told, came",
+    [
+        (Told(calls=[_WHOLE_CALL]), "exact"),
+        (Told("Done.", [_WHOLE_CALL]), "exact"),
+        (Told(calls=[(CALL, {"path": "/srv/ca"})]), "half call run"),
+        (Told(calls=[(CALL, {"path": "/srv/ca"})], error="E"), "half call run"),
+        (Told(calls=[_WHOLE_CALL, _WHOLE_CALL]), "call run twice"),
+        (Told(), "lost in silence"),
+        (Told(error="E"), "error, nothing kept"),
+    ],
+)
+def test_a_call_is_judged_by_what_was_run(told: Told, came: str) -> None:
+    assert came == judge(ANSWERS["call"], told)
+
+
+# -- the providers ------------------------------------------------------------------------
+
+
+def _asked(*turns: tuple[str, str], answer: str = "text") -> Any:
+    question = {"role": "user", "content": ANSWERS[answer].question}
+    return {"messages": [question, *({"role": role, "content": content} for role, content in turns)]}
+
+
+def test_a_model_goes_on_as_the_request_asks() -> None:
+    """It extends its own turn; behind a user's turn, it repeats what that turn quotes, and goes on."""
+    begun, quoted = TRUTH[:100], TRUTH[80:100]
+    extended = reply_to(_asked(("assistant", begun)))
+    asked = reply_to(_asked(("assistant", begun), ("user", "Go on.")))
+    quoting = reply_to(_asked(("assistant", begun), ("user", f"Go on behind <{quoted}>")))
+
+    assert [TRUTH, TRUTH[100:], TRUTH[100:], TRUTH[80:]] == [
+        reply_to(_asked()).text,
+        extended.text,
+        asked.text,
+        quoting.text,
+    ]
+
+
+def test_a_model_sends_a_call_again_that_was_wrong() -> None:
+    """Once it was run, the model says that it is done."""
+    wrong = reply_to(_asked(("assistant", ""), ("tool", "The arguments are no JSON"), answer="call"))
+    done = reply_to(_asked(("assistant", ""), ("tool", REMOVED), answer="call"))
+
+    assert [("", True), ("Done.", False)] == [(wrong.text, wrong.calls), (done.text, done.calls)]
+
+
+# -- the command ----------------------------------------------------------------------------
+
+
+def test_writing_the_tables_alone_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--recovery --page` writes what is kept."""
+    before, shown = results.FILE.read_text("utf-8"), page.SECTION.page.read_text("utf-8")
+    kept, written = tmp_path / "results.json", tmp_path / "routes.md"
+    kept.write_text(before, "utf-8")
+    written.write_text(shown, "utf-8")
+    monkeypatch.setattr(results, "FILE", kept)
+    monkeypatch.setattr(page, "SECTION", dataclasses.replace(page.SECTION, page=written))
+    monkeypatch.setattr(sys, "argv", ["conformance", "--recovery", "--page"])
+    command.main()
+
+    assert [before, shown] == [kept.read_text("utf-8"), written.read_text("utf-8")]
+    assert "written: routes.md\n" == capsys.readouterr().out
+
+
+def test_the_peer_of_node_needs_a_folder_with_its_packages(tmp_path: Path) -> None:
+    """Without one, its results are kept as they are."""
+    assert [False, False] == [peer.installed() for folder in (None, tmp_path) for peer in node_peers(folder)]
