@@ -34,19 +34,19 @@ class Hole(Enum):
     """
 
     TEXT = b"tokenstream probe"
-    """The text, without its quotes."""
+    """The place of the delta's text, between its quotes."""
     AGAIN = b"tokenstream probe "
-    """A repetition of the text, byte for byte."""
+    """The place of a repetition of the text, byte for byte."""
     PADDING = b"paddingprobe"
-    """Letters and digits, or nothing, that hide the length of the text."""
+    """The place of padding: letters and digits, or nothing, that hide the length of the text."""
     CODE = b"codeprobe"
-    """An id or a time: a string without escapes, without its quotes."""
+    """The place of an id or a time: a string without escapes, between its quotes."""
     NUMBER = b"-918273645"
-    """A number."""
+    """The place of a number that may change without a meaning."""
     COUNT = b"918273645"
-    """A whole number from 1 on, below 10**15."""
+    """The place of a count: a whole number from 1 on, below 10**15."""
     SPACES = b"   "
-    """Spaces before the last brace, which hide the length of the text, too."""
+    """The place of spaces before the last brace, which hide the length of the text."""
 
 
 def make_matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
@@ -70,7 +70,7 @@ def make_matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
 
 
 def _match_nothing(payload: bytes) -> None:
-    """Return None, as every match does for a payload that it cannot read: this one reads none."""
+    """Return None for any payload, so that it is decoded; used if `_GIVES_BACK` is False."""
 
 
 def _parse_string(inside: bytes) -> str | None:
@@ -177,7 +177,7 @@ def _make_padded_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
 
 
 def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
-    """Return the function that finds a text in a payload with spaces before the last brace."""
+    """Return the function that finds a text in payloads padded with spaces before the last brace."""
 
     def match(payload: bytes) -> str | None:
         """Return the text in a payload of a known shape; None for another payload or an empty text.
@@ -298,7 +298,7 @@ def _is_number(value: bytes) -> bool:
 
 
 def _is_space(value: bytes) -> bool:
-    """Return True for spaces, or nothing."""
+    """Return True if the bytes are only spaces, or empty."""
     return not value.strip(b" ")
 
 

@@ -35,7 +35,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
 
     Args:
         limits: Bounds on parts and tool calls.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("_closed", "_open", "_waiting", "newest")

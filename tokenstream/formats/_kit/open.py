@@ -145,7 +145,7 @@ def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:
     Args:
         part: The part that the text belongs to; it keeps the half held back.
         text: The text; not empty.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
 
     Returns:
         The text to report now: no half of a pair is left in it. "" if all of it is held back.

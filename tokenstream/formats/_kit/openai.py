@@ -73,7 +73,7 @@ _USAGE_DETAILS: dict[str, dict[str, str]] = {
     "completion_tokens_details": _OUTPUT_DETAILS,
     "output_tokens_details": _OUTPUT_DETAILS,
 }
-"""Groups of detailed counts in a report; they take precedence over counts outside of groups."""
+"""Maps groups of detailed counts in a report to fields of `Usage`; other counts give way to these."""
 
 
 def finish_reason(word: str) -> FinishReason:

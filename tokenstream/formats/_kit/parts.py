@@ -36,7 +36,7 @@ class Parts(ContentParts):
 
     Args:
         limits: Bounds on choices, parts and tool calls.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("calls_seen",)

@@ -17,14 +17,14 @@ OPENING = frozenset("{[")
 """The first characters of a fragment that may repeat the arguments so far."""
 
 MOST_SPREAD = 8
-"""The largest ratio of the lengths of two texts of an equal JSON value."""
+"""Two JSON texts are compared as values only if the first is at most this many times as long as the other."""
 
 
 class RepeatedArguments:
     """Finds what is new in the fragments of one call, which are pieces or repeat the arguments so far.
 
-    A fragment that begins with all arguments so far repeats them if the two are no JSON one after the
-    other. If they are, as `{"a":` and `{"a": 1}` are, the fragment is held back: the next fragment decides,
+    A fragment that begins with all arguments so far repeats them if the arguments followed by it are no
+    JSON. If they are, as `{"a":` and `{"a": 1}` are, the fragment is held back: the next fragment decides,
     or the end of the call. Quirk (OmniRoute#3762): a gateway sends the arguments like that.
     """
 
@@ -44,7 +44,7 @@ class RepeatedArguments:
         Args:
             text: The fragment.
             call: The call, which has arguments.
-            note: Counts a departure.
+            note: Counts a departure of the server from its documentation.
         """
         if self.held:
             held, self.held, call.placeholder = self.held, "", ""

@@ -48,7 +48,7 @@ def _has_snake_case(payload: dict[str, Any]) -> bool:
 
 
 def _is_snake_case(fields: dict[str, Any]) -> bool:
-    """Return whether a field's name contains an underscore."""
+    """Return whether the name of any of the fields contains an underscore."""
     return "_" in "".join(fields)
 
 

@@ -54,7 +54,7 @@ class GeminiParts(CallParts):
 
     Args:
         limits: Bounds on parts and tool calls.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = (

@@ -74,7 +74,7 @@ class AssistantsContent:
                 self._parts.field("message", data)
 
     def _tell(self, part: OpenPart, block: dict[str, Any]) -> None:
-        """Compare the whole text or refusal in a block with its part."""
+        """Compare the whole text or refusal in a block with its part, and add what is missing."""
         body = dict_of(block, "text")
         whole = text_of(body, "value") if part.kind == "text" else text_of(block, "refusal")
         if whole and not part.closed:

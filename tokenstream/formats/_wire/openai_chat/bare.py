@@ -24,7 +24,7 @@ _DELTA_FIELDS = {
 """Maps the names of a bare payload's fields to the names in a delta."""
 _CHOICE_FIELDS = frozenset({"finish_reason"})
 ENVELOPE = "output"
-"""The field with the content of a payload in an envelope."""
+"""A field whose object has the content of the payload: it wraps it like an envelope."""
 # Quirk (Alibaba DashScope, 2025-11): `output` contains choices, or a text instead; recordings:
 # dashscope_pieces, dashscope_text.
 _OUTPUT_FIELDS = {"text": "content"}

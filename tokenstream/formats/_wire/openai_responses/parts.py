@@ -80,7 +80,7 @@ class ResponseItems(Parts):
 
     Args:
         limits: Bounds on parts and tool calls.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = (
