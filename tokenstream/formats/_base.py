@@ -136,7 +136,7 @@ class Format(Resuming, ABC):
         self.dropped = 0
         """Number of repeated payloads dropped since another connection continued the answer."""
         self.shortcuts = True
-        """True if a payload like the last one may be read by comparison, which gives the same events."""
+        """True if payloads that differ from earlier ones only in their text may be read without decoding."""
         self.departures = Departures()
         """The server's departures from its documentation, by name."""
         self.frames: int = 0

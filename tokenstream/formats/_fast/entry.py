@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._fast.match import Match
 
     Read = Callable[[Any], Event | None]
-    """Makes the event from a payload or a chunk with one; returns None if it must be decoded."""
+    """Makes the event from a payload, or a chunk with a payload; returns None if that must be decoded."""
     AnyShape = Shape | DecodedShape
     Payload = bytes | dict[str, Any]
     Follow = Callable[[Any], bool | None]

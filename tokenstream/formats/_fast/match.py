@@ -28,25 +28,25 @@ CODE = rb"[A-Za-z0-9_:.+-]++"
 
 
 class Hole(Enum):
-    """A place that differs between payloads of one shape.
+    """A kind of place that differs between payloads of one shape.
 
     The enum's value is the probe: bytes that are put in the place, to test what a decoder reads there.
     """
 
     TEXT = b"tokenstream probe"
-    """The place of the delta's text, between its quotes."""
+    """Kind of changing place: the delta's text, without its quotes."""
     AGAIN = b"tokenstream probe "
-    """The place of a repetition of the text, byte for byte."""
+    """Kind of changing place: a repetition of the text, byte for byte."""
     PADDING = b"paddingprobe"
-    """The place of padding: letters and digits, or nothing, that hide the length of the text."""
+    """Kind of changing place: letters and digits, or nothing, that hide the length of the text."""
     CODE = b"codeprobe"
-    """The place of an id or a time: a string without escapes, between its quotes."""
+    """Kind of changing place: an id or a time, which is a string without escapes; its quotes are constant."""
     NUMBER = b"-918273645"
-    """The place of a number that may change without a meaning."""
+    """Kind of changing place: a number without meaning."""
     COUNT = b"918273645"
-    """The place of a count: a whole number from 1 on, below 10**15."""
+    """Kind of changing place: a count, which is a whole number from 1 on, below 10**15."""
     SPACES = b"   "
-    """The place of spaces before the last brace, which hide the length of the text."""
+    """Kind of changing place: spaces before the last brace, which hide the length of the text."""
 
 
 def make_matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
@@ -206,14 +206,14 @@ def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
 
 
 def _make_twice_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
-    """Return the function that reads the text of a payload that has it twice.
+    """Return the function that finds a text in payloads that contain the text twice.
 
     The text stands between `prefix` and `between`, and again between `between` and `tail`.
     """
     between_size = len(between)
 
     def match(payload: bytes) -> str | None:
-        """Return the text of a payload that has it twice, separated by `between`; None for other payloads."""
+        """Return the text that a payload contains twice, separated by `between`; None for other payloads."""
         # The same object means that there was nothing to cut; see `_GIVES_BACK`.
         after_prefix = payload.removeprefix(prefix)
         inner = after_prefix.removesuffix(tail)

@@ -118,7 +118,7 @@ class FastPath:
 
     def __init__(self, format: Format, fast: Fast) -> None:
         self.entries: list[ShapeEntry] = []
-        """The entries that may be used now; the one used or learnt last is the first."""
+        """The learnt entries that may be used now; the one used or learnt last is the first."""
         self._format = format
         self._fast = fast
         self._shapes: list[AnyShape] = []

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _ClosableBlock(Protocol):
-    """A content block that may have become a part."""
+    """The one thing that `BlockParts` needs to know of a format's block: the part that it became."""
 
     @property
     def part(self) -> OpenPart | None:

@@ -40,11 +40,11 @@ class GrowingTexts:
         grows: bool | None = None,
     ) -> None:
         self.grows = grows
-        """True if the texts grow, False if they are pieces, None as long as this is unknown."""
+        """True if each text contains the ones before it, False if each is a piece, None while this is unknown."""
         self.note = note
         self._report_change = report_change
         self._has_grown = False
-        """True once a text was longer than the one before it, and began with it, or once this is settled."""
+        """True once a text has gone on after the one before it, which it contains, or once `grows` is True."""
         self._latest: dict[str, str] = {}
         """The longest text so far under each key; empty once the texts are known to be pieces."""
         self._given: dict[str, int] = {}
@@ -66,7 +66,7 @@ class GrowingTexts:
         return text.startswith(self._latest.get(key, ""))
 
     def judge(self, texts: Mapping[str, str], *, begins_other: bool) -> list[tuple[str, str]]:
-        """Decide from a message as a whole whether texts grow or are pieces, if a text is held back.
+        """Decide from a message as a whole, if a text is held back, whether texts grow or are pieces.
 
         Called before the texts of the message are read. If the message has other content and not the
         held-back text, it is a piece. If it repeats that text beside the other content, the texts grow.
@@ -118,7 +118,11 @@ class GrowingTexts:
         return []
 
     def settle(self, *, grows: bool) -> list[tuple[str, str]]:
-        """Record for good if texts grow or are pieces; return what is new in texts that were held back."""
+        """Record for good whether texts grow (each contains the ones before it) or are pieces.
+
+        Returns:
+            The keys and texts that were held back and are now known to be new.
+        """
         self.grows = self._has_grown = grows
         if grows:
             owed = [(key, self._latest[key][self._given[key] :]) for key in self._held]

@@ -127,7 +127,7 @@ class OpenChoice:
         self.calls_seen = 0
         """Number of calls of the application's tools."""
         self.handed_out: dict[str, list[tuple[object, ToolCall]]] = {}
-        """Finished calls with their index on the wire, by the id that they were sent with."""
+        """Finished calls, each with its index on the wire, by the id that the server sent with the call."""
         self.finish: Finish | None = None
         self.finish_message: str | None = None
         """The provider's explanation of why the choice ended."""

@@ -374,7 +374,7 @@ class Parts(ContentParts):
 
 
 def _find_equal(arguments: str, calls: list[ToolCall]) -> str:
-    """Return the arguments as one of the calls has them, if they are equal as JSON; otherwise unchanged."""
+    """Return arguments in the spelling of a call whose arguments equal them as JSON; else unchanged."""
     # Texts of equal values have similar lengths; decoding any others would cost more than was sent.
     longest = MOST_SPREAD * len(arguments)
     similar = [call.arguments_text for call in calls if len(call.arguments_text) <= longest]

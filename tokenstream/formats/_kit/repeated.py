@@ -17,7 +17,7 @@ OPENING = frozenset("{[")
 """The first characters of a fragment that may repeat the arguments so far."""
 
 MOST_SPREAD = 8
-"""Two JSON texts are compared as values only if the first is at most this many times as long as the other."""
+"""Two JSON texts are compared as values only if the earlier is at most this many times as long."""
 
 
 class RepeatedArguments:
@@ -34,9 +34,9 @@ class RepeatedArguments:
         self._grows = False
         """True once a fragment has repeated arguments that were not whole."""
         self._canonical: tuple[int, str | None] | None = None
-        """The length of the arguments, and their canonical form; None before they were compared."""
+        """The length and canonical form of the arguments when they were last compared; None before that."""
         self.held = ""
-        """The fragment that is held back; the call's placeholder is what it adds if the call ends here."""
+        """The fragment held back; the call's `placeholder` is what the fragment adds if none follows."""
 
     def find_new(self, text: str, call: OpenCall, note: Callable[[str], None]) -> str:
         """Return what a fragment adds to the arguments of a call; "" while it is held back.

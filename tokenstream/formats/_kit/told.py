@@ -45,7 +45,7 @@ class Told(PartEvent):
     ended: bool = False
     """True if the end of the part was reported; it is reported again after text that was missing."""
     rewritten: bool = False
-    """True if the provider changes the text by design when it repeats it; only a missing end counts."""
+    """True if the provider changes the text by design when it repeats it: no difference is then an error."""
 
 
 TextFinder: TypeAlias = Callable[[Told], str]

@@ -40,7 +40,7 @@ class Description(NamedTuple):
 
     entry: Entry
     is_numbered: bool = False
-    """True if the payload has `key`, which is then the event's own; an SSE id may be the last event's."""
+    """True if `key` is in the payload; otherwise it is an SSE id, which may be that of the event before."""
     answer: str | None = None
     """The id of the answer that the event names; None if it names none."""
     item: tuple[int, str] | None = None

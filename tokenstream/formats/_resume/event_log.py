@@ -250,13 +250,13 @@ class EventLog:
         return 0 if key is None else self._index[key] + 1
 
     def _match(self, event: Description, place: int | None) -> bool:
-        """Match an event of a replay with the log, and go to the next place; return True if it is repeated.
+        """Match an event of a replay with the log, and go to the next index; return True if it is repeated.
 
         Args:
             place: The index of the event in the log, if it is repeated; None if it is older than the log.
 
         Raises:
-            PositionLost: The event is not the one at that place, or events before it are missing.
+            PositionLost: The event is not the one at that index, or events before it are missing.
         """
         entry = event.entry
         if place is None:
@@ -298,10 +298,10 @@ class EventLog:
         return isinstance(key, int) and isinstance(oldest, int) and key < oldest
 
     def _refuse_gap(self, event: Description) -> bool:
-        """Return False (an event is new), after a check that no events before it are missing.
+        """Raise an error if events before a new one are missing; otherwise return False: it is not repeated.
 
         Raises:
-            PositionLost: Its number is not the next one, although there were no gaps before.
+            PositionLost: The number is not the next one, although there were no gaps before.
         """
         key, last = event.entry.key, self._last_number
         if not isinstance(key, int) or last is None or not self._gapless or key in (last, last + 1):

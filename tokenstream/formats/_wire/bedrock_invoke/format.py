@@ -35,9 +35,9 @@ _METRICS = "amazon-bedrock-invocationMetrics"
 _LAST_FIELDS = frozenset({_METRICS, "amazon-bedrock-trace"})
 """Fields that occur only in the last payload."""
 _TRIED_FIRST = ("anthropic", "bedrock-converse", "cohere")
-"""Formats that are asked first whether the model's first payload is theirs, in this order."""
+"""Formats that are tried first for the model's first payload, in this order."""
 _TRIED_LAST = ("openai-chat",)
-"""Formats that are asked whether the model's first payload is theirs after `PlainModel` was asked."""
+"""Formats that are tried for the model's first payload if `PlainModel` does not recognise it."""
 _USAGE_FIELDS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
 _TEXTS: tuple[Path, ...] = (
     ("delta", "text"),

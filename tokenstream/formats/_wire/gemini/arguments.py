@@ -262,7 +262,7 @@ class StreamedArguments:
         return closing
 
     def _open(self, path: PathSteps, common_depth: int) -> str:
-        """Return the text that opens the levels of a path, up to its value.
+        """Return the text that opens the objects and arrays on a path, up to the path's value.
 
         Args:
             common_depth: The number of steps whose levels are already open.

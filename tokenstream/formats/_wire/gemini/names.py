@@ -59,7 +59,7 @@ def _rename(value: object, depth: int) -> Json:
     the model chose the names, and everything below the level `_DEEPEST`.
 
     Args:
-        depth: Its level in the payload, which is level 0.
+        depth: The value's level in the payload, which itself is level 0.
     """
     if depth > _DEEPEST:
         return value

@@ -58,7 +58,7 @@ _FieldReaders: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
 _ERROR_MARKS = frozenset({"error", "type", "event_type", "base_resp"})
 _CHUNK_MARKS = frozenset({"choices", "usage", "x_groq"})
 _CHOICE_MARKS = frozenset({"index", "finish_reason"})
-"""Fields by which an object is recognised as a choice if it has no content: it has at least one of them."""
+"""An object without content is recognised as a choice if it has at least one of these fields."""
 # In Perplexity's concise streams, chunks with reasoning have another `object`.
 _OBJECT_PREFIXES = ("chat.completion", "chat.reasoning")
 _DELTA = ("choices", 0, "delta")
@@ -254,7 +254,7 @@ class OpenAIChat(Format):
             self._read_other(payload, event)
 
     def _read_other(self, data: dict[str, Any], event: str) -> None:
-        """Read a payload other than a chunk."""
+        """Report a payload that is not a chunk: as a ping or as unknown."""
         name = text_of(data, "type", "object") or event
         if name == "ping":
             self.ping()
@@ -289,7 +289,7 @@ class OpenAIChat(Format):
         self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"), role=role)
 
     def _read_id(self, key: str, value: object) -> None:
-        """Store the field, and report the answer's id if it is text."""
+        """Store the field `key`, and report its value as the answer's id if it is text."""
         self.parts.fields[key] = value
         if isinstance(value, str):
             self.parts.head(id=value)

@@ -150,7 +150,7 @@ class MessageReader:
         self._read_delta(delta)
 
     def _read_item(self, position: int, item: object) -> list[Any]:
-        """Return what is new in an item of a list: the end of a text, or all of another item."""
+        """Return what is new in an item of a `content` list: the end of a text, or all of another item."""
         text = _text_of(item)
         if not text:
             is_new = self._items.get(position) != item
@@ -189,7 +189,7 @@ class MessageReader:
     # -- calls -------------------------------------------------------------
 
     def _match_calls(self, fields: dict[str, Any]) -> list[tuple[_MessageCall | None, Fragment]]:
-        """Return the items of `tool_calls` and `function_call`, each with the known call that it repeats."""
+        """Return the items of `tool_calls` and `function_call`, each with the call it repeats, or None."""
         items = dicts_of(fields.get("tool_calls"))
         if is_dict(fields.get("function_call")):
             items = [*items, {"index": LEGACY, "type": LEGACY, "function": fields["function_call"]}]

@@ -116,7 +116,7 @@ class ResponseItems(Parts):
         self._highest = -1
         """The highest index of an item."""
         self._all_items: list[ResponseItem] = []
-        """All items, in order of arrival."""
+        """All output items of the response, in order of arrival."""
         self.last_section: Section | None = None
         """The text that the last decoded text delta added to."""
         self._audio: OpenPart | None = None

@@ -59,9 +59,9 @@ class ShellCommands:
         self._number = 0
         """The index of the command that is being written."""
         self._is_open = False
-        """True once the opening quote of that command has been written."""
+        """True once the opening quote of the current command has been written."""
         self._current = TextLog()
-        """The text of that command so far."""
+        """The text of the current command so far."""
         self._written = TextLog()
         """The JSON text so far."""
         self._held: dict[int, list[str]] = {}
@@ -159,7 +159,7 @@ class ShellCommands:
 
 
 class ShellCallItem(CallItem):
-    """A shell call that the application runs; its action grows while the commands arrive."""
+    """A shell call that the application runs; its arguments (`action`) grow as the commands arrive."""
 
     __slots__ = ("_commands",)
 
@@ -186,7 +186,7 @@ class ShellCallItem(CallItem):
 
 
 class HostedShellItem(HostedItem):
-    """A shell call that the provider runs in a container; its action grows while the commands arrive."""
+    """A shell call that the provider runs in a container; its `action` grows as the commands arrive."""
 
     __slots__ = ("_commands",)
 

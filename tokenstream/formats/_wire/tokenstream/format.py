@@ -63,7 +63,7 @@ _REQUIRED_KEYS: dict[str, str | None] = {
 _DELTAS = frozenset(
     {"text_delta", "reasoning_delta", "refusal_delta", "tool_call_delta", "part_delta", "media_delta"}
 )
-"""Types of events of which a relay may merge several into one; that event has the position of the last."""
+"""Types of events of which a relay may merge several into one, with the position of the last."""
 PARTS: dict[type, str] = {
     TextDelta: "text",
     ReasoningDelta: "reasoning",

@@ -231,7 +231,7 @@ class UIParts(NamedParts):
         self._replace_content(call, content)
 
     def drop_call(self, call: OpenCall) -> None:
-        """Close a call without handing it out; the message keeps it unchanged."""
+        """Close a call without handing it out; the call stays in the message as it is."""
         if call.may_repeat:
             # No event has reported the call yet.
             self.report_call(call)
