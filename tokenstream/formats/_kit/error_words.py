@@ -160,7 +160,7 @@ KNOWN_TEXTS: tuple[KnownText, ...] = (
     ),
     KnownText("tokenstream", r"insufficient quota\.?$", "quota"),
 )
-"""Known error messages for the two kinds, `context_length` and then `quota`."""
+"""Known error messages: first those that mean `context_length`, and then those that mean `quota`."""
 
 
 def specific_kind(word: str) -> ErrorKind | None:

@@ -40,11 +40,11 @@ class GrowingTexts:
         grows: bool | None = None,
     ) -> None:
         self.grows = grows
-        """True if each text contains the ones before it, False if each is a piece, None while this is unknown."""
+        """True if each text contains the ones before it, False if each is a piece, None if not yet known."""
         self.note = note
         self._report_change = report_change
         self._has_grown = False
-        """True once a text has gone on after the one before it, which it contains, or once `grows` is True."""
+        """True once a text has begun with the one before it and was longer, or once `grows` is True."""
         self._latest: dict[str, str] = {}
         """The longest text so far under each key; empty once the texts are known to be pieces."""
         self._given: dict[str, int] = {}

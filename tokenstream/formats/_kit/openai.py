@@ -117,7 +117,7 @@ def usage_of(report: dict[str, Any]) -> Usage:
 
 
 def token_counts(report: dict[str, Any], details: str) -> Usage:
-    """Return the token counts of Responses and newer APIs as `Usage`; missing counts are None.
+    """Return token counts of OpenAI's Responses API or a newer one as `Usage`; missing counts are None.
 
     Args:
         report: The `usage` of a response.

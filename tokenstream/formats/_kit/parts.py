@@ -348,7 +348,7 @@ class Parts(ContentParts):
         """Report a finished call, and remember it to recognise repetitions.
 
         Args:
-            text: Its arguments, as JSON text.
+            text: The arguments of the call, as JSON text.
         """
         finished = _make_tool_call(call, text, complete=True)
         self.choice(call.choice).handed_out.setdefault(call.sent_id, []).append((call.number, finished))

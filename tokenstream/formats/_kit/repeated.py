@@ -17,7 +17,7 @@ OPENING = frozenset("{[")
 """The first characters of a fragment that may repeat the arguments so far."""
 
 MOST_SPREAD = 8
-"""Two JSON texts are compared as values only if the earlier is at most this many times as long."""
+"""A JSON text is compared as a value with an earlier one that is at most this many times as long."""
 
 
 class RepeatedArguments:

@@ -32,8 +32,8 @@ _OFTEN_REWRITTEN = frozenset({"reasoning", "transcript"})
 class Told(PartEvent):
     """The whole text of a part, as the server repeats it; never returned to a reader.
 
-    A format adds it to its events, and keeps no text for it. `settle` compares it with the message, and
-    replaces it by a delta with the end that is missing, if any.
+    A format adds a `Told` to its events, and so need not keep the text itself. `settle` compares the text
+    with the message, and replaces the `Told` by a delta with the end that is missing, if any.
     """
 
     text: str
@@ -105,7 +105,7 @@ def settle(
 def _settle_one(
     told: Told, before: list[Event], find_text: TextFinder | None, note: Callable[[str], None]
 ) -> str | ProtocolError:
-    """Return the text that is missing, or the error for a text that differs from what arrived."""
+    """Return what has not arrived of the text in `told` ("" if nothing), or the error if the texts differ."""
     if find_text is None:
         return told.text[told.length :]
     arrived = find_text(told) + added_by(before, told)

@@ -86,10 +86,10 @@ class EventLog:
         self._bytes = 0
         """The size of the payloads in `_pending`, in bytes."""
         self._format: Format | None = None
-        """Knows the positions in the payloads; None before the first event."""
+        """The format, which knows the positions in the payloads; None before the first event."""
         self._entries: list[Entry] = []
         self._index: dict[int | str, int] = {}
-        """The place of the first event with each number or id in `_entries`."""
+        """Maps each number or id to the index in `_entries` of the first event that has it."""
         self._ids = Ids()
         """The ids of earlier connections, with which a connection's events are compared."""
         self._new_ids = Ids()
@@ -108,7 +108,7 @@ class EventLog:
         self._from_start = False
         """True once a replay has begun at the first event, which was forgotten."""
         self._next: int | None = None
-        """The place of the next event of a replay; None if the first event of a connection is to decide."""
+        """The log's index of a replay's next event; None until a connection's first event has decided it."""
         self._is_replayed = False
         """True once another connection goes on with the answer."""
 
@@ -392,7 +392,7 @@ def _checked_key(key: object) -> int | str | None:
     """Return the number or id of a saved event.
 
     Raises:
-        TypeError: It is neither.
+        TypeError: The value is neither.
     """
     if isinstance(key, bool) or not isinstance(key, int | str | None):
         raise TypeError

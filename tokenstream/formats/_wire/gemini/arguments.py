@@ -295,7 +295,7 @@ class StreamedArguments:
         return text if more else f'{text}"'
 
     def _write_again(self) -> str:
-        """Return the text of the members that must be written again, "" if there are none.
+        """Return the text of members that are written a second time, because values came too late; else "".
 
         Sets `broken` if the values do not fit together.
         """

@@ -84,9 +84,9 @@ class AssistantsContent:
         """Read a piece of content, or a whole part.
 
         Args:
-            message: The id of its message.
+            message: The id of the message.
             position: The position in the list, which is the index of a block that names none.
-            block: The piece or part.
+            block: The piece of content, or the whole part.
         """
         index = index_of(block.get("index"))
         if not isinstance(index, int | str):

@@ -140,8 +140,8 @@ class ResponseItems(Parts):
     def read_latest_number(self) -> None:
         """Store the sequence number of the last event in `number`.
 
-        If the fast path has read that event, a delta, its number is read from it now, and the delta
-        (`unread_delta`) is dropped.
+        If that event is a delta that the fast path has read (`unread_delta`), its payload is searched for the
+        number now, and the delta is dropped.
         """
         self.number, self.unread_delta = self.sequence_number, None
 

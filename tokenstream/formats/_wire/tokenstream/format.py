@@ -415,7 +415,7 @@ class _PositionReplay(Replay):
             may_be_merged: True for a delta, which may be merged from several.
 
         Raises:
-            PositionLost: Events before the first new one are missing, or a part of it was read before.
+            PositionLost: Events before the new one are missing, or it was merged with events read before.
         """
         if position is None:
             return False
