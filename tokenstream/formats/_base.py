@@ -136,7 +136,7 @@ class Format(Resuming, ABC):
         self.dropped = 0
         """Number of repeated payloads dropped since another connection continued the answer."""
         self.shortcuts = True
-        """True if a payload like the last one may be read by comparison, which gives the same events."""
+        """True if payloads that differ from earlier ones only in their text may be read without decoding."""
         self.departures = Departures()
         """The server's departures from its documentation, by name."""
         self.frames: int = 0
@@ -209,7 +209,7 @@ class Format(Resuming, ABC):
     def resting(self) -> bool:
         """True while the server waits for the client to speak, such as between answers of a session.
 
-        No silence counts as a stall then.
+        Meanwhile, silence does not count as a stall.
         """
         return False
 
@@ -223,7 +223,7 @@ class Format(Resuming, ABC):
 
     @property
     def withheld(self) -> StreamError | None:
-        """The error to raise at the end of the input, because content may still follow; or None."""
+        """An error to raise only at the end of the input, as content may follow it; None if there is none."""
         return None
 
     @property
@@ -232,7 +232,7 @@ class Format(Resuming, ABC):
         return not self.finish_is_last
 
     def feed(self, frame: Frame, *, now: float = 0.0) -> list[Event]:
-        """Return the events of `frame`."""
+        """Return the events of `frame`; a fault in it is not raised, but stored in `error`."""
         fast = self._fast_path
         if fast is None:
             return self.feed_plainly(frame)
@@ -374,12 +374,12 @@ class Format(Resuming, ABC):
             raise self.error
 
     def note(self, name: str) -> None:
-        """Count the departure `name`, and record that it occurred at the current frame."""
+        """Count the departure `name`, a known deviation of servers; record that the current frame has it."""
         self.noted_at = self.frames
         self.departures.note(name, event=self.frames)
 
     def after_end(self, frame: Frame) -> None:
-        """Ignore and count a frame after the terminal event."""
+        """Ignore a frame that arrives after the terminal event, and count it."""
         self.note("data_after_end")
 
     def conclude(self) -> None:

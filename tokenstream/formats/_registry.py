@@ -70,10 +70,10 @@ def create(format: str | type[Format] | Format, *, limits: Limits, pings: bool) 
 
 
 def load_for(address: str) -> None:
-    """Load the formats that detection asks first, up to the format that an address suggests.
+    """Import the formats that detection asks first, up to the format that an address suggests.
 
-    So they need not be loaded when the first payload has arrived. If the address suggests none, only the
-    first of all formats is loaded.
+    So they need not be imported when the first payload has arrived. If the address suggests none, only the
+    first of all formats is imported.
     """
     from tokenstream.formats._detect.places import format_of_path
 

@@ -51,7 +51,7 @@ class Mapped:
     text: tuple[Path, ...]
     """Paths to the text; the first path that leads to text is used."""
     bare: bool = False
-    """True if the data themselves are the text."""
+    """True if the data of a frame are the text itself, and not JSON."""
     reasoning: tuple[Path, ...] = ()
     finish: Path | None = None
     reasons: Mapping[str, FinishReason | None] = field(default_factory=lambda: COMMON_REASONS)

@@ -14,7 +14,10 @@ _MOST_KEPT = 8
 
 
 class FirstFrames:
-    """The frames of a connection up to the first content that its format reads; later, only the first one."""
+    """Keeps the first frames of a connection, to tell whether they are of the format that was named.
+
+    Once the format has read content, only the very first frame is kept.
+    """
 
     __slots__ = ("_frames", "_later", "enough")
 
@@ -22,12 +25,12 @@ class FirstFrames:
         self._frames: list[Frame] = []
         """The first frames, at most eight."""
         self._later = 0
-        """Number of frames after these, without content."""
+        """Number of later frames that also came before any content, and are not kept."""
         self.enough = False
         """True once no more frames are kept, because the format has read content."""
 
     def keep(self, frame: Frame) -> None:
-        """Keep a frame; only count it if eight are kept, and ignore it if content was read before."""
+        """Keep a frame that arrives before any content; from the ninth on, frames are only counted."""
         if self.enough:
             return
         if len(self._frames) < _MOST_KEPT:
@@ -42,12 +45,14 @@ class FirstFrames:
             del self._frames[1:]
 
     def drop(self) -> None:
-        """Keep nothing: the format is certainly the right one."""
+        """Forget all frames: the format is certainly the right one."""
         self.enough = True
         self._frames.clear()
 
     def find_mismatch(self, format: Format, *, certain: bool = False) -> ProtocolError | None:
-        """Return the error for an answer without content in another format; None if there is none.
+        """Return the error for frames that are of another format; None if they may be of this one.
+
+        It is also None once the format has read content.
 
         Args:
             format: The format that was to read the frames.
@@ -58,12 +63,13 @@ class FirstFrames:
         return self._compare(format, certain=certain or bool(format.parts.choices))
 
     def explain(self, error: StreamError | None, format: Format) -> StreamError | None:
-        """Return the error for another format in place of a truncation that this explains.
+        """Return the error to raise at the end of the input, if possible a more helpful one than `error`.
 
-        Any other error, and None, are returned unchanged.
+        If the answer seems truncated only because it is of another format, the result is the error that says
+        so; otherwise, `error` is returned unchanged.
 
         Args:
-            error: The error at the end of the input.
+            error: The error at the end of the input; None if there is none.
             format: The format that was to read the frames.
         """
         is_truncated = isinstance(error, StreamTruncated)

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 _WORDS = ("true", "false", "null", "NaN", "Infinity", "-Infinity")
 """Values that are words in JSON or in a superset of JSON."""
 _LONGEST_REST = 10
-"""Characters needed to decide whether a value was cut off: one more than the longest word has."""
+"""Characters after a syntax error that show whether a word was cut off there: one more than a word has."""
 # The beginnings of an escape, and of a number's fraction or exponent, which the end may have cut off.
 _CUT_ESCAPE = re.compile(r"u?[0-9A-Fa-f]{0,4}")
 _CUT_NUMBER = re.compile(r"\.|[eE][+-]?")
 
 
 def payload_of(frame: Frame) -> bytes | dict[str, Any]:
-    """Return a frame's payload without its event name."""
+    """Return the payload in a frame: the data of an SSE event or AWS message, or the frame itself."""
     return frame.payload if isinstance(frame, ServerSentEvent | EventStreamMessage) else frame
 
 
 def is_whole(frame: Frame, limits: Limits) -> bool:
-    """Return whether a last frame, which lacks its end mark, has a whole payload.
+    """Return whether the last frame has a whole payload, although the mark that ends a frame is missing.
 
     Args:
         limits: Bounds on decoding the payload.

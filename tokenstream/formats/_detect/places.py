@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._base import Format
 
 FORMATS = [(re.compile(f"(?:{api.paths})/?$"), api.name) for api in all_apis() if api.paths is not None]
-"""The formats by the ends of their endpoints' paths; no path has two of them."""
+"""Pairs of a pattern for the end of a URL path and the format used there; no path matches two patterns."""
 
 
 def format_of_path(path: str) -> str | None:

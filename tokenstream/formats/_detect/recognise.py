@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 PING = "a ping"
-"""Marks a frame that is a ping in any format."""
+"""Result of `recognise` for a ping, which any format may have."""
 WAIT = "another frame may tell"
-"""Marks a frame that could belong to several formats."""
+"""Result of `recognise` for a frame that fits several formats, so that a later frame must decide."""
 
 
 def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamError | None:

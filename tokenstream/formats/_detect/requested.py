@@ -1,4 +1,4 @@
-"""The form of an answer that the JSON of its request asks for, for formats that can use it."""
+"""Tell a format what form of answer the request asks for, if the format can make use of that."""
 
 from __future__ import annotations
 

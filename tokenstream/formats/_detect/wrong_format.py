@@ -27,7 +27,7 @@ _ANY_TEXT = ("text",)
 def find_mismatch(
     format: Format, frames: Sequence[Frame], later: int, *, certain: bool = False
 ) -> ProtocolError | None:
-    """Return the error for frames of which none is of a format; None if one is, or may be.
+    """Return the error for first frames of another format than the named one; None if one fits, or may.
 
     Frames without a payload, such as pings and `[DONE]`, are of any format.
 
@@ -89,7 +89,7 @@ def has_payload(frames: Iterable[Frame], limits: Limits) -> bool:
 
 
 def _is_of(format: Format, frame: Frame) -> bool | None:
-    """Return whether a frame's payload is of a format; None if it may be."""
+    """Return whether a frame's payload is of a format; None if that is uncertain."""
     event = name_of(frame) if isinstance(frame, ServerSentEvent | EventStreamMessage) else ""
     payload = object_of(frame, format.limits)
     return type(format).recognises(payload, event) if payload else False

@@ -29,7 +29,7 @@ _MOST_VALUES = 256
 _MOST_DEEP = 16
 """Levels of the deepest payload whose shape is learnt; none is learnt if the depth limit is not higher."""
 _MOST = 10**18
-"""Limit of a changing number; larger numbers have too many digits."""
+"""A changing number must be smaller than this in absolute value; otherwise, the format reads the payload."""
 _MOST_COUNTED = 10**15
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 _is_code = re.compile(CODE.decode()).fullmatch
@@ -125,7 +125,7 @@ class _ShapeLearner:
     def __init__(self, holes: _Holes) -> None:
         self._holes = holes
         self._values_left = _MOST_VALUES
-        """The number of values that the learnt payload may still have; beyond it, it is too large."""
+        """How many more values the learnt payload may have before it counts as too large."""
 
     def make_check(self, value: Json, path: Path) -> Fits | None:
         """Return a function that compares a value with an object or array of the learnt payload.
@@ -210,7 +210,7 @@ def _make_comparison(
 
 
 def _is_empty(value: object) -> bool:
-    """Return True if an object or array has no values, as at the same place in the learnt payload."""
+    """Return True for an empty object or array: the check for a place where the learnt payload has one."""
     return not value
 
 

@@ -1,4 +1,4 @@
-"""Entries of the fast path: the shape of payloads, their meaning, and functions that read them."""
+"""An entry of the fast path: what one payload has taught about payloads that differ only in their text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._fast.match import Match
 
     Read = Callable[[Any], Event | None]
-    """Returns the event of one delta, None for anything else."""
+    """Makes the event from a payload, or a chunk with a payload; returns None if that must be decoded."""
     AnyShape = Shape | DecodedShape
     Payload = bytes | dict[str, Any]
     Follow = Callable[[Any], bool | None]
@@ -33,7 +33,9 @@ _new: Callable[[type[Any]], Any] = object.__new__
 
 
 class ShapeEntry:
-    """A shape, and the meaning of the payloads that have it.
+    """What was learnt from one payload: its shape (the constant content), and the delta that it means.
+
+    It makes functions that read other payloads of this shape without decoding them.
 
     Args:
         format: The format whose frames are counted.
@@ -146,13 +148,15 @@ class ShapeEntry:
         return reader
 
     def make_split_reader(self, multiple: int) -> tuple[str, bytes, Read] | None:
-        """Return the SSE event's name, the first bytes of payloads, and a function that reads the rest.
+        """Return the means to read payloads of this shape for a caller that compares their beginning itself.
 
-        The tuple is stored for the next call. The result is None if payloads arrive decoded.
+        The tuple contains the name of the payloads' SSE events, the first bytes of each payload, and a
+        function that makes the event from the bytes after them. The tuple is stored for the next call. The
+        result is None if payloads arrive decoded.
 
         Args:
-            multiple: The number of first bytes is a multiple of this number, such as 3 for payloads that
-                are base64, of which three bytes are a group.
+            multiple: The number of first bytes is a multiple of this number, such as 3 if the caller
+                compares them as base64.
         """
         if self._split is None and self.name is not None and isinstance(self.shape, Shape):
             start, rest = self.shape.split(multiple)

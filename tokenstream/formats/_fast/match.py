@@ -28,25 +28,25 @@ CODE = rb"[A-Za-z0-9_:.+-]++"
 
 
 class Hole(Enum):
-    """A place that differs between payloads of one shape.
+    """A kind of place that differs between payloads of one shape.
 
     The enum's value is the probe: bytes that are put in the place, to test what a decoder reads there.
     """
 
     TEXT = b"tokenstream probe"
-    """The text, without its quotes."""
+    """Kind of changing place: the delta's text, without its quotes."""
     AGAIN = b"tokenstream probe "
-    """A repetition of the text, byte for byte."""
+    """Kind of changing place: a repetition of the text, byte for byte."""
     PADDING = b"paddingprobe"
-    """Letters and digits, or nothing, that hide the length of the text."""
+    """Kind of changing place: letters and digits, or nothing, that hide the length of the text."""
     CODE = b"codeprobe"
-    """An id or a time: a string without escapes, without its quotes."""
+    """Kind of changing place: an id or a time, which is a string without escapes; its quotes are constant."""
     NUMBER = b"-918273645"
-    """A number."""
+    """Kind of changing place: a number without meaning."""
     COUNT = b"918273645"
-    """A whole number from 1 on, below 10**15."""
+    """Kind of changing place: a count, which is a whole number from 1 on, below 10**15."""
     SPACES = b"   "
-    """Spaces before the last brace, which hide the length of the text, too."""
+    """Kind of changing place: spaces before the last brace, which hide the length of the text."""
 
 
 def make_matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
@@ -70,7 +70,7 @@ def make_matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
 
 
 def _match_nothing(payload: bytes) -> None:
-    """Return None, as every match does for a payload that it cannot read: this one reads none."""
+    """Return None for any payload, so that it is decoded; used if `_GIVES_BACK` is False."""
 
 
 def _parse_string(inside: bytes) -> str | None:
@@ -180,7 +180,7 @@ def _match_escaped(after_prefix: bytes, between: bytes, tail: bytes) -> str | No
 
 
 def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
-    """Return the function that finds a text in a payload with spaces before the last brace."""
+    """Return the function that finds a text in payloads padded with spaces before the last brace."""
 
     def match(payload: bytes) -> str | None:
         """Return the text in a payload of a known shape; None for another payload or an empty text.
@@ -209,14 +209,14 @@ def _make_spaced_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
 
 
 def _make_twice_match(prefix: bytes, between: bytes, tail: bytes) -> Match:
-    """Return the function that reads the text of a payload that has it twice.
+    """Return the function that finds a text in payloads that contain the text twice.
 
     The text stands between `prefix` and `between`, and again between `between` and `tail`.
     """
     between_size = len(between)
 
     def match(payload: bytes) -> str | None:
-        """Return the text of a payload that has it twice, separated by `between`; None for other payloads."""
+        """Return the text that a payload contains twice, separated by `between`; None for other payloads."""
         # The same object means that there was nothing to cut; see `_GIVES_BACK`.
         after_prefix = payload.removeprefix(prefix)
         inner = after_prefix.removesuffix(tail)
@@ -301,7 +301,7 @@ def _is_number(value: bytes) -> bool:
 
 
 def _is_space(value: bytes) -> bool:
-    """Return True for spaces, or nothing."""
+    """Return True if the bytes are only spaces, or empty."""
     return not value.strip(b" ")
 
 

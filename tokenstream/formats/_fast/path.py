@@ -36,12 +36,12 @@ if TYPE_CHECKING:
 
 _MOST_ENTRIES = 4
 _WORTH_LEARNING = 12
-"""An entry that reads as many payloads as this has saved more time than learning it took."""
+"""Number of payloads: an entry that has read so many has saved more time than learning it took."""
 _NO_PLACES: frozenset[Path] = frozenset()  # shared: an empty set takes as much memory as a small one
 _MOST_MISSES = 16
-"""Deltas in a row without a matching shape before learning pauses."""
+"""Learning pauses after this many deltas in a row that matched no learnt shape."""
 _LONGEST_WAIT = 512
-"""Most deltas to wait before learning a shape again."""
+"""The most deltas that are decoded before a shape is learnt again."""
 _NAMELESS = "message"
 """The SSE standard's name for an event without a name."""
 
@@ -118,7 +118,7 @@ class FastPath:
 
     def __init__(self, format: Format, fast: Fast) -> None:
         self.entries: list[ShapeEntry] = []
-        """The entries that may be used now; the one used or learnt last is the first."""
+        """The learnt entries that may be used now; the one used or learnt last is the first."""
         self._format = format
         self._fast = fast
         self._shapes: list[AnyShape] = []
@@ -130,14 +130,14 @@ class FastPath:
         self._learnt_at = 0
         """Number of the frame from which the newest entry was learnt."""
         self._misses = 0
-        """Deltas in a row without a shape."""
+        """Number of deltas in a row that matched no learnt shape."""
         self._last_wait = 1
         """The number of deltas that were waited for last; doubled whenever learning did not pay off."""
         self._deltas_to_wait = 0
         """Number of deltas to decode before the next shape is learnt."""
 
     def read(self, frame: Frame) -> Event | None:
-        """Return the event of a frame that an entry fits; None for any other frame."""
+        """Return the event of a frame that is like a learnt one except for its text; None for any other."""
         name: str | None = _NAMELESS
         payload: Any = frame
         if frame.__class__ is bytes:
@@ -160,7 +160,7 @@ class FastPath:
         return self._try_other_entries(name, payload) if event is None and len(entries) > 1 else event
 
     def _try_other_entries(self, name: str | None, payload: Payload) -> Event | None:
-        """Read a payload by an entry after the first, and move that entry to the front; None if none fits."""
+        """Read a payload by an entry after the first, which moves to the front; None if no entry fits it."""
         for index, entry in enumerate(self.entries[1:], 1):
             event = (entry.read or entry.create_read())(payload) if entry.name == name else None
             if event is not None:
@@ -169,7 +169,10 @@ class FastPath:
         return None
 
     def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
-        """Return a function that reads frames like the last one; None if there is no entry for them."""
+        """Return a function that reads frames that differ from the last one only in their text, or None.
+
+        The result is None if no such frame was learnt, or if payloads arrive decoded.
+        """
         if not self.entries or self.entries[0].name is None:
             # An entry whose name is None is for payloads that arrive decoded, which are not frames of bytes.
             return None
@@ -186,7 +189,7 @@ class FastPath:
         """Learn the shape of a decoded frame, so that later frames of this shape need no decoding.
 
         A frame with anything but exactly one delta, or with a departure, cannot be learnt. It drops
-        all entries, because a payload that matches one of them may mean something else from now on.
+        all learnt entries, because a payload that matches one of them may mean something else from now on.
 
         Args:
             events: The events that the format decoded from the frame.
@@ -235,7 +238,7 @@ class FastPath:
             self._learnt_at = format.frames
 
     def _find_shape(self, payload: Payload, value: dict[str, Any], text: str) -> AnyShape | None:
-        """Return the shape of a payload: one learnt before or, if that may pay off, a new one; else None.
+        """Return a payload's shape (all but its text), learnt before or, if that may pay off, now; else None.
 
         Args:
             payload: The payload as it arrived.
@@ -280,12 +283,12 @@ class FastPath:
         return shape_learnt
 
     def forget(self, choice: int, part: int) -> None:
-        """Drop the entries for a part that has ended, so that its later payloads are decoded."""
+        """Forget entries learnt from a part that has ended, so that its later payloads are decoded."""
         ended = choice, part
         self.entries[:] = [entry for entry in self.entries if (entry.choice, entry.part) != ended]
 
     def clear(self) -> None:
-        """Drop the entries, because a payload that matches one of them may now mean something else."""
+        """Drop all learnt entries, because a payload that matches one of them may now mean something else."""
         if not self.entries:
             return
         self.entries.clear()
@@ -300,7 +303,9 @@ class FastPath:
         self._last_wait = self._deltas_to_wait = min(2 * self._last_wait, _LONGEST_WAIT)
 
     def shortcut(self, unit: Unit, max_size: int, before: bytes, after: bytes) -> Read | None:
-        """Return a function that reads whole chunks by the entries, without decoding; None if no entry fits.
+        """Return a function that reads chunks with payloads like the learnt ones, without decoding them.
+
+        The result is None if no payload was learnt that such a chunk can contain.
 
         Args:
             unit: The kind of each chunk.
@@ -320,9 +325,12 @@ class FastPath:
     def _make_chunk_reader(
         self, entry: ShapeEntry, unit: Unit, max_size: int, before: bytes, after: bytes
     ) -> Read | None:
-        """Return a function that reads whole chunks by one entry; None if the entry does not fit the chunks.
+        """Return a function that reads chunks with payloads like one learnt payload, without decoding them.
+
+        The result is None if such chunks cannot contain that payload.
 
         Args:
+            entry: What was learnt from the payload.
             unit: The kind of each chunk.
             max_size: The longest chunk that may be read this way, in bytes.
             before: The bytes before the payload in a chunk; unused for SSE events.
@@ -349,13 +357,15 @@ class FastPath:
         return read_crlf and (lambda chunk: read_crlf(chunk) if chunk[-2:] == b"\r\n" else read_lf(chunk))
 
     def make_split_reader(self, multiple: int = 1) -> tuple[str, bytes, Read] | None:
-        """Return the SSE event's name, the first bytes of payloads, and a function that reads the rest.
+        """Return the means to read payloads like the last one without decoding them; None if there are none.
 
-        The result is that of the first entry; None if there is no entry, or if payloads arrive decoded.
+        They are for a caller that compares the beginning of a payload itself, in another encoding, for
+        example. The tuple contains the name of the payloads' SSE events, the first bytes of each payload,
+        and a function that makes the event from the bytes after them, or returns None.
 
         Args:
-            multiple: The number of first bytes is a multiple of this number, such as 3 for payloads that
-                are base64, of which three bytes are a group.
+            multiple: The number of first bytes is a multiple of this number, such as 3 if the caller
+                compares them as base64.
         """
         if not self.entries:
             return None

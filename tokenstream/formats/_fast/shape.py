@@ -34,7 +34,7 @@ PADDING = frozenset({"obfuscation", "p"})
 _LONGEST_PAYLOAD = 4096
 """Bytes of the longest payload whose shape is learnt."""
 _MOST_PLACES = 8
-"""Occurrences of a text that are tried: the same text may also appear in an earlier field."""
+"""The most occurrences of the text that are tried: an earlier field may contain the same text."""
 _TEXT_PROBE = Hole.TEXT.value.decode()
 _WRITE_STRING = {ascii_only: json.JSONEncoder(ensure_ascii=ascii_only).encode for ascii_only in (False, True)}
 """Functions that write a string as JSON: under True, with ASCII characters only."""
@@ -42,7 +42,7 @@ _find_spaces = re.compile(rb"\}(\x20++)\}\Z").search
 
 
 _HoleSpan: TypeAlias = tuple[int, int, Hole]
-"""Start and end of a hole in a payload, and its kind."""
+"""Start, end and kind of a hole: a range of bytes whose content may differ between payloads."""
 
 
 class Shape:
@@ -293,7 +293,7 @@ def _is_proved(
 
 
 def _put_back(probed: object, value: object, path: Path) -> None:
-    """Copy the value at a place from the payload `value` to the payload `probed`, if both have the place."""
+    """Undo a probe at one place: copy the value there from `value` to `probed`, if both have the place."""
     try:
         get_at(probed, path[:-1])[path[-1]] = get_at(value, path)
     except (LookupError, TypeError):

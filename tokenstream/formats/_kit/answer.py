@@ -68,7 +68,7 @@ class Answer:
 
     Args:
         limits: Bounds on choices and parts.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = (

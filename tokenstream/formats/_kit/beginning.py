@@ -1,4 +1,4 @@
-"""The beginning of a JSON value: it proves that a call's arguments were cut off, or that they may go on."""
+"""Find out whether a text is the beginning of a JSON value: such arguments were cut off, or may go on."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _ClosableBlock(Protocol):
-    """A content block that may have become a part."""
+    """The one thing that `BlockParts` needs to know of a format's block: the part that it became."""
 
     @property
     def part(self) -> OpenPart | None:
@@ -35,7 +35,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
 
     Args:
         limits: Bounds on parts and tool calls.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("_closed", "_open", "_waiting", "newest")

@@ -46,7 +46,7 @@ class ContentParts(Answer):
 
     Args:
         limits: Bounds on choices and parts.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("_last_written",)

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 class KnownText(NamedTuple):
-    """A text that means one kind of error."""
+    """The beginning of an error message that means one kind of error."""
 
     server: str
-    """The servers that send it."""
+    """The names of the servers that send the message."""
     pattern: str
-    """Matches the beginning of the text, in lower or upper case."""
+    """A regular expression for the beginning of the message; case is ignored."""
     kind: ErrorKind
 
 
@@ -47,7 +47,7 @@ _KINDS_BY_PART_OF_CODE: tuple[tuple[str, ErrorKind], ...] = (
     # New API and One API, which are gateways.
     ("insufficient_user_quota", "quota"),
 )
-"""Parts of codes and types in lower case. The first part that a code contains decides."""
+"""Pairs of a part of an error's code or type, in lower case, and its kind; the first part found decides."""
 
 _KINDS_BY_CODE: dict[str, ErrorKind] = {
     # Gemini's Interactions API. Other servers use longer codes for limits per minute.
@@ -57,7 +57,7 @@ _KINDS_BY_CODE: dict[str, ErrorKind] = {
     # AG-UI events of our own relay.
     "quota": "quota",
 }
-"""Whole codes and types in lower case."""
+"""Maps codes and types of errors, in lower case, to kinds."""
 
 KNOWN_TEXTS: tuple[KnownText, ...] = (
     KnownText("Anthropic", r"prompt is too long(?:: \d|\.?$)", "context_length"),
@@ -160,11 +160,11 @@ KNOWN_TEXTS: tuple[KnownText, ...] = (
     ),
     KnownText("tokenstream", r"insufficient quota\.?$", "quota"),
 )
-"""The texts, by kind and server."""
+"""Known error messages: first those that mean `context_length`, and then those that mean `quota`."""
 
 
 def specific_kind(word: str) -> ErrorKind | None:
-    """Return the kind of error that a code, a type or a message names; None if it names neither of the two.
+    """Return "context_length" or "quota" if a code, type or message means it; None for any other error.
 
     Example:
         >>> specific_kind("context_length_exceeded"), specific_kind("Insufficient Balance")

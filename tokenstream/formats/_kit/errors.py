@@ -185,7 +185,7 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
 
 
 def _specific_kind_of(word: object) -> ErrorKind | None:
-    """Return the kind that a code, type, status or message names in particular; None if it names none."""
+    """Return "context_length" or "quota" if a code, type, status or message means it; otherwise None."""
     if isinstance(word, str) and not word.isdecimal():
         return specific_kind(word)
     return "quota" if str(word) == str(_PAYMENT_REQUIRED) else None

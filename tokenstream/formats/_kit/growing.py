@@ -1,4 +1,4 @@
-"""Texts of servers whose every chunk has a whole message: is it the text so far, or a piece of the text?"""
+"""Texts of servers that send a message in every chunk: all of the text so far, or only its next piece."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class GrowingTexts:
     the next text decides, and the decision is for good, and for all texts of the answer.
 
     Args:
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
         report_change: Called with the key and the text if a text that grows was changed.
         grows: True if each text is known to contain the ones before it; False if each text is known
             to be a piece; None to find out.
@@ -40,43 +40,43 @@ class GrowingTexts:
         grows: bool | None = None,
     ) -> None:
         self.grows = grows
-        """True if the texts grow, False if they are pieces, None as long as this is unknown."""
+        """True if each text contains the ones before it, False if each is a piece, None if not yet known."""
         self.note = note
         self._report_change = report_change
         self._has_grown = False
-        """True once a text was longer than the one before it, and began with it, or once this is settled."""
+        """True once a text has begun with the one before it and was longer, or once `grows` is True."""
         self._latest: dict[str, str] = {}
         """The longest text so far under each key; empty once the texts are known to be pieces."""
         self._given: dict[str, int] = {}
-        """The number of characters of the latest text that were new, and not held back."""
+        """For each key, the number of characters that were reported before a later text was held back."""
         self._held: dict[str, list[str]] = {}
         """The texts held back under each key, as they arrived."""
 
     @property
     def holds(self) -> bool:
-        """True if a text is held back."""
+        """True if a text is held back until the next one decides what is new."""
         return bool(self._held)
 
     def has(self, key: str) -> bool:
-        """Return True if a text with this key has arrived, as long as the texts are not pieces."""
+        """Return True if a text with this key has arrived; False once the texts are known to be pieces."""
         return key in self._latest
 
     def continues(self, key: str, text: str) -> bool:
-        """Return True if a text begins with the one before it."""
+        """Return True if a text begins with the last text under the same key, or if there is none."""
         return text.startswith(self._latest.get(key, ""))
 
     def judge(self, texts: Mapping[str, str], *, begins_other: bool) -> list[tuple[str, str]]:
-        """Decide by a message as a whole, before its texts are read, if a text is held back.
+        """Decide from a message as a whole, if a text is held back, whether texts grow or are pieces.
 
-        A message that leaves a held-back text out, because the answer goes on with other content,
-        is no whole message. One that repeats the text beside the other content is one.
+        Called before the texts of the message are read. If the message has other content and not the
+        held-back text, it is a piece. If it repeats that text beside the other content, the texts grow.
 
         Args:
             texts: The texts of the message; "" for a text that the server sent empty.
             begins_other: True if other content than texts begins in the message.
 
         Returns:
-            The keys and texts that are new.
+            The keys and texts that were held back and are now known to be new; [] if nothing was decided.
         """
         begins_other = begins_other or any(text and key not in self._latest for key, text in texts.items())
         for key in self._held:
@@ -88,7 +88,9 @@ class GrowingTexts:
         return []
 
     def read(self, key: str, text: str) -> list[tuple[str, str]]:
-        """Return the keys and texts that are new because of a text; the last of them is the text's own.
+        """Read a text, and return what it adds to the answer: pairs of a key and new text.
+
+        The list also contains texts that were held back until now; it is empty while `text` is held back.
 
         Args:
             key: Names the text among the texts of the answer.
@@ -116,7 +118,11 @@ class GrowingTexts:
         return []
 
     def settle(self, *, grows: bool) -> list[tuple[str, str]]:
-        """Decide how the texts are sent, and return the keys and texts that were held back."""
+        """Record for good whether texts grow (each contains the ones before it) or are pieces.
+
+        Returns:
+            The keys and texts that were held back and are now known to be new.
+        """
         self.grows = self._has_grown = grows
         if grows:
             owed = [(key, self._latest[key][self._given[key] :]) for key in self._held]
@@ -127,9 +133,10 @@ class GrowingTexts:
         return owed
 
     def settle_at_end(self) -> list[tuple[str, str]]:
-        """Return the keys and texts that are held back at the end; without a proof, a text has grown.
+        """Return the keys and texts that are still held back at the end of the answer.
 
-        All servers that are known to send whole messages let them grow unless the request says otherwise.
+        Nothing has shown whether they grow or are pieces. It is assumed that they grow, which counts as a
+        departure: all known servers that send whole messages do so unless the request says otherwise.
         """
         if not self._held:
             return []
@@ -137,7 +144,7 @@ class GrowingTexts:
         return self.settle(grows=True)
 
     def _read_grown(self, key: str, text: str, earlier: str) -> list[tuple[str, str]]:
-        """Return what a text has more than the one before it; text that was given is never taken back."""
+        """Return what a growing text adds to its earlier form; text that was reported is never taken back."""
         if text.startswith(earlier):
             self._latest[key] = text
             self._has_grown = self._has_grown or text != earlier

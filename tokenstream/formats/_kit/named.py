@@ -27,7 +27,7 @@ class NamedParts(Parts):
 
     Args:
         limits: Bounds on parts and tool calls.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("_data", "calls", "calls_done", "closed_names", "newest", "open_parts", "unanswered")
@@ -37,7 +37,7 @@ class NamedParts(Parts):
     id_field: ClassVar[str]
     """The payload field with the id of a text."""
     text_fields: ClassVar[tuple[str, ...]]
-    """Fields of a text's payload that do not belong to the data of the text."""
+    """Fields of a text's payload that do not become `provider_data` of its part."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)

@@ -127,7 +127,7 @@ class OpenChoice:
         self.calls_seen = 0
         """Number of calls of the application's tools."""
         self.handed_out: dict[str, list[tuple[object, ToolCall]]] = {}
-        """Finished calls with their index on the wire, by the id that they were sent with."""
+        """Finished calls, each with its index on the wire, by the id that the server sent with the call."""
         self.finish: Finish | None = None
         self.finish_message: str | None = None
         """The provider's explanation of why the choice ended."""
@@ -145,7 +145,7 @@ def join_halves(part: OpenPart, text: str, note: Callable[[str], None]) -> str:
     Args:
         part: The part that the text belongs to; it keeps the half held back.
         text: The text; not empty.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
 
     Returns:
         The text to report now: no half of a pair is left in it. "" if all of it is held back.

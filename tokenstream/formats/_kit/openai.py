@@ -73,7 +73,7 @@ _USAGE_DETAILS: dict[str, dict[str, str]] = {
     "completion_tokens_details": _OUTPUT_DETAILS,
     "output_tokens_details": _OUTPUT_DETAILS,
 }
-"""Groups of detailed counts in a report; they take precedence over counts outside of groups."""
+"""Maps groups of detailed counts in a report to fields of `Usage`; other counts give way to these."""
 
 
 def finish_reason(word: str) -> FinishReason:
@@ -117,7 +117,7 @@ def usage_of(report: dict[str, Any]) -> Usage:
 
 
 def token_counts(report: dict[str, Any], details: str) -> Usage:
-    """Return the token counts of Responses and newer APIs as `Usage`; missing counts are None.
+    """Return token counts of OpenAI's Responses API or a newer one as `Usage`; missing counts are None.
 
     Args:
         report: The `usage` of a response.

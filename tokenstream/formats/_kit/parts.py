@@ -36,7 +36,7 @@ class Parts(ContentParts):
 
     Args:
         limits: Bounds on choices, parts and tool calls.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("calls_seen",)
@@ -348,7 +348,7 @@ class Parts(ContentParts):
         """Report a finished call, and remember it to recognise repetitions.
 
         Args:
-            text: Its arguments, as JSON text.
+            text: The arguments of the call, as JSON text.
         """
         finished = _make_tool_call(call, text, complete=True)
         self.choice(call.choice).handed_out.setdefault(call.sent_id, []).append((call.number, finished))
@@ -374,7 +374,7 @@ class Parts(ContentParts):
 
 
 def _find_equal(arguments: str, calls: list[ToolCall]) -> str:
-    """Return the arguments as one of the calls has them, if they are equal as JSON; otherwise unchanged."""
+    """Return arguments in the spelling of a call whose arguments equal them as JSON; else unchanged."""
     # Texts of equal values have similar lengths; decoding any others would cost more than was sent.
     longest = MOST_SPREAD * len(arguments)
     similar = [call.arguments_text for call in calls if len(call.arguments_text) <= longest]

@@ -17,14 +17,14 @@ OPENING = frozenset("{[")
 """The first characters of a fragment that may repeat the arguments so far."""
 
 MOST_SPREAD = 8
-"""The largest ratio of the lengths of two texts of an equal JSON value."""
+"""A JSON text is compared as a value with an earlier one that is at most this many times as long."""
 
 
 class RepeatedArguments:
     """Finds what is new in the fragments of one call, which are pieces or repeat the arguments so far.
 
-    A fragment that begins with all arguments so far repeats them if the two are no JSON one after the
-    other. If they are, as `{"a":` and `{"a": 1}` are, the fragment is held back: the next fragment decides,
+    A fragment that begins with all arguments so far repeats them if the arguments followed by it are no
+    JSON. If they are, as `{"a":` and `{"a": 1}` are, the fragment is held back: the next fragment decides,
     or the end of the call. Quirk (OmniRoute#3762): a gateway sends the arguments like that.
     """
 
@@ -34,9 +34,9 @@ class RepeatedArguments:
         self._grows = False
         """True once a fragment has repeated arguments that were not whole."""
         self._canonical: tuple[int, str | None] | None = None
-        """The length of the arguments, and their canonical form; None before they were compared."""
+        """The length and canonical form of the arguments when they were last compared; None before that."""
         self.held = ""
-        """The fragment that is held back; the call's placeholder is what it adds if the call ends here."""
+        """The fragment held back; the call's `placeholder` is what the fragment adds if none follows."""
 
     def find_new(self, text: str, call: OpenCall, note: Callable[[str], None]) -> str:
         """Return what a fragment adds to the arguments of a call; "" while it is held back.
@@ -44,7 +44,7 @@ class RepeatedArguments:
         Args:
             text: The fragment.
             call: The call, which has arguments.
-            note: Counts a departure.
+            note: Counts a departure of the server from its documentation.
         """
         if self.held:
             held, self.held, call.placeholder = self.held, "", ""

@@ -23,7 +23,7 @@ _FIELDS: dict[str, tuple[type, str]] = {
     **{kind: (delta, "text") for kind, delta in _DELTAS.items()},
     "transcript": (MediaDelta, "transcript"),
 }
-"""Maps each kind of text to the deltas that add to it, and to their field with the text."""
+"""Maps each kind of text to the class of the deltas that add to it, and to their field with the text."""
 _OFTEN_REWRITTEN = frozenset({"reasoning", "transcript"})
 """Kinds of text that a provider may shorten or sum up when it repeats them."""
 
@@ -32,24 +32,24 @@ _OFTEN_REWRITTEN = frozenset({"reasoning", "transcript"})
 class Told(PartEvent):
     """The whole text of a part, as the server repeats it; never returned to a reader.
 
-    A format adds it to its events, and keeps no text for it. `settle` compares it with the message, and
-    replaces it by a delta with the end that is missing, if any.
+    A format adds a `Told` to its events, and so need not keep the text itself. `settle` compares the text
+    with the message, and replaces the `Told` by a delta with the end that is missing, if any.
     """
 
     text: str
     """The whole text."""
     length: int
-    """Number of characters that the format has reported, for a reader without a message."""
+    """Number of characters that the format has reported; used if there is no message to compare with."""
     kind: TextKind = "text"
     """The kind of text."""
     ended: bool = False
-    """True if the end of the part was reported; it is reported again after a missing end of the text."""
+    """True if the end of the part was reported; it is reported again after text that was missing."""
     rewritten: bool = False
-    """True if the provider changes the text by design when it repeats it; only a missing end counts."""
+    """True if the provider changes the text by design when it repeats it: no difference is then an error."""
 
 
 TextFinder: TypeAlias = Callable[[Told], str]
-"""Returns the text that has arrived of the part that an event is about."""
+"""Returns the text, as far as it has arrived, of the part whose whole text a `Told` repeats."""
 
 
 def added_by(events: Iterable[Any], told: Told) -> str:
@@ -70,13 +70,13 @@ def settle(
 ) -> tuple[list[Event], ProtocolError | None]:
     """Replace each `Told` by the text that is missing; return the events, and the error or None.
 
-    White space at the ends of a text is no difference; it is only counted. After an error, which a text with
-    any other difference means, no events are returned.
+    A whole text that differs from what arrived is an error, and the events after it are left out. White space
+    at the ends of a text makes no difference; it is only counted.
 
     Args:
         events: A payload's events.
         find_text: Returns the text that arrived before these events; None if there is no message.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
 
     Example:
         >>> settle([Told("Hello", 3)], lambda told: "Hel", print)
@@ -105,7 +105,7 @@ def settle(
 def _settle_one(
     told: Told, before: list[Event], find_text: TextFinder | None, note: Callable[[str], None]
 ) -> str | ProtocolError:
-    """Return the text that is missing, or the error for a text that differs from what arrived."""
+    """Return what has not arrived of the text in `told` ("" if nothing), or the error if the texts differ."""
     if find_text is None:
         return told.text[told.length :]
     arrived = find_text(told) + added_by(before, told)

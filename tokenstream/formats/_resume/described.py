@@ -27,7 +27,7 @@ _WHOLE_ANSWER_FIELDS = ("response", "message", "interaction")
 
 
 class Entry(NamedTuple):
-    """An event as it was read."""
+    """An event of the log: its number or id, and a digest by which a repetition is recognised."""
 
     key: int | str | None
     """The number or id of the event; None if it has none."""
@@ -36,11 +36,11 @@ class Entry(NamedTuple):
 
 
 class Description(NamedTuple):
-    """An event that is to be compared with the log."""
+    """An event that is to be compared with the log, and the ids that it names."""
 
     entry: Entry
     is_numbered: bool = False
-    """True if the number or id is in the payload; the id of an SSE event may be that of the event before."""
+    """True if `key` is in the payload; otherwise it is an SSE id, which may be that of the event before."""
     answer: str | None = None
     """The id of the answer that the event names; None if it names none."""
     item: tuple[int, str] | None = None
@@ -50,7 +50,10 @@ class Description(NamedTuple):
 
 
 class Ids:
-    """The ids of the answer and its items; those that changed within a connection prove nothing."""
+    """The ids of the answer and its items, to notice that a server sends another answer.
+
+    Ids that have changed within one connection prove nothing, and are not compared.
+    """
 
     __slots__ = ("answers", "items", "keeps_items")
 
@@ -89,13 +92,13 @@ class Ids:
 
 
 def size_of(frame: Frame) -> int:
-    """Return the size of an event's payload, roughly for one that was decoded elsewhere."""
+    """Return the size of an event's payload in bytes; 256, a guess, for one that arrived decoded."""
     payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
     return len(payload) if isinstance(payload, bytes) else 256
 
 
 def decoded(payload: object) -> object:
-    """Return a payload's JSON value, or None if it has none."""
+    """Return a payload's JSON value; None if the payload is not JSON."""
     if not isinstance(payload, bytes):
         return payload
     try:

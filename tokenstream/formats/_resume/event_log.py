@@ -31,7 +31,7 @@ MOST_BYTES = 1 << 20
 MOST_EVENTS = 16_384
 """Events that are kept at all; with some 200 bytes for each digest and its key, they take at most 4 MB."""
 MOST_SAVED = 64
-"""Events that a checkpoint remembers, the last ones."""
+"""Number of events, the last ones, that a checkpoint remembers."""
 _UNKNOWN = b""
 """The digest of an event of which only the number or id is known."""
 
@@ -84,12 +84,12 @@ class EventLog:
         self._pending: deque[Frame] = deque()
         """Events that were read, and that are not described yet."""
         self._bytes = 0
-        """The size of their payloads."""
+        """The size of the payloads in `_pending`, in bytes."""
         self._format: Format | None = None
-        """Knows the positions in the payloads; None before the first event."""
+        """The format, which knows the positions in the payloads; None before the first event."""
         self._entries: list[Entry] = []
         self._index: dict[int | str, int] = {}
-        """The place of the first event with each number or id in `_entries`."""
+        """Maps each number or id to the index in `_entries` of the first event that has it."""
         self._ids = Ids()
         """The ids of earlier connections, with which a connection's events are compared."""
         self._new_ids = Ids()
@@ -108,7 +108,7 @@ class EventLog:
         self._from_start = False
         """True once a replay has begun at the first event, which was forgotten."""
         self._next: int | None = None
-        """The place of the next event of a replay; None if the first event of a connection is to decide."""
+        """The log's index of a replay's next event; None until a connection's first event has decided it."""
         self._is_replayed = False
         """True once another connection goes on with the answer."""
 
@@ -117,8 +117,8 @@ class EventLog:
         """Return a log for a stream that goes on from a checkpoint.
 
         Args:
-            saved: What `save` returned; None for a stream that had no log, of which the format knows the
-                last numbers or ids.
+            saved: What `save` returned; None if the stream had no log: the last numbers or ids are then taken
+                from the format.
             format: The format that reads the answer.
             answer: The answer's id; None if it has none.
 
@@ -227,7 +227,7 @@ class EventLog:
     # -- comparing ---------------------------------------------------------
 
     def _find_start(self, entry: Entry) -> int | None:
-        """Return the place at which a replay begins with an event; the end of the log for a new event.
+        """Return the index in the log at which a replay begins with an event; its length for a new event.
 
         The result is None if the event is older than all that are remembered.
         """
@@ -245,18 +245,18 @@ class EventLog:
         return None if self._from_start else end
 
     def _index_after_last_key(self) -> int:
-        """Return the place after the first event with the last number or id; 0 if no event has one."""
+        """Return the index after the first event that has the newest number or id; 0 if no event has one."""
         key = next((entry.key for entry in reversed(self._entries) if entry.key is not None), None)
         return 0 if key is None else self._index[key] + 1
 
     def _match(self, event: Description, place: int | None) -> bool:
-        """Match an event of a replay with the log, and go to the next place; return True if it is repeated.
+        """Match an event of a replay with the log, and go to the next index; return True if it is repeated.
 
         Args:
-            place: The place of the event in the log, if it is repeated; None if it is older than the log.
+            place: The index of the event in the log, if it is repeated; None if it is older than the log.
 
         Raises:
-            PositionLost: The event is not the one at that place, or events before it are missing.
+            PositionLost: The event is not the one at that index, or events before it are missing.
         """
         entry = event.entry
         if place is None:
@@ -271,7 +271,7 @@ class EventLog:
                     raise _replay_error(entry, self._entries[self._next or 0])
             self._next = place + 1
             return True
-        return self._was_sent_twice(event) or self._follows_gap(event)
+        return self._was_sent_twice(event) or self._refuse_gap(event)
 
     def _was_sent_twice(self, event: Description) -> bool:
         """Return True if an event behind the replay has the number or id and the content of an earlier one.
@@ -297,8 +297,8 @@ class EventLog:
         oldest = self._entries[0].key if self._was_trimmed and self._entries else None
         return isinstance(key, int) and isinstance(oldest, int) and key < oldest
 
-    def _follows_gap(self, event: Description) -> bool:
-        """Return False, unless numbers before this one are missing.
+    def _refuse_gap(self, event: Description) -> bool:
+        """Raise an error if events before a new one are missing; otherwise return False: it is not repeated.
 
         Raises:
             PositionLost: The number is not the next one, although there were no gaps before.
@@ -313,7 +313,7 @@ class EventLog:
     # -- describing --------------------------------------------------------
 
     def _fold_one(self) -> None:
-        """Describe the oldest event that was collected."""
+        """Replace the oldest event in `_pending` by its digest in the log, which takes less memory."""
         frame = self._pending.popleft()
         self._bytes -= size_of(frame)
         event = self._describe(frame)
@@ -351,7 +351,7 @@ class EventLog:
                     self._index.setdefault(entry.key, place)
 
     def _describe(self, frame: Frame) -> Description:
-        """Return an event's number or id, digest and ids."""
+        """Return an event's number or id, its digest, and the ids of the answer and item that it names."""
         sent_id, name, payload = "", "", frame
         if isinstance(frame, ServerSentEvent):
             sent_id, name, payload = frame.id, name_of(frame), frame.payload
@@ -374,7 +374,7 @@ class EventLog:
         )
 
     def _is_of_connection(self, payload: dict[str, Any], name: str) -> bool:
-        """Return True for a heartbeat or a provider's error."""
+        """Return True for a heartbeat or a provider's error, which concern one connection only."""
         if name in PING_NAMES or text_of(payload, "type") in PING_NAMES:
             return True
         is_tolerated = self._format is not None and self._format.tolerates(payload, name)
@@ -382,7 +382,7 @@ class EventLog:
 
 
 def _is_same(entry: Entry, known: Entry) -> bool:
-    """Return True if an event is the known one; it may lack its number or id."""
+    """Return True if an event equals an event of the log, apart from a number or id that it may lack."""
     if known.digest == _UNKNOWN:
         return entry.key == known.key
     return entry.key in (None, known.key) and entry.digest == known.digest
@@ -392,7 +392,7 @@ def _checked_key(key: object) -> int | str | None:
     """Return the number or id of a saved event.
 
     Raises:
-        TypeError: It is neither.
+        TypeError: The value is neither.
     """
     if isinstance(key, bool) or not isinstance(key, int | str | None):
         raise TypeError

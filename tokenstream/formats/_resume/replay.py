@@ -33,7 +33,7 @@ class Replay:
         self._from_start = False
         """True once the server has sent the beginning of the answer again."""
         self.ended = False
-        """True once the payloads are new."""
+        """True once the repetition is over: all later payloads are new."""
 
     def check_repeated(self, position: int | str | None, begun_id: str | None) -> bool:
         """Return True if a payload was read before, so that it has to be dropped.
@@ -95,7 +95,7 @@ class ReplayOfEvents:
         self._from_start = False
         """True once the server has sent the first event of the answer again."""
         self.ended = False
-        """True once the payloads are new."""
+        """True once the repetition is over: all later payloads are new."""
 
     def check_repeated(self, id: str) -> bool:
         """Return True if an event was read before.

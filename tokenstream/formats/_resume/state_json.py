@@ -40,10 +40,10 @@ class StateWriter:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._numbers: dict[int, int] = {}
-        """The number of each object that was written, by its `id`."""
+        """The number of each object that was written, by `id(object)`."""
 
     def write_roots(self, roots: list[object]) -> list[Any]:
-        """Return the slots of each object as JSON, for objects that exist already when they are read back."""
+        """Return only the slots of each object as JSON: `fill_roots` restores them in an existing object."""
         self._numbers = {id(thing): number for number, thing in enumerate(roots)}
         return [self._write_slots(thing) for thing in roots]
 

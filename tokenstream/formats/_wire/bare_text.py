@@ -73,7 +73,7 @@ class Text(Format):
         self._is_bare = False
         """True if the body has no SSE events: all of it is text."""
         self._fast_part: OpenPart | None = None
-        """The part, once pieces may be added to it directly; None before, or if that is not allowed."""
+        """The part of the text, if chunks may be added to it without decoding; otherwise None."""
 
     def fresh(self, *, limits: Limits, pings: bool) -> Text:
         """Return a format with the same joiner for a new connection."""

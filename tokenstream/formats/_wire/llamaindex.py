@@ -82,7 +82,7 @@ class LlamaIndex(Format):
         self._sent_as_deltas: str = ""
         """The reasoning up to the last piece that did not arrive in a block; blocks may repeat it."""
         self._other_blocks_seen = 0
-        """Number of blocks of other kinds reported so far."""
+        """Number of blocks reported so far that are neither text, reasoning nor calls."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - objects have no names

@@ -153,6 +153,6 @@ class TGI(Format):
         self._finish(0, details.get("finish_reason"))
 
     def _finish(self, choice: int, word: object) -> None:
-        """Report a choice's finish reason, unless there is no word for it yet."""
+        """Report a choice's finish reason if `word` is the server's word for one."""
         if isinstance(word, str) and word:
             self.parts.finish(choice, _FINISH_REASONS.get(word, "unknown"), word)

@@ -35,7 +35,7 @@ class RunParts(NamedParts):
 
     Args:
         limits: Bounds on parts and tool calls.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("_chunked_part", "_reasoning_by_id")

@@ -46,7 +46,7 @@ def usage_of(reports: object) -> Usage | None:
 
 
 def _add_up(entries: list[dict[str, Any]], *names: str) -> int | None:
-    """Return the sum of a count over all entries; None if no entry has the count.
+    """Return the sum of a token count over all entries of a report; None if no entry has the count.
 
     Args:
         names: The names of the count, one of which an entry uses.

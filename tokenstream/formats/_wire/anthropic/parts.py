@@ -31,7 +31,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
 
     Args:
         limits: Bounds on parts and tool calls.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("_estimated_tokens",)

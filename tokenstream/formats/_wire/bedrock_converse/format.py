@@ -136,9 +136,9 @@ class BedrockConverse(Format):
             self._read_other(payload, event)
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return `always_decode` if the payload of a delta also contains redacted reasoning; otherwise None.
+        """Return `always_decode` if a delta's payload also has redacted reasoning; otherwise None.
 
-        The fast path would read only the text of such payloads; `always_decode` has each of them decoded.
+        It has later payloads like this one decoded, as the fast path would read only their text.
 
         Args:
             delta: A delta that was decoded.

@@ -36,7 +36,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
 
     Args:
         limits: Bounds on parts and tool calls.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ()

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 StartAndDeltas: TypeAlias = tuple[dict[str, Any], list[dict[str, Any]]]
-"""The start of a block, and its deltas."""
+"""What a stream would send for a block: the fields of its start event, and its deltas in order."""
 
 
 def is_whole(payload: dict[str, Any]) -> bool:
@@ -43,12 +43,12 @@ def start_and_deltas(block: dict[str, Any]) -> StartAndDeltas:
 
 
 def _convert_text(value: object) -> StartAndDeltas:
-    """Return an empty start, and a delta with the text."""
+    """Convert a text: return an empty start, and a delta with the text."""
     return {}, [{"text": value}]
 
 
 def _convert_call(value: object) -> StartAndDeltas:
-    """Return the start of a tool call, with the arguments as text."""
+    """Convert a tool call: return a start with the arguments as text, and no deltas."""
     if not is_dict(value) or value.get("input") is None:
         return {"toolUse": value}, []
     # Converse documents arguments as JSON values, a stream sends them as text.
@@ -56,7 +56,7 @@ def _convert_call(value: object) -> StartAndDeltas:
 
 
 def _convert_reasoning(value: object) -> StartAndDeltas:
-    """Return no start, and a delta with the reasoning, its signature or redacted content."""
+    """Convert reasoning: return an empty start, and a delta with its text, signature or redacted content."""
     if not is_dict(value):
         # Malformed: it is reported as the start of a block.
         return {"reasoningContent": value}, []
@@ -65,7 +65,7 @@ def _convert_reasoning(value: object) -> StartAndDeltas:
 
 
 def _convert_cited_text(value: object) -> StartAndDeltas:
-    """Return no start, and deltas with the citations, then deltas with the cited text."""
+    """Convert a cited text: return an empty start, and deltas with the citations and then with the text."""
     if not is_dict(value):
         # Malformed: it is reported as the start of a block.
         return {"citationsContent": value}, []

@@ -35,9 +35,9 @@ _METRICS = "amazon-bedrock-invocationMetrics"
 _LAST_FIELDS = frozenset({_METRICS, "amazon-bedrock-trace"})
 """Fields that occur only in the last payload."""
 _TRIED_FIRST = ("anthropic", "bedrock-converse", "cohere")
-"""Formats that are tried before the table of plain payloads, in this order."""
+"""Formats that are tried first for the model's first payload, in this order."""
 _TRIED_LAST = ("openai-chat",)
-"""Formats that are tried if the table of plain payloads has none that fits."""
+"""Formats that are tried for the model's first payload if `PlainModel` does not recognise it."""
 _USAGE_FIELDS = ("input_tokens", "output_tokens", "cached_tokens", "cache_write_tokens")
 _TEXTS: tuple[Path, ...] = (
     ("delta", "text"),
@@ -300,7 +300,7 @@ class BedrockInvoke(Format):
             self.parts.usage(usage.model_copy(update=dict.fromkeys(from_model)))
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
-        """Return how to read the next chunks without decoding them; None if they must be decoded.
+        """Return the means to read the next chunks without decoding them; None if they must be decoded.
 
         The tuple contains the name of the chunks' events, the bytes that the chunks begin with, and a
         function that reads the bytes after these; see `Format.payload_shortcut`.

@@ -39,7 +39,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "ERROR_TOXIC": "content_filter",
     "USER_CANCEL": "cancelled",
 }
-"""Maps the words of these models to finish reasons."""
+"""Maps the words of the models in the table, such as Titan and Llama, to finish reasons."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class ModelShape:
     output: Path = ()
     """Path to the count of output tokens."""
     known: tuple[str, ...] = ()
-    """Further fields that are read elsewhere or have no meaning."""
+    """Further fields that are read elsewhere or have no meaning, and so are not reported as unknown."""
 
     @property
     def fields(self) -> tuple[str, ...]:

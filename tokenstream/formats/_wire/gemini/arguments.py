@@ -70,7 +70,7 @@ def _read_step(match: re.Match[str]) -> str | int | None:
 
 
 _NOWHERE = object()
-"""Result of `_get_or_set` for a step that does not exist in the object or array, and cannot be created."""
+"""Result of `_get_or_set` for a name or position that does not exist in a value, and cannot be created."""
 
 
 class _Level:
@@ -93,15 +93,15 @@ class _Level:
         """Number of values written so far."""
 
     def fits(self, step: str | int) -> bool:
-        """Return whether a step is of the level's kind: a name for an object, a position for an array."""
+        """Return whether a path's step fits this level: a name if it is an object, a position if an array."""
         return isinstance(step, str) == (self.names is not None)
 
     def can_append(self, step: str | int) -> bool:
-        """Return whether a value can be written next: under a new name, or at an array's next position."""
+        """Return whether a value can be written next at `step`: a new name, or an array's next position."""
         return step not in self.names if self.names is not None else step == self.count
 
     def begin_value(self, step: str | int) -> str:
-        """Count a value that is about to be written; return the comma and the name to write before it."""
+        """Count a value that will be written at `step`; return the comma and the name to write before it."""
         comma = ", " if self.count else ""
         self.count += 1
         if self.names is None:
@@ -262,7 +262,7 @@ class StreamedArguments:
         return closing
 
     def _open(self, path: PathSteps, common_depth: int) -> str:
-        """Return the text that opens the levels of a path, up to its value.
+        """Return the text that opens the objects and arrays on a path, up to the path's value.
 
         Args:
             common_depth: The number of steps whose levels are already open.
@@ -295,7 +295,7 @@ class StreamedArguments:
         return text if more else f'{text}"'
 
     def _write_again(self) -> str:
-        """Return the text of the members that must be written again, "" if there are none.
+        """Return the text of members that are written a second time, because values came too late; else "".
 
         Sets `broken` if the values do not fit together.
         """

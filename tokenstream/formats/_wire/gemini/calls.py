@@ -27,7 +27,7 @@ class Candidate:
         self.call: OpenCall | None = None
         """The call whose arguments are still arriving."""
         self.arguments = StreamedArguments()
-        """The arguments of this call."""
+        """The arguments of `call`, as far as they have arrived."""
         self.sources = Sources()
         """Makes the citations of the candidate."""
 

@@ -48,7 +48,7 @@ def _has_snake_case(payload: dict[str, Any]) -> bool:
 
 
 def _is_snake_case(fields: dict[str, Any]) -> bool:
-    """Return whether a field's name contains an underscore."""
+    """Return whether the name of any of the fields contains an underscore."""
     return "_" in "".join(fields)
 
 
@@ -59,7 +59,7 @@ def _rename(value: object, depth: int) -> Json:
     the model chose the names, and everything below the level `_DEEPEST`.
 
     Args:
-        depth: Its level in the payload, which is level 0.
+        depth: The value's level in the payload, which itself is level 0.
     """
     if depth > _DEEPEST:
         return value

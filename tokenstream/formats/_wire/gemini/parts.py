@@ -54,7 +54,7 @@ class GeminiParts(CallParts):
 
     Args:
         limits: Bounds on parts and tool calls.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = (
@@ -81,7 +81,7 @@ class GeminiParts(CallParts):
         self.is_plain_delta = False
         """True if the current payload is a plain delta."""
         self._counts: dict[str, int] = {}
-        """The last values of the two counts that are added up; see `usage_of`."""
+        """The last counts of tokens for the candidates and for the thoughts, whose sum `usage_of` reports."""
         self.deltas_since_usage = 0
         """Number of plain deltas since the last usage event."""
         self.usage_interval = 1
@@ -241,7 +241,7 @@ class GeminiParts(CallParts):
         return True
 
     def _add_code(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:
-        """Add code that Google runs, as a call of its own tool; return False if the value is malformed."""
+        """Add code that Google runs, as a call of a tool; return False if the value is malformed."""
         return self._add_server_call(choice, "executableCode", value, part_fields)
 
     def _add_hosted(self, choice: int, value: object, part_fields: dict[str, Any]) -> bool:

@@ -41,9 +41,9 @@ FINISH_REASONS: dict[str, FinishReason] = {
 The words and their meanings: `FinishReason` of https://googleapis.github.io/python-genai/genai.html.
 """
 _WORDS_BY_NUMBER = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER"}
-"""Maps the numbers that gRPC uses to Gemini's words; from 6 on, numbers differ between the two APIs."""
+"""Maps the numbers that gRPC uses to Gemini's words; from 6 on, the Gemini API's and Vertex AI's differ."""
 _FILTER_NUMBERS = frozenset({"6", "7", "8"})
-"""Numbers that mean a content filter in both APIs, although not the same filter."""
+"""Numbers that mean a content filter, although another one in the Gemini API than in Vertex AI."""
 _NO_REASON = "FINISH_REASON_UNSPECIFIED"
 
 

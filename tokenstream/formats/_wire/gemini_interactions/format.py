@@ -341,7 +341,7 @@ class GeminiInteractions(Format):
 
 
 def _steps_of(interaction: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the steps in an interaction, without the question, which is among them."""
+    """Return the steps in an interaction, except those that repeat the user's input."""
     # In previews of the API, the field was called `outputs`.
     steps = interaction.get("steps") or interaction.get("outputs")
     return [step for step in dicts_of(steps) if step.get("type") != "user_input"]

@@ -42,7 +42,7 @@ class InteractionSteps(Parts):
 
     Args:
         limits: Bounds on parts and tool calls.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("_closed", "_open", "newest", "told")
@@ -137,13 +137,13 @@ class InteractionSteps(Parts):
         self.stop_step(index)
 
     def repeat_steps(self, whole: list[dict[str, Any]]) -> None:
-        """Compare all steps of the interaction with those so far; add what is missing, and close all steps.
+        """Compare the whole interaction's steps with those that arrived; add what is missing, and close all.
 
         Args:
             whole: The steps, without the user's.
 
         Raises:
-            ProtocolError: They are not those that have arrived.
+            ProtocolError: The steps differ from those that have arrived.
         """
         types = [text_of(data, "type") or "" for data in whole]
         if [step.type for step in self.told] != types[: len(self.told)]:
@@ -157,7 +157,7 @@ class InteractionSteps(Parts):
             self.add_whole_step(self.newest + 1, data)
 
     def _repeat_step(self, told: ToldStep, data: dict[str, Any], *, is_last: bool) -> None:
-        """Compare a step with what has arrived of it, add what is missing, and close it."""
+        """Compare a step of the whole interaction with what has arrived of it; add the rest, and close it."""
         step = self._open.get(told.index)
         if told.type == OUTPUT:
             self._repeat_output(told, step, dicts_of(data.get("content")), is_last=is_last)
@@ -177,7 +177,7 @@ class InteractionSteps(Parts):
     def _repeat_output(
         self, told: ToldStep, step: InteractionStep | None, contents: list[dict[str, Any]], *, is_last: bool
     ) -> None:
-        """Compare the texts of an output, and add the content that has not arrived."""
+        """Compare output in the whole interaction with what has arrived of it, and add what is missing."""
         earlier = told.contents.copy()
         for part_index, content in zip(earlier, contents, strict=False):
             if part_index >= 0:
@@ -204,10 +204,10 @@ class InteractionSteps(Parts):
         self.tell(part, whole, len(whole))
 
     def _repeat_arguments(self, call: OpenCall, arguments: object) -> None:
-        """Add the missing end of a call's arguments.
+        """Compare a call's whole arguments with what has arrived, and add the missing end.
 
         Raises:
-            ProtocolError: They are not those that have arrived.
+            ProtocolError: The arguments differ from those that have arrived.
         """
         arrived = call.arguments.join()
         texts = [arguments] if isinstance(arguments, str) else spellings_of(arguments)

@@ -18,7 +18,7 @@ CALL = "function_call"
 
 
 class ToldStep:
-    """A record of a step, for the comparison with the whole interaction.
+    """A record of a step that has arrived, for the comparison with the whole interaction at the end.
 
     Args:
         type: The API's word for the type of the step.
@@ -31,7 +31,7 @@ class ToldStep:
         self.type = type
         self.index = index
         self.contents: list[int] = []
-        """The index of the part of each piece of content; -1 for content that is no text."""
+        """For each piece of content in the step, the index of its part; -1 for content that is no text."""
 
 
 class InteractionStep:
@@ -40,7 +40,7 @@ class InteractionStep:
     Args:
         type: The API's word for the type of the step.
         data: The fields of the step so far.
-        told: What is remembered of the step.
+        told: The record of the step, for the comparison with the whole interaction.
     """
 
     __slots__ = ("data", "has_fragments", "kind", "part", "text_index", "told", "type")
@@ -49,7 +49,7 @@ class InteractionStep:
         self.type = type
         self.data = data
         self.told = told
-        """The record of the step, made when it is closed."""
+        """The record of the step, for the comparison with the whole interaction."""
         self.part: OpenPart | None = None
         """The part that the next delta of the step belongs to."""
         self.kind = ""

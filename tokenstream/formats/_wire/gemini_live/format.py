@@ -104,7 +104,7 @@ class GeminiLive(Format):
         return any(camel_case(name) in _NAMES and is_dict(value) for name, value in payload.items())
 
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
-        """Return "" for a payload of a turn, else None; and, second, whether the payload ends the turn.
+        """Return a pair: "" for a payload of a turn, else None; and whether the payload ends the turn.
 
         Turns have no ids, so "" stands for the id of any turn; see `Format.place_of`.
         """

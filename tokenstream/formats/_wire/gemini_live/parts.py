@@ -39,7 +39,7 @@ class LiveTurn(Parts):
 
     Args:
         limits: Bounds on parts and tool calls.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("_audio", "_cited_count", "_mime_type")

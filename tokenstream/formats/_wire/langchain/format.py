@@ -168,7 +168,12 @@ class LangChain(Format):
                 self.parts.field(name, value)
 
     def _read_usage(self, report: dict[str, Any], *, is_sum: bool) -> None:
-        """Report the sum of this and all earlier reports of token counts; `is_sum`: this one is that sum."""
+        """Add a report of token counts to those before it, and report the sum.
+
+        Args:
+            report: The token counts; nothing is done if it is empty.
+            is_sum: True if the report already is the sum, and so replaces those before it.
+        """
         if not report:
             return
         inputs, outputs = dict_of(report, "input_token_details"), dict_of(report, "output_token_details")

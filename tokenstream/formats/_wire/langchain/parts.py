@@ -159,7 +159,7 @@ class LangChainBlocks:
             self._parts.close(call)
 
     def _read_server_result(self, block: dict[str, Any]) -> None:
-        """Add the result of a tool that the provider ran, and close the open calls."""
+        """Add the result of a tool that the provider ran, and close the open calls of such tools."""
         # Calls that arrive in pieces have no mark of their end; a result shows that they have ended.
         for call in self._server_calls.values():
             self._parts.close(call)

@@ -74,7 +74,7 @@ class AssistantsContent:
                 self._parts.field("message", data)
 
     def _tell(self, part: OpenPart, block: dict[str, Any]) -> None:
-        """Compare the whole text or refusal in a block with its part."""
+        """Compare the whole text or refusal in a block with its part, and add what is missing."""
         body = dict_of(block, "text")
         whole = text_of(body, "value") if part.kind == "text" else text_of(block, "refusal")
         if whole and not part.closed:
@@ -84,9 +84,9 @@ class AssistantsContent:
         """Read a piece of content, or a whole part.
 
         Args:
-            message: The id of its message.
+            message: The id of the message.
             position: The position in the list, which is the index of a block that names none.
-            block: The piece or part.
+            block: The piece of content, or the whole part.
         """
         index = index_of(block.get("index"))
         if not isinstance(index, int | str):

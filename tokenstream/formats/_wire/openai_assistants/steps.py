@@ -135,7 +135,7 @@ class AssistantsSteps:
                 self._parts.close_call(call, whole=False)
 
     def report_results(self) -> None:
-        """Report the outputs of the tools that are left: their steps did not end."""
+        """Close the calls of the provider's tools whose steps did not end, and report the tools' outputs."""
         for tool in self._provider_tools.values():
             self._parts.close(tool.part)
             self._report_result(tool, tool.result)

@@ -24,7 +24,7 @@ _DELTA_FIELDS = {
 """Maps the names of a bare payload's fields to the names in a delta."""
 _CHOICE_FIELDS = frozenset({"finish_reason"})
 ENVELOPE = "output"
-"""The field with the content of a payload in an envelope."""
+"""The field whose object contains the answer in some payloads, as an envelope contains a letter."""
 # Quirk (Alibaba DashScope, 2025-11): `output` contains choices, or a text instead; recordings:
 # dashscope_pieces, dashscope_text.
 _OUTPUT_FIELDS = {"text": "content"}
@@ -36,9 +36,9 @@ TEXT_PATHS = [(name,) for name, chat_name in _DELTA_FIELDS.items() if chat_name 
 """Paths to the text in bare payloads."""
 
 BARE_FIELDS = frozenset({"response", "result", "tool_calls", ENVELOPE})
-"""A bare payload has at least one of these fields."""
+"""Fields of which a *bare* payload (a chunk's content without the chunk around it) has at least one."""
 _ONLY_FIELDS = frozenset({"response", "tool_calls", "usage", "p"})
-"""The only fields that a first payload may have to be recognised without the envelope."""
+"""All fields that a first payload without an envelope may have; with any other, it is not recognised."""
 
 
 def has_bare_layout(payload: dict[str, Any]) -> bool:

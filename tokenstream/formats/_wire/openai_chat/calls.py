@@ -117,7 +117,7 @@ class ChatCalls:
         """The call that a `function_call` repeats, and the number of argument characters repeated so far."""
 
     def begin_list(self) -> None:
-        """Note that the next items are in another list than the ones before."""
+        """Note that another list of fragments begins: a list never has two fragments of the same call."""
         self._list_count += 1
 
     def read(self, items: object) -> None:
@@ -212,10 +212,10 @@ class ChatCalls:
         self.add(call, fragment)
 
     def _is_told_again(self, fragment: Fragment) -> bool:
-        """Return whether a fragment with whole arguments only repeats the call on its index.
+        """Return whether a fragment with whole arguments only repeats a call that arrived in pieces.
 
-        Gateways send the whole call after its fragments. Without any id, such a fragment is another call, as
-        is the second of two equal calls in one list.
+        Gateways send the whole call after its fragments. If neither has an id, or if the two are in one list,
+        the fragment is another call.
         """
         call = self._last_call if fragment.index is None else self._by_index.get(fragment.index)
         if fragment.index is None and fragment.id is not None:

@@ -38,7 +38,7 @@ _TEXT_STARTS = {
     "commentary": TextPart.model_construct(phase="commentary"),
     "final": TextPart.model_construct(phase="final_answer"),
 }
-"""Maps a channel to the blank part that a text in this channel begins with."""
+"""Maps the channel that a delta names to the empty part with which a text in that channel begins."""
 
 
 class ChoiceReader:
@@ -233,7 +233,7 @@ class ChoiceReader:
             self.read_delta_field(key, value)
 
     def _read_calls(self, key: str, value: object) -> None:
-        """Read `tool_calls`; any other value than a list or an object is reported as unknown."""
+        """Read `tool_calls`; report any other value than a list or an object as unknown."""
         if is_list(value) or is_dict(value):
             self.content.record_kind("calls")
             self.content.calls.read(value)
@@ -241,7 +241,7 @@ class ChoiceReader:
             self.read_delta_field(key, value)
 
     def _read_legacy_call(self, key: str, value: object) -> None:
-        """Read `function_call`; any other value than an object is reported as unknown."""
+        """Read `function_call`, the older form of `tool_calls`; report anything but an object as unknown."""
         if is_dict(value) and value:
             self.content.record_kind("calls")
             self.content.calls.read_legacy(value)
@@ -249,12 +249,12 @@ class ChoiceReader:
             self.read_delta_field(key, value)
 
     def _read_audio(self, key: str, value: object) -> None:
-        """Read `audio`: data and a transcript."""
+        """Read `audio`: a piece of the spoken answer, and of its transcript."""
         self.content.record_kind("audio")
         self.content.read_audio(value)
 
     def _read_images(self, key: str, value: object) -> None:
-        """Read `images`, each of them whole."""
+        """Read `images`: a list of images, each of which arrives whole."""
         self.content.record_kind("images")
         self.content.read_images(value)
 

@@ -58,7 +58,7 @@ _FieldReaders: TypeAlias = "tuple[tuple[str, _AnswerReader], ...]"
 _ERROR_MARKS = frozenset({"error", "type", "event_type", "base_resp"})
 _CHUNK_MARKS = frozenset({"choices", "usage", "x_groq"})
 _CHOICE_MARKS = frozenset({"index", "finish_reason"})
-"""Fields of which a choice without content has at least one."""
+"""An object without content is recognised as a choice if it has at least one of these fields."""
 # In Perplexity's concise streams, chunks with reasoning have another `object`.
 _OBJECT_PREFIXES = ("chat.completion", "chat.reasoning")
 _DELTA = ("choices", 0, "delta")
@@ -72,11 +72,11 @@ class _AnswerPlan:
     """The plan for reading all payloads with the same keys: the checks to make, and the readers of fields."""
 
     may_be_error: bool
-    """True if the payload must be checked for an error."""
+    """True if a payload with these keys must be checked for an error."""
     is_chunk: bool
-    """True if the payload is a chunk."""
+    """True if a payload with these keys is a chunk of a chat completion."""
     may_be_bare: bool
-    """True if the payload may be a bare one, of another route, with the content of a chunk."""
+    """True if a payload with these keys may be *bare*: a chunk's content without the layers of a chunk."""
     head_readers: _FieldReaders
     """Readers of the fields that are read before the choices."""
     field_readers: _FieldReaders
@@ -176,7 +176,7 @@ class OpenAIChat(Format):
         return None if all(choice.keys() & _CHOICE_MARKS for choice in listed) else False
 
     def take_request(self, asked: object) -> None:
-        """Note whether a request asks DashScope for pieces (`incremental_output`), so that none is held back.
+        """Note whether a request makes DashScope send pieces (`incremental_output`): none is then held back.
 
         Args:
             asked: The JSON of the request.
@@ -254,7 +254,7 @@ class OpenAIChat(Format):
             self._read_other(payload, event)
 
     def _read_other(self, data: dict[str, Any], event: str) -> None:
-        """Read a payload other than a chunk."""
+        """Report a payload that is not a chunk: as a ping or as unknown."""
         name = text_of(data, "type", "object") or event
         if name == "ping":
             self.ping()
@@ -289,7 +289,7 @@ class OpenAIChat(Format):
         self.parts.head(id=text_of(payload, "id"), model=text_of(payload, "model"), role=role)
 
     def _read_id(self, key: str, value: object) -> None:
-        """Store the field, and report the answer's id if it is text."""
+        """Store the field `key`, and report its value as the answer's id if it is text."""
         self.parts.fields[key] = value
         if isinstance(value, str):
             self.parts.head(id=value)

@@ -12,7 +12,7 @@ _BODY_FIELDS = ("name", "arguments", "input")
 LEGACY = "function_call"
 """The made-up index and type of a call in the field `function_call`."""
 ABSENT = object()
-"""The arguments of a fragment that has none."""
+"""Stands for the arguments of a fragment that has none."""
 
 
 class Fragment:

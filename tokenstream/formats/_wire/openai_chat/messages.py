@@ -37,7 +37,7 @@ _ITEM_KINDS = (None, "text")
 
 
 class _MessageCall:
-    """A call in the messages, and the key of its arguments among the texts."""
+    """A tool call of the messages so far, and the key that its arguments have in `GrowingTexts`."""
 
     __slots__ = ("call", "key")
 
@@ -123,7 +123,7 @@ class MessageReader:
         fields: dict[str, Any],
         calls: list[tuple[_MessageCall | None, Fragment]],
     ) -> dict[str, str]:
-        """Return the texts of a message, and the arguments of known calls, by their keys."""
+        """Return the texts of a message by key, and the arguments of calls known from earlier messages."""
         texts = {name: fields[name] for name in _TEXT_KINDS if isinstance(fields.get(name), str)}
         # An empty text tells something, too, if there was text before.
         texts.update(dict.fromkeys((name for name in _TEXT_KINDS if message.get(name) == ""), ""))
@@ -138,7 +138,7 @@ class MessageReader:
         return texts
 
     def _read_compared(self, fields: dict[str, Any], texts: dict[str, str]) -> None:
-        """Read all of a message except its calls; of texts, only what is new."""
+        """Read all fields of a message except its calls; of its texts, add only what is new."""
         delta = {name: value for name, value in fields.items() if name not in _CALL_FIELDS}
         for name in _TEXT_KINDS:
             if isinstance(delta.get(name), str):
@@ -150,7 +150,7 @@ class MessageReader:
         self._read_delta(delta)
 
     def _read_item(self, position: int, item: object) -> list[Any]:
-        """Return what is new in an item of a list: the end of a text, or all of another item."""
+        """Return what is new in an item of a `content` list: the end of a text, or all of another item."""
         text = _text_of(item)
         if not text:
             is_new = self._items.get(position) != item
@@ -163,7 +163,7 @@ class MessageReader:
         return [{**item, "text": new} if is_dict(item) else new]
 
     def _join(self, new_texts: Iterable[tuple[str, str]]) -> dict[str, Any]:
-        """Return new texts as a delta, which has the items of a list in `content`."""
+        """Return new texts as a delta; texts of the items of a list are joined in the field `content`."""
         delta: dict[str, Any] = {}
         for key, text in new_texts:
             name = "content" if key.startswith(_ITEM) else key
@@ -171,7 +171,7 @@ class MessageReader:
         return delta
 
     def _write(self, new_texts: Iterable[tuple[str, str]]) -> None:
-        """Add texts that were held back, of which some may be arguments."""
+        """Add texts that were held back, by their keys, some of which may be those of a call's arguments."""
         calls = {call.key: call.call for call in self._calls}
         pairs = list(new_texts)
         delta = self._join(pair for pair in pairs if pair[0] not in calls)
@@ -182,14 +182,14 @@ class MessageReader:
                 self._content.calls.add_arguments(calls[key], text)
 
     def _report_change(self, key: str, text: str) -> None:
-        """Report a text that differs from the one before it as a field, as nothing else has it."""
+        """Report the changed form of a text as a field: the text that was reported before stays as it is."""
         if not key.startswith(_CALL):
             self._content.parts.field(f"message.{key}", text, self._content.choice)
 
     # -- calls -------------------------------------------------------------
 
     def _match_calls(self, fields: dict[str, Any]) -> list[tuple[_MessageCall | None, Fragment]]:
-        """Return the items of `tool_calls` and `function_call`, each with the known call that it repeats."""
+        """Return the items of `tool_calls` and `function_call`, each with the call it repeats, or None."""
         items = dicts_of(fields.get("tool_calls"))
         if is_dict(fields.get("function_call")):
             items = [*items, {"index": LEGACY, "type": LEGACY, "function": fields["function_call"]}]
@@ -207,7 +207,11 @@ class MessageReader:
     def _judge_calls(
         self, calls: list[tuple[_MessageCall | None, Fragment]], *, begins_another: bool
     ) -> list[tuple[str, str]]:
-        """Decide by the calls of a message whether the messages grow; return the new texts."""
+        """Decide from the calls of a message whether the messages grow: each then contains all so far.
+
+        Returns:
+            The keys and texts that were held back and are now known to be new; [] if nothing was decided.
+        """
         if self._texts.grows is not None or not calls:
             return []
         for known, fragment in calls:
@@ -221,9 +225,9 @@ class MessageReader:
         return []
 
     def _grows_by(self, known: _MessageCall, fragment: Fragment) -> bool | None:
-        """Return whether a repeated call shows that the messages grow; None if it shows nothing.
+        """Return True if a repeated call shows that the messages grow, False if they are pieces; else None.
 
-        In a message that contains all so far, a call keeps its id and name; a fragment has neither.
+        In a message that contains all so far, a call keeps its id and name; a piece of a call has neither.
         """
         if known.call.id is None:
             return None
@@ -270,7 +274,7 @@ _CALL_FIELDS = ("tool_calls", "function_call")
 
 
 def _item_key(position: int) -> str:
-    """Return the key of the text at a position of a list."""
+    """Return the key, in `GrowingTexts`, of the text at a position in a `content` that is a list."""
     return f"{_ITEM}{position}]"
 
 

@@ -149,10 +149,7 @@ class OpenAIRealtime(Format):
         return super().end(now=now)
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a payload that looks like an error is one of the session's events.
-
-        They all have a `type`.
-        """
+        """Return whether a payload that looks like an error has a `type`, as all events of a session do."""
         return text_of(payload, "type") is not None
 
     def read(self, payload: dict[str, Any], event: str) -> None:

@@ -31,7 +31,7 @@ class RealtimeOutputs(Parts):
 
     Args:
         limits: Bounds on parts and tool calls.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("_by_id", "_by_index", "audio_format")
@@ -42,9 +42,9 @@ class RealtimeOutputs(Parts):
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
         self._by_id: dict[str, RealtimeItem] = {}
-        """The items of the open responses."""
+        """The items of the open responses, by id."""
         self._by_index: dict[tuple[str, int], RealtimeItem] = {}
-        """The same items, by the id of the response and the index in its output."""
+        """The items of the open responses, by the id of the response and the index in its output."""
         self.audio_format: dict[str, Any] = {}
         """The format of output audio, as the session or the response states it."""
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.parts import Parts
 
 _CALL_TYPES = {"function_call": "function", "custom_tool_call": "custom"}
-"""Maps types of items that call a tool which the application described to the type of the tool call."""
+"""Maps types of items that call one of the application's own tools to the `type` of the tool call."""
 _APPLICATION_TYPES = frozenset(
     {"apply_patch_call", "computer_call", "local_shell_call", "mcp_approval_request"}
 )

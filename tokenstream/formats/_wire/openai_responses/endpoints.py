@@ -26,13 +26,13 @@ ENDPOINT_EVENTS = _ENDS | {
     "transcript.text.segment",
     *(f"{name}.partial_image" for name in _IMAGES),
 }
-"""Names of the events of these endpoints."""
+"""Names of the events of the endpoints for speech, transcripts and images."""
 _IMAGE_FIELDS = ("type", "b64_json", "partial_image_index", "usage", "model")
 _READ_FIELDS = ("type", "audio", "delta", "text", "logprobs", "usage", "model", "sequence_number")
 
 
 class Endpoint:
-    """The state of an answer of one of these endpoints: its text, or its image."""
+    """The state of an answer of an endpoint for speech, transcripts or images: its text, or its image."""
 
     __slots__ = ("_has_segments", "_image", "_transcript")
 
@@ -45,7 +45,7 @@ class Endpoint:
         """The image; None before its first preview."""
 
     def read_event(self, items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
-        """Read an event of one of these endpoints; return True if it ends the answer."""
+        """Read an event about speech, a transcript or an image; return True if it ends the answer."""
         payload = items.mend_surrogates_in(payload)
         items.head(model=text_of(payload, "model"))
         if kind == "speech.audio.delta":

@@ -80,7 +80,7 @@ class ResponseItems(Parts):
 
     Args:
         limits: Bounds on parts and tool calls.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = (
@@ -116,7 +116,7 @@ class ResponseItems(Parts):
         self._highest = -1
         """The highest index of an item."""
         self._all_items: list[ResponseItem] = []
-        """All items, in order of arrival."""
+        """All output items of the response, in order of arrival."""
         self.last_section: Section | None = None
         """The text that the last decoded text delta added to."""
         self._audio: OpenPart | None = None
@@ -140,8 +140,8 @@ class ResponseItems(Parts):
     def read_latest_number(self) -> None:
         """Store the sequence number of the last event in `number`.
 
-        If the fast path has read that event, a delta, its number is read from it now, and the delta
-        (`unread_delta`) is dropped.
+        If that event is a delta that the fast path has read (`unread_delta`), its payload is searched for the
+        number now, and the delta is dropped.
         """
         self.number, self.unread_delta = self.sequence_number, None
 

@@ -29,12 +29,12 @@ RESEARCH_EVENTS = tuple(
 )
 """Names of the events about research; all may have a `thought`."""
 SOURCE_ITEMS = frozenset({"search_results", "people_search_results", "fetch_url_results"})
-"""Types of items that repeat the sources of the events."""
+"""Types of output items that repeat the sources of the research events."""
 _SOURCE_FIELDS = ("results", "contents")
 
 
 class Research:
-    """The thoughts and sources of an answer that have been reported."""
+    """Reports the research behind an answer: each thought as reasoning, each source once as a citation."""
 
     __slots__ = ("_cited", "_thought")
 

@@ -59,9 +59,9 @@ class ShellCommands:
         self._number = 0
         """The index of the command that is being written."""
         self._is_open = False
-        """True once the opening quote of that command has been written."""
+        """True once the opening quote of the current command has been written."""
         self._current = TextLog()
-        """The text of that command so far."""
+        """The text of the current command so far."""
         self._written = TextLog()
         """The JSON text so far."""
         self._held: dict[int, list[str]] = {}
@@ -72,11 +72,11 @@ class ShellCommands:
         """The whole text of each later command that has ended, by its index."""
 
     def write(self, number: int | None, text: str, *, whole: bool) -> str:
-        """Return the JSON text for a piece of a command or, if `whole` is True, for the whole command."""
+        """Return the JSON text to append for a piece of a command, or, if `whole`, for all of its text."""
         return self.end(number, text) if whole else self.add(number, text)
 
     def add(self, number: int | None, text: str) -> str:
-        """Return the JSON text for a piece of a command; "" while the piece is held back.
+        """Return the JSON text to append for a piece of a command; "" while the piece is held back.
 
         Args:
             number: The index of the command; None for the command that is being written.
@@ -90,7 +90,7 @@ class ShellCommands:
         return ""
 
     def end(self, number: int | None, text: str) -> str:
-        """Return the JSON text for the end of a command, and for later commands that were held back.
+        """Return the JSON text to append at the end of a command, with later commands that were held back.
 
         Args:
             number: The index of the command; None for the command that is being written.
@@ -128,7 +128,7 @@ class ShellCommands:
         return self._written.join()
 
     def _end_current(self, whole: str) -> str:
-        """Write the end of the current command, with the text that no piece had; go on to the next one."""
+        """Return the JSON text for the rest of the current command and its end; go on to the next command."""
         current = self._current.join()
         json_text = self._write(whole[len(current) :] if whole.startswith(current) else "")
         self._written.append('"')
@@ -137,7 +137,7 @@ class ShellCommands:
         return json_text + '"'
 
     def _write(self, text: str) -> str:
-        """Write a piece of the current command; return its JSON text."""
+        """Return the JSON text to append for a piece of the current command, and record it as written."""
         opening = "" if self._is_open else ('{"commands": ["' if self._number == 0 else ', "')
         self._is_open = True
         self._current.append(text)
@@ -146,7 +146,7 @@ class ShellCommands:
         return json_text
 
     def _hold(self, text: str) -> None:
-        """Count characters that are held back.
+        """Count the characters of `text`, which is held back.
 
         Raises:
             LimitExceeded: There are more characters or commands than the limits allow.
@@ -159,14 +159,14 @@ class ShellCommands:
 
 
 class ShellCallItem(CallItem):
-    """A shell call that the application runs; its action grows while the commands arrive."""
+    """A shell call that the application runs; its arguments (`action`) grow as the commands arrive."""
 
     __slots__ = ("_commands",)
 
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         super().__init__(parts, item_type, index)
         self._commands: ShellCommands | None = None
-        """Writes the action; None before the first event about a command."""
+        """Writes the call's action as JSON text; None before the first event about a command."""
 
     @override
     def write_command(self, number: int | None, text: str, *, whole: bool) -> bool:
@@ -186,14 +186,14 @@ class ShellCallItem(CallItem):
 
 
 class HostedShellItem(HostedItem):
-    """A shell call that the provider runs in a container; its action grows while the commands arrive."""
+    """A shell call that the provider runs in a container; its `action` grows as the commands arrive."""
 
     __slots__ = ("_commands",)
 
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         super().__init__(parts, item_type, index)
         self._commands: ShellCommands | None = None
-        """Writes the action; None before the first event about a command."""
+        """Writes the call's action as JSON text; None before the first event about a command."""
 
     @override
     def write_command(self, number: int | None, text: str, *, whole: bool) -> bool:
@@ -252,7 +252,7 @@ class ShellOutputItem(ResultItem):
         return True
 
     def end_output(self, number: int, output: list[dict[str, Any]]) -> None:
-        """Add the end of a command's output that no piece had, and keep the output with its exit code."""
+        """Add the rest of a command's output; keep all of it, with its exit code, for the item's end."""
         if self.ended:
             return
         for name in _STREAMS:
@@ -262,7 +262,7 @@ class ShellOutputItem(ResultItem):
         self._outputs[number] = output
 
     def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
-        """Report the output; if the finished item lacks it, report the output of the commands' ends."""
+        """Report the output; if a finished item lacks it, report what the ends of its commands contained."""
         if complete and self._outputs:
             outputs, self._outputs = self._outputs, {}
             if says_nothing(item.get("output")):
@@ -270,7 +270,7 @@ class ShellOutputItem(ResultItem):
         super().read_item(item, complete=complete)
 
     def close(self, *, complete: bool) -> None:
-        """Close the part; without the item's end, it has the output of the commands that have ended."""
+        """Close the part, after reporting the output of ended commands if the item itself has not ended."""
         if self._outputs and not self.ended:
             self.read_item(self._data, complete=True)
         else:

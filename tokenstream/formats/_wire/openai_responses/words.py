@@ -73,7 +73,7 @@ RETRYABLE: Mapping[str, bool] = MappingProxyType(
         ),
     }
 )
-"""Maps codes in the SDK's `ResponseError` to True if a retry may help; codes that say so are left out."""
+"""Maps error codes to True if a retry may help; the codes whose words already show that are left out."""
 
 _ARGUMENT_FIELDS: dict[str, tuple[str, ...]] = {
     "apply_patch_call": ("operation",),

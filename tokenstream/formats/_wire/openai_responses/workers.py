@@ -47,7 +47,7 @@ class WorkerItem(MessageItem):
     def __init__(self, parts: Parts, item_type: str, index: int) -> None:
         super().__init__(parts, item_type, index)
         self._part = NO_PART
-        """The result; NO_PART before the first text."""
+        """The part that the message becomes, a result; NO_PART before the first text."""
         self._item: dict[str, Any] = {}
         """The item's latest data, without its content unless the item is complete."""
 
@@ -83,7 +83,7 @@ class WorkerItem(MessageItem):
             self.report_start_again(self._part, self._make_result())
 
     def _make_result(self) -> ServerToolResult:
-        """Return the result, without its content, which deltas add."""
+        """Return the result that the worker's message becomes, without its content, which deltas add."""
         return ServerToolResult(
             id=text_of(self._item, "id") or "", name=_agent_of(self._item) or "", provider_data=self._item
         )

@@ -214,7 +214,7 @@ def _read_call_or_none(value: object) -> ToolCall | None:
 
 
 def _read_error(value: object) -> Json:
-    """Return the error that a JSON object describes; None for any other value."""
+    """Return the `StreamError` that a JSON object describes; None for any other value."""
     return error_of(value) if is_dict(value) else None
 
 

@@ -63,7 +63,7 @@ _REQUIRED_KEYS: dict[str, str | None] = {
 _DELTAS = frozenset(
     {"text_delta", "reasoning_delta", "refusal_delta", "tool_call_delta", "part_delta", "media_delta"}
 )
-"""Types of events of which a relay may merge several into one; that event has the position of the last."""
+"""Types of events of which a relay may merge several into one, with the position of the last."""
 PARTS: dict[type, str] = {
     TextDelta: "text",
     ReasoningDelta: "reasoning",
@@ -213,7 +213,7 @@ class TokenStream(Format):
         return None if self._sse_id else super().frame_shortcut()
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that sets each delta's step and records its position; None if it has neither.
+        """Return a callback that sets each later delta's step of the run, and records its position, or None.
 
         The fast path reads only the text of later deltas; see `Format.follow`. Deltas with a signature must
         always be decoded.
@@ -226,7 +226,7 @@ class TokenStream(Format):
             return self._record_sse_position if self._sse_id else None
 
         def record_delta(delta: AnyEvent) -> None:
-            """Set the step of a delta that was read without decoding, and record its position."""
+            """Set the run's step of a delta that was read without decoding, and record its position."""
             if step is not None:
                 delta.step = step
             if has_position:
@@ -415,7 +415,7 @@ class _PositionReplay(Replay):
             may_be_merged: True for a delta, which may be merged from several.
 
         Raises:
-            PositionLost: Events before the first new one are missing, or a part of it was read before.
+            PositionLost: Events before the new one are missing, or it was merged with events read before.
         """
         if position is None:
             return False

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending
 
 CONTROL = frozenset({"end", "error", "live"})
-"""Types of records that are not events: the end of the answer, and the end of the replay."""
+"""Types of records that are not events: the end or error of the answer, and where a replay turns live."""
 
 _MAX_MESSAGE, _MAX_WORD = 500, 100
 """The longest message of an error, and the longest code or other word, that is read; the rest is cut off."""
@@ -76,7 +76,7 @@ class End:
     """
 
     ending: Ending
-    """The verdict."""
+    """How the answer ended, such as "complete" or "failed"."""
     error: StreamError | None = None
     """The error that ended the answer, or None."""
 
@@ -110,7 +110,7 @@ def error_fields(error: StreamError, *, raw: bool = False) -> dict[str, Any]:
 
 
 def _is_public(value: object) -> bool:
-    """Return True for a number, or a text that is one word, such as `rate_limit_exceeded`.
+    """Return True if an error's detail may be sent on: a number, or one word, such as `rate_limit_exceeded`.
 
     Some servers put sentences, with hosts and names in them, into the code or the type of an error.
     """

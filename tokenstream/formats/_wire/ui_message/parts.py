@@ -29,7 +29,7 @@ _WITHDRAWN: dict[str, Part] = {
 }
 """Maps the kind of a part to the content that the part has once the server has withdrawn it."""
 _WITHDRAWN_OTHER = OpaquePart(type="dropped")
-"""Content of a withdrawn part of any other kind."""
+"""The content of a withdrawn part that is neither text nor reasoning."""
 _TEXT_FIELDS = ("type", "id", "delta", "citations")
 _CALL_FIELDS = ("type", "toolCallId", "toolName", "input", "inputEncoding", "errorText")
 _RESULT = "tool-output"
@@ -42,7 +42,7 @@ class UIParts(NamedParts):
 
     Args:
         limits: Bounds on parts and tool calls.
-        note: Counts a departure.
+        note: Counts a departure of the server from its documentation.
     """
 
     __slots__ = ("_replaceable", "_server_calls", "_step_parts")
@@ -231,7 +231,7 @@ class UIParts(NamedParts):
         self._replace_content(call, content)
 
     def drop_call(self, call: OpenCall) -> None:
-        """Close a call without handing it out; the message keeps it unchanged."""
+        """Close a call without handing it out; the call stays in the message as it is."""
         if call.may_repeat:
             # No event has reported the call yet.
             self.report_call(call)
@@ -361,7 +361,7 @@ class UIParts(NamedParts):
         super().finish(choice, reason, raw_reason)
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part; an open call is not handed out."""
+        """Close every part; an open call of the client's tools is not handed out, even if `complete`."""
         self._cut_calls()
         super().close_all(complete=complete)
 

@@ -71,7 +71,7 @@ def usage_of(metadata: object) -> Usage | None:
 
 
 def _read_report(report: dict[str, Any], provider_data: dict[str, Any]) -> Usage:
-    """Return the AI SDK's report of token counts as `Usage`."""
+    """Return the AI SDK's report of token counts as `Usage`, with this `provider_data`."""
     input_details = dict_of(report, "inputTokenDetails")
     output_details = dict_of(report, "outputTokenDetails")
     # These two counts may be in the details instead.
