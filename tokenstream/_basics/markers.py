@@ -26,7 +26,7 @@ def holds_markers(text: str) -> bool:
 
 
 def breaks_line_behind_marker(text: str) -> bool:
-    """Return True if a line break follows the closing marker; it may belong to the marker or to the answer."""
+    """Return True if a line break follows the closing marker: it may belong to the answer or not."""
     return _LINE_BREAK_BEHIND.search(text) is not None
 
 
