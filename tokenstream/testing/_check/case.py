@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Recording
 
 _RESETS = 8
-"""One in this many of the cuts is also tried as a reset of the connection."""
+"""One in this number of cuts is tried a second time, as a reset of the connection instead of an end."""
 _GARBLED_PLACES = 24
 _SHUFFLES = 4
 _MAX_SHOWN = 300
@@ -40,7 +40,7 @@ class Violation(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A requirement that every format must meet, with the function that looks for violations."""
+    """A rule that every format must keep: its name, its sentence, and the function that finds violations."""
 
     name: str
     sentence: str

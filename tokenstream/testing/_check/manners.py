@@ -74,7 +74,7 @@ def find_unpicklable_errors(case: Case) -> Iterator[Violation]:
 
 
 def find_dropped_content(case: Case) -> Iterator[Violation]:
-    """Find unknown fields and payloads that are dropped or end the stream."""
+    """Find unknown fields and payloads that the format drops, or because of which it ends the stream."""
     kinds = find_kinds(case.frames)
     for index, payload in kinds:
         frame = replace_payload(case.frames[index], {**payload, PROBE: "kept"})
@@ -112,7 +112,7 @@ def find_late_events(case: Case) -> Iterator[Violation]:
 
 
 def find_shared_state(case: Case) -> Iterator[Violation]:
-    """Find faults of a format's `fresh`: two results of it share state, or it ignores an argument."""
+    """Find faults of a format's method `fresh`: its results share state, or it ignores an argument."""
     limits = Limits(event=999_983)
     original = case.make()
     with CrashWatch():
@@ -242,7 +242,7 @@ def _is_place(value: object) -> bool:
 
 
 def _are_among(mapping: object, allowed: Sequence[object]) -> bool:
-    """Return True if a class attribute is a mapping whose values are all among those allowed."""
+    """Return True if a value, a class attribute of a format, is a mapping with only allowed values."""
     if not isinstance(mapping, Mapping):
         return False
     # `allowed` is not a set, because a wrong value may be a list, which has no hash.

@@ -29,7 +29,7 @@ _ODD_PAYLOADS: tuple[bytes, ...] = (
 )  # fmt: skip
 """Payloads that are empty, of the wrong kind, broken, or nested too deeply."""
 _MAX_FED_FRAMES = 60_000
-"""Limit on the frames that are fed for all changed payloads of one recording together."""
+"""Most frames that all tests with a changed payload of one recording may feed together."""
 _MAX_SHOWN = 40
 
 _Path: TypeAlias = tuple[str | int, ...]
