@@ -1,4 +1,4 @@
-"""One reading of an answer: its chunks and events in order, with their times, as many as a page shows."""
+"""Reads an answer for a page: its chunks and events in order, with their times, as many as are shown."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Chunk(NamedTuple):
 
 @dataclass(slots=True)
 class Reading:
-    """An answer that was read to its end."""
+    """The outcome of reading an answer to its end, with everything that a page shows of it."""
 
     report: StreamReport
     recording: Recording
