@@ -106,7 +106,7 @@ class AnswerCalls:
         set_place(call, calls.add(call))
 
     def restore(self, message: Message) -> None:
-        """Restore the calls of one choice from a checkpoint."""
+        """Add the complete calls of a message from a checkpoint, so that they get the same keys as before."""
         self.note_id(message.id)
         for call in message.tool_calls:
             if call.complete:

@@ -16,7 +16,7 @@ _LINE_BREAK_BEHIND = re.compile(r"</last_words>\s*\n")
 
 
 def holds_markers(text: str) -> bool:
-    """Return True if a text contains one of the markers.
+    """Return True if a text contains `<last_words>` or `</last_words>`.
 
     Example:
         >>> holds_markers("<last_words>a king"), holds_markers("the last words")
@@ -41,7 +41,7 @@ def without_markers(text: str) -> str:
 
 
 class MarkerFilter:
-    """Removes the markers from a text that arrives in pieces.
+    """Removes the markers `<last_words>` and `</last_words>` from a text that arrives in pieces.
 
     Example:
         >>> markers = MarkerFilter()

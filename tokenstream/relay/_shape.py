@@ -104,11 +104,10 @@ class _ShapedText:
 
 
 class Shaping:
-    """Transforms the text parts among an answer's events; a stage.
+    """Transforms the text parts among an answer's events; a stage (an object with `feed` and `end`).
 
-    The end and the citations of a text part, and a finish reason after it, wait until its transformed
-    text was returned;
-    all other events are returned at once.
+    The end and the citations of a text part, and a finish reason after it, wait until its transformed text
+    was returned; all other events are returned at once.
 
     Args:
         shape: Takes a text view, and returns a transformed view.

@@ -284,7 +284,7 @@ class _OpenAIResponsesTurn(Turn):
         """Write an item unchanged, with its id.
 
         Args:
-            obstacle: The obstacle to return if the item cannot be written.
+            obstacle: The result if the item cannot be written.
             index: The index of the part; None for a part that needs no reasoning before it.
 
         Returns:

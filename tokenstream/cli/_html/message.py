@@ -91,7 +91,7 @@ class _Texts:
 
 
 def show_error(reading: Reading) -> Markup | None:
-    """Return a section about the error that ended an answer, and what is kept; None if it is complete."""
+    """Return a section about an answer's error, and what is kept of the answer; None if it is complete."""
     report = reading.report
     if report.ending == "complete":
         return None

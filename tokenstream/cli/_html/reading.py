@@ -93,7 +93,7 @@ def read(options: argparse.Namespace) -> Reading:
 
     A recording of this library, or a cassette, is played at its own times on a virtual clock; a
     file that only has a body has no times, and its frames stand for chunks. A server's answer
-    and standard input are noted while they arrive.
+    and standard input are recorded in memory while they arrive.
 
     Raises:
         CommandFailed: The source cannot be read.

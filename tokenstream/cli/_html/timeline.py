@@ -252,7 +252,7 @@ def describe_gap(gap: Gap) -> str:
 
 
 def _draw_end(reading: Reading) -> Markup | None:
-    """Return a line at the end of an answer that is not complete."""
+    """Return a vertical line that marks, in the picture, where an incomplete answer ended."""
     if not _has_broken_end(reading):
         return None
     title = element("title", f"the end: {reading.report.ending}")

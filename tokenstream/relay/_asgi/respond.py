@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class _Nothing:
-    """The source of an outlet whose function was not called yet: it has no events."""
+    """A source without events, which an outlet has until the function that makes its answer is called."""
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         return

@@ -372,7 +372,7 @@ class Producer:
     # -- watching ------------------------------------------------------------
 
     async def _watch(self) -> None:
-        """Report to the storage, four times per lease, that the producer is alive; stop it on request.
+        """Report to the storage, four times a lease, that the producer is alive; stop the answer on request.
 
         Runs as a task of its own until all records are written. A request to stop the answer, which any
         process may have put into the storage, is seen in the reply or by waiting for it.

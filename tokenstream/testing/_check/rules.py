@@ -184,7 +184,7 @@ def _skips_decoding(case: Case) -> bool:
 
 
 def _compare_readings(first: FormatReading, second: FormatReading) -> list[str]:
-    """Return the differences in the first aspect in which two readings differ."""
+    """Return lines on the first thing in which two readings of an answer differ; none if they are equal."""
     pairs = (
         (first.events, second.events),
         ([event.raw for event in first.events], [event.raw for event in second.events]),
