@@ -60,9 +60,9 @@ class _Bar:
 
     column: int
     first: int
-    """Number of the first chunk, from 1."""
+    """Number of the first chunk that the bar stands for, from 1."""
     last: int
-    """Number of the last chunk."""
+    """Number of the last chunk that the bar stands for."""
     at: float
     """Seconds from the request to the first chunk."""
     size: int
@@ -252,7 +252,7 @@ def describe_gap(gap: Gap) -> str:
 
 
 def _draw_end(reading: Reading) -> Markup | None:
-    """Return a vertical line that marks, in the picture, where an incomplete answer ended."""
+    """Return a vertical line that marks in the picture where an incomplete answer ended; None for no mark."""
     if not _has_broken_end(reading):
         return None
     title = element("title", f"the end: {reading.report.ending}")

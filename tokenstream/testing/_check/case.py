@@ -98,7 +98,7 @@ class Case:
 
     @cached_property
     def odd_readings(self) -> list[tuple[Odd, FormatReading]]:
-        """The outcomes of feeding the recording's frames, one of them replaced by one from `odd_frames`."""
+        """The outcomes of feeding the recording's frames with one replaced, once for each of `odd_frames`."""
         return [
             (odd, self.read_replaced(odd.number, odd.frame)) for odd in odd_frames(self.frames, self.changes)
         ]

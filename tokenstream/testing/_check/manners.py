@@ -232,10 +232,10 @@ def _is_fast(value: object) -> bool:
     lists: tuple[Any, ...] = (value.texts, value.changing, value.counts)
     if not all(isinstance(places, list | tuple) for places in lists):
         return False
-    return all(_is_place(place) for places in lists for place in places)
+    return all(_is_field_path(place) for places in lists for place in places)
 
 
-def _is_place(value: object) -> bool:
+def _is_field_path(value: object) -> bool:
     """Return True if a value is the path of a field: a tuple of keys and indexes."""
     steps = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (None,)
     return all(isinstance(step, str | int) for step in steps)
