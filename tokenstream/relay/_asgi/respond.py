@@ -55,7 +55,7 @@ class AnswerOutlet(Outlet):
     def __init__(self, source: Source, writer: BodyWriter) -> None:
         self._writer = writer
         self._function = None if hasattr(source, "__aiter__") or not callable(source) else source
-        """Makes the source, unless the request is refused; None once it was called, or for another source."""
+        """Makes the source when it is needed; None once it was called, or if the source was passed itself."""
         self._read_from(_NOTHING if self._function is not None else source)
         self._refusal: Refusal | None = None
         """The response to send instead if the request wants to continue an answer; else None."""

@@ -82,7 +82,7 @@ class _ReadWrappers:
         """True while a replaced method runs: if it calls another, the bytes are recorded only once."""
 
     def wrap_read(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a method that returns bytes, and takes the largest number of bytes as its first argument."""
+        """Wrap a method like `read(size)`, so that the bytes that it returns are recorded."""
 
         def note_result(data: bytes, args: tuple[Any, ...], options: dict[str, Any]) -> None:
             """Record the bytes that the method returned, and the end of the body."""
@@ -99,7 +99,7 @@ class _ReadWrappers:
         return self._wrap(method, note_result)
 
     def wrap_read_into(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a method that fills the buffer in its first argument, and returns the number of bytes."""
+        """Wrap a method like `readinto(buffer)`, so that the bytes put into the buffer are recorded."""
 
         def note_result(count: int, args: tuple[Any, ...], _: object) -> None:
             """Record the `count` bytes that a read has put into the buffer; if it is 0, the body's end."""
@@ -133,7 +133,7 @@ class _ReadWrappers:
         return read_and_note
 
     def wrap_chunk_iterator(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a generator method that reads from the connection itself."""
+        """Wrap a generator method that reads from the connection itself, so that each chunk is recorded."""
 
         def read_chunked(*args: object, **options: object) -> Iterator[Any]:
             """Yield the chunks that the response's own method yields, and add each to the recording."""
@@ -149,10 +149,10 @@ class _ReadWrappers:
         return read_chunked
 
     def wrap_body_iterator(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a generator method that reads the body to its end through other wrapped methods."""
+        """Wrap a generator method that reads through other wrapped methods, so that its end is recorded."""
 
         def stream(*args: object, **options: object) -> Iterator[Any]:
-            """Yield what the response's own method yields; then note that the recorded body has ended."""
+            """Yield what the response's own method yields; then mark the end of the recorded body."""
             yield from method(*args, **options)
             self._notes.end()
 
