@@ -27,37 +27,37 @@ _NO_ARGUMENTS = frozenset({"", "null"})
 
 
 class AnswerIdentity(NamedTuple):
-    """The identity of an answer: the same on another connection, and in another process."""
+    """The identity of an answer, and where it is from; another connection or process finds the same one."""
 
     kind: IdentityKind
     id: str
 
 
 class AnswerCalls:
-    """The calls of an answer that have ended; each of them learns its place, from which its key follows."""
+    """Gives each tool call of an answer, when the call ends, a `CallPlace`, which computes the call's key."""
 
     __slots__ = ("_choices", "_first_id", "_fixed", "_were_keys_read", "find_journal_id", "given")
 
     def __init__(self) -> None:
         self.find_journal_id: Callable[[], str | None] | None = None
-        """Returns the answer's id in the journal of the relay that sends it, or None.
+        """Returns the id under which a relay's journal records the answer; None if no journal does.
 
-        A stream sets it. Without it, as in an accumulator that is fed another stream's events, the calls
-        learn nothing: they have their keys already.
+        A stream sets this function. While it is None, `add` ignores calls: an accumulator that is fed the
+        events of another stream gets calls that have their keys already.
         """
         self.given: AnswerIdentity | None = None
-        """The identity from the caller, a journal that records the answer, or a checkpoint; None for none."""
+        """The identity set by the caller, by a recording journal or by a checkpoint; None if none was set."""
         self._first_id: str | None = None
-        """The first id that the message had; a restart does not change it."""
+        """The first id that the message had, which stays the same if the answer is restarted."""
         self._fixed: AnswerIdentity | None = None
-        """The identity in the keys; None before the first call has ended."""
+        """The identity from which all keys are computed; None before the first call has ended."""
         self._choices: dict[int, _ChoiceCalls] = {}
         self._were_keys_read = False
-        """True if a key of an attempt that was given up has been read."""
+        """True if the application has read the key of a call that a restart of the answer has discarded."""
 
     @property
     def identity(self) -> AnswerIdentity | None:
-        """The answer's identity; None while it has none. The end of the first call fixes it."""
+        """The answer's identity, which no longer changes once a call has ended; None while it has none."""
         if self._fixed is not None:
             return self._fixed
         if self.given is not None and self.given.kind == "journal":
@@ -71,7 +71,7 @@ class AnswerCalls:
 
     @property
     def identity_to_keep(self) -> AnswerIdentity | None:
-        """The identity for a checkpoint; None also for a random one that nobody has seen in a key."""
+        """The identity for a checkpoint; None if there is none, or a random one that no key has used yet."""
         identity = self.identity
         return (
             None
@@ -83,15 +83,19 @@ class AnswerCalls:
         return self._were_keys_read or any(calls.has_keys for calls in self._choices.values())
 
     def record_in_journal(self, id: str) -> None:
-        """Take the id under which a journal records the answer as its identity, as the followers do."""
+        """Set the answer's identity to its id in a journal, which is also its identity for followers."""
         self.given = AnswerIdentity("journal", id)
 
     def note_id(self, id: str | None) -> None:
-        """Note the message's id; only the first one counts."""
+        """Store the message's id, from which the identity may be made; ignore all ids after the first."""
         self._first_id = self._first_id or id
 
     def add(self, choice: int, call: ToolCall) -> None:
-        """Add a call that has ended, and let it know its place."""
+        """Add a call that has ended, and store its `CallPlace` in it.
+
+        Args:
+            choice: The index of the choice that the call belongs to.
+        """
         if self.find_journal_id is None:
             return
         calls = self._choices.get(choice)
@@ -102,24 +106,24 @@ class AnswerCalls:
         set_place(call, calls.add(call))
 
     def restore(self, message: Message) -> None:
-        """Restore the calls of one choice from a checkpoint."""
+        """Add the complete calls of a message from a checkpoint, so that they get the same keys as before."""
         self.note_id(message.id)
         for call in message.tool_calls:
             if call.complete:
                 self.add(message.choice, call)
 
     def begin_again(self) -> None:
-        """Forget the calls, because the answer is restarted; equal calls get the same keys again."""
+        """Forget all calls when the answer is restarted, so that the same calls get the same keys again."""
         self._were_keys_read = self._has_read_keys()
         self._choices = {}
 
 
 class CallPlace:
-    """The place of a call in its answer, from which its key is computed when it is first asked for.
+    """The place of a tool call in its answer; the call's key is computed from it at the first access.
 
     Args:
         identity: The identity of the answer.
-        find_key: Computes the key.
+        find_key: Computes the key; None if `key` is passed.
     """
 
     __slots__ = ("_find_key", "_key", "identity")
@@ -131,7 +135,7 @@ class CallPlace:
 
     @property
     def key(self) -> str:
-        """The call's key."""
+        """The call's key: a hash that is the same for this call in a retry and in another process."""
         if self._find_key is not None:
             self._key = self._find_key()
             self._find_key = None
@@ -143,7 +147,7 @@ class CallPlace:
 
 
 class _ChoiceCalls:
-    """The calls of one choice.
+    """Computes the keys of the tool calls of one choice, each when it is first read.
 
     Args:
         identity: The identity of the answer.
@@ -156,25 +160,25 @@ class _ChoiceCalls:
         self._identity = identity
         self._choice = choice
         self._keys: list[str] = []
-        """The keys that were computed, in the order of the calls."""
+        """The keys computed so far: those of the first calls, in order."""
         self._waiting: list[tuple[str, str, str]] = []
-        """The type, name and arguments of the calls after these, whose keys nobody has asked for."""
+        """The type, name and arguments of each later call, whose key was not computed yet."""
         self._counts: dict[str, int] = {}
         """The number of equal calls so far, by the hash of their content."""
 
     @property
     def has_keys(self) -> bool:
-        """True if the key of a call has been read."""
+        """True if a key has been computed, because the application has read it."""
         return bool(self._keys)
 
     def add(self, call: ToolCall) -> CallPlace:
-        """Add a call, and return its place."""
+        """Add a call that has ended; return its place in the answer, which computes its key on access."""
         number = len(self._keys) + len(self._waiting)
         self._waiting.append((call.type, call.name, call.arguments_text))
         return CallPlace(self._identity, lambda: self._find_key(number))
 
     def _find_key(self, number: int) -> str:
-        """Return the key of a call by its number; compute those of the calls before it, too."""
+        """Return the key of the call with an index, from 0; compute the keys of all calls before it, too."""
         needed = number + 1 - len(self._keys)
         for type_, name, text in self._waiting[: max(needed, 0)]:
             content = _hash([self._identity.id, self._choice, name, *_canonical(type_, text)])
@@ -220,7 +224,7 @@ def _hash(content: list[Any]) -> str:
 
 
 def _canonical(type_: str, text: str) -> tuple[str, str]:
-    """Return arguments in a form that is equal for equal arguments, after the name of the form.
+    """Return a pair that is equal for equal arguments: "json" or "text", and the arguments in that form.
 
     Args:
         type_: The type of the call; "custom" for free text.

@@ -20,22 +20,22 @@ _SHORTEST_OVERLAP = 16
 _LONGEST_OVERLAP = 1_000
 """The longest overlap that is searched for, in characters."""
 _LONGEST_PREAMBLE = 200
-"""The longest sentence that a model may write before it continues, in characters."""
+"""Maximum length, in characters, of a preamble: a sentence that a model writes before it continues."""
 _LONGEST_WAIT = _LONGEST_PREAMBLE + 2 * _ANCHOR
-"""The number of characters to wait for the anchor after a preamble; nothing is shown meanwhile."""
+"""Number of characters of a continuation in which the anchor is awaited; none is shown before that."""
 
-_NO_CHANCE = 4
-"""Number of equal characters, one period apart, from which a text counts as periodic."""
+_MIN_PERIODIC = 4
+"""If the answer, with and without its repeated last words, has a common ending this long, it is periodic."""
 _WRAPPING = tuple("\"'`*_~>([{<«“„「『\u2018")
-"""Characters that open something around the text; a text behind them would have to be closed again."""
+"""Characters that open a quotation, bracket or markup; the model would close it after the text."""
 
 UNKNOWN = 0.5
-"""Confidence in a continuation of which nothing shows that it joins the answer."""
+"""Confidence in a continuation if nothing shows whether it continues the answer where the answer ends."""
 _SURE, _LIKELY, _DOUBTFUL, _BEGUN_AGAIN = 1.0, 0.9, 0.8, 0.1
 
 
 def anchor_of(answer: str) -> str:
-    """Return the text with which a continuation should begin: the answer's last 40 characters, stripped.
+    """Return the anchor, with which a continuation should begin: the answer's last 40 characters, stripped.
 
     Example:
         >>> anchor_of("Once upon a time there was a king of Thule. ")
@@ -55,7 +55,10 @@ def is_recognizable(answer: str) -> bool:
 
 
 class Joint:
-    """Finds how much of a continuation's beginning repeats the answer so far.
+    """Finds the number of characters at a continuation's beginning that repeat the answer so far.
+
+    The continuation is passed to `feed` in pieces. The result is in `dropped` and `confidence` once
+    `decided` is True.
 
     Args:
         answer: The text of the answer so far.
@@ -73,14 +76,14 @@ class Joint:
         self.decided = False
         """True once no further text can change `dropped` and `confidence`."""
         self._compared_text = self._base
-        """The text that is compared with the beginning of the continuation."""
+        """The text that a continuation with an echo (one that repeats the answer first) begins with."""
         self._echoed = 0
-        """Number of characters that were repeated, counted from the beginning of the answer."""
+        """Number of characters of the continuation that repeat the answer from the answer's beginning."""
         self._after_echo: str | None = None
-        """The text after the echo (the repeated beginning); None while all that arrived is an echo."""
+        """The continuation's text after the echo; None while everything that has arrived is an echo."""
 
     def feed(self, piece: str) -> bool:
-        """Take a piece of the continuation; return True once the joint is decided."""
+        """Take a piece of the continuation; return True once `dropped` and `confidence` are decided."""
         if self.decided:
             return True
         if self._after_echo is None:
@@ -97,19 +100,19 @@ class Joint:
         return self.decided
 
     def end(self) -> None:
-        """Decide how much is repeated, from the text so far, since no more text will arrive."""
+        """Decide `dropped` and `confidence` from the text so far, since no more text will arrive."""
         if not self.decided:
             # `_after_echo` is None if the continuation is nothing but an echo.
             self._try_to_decide(self._after_echo or "", ended=True)
             self.decided = True
 
     def doubt(self) -> None:
-        """Lower the confidence, because something other than text shows that the continuation is none."""
+        """Lower `confidence` to that of an unknown result, because something besides the text casts doubt."""
         self.confidence = min(self.confidence, UNKNOWN)
 
     @cached_property
     def _is_echo_distinct(self) -> bool:
-        """True if an echo of the whole answer can only be a repetition: see `_is_distinct`."""
+        """True if the whole answer at the beginning of a continuation can only be a repetition of it."""
         return self._is_distinct(self._compared_text)
 
     @property
@@ -131,7 +134,7 @@ class Joint:
         return words.find(words[:shortest], 1) < 0 or _length_repeated_at_end(words) < shortest
 
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
-        """Decide the joint if possible; return True if it is decided.
+        """Decide `dropped` and `confidence` if the text allows it; return True if they are decided.
 
         Args:
             beyond: The continuation's text after the echo (its repetition of the answer's beginning);
@@ -150,7 +153,7 @@ class Joint:
             ended: True if no more text will arrive.
 
         Returns:
-            True, or False if the joint is still undecided, because more white space may follow.
+            True if it is decided; False if more white space may follow, which may have to be dropped.
         """
         if not ended and len(following) < len(self._space) and self._space.startswith(following):
             return False
@@ -160,10 +163,11 @@ class Joint:
 
 
 class PrefixJoint(Joint):
-    """Finds the new text of a continuation by a server that was asked to continue a prefix.
+    """Finds the new text of a continuation if the answer so far was sent as a prefix to continue.
 
-    There are no last words to compare. So the result is certain only if the server is known to continue
-    prefixes; nothing but a repetition of the answer's beginning shows that it does not.
+    Such a continuation does not begin with last words of the answer that could be compared. So the result
+    is certain only if the server is known to continue prefixes. If it does not, only a repetition of the
+    answer's beginning shows that.
 
     Args:
         answer: The text of the answer so far; the prefix is this text without white space at its end.
@@ -181,13 +185,13 @@ class PrefixJoint(Joint):
         self._echoes = echoes
         """True if the server repeats the prefix first, False if it does not, None if unknown."""
         self._highest = _SURE if known else _LIKELY
-        """The confidence in a continuation that shows nothing strange."""
+        """The confidence in a continuation that does not seem to repeat the answer's beginning."""
         if echoes is False:
             # There is no echo. So only the answer's first words are compared: is it begun anew?
             self._compared_text = self._base[:_ANCHOR]
 
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
-        """Decide the joint: drop the whole echo, or only repeated white space; return True if it is decided.
+        """Decide to drop the whole echo, or only repeated white space; return True if it is decided.
 
         Args:
             beyond: The continuation's text after the echo; all of its text if there is no echo.
@@ -203,7 +207,7 @@ class PrefixJoint(Joint):
         return self._decide(0, text[: len(self._space)], self._confidence_without_echo(), ended=ended)
 
     def _confidence_without_echo(self) -> float:
-        """Return the confidence in a continuation of which nothing is dropped but white space."""
+        """Return the confidence in a continuation of which nothing but white space is dropped as repeated."""
         if self._echoed >= _ANCHOR and self._base.find(self._base[:_ANCHOR], 1) < 0:
             return _BEGUN_AGAIN
         if self._echoes is None and self._echoed_all and self._is_echo_distinct:
@@ -240,9 +244,9 @@ class AskedJoint(Joint):
         """White space before the first word of the continuation."""
 
     def feed(self, piece: str) -> bool:
-        """Take a piece of the continuation; return True once the joint is decided.
+        """Take a piece of the continuation; return True once `dropped` and `confidence` are decided.
 
-        White space before the continuation's first word is kept apart.
+        White space before the continuation's first word is not compared with the answer.
         """
         # True as long as nothing but white space has arrived.
         if not (self.decided or self._echoed or self._after_echo):
@@ -252,14 +256,14 @@ class AskedJoint(Joint):
         return super().feed(piece)
 
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
-        """Decide the joint by the first repetition that is found.
+        """Decide to drop the first repetition that is found; the arguments are those of the base class.
 
-        First an echo of the whole answer is tried; then the anchor, which is the answer's last words; then
-        an overlap, which is a beginning of the text with which the answer ends. The arguments are those of
-        `Joint._try_to_decide`.
+        1. An echo: the continuation begins with the whole answer.
+        2. The anchor: the continuation has the answer's last words at its beginning, or after a preamble.
+        3. An overlap: a beginning of the continuation, of any other length, ends the answer.
 
         Returns:
-            True if the joint is decided; False if more text is needed.
+            True if `dropped` and `confidence` are decided; False if more text is needed.
         """
         if self._echoed_all:
             confidence = self._confidence_in(self._compared_text, self._is_echo_distinct)
@@ -311,7 +315,7 @@ class AskedJoint(Joint):
         before = self._base[: len(self._base) - len(repeated)].rstrip()
         ends = (each[: -_SHORTEST_OVERLAP - 1 : -1] for each in (before, self._base))
         periodic = _common_length(*ends)
-        if periodic >= _NO_CHANCE:
+        if periodic >= _MIN_PERIODIC:
             return _DOUBTFUL if is_anchor else UNKNOWN
         return _SURE if is_anchor and not periodic else _LIKELY
 
@@ -328,26 +332,26 @@ class AskedJoint(Joint):
             ended: True if no more text will arrive.
 
         Returns:
-            True, or False if the joint is still undecided, because more white space may follow.
+            True if it is decided; False if more white space may follow, which may have to be dropped.
         """
         following = text[length : length + len(self._space)]
         return self._decide(len(self._leading_space) + length, following, confidence, ended=ended)
 
     def _may_become_repetition(self, text: str) -> bool:
-        """Return True if more text is needed to see whether this text repeats the end of the answer."""
+        """Return True if this text may become a repetition of the answer's end when more of it arrives."""
         if len(text) < len(self._anchor) and self._anchor.startswith(text):
             return True
         # The text occurs in the answer's end, and more of the answer follows it there.
         return 0 <= self._tail.find(text) < len(self._tail) - len(text)
 
     def _find_overlap(self, text: str) -> int:
-        """Return the length of the longest beginning of the text with which the answer ends; 0 if none."""
+        """Return the length of the longest beginning of `text` with which the answer ends; 0 if none."""
         lengths = range(min(len(text), len(self._tail)), _SHORTEST_OVERLAP - 1, -1)
         return next((length for length in lengths if self._tail.endswith(text[:length])), 0)
 
 
 def _is_preamble(words: str) -> bool:
-    """Return True if words before the anchor are a sentence that can be dropped by itself.
+    """Return True if words before the anchor are a remark of the model, which can be dropped with it.
 
     False if they have several lines, which may be new text of an answer that repeats itself, or if they
     open something around the text, such as a quotation or a code block, which the model will close again.
@@ -357,7 +361,7 @@ def _is_preamble(words: str) -> bool:
 
 
 def _length_repeated_at_end(words: str) -> int:
-    """Return the length of the longest beginning of a text with which the text ends, not counting all of it.
+    """Return the length of the longest beginning that is also the text's end; the whole text does not count.
 
     The time is proportional to the length of the text (the prefix function of Knuth, Morris and Pratt).
     """

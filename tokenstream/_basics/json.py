@@ -117,10 +117,10 @@ def _bytes_before(text: str, position: int) -> int:
 
 @cache
 def _block_pattern(digits: int) -> re.Pattern[str]:
-    """Return a pattern for a block of whole JSON tokens (group 1), or for one long string.
+    """Return a pattern for the next part of a JSON text that is to be checked against limits.
 
-    The pattern never matches an integer with more than `digits` digits. A block is so
-    short that copying it costs almost nothing.
+    It matches a block of whole JSON tokens (group 1), or one long string. It never matches an integer with
+    more than `digits` digits. A block is short enough to be copied at almost no cost.
     """
     # Possessive throughout, since backtracking would store a position for each character of a long string.
     return re.compile(
@@ -130,7 +130,7 @@ def _block_pattern(digits: int) -> re.Pattern[str]:
 
 
 def _bracket_signs(text: str) -> bytes:
-    """Return a byte for each bracket: 1 if it opens, 255 (-1 as a signed byte) if it closes."""
+    """Return a byte for each bracket, to add up to the depth: 1 if it opens, 255 (-1 signed) if it closes."""
     return text.encode("utf-8", "surrogatepass").translate(_SIGNS, _NO_BRACKETS)
 
 

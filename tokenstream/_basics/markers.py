@@ -1,6 +1,6 @@
-"""The markers with which a continuation's request quotes the answer's last words.
+"""The markers that enclose the answer's last words in a request to continue the answer.
 
-A model may copy them into its reply, where they are no text of the answer.
+A model may copy the markers into its reply, from which they must be removed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LINE_BREAK_BEHIND = re.compile(r"</last_words>\s*\n")
 
 
 def holds_markers(text: str) -> bool:
-    """Return True if a text contains one of the markers.
+    """Return True if a text contains `<last_words>` or `</last_words>`.
 
     Example:
         >>> holds_markers("<last_words>a king"), holds_markers("the last words")
@@ -26,7 +26,7 @@ def holds_markers(text: str) -> bool:
 
 
 def breaks_line_behind_marker(text: str) -> bool:
-    """Return True if a line break follows the closing marker, so that nobody can tell whose it is."""
+    """Return True if a line break follows the closing marker: it may belong to the answer or not."""
     return _LINE_BREAK_BEHIND.search(text) is not None
 
 
@@ -41,7 +41,7 @@ def without_markers(text: str) -> str:
 
 
 class MarkerFilter:
-    """Removes the markers from a text that arrives in pieces.
+    """Removes the markers `<last_words>` and `</last_words>` from a text that arrives in pieces.
 
     Example:
         >>> markers = MarkerFilter()
@@ -54,14 +54,14 @@ class MarkerFilter:
         """The end of the text so far, if it may be the beginning of a marker."""
 
     def feed(self, piece: str) -> str:
-        """Take a piece of the text; return the text that can no longer be part of a marker."""
+        """Take the next piece of the text; return the text that is certainly not part of a marker."""
         text = without_markers(self._held + piece)
         held = max((_length_begun(text, marker) for marker in _MARKERS), default=0)
         self._held = text[len(text) - held :]
         return text[: len(text) - held]
 
     def flush(self) -> str:
-        """Return the text that was held back, since it is not continued."""
+        """Return the text that was held back as the possible beginning of a marker; no more text follows."""
         held, self._held = self._held, ""
         return held
 

@@ -43,7 +43,7 @@ _USUAL_WORDS = {
     "__post_init__": "Check the arguments.",
     "__setstate__": "Set the values of the fields, for pickle.",
 }
-"""Docstrings for methods of Python's protocols that have none of their own."""
+"""Docstrings that `help` shows for methods such as `__aenter__` that have none of their own."""
 _WORDS_OF_STAGES = {
     "error": "The error that follows the last items; None if there is none.",
     "stop": "The reason why no more input is needed; None while more is needed.",

@@ -43,7 +43,7 @@ class TextLog:
         self._measured = (0, 0)
         """The number of characters that `size` has measured, and the number of their bytes."""
         self.void = False
-        """True if the answer with this text was given up because the answer was restarted."""
+        """True if this text no longer counts, because the answer was restarted from its beginning."""
 
     def append(self, text: str) -> None:
         """Add a piece."""

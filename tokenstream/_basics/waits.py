@@ -30,7 +30,7 @@ LONGEST_WAIT = 86_400.0
 _WAIT_HEADERS = (("retry-after-ms", 1000.0), ("x-ms-retry-after-ms", 1000.0), ("retry-after", 1.0))
 """Headers that state the wait, each with the number of its units in a second; the first two are Azure's."""
 _LONGEST_FIELD = 1_000
-"""The number of characters of a structured field that are read."""
+"""Maximum number of characters that are read of a `ratelimit` header, a structured field (RFC 9651)."""
 _FIRST_EPOCH, _FIRST_EPOCH_MS = 1e9, 1e12
 """The numbers from which a value is a time since the epoch, in seconds and in milliseconds."""
 _DURATION = re.compile(
@@ -44,7 +44,7 @@ _DURATION = re.compile(
 _UNITS = (86_400.0, 3_600.0, 60.0, 1.0, 0.001)
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]*)?")
 _SECONDS = re.compile(r"(?=\.?[0-9])[0-9]*(?:\.[0-9]*)?")
-"""A number of a header that states the wait, which may begin with its point."""
+"""Matches a number in a header that states the wait, such as `2`, `1.5` or `.5`."""
 _RESET_NAMES = (
     (re.compile(r"x-ratelimit-reset(-[a-z0-9_-]{1,60})?"), "x-ratelimit-remaining{}"),
     (re.compile(r"anthropic-ratelimit-([a-z-]{1,60})-reset"), "anthropic-ratelimit-{}-remaining"),

@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 
 class _Call:
-    """A call that has begun."""
+    """What a store remembers about a tool call that has begun: its status, its result and its lease."""
 
     __slots__ = ("lease_end", "result", "status", "token")
 
     def __init__(self, token: str, lease_end: float) -> None:
         self.token = token
         self.lease_end = lease_end
-        """The clock reading from which a call without an end is unknown."""
+        """The clock reading from which a call that has not ended gets the status "unknown"."""
         self.status: CallStatus = "running"
         self.result: str | None = None
 
 
 @show_members
 class MemoryCallStore:
-    """Remembers tool calls in this process; for both kinds of streams, and for several threads.
+    """Remembers tool calls in this process, for `Stream` and `AsyncStream`, and for several threads.
 
     Args:
         lease: Seconds within which a call has to end; after that, its state is "unknown".
@@ -88,7 +88,7 @@ class MemoryCallStore:
         return f"<MemoryCallStore: {len(self._begun)} calls have begun, {len(self._ended)} have ended>"
 
     def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
-        """Begin a call, unless it has begun before; see `CallStore.begin`.
+        """Begin a call, unless it has begun before, and return its state; see `CallStore.begin`.
 
         Raises:
             CallStoreUnavailable: `max_calls` calls have begun, and none of them has ended.
@@ -104,12 +104,12 @@ class MemoryCallStore:
             return state
 
     def look(self, key: str) -> CallState:
-        """Return what is known about a call, without a change; "new" if nothing is known."""
+        """Return the state of a call and change nothing; the status is "new" if nothing is known."""
         with self._lock:
             return self._look(key)
 
     def finish(self, key: str, result: str | None, *, token: str, failed: bool = False) -> None:
-        """Store the end of a call; do nothing if another caller has begun it since."""
+        """Store the result of a call, or its failure; do nothing if another caller has begun it since."""
         with self._lock:
             call = self._begun.get(key) or self._ended.get(key)
             if call is None:

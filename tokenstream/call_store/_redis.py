@@ -103,7 +103,7 @@ class _RedisCalls(ErasedGeneric[ReplyT]):
         return self._run(_FORGET, key)
 
     def make_error(self, error: Exception) -> CallStoreUnavailable:
-        """Return the error for a Redis that cannot be used; never with its words, which may name the host."""
+        """Return the error to raise if Redis fails, without Redis's message, which may contain the host."""
         return CallStoreUnavailable(f"the call store's Redis cannot be used now ({type(error).__name__})")
 
     def _run(self, script: str, key: str, *arguments: object) -> ReplyT:
@@ -160,15 +160,15 @@ class RedisCallStore:
         """True to run a call again that has failed."""
 
     def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
-        """Begin a call, unless it has begun before; see `CallStore.begin`."""
+        """Begin a call, unless it has begun before, and return its state; see `CallStore.begin`."""
         return _read_state(self._do(lambda: self._calls.begin(key, lease, token, again=again)))
 
     def look(self, key: str) -> CallState:
-        """Return what is known about a call, without a change; "new" if nothing is known."""
+        """Return the state of a call and change nothing; the status is "new" if nothing is known."""
         return _read_state(self._do(lambda: self._calls.look(key)))
 
     def finish(self, key: str, result: str | None, *, token: str, failed: bool = False) -> None:
-        """Store the end of a call; do nothing if another caller has begun it since."""
+        """Store the result of a call, or its failure; do nothing if another caller has begun it since."""
         self._do(lambda: self._calls.finish(key, result, token, failed=failed))
 
     def forget(self, key: str) -> bool:
@@ -227,15 +227,15 @@ class AsyncRedisCallStore:
         """True to run a call again that has failed."""
 
     async def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
-        """Begin a call, unless it has begun before; see `CallStore.begin`."""
+        """Begin a call, unless it has begun before, and return its state; see `CallStore.begin`."""
         return _read_state(await self._do(lambda: self._calls.begin(key, lease, token, again=again)))
 
     async def look(self, key: str) -> CallState:
-        """Return what is known about a call, without a change; "new" if nothing is known."""
+        """Return the state of a call and change nothing; the status is "new" if nothing is known."""
         return _read_state(await self._do(lambda: self._calls.look(key)))
 
     async def finish(self, key: str, result: str | None, *, token: str, failed: bool = False) -> None:
-        """Store the end of a call; do nothing if another caller has begun it since."""
+        """Store the result of a call, or its failure; do nothing if another caller has begun it since."""
         await self._do(lambda: self._calls.finish(key, result, token, failed=failed))
 
     async def forget(self, key: str) -> bool:
@@ -265,7 +265,7 @@ def _client_classes() -> tuple[type, type]:
 
 
 def _read_state(reply: Sequence[Any]) -> CallState:
-    """Return the state of a call that a script has replied."""
+    """Return the state of a call from the reply of a Lua script: the status, and perhaps the result."""
     status, *results = reply
     result = results[0] if results else None
     return CallState(status.decode(), None if result is None else result.decode())

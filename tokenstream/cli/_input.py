@@ -154,7 +154,7 @@ def _open_url(url: str, options: argparse.Namespace) -> Stream:
 
 
 def _read_standard_input() -> _FilePieces:
-    """Return the pieces of standard input; closing the pieces closes the file."""
+    """Return an iterator over the bytes of standard input as they arrive; its `close` closes the file."""
     with ExitStack() as stack:
         file = open_standard_input(stack)
         # `pop_all` hands the closing over; without it, the `with` block would close the file.
@@ -162,7 +162,7 @@ def _read_standard_input() -> _FilePieces:
 
 
 def _read_file(name: str) -> _FilePieces:
-    """Return the pieces of a file; closing the pieces closes the file."""
+    """Return an iterator over the bytes of a file; its `close` closes the file."""
     with ExitStack() as stack:
         file = open_file(name, stack, hint=_write_hint(name))
         # `pop_all` hands the closing over; without it, the `with` block would close the file.

@@ -109,7 +109,7 @@ class TextLines:
 
 
 def describe_fields(event: Event) -> dict[str, str]:
-    """Return the fields that only this kind of event has, as short text, by name."""
+    """Return the fields of an event that not all events have, by name, each as a short text."""
     # The content of an unknown event may be missing from the message, so all of it is returned.
     write = to_compact_json if isinstance(event, Unknown) else _shorten
     pairs: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""The result of reading a stream, which `inspect` prints as text or as JSON."""
+"""The result of reading a stream to its end, which the command `inspect` prints as text or as JSON."""
 
 from __future__ import annotations
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 _MAX_WIDTH = 80
 """Largest number of columns to use unless told otherwise, since longer lines are hard to read."""
 _FREE_COLUMNS = 5
-"""Number of columns left free after a word, since the next piece may continue the word."""
+"""Number of columns left free after a word of an answer, which the next piece of the answer may continue."""
 _WORD = re.compile(r"\n|[^\S\n]*\S+|[^\S\n]+")
 _CAPTION = "# "
-"""Margin of each line that the program says about the lines of a model."""
+"""Text before each line of the demo's own remarks, to tell them apart from the output of a model."""
 _PROMPT = ">>> "
 
 _STYLES = {
@@ -59,7 +59,7 @@ class Screen:
         self._print(f"{text}\n", style)
 
     def print_caption(self, text: str) -> None:
-        """Print a remark of the program, which is no part of an answer, on lines of its own."""
+        """Print a remark of the demo itself on lines of its own, marked as no part of an answer."""
         self.end_line()
         self._print(f"{text}\n", "dim", margin=_CAPTION)
 

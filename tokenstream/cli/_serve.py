@@ -236,7 +236,7 @@ class _FolderAnswers:
         return replace(reply, status=recording.status, cut=recording.breaks)
 
     def _play(self, body: bytes, content_type: str, framing: Framing | None) -> Reply:
-        """Return the reply that sends a body in the rhythm of a model."""
+        """Return the reply that sends a body frame by frame, at the rate that the command line asks for."""
         chunks = paced(body, rate=self._rate, first=self._first, framing=framing)
         return Reply(chunks=chunks, content_type=content_type)
 

@@ -48,12 +48,12 @@ class _EncodedPieces(Generic[PieceT]):
         self._add_pieces(self._sending.encode_event(event))
 
     def _encode_end(self) -> None:
-        """Add the pieces that end the answer, according to how the source ended."""
+        """Encode the end of the answer, which depends on how the source ended, and queue its pieces."""
         self._ended = True
         self._add_pieces(self._sending.encode_end(self._ending))
 
     def _encode_error(self, error: StreamError) -> None:
-        """Encode the error that ends the answer.
+        """Encode the error that ends the answer, and queue its pieces.
 
         Raises:
             StreamError: The protocol has no event for errors; `error` itself is raised.
@@ -64,7 +64,7 @@ class _EncodedPieces(Generic[PieceT]):
         self._add_pieces(self._sending.encode_error(error, self._ending))
 
     def _add_pieces(self, pieces: list[Any]) -> None:
-        """Add pieces to those to return next; several become one if `joins` is set."""
+        """Queue pieces, to be returned by the next iterations; join them into one if `joins` is True."""
         if self._joins and len(pieces) > 1:
             pieces = [b"".join(pieces)]
         self._pieces += pieces
@@ -102,7 +102,7 @@ class Encoded(_EncodedPieces[PieceT]):
             close()
 
     def _encode_next(self) -> None:
-        """Read one event, the end or an error from the source, and encode it."""
+        """Read one event, the end or an error from the source, and queue the encoded pieces of it."""
         if self._events is None:
             self._events = iter(self._source)
         try:
@@ -142,7 +142,7 @@ class AsyncEncoded(_EncodedPieces[PieceT]):
             await close()
 
     async def _aencode_next(self) -> None:
-        """Read one event, the end or an error from the source, and encode it."""
+        """Read one event, the end or an error from the source, and queue the encoded pieces of it."""
         if self._events is None:
             self._events = aiter(self._source)
         try:

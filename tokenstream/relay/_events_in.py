@@ -61,7 +61,7 @@ class EventsIn:
         self._take_ready: Callable[[], list[Event]] | None = getattr(source, "ready", None)
         """Returns the events of a run that have arrived; None for other sources."""
         self._error: Exception | None = None
-        """The end or the error that `take_arrived` has read, for the next call of `next`."""
+        """The exception (the end or an error) that `take_arrived` met; the next call of `next` raises it."""
 
     async def __aenter__(self) -> Self:
         """Enter the source of the events.

@@ -105,7 +105,7 @@ class Sending:
         self._position = 0 if ids and not self._is_own_protocol else None
         """The id of the last event; None if this object does not number the events."""
         self._told = ToldEnding()
-        """The ending that the events tell, for a source that does not know it."""
+        """Finds the ending of the answer from its events, for a source that does not know the ending."""
 
     def encode_event(self, event: Event) -> list[Any]:
         """Return the chunks for an event: bytes, or JSON objects.
@@ -227,11 +227,11 @@ class Sending:
 
 @cache
 def report_loss(format: str, reason: FinishReason) -> None:
-    """Report on the logger, once for each format and reason, that readers see an ordinary end.
+    """Log a warning, once for each format and reason, that a finish reason was sent as an ordinary end.
 
     Args:
         format: The format's name.
-        reason: The finish reason that cannot be sent.
+        reason: The finish reason, for which the format has no word.
     """
     warn(
         "the format %s has no word for the finish reason %s: its readers see an ordinary end", format, reason

@@ -104,11 +104,10 @@ class _ShapedText:
 
 
 class Shaping:
-    """Transforms the text parts among an answer's events; a stage.
+    """Transforms the text parts among an answer's events; a stage (an object with `feed` and `end`).
 
-    The end and the citations of a text part, and a finish reason after it, wait until its transformed
-    text was returned;
-    all other events are returned at once.
+    The end and the citations of a text part, and a finish reason after it, wait until its transformed text
+    was returned; all other events are returned at once.
 
     Args:
         shape: Takes a text view, and returns a transformed view.
@@ -189,7 +188,7 @@ class Shaping:
         return [text for text in self._texts.values() if text.step == event.step]
 
     def _forget(self, text: _ShapedText) -> None:
-        """Remove a text part that is no longer open."""
+        """Forget a text part, and its stages, because the part has ended."""
         del self._texts[text.choice_and_part]
         if self._last_text.get(text.choice_and_step) is text:
             del self._last_text[text.choice_and_step]
@@ -200,7 +199,7 @@ class Shaping:
         return self._make_events(text, text.chain.feed(added, now=now))
 
     def _make_events(self, text: _ShapedText, pieces: list[str]) -> list[Event]:
-        """Return pieces of transformed text as events, followed by the events that waited for text."""
+        """Return pieces of transformed text as events, then the events that had to wait for this text."""
         if text.chain.error is not None:
             self.error = text.chain.error
         choice, part = text.choice_and_part
@@ -224,7 +223,7 @@ class Shaping:
         return [_set_step(bare, event.step), *self._add_text(event, content.text, now)]
 
     def _end_part(self, event: PartDone, now: float) -> list[Event]:
-        """Return the rest of a text part, and the part's end with the whole transformed text.
+        """Return a text part's text that its stages have held back, and the part's end with its new text.
 
         The end of any other part is returned unchanged.
         """
@@ -246,7 +245,7 @@ class Shaping:
         return [*events, _set_step(done, event.step)]
 
     def _end_texts(self, texts: list[_ShapedText], now: float) -> list[Event]:
-        """End some text parts; return the text that their stages held back, and the events that waited."""
+        """End some text parts; return the text that their stages held back, then the events behind it."""
         events: list[Event] = []
         for text in texts:
             self._forget(text)

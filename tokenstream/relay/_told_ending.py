@@ -1,4 +1,4 @@
-"""The ending of an answer as its events tell it, for sources that have no message of their own."""
+"""The ending of an answer, found from its events, for sources of events that build no message."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending
 
 TELLING: frozenset[type] = frozenset({StepStart, StepDone, Stopped})
-"""Classes of events that tell something about the ending."""
+"""Classes of events that say something about the ending; only these need be passed to `note`."""
 
 
 class ToldEnding:
-    """Finds the ending of an answer, or of a run, from its events.
+    """Finds how an answer, or a run of several steps, has ended from its events.
 
     Example:
         >>> told = ToldEnding()
@@ -30,12 +30,12 @@ class ToldEnding:
         self._stopped = False
         """True once an event has reported that the answer was stopped."""
         self._root_ids: set[str] = set()
-        """The ids of the steps without a parent."""
+        """The ids of the run's steps that have no parent step."""
         self._last_state = "done"
         """The state of the step without a parent that ended last."""
 
     def note(self, event: AnyEvent) -> None:
-        """Note the start or the end of a step, or that the answer was stopped."""
+        """Take an event of a class in `TELLING`: the start or end of a step, or a stop of the answer."""
         if isinstance(event, Stopped):
             self._stopped = True
             return

@@ -214,5 +214,5 @@ def _add_descriptions(schema: dict[str, Any], docstring: str) -> None:
 
 
 def _add_definitions(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema with its definitions added; the schema itself if there are none."""
+    """Return a schema with `$defs` added, to which its references point; unchanged if there are none."""
     return {**schema, "$defs": definitions} if definitions else schema

@@ -11,7 +11,7 @@ _begins_section: Any = re.compile(
     r"(?:Args|Arguments|Attributes|Parameters):|(?:Returns|Raises|Yields|Examples?|Notes?):$"
     r"|:(?:param|type|returns?|rtype|raises)\b"
 ).match
-"""Matches a line that ends the first paragraph, even if no empty line precedes it."""
+"""Matches a line that begins a section of a docstring, such as `Args:`, and so ends the first paragraph."""
 _UNDERLINE = "---"
 """The start of the line below a section's title in NumPy style."""
 _SECTIONS_OF_PARAMETERS = frozenset({"attributes", "other parameters", "parameters"})

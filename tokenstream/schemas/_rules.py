@@ -30,7 +30,7 @@ _TYPE_KEYWORDS = frozenset({"$ref", "allOf", "anyOf", "const", "enum", "oneOf", 
 _MASKED = f'"{"*" * 10}"'
 """pydantic's placeholder for a secret; a model would take it for the value."""
 _SILENT = frozenset({"additionalProperties", "discriminator", "title"})
-"""Keywords that tell a model nothing."""
+"""Keywords that are left out silently if an API does not support them, since they tell a model nothing."""
 _SCHEMAS_BY_NAME = frozenset({"patternProperties", "properties"})
 _ONE_SCHEMA = frozenset({"additionalProperties", "contentSchema", "propertyNames"})
 _SCHEMA_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
@@ -152,7 +152,7 @@ class _SchemaWriter:
         self._rules = rules
         self._definitions = definitions
         self._written: dict[str, Any] = {}
-        """The converted definitions to which the result refers."""
+        """The converted definitions to which references in the result point, by name."""
         self._inlining: list[str] = []
         """Names of the definitions that are being inlined, the outermost first."""
         self._recursive = _find_recursive(definitions) if definitions else frozenset[str]()
@@ -329,7 +329,7 @@ def _find_referenced_names(schema: object) -> set[str]:
 
 
 def _is_informative(key: str, value: object, schema: dict[str, Any]) -> bool:
-    """Return True if a keyword that an API does not support is worth telling the model in a description.
+    """Return True if a keyword that an API does not support is to be told the model in a description.
 
     Args:
         key: The keyword.

@@ -41,7 +41,7 @@ class _AnthropicTurn(Turn):
         """Write text as a block, with its citations; leave out text that is only white space.
 
         Returns:
-            None, since text has no obstacle.
+            None, since every text can be sent.
         """
         citations = self.cited.get(index)
         # The API refuses a block that is only white space.
@@ -57,8 +57,8 @@ class _AnthropicTurn(Turn):
         """Write reasoning as a `thinking` block, which must be signed, or as a `redacted_thinking` block.
 
         Returns:
-            The obstacle if the reasoning is incomplete, made by another API, or lacks a signature that it
-            needs; else None.
+            The reason not to send it if the reasoning is incomplete, made by another API, or lacks a
+            signature that it needs; else None.
         """
         if not self.is_own:
             return "reasoning"
@@ -82,7 +82,7 @@ class _AnthropicTurn(Turn):
         return None
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write a call as a `tool_use` block; return None, as the caller leaves out calls with obstacles."""
+        """Write a call as a `tool_use` block; return None, as the caller leaves out unsendable calls."""
         block = {"type": "tool_use", "id": part.id, "name": part.name, "input": object_in(part)}
         self.written.append({**self.fields(part), **block})
         return None
@@ -90,7 +90,7 @@ class _AnthropicTurn(Turn):
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
         """Write a call of a tool that Anthropic ran.
 
-        Return an obstacle, without writing, if the call is from another API or its arguments are no object.
+        If the call is from another API or its arguments are no object, write nothing and return why not.
         """
         if not self.is_own or not self.can_send_server_tool(part):
             return "server_tool_call"
@@ -103,7 +103,7 @@ class _AnthropicTurn(Turn):
         return isinstance(part, ServerToolResult) or object_in(part) is not None
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
-        """Write the result of a tool that Anthropic ran; return an obstacle if it is from another API."""
+        """Write the result of a tool that Anthropic ran; if it is from another API, return why not."""
         if not self.is_own:
             return "server_tool_result"
         block = {"type": part.name, "tool_use_id": part.id, "content": deepcopy(part.content)}
@@ -111,11 +111,11 @@ class _AnthropicTurn(Turn):
         return None
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
-        """Return the reason why a citation cannot be sent; None if it was written with its text."""
+        """Return None if a citation was written with the text that it supports, else why it was not."""
         return self.find_citation_obstacle(index)
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
-        """Write a block of an unknown type as it was received, or return an obstacle."""
+        """Write a block of an unknown type as it was received; if that is not possible, return why not."""
         # The API refuses a call without a name.
         if not self.is_own or part.type == "tool_use" or part.data.get("type") != part.type:
             return "opaque"

@@ -51,7 +51,7 @@ class _BedrockTurn(Turn):
         """Write text as a block, with its citations; leave out text that is only white space.
 
         Returns:
-            None, since text has no obstacle.
+            None, since every text can be sent.
         """
         citations = self.cited.get(index)
         if citations:
@@ -66,8 +66,8 @@ class _BedrockTurn(Turn):
         """Write reasoning as text with its signature, or as the encrypted bytes.
 
         Returns:
-            The obstacle if another API has made the reasoning, or if it is incomplete or wrongly encoded;
-            else None.
+            The reason not to send it if another API has made the reasoning, or if it is incomplete or wrongly
+            encoded; else None.
         """
         if not self.is_own:
             return "reasoning"
@@ -85,7 +85,7 @@ class _BedrockTurn(Turn):
         return None
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write a call of an application's function; there is never an obstacle."""
+        """Write a call of an application's function; return None, since every such call can be sent."""
         block = {"toolUseId": part.id, "name": part.name, "input": object_in(part)}
         self.written.append({"toolUse": block})
         return None
@@ -94,7 +94,8 @@ class _BedrockTurn(Turn):
         """Write a call of a server tool, which Converse distinguishes from other calls by its type.
 
         Returns:
-            The obstacle if another API has made the call, or if Converse cannot express it; else None.
+            The reason not to send it if another API has made the call, or if Converse cannot express it;
+            else None.
         """
         if not self.is_own or not self.can_send_server_tool(part):
             return "server_tool_call"
@@ -113,7 +114,8 @@ class _BedrockTurn(Turn):
         """Write the result of a server tool, with the type and the status that the API has sent.
 
         Returns:
-            The obstacle if another API has made the result, or if Converse cannot express it; else None.
+            The reason not to send it if another API has made the result, or if Converse cannot express it;
+            else None.
         """
         if not self.is_own or not self.can_send_server_tool(part):
             return "server_tool_result"
@@ -134,11 +136,11 @@ class _BedrockTurn(Turn):
         return deepcopy({name: value for name, value in data.items() if name in _CITATION_KEYS})
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
-        """Return None if the citation is written with the text that it supports, else the obstacle."""
+        """Return None if a citation was written with the text that it supports, else why it was not."""
         return self.find_citation_obstacle(index)
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
-        """Write an image, with its bytes or its location in S3; for any other medium, return the obstacle."""
+        """Write an image, with its bytes or its location in S3; for any other medium, return why not."""
         fields = self.fields(part)
         format = text_of(fields, "format") or (part.mime_type or "").removeprefix("image/")
         # `is_own` is False if another API has produced the message.

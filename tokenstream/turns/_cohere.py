@@ -62,7 +62,7 @@ class _CohereTurn(Turn):
         return {"role": "assistant", **turn}
 
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Write a text, unless it is empty, and note its index for citations; there is no obstacle."""
+        """Write a text, unless it is empty, and note its index for citations; always return None."""
         if part.text:
             self._content_indexes[index] = len(self.written)
             self.written.append({**self.fields(part), "type": "text", "text": part.text})
@@ -72,7 +72,8 @@ class _CohereTurn(Turn):
         """Write reasoning as a `thinking` element.
 
         Returns:
-            The obstacle if the reasoning is signed, encrypted, or made by another API; else None.
+            The reason not to send it if the reasoning is signed, encrypted, or made by another API;
+            else None.
         """
         if not self.is_own or part.redacted is not None or part.signature:
             return "reasoning"
@@ -82,7 +83,7 @@ class _CohereTurn(Turn):
         return None
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write a tool call; the API can express every call, so there is never an obstacle."""
+        """Write a tool call; return None, since every call can be sent."""
         function = {"name": part.name, "arguments": text_arguments(part)}
         self._calls.append({"id": part.id, "type": "function", "function": function})
         return None
@@ -91,8 +92,8 @@ class _CohereTurn(Turn):
         """Write a citation, with the index that the cited text has in the turn.
 
         Returns:
-            The obstacle if the cited text is not sent, or if no source in the form of API v2 was sent;
-            else None.
+            The reason not to send it if the cited text is not sent, or if Cohere has sent no source in the
+            form of API v2; else None.
         """
         citation = self.fields(part)
         # A citation of API v1 refers to documents by their ids, which v2 does not take.

@@ -34,7 +34,7 @@ _NAMES = frozenset((*get_args(Kind), "all"))
 
 
 def names_of(drop: Drop) -> frozenset[str]:
-    """Return the names in `drop`.
+    """Return the names in the option `drop`, which may be a single name or several, as a set.
 
     Raises:
         MisuseError: One of the names is unknown.

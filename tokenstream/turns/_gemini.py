@@ -53,7 +53,7 @@ class _GeminiTurn(Turn):
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
         """Write reasoning as a thought, with its signature.
 
-        Return an obstacle, without writing, if the reasoning is hidden or from another API.
+        If the reasoning is hidden or from another API, write nothing and return why it cannot be sent.
         """
         if not self.is_own or part.redacted is not None:
             return "reasoning"
@@ -65,7 +65,7 @@ class _GeminiTurn(Turn):
         """Write a call as a `functionCall`, with the fields that Gemini has sent with it.
 
         Returns:
-            None, since the caller has left out each call with an obstacle.
+            None, since the caller leaves out each call that cannot be sent.
         """
         fields = self.fields(part)
         # A server that identifies calls by position must not get an id that this library made up.
@@ -78,22 +78,22 @@ class _GeminiTurn(Turn):
         return None
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
-        """Write a call of a tool that Gemini ran, as it was received, or return an obstacle."""
+        """Write a call of a tool that Gemini ran, as it was received; if that is impossible, return why."""
         return self._write_unchanged("server_tool_call", self.fields(part))
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
-        """Write the result of a tool that Gemini ran, as it was received, or return an obstacle."""
+        """Write the result of a tool that Gemini ran, as it was received; if impossible, return why."""
         return self._write_unchanged("server_tool_result", self.fields(part))
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
-        """Write a part of an unknown kind as it was received; return an obstacle if that is not possible."""
+        """Write a part of an unknown kind as it was received; if that is impossible, return why."""
         return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {})
 
     def _write_unchanged(self, obstacle: Obstacle, fields: dict[str, Any]) -> Obstacle | None:
-        """Write a part exactly as the API has sent it; return the obstacle, or None if the part was written.
+        """Write a part exactly as the API has sent it; return None, or `obstacle` if that is impossible.
 
         Args:
-            obstacle: The obstacle to return if the part has no provider fields, so that it cannot be written.
+            obstacle: The result if the part has no provider fields, so that it cannot be written.
             fields: The part's provider fields.
         """
         if not fields:
@@ -105,8 +105,8 @@ class _GeminiTurn(Turn):
         """Write a medium as `fileData` with its URL, or as `inlineData` with its content.
 
         Returns:
-            The obstacle if the URL is of another provider, or if the content or its type is missing;
-            else None.
+            The reason not to send it if the URL is of another provider, or if the content or its type is
+            missing; else None.
         """
         fields = self.fields(part)
         medium_fields = {name: fields.pop(name) for name in _MEDIUM_FIELDS if name in fields}

@@ -74,7 +74,7 @@ class _MistralTurn(Turn):
         return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write reasoning as a `thinking` chunk; return the obstacle if it is in another server's form."""
+        """Write reasoning as a `thinking` chunk; if it is in another server's form, return why not."""
         if not self.is_own or part.redacted is not None or "type" in self.fields(part):
             return "reasoning"
         chunk: dict[str, Any] = {"type": "thinking", "thinking": [{"type": "text", "text": part.text}]}
@@ -86,13 +86,13 @@ class _MistralTurn(Turn):
         return None
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write a call of an application's function; there is never an obstacle."""
+        """Write a call of an application's function; return None, since every such call can be sent."""
         function = {"name": part.name, "arguments": text_arguments(part)}
         self._calls.append({"id": part.id, "type": "function", "function": function})
         return None
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
-        """Write a reference that Mistral has sent; for any other citation, return the obstacle."""
+        """Write a reference that Mistral has sent; for any other citation, return why it cannot be sent."""
         chunk = self.fields(part)
         if chunk.get("type") != "reference":
             return "citation"
@@ -100,7 +100,7 @@ class _MistralTurn(Turn):
         return None
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
-        """Write an image that Mistral has sent; for any other medium, return the obstacle."""
+        """Write an image that Mistral has sent; for any other medium, return why it cannot be sent."""
         chunk = self.fields(part)
         if chunk.get("type") != "image_url":
             return "media"
@@ -109,7 +109,7 @@ class _MistralTurn(Turn):
         return None
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
-        """Write a chunk that Mistral has sent, if requests allow its type; else return the obstacle."""
+        """Write a chunk that Mistral has sent, if requests allow its type; else return why not."""
         if not self.is_own or text_of(part.data, "type") not in _CHUNKS:
             return "opaque"
         self.written.append(deepcopy(part.data))

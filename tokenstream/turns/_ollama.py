@@ -62,7 +62,7 @@ class _OllamaTurn(Turn):
         return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Collect the text of reasoning; return an obstacle if it is hidden, signed or of another API.
+        """Collect the text of reasoning; if it is hidden, signed or of another API, return why not.
 
         Ollama's messages have a field for the text alone.
         """
@@ -89,7 +89,7 @@ class _OllamaTurn(Turn):
         return None
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
-        """Write an image; for any other medium, return the obstacle."""
+        """Write an image; for any other medium, return why it cannot be sent."""
         # The only media that Ollama itself answers with are images, and it does not send their type.
         mime_type = part.mime_type or ("image/" if self.is_own else "")
         # Only the data can be sent: not a URL, and no transcript.

@@ -89,7 +89,8 @@ class _OpenAIChatTurn(Turn):
         """Write reasoning as text, as a typed piece if it has more than text, or as a lone signature.
 
         Returns:
-            The obstacle if another API has made the reasoning, or if its signature may be cut off; else None.
+            The reason not to send it if another API has made the reasoning, or if its signature may be cut
+            off; else None.
         """
         if not self.is_own:
             return "reasoning"
@@ -126,7 +127,7 @@ class _OpenAIChatTurn(Turn):
         self._typed_pieces.setdefault(name, []).append(fields)
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Collect a call; return None, since the caller has left out each call with an obstacle."""
+        """Collect a call; return None, since the caller leaves out each call that cannot be sent."""
         self._calls.append(part)
         return None
 
@@ -145,7 +146,7 @@ class _OpenAIChatTurn(Turn):
         return {**fields, "id": call.id, "type": kind, "function": _make_function(call)}
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
-        """Write audio as the id by which the server knows it; for any other medium, return the obstacle."""
+        """Write audio as the id by which the server knows it; for any other medium, return why not."""
         # The chat API sends only audio, and may leave out its type. The id is unknown to other providers.
         is_audio = (part.mime_type or "audio").partition("/")[0] == "audio"
         if not self.is_own or not part.id or not is_audio:

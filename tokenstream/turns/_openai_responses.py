@@ -56,16 +56,16 @@ class _OpenAIResponsesTurn(Turn):
         self._message_without_id: dict[str, Any] | None = None
         """The message without an id to which the last text was added."""
         self._continued: set[str] = set()
-        """Ids of the reasoning before a text that was cut off and that another request continued."""
+        """Ids of the reasoning items before a text that was cut off, and was continued by another request."""
         self._unfinished = self._find_unfinished_reasoning()
-        """Ids of reasoning that the API refuses."""
+        """Ids of the reasoning items that the API would refuse; they are left out."""
         self._orphans = self._find_orphans()
         """Indexes of parts that must be sent without an id, because their reasoning is left out."""
         self._written_server_calls: set[str] = set()
         """Ids of the server tools' calls that were written."""
 
     def _find_unfinished_reasoning(self) -> set[str]:
-        """Return the ids of reasoning that the API refuses: it was cut off, or its next item is missing.
+        """Return the ids of the reasoning items that the API refuses: cut off, or without their next item.
 
         The reasoning before a text that another request has continued is also added to `_continued`.
         """
@@ -88,7 +88,7 @@ class _OpenAIResponsesTurn(Turn):
         return ids
 
     def _is_item(self, part: Part) -> bool:
-        """Return True if the server has finished the item of a part, and the part is sent as that item."""
+        """Return True if a part belongs to an item that the server has finished, and is sent as that item."""
         fields = self.fields(part)
         if part.kind == "refusal" or (part.kind == "text" and "id" in fields):
             # The item is a message, which can be unfinished although this part of it is complete.
@@ -131,7 +131,7 @@ class _OpenAIResponsesTurn(Turn):
         """Write text into its message item, or into a message without an id if that item is unfinished.
 
         Returns:
-            None, since text has no obstacle.
+            None, since every text can be sent.
         """
         fields = self._find_fields(part, index)
         item = self._find_message({**fields, "phase": part.phase} if part.phase else fields)
@@ -143,7 +143,7 @@ class _OpenAIResponsesTurn(Turn):
         return None
 
     def write_refusal(self, part: RefusalPart, index: int) -> Obstacle | None:
-        """Add a refusal to its message item; return the obstacle if the server has not finished that item."""
+        """Add a refusal to its message item; if the server has not finished that item, return why not."""
         item = self._find_message(self._find_fields(part, index))
         if item is None:
             return "refusal"
@@ -189,7 +189,7 @@ class _OpenAIResponsesTurn(Turn):
         return item
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
-        """Return None if the item of the cited text was written with this citation, else "citation".
+        """Return None if the item of the cited text was written with its citations, else "citation".
 
         The source of a search that cites no text is in the item with the results, which is sent unchanged.
         """
@@ -203,7 +203,8 @@ class _OpenAIResponsesTurn(Turn):
         """Write a part of a reasoning item: a summary, a text, or the encrypted content.
 
         Returns:
-            The obstacle if the part belongs to no item, or to an item that the API refuses; else None.
+            The reason not to send it if the part belongs to no item, or to an item that the API refuses;
+            else None.
         """
         fields = self.fields(part)
         id = text_of(fields, "id")
@@ -234,8 +235,8 @@ class _OpenAIResponsesTurn(Turn):
         """Write the item of a call.
 
         Returns:
-            The obstacle if the item must be sent unchanged, but the reasoning before it is left out;
-            else None.
+            The reason not to send it if the item must be sent unchanged, but the reasoning before it is left
+            out; else None.
         """
         fields = self._find_fields(part, index)
         if "type" in fields:
@@ -250,25 +251,25 @@ class _OpenAIResponsesTurn(Turn):
         return None
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
-        """Write the item of a call as the server sent it; return the obstacle if that is impossible."""
+        """Write the item of a call as the server sent it; if that is impossible, return why not."""
         obstacle = self._write_unchanged("server_tool_call", self.fields(part), index)
         if obstacle is None:
             self._written_server_calls.add(part.id)
         return obstacle
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
-        """Write the item of a result as the server sent it; return the obstacle if that is impossible."""
+        """Write the item of a result as the server sent it; if that is impossible, return why not."""
         if part.provider_data is None and part.id in self._written_server_calls:
             # The item of the call contains the result, too.
             return None
         return self._write_unchanged("server_tool_result", self.fields(part), index)
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
-        """Write the data of a part that this API has sent; return the obstacle for any other part."""
+        """Write the data of a part that this API has sent; for any other part, return why not."""
         return self._write_unchanged("opaque", deepcopy(part.data) if self.is_own else {}, index=None)
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
-        """Write the item of a medium that this API has sent; for any other medium, return the obstacle."""
+        """Write the item of a medium that this API has sent; for any other medium, return why not."""
         fields = self.fields(part)
         if not fields:
             # Another API has sent the medium.
@@ -283,7 +284,7 @@ class _OpenAIResponsesTurn(Turn):
         """Write an item unchanged, with its id.
 
         Args:
-            obstacle: The obstacle to return if the item cannot be written.
+            obstacle: The result if the item cannot be written.
             index: The index of the part; None for a part that needs no reasoning before it.
 
         Returns:

@@ -48,7 +48,7 @@ class _Result(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """The result as a sentence in the user's turn, for a call that cannot be sent back."""
+        """The result as a sentence for a user's turn, if the API cannot express the call it belongs to."""
         return f"The call of {self.call.name} {'failed' if self.failed else 'gave'}: {self.text}"
 
 
@@ -310,12 +310,13 @@ class ToolResults(Mapping[str, Any]):
         write_result: Callable[[_Result], dict[str, Any]],
         make_user_turn: Callable[[str], dict[str, Any]] = _make_user_turn,
     ) -> list[dict[str, Any]]:
-        """Return the results of the calls that can be sent back, then messages about all other calls.
+        """Return the results of the calls that the API can express, then messages about all other calls.
 
         Args:
             make_turn: Returns the assistant's turn for a message, with a value of `drop`.
             write_result: Returns the API's form of the result of a call that can be sent back.
-            make_user_turn: Makes a user's message of a sentence, or content for one, for any other call.
+            make_user_turn: Makes a user's message of a sentence, or content for one, for any other call; the
+                API would refuse the result of a call that is not in the assistant's turn.
         """
         results = [
             _Result(

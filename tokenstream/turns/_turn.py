@@ -69,7 +69,7 @@ class Turn(ABC):
     def __init__(self, message: Message, drop: Drop) -> None:
         self._drop = names_of(drop)
         self._obstacles: dict[Obstacle, int] = {}
-        """The number of parts that cannot be sent, by the reason."""
+        """Number of parts that cannot be sent and that `drop` does not name, by the reason (obstacle)."""
         self.message = message
         self.is_own = self._is_format(message.format)
         """True if this API has produced the message, or while a part is written, that part; also if the
@@ -89,38 +89,38 @@ class Turn(ABC):
 
     @abstractmethod
     def write_text(self, part: TextPart, index: int) -> Obstacle | None:
-        """Write a text part; return the obstacle if the API cannot express it."""
+        """Write a text part; return the reason if the API cannot express it, else None."""
 
     @abstractmethod
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write a call of an application's tool; return the obstacle if the API cannot express it."""
+        """Write a call of an application's tool; return the reason if the API cannot express it."""
 
     @abstractmethod
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write a reasoning part; return the obstacle if the API cannot express it."""
+        """Write a reasoning part; return the reason if the API cannot express it, else None."""
 
     def write_refusal(self, part: RefusalPart, index: int) -> Obstacle | None:
-        """Write a refusal; by default, return the obstacle, because the API takes no refusals."""
+        """Write a refusal; by default, return why it cannot be sent: the API takes no refusals."""
         return "refusal"
 
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
-        """Write a server tool's call; by default, return the obstacle, because the API takes none."""
+        """Write a server tool's call; by default, return why it cannot be sent: the API takes none."""
         return "server_tool_call"
 
     def write_server_tool_result(self, part: ServerToolResult, index: int) -> Obstacle | None:
-        """Write a server tool's result; by default, return the obstacle, because the API takes none."""
+        """Write a server tool's result; by default, return why it cannot be sent: the API takes none."""
         return "server_tool_result"
 
     def write_citation(self, part: Citation, index: int) -> Obstacle | None:
-        """Write a citation; by default, return the obstacle, because the API takes no citations."""
+        """Write a citation; by default, return why it cannot be sent: the API takes no citations."""
         return "citation"
 
     def write_media(self, part: MediaPart, index: int) -> Obstacle | None:
-        """Write an image, audio or file; by default, return the obstacle, because the API takes none."""
+        """Write an image, audio or file; by default, return why it cannot be sent: the API takes none."""
         return "media"
 
     def write_opaque(self, part: OpaquePart, index: int) -> Obstacle | None:
-        """Write a part of unknown kind; by default, return the obstacle, because the API takes none."""
+        """Write a part of unknown kind; by default, return why it cannot be sent: the API takes none."""
         return "opaque"
 
     # -- for all APIs ----------------------------------------------------------
@@ -162,12 +162,15 @@ class Turn(ABC):
         return joins[-1].format or self.message.format if joins else self.message.format
 
     def _count_obstacle(self, obstacle: Obstacle | None) -> None:
-        """Count a part's obstacle, for the error, unless the part has none or may be left out."""
+        """Count the obstacle because of which a part cannot be sent, for the error message.
+
+        Nothing is counted if the obstacle is None, or if the part may be left out.
+        """
         if obstacle is not None and not self._may_be_left_out(obstacle):
             self._obstacles[obstacle] = self._obstacles.get(obstacle, 0) + 1
 
     def _may_be_left_out(self, obstacle: Obstacle) -> bool:
-        """Return True if a part with this obstacle may be left out."""
+        """Return True if a part that cannot be sent for this reason may be left out of the turn."""
         is_dropped = obstacle in self._drop or "all" in self._drop
         return is_dropped or (self.is_own and obstacle in self.silently_dropped)
 
@@ -242,7 +245,7 @@ class Turn(ABC):
         return deepcopy(part.provider_data) or {}
 
     def _find_obstacle(self, part: Part) -> Obstacle | None:
-        """Return the obstacle that a part of any kind may have: incomplete, broken or unpaired; else None."""
+        """Return why a part cannot be sent whatever its kind: incomplete, broken or unpaired; else None."""
         if part.kind not in _USEFUL_IF_INCOMPLETE and not part.complete:
             return "incomplete"
         if self.is_own and self.pairs_server_tools and isinstance(part, ServerToolCall | ServerToolResult):
@@ -258,7 +261,7 @@ class Turn(ABC):
         return None if is_valid else "invalid_tool_call"
 
     def _find_unpaired(self, part: ServerToolCall | ServerToolResult) -> Obstacle | None:
-        """Return the obstacle if a server tool's call and result cannot both be sent; None otherwise."""
+        """Return why a server tool's call and result cannot both be sent; None if they can."""
         if isinstance(part, ServerToolResult):
             # The call may be in the previous turn, if code that the provider runs has called the
             # application's tools.
@@ -272,7 +275,7 @@ class Turn(ABC):
         return "server_tool_call" if part.id in self._unpaired_ids else None
 
     def _find_lost_signature(self, part: Part) -> Obstacle | None:
-        """Return the obstacle "signature" if a written part has a signature that the API does not accept."""
+        """Return "signature" if a written part has lost one that the API does not accept, else None."""
         if not isinstance(part, TextPart | ToolCall) or (self.is_own and part.kind in self.accepts_signed):
             return None
         return "signature" if _is_signed(part.provider_data) else None
@@ -340,7 +343,7 @@ def _is_signed(value: object, depth: int = 0) -> bool:
 
 
 def _explain(api: str, obstacles: dict[Obstacle, int]) -> str:
-    """Return the error message for parts that cannot be sent: their kinds with counts, and the remedy."""
+    """Return the error message for parts that cannot be sent: how many of each kind, and what to do."""
     counted = ", ".join(f"{count} {name}" for name, count in obstacles.items())
     names = ", ".join(map(repr, obstacles))
     return (

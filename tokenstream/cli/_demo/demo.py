@@ -92,7 +92,7 @@ class Part:
     answer: RecordedAnswer | None = None
     """The answer that is read; None to go on with the stream of the part before."""
     opening: str = OPENING
-    """The line that opens the stream, which is shown unless it is the one that the demo begins with."""
+    """The line of code that opens the stream; the usual one, `OPENING`, is shown only once, at the start."""
     show: Callable[[Screen], AbstractContextManager[Callable[[Any], None]]] = events_display
     """Returns a context manager; its value is the function `show` that the code calls."""
     ending: Ending = "complete"
@@ -346,7 +346,7 @@ class _Player:
             stream.close()
 
     def _open(self, part: Part, answer: RecordedAnswer) -> None:
-        """Show and run the line of code that opens the stream of an answer.
+        """Print and run the line of the demo's code that opens the stream of an answer.
 
         Args:
             part: The part of the demo, which contains the line.

@@ -108,7 +108,7 @@ class _EventPrinter:
         self._kind: type[Event] | None = None
         """The class of the last event that was printed; None before the first, and after a cut."""
         self._after_cut = False
-        """True after the remark on a cut: the next text begins a line, without spaces."""
+        """True after the demo's remark that the answer was cut off: the next text begins on a new line."""
 
     def print_event(self, event: Event) -> None:
         """Print the content that an event adds."""

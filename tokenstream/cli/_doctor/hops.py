@@ -21,7 +21,7 @@ _TOLERANCE_SHARE = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A default time limit after which a hop cuts an answer."""
+    """A default time limit after which a hop (a proxy or a platform) cuts off an answer."""
 
     seconds: float
     on: LimitOn

@@ -1,4 +1,4 @@
-"""The message of the page: parts, tool calls, usage; and the error, with the amount that had arrived."""
+"""The part of a page that shows an answer's message, and the error that ended it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _TITLES = {
     "stopped": "The reading was stopped",
     "streaming": "The reading was stopped",
 }
-"""Maps each ending to a title."""
+"""Maps each ending of an answer to the heading of the section about that ending."""
 
 
 def show_messages(reading: Reading) -> Markup:
-    """Return the messages of all choices, up to the bounds of the page."""
+    """Return the messages of all choices as HTML, up to the limits on the size of the page."""
     messages = reading.report.messages
     texts = _Texts()
     shown = [
@@ -54,7 +54,7 @@ def show_messages(reading: Reading) -> Markup:
 
 
 class _Texts:
-    """Shows the parts of messages, up to a number of parts and characters for the page."""
+    """Shows the parts of messages on a page, up to limits for all parts and characters of the page."""
 
     def __init__(self) -> None:
         self._characters_left = _MAX_TEXTS
@@ -91,7 +91,7 @@ class _Texts:
 
 
 def show_error(reading: Reading) -> Markup | None:
-    """Return the error that ended the answer, and the amount that had arrived; None for a complete answer."""
+    """Return a section about an answer's error, and what is kept of the answer; None if it is complete."""
     report = reading.report
     if report.ending == "complete":
         return None
@@ -107,7 +107,7 @@ def show_error(reading: Reading) -> Markup | None:
 
 
 def _describe_kept(messages: list[Message]) -> str:
-    """Return the amount of the answer that arrived before its end."""
+    """Return in words how much of an incomplete answer has arrived: parts, characters and tool calls."""
     parts = [part for message in messages for part in message.parts]
     if not parts:
         return "nothing: no part of an answer had arrived"

@@ -66,7 +66,7 @@ def _section(title: str, content: Markup) -> Markup:
 
 
 def _list_facts(reading: Reading) -> Markup:
-    """Return the facts in the heading, without those whose value is None."""
+    """Return the list of facts about an answer, such as its model, its size and its duration."""
     report, recording = reading.report, reading.recording
     message, metrics = report.messages[0], report.stream.metrics
     facts = {
@@ -90,7 +90,7 @@ def _list_facts(reading: Reading) -> Markup:
 
 
 def _describe_content(reading: Reading) -> Markup:
-    """Return the note for the person who shares the page: the content that its readers will see."""
+    """Return a note for the person who may share the page, on the private content that it shows."""
     shown = len(reading.events)
     events = (
         "all its events"

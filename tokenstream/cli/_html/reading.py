@@ -1,4 +1,4 @@
-"""One reading of an answer: its chunks and events in order, with their times, as many as a page shows."""
+"""Reads an answer for a page: its chunks and events in order, with their times, as many as are shown."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Chunk(NamedTuple):
 
 @dataclass(slots=True)
 class Reading:
-    """An answer that was read to its end."""
+    """The outcome of reading an answer to its end, with everything that a page shows of it."""
 
     report: StreamReport
     recording: Recording
@@ -93,7 +93,7 @@ def read(options: argparse.Namespace) -> Reading:
 
     A recording of this library, or a cassette, is played at its own times on a virtual clock; a
     file that only has a body has no times, and its frames stand for chunks. A server's answer
-    and standard input are noted while they arrive.
+    and standard input are recorded in memory while they arrive.
 
     Raises:
         CommandFailed: The source cannot be read.

@@ -1,4 +1,4 @@
-"""The tables of the page: events, gaps and metrics, departures."""
+"""The tables of a page about an answer: events, gaps, metrics, and departures (deviations of the server)."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 _MAX_FIELDS = 400
 """Largest number of characters of an event's fields in its row."""
 _MAX_FACT = 120
-"""Largest number of characters of a fact in a list."""
+"""Largest number of characters that `facts_list` shows of a fact; the rest is cut off."""
 _MAX_NARROW = 24
-"""Largest number of characters of a fact that takes one column of a list."""
+"""Length, in characters, up to which a fact takes one column of the page; a longer one takes all columns."""
 _MAX_PAYLOAD = 2_000
-"""Largest number of characters of one payload."""
+"""Largest number of characters that a page shows of one payload."""
 _MAX_PAYLOADS = 300_000
-"""Largest number of characters of all payloads."""
+"""Largest number of characters that a page shows of all payloads together."""
 _TIMELESS = ("chunks", "bytes", "events", "content_chunks", "deltas", "output_tokens", "tokens_source")
-"""Metrics that are known without times."""
+"""Names of the metrics that are shown if the arrival times of the chunks are not known."""
 _LEFT_OUT = ("started", "own_seconds", "away")
-"""Metrics about the reader of the stream, which here is this command."""
+"""Names of the metrics that are not shown: they are about the program that reads, here this command."""
 
 
 def cut(text: str, length: int) -> str:
@@ -57,7 +57,7 @@ def pairs_table(rows: Iterable[tuple[str, Child]]) -> Markup:
 
 
 def facts_list(facts: Iterable[tuple[str, str | None]]) -> Markup:
-    """Return a list of short facts side by side, without the facts that are None or empty."""
+    """Return an HTML list of pairs of a label and a short text, without those whose text is None or empty."""
     return element(
         "dl",
         *[
@@ -139,7 +139,7 @@ def _row(cells: list[str], kind: str) -> Markup:
 
 
 class _Payloads:
-    """Shows the payloads of events, up to a bound for the page; the payload of several events only once."""
+    """Shows the raw payloads of events on a page, up to a total size; one of several events only once."""
 
     def __init__(self) -> None:
         self._last_shown: tuple[int, Any] = (0, None)
@@ -174,7 +174,7 @@ class _Payloads:
 
 
 def metrics_tables(reading: Reading, gaps: list[Gap]) -> Markup:
-    """Return the longest gaps and the metrics.
+    """Return the part of the page with the stream's longest gaps and its metrics.
 
     Args:
         gaps: All gaps, the longest first.
@@ -198,7 +198,7 @@ def metrics_tables(reading: Reading, gaps: list[Gap]) -> Markup:
 
 
 def _figure(value: object, unit: str = "") -> str:
-    """Return a float with its unit, any other number or a word without one, and a dash for None."""
+    """Return a metric's value as text: a float with its unit, other values without one, a dash for None."""
     if value is None:
         return "–"
     if isinstance(value, float):
@@ -207,7 +207,7 @@ def _figure(value: object, unit: str = "") -> str:
 
 
 def departures_table(reading: Reading) -> Markup:
-    """Return a table of the server's departures, each with its rule; a sentence if there are none."""
+    """Return a table of the server's deviations from its documentation; a sentence if there are none."""
     departures = reading.report.stream.departures
     if not departures:
         return element("p", "None: the server kept to its documentation.", class_="none")

@@ -60,9 +60,9 @@ class _Bar:
 
     column: int
     first: int
-    """Number of the first chunk, from 1."""
+    """Number of the first chunk that the bar stands for, from 1."""
     last: int
-    """Number of the last chunk."""
+    """Number of the last chunk that the bar stands for."""
     at: float
     """Seconds from the request to the first chunk."""
     size: int
@@ -74,7 +74,7 @@ class _Bar:
 
 
 class Axis:
-    """The scale of the picture, on which a silence that would fill most of it is drawn shorter.
+    """The horizontal scale of the picture of an answer, on which very long silences are drawn shorter.
 
     Args:
         reading: The reading; without times, all its chunks have the same distance.
@@ -91,11 +91,11 @@ class Axis:
         usual = sum(gap for gap in gaps if gap <= STALL_SECONDS)
         # A silence is drawn at most `_MAX_SHARE` times as long as all usual gaps together.
         self.longest = max(STALL_SECONDS, _MAX_SHARE * usual)
-        """Length to which longer silences are cut, in seconds."""
+        """Longest silence that is drawn to scale, in seconds; a longer one is drawn as long as this."""
         self.is_cut = max(gaps) > self.longest
         """True if a silence is drawn shorter than it was."""
         self._places = [0.0, *accumulate([min(gap, self.longest) for gap in gaps])]
-        """The places of `_times` on the axis, in seconds that leave out the excess of long silences."""
+        """The places of `_times` on the axis: their seconds, less the seconds cut from long silences."""
 
     def place(self, time: float) -> float:
         """Return the place of a time on the scale, as a number from 0 to 1."""
@@ -108,7 +108,7 @@ class Axis:
 
 
 def _interpolate(value: float, given: list[float], wanted: list[float]) -> float:
-    """Translate a value from one scale to another, by linear interpolation between known points.
+    """Convert a value from one scale to another, by linear interpolation between points known on both.
 
     Args:
         value: The value on the first scale.
@@ -252,7 +252,7 @@ def describe_gap(gap: Gap) -> str:
 
 
 def _draw_end(reading: Reading) -> Markup | None:
-    """Return a line at the end of an answer that is not complete."""
+    """Return a vertical line that marks in the picture where an incomplete answer ended; None for no mark."""
     if not _has_broken_end(reading):
         return None
     title = element("title", f"the end: {reading.report.ending}")
@@ -315,7 +315,7 @@ def _draw_legend(reading: Reading, gaps: list[Gap]) -> Markup:
 
 
 def list_longest(gaps: list[Gap]) -> list[Gap]:
-    """Return the first gaps, as many as a page lists.
+    """Return the longest gaps, as many as a page lists.
 
     Args:
         gaps: All gaps, the longest first.

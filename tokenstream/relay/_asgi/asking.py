@@ -55,7 +55,7 @@ class Asked:
 
     @property
     def continues(self) -> bool:
-        """True if the request names an answer, or a position in one: it never asks the model."""
+        """True if the request names an answer or a position, and so must not begin a new answer."""
         return bool(self.position) or self.id is not None
 
 
@@ -146,7 +146,7 @@ def fingerprint(key: str | None, body: object) -> str | None:
 
 
 def is_same_request(asked: str | None, stored: str | None) -> bool:
-    """Return False if two requests have different keys or bodies; what is unknown differs from nothing.
+    """Return False if two requests have different keys or bodies; an unknown key or body fits every other.
 
     Args:
         asked: The fingerprint of the request.
@@ -165,7 +165,7 @@ def is_same_request(asked: str | None, stored: str | None) -> bool:
 
 
 async def make_source(source: Source) -> AsyncIterable[Event]:
-    """Return an answer; if it is a function, call it first."""
+    """Return the answer that `source` is, or that it makes if it is a function."""
     # An answer may be callable as well.
     if not callable(source) or hasattr(source, "__aiter__"):
         return cast("AsyncIterable[Event]", source)
@@ -174,7 +174,7 @@ async def make_source(source: Source) -> AsyncIterable[Event]:
 
 
 def _hash(content: bytes) -> str:
-    """Return the start of the hash of a content: enough to tell requests apart."""
+    """Return the beginning of a hash of a key or body, long enough to tell requests apart."""
     return sha256(content).hexdigest()[:_HASH_DIGITS]
 
 
@@ -182,24 +182,24 @@ def _hash(content: bytes) -> str:
 
 
 def refuse_without_id() -> Refusal:
-    """Return the response to a position without an answer: to ask the model again would be another answer."""
+    """Return the response (409) to a request with a position, but without the id of the answer it is in."""
     message = "A position belongs to an answer: send the answer's id in X-Answer-Id."
     return Refusal(409, error_body("no_answer_id", message, retryable=False), as_event=b"")
 
 
 def refuse_not_kept() -> Refusal:
-    """Return the response to a request that continues an answer of which nothing is kept."""
+    """Return the response (409) to a request to continue an answer that was sent without a journal."""
     message = "This answer is not kept, so it cannot be continued."
     return Refusal(409, error_body("not_kept", message, retryable=False), as_event=b"")
 
 
 def refuse_other_request() -> Refusal:
-    """Return the response to a request for an answer that was asked for with another body or key."""
+    """Return the response (409) to a request whose body or key differs from those that began the answer."""
     message = "This answer was asked for with another body or key."
     return Refusal(409, error_body("other_request", message, retryable=False), as_event=b"")
 
 
 def refuse_key() -> Refusal:
-    """Return the response to a key that was sent with another body before."""
+    """Return the response (422) to an Idempotency-Key that was sent with another body before."""
     message = "This Idempotency-Key was sent with another body before."
     return Refusal(422, error_body("key_reused", message, retryable=False), as_event=b"")

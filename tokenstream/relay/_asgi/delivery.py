@@ -109,7 +109,7 @@ class Delivery(ABC):
     # -- ending ------------------------------------------------------------------
 
     def _note_disconnect(self) -> None:
-        """Note that the reader has disconnected; the answer ends after the grace period."""
+        """Set that the reader has disconnected, and let the answer end after the grace period."""
         if not self._disconnected:
             self._disconnected = True
             self._tasks.start_soon(self._stop_after_grace)
@@ -122,7 +122,7 @@ class Delivery(ABC):
         await self._stop("its reader has gone")
 
     async def _stop(self, reason: str) -> None:
-        """End the answer: ask its source to end, and cancel the sending task if that has not ended soon.
+        """End the answer: ask its source to end, and after a second cancel the task that sends.
 
         Args:
             reason: The reason why the answer is stopped.

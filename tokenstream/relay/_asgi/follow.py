@@ -64,7 +64,7 @@ class FollowOutlet(Outlet):
         drop: Drop = "all",
     ) -> None:
         self._error_writer = body = BodyWriter(protocol, drop=drop)
-        """Encodes an error of which the answer's transcript knows nothing."""
+        """Encodes errors that are not part of the answer's transcript, such as those of the storage."""
         self.id = id
         self.headers: Mapping[str, str] = {**body.headers, "x-answer-id": quote_id(id)}
         self.heartbeat = body.heartbeat
@@ -73,9 +73,9 @@ class FollowOutlet(Outlet):
         self._retry = body.retry
         """The bytes that tell a reader to reconnect soon; empty if the protocol has none."""
         self._transcript_key = (protocol, drop if isinstance(drop, str) else frozenset(drop))
-        """Identifies the transcript, which is shared with other readers of the same protocol."""
+        """The key of the transcript (the answer, encoded once), shared by all readers of this protocol."""
         self._make_transcript = partial(Transcript, protocol=protocol, drop=drop)
-        """Makes the transcript of a feed, for its first reader in this protocol."""
+        """Makes the transcript from the feed of the answer's records, for the first reader."""
         self._last_event_id = last_event_id
         self._is_own = False
         """True if the answer was started for this reader, so that none of its events is a replay."""
@@ -97,7 +97,11 @@ class FollowOutlet(Outlet):
             self._follower.close()
 
     async def prepare(self, asked: Asked) -> Mapping[str, str]:
-        """Note if the request wants to continue another answer; its position is not one of this answer."""
+        """Prepare a refusal if the request names another answer than the one that is followed here.
+
+        Returns:
+            No further headers.
+        """
         if asked.id is not None and asked.id != self.id:
             self._refusal = refuse_journal_error(UnknownAnswer("no answer has this id"))
         return {}

@@ -31,7 +31,7 @@ Head: TypeAlias = "tuple[int, list[tuple[bytes, bytes]]]"
 """The status and the headers of a response."""
 
 _MIN_PAUSE, _MAX_PAUSE = 0.01, 1.0
-"""The shortest and the longest pause before the next check if a heartbeat is due, in seconds."""
+"""The shortest and the longest pause, in seconds, between two checks whether a heartbeat is due."""
 _LAST_CHUNK_SECONDS = 0.5
 """The seconds allowed for sending the last chunk while the server shuts down."""
 _NO_CONTENT = 204
@@ -228,7 +228,7 @@ class HTTPDelivery(Delivery):
             await self._send_status_to_gone_reader()
 
     async def _send_status_to_gone_reader(self) -> None:
-        """Send a status although the reader disconnected before the head: middleware requires a response."""
+        """Send a head (status 499) to a reader that has gone before the head: middleware requires one."""
         from anyio import move_on_after
 
         with move_on_after(_LAST_CHUNK_SECONDS):

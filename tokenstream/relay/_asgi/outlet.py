@@ -40,7 +40,7 @@ class Outlet(ABC):
         """Close the source of the chunks."""
 
     async def prepare(self, asked: Asked) -> Mapping[str, str]:
-        """Take note of the request, before anything else is done.
+        """Take what the request says about the answer; called before all other methods.
 
         Args:
             asked: What the request says about the answer that it asks for.
@@ -59,7 +59,7 @@ class Outlet(ABC):
         return None
 
     async def open_head(self) -> Refusal | None:
-        """Prepare the head alone, for a HEAD request; the answer is neither begun nor read.
+        """Prepare for a HEAD request, which gets a head without a body; the answer is not read.
 
         Returns:
             The response whose head is to be sent instead; else None.

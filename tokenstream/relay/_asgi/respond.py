@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class _Nothing:
-    """The source of an outlet whose function was not called yet: it has no events."""
+    """A source without events, which an outlet has until the function that makes its answer is called."""
 
     async def __aiter__(self) -> AsyncIterator[Event]:
         return
@@ -55,10 +55,10 @@ class AnswerOutlet(Outlet):
     def __init__(self, source: Source, writer: BodyWriter) -> None:
         self._writer = writer
         self._function = None if hasattr(source, "__aiter__") or not callable(source) else source
-        """Makes the source, unless the request is refused; None once it was called, or for another source."""
+        """Makes the source when it is needed; None once it was called, or if the source was passed itself."""
         self._read_from(_NOTHING if self._function is not None else source)
         self._refusal: Refusal | None = None
-        """The response to a request that continues an answer, of which nothing is kept."""
+        """The response to send instead if the request wants to continue an answer; else None."""
         self.headers = writer.headers
         self.heartbeat = writer.heartbeat
         self._first_chunk = b""
@@ -71,18 +71,21 @@ class AnswerOutlet(Outlet):
         """True once the answer has ended or failed."""
 
     def _read_from(self, source: Any) -> None:  # noqa: ANN401 - refused here if it is no source
-        """Choose the source of the events.
+        """Set the source of the answer's events.
 
         Raises:
-            MisuseError: It is not asynchronous.
+            MisuseError: The source is not asynchronous.
         """
         self._events = EventsIn(source)
         self._batches = BatchReader(self._events, merges=not self._writer.sends_payloads)
 
     async def prepare(self, asked: Asked) -> Mapping[str, str]:
-        """Refuse a request that continues an answer: to ask the model again would be another answer.
+        """Prepare a refusal if the request wants to continue an answer, since nothing of it was kept.
 
         A GET is not refused, because an application may make the same events for it each time.
+
+        Returns:
+            No further headers.
         """
         if asked.continues and asked.method not in ("GET", "HEAD"):
             from tokenstream.relay._asgi.follow import parse_position, refuse_journal_error
@@ -142,7 +145,11 @@ class AnswerOutlet(Outlet):
         return None
 
     async def open_head(self) -> Refusal | None:
-        """Ask the answer to end: a HEAD request reads nothing."""
+        """Prepare the head alone, and let the answer be closed unread.
+
+        Returns:
+            The response whose head is to be sent instead; else None.
+        """
         self._is_head = True
         return await super().open_head()
 
@@ -186,7 +193,10 @@ class AnswerOutlet(Outlet):
         return self._events.stop(reason)
 
     def shutdown_chunk(self) -> bytes:
-        """Return the error of a shutdown, if the protocol has errors, and its advice to connect again."""
+        """Return the chunk for a server's shutdown: an error, and an instruction to reconnect.
+
+        Either part is missing if the protocol does not have it.
+        """
         chunks = self._writer.fail(StreamInterrupted("the relay's server was shut down"))
         return b"".join(chunks or ()) + self._writer.retry
 

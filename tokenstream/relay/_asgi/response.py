@@ -91,7 +91,7 @@ class Response:
             await self.background()
 
     def _with_prepared(self, outlet: Outlet, prepared: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-        """Return the headers with those for this request, except where the application has set its own.
+        """Return the response's headers, with those for this request that the application has not set itself.
 
         Args:
             outlet: The outlet, whose own headers may be replaced.

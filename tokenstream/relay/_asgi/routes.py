@@ -201,7 +201,7 @@ class Routes:
     async def _start_answer(
         self, scope: MutableMapping[str, Any], receive: Receive, answer: AnswerFunction
     ) -> Response | _JSONResponse:
-        """Start an answer, and return the response with its id, or with the answer itself."""
+        """Start an answer in the journal; return a response with its id, or one that sends the answer."""
         owner = await self._find_owner(scope)
         request = await self._read_body(receive)
         # Made in any case: it chooses the id, and knows the protocol's content type.
@@ -227,7 +227,7 @@ class Routes:
         return _JSONResponse(200 if outlet.exists else 201, {"id": outlet.id}, dict(headers))
 
     async def _follow_answer(self, scope: MutableMapping[str, Any], id: str) -> Response:
-        """Return the response that sends an answer after the position in the request."""
+        """Return the response that sends an answer of the journal from the position in the request on."""
         last_event_id = read_header(scope, b"last-event-id") or _read_after_parameter(scope)
         owner = await self._find_owner(scope)
         return follow(
@@ -241,7 +241,7 @@ class Routes:
         )
 
     async def _stop_answer(self, scope: MutableMapping[str, Any], id: str) -> _JSONResponse:
-        """Stop an answer, and return the response with its state."""
+        """Stop an answer of the journal; return the response that tells if it was stopped or had ended."""
         state = await self._journal.stop(id, owner=await self._find_owner(scope))
         if state == "unknown":
             raise UnknownAnswer("no answer has this id")

@@ -104,7 +104,7 @@ _Entry: TypeAlias = "tuple[Callable[[], None], tuple[Callable[[], bool], ...]]"
 
 
 class _Watch:
-    """Polls for a shutdown in one event loop, while responses are open in that loop.
+    """Polls, while responses are open in one event loop, to learn if their servers are shutting down.
 
     Args:
         host: The event loop.

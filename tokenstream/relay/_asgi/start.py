@@ -113,7 +113,7 @@ class StartOutlet(FollowOutlet):
         return headers
 
     async def _choose_answer(self, asked: Asked) -> Refusal | None:
-        """Choose the answer's id; return the response to a request that names no answer, or another one."""
+        """Choose the answer's id; return the response to a request that names no answer or a wrong one."""
         # Without its body, a request cannot be told from another one with the same key.
         key = None if self._body is None else asked.key
         self._fingerprint = fingerprint(key, self._body)
@@ -131,7 +131,11 @@ class StartOutlet(FollowOutlet):
         return None
 
     async def _find_id_of_key(self, key: str) -> str:
-        """Return the id of the answer to requests with a key: of the first that has not failed early."""
+        """Return the id of the answer for an Idempotency-Key.
+
+        If the answer with the key's first id has failed before its first content, the key's next id is taken,
+        so that a repeated request asks the model again.
+        """
         number, id = 1, id_of_key(key, self.owner, 1)
         with suppress(UnknownAnswer):
             while await self.journal.failed_early(id, self.owner):
@@ -177,7 +181,11 @@ class StartOutlet(FollowOutlet):
             return refuse_journal_error(error, self._retry)
 
     async def _start(self, open_within: float | None) -> Refusal | None:
-        """Start the answer; if another request has started it meanwhile, check that it asked the same."""
+        """Start the answer; if another request has started it meanwhile, check that the requests are equal.
+
+        Returns:
+            The response to send instead if the requests differ; else None.
+        """
         self._is_own = await self.journal.begin(
             await make_source(self._source),
             self.id,
@@ -190,7 +198,7 @@ class StartOutlet(FollowOutlet):
         return None if self._is_own else await self._check_existing()
 
     async def _check_existing(self) -> Refusal | None:
-        """Return the response to a request that differs from the one that has started the answer.
+        """Return a refusal if this request differs from the one that has started the answer; else None.
 
         Raises:
             JournalError: The request continues an answer that does not exist; or the journal cannot be used.
@@ -216,6 +224,6 @@ class StartOutlet(FollowOutlet):
 
 
 def _refuse_id() -> Refusal:
-    """Return the response for an id that no answer can have; in most applications, the client chooses it."""
+    """Return the response (400) to a request with an id that no answer can have, such as too long a one."""
     message = "The answer's id must be a text of 1 to 256 characters."
     return Refusal(400, error_body("invalid_id", message, retryable=False))

@@ -51,7 +51,7 @@ class Transcript:
         self._refused: NotExpressible | None = None
         """The error for the record after the last chunk, if `drop` does not allow leaving its content out."""
         self._answer_key = b',"answer":%b' % json.dumps(feed.id).encode()
-        """The key with the answer's id, as our own protocols send it in the first event of a response."""
+        """The JSON member with the answer's id, which `frame_live` adds to the first event of a response."""
         self._feed = feed
         self._first = feed.first
         """The position of the first chunk."""
@@ -62,7 +62,7 @@ class Transcript:
         position that was known then.
         """
         self._joined: tuple[bytes, int] = (b"", 0)
-        """That joined chunk: its bytes, and the last position in it."""
+        """The last chunk that was joined from several: its bytes, and the last position in it."""
         self._transcoder = _Transcoder(body, self)
         self._encode = self.frame_record or self._transcoder.encode_record
         self._last_event: bytes | None = None

@@ -382,7 +382,7 @@ class Encoder(Vocabulary):
     # -- within ----------------------------------------------------------------
 
     def _note_piece(self, key: PieceKey, event: AnyEvent, sent: Payload) -> None:
-        """Note that a piece was sent as one chunk; the second piece of a part becomes the part's template.
+        """Count a part's pieces that were sent as one chunk; make a template for later ones from the second.
 
         Args:
             key: The class of the event, its choice and its part.

@@ -21,7 +21,7 @@ class Medium:
     url: str | None = None
     pieces: list[bytes] = field(default_factory=list[bytes])
     begun: bool = False
-    """True once the content in the medium's `PartStart` was used, since this event may be repeated."""
+    """True once the content of the `PartStart` was used, so that a repeated `PartStart` adds nothing."""
 
     @property
     def is_audio(self) -> bool:

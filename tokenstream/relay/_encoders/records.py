@@ -256,7 +256,7 @@ _HIDDEN_KEYS = frozenset({"provider_data", "raw"})
 _HIDDEN_KEYS_OF_START = _HIDDEN_KEYS | {"id"}
 """Keys of events that are private to the provider: of most events, and of `MessageStart`."""
 _REBUILT_KEYS = frozenset({"content", "discarded"})
-"""Keys whose values readers can add up from earlier events."""
+"""Keys that are left out of records, because readers can rebuild their values from earlier events."""
 
 
 def _list_fields(cls: Any) -> tuple[tuple[str, str, Any], ...]:  # noqa: ANN401 - an event's class
@@ -311,7 +311,10 @@ def _model_to_plain(value: BaseModel, *, raw: bool) -> dict[str, Any]:
 
 @cache
 def _list_defaults(cls: type[BaseModel]) -> tuple[tuple[str, Any], ...]:
-    """Return the names of a class's fields, each with its default; the field, if other fields decide it."""
+    """Return pairs of a field's name and its default, for a pydantic class.
+
+    If the default depends on other fields, the pair contains the pydantic field instead.
+    """
     return tuple(
         (
             name,

@@ -43,7 +43,7 @@ class JournalClosed(JournalUnavailable):
 
 
 def describe_failure(error: BaseException) -> str:
-    """Return an error and its cause for the log, where the words of a storage's own library may stand.
+    """Return an error and its cause as text for the log, which may contain a storage's own words.
 
     Example:
         >>> describe_failure(JournalUnavailable("the storage is full"))

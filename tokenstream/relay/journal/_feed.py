@@ -34,7 +34,7 @@ _IDLE_SECONDS = 5.0
 
 
 class Product(Protocol):
-    """An object made from the records, such as their encoded bytes; all followers share it."""
+    """An object made from the records of an answer, such as their encoded bytes, for all its followers."""
 
     def trim(self, count: int) -> None:
         """Process all records that were not processed yet, then drop the results for the oldest records.
@@ -68,19 +68,19 @@ class Feed:
         self.error: JournalError | None = None
         """The reason why reading has stopped before the answer's end, or None."""
         self.followers: WeakSet[object] = WeakSet()
-        """The followers that read from this feed; a dropped one leaves by itself."""
+        """The followers that read from this feed; a follower that is garbage-collected leaves the set."""
         self._storage = storage
         self._lease = lease
         self.changes = Changes()
         """Wakes the followers when records were added or the feed has ended."""
         self._is_given = False
-        """True while a producer of this process gives the feed its records."""
+        """True while the feed gets its records from a producer of this process, not from the storage."""
         self._given_bytes = 0
-        """The size of the records that a producer has given since the last read."""
+        """The size in bytes of the records that a producer has passed on since the storage was last read."""
         self._must_read = Changes()
         """Wakes the feed's own task when it has to read again although a producer gives it the records."""
         self._products: dict[object, Product] = {}
-        """Objects besides the records that the followers share; see `get_product`."""
+        """Objects made from the records, by key, which all followers share; see `get_product`."""
         self._alone_since: float | None = None
         """The clock reading since which there have been no followers."""
         self._dead_since: float | None = None
@@ -192,7 +192,7 @@ class Feed:
     # -- within ------------------------------------------------------------
 
     async def _wait_for_news(self) -> None:
-        """Wait until the storage may have more records; its failure only means that nothing is known."""
+        """Wait until the storage may have more records; if it is unreachable, wait a moment instead."""
         from anyio import sleep
 
         try:
@@ -217,7 +217,7 @@ class Feed:
         return now - self._dead_since >= self._lease / 4
 
     async def _bury(self) -> None:
-        """Write the last record on behalf of a dead producer, for followers in all processes."""
+        """End the answer in the storage on behalf of its dead producer, for followers in all processes."""
         last = record_interruption("the server that produced the answer stopped responding")
         await retry(partial(self._storage.bury, self.id, [last]), self._lease)
 
@@ -237,7 +237,7 @@ class Feed:
             self.first += trimmed
 
     def _check_abandoned(self) -> bool:
-        """Note if anybody follows; return True if nobody has for `_IDLE_SECONDS` seconds."""
+        """Return True if the feed has had no follower for `_IDLE_SECONDS` seconds, so that it can end."""
         from anyio import current_time
 
         if self.followers:

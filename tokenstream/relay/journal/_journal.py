@@ -44,7 +44,7 @@ StopResult: TypeAlias = Literal["stopped", "ended", "unknown"]
 """The outcome of a request to stop an answer: it ends now, it had ended before, or it is unknown."""
 
 _MAX_EARLY = 64
-"""The maximum number of records of an answer that counts as having failed before its first content."""
+"""Most records that an answer may have to count as one that failed before its first content."""
 _MAX_ID = 256
 """The maximum number of characters in an id."""
 _SHUT_DOWN = "the server that produced the answer was shut down before its end"
@@ -358,7 +358,7 @@ class Journal:
         return page.state
 
     async def failed_early(self, id: str, owner: str | None) -> bool:
-        """Return True if an answer has failed before its first content, so that a reader has lost nothing.
+        """Return True if an answer has failed before its first content, so that asking anew loses nothing.
 
         Args:
             id: The answer's id.

@@ -287,10 +287,10 @@ class MemoryStorage(Storage):
         return answer
 
     def _find(self, id: str) -> _StoredAnswer | None:
-        """Return the answer with this id, None if there is none, after the work that is due for all answers.
+        """Clean up all answers, then return the answer with this id; None if there is none.
 
-        The records of each answer that has expired are deleted; `expire` seconds later, the answer is
-        forgotten.
+        Clean-up deletes the records of each answer that has expired, and `expire` seconds later forgets
+        the answer.
         """
         if self._ended or self._expired:
             now = self._clock()
@@ -307,7 +307,7 @@ class MemoryStorage(Storage):
         self._total_bytes += answer.size - size
 
     def _drop_records(self, answer: _StoredAnswer) -> None:
-        """Delete the records of an answer, and notify its readers."""
+        """Delete the records of an answer, and wake its readers, which then learn of it."""
         self._total_bytes -= answer.size
         answer.drop()
         answer.notify()
@@ -324,7 +324,7 @@ class MemoryStorage(Storage):
         self._drop_records(answer)
 
     def _make_room(self) -> None:
-        """Forget the answer that ended first; if none has ended, one whose producer has long been dead.
+        """Make room for a new answer: forget the one that ended first, or one whose producer is long dead.
 
         Raises:
             JournalUnavailable: All answers are still being produced.
@@ -363,7 +363,10 @@ class MemoryStorage(Storage):
             self._delete_records(id, self._ended[id])
 
     def _finish_dead(self) -> None:
-        """Mark the answers as ended whose producers have long been dead, because nobody has followed them."""
+        """Mark answers as ended whose producers have long been dead.
+
+        Followers do this as soon as they notice; these are the answers that nobody follows.
+        """
         dead_before = self._clock() - self._expire
         for id, answer in list(self._answers.items()):
             if not answer.ended and answer.alive_until < dead_before:

@@ -45,19 +45,19 @@ _GATHER_SECONDS = 0.01
 _MAX_QUEUED_BYTES = 4 * 1024 * 1024
 """The size in bytes of the queued records above which the provider's stream is not read further."""
 ALIVE_SHARE = 0.75
-"""The share of a lease for which a heartbeat proves that the producer is alive; within the rest of the
-lease, readers look a second time."""
+"""Share of a lease for which a producer counts as alive after a heartbeat or a write. The rest of the lease
+is left to readers: they look a second time before they declare the producer dead."""
 CUT_OFF = "the journal no longer takes the answer"
-"""The message for the readers of an answer that can no longer be written."""
+"""The error message for the readers of an answer whose records the storage no longer accepts."""
 _CLOSING_SECONDS = 2.0
 """The seconds allowed for writing the last record while the process shuts down."""
 
 
 class TellWritten(Protocol):
-    """Is told what is in the storage now."""
+    """The type of the function that a producer calls after each write to the storage."""
 
     def __call__(self, first: int, records: Sequence[bytes], /, *, is_last: bool) -> None:
-        """Process records that were written.
+        """Take note that records are in the storage now, for example to pass them on to followers.
 
         Args:
             first: The position of the first record.
@@ -109,7 +109,7 @@ class Producer:
         self._raw = raw
         self._shaping = shaping
         self._told = ToldEnding()
-        """The ending that the events tell, for a source that does not know it."""
+        """Finds the ending of the answer from its events, for a source that does not know the ending."""
         self._reading = anyio.CancelScope()
         """The scope in which the stream is read; `stop` and `interrupt` cancel it."""
         self._queued: list[bytes] = []
@@ -257,7 +257,7 @@ class Producer:
             self._has_queued.notify()
 
     def _queue_rest_of_text(self) -> None:
-        """Queue the text that `shaping` has held back; if it fails, its error ends the answer."""
+        """Queue the text that `shaping` has held back; if that raises, the error ends the answer."""
         shaping = self._shaping
         if shaping is None:
             return
@@ -292,7 +292,7 @@ class Producer:
         self._all_written.set()
 
     async def _write_soon(self) -> None:
-        """Have the queued records written: at once if the storage never waits, otherwise by another task."""
+        """Write the queued records at once if the storage never waits, else wake the task that writes."""
         if self._storage.instant and not self._is_flushing:
             batch = tuple(self._queued)
             # The other task repeats a write that has failed, and decides when to give up.
@@ -303,7 +303,7 @@ class Producer:
         self._has_queued.notify()
 
     async def _flush(self) -> None:
-        """Write the records that are queued now."""
+        """Write all records that are queued now to the storage; give up if it does not accept them."""
         self._is_flushing = True
         last = self._last_written + len(self._queued)
         while self._last_written < last and not self._is_cut_off:
@@ -323,7 +323,7 @@ class Producer:
         self._is_flushing = False
 
     def _note_written(self, batch: tuple[bytes, ...], *, is_last: bool) -> None:
-        """Take records that are in the storage from the queue, and tell the followers in this process."""
+        """Remove records that are in the storage now from the queue, and call `tell_written` with them."""
         first = self._last_written + 1
         self._last_written += len(batch)
         self._queued_bytes -= sum(map(len, batch))
@@ -372,7 +372,11 @@ class Producer:
     # -- watching ------------------------------------------------------------
 
     async def _watch(self) -> None:
-        """Send heartbeats, and act on requests to stop."""
+        """Report to the storage, four times a lease, that the producer is alive; stop the answer on request.
+
+        Runs as a task of its own until all records are written. A request to stop the answer, which any
+        process may have put into the storage, is seen in the reply or by waiting for it.
+        """
         import anyio
         from anyio.lowlevel import checkpoint
 

@@ -24,7 +24,7 @@ _IDLE_SECONDS = 30.0
 
 
 class Subscription:
-    """This process's subscription to one answer's channel, and the state of the tasks that wait for it."""
+    """This process's subscription to the Redis channel of one answer, and the state of its waiting tasks."""
 
     __slots__ = ("confirmed", "is_current", "last_message", "news", "told", "used", "waiting")
 
@@ -34,11 +34,11 @@ class Subscription:
         self.news = Changes()
         """Wakes the waiting tasks at the next message."""
         self.last_message: str | None = None
-        """The last message; None if later messages may have been lost."""
+        """The last message of the channel; None if later messages may have been lost."""
         self.told: str | None = None
-        """The last message that has ended a wait; None before the first."""
+        """The last message for which `Subscriptions.wait` has returned; None before the first."""
         self.is_current = False
-        """True once the answer was read after the subscription began; no earlier change is missed then."""
+        """True if the answer was read since the subscription began or was renewed: nothing is missed."""
         self.waiting = 0
         """The number of tasks that wait for a change."""
         self.used = 0.0
@@ -57,7 +57,7 @@ class Subscription:
 
 
 class Subscriptions:
-    """The subscriptions for all answers that a process waits for.
+    """The Redis subscriptions of a process: a channel for each answer that it waits for, on one connection.
 
     Args:
         client: An asyncio client of redis-py.
@@ -87,8 +87,9 @@ class Subscriptions:
         Args:
             channel: The answer's channel.
             is_new: Returns True if a message reports the awaited change.
-            has_changed: Reads the answer's state; called once after each new subscription, and for a message
-                that has ended a wait before.
+            has_changed: Reads the answer's state, and returns True if the awaited change has happened. Called
+                if no message can tell: after a new subscription, and for a message that has ended a wait
+                before, which may be about an earlier answer with the same id.
         """
         try:
             subscription = await self._subscribe(channel)
@@ -155,7 +156,7 @@ class Subscriptions:
             return self._subscriptions[channel]
 
     async def _unsubscribe_unused(self) -> None:
-        """Unsubscribe channels that have been unused for a while; the connection stays open for others."""
+        """Unsubscribe from channels for which no task has waited for a while; keep the connection open."""
         now = _now()
         if now - self._last_cleanup < _IDLE_SECONDS:
             return

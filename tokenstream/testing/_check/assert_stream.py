@@ -272,7 +272,7 @@ class _HandlerRun:
         self.value_copy = copy.copy(value) if isinstance(value, _MUTABLE_TYPES) else value
 
     def compare_with(self, first: _HandlerRun) -> None:
-        """Raise unless this call and the first one return equal values, or raise the same type of error."""
+        """Raise unless this call has the outcome of the first one: an equal value, or the same error type."""
         if type(first.error) is not type(self.error):
             raise self.make_failure(
                 f"the handler {_describe_outcome(self)}, where it {_describe_outcome(first)} at first"
@@ -312,7 +312,7 @@ class _HandlerRun:
 
 
 class _Trial(Generic[ResultT]):
-    """The calls of one handler, each with another replay, and the checks of their results.
+    """Plans the calls of one handler, each with another replay of a recording, and checks their results.
 
     Args:
         recording: The recording to replay.

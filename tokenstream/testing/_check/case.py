@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Recording
 
 _RESETS = 8
-"""One in this many of the cuts is also tried as a reset of the connection."""
+"""One in this number of cuts is tried a second time, as a reset of the connection instead of an end."""
 _GARBLED_PLACES = 24
 _SHUFFLES = 4
 _MAX_SHOWN = 300
@@ -40,7 +40,7 @@ class Violation(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A requirement that every format must meet, with the function that looks for violations."""
+    """A rule that every format must keep: its name, its sentence, and the function that finds violations."""
 
     name: str
     sentence: str
@@ -70,18 +70,24 @@ class Case:
 
     @cached_property
     def whole_reading(self) -> FormatReading:
-        """Reading of the unchanged recording."""
+        """The outcome of reading the unchanged recording with the format under test."""
         return read(self.recording, self.make())
 
     @cached_property
     def cut_readings(self) -> list[tuple[Fault, FormatReading]]:
-        """Readings of the recording with each cut, and with some resets of the connection."""
+        """The outcomes of reading the recording with each cut, and with some resets of the connection.
+
+        Each is paired with the fault that was applied to the recording.
+        """
         places = choose_cut_places(self.recording, self.cuts)
         return self._read_with([cut(at=at) for at in places] + [reset(at=at) for at in places[::_RESETS]])
 
     @cached_property
     def damaged_readings(self) -> list[tuple[Fault, FormatReading]]:
-        """Readings of the recording with changed bytes, or with events in another order."""
+        """The outcomes of reading the recording with changed bytes, or with its events in another order.
+
+        Each is paired with the fault that was applied to the recording.
+        """
         if self.recording.messages:
             # Each message is one payload, and `odd_readings` has odd payloads.
             return []
@@ -92,7 +98,7 @@ class Case:
 
     @cached_property
     def odd_readings(self) -> list[tuple[Odd, FormatReading]]:
-        """Readings of the frames, with one frame replaced by an odd one; see `odd_frames`."""
+        """The outcomes of feeding the recording's frames with one replaced, once for each of `odd_frames`."""
         return [
             (odd, self.read_replaced(odd.number, odd.frame)) for odd in odd_frames(self.frames, self.changes)
         ]
@@ -103,11 +109,11 @@ class Case:
         return split_frames(self.recording)
 
     def read_replaced(self, index: int, *frames: Framed) -> FormatReading:
-        """Return a reading of the frames, with the frame at `index` replaced by other frames."""
+        """Feed a new format the recording's frames, with the one at `index` replaced; return the outcome."""
         return feed_frames(self.make(), [*self.frames[:index], *frames, *self.frames[index + 1 :]])
 
     def violation(self, description: str, **replay: object) -> Violation:
-        """Return a violation that was found in a replay.
+        """Return a violation that was found in a replay of the recording, with code to reproduce it.
 
         Args:
             description: Description of what the format did.
@@ -135,10 +141,10 @@ class Case:
         )
 
     def _read_with(self, faults: list[Fault]) -> list[tuple[Fault, FormatReading]]:
-        """Return a reading of the recording, by a new format, for each fault."""
+        """Read the recording once with each fault, each time by a new format; return faults and outcomes."""
         return [(fault, read(self.recording, self.make(), fault=fault)) for fault in faults]
 
 
 def _write_value(value: object) -> str:
-    """Return a value as it is written in a program; the functions that make faults are in `faults`."""
+    """Return a value as it is written in a program; a fault as a call such as `faults.cut(at=17)`."""
     return f"faults.{value!r}" if isinstance(value, Fault) else repr(value)

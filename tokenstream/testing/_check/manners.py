@@ -74,7 +74,7 @@ def find_unpicklable_errors(case: Case) -> Iterator[Violation]:
 
 
 def find_dropped_content(case: Case) -> Iterator[Violation]:
-    """Find unknown fields and payloads that are dropped or end the stream."""
+    """Find unknown fields and payloads that the format drops, or because of which it ends the stream."""
     kinds = find_kinds(case.frames)
     for index, payload in kinds:
         frame = replace_payload(case.frames[index], {**payload, PROBE: "kept"})
@@ -112,7 +112,7 @@ def find_late_events(case: Case) -> Iterator[Violation]:
 
 
 def find_shared_state(case: Case) -> Iterator[Violation]:
-    """Find faults of a format's `fresh`: two results of it share state, or it ignores an argument."""
+    """Find faults of a format's method `fresh`: its results share state, or it ignores an argument."""
     limits = Limits(event=999_983)
     original = case.make()
     with CrashWatch():
@@ -232,17 +232,17 @@ def _is_fast(value: object) -> bool:
     lists: tuple[Any, ...] = (value.texts, value.changing, value.counts)
     if not all(isinstance(places, list | tuple) for places in lists):
         return False
-    return all(_is_place(place) for places in lists for place in places)
+    return all(_is_field_path(place) for places in lists for place in places)
 
 
-def _is_place(value: object) -> bool:
+def _is_field_path(value: object) -> bool:
     """Return True if a value is the path of a field: a tuple of keys and indexes."""
     steps = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (None,)
     return all(isinstance(step, str | int) for step in steps)
 
 
 def _are_among(mapping: object, allowed: Sequence[object]) -> bool:
-    """Return True if a class attribute is a mapping whose values are all among those allowed."""
+    """Return True if a value, a class attribute of a format, is a mapping with only allowed values."""
     if not isinstance(mapping, Mapping):
         return False
     # `allowed` is not a set, because a wrong value may be a list, which has no hash.

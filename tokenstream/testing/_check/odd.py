@@ -21,7 +21,7 @@ _VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1.5, 10**30, "", "x", "{}", "\ud83d", [], [1], [None], ["x"], [[]], [{}], {},
     {"x": 1}, {"type": "text"}, {PROBE: [1]},
 )  # fmt: skip
-"""Values that replace the value of a field."""
+"""Odd values, each of which replaces the value of one field of a payload in turn."""
 _ODD_PAYLOADS: tuple[bytes, ...] = (
     b"", b" ", b"{}", b"[]", b"null", b"true", b"1", b'"x"', b"{", b"}", b"\xff\xfe", b"[DONE]",
     b"x" * 10_000, b"[" * 20_000, b'{"x":' * 20_000, b'{"x":' + b"[" * 1_000 + b"]" * 1_000 + b"}",
@@ -29,7 +29,7 @@ _ODD_PAYLOADS: tuple[bytes, ...] = (
 )  # fmt: skip
 """Payloads that are empty, of the wrong kind, broken, or nested too deeply."""
 _MAX_FED_FRAMES = 60_000
-"""Limit on the frames that are fed for all changed payloads of one recording together."""
+"""Most frames that all tests with a changed payload of one recording may feed together."""
 _MAX_SHOWN = 40
 
 _Path: TypeAlias = tuple[str | int, ...]

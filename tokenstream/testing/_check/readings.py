@@ -49,7 +49,7 @@ class CrashWatch:
 
 @dataclass
 class FormatReading(CrashWatch):
-    """The outcome of reading an answer: events, messages, error and departures."""
+    """The outcome of reading an answer: events, messages, error, and the server's departures from its API."""
 
     events: list[Event] = field(default_factory=list["Event"])
     messages: list[Message] = field(default_factory=list["Message"])
@@ -165,7 +165,7 @@ def replace_payload(frame: Framed, payload: object) -> Framed:
 
 
 def _store_results(reading: FormatReading, stream: Stream | AsyncStream) -> FormatReading:
-    """Store a stream's messages, and the number of each kind of departure; return the reading."""
+    """Store a stream's messages, and the number of each departure from the API; return the reading."""
     reading.messages = stream.messages
     reading.departures = {name: noted.count for name, noted in stream.departures.items()}
     return reading

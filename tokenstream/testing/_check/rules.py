@@ -46,7 +46,7 @@ CONTENT_EVENTS = _STARTS + _END_EVENTS + _DELTAS
 _NAMES = ("expected", "came")
 _TEXT_NAMES = ("text", "reasoning", "refusal")
 _ENOUGH_TO_COMPARE = 16
-"""Number of deltas of one part in a row; a format with `fast` must read one of so many undecoded."""
+"""Number of deltas of one part in a row, of which a format with `fast` must read at least one undecoded."""
 _PLACEHOLDER = "{}"
 """Arguments that some servers send before the real arguments; a cut answer may end between the two."""
 
@@ -104,7 +104,7 @@ def find_wrong_calls(case: Case) -> Iterator[Violation]:
 
 
 def find_false_completeness(case: Case) -> Iterator[Violation]:
-    """Find a cut answer that is reported complete although content is missing, or is empty without error."""
+    """Find cut-off answers that are reported complete although content is missing, or empty without error."""
     # A format that ends with its input cannot tell a cut from the end. If a server sends its finish reason
     # before its last content, the answer is complete after the reason.
     if case.make().ends_with_input or "content_after_finish" in case.whole_reading.departures:
@@ -138,7 +138,7 @@ def find_unbalanced_parts(case: Case) -> Iterator[Violation]:
 
 
 def find_fast_differences(case: Case) -> Iterator[Violation]:
-    """Find an answer that a format reads differently on the fast path, or never on the fast path."""
+    """Find an answer that a format reads wrongly, or never, on its fast path: without decoding the JSON."""
     without_fast = case.make()
     if without_fast.fast is None:
         return
@@ -184,7 +184,7 @@ def _skips_decoding(case: Case) -> bool:
 
 
 def _compare_readings(first: FormatReading, second: FormatReading) -> list[str]:
-    """Return the differences in the first aspect in which two readings differ."""
+    """Return lines on the first thing in which two readings of an answer differ; none if they are equal."""
     pairs = (
         (first.events, second.events),
         ([event.raw for event in first.events], [event.raw for event in second.events]),

@@ -32,9 +32,9 @@ class _Step:
     """One fault of a combination, with its arguments."""
 
     kind: str
-    """The name of the function of `testing.faults` that made it."""
+    """The name of the function of `testing.faults` that made the fault, such as "cut"."""
     details: tuple[tuple[str, Any], ...]
-    """The arguments of that call, as names and values."""
+    """The arguments with which the fault was made, as pairs of a name and a value."""
 
     def __repr__(self) -> str:
         omitted = _OMITTED_DEFAULTS[self.kind]

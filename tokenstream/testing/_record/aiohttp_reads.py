@@ -1,4 +1,4 @@
-"""Noting of aiohttp responses: the object that is read is replaced by one that notes the bytes."""
+"""Recording of aiohttp responses: the object that is read is replaced by one that records the bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ReadT = TypeVar("ReadT")
 
 
 def note_aiohttp(response: AiohttpResponse, notes: Notes) -> None:
-    """Note the body of an aiohttp response: at once if it was read already, else as it is read."""
+    """Record the body of an aiohttp response: at once if it was read already, else as it is read."""
     notes.method = response.method
     source = from_aiohttp(response)
     # aiohttp keeps a body that was read as a whole; it is None otherwise.
@@ -45,7 +45,7 @@ def _wrap_close(method: Callable[[], Any], notes: Notes) -> Callable[[], Any]:
 
 
 class _NotedContent:
-    """Replaces the body object of an aiohttp response, and notes the bytes that are read from it.
+    """Replaces the body object of an aiohttp response, and records the bytes that are read from it.
 
     Args:
         content: The body.
@@ -119,7 +119,7 @@ class _NotedContent:
         return unread
 
     def _note_read(self, data: bytes) -> bytes:
-        """Note the bytes that a read has returned, and return them.
+        """Record the bytes that a read has returned, and return them.
 
         Args:
             data: The bytes; if they are empty, the body has ended.
@@ -128,14 +128,14 @@ class _NotedContent:
         return data
 
     def _note(self, data: bytes, *, is_end: bool) -> None:
-        """Note bytes that were read; at the end of the body, write the recording."""
+        """Add bytes that were read to the recording; at the end of the body, write the recording."""
         if data:
             self._notes.see(data)
         if is_end:
             self._notes.end()
 
     async def _await_read(self, awaitable: Awaitable[ReadT]) -> ReadT:
-        """Return the result of a read of the body; if it fails, note the bytes it took, and the failure."""
+        """Return the result of a read of the body; if it fails, record the bytes it took, and the failure."""
         try:
             return await awaitable
         except EOFError as error:

@@ -1,4 +1,4 @@
-"""Functions that note the body of a response while the application reads it.
+"""Functions that record the body of a response while the application reads it.
 
 *Noting* means adding the bytes to the `Notes`, from which the recording is written.
 """
@@ -52,7 +52,7 @@ def note_body(source: object, notes: Notes) -> bool:
 
 
 def note_httpx(response: object, notes: Notes) -> None:
-    """Note the body of an httpx or httpx2 response: at once if it was read already, else as it is read.
+    """Record the body of an httpx or httpx2 response: at once if it was read already, else as it is read.
 
     Raises:
         MisuseError: The body was read in a loop, which did not keep it, or was closed.
@@ -77,4 +77,4 @@ _NOTE_FUNCTIONS: list[tuple[Callable[[Any], bool], Callable[[Any, Notes], None]]
     (is_http_client, note_http_client),
     (is_aiohttp, note_aiohttp),
 ]
-"""Pairs of functions: the first recognises a kind of response, the second notes its body."""
+"""Pairs of functions: the first recognises a kind of response, the second records its body."""

@@ -63,7 +63,10 @@ def note_answers(client: FromHTTPX, terms: Terms) -> None:
 
 
 class _Hooks:
-    """Event hooks that record a client's answers: a client calls one at each request, one at each head."""
+    """Event hooks that record all answers of an httpx client.
+
+    The client calls one hook before each request, and another when the head of a response has arrived.
+    """
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
@@ -71,11 +74,11 @@ class _Hooks:
         """Time at which each request was sent."""
 
     def note_request(self, request: object) -> None:
-        """Note the time of a request, for the recording of its response."""
+        """Store the time of a request, from which the times in the recording of its response are counted."""
         self._started_at[request] = self._terms.clock()
 
     def note_response(self, response: FromHTTPX) -> None:
-        """Record a response's body as it is read, with times since its request; unless the body is empty."""
+        """Begin to record a response, whose body is read later; nothing is written if the body is empty."""
         note_httpx(
             response, Notes(self._terms, started_at=self._started_at.get(response.request), keep_empty=False)
         )

@@ -1,6 +1,6 @@
-"""Noting of sources that are iterated, entered or awaited: the application reads them through another object.
+"""Recording of sources that are iterated, entered or awaited: the application gets a wrapper to read.
 
-*Noting* means adding the bytes to the `Notes`, from which the recording is written.
+*Noting* the bytes that are read means adding them to the `Notes`, from which the recording is written.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 
 def note_loop(source: object, notes: Notes) -> object:
-    """Return an object that behaves like the source, and notes the bytes that are read through it.
+    """Return an object that behaves like the source, and adds the bytes that are read through it to `notes`.
 
     Args:
         source: An iterable, a context manager or an awaitable.
-        notes: Receives the bytes.
+        notes: The notes, from which the recording is written.
 
     Raises:
         MisuseError: The source is none of these, or it contains the whole body already.
@@ -67,9 +67,9 @@ def _is_complete(source: object) -> bool:
 
 
 class _NotedSource(WatchedStream[Any]):
-    """Base class of the objects that an application reads in place of a source; the bytes read are noted.
+    """Base class of wrappers that an application reads in place of a source, and that record the bytes.
 
-    If entering or awaiting the source returns another object, the bytes of that object are noted.
+    If entering or awaiting the source returns another object, the bytes of that object are recorded.
     """
 
     __slots__ = ()
@@ -77,7 +77,7 @@ class _NotedSource(WatchedStream[Any]):
     _made_by = "testing.record(…)"
     """The call that made this object, for error messages."""
     _onlooker: Notes
-    """Receives the bytes."""
+    """The notes that collect the bytes for the recording."""
 
     def __getattr__(self, name: str) -> object:
         """Return an attribute of the source; for a missing `close`, a function that ends the recording."""
@@ -90,13 +90,17 @@ class _NotedSource(WatchedStream[Any]):
             return self._onlooker.stop
 
     def _attach(self, target: object) -> None:
-        """Note the bytes of the open source, or of the object that entering or awaiting it has returned."""
+        """Record from now on the bytes that are read from `target`.
+
+        Args:
+            target: The source, now open, or the object that entering or awaiting the source has returned.
+        """
         self._target, self._is_open = target, True
         if target is not self._source and note_body(target, self._onlooker):
             self._watched_response = target
 
     def _wrap_close(self, close: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the source's method to close it, with the addition that the recording is then written."""
+        """Return a function that calls the source's own method `close`, and then writes the recording."""
         return stop_after_close(close, self._onlooker)
 
     def _choose_returned_object(self) -> object:
@@ -108,7 +112,7 @@ class _NotedSource(WatchedStream[Any]):
 
 
 class _NotedManager(_NotedSource, SyncWatchedManager[Any]):
-    """Stands for a source whose bytes are recorded, and which is only entered, with `with`."""
+    """Wrapper that records a source which is only a context manager for `with`, not iterable itself."""
 
     __slots__ = ()
 
@@ -122,13 +126,13 @@ class _NotedManager(_NotedSource, SyncWatchedManager[Any]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        """Leave the source; a failure to write the recording must not replace the block's exception."""
+        """Leave the source; even if the recording cannot be written, the block's own exception is raised."""
         self._onlooker.block_error = error
         return super().__exit__(kind, error, traceback)
 
 
 class _NotedAsyncManager(_NotedSource, AsyncWatchedManager[Any]):
-    """Stands for a source whose bytes are recorded, and which is only entered, with `async with`."""
+    """Wrapper that records a source which is only a context manager for `async with`, not iterable itself."""
 
     __slots__ = ()
 
@@ -142,13 +146,13 @@ class _NotedAsyncManager(_NotedSource, AsyncWatchedManager[Any]):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool | None:
-        """Leave the source; a failure to write the recording must not replace the block's exception."""
+        """Leave the source; even if the recording cannot be written, the block's own exception is raised."""
         self._onlooker.block_error = error
         return await super().__aexit__(kind, error, traceback)
 
 
 class _NotedAwaitable(_NotedAsyncManager):
-    """Stands for a source whose bytes are recorded, and which is awaited or entered with `async with`."""
+    """Wrapper that records a source which the application awaits, or enters with `async with`."""
 
     __slots__ = ()
 
@@ -167,25 +171,25 @@ class _NotedAwaitable(_NotedAsyncManager):
 
 
 class _NotedEitherManager(_NotedManager, _NotedAsyncManager):
-    """Stands for a source whose bytes are recorded, and which is entered with `with` or `async with`."""
+    """Wrapper that records a source which the application enters with `with` or with `async with`."""
 
     __slots__ = ()
 
 
 class _NotedIterable(_NotedManager, SyncWatchedStream[Any]):
-    """A noted source that is iterated with `for`, and may be entered with `with`."""
+    """Wrapper that records a source which is iterated with `for`, and may be entered with `with`."""
 
     __slots__ = ()
 
 
 class _NotedAsyncIterable(_NotedAsyncManager, AsyncWatchedStream[Any]):
-    """A noted source that is iterated with `async for`, and may be entered with `async with`."""
+    """Wrapper that records a source which is iterated with `async for`, and may be entered."""
 
     __slots__ = ()
 
 
 class _NotedEitherIterable(_NotedIterable, _NotedAsyncIterable):
-    """A noted source that is iterated with `for` or `async for`, and may be entered."""
+    """Wrapper that records a source which is iterated with `for` or `async for`, and may be entered."""
 
     __slots__ = ()
 
@@ -198,4 +202,4 @@ _WRAPPER_CLASSES: dict[tuple[bool, bool, bool], type[_NotedSource]] = {
     (False, True, True): _NotedAsyncIterable,
     (True, True, True): _NotedEitherIterable,
 }
-"""Maps three facts about a source to a class: it is sync, it is async, and it can be iterated itself."""
+"""Maps three facts about a source (is it sync, is it async, can it be iterated itself?) to its wrapper."""

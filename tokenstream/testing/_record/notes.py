@@ -1,4 +1,4 @@
-"""The notes of an answer: the bytes that the application reads, from which the recording is written."""
+"""The class `Notes`, which collects the bytes of an answer that an application reads, to record them."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _PLACEHOLDER = "{n}"
 
 @dataclass(frozen=True)
 class Terms:
-    """Options of `record`."""
+    """The options of `testing.record`, checked and converted; all recordings of one call share them."""
 
     path: Path
-    """The file; with a placeholder for the number if there are several."""
+    """The file to write; for several recordings, its name may contain `{n}` for the recording's number."""
     overwrite: bool
     """True if existing files may be replaced."""
     replacements: list[tuple[re.Pattern[bytes], bytes]]
@@ -47,7 +47,7 @@ class Terms:
     clock: Callable[[], float]
     """Source of the times, in seconds."""
     numbers: itertools.count[int]
-    """Numbers the recordings, from 1."""
+    """Counter that gives each recording its number, from 1."""
 
     def next_path(self) -> Path:
         """Return the path of the next recording."""
@@ -83,7 +83,7 @@ class Terms:
 
 
 class Notes:
-    """A `Watcher` that notes the bytes of an answer, and writes the recording at the end.
+    """A `Watcher` that collects the bytes of an answer while they are read, then writes the recording.
 
     Args:
         terms: Options of the recording.
@@ -103,9 +103,9 @@ class Notes:
         self._breaks: Breaks | None = None
         """The way in which the connection broke; None if it did not."""
         self.item_count = 0
-        """Number of items that have been read."""
+        """Number of items of an iterable that the application has read."""
         self.is_finished = False
-        """True once the recording is written or given up; from then on, nothing is noted."""
+        """True once the recording is written or given up; further chunks are ignored."""
         self.method = ""
         """The method of the request."""
         self.messages = False
@@ -113,14 +113,17 @@ class Notes:
         self.format: Callable[[], str | None] = _no_format
         """Called when the recording is written; returns the name of the format, or None."""
         self.survives_timeout = False
-        """True if reading may go on after a TimeoutError."""
+        """True if the application can go on reading the body after a read has raised TimeoutError."""
         self.block_error: BaseException | None = None
-        """The exception that ends the `with` block of the source; an error of ours must not replace it."""
+        """The exception that has ended the `with` block of the source; None if there was none.
+
+        If the recording cannot be written, that error is added to this exception, and is not raised.
+        """
 
     # -- how it begins -----------------------------------------------------
 
     def note_sent(self) -> None:
-        """Note that the request is sent now: the times of the chunks count from here."""
+        """Take the present as the time of the request, from which the times of the chunks are counted."""
         self._started_at = self._terms.clock()
 
     def note_open_error(self, error: BaseException) -> None:
@@ -128,7 +131,7 @@ class Notes:
         self.is_finished = True
 
     def note_head(self, head: ResponseHead | None, coding: str) -> None:
-        """Note the head of the response.
+        """Store the head of the response, for the recording.
 
         Args:
             head: The head; None if the source has none.
@@ -140,7 +143,7 @@ class Notes:
     # -- what passes -------------------------------------------------------
 
     def see(self, chunk: Any, *, is_decoded: bool = False) -> None:  # noqa: ANN401 - a chunk of any kind
-        """Note a chunk.
+        """Add a chunk that the application has read to the recording, with the present as its time.
 
         Args:
             chunk: Bytes, or text.
@@ -159,7 +162,7 @@ class Notes:
         self._arrivals.append(Arrival(max(0.0, round(now - self._started_at, 6)), data))
 
     def see_item(self, item: object) -> None:
-        """Note an item of an iterable as a chunk.
+        """Add an item of an iterable that the application has read to the recording, as a chunk.
 
         Raises:
             MisuseError: The item is neither bytes nor text, such as an object that an SDK has parsed.
@@ -175,11 +178,11 @@ class Notes:
         )
 
     def is_first(self, item: object) -> bool:
-        """Return False: equal bytes do not show that a loop has started over."""
+        """Return False: that `item` equals the first item does not show that a new loop has begun."""
         return False
 
     def note_method(self, response: Any) -> None:  # noqa: ANN401 - httpx's, httpx2's or of requests
-        """Note the method of the request that led to a response."""
+        """Store the HTTP method of the request that led to a response, for the recording."""
         try:
             self.method = response.request.method or ""
         except (AttributeError, RuntimeError):
@@ -187,7 +190,7 @@ class Notes:
             self.method = ""
 
     def note_complete(self, source: SyncSource) -> None:
-        """Note a body that has arrived completely, and write the recording."""
+        """Record a body that has arrived completely, and write the recording at once."""
         self.note_head(source.head, source.coding)
         for chunk in source.chunks:
             if chunk:
@@ -230,7 +233,7 @@ class Notes:
         self.is_finished = True
 
     def _write(self, error: BaseException | None) -> None:
-        """Write the recording once.
+        """Write the recording, unless it was written or given up before.
 
         Args:
             error: The exception that is being raised, or None. If writing fails, that failure is
@@ -251,7 +254,7 @@ class Notes:
             error.add_note(f"There is no recording: {failure}")
 
     def _build_recording(self, path: Path) -> Recording:
-        """Return the recording of the notes, named after its file."""
+        """Return a recording of the chunks collected so far, named after the file at `path`."""
         head = self._head
         return Recording(
             tuple(self._arrivals),

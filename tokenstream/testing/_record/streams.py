@@ -1,4 +1,4 @@
-"""Noting of the streams of this library, by wrapping the source that a stream reads.
+"""Recording of the streams of this library, by wrapping the source that a stream reads.
 
 *Noting* means adding the bytes to the `Notes`, from which the recording is written.
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
-    """Note the bytes that a stream reads.
+    """Record the bytes that a stream reads.
 
     Raises:
         MisuseError: The stream has begun to read, or is closed.
@@ -52,20 +52,20 @@ def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
 
 
 def _note_deferred(deferred: Deferred, notes: Notes) -> None:
-    """Note a source that is not open yet: once it is opened, note the bytes that it reads."""
+    """Record a source that is not open yet: once it is opened, the bytes that it reads."""
     open_source = deferred.open
 
     def note(source: SyncSource | AsyncSource) -> SyncSource | AsyncSource:
-        """Note the bytes of a source that is now open, and return the source."""
+        """Record the bytes of a source that is now open, and return the source."""
         _note_source(source, notes)
         return source
 
     async def await_noted(opening: Any) -> SyncSource | AsyncSource:  # noqa: ANN401 - an awaitable
-        """Wait for the source, and return it; the bytes read from it are noted."""
+        """Wait for the source, and return it; record the bytes read from it."""
         return note(await opening)
 
     def open_noted() -> object:
-        """Send the request, and note the source of its answer."""
+        """Send the request, and begin to record the source of its answer."""
         notes.note_sent()
         source: Any = open_source()
         return await_noted(source) if is_awaitable(source) else note(source)
@@ -74,7 +74,7 @@ def _note_deferred(deferred: Deferred, notes: Notes) -> None:
 
 
 def _note_source(source: SyncSource | AsyncSource, notes: Notes) -> None:
-    """Note the bytes of an open source, by wrapping its chunks and its `close`."""
+    """Record the bytes of an open source, by wrapping its chunks and its `close`."""
     notes.note_head(source.head, source.coding)
     notes.messages = source.messages
     notes.survives_timeout = source.limit_read is not None

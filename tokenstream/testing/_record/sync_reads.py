@@ -1,4 +1,4 @@
-"""Noting of responses of requests, urllib3, boto3 and http.client: the methods that read are replaced."""
+"""Recording of responses of requests, urllib3, boto3 and http.client: the methods that read are replaced."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def note_requests(response: RequestsResponse, notes: Notes) -> None:
-    """Note the body of a response of requests: at once if it was read already, else as it is read."""
+    """Record the body of a response of requests: at once if it was read already, else as it is read."""
     notes.note_method(response)
     source = from_requests(response)
     if was_read(response):
@@ -32,7 +32,7 @@ def note_requests(response: RequestsResponse, notes: Notes) -> None:
 
 
 def note_urllib3(response: Urllib3Response, notes: Notes) -> None:
-    """Note the body of a urllib3 response: at once if it was read already, else while it is read."""
+    """Record the body of a urllib3 response: at once if it was read already, else while it is read."""
     source = from_urllib3(response)
     if was_read(response):
         notes.note_complete(source)
@@ -41,18 +41,18 @@ def note_urllib3(response: Urllib3Response, notes: Notes) -> None:
 
 
 def note_event_stream(stream: BotocoreEventStream, notes: Notes) -> None:
-    """Note the body of an event stream of Amazon Bedrock, which only a POST request can open."""
+    """Record the body of an event stream of Amazon Bedrock, which only a POST request can open."""
     notes.method = "POST"
     note_urllib3(raw_response_of(stream), notes)
 
 
 def note_http_client(response: HTTPClientResponse, notes: Notes) -> None:
-    """Note the body of a response of http.client while it is read."""
+    """Record the body of a response of http.client while it is read."""
     _note_reads(response, from_http_client(response), notes)
 
 
 def _note_reads(raw: object, source: SyncSource, notes: Notes) -> None:
-    """Note the bytes that are read from a response, by replacing its methods that read.
+    """Record the bytes that are read from a response, by replacing its methods that read.
 
     Args:
         raw: The response of urllib3 or http.client.
@@ -68,7 +68,7 @@ def _note_reads(raw: object, source: SyncSource, notes: Notes) -> None:
 
 
 class _ReadWrappers:
-    """Replacements for the methods that read a response; each notes the bytes that it returns.
+    """Replacements for the methods that read a response; each records the bytes that it returns.
 
     Args:
         raw: The response.
@@ -79,13 +79,13 @@ class _ReadWrappers:
         self._raw = raw
         self._notes = notes
         self._in_method = False
-        """True while a replaced method runs: if it calls another, the bytes are noted only once."""
+        """True while a replaced method runs: if it calls another, the bytes are recorded only once."""
 
     def wrap_read(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a method that returns bytes, and takes the largest number of bytes as its first argument."""
+        """Wrap a method like `read(size)`, so that the bytes that it returns are recorded."""
 
         def note_result(data: bytes, args: tuple[Any, ...], options: dict[str, Any]) -> None:
-            """Note the bytes that the method returned, and the end of the body."""
+            """Record the bytes that the method returned, and the end of the body."""
             amount = options.get("amt", args[0] if args else None)
             if data:
                 self._notes.see(data, is_decoded=self._decodes(args, options))
@@ -99,10 +99,10 @@ class _ReadWrappers:
         return self._wrap(method, note_result)
 
     def wrap_read_into(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a method that fills the buffer in its first argument, and returns the number of bytes."""
+        """Wrap a method like `readinto(buffer)`, so that the bytes put into the buffer are recorded."""
 
         def note_result(count: int, args: tuple[Any, ...], _: object) -> None:
-            """Note the `count` bytes that a read has put into the buffer, or, if it is 0, the body's end."""
+            """Record the `count` bytes that a read has put into the buffer; if it is 0, the body's end."""
             buffer = args[0]
             if count:
                 # Without arguments of its own on the content coding, the read follows the response's setting.
@@ -116,7 +116,7 @@ class _ReadWrappers:
     def _wrap(
         self, method: Callable[..., Any], note_result: Callable[[Any, Any, Any], None]
     ) -> Callable[..., Any]:
-        """Wrap a method so that its result is noted, unless another wrapped method calls it.
+        """Wrap a method so that its result is recorded, unless another wrapped method calls it.
 
         Args:
             note_result: Takes the method's result, its positional and its named arguments.
@@ -133,10 +133,10 @@ class _ReadWrappers:
         return read_and_note
 
     def wrap_chunk_iterator(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a generator method that reads from the connection itself."""
+        """Wrap a generator method that reads from the connection itself, so that each chunk is recorded."""
 
         def read_chunked(*args: object, **options: object) -> Iterator[Any]:
-            """Yield the chunks that the response's own method yields, and note each in the recording."""
+            """Yield the chunks that the response's own method yields, and add each to the recording."""
             chunks = method(*args, **options)
             # The arguments of urllib3's method are the amount and `decode_content`.
             is_decoded = bool(options.get("decode_content", args[1] if len(args) > 1 else None))
@@ -149,10 +149,10 @@ class _ReadWrappers:
         return read_chunked
 
     def wrap_body_iterator(self, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Wrap a generator method that reads the body to its end through other wrapped methods."""
+        """Wrap a generator method that reads through other wrapped methods, so that its end is recorded."""
 
         def stream(*args: object, **options: object) -> Iterator[Any]:
-            """Yield what the response's own method yields; then note that the recorded body has ended."""
+            """Yield what the response's own method yields; then mark the end of the recorded body."""
             yield from method(*args, **options)
             self._notes.end()
 

@@ -77,7 +77,7 @@ def choose_cut_places(recording: Recording, max_places: int) -> list[int]:
 
 
 def _thin_out(places: Sequence[int], max_places: int) -> list[int]:
-    """Return the places, or `max_places` of them, evenly spread, if there are more."""
+    """Return the places unchanged, or `max_places` of them, evenly spread, if there are more than that."""
     if len(places) <= max_places:
         return list(places)
     return [places[len(places) * n // max_places] for n in range(max_places)]

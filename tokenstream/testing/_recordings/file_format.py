@@ -88,7 +88,7 @@ def _head_lines(recording: Recording) -> Iterator[str]:
 
 
 def _head_line(name: str, value: str) -> str:
-    """Return a line of the head; `:~` in place of `:` says that the value has escapes."""
+    """Return a line of a recording's head, `name: value`; `:~` in place of `:` if the value has escapes."""
     if value[:1].isspace() or _NEEDS_ESCAPE.search(value):
         return f"{name}:~ {_escape_text(value)}"
     return f"{name}: {value}" if value else f"{name}:"

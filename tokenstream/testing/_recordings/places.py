@@ -37,7 +37,7 @@ class Span(NamedTuple):
 
 
 class Edit(NamedTuple):
-    """A replacement of the bytes from `begin` to `end`; an insertion if the two are equal."""
+    """A replacement of a body's bytes from offset `begin` to `end`; an insertion if the two are equal."""
 
     begin: int
     end: int
@@ -212,7 +212,7 @@ def splice(recording: Recording, edits: Iterable[Edit], **fields: Unpack[Recordi
 
 
 def _begins_before(edit: Edit, end: int) -> bool:
-    """Return True if an edit belongs to the chunk that ends at `end`, or to an earlier chunk.
+    """Return True if an edit changes the chunk that ends at offset `end`, or an earlier chunk.
 
     An insertion at `end` belongs to the chunk that ends there; a replacement that begins at `end` belongs to
     the next chunk.

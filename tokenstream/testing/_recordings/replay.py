@@ -140,7 +140,7 @@ class _Schedule:
         self._read_limit = math.inf
         """Time at which the next read gives up; infinity for never."""
         self._limit_comes_first = False
-        """True if the awaited chunk arrives after the limit."""
+        """True if the next chunk arrives only after the time at which the read gives up."""
 
     def limit_read(self, seconds: float | None) -> None:
         """Set the limit of the next read, in seconds; None for no limit."""

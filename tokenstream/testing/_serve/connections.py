@@ -109,7 +109,7 @@ class Listener(socketserver.TCPServer):
         return secured
 
     def add_exchange(self, request: Request) -> tuple[Exchange, int]:
-        """Add a request to the exchanges; return its exchange and its number, from 1."""
+        """Add a request to the list `exchanges`; return its `Exchange`, and its number, from 1."""
         exchange = Exchange(request)
         with self._lock:
             self._request_count += 1
@@ -151,7 +151,7 @@ class _Connection(BaseHTTPRequestHandler):
         super().__init__(connection, client_address, listener)
 
     def _answer_request(self) -> None:
-        """Answer one request, and record the outcome in its exchange."""
+        """Answer one request, and store the outcome in its `Exchange`, which tests inspect."""
         body = self._read_body()
         refused_reply = body if isinstance(body, Reply) else None
         request = Request(

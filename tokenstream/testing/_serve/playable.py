@@ -1,4 +1,4 @@
-"""The selection of the answer to a request, for servers and mocks that play recordings and scripts."""
+"""The choice of the recording or script to play for a request, for test servers and mock transports."""
 
 from __future__ import annotations
 

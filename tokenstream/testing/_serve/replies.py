@@ -111,7 +111,7 @@ class Reply:
 @show_members
 @dataclass(slots=True)
 class Exchange:
-    """A request, with the progress of its answer."""
+    """A request that a test server received, with the progress of its answer."""
 
     request: Request
     """The request."""

@@ -211,7 +211,7 @@ def _library_of(client_request: object) -> ModuleType:
 
 
 def _convert_error(error: OSError, client_request: object) -> Exception:
-    """Return the error of the request's library for a break of the connection."""
+    """Return the exception that the client's library, httpx or httpx2, raises for a broken connection."""
     name, message = next((name, message) for kind, name, message in _ERRORS if isinstance(error, kind))
     client_error: Exception = getattr(_library_of(client_request), name)(message, request=client_request)
     return client_error

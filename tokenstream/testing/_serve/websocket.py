@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _FIRST_SECONDS = 2.0
 """Seconds to wait for a client's first message before the connection ends."""
 _QUIET_SECONDS = 0.2
-"""Seconds to wait for another message before the connection ends."""
+"""Seconds without a message of the client after which the connection ends, once the answer was sent."""
 _FAREWELL_SECONDS = 1.0
 """Seconds to wait for the client's closing frame."""
 _MAX_MESSAGE = 64 * 1024 * 1024
@@ -117,7 +117,7 @@ class Conversation:
             self._protocol.send_text(data.rstrip(b"\r\n"))
 
     def _listen(self, end_at: Callable[[], float]) -> bool:
-        """Read the client's messages until a moment; return False if the client has left.
+        """Read and record the client's messages until a moment; return False if the client has left before.
 
         Args:
             end_at: Returns the moment; it is called again after each read, since a message may
@@ -165,5 +165,5 @@ class Conversation:
 
 
 def _return_fixed(moment: float) -> Callable[[], float]:
-    """Return a function that always returns the same moment, as `_listen` takes a function."""
+    """Return a function without arguments that always returns `moment`, as `_listen` needs one."""
     return lambda: moment

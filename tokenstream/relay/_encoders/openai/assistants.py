@@ -229,7 +229,7 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         yield self._call_delta(item, function, id=item.fields["call_id"])
 
     def _call_delta(self, item: OutputItem, function: dict[str, Any], **fields: str) -> Payload:
-        """Return a delta of the calls' step, with more of one call: of its function, and other fields."""
+        """Return a delta of the step that holds all calls, with new values of one call's fields."""
         # The id of a call's item is the index among the calls.
         call = {"index": int(item.id), **fields, "type": "function", "function": function}
         details = {"type": "tool_calls", "tool_calls": [call]}
