@@ -14,6 +14,7 @@ import pytest
 from tests.support.patterns import Expression, hostile, kept, written
 from tests.support.sampling import sampled
 from tokenstream._basics.json import _block_pattern
+from tokenstream.formats._kit.error_words import KNOWN_TEXTS
 from tokenstream.framing import _json_array as json_array
 from tokenstream.stages._markdown import inline
 from tokenstream.stages._markdown.html_tags import OpenTag
@@ -41,7 +42,11 @@ MADE: dict[str, re.Pattern[Any] | None] = {
     "tokenstream.framing._json_array._compile_before_comma": json_array._compile_before_comma(),  # noqa: SLF001 - as above
     "tokenstream.testing._recordings.file_format._head_lines": None,
     # Payloads of a few kilobytes, in which it looks for numbers by their keys.
+    "tokenstream.formats._fast.shape._field_pattern": None,
     "tokenstream.formats._fast.shape._find_holes": None,
+    "tokenstream.formats._kit.error_words.specific_kind": re.compile(
+        "|".join([f"(?:{text.pattern})" for text in KNOWN_TEXTS]), re.IGNORECASE | re.DOTALL
+    ),
     # Modules hold all that these two make.
     "tokenstream.partial_json._lenient.peek._make_quote_kind": None,
     "tokenstream.stages._markdown.html_tags.begin": _tag_of("<div>"),
