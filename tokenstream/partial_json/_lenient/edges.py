@@ -236,7 +236,7 @@ def read_after_document(reader: LenientReader, text: str, position: int, out: li
         following: int = step(reader, text, position, out)
         return following
     if is_odd_space(char):
-        # `read_other` looks at the place.
+        # `read_other` decides by the place, which `expects` is.
         reader.expects = AFTER_DOCUMENT
         return read_other(reader, text, position, out)
     return read_text_after_document(reader, text, position, out)
