@@ -193,7 +193,7 @@ def begin_object_without_brace(reader: LenientReader, key: str, position: int, o
         # The key is in other quotes than JSON's, which is a repair, too.
         reader.repair_log.note(reader.quoted.kind.repair, reader.root_at)
     reader.opener_missing = True
-    # Prose after the document is a repair of its own.
+    # Prose before the document may be recorded already; prose after it is another repair.
     reader.prose_noted = False
     reader.outside_step = STEPS["read_after_document"]
     # No text is passed, because there is no brace to read.

@@ -131,7 +131,7 @@ def begin_root_array(reader: LenientReader, text: str, position: int, out: list[
 def begin_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Begin a document at its first bracket; return the position after the bracket."""
     reader.outside_step = STEPS["read_after_document"]
-    # Prose after the document is a repair of its own.
+    # Prose before the document may be recorded already; prose after it is another repair.
     reader.prose_noted = False
     reader.root_at = reader.base + position
     reader.root_fence = reader.prose.fence

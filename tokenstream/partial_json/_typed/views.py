@@ -278,7 +278,9 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         # The list grows further, so the number of its elements at this moment is kept.
         self.length = len(values)
         self.growing: Any = growing
+        """The element that is growing, as far as it has arrived; MISSING if there is none."""
         self._unvalidated = unvalidated
+        """Indexes of elements that have not been validated yet."""
 
     @property
     def storage(self) -> object:
