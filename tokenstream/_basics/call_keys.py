@@ -73,11 +73,10 @@ class AnswerCalls:
     def identity_to_keep(self) -> AnswerIdentity | None:
         """The identity for a checkpoint; None if there is none, or a random one that no key has used yet."""
         identity = self.identity
-        return (
-            None
-            if identity is None or (identity.kind == "random" and not self._has_read_keys())
-            else identity
-        )
+        if identity is not None and identity.kind == "random" and not self._has_read_keys():
+            # No key that the application knows depends on it.
+            return None
+        return identity
 
     def _has_read_keys(self) -> bool:
         return self._were_keys_read or any(calls.has_keys for calls in self._choices.values())
@@ -182,6 +181,7 @@ class _ChoiceCalls:
         needed = number + 1 - len(self._keys)
         for type_, name, text in self._waiting[: max(needed, 0)]:
             content = _hash([self._identity.id, self._choice, name, *_canonical(type_, text)])
+            # The number of equal calls before this one, which tells them apart.
             count = self._counts.get(content, 0)
             self._counts[content] = count + 1
             self._keys.append(_hash([content, count]))

@@ -171,7 +171,8 @@ def show_members(kind: T) -> T:
 def show_members_like(twin: type) -> Callable[[T], T]:
     """Return a decorator that gives a public class copies of the members that its private bases define.
 
-    It also completes docstrings that point to another class.
+    `help` then shows them as the class's own; see `show_members`. The decorator also completes docstrings
+    that point to another class.
 
     To a docstring with the sentence "The arguments and errors are those of `Stream.result`.",
     the decorator adds these sections of the other docstring.

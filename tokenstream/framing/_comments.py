@@ -33,7 +33,7 @@ class CommentedSSEParser(SSEParser):
         for line in _LINE.findall(chunk):
             comments_before = self.comments
             completed = self._feed(line)
-            # Blank lines follow the comment, so it comes before the event that they end.
+            # `line` includes the blank lines after it: a comment comes before the event that they end.
             frames += [COMMENT] * (self.comments - comments_before)
             frames += completed
         return frames

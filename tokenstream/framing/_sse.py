@@ -307,7 +307,10 @@ class PlainSSEParser(LineFraming[Frame]):
         return (room, "event") if room < self._limits.line else (self._limits.line, "line")
 
     def _peek_held(self) -> bytes:
-        """Return the start of the open event, with the fields already read written as lines again."""
+        """Return the start of the open event, for `tail`: at least its first `Limits.tail` bytes.
+
+        The lines of the fields that were read are not kept, so the fields are written as lines again.
+        """
         max_size = self._limits.tail
         fields: list[bytes] = []
         if self._name:

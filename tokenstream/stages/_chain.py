@@ -100,6 +100,7 @@ class Chain(Generic[InT_contra, OutT]):
         *others: Stage[Any, Any],
     ) -> None: ...
     def __init__(self, *stages: Stage[Any, Any]) -> None:
+        # A chain among the stages is replaced by its own stages.
         self.stages: tuple[Stage[Any, Any], ...] = tuple(
             part for stage in stages for part in (stage.stages if type(stage) is Chain else (stage,))
         )

@@ -193,7 +193,7 @@ def begin_object_without_brace(reader: LenientReader, key: str, position: int, o
         # The key is in other quotes than JSON's, which is a repair, too.
         reader.repair_log.note(reader.quoted.kind.repair, reader.root_at)
     reader.opener_missing = True
-    # Prose after the document is a repair of its own.
+    # Prose before the document may be recorded already; prose after it is another repair.
     reader.prose_noted = False
     reader.outside_step = STEPS["read_after_document"]
     # No text is passed, because there is no brace to read.
@@ -236,7 +236,7 @@ def read_after_document(reader: LenientReader, text: str, position: int, out: li
         following: int = step(reader, text, position, out)
         return following
     if is_odd_space(char):
-        # `read_other` looks at the place.
+        # `read_other` decides by the place, which `expects` is.
         reader.expects = AFTER_DOCUMENT
         return read_other(reader, text, position, out)
     return read_text_after_document(reader, text, position, out)

@@ -137,9 +137,13 @@ class QuoteJudge:
         self._kind = kind
         self._context = context
         self._is_clean = is_clean
+        """True if no inner quote has been found so far."""
         self._in_quotation = in_quotation
+        """True if a quotation inside the string is open."""
         self._on_line = on_line
+        """True if the string is alone on its line so far."""
         self._before = before
+        """The last characters of the string."""
         self._start = 0
         """Position after the quote to judge."""
 

@@ -106,9 +106,13 @@ class LenientReader:
     ) -> None:
         self.document = document
         self.must_be_closed = must_be_closed
+        """True to refuse a document that the end of the text has cut."""
         self.takes_first = takes_first
+        """True to skip all text after the first document."""
         self.choose: Callable[[LenientReader], None] | None = choose
+        """Gets this reader when another document follows its own; None to refuse one that differs."""
         self.is_second = is_second
+        """True for a reader that another reader uses for a document after its own; it ends with that one."""
         self.base = 0
         """Number of characters before the text that is being read."""
         self.repair_log = RepairLog()

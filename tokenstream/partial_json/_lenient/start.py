@@ -131,7 +131,7 @@ def begin_root_array(reader: LenientReader, text: str, position: int, out: list[
 def begin_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Begin a document at its first bracket; return the position after the bracket."""
     reader.outside_step = STEPS["read_after_document"]
-    # Prose after the document is a repair of its own.
+    # Prose before the document may be recorded already; prose after it is another repair.
     reader.prose_noted = False
     reader.root_at = reader.base + position
     reader.root_fence = reader.prose.fence
@@ -165,7 +165,7 @@ def begin_another(reader: LenientReader, text: str, position: int, out: list[JSO
         return replace_placeholder(reader, position)
     first = reader.document
     if reader.choose is not None:
-        # All documents are read: the finished one may be chosen now, and the new one replaces it here.
+        # All documents are read, to choose one: offer the finished one. The next replaces it in this reader.
         reader.choose(reader)
         reader.repair_log.note("other_document", reader.second_at)
     document = Document(max_depth=first.max_depth, decimals=first.decimals)

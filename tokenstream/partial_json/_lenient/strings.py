@@ -164,8 +164,8 @@ class QuotedString:
             except UnicodeError:
                 # Not plain, so the piece is decoded below.
                 string, size = "\\", 0
-            # No character of such a string changes the state.
-            # `\U` is not JSON, and the decoder misreads text that is not ASCII.
+            # A string without quotes, backslashes and control characters changes no state. But the decoder
+            # accepts `\U`, which is not JSON, and misreads text that is not ASCII.
             is_plain = "\\" not in string and '"' not in string and string.isprintable()
             if is_plain and "U" not in text and text.isascii():
                 self.remember_end(string)
@@ -178,6 +178,7 @@ class QuotedString:
             string, end = scan_string(escaped + '"', 0)
         except ValueError:
             return None
+        # The quote added above ends the string, unless the piece itself has one that is not escaped.
         has_quote = end <= len(escaped)
         if has_quote or (string and not self._note_if_certain(string, escaped, len(escaped))):
             return None
@@ -213,15 +214,15 @@ class QuotedString:
         return position
 
     def _note_if_certain(self, string: str, text: str, end: int) -> bool:
-        """Record if the string may end in a decoded piece, and doubtful escapes; return True if it counts.
+        """Return True if a piece of the string that C has decoded by the rules of JSON is what it means.
 
-        The result is False if the piece may mean something else. The caller then discards it, and `read`
-        decodes the text character by character.
+        If so, record whether the string may have ended in the piece, and if its escapes are doubtful.
+        Otherwise the caller discards the piece, and `read` decodes the text character by character.
 
         Args:
-            string: The decoded string.
-            text: The text with the escapes.
-            end: The end of the string in `text`.
+            string: The decoded piece.
+            text: The text that was decoded, with the escapes.
+            end: The end of the piece in `text`.
         """
         has_rare_control = "\b" in string or "\f" in string
         if has_rare_control and self.repair_log.has_raw_backslash:

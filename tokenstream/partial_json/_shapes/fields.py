@@ -447,7 +447,9 @@ def _use_known_value(field: Field) -> Field:
     name, schema = field
     inner = schema["schema"]
     value = make_known_value_schema(name)
-    return name, {**schema, "schema": {**inner, "schema": value} if inner["type"] == "default" else value}
+    if inner["type"] == "default":
+        value = {**inner, "schema": value}
+    return name, {**schema, "schema": value}
 
 
 def _drop_first_key(errors: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:

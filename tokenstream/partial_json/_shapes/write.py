@@ -168,6 +168,8 @@ def find_special_fields(schemas: Mapping[str, CoreSchema]) -> frozenset[str]:
 def strip_serializers(schema: CoreSchema, inner: CoreSchema) -> CoreSchema:
     """Return the schema of a class without its computed fields and the serializers of whole objects.
 
+    A serializer of this schema writes single fields, also of an object that is not finished.
+
     Args:
         schema: The schema of the class.
         inner: The schema of the fields, which is inside `schema`, or takes the place of the one there.

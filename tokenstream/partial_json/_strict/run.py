@@ -268,15 +268,16 @@ def _find_open_keys(
     """
     keys: list[Any] = []
     outer = node = value
-    # Each bracket, or the quote of the open string, is the first character of the next value inside.
-    for bracket in open_brackets[1:] + b'"' if in_string else open_brackets[1:]:
+    # The first characters of the values from the outside in: the brackets, and the quote of the open string.
+    first_characters = open_brackets[1:] + (b'"' if in_string else b"")
+    for first_character in first_characters:
         key = next(reversed(node), None) if node.__class__ is dict else len(node) - 1
         if key is None or key == -1:
             # There is no value inside.
             return None
         keys.append(key)
         outer, node = node, node[key]
-        if node.__class__ is not _CLASS_BY_FIRST[bracket]:
+        if node.__class__ is not _CLASS_BY_FIRST[first_character]:
             return None
     if in_string:
         if node[-1:] != _MARK:
@@ -290,13 +291,15 @@ def _find_open_keys(
     return keys
 
 
-def _merge(touched_frames: list[Frame], value: Any, state: object, document: Document) -> None:  # noqa: ANN401 - as above
+def _merge(touched_frames: list[Frame], value: Any, state: object, document: Document) -> None:  # noqa: ANN401 - a container
     """Merge the value of a text into the containers that were open before it.
 
     Args:
         touched_frames: The frames of the containers that the text changes, outermost first.
-        value: The value of the text with brackets, and often placeholders, written in front of it.
+        value: The outermost of these containers, with only what the text adds: the text was parsed with
+            their opening brackets in front of it, and with `_MARK` or 0 in place of what is there already.
         state: The state of the reader before the text.
+        document: The document, whose innermost container is the last of these.
     """
     for frame in touched_frames[:-1]:
         container = frame.container

@@ -99,6 +99,7 @@ class LateObject(FilledObject):
         outcome: object,
     ) -> None:
         self._make = make
+        """The class of drafts, the schema, if defaults are shown, the unit to show, the maker of a cutter."""
         self._text = text
         self._names = names
         self._outcome = outcome

@@ -92,9 +92,6 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
 
     __slots__ = ("_members", "_state", "_type_names", "_whole")
 
-    # `_members` is the view of an object with fields; `_whole` is the view of any other value. The one
-    # that is not used is None or MISSING.
-
     def __init__(
         self,
         type_names: TypeNames,
@@ -103,6 +100,8 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         state: SnapshotState,
     ) -> None:
         self._type_names = type_names
+        # One of these two is used: the view of an object's fields (else None), or of any other value (else
+        # MISSING).
         self._members = fields
         self._whole = whole
         self._state = state

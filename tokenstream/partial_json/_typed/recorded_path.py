@@ -188,9 +188,10 @@ def _extend(recorder: _Recorder, key: str | int, *, attribute: bool) -> _Recorde
 def _find_slots(
     slots: tuple[Slot, ...] | None, key: str | int, *, attribute: bool
 ) -> tuple[Slot, ...] | None:
-    """Return the slots that the value after one more step of a path may have.
+    """Return the slots of the types that the value after one more step of a path may have.
 
-    The result is () if no value can be there, and None if the slots are not known.
+    A slot reads the values of one type. The result is () if no value can be there, and None if the slots
+    are not known.
 
     Args:
         slots: The slots that are possible before the step; None if they are not known.

@@ -483,7 +483,10 @@ class ValueTree:
             self._read_entries(node, structure)
 
     def _read_entries(self, node: OpenContainer, structure: ValueStructure) -> None:
-        """Validate the values that arrived before the object's type was chosen among a union's members."""
+        """Validate the values that arrived before the object's type was chosen among a union's members.
+
+        Each of them is an `UnreadEntry`, which has the value's text.
+        """
         entries, node.entries = node.entries, {}
         for key, unread in entries.items():
             slot, name = node.find_child(key)

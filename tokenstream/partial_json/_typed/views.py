@@ -187,7 +187,9 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         self._distinct = len(log.order)
         """The number of finished fields, where those of one name count once."""
         self.name = name
+        """The name of the field that is growing; "" if there is none."""
         self.growing: Any = growing
+        """The value of that field as far as it has arrived; MISSING if there is none."""
 
     def find(self, name: object) -> object:
         """Return the value that is shown under a name, or MISSING."""
@@ -276,7 +278,9 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         # The list grows further, so the number of its elements at this moment is kept.
         self.length = len(values)
         self.growing: Any = growing
+        """The element that is growing, as far as it has arrived; MISSING if there is none."""
         self._unvalidated = unvalidated
+        """Indexes of elements that have not been validated yet."""
 
     @property
     def storage(self) -> object:

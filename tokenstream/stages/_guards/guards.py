@@ -272,9 +272,11 @@ class Guards:
         self._open_choices.discard(event.choice)
         self._all_finished = not self._open_choices
         for guard in self._guards:
-            # A rule that has held this event back knows of the end; but its function may have been busy then.
-            # It has seen all that was held back, which may go on after this event.
-            guard.end(self._held_message if was_held and guard.hold else self._message, event.choice)
+            # A rule that has held this event back was told of the end already, but could not call its
+            # function then if an earlier call was pending: it is told again. It judges the message with all
+            # held-back events, because these are what it has received.
+            message = self._held_message if was_held and guard.hold else self._message
+            guard.end(message, event.choice)
 
     def _forget_if_held(self, event: Event) -> bool:
         """Return True if an event was held back; it no longer counts as held back afterwards.

@@ -149,9 +149,9 @@ class Match(TextStage):
         # At most `_ahead` characters after a match may undo it.
         is_final = at_end or self._is_sure or match.end() + self._ahead <= len(tail)
         if not is_final and not self._must_wait:
-            # The match is final if it is found with each text of `_NEXT`: they stand for all that may follow,
-            # except after a negative look-ahead (`_must_wait`). A match that takes in some of that text must
-            # also take in much of it: with yet more text, it might be too long.
+            # Try what may follow: each text of `_NEXT`, once and very often. The match is final if all these
+            # searches find it. (They stand for any text, but not after a negative look-ahead: `_must_wait`.)
+            # Very often, since a match that grows with the text after it may become too long to count.
             is_final = all(
                 _begins_at(start, search(tail + following * times, start))
                 for following in _NEXT

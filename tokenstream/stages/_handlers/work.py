@@ -173,7 +173,9 @@ class CallWorkFinder(WorkFinder):
         super().__init__(cursor)
         self._tools = tools
         self._names_of_views = names_of_views
+        """Names of tools with arguments that a view reads; their calls get no result."""
         self._store_error = store_error
+        """Stores an error message for the model as the result of a call that cannot be run."""
 
     def end(self, message: Message) -> list[Work]:
         """Return the tools to run for the calls that the end of the stream adds."""

@@ -278,6 +278,7 @@ def _read_unresolved(block: MarkdownBlock, state: State, _before: State | None) 
     shape = state[0]
     if shape.kind in _WITHOUT_LINKS:
         return ()
+    # The registry is shared: a definition with a number from the count on is newer than this snapshot.
     return tuple(
         label
         for label in find_labels(block.text)

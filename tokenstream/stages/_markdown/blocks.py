@@ -285,7 +285,7 @@ class MarkdownBlocks:
             out: Receives the block if the line closes it.
         """
         self._offset += len(line)
-        # The shape of the open block was that at the line before.
+        # The cached state of the open block is out of date: it was made at the line before.
         self._shape = None
         self._take_definitions()
         if not self._structure.open:

@@ -37,8 +37,11 @@ class OpenTag:
         if self._tag_pattern is None:
             return
         for slash, lone in self._tag_pattern.findall(line):
-            # A lone tag, such as `<p/>`, opens nothing.
-            self._depth += -1 if slash else 0 if lone else 1
+            if slash:
+                self._depth -= 1
+            elif not lone:
+                # A lone tag, such as `<p/>`, opens nothing.
+                self._depth += 1
             if self._depth <= 0:
                 self._depth, self._tag_pattern = 0, None
                 return

@@ -406,8 +406,8 @@ class InlineCompleter:
             openers: The runs that are open at `end`; runs that enclose nothing are removed.
             cut: True if text after `end` is held back.
         """
-        # Only a line of which the rest is held back could look like another block; otherwise, no line is
-        # tested, since `end` is never beyond the text.
+        # If the rest of a line is held back, what is shown of it could look like another block, such as a
+        # lone `-`: the line from `line_start` on is tested. `len(text)` stands for no test.
         line_start = text.rfind("\n", 0, end) + 1 if cut and not self._one_line else len(text)
         while True:
             end = self._strip_breaks(_strip_blanks(text, end))

@@ -91,9 +91,13 @@ class _OpeningLine:
         self.content_at = line_match.content_at
         """The position of the first character in the innermost container that is not blank."""
         self.math = math
+        """The opening mark of displayed formulas; "" if they are not recognised."""
         self.complete = complete
+        """True if the text is the whole line."""
         self.same_level = same_level
+        """True if a paragraph is open directly in the containers that the line continues."""
         self.would_interrupt = would_interrupt
+        """True if a block that begins here would interrupt a paragraph or a table."""
         self.containers: list[Container] = []
         """The containers that the line opens."""
         self.content_starts = [self.container_at]

@@ -73,6 +73,7 @@ class Node:
     ) -> None:
         self.accepts = accepts
         self.test = test
+        # How many characters the node reads, if it counts (a repeat such as `a{2,5}`); otherwise 0.
         self.fewest, self.most = fewest, most
         self.direct: list[Node] = []
         """The nodes after this one, among them nodes that neither read nor test."""
@@ -189,7 +190,8 @@ class _Builder:
         counted = fewest if is_unbounded else most
         kind, argument = body[0] if len(body) == 1 else (None, None)
         if kind in _ONE_CHARACTER and counted >= _COUNTED:
-            # At most `counted` times; after that, as often as it comes.
+            # One node that counts takes the place of `counted` nodes. Without an upper bound, the same again
+            # follows any number of times. The nodes in `before` are ends, too, if all of it may be left out.
             node = Node(_accepts(kind, argument, flags), fewest=max(1, fewest), most=counted)
             ends = self._attach(node, before) + ([] if fewest else before)
             return self._repeat((0, most), body, ends, flags) if is_unbounded else ends

@@ -132,6 +132,7 @@ class Starts:
         reached: dict[Node, int] = {}
         for node, mask in self._pass_tests(self._nodes, self._before, char).items():
             if node.most:
+                # A counting node, which stands for a repeat such as `a{2,5}`.
                 if node not in counts:
                     counts[node] = _Count(node)
                 counts[node].entering |= mask
@@ -185,10 +186,18 @@ class Starts:
         """Record that matches from `places` end at `end`, except for those that are longer than the limit."""
         if places:
             oldest = 0 if self._limit is None else max(0, end - self._limit - self._base)
+            # The two shifts clear the bits of the places before the oldest.
             self._matched |= places >> oldest << oldest
 
     def _note_cut(self, nodes: dict[Node, int], before: str) -> None:
-        """Record the matches near the limit that would exist if the text ended here."""
+        """Record the matches near the limit that would exist if the text ended here.
+
+        Args:
+            nodes: The nodes that are reached, each with its places as bits.
+            before: The character before the end of the text.
+        """
+        # The bit of the place from which a match to here has the length of the limit; negative if that is
+        # before the first bit. Only the `_CUTS` places from there on are near the limit.
         oldest = self.now - (self._limit or 0) - self._base
         if oldest + _CUTS <= 0:
             return
@@ -198,7 +207,11 @@ class Starts:
             self._cut |= self._pass_tests(near_nodes, before, "").get(self._automaton.last, 0)
 
     def _step_counts(self, char: str, reached: dict[Node, int]) -> None:
-        """Let the counting nodes read a character; add the places that leave them to `reached`."""
+        """Let the counting nodes, such as that of `a{2,5}`, read a character.
+
+        The places for which a node has now read enough characters are added in `reached` to the nodes
+        after it.
+        """
         for node, count in [*self._counts.items()]:
             accepts = node.accepts
             if accepts is None or not accepts[char]:
@@ -229,6 +242,7 @@ class Starts:
             for following in node.following:
                 target = passed if following.test is None else tested
                 known = target.get(following, 0)
+                # A node that is reached again matters only for places from which it was not reached before.
                 if mask & ~known:
                     target[following] = known | mask
                     if following.test is not None:
@@ -265,6 +279,8 @@ class _Count:
 
     def step(self) -> int:
         """Count a character; return the places, as a set of bits, for which the node has now read enough."""
+        # Each call adds one set, so the age of a set is the number of characters that the node has read for
+        # its places.
         entering, self.entering = self.entering, 0
         self._staying.add(entering)
         self._early.append(entering)
@@ -303,7 +319,11 @@ class _Window:
         return self._new_union | (self._old[-1] if self._old else 0)
 
     def add(self, places: int) -> None:
-        """Add a set to the window, and drop the oldest one if the window is full."""
+        """Add a set to the window, and drop the oldest one if the window is full.
+
+        A union cannot be undone. So the older sets are stored as unions, each of a set and all newer ones:
+        dropping the oldest set is dropping the last union.
+        """
         self._new.append(places)
         self._new_union |= places
         if len(self._new) + len(self._old) > self._size:

@@ -172,6 +172,7 @@ class Partials(DocumentStage, Generic[T]):
                 pass
             else:
                 return None
+        # The values do not fit the type. (Before the end, the caller has seen their errors in the draft.)
         why = draft.schema.describe_errors(best.errors)
         return OutputInvalid(why, text=draft.text, errors=best.errors, best=best)
 

@@ -143,6 +143,7 @@ def is_inside_letter(text: str, position: int) -> bool:
     later = text[position]
     if _is_joined(text[position - 1], later):
         return True
+    # In Indic scripts, a virama joins the consonant before it to the next one, even with marks between them.
     if later < _FIRST_WITH_VIRAMA or unicodedata.category(later) != "Lo":
         return False
     for char in reversed(text[max(0, position - _MOST_MARKS) : position]):
@@ -162,8 +163,8 @@ def _is_joined(before: str, later: str) -> bool:
     """Return True if two successive characters belong to one letter, judged without the text around them."""
     if later < "\x7f" and before < "\x7f":
         return before == "\r" and later == "\n"
+    # A mark belongs to the letter before it; a zero-width joiner, and a prepended mark, to the next one.
     if _is_mark(later) or before == "\u200d" or _PREPENDS.match(before) is not None:
-        # The last two: the character before joins itself to the next one.
         return True
     if _FLAG.match(before) is not None:
         return _FLAG.match(later) is not None

@@ -156,6 +156,7 @@ class Redact(TextStage):
             was_open: True if `position` was the start of the text held back before.
         """
         matcher, limit = self._matcher, self._matcher.limit
+        # Long text is read by an automaton, each character once; short text is searched, which is faster.
         is_long = len(text) - position > LONGEST_SEARCH
         while not self._is_dropping:
             if self._starts is not None or (is_long and self._begin_following(text, position)):
@@ -168,8 +169,8 @@ class Redact(TextStage):
             open_at = matcher.find_open_position(text, position, was_open=was_open)
             position = self._emit_until(text, position, open_at, out)
             if position > open_at or self._begin_following(text, position):
-                # After a match beyond the open position, the next one is looked for. Much text that is held
-                # back is read once from here on.
+                # The last match goes beyond the open position: look for the next one. Or the automaton reads
+                # on from here, because much text is held back.
                 continue
             if limit is None or len(text) - position <= limit:
                 # The text from here on is held back.
@@ -348,8 +349,8 @@ class Redact(TextStage):
     def _extend_match(self, text: str, position: int, end: int, tried: int) -> int:
         """Return the end of a match that exceeds `max_length`.
 
-        A match counts as ended if it does not grow over more than `max_length` characters. So it is extended
-        step by step, and its end does not depend on how much text arrives at once.
+        The match counts as ended where none that is longer ends within the next `max_length + 1` characters.
+        So it is extended step by step, and its end does not depend on how much text arrives at once.
 
         Args:
             text: The text so far.

@@ -134,6 +134,7 @@ class Until(TextStage):
             was_open: True if a match may have begun at `position` before the last slice came.
         """
         matcher, limit = self._matcher, self._matcher.limit
+        # Long text is read by an automaton, each character once; short text is searched, which is faster.
         is_long = len(text) - position > LONGEST_SEARCH
         while not self._has_ended:
             if self._starts is not None or (is_long and self._begin_following(text, position)):
@@ -238,7 +239,8 @@ class Until(TextStage):
             start: The start of the match.
             open_at: The first position at which a match may still begin or change.
         """
-        # `sure_at_end`: no later text can undo a match of this pattern, at most lengthen it.
+        # `sure_at_end`: no later text can undo a match of this pattern, at most lengthen it. With `_include`,
+        # the marker is returned, so its end must be certain, too.
         return start < open_at or (start == open_at and self._matcher.sure_at_end and not self._include)
 
     def _finish(self, text: str, position: int, match: AnyMatch, out: list[str]) -> None:

@@ -133,6 +133,8 @@ class CheckedCall(ToolCall[Any, Any]):
             ToolFailed: The call has failed before.
         """
         self._check()
+        # A tool that is declared by a type has no function: its `run` raises an error that says so. Only a
+        # result that the application has stored before, with `finish` or `fail`, can be returned.
         is_for_application = isinstance(self._tool, TypeTool) and (
             self.state is None or self.state.status == "new"
         )

@@ -71,9 +71,15 @@ class CallRun:
         self.state: CallState | None = None
         """The store's last state of the call; None before `look` and `begin`."""
         if store.is_shared:
+            # In a store that other processes use, too, the call's key must mean the same to them.
             self._check_identity(call)
 
     def _check_identity(self, call: ToolCall) -> None:
+        """Check that other processes would compute the same key for the call, from the answer's id.
+
+        Raises:
+            MisuseError: The answer has only a random id, made in this process.
+        """
         place = place_of(call)
         kind, id = ("random", "") if place is None else place.identity
         if kind == "random":
@@ -95,6 +101,13 @@ class CallRun:
         return state
 
     def _begin(self, token: str) -> Generator[Step, Any, CallState]:
+        """Begin the call at the store, once no other reader is running it; return the store's answer.
+
+        Like all generators here, it yields the steps that may block, for a sync or async stream to take.
+
+        Args:
+            token: Identifies this reader to the store.
+        """
         store, pause = self._store, _FIRST_PAUSE
         while True:
             state: CallState = yield lambda: store.begin(
@@ -132,6 +145,9 @@ class CallRun:
     def run(self, run: Callable[[], Any]) -> Generator[Step, Any, Any]:
         """Run the tool if the call is new, and store its result; else return the stored result.
 
+        The steps that may block, such as `run` itself, are yielded: the stream takes them, awaits their
+        results if it is async, and sends these back. So the same code serves both kinds of streams.
+
         Args:
             run: Runs the tool; its result may be an awaitable.
 
@@ -168,6 +184,7 @@ class CallRun:
             yield from self._store_end(*_words_of(failure), token)
             raise
         except BaseException:
+            # A cancellation or Ctrl-C: how far the tool has come is unknown.
             self._was_interrupted = True
             raise
         yield from self._store_result(value, token)
@@ -182,6 +199,11 @@ class CallRun:
         yield from self._store_result(value, self._tokens[0])
 
     def _store_result(self, value: object, token: str) -> Generator[Step, Any, None]:
+        """Store the end of a call that has succeeded, with its result as JSON.
+
+        A result that JSON cannot express, or that is too long, is not kept; the end is stored anyway, so
+        that the call is not run again.
+        """
         try:
             result: str | None = to_json(value).decode()
         except (PydanticSerializationError, ValueError) as error:
@@ -219,6 +241,13 @@ class CallRun:
         failed: bool,  # noqa: FBT001 - as `_words_of` returns it
         token: str,
     ) -> Generator[Step, Any, None]:
+        """Store the end of a call; if the store cannot be used now, only warn.
+
+        Args:
+            result: The result as JSON, None if it is not kept; if the call failed, words for the model.
+            failed: True if the call failed.
+            token: Identifies the reader that has begun the call.
+        """
         self.state = CallState("failed" if failed else "done", result)
         try:
             yield lambda: self._store.finish(self.key, result, token=token, failed=failed)

@@ -104,7 +104,9 @@ def _make_lines(
     whole: str,
     path: tuple[str | int, ...] = (),
 ) -> list[str]:
-    """Return a line for each place with a fault, up to a maximum number of lines.
+    """Return the lines that tell the model what is wrong in a value, and where; at most `_MAX_PLACES`.
+
+    If there are more, a last line says how many are left out. A place has a line for each problem there.
 
     Args:
         errors: pydantic's errors.
@@ -113,14 +115,17 @@ def _make_lines(
         path: The path of the value in the document; the place of each error begins with this path.
     """
     outer = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
-    # Problems by place, and, if the value there has a union type, by the member of the union.
+    # By place, such as `steps[0]`; then by member of the union type that the value there has ("" if the type
+    # is no union). The innermost dict has the problems as its keys: each one once, in order.
     places: dict[str, dict[str, dict[str, None]]] = {}
     for each in errors:
-        # `inner` is the place inside of the value as a member of the union. The dict of problems keeps each
-        # one once, in order.
+        # `inner` is "", or, in a value of a union type, the place inside that value that the error is about.
         place, member, inner = _locate(value, each, len(path))
-        if outer:
-            place = f"{outer}{'' if place.startswith('[') else '.'}{place}" if place else outer
+        if outer and place:
+            separator = "" if place.startswith("[") else "."
+            place = f"{outer}{separator}{place}"
+        elif outer:
+            place = outer
         problems = places.setdefault(place, {}).setdefault(member, {})
         problems[f"{inner} {_describe_problem(each)}".lstrip()] = None
     lines = [
@@ -128,8 +133,8 @@ def _make_lines(
         for place, members in places.items()
         for line in _make_place_lines(place or whole, members)
     ]
-    more = len(lines) - _MAX_PLACES
-    return lines if more <= 0 else [*lines[:_MAX_PLACES], f"- and {more} more places"]
+    left_out = len(lines) - _MAX_PLACES
+    return lines if left_out <= 0 else [*lines[:_MAX_PLACES], f"- and {left_out} more places"]
 
 
 def _make_place_lines(place: str, members: Mapping[str, Mapping[str, None]]) -> list[str]:
@@ -181,7 +186,7 @@ def _locate(value: object, error: Mapping[str, Any], above: int) -> tuple[str, s
             # A key that the value does not have is the name of a union member; those of inner unions, which
             # follow, are left out.
             member, outer, place = str(key), place, ""
-    # `outer` is the place of the union, and `place` has what came after its member.
+    # If a member was found, `outer` is the place of the union, and `place` has what came after the member.
     outer, inner = (outer, place) if member else (place, "")
     return outer.removeprefix("."), member, inner.removeprefix(".")
 
