@@ -64,7 +64,8 @@ class ModelAnswer:
     def _find_arrived(self, told: Told) -> str:
         """Return the text that the step has of a part, to be compared with the whole text in `told`."""
         message = self.step.message
-        # Before this answer has begun, the last message of the step is that of the answer before.
+        # Before this answer has begun, the last message of the step is that of the answer before. The message
+        # is that of the first choice, so the text of other choices is not known.
         if not self.has_begun or message is None or told.choice or told.part >= len(message.parts):
             return ""
         field = "transcript" if told.kind == "transcript" else "text"
