@@ -118,7 +118,7 @@ class AnswerOutlet(Outlet):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # A source that could not be entered is not left, either.
+        # With a refusal, the source was not entered, and is only closed. If entering failed, nothing is open.
         if self._refusal is not None:
             await self._events.close()
         elif self._entry_error is None:
