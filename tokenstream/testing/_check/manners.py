@@ -102,6 +102,7 @@ def find_late_events(case: Case) -> Iterator[Violation]:
         format.end()
         if format.end():
             yield case.violation("a second end() gives events")
+        # After an error, which a damaged payload may cause, even whole frames must give no events.
         for index, frame in enumerate(case.frames):
             broken = case.make()
             broken.feed(replace_payload(frame, b"{"))
@@ -236,6 +237,7 @@ def _is_fast(value: object) -> bool:
 
 def _is_field_path(value: object) -> bool:
     """Return True if a value is the path of a field: a tuple of keys and indexes."""
+    # A value that is no tuple fails the check by the None.
     steps = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (None,)
     return all(isinstance(step, str | int) for step in steps)
 

@@ -127,7 +127,8 @@ class _SizeCounter:
 
     def _count_alias(self, event: _YAMLEvent) -> None:
         """Add the size of the value that an alias refers to, since the loaded document repeats the value."""
-        # A value that contains itself never ends. An alias without an anchor is left to the loader to report.
+        # A value that contains itself never ends, so it exceeds the limit. An alias without an anchor is left
+        # to the loader to report.
         contains_itself = any(anchor == event.anchor for anchor, _ in self._open)
         self._sum += self._limit if contains_itself else self._anchor_sizes.get(event.anchor, 1)
 
