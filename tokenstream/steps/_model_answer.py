@@ -37,6 +37,7 @@ class ModelAnswer:
         self.has_begun = False
         """True once the format has read an event of the answer."""
         self._format = registry.create(format, limits=DEFAULT_LIMITS, pings=False)
+        # A format keeps no text, but has to compare it with the whole text that a server may repeat.
         self._format.parts.find_text = self._find_arrived
         self._calls = calls
 
