@@ -99,6 +99,7 @@ class _Transport(httpx.AsyncBaseTransport):
         self._first_origin = self._first_origin or origin
         self._has_left = self._has_left or origin != self._first_origin
         if self._has_left:
+            # The session's headers, cookies and auth are meant for the first origin only.
             async with _without_credentials(self._session) as session:
                 response = await self._send(session, request)
         else:
@@ -120,6 +121,7 @@ class _Transport(httpx.AsyncBaseTransport):
         if self._sets_timeout:
             timeout = _convert_timeout(request.extensions.get("timeout") or {})
         elif timeout == _DEFAULT_TIMEOUT:
+            # Nobody has chosen it, and it would abort an answer after five minutes.
             timeout = _UNBOUNDED_ANSWER
         settings: dict[str, Any] = settings_of_environment(request.url) if self._is_own else {}
         # httpx has made a header of the user and the password in the address.

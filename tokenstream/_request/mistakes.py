@@ -32,8 +32,9 @@ def find_mistake(options: Mapping[str, Any]) -> str:
 
 
 def _find_bad_header(headers: Any) -> str:  # noqa: ANN401 - any kind of headers that httpx takes
+    """Return a description of the first header that cannot be sent, without its value; "" if all can."""
     if hasattr(headers, "encoding"):
-        # httpx has accepted them already.
+        # This is an `httpx.Headers`, so httpx has accepted them already.
         return ""
     items = headers.items() if hasattr(headers, "items") else headers or ()
     for name, value in items:

@@ -41,20 +41,25 @@ async def own_session() -> aiohttp.ClientSession:
                 # This loop was closed without a shutdown of its generators.
                 _own.pop(each, None)
         session = aiohttp.ClientSession(
+            # 0: any number of connections, since a stream occupies one for as long as it is read.
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
         )
-        _own[loop] = _Own(session, _close_with(loop, session))
-        # Only an asynchronous generator that has begun is shut down.
+        _own[loop] = _Own(session, _close_at_shutdown(loop, session))
+        # Run it up to its `yield`: a loop shuts down only the generators that have begun.
         await anext(_own[loop].closing)
     return _own[loop].session
 
 
-async def _close_with(
+async def _close_at_shutdown(
     loop: asyncio.AbstractEventLoop, session: aiohttp.ClientSession
 ) -> AsyncGenerator[None]:
-    """Close a session when this generator is closed."""
+    """Close a session when its event loop shuts down.
+
+    This is a generator because asyncio has no hook for the end of a loop, but `asyncio.run` then closes
+    every asynchronous generator that is suspended at a `yield`. Only that runs the `finally` block.
+    """
     try:
         yield
     finally:

@@ -95,7 +95,9 @@ class MemoryCallStore:
         """
         with self._lock:
             call = self._begun.get(key)
-            state = CallState("new") if call is not None and call.token == token else self._look(key)
+            # This caller has begun the call itself, in an attempt whose reply it did not get.
+            is_repeated = call is not None and call.token == token
+            state = CallState("new") if is_repeated else self._look(key)
             if call is None and (state.status == "new" or (again and state.status == "failed")):
                 self._ended.pop(key, None)
                 self._make_room()
@@ -129,6 +131,7 @@ class MemoryCallStore:
             return calls != (None, None)
 
     def _look(self, key: str) -> CallState:
+        """Return the state of a call; "unknown" if it has not ended within its lease, as after a crash."""
         ended = self._ended.get(key)
         if ended is not None:
             return CallState(ended.status, ended.result)
@@ -138,6 +141,11 @@ class MemoryCallStore:
         return CallState("running" if begun.lease_end > self._clock() else "unknown")
 
     def _make_room(self) -> None:
+        """Forget the call that ended first if the store is full, so that another one can be added.
+
+        Raises:
+            CallStoreUnavailable: The store is full, and no call in it has ended.
+        """
         if len(self._begun) + len(self._ended) < self._max_calls:
             return
         if not self._ended:

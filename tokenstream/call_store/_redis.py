@@ -107,6 +107,7 @@ class _RedisCalls(ErasedGeneric[ReplyT]):
         return CallStoreUnavailable(f"the call store's Redis cannot be used now ({type(error).__name__})")
 
     def _run(self, script: str, key: str, *arguments: object) -> ReplyT:
+        """Run a Lua script on the two keys of a call; return its reply, which may be an awaitable."""
         # The braces keep both keys of a call on one node of a cluster.
         keys = [f"{self._prefix}{{{key}}}:{what}" for what in ("call", "alive")]
         # Replies are raw bytes, even if the client is set up to decode them.
@@ -176,6 +177,7 @@ class RedisCallStore:
         return bool(self._do(lambda: self._calls.forget(key)))
 
     def _do(self, command: Callable[[], ResultT]) -> ResultT:
+        """Run a command of Redis, and return its reply; any failure becomes `CallStoreUnavailable`."""
         try:
             return command()
         except self._calls.failures as error:
@@ -243,6 +245,7 @@ class AsyncRedisCallStore:
         return bool(await self._do(lambda: self._calls.forget(key)))
 
     async def _do(self, command: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        """Run a command of Redis, and return its reply; any failure becomes `CallStoreUnavailable`."""
         try:
             return await command()
         except self._calls.failures as error:

@@ -58,6 +58,7 @@ def report_attempt(
         provider: The provider's name, if the caller gave it; otherwise None.
         model: The requested model, if the caller gave it; otherwise None.
     """
+    # An attempt that has its duration has ended by itself, before the operation.
     if attempt.seconds is not None:
         error = attempt.error
     model = attempt.requested_model or model

@@ -177,6 +177,7 @@ class Observer:
         self._driver = ref(reader) if isinstance(reader, Driver) else None
         self._clock = reader.clock
         self._url, self._asked_model = url, asked_model
+        # The names that the caller has given; None for those to be found from the request and the answer.
         self._operation, self._provider, self._model = names
         self._attributes = attributes
         # The caller's format is used if the answer fails before its format is detected.

@@ -79,8 +79,10 @@ def parameters_of(payload: object) -> Attributes:
         >>> parameters_of({"model": "m", "generationConfig": {"topP": 0.5, "maxOutputTokens": 9}})
         {'gen_ai.request.top_p': 0.5, 'gen_ai.request.max_tokens': 9}
     """
+    # The payload and some objects in it, since APIs have their parameters at different places.
     objects = list(_objects_in(payload))
     attributes: Attributes = {}
+    # For each attribute: the function that checks a value, and the names that APIs have for the parameter.
     for name, (read_value, keys) in _READERS.items():
         values = (read_value(each[key]) for each in objects for key in keys if key in each)
         value = next((value for value in values if value is not None), None)

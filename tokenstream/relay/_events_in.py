@@ -108,9 +108,10 @@ class EventsIn:
 
         If the answer has ended, the next call of `next` raises its error or `StopAsyncIteration`.
         """
+        # The events of a run are taken all at once, those of a stream one by one.
         events: list[Event] = [] if self._take_ready is None else self._take_ready()
         if self._take_next is None:
-            # The source cannot tell what has arrived, or nothing has been read yet.
+            # The source is no stream; only the events of a run can be taken without one.
             return events
         try:
             while len(events) < _MAX_EVENTS and (event := await self._take_next()) is not None:

@@ -99,6 +99,7 @@ class Sending:
             # AG-UI clients keep the messages of all runs of a thread in one list, so ids must not repeat.
             self._encoder.scope = f"{id or token_hex(12)}-"
         if as_payloads:
+            # The application wants JSON objects, which it frames itself, and no bytes.
             _return_objects(self._encoder)
         self._shaping = None if shape is None else Shaping(shape)
         """Transforms the events with the function `shape`."""

@@ -40,6 +40,7 @@ class ToldEnding:
             self._stopped = True
             return
         self.is_run = True
+        # A run ends as its last step at the top level does; the ends of inner steps tell nothing about it.
         if isinstance(event, StepStart):
             if event.parent is None:
                 self._root_ids.add(event.id)

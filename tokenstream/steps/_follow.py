@@ -93,7 +93,7 @@ class _Follower:
             self.stop()
 
     def is_first(self, item: object) -> bool:
-        """Return False: the events of a run never start over."""
+        """Return False: the events of a run cannot be read twice, so no loop over them starts over."""
         return False
 
     def end(self) -> None:

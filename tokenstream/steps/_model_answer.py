@@ -37,6 +37,7 @@ class ModelAnswer:
         self.has_begun = False
         """True once the format has read an event of the answer."""
         self._format = registry.create(format, limits=DEFAULT_LIMITS, pings=False)
+        # A format keeps no text, but has to compare it with the whole text that a server may repeat.
         self._format.parts.find_text = self._find_arrived
         self._calls = calls
 
@@ -64,7 +65,8 @@ class ModelAnswer:
     def _find_arrived(self, told: Told) -> str:
         """Return the text that the step has of a part, to be compared with the whole text in `told`."""
         message = self.step.message
-        # Before this answer has begun, the last message of the step is that of the answer before.
+        # Before this answer has begun, the last message of the step is that of the answer before. The message
+        # is that of the first choice, so the text of other choices is not known.
         if not self.has_begun or message is None or told.choice or told.part >= len(message.parts):
             return ""
         field = "transcript" if told.kind == "transcript" else "text"

@@ -122,6 +122,7 @@ class RunNode:
         waiting = [*reversed(self._steps)]
         while waiting:
             step = waiting.pop()
+            # An ended step has no running sub-steps: its end has ended them.
             if step.ended is None or not running:
                 yield step
                 waiting.extend(reversed(step.steps))

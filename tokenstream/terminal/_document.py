@@ -73,6 +73,7 @@ class MarkdownDocument(Markdown):
             columns: Number of columns; None for that of the console.
         """
         width = console.width if columns is None else min(columns, console.width)
+        # rich would fail on blocks that are nested too deeply: they are drawn as the lines of their source.
         self.parsed = [*_flatten_deep_blocks(self.parsed, self.markup, width - _MIN_COLUMNS)]
         with console.capture() as captured:
             for line in console.render_lines(self, console.options.update(width=width), pad=False):

@@ -353,6 +353,7 @@ class _Player:
             answer: The answer; the line uses its address and its request.
         """
         self._names |= {"url": self._url + answer.path, "payload": answer.payload}
+        # The usual line is shown only once, in the introduction.
         if part.opening != OPENING:
             self._screen.print_code(part.opening)
         self._run(part.opening)
@@ -398,7 +399,10 @@ def _make_row(stream: Stream) -> list[tuple[str, str]]:
 
 
 def _write_usage(usage: Usage) -> str:
-    """Return the counts of input and output tokens; "-" unless the server has sent both, as after a cut."""
+    """Return the counts of input and output tokens as text.
+
+    The result is "-" if the server has not sent both: after a cut, for example, it has sent none or one.
+    """
     if usage.input_tokens is None or usage.output_tokens is None:
         return "-"
     return f"{usage.input_tokens} + {usage.output_tokens}"

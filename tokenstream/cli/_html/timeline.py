@@ -131,7 +131,10 @@ def list_gaps(reading: Reading) -> list[Gap]:
         return []
     numbered = [(number, chunk) for number, chunk in enumerate(reading.chunks, start=1)]
     content = [(number, chunk.at) for number, chunk in numbered if chunk.kind == "content"]
-    gaps = [Gap(at, until - at, number, after) for (number, at), (after, until) in pairwise(content)]
+    gaps = [
+        Gap(begin, until - begin, after=number, before=next_number)
+        for (number, begin), (next_number, until) in pairwise(content)
+    ]
     if content and reading.ended_at > content[-1][1] and reading.report.error is not None:
         # The silence after the last content, until the error.
         number, at = content[-1]
@@ -234,7 +237,12 @@ def _title_of(reading: Reading, bar: _Bar) -> str:
 
 
 def _draw_gaps(gaps: list[Gap], axis: Axis) -> list[Markup]:
-    """Return bands behind the bars: for the longest gaps, and for all stalls, but at most `_MAX_STALLS`."""
+    """Return bands behind the bars: for the longest gaps, and for all stalls, but at most `_MAX_STALLS`.
+
+    Args:
+        gaps: All gaps, the longest first.
+        axis: Places times in the picture.
+    """
     marked = [gap for index, gap in enumerate(gaps[:_MAX_STALLS]) if gap.is_stall or index < _MAX_GAPS]
     drawn: list[Markup] = []
     for gap in marked:

@@ -122,7 +122,9 @@ def _make_candidate(fields: dict[str, Any], model: str | None) -> Candidate:
     headers, secrets, missing = _find_headers(fields, host, format)
     name = fields.get("name") or fields.get("model") or model_in(payload, url) or host or place
     route = Route(url, json=payload, headers=headers, format=fields.get("format"), attempts=1, name=name)
-    is_usual = port == server_of(f"{url.partition(':')[0].lower()}://host")[1]
+    # The port is named only if it is not the one that the scheme implies.
+    scheme = url.partition(":")[0].lower()
+    is_usual = port == server_of(f"{scheme}://host")[1]
     server = host if is_usual or port is None else f"{host}:{port}"
     return Candidate(route, server or place, format, secrets, missing)
 
@@ -130,7 +132,11 @@ def _make_candidate(fields: dict[str, Any], model: str | None) -> Candidate:
 def _find_headers(
     fields: dict[str, Any], host: str | None, format: str | None
 ) -> tuple[list[tuple[str, str]], list[str], str | None]:
-    """Return the headers of a route, those of its values that are secret, and the variable without a key.
+    """Return the headers of a route, with what the report needs to know about them.
+
+    Returns:
+        The headers; those of their values that are secret, to be hidden in the report; and the environment
+        variable that should have a key, but has none. It is None if no key is missing.
 
     Args:
         fields: The fields of the route; a route with headers of its own gets no key by itself.

@@ -49,8 +49,16 @@ def try_route(candidate: Candidate, timeout: float) -> Trial:
         timeout: Seconds to wait for the first content.
     """
     if candidate.missing is not None:
+        # Without its key, the request would only be refused, so it is not sent.
         return Trial(
-            candidate, None, None, "", candidate.format, "no_key", _NO_KEY, f"set {candidate.missing}"
+            candidate,
+            seconds=None,
+            status=None,
+            reason="",
+            format=candidate.format,
+            kind="no_key",
+            what=_NO_KEY,
+            advice=f"set {candidate.missing}",
         )
     kind: str | None = None
     what: str | None = None

@@ -70,6 +70,7 @@ def read_asked(scope: Mapping[str, Any]) -> Asked:
         >>> read_asked(scope)
         Asked(method='POST', path='/chat', position='4', id=None, key=None)
     """
+    # ASGI has the root path in `path`, too, but some servers leave it out.
     root, path = scope.get("root_path", ""), scope["path"]
     id = read_header(scope, b"x-answer-id")
     return Asked(

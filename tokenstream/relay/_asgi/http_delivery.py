@@ -245,6 +245,7 @@ class HTTPDelivery(Delivery):
         already_ended = self._end_begun and not self._busy
         if self._disconnected or already_ended:
             return
+        # An earlier chunk, or a heartbeat, is still being sent: its reader does not read.
         stuck = self._busy or self._heartbeat_sent is not None
         if not stuck:
             with move_on_after(_LAST_CHUNK_SECONDS) as scope:

@@ -102,6 +102,7 @@ class AnswerOutlet(Outlet):
         if self._refusal is not None:
             return self
         try:
+            # A HEAD request needs no answer, so the function that makes one is not called.
             if self._function is not None and not self._is_head:
                 function, self._function = self._function, None
                 self._read_from(await make_source(function))
@@ -117,7 +118,7 @@ class AnswerOutlet(Outlet):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # A source that could not be entered is not left, either.
+        # With a refusal, the source was not entered, and is only closed. If entering failed, nothing is open.
         if self._refusal is not None:
             await self._events.close()
         elif self._entry_error is None:

@@ -101,6 +101,7 @@ class Response:
         for name, value in prepared.items():
             key, own = name.encode("latin-1"), outlet.headers.get(name)
             default = None if own is None else (key, own.encode("latin-1"))
+            # A header that still has the outlet's own value was not set by the application.
             if all(pair[0] != key or pair == default for pair in headers):
                 headers = [*(pair for pair in headers if pair[0] != key), (key, value.encode("latin-1"))]
         return headers

@@ -118,7 +118,7 @@ class _Watch:
         """Ends the polling; None while no response is open."""
 
     def add(self, entry: _Entry) -> None:
-        """Watch the server of a response; the first response also begins the polling.
+        """Watch the server of a response for a shutdown; with the first response, the polling begins.
 
         Args:
             entry: The function that ends the response, and functions that detect the server's shutdown.
@@ -128,7 +128,7 @@ class _Watch:
             self._cancel_polling = self._begin_polling()
 
     def remove(self, entry: _Entry) -> None:
-        """Forget a response that has ended; the last response also ends the polling.
+        """Forget a response that has ended; after the last one, servers are no longer polled for a shutdown.
 
         Args:
             entry: The value that was passed to `add`.
@@ -147,14 +147,14 @@ class _Watch:
             end()
 
     def poll(self) -> None:
-        """End the responses whose server is shutting down."""
+        """Ask each server once if it is shutting down; end the responses of those that are."""
         all_end = _is_server_exiting()
         for end, checks in list(self._entries.values()):
             if all_end or any(check() for check in checks):
                 end()
 
     def _begin_polling(self) -> Callable[[], object]:
-        """Begin to poll; return the function that ends the polling."""
+        """Begin to poll the servers for a shutdown, at intervals; return the function that ends that."""
         if self.host.name == "trio":
             # trio has no `call_later`, so a task polls.
             trio: Any = sys.modules["trio"]
@@ -167,19 +167,21 @@ class _Watch:
         return self._schedule_poll()
 
     def _schedule_poll(self) -> Callable[[], object]:
-        """Schedule the next poll on asyncio; return the function that cancels it."""
+        """Schedule the next poll of the servers on asyncio; return the function that cancels it."""
         cancel: Callable[[], object] = self.host.loop.call_later(
             _POLL_SECONDS, self._poll_and_schedule
         ).cancel
         return cancel
 
     def _poll_and_schedule(self) -> None:
-        """Poll, and schedule the next poll."""
+        """Poll the servers for a shutdown, and schedule the next poll; called by asyncio at intervals."""
         self.poll()
         self._cancel_polling = self._schedule_poll()
 
     async def _poll_forever(self, scope: Any, sleep: Callable[[float], Any]) -> None:  # noqa: ANN401 - trio's
-        """Poll until the scope is cancelled; under trio, which has no timers, this runs as a task.
+        """Poll the servers for a shutdown, at intervals, until the scope is cancelled.
+
+        This runs as a task under trio, which has no timers.
 
         Args:
             scope: A cancel scope of trio.

@@ -113,7 +113,16 @@ class StartOutlet(FollowOutlet):
         return headers
 
     async def _choose_answer(self, asked: Asked) -> Refusal | None:
-        """Choose the answer's id; return the response to a request that names no answer or a wrong one."""
+        """Choose the answer's id, by the first rule that applies.
+
+        1. The id in the request's header, unless the application has passed another id: this is refused.
+        2. The id that the application has passed.
+        3. An id that is derived from the request's Idempotency-Key.
+        4. The random id, unless the request has a position, which needs an answer: this is refused.
+
+        Returns:
+            The response to a refused request; None if the id is chosen.
+        """
         # Without its body, a request cannot be told from another one with the same key.
         key = None if self._body is None else asked.key
         self._fingerprint = fingerprint(key, self._body)
@@ -122,6 +131,7 @@ class StartOutlet(FollowOutlet):
                 return refuse_other_request()
             self.id = asked.id
         elif self._is_id_given:
+            # `self.id` is the application's id already.
             pass
         elif key is not None:
             self._has_key = True
@@ -137,6 +147,7 @@ class StartOutlet(FollowOutlet):
         so that a repeated request asks the model again.
         """
         number, id = 1, id_of_key(key, self.owner, 1)
+        # An id of which no answer is known is free: take it.
         with suppress(UnknownAnswer):
             while await self.journal.failed_early(id, self.owner):
                 number += 1
@@ -162,6 +173,7 @@ class StartOutlet(FollowOutlet):
         Returns:
             The response to send instead if the answer cannot be started or continued; else None.
         """
+        # An answer that is to be continued cannot exist under an invalid id: `_check_existing` refuses it.
         if self._refusal is None and not is_valid_id(self.id):
             self._refusal = None if self.continues else _refuse_id()
         try:

@@ -152,7 +152,8 @@ class Transcript:
         records, chunks = self._feed.records, self._chunks
         first, encode = self._feed.first, self._encode
         if first == 1 and records and not chunks and self.frame_record is not None:
-            # The answer's first event has the answer's id.
+            # In our own protocols, the first event also tells the answer's id: one more member of the JSON
+            # object, before the closing brace.
             chunks.append(self.frame_record(1, records[0][:-1] + self._answer_key + b"}"))
         try:
             while self._refused is None and len(chunks) < len(records):

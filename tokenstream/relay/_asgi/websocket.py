@@ -83,6 +83,7 @@ class _WebSocketDelivery(Delivery):
         try:
             await self._socket.open()
         except BaseException as error:
+            # Close the source here, since `run`, which enters and leaves it, is not reached.
             await self._events.close()
             if isinstance(error, Disconnected):
                 return False

@@ -211,6 +211,7 @@ def implied_ending(error: StreamError) -> Ending:
         >>> implied_ending(StreamError("no"))
         'failed'
     """
+    # The rule is that by which a reader takes the ending from an error record without one.
     return end_of({"type": "error", **error_fields(error)}).ending
 
 

@@ -268,6 +268,7 @@ class Vocabulary:
         Raises:
             NotExpressible: The part was of another kind before.
         """
+        # Two kinds of calls are no contradiction: most events of a call do not tell which kind it is.
         own_kind = _kind_of(event)
         if own_kind is not None and own_kind != kind and not {own_kind, kind} <= _CALLS:
             raise self.not_expressible(

@@ -25,8 +25,10 @@ class Changes:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
+            # No loop of asyncio runs, so this is trio, or another loop that anyio supports.
             await self._wait_with_anyio()
             return
+        # A future costs less than an event of anyio, and every follower waits for every record.
         waiter = loop.create_future()
         self._waiters[waiter] = None
         try:

@@ -122,6 +122,7 @@ class Feed:
             owner: The answer's owner.
             is_last: True if these records end the answer.
         """
+        # The number of these records that the feed has already; negative if some before them are missing.
         known = self.end + 1 - first
         if known < 0 or self.is_complete or self.error is not None or owner != self.owner:
             return
@@ -131,6 +132,7 @@ class Feed:
         self.changes.notify()
         self._given_bytes += sum(map(len, records))
         if is_last or self._given_bytes > _MAX_UNREAD_BYTES:
+            # Only the storage tells which records were trimmed.
             self._must_read.notify()
 
     def read_again(self) -> None:
@@ -223,6 +225,7 @@ class Feed:
 
     def _add_page(self, page: Page) -> None:
         """Add a page of records, and drop the records that the storage has trimmed."""
+        # A producer may have given some records of the page meanwhile: add only those after them.
         self.records += page.records[self.end + 1 - page.first :]
         self.is_complete |= page.state.over and self.end >= page.state.end
         if page.records or self.is_complete:
@@ -230,7 +233,7 @@ class Feed:
         trimmed = page.state.begin - self.first
         # Records are dropped many at a time, so that the list is copied less often.
         if trimmed > max(_MIN_TRIMMED, len(self.records) // 2):
-            # Each product must process every record before the record is dropped.
+            # Products, such as the records' bytes in a protocol, need every record before it is dropped.
             for product in self._products.values():
                 product.trim(trimmed)
             del self.records[:trimmed]

@@ -237,6 +237,7 @@ class Journal:
             await close_stream(stream)
             return False
         if isinstance(stream, StreamBase):
+            # The journal's id identifies the answer's tool calls, also to followers, so that each runs once.
             driver = cast("Driver", find_driver(stream))
             driver.source_driver.accumulator.calls.record_in_journal(id)
         tell_written = partial(self._pass_on, id, owner)
@@ -400,7 +401,7 @@ class Journal:
         import anyio
 
         with anyio.CancelScope(shield=True), anyio.move_on_after(self.lease):
-            # In the rest of the lease, readers look a second time at a producer that seems dead.
+            # A share of the lease: in its rest, readers look again before they take the producer for dead.
             lease = self.lease * ALIVE_SHARE
             return await self._storage.create(id, owner=owner, token=token, lease=lease, asked=asked)
         raise JournalUnavailable("the journal's storage does not answer")
@@ -424,6 +425,7 @@ class Journal:
             producer.finished.set()
             feed = self._feeds.get(producer.id)
             if feed is not None:
+                # The feed no longer gets records from this producer, so it has to read the storage.
                 feed.read_again()
 
     async def _run_feed(self, feed: Feed) -> None:

@@ -199,6 +199,7 @@ class MemoryStorage(Storage):
         if has_gap or (answer.ended and new):
             raise Fenced
         added = sum(map(len, new))
+        # Even a full storage takes a small end, since readers wait for it.
         if new and not (over and added <= _MAX_LAST_BYTES):
             # Beyond `max_bytes`, an answer loses as much as it gains, but keeps its last record.
             size = max(min(answer.size + added, self._max_bytes), len(new[-1]))

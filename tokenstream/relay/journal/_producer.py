@@ -337,7 +337,7 @@ class Producer:
             batch: The records.
             is_last: True if these records end the answer.
         """
-        # In the rest of the lease, readers look a second time at a producer that seems dead.
+        # A share of the lease: in its rest, readers look again before they take the producer for dead.
         first, lease = self._last_written + 1, self._lease * ALIVE_SHARE
         await self._storage.append(self.id, self._token, first, batch, lease=lease, over=is_last)
 

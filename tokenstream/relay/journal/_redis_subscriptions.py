@@ -116,6 +116,7 @@ class Subscriptions:
                 if message is not subscription.told or await has_changed():
                     subscription.told = message
                     break
+                # It was about that answer: forget it, unless a newer one has come, and wait for the next.
                 if subscription.last_message is message:
                     subscription.last_message = None
         finally:

@@ -53,11 +53,9 @@ def find_crashes(case: Case) -> Iterator[Violation]:
 def find_unpicklable_errors(case: Case) -> Iterator[Violation]:
     """Find an error that pickle does not restore."""
     checked_types: set[type] = set()
-    for reading in (
-        reading
-        for found in (case.cut_readings, case.damaged_readings, case.odd_readings)
-        for _, reading in found
-    ):
+    # Each list has pairs of the change that was made to the recording, and its reading.
+    lists = (case.cut_readings, case.damaged_readings, case.odd_readings)
+    for reading in (reading for pairs in lists for _, reading in pairs):
         error = reading.error
         if error is None or type(error) in checked_types:
             continue
@@ -104,6 +102,7 @@ def find_late_events(case: Case) -> Iterator[Violation]:
         format.end()
         if format.end():
             yield case.violation("a second end() gives events")
+        # After an error, which a damaged payload may cause, even whole frames must give no events.
         for index, frame in enumerate(case.frames):
             broken = case.make()
             broken.feed(replace_payload(frame, b"{"))
@@ -113,6 +112,7 @@ def find_late_events(case: Case) -> Iterator[Violation]:
 
 def find_shared_state(case: Case) -> Iterator[Violation]:
     """Find faults of a format's method `fresh`: its results share state, or it ignores an argument."""
+    # An unusual limit, which no format has by itself.
     limits = Limits(event=999_983)
     original = case.make()
     with CrashWatch():
@@ -237,6 +237,7 @@ def _is_fast(value: object) -> bool:
 
 def _is_field_path(value: object) -> bool:
     """Return True if a value is the path of a field: a tuple of keys and indexes."""
+    # A value that is no tuple fails the check by the None.
     steps = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (None,)
     return all(isinstance(step, str | int) for step in steps)
 

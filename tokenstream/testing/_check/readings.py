@@ -42,6 +42,7 @@ class CrashWatch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool:
+        """Store an exception as `crash`, and suppress it; an interruption such as Ctrl-C is raised."""
         if isinstance(error, Exception):
             self.crash = error
         return self.crash is not None

@@ -38,7 +38,7 @@ def every_cut(
     every: int = 1,
     how: _CutKind = "cut",
 ) -> Sequence[Recording]:
-    r"""Return a sequence of copies of a recording, each cut at another byte of its body.
+    r"""Return a sequence of copies of a recording, each cut at a different byte of its body.
 
     A copy is made when it is accessed, and has no bytes of its own: even thousands of
     copies are cheap enough to be the parameters of a test.

@@ -143,9 +143,11 @@ def _with_body(recording: Recording, body: bytes, changes: list[_Change]) -> Rec
     # Number of bytes by which the body has grown before the current change.
     growth = 0
     for boundary in accumulate(len(data) for _, data in recording.arrivals):
+        # Pass the changes that end before the boundary; the second condition stops at the sentinel.
         while boundary >= change.end and change.begin <= size:
             growth += change.new_size - (change.end - change.begin)
             change = next(remaining)
+        # Number of bytes of the current change before the boundary; 0 unless the boundary is inside it.
         inside = max(0, boundary - change.begin)
         new_ends.append(boundary - inside + growth + min(inside, change.new_size))
     if not new_ends and body:

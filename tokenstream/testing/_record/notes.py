@@ -178,7 +178,7 @@ class Notes:
         )
 
     def is_first(self, item: object) -> bool:
-        """Return False: that `item` equals the first item does not show that a new loop has begun."""
+        """Return False: bytes that equal the first ones do not show that a loop has started over."""
         return False
 
     def note_method(self, response: Any) -> None:  # noqa: ANN401 - httpx's, httpx2's or of requests

@@ -77,6 +77,7 @@ def _note_source(source: SyncSource | AsyncSource, notes: Notes) -> None:
     """Record the bytes of an open source, by wrapping its chunks and its `close`."""
     notes.note_head(source.head, source.coding)
     notes.messages = source.messages
+    # A source that can limit a single read can be read on after such a limit has passed.
     notes.survives_timeout = source.limit_read is not None
     if isinstance(source, SyncSource):
         source.chunks = WatchedIterator(source.chunks, notes)

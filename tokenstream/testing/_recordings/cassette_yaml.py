@@ -39,6 +39,8 @@ def read_yaml(data: bytes, path: Path) -> object:
     # The C loader is ten times as fast, but not every PyYAML has it; both construct plain values only.
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        # Aliases of aliases may let a few lines expand to gigabytes, so the size is counted before the values
+        # are made.
         counter = _SizeCounter(_MAX_RATIO * len(data))
         for event in yaml.parse(data, Loader=loader):
             counter.add_event(event)
@@ -104,7 +106,7 @@ class _SizeCounter:
         """For each open list or mapping: its anchor, and the sum before it began."""
 
     def add_event(self, event: _YAMLEvent) -> None:
-        """Add the size of an event to the sum.
+        """Add the size of an event to the sum of all sizes, which is limited.
 
         Raises:
             _TooLarge: The sum, or the nesting, is over its limit.
@@ -120,12 +122,13 @@ class _SizeCounter:
             )
 
     def _count_scalar(self, event: _YAMLEvent) -> None:
-        """Add the size of a scalar: its characters, and 1 for the event."""
+        """Add the size of a scalar, its characters and 1 for the event, to the sum that is limited."""
         self._add_size(event.anchor, 1 + len(event.value))
 
     def _count_alias(self, event: _YAMLEvent) -> None:
-        """Add the size of the value that an alias refers to."""
-        # A value that contains itself never ends. An alias without an anchor is left to the loader to report.
+        """Add the size of the value that an alias refers to, since the loaded document repeats the value."""
+        # A value that contains itself never ends, so it exceeds the limit. An alias without an anchor is left
+        # to the loader to report.
         contains_itself = any(anchor == event.anchor for anchor, _ in self._open)
         self._sum += self._limit if contains_itself else self._anchor_sizes.get(event.anchor, 1)
 
@@ -134,6 +137,7 @@ class _SizeCounter:
         self._open.append((event.anchor, self._sum))
 
     def _end_collection(self, event: object) -> None:
+        """Replace the sizes of a list's or mapping's items in the sum by the size of the whole."""
         anchor, sum_before = self._open.pop()
         # The collection's own size is 1, and its items have been added since it began.
         size, self._sum = self._sum + 1 - sum_before, sum_before

@@ -198,8 +198,10 @@ def splice(recording: Recording, edits: Iterable[Edit], **fields: Unpack[Recordi
             pieces.append(recording.body[max(copied_to, begin) : edit.begin])
             copied_to = max(copied_to, edit.end)
             if edit.begin < edit.end:
+                # A replacement becomes part of the chunk.
                 pieces.append(edit.data)
             else:
+                # An insertion becomes a chunk of its own, so the chunk around it ends before.
                 new_arrivals += [Arrival(at, b"".join(pieces)), Arrival(at, edit.data)]
                 pieces = []
         pieces.append(recording.body[max(copied_to, begin) : end])

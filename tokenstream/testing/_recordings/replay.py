@@ -102,7 +102,7 @@ class Playback:
             survives=True,
             limit_read=chunks.limit_read if self._on_virtual_clock else None,
         )
-        return AsyncStream(source, clock=self.clock.__call__, **options)  # type: ignore[arg-type] # as above
+        return AsyncStream(source, clock=self.clock.__call__, **options)  # type: ignore[arg-type] # any name of a format
 
     @property
     def _on_virtual_clock(self) -> bool:

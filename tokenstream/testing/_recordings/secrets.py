@@ -183,8 +183,9 @@ def _find_escaped(data: bytes) -> Secret | None:
 def _join_members(body: bytes) -> Iterator[bytes]:
     """Yield, for each name of JSON members in a body, their strings, joined.
 
-    For this, the format need not be known, and the bytes after an error, a limit or the
-    terminal event are searched, too. SSE data that are not JSON are joined in the same way.
+    So a secret is found that an answer has spread over the same member of many events, such as the
+    `content` of the deltas. The format need not be known for this, and the bytes after an error, a limit
+    or the terminal event are searched, too. SSE data that are not JSON are joined in the same way.
     """
     strings: dict[bytes, list[bytes]] = {}
     for name, string in _MEMBER.findall(body):

@@ -80,7 +80,7 @@ class Transport(_TransportBase):
         return [exchange.request for exchange in self.exchanges]
 
     def __call__(self, request: FromHTTPX) -> FromHTTPX:
-        """Answer a request whose body has been read."""
+        """Answer a request whose body has been read, as respx calls a `side_effect`."""
         return self._answer(request, request.content)
 
     def handle_request(self, request: FromHTTPX) -> FromHTTPX:

@@ -143,6 +143,7 @@ class Conversation:
 
     def _note_frame(self, frame: Frame) -> None:
         """Collect the frames of a message, and record the message when it is complete."""
+        # The client counts as silent only some time after its last frame.
         self._quiet_until = time.monotonic() + _QUIET_SECONDS
         self._message_frames.append(frame)
         if frame.fin:

@@ -97,6 +97,7 @@ class AnthropicEncoder(BlockEncoder):
 
     def encode_end(self, part: int, index: int) -> list[Payload]:
         """Return the rest of the block, such as a signature, and a `content_block_stop`."""
+        # Of a tool that the provider runs: some text of its input may be held back.
         server_input = self._inputs.pop(part, None)
         rest = "" if server_input is None else server_input.end()
         ended = [_input_delta(index, rest)] if rest else []

@@ -30,10 +30,15 @@ class ServerInput:
         self._is_code = is_code
 
     def feed(self, text: str) -> str:
-        """Return what to send for a piece of the input; "" if the piece is held until more has arrived."""
+        """Return what to send for a piece of the input; "" if the piece is held until more has arrived.
+
+        The start is held until it shows whether the input is a JSON object, which is sent unchanged, or the
+        bare code of a program, which becomes the string in `{"code":"…"}`.
+        """
         if not text:
             return ""
         if self._held is None:
+            # The kind of input is decided, and its start was sent.
             return _escape(text) if self._is_code else text
         self._held += text
         if not self._is_code and _UNDECIDED.fullmatch(self._held):
@@ -41,11 +46,13 @@ class ServerInput:
         return self._decide(is_code=self._is_code or _BEGINS_OBJECT.match(self._held) is None)
 
     def end(self) -> str:
-        """Return the rest of the input."""
+        """Return the rest of the input: a start that is still held, and the end of a code's JSON."""
+        # A start that could still become an object counts as code, now that nothing follows.
         rest = self._decide(is_code=True) if self._held and self._held.strip() else ""
         return rest + ('"}' if self._held is None and self._is_code else "")
 
     def _decide(self, *, is_code: bool) -> str:
+        """Note the kind of input, and return the held start as it is to be sent."""
         held, self._held, self._is_code = self._held or "", None, is_code
         return '{"code":"' + _escape(held) if is_code else held
 
