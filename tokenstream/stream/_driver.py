@@ -265,7 +265,7 @@ class Driver(SingleConsumer):
             self.silence.exclude_busy_time(item.seconds)
         elif item is WAITED:
             self._process_wait(now)
-        elif item is not NOTHING:
+        elif item is not NOTHING:  # which says only that the caller's time limit was reached
             try:
                 self._process_rare_item(item, now)
             except MisuseError:

@@ -192,6 +192,7 @@ class EventCursor:
         if now == self._usage:
             return
         self._usage = now
+        # `final` makes no difference, since only the counts of the result are used.
         self._add_counts(
             _find_attempt_usage(
                 usage.with_spent(self._spent, final=True), self._reported_spent, self._reported_usage
