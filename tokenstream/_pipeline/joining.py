@@ -74,8 +74,8 @@ class Joining:
     def is_over(self) -> bool:
         """True if events need no change any more, so that the machine can return them as it reads them.
 
-        A seam never ends by itself: after a continuation has begun, this is False until `end`, or until the next
-        attempt begins.
+        A seam never ends by itself: after a continuation has begun, this is False until `end`, or until
+        the next attempt begins.
         """
         return self.hold is None and self.aligner is None and (self.seam is None or self.seam.is_over)
 
