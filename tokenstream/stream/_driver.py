@@ -179,6 +179,7 @@ class Driver(SingleConsumer):
         self._read_deadlines = source.read_deadlines
         self._change_phase(PhaseStep.OPENED)
         if self.recovery is not None:
+            # Those of the route from which this attempt gets its answer.
             self.silence.deadlines = self.recovery.deadlines
         log("stream opened, status %s", None if head is None else head.status)
         if head is not None and head.received_at is None:

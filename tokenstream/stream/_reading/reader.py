@@ -240,10 +240,11 @@ class Reader:
         result is None if the timer may be too late for this wait, or if there is nothing to wait for.
 
         Args:
-            earliest_deadline: The stream's `earliest_deadline`.
+            earliest_deadline: The stream's `earliest_deadline`; the timer must be set for the same one.
             until: Time at which the caller stops waiting, by the stream's clock; None for no limit.
         """
         alarm = self._alarm
+        # Without an alarm as the bell, no earlier wait has set a timer, or another loop's bell is rung.
         if (
             alarm is None
             or self._bell is not alarm
