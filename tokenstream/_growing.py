@@ -383,9 +383,9 @@ class ChoiceState:
         Args:
             event: The event that announces the continuation.
         """
-        index = next(
-            (i for i in reversed(range(len(self.parts))) if not isinstance(self.parts[i].final, Citation)), -1
-        )
+        # The last part that is not a citation: citations may follow a text that goes on.
+        indexes_from_end = reversed(range(len(self.parts)))
+        index = next((i for i in indexes_from_end if not isinstance(self.parts[i].final, Citation)), -1)
         if index < 0 or self.parts[index].final is not None:
             index = len(self.parts)
         join = Join(

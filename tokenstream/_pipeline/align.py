@@ -175,7 +175,7 @@ class Aligner:
         If the answers differ, `error` is set.
 
         Args:
-            event: An event that the accumulator has taken.
+            event: An event that the message contains; with guards, a `Finish` is added only afterwards.
         """
         if isinstance(event, MessageStart):
             # The reader keeps the first answer's head.

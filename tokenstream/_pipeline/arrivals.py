@@ -63,7 +63,7 @@ class Arrivals:
             now: A clock reading, in seconds.
         """
         meter, reorder = self._meter, self.reorder
-        # The end of the input may give more frames.
+        # At its end, the connection may read more frames, which it then logs itself.
         connection.log = self.log
         ready, self.ready = self.ready, []
         # First the frames that had waited for missing ones.
@@ -120,7 +120,7 @@ class Arrivals:
         if kept_format is None:
             self.log = EventLog()
         elif kept_format.merges_replays:
-            # The positions of such a format decide.
+            # Such a format itself tells by positions which events are repeated.
             self.log = None
         else:
             self.log.begin_replay(skips_ids=skips_ids)

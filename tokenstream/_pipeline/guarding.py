@@ -73,10 +73,11 @@ class Guarding:
         return not isinstance(event, Finish) and self._machine.accumulator.take(event)
 
     def add_repeated(self, event: Event) -> None:
-        """Add to the message a `Finish` that is not returned, because the reader already has it.
+        """Add to the message a `Finish` that the aligner did not pass on.
 
-        The guards have judged that end in the first answer, so it is not shown to them again. Any other
-        event is in the message already.
+        Either it repeats that of the first answer, which the guards have judged, so it is not shown to
+        them again; or it differs, and `Accumulator.take_back` then drops the new answer. Any other event
+        is in the message already.
         """
         if isinstance(event, Finish):
             self._machine.accumulator.take(event)

@@ -1,4 +1,4 @@
-"""The way of the first events of an attempt: held back, joined to the answer, or compared with it."""
+"""Holds back the first events of an attempt, joins a continuation, and compares a restarted answer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Joining:
 
     1. `hold` keeps the first events back until one of them shows that the attempt succeeds.
     2. `seam` changes the events of a continuation into events of the whole answer.
-    3. The message takes the event.
+    3. The message takes the event; with guards, a `Finish` only after step 4.
     4. `aligner` drops the events of a restarted answer that repeat what the reader has. The message, which
        is that of the new answer, has them nevertheless.
 
@@ -64,14 +64,19 @@ class Joining:
         self.refusal: StreamError | None = None
         """The error of this attempt because its seam was too doubtful; otherwise None."""
         self.shows_held = True
-        """True if the guards receive the events that are held back; False if the reader gets them changed,
-        or only some of them, so that the guards receive what is returned."""
+        """True if guards that can hold the answer back receive each event while it is held back, by
+        `Guarding.show_held`; False if the reader gets these events changed, or only some of them. When an
+        event is returned, `Guarding.show` passes it to the guards that have not received it yet."""
         self._format_name = ""
         """The format's name, which the message must not contain before the held-back events are returned."""
 
     @property
     def is_over(self) -> bool:
-        """True if events need no change any more, so that the machine can return them as it reads them."""
+        """True if events need no change any more, so that the machine can return them as it reads them.
+
+        A seam never ends by itself: after a continuation has begun, this is False until `end`, or until
+        the next attempt begins.
+        """
         return self.hold is None and self.aligner is None and (self.seam is None or self.seam.is_over)
 
     @property
@@ -81,7 +86,10 @@ class Joining:
 
     @property
     def changes_events(self) -> bool:
-        """True if events are held back, changed or dropped, so that no chunk may be read on the fast path."""
+        """True if events are held back, moved or dropped, so that no chunk may be read on the fast path.
+
+        A seam whose `moves` is False leaves the deltas of the fast path as they are.
+        """
         moves = self.seam is not None and not self.seam.is_over and self.seam.moves
         return self.hold is not None or self.aligner is not None or moves
 
@@ -173,7 +181,10 @@ class Joining:
             machine.accumulator.take_back()
 
     def _pull_joined(self) -> Event | None:
-        """Return the next event, which the message has; None when more input is needed."""
+        """Return the next event, which the message now contains; None when more input is needed.
+
+        With guards, a `Finish` is added to the message only afterwards.
+        """
         machine = self._machine
         while (hold := self.hold) is not None:
             # `ready` has the events that are returned next; `released` is True once no more are held back.
@@ -190,7 +201,11 @@ class Joining:
         return machine.read() if self.seam is None or self.seam.is_over else self._pull_after(self.seam)
 
     def _pull_after(self, seam: Seam) -> Event | None:
-        """Return the next event after a seam, or None when more input is needed."""
+        """Return the next event of a continuation, or None when more input is needed.
+
+        Of each event, the seam first removes the markers of the request, which may give several events or
+        none; `_add` then changes each of these into an event of the answer.
+        """
         machine, cleaned = self._machine, self._cleaned
         glanced = machine.glanced_event
         while True:
@@ -205,7 +220,7 @@ class Joining:
             elif (relocated := self._add(cleaned.popleft())) is not None:
                 return relocated
         if machine.input_ended or machine.error is not None:
-            # Text that was held back is not continued.
+            # No more input follows, so text that `clean` held back as a possible marker was none.
             cleaned.extend(seam.flush())
         return self._add(cleaned.popleft()) if cleaned else None
 
@@ -233,8 +248,8 @@ class Joining:
         """Hold back the events that the available input contains; release them once the hold is complete.
 
         Returns:
-            None once the held-back events were released. Otherwise, they stay held back, or the continuation
-            was refused.
+            None once the held-back events were released, to `hold.ready`; `_Held` while they stay held back,
+            or if the continuation was refused.
         """
         machine = self._machine
         result = self._hold_available(hold)
@@ -261,8 +276,8 @@ class Joining:
         """Hold back the events that the available input contains.
 
         Returns:
-            Whether they have to stay held back, because the hold is not complete or a guard has stopped the
-            answer, or may be released.
+            `_Complete` if they may be released now; `_Held` if the hold is not complete, a heartbeat comes
+            first, the guards have not decided, or the answer has failed or was stopped.
         """
         machine = self._machine
         event = None if hold.is_complete else machine.read()

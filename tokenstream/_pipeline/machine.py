@@ -11,11 +11,15 @@ A machine is in one of three states::
 | state   | marked by                       | `pull` returns                                    |
 |---------|---------------------------------|---------------------------------------------------|
 | READING | neither of the two below        | the events of the input                           |
-| ENDED   | `input_ended`                   | what the end of the input released: `events_left` |
+| ENDED   | `input_ended`, and not SHUT     | what the end of the input released: `events_left` |
 | SHUT    | `_is_shut`, or `stopped_event`  | the `Stopped` event if there is one, then nothing |
 
+`cut` sets `input_ended` as well as `_is_shut`. A machine that is SHUT stays so: recovery calls `renew` only
+from READING or ENDED.
+
 If the server can replay the answer, recovery skips ENDED: it calls `Resumption.cut_short` instead of
-`finish`, so that the format stays open, and then `renew`.
+`finish`, so that the format stays open, and then `renew`. If a continuation is refused at its end,
+`Joining` clears `input_ended`, so that recovery can make another attempt.
 
 Rules for this file:
 
@@ -95,14 +99,14 @@ class Machine:
     6. `joining.aligner` drops the event if the reader has it from the answer before.
     7. `guarding` passes the event to the guards, which may end the answer.
 
-    Which part does step 5 depends on what is there:
+    Which part does step 5 depends on the event and on what is there; the first row that applies decides:
 
-    | while there is         | the event is added by                                                       |
-    |------------------------|-----------------------------------------------------------------------------|
-    | a hold or a seam       | `joining.pull`, which calls `add`                                           |
-    | guards, and a `Finish` | `guarding.pull`, once they allow it; `joining.pull` if the aligner drops it |
-    | the fast path          | `glance`, in place of steps 1 to 5                                          |
-    | none of these          | `read`, which calls `on_read`                                               |
+    | event                     | the event is added by                                                  |
+    |---------------------------|------------------------------------------------------------------------|
+    | a `Finish`, with guards   | `guarding.pull`, once they allow it; `joining.pull` if it is dropped   |
+    | read on the fast path     | `glance`, in place of steps 1 to 5                                     |
+    | read with a hold or seam  | `joining.pull`, which calls `add`                                      |
+    | any other                 | `read`, which calls `on_read`                                          |
 
     `settle` decides which parts the next event passes. `resumption` keeps what another connection needs.
 
@@ -258,7 +262,7 @@ class Machine:
         """Called by `read` with each event; returns True if the event has content. It also adds the event to
         the message, unless `joining` or `guarding` adds it later."""
         self.changes_events = False
-        """True while events are held back, changed or dropped, so that no chunk may be read on the fast path.
+        """True while events are held back, moved or dropped, so that no chunk may be read on the fast path.
         A seam may begin to move parts in mid-answer; `Joining._add` then settles the machine."""
 
     def settle(self) -> None:
@@ -270,7 +274,7 @@ class Machine:
         | `_pull_nothing`   | the answer was cut                                                    |
         | `_pull_again`     | an event was put back                                                 |
         | `guarding.pull`   | there are guards, which get the events of `pull_unguarded`            |
-        | `pull_unguarded`  | otherwise: `joining.pull` until `joining` is over, then `read` itself |
+        | `pull_unguarded`  | otherwise: `joining.pull` until `joining.is_over`, then `read` itself |
 
         | `on_read`         | when                                                                  |
         |-------------------|-----------------------------------------------------------------------|

@@ -156,7 +156,7 @@ class ReasoningTags:
                 self._write(text or self._begin(event, _BLANK_TEXT), event, out)
             elif isinstance(event, PartStart) and isinstance(event.content, TextPart):
                 self._start(text, event, event.content, out)
-            elif isinstance(told, Told):
+            elif isinstance(told, Told):  # the whole text of a part, which the server repeats at its end
                 self._compare(text, told, out)
             elif isinstance(event, PartDone) and text is not None:
                 self._end(text, event, out)
@@ -243,25 +243,30 @@ class ReasoningTags:
     def _compare(self, text: _TaggedText | None, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
         """Compare a whole text, which the server repeats, with what arrived; add what is missing.
 
-        The message has the text without its tags, so the comparison with it fails for any other text.
+        A whole text that is added to `out` is compared once more, with the message. The message lacks the
+        tags, so that this comparison fails for a text with tags, which is how a difference becomes an error.
 
         Args:
-            text: The text; None if it is none, such as reasoning, or has ended.
-            told: The event with the whole text.
+            text: The open text of that part; None if the part is not a text, or has ended.
+            told: A `Told`: it has the whole text of a part.
             out: Receives the events.
         """
         ended = self._ended_texts.get((told.choice, told.part))
         if text is None and (ended is None or told.choice not in self._tagged_choices):
+            # The message has the text as the server has sent it.
             out.append(self._renumber(told))
         elif text is None and ended is not None:
             # The tags of an end that is missing cannot be split any more, so it is an error as well.
             is_same = ended.is_beginning_of(told.text) and not told.text[ended.length :].strip()
+            # A shorter text is ignored.
             if not is_same and len(told.text.strip()) >= ended.length:
                 out.append(self._renumber(told))
         elif text is not None and text.is_beginning_of(told.text):
+            # The text so far is the same, so only its rest is new.
             missing = TextDelta(told.text[text.length :], choice=told.choice, part=text.part, raw=told.raw)
             self._write(text, missing, out)
         elif text is not None and len(told.text.strip()) >= text.length:
+            # The text differs; a shorter one is ignored.
             other = copy(told)
             other.part = text.receiver
             out.append(other)

@@ -37,7 +37,11 @@ class Restart(NamedTuple):
     """Another connection brings a new answer, from its beginning."""
 
     is_aligned: bool
-    """True if the reader has some of the old answer, and gets only what the new one has beyond that."""
+    """True if the reader has some of the old answer, and gets only what the new one has beyond that.
+
+    Here, it only decides how the guards see held-back events. The `on_release` of the hold creates the
+    aligner, which drops what is repeated, through `Joining.align`.
+    """
 
 
 Renewal: TypeAlias = Resume | Continue | Restart
@@ -66,7 +70,8 @@ class Resumption:
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
         self.joining = machine.make_joining()
-        """The way of the first events of each attempt."""
+        """Holds back the first events of each attempt, joins a continuation, and compares a restarted
+        answer."""
         self._first_id = ""
         """The id of the first SSE event of the answer."""
         self._cut_off: tuple[Connection, int] | None = None
@@ -122,7 +127,8 @@ class Resumption:
             # The guards that hold the answer back judge it from its start.
             machine.guarding.guards.hold_again()
         if kept_format is None or joining.hold is None:
-            # A resumed answer is shown to them while it is held back only if all of it is.
+            # Guards judge events that are held back only if those are the whole answer so far. A resumed
+            # answer whose events are still held back keeps the value that it has.
             joining.shows_held = begins_anew
         joining.begin(renewal.seam if isinstance(renewal, Continue) else None)
         machine.hold_back(hold)
@@ -207,6 +213,7 @@ class Resumption:
         """
         machine = self.machine
         cut_off, self._cut_off = self._cut_off, None
+        # If the format has read further frames since, a later connection has brought the missing one.
         if cut_off is None or cut_off[0].format.frames != cut_off[1]:
             return False
         connection = cut_off[0]

@@ -116,7 +116,8 @@ class Seam:
         self._said = ""
         """The continuation's text until the overlap was known, with the markers."""
         self.is_over = False
-        """True once the events that follow are not the continuation's."""
+        """True once no further event belongs to the continuation. Only `Joining.end` sets this; until then,
+        each event of the continuation passes the seam, except those of the fast path."""
         self.id: str | None = None
         """The provider's id of the continuation."""
         self.model: str | None = None
@@ -124,7 +125,7 @@ class Seam:
 
     @property
     def moves(self) -> bool:
-        """True if part indexes change, so that no chunk may be read on the fast path."""
+        """True if part indexes or texts change, so that no chunk may be read on the fast path."""
         # Indexes stay the same only if the continuation's parts begin with the answer's last part.
         is_last = self._open_part is not None and self._open_part + 1 == self._part_count
         if self._markers is not None:
@@ -294,8 +295,10 @@ class Seam:
     def find_text(self, told: Told, in_answer: str) -> str:
         """Return the text that has arrived of a part of the continuation.
 
+        The server repeats the whole text of a part in `told`; the caller compares it with the result.
+
         Args:
-            told: The event about the part.
+            told: The event that repeats the part.
             in_answer: The text of the part in the answer.
         """
         if told.part in self._left_out:
@@ -379,6 +382,7 @@ class Seam:
 
     def _relocate_citation(self, citation: Any) -> Any:  # noqa: ANN401 - a citation
         """Return a citation with the part index and the positions that it has in the whole answer."""
+        # `cites` is the index of the cited part; None if the positions count in the text of all parts.
         if citation.cites not in (None, self._joined_part):
             # Positions in a part of the continuation alone do not change.
             return citation.model_copy(update={"cites": self._indexes.get(citation.cites, citation.cites)})

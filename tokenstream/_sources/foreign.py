@@ -47,11 +47,11 @@ class Urllib3Response(Protocol):
         ...
 
     def read1(self, amount: int, /, *, decode_content: bool) -> bytes:
-        """Return bytes that have arrived; missing before urllib3 2.2."""
+        """Return bytes that have arrived; urllib3 before 2.2 lacks this method."""
         ...
 
     def shutdown(self) -> object:
-        """Shut down the connection; missing before urllib3 2.3."""
+        """Shut down the connection; urllib3 before 2.3 lacks this method."""
         ...
 
     def stream(self, amount: int, /, *, decode_content: bool) -> Iterator[bytes]:

@@ -86,6 +86,7 @@ def _find_limiter(response: FromHTTPX) -> Callable[[ReadLimit], object] | None:
         return None
     if response.extensions.get("http_version", b"").startswith(b"HTTP/1"):
         return lambda limit: _limit_own(response, stream, limit)
+    # Over HTTP/2, other responses may use the same connection.
     return lambda limit: _limit_shared(response, stream, limit)
 
 

@@ -35,10 +35,21 @@ class ReadLimit(Protocol):
     """Limits the seconds for which the reads of a source wait for its connection."""
 
     def seconds(self, own: float | None) -> float | None:
-        """Return the timeout for the next wait, at most the connection's own one; None for no limit."""
+        """Return the timeout for the next wait, in seconds, which is at most `own`; None for no limit.
+
+        Args:
+            own: The timeout that the caller's client has set; None if it has none.
+        """
 
     def wait(self, stream: object, own: float | None) -> float | None:
-        """Wait until a shared connection has data, and return the timeout for reading them.
+        """Wait until a connection that several HTTP/2 answers share has data to read.
+
+        Args:
+            stream: The network stream of the connection.
+            own: The timeout that the caller's client has set; None if it has none.
+
+        Returns:
+            The timeout with which the client then reads the data, in seconds; None for no limit.
 
         Raises:
             TimeoutError: No data came in time.

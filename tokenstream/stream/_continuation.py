@@ -124,7 +124,7 @@ class Continuation:
             self.left_out.update(error.kinds)
 
     def _count(self, kind: str) -> int:
-        """Return the number of parts of a kind."""
+        """Return the number of parts of a kind in the answer that broke off."""
         return sum(part.kind == kind for part in self.message.parts)
 
     def _select_accepted(self) -> Message:

@@ -179,6 +179,7 @@ class Driver(SingleConsumer):
         self._read_deadlines = source.read_deadlines
         self._change_phase(PhaseStep.OPENED)
         if self.recovery is not None:
+            # Those of the route from which this attempt gets its answer.
             self.silence.deadlines = self.recovery.deadlines
         log("stream opened, status %s", None if head is None else head.status)
         if head is not None and head.received_at is None:
@@ -265,7 +266,7 @@ class Driver(SingleConsumer):
             self.silence.exclude_busy_time(item.seconds)
         elif item is WAITED:
             self._process_wait(now)
-        elif item is not NOTHING:
+        elif item is not NOTHING:  # which says only that the caller's time limit was reached
             try:
                 self._process_rare_item(item, now)
             except MisuseError:

@@ -217,7 +217,7 @@ class _Tasks:
         once = self._run.once
         if once is None or not work.is_tool:
             return await self._call_now(work)
-        return await once.do(once.enter(work.item).run(lambda: self._call_now(work)))
+        return await once.do(once.make_run(work.item).run(lambda: self._call_now(work)))
 
     async def _call_now(self, work: Work) -> object:
         """Call a handler; a sync tool is called in a thread, since it may block."""
@@ -309,7 +309,7 @@ def _call_once(run: HandlerRun, work: Work) -> object:
     """Call a handler, or return the stored result of a tool's call that has run before."""
     if run.once is None or not work.is_tool:
         return _call_handler(work)
-    return run.once.do(run.once.enter(work.item).run(lambda: _call_handler(work)))
+    return run.once.do(run.once.make_run(work.item).run(lambda: _call_handler(work)))
 
 
 def _call_handler(work: Work) -> object:

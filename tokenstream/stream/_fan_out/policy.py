@@ -1,4 +1,4 @@
-"""The name of what happens to a slow reader of a broadcast."""
+"""The policies of a broadcast for a reader that is too slow."""
 
 from __future__ import annotations
 

@@ -92,6 +92,7 @@ class OutputCursor(Generic[ItemT]):
     def after(self, event: object) -> ItemT | None:
         """Return the item that an event adds; None if the event adds no item."""
         if self._restarts != self._accumulator.restarts:
+            # The answer was restarted, so all of it is read anew.
             return self.ready()
         document = self._only_document or self._documents.find_document(event)
         if document is not None:
@@ -109,7 +110,9 @@ class OutputCursor(Generic[ItemT]):
                 self._queue += drafts
                 self._note_error(document)
             elif piece is not None or document.text.rewritten:
+                # `rewritten`: the arguments of the complete call differ from their pieces.
                 self._read_piece(document, piece)
+        # With `_raise_at_once`, this raises an error of the program's own code.
         return self._next_new_item() if self._queue or self._raise_at_once else None
 
     def end(self) -> ItemT | None:

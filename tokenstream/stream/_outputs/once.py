@@ -41,8 +41,8 @@ class Once:
             raise MisuseError(f"once= takes a CallStore, such as MemoryCallStore(), and not {store!r:.80}")
         self.store = store
 
-    def enter(self, call: ToolCall) -> CallRun:
-        """Return the object that runs a call at most once, by asking the store about it."""
+    def make_run(self, call: ToolCall) -> CallRun:
+        """Return the object that runs a call at most once; only its steps, taken by `do`, ask the store."""
         return CallRun(call, self.store, warn)
 
     def do(self, steps: Generator[Step, Any, Any]) -> object:
@@ -126,12 +126,18 @@ class OnceView(ToolCallView[CallT]):
         return OnceView(self._driver, cursor.make_waiting(), self._instead, self._once)
 
     def __next__(self) -> CallT:
-        """Return the next call; raise the stream's error or StopIteration at the end."""
+        """Return the next call, once the store was asked about it.
+
+        At the end, this raises the stream's error or StopIteration.
+        """
+        # Kept until the call is delivered: if the store raises an error, the next read asks it again.
         if self._taken is None:
             self._taken = super().__next__()
         call = self._taken
+        # A call with an error cannot be run, so the store need not know it.
         if call.error is None:
-            run = self._run = self._run or self._once.enter(call)
+            run = self._run = self._run or self._once.make_run(call)
+            # `call.enter` returns the steps to take at the store: to look the call up, or to begin it.
             self._once.do(call.enter(run))
             call.join_store(run, self._once.do)
         self._taken = self._run = None
@@ -159,12 +165,19 @@ class AsyncOnceView(AsyncToolCallView[CallT]):
         return AsyncOnceView(self._driver, cursor.make_waiting(), self._instead, self._once)
 
     async def __anext__(self) -> CallT:
-        """Return the next call; raise the stream's error or StopAsyncIteration at the end."""
+        """Return the next call, once the store was asked about it.
+
+        At the end, this raises the stream's error or StopAsyncIteration.
+        """
+        # Kept until the call is delivered: if the wait for the store is cancelled, or the store raises an
+        # error, the next read asks it again.
         if self._taken is None:
             self._taken = await super().__anext__()
         call = self._taken
+        # A call with an error cannot be run, so the store need not know it.
         if call.error is None:
-            run = self._run = self._run or self._once.enter(call)
+            run = self._run = self._run or self._once.make_run(call)
+            # `call.enter` returns the steps to take at the store: to look the call up, or to begin it.
             await self._once.do(call.enter(run))
             call.join_store(run, self._once.do)
         self._taken = self._run = None

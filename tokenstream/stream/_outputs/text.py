@@ -180,6 +180,7 @@ class ArgumentsText:
     def end(self) -> str | None:
         """Return the arguments that were held back, now that no others can follow; None if none were."""
         if self._has_begun:
+            # The arguments were delivered as they arrived, so none were held back.
             return None
         self._has_begun = True
         text = self.text

@@ -179,7 +179,8 @@ class AsyncPump:
         Call it only if `batch` is empty. Await the future, then call `end_steady_wait`.
 
         Args:
-            earliest_deadline: The stream's `earliest_deadline`.
+            earliest_deadline: The stream's `earliest_deadline`. If an earlier wait has set its timer for
+                another one, that timer may be too late, and the result is None.
             until: Time at which the caller stops waiting; None for no limit.
         """
         reader = self._reader

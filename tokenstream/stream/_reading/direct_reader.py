@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class DirectReader:
-    """Reads a source, one chunk for each call of `wait`.
+    """Reads a source without a task of its own: each call of `wait` reads one chunk.
 
     Args:
         source: The source, opened or not.

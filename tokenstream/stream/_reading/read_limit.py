@@ -42,6 +42,7 @@ class ReadLimit:
         self._last_arrival: tuple[int, float] | None = None
         """Number of chunks that had arrived when the read in progress began, and the time of the last one."""
         self._is_off = False
+        """True if no further read is limited; see `turn_off`."""
         self._until: float | None = None
         """Time at which the read in progress has to end; None for never."""
         self._applies = False
@@ -59,6 +60,7 @@ class ReadLimit:
         """
         driver = self._driver()
         if driver is None or self._is_off:
+            # The stream was dropped (the reference is weak), or another thread reads.
             self._applies = False
             return own
         now = driver.clock()
@@ -79,11 +81,16 @@ class ReadLimit:
         return driver.clock() > self._until
 
     def wait(self, stream: object, own: float | None) -> float | None:
-        """Wait until a shared connection has data; return the timeout for reading them.
+        """Wait until a connection that several HTTP/2 answers share has data.
+
+        A read that timed out would break the connection for all of them, so only this wait has a deadline.
 
         Args:
-            stream: The network stream of the connection.
-            own: The timeout that the caller's client has set; None if it has none.
+            stream: The network stream of the connection, as httpcore has it.
+            own: The timeout that the caller's client has set, in seconds; None if it has none.
+
+        Returns:
+            The timeout with which the client then reads the data, in seconds; None for no limit.
 
         Raises:
             TimeoutError: No data came in time. Nothing was read, so the connection's other answers go on.

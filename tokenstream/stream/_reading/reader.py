@@ -179,7 +179,8 @@ class Reader:
 
         Args:
             seconds: Longest time to wait; None to wait forever.
-            good_for: The stream's `earliest_deadline`, if the stream is steady; otherwise NaN.
+            good_for: The stream's `earliest_deadline`, if `begin_steady_wait` may wait with the same timer
+                while that deadline stands; otherwise NaN.
             until: Time at which the caller stops waiting, which `seconds` respects.
         """
         if self._items or self.has_ended:
@@ -211,7 +212,8 @@ class Reader:
 
         Args:
             seconds: Longest time to wait; None to wait forever.
-            good_for: The stream's `earliest_deadline`, if the stream is steady; otherwise NaN.
+            good_for: The stream's `earliest_deadline`, if `begin_steady_wait` may wait with the same timer
+                while that deadline stands; otherwise NaN.
             until: Time at which the caller stops waiting.
         """
         earlier_bell = self._bell
@@ -238,10 +240,11 @@ class Reader:
         result is None if the timer may be too late for this wait, or if there is nothing to wait for.
 
         Args:
-            earliest_deadline: The stream's `earliest_deadline`.
+            earliest_deadline: The stream's `earliest_deadline`; the timer must be set for the same one.
             until: Time at which the caller stops waiting, by the stream's clock; None for no limit.
         """
         alarm = self._alarm
+        # Without an alarm as the bell, no earlier wait has set a timer, or another loop's bell is rung.
         if (
             alarm is None
             or self._bell is not alarm

@@ -68,7 +68,7 @@ def watch_body(response: FromHTTPX, onlooker: BodyWatcher) -> None:
 
 
 class _WatchedBody:
-    """A wrapper of a response's body, with all attributes of that body."""
+    """A wrapper of a response's body that reports to a watcher; has all attributes of that body."""
 
     def __init__(self, body: FromHTTPX, onlooker: BodyWatcher) -> None:
         self._body = body
@@ -82,7 +82,7 @@ class _WatchedBody:
 
 
 class _SyncWatchedBody(_WatchedBody):
-    """A wrapper of a body that is read in a `for` loop."""
+    """A wrapper of a body that is read in a `for` loop; shows each chunk to the watcher."""
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the body's chunks; show each chunk, and the end or an error, to the watcher."""
@@ -109,7 +109,7 @@ class _SyncWatchedBody(_WatchedBody):
 
 
 class _AsyncWatchedBody(_WatchedBody):
-    """A wrapper of a body that is read in an `async for` loop."""
+    """A wrapper of a body that is read in an `async for` loop; shows each chunk to the watcher."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the body's chunks; show each chunk, and the end or an error, to the watcher."""

@@ -54,7 +54,8 @@ class _ItemFilter:
     def __init__(self, onlooker: Watcher, iterable: object) -> None:
         self._onlooker = onlooker
         is_iterator = hasattr(iterable, "__next__") or hasattr(iterable, "__anext__")
-        # An iterator goes on where the earlier loop has ended.
+        # An iterator goes on where an earlier loop has ended; a sequence starts over; any other object may do
+        # either, which its first item shows.
         continues = iterable is None or is_iterator
         starts_over = isinstance(iterable, Sequence)
         self._skip_count = onlooker.item_count if starts_over else 0

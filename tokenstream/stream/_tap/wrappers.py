@@ -175,7 +175,7 @@ class SyncWatchedManager(WatchedStream[ItemT]):
 
 
 class SyncWatchedStream(SyncWatchedManager[ItemT]):
-    """A wrapper of a stream that is read in a `for` loop."""
+    """A wrapper of a stream that is read in a `for` loop; shows each item of the loop to the watcher."""
 
     __slots__ = ()
 
@@ -243,7 +243,7 @@ class AsyncWatchedManager(WatchedStream[ItemT]):
 
 
 class AsyncWatchedStream(AsyncWatchedManager[ItemT]):
-    """A wrapper of a stream that is read in an `async for` loop."""
+    """A wrapper of a stream for `async for` loops, which shows each item of the loop to the watcher."""
 
     __slots__ = ()
 

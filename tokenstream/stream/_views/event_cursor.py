@@ -125,7 +125,10 @@ class EventCursor:
     # -- within ------------------------------------------------------------
 
     def _add_restart(self, choices: dict[int, ChoiceState], spent: Usage | None, events: list[Event]) -> None:
-        """Add an event for a restart of the answer, or for a new attempt with separately counted usage.
+        """Add the event after which the reader's own accumulator counts the usage of a new attempt.
+
+        The event is `Restarted` if the answer begins again, `Resumed` if it goes on. None is added if the
+        answer goes on and the usage of the abandoned attempts is final.
 
         Args:
             choices: The states of the choices; another dict than before if the answer was restarted.
@@ -135,7 +138,7 @@ class EventCursor:
         restarted = choices is not self._choices
         self._choices, self._spent = choices, spent
         # Reported counts are final, and can be added to the counts of this attempt. Partial counts
-        # must stay separate, because their sum would look final.
+        # must stay separate, because their sum would look final, so an event has to divide them.
         if not restarted and (spent is None or spent.source == "reported"):
             return
         # First report the usage of the abandoned attempt that was not reported yet. All that was reported
@@ -146,11 +149,11 @@ class EventCursor:
         # Without any counts, a usage that is not false, so that an attempt counts as abandoned.
         self._reported_spent = counted or Usage(source="partial")
         self._reported_usage, self._usage = GrowingUsage(), ()
-        # After either event, the reader's accumulator counts the usage of the new attempt separately.
         if not restarted and self._begun:
             events.append(Resumed("continue"))
             return
         given_up, restarts = self._accumulator.given_up, self._accumulator.restarts
+        # An answer of which the reader has nothing yet counts as restarted, too.
         if given_up is not None and restarts != self._restarts:
             # The event of the restart has the abandoned answer.
             events.append(given_up.event)
@@ -192,6 +195,7 @@ class EventCursor:
         if now == self._usage:
             return
         self._usage = now
+        # `final` makes no difference, since only the counts of the result are used.
         self._add_counts(
             _find_attempt_usage(
                 usage.with_spent(self._spent, final=True), self._reported_spent, self._reported_usage

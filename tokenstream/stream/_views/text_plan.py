@@ -95,6 +95,7 @@ class ShapingPlan(NamedTuple):
             if earlier_rank == rank != _CHANGES:
                 raise MisuseError(f".{step.method}() {promise}, and so does .{method}(): keep one of them")
         if self.text is refuse_closed:
+            # The plan of a closed view has this function in place of its text; it raises the error.
             refuse_closed()
         # The stage is made here, so that a wrong argument is reported by the call that passed it.
         step = PlanStep(method, _StageSource(make))

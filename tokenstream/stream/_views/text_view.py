@@ -235,6 +235,7 @@ class _TextShaping:
             MisuseError: The view does not come from `split_tags`, or was closed.
         """
         if self._plan.text is refuse_closed:
+            # The plan of a closed view has this function in place of its text; it raises the error.
             refuse_closed()
         if all(step.method != "split_tags" for step in self._plan.steps):
             raise MisuseError(".inside is the text within tags: call .split_tags() first")

@@ -175,7 +175,7 @@ class View(_ViewBase, Generic[ItemT]):
 
 
 class ItemView(View[ItemT]):
-    """A view whose items may be None."""
+    """A view whose items may be None; its cursor returns `NULL` in place of such an item."""
 
     __slots__ = ()
 
@@ -248,7 +248,7 @@ class AsyncView(_ViewBase, Generic[ItemT]):
 
 
 class AsyncItemView(AsyncView[ItemT]):
-    """A view whose items may be None."""
+    """A view whose items may be None; its cursor returns `NULL` in place of such an item."""
 
     __slots__ = ()
 
