@@ -179,9 +179,11 @@ class Connection:
         format = self.format
         if not format.finished:
             return False
-        # If the finish reason does not come last, content may follow it, even in a cut or faulty frame.
+        if format.ended or not format.may_go_on:
+            return True
+        # Content may follow the finish reason, and may have been in a frame that is faulty or was cut off.
         is_faulty = isinstance(format.error, ProtocolError)
-        return not format.may_go_on or format.ended or not (is_faulty or self._is_cut)
+        return not (is_faulty or self._is_cut)
 
     @property
     def _is_cut(self) -> bool:
@@ -487,6 +489,8 @@ class Connection:
         for frame in frames:
             read = self.format.feed(frame)
             events += read
+            # A later frame may repeat the whole text of a part. It is compared with what has arrived, which
+            # includes these events, although the message will get them only when this method has returned.
             self._left += read
             self.error = self.format.error
             if self.error is not None:

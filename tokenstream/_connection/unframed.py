@@ -91,14 +91,15 @@ class Unframed:
             # The body cannot be read; its start is collected for the error.
             return self._collect(chunk, self._refused)
         if self._has_read_message:
-            # White space is a line end here, so the first chunk was a line, not a whole message.
+            # The first chunk was taken for a WebSocket message, because it was one whole JSON object. White
+            # space after it is a line end: the chunk was the first line of a body with an object per line.
             framing = self._make_json_body() if chunk[:1] in _JSON_SPACE else WholeMessages(self._limits)
             self._found(framing)
             return framing.frames(chunk)
         # In plain text (`_is_plain`), a brace at the start is text, too.
         is_first_chunk = not self.tail
         if is_first_chunk and not self._is_plain and is_websocket_message(chunk, self._format, self._limits):
-            # A missing event name is a departure only in an event stream.
+            # Only the events of an event stream have names: a missing name is not counted here.
             self._departures.leave_out(OF_SSE)
             self._has_read_message = True
             message = WholeMessages(self._limits)
@@ -152,6 +153,7 @@ class Unframed:
             kind = "aws-eventstream" if format.framing == "aws-eventstream" else "sse"
         if kind == "sse":
             if self._content_type and "event-stream" not in self._content_type.lower():
+                # 0, since the header came before the first event.
                 self._departures.note("content_type_wrong", event=0)
             # A `CommentedSSEParser` also returns comments, which are heartbeats, as frames.
             return (CommentedSSEParser if self._pings else SSEParser)(limits=self._limits)
@@ -160,7 +162,8 @@ class Unframed:
         return AWSEventStreamParser(limits=self._limits) if kind == "aws-eventstream" else None
 
     def _make_json_body(self) -> JSONBody:
-        """Return the framing for a body that is one JSON value; departures of SSE are not counted in it."""
+        """Return the framing for a body of JSON; in it, a missing event name is no departure."""
+        # Only the events of an event stream (SSE) have names.
         self._departures.leave_out(OF_SSE)
         return JSONBody(limits=self._limits)
 

@@ -253,6 +253,7 @@ class Format(Resuming, ABC):
         if self.ended:
             self.after_end(frame)
             return self.parts.take()
+        # If no content arrives, the first frames may show that the answer is in another format.
         if not self.first_frames.enough:
             self.first_frames.keep(frame)
         try:
@@ -269,6 +270,7 @@ class Format(Resuming, ABC):
         if self.error is not None:
             self.classify_error(self.error)
         events = self.parts.take()
+        # `take` has found out whether a whole text that the server repeated differs from its deltas.
         self.error = self.error or self.parts.difference
         return events
 
@@ -284,7 +286,7 @@ class Format(Resuming, ABC):
                 self.note("answer_empty")
             self.end_without_finish()
         if self.error is None and not self.ended:
-            if self.parts.finished:  # these suffice, but the format has a terminal event as well
+            if self.parts.finished:  # finish reasons suffice, but a terminal event may be missing
                 if self.sentinel is not None or not self.ends_with_input:
                     self.note("done_missing")
             elif not self.ends_with_input:
@@ -466,7 +468,8 @@ class Format(Resuming, ABC):
             # Quirk (llama-cpp-python, 2026-11): an answer that another request interrupts ends with the
             # sentinel, and then the connection breaks (`get_event_publisher` in llama_cpp/server/app.py).
             self.note("finish_missing")
-            # While the server repeats payloads of the earlier connection, the sentinel is a repetition, too.
+            # `assumed`: the answer counts as complete only if the input then ends cleanly. While the server
+            # repeats payloads of the earlier connection, the sentinel is a repetition, too, and ends nothing.
             self.ended = self.assumed = self._replay is None
 
     def end_without_finish(self) -> None:

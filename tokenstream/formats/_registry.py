@@ -37,6 +37,7 @@ def load(name: str) -> type[Format]:
         MisuseError: No format has this name, or an installed one is broken.
     """
     api = api_named(name)
+    # A dialect is read by the format of another name.
     home = None if api is None or not api.takes_name else _READERS.get(api.dialect_of or name)
     if home is None:
         installed = _third_parties.load(name)
@@ -72,8 +73,8 @@ def create(format: str | type[Format] | Format, *, limits: Limits, pings: bool) 
 def load_for(address: str) -> None:
     """Import the formats that detection asks first, up to the format that an address suggests.
 
-    So they need not be imported when the first payload has arrived. If the address suggests none, only the
-    first of all formats is imported.
+    Called before the answer arrives, so that its first payload need not wait for these imports. If the
+    address suggests no format, only the first of all formats is imported.
     """
     from tokenstream.formats._detect.places import format_of_path
 

@@ -1,4 +1,7 @@
-"""JSON schemas for requests, of tools and of answers, as each API supports them."""
+"""JSON schemas that a request contains: of its tools, and of the answer it asks for.
+
+Each API supports another part of JSON Schema, so the schemas are converted for each of them.
+"""
 
 from tokenstream.schemas._response_format import ResponseFormat, response_format
 from tokenstream.schemas._tools import Tools

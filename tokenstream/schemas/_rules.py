@@ -329,7 +329,7 @@ def _find_referenced_names(schema: object) -> set[str]:
 
 
 def _is_informative(key: str, value: object, schema: dict[str, Any]) -> bool:
-    """Return True if a keyword that an API does not support is to be told the model in a description.
+    """Return True if a keyword that an API does not support belongs in the description that the model reads.
 
     Args:
         key: The keyword.

@@ -190,6 +190,7 @@ class ToolResults(Mapping[str, Any]):
 
         def write_result(result: _Result) -> dict[str, Any]:
             """Return the input item with a call's result; its type depends on that of the call's item."""
+            # The turn consists of one item, the call's.
             call_type = result.turn[0]["type"]
             output_type = _OUTPUT_TYPES.get(call_type)
             if output_type is not None:

@@ -140,6 +140,7 @@ class Turn(ABC):
         )
         if self.cites_in_text and self.is_own and self._drop.isdisjoint(("citation", "text")):
             self._gather_citations()
+        # Requests to other APIs may have continued a joined message, so each of its parts has its own API.
         of_message = self.is_own
         for index, part in enumerate(self.message.parts):
             if part.kind in self._drop:

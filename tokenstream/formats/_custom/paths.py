@@ -112,8 +112,12 @@ def list_single_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Pa
     """
     single = [path for path in paths if path and _EACH not in path]
     separate = [path for path in single if not any(_overlap(path, other) for other in others)]
-    # In an object, digits are a key like any other.
-    return list(dict.fromkeys(place for path in separate for place in (path, tuple(map(str, path)))))
+    places: list[Path] = []
+    for path in separate:
+        # In an object, digits are a key like any other.
+        places += [path, tuple(map(str, path))]
+    # Without duplicates: both places of a path without digits are the same.
+    return list(dict.fromkeys(places))
 
 
 def _overlap(path: Path, other: Path) -> bool:

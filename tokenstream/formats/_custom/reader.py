@@ -95,17 +95,19 @@ class Custom(Format):
         return classify_error(error, self.mapped.retryable)
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; if the answer has not ended, set `error` to `StreamTruncated`."""
+        """Return the held-back events; if the answer is not complete, set `error` to `StreamTruncated`.
+
+        The sentinel or an end event ends an answer; if the mapping names neither, the finish reason does; and
+        if the mapping names no mark at all, the end of the input.
+        """
         mapped = self.mapped
         # An input without any frame is no answer, so it counts as truncated.
-        is_open = self.error is None and not self.ended
-        if is_open and self.frames:
-            waits_for_mark = mapped.sentinel is not None or mapped.ends
-            finished_without_mark = self.parts.finished and not waits_for_mark
-            if finished_without_mark:
+        if self.frames and self.error is None and not self.ended:
+            finish_reason_is_last = mapped.sentinel is None and not mapped.ends
+            if self.parts.finished and finish_reason_is_last:
                 self.conclude()
             elif not mapped.tells_its_end:
-                # Nothing else marks the end of the answer.
+                # The mapping names no mark.
                 self.end_without_finish()
         return super().end(now=now)
 
@@ -145,6 +147,7 @@ class Custom(Format):
     def _read_end(self, event: str, payload: bytes) -> None:
         """Read the event that marks the end; its name is the finish reason if the server sent no other."""
         if payload.lstrip().startswith(b"{"):
+            # The last event may also have text, token counts, or an error.
             self._read_value(self.decode(payload), event)
         if self.error is not None:
             return

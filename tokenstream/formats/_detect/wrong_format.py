@@ -46,7 +46,9 @@ def find_mismatch(
         True
     """
     own: set[bool | None] = set()
+    """Results of `_is_of`: True if some payload is of the named format, None if one may be."""
     names: set[str] = set()
+    """The formats that single payloads have for certain."""
     payloads: list[Frame] = []
     for frame in frames:
         result = _recognise(frame, format.limits)
@@ -58,11 +60,13 @@ def find_mismatch(
             names.add(result)
     if not payloads or True in own or format.name in names:
         return None
+    # If the payloads are of several formats, it is not known which one was meant.
     likely = None
     if len(names) < 2:
         likely = names.pop() if names else _find_likeliest(payloads, format.limits)
-    if likely in (None, format.name, *_ANY_TEXT) and (certain or None in own):
-        # The payloads may be of this format, whose content was still to come.
+    is_guess = likely in (None, format.name, *_ANY_TEXT)
+    if is_guess and (certain or None in own):
+        # No other format is certain, and the payloads may be of this one, whose content was still to come.
         return None
     return _mismatch_error(format.name, len(payloads) + later, likely)
 

@@ -101,7 +101,8 @@ class ShapeEntry:
     def create_read_for(self, payload: Payload) -> Read | None:
         """Create the function as `create_read` does, but return None if the payload surely has another shape.
 
-        A payload that comes here after whole chunks is the one that ended them, mostly with a finish reason.
+        As long as whole chunks are read by `make_framed_reader`, payloads do not come here. The one that
+        does is the first that did not fit, mostly because it has a finish reason; no function is then needed.
         """
         shape = self.shape
         if isinstance(shape, Shape) and isinstance(payload, bytes) and not shape.has_ends(payload):

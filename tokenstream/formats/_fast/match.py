@@ -57,8 +57,8 @@ def make_matcher(pieces: tuple[bytes, ...], holes: tuple[Hole, ...]) -> Match:
         holes: The kinds of the holes between the pieces.
     """
     if not _GIVES_BACK:
-        # `bytes` methods return a copy even if there is nothing to cut. So the functions below cannot tell
-        # whether a piece was cut off, and every payload is decoded.
+        # On this interpreter, `removeprefix` and `removesuffix` return a copy even if they cut off nothing.
+        # So the functions below cannot tell whether a piece was cut off, and every payload is decoded.
         return _match_nothing
     if holes == (Hole.TEXT,):
         return _make_text_match(*pieces)

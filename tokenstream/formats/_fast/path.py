@@ -345,7 +345,7 @@ class FastPath:
             if entry.name != _NAMELESS:
                 # Only an event stream has event names.
                 return None
-            # Only in a chunk that is one line, the payload must not take several lines.
+            # A payload may take several lines, unless the chunk is one line.
             return entry.make_framed_reader(before, after, max_size, lines=unit != "line")
         # Such as `data: `, after which the payload takes the rest of the line; a blank line ends the event.
         head = self._fast.head

@@ -138,6 +138,7 @@ class Shape:
                 begins, ends = [0, *[end for _, end, _ in holes]], [begin for begin, _, _ in holes]
                 pieces = tuple([payload[begin:end] for begin, end in zip(begins, [*ends, None], strict=True)])
                 kinds = tuple([kind for _, _, kind in holes])
+                # Lastly, the new matcher has to find the text in this payload.
                 return cls(pieces, kinds) if make_matcher(pieces, kinds)(payload) == text else None
         return None
 
@@ -214,7 +215,8 @@ def _find_holes(
     holes: list[_HoleSpan] = [(start, end, Hole.TEXT)]
     for found in _field_pattern(padding.union(changing)).finditer(payload):
         name, number, string = found[1].decode(), found[2], found[3]
-        # True or False for a field that may change; None for padding, which is never a number.
+        # True or False for a field that may change: True if it must hold a whole number. None for padding,
+        # which is never a number.
         must_count = changing.get(name)
         if string is None:
             if must_count is False or (must_count and is_count(number)):
@@ -227,6 +229,7 @@ def _find_holes(
     if spaces is not None:
         holes.append((*spaces.span(1), Hole.SPACES))
     if again:
+        # The repetition is a whole string, too, so look for the text with its quotes.
         quoted = payload[start - 1 : end + 1]
         holes += [
             (found.start() + 1, found.end() - 1, Hole.AGAIN)

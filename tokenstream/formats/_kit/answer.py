@@ -130,6 +130,7 @@ class Answer:
             # Also without events, since the stage may release what it held back.
             out = self.stage.feed(out)
         if self.tells:
+            # A `Told` event has the whole text of a part. What the message lacks of the text replaces it.
             self.tells = False
             out, self.difference = settle(out, self.find_text, self.note)
         return out

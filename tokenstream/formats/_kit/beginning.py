@@ -28,6 +28,7 @@ def is_beginning(text: str) -> bool:
     parser = _read(rest)
     if parser.error is not None:
         return False
+    # An error at the end means that the value is incomplete.
     parser.end()
     return parser.error is not None
 

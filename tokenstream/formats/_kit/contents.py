@@ -149,7 +149,8 @@ class ContentParts(Answer):
         Args:
             part: The part: a text, reasoning, a refusal, or media with a transcript.
             whole: The whole text.
-            length: Number of characters that were added to the part so far.
+            length: Number of characters that were added to the part so far; used only if there is no message
+                to compare with. If the number is unknown, pass the length of `whole`: nothing is then added.
             rewritten: True if the provider documents that it changes the text when it repeats it.
         """
         # Half a pair that is held back is whole in the whole text.
@@ -166,7 +167,7 @@ class ContentParts(Answer):
             part=part.index,
             raw=self.raw,
         )
-        self._out.append(told)  # `take` replaces it
+        self._out.append(told)  # `take` replaces it by a delta with the missing text
         self.tells = True
 
     def record_written_part(self, part: OpenPart) -> None:

@@ -220,6 +220,7 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
     word_code = code if isinstance(code, str) else None
     kind, retryable = error_kind(inner_code, word_code, kind_word, code, message)
     if retryable is None and _is_daily(inner):
+        # As a rate limit, the error would be retried after a short wait.
         kind = "quota"
     error = ProviderError(
         f"the provider reports an error: {message or kind_word or code or 'it does not say which'}",

@@ -100,6 +100,7 @@ class GrowingTexts:
             return [(key, text)]
         earlier = self._latest.get(key)
         if not text or not earlier:
+            # Nothing to compare: the first text is new in any case.
             if text:
                 self._latest[key], self._given[key] = text, len(text)
             return [(key, text)]
@@ -107,12 +108,14 @@ class GrowingTexts:
             return self._read_grown(key, text, earlier)
         if not text.startswith(earlier):
             return [*self.settle(grows=False), (key, text)]
+        # It may have grown, or be a piece that happens to begin with the same characters.
         self._held.setdefault(key, []).append(text)
         if text == earlier:
             # A repetition adds nothing to a text that grows, and so decides nothing.
             return []
         self._latest[key] = text
         if self._has_grown:
+            # For the second time in a row: chance would hardly make two pieces begin like that.
             return self.settle(grows=True)
         self._has_grown = True
         return []

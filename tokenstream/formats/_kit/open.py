@@ -86,7 +86,8 @@ class OpenCall(OpenPart):
         self.placeholder = ""
         """Text that is added if the call ends here; the next piece decides.
 
-        It is `{}`, which may stand for arguments to come, or what a repetition of the arguments has more.
+        It is `{}`, which may stand for arguments to come, or the text that a fragment adds which may have
+        repeated the arguments.
         """
         self.repeated = RepeatedArguments()
         """Finds fragments that repeat the arguments so far."""

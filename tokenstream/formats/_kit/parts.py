@@ -234,6 +234,7 @@ class Parts(ContentParts):
         if call.held or not fragment.isascii():
             fragment = join_halves(call, fragment, self.note)
         repeated = call.repeated
+        # Only a fragment that begins like a JSON value, after other arguments, may be a repetition of them.
         if repeated.held or (fragment[:1] in OPENING and call.has_arguments and call.type != "custom"):
             fragment = repeated.find_new(fragment, call, self.note)
         self._append(call, fragment)
@@ -256,6 +257,7 @@ class Parts(ContentParts):
         """
         position = call.arguments.length
         if not position and looks_whole(fragment):
+            # Equal arguments may be spelt in another way than the first time, such as without spaces.
             fragment = _find_equal(fragment, call.may_repeat)
         call.arguments.append(fragment)
         call.may_repeat = [
@@ -364,7 +366,7 @@ class Parts(ContentParts):
         if part.placeholder:
             text, part.placeholder = part.placeholder, ""
             if part.repeated.held not in ("", text):
-                # The last fragment repeated the arguments, and was held back.
+                # The last fragment was held back, and repeated the arguments: only its end, `text`, is new.
                 self.note("arguments_repeated")
             self._append(part, text)
         if part.held:

@@ -47,6 +47,7 @@ class RepeatedArguments:
             note: Counts a departure of the server from its documentation.
         """
         if self.held:
+            # The held fragment was a repetition if this one begins with it, and else a piece.
             held, self.held, call.placeholder = self.held, "", ""
             # A fragment that is the same again adds nothing, and so proves nothing, unless it is whole.
             self._grows = text.startswith(held) and (text != held or is_one_value(text))
@@ -58,7 +59,7 @@ class RepeatedArguments:
             note("call_repeated")
             return ""
         if not self._grows and len(text) <= call.arguments.length:
-            # The usual case, in which nothing is compared.
+            # The usual case: a fragment that repeats all arguments so far would be longer than they are.
             return text
         arguments = call.arguments.join()
         if not self._grows and not self._begins_to_grow(text, arguments, call):
@@ -83,11 +84,18 @@ class RepeatedArguments:
         return self._canonical[1] is not None and self._canonical[1] == canonical_json(arguments)
 
     def _begins_to_grow(self, text: str, arguments: str, call: OpenCall) -> bool:
-        """Return True if a fragment repeats the arguments so far; hold it back if that is uncertain."""
+        """Return True if a fragment repeats the arguments so far; hold it back if that is uncertain.
+
+        Args:
+            text: The fragment.
+            arguments: The arguments so far.
+        """
         if not text.startswith(arguments) or is_one_value(arguments):
             return False
+        # If the fragment cannot be a piece, because JSON forbids it after the arguments, it is a repetition.
         self._grows = not may_go_on(arguments + text)
         if not self._grows:
+            # If no fragment follows, it counts as a repetition only if that makes the arguments whole.
             repeats = is_one_value(text) and not is_one_value(arguments + text)
             self.held, call.placeholder = text, text[len(arguments) :] if repeats else text
         return self._grows

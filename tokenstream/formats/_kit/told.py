@@ -107,6 +107,7 @@ def _settle_one(
 ) -> str | ProtocolError:
     """Return what has not arrived of the text in `told` ("" if nothing), or the error if the texts differ."""
     if find_text is None:
+        # Without a message to compare with, all after the length that has arrived is missing.
         return told.text[told.length :]
     arrived = find_text(told) + added_by(before, told)
     missing = _find_missing(told.text, arrived)
@@ -128,6 +129,7 @@ def _find_missing(whole: str, arrived: str) -> str | None:
         >>> _find_missing("Hello", "Hello\n")
         ''
     """
+    # White space at the ends makes no difference: some servers strip the text that they repeat.
     if whole.strip() == arrived.strip():
         return ""
     if whole.startswith(arrived):

@@ -65,6 +65,7 @@ class Ids:
 
     def add(self, event: Description) -> None:
         """Note the ids that an event names."""
+        # Two ids suffice to know that the ids of this answer change, so that they cannot be compared.
         if event.answer is not None and len(self.answers) < 2:
             self.answers.add(event.answer)
         if event.item is not None:
@@ -82,7 +83,10 @@ class Ids:
             self.keeps_items = self.keeps_items is not False and other.keeps_items
 
     def differ(self, event: Description) -> bool:
-        """Return True if an event names another answer, or another item in the place of a known one."""
+        """Return True if an event names another answer, or another item in the place of a known one.
+
+        Ids that have changed within the answer are not compared.
+        """
         if event.answer is not None and len(self.answers) == 1 and event.answer not in self.answers:
             return True
         if event.item is None or not self.keeps_items:
@@ -104,7 +108,7 @@ def decoded(payload: object) -> object:
     try:
         value: object = from_json(payload)
     except ValueError:
-        # Halves of surrogate pairs, for example; a payload that is no JSON at all has no number or id.
+        # `from_json` refuses halves of surrogate pairs, for example, which are read here nevertheless.
         with suppress(ProtocolError):
             return decode_tolerantly(payload)
         return None

@@ -182,6 +182,7 @@ class EventLog:
             skips_ids: True if the server may skip ids that are numbers, so that a gap says nothing.
         """
         self._skips_ids = skips_ids
+        # From now on, events are compared with the log, so those that are only collected must be in it.
         while self._pending:
             self._fold_one()
         self._ids.add_all(self._new_ids)
@@ -211,6 +212,8 @@ class EventLog:
         """
         event = self._describe(frame)
         if not event.is_kept:
+            # A heartbeat or an error is never a repetition. Once the replay is over, its number counts, since
+            # the numbers of the events after it go on from there.
             if self._next == len(self._entries):
                 self._count(event)
             return False
@@ -227,7 +230,7 @@ class EventLog:
     # -- comparing ---------------------------------------------------------
 
     def _find_start(self, entry: Entry) -> int | None:
-        """Return the index in the log at which a replay begins with an event; its length for a new event.
+        """Return the index in the log of the first event of a replay; the log's length if the event is new.
 
         The result is None if the event is older than all that are remembered.
         """
@@ -240,7 +243,10 @@ class EventLog:
         if place is not None:
             return place
         if isinstance(key, int) and self._last_number is not None:
+            # Numbers have an order: a lower one that is not in the log was forgotten.
             return None if key < self._last_number else end
+        # Ids have no order: one that is not in the log was forgotten if the server has begun at the first
+        # event of all; otherwise, it is new.
         self._from_start = self._from_start or (self._was_trimmed and key == self._first_key)
         return None if self._from_start else end
 
@@ -260,17 +266,18 @@ class EventLog:
         """
         entry = event.entry
         if place is None:
-            # Until the replay reaches an event that is remembered.
+            # Older than the log: it was read, and so were all events until one that is remembered.
             return True
         if place < len(self._entries):
-            # The first events of a connection have no id if the server sends none with them.
             if not _is_same(entry, self._entries[place]):
-                # The server may go back, as when it sends what it has stored and then what is live.
+                # The server may go back, as when it sends what it has stored and then what is live. It must
+                # not skip an event: a later place than the next one, or no place at all, is an error.
                 place = self._index.get(entry.key, place) if entry.key is not None else place
                 if place >= (self._next or 0) or not _is_same(entry, self._entries[place]):
                     raise _replay_error(entry, self._entries[self._next or 0])
             self._next = place + 1
             return True
+        # The replay is over: the event is new, unless the server sends it a second time.
         return self._was_sent_twice(event) or self._refuse_gap(event)
 
     def _was_sent_twice(self, event: Description) -> bool:
@@ -283,6 +290,8 @@ class EventLog:
         place = None if key is None else self._index.get(key)
         if place is None:
             return self._is_forgotten(key)
+        # An SSE event that was sent without an id has that of the event before it, so it may be new although
+        # its id is known. On a server that does this, even equal content proves nothing.
         may_lack_id = not event.is_numbered and key == self._entries[-1].key
         if may_lack_id and self._shares_keys:
             return False
@@ -304,6 +313,7 @@ class EventLog:
             PositionLost: The number is not the next one, although there were no gaps before.
         """
         key, last = event.entry.key, self._last_number
+        # If the numbers had gaps before, another gap proves nothing.
         if not isinstance(key, int) or last is None or not self._gapless or key in (last, last + 1):
             return False
         if self._skips_ids and not event.is_numbered:
@@ -328,7 +338,9 @@ class EventLog:
         if not isinstance(key, int):
             return
         last, self._last_number = self._last_number, key
-        if last is not None and (event.is_numbered or key != last):
+        # An SSE event without an id has that of the event before it. This is no gap.
+        lacks_id = not event.is_numbered and key == last
+        if last is not None and not lacks_id:
             self._gapless = key == last + 1 and self._gapless is not False
 
     def _append(self, event: Description) -> None:
@@ -367,10 +379,10 @@ class EventLog:
         entry = Entry(key if position is None else position, digest_of(data, name))
         return Description(
             entry,
-            position is not None,
-            answer_of(data),
-            item_of(data),
-            not self._is_of_connection(data, name),
+            is_numbered=position is not None,
+            answer=answer_of(data),
+            item=item_of(data),
+            is_kept=not self._is_of_connection(data, name),
         )
 
     def _is_of_connection(self, payload: dict[str, Any], name: str) -> bool:

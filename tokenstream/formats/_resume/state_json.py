@@ -166,6 +166,7 @@ class StateReader:
             case {"value": [name, data]}:
                 return _VALUES[name].model_validate_json(data)
             case {"object": number}:
+                # The number of an object that was read before; -1 for the placeholder `NO_PART`.
                 return self._objects[number] if number >= 0 else NO_PART
             case {"new": [name, *slots]}:
                 thing: Any = object.__new__(self._kinds[name])

@@ -84,9 +84,12 @@ def custom(
             "leave reasoning= and where= out, or name the paths of JSON data"
         )
         raise MisuseError(msg)
-    # `compile_path` raises the error for a text that is neither a path nor several.
+    text_paths = () if is_bare_text else compile_paths("text", text)
+    if not is_bare_text and not text_paths:
+        # `text` is required: for a value such as None, `compile_path` raises the error.
+        text_paths = (compile_path("text", text),)
     mapped = Mapped(
-        text=() if is_bare_text else compile_paths("text", text) or (compile_path("text", text),),
+        text=text_paths,
         bare=is_bare_text,
         reasoning=compile_paths("reasoning", reasoning),
         finish=_compile_or_none("finish", finish),

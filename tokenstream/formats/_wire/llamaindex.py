@@ -180,7 +180,8 @@ class LlamaIndex(Format):
         reasoning = "".join(text_of(block, "content") or "" for block in thinking)
         is_delta = delta is not None
         if delta is None:
-            # A repetition adds nothing. A piece is no repetition just because its words have occurred.
+            # Blocks add nothing if they repeat the last blocks, reasoning that deltas have sent, or several
+            # earlier pieces at once. A single piece may contain words that occurred before, and is new.
             is_repeated = (
                 reasoning == self._last_thinking
                 or reasoning in self._sent_as_deltas

@@ -242,11 +242,13 @@ class OpenAICompletions(Format):
     def _finish_native(self, choice: int, payload: dict[str, Any]) -> None:
         """Report the finish reason of a choice of llama.cpp's native route.
 
-        Another choice may begin after it: of several prompts, a server with one slot reads one at a time.
+        The answer may go on with another choice: a request may have several prompts, which a server with one
+        slot answers one after the other.
         """
         flagged = [word for name, word in _STOP_FLAGS.items() if payload.get(name) is True]
         word = text_of(payload, "stop_type") or (flagged[0] if flagged else None)
         self.parts.finish(choice, _STOP_TYPES.get(word or "", "unknown"), word)
+        # From now on, the end of the input ends the answer: this route has no sentinel.
         self._is_native = True
 
     _CHOICE_READERS: ClassVar[dict[str, _Reader]] = {

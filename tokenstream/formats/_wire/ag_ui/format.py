@@ -171,7 +171,7 @@ class AGUI(Format):
         """Store the error that ended the run."""
         self._read_usage(payload)
         self._report_unknown_fields(payload, "message", "code", "usage")
-        # Without a message, the payload would not count as an error.
+        # The message, which the payload's own one replaces, makes even an empty payload count as an error.
         self.error = provider_error(
             {"error": {"message": "", **(fields_except(payload, *COMMON_FIELDS) or {})}}
         )

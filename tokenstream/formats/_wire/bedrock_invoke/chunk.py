@@ -40,7 +40,7 @@ def make_chunk_reader(start: bytes, read: Read) -> tuple[bytes, Read]:
     """Return the first bytes of chunks with similar payloads, and a function that reads the other bytes.
 
     Args:
-        start: The first bytes of the payloads; a multiple of `BYTES_PER_GROUP`.
+        start: The first bytes of the payloads; their number is a multiple of `BYTES_PER_GROUP`.
         read: Makes the event from a payload's bytes after `start`; returns None if the payload must be
             decoded.
 

@@ -265,6 +265,7 @@ class BedrockInvoke(Format):
         for event in events:
             event.raw = raw
             if isinstance(event, UsageUpdate):
+                # Bedrock counts the same tokens in the last payload; these counts are then left out.
                 self._counted |= {name for name in _USAGE_FIELDS if getattr(event.usage, name) is not None}
             self.parts.emit(event)
         self.parts.raw = raw

@@ -76,8 +76,8 @@ class _CountedParts(Parts):
 
     def report_counts(self) -> None:
         """Report the token counts so far, if known."""
-        # The only counts missing are those of `unread_delta`, the last delta that was read without decoding;
-        # every call records them first.
+        # The counts of `unread_delta`, the last delta that was read without decoding, are still missing; each
+        # call of `record_counts` adds them first, even without a payload of its own.
         self.record_counts({})
         counts, self._counts = self._counts, {}
         input_count, output_count = counts.get("input"), counts.get("output")

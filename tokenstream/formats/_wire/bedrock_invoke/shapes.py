@@ -146,7 +146,7 @@ def _fits(shape: ModelShape, payload: dict[str, Any]) -> bool:
     if shape.items:
         items = dicts_of(payload[shape.items])
         return bool(items) and all(shape.text[0] in item for item in items)
-    # If the text is in the marking field itself, it is not an object: objects belong to another format.
+    # If the marking field itself has the text, an object in it shows that the payload is of another format.
     return shape.marking_field != shape.text[0] or not is_dict(payload[shape.marking_field])
 
 

@@ -228,7 +228,8 @@ class StreamedArguments:
             return self._write(value, path, more=more)
         common_depth = self._count_common(path)
         # The innermost open level on the path, and the step below it that must be written.
-        level, step = self._levels[common_depth] if self._levels else None, path[common_depth]
+        level = self._levels[common_depth] if self._levels else None
+        step = path[common_depth]
         # The arguments are an object; and an object has no positions, an array no names.
         if isinstance(path[0], int) or (level is not None and not level.fits(step)):
             self.broken = True

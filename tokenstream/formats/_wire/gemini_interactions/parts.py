@@ -157,7 +157,10 @@ class InteractionSteps(Parts):
             self.add_whole_step(self.newest + 1, data)
 
     def _repeat_step(self, told: ToldStep, data: dict[str, Any], *, is_last: bool) -> None:
-        """Compare a step of the whole interaction with what has arrived of it; add the rest, and close it."""
+        """Compare a step of the whole interaction (`data`) with what arrived of it (`told`); complete it.
+
+        Only the last step that has arrived (`is_last`) may lack whole contents.
+        """
         step = self._open.get(told.index)
         if told.type == OUTPUT:
             self._repeat_output(told, step, dicts_of(data.get("content")), is_last=is_last)

@@ -102,4 +102,6 @@ class LangChainCalls:
 
 def _text_of_arguments(arguments: object) -> str:
     """Return a call's arguments as text: LangChain sends text, or the JSON value that it has parsed."""
-    return arguments if isinstance(arguments, str) else json_text({} if arguments is None else arguments)
+    if isinstance(arguments, str):
+        return arguments
+    return json_text({} if arguments is None else arguments)

@@ -63,9 +63,10 @@ class LangChainBlocks:
         """Compare the texts of a whole message with those of its chunks, and add what is missing."""
         texts = _texts_in(content)
         if len(texts) < len(self._texts):
-            # LangChain has merged several parts, so that no text can be held against one part.
+            # LangChain has merged several parts, so that no text can be compared with one part.
             self._parts.note("content_twice")
             return
+        # A copy, because `_write_text` adds to the list.
         parts = self._texts.copy()
         for part, text in zip(parts, texts, strict=False):
             self._parts.tell(part, text, len(text))
@@ -213,11 +214,15 @@ class LangChainBlocks:
 def _texts_in(content: object) -> list[str]:
     """Return the texts in the content of a message that are not empty."""
     blocks = content if is_list(content) else [content]
-    texts = [
-        (text_of(block, "text") if block.get("type") == "text" else None) if is_dict(block) else block
-        for block in blocks
-    ]
-    return [text for text in texts if isinstance(text, str) and text]
+    texts: list[str] = []
+    for block in blocks:
+        # A text may stand for itself, or in a block of the type "text".
+        text = block
+        if is_dict(block):
+            text = text_of(block, "text") if block.get("type") == "text" else None
+        if isinstance(text, str) and text:
+            texts.append(text)
+    return texts
 
 
 def _citation_of(annotation: dict[str, Any]) -> Citation:

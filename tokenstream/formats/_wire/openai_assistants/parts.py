@@ -151,6 +151,7 @@ class AssistantsContent:
                 continue
             self._reported_annotations.add(annotation_key)
             kind = item.get("type")
+            # The details are in an object that is named by the type.
             source = dict_of(item, kind) if isinstance(kind, str) else {}
             self._parts.cite(
                 0,

@@ -190,8 +190,8 @@ class ChatCalls:
             else:
                 arguments = call.pending
             data = {"id": call.id, "type": call.type, "arguments": arguments, **call.fields}
-            # The data are from earlier payloads, which may have contained halves of surrogate pairs.
-            # `fields_except` leaves out the empty ones.
+            # `fields_except` leaves out empty fields. The data are from earlier payloads, which may have
+            # contained halves of surrogate pairs.
             self._parts.whole(
                 self._choice, OpaquePart(type="tool_call", data=mend_surrogates(fields_except(data) or {}))
             )
@@ -220,10 +220,12 @@ class ChatCalls:
         call = self._last_call if fragment.index is None else self._by_index.get(fragment.index)
         if fragment.index is None and fragment.id is not None:
             call = self._by_id.get(fragment.id)
+        # A `function_call` never has an id, but there is only one.
         has_id = call is not None and (call.id is not None or fragment.index == LEGACY)
         if call is None or not has_id or call.last_list == self._list_count:
             return False
         if fragment.id is not None and self._by_id.get(fragment.id) is not call:
+            # The id is that of another call.
             return False
         part = call.part
         if part is None or fragment.name not in ("", call.name) or call.type == "custom":

@@ -104,8 +104,12 @@ class MessageReader:
             # The number 0 is content, a token of the text; other empty values are not.
             if not value and value != 0:
                 continue
-            is_known = name in self._names
-            if kind in kinds and not (is_known and (grows is False or name in _COMPARED_FIELDS)):
+            # If an earlier message had the field, too, `kinds` may have its kind from there, and not from a
+            # delta. A piece is then new in any case; of a text or a call, a comparison will find what is new.
+            was_in_messages = name in self._names
+            may_add = grows is False or name in _COMPARED_FIELDS
+            if kind in kinds and not (was_in_messages and may_add):
+                # Deltas have sent this content, or an earlier message has sent it whole.
                 self._content.parts.note("text_twice")
                 continue
             self._names.add(name)
@@ -125,8 +129,9 @@ class MessageReader:
     ) -> dict[str, str]:
         """Return the texts of a message by key, and the arguments of calls known from earlier messages."""
         texts = {name: fields[name] for name in _TEXT_KINDS if isinstance(fields.get(name), str)}
-        # An empty text tells something, too, if there was text before.
-        texts.update(dict.fromkeys((name for name in _TEXT_KINDS if message.get(name) == ""), ""))
+        # An empty text tells something, too: after other text, the message does not contain all so far.
+        empty = [name for name in _TEXT_KINDS if message.get(name) == ""]
+        texts.update(dict.fromkeys(empty, ""))
         items = fields.get("content")
         if is_list(items):
             texts.update({_item_key(n): text for n, item in enumerate(items) if (text := _text_of(item))})
@@ -142,11 +147,14 @@ class MessageReader:
         delta = {name: value for name, value in fields.items() if name not in _CALL_FIELDS}
         for name in _TEXT_KINDS:
             if isinstance(delta.get(name), str):
-                delta.update(self._join(self._texts.read(name, texts[name])) or {name: ""})
+                # Also other texts that were held back until this one decided that they are new.
+                new_texts = self._join(self._texts.read(name, texts[name]))
+                delta.update(new_texts or {name: ""})
         if is_list(delta.get("content")):
-            delta["content"] = [
-                new for n, item in enumerate(delta["content"]) for new in self._read_item(n, item)
-            ]
+            new_items: list[Any] = []
+            for position, item in enumerate(delta["content"]):
+                new_items += self._read_item(position, item)
+            delta["content"] = new_items
         self._read_delta(delta)
 
     def _read_item(self, position: int, item: object) -> list[Any]:
@@ -157,6 +165,7 @@ class MessageReader:
             self._items[position] = item
             return [item] if is_new else []
         own = _item_key(position)
+        # Also other texts that were held back until this one decided that they are new.
         new_texts = self._texts.read(own, text)
         self._write(pair for pair in new_texts if pair[0] != own)
         new = "".join(added for key, added in new_texts if key == own)
@@ -171,7 +180,12 @@ class MessageReader:
         return delta
 
     def _write(self, new_texts: Iterable[tuple[str, str]]) -> None:
-        """Add texts that were held back, by their keys, some of which may be those of a call's arguments."""
+        """Add texts that were held back and are now known to be new.
+
+        Args:
+            new_texts: Pairs of a key and a text; the key names a field, an item of `content`, or a call
+                whose arguments the text belongs to.
+        """
         calls = {call.key: call.call for call in self._calls}
         pairs = list(new_texts)
         delta = self._join(pair for pair in pairs if pair[0] not in calls)
@@ -262,6 +276,7 @@ class MessageReader:
                 # Arguments that are a JSON value arrive whole, so this is a repetition.
                 continue
             if isinstance(fragment.arguments, str):
+                # Also other texts that were held back until these arguments decided that they are new.
                 new_texts = self._texts.read(message_call.key, fragment.arguments)
                 self._write(pair for pair in new_texts if pair[0] != message_call.key)
                 fragment.arguments = "".join(new for key, new in new_texts if key == message_call.key)

@@ -253,6 +253,7 @@ class ChatContent:
                 self._read_encrypted(item, encrypted)
                 continue
             # If there is a text, the first readable detail gets all of it, and later details get nothing.
+            # Once reasoning has arrived as text, the texts of details only repeat it, also in later deltas.
             added_text = text if self._has_plain_reasoning else text_of(item, *_DETAIL_TEXT_FIELDS) or ""
             text = ""
             signature = text_of(item, "signature")

@@ -57,6 +57,7 @@ class Endpoint:
             self._read_text(items, payload, whole=kind.endswith(".done"))
         elif kind.startswith(_IMAGES):
             self._read_image(items, payload, whole=kind.endswith(".completed"))
+        # The unknown fields of an image are in its part, and a segment was reported whole.
         if not kind.startswith(_IMAGES) and kind != "transcript.text.segment":
             items.report_unknown_fields(payload, _READ_FIELDS)
         if kind not in _ENDS:

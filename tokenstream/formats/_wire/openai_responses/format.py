@@ -148,9 +148,9 @@ class OpenAIResponses(Format):
         if kind == "error":
             # Errors of other formats have no number.
             return "sequence_number" in payload
-        # Events of the Realtime API have the same names, but have ids, too.
         if kind in ENDPOINT_EVENTS:
             return True
+        # Events of the Realtime API have the same names, but have ids, too.
         is_realtime = (
             "event_id" in payload or dict_of(payload, "response").get("object") == "realtime.response"
         )

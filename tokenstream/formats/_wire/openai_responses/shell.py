@@ -84,6 +84,7 @@ class ShellCommands:
         """
         if number is None or number == self._number:
             return self._write(text)
+        # A piece of an earlier command is dropped, since that command has ended.
         if number > self._number and text:
             self._held.setdefault(number, []).append(text)
             self._hold(text)
@@ -117,8 +118,9 @@ class ShellCommands:
             action: The action in the finished item: an object with all commands and the bounds of the call.
         """
         if is_dict(action) and not says_nothing(action.get("commands")):
-            # The commands come first in the text so far.
+            # The commands are put first, as they are in the text so far.
             return json.dumps({"commands": action["commands"], **action}, ensure_ascii=False)
+        # The item has no commands: close the text so far.
         text = self._written.join()
         return text + ('"]}' if self._is_open else "]}")
 
@@ -130,6 +132,7 @@ class ShellCommands:
     def _end_current(self, whole: str) -> str:
         """Return the JSON text for the rest of the current command and its end; go on to the next command."""
         current = self._current.join()
+        # If the pieces differ from the whole command, they stay; `complete` has the right text at the end.
         json_text = self._write(whole[len(current) :] if whole.startswith(current) else "")
         self._written.append('"')
         self._is_open, self._current = False, TextLog()
@@ -138,9 +141,12 @@ class ShellCommands:
 
     def _write(self, text: str) -> str:
         """Return the JSON text to append for a piece of the current command, and record it as written."""
-        opening = "" if self._is_open else ('{"commands": ["' if self._number == 0 else ', "')
+        opening = ""
+        if not self._is_open:
+            opening = '{"commands": ["' if self._number == 0 else ', "'
         self._is_open = True
         self._current.append(text)
+        # Without the quotes: the opening has the first one, and `_end_current` adds the last.
         json_text = opening + json.dumps(text, ensure_ascii=False)[1:-1]
         self._written.append(json_text)
         return json_text
@@ -174,6 +180,7 @@ class ShellCallItem(CallItem):
         if call is None:
             self.parts.note("call_after_done")
             return True
+        # The call's arguments are the JSON of an object with all commands; `write` returns its next piece.
         self._commands = self._commands or ShellCommands(self.parts.limits)
         self.parts.add_arguments(call, self._commands.write(number, text, whole=whole))
         return True
@@ -200,6 +207,7 @@ class HostedShellItem(HostedItem):
         if self.ended:
             self.parts.note("call_after_done")
             return True
+        # The call's input is the JSON of an object with all commands; `write` returns its next piece.
         self._commands = self._commands or ShellCommands(self.parts.limits)
         self.add_input("code", self._commands.write(number, text, whole=whole))
         return True
@@ -207,11 +215,13 @@ class HostedShellItem(HostedItem):
     @override
     def add_missing_content(self, part: OpenPart, item: dict[str, Any]) -> None:
         if self._commands is not None:
+            # The JSON text of the whole action, and what events about commands have added of it.
             text, written = self._commands.complete(item.get("action")), self._commands.written
             self._commands = None
             if text.startswith(written):
                 self.parts.add(part, text[len(written) :])
             else:
+                # No event can take the written text back, but the end of the part has the right one.
                 self.parts.note("arguments_rewritten")
                 final = {"arguments_text": text, "complete": True}
                 self.parts.close(part, self.make_part(item).model_copy(update=final))
@@ -241,7 +251,7 @@ class ShellOutputItem(ResultItem):
             streams: The pieces, by the name of the stream: "stdout" or "stderr".
 
         Returns:
-            False if there is no piece, or the item has ended.
+            False if there is no piece. After the end of the item, pieces are ignored, and the result is True.
         """
         pieces = {name: text for name in _STREAMS if (text := text_of(streams, name))}
         if not pieces or self.ended:
