@@ -204,8 +204,11 @@ def _latency_of(opener: SourceOpener) -> float:
 
 
 def _last_worked(opener: SourceOpener) -> float:
-    """Return the time since the epoch of the clock at which an opener worked last, as a key to sort by."""
-    return math.inf if opener.route is None else -opener.route.health.worked_at
+    """Return the negative clock reading at which an opener worked last, as a key to sort by.
+
+    A first request that is no route stays first: nothing is remembered of it.
+    """
+    return -math.inf if opener.route is None else -opener.route.health.worked_at
 
 
 _KEYS: dict[str, Callable[[SourceOpener], float]] = {"latency": _latency_of, "last": _last_worked}

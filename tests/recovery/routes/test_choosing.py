@@ -161,6 +161,27 @@ class TestTheOrder:
         assert _order("given", routes) == ["chat.test", "claude.test"]
         assert _order("given", routes) == ["chat.test"]
 
+    def test_reads_the_route_that_comes_first_in_its_own_format(self) -> None:
+        """The formats that two routes name are not mixed up when they change places."""
+        chat, claude = Provider("openai-chat", DOWN), Provider("anthropic")
+        routes = [chat.route(format="openai-chat"), claude.route(format="anthropic")]
+
+        assert _order("last", routes) == ["chat.test", "claude.test"]
+        assert _order("last", routes) == ["claude.test"]
+
+    @pytest.mark.parametrize("order", ["last", "latency"])
+    def test_leaves_a_first_request_that_is_no_route_in_its_place(self, order: Any) -> None:
+        """Nothing is remembered of it, so a route that has worked does not replace it for good."""
+        first, second = Provider("openai-chat"), Provider("anthropic")
+        route = second.route()
+        _order("last", [route])
+
+        retry = Retry(attempts=1, order=order, routes=[route])
+        with connect(first.url, json=first.payload, client=first.client(), retry=retry) as stream:
+            stream.final()
+
+        assert [report.route for report in stream.attempts] == ["chat.test"]
+
     def test_leaves_fallbacks_at_the_end(self) -> None:
         """Nothing is known of them."""
         first, second = Provider("openai-chat", DOWN), Provider("anthropic")
