@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenstream.accumulator import Accumulator
 from tokenstream.errors import PositionLost, StatusError, StreamError
 from tokenstream.recovery._outcome import find_outcome
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.resumption import Resumption
+    from tokenstream.message import Message
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._planning import Planner
     from tokenstream.recovery._retry import Retry
@@ -91,5 +93,12 @@ class Judge:
         current = self._current
         if not self._retry.outcomes or current.was_released or current.has_delivered:
             return None
-        events = (*current.hold.held, *self._machine.events_left)
-        return find_outcome(events, self._retry.outcomes, self._retry.accept)
+        return find_outcome(self._make_message(), self._retry.outcomes, self._retry.accept)
+
+    def _make_message(self) -> Message:
+        """Return the answer whose events are all held back."""
+        machine, accumulator = self._machine, Accumulator()
+        accumulator.format, accumulator.route = machine.format, machine.accumulator.route
+        for event in (*self._current.hold.held, *machine.events_left):
+            accumulator.take(event)
+        return accumulator.message

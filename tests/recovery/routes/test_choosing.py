@@ -219,6 +219,41 @@ class TestAnAnswerThatHasToBeGood:
         assert found.text == '{"dish": "soup", "guests": 4}'
         assert [getattr(report.error, "outcome", None) for report in found.reports] == ["invalid", None]
 
+    def test_is_held_back_also_if_a_function_decides_on_errors(self) -> None:
+        """`on` as a function is asked about the invalid answer, like about any other error."""
+        asked: list[object] = []
+        cheap, strong = Provider("openai-chat", BAD), Provider("anthropic", GOOD)
+        retry = Retry(attempts=1, accept=Order, on=asked.append, routes=[strong.route()])
+
+        found = read("sync", cheap, lambda _: retry)
+
+        assert found.text == '{"dish": "soup", "guests": 4}'
+        assert [getattr(error, "outcome", None) for error in asked] == ["invalid"]
+
+    def test_is_judged_with_its_route_and_its_format(self) -> None:
+        """As `stream.message` has them, and the message of the error, too."""
+        cheap, strong = Provider("openai-chat"), Provider("anthropic")
+        judged: list[Message] = []
+        retry = Retry(attempts=1, accept=judged.append, routes=[strong.route(name="strong")])
+
+        found = read("sync", cheap, lambda _: retry)
+
+        assert found.error is not None
+        assert [(message.route, message.format) for message in (*judged, found.error.partial)] == [
+            ("chat.test", "openai-chat"),
+            ("strong", "anthropic"),
+            ("strong", "anthropic"),
+        ]
+
+    def test_is_not_judged_by_an_async_def(self) -> None:
+        """Its coroutine would be true, whatever the function finds."""
+
+        async def judge(message: Message) -> bool:
+            return bool(message.text)
+
+        with pytest.raises(MisuseError, match="async def"):
+            Retry(accept=judge)
+
     def test_is_asked_for_again_at_the_same_route_while_it_has_attempts(self) -> None:
         """An invalid answer is an outcome like an empty one."""
         cheap, strong = Provider("openai-chat", BAD, BAD, GOOD), Provider("anthropic")
