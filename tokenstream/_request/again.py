@@ -153,15 +153,19 @@ class _Requests(SourceOpener):
         makes_payload = attempt.payload is not None or callable(options.get("json"))
         if first is not None and attempt.mode == "start" and not makes_payload:
             return first
+        continued = self._continued
         if makes_payload:
             payload = self._find_payload(attempt)
-            self._continued, options = self._continued.with_payload(payload), {**options, "json": payload}
-        # A payload may be for one attempt only.
+            continued, options = continued.with_payload(payload), {**options, "json": payload}
+        if attempt.payload is None:
+            # A payload of `on_retry` is for this attempt only.
+            self._continued = continued
         self.asked = url, options.get("json")
         if attempt.mode == "continue":
-            options = self._continued.build_options(attempt)
+            options = continued.build_options(attempt)
         elif attempt.mode == "resume":
-            method, url, client, deadlines, options = _resuming_arguments(attempt, self.arguments)
+            asked = method, url, client, deadlines, options
+            method, url, client, deadlines, options = _resuming_arguments(attempt, asked)
         source = self._make_source((method, url, client, deadlines, self.key.add_to(options, attempt)))
         if attempt.abandoned is None:
             return source

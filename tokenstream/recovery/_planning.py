@@ -294,7 +294,7 @@ class Planner:
             return None, None if is_other else _ONLY_WHOLE
         # A fallback whose function takes no attempt can only restart the answer.
         only_restarts = is_other and not opener.takes_attempt
-        why = self._find_obstacle(self._openers[current.opener_index] if only_restarts else opener, end.error)
+        why = self._find_obstacle(current.opener_index if only_restarts else index, end.error)
         if end.request_refused and not is_other and not end.prefix_refused:
             why = "the server refuses the request to continue it"
         if why is None:
@@ -303,16 +303,22 @@ class Planner:
         may_restart = mode == "continue" or (why == HAS_CALL and self._has_only_cut_calls)
         return "restart" if may_restart else None, why
 
-    def _find_obstacle(self, opener: SourceOpener, error: StreamError) -> str | None:
+    def _find_obstacle(self, index: int, error: StreamError) -> str | None:
         """Return the reason why an opener cannot continue the answer; None if it can.
 
         Args:
-            opener: The opener.
+            index: The index of the opener.
             error: The error that broke off the answer.
         """
-        message = self._machine.accumulator.message
-        attempt = Attempt(number=self._current.number + 1, mode="continue", message=message, error=error)
-        opener.look_ahead(attempt, is_other=opener is not self._openers[self._current.opener_index])
+        opener = self._openers[index]
+        attempt = Attempt(
+            number=self._current.number + 1,
+            mode="continue",
+            message=self._machine.accumulator.message,
+            error=error,
+            route=self._itinerary.name(index),
+        )
+        opener.look_ahead(attempt, is_other=index != self._current.opener_index)
         return self._rules.why_not(error, opener)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -121,6 +122,57 @@ def test_on_retry_can_send_another_payload() -> None:
     assert found.text == TRUTH
     assert [payload["model"] for payload in first.payloads + second.payloads] == ["m", "small-2", "small-3"]
     assert len(second.payloads[0]["messages"]) == 3
+
+
+def test_a_payload_for_one_attempt_is_not_that_of_the_next_one() -> None:
+    """The third request continues the answer with the payload of the route."""
+    first = Provider("openai-chat", Behaviour("reset", 9), Behaviour("reset", 2))
+
+    def decide(attempt: Attempt) -> object:
+        return attempt.with_payload({**first.payload, "model": "small"}) if attempt.number == 2 else None
+
+    found = read("sync", first, lambda _: Retry(attempts=3, wait=0, on_retry=decide))
+
+    assert found.text == TRUTH
+    assert [payload["model"] for payload in first.payloads] == ["m", "small", "m"]
+
+
+@pytest.mark.parametrize("decides", [True, False])
+def test_a_request_to_resume_has_the_payload_of_its_attempt(*, decides: bool) -> None:
+    """A server that replays after an event's id gets the body again, made by a function or by `on_retry`."""
+    bodies = [b"id: 1\ndata: Hel\n\n", b"id: 2\ndata: lo\n\ndata: [DONE]\n\n"]
+    sent: list[Any] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append((request.headers.get("last-event-id"), json.loads(request.content)))
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=bodies.pop(0))
+
+    def write(attempt: Attempt) -> dict[str, int]:
+        return {"n": attempt.number}
+
+    def decide(attempt: Attempt) -> object:
+        return attempt.with_payload({"n": attempt.number})
+
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    route = Route("https://a.test/x", json={"n": 1} if decides else write, client=client, format="text")
+    retry = Retry(mode="resume", wait=0, on_retry=decide if decides else None)
+    with connect(route, retry=retry) as stream:
+        assert stream.final().text == "Hello"
+
+    assert sent == [(None, {"n": 1}), ("1", {"n": 2})]
+
+
+def test_a_payload_function_gets_the_name_of_its_route_each_time() -> None:
+    """Also when it is asked if its request can continue the answer."""
+    first, second = Provider("openai-chat", Behaviour("reset", 9)), Provider("anthropic")
+    payloads = {"other": second.payload}
+    route = Route(
+        second.url, json=lambda attempt: payloads[attempt.route or ""], client=second.client(), name="other"
+    )
+
+    found = read("sync", first, lambda _: Retry(attempts=1, routes=[route]))
+
+    assert found.text == TRUTH
 
 
 def test_any_other_result_of_on_retry_is_ignored() -> None:
