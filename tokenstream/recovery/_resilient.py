@@ -184,9 +184,7 @@ def make_stream(
         # The driver needs a source to begin with; the one that recovery makes replaces it.
         Deferred(_open_placeholder),
         # The route that is asked first need not be the one that was given first.
-        options._replace(
-            format=itinerary.openers[0].format, answer_id=options.answer_id or retry.answer_id
-        ),
+        options._replace(format=itinerary.openers[0].format, answer_id=options.answer_id or retry.answer_id),
     )
     recovery = Recovery(retry, itinerary, Resumption(driver.machine), driver.silence.deadlines)
     driver.recovery = recovery

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, read
-from tokenstream import Deadlines, Retry, Route, connect, resilient, testing
+from tokenstream import Deadlines, Retry, Route, aconnect, connect, resilient, testing
 from tokenstream.errors import MisuseError, StatusError, StreamStalled
 from tokenstream.recovery import Attempt
 from tokenstream.testing import serve
@@ -233,6 +234,33 @@ def test_the_total_deadline_belongs_to_the_stream() -> None:
         Route("https://chat.test/v1", json={}, deadlines=Deadlines(total=5))
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_request_of_a_hedge_shares_its_key_with_no_other(backend: str) -> None:
+    """Also if the first attempt wins, and its answer goes on where the hedge was."""
+    first, second = Provider("openai-chat", Behaviour("reset", 9)), Provider("anthropic")
+    first.delay, second.delay = 0.1, 0.3
+    keys: list[str | None] = []
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        keys.append(request.headers.get("idempotency-key"))
+        provider = first if request.url.host == "chat.test" else second
+        return await provider._answer_async(request)  # noqa: SLF001 - its handler
+
+    async def ask() -> None:
+        client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+        route = Route(second.url, json=second.payload, client=client, attempts=2)
+        retry = Retry(attempts=1, hedge_after=0.01, routes=[route], wait=0)
+        headers = {"Idempotency-Key": "k"}
+        async with aconnect(
+            first.url, json=first.payload, headers=headers, client=client, retry=retry
+        ) as stream:
+            assert (await stream.final()).text == TRUTH
+
+    anyio.run(ask, backend=backend)
+
+    assert keys == ["k", "k-2", "k-3"]
+
+
 def test_a_background_response_is_cancelled_where_it_runs() -> None:
     """Not at the route that is asked next, which does not know it."""
     whole = testing.script().text("Hello, ", "rivers.").finish().chunks("openai-responses")
@@ -256,3 +284,28 @@ def test_a_background_response_is_cancelled_where_it_runs() -> None:
 
     assert asked == [f"POST {url}", f"POST {url}/resp_1/cancel"]
     assert len(second.requests) == 1
+
+
+def test_a_background_response_of_a_route_is_cancelled_there() -> None:
+    """Not at the route before it, whose response is another one."""
+    whole = testing.script().text("Hello, ", "rivers.").finish().chunks("openai-responses")
+    whole = [chunk.replace(b'"background":false', b'"background":true') for chunk in whole]
+    bodies = [b"".join(whole[:5]), b"".join(whole)]
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(f"{request.method} {request.url}")
+        if request.url.host == "first.test":
+            return httpx.Response(503)
+        body = b"" if request.url.path.endswith("/cancel") else bodies.pop(0)
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    payload = {"model": "m", "input": "Hi", "stream": True, "background": True}
+    url = "https://second.test/v1/responses"
+    first = Route("https://first.test/v1/responses", json=payload, client=client)
+    second = Route(url, json=payload, client=client, attempts=2)
+    with connect(first, retry=Retry(attempts=1, mode="restart", routes=[second], wait=0)) as stream:
+        assert stream.final().text == "Hello, rivers."
+
+    assert asked[1:] == [f"POST {url}", f"POST {url}/resp_1/cancel", f"POST {url}"]
