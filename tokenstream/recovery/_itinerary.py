@@ -147,10 +147,17 @@ class Itinerary:
         """
         return self._used[index] if self.has_routes else sum(self._used)
 
-    def has_left(self, index: int) -> bool:
-        """Return True if another attempt may be made with an opener."""
+    def has_left(self, index: int, *, is_free: bool = False) -> bool:
+        """Return True if another attempt may be made with an opener.
+
+        Args:
+            index: The index of the opener.
+            is_free: True if the attempt would not count.
+        """
         if index in self._skipped:
             return False
+        if is_free:
+            return True
         if self.has_routes:
             return self._used[index] < self.openers[index].attempts
         return sum(self._used) < self.budget
@@ -158,16 +165,21 @@ class Itinerary:
     def find_following(self, current: int, now: float) -> list[int]:
         """Return the openers that come after an opener, the best first.
 
-        Routes that are out come last: asking them is better than to give up.
+        Routes that are out come last: asking them is better than to give up. So an opener that was passed
+        over still comes after those behind it.
 
         Args:
             current: The index of the opener.
             now: A clock reading, in seconds.
         """
-        following = [index for index in range(current + 1, len(self.openers)) if self.has_left(index)]
         if not self.has_routes:
-            return following[:1]
-        return sorted(following, key=lambda index: _is_out(self.openers[index], now))
+            return [index for index in range(current + 1, len(self.openers)) if self.has_left(index)][:1]
+        following = [
+            index
+            for index in range(len(self.openers))
+            if self.has_left(index) and (index > current or not self._used[index])
+        ]
+        return sorted(following, key=lambda index: (index < current, _is_out(self.openers[index], now)))
 
 
 def _set_attempts(openers: list[SourceOpener], retry: Retry) -> None:

@@ -140,7 +140,7 @@ class Planner:
             add_note_once(error, f"no further attempt was made: Retry.most is used up ({self._retry.most})")
             return None
         # An attempt that was refused for its prefix does not count, and neither does one that fetches.
-        has_left = end.is_free or self._itinerary.has_left(current.opener_index)
+        has_left = self._itinerary.has_left(current.opener_index, is_free=end.is_free)
         if has_left and (end.fetches or self._resumes(error)):
             resuming = self._plan_at(current.opener_index, end, "resume")
             self._was_fetched = self._was_fetched or (end.fetches and resuming is not None)

@@ -98,6 +98,22 @@ class TestARouteThatFails:
 
         assert _asked(clock, chat, claude) == ["chat.test"]
 
+    def test_is_asked_in_the_end_if_it_was_passed_over(self) -> None:
+        """Here, it is out when the first request fails, and the route behind it fails, too."""
+        second, third = Provider("anthropic"), Provider("gemini", DOWN)
+        clock, claude = Clock(), second.route(failures=1)
+
+        def fail() -> Any:
+            # Another stream finds out that the route is down.
+            claude.health.note_failure(StreamTruncated("cut"), clock.now)
+            return nowhere()
+
+        retry = Retry(attempts=1, routes=[claude, third.route()], wait=0)
+        with resilient(fail, retry, clock=clock) as stream:
+            assert stream.final().text == TRUTH
+
+        assert [report.route for report in stream.attempts][1:] == ["gemini.test", "claude.test"]
+
     def test_can_stay_in_for_good(self) -> None:
         """With `failures=None`, a provider that is always down is still asked first."""
         first, second = Provider("openai-chat", *[DOWN] * 9), Provider("anthropic")

@@ -89,6 +89,21 @@ def test_on_retry_can_leave_a_route_out() -> None:
     assert [len(each.requests) for each in (first, second, third)] == [1, 0, 1]
 
 
+def test_on_retry_can_leave_out_the_request_without_a_refused_prefix() -> None:
+    """It would not have counted, but it is an attempt at that route like any other."""
+    first = Provider("openai-chat", Behaviour("reset", 9), Behaviour("refused", status=400))
+    second = Provider("anthropic")
+
+    def decide(attempt: Attempt) -> object:
+        return attempt.skip() if attempt.number == 3 and attempt.route == "chat.test" else None
+
+    retry = Retry(attempts=3, prefill=True, routes=[second.route()], wait=0, on_retry=decide)
+    found = read("sync", first, lambda _: retry)
+
+    assert found.text == TRUTH
+    assert [len(each.requests) for each in (first, second)] == [2, 1]
+
+
 def test_skipping_all_that_is_left_ends_with_the_error() -> None:
     """Nothing else can be asked."""
     first, second = Provider("openai-chat", DOWN), Provider("anthropic")
