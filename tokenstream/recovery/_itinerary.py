@@ -193,14 +193,20 @@ def _set_attempts(openers: list[SourceOpener], retry: Retry) -> None:
 
 
 def _sort(openers: list[SourceOpener], retry: Retry, now: float) -> list[SourceOpener]:
-    """Return the openers in the order that the caller wants, those that are out behind the others."""
+    """Return the openers in the order that the caller wants, the first of them one that is not out."""
     key = _KEYS.get(retry.order)
     # Fallbacks, of which nothing is known, stay at the end.
     count = len(openers) - len(retry.fallback)
     routes, fallbacks = openers[:count], openers[count:]
     if key is not None:
         routes.sort(key=key)
-    routes.sort(key=lambda opener: _is_out(opener, now))
+    # If all are out, this ends with the order in which it began.
+    for _ in routes:
+        route = routes[0].route
+        # Of several streams that find a route on trial, only one may begin with it.
+        if route is None or route.health.begin_attempt(now):
+            break
+        routes.append(routes.pop(0))
     return [*routes, *fallbacks]
 
 
