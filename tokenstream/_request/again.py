@@ -284,7 +284,7 @@ class _IdempotencyKey:
 
     def succeed(self, other: _IdempotencyKey) -> None:
         """Share another route's numbering, and its key if this route has none of its own."""
-        self._key, self._numbers = self._key or other._key, other._numbers  # noqa: SLF001 - its own class
+        self._key, self._numbers = self._key or other._key, other._numbers
         # Not the payload of any request: the next one differs from all before.
         self._payload = self
 

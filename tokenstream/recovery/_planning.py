@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._itinerary import Itinerary
-    from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
     from tokenstream.recovery._rules import ContinuationRules
     from tokenstream.stream._attempts import AttemptMode
