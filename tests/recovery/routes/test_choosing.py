@@ -181,6 +181,30 @@ class TestTheOrder:
             ["claude.test"],
         ]
 
+    def test_does_not_begin_again_with_a_route_that_has_failed(self) -> None:
+        """It has no latency either, but it was tried."""
+        first, second = Provider("openai-chat", *[DOWN] * 9), Provider("anthropic")
+        routes = [first.route(failures=None), second.route()]
+
+        assert _order("latency", routes) == ["chat.test", "claude.test"]
+        assert _order("latency", routes) == ["claude.test"]
+
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+    def test_does_not_begin_again_with_a_route_that_has_lost_a_race(self, backend: str) -> None:
+        """Its latency is not known, but it is more than that of the winner."""
+        slow, fast = Provider("openai-chat"), Provider("anthropic")
+        slow.delay = 30
+
+        async def ask() -> list[str | None]:
+            retry = Retry(hedge_after=0.01, order="latency", routes=[fast_route])
+            async with aconnect(slow_route, retry=retry) as stream:
+                await stream.final()
+            return [report.route for report in stream.attempts]
+
+        slow_route, fast_route = slow.route(is_async=True), fast.route(is_async=True)
+        assert anyio.run(ask, backend=backend) == ["chat.test", "claude.test"]
+        assert anyio.run(ask, backend=backend)[0] == "claude.test"
+
     def test_is_as_given_otherwise(self) -> None:
         """The route that worked last does not come first, unless the caller wants it so."""
         first, second = Provider("openai-chat", DOWN), Provider("anthropic")
