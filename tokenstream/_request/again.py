@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 Asked: TypeAlias = "tuple[str, str, Any, Deadlines | None, dict[str, Any]]"
 """The arguments of a request: method, address, client, deadlines, and the options for httpx."""
 
-"""Formats whose answers have their own addresses, and the query parameter for the position in an answer."""
 _BODY_OPTIONS = ("content", "data", "files", "json")
 _CANCEL_SECONDS = 5.0
 """The time for which each step of the request to cancel a response may delay the next attempt."""

@@ -50,8 +50,8 @@ class Itinerary:
             ordered = _sort(ordered, retry, now)
         self.openers = ordered
         """The openers; an attempt's opener is named by its index."""
-        self.budget = sum(each.attempts for each in ordered) if self.has_routes else retry.budget
-        """The maximum number of attempts in all."""
+        self._budget = retry.budget
+        """The maximum number of attempts in all, without routes."""
         self._used = [0] * len(ordered)
         """Number of attempts made with each opener."""
         self._skipped: set[int] = set()
@@ -160,7 +160,7 @@ class Itinerary:
             return True
         if self.has_routes:
             return self._used[index] < self.openers[index].attempts
-        return sum(self._used) < self.budget
+        return sum(self._used) < self._budget
 
     def find_following(self, current: int, now: float) -> list[int]:
         """Return the openers that come after an opener, the best first.
