@@ -9,6 +9,7 @@ from tokenstream.errors import PositionLost, StatusError, StreamError
 from tokenstream.recovery._outcome import find_outcome
 
 if TYPE_CHECKING:
+    from tokenstream._pipeline.hold import Hold
     from tokenstream._pipeline.resumption import Resumption
     from tokenstream.message import Message
     from tokenstream.recovery._current import CurrentAttempt
@@ -39,6 +40,8 @@ class Judge:
         self._machine = resumption.machine
         self._current = current
         self._planner = planner
+        self._accepted: Hold | None = None
+        """The hold of the answer that was found acceptable; None before that."""
 
     def find_error(self, cause: StreamError | None, now: float) -> StreamError | None:
         """Return the error of the current attempt, whose input has ended or failed; None if it succeeded.
@@ -93,7 +96,12 @@ class Judge:
         current = self._current
         if not self._retry.outcomes or current.was_released or current.has_delivered:
             return None
-        return find_outcome(self._make_message(), self._retry.outcomes, self._retry.accept)
+        if self._accepted is current.hold:
+            # The end of the input follows the end of the answer, which was judged already.
+            return None
+        error = find_outcome(self._make_message(), self._retry.outcomes, self._retry.accept)
+        self._accepted = current.hold if error is None else None
+        return error
 
     def _make_message(self) -> Message:
         """Return the answer whose events are all held back."""

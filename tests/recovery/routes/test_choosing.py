@@ -297,6 +297,20 @@ class TestAnAnswerThatHasToBeGood:
             ("strong", "anthropic"),
         ]
 
+    @pytest.mark.parametrize("api", ["openai-chat", "anthropic", "gemini"])
+    def test_is_judged_once(self, api: str) -> None:
+        """A rule may ask a model of its own, which costs money and may change its mind."""
+        judged: list[Message] = []
+
+        def judge(message: Message) -> bool:
+            judged.append(message)
+            return True
+
+        found = read("sync", Provider(api), lambda _: Retry(attempts=1, accept=judge))
+
+        assert found.text == TRUTH
+        assert len(judged) == 1
+
     def test_is_not_judged_by_an_async_def(self) -> None:
         """Its coroutine would be true, whatever the function finds."""
 
