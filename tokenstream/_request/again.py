@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 Asked: TypeAlias = "tuple[str, str, Any, Deadlines | None, dict[str, Any]]"
 """The arguments of a request: method, address, client, deadlines, and the options for httpx."""
 
-"""Formats whose answers have their own addresses, and the query parameter for the position in an answer."""
 _BODY_OPTIONS = ("content", "data", "files", "json")
 _CANCEL_SECONDS = 5.0
 """The time for which each step of the request to cancel a response may delay the next attempt."""
@@ -104,7 +104,7 @@ class _Requests(SourceOpener):
     makes_request = True
     """True: the request follows the mode of each attempt."""
     _previous: _Requests | None = None
-    """The opener of the route before, if the attempt before was made there."""
+    """The opener of the attempt before, which may be this one; None if that has sent no request."""
 
     def __init__(self, asked: Asked, format: str | type[Format] | Format | None) -> None:
         super().__init__(self._make_attempt_source, format)
@@ -136,9 +136,9 @@ class _Requests(SourceOpener):
 
     def succeed(self, previous: SourceOpener) -> None:
         """Go on with the numbering of another opener's keys, and cancel what still runs there."""
-        if isinstance(previous, _Requests):
-            self._previous = previous
-            self.key.succeed(previous.key)
+        self._previous = previous if isinstance(previous, _Requests) else None
+        if self._previous is not None and self._previous is not self:
+            self.key.succeed(self._previous.key)
 
     def _find_payload(self, attempt: Attempt) -> Json:
         """Return the JSON of an attempt's request, before the turns of a continuation are added."""
@@ -153,15 +153,19 @@ class _Requests(SourceOpener):
         makes_payload = attempt.payload is not None or callable(options.get("json"))
         if first is not None and attempt.mode == "start" and not makes_payload:
             return first
+        continued = self._continued
         if makes_payload:
             payload = self._find_payload(attempt)
-            self._continued, options = self._continued.with_payload(payload), {**options, "json": payload}
-        # A payload may be for one attempt only.
+            continued, options = continued.with_payload(payload), {**options, "json": payload}
+        if attempt.payload is None:
+            # A payload of `on_retry` is for this attempt only.
+            self._continued = continued
         self.asked = url, options.get("json")
         if attempt.mode == "continue":
-            options = self._continued.build_options(attempt)
+            options = continued.build_options(attempt)
         elif attempt.mode == "resume":
-            method, url, client, deadlines, options = _resuming_arguments(attempt, self.arguments)
+            asked = method, url, client, deadlines, options
+            method, url, client, deadlines, options = _resuming_arguments(attempt, asked)
         source = self._make_source((method, url, client, deadlines, self.key.add_to(options, attempt)))
         if attempt.abandoned is None:
             return source
@@ -271,18 +275,15 @@ class _IdempotencyKey:
         keys = [value for name, value in headers if _bytes(name).lower() == b"idempotency-key"]
         self._key = _bytes(keys[0]) if keys else None
         self._number = 1
+        """The number of the last request that was not to resume an answer."""
+        self._numbers = count(2)
+        """The numbers that no request has had yet, of all routes of the stream."""
         self._payload: Any = options.get("json")
         """The JSON of the last request that was not to resume an answer."""
 
-    @property
-    def position(self) -> tuple[bytes | None, int]:
-        """The caller's key, or None, and the number of the last request that had a key of its own."""
-        return self._key, self._number
-
     def succeed(self, other: _IdempotencyKey) -> None:
-        """Go on with another route's numbering, and with its key if this route has none of its own."""
-        key, self._number = other.position
-        self._key = self._key or key
+        """Share another route's numbering, and its key if this route has none of its own."""
+        self._key, self._numbers = self._key or other._key, other._numbers
         # Not the payload of any request: the next one differs from all before.
         self._payload = self
 
@@ -298,7 +299,8 @@ class _IdempotencyKey:
         if attempt.mode != "resume":
             is_new = self._note_payload(options.get("json"), attempt)
             # The first request has the caller's own key.
-            self._number += is_new and attempt.mode != "start"
+            if is_new and attempt.mode != "start":
+                self._number = next(self._numbers)
         key = self._key if self._number == 1 else b"%b-%d" % (self._key, self._number)
         headers = [
             (_bytes(name), _bytes(value)) for name, value in headers_without(options, {"idempotency-key"})

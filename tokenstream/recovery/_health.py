@@ -52,7 +52,8 @@ class RouteHealth:
         self._out_until: float | None = None
         """Clock reading from which an attempt may be made; None while the route is in."""
         self.latency: float | None = None
-        """Seconds from the request to the first content, averaged over the last answers; None without any."""
+        """Seconds from the request to the first content, averaged over the last answers; infinity if all
+        attempts have failed, and None before the first one has ended."""
         self.worked_at = -math.inf
         """Clock reading at which an attempt succeeded last."""
 
@@ -83,7 +84,7 @@ class RouteHealth:
             seconds: That time, in seconds.
         """
         with self._lock:
-            before = seconds if self.latency is None else self.latency
+            before = seconds if self.latency is None or math.isinf(self.latency) else self.latency
             self.latency = before + _SHARE_OF_LAST * (seconds - before)
 
     def note_success(self, now: float) -> None:
@@ -103,9 +104,14 @@ class RouteHealth:
             error: The error.
             now: A clock reading, in seconds.
         """
-        if self._failures is None or isinstance(error, AnswerRejected) or error.kind in _CALLERS_FAULTS:
+        if isinstance(error, AnswerRejected) or error.kind in _CALLERS_FAULTS:
             return
         with self._lock:
+            if self.latency is None:
+                # It was tried, so the order by latency does not begin with it any more.
+                self.latency = math.inf
+            if self._failures is None:
+                return
             self._failed_at.append(now)
             is_full = len(self._failed_at) == self._failures
             was_out = self._out_until is not None

@@ -50,8 +50,8 @@ class Itinerary:
             ordered = _sort(ordered, retry, now)
         self.openers = ordered
         """The openers; an attempt's opener is named by its index."""
-        self.budget = sum(each.attempts for each in ordered) if self.has_routes else retry.budget
-        """The maximum number of attempts in all."""
+        self._budget = retry.budget
+        """The maximum number of attempts in all, without routes."""
         self._used = [0] * len(ordered)
         """Number of attempts made with each opener."""
         self._skipped: set[int] = set()
@@ -147,27 +147,39 @@ class Itinerary:
         """
         return self._used[index] if self.has_routes else sum(self._used)
 
-    def has_left(self, index: int) -> bool:
-        """Return True if another attempt may be made with an opener."""
+    def has_left(self, index: int, *, is_free: bool = False) -> bool:
+        """Return True if another attempt may be made with an opener.
+
+        Args:
+            index: The index of the opener.
+            is_free: True if the attempt would not count.
+        """
         if index in self._skipped:
             return False
+        if is_free:
+            return True
         if self.has_routes:
             return self._used[index] < self.openers[index].attempts
-        return sum(self._used) < self.budget
+        return sum(self._used) < self._budget
 
     def find_following(self, current: int, now: float) -> list[int]:
         """Return the openers that come after an opener, the best first.
 
-        Routes that are out come last: asking them is better than to give up.
+        Routes that are out come last: asking them is better than to give up. So an opener that was passed
+        over still comes after those behind it.
 
         Args:
             current: The index of the opener.
             now: A clock reading, in seconds.
         """
-        following = [index for index in range(current + 1, len(self.openers)) if self.has_left(index)]
         if not self.has_routes:
-            return following[:1]
-        return sorted(following, key=lambda index: _is_out(self.openers[index], now))
+            return [index for index in range(current + 1, len(self.openers)) if self.has_left(index)][:1]
+        following = [
+            index
+            for index in range(len(self.openers))
+            if self.has_left(index) and (index > current or not self._used[index])
+        ]
+        return sorted(following, key=lambda index: (index < current, _is_out(self.openers[index], now)))
 
 
 def _set_attempts(openers: list[SourceOpener], retry: Retry) -> None:
@@ -181,14 +193,20 @@ def _set_attempts(openers: list[SourceOpener], retry: Retry) -> None:
 
 
 def _sort(openers: list[SourceOpener], retry: Retry, now: float) -> list[SourceOpener]:
-    """Return the openers in the order that the caller wants, those that are out behind the others."""
+    """Return the openers in the order that the caller wants, the first of them one that is not out."""
     key = _KEYS.get(retry.order)
     # Fallbacks, of which nothing is known, stay at the end.
     count = len(openers) - len(retry.fallback)
     routes, fallbacks = openers[:count], openers[count:]
     if key is not None:
         routes.sort(key=key)
-    routes.sort(key=lambda opener: _is_out(opener, now))
+    # If all are out, this ends with the order in which it began.
+    for _ in routes:
+        route = routes[0].route
+        # Of several streams that find a route on trial, only one may begin with it.
+        if route is None or route.health.begin_attempt(now):
+            break
+        routes.append(routes.pop(0))
     return [*routes, *fallbacks]
 
 
@@ -204,8 +222,11 @@ def _latency_of(opener: SourceOpener) -> float:
 
 
 def _last_worked(opener: SourceOpener) -> float:
-    """Return the time since the epoch of the clock at which an opener worked last, as a key to sort by."""
-    return math.inf if opener.route is None else -opener.route.health.worked_at
+    """Return the negative clock reading at which an opener worked last, as a key to sort by.
+
+    A first request that is no route stays first: nothing is remembered of it.
+    """
+    return -math.inf if opener.route is None else -opener.route.health.worked_at
 
 
 _KEYS: dict[str, Callable[[SourceOpener], float]] = {"latency": _latency_of, "last": _last_worked}

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenstream.accumulator import Accumulator
 from tokenstream.errors import PositionLost, StatusError, StreamError
 from tokenstream.recovery._outcome import find_outcome
 
 if TYPE_CHECKING:
+    from tokenstream._pipeline.hold import Hold
     from tokenstream._pipeline.resumption import Resumption
+    from tokenstream.message import Message
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._planning import Planner
     from tokenstream.recovery._retry import Retry
@@ -37,6 +40,8 @@ class Judge:
         self._machine = resumption.machine
         self._current = current
         self._planner = planner
+        self._accepted: Hold | None = None
+        """The hold of the answer that was found acceptable; None before that."""
 
     def find_error(self, cause: StreamError | None, now: float) -> StreamError | None:
         """Return the error of the current attempt, whose input has ended or failed; None if it succeeded.
@@ -91,5 +96,17 @@ class Judge:
         current = self._current
         if not self._retry.outcomes or current.was_released or current.has_delivered:
             return None
-        events = (*current.hold.held, *self._machine.events_left)
-        return find_outcome(events, self._retry.outcomes, self._retry.accept)
+        if self._accepted is current.hold:
+            # The end of the input follows the end of the answer, which was judged already.
+            return None
+        error = find_outcome(self._make_message(), self._retry.outcomes, self._retry.accept)
+        self._accepted = current.hold if error is None else None
+        return error
+
+    def _make_message(self) -> Message:
+        """Return the answer whose events are all held back."""
+        machine, accumulator = self._machine, Accumulator()
+        accumulator.format, accumulator.route = machine.format, machine.accumulator.route
+        for event in (*self._current.hold.held, *machine.events_left):
+            accumulator.take(event)
+        return accumulator.message

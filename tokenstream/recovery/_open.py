@@ -120,7 +120,7 @@ class SourceOpener(ABC):
         """
 
     def succeed(self, previous: SourceOpener) -> None:  # noqa: B027 - nothing, by default
-        """Take over from the opener of the attempt before, which this opener's next attempt follows."""
+        """Take over from the opener of the attempt before, which may be this one."""
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
         """Return the reason why no request can continue an answer; None if a request can.

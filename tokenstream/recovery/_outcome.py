@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._pipeline.hold import is_visible
-from tokenstream.accumulator import Accumulator
 from tokenstream.errors import AnswerRejected
 from tokenstream.events import PartDone, RefusalDelta, ToolCallDelta, ToolCallStart
 from tokenstream.message import ToolCall
@@ -63,19 +62,15 @@ def _is_never_final(_: Event) -> bool:
 
 
 def find_outcome(
-    events: Iterable[Event], outcomes: frozenset[str], accept: Accept | None = None
+    message: Message, outcomes: frozenset[str], accept: Accept | None = None
 ) -> AnswerRejected | None:
     """Return the error for a finished but useless answer; None if the answer is acceptable.
 
     Args:
-        events: All events of the answer.
+        message: The answer.
         outcomes: The outcomes to reject.
         accept: The caller's rule for answers; None for none.
     """
-    accumulator = Accumulator()
-    for event in events:
-        accumulator.take(event)
-    message = accumulator.message
     for outcome in _outcomes_in(message):
         if outcome in outcomes:
             break

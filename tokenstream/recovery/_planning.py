@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._itinerary import Itinerary
-    from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
     from tokenstream.recovery._rules import ContinuationRules
     from tokenstream.stream._attempts import AttemptMode
@@ -140,7 +139,7 @@ class Planner:
             add_note_once(error, f"no further attempt was made: Retry.most is used up ({self._retry.most})")
             return None
         # An attempt that was refused for its prefix does not count, and neither does one that fetches.
-        has_left = end.is_free or self._itinerary.has_left(current.opener_index)
+        has_left = self._itinerary.has_left(current.opener_index, is_free=end.is_free)
         if has_left and (end.fetches or self._resumes(error)):
             resuming = self._plan_at(current.opener_index, end, "resume")
             self._was_fetched = self._was_fetched or (end.fetches and resuming is not None)
@@ -294,7 +293,7 @@ class Planner:
             return None, None if is_other else _ONLY_WHOLE
         # A fallback whose function takes no attempt can only restart the answer.
         only_restarts = is_other and not opener.takes_attempt
-        why = self._find_obstacle(self._openers[current.opener_index] if only_restarts else opener, end.error)
+        why = self._find_obstacle(current.opener_index if only_restarts else index, end.error)
         if end.request_refused and not is_other and not end.prefix_refused:
             why = "the server refuses the request to continue it"
         if why is None:
@@ -303,16 +302,22 @@ class Planner:
         may_restart = mode == "continue" or (why == HAS_CALL and self._has_only_cut_calls)
         return "restart" if may_restart else None, why
 
-    def _find_obstacle(self, opener: SourceOpener, error: StreamError) -> str | None:
+    def _find_obstacle(self, index: int, error: StreamError) -> str | None:
         """Return the reason why an opener cannot continue the answer; None if it can.
 
         Args:
-            opener: The opener.
+            index: The index of the opener.
             error: The error that broke off the answer.
         """
-        message = self._machine.accumulator.message
-        attempt = Attempt(number=self._current.number + 1, mode="continue", message=message, error=error)
-        opener.look_ahead(attempt, is_other=opener is not self._openers[self._current.opener_index])
+        opener = self._openers[index]
+        attempt = Attempt(
+            number=self._current.number + 1,
+            mode="continue",
+            message=self._machine.accumulator.message,
+            error=error,
+            route=self._itinerary.name(index),
+        )
+        opener.look_ahead(attempt, is_other=index != self._current.opener_index)
         return self._rules.why_not(error, opener)
 
     @property

@@ -103,6 +103,9 @@ class Race:
             seconds = max(0.0, now - began_at - wait)
             report = replace(report, number=2, mode="hedge", wait=wait, began=began, seconds=seconds)
         self._current.note_hedge(report, wait, began_at, second_won=second_won)
-        if error is not None:
+        if error is None:
+            # It would have taken at least that long.
+            self._itinerary.note_content(opener_index, report.seconds or 0.0)
+        else:
             self._itinerary.note_end(opener_index, error, now)
         self._machine.accumulator.spend(loser.usage.model_copy(update={"source": "partial"}))

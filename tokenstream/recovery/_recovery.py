@@ -282,9 +282,8 @@ class Recovery:
             inform("waiting %.0f s before attempt %d, %s", attempt.wait, attempt.number, asked)
         current.end(error, now)
         self._count_abandoned_tokens(plan.mode)
-        opener, previous = self._openers[plan.opener_index], self._openers[current.opener_index]
-        if opener is not previous:
-            opener.succeed(previous)
+        opener = self._openers[plan.opener_index]
+        opener.succeed(self._openers[current.opener_index])
         is_uncounted = plan.prefix_refused or plan.fetches
         current.begin(attempt, now, is_uncounted=is_uncounted)
         current.begin_route(plan.opener_index, None if is_uncounted else now + attempt.wait)

@@ -179,12 +179,13 @@ def make_stream(
             f'mode="{retry.mode}" needs an open that takes the attempt, which has {part}: def open(attempt)'
         )
     is_async = issubclass(kind, AsyncStream)
+    itinerary = Itinerary(openers, retry, options.clock())
     driver: Any = (AsyncDriver if is_async else SyncDriver)(
         # The driver needs a source to begin with; the one that recovery makes replaces it.
         Deferred(_open_placeholder),
-        options._replace(answer_id=options.answer_id or retry.answer_id),
+        # The route that is asked first need not be the one that was given first.
+        options._replace(format=itinerary.openers[0].format, answer_id=options.answer_id or retry.answer_id),
     )
-    itinerary = Itinerary(openers, retry, driver.clock())
     recovery = Recovery(retry, itinerary, Resumption(driver.machine), driver.silence.deadlines)
     driver.recovery = recovery
     if recovery.spending is not None:

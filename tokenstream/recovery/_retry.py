@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
@@ -168,10 +169,8 @@ is restarted |
         If `on` is a function, which decides for each error, the result contains all outcomes.
         """
         on: Any = self.on
-        if callable(on):
-            return _OUTCOMES
-        own = () if self.accept is None else ("invalid",)
-        return frozenset([*own, *(each for each in on or () if each in _OUTCOMES)])
+        named = _OUTCOMES if callable(on) else [each for each in on or () if each in _OUTCOMES]
+        return frozenset(named if self.accept is None else [*named, "invalid"])
 
     def wants(self, error: StreamError, *, otherwise: bool) -> bool:
         """Return True if an error should be retried.
@@ -271,6 +270,8 @@ def _check_choice(retry: Retry) -> None:
         raise MisuseError(f"order= is one of {', '.join(_ORDERS)}, and not {order!r}")
     if accept is not None and not is_rule(accept):
         raise MisuseError(f"accept= is a type, or a function that takes the message, and not {accept!r}")
+    if inspect.iscoroutinefunction(accept):
+        raise MisuseError("accept= is an async def, whose result is not awaited: use a plain def")
     if retry.most is not None:
         check_seconds("most", retry.most, unit="money")
 

@@ -110,7 +110,7 @@ class Route:
         self.attempts = None if attempts is None else check_whole("attempts", attempts)
         """Number of attempts at this route; None for the default."""
         self.deadlines = _check_deadlines(deadlines)
-        self.name = _check_name(name) or split_url(url).hostname or url
+        self.name = _check_name(name) or str(split_url(self.url).hostname)
         """Name in reports and in `message.route`."""
         if price is not None and not callable(price):
             raise MisuseError(f"price= is a function that takes a Usage and returns a number, not {price!r}")
@@ -143,8 +143,13 @@ class Route:
 def _check_url(url: object) -> str:
     """Return the endpoint, and refuse anything but an address of HTTP."""
     text = str(url)
-    if text.partition("://")[0].lower() not in _HTTP:
-        raise MisuseError(f"a Route takes the http:// or https:// address of its endpoint, not {url!r:.80}")
+    parts = split_url(text)
+    if parts.scheme not in _HTTP or not parts.hostname:
+        # Without the query, which may contain a key.
+        raise MisuseError(
+            "a Route takes the http:// or https:// address of its endpoint, "
+            f"not {text.partition('?')[0]!r:.80}"
+        )
     return text
 
 

@@ -113,9 +113,10 @@ class Attempt:
         return [] if self.asked is None else self.asked.write_turns(format)
 
     def skip(self) -> AttemptDecision:
-        """Return the decision not to make this attempt, and to ask the next route or fallback instead.
+        """Return the decision to make no further attempt at this route, and to ask the next one instead.
 
-        Without another one, the stream ends with the error. Return it from `Retry.on_retry`.
+        After the routes come the fallbacks; without another one, the stream ends with the error. Return the
+        decision from `Retry.on_retry`.
 
         Example:
             >>> def not_twice_at_night(attempt: Attempt) -> object:

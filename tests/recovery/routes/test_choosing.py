@@ -15,6 +15,7 @@ from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, read
 from tokenstream import Message, Retry, Route, Usage, aconnect, connect, resilient, testing
 from tokenstream.errors import AnswerRejected, MisuseError, OutputInvalid, StatusError, StreamTruncated
+from tokenstream.recovery._health import RouteHealth
 
 DOWN = Behaviour("status")
 
@@ -35,6 +36,14 @@ BAD = Behaviour(script=testing.script().text('{"dish": "soup"}').usage(output_to
 def nowhere() -> Any:
     """Fail, so that the first route is asked."""
     raise httpx.ConnectError("nobody is there")
+
+
+class _SlowToBegin(RouteHealth):
+    """Gives other threads the time to look at the route before an attempt begins."""
+
+    def begin_attempt(self, now: float) -> bool:
+        _wait(0.05)
+        return super().begin_attempt(now)
 
 
 class Clock:
@@ -98,6 +107,22 @@ class TestARouteThatFails:
 
         assert _asked(clock, chat, claude) == ["chat.test"]
 
+    def test_is_asked_in_the_end_if_it_was_passed_over(self) -> None:
+        """Here, it is out when the first request fails, and the route behind it fails, too."""
+        second, third = Provider("anthropic"), Provider("gemini", DOWN)
+        clock, claude = Clock(), second.route(failures=1)
+
+        def fail() -> Any:
+            # Another stream finds out that the route is down.
+            claude.health.note_failure(StreamTruncated("cut"), clock.now)
+            return nowhere()
+
+        retry = Retry(attempts=1, routes=[claude, third.route()], wait=0)
+        with resilient(fail, retry, clock=clock) as stream:
+            assert stream.final().text == TRUTH
+
+        assert [report.route for report in stream.attempts][1:] == ["gemini.test", "claude.test"]
+
     def test_can_stay_in_for_good(self) -> None:
         """With `failures=None`, a provider that is always down is still asked first."""
         first, second = Provider("openai-chat", *[DOWN] * 9), Provider("anthropic")
@@ -108,12 +133,15 @@ class TestARouteThatFails:
     def test_is_first_tried_by_one_of_many_threads(self) -> None:
         """Until the trial has ended, all other streams begin with the next route."""
         first, second = Provider("openai-chat", *[DOWN] * 99), Provider("anthropic")
-        chat, claude = first.route(failures=1, pause=0.2, attempts=1), second.route()
+        chat, claude = first.route(attempts=1), second.route()
+        chat.health = _SlowToBegin(1, 60, 0.5)
         _first_asked(chat, claude)
-        _wait(0.25)
+        _wait(0.6)
         found: list[str | None] = []
+        all_here = threading.Barrier(8)
 
         def ask() -> None:
+            all_here.wait()
             found.append(_first_asked(chat, claude))
 
         threads = [threading.Thread(target=ask) for _ in range(8)]
@@ -122,7 +150,7 @@ class TestARouteThatFails:
         for thread in threads:
             thread.join()
 
-        assert found.count("chat.test") <= 1
+        assert found.count("chat.test") == 1
         assert len(found) == 8
 
 
@@ -153,6 +181,30 @@ class TestTheOrder:
             ["claude.test"],
         ]
 
+    def test_does_not_begin_again_with_a_route_that_has_failed(self) -> None:
+        """It has no latency either, but it was tried."""
+        first, second = Provider("openai-chat", *[DOWN] * 9), Provider("anthropic")
+        routes = [first.route(failures=None), second.route()]
+
+        assert _order("latency", routes) == ["chat.test", "claude.test"]
+        assert _order("latency", routes) == ["claude.test"]
+
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+    def test_does_not_begin_again_with_a_route_that_has_lost_a_race(self, backend: str) -> None:
+        """Its latency is not known, but it is more than that of the winner."""
+        slow, fast = Provider("openai-chat"), Provider("anthropic")
+        slow.delay = 30
+
+        async def ask() -> list[str | None]:
+            retry = Retry(hedge_after=0.01, order="latency", routes=[fast_route])
+            async with aconnect(slow_route, retry=retry) as stream:
+                await stream.final()
+            return [report.route for report in stream.attempts]
+
+        slow_route, fast_route = slow.route(is_async=True), fast.route(is_async=True)
+        assert anyio.run(ask, backend=backend) == ["chat.test", "claude.test"]
+        assert anyio.run(ask, backend=backend)[0] == "claude.test"
+
     def test_is_as_given_otherwise(self) -> None:
         """The route that worked last does not come first, unless the caller wants it so."""
         first, second = Provider("openai-chat", DOWN), Provider("anthropic")
@@ -160,6 +212,27 @@ class TestTheOrder:
 
         assert _order("given", routes) == ["chat.test", "claude.test"]
         assert _order("given", routes) == ["chat.test"]
+
+    def test_reads_the_route_that_comes_first_in_its_own_format(self) -> None:
+        """The formats that two routes name are not mixed up when they change places."""
+        chat, claude = Provider("openai-chat", DOWN), Provider("anthropic")
+        routes = [chat.route(format="openai-chat"), claude.route(format="anthropic")]
+
+        assert _order("last", routes) == ["chat.test", "claude.test"]
+        assert _order("last", routes) == ["claude.test"]
+
+    @pytest.mark.parametrize("order", ["last", "latency"])
+    def test_leaves_a_first_request_that_is_no_route_in_its_place(self, order: Any) -> None:
+        """Nothing is remembered of it, so a route that has worked does not replace it for good."""
+        first, second = Provider("openai-chat"), Provider("anthropic")
+        route = second.route()
+        _order("last", [route])
+
+        retry = Retry(attempts=1, order=order, routes=[route])
+        with connect(first.url, json=first.payload, client=first.client(), retry=retry) as stream:
+            stream.final()
+
+        assert [report.route for report in stream.attempts] == ["chat.test"]
 
     def test_leaves_fallbacks_at_the_end(self) -> None:
         """Nothing is known of them."""
@@ -197,6 +270,55 @@ class TestAnAnswerThatHasToBeGood:
 
         assert found.text == '{"dish": "soup", "guests": 4}'
         assert [getattr(report.error, "outcome", None) for report in found.reports] == ["invalid", None]
+
+    def test_is_held_back_also_if_a_function_decides_on_errors(self) -> None:
+        """`on` as a function is asked about the invalid answer, like about any other error."""
+        asked: list[object] = []
+        cheap, strong = Provider("openai-chat", BAD), Provider("anthropic", GOOD)
+        retry = Retry(attempts=1, accept=Order, on=asked.append, routes=[strong.route()])
+
+        found = read("sync", cheap, lambda _: retry)
+
+        assert found.text == '{"dish": "soup", "guests": 4}'
+        assert [getattr(error, "outcome", None) for error in asked] == ["invalid"]
+
+    def test_is_judged_with_its_route_and_its_format(self) -> None:
+        """As `stream.message` has them, and the message of the error, too."""
+        cheap, strong = Provider("openai-chat"), Provider("anthropic")
+        judged: list[Message] = []
+        retry = Retry(attempts=1, accept=judged.append, routes=[strong.route(name="strong")])
+
+        found = read("sync", cheap, lambda _: retry)
+
+        assert found.error is not None
+        assert [(message.route, message.format) for message in (*judged, found.error.partial)] == [
+            ("chat.test", "openai-chat"),
+            ("strong", "anthropic"),
+            ("strong", "anthropic"),
+        ]
+
+    @pytest.mark.parametrize("api", ["openai-chat", "anthropic", "gemini"])
+    def test_is_judged_once(self, api: str) -> None:
+        """A rule may ask a model of its own, which costs money and may change its mind."""
+        judged: list[Message] = []
+
+        def judge(message: Message) -> bool:
+            judged.append(message)
+            return True
+
+        found = read("sync", Provider(api), lambda _: Retry(attempts=1, accept=judge))
+
+        assert found.text == TRUTH
+        assert len(judged) == 1
+
+    def test_is_not_judged_by_an_async_def(self) -> None:
+        """Its coroutine would be true, whatever the function finds."""
+
+        async def judge(message: Message) -> bool:
+            return bool(message.text)
+
+        with pytest.raises(MisuseError, match="async def"):
+            Retry(accept=judge)
 
     def test_is_asked_for_again_at_the_same_route_while_it_has_attempts(self) -> None:
         """An invalid answer is an outcome like an empty one."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, read
-from tokenstream import Deadlines, Retry, Route, connect, resilient, testing
+from tokenstream import Deadlines, Retry, Route, aconnect, connect, resilient, testing
 from tokenstream.errors import MisuseError, StatusError, StreamStalled
 from tokenstream.recovery import Attempt
 from tokenstream.testing import serve
@@ -87,6 +89,21 @@ def test_on_retry_can_leave_a_route_out() -> None:
     assert [len(each.requests) for each in (first, second, third)] == [1, 0, 1]
 
 
+def test_on_retry_can_leave_out_the_request_without_a_refused_prefix() -> None:
+    """It would not have counted, but it is an attempt at that route like any other."""
+    first = Provider("openai-chat", Behaviour("reset", 9), Behaviour("refused", status=400))
+    second = Provider("anthropic")
+
+    def decide(attempt: Attempt) -> object:
+        return attempt.skip() if attempt.number == 3 and attempt.route == "chat.test" else None
+
+    retry = Retry(attempts=3, prefill=True, routes=[second.route()], wait=0, on_retry=decide)
+    found = read("sync", first, lambda _: retry)
+
+    assert found.text == TRUTH
+    assert [len(each.requests) for each in (first, second)] == [2, 1]
+
+
 def test_skipping_all_that_is_left_ends_with_the_error() -> None:
     """Nothing else can be asked."""
     first, second = Provider("openai-chat", DOWN), Provider("anthropic")
@@ -121,6 +138,57 @@ def test_on_retry_can_send_another_payload() -> None:
     assert found.text == TRUTH
     assert [payload["model"] for payload in first.payloads + second.payloads] == ["m", "small-2", "small-3"]
     assert len(second.payloads[0]["messages"]) == 3
+
+
+def test_a_payload_for_one_attempt_is_not_that_of_the_next_one() -> None:
+    """The third request continues the answer with the payload of the route."""
+    first = Provider("openai-chat", Behaviour("reset", 9), Behaviour("reset", 2))
+
+    def decide(attempt: Attempt) -> object:
+        return attempt.with_payload({**first.payload, "model": "small"}) if attempt.number == 2 else None
+
+    found = read("sync", first, lambda _: Retry(attempts=3, wait=0, on_retry=decide))
+
+    assert found.text == TRUTH
+    assert [payload["model"] for payload in first.payloads] == ["m", "small", "m"]
+
+
+@pytest.mark.parametrize("decides", [True, False])
+def test_a_request_to_resume_has_the_payload_of_its_attempt(*, decides: bool) -> None:
+    """A server that replays after an event's id gets the body again, made by a function or by `on_retry`."""
+    bodies = [b"id: 1\ndata: Hel\n\n", b"id: 2\ndata: lo\n\ndata: [DONE]\n\n"]
+    sent: list[Any] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append((request.headers.get("last-event-id"), json.loads(request.content)))
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=bodies.pop(0))
+
+    def write(attempt: Attempt) -> dict[str, int]:
+        return {"n": attempt.number}
+
+    def decide(attempt: Attempt) -> object:
+        return attempt.with_payload({"n": attempt.number})
+
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    route = Route("https://a.test/x", json={"n": 1} if decides else write, client=client, format="text")
+    retry = Retry(mode="resume", wait=0, on_retry=decide if decides else None)
+    with connect(route, retry=retry) as stream:
+        assert stream.final().text == "Hello"
+
+    assert sent == [(None, {"n": 1}), ("1", {"n": 2})]
+
+
+def test_a_payload_function_gets_the_name_of_its_route_each_time() -> None:
+    """Also when it is asked if its request can continue the answer."""
+    first, second = Provider("openai-chat", Behaviour("reset", 9)), Provider("anthropic")
+    payloads = {"other": second.payload}
+    route = Route(
+        second.url, json=lambda attempt: payloads[attempt.route or ""], client=second.client(), name="other"
+    )
+
+    found = read("sync", first, lambda _: Retry(attempts=1, routes=[route]))
+
+    assert found.text == TRUTH
 
 
 def test_any_other_result_of_on_retry_is_ignored() -> None:
@@ -181,6 +249,33 @@ def test_the_total_deadline_belongs_to_the_stream() -> None:
         Route("https://chat.test/v1", json={}, deadlines=Deadlines(total=5))
 
 
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_request_of_a_hedge_shares_its_key_with_no_other(backend: str) -> None:
+    """Also if the first attempt wins, and its answer goes on where the hedge was."""
+    first, second = Provider("openai-chat", Behaviour("reset", 9)), Provider("anthropic")
+    first.delay, second.delay = 0.1, 0.3
+    keys: list[str | None] = []
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        keys.append(request.headers.get("idempotency-key"))
+        provider = first if request.url.host == "chat.test" else second
+        return await provider._answer_async(request)  # noqa: SLF001 - its handler
+
+    async def ask() -> None:
+        client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+        route = Route(second.url, json=second.payload, client=client, attempts=2)
+        retry = Retry(attempts=1, hedge_after=0.01, routes=[route], wait=0)
+        headers = {"Idempotency-Key": "k"}
+        async with aconnect(
+            first.url, json=first.payload, headers=headers, client=client, retry=retry
+        ) as stream:
+            assert (await stream.final()).text == TRUTH
+
+    anyio.run(ask, backend=backend)
+
+    assert keys == ["k", "k-2", "k-3"]
+
+
 def test_a_background_response_is_cancelled_where_it_runs() -> None:
     """Not at the route that is asked next, which does not know it."""
     whole = testing.script().text("Hello, ", "rivers.").finish().chunks("openai-responses")
@@ -204,3 +299,28 @@ def test_a_background_response_is_cancelled_where_it_runs() -> None:
 
     assert asked == [f"POST {url}", f"POST {url}/resp_1/cancel"]
     assert len(second.requests) == 1
+
+
+def test_a_background_response_of_a_route_is_cancelled_there() -> None:
+    """Not at the route before it, whose response is another one."""
+    whole = testing.script().text("Hello, ", "rivers.").finish().chunks("openai-responses")
+    whole = [chunk.replace(b'"background":false', b'"background":true') for chunk in whole]
+    bodies = [b"".join(whole[:5]), b"".join(whole)]
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(f"{request.method} {request.url}")
+        if request.url.host == "first.test":
+            return httpx.Response(503)
+        body = b"" if request.url.path.endswith("/cancel") else bodies.pop(0)
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=body)
+
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    payload = {"model": "m", "input": "Hi", "stream": True, "background": True}
+    url = "https://second.test/v1/responses"
+    first = Route("https://first.test/v1/responses", json=payload, client=client)
+    second = Route(url, json=payload, client=client, attempts=2)
+    with connect(first, retry=Retry(attempts=1, mode="restart", routes=[second], wait=0)) as stream:
+        assert stream.final().text == "Hello, rivers."
+
+    assert asked[1:] == [f"POST {url}", f"POST {url}/resp_1/cancel", f"POST {url}"]
