@@ -99,6 +99,8 @@ def test_a_script_that_is_stopped_keeps_its_text(tmp_path: Path, monkeypatch: py
         chat.chat_input[0].set_value("Hello?").run()
         with pytest.raises(RuntimeError, match="timed out"):
             chat.chat_input[0].set_value("Why?").run(timeout=1)
+        # The server notices it when it writes the next piece.
+        assert provider.exchanges[1].over.wait(20)
         outcome = provider.exchanges[1].outcome
         kept = chat.session_state["messages"][-1]
 
