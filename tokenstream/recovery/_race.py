@@ -142,4 +142,7 @@ class Race:
             self._itinerary.note_content(opener_index, report.seconds or 0.0)
         else:
             self._itinerary.note_end(opener_index, error, ended_at)
+            if rival and not error.retryable:
+                # If both ask the same opener, that may have served the other one.
+                self._itinerary.skip(opener_index)
         self._machine.accumulator.spend(loser.usage.model_copy(update={"source": "partial"}))

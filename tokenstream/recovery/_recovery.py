@@ -288,6 +288,9 @@ class Recovery:
         self._count_abandoned_tokens(plan.mode)
         opener = self._openers[plan.opener_index]
         opener.succeed(self._openers[current.opener_index])
+        if plan.opener_index != current.opener_index:
+            # It refuses to serve, or has no attempts left.
+            self._itinerary.skip(current.opener_index)
         is_uncounted = plan.prefix_refused or plan.fetches
         current.begin(attempt, now, is_uncounted=is_uncounted)
         current.begin_route(plan.opener_index, None if is_uncounted else now + attempt.wait)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
 import httpx
 import pytest
 
+from tests.recovery.routes.providers import TRUTH, Behaviour, Provider
 from tokenstream import Deadlines, Retry, Route, aconnect, testing
 from tokenstream.errors import StreamError, StreamStalled
 from tokenstream.recovery import AttemptReport
 
 HEDGE_AFTER, SOON, LATE, NEVER = 0.02, 0.15, 0.4, 30.0
+BROKEN = Behaviour("reset", 5)
 
 on_each_loop = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
@@ -183,3 +186,113 @@ def test_the_total_deadline_bounds_a_race(backend: str) -> None:
     assert isinstance(raced.error, StreamStalled)
     assert raced.error.limit == "total"
     assert raced.asked == ["a", "b"]
+
+
+class TestAfterARace:
+    """The attempts that both routes have left are made once the winner has broken off its answer."""
+
+    @on_each_loop
+    def test_a_route_that_was_only_slower_is_asked_again(self, backend: str) -> None:
+        """With all of its attempts, of which the race was one."""
+        slow = Provider("openai-chat", BROKEN, BROKEN)
+        fast = Provider("anthropic", BROKEN)
+
+        told, text = _ask(backend, slow, fast, attempts=3, seconds=(NEVER, 0.0))
+
+        assert text == TRUTH[: len(text)]
+        assert told == [
+            ("start", "chat.test"),
+            ("hedge", "claude.test"),
+            ("continue", "chat.test"),
+            ("continue", "chat.test"),
+        ]
+
+    @on_each_loop
+    def test_the_routes_behind_the_winner_are_asked_before_it(self, backend: str) -> None:
+        """As they are before a route that was passed over."""
+        slow, last = Provider("openai-chat"), Provider("gemini", BROKEN)
+        fast = Provider("anthropic", BROKEN)
+
+        told, text = _ask(backend, slow, fast, last, attempts=2, seconds=(NEVER, 0.0))
+
+        assert text == TRUTH
+        assert [route for _, route in told] == ["chat.test", "claude.test", "gemini.test", "chat.test"]
+
+    @on_each_loop
+    @pytest.mark.parametrize(
+        ("fault", "asks_again"), [(Behaviour("status"), True), (Behaviour("refused"), False)]
+    )
+    def test_a_route_that_has_failed_is_asked_again_unless_it_refuses_to_serve(
+        self, backend: str, fault: Behaviour, *, asks_again: bool
+    ) -> None:
+        """A request that was refused would be refused again."""
+        failing, winner = Provider("openai-chat", fault), Provider("anthropic", BROKEN)
+
+        told, text = _ask(backend, failing, winner, attempts=2, seconds=(SOON, LATE))
+
+        assert told[2:] == [("continue", "chat.test")] * asks_again
+        assert (text == TRUTH) is asks_again
+
+    @on_each_loop
+    def test_a_hedge_that_was_refused_is_not_sent_again(self, backend: str) -> None:
+        """Even if its route has attempts left."""
+        first, refusing = Provider("openai-chat", BROKEN), Provider("anthropic", Behaviour("refused"))
+
+        told, _ = _ask(backend, first, refusing, attempts=1, seconds=(LATE, 0.0), others=2)
+
+        assert told == [("start", "chat.test"), ("hedge", "claude.test")]
+
+    @on_each_loop
+    def test_a_route_that_was_left_is_not_asked_again(self, backend: str) -> None:
+        """The first route comes after the winner, and the winner not after the first route."""
+        slow = Provider("openai-chat", BROKEN)
+        fast = Provider("anthropic", BROKEN, Behaviour("refused"))
+
+        told, _ = _ask(backend, slow, fast, attempts=2, seconds=(NEVER, 0.0), others=3)
+
+        assert [route for _, route in told] == ["chat.test", "claude.test", "claude.test", "chat.test"]
+
+    @on_each_loop
+    def test_a_refusal_of_one_of_two_requests_to_a_route_leaves_the_other_alone(self, backend: str) -> None:
+        """The route has served the other, so what it has left is made there."""
+        only = Provider("openai-chat", Behaviour("refused"), BROKEN)
+
+        told, text = _ask(backend, only, attempts=3, seconds=(SOON, LATE))
+
+        assert text == TRUTH
+        assert [mode for mode, _ in told] == ["start", "hedge", "continue"]
+
+
+def _ask(
+    backend: str, *providers: Provider, attempts: int, seconds: tuple[float, float], others: int = 1
+) -> tuple[list[tuple[str, str | None]], str]:
+    """Let the first two requests race, and return the mode and the route of each attempt, and the text.
+
+    Args:
+        backend: The event loop.
+        providers: The providers of the routes.
+        attempts: The attempts of the first route.
+        seconds: The seconds before each response of the race; those after it come at once.
+        others: The attempts of each other route.
+    """
+    pauses = iter(seconds)
+    by_host = {httpx.URL(provider.url).host: provider for provider in providers}
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        await anyio.sleep(next(pauses, 0))
+        return await by_host[request.url.host]._answer_async(request)  # noqa: SLF001 - its handler
+
+    async def ask() -> tuple[list[tuple[str, str | None]], str]:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            first, *routes = [
+                Route(provider.url, json=provider.payload, client=client, attempts=others)
+                for provider in providers
+            ]
+            retry = Retry(attempts=attempts, hedge_after=HEDGE_AFTER, routes=routes, wait=0)
+            with anyio.fail_after(NEVER / 2):
+                async with aconnect(first, retry=retry) as stream:
+                    with suppress(StreamError):
+                        await stream.final()
+        return [(report.mode, report.route) for report in stream.attempts], stream.message.text
+
+    return anyio.run(ask, backend=backend)
