@@ -63,6 +63,22 @@ def test_a_tick_before_the_deadline_does_nothing() -> None:
     assert caught.value.limit == "first_event"
 
 
+def test_the_next_error_is_that_of_the_earliest_deadline() -> None:
+    """A reader that waits until the deadline needs no clock to know which one it was."""
+    silence, machine = silence_of(first_event=5.0, idle_bytes=2.0, idle_content=3.0)
+    unlimited, _ = silence_of(first_event=None)
+    early = silence.next_error
+    arrive(machine, 4.0)
+    silence.since = 4.5
+    late = silence.next_error
+
+    assert [error and error.limit for error in (early, late, unlimited.next_error)] == [
+        "first_event",
+        "idle_bytes",
+        None,
+    ]
+
+
 def test_time_that_the_loop_was_away_is_no_silence() -> None:
     """It is added to what may pass, until content comes."""
     silence, machine = silence_of(first_event=5.0, idle_content=3.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,15 +11,18 @@ from tokenstream._pipeline.hold import is_visible
 from tokenstream._pipeline.machine import Machine
 from tokenstream._sources.failures import reading_error
 from tokenstream.stream._opening import prepare_machine
-from tokenstream.stream._reading.reader import CLOSING_SECONDS, only_error
+from tokenstream.stream._reading.reader import CLOSING_SECONDS, LEAST_WAIT, only_error
+from tokenstream.stream._reading.silence import Silence
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from anyio import CancelScope
+
     from tokenstream._sources import AsyncSource
     from tokenstream.errors import MisuseError, StreamError
     from tokenstream.formats._base import Format
-    from tokenstream.limits import Limits
+    from tokenstream.limits import Deadlines, Limits
     from tokenstream.message import Message, Usage
 
 
@@ -29,6 +33,8 @@ class Contender:
         open_source: Opens the attempt's source.
         format: The answer's format; None to detect the format.
         limits: Bounds on untrusted input; None for the defaults of `Limits`.
+        deadlines: Bounds on the attempt's silence up to its first content.
+        clock: Returns the time in seconds.
     """
 
     def __init__(
@@ -36,10 +42,14 @@ class Contender:
         open_source: Callable[[], Awaitable[AsyncSource]],
         format: str | type[Format] | Format | None,
         limits: Limits | None,
+        deadlines: Deadlines,
+        clock: Callable[[], float],
     ) -> None:
         self._open_source = open_source
+        self._clock = clock
         self._machine = Machine(format, content_type=None, limits=limits, pings=False)
         """Decodes the chunks up to the first content; the stream decodes them again."""
+        self._silence = Silence(deadlines, self._machine)
         self._source: AsyncSource | None = None
         self._chunks: deque[Any] = deque()
         """The chunks that were read here; the stream reads them again."""
@@ -49,33 +59,61 @@ class Contender:
         """True once the second attempt has begun; never set for the first attempt, which always begins."""
         self.has_content = False
         """True once the attempt has brought content."""
-        self.ended = False
-        """True once the attempt has brought content or failed."""
+        self.ended_at: float | None = None
+        """The clock reading at which the attempt brought content or failed; None before that."""
 
     async def run(self, on_end: Callable[[], object]) -> None:
-        """Read until content arrives or the attempt fails, then call `on_end`.
+        """Read until content arrives, a deadline passes or the attempt fails, then call `on_end`.
 
         A failure is not raised here, but later, when the stream has read the chunks before it.
         """
+        from anyio import CancelScope
+
+        self._machine.meter.begin(self._clock(), wrapped=False)
+        with CancelScope() as scope:
+            await self._read(scope)
+        if scope.cancelled_caught:
+            self._error = self._silence.next_error
+        self.ended_at = self._clock()
+        on_end()
+
+    async def _read(self, scope: CancelScope) -> None:
+        """Read until content arrives or the attempt fails.
+
+        Args:
+            scope: Surrounds the reading, and ends it at the next deadline.
+        """
         try:
+            self._set_deadline(scope)
             source = self._source = await self._open_source()
             prepare_machine(self._machine, source)
             # An error in the chunks ends the attempt here; the stream finds it again in the same chunks.
             while not self.has_content and self._machine.error is None:
+                self._set_deadline(scope)
                 chunk = await source.next_chunk()
                 self._chunks.append(chunk)
-                # The time does not matter: the stream measures the answer when it reads the chunks again.
-                self._machine.push(chunk, now=0.0)
+                self._machine.push(chunk, now=self._clock())
                 self._look_for_content()
         except StopAsyncIteration as end:
             self._error = end
             # Only now can it be told if the answer is complete.
-            self._machine.finish(None, now=0.0)
+            self._machine.finish(None, now=self._clock())
             self._look_for_content()
         except Exception as error:  # noqa: BLE001 - raised when the stream reads that far
             self._error = error
-        self.ended = True
-        on_end()
+
+    def _set_deadline(self, scope: CancelScope) -> None:
+        """Let a scope end at the deadline of the read that begins now.
+
+        Args:
+            scope: The scope that surrounds the read.
+        """
+        from anyio import current_time
+
+        now = self._silence.since = self._clock()
+        until = self._silence.deadline
+        seconds = math.inf if until is None else max(until - now, LEAST_WAIT)
+        scope.deadline = current_time() + seconds
 
     def _look_for_content(self) -> None:
         """Read the events that have arrived, up to the first one with content."""
@@ -193,7 +231,8 @@ async def _run_race(first: Contender, second: Contender, after: float) -> Conten
 
             def check_decided() -> None:
                 """Set `decided` once an attempt has content, or all that began have ended without any."""
-                neither_can_win = first.ended and (second.ended or not second.begun)
+                second_runs = second.begun and second.ended_at is None
+                neither_can_win = first.ended_at is not None and not second_runs
                 if first.has_content or second.has_content or neither_can_win:
                     decided.set()
 

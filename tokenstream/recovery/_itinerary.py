@@ -55,7 +55,7 @@ class Itinerary:
         self._used = [0] * len(ordered)
         """Number of attempts made with each opener."""
         self._skipped: set[int] = set()
-        """Openers that the caller wants no more of, or that can be asked only once."""
+        """Openers of which no more is wanted, or that can be asked only once."""
 
     def note_attempt(self, index: int, now: float) -> None:
         """Note that an attempt that counts is made now.
@@ -137,7 +137,7 @@ class Itinerary:
         return next((index for index in [*following, 0] if self.has_left(index)), None)
 
     def skip(self, index: int) -> None:
-        """Make no further attempt with an opener, as the caller wants."""
+        """Make no further attempt with an opener: it was left for another one, or the caller wants none."""
         self._skipped.add(index)
 
     def used(self, index: int) -> int:
@@ -166,7 +166,7 @@ class Itinerary:
         """Return the openers that come after an opener, the best first.
 
         Routes that are out come last: asking them is better than to give up. So an opener that was passed
-        over still comes after those behind it.
+        over, or has lost a race, still comes after those behind it.
 
         Args:
             current: The index of the opener.
@@ -174,11 +174,7 @@ class Itinerary:
         """
         if not self.has_routes:
             return [index for index in range(current + 1, len(self.openers)) if self.has_left(index)][:1]
-        following = [
-            index
-            for index in range(len(self.openers))
-            if self.has_left(index) and (index > current or not self._used[index])
-        ]
+        following = [index for index in range(len(self.openers)) if index != current and self.has_left(index)]
         return sorted(following, key=lambda index: (index < current, _is_out(self.openers[index], now)))
 
 

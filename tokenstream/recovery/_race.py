@@ -10,13 +10,15 @@ from tokenstream.errors import StreamError
 from tokenstream.stream._attempts import AttemptReport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from tokenstream._pipeline.machine import Machine
     from tokenstream._sources import AsyncSource
+    from tokenstream.limits import Deadlines
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._hedge import Contender
     from tokenstream.recovery._itinerary import Itinerary
+    from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
     from tokenstream.stream._attempts import Attempt
 
@@ -29,10 +31,21 @@ class Race:
         itinerary: The openers, in order: the second attempt is made with the next one, if there are routes.
         current: The current attempt, which becomes the winner.
         machine: The machine that reads the winner's source.
+        deadlines: The stream's own bounds on silence, for attempts whose routes have none.
     """
 
-    def __init__(self, retry: Retry, itinerary: Itinerary, current: CurrentAttempt, machine: Machine) -> None:
+    def __init__(
+        self,
+        retry: Retry,
+        itinerary: Itinerary,
+        current: CurrentAttempt,
+        machine: Machine,
+        deadlines: Deadlines,
+    ) -> None:
         self._retry, self._itinerary, self._current, self._machine = retry, itinerary, current, machine
+        self._deadlines = deadlines
+        self.is_decided = False
+        """True once one of the attempts is read."""
 
     async def run(self, open_first: Any, attempt: Attempt, clock: Callable[[], float]) -> AsyncSource:  # noqa: ANN401 - an awaitable's
         """Open a source, and if that brings no content for a while, a second source; return the winner.
@@ -42,9 +55,9 @@ class Race:
             attempt: The first attempt.
             clock: Returns the time in seconds.
         """
-        from tokenstream.recovery._hedge import Contender, race
+        from tokenstream.recovery._hedge import race
 
-        openers, limits = self._itinerary.openers, self._machine.limits
+        openers = self._itinerary.openers
         after, began_at = self._retry.hedge_after or 0.0, clock()
         rival = self._itinerary.find_rival(began_at + after)
         if rival is None:
@@ -54,9 +67,10 @@ class Race:
         if other is not opener:
             other.succeed(opener)
         hedge = replace(attempt, number=2, mode="hedge", route=self._itinerary.name(rival))
-        first = Contender(open_first, opener.format, limits)
-        second = Contender(other.deferred(hedge).open, other.format, limits)
+        first = self._make_contender(opener, open_first, clock)
+        second = self._make_contender(other, other.deferred(hedge).open, clock)
         winner = await race(first, second, after)
+        self.is_decided = True
         if second.begun:
             loser, second_won = (first, True) if winner is second else (second, False)
             self._itinerary.note_attempt(rival, began_at + after)
@@ -67,6 +81,25 @@ class Race:
                 self._machine.connect(None)
                 self._current.begin_route(rival, None)
         return winner.make_source()
+
+    def _make_contender(
+        self,
+        opener: SourceOpener,
+        open_source: Callable[[], Awaitable[AsyncSource]],
+        clock: Callable[[], float],
+    ) -> Contender:
+        """Return an attempt with the deadlines of its own route.
+
+        Args:
+            opener: The attempt's opener.
+            open_source: Opens its source.
+            clock: Returns the time in seconds.
+        """
+        from tokenstream.recovery._hedge import Contender
+
+        # The total is over all attempts, so the stream keeps it.
+        deadlines = replace(opener.deadlines or self._deadlines, total=None)
+        return Contender(open_source, opener.format, self._machine.limits, deadlines, clock)
 
     def _note_loser(
         self, loser: Contender, rival: int, *, second_won: bool, began_at: float, now: float
@@ -86,12 +119,13 @@ class Race:
         wait = self._retry.hedge_after or 0.0
         # None if the loser was only slower.
         error = loser.error if isinstance(loser.error, StreamError) else None
+        ended_at = now if loser.ended_at is None else loser.ended_at
         opener_index = 0 if second_won else rival
         report = AttemptReport(
             number=1,
             mode="start",
             error=error,
-            seconds=max(0.0, now - self._machine.meter.started_at),
+            seconds=max(0.0, ended_at - self._machine.meter.started_at),
             usage=loser.usage,
             id=loser.message.id,
             model=loser.message.model,
@@ -100,12 +134,15 @@ class Race:
         if not second_won:
             # The first attempt began when the meter did.
             began = max(0.0, began_at + wait - self._machine.meter.started_at)
-            seconds = max(0.0, now - began_at - wait)
+            seconds = max(0.0, ended_at - began_at - wait)
             report = replace(report, number=2, mode="hedge", wait=wait, began=began, seconds=seconds)
         self._current.note_hedge(report, wait, began_at, second_won=second_won)
         if error is None:
             # It would have taken at least that long.
             self._itinerary.note_content(opener_index, report.seconds or 0.0)
         else:
-            self._itinerary.note_end(opener_index, error, now)
+            self._itinerary.note_end(opener_index, error, ended_at)
+            if rival and not error.retryable:
+                # If both ask the same opener, that may have served the other one.
+                self._itinerary.skip(opener_index)
         self._machine.accumulator.spend(loser.usage.model_copy(update={"source": "partial"}))

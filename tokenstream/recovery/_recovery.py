@@ -98,6 +98,8 @@ class Recovery:
         """The answer's id in a relay's journal, which a request to resume names; None without one."""
         self._make_stage = machine.make_stage
         """Creates the stage for reasoning in tags, unless an attempt has its own; None for no stage."""
+        self._race: Race | None = None
+        """The race of the first two attempts; None without hedging."""
         self._aligns = retry.align
         """True if a restarted answer's repetition of delivered content is skipped in the loop over events."""
 
@@ -111,9 +113,11 @@ class Recovery:
     @property
     def deadlines(self) -> Deadlines:
         """The bounds on silence for the current attempt: those of its route, or of the stream."""
-        own = self._openers[self._current.opener_index].deadlines
+        own = self._openers[self._current.opener_index].deadlines or self._deadlines
+        # In a race, each attempt is silent in its own time, which the stream does not see.
+        first_event = own.first_event if self._race is None or self._race.is_decided else None
         # The total is over all attempts.
-        return self._deadlines if own is None else replace(own, total=self._deadlines.total)
+        return replace(own, first_event=first_event, total=self._deadlines.total)
 
     def make_first_source(self, clock: Callable[[], float]) -> Deferred:
         """Return the source of the first attempt, or with hedging, of the first two.
@@ -133,7 +137,7 @@ class Recovery:
         if self._retry.hedge_after is None:
             return source
         # `enters` is True, because each of the two sources may be a context manager.
-        race = Race(self._retry, self._itinerary, self._current, self._machine)
+        race = self._race = Race(self._retry, self._itinerary, self._current, self._machine, self._deadlines)
         return replace(source, open=partial(race.run, source.open, attempt, clock), enters=True)
 
     # -- the end of an attempt ---------------------------------------------
@@ -284,6 +288,9 @@ class Recovery:
         self._count_abandoned_tokens(plan.mode)
         opener = self._openers[plan.opener_index]
         opener.succeed(self._openers[current.opener_index])
+        if plan.opener_index != current.opener_index:
+            # It refuses to serve, or has no attempts left.
+            self._itinerary.skip(current.opener_index)
         is_uncounted = plan.prefix_refused or plan.fetches
         current.begin(attempt, now, is_uncounted=is_uncounted)
         current.begin_route(plan.opener_index, None if is_uncounted else now + attempt.wait)

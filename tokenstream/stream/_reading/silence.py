@@ -51,6 +51,15 @@ class Silence:
         return min((begun + seconds for _, seconds, begun in self._active_deadlines()), default=None)
 
     @property
+    def next_error(self) -> StreamStalled | None:
+        """The error to raise if nothing arrives by the `deadline`; None if no deadline applies."""
+        deadlines = self._active_deadlines()
+        if not deadlines:
+            return None
+        limit, seconds, _ = min(deadlines, key=lambda each: each[2] + each[1])
+        return _stalled(limit, seconds)
+
+    @property
     def earliest_deadline(self) -> float:
         """A time before which no deadline can pass, whatever arrives until then."""
         meter = self._machine.meter
@@ -69,11 +78,7 @@ class Silence:
         """Set `error` if a deadline has passed; return an empty list, as this stage holds nothing back."""
         for limit, seconds, begun in self._active_deadlines():
             if now - begun > seconds and self.error is None:
-                self.error = StreamStalled(
-                    f"{_WAITED_FOR[limit]} within {seconds:g} s (Deadlines.{limit}); "
-                    "what had arrived is in .partial",
-                    limit=limit,
-                )
+                self.error = _stalled(limit, seconds)
         return []
 
     def end(self, *, now: float = 0.0) -> list[Any]:
@@ -144,3 +149,16 @@ class Silence:
             # Content has arrived since the busy time.
             busy_seconds = 0.0
         return max(last_arrival, self._machine.begun_at) + busy_seconds
+
+
+def _stalled(limit: str, seconds: float) -> StreamStalled:
+    """Return the error for a deadline that has passed.
+
+    Args:
+        limit: The deadline's field of `Deadlines`.
+        seconds: The deadline, in seconds.
+    """
+    return StreamStalled(
+        f"{_WAITED_FOR[limit]} within {seconds:g} s (Deadlines.{limit}); what had arrived is in .partial",
+        limit=limit,
+    )

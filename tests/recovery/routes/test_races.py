@@ -1,0 +1,298 @@
+"""Two routes race for one answer with `Retry(hedge_after=…)`, each by its own deadlines and attempts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import anyio
+import httpx
+import pytest
+
+from tests.recovery.routes.providers import TRUTH, Behaviour, Provider
+from tokenstream import Deadlines, Retry, Route, aconnect, testing
+from tokenstream.errors import StreamError, StreamStalled
+from tokenstream.recovery import AttemptReport
+
+HEDGE_AFTER, SOON, LATE, NEVER = 0.02, 0.15, 0.4, 30.0
+BROKEN = Behaviour("reset", 5)
+
+on_each_loop = pytest.mark.parametrize("backend", ["asyncio", "trio"])
+
+
+@dataclass
+class Raced:
+    """What came of a race."""
+
+    asked: list[str]
+    """The hosts of the requests, in order."""
+    text: str
+    error: StreamError | None
+    reports: tuple[AttemptReport, ...]
+
+    @property
+    def limits(self) -> list[tuple[str, str | None]]:
+        """The mode of each attempt, and the deadline that ended it."""
+        return [
+            (report.mode, report.error.limit if isinstance(report.error, StreamStalled) else None)
+            for report in self.reports
+        ]
+
+
+class Body(httpx.AsyncByteStream):
+    """A body that begins with a number of chunks, and goes on after a while."""
+
+    def __init__(self, chunks: list[bytes], at_once: int, seconds: float) -> None:
+        self._chunks, self._at_once, self._seconds = chunks, at_once, seconds
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self._chunks[: self._at_once]:
+            yield chunk
+        await anyio.sleep(self._seconds)
+        for chunk in self._chunks[self._at_once :]:
+            yield chunk
+
+
+def race(
+    backend: str,
+    seconds: tuple[float, float],
+    first: Deadlines,
+    second: Deadlines,
+    *,
+    at_once: int = 0,
+    hedge_after: float = HEDGE_AFTER,
+    total: float | None = None,
+) -> Raced:
+    """Let two routes race, which may be asked once each.
+
+    Args:
+        backend: The event loop.
+        seconds: The seconds of each route before the rest of its body.
+        first: The deadlines of the first route.
+        second: The deadlines of the second route.
+        at_once: Number of chunks before that.
+        hedge_after: The seconds after which the second route is asked.
+        total: The deadline of the stream.
+    """
+    asked: list[str] = []
+    formats = {"a": "openai-chat", "b": "anthropic"}
+    pauses = dict(zip("ab", seconds, strict=True))
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        host = request.url.host
+        asked.append(host)
+        chunks = testing.script().text("Hello from ", host).finish().chunks(formats[host])
+        body = Body(chunks, at_once, pauses[host])
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=body)
+
+    async def ask() -> Raced:
+        error = None
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            a = Route("https://a/v1/chat/completions", json={}, client=client, deadlines=first)
+            b = Route("https://b/v1/messages", json={}, client=client, deadlines=second)
+            retry = Retry(attempts=1, hedge_after=hedge_after, routes=[b], wait=0)
+            with anyio.fail_after(NEVER / 2):
+                async with aconnect(a, retry=retry, deadlines=Deadlines(total=total)) as stream:
+                    try:
+                        await stream.final()
+                    except StreamError as raised:
+                        error = raised
+        return Raced(asked, stream.message.text, error, stream.attempts)
+
+    return anyio.run(ask, backend=backend)
+
+
+@on_each_loop
+def test_a_route_that_is_late_by_its_own_deadline_fails_alone(backend: str) -> None:
+    """The other one goes on, and is asked only once."""
+    raced = race(backend, (NEVER, LATE), Deadlines(first_event=SOON), Deadlines(first_event=NEVER))
+
+    assert (raced.asked, raced.text, raced.error) == (["a", "b"], "Hello from b", None)
+    assert raced.limits == [("start", "first_event"), ("hedge", None)]
+
+
+@on_each_loop
+def test_the_report_of_a_late_route_ends_with_its_deadline(backend: str) -> None:
+    """And not with the race, which the other one wins later."""
+    raced = race(backend, (NEVER, LATE), Deadlines(first_event=SOON), Deadlines(first_event=NEVER))
+    seconds = raced.reports[0].seconds
+
+    assert seconds is not None
+    assert SOON <= seconds < LATE
+
+
+@on_each_loop
+def test_a_hedge_has_the_deadlines_of_its_route(backend: str) -> None:
+    """If they pass, it has lost, and the first route goes on."""
+    raced = race(backend, (LATE, NEVER), Deadlines(first_event=NEVER), Deadlines(first_event=SOON))
+
+    assert (raced.asked, raced.text) == (["a", "b"], "Hello from a")
+    assert raced.limits == [("start", None), ("hedge", "first_event")]
+
+
+@on_each_loop
+def test_a_silence_after_the_first_event_counts_in_a_race_too(backend: str) -> None:
+    """A head that is followed by nothing is no content."""
+    quiet, patient = Deadlines(first_event=NEVER, idle_bytes=SOON), Deadlines(first_event=NEVER)
+    raced = race(backend, (NEVER, LATE), quiet, patient, at_once=1)
+
+    assert (raced.asked, raced.text) == (["a", "b"], "Hello from b")
+    assert raced.limits == [("start", "idle_bytes"), ("hedge", None)]
+
+
+@on_each_loop
+def test_two_routes_that_are_late_have_failed_once_each(backend: str) -> None:
+    """The race ends when the second one's time is over, too."""
+    raced = race(backend, (NEVER, NEVER), Deadlines(first_event=SOON), Deadlines(first_event=LATE))
+
+    assert (raced.asked, raced.text) == (["a", "b"], "")
+    assert isinstance(raced.error, StreamStalled)
+    assert raced.limits == [("start", "first_event"), ("hedge", "first_event")]
+
+
+@on_each_loop
+def test_the_time_of_a_hedge_begins_with_its_own_request(backend: str) -> None:
+    """It was sent when the time of its deadline had passed since the first request."""
+    raced = race(
+        backend,
+        (NEVER, SOON),
+        Deadlines(first_event=NEVER),
+        Deadlines(first_event=LATE),
+        hedge_after=LATE + SOON,
+    )
+
+    assert raced.limits == [("start", None), ("hedge", None)]
+    assert raced.text == "Hello from b"
+
+
+@on_each_loop
+def test_no_hedge_is_sent_if_the_first_route_is_late_before_it(backend: str) -> None:
+    """Recovery asks the next route, as without a race."""
+    raced = race(
+        backend, (NEVER, 0), Deadlines(first_event=SOON), Deadlines(first_event=NEVER), hedge_after=LATE
+    )
+
+    assert (raced.asked, raced.text) == (["a", "b"], "Hello from b")
+    assert raced.limits == [("start", "first_event"), ("restart", None)]
+
+
+@on_each_loop
+def test_the_total_deadline_bounds_a_race(backend: str) -> None:
+    """It is the stream's, and over all attempts."""
+    patient = Deadlines(first_event=NEVER)
+    raced = race(backend, (NEVER, NEVER), patient, patient, total=LATE)
+
+    assert isinstance(raced.error, StreamStalled)
+    assert raced.error.limit == "total"
+    assert raced.asked == ["a", "b"]
+
+
+class TestAfterARace:
+    """The attempts that both routes have left are made once the winner has broken off its answer."""
+
+    @on_each_loop
+    def test_a_route_that_was_only_slower_is_asked_again(self, backend: str) -> None:
+        """With all of its attempts, of which the race was one."""
+        slow = Provider("openai-chat", BROKEN, BROKEN)
+        fast = Provider("anthropic", BROKEN)
+
+        told, text = _ask(backend, slow, fast, attempts=3, seconds=(NEVER, 0.0))
+
+        assert text == TRUTH[: len(text)]
+        assert told == [
+            ("start", "chat.test"),
+            ("hedge", "claude.test"),
+            ("continue", "chat.test"),
+            ("continue", "chat.test"),
+        ]
+
+    @on_each_loop
+    def test_the_routes_behind_the_winner_are_asked_before_it(self, backend: str) -> None:
+        """As they are before a route that was passed over."""
+        slow, last = Provider("openai-chat"), Provider("gemini", BROKEN)
+        fast = Provider("anthropic", BROKEN)
+
+        told, text = _ask(backend, slow, fast, last, attempts=2, seconds=(NEVER, 0.0))
+
+        assert text == TRUTH
+        assert [route for _, route in told] == ["chat.test", "claude.test", "gemini.test", "chat.test"]
+
+    @on_each_loop
+    @pytest.mark.parametrize(
+        ("fault", "asks_again"), [(Behaviour("status"), True), (Behaviour("refused"), False)]
+    )
+    def test_a_route_that_has_failed_is_asked_again_unless_it_refuses_to_serve(
+        self, backend: str, fault: Behaviour, *, asks_again: bool
+    ) -> None:
+        """A request that was refused would be refused again."""
+        failing, winner = Provider("openai-chat", fault), Provider("anthropic", BROKEN)
+
+        told, text = _ask(backend, failing, winner, attempts=2, seconds=(SOON, LATE))
+
+        assert told[2:] == [("continue", "chat.test")] * asks_again
+        assert (text == TRUTH) is asks_again
+
+    @on_each_loop
+    def test_a_hedge_that_was_refused_is_not_sent_again(self, backend: str) -> None:
+        """Even if its route has attempts left."""
+        first, refusing = Provider("openai-chat", BROKEN), Provider("anthropic", Behaviour("refused"))
+
+        told, _ = _ask(backend, first, refusing, attempts=1, seconds=(LATE, 0.0), others=2)
+
+        assert told == [("start", "chat.test"), ("hedge", "claude.test")]
+
+    @on_each_loop
+    def test_a_route_that_was_left_is_not_asked_again(self, backend: str) -> None:
+        """The first route comes after the winner, and the winner not after the first route."""
+        slow = Provider("openai-chat", BROKEN)
+        fast = Provider("anthropic", BROKEN, Behaviour("refused"))
+
+        told, _ = _ask(backend, slow, fast, attempts=2, seconds=(NEVER, 0.0), others=3)
+
+        assert [route for _, route in told] == ["chat.test", "claude.test", "claude.test", "chat.test"]
+
+    @on_each_loop
+    def test_a_refusal_of_one_of_two_requests_to_a_route_leaves_the_other_alone(self, backend: str) -> None:
+        """The route has served the other, so what it has left is made there."""
+        only = Provider("openai-chat", Behaviour("refused"), BROKEN)
+
+        told, text = _ask(backend, only, attempts=3, seconds=(SOON, LATE))
+
+        assert text == TRUTH
+        assert [mode for mode, _ in told] == ["start", "hedge", "continue"]
+
+
+def _ask(
+    backend: str, *providers: Provider, attempts: int, seconds: tuple[float, float], others: int = 1
+) -> tuple[list[tuple[str, str | None]], str]:
+    """Let the first two requests race, and return the mode and the route of each attempt, and the text.
+
+    Args:
+        backend: The event loop.
+        providers: The providers of the routes.
+        attempts: The attempts of the first route.
+        seconds: The seconds before each response of the race; those after it come at once.
+        others: The attempts of each other route.
+    """
+    pauses = iter(seconds)
+    by_host = {httpx.URL(provider.url).host: provider for provider in providers}
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        await anyio.sleep(next(pauses, 0))
+        return await by_host[request.url.host]._answer_async(request)  # noqa: SLF001 - its handler
+
+    async def ask() -> tuple[list[tuple[str, str | None]], str]:
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            first, *routes = [
+                Route(provider.url, json=provider.payload, client=client, attempts=others)
+                for provider in providers
+            ]
+            retry = Retry(attempts=attempts, hedge_after=HEDGE_AFTER, routes=routes, wait=0)
+            with anyio.fail_after(NEVER / 2):
+                async with aconnect(first, retry=retry) as stream:
+                    with suppress(StreamError):
+                        await stream.final()
+        return [(report.mode, report.route) for report in stream.attempts], stream.message.text
+
+    return anyio.run(ask, backend=backend)
