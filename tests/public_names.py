@@ -251,7 +251,7 @@ PUBLIC: dict[str, list[str]] = {
         "ValidatedCalls",
         "Words",
     ],
-    "tokenstream.steps": ["RunEvents", "Step", "Steps"],
+    "tokenstream.steps": ["RunEvents", "Step", "Steps", "Turn"],
     "tokenstream.stream": [
         "AsyncBroadcast",
         "AsyncBroadcastReader",

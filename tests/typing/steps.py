@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, assert_type
+from typing import TYPE_CHECKING, Any, assert_type
 
 from tokenstream import AsyncStream, Message, Steps, Stream, ToolCall, Usage
 from tokenstream.events import Event
-from tokenstream.steps import RunEvents, Step
+from tokenstream.steps import RunEvents, Step, Turn
+from tokenstream.steps._lines import AsyncFollowedLines, FollowedLines
+
+if TYPE_CHECKING:
+    from asyncio.subprocess import Process
+    from subprocess import Popen
 
 
 def steps(run: Steps, call: ToolCall, stream: Stream, async_stream: AsyncStream) -> None:
@@ -31,6 +36,22 @@ def shown(run: Steps, step: Step) -> None:
     assert_type(step.seconds, float)
     assert_type(step.error, str | None)
     assert_type(step.result, Any)
+
+
+def agents(run: Steps, process: Popen[bytes], lines: list[str]) -> None:
+    """A pipe gives the objects in its lines; each turn has a verdict."""
+    assert process.stdout is not None
+    assert_type(run.follow(process.stdout, exit_code=process.wait), FollowedLines)
+    assert_type(run.follow(lines, agent="codex"), FollowedLines)
+    assert_type(run.turns, tuple[Turn, ...])
+    assert_type(run.turns[0].usage, Usage)
+    assert_type(run.turns[0].cost, float | None)
+
+
+async def async_agents(run: Steps, process: Process) -> None:
+    """The pipe of a process of asyncio is read in `async for`."""
+    assert process.stdout is not None
+    assert_type(run.follow(process.stdout, exit_code=process.wait), AsyncFollowedLines)
 
 
 async def events(run: Steps) -> None:

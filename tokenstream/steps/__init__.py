@@ -5,5 +5,6 @@ from __future__ import annotations
 from tokenstream.steps._events import RunEvents
 from tokenstream.steps._run import Steps
 from tokenstream.steps._step import Step
+from tokenstream.steps._turn import Turn
 
-__all__ = ["RunEvents", "Step", "Steps"]
+__all__ = ["RunEvents", "Step", "Steps", "Turn"]

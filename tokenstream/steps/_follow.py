@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from tokenstream._basics.untrusted import is_dict
+from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._sources.frameworks import is_run_event
 from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import MisuseError
+from tokenstream.steps._agents.detect import find_reader
 from tokenstream.steps._langchain import GraphMessages, LangChainRun, message_in
 from tokenstream.steps._llamaindex import LlamaIndexRun
 from tokenstream.steps._openai_agents import AgentsRun
+from tokenstream.steps._step import LeftOpen
 from tokenstream.stream._log import warn
 from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStream, can_loop
 
 if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
+    from tokenstream.steps._agents.reader import AgentReader
     from tokenstream.steps._framework import RunOfAFramework
     from tokenstream.steps._run import Steps
 
@@ -52,7 +55,7 @@ class _Follower:
 
     def __init__(self, run: Steps) -> None:
         self._run = run
-        self._reader: RunOfAFramework | None = None
+        self._reader: RunOfAFramework | _AgentLines | None = None
         """Reads the events of one framework; None until the first event shows which one it is."""
         self._has_ended = False
         """True once the open steps were ended; later events are only counted."""
@@ -78,7 +81,7 @@ class _Follower:
                 "model's stream with step.follow(Stream(…)) or step.follow(AsyncStream(…))"
             )
 
-    def _read_event(self, reader: RunOfAFramework, item: object) -> None:
+    def _read_event(self, reader: RunOfAFramework | _AgentLines, item: object) -> None:
         """Pass an event to the reader of the framework's events; if that fails, warn and stop the steps."""
         try:
             reader.read_event(item)
@@ -163,11 +166,48 @@ def follow(events: object, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:
     )
 
 
-def _find_reader(event: object, run: Steps) -> RunOfAFramework | None:
+def has_lines(events: object) -> bool:
+    """Return True for the output of an agent: a pipe, a file, or a list of lines."""
+    if hasattr(events, "readline"):
+        return True
+    first: object = events[0] if is_list(events) and events else None
+    return isinstance(first, bytes | str) and first.strip()[:1] in (b"{", "{")
+
+
+class _AgentLines:
+    """Reads the objects of an agent's lines, like the events of a framework.
+
+    Args:
+        reader: The reader of the agent's lines.
+    """
+
+    def __init__(self, reader: AgentReader) -> None:
+        self._reader = reader
+
+    def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of a framework
+        """Begin, continue or end turns and steps, as a line says."""
+        self._reader.read(event)
+
+    def end(self, error: BaseException | None) -> None:
+        """End the turn that is open; without an exception, it is truncated."""
+        if error is None:
+            self._reader.end(None)
+        else:
+            self._reader.stop(error)
+
+    def stop(self) -> None:
+        """Stop the turn that is open, because the lines are not read any further."""
+        self._reader.stop(LeftOpen("its lines were not read to their end"))
+
+
+def _find_reader(event: object, run: Steps) -> RunOfAFramework | _AgentLines | None:
     """Return the reader for the framework that an event belongs to; None if the event is not recognised."""
     if is_dict(event):
         # `astream_events` of LangChain and LangGraph yields dicts; the other frameworks yield objects.
-        return LangChainRun(run) if "run_id" in event and "event" in event else None
+        if "run_id" in event and "event" in event:
+            return LangChainRun(run)
+        found = find_reader(event)
+        return None if found is None else _AgentLines(found(run))
     if is_run_event(event):
         return AgentsRun(run)
     if message_in(event) is not None:

@@ -79,7 +79,7 @@ class ModelAnswer:
                 # The first event marks the start of a new answer in the step.
                 self.has_begun = True
                 head = event if isinstance(event, MessageStart) else MessageStart()
-                head.another = bool(self.step.messages)
+                head.another = self.step.message is not None
                 self.step.feed(head)
                 if event is head:
                     continue

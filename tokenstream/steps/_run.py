@@ -14,12 +14,22 @@ from tokenstream.steps._step import OPEN, RunNode
 from tokenstream.steps._tree import draw_run
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterable
-    from typing import Self
+    import asyncio
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+    from typing import IO, Self, TypeAlias
 
     from tokenstream.message import ToolCall
     from tokenstream.steps._follow import AsyncFollowed, Followed
+    from tokenstream.steps._lines import AsyncFollowedLines, FollowedLines
     from tokenstream.steps._step import Step
+    from tokenstream.steps._turn import Turn
+
+    Lines: TypeAlias = IO[bytes] | IO[str] | list[str] | list[bytes]
+    """The output of an agent that a `for` loop reads."""
+    AsyncLines: TypeAlias = asyncio.StreamReader | AsyncIterator[bytes] | AsyncIterator[str]
+    """The output of an agent that an `async for` loop reads."""
+    ExitCode: TypeAlias = int | Callable[..., int | Awaitable[int] | None] | None
+    """The exit code of an agent's process, or a function that returns it."""
 
 ItemT = TypeVar("ItemT")
 
@@ -46,6 +56,11 @@ class Steps(RunNode):
 
     def __init__(self, name: str | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__("run" if name is None else name, Log(), clock)
+        self.session: str | None = None
+        """The id of the session of the agent that the run follows, to go on later; None without one."""
+        self.agent: str | None = None
+        """The name of the coding agent whose lines the run follows; None until its lines tell it."""
+        self._turns: list[Turn] = []
 
     def __del__(self) -> None:
         if self._steps and self.ended is None:
@@ -82,24 +97,57 @@ class Steps(RunNode):
                 return parent.step(what, agent=agent, cause=cause)
         return self._begin_step(self, parent=None, what=what, agent=agent, cause=cause)
 
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The turns of the coding agent that the run follows, with their verdicts, tokens and costs."""
+        return tuple(self._turns)
+
+    def add_turn(self, turn: Turn) -> None:
+        """Add a turn, as a reader of an agent's lines does.
+
+        Args:
+            turn: The turn, which has begun.
+        """
+        self._turns.append(turn)
+
+    # A pipe is also an iterable of its lines, which become objects here.
+    @overload
+    def follow(  # type: ignore[overload-overlap]
+        self, events: Lines, *, agent: str | None = None, exit_code: ExitCode = None
+    ) -> FollowedLines: ...
+    @overload
+    def follow(  # type: ignore[overload-overlap]
+        self, events: AsyncLines, *, agent: str | None = None, exit_code: ExitCode = None
+    ) -> AsyncFollowedLines: ...
     @overload
     def follow(self, events: AsyncIterable[ItemT]) -> AsyncFollowed[ItemT]: ...
     @overload
     def follow(self, events: Iterable[ItemT]) -> Followed[ItemT]: ...
-    def follow(self, events: Any) -> Followed[Any] | AsyncFollowed[Any]:
-        """Return an iterable over the same events of a framework; reading it builds this run.
+    def follow(
+        self, events: Any, *, agent: str | None = None, exit_code: ExitCode = None
+    ) -> Followed[Any] | AsyncFollowed[Any] | FollowedLines | AsyncFollowedLines:
+        """Return an iterable over a framework's events or an agent's lines; reading it builds this run.
 
         The events are passed on unchanged, in `for` or in `async for`, as the original
         iterable supports; `close`, `with` and `async with` act on the original. Steps
         that begin within a step's `with` block are parts of that step.
 
+        The lines of a coding agent (Claude Code, Codex, Gemini CLI, opencode) become turns, which
+        are also in `turns`; the loop gets each line as the object that it holds.
+
         Args:
             events: The events of a run: `astream_events(…)` of LangChain or LangGraph, or
-                `stream_events()` of the OpenAI Agents SDK's result or of a LlamaIndex handler.
+                `stream_events()` of the OpenAI Agents SDK's result or of a LlamaIndex handler. Or the
+                lines of an agent: its standard output, a file, or a list of lines or of their objects.
+            agent: The name of the agent, such as "codex"; None to detect it.
+            exit_code: The exit code of the agent's process, or a function that returns it, such as
+                `Popen.wait`; None if it is not known. It is asked after the last line.
 
         Raises:
             MisuseError: The object is not iterable; or, in the loop, its items are pieces of
                 one model's answer.
+            StreamTruncated: In the loop: the agent's lines ended in the middle of a turn.
+            ProviderError: In the loop: no turn has failed, but the process has.
 
         Example:
             >>> from tokenstream import Steps
@@ -111,8 +159,12 @@ class Steps(RunNode):
             on_tool_start ['running']
             on_tool_end ['done']
         """
-        from tokenstream.steps._follow import follow
+        from tokenstream.steps._follow import follow, has_lines
 
+        if agent is not None or exit_code is not None or has_lines(events):
+            from tokenstream.steps._lines import follow_lines
+
+            return follow_lines(events, self, agent, exit_code)
         return follow(events, self)
 
     def events(self) -> RunEvents:

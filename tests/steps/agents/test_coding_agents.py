@@ -1,0 +1,525 @@
+"""Runs of coding agents, from the lines that they print: recordings of real programs, cut in each way."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+from tokenstream import Steps
+from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamTruncated
+from tokenstream.events import StepDone, StepStart, TextDelta
+from tokenstream.testing import Recording
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+_FOLDER = Path(__file__).parent / "recordings"
+NAMES = sorted(path.stem for path in _FOLDER.glob("*.jsonl"))
+_OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] = {
+    "claude-code-own-api-error": ("failed", [], ["API Error: 400 no credit"], (0, 0)),
+    "claude-code-own-permission-denied": (
+        "done",
+        ["Bash done hello", "Bash failed"],
+        ["I will run two commands.", "It said hello."],
+        (400, 29),
+    ),
+    "claude-code-own-two-tools-partial": (
+        "done",
+        ["Bash done hello", "Bash failed"],
+        ["I will run two commands.", "It said hello."],
+        (400, 29),
+    ),
+    "claude-code-own-two-tools-whole": (
+        "done",
+        ["Bash done hello", "Bash failed"],
+        ["I will run two commands.", "It said hello."],
+        (400, 29),
+    ),
+    "codex-own-exec-command": (
+        "done",
+        ["shell done hello"],
+        ["I will run a command.", "It said hello."],
+        (250, 40),
+    ),
+    "codex-own-failed-turn": ("failed", ["shell done err"], ["I will run a command."], None),
+    "gemini-cli-own-tools": (
+        "done",
+        ["run_shell_command done hello", "read_file failed"],
+        ["I will run a command.", "It said hello."],
+        (300, 18),
+    ),
+    "opencode-own-run": (
+        "done",
+        ["bash done hello", "bash failed"],
+        ["I will run two commands.", "It said hello."],
+        (410, 29),
+    ),
+}
+"""The state of the one turn of each recording, its tools, its texts, and its tokens."""
+
+
+def body_of(name: str) -> bytes:
+    """Return the lines of a recording."""
+    return (_FOLDER / f"{name}.jsonl").read_bytes()
+
+
+class Pieces(io.BytesIO):
+    """A pipe that gives what it has in pieces of given sizes."""
+
+    def __init__(self, body: bytes, sizes: Any) -> None:
+        super().__init__(body)
+        self._sizes = sizes
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        return self.read(next(self._sizes))
+
+
+def told(run: Steps) -> Any:
+    """Return all that a user sees of a run, without its times."""
+    return [
+        (
+            turn.state,
+            turn.error,
+            turn.result,
+            turn.usage,
+            turn.cost,
+            turn.session,
+            [message.model_dump() for message in turn.step.messages],
+            [_tree(step) for step in turn.step.steps],
+        )
+        for turn in run.turns
+    ]
+
+
+def _tree(step: Any) -> Any:
+    cause = None if step.cause is None else (step.cause.id, step.cause.name, step.cause.arguments_text)
+    return (step.name, step.state, step.error, step.result, cause, [_tree(below) for below in step.steps])
+
+
+def _calls(run: Steps) -> Any:
+    return [
+        (step.name, step.state, step.error, step.result, step.cause and step.cause.arguments)
+        for step in run.turns[0].step.steps
+    ]
+
+
+def follow(source: Any, **options: Any) -> tuple[Steps, list[Any], StreamError | None]:
+    """Follow some lines to their end; return the run, what the loop got, and the error."""
+    given: list[Any] = []
+    error = None
+    with Steps() as run:
+        try:
+            for line in run.follow(io.BytesIO(source) if isinstance(source, bytes) else source, **options):
+                given.append(line)
+        except StreamError as raised:
+            error = raised
+    return run, given, error
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recorded_run_becomes_one_turn_with_its_texts_tools_and_tokens(name: str) -> None:
+    """As a person reads it in the lines: texts once, failed tools as failed, tokens counted once."""
+    state, tools, texts, tokens = _OUTCOMES[name]
+
+    run, _, error = follow(Pieces(body_of(name), iter(lambda: 65536, None)))
+
+    (turn,) = run.turns
+    assert error is None
+    assert turn.state == state
+    assert [
+        f"{step.name} {step.state}" + (f" {str(step.result).split()[0]}" if step.state == "done" else "")
+        for step in turn.step.steps
+    ] == tools
+    assert [message.text for message in turn.step.messages] == texts
+    if tokens is not None:
+        assert (turn.usage.input_tokens, turn.usage.output_tokens) == tokens
+        assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == tokens
+    assert run.session == turn.session
+    assert run.session
+
+
+def test_the_reasoning_of_an_agent_is_reasoning() -> None:
+    """Claude Code streams it, Codex and opencode print it whole."""
+    for name in ("claude-code-own-two-tools-partial", "codex-own-exec-command", "opencode-own-run"):
+        run, _, _ = follow(body_of(name))
+        assert run.turns[0].step.messages[0].reasoning
+
+
+def test_the_same_run_with_and_without_partial_messages_has_the_same_tree() -> None:
+    """The events of a model's API and the whole lines tell the same."""
+    streamed, _, _ = follow(body_of("claude-code-own-two-tools-partial"))
+    whole, _, _ = follow(body_of("claude-code-own-two-tools-whole"))
+
+    assert _calls(streamed) == _calls(whole)
+    assert streamed.turns[0].cost == whole.turns[0].cost == 0.001638
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_chunking_gives_the_same_run(name: str) -> None:
+    """Byte by byte, in random pieces, with CRLF, without the last line end, as lines and as their objects."""
+    body = body_of(name)
+    expected = told(follow(body)[0])
+    lines = body.splitlines()
+    random_ = random.Random(name)
+    sources: list[Any] = [
+        Pieces(body, iter(lambda: 1, None)),
+        *[Pieces(body, iter(lambda: random_.randint(1, 900), None)) for _ in range(20)],
+        body.replace(b"\n", b"\r\n"),
+        body.rstrip(b"\n"),
+        lines,
+        [line.decode() for line in lines],
+        [json.loads(line) for line in lines],
+    ]
+
+    for source in sources:
+        assert told(follow(source)[0]) == expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_loop_gets_each_line_as_its_object(name: str) -> None:
+    """Each is given unchanged, and once."""
+    body = body_of(name)
+
+    assert follow(body)[1] == [json.loads(line) for line in body.splitlines()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_that_is_cut_is_told_and_keeps_what_had_arrived(name: str) -> None:
+    """Cut after each line, and at twenty places inside of lines: no turn is done without its verdict."""
+    body = body_of(name)
+    state, _, texts, _ = _OUTCOMES[name]
+    ends = [place + 1 for place, byte in enumerate(body) if byte == 0x0A]
+    random_ = random.Random(name)
+    for cut in [*ends[:-1], *[random_.randrange(len(body)) for _ in range(20)]]:
+        run, _, error = follow(body[:cut], agent=name.partition("-own")[0])
+
+        last = run.turns[-1] if run.turns else None
+        if last is not None and last.state == "done":
+            # Only what follows the verdict is missing.
+            assert state == "done"
+            assert cut >= ends[-2]
+        elif last is not None and isinstance(error, StreamTruncated):
+            assert last.state == "failed"
+            assert "".join(texts).startswith("".join(message.text for message in last.step.messages))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("gemini")])
+def test_lines_that_come_twice_change_nothing(name: str) -> None:
+    """Claude Code, Codex and opencode give what they print an id; Gemini CLI gives its text none."""
+    lines = body_of(name).splitlines()
+
+    # Codex's lines about turns have none.
+    has_id = [b'"item"' in line or not name.startswith("codex") for line in lines]
+    doubled = [line for line, twice in zip(lines, has_id, strict=True) for _ in range(1 + twice)]
+
+    assert told(follow(doubled)[0]) == told(follow(lines)[0])
+
+
+def test_the_answers_of_a_subagent_are_below_the_call_that_began_it() -> None:
+    """Its own tools as well; what a background agent says after the call's result still goes there."""
+    main: dict[str, Any] = {"session_id": "s", "parent_tool_use_id": None}
+    inner = {**main, "parent_tool_use_id": "toolu_agent"}
+
+    def said(id: str, *blocks: Any) -> dict[str, Any]:
+        return {"type": "assistant", "message": {"id": id, "role": "assistant", "content": list(blocks)}}
+
+    def result(id: str, text: str) -> dict[str, Any]:
+        block = {"type": "tool_result", "tool_use_id": id, "content": text}
+        return {"type": "user", "message": {"role": "user", "content": [block]}}
+
+    call = {"type": "tool_use", "id": "toolu_agent", "name": "Agent", "input": {"prompt": "look"}}
+    look = {"type": "tool_use", "id": "toolu_ls", "name": "Bash", "input": {"command": "ls"}}
+    lines = [
+        {"type": "system", "subtype": "init", "tools": [], **main},
+        {**said("m1", {"type": "text", "text": "I ask."}, call), **main},
+        {"type": "system", "subtype": "task_started", "task_id": "t", "tool_use_id": "toolu_agent", **main},
+        {**result("toolu_agent", "Async agent launched"), **main},
+        {**said("m2", {"type": "text", "text": "I look."}, look), **inner},
+        {**result("toolu_ls", "a.txt"), **inner},
+        {**said("m3", {"type": "text", "text": "There is a.txt."}), **inner},
+        {
+            "type": "system",
+            "subtype": "task_updated",
+            "tool_use_id": "toolu_agent",
+            "patch": {"status": "completed"},
+            **main,
+        },
+        {**said("m4", {"type": "text", "text": "It is a.txt."}), **main},
+        {"type": "result", "subtype": "success", "is_error": False, "result": "It is a.txt.", **main},
+    ]
+
+    run, _, error = follow(lines)
+
+    assert error is None
+    (turn,) = run.turns
+    (agent,) = turn.step.steps
+    assert [message.text for message in turn.step.messages] == ["I ask.", "It is a.txt."]
+    assert [message.text for message in agent.messages] == ["I look.", "There is a.txt."]
+    assert [(step.name, step.state, step.result) for step in agent.steps] == [("Bash", "done", "a.txt")]
+    assert agent.state == "done"
+
+
+def test_several_turns_of_a_session_have_their_own_tokens_and_costs() -> None:
+    """Claude Code tells the cost of the session so far, and Codex the tokens of the thread so far."""
+    claude = [
+        {"type": "system", "subtype": "init", "tools": [], "session_id": "s"},
+        {"type": "result", "is_error": False, "result": "a", "total_cost_usd": 0.5, "session_id": "s"},
+        {"type": "system", "subtype": "init", "tools": [], "session_id": "s"},
+        {"type": "result", "is_error": False, "result": "b", "total_cost_usd": 0.75, "session_id": "s"},
+    ]
+    codex = [
+        {"type": "thread.started", "thread_id": "t"},
+        {"type": "turn.started"},
+        {"type": "turn.completed", "usage": {"input_tokens": 100, "output_tokens": 10}},
+        {"type": "turn.started"},
+        {"type": "turn.completed", "usage": {"input_tokens": 250, "output_tokens": 30}},
+    ]
+
+    assert [(turn.result, turn.cost) for turn in follow(claude)[0].turns] == [("a", 0.5), ("b", 0.25)]
+    assert [(turn.usage.input_tokens, turn.usage.output_tokens) for turn in follow(codex)[0].turns] == [
+        (100, 10),
+        (150, 20),
+    ]
+
+
+def test_success_with_an_error_is_a_failure() -> None:
+    """`is_error` decides, whatever the subtype is called."""
+    lines = [
+        {"type": "system", "subtype": "init", "tools": [], "session_id": "s"},
+        {"type": "result", "subtype": "success", "is_error": True, "result": "no credit", "session_id": "s"},
+    ]
+
+    (turn,) = follow(lines)[0].turns
+
+    assert (turn.state, turn.error) == ("failed", "ProviderError: claude-code reports an error: no credit")
+
+
+def test_the_exit_code_of_the_process_decides_where_no_line_does() -> None:
+    """Opencode may end without a reason: 0 says that it is done, anything else that it is not."""
+    lines = [
+        {"type": "text", "sessionID": "s", "part": {"id": "1", "text": "Done."}},
+        {"type": "step_finish", "sessionID": "s", "part": {"id": "2", "tokens": {"input": 1, "output": 1}}},
+    ]
+
+    assert follow(lines, exit_code=0)[0].turns[0].state == "done"
+    run, _, error = follow(lines, exit_code=1)
+    assert run.turns[0].state == "failed"
+    assert isinstance(error, StreamTruncated)
+    assert error.partial.text == "Done."
+
+
+def test_a_process_that_fails_after_a_turn_is_an_error() -> None:
+    """An exit code other than 0 is told, unless the agent has told the failure itself."""
+    done = body_of("codex-own-exec-command")
+    failed = body_of("codex-own-failed-turn")
+
+    assert isinstance(follow(done, exit_code=3)[2], ProviderError)
+    assert follow(failed, exit_code=1)[2] is None
+    assert follow(done, exit_code=0)[2] is None
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_a_real_process_is_read_from_its_pipe(code: int) -> None:
+    """In pieces, however long its lines are; the process is the caller's."""
+    program = "import sys; sys.stdout.write(sys.argv[1]); sys.exit(int(sys.argv[2]))"
+    body = body_of("claude-code-own-two-tools-partial").decode()
+    command = [sys.executable, "-c", program, body, str(code)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as agent:
+        assert agent.stdout is not None
+        run, given, error = follow(agent.stdout, exit_code=agent.wait)
+
+    assert len(given) == 40
+    assert run.turns[0].state == "done"
+    assert isinstance(error, ProviderError) is (code != 0)
+
+
+def test_an_asynchronous_process_is_read_from_its_pipe() -> None:
+    """Also with lines that are longer than asyncio's own loop over lines takes."""
+    body = body_of("codex-own-exec-command").replace(b"It said hello.", b"hello " * 50_000)
+    program = "import sys; sys.stdout.buffer.write(sys.stdin.buffer.read())"
+
+    async def main() -> Steps:
+        agent = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", program, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        assert agent.stdin is not None
+        assert agent.stdout is not None
+        agent.stdin.write(body)
+        agent.stdin.close()
+        with Steps() as run:
+            async for line in run.follow(agent.stdout, exit_code=agent.wait):
+                assert line["type"]
+        return run
+
+    run = asyncio.run(main())
+
+    assert run.turns[0].state == "done"
+    assert run.turns[0].result == "hello " * 50_000
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_asynchronous_iterable_of_lines_is_read_too(backend: str) -> None:
+    """With the name of the agent, since nothing else tells that they are lines."""
+
+    async def lines() -> AsyncIterator[bytes]:
+        for line in body_of("gemini-cli-own-tools").splitlines():
+            await anyio.lowlevel.checkpoint()
+            yield line
+
+    async def main() -> Steps:
+        with Steps() as run:
+            async for _ in run.follow(lines(), agent="gemini-cli"):
+                pass
+        return run
+
+    assert anyio.run(main, backend=backend).turns[0].result == "It said hello."
+
+
+def test_logs_and_banners_are_passed_by_and_counted() -> None:
+    """They are no objects, so the loop does not get them."""
+    body = b"Loading...\n[]\n" + body_of("gemini-cli-own-tools") + b"bye\n"
+    with Steps() as run:
+        followed = run.follow(io.BytesIO(body))
+        lines = list(followed)
+
+    assert (run.agent, followed.plain_lines, len(lines)) == ("gemini-cli", 3, 11)
+    assert run.turns[0].state == "done"
+
+
+def test_a_pipe_of_text_is_read_too() -> None:
+    """Such a pipe is what `Popen(…, text=True)` has."""
+    with Steps() as run:
+        for _ in run.follow(io.TextIOWrapper(io.BytesIO(body_of("codex-own-exec-command")))):
+            pass
+
+    assert run.turns[0].result == "It said hello."
+
+
+def test_lines_before_the_agent_is_known_are_read_once_it_is() -> None:
+    """A first line may be of any agent."""
+    lines = body_of("claude-code-own-two-tools-partial").splitlines()
+
+    run, _, _ = follow(lines[1:])
+
+    assert run.turns[0].result == "It said hello."
+
+
+def test_an_agent_that_is_not_known_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """Its lines still reach the loop, and a warning says what to write."""
+    run, given, error = follow(b'{"hello": 1}\n')
+
+    assert (run.turns, given, error) == ((), [{"hello": 1}], None)
+    assert "agent=" in caplog.text
+    with Steps() as other, pytest.raises(MisuseError, match="claude-code, codex, gemini-cli, opencode"):
+        other.follow(io.BytesIO(), agent="claude")
+
+
+def test_a_loop_that_is_left_stops_the_turn() -> None:
+    """Nothing is called done that was not read to its end."""
+    body = io.BytesIO(body_of("claude-code-own-two-tools-partial"))
+    with Steps() as run, run.follow(body) as lines:
+        for line in lines:
+            if line["type"] == "assistant":
+                break
+
+    assert run.turns[0].state == "stopped"
+
+
+def test_an_interface_gets_the_events_of_the_run() -> None:
+    """Turns and tools are steps, and text arrives in pieces."""
+    with Steps() as run:
+        for _ in run.follow(io.BytesIO(body_of("claude-code-own-two-tools-partial"))):
+            pass
+    events = list(run.events())
+
+    assert [event.name for event in events if isinstance(event, StepStart)] == ["claude-code", "Bash", "Bash"]
+    assert [event.state for event in events if isinstance(event, StepDone)] == ["done", "failed", "done"]
+    assert "".join([event.text for event in events if isinstance(event, TextDelta)]) == (
+        "I will run two commands.It said hello."
+    )
+
+
+def test_a_long_run_costs_the_same_for_each_line() -> None:
+    """The ids that are remembered are bounded; a line that is too long is an error of its own."""
+    body = body_of("opencode-own-run").splitlines()[0]
+    line = json.loads(body)
+    with Steps() as run:
+        for _ in run.follow(
+            [{**line, "part": {**line["part"], "id": str(number)}} for number in range(20_000)]
+        ):
+            pass
+
+    assert len(run.turns) == 1
+
+
+def _functions_called(lines: list[str]) -> int:
+    """Return how many functions run while lines are read."""
+    count = 0
+
+    def note(*_: object) -> None:
+        nonlocal count
+        count += 1
+
+    with Steps() as run:
+        followed = run.follow(lines)
+        next(followed)
+        sys.setprofile(note)
+        try:
+            for _ in followed:
+                pass
+        finally:
+            sys.setprofile(None)
+    return count
+
+
+def test_the_answers_before_do_not_make_the_next_one_dearer() -> None:
+    """A turn of four times as many answers costs four times as much, and not sixteen times."""
+    head = ['{"type": "thread.started", "thread_id": "t"}', '{"type": "turn.started"}']
+    end = '{"type": "turn.completed", "usage": {"input_tokens": 9, "output_tokens": 2}}'
+    costs: list[int] = []
+    for many in (100, 400):
+        items: list[dict[str, Any]] = [
+            {"id": f"item_{number}", "type": "agent_message", "text": "Next."} for number in range(many)
+        ]
+        lines = [json.dumps({"type": "item.completed", "item": item}) for item in items]
+        costs.append(_functions_called([*head, *lines, end]))
+
+    assert costs[1] < 5 * costs[0]
+
+
+def test_the_recordings_are_bytes_that_a_recording_can_play() -> None:
+    """So they can be tested with the faults of the testing kit."""
+    recording = Recording.of([body_of("codex-own-exec-command")])
+
+    assert told(follow(recording.body)[0]) == told(follow(body_of("codex-own-exec-command"))[0])
+
+
+_SHARED = Path(__file__).parents[3].parent / "shared" / "agents" / "recordings"
+
+
+@pytest.mark.skipif(not _SHARED.is_dir(), reason="the recordings of agents are not beside this checkout")
+def test_each_recording_beside_the_checkout_becomes_turns_with_a_verdict() -> None:
+    """Also those of other tools' fixtures; the one without a reason needs the exit code."""
+    paths = [
+        path
+        for folder in ("claude-code", "codex", "gemini-cli", "opencode")
+        for path in sorted((_SHARED / folder).glob("*.jsonl"))
+        if "app-server" not in path.name
+    ]
+    for path in paths:
+        run, given, error = follow(path.read_bytes(), exit_code=0)
+
+        assert error is None, path.name
+        assert given, path.name
+        assert run.turns, path.name
+        assert {turn.state for turn in run.turns} <= {"done", "failed"}, path.name
+    assert paths

@@ -1,0 +1,1 @@
+"""Readers of the JSON lines that coding agents print."""

@@ -1,0 +1,251 @@
+"""Reads the lines of `claude -p … --output-format stream-json --verbose`."""
+
+from __future__ import annotations
+
+from json import dumps
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import is_dict, is_list, text_of
+from tokenstream.formats._kit.values import counts_in
+from tokenstream.steps._agents.reader import AgentReader
+from tokenstream.steps._model_answer import ModelAnswer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream._basics.loose import Json
+    from tokenstream.message import ToolCall, Usage
+    from tokenstream.steps._run import Steps
+    from tokenstream.steps._step import Step
+
+_OVER = frozenset({"completed", "failed", "stopped", "killed", "cancelled"})
+"""States of a task in the background that are final."""
+_COUNTS = {
+    "input_tokens": "input_tokens",
+    "output_tokens": "output_tokens",
+    "cache_read_input_tokens": "cached_tokens",
+    "cache_creation_input_tokens": "cache_write_tokens",
+}
+"""Our names of counts by those of a turn's result."""
+
+
+class ClaudeCode(AgentReader):
+    """Reads Claude Code: each answer's events, and the whole messages where there are no events.
+
+    | line | is read as |
+    |---|---|
+    | `system` with the subtype `init` | the beginning of a turn |
+    | `stream_event` | an event of Anthropic's API, of the main agent or of a subagent |
+    | `assistant` | a piece of an answer, unless its events were sent before |
+    | `user` with a `tool_result` | the end of a tool |
+    | `result` | the end of a turn, with its tokens and the cost of the session so far |
+    """
+
+    name: ClassVar[str] = "claude-code"
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._answers: dict[str, _Answer] = {}
+        """The answer in progress of each agent, by the id of the call that has started the agent; "" for
+        the main agent."""
+        self._streamed: set[str] = set()
+        """The ids of the messages whose events were sent."""
+        self._in_background: set[str] = set()
+        """The ids of calls whose agents go on after the call's result."""
+        self._cost = 0.0
+        """The cost of the session up to the last turn, in US dollars."""
+        self._readers: dict[str, Callable[[dict[str, Json]], None]] = {
+            "system": self._read_system,
+            "stream_event": self._read_event,
+            "assistant": self._read_message,
+            "user": self._read_user,
+            "result": self._read_result,
+        }
+        """The methods that read lines, by their types; all other lines are signs of life."""
+
+    @classmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True for the first lines of Claude Code, which other agents do not print in this shape."""
+        is_start = line.get("type") == "system" and line.get("subtype") == "init"
+        return "session_id" in line and (line.get("type") == "stream_event" or (is_start and "tools" in line))
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as a line says."""
+        read = self._readers.get(text_of(line, "type") or "")
+        if read is not None and not self._is_repeated(text_of(line, "uuid")):
+            read(line)
+
+    def stop(self, error: BaseException) -> None:
+        """End the turn that is open with an exception, because the lines are not read any further."""
+        self._answers.clear()
+        super().stop(error)
+
+    # -- lines -------------------------------------------------------------
+
+    def _read_system(self, line: dict[str, Json]) -> None:
+        """Begin a turn, or follow a task in the background."""
+        subtype, call_id = text_of(line, "subtype"), text_of(line, "tool_use_id")
+        if subtype == "init":
+            self._run.session = text_of(line, "session_id") or self._run.session
+            self._open_turn()
+        elif subtype == "task_started" and call_id is not None:
+            self._in_background.add(call_id)
+        elif subtype in ("task_updated", "task_notification") and call_id is not None:
+            patch = line.get("patch")
+            status = text_of(patch, "status") if is_dict(patch) else text_of(line, "status")
+            if status in _OVER and call_id in self._in_background:
+                self._in_background.discard(call_id)
+                self._end_answer(call_id)
+                failure = None if status == "completed" else status
+                self._end_tool(call_id, text_of(line, "summary"), failure=failure)
+
+    def _read_event(self, line: dict[str, Json]) -> None:
+        """Pass an event of Anthropic's API to the answer of its agent."""
+        event = line.get("event")
+        if not is_dict(event):
+            return
+        agent = text_of(line, "parent_tool_use_id") or ""
+        kind = text_of(event, "type")
+        if kind == "message_start":
+            message = event.get("message")
+            id = text_of(message, "id") if is_dict(message) else None
+            if id is not None:
+                self._streamed.add(id)
+            self._end_answer(agent)
+            self._answers[agent] = _Answer(self._step_of(agent), id)
+        answer = self._answers.get(agent)
+        if answer is not None:
+            self._feed(answer, event)
+            if kind == "message_stop":
+                self._end_answer(agent)
+
+    def _read_message(self, line: dict[str, Json]) -> None:
+        """Read a whole piece of an answer, unless its events were sent before."""
+        message = line.get("message")
+        if not is_dict(message):
+            return
+        agent, id = text_of(line, "parent_tool_use_id") or "", text_of(message, "id")
+        if id is not None and id in self._streamed:
+            return
+        answer = self._answers.get(agent)
+        if answer is None or answer.id != id:
+            self._end_answer(agent)
+            answer = self._answers[agent] = _Answer(self._step_of(agent), id)
+            # The counts of a line are those of the answer's start, and come again with each line.
+            head = {key: value for key, value in message.items() if key not in ("usage", "content")}
+            self._feed(answer, {"type": "message_start", "message": {**head, "content": []}})
+        content = message.get("content")
+        for block in content if is_list(content) else [{"type": "text", "text": content}]:
+            if is_dict(block):
+                self._feed_block(answer, block)
+
+    def _read_user(self, line: dict[str, Json]) -> None:
+        """End the tools whose results are in a line."""
+        message = line.get("message")
+        content = message.get("content") if is_dict(message) else None
+        for block in content if is_list(content) else []:
+            id = text_of(block, "tool_use_id") if is_dict(block) else None
+            if is_dict(block) and id is not None and id not in self._in_background:
+                result = _text_in(block.get("content"))
+                is_error = block.get("is_error") is True
+                self._end_answer(id)
+                self._end_tool(id, result, failure=(result or "it failed") if is_error else None)
+
+    def _read_result(self, line: dict[str, Json]) -> None:
+        """End the turn: `is_error` decides if it has failed, and not the word `success`."""
+        turn = self._open_turn()
+        self._run.session = turn.session = text_of(line, "session_id") or turn.session
+        counts = line.get("usage")
+        if is_dict(counts):
+            turn.usage = counts_in(counts, _COUNTS) or turn.usage
+        total = line.get("total_cost_usd")
+        if isinstance(total, int | float) and not isinstance(total, bool):
+            # The agent tells the cost of the session so far; it begins anew in another session.
+            turn.cost, self._cost = (total - self._cost if total >= self._cost else total), total
+        structured = line.get("structured_output")
+        turn.result = structured if structured is not None else text_of(line, "result")
+        self._end_answers(turn.usage)
+        error = None
+        if line.get("is_error") is True:
+            status = line.get("api_error_status")
+            error = self._failure(text_of(line, "result") or text_of(line, "subtype"), code=_code(status))
+        self._end_turn(error)
+
+    # -- within ------------------------------------------------------------
+
+    def _step_of(self, agent: str) -> Step:
+        """Return the step in which an agent's answers are: that of the turn, or of the call that began it."""
+        turn = self._open_turn()
+        return self._tools.get(agent) or turn.step
+
+    def _feed(self, answer: _Answer, event: dict[str, Any]) -> None:
+        """Pass an event to an answer, and begin the steps of the tools that it has called."""
+        answer.reader.read_piece(event)
+        for call in answer.calls:
+            if call.id:
+                self._begin_tool(call.id, call.name, answer.reader.step, call.arguments_text)
+        answer.calls.clear()
+
+    def _feed_block(self, answer: _Answer, block: dict[str, Any]) -> None:
+        """Pass a whole block to an answer, as the events that Anthropic's API would send for it."""
+        index, answer.blocks = answer.blocks, answer.blocks + 1
+        start: dict[str, Any] = {"type": "content_block_start", "index": index, "content_block": block}
+        deltas: list[dict[str, Any]] = []
+        if block.get("type") == "tool_use":
+            answer.has_called = True
+            start["content_block"] = {**block, "input": {}}
+            deltas = [{"type": "input_json_delta", "partial_json": dumps(block.get("input") or {})}]
+        self._feed(answer, start)
+        for delta in deltas:
+            self._feed(answer, {"type": "content_block_delta", "index": index, "delta": delta})
+        self._feed(answer, {"type": "content_block_stop", "index": index})
+
+    def _end_answer(self, agent: str, usage: Json = None) -> None:
+        """End the answer in progress of an agent; one of whole lines has no event that ends it."""
+        answer = self._answers.pop(agent, None)
+        if answer is not None:
+            if answer.blocks:
+                delta = {"stop_reason": "tool_use" if answer.has_called else "end_turn"}
+                self._feed(answer, {"type": "message_delta", "delta": delta, "usage": usage or {}})
+                self._feed(answer, {"type": "message_stop"})
+            answer.reader.end()
+
+    def _end_answers(self, usage: Usage) -> None:
+        """End all answers; the last one of whole lines gets the tokens of the turn, told by no other line."""
+        for agent in [*self._answers]:
+            counts = {"input_tokens": usage.input_tokens or 0, "output_tokens": usage.output_tokens or 0}
+            self._end_answer(agent, counts if not agent and usage else None)
+
+
+class _Answer:
+    """An answer in progress, with the calls that its steps have not begun.
+
+    Args:
+        step: The step of its agent.
+        id: The id of its message; None if it has none.
+    """
+
+    __slots__ = ("_calls", "blocks", "calls", "has_called", "id", "reader")
+
+    def __init__(self, step: Step, id: str | None) -> None:
+        self.id = id
+        self.calls: list[ToolCall] = []
+        """The calls that are complete, and whose steps have not begun."""
+        self.reader = ModelAnswer(step, "anthropic", self.calls)
+        self.blocks = 0
+        """Number of whole blocks that were read; 0 for an answer whose events were sent."""
+        self.has_called = False
+        """True once a whole block was a call."""
+
+
+def _text_in(content: Json) -> str | None:
+    """Return the text of a tool's result, which may be a text or a list of blocks."""
+    if isinstance(content, str):
+        return content
+    texts = [text_of(block, "text") for block in content if is_dict(block)] if is_list(content) else []
+    return "\n".join([text for text in texts if text]) or None
+
+
+def _code(status: Json) -> str | None:
+    """Return the status with which the provider refused the agent's request, as an error's code."""
+    return str(status) if isinstance(status, int) else None

@@ -1,0 +1,150 @@
+"""Reads the lines of `codex exec --json`."""
+
+from __future__ import annotations
+
+from json import dumps
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream.message import Usage
+from tokenstream.steps._agents.reader import TextAgentReader
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
+    from tokenstream.steps._run import Steps
+
+_COUNTS = {
+    "input_tokens": "input_tokens",
+    "cached_input_tokens": "cached_tokens",
+    "cache_write_input_tokens": "cache_write_tokens",
+    "output_tokens": "output_tokens",
+    "reasoning_output_tokens": "reasoning_tokens",
+}
+"""Codex's names of counts, and ours."""
+_TEXTS = {"agent_message": "text", "reasoning": "reasoning"}
+"""Kinds of items that are parts of an answer, and the kinds of the parts."""
+_FAILED = frozenset({"failed", "declined"})
+
+
+class Codex(TextAgentReader):
+    """Reads Codex: each item is sent whole, and again when it has changed.
+
+    Messages and reasoning are an answer of the turn; every other item is a tool. The counts of tokens
+    are those of the thread so far, so a turn's own are the difference.
+    """
+
+    name: ClassVar[str] = "codex"
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._said: dict[str, str] = {}
+        """The text of each item of an answer so far, by its id."""
+        self._total: dict[str, int] = {}
+        """The counts of the thread up to the last turn."""
+        self._complaint: str | None = None
+        """The message of the last line of the type `error`."""
+
+    @classmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True for the lines of Codex, of which the first begins a thread."""
+        kind = text_of(line, "type") or ""
+        return (kind == "thread.started" and "thread_id" in line) or (
+            kind in ("item.started", "item.completed", "item.updated") and is_dict(line.get("item"))
+        )
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as a line says."""
+        kind, item = text_of(line, "type"), line.get("item")
+        if kind == "thread.started":
+            self._run.session = text_of(line, "thread_id") or self._run.session
+        elif kind == "turn.started":
+            # The ids of items begin anew with each process.
+            self._said.clear()
+            self._forget()
+            self._open_turn().session = self._run.session
+        elif is_dict(item):
+            self._read_item(item, is_done=kind == "item.completed")
+        elif kind == "error":
+            self._complaint = text_of(line, "message")
+        elif kind == "turn.completed":
+            self._open_turn().usage = self._count(line.get("usage"))
+            self._end_answer("stop", self._open_turn().usage)
+            self._end_turn(None)
+        elif kind == "turn.failed":
+            self._open_turn()
+            self._end_answer("error")
+            error = line.get("error")
+            self._end_turn(self._failure(text_of(error, "message") if is_dict(error) else self._complaint))
+
+    # -- within ------------------------------------------------------------
+
+    def _read_item(self, item: dict[str, Json], *, is_done: bool) -> None:
+        """Add an item to the answer, or begin or end a tool's step."""
+        kind, id = text_of(item, "type") or "", text_of(item, "id") or ""
+        if kind == "error":
+            # A warning, which ends nothing.
+            return
+        if kind in _TEXTS:
+            self._add_item(id, _TEXTS[kind], text_of(item, "text") or "")
+            return
+        if self._is_repeated(f"done {id}", remember=False):
+            return
+        self._end_answer("tool_calls")
+        name, arguments = _describe(kind, item)
+        self._begin_tool(id, name, self._open_turn().step, dumps(arguments))
+        if is_done and not self._is_repeated(f"done {id}"):
+            self._end_tool(id, _result_of(item), failure=_failure_of(item))
+
+    def _add_item(self, id: str, kind: str, text: str) -> None:
+        """Add the text of an item, or what has been added to it since it was sent last."""
+        if kind == "text" and id not in self._said and self._has_text:
+            # Each message of the agent is an answer of its own.
+            self._end_answer("stop")
+        before, self._said[id] = self._said.get(id, ""), text
+        added = text.removeprefix(before)
+        self._add_text(kind, added, is_whole=not before)
+
+    def _count(self, counts: Json) -> Usage:
+        """Return the counts of the turn: those of the thread so far, less those of the turns before."""
+        if not is_dict(counts):
+            return Usage()
+        total = {
+            ours: value
+            for theirs, ours in _COUNTS.items()
+            if isinstance(value := counts.get(theirs), int) and not isinstance(value, bool)
+        }
+        before, self._total = self._total, total
+        own = {name: value - before.get(name, 0) for name, value in total.items()}
+        # Counts that are smaller than before are those of another thread.
+        counts_of_turn: dict[str, Any] = total if min(own.values(), default=0) < 0 else own
+        return Usage(**counts_of_turn)
+
+
+def _describe(kind: str, item: dict[str, Json]) -> tuple[str, Json]:
+    """Return the name of the tool that an item stands for, and its arguments."""
+    if kind == "command_execution":
+        return "shell", {"command": item.get("command")}
+    if kind == "mcp_tool_call":
+        return f"{text_of(item, 'server') or 'mcp'}.{text_of(item, 'tool') or 'tool'}", item.get("arguments")
+    if kind == "collab_tool_call":
+        return text_of(item, "tool") or kind, {"prompt": item.get("prompt")}
+    known = ("query", "action", "changes", "items")
+    return kind or "item", {name: item[name] for name in known if name in item}
+
+
+def _result_of(item: dict[str, Json]) -> Json:
+    """Return the result of a tool: its output, or the item's own field for it."""
+    for name in ("aggregated_output", "result", "changes", "items"):
+        if item.get(name) is not None:
+            return item[name]
+    return None
+
+
+def _failure_of(item: dict[str, Json]) -> str | None:
+    """Return a description of a tool's failure; None if it has succeeded."""
+    error, exit_code = item.get("error"), item.get("exit_code")
+    if is_dict(error):
+        return text_of(error, "message") or "it failed"
+    if isinstance(exit_code, int) and exit_code != 0:
+        return f"exit code {exit_code}"
+    return "it failed" if text_of(item, "status") in _FAILED else None

@@ -1,0 +1,107 @@
+"""Reads the lines of `opencode run --format json`."""
+
+from __future__ import annotations
+
+from json import dumps
+from typing import TYPE_CHECKING, ClassVar
+
+from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream.formats._kit.values import counts_in
+from tokenstream.message import Usage
+from tokenstream.steps._agents.reader import TextAgentReader
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
+    from tokenstream.steps._run import Steps
+
+
+_COUNTS = {"input": "input_tokens", "output": "output_tokens", "reasoning": "reasoning_tokens"}
+_CACHE_COUNTS = {"read": "cached_tokens", "write": "cache_write_tokens"}
+"""Our names of counts by opencode's."""
+
+
+class OpenCode(TextAgentReader):
+    """Reads opencode: each request to the model is an answer; no line of its own ends the turn.
+
+    A `step_finish` with a reason other than `tool-calls` ends it. If that has no reason, only the exit code
+    0 of the process says that the turn is complete.
+    """
+
+    name: ClassVar[str] = "opencode"
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._counts_each = True
+        self._reason: str | None = ""
+        """The reason of the last `step_finish`; "" if nothing has finished, None without a reason."""
+
+    @classmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True for the lines of opencode, which all have the id of the session in this spelling."""
+        return "sessionID" in line and (is_dict(line.get("part")) or is_dict(line.get("error")))
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as a line says."""
+        kind, part, error = text_of(line, "type"), line.get("part"), line.get("error")
+        self._run.session = text_of(line, "sessionID") or self._run.session
+        turn = self._open_turn()
+        turn.session = self._run.session
+        if kind == "error" and is_dict(error):
+            data = error.get("data")
+            message = text_of(data, "message") if is_dict(data) else text_of(error, "name")
+            self._end_answer("error")
+            self._end_turn(self._failure(message))
+        elif is_dict(part) and not self._is_repeated(text_of(part, "id") or text_of(part, "callID")):
+            if kind in ("text", "reasoning"):
+                self._add_text(kind, text_of(part, "text") or "", is_whole=True)
+            elif kind == "tool_use":
+                self._read_tool(part)
+            elif kind == "step_finish":
+                self._finish(part)
+
+    def _ends_without_a_line(self) -> bool:
+        """Return True if the model has finished, or if only the exit code can say so and does."""
+        return self._reason == "done" or (self._reason is None and self._exit_code == 0)
+
+    # -- within ------------------------------------------------------------
+
+    def _read_tool(self, part: dict[str, Json]) -> None:
+        """Add the step of a tool, which is told only when it has ended."""
+        state, id = part.get("state"), text_of(part, "callID") or ""
+        if not is_dict(state):
+            return
+        name = text_of(part, "tool") or "tool"
+        self._begin_tool(id, name, self._open_turn().step, dumps(state.get("input")))
+        metadata = state.get("metadata")
+        exit_code = metadata.get("exit") if is_dict(metadata) else None
+        failure = None
+        if state.get("status") == "error":
+            failure = text_of(state, "error") or "it failed"
+        elif isinstance(exit_code, int) and exit_code != 0:
+            # The agent calls this completed.
+            failure = f"exit code {exit_code}"
+        self._end_tool(id, state.get("output"), failure=failure)
+
+    def _finish(self, part: dict[str, Json]) -> None:
+        """End an answer; add its tokens and its cost to those of the turn."""
+        turn, tokens, cost = self._open_turn(), part.get("tokens"), part.get("cost")
+        usage = _usage_in(tokens)
+        turn.usage = turn.usage + usage if turn.usage else usage
+        if isinstance(cost, int | float) and not isinstance(cost, bool):
+            turn.cost = (turn.cost or 0.0) + cost
+        reason = text_of(part, "reason")
+        self._reason = reason if reason in (None, "tool-calls") else "done"
+        self._end_answer("tool_calls" if reason == "tool-calls" else "stop", usage)
+
+
+def _usage_in(tokens: Json) -> Usage:
+    """Return the counts of an answer; opencode leaves what was cached out of the input."""
+    if not is_dict(tokens):
+        return Usage()
+    usage, cache = counts_in(tokens, _COUNTS), tokens.get("cache")
+    cached = counts_in(cache, _CACHE_COUNTS) if is_dict(cache) else None
+    if usage is None or cached is None:
+        return usage or cached or Usage()
+    whole = (usage.input_tokens or 0) + (cached.cached_tokens or 0) + (cached.cache_write_tokens or 0)
+    own = {"cached_tokens": cached.cached_tokens, "cache_write_tokens": cached.cache_write_tokens}
+    return usage.model_copy(update={**own, "input_tokens": whole})

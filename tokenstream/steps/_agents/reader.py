@@ -1,0 +1,306 @@
+"""Base class of the readers of agents' lines: turns, answers and tools of one run."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.errors import ProviderError, StreamError, StreamTruncated
+from tokenstream.events import (
+    Finish,
+    MessageStart,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    TextDelta,
+    UsageUpdate,
+)
+from tokenstream.message import ReasoningPart, TextPart, ToolCall
+from tokenstream.steps._turn import Turn
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
+    from tokenstream.message import FinishReason, Message, Usage
+    from tokenstream.steps._run import Steps
+    from tokenstream.steps._step import Step
+
+_REMEMBERED = 10_000
+"""Number of ids of lines that are remembered."""
+_SHOWN = 200
+"""Number of characters of an agent's error message that a step's error quotes."""
+
+
+class AgentReader(ABC):
+    """Turns an agent's lines into the turns of a run, each a step with answers and sub-steps for tools.
+
+    Args:
+        run: The run that receives the steps.
+    """
+
+    name: ClassVar[str]
+    """The name of the agent, such as "codex"."""
+
+    def __init__(self, run: Steps) -> None:
+        self._run = run
+        run.agent = self.name
+        self._turn: Turn | None = None
+        """The turn in progress; None between two turns."""
+        self._tools: dict[str, Step] = {}
+        """The steps of tools that have not ended, by the ids of their calls."""
+        self._seen: dict[str, None] = {}
+        """The ids of the last lines, the oldest first."""
+        self._exit_code: int | None = None
+        """The exit code of the agent's process; None if it is not known."""
+
+    @abstractmethod
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as a line says."""
+
+    @classmethod
+    @abstractmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True if a line can only be of this agent."""
+
+    def end(self, exit_code: int | None) -> StreamError | None:
+        """End the turn that is still open, since no more lines come; return the error of the run, or None.
+
+        Args:
+            exit_code: The exit code of the agent's process; None if it is not known.
+        """
+        turn, self._exit_code = self._turn, exit_code
+        if turn is not None and not self._ends_without_a_line():
+            told = "" if exit_code is None else f", and its process with exit code {exit_code}"
+            error = StreamTruncated(f"{self.name} ended without the line that ends a turn{told}")
+            error.partial = self._find_partial(turn, "truncated")
+            self._end_turn(error)
+            return error
+        if turn is not None:
+            self._end_turn(None)
+        last = self._run.turns[-1] if self._run.turns else None
+        if exit_code and (last is None or last.state == "done"):
+            failed = ProviderError(f"the process of {self.name} ended with exit code {exit_code}")
+            if last is not None:
+                failed.partial = self._find_partial(last, "failed")
+            return failed
+        return None
+
+    def stop(self, error: BaseException) -> None:
+        """End the turn that is open with an exception, because the lines are not read any further.
+
+        Args:
+            error: The exception.
+        """
+        if self._turn is not None:
+            self._turn.step.end(error)
+            self._turn = None
+
+    def _ends_without_a_line(self) -> bool:
+        """Return True if the open turn is complete although no line has ended it."""
+        return False
+
+    def _is_repeated(self, id: str | None, *, remember: bool = True) -> bool:
+        """Return True if a line with this id was read before.
+
+        Args:
+            id: The id; None for a line without one, which never counts as repeated.
+            remember: True to remember the id.
+        """
+        if id is None:
+            return False
+        is_repeated = id in self._seen
+        if remember and not is_repeated:
+            self._seen[id] = None
+            if len(self._seen) > _REMEMBERED:
+                self._seen.pop(next(iter(self._seen)))
+        return is_repeated
+
+    def _forget(self) -> None:
+        """Forget the ids that were read, because they begin anew."""
+        self._seen.clear()
+
+    # -- turns -------------------------------------------------------------
+
+    def _open_turn(self) -> Turn:
+        """Return the turn in progress, and begin one if there is none."""
+        if self._turn is None:
+            step = self._run.step(self.name, agent=self.name)
+            self._turn = Turn(step, self._run.session)
+            self._run.add_turn(self._turn)
+        return self._turn
+
+    def _end_turn(self, error: StreamError | None) -> None:
+        """End the turn in progress with its tools.
+
+        Args:
+            error: The error with which it failed; None if it is done.
+        """
+        turn, self._turn = self._turn, None
+        self._tools.clear()
+        if turn is not None:
+            if turn.result is None:
+                texts = [message.text for message in turn.step.messages if message.text]
+                turn.result = texts[-1] if texts else None
+            turn.step.result = turn.result
+            turn.step.end(error)
+
+    def _failure(self, message: object, **details: Any) -> ProviderError:  # noqa: ANN401 - those of the error
+        """Return the error of a turn whose agent says that it has failed.
+
+        Args:
+            message: The agent's message.
+            **details: Details for the error, such as its kind.
+        """
+        text = message if isinstance(message, str) and message else "it gives no reason"
+        return ProviderError(f"{self.name} reports an error: {text[:_SHOWN]}", **details)
+
+    @staticmethod
+    def _find_partial(turn: Turn, ending: Any) -> Message:  # noqa: ANN401 - an `Ending`
+        """Return the last answer of a turn, for its error."""
+        from tokenstream.message import Message
+
+        message = turn.step.message or Message()
+        return message.model_copy(update={"ending": ending})
+
+    # -- tools -------------------------------------------------------------
+
+    def _begin_tool(self, id: str, name: str, parent: Step, arguments: str | None = None) -> Step:
+        """Begin the step of a tool; a tool that runs already is left as it is.
+
+        Args:
+            id: The id of the tool's call.
+            name: The tool's name.
+            parent: The step of which it is a sub-step.
+            arguments: The JSON of the arguments; None if there are none.
+        """
+        if id not in self._tools:
+            call = ToolCall(id=id, name=name, arguments_text=arguments or "", complete=True)
+            self._tools[id] = parent.step(name, cause=call)
+        return self._tools[id]
+
+    def _end_tool(self, id: str, result: object, *, failure: str | None = None) -> None:
+        """End the step of a tool.
+
+        Args:
+            id: The id of the tool's call.
+            result: Its result.
+            failure: A description of its failure; None if it has succeeded.
+        """
+        step = self._tools.pop(id, None)
+        if step is not None:
+            from tokenstream.stages._handlers.tool_failed import ToolFailed
+
+            step.result = result
+            step.end(None if failure is None else ToolFailed(failure[:_SHOWN]))
+
+
+class TextAgentReader(AgentReader):
+    """Base of the readers of agents that print text and reasoning, and not the events of a model's API."""
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._answer: TextAnswer | None = None
+        """The answer in progress; None between a tool and the next text."""
+        self._model: str | None = None
+        """The name of the model; None if the agent has not told it."""
+        self._counts_each = False
+        """True if the agent counts the tokens of each answer, and not those of the turn."""
+
+    def _add_text(self, kind: str, text: str, *, is_whole: bool) -> None:
+        """Add text or reasoning to the answer in progress, and begin one if there is none.
+
+        Args:
+            kind: The kind of the part: "text" or "reasoning".
+            text: The text.
+            is_whole: True if it is a whole part; False if more of the part may follow.
+        """
+        if not text:
+            return
+        if self._answer is None:
+            self._answer = TextAnswer(self._open_turn().step, self._model)
+        self._answer.add(kind, text, is_whole=is_whole)
+
+    def _end_answer(self, reason: FinishReason, usage: Usage | None = None) -> None:
+        """End the answer in progress.
+
+        Args:
+            reason: The reason for its end.
+            usage: Its token counts; None if they are not known.
+        """
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.end(reason, usage)
+        elif usage and self._counts_each:
+            # The model has called a tool, and said nothing.
+            TextAnswer(self._open_turn().step, self._model).end(reason, usage)
+        elif usage and self._turn is not None and self._turn.step.message is not None:
+            # The counts of the turn come after its last answer.
+            self._turn.step.feed(UsageUpdate(usage))
+
+    @property
+    def _has_text(self) -> bool:
+        """True if the answer in progress has text."""
+        return self._answer is not None and self._answer.has_text
+
+
+class TextAnswer:
+    """An answer in a step that is made of whole pieces of text and reasoning, as agents print them.
+
+    Args:
+        step: The step.
+        model: The name of the model; None if it is not known.
+    """
+
+    __slots__ = ("_kind", "_part", "_text", "has_text", "step")
+
+    def __init__(self, step: Step, model: str | None = None) -> None:
+        self.step = step
+        self._part = -1
+        self._kind: str | None = None
+        """The kind of the part that is open; None if none is."""
+        self._text = ""
+        """The text of the open part."""
+        self.has_text = False
+        """True once the answer has text, and not only reasoning."""
+        step.feed(MessageStart(model=model, another=step.message is not None))
+
+    def add(self, kind: str, text: str, *, is_whole: bool) -> None:
+        """Add text to the open part of a kind, or begin a part.
+
+        Args:
+            kind: The kind of the part: "text" or "reasoning".
+            text: The text.
+            is_whole: True if it is a whole part.
+        """
+        if self._kind != kind or is_whole:
+            self._close_part()
+            self._part += 1
+            self._kind, self._text = kind, ""
+            empty = TextPart(text="") if kind == "text" else ReasoningPart(text="")
+            self.step.feed(PartStart(empty.model_copy(update={"complete": False}), part=self._part))
+        self._text += text
+        self.has_text = self.has_text or kind == "text"
+        event = TextDelta(text) if kind == "text" else ReasoningDelta(text)
+        event.part = self._part
+        self.step.feed(event)
+        if is_whole:
+            self._close_part()
+
+    def end(self, reason: FinishReason, usage: Usage | None) -> None:
+        """End the answer.
+
+        Args:
+            reason: The reason for its end.
+            usage: Its token counts; None, or false, if they are not known.
+        """
+        self._close_part()
+        if usage:
+            self.step.feed(UsageUpdate(usage))
+        self.step.feed(Finish(reason))
+        self.step.conclude("complete")
+
+    def _close_part(self) -> None:
+        """End the part that is open."""
+        if self._kind is not None:
+            done = TextPart(text=self._text) if self._kind == "text" else ReasoningPart(text=self._text)
+            self.step.feed(PartDone(done, part=self._part))
+            self._kind = None
