@@ -50,6 +50,15 @@ class Guarding:
 
     # -- the way of an event -----------------------------------------------
 
+    def count(self, event: Event) -> None:
+        """Pass an event that has just arrived, and that may be held back, to the guards that count.
+
+        The answer is not stopped here, but when the event is returned, or when more input is needed: an
+        answer that ends with the same input costs nothing more.
+        """
+        now = self._machine.now
+        self._call(lambda: self.guards.count(event, now), may_stop=False)
+
     def pull(self) -> Event | None:
         """Return the next event, or None when more input is needed, while guards check each event."""
         machine = self._machine
@@ -97,6 +106,8 @@ class Guarding:
 
     def show_glanced(self, event: Event | None) -> Event | None:
         """Pass an event of the fast path, if there is one, to the guards; return it."""
+        if event is not None and self.guards.can_count:
+            self.count(event)
         return None if event is None else self.show(event)
 
     def _show_finish(self, event: Finish) -> Event | None:
@@ -118,13 +129,16 @@ class Guarding:
         return event
 
     def _pull_end(self) -> Event | None:
-        """Ask the guards for their last verdicts, once no event is left.
+        """Ask the guards that count if more input may be read, or all for their last verdicts at its end.
 
         Returns:
             The `Stopped` event if a guard stops the answer; otherwise None.
         """
         machine = self._machine
-        if machine.guarding is not None and machine.input_ended and not machine.holds_back:
+        if machine.continues:
+            if self.guards.can_count:
+                self._stop_if_wanted()
+        elif machine.guarding is not None and machine.input_ended and not machine.holds_back:
             self._call(self.guards.end)
             # If a guard has stopped the answer, nothing is waited for.
             machine.waits = machine.stopped_event is None and self.guards.pending
@@ -192,10 +206,13 @@ class Guarding:
         """Decide no more about the end of the answer."""
         self._finish, self._machine.waits = None, False
 
-    def _call(self, call: Callable[[], object]) -> None:
+    def _call(self, call: Callable[[], object], *, may_stop: bool = True) -> None:
         """Call a function that passes something to the guards; then stop the stream if a guard wants that.
 
         If the function raises an exception, the stream ends with `GuardFailed`.
+
+        Args:
+            may_stop: False to stop the stream only later, if a guard wants that.
         """
         try:
             call()
@@ -207,7 +224,8 @@ class Guarding:
             failed.__cause__ = error
             self.fail(failed)
             return
-        self._stop_if_wanted()
+        if may_stop:
+            self._stop_if_wanted()
 
     def _stop_if_wanted(self) -> None:
         """Stop the stream if a guard wants that."""

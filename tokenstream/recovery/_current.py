@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.message import Usage
-from tokenstream.recovery._spending import count_tokens
 from tokenstream.stream._attempts import AttemptReport
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ class CurrentAttempt:
             # Otherwise, the message has the name of the route whose text it has.
             self._machine.accumulator.route = self._itinerary.name(index)
         if self._spending is not None:
-            self._spending.begin(self._itinerary.price(index))
+            self._spending.begin(self._itinerary.price(index), goes_on=self.mode == "resume")
 
     def end(self, error: StreamError | None, now: float) -> None:
         """Report on this attempt, which has ended, and let its route remember how.
@@ -160,14 +159,8 @@ class CurrentAttempt:
 
     @property
     def _least_cost(self) -> float | None:
-        """The cost of this attempt's tokens, as far as the server has counted them; None if it is unknown.
-
-        Tokens of events that are held back, and that the server has not counted, are estimated.
-        """
-        usage = self._usage
-        if not usage and self.hold.held:
-            usage = count_tokens(self.hold.held)
-        return self._itinerary.describe(self.opener_index, usage, None)["cost"]
+        """The cost of this attempt's tokens, as far as the server has counted them; None if it is unknown."""
+        return self._itinerary.describe(self.opener_index, self._usage, None)["cost"]
 
     def make_report(self, error: StreamError | None, now: float | None) -> AttemptReport:
         """Return a report on this attempt.
@@ -199,15 +192,15 @@ class CurrentAttempt:
         """An object with the id and the model of the answer to this attempt; None if there is none."""
         if self._joining.seam is not None:
             return self._joining.seam
-        if not self.was_released:
+        if not self.was_released or self.hold.was_dropped:
             return self.hold.start
         return self._discarded_start if self._was_discarded else self._machine.accumulator.message
 
     @property
     def _usage(self) -> Usage:
         """The token counts of this attempt; false if the server reported none."""
-        if not self.was_released:
-            # The message has no events of this attempt yet.
+        if not self.was_released or self.hold.was_dropped:
+            # The message has no events of this attempt.
             return self.hold.usage
         if self._was_discarded:
             return self._discarded_usage

@@ -96,7 +96,8 @@ is restarted |
     otherwise, the attempt has failed, with the outcome "invalid"."""
     most: float | None = None
     """The highest cost of all attempts together, by `Route.price`: no attempt begins once it is reached, and
-    the one in progress is stopped like one with a `Budget`. Requests without a price cost nothing."""
+    the one in progress is stopped like one with a `Budget`, also while it is held back. Requests without a
+    price cost nothing."""
     hedge_after: float | None = None
     """Seconds after which a second attempt starts if the first attempt has brought no content: at the next
     route, if there are routes. The attempt that brings content earlier is read, and the other is closed.

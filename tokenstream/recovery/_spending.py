@@ -5,21 +5,20 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.accumulator import Accumulator
 from tokenstream.errors import MisuseError
 from tokenstream.stages import Budget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from tokenstream.events import Event
     from tokenstream.message import Usage
 
 
 class Spending:
     """Adds up the costs of all attempts, and stops the answer before the sum exceeds `Retry.most`.
 
-    The attempt in progress is counted by a `Budget`, which estimates what the provider has not counted yet.
+    The attempt in progress is counted by a `Budget` as it arrives, also while it is held back. The budget
+    estimates what the provider has not counted yet.
 
     Args:
         most: The bound on the sum.
@@ -30,32 +29,33 @@ class Spending:
     def __init__(self, most: float) -> None:
         self.most = most
         self.spent = 0.0
-        """The cost of the attempts that have ended."""
+        """The cost of the answers before the one that arrives now."""
         self._price: Callable[[Usage], float] | None = None
         """The price of the route that is asked; None if it is unknown."""
         self._now = 0.0
-        """The cost of the attempt in progress."""
+        """The cost of the answer that arrives now."""
         self.budget = Budget(price=self._add_up, most=most)
         """The rule that stops the answer."""
 
-    def begin(self, price: Callable[[Usage], float] | None) -> None:
+    def begin(self, price: Callable[[Usage], float] | None, *, goes_on: bool) -> None:
         """Begin to count another attempt.
 
         Args:
             price: The price of its route; None if it is unknown.
+            goes_on: True if it goes on with the same answer, so that the token counts are those of both.
         """
-        self._price, self._now = price, 0.0
-        self.budget.begin_again()
+        if not goes_on:
+            self.spent, self._now = self.spent + self._now, 0.0
+        self._price = price
 
     def end(self, cost: float | None) -> None:
-        """Add the cost of the attempt that has ended.
+        """Note the cost of the attempt that has ended.
 
         Args:
             cost: The cost of the token counts that the server reported; None if it is unknown.
         """
         # The server may have counted less than what has arrived, or what has arrived may not be visible.
-        self.spent += max(cost or 0.0, self._now)
-        self._now = 0.0
+        self._now = max(cost or 0.0, self._now)
 
     def is_used_up(self, cost: float | None) -> bool:
         """Return True if nothing is left for another attempt.
@@ -70,23 +70,10 @@ class Spending:
         """Return the cost of all attempts.
 
         Args:
-            usage: The token counts of the attempt in progress.
+            usage: The token counts of the answer that arrives now.
         """
         self._now = cost_of(usage, self._price) or 0.0
         return self.spent + self._now
-
-
-def count_tokens(events: Iterable[Event]) -> Usage:
-    """Return the token counts of an answer that was not delivered, with an estimate of what was not counted.
-
-    Args:
-        events: All events of the answer.
-    """
-    accumulator = Accumulator()
-    for event in events:
-        accumulator.take(event)
-    accumulator.conclude("stopped")
-    return accumulator.counted
 
 
 def cost_of(usage: Usage, price: Callable[[Usage], float] | None) -> float | None:
