@@ -99,6 +99,52 @@ def test_a_wait_that_the_timeout_does_not_allow_is_not_begun() -> None:
     assert len(first.requests) == 1
 
 
+@in_each_world
+def test_a_function_is_asked_for_the_wait_of_another_try_and_not_for_that_of_another_route(
+    world: str,
+) -> None:
+    """Another provider may answer now, whatever the one before has done."""
+    first, second, _ = _providers([DOWN] * 2, [], [])
+    asked: list[int] = []
+
+    def wait(attempt: Attempt) -> float:
+        asked.append(attempt.number)
+        return 0.001
+
+    found = read(
+        world,
+        first,
+        lambda is_async: Retry(attempts=2, wait=wait, routes=[second.route(is_async=is_async)]),
+    )
+
+    assert found.text == TRUTH
+    assert [report.wait for report in found.reports] == [0.0, 0.001, 0.0]
+    assert asked == [2]
+
+
+@in_each_world
+def test_a_wait_of_a_function_that_the_timeout_does_not_allow_is_not_begun(world: str) -> None:
+    """The next route is asked at once instead; without another one, a note tells which option it was."""
+    first, second, _ = _providers([DOWN], [], [])
+
+    found = read(
+        world,
+        first,
+        lambda is_async: Retry(
+            attempts=2, wait=lambda _: 6, timeout=5, routes=[second.route(is_async=is_async)]
+        ),
+    )
+
+    assert found.text == TRUTH
+    assert (len(first.requests), [report.wait for report in found.reports]) == (1, [0.0, 0.0])
+
+    first, _, _ = _providers([DOWN], [], [])
+    found = read(world, first, lambda _: Retry(attempts=2, wait=lambda _: 6, timeout=5))
+
+    assert found.error is not None
+    assert any("Retry.timeout allows (5 s)" in note for note in found.error.__notes__)
+
+
 def test_a_fallback_comes_after_the_last_route() -> None:
     """It has one attempt, like a route."""
     first, second, third = _providers([DOWN] * 9, [DOWN] * 9, [])
