@@ -41,10 +41,16 @@ def test_nonsense_is_refused_where_it_is_written(field: str, value: Any, expecte
     assert expected in str(caught.value)
 
 
-def test_too_few_attempts_for_the_fallbacks_are_refused() -> None:
-    """The last one would never be asked."""
+@pytest.mark.parametrize("start", [resilient, aresilient])
+def test_too_few_attempts_for_the_fallbacks_are_refused(start: Any) -> None:
+    """The last one would never be asked.
+
+    The stream refuses that, which knows if the first request is a route, with attempts of its own.
+    """
+    retry = Retry(attempts=2, fallback=[lambda: WHOLE, lambda: WHOLE])
+
     with pytest.raises(MisuseError, match="never reaches the last of 2 fallbacks"):
-        Retry(attempts=2, fallback=[lambda: WHOLE, lambda: WHOLE])
+        start(lambda: WHOLE, retry)
 
 
 @pytest.mark.parametrize("start", [resilient, aresilient])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, TypedDict
 
+from tokenstream.errors import MisuseError
 from tokenstream.recovery._spending import cost_of
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class Itinerary:
         openers: The first opener, then those of the routes, then those of the fallbacks.
         retry: The caller's options.
         now: A clock reading, in seconds.
+
+    Raises:
+        MisuseError: There are too few attempts for the fallbacks.
     """
 
     def __init__(self, openers: Sequence[SourceOpener], retry: Retry, now: float) -> None:
@@ -48,6 +52,11 @@ class Itinerary:
         if self.has_routes:
             _set_attempts(ordered, retry)
             ordered = _sort(ordered, retry, now)
+        elif retry.budget < len(ordered):
+            raise MisuseError(
+                f"attempts={retry.budget} never reaches the last of {len(retry.fallback)} fallbacks: "
+                "each failed attempt moves on to the next one"
+            )
         self.openers = ordered
         """The openers; an attempt's opener is named by its index."""
         self._budget = retry.budget

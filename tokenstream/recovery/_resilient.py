@@ -171,7 +171,7 @@ def make_stream(
 
     Raises:
         MisuseError: The mode is "resume" or "continue", but the first opener's function has no parameter
-            for the attempt.
+            for the attempt; or there are too few attempts for the fallbacks.
     """
     if retry.mode in ("resume", "continue") and not openers[0].takes_attempt:
         part = "the position" if retry.mode == "resume" else "the turns of the answer so far"

@@ -150,11 +150,6 @@ is restarted |
         object.__setattr__(self, "fallback", _check_fallbacks(self.fallback))
         object.__setattr__(self, "routes", _check_routes(self.routes))
         _check_choice(self)
-        if attempts is not None and not self.routes and attempts <= len(self.fallback):
-            raise MisuseError(
-                f"attempts={attempts} never reaches the last of {len(self.fallback)} fallbacks: "
-                "each failed attempt moves on to the next one"
-            )
         if self.on_retry is not None and not callable(self.on_retry):
             raise MisuseError("on_retry= is a function that takes the attempt")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.recovery.attempts import in_each_world
-from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, Read, read
-from tokenstream import Retry, Route, connect
+from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, Read, ask, read
+from tokenstream import Retry, Route, aconnect, connect
 from tokenstream.errors import MisuseError, StatusError, StreamInterrupted
 from tokenstream.recovery import Attempt
 
@@ -161,6 +161,26 @@ def test_a_fallback_comes_after_the_last_route() -> None:
 
     assert found.text == TRUTH
     assert [len(each.requests) for each in (first, second, third)] == [2, 1, 1]
+
+
+@in_each_world
+@pytest.mark.parametrize(
+    ("own", "policy", "count"), [(None, 1, 1), (1, None, 1), (2, None, 2), (2, 1, 1), (None, None, 2)]
+)
+def test_a_fallback_comes_after_the_attempts_of_a_route_that_is_asked_first(
+    world: str, own: int | None, policy: int | None, count: int
+) -> None:
+    """The attempts are those of the route alone, so one of them is enough to reach a fallback."""
+    first, second, _ = _providers([DOWN] * 9, [], [])
+
+    def other() -> object:
+        start = connect if world == "sync" else aconnect
+        return start(second.url, json=second.payload, client=second.client(is_async=world != "sync"))
+
+    found = ask(world, first, Retry(attempts=policy, fallback=[other], wait=0), attempts=own)
+
+    assert found.text == TRUTH
+    assert [len(first.requests), len(second.requests)] == [count, 1]
 
 
 def test_an_unread_connect_is_a_fallback_for_one_answer() -> None:
