@@ -56,8 +56,14 @@ class Guarding:
         The answer is not stopped here, but when the event is returned, or when more input is needed: an
         answer that ends with the same input costs nothing more.
         """
-        now = self._machine.now
-        self._call(lambda: self.guards.count(event, now), may_stop=False)
+        try:
+            self.guards.count(event, self._machine.now)
+        except Exception as error:  # noqa: BLE001 - the function may raise anything; it is raised in its place
+            self._fail_for(
+                error,
+                f"the function price= raised {type(error).__name__}, so the stream was closed; "
+                "what had arrived is in .partial",
+            )
 
     def pull(self) -> Event | None:
         """Return the next event, or None when more input is needed, while guards check each event."""
@@ -206,26 +212,27 @@ class Guarding:
         """Decide no more about the end of the answer."""
         self._finish, self._machine.waits = None, False
 
-    def _call(self, call: Callable[[], object], *, may_stop: bool = True) -> None:
+    def _call(self, call: Callable[[], object]) -> None:
         """Call a function that passes something to the guards; then stop the stream if a guard wants that.
 
         If the function raises an exception, the stream ends with `GuardFailed`.
-
-        Args:
-            may_stop: False to stop the stream only later, if a guard wants that.
         """
         try:
             call()
         except Exception as error:  # noqa: BLE001 - a guard may raise anything; it is raised in its place
-            failed = GuardFailed(
+            self._fail_for(
+                error,
                 f"a guard of the stream raised {type(error).__name__}, so the stream was closed; "
-                "what had arrived is in .partial"
+                "what had arrived is in .partial",
             )
-            failed.__cause__ = error
-            self.fail(failed)
             return
-        if may_stop:
-            self._stop_if_wanted()
+        self._stop_if_wanted()
+
+    def _fail_for(self, cause: Exception, message: str) -> None:
+        """End the answer with `GuardFailed`, because of an exception of the application's function."""
+        failed = GuardFailed(message)
+        failed.__cause__ = cause
+        self.fail(failed)
 
     def _stop_if_wanted(self) -> None:
         """Stop the stream if a guard wants that."""

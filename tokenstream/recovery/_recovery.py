@@ -190,6 +190,15 @@ class Recovery:
             self._machine.error = error
         return None
 
+    def find_cost(self) -> None:
+        """Compute the cost of the last attempt, which has ended, for its report.
+
+        Raises:
+            Exception: The function `Route.price` has raised it; this happens only once.
+        """
+        if not self._current.ended:
+            self._current.find_cost()
+
     def record_end(self, error: Exception | None, now: float) -> None:
         """Record how the last attempt ended, unless that was recorded before.
 

@@ -14,6 +14,41 @@ if TYPE_CHECKING:
     from tokenstream.message import Usage
 
 
+class Price:
+    """The price of a route, as one stream asks for it.
+
+    The caller's function is called once for the same token counts, and no more after it has raised an
+    exception: that is raised once, and the cost is unknown from then on.
+
+    Args:
+        function: The caller's function; None if the route has no price.
+    """
+
+    __slots__ = ("_cost", "_function", "_usage")
+
+    def __init__(self, function: Callable[[Usage], float] | None) -> None:
+        self._function = function
+        self._usage: Usage | None = None
+        """The token counts of which the cost is known; None for none."""
+        self._cost = 0.0
+
+    def of(self, usage: Usage) -> float | None:
+        """Return the cost of token counts; None without a price, or without counts.
+
+        Raises:
+            MisuseError: The function has returned NaN, or no number.
+            Exception: The function has raised it.
+        """
+        if self._function is None or not usage:
+            return None
+        if usage != self._usage:
+            # Until it has returned a cost, the function counts as one that has raised an exception.
+            function, self._function = self._function, None
+            self._cost, self._usage = _check_cost(function(usage)), usage
+            self._function = function
+        return self._cost
+
+
 class Spending:
     """Adds up the costs of all attempts, and stops the answer before the sum exceeds `Retry.most`.
 
@@ -30,18 +65,18 @@ class Spending:
         self.most = most
         self.spent = 0.0
         """The cost of the answers before the one that arrives now."""
-        self._price: Callable[[Usage], float] | None = None
-        """The price of the route that is asked; None if it is unknown."""
+        self._price = Price(None)
+        """The price of the route that is asked."""
         self._now = 0.0
         """The cost of the answer that arrives now."""
         self.budget = Budget(price=self._add_up, most=most)
         """The rule that stops the answer."""
 
-    def begin(self, price: Callable[[Usage], float] | None, *, goes_on: bool) -> None:
+    def begin(self, price: Price, *, goes_on: bool) -> None:
         """Begin to count another attempt.
 
         Args:
-            price: The price of its route; None if it is unknown.
+            price: The price of its route.
             goes_on: True if it goes on with the same answer, so that the token counts are those of both.
         """
         if not goes_on:
@@ -72,19 +107,13 @@ class Spending:
         Args:
             usage: The token counts of the answer that arrives now.
         """
-        self._now = cost_of(usage, self._price) or 0.0
+        self._now = self._price.of(usage) or 0.0
         return self.spent + self._now
 
 
-def cost_of(usage: Usage, price: Callable[[Usage], float] | None) -> float | None:
-    """Return the cost of token counts; None without a price, or without counts.
-
-    Raises:
-        MisuseError: The function `price` has returned NaN, or no number.
-    """
-    if price is None or not usage:
-        return None
-    cost: Any = price(usage)
+def _check_cost(returned: object) -> float:
+    """Return the cost that the caller's `price` function has returned; refuse NaN, and what is no number."""
+    cost: Any = returned
     if isinstance(cost, bool) or not isinstance(cost, int | float) or math.isnan(cost):
         raise MisuseError(f"price= returns what the usage costs, as a number, and not {cost!r}")
     return float(cost)

@@ -334,8 +334,10 @@ class Driver(SingleConsumer):
             source = recovery.make_next_source(cause, now)
         except BaseException:
             # A function of the application, such as `on_retry`, raised the error: the stream cannot go on.
-            self.cut_short("stopped", "a function of the application's raised")
-            self.release_source()
+            try:
+                self.cut_short("stopped", "a function of the application's raised")
+            finally:
+                self.release_source()
             raise
         if source is None:
             return False
@@ -391,13 +393,7 @@ class Driver(SingleConsumer):
             if machine.owes_events:
                 return True
             self._begin_draining()
-            ending = self._decide_ending(ending)
-            machine.conclude(ending)
-            if ending is None:
-                self.error = machine.error
-            # The last step: after a Ctrl-C in the lines above, the next read repeats them.
-            self._change_phase(PhaseStep.ENDED)
-            self._report_to_recovery()
+            self._end_with(self._decide_ending(ending))
             log("stream ended, %s", machine.accumulator.ending)
             if "not_streamed" in machine.departures:
                 inform(
@@ -431,14 +427,24 @@ class Driver(SingleConsumer):
         if self.phase is not _ENDED:
             decided_ending = self._decide_ending(ending)
             self.machine.cut(self.clock())
-            self.machine.conclude(decided_ending)
-            self._change_phase(PhaseStep.ENDED)
-            self._report_to_recovery()
+            self._end_with(decided_ending)
             log("stream ended, %s: %s", self.machine.accumulator.ending, reason)
 
-    def _report_to_recovery(self) -> None:
-        if self.recovery is not None:  # None for a stream that is never retried
-            self.recovery.record_end(self.error, self.clock())
+    def _end_with(self, ending: Ending | None) -> None:
+        """End the stream; None lets the machine decide the ending."""
+        recovery = self.recovery
+        try:
+            if recovery is not None:  # None for a stream that is never retried
+                # Before an observer asks for it. The function that tells the cost may raise an exception.
+                recovery.find_cost()
+        finally:
+            self.machine.conclude(ending)
+            if ending is None:
+                self.error = self.machine.error
+            # The last step: after a Ctrl-C in the lines above, the next read repeats them.
+            self._change_phase(PhaseStep.ENDED)
+            if recovery is not None:
+                recovery.record_end(self.error, self.clock())
 
     def fall_back(self, error: StreamError) -> None:
         """End the stream with the answer of the previous attempt, because the new answer differs from it.

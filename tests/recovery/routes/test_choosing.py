@@ -14,7 +14,15 @@ from pydantic import BaseModel, TypeAdapter
 from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask, read
 from tokenstream import Message, Retry, Route, Usage, aconnect, connect, resilient, testing
-from tokenstream.errors import AnswerRejected, MisuseError, OutputInvalid, StatusError, StreamTruncated
+from tokenstream.errors import (
+    AnswerRejected,
+    GuardFailed,
+    MisuseError,
+    OutputInvalid,
+    StatusError,
+    StreamTruncated,
+)
+from tokenstream.events import UsageUpdate
 from tokenstream.recovery._health import RouteHealth
 
 DOWN = Behaviour("status")
@@ -477,6 +485,78 @@ class TestMoney:
         stream = connect(first.route(price=lambda _: float("nan")), retry=Retry())
         with stream, pytest.raises(MisuseError, match="price="):
             stream.final()
+
+    @pytest.mark.parametrize("stops", [False, True])
+    @in_each_world
+    def test_a_price_that_raises_is_called_no_more(self, world: str, *, stops: bool) -> None:
+        """Its exception is raised once, where the attempt ends; the reports can be read, without the cost."""
+        first = Provider("openai-chat")
+        called: list[Usage] = []
+
+        def price(usage: Usage) -> float:
+            called.append(usage)
+            raise LookupError("no price for this model")
+
+        def look(stream: Any) -> None:
+            assert [report.cost for report in stream.attempts] == [None]
+
+        async def read_it() -> None:
+            stream = aconnect(first.route(is_async=True, price=price), retry=Retry())
+            with pytest.raises(LookupError, match="no price"):
+                async with stream:
+                    async for event in stream:
+                        look(stream)
+                        if stops and isinstance(event, UsageUpdate):
+                            stream.stop()
+            look(stream)
+            assert stream.message.complete
+
+        if world == "sync":
+            stream = connect(first.route(price=price), retry=Retry())
+            with pytest.raises(LookupError, match="no price"), stream:
+                for event in stream:
+                    look(stream)
+                    if stops and isinstance(event, UsageUpdate):
+                        stream.stop()
+            look(stream)
+            assert stream.message.complete
+        else:
+            anyio.run(read_it, backend=world)
+
+        assert len(called) == 1
+        assert first.open == 0
+
+    def test_a_price_is_asked_for_once_when_the_attempt_ends(self) -> None:
+        """Not each time that somebody looks at the reports, for which it may be too slow."""
+        called: list[Usage] = []
+        first = Provider("openai-chat")
+
+        def price(usage: Usage) -> float:
+            called.append(usage)
+            return 3
+
+        with connect(first.route(price=price), retry=Retry()) as stream:
+            assert [report.cost for _ in stream for report in stream.attempts][-1] is None
+        costs = [stream.attempts[0].cost for _ in range(3)]
+
+        assert costs == [3, 3, 3]
+        assert len(called) == 1
+
+    @in_each_world
+    def test_a_price_that_raises_ends_an_answer_that_it_bounds(self, world: str) -> None:
+        """Nothing would bound it any more. The error tells what has raised the exception."""
+        first = Provider("openai-chat")
+
+        def price(_: Usage) -> float:
+            raise LookupError("no price for this model")
+
+        found = ask(world, first, Retry(most=10), price=price)
+
+        assert isinstance(found.error, GuardFailed)
+        assert isinstance(found.error.__cause__, LookupError)
+        assert "price= raised LookupError" in str(found.error)
+        assert [report.cost for report in found.reports] == [None]
+        assert (len(first.requests), first.open) == (1, 0)
 
 
 class TestAHedge:

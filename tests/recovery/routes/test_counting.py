@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.recovery.attempts import in_each_world
@@ -174,7 +176,7 @@ def test_a_fallback_comes_after_the_attempts_of_a_route_that_is_asked_first(
     first, second, _ = _providers([DOWN] * 9, [], [])
 
     def other() -> object:
-        start = connect if world == "sync" else aconnect
+        start: Any = connect if world == "sync" else aconnect
         return start(second.url, json=second.payload, client=second.client(is_async=world != "sync"))
 
     found = ask(world, first, Retry(attempts=policy, fallback=[other], wait=0), attempts=own)
