@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from tokenstream._pipeline.machine import Machine
-from tokenstream._sources import reading_error
+from tokenstream._sources import FunctionFailed, reading_error
 from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.stages import Chain
@@ -333,11 +333,8 @@ class Driver(SingleConsumer):
         try:
             source = recovery.make_next_source(cause, now)
         except BaseException:
-            # A function of the application, such as `on_retry`, raised the error: the stream cannot go on.
-            try:
-                self.cut_short("stopped", "a function of the application's raised")
-            finally:
-                self.release_source()
+            # A function of the application's, such as `on_retry`, raised the error.
+            self._end_for_function()
             raise
         if source is None:
             return False
@@ -349,6 +346,13 @@ class Driver(SingleConsumer):
         self.chain = self.make_timed_chain()
         self.replace_source(source)
         return True
+
+    def _end_for_function(self) -> None:
+        """End the stream, which cannot go on, because a function of the application's raised an exception."""
+        try:
+            self.cut_short("stopped", "a function of the application's raised")
+        finally:
+            self.release_source()
 
     def release_source(self) -> None:
         """Close the source without waiting, or ask the reading task to close it."""
@@ -371,7 +375,11 @@ class Driver(SingleConsumer):
 
         Raises:
             MisuseError: The calling code made a mistake.
+            Exception: A function of the application's has raised it.
         """
+        if isinstance(error, FunctionFailed):
+            self._end_for_function()
+            raise error.raised
         begun = self.machine.meter.first_event_at is not None
         converted = reading_error(error, self._read_deadlines, begun=begun)
         if isinstance(converted, MisuseError):
