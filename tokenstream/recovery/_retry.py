@@ -17,6 +17,7 @@ from tokenstream.recovery._accept import Accept, is_rule
 from tokenstream.recovery._route import Route
 from tokenstream.stream import AsyncStream, Stream  # noqa: TC001 - a field's type can be asked for
 from tokenstream.stream._attempts import Attempt
+from tokenstream.stream._guards.guarding import is_awaited
 from tokenstream.stream._handover import is_stream
 
 Mode: TypeAlias = Literal["auto", "resume", "continue", "restart"]
@@ -126,8 +127,9 @@ is restarted |
     answer_id: str | None = None
     """An id of your own for the answer, like the option of `Stream`; only for a `Retry` of one answer."""
     on_retry: Callable[[Attempt], object] | None = None
-    """Function that is called with each further attempt, before the wait for that attempt. It may return
-    `attempt.skip()`, `attempt.stop()` or `attempt.with_payload(…)`; any other result is ignored."""
+    """Function that is called with each further attempt, before the wait for that attempt; a plain `def`,
+    also for an asynchronous stream. It may return `attempt.skip()`, `attempt.stop()` or
+    `attempt.with_payload(…)`; any other result is ignored."""
 
     def __post_init__(self) -> None:
         attempts: Any = self.attempts
@@ -152,6 +154,8 @@ is restarted |
         _check_choice(self)
         if self.on_retry is not None and not callable(self.on_retry):
             raise MisuseError("on_retry= is a function that takes the attempt")
+        if is_awaited(self.on_retry):
+            raise MisuseError("on_retry= is an async def, whose result is not awaited: use a plain def")
 
     @property
     def budget(self) -> int:
