@@ -351,7 +351,6 @@ def test_views_may_be_read_in_turns_over_a_restart() -> None:
         ({"on": [ValueError]}, "on= takes classes"),
         ({"fallback": 3}, "fallback= takes functions"),
         ({"fallback": [("x", "anthropic")]}, "fallback= takes functions"),
-        ({"attempts": 2, "fallback": [list, list]}, "never reaches the last of 2 fallbacks"),
         ({"on_retry": 3}, "on_retry= is a function"),
     ],
 )

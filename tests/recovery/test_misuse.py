@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.recovery.attempts import in_each_world, play
 from tokenstream import Retry, aresilient, resilient, testing
 from tokenstream.errors import ErrorKind, MisuseError, ProviderError, StreamTruncated
+from tokenstream.recovery import Attempt
 
 WHOLE = testing.script().text("Hello wonderful world").finish("stop").chunks("openai-chat")
 
@@ -41,10 +43,31 @@ def test_nonsense_is_refused_where_it_is_written(field: str, value: Any, expecte
     assert expected in str(caught.value)
 
 
-def test_too_few_attempts_for_the_fallbacks_are_refused() -> None:
-    """The last one would never be asked."""
+def test_what_decides_on_an_attempt_is_no_async_def() -> None:
+    """Its coroutine would be ignored, and with it the decision."""
+
+    async def decide(attempt: Attempt) -> object:
+        return attempt.stop()
+
+    class Decides:
+        async def __call__(self, attempt: Attempt) -> object:
+            return attempt.stop()
+
+    for function in (decide, partial(decide), Decides()):
+        with pytest.raises(MisuseError, match="on_retry= is an async def"):
+            Retry(on_retry=function)
+
+
+@pytest.mark.parametrize("start", [resilient, aresilient])
+def test_too_few_attempts_for_the_fallbacks_are_refused(start: Any) -> None:
+    """The last one would never be asked.
+
+    The stream refuses that, which knows if the first request is a route, with attempts of its own.
+    """
+    retry = Retry(attempts=2, fallback=[lambda: WHOLE, lambda: WHOLE])
+
     with pytest.raises(MisuseError, match="never reaches the last of 2 fallbacks"):
-        Retry(attempts=2, fallback=[lambda: WHOLE, lambda: WHOLE])
+        start(lambda: WHOLE, retry)
 
 
 @pytest.mark.parametrize("start", [resilient, aresilient])

@@ -50,6 +50,21 @@ class Guarding:
 
     # -- the way of an event -----------------------------------------------
 
+    def count(self, event: Event) -> None:
+        """Pass an event that has just arrived, and that may be held back, to the guards that count.
+
+        The answer is not stopped here, but when the event is returned, or when more input is needed: an
+        answer that ends with the same input costs nothing more.
+        """
+        try:
+            self.guards.count(event, self._machine.now)
+        except Exception as error:  # noqa: BLE001 - the function may raise anything; it is raised in its place
+            self._fail_for(
+                error,
+                f"the function price= raised {type(error).__name__}, so the stream was closed; "
+                "what had arrived is in .partial",
+            )
+
     def pull(self) -> Event | None:
         """Return the next event, or None when more input is needed, while guards check each event."""
         machine = self._machine
@@ -97,6 +112,8 @@ class Guarding:
 
     def show_glanced(self, event: Event | None) -> Event | None:
         """Pass an event of the fast path, if there is one, to the guards; return it."""
+        if event is not None and self.guards.can_count:
+            self.count(event)
         return None if event is None else self.show(event)
 
     def _show_finish(self, event: Finish) -> Event | None:
@@ -118,13 +135,16 @@ class Guarding:
         return event
 
     def _pull_end(self) -> Event | None:
-        """Ask the guards for their last verdicts, once no event is left.
+        """Ask the guards that count if more input may be read, or all for their last verdicts at its end.
 
         Returns:
             The `Stopped` event if a guard stops the answer; otherwise None.
         """
         machine = self._machine
-        if machine.guarding is not None and machine.input_ended and not machine.holds_back:
+        if machine.continues:
+            if self.guards.can_count:
+                self._stop_if_wanted()
+        elif machine.guarding is not None and machine.input_ended and not machine.holds_back:
             self._call(self.guards.end)
             # If a guard has stopped the answer, nothing is waited for.
             machine.waits = machine.stopped_event is None and self.guards.pending
@@ -200,14 +220,19 @@ class Guarding:
         try:
             call()
         except Exception as error:  # noqa: BLE001 - a guard may raise anything; it is raised in its place
-            failed = GuardFailed(
+            self._fail_for(
+                error,
                 f"a guard of the stream raised {type(error).__name__}, so the stream was closed; "
-                "what had arrived is in .partial"
+                "what had arrived is in .partial",
             )
-            failed.__cause__ = error
-            self.fail(failed)
             return
         self._stop_if_wanted()
+
+    def _fail_for(self, cause: Exception, message: str) -> None:
+        """End the answer with `GuardFailed`, because of an exception of the application's function."""
+        failed = GuardFailed(message)
+        failed.__cause__ = cause
+        self.fail(failed)
 
     def _stop_if_wanted(self) -> None:
         """Stop the stream if a guard wants that."""

@@ -58,7 +58,7 @@ class Hold:
             `Joining.align`, or set `Joining.refusal`.
     """
 
-    __slots__ = ("_held", "_met", "_on_release", "_until", "guarded", "ready", "released")
+    __slots__ = ("_dropped", "_held", "_met", "_on_release", "_until", "guarded", "ready", "released")
 
     def __init__(
         self, until: Callable[[Event], bool], on_release: Callable[[bool], list[Event] | None] | None = None
@@ -72,6 +72,8 @@ class Hold:
         self.guarded: Callable[[], bool] | None = None
         """Returns True while a guard extends the hold; None if there are no guards."""
         self._held: list[Event] = []
+        self._dropped: list[Event] = []
+        """Events that were held back and then discarded, for what they tell of the tokens."""
         self.ready: deque[Event] = deque()
         """Events that are returned next."""
         self.released = False
@@ -90,9 +92,14 @@ class Hold:
 
     def drop(self) -> None:
         """Discard the held events, and hold back no more."""
-        self._held = []
+        self._dropped, self._held = self._held, []
         self.ready.clear()
         self.released = True
+
+    @property
+    def was_dropped(self) -> bool:
+        """True if events were held back, and then discarded."""
+        return bool(self._dropped)
 
     def adopt(self, other: Hold) -> None:
         """Take over the events of another hold, from an earlier connection of the same answer.
@@ -134,8 +141,12 @@ class Hold:
 
     @property
     def start(self) -> MessageStart | None:
-        """The start of the message among the held events, with its id and model; None if it is not held."""
-        return next((event for event in self._held if isinstance(event, MessageStart)), None)
+        """The start of the message among the held events, with its id and model; None if it is not held.
+
+        Like `usage`, it is known also once the events were discarded.
+        """
+        events = self._dropped or self._held
+        return next((event for event in events if isinstance(event, MessageStart)), None)
 
     @property
     def usage(self) -> Usage:
@@ -143,7 +154,7 @@ class Hold:
         from tokenstream._growing_usage import GrowingUsage
 
         counts, final = GrowingUsage(), False
-        for event in self._held:
+        for event in self._dropped or self._held:
             # After a finish event, the counts are those of the whole answer.
             final = final or isinstance(event, Finish)
             if isinstance(event, UsageUpdate):

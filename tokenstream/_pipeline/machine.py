@@ -282,6 +282,8 @@ class Machine:
         | `guarding.take`   | there are guards, which have to see a `Finish` before it is added     |
         | `accumulator.take`| otherwise                                                             |
 
+        If a guard counts what arrives, it sees each event before `on_read` does any of this.
+
         Call this method after each change of these states. `begin_again` and `Joining.begin` leave that to
         their only caller, `Resumption.renew`, and `Joining.drop_held` to `drop_all`. `pull_stopped` need not
         call it: once it has returned its event, it returns None.
@@ -292,6 +294,8 @@ class Machine:
             self.on_read = has_content
         else:
             self.on_read = self.accumulator.take if guarding is None else guarding.take
+        if guarding is not None and guarding.guards.can_count:
+            self.on_read = _after(guarding.count, self.on_read)
         self.changes_events = joining is not None and joining.changes_events
         if self.stopped_event is not None:
             self.pull = self.pull_stopped
@@ -759,6 +763,16 @@ class Machine:
 def _is_callers_fault(cause: StreamError) -> bool:
     """Return True if the application's own source failed, such as a generator, not a transport."""
     return isinstance(cause, StreamInterrupted) and cause.kind == "unknown"
+
+
+def _after(count: Callable[[Event], object], read: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return a function that calls `count` with an event, and then returns what `read` returns for it."""
+
+    def count_and_read(event: Any) -> bool:  # noqa: ANN401 - an event
+        count(event)
+        return read(event)
+
+    return count_and_read
 
 
 def _pull_nothing() -> None:

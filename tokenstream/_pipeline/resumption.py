@@ -122,6 +122,9 @@ class Resumption:
             # The replay goes on after the events that were held back, so these stay held back.
             hold.adopt(joining.hold)
         machine.begin_again(hold, kept_format, now)
+        if kept_format is None and machine.guarding is not None:
+            # What arrives next is another answer, also if it continues the text of this one.
+            machine.guarding.guards.count_again()
         begins_anew = isinstance(renewal, Restart) and not renewal.is_aligned
         if begins_anew and machine.guarding is not None:
             # The guards that hold the answer back judge it from its start.

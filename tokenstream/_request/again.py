@@ -11,6 +11,7 @@ from tokenstream._apis import all_apis, api_named
 from tokenstream._basics.backoff import last_event_id_header
 from tokenstream._request.continued import ContinuationRequests, check_continuable
 from tokenstream._request.request import HTTPRequest, headers_without
+from tokenstream._sources import FunctionFailed
 from tokenstream.errors import StreamError
 from tokenstream.formats._detect.places import format_of_request
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
@@ -155,7 +156,10 @@ class _Requests(SourceOpener):
             return first
         continued = self._continued
         if makes_payload:
-            payload = self._find_payload(attempt)
+            try:
+                payload = self._find_payload(attempt)
+            except Exception as error:
+                raise FunctionFailed(error) from error
             continued, options = continued.with_payload(payload), {**options, "json": payload}
         if attempt.payload is None:
             # A payload of `on_retry` is for this attempt only.

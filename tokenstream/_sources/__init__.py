@@ -6,7 +6,7 @@ The caller opens an object, such as a response, and the stream that reads the ob
 from __future__ import annotations
 
 from tokenstream._sources.causes import is_timeout
-from tokenstream._sources.failures import opening_error, reading_error
+from tokenstream._sources.failures import FunctionFailed, opening_error, reading_error
 from tokenstream._sources.find import async_source, sync_source
 from tokenstream._sources.httpx import from_async_response, from_response
 from tokenstream._sources.kinds import AsyncSource, Deferred, SyncSource
@@ -14,6 +14,7 @@ from tokenstream._sources.kinds import AsyncSource, Deferred, SyncSource
 __all__ = [
     "AsyncSource",
     "Deferred",
+    "FunctionFailed",
     "SyncSource",
     "async_source",
     "from_async_response",

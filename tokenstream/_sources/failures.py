@@ -68,6 +68,20 @@ _ALREADY_READ = frozenset(
 )
 
 
+class FunctionFailed(MisuseError):
+    """Carries an exception of a function of the application's out of the opening of a source.
+
+    The stream raises the exception itself: it is neither a failed attempt nor an error of the request.
+
+    Args:
+        raised: The exception.
+    """
+
+    def __init__(self, raised: Exception) -> None:
+        super().__init__(f"a function of the application's raised {type(raised).__name__}")
+        self.raised = raised
+
+
 def reading_error(
     error: Exception, read_deadlines: Deadlines | None, *, begun: bool
 ) -> StreamError | MisuseError:

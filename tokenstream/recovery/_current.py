@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.message import Usage
-from tokenstream.recovery._spending import count_tokens
 from tokenstream.stream._attempts import AttemptReport
 
 if TYPE_CHECKING:
@@ -59,6 +58,8 @@ class CurrentAttempt:
         """Seconds of the wait before this attempt."""
         self._begun_at = 0.0
         """The clock reading at which this attempt began; 0 for the first attempt."""
+        self._priced_usage = Usage()
+        """The token counts of which the cost was computed, so that no report computes it again."""
         self._was_discarded = False
         """True if this attempt failed without content, after earlier attempts had delivered content."""
         self._discarded_usage = Usage()
@@ -86,6 +87,7 @@ class CurrentAttempt:
             self.counted += 1
         self._wait, self._begun_at = attempt.wait, now + attempt.wait
         self._was_discarded, self._discarded_usage, self._discarded_start = False, Usage(), None
+        self._priced_usage = Usage()
 
     def begin_route(self, index: int, now: float | None) -> None:
         """Make an opener the current one; the message gets the name of its route.
@@ -101,7 +103,19 @@ class CurrentAttempt:
             # Otherwise, the message has the name of the route whose text it has.
             self._machine.accumulator.route = self._itinerary.name(index)
         if self._spending is not None:
-            self._spending.begin(self._itinerary.price(index))
+            self._spending.begin(self._itinerary.prices[index], goes_on=self.mode == "resume")
+
+    def find_cost(self) -> float | None:
+        """Return the cost of this attempt, which has ended, by the token counts that the server has sent.
+
+        Reports have the cost from then on. It is None if it is unknown.
+
+        Raises:
+            Exception: The caller's `price` function has raised it; this happens only once.
+        """
+        cost = self._itinerary.prices[self.opener_index].of(self._usage)
+        self._priced_usage = self._usage
+        return cost
 
     def end(self, error: StreamError | None, now: float) -> None:
         """Report on this attempt, which has ended, and let its route remember how.
@@ -110,8 +124,9 @@ class CurrentAttempt:
             error: The error that ended the attempt; None if it succeeded.
             now: A clock reading, in seconds.
         """
+        cost = self.find_cost()
         if self._spending is not None:
-            self._spending.end(self._least_cost)
+            self._spending.end(cost)
         self.reports.append(self.make_report(error, now))
         if error is not None or self.was_released:
             self._itinerary.note_end(self.opener_index, error, now)
@@ -156,18 +171,7 @@ class CurrentAttempt:
     @property
     def has_spent_all(self) -> bool:
         """True if the costs of this and all earlier attempts have reached `Retry.most`."""
-        return self._spending is not None and self._spending.is_used_up(self._least_cost)
-
-    @property
-    def _least_cost(self) -> float | None:
-        """The cost of this attempt's tokens, as far as the server has counted them; None if it is unknown.
-
-        Tokens of events that are held back, and that the server has not counted, are estimated.
-        """
-        usage = self._usage
-        if not usage and self.hold.held:
-            usage = count_tokens(self.hold.held)
-        return self._itinerary.describe(self.opener_index, usage, None)["cost"]
+        return self._spending is not None and self._spending.is_used_up(self.find_cost())
 
     def make_report(self, error: StreamError | None, now: float | None) -> AttemptReport:
         """Return a report on this attempt.
@@ -191,7 +195,7 @@ class CurrentAttempt:
             model=None if head is None else head.model,
             confidence=None if seam is None else seam.known_confidence,
             left_out=() if self.continuation is None else tuple(sorted(self.continuation.left_out)),
-            **self._itinerary.describe(self.opener_index, usage, self._machine.format),
+            **self._itinerary.describe(self.opener_index, self._priced_usage, self._machine.format),
         )
 
     @property
@@ -199,15 +203,15 @@ class CurrentAttempt:
         """An object with the id and the model of the answer to this attempt; None if there is none."""
         if self._joining.seam is not None:
             return self._joining.seam
-        if not self.was_released:
+        if not self.was_released or self.hold.was_dropped:
             return self.hold.start
         return self._discarded_start if self._was_discarded else self._machine.accumulator.message
 
     @property
     def _usage(self) -> Usage:
         """The token counts of this attempt; false if the server reported none."""
-        if not self.was_released:
-            # The message has no events of this attempt yet.
+        if not self.was_released or self.hold.was_dropped:
+            # The message has no events of this attempt.
             return self.hold.usage
         if self._was_discarded:
             return self._discarded_usage

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, TypedDict
 
-from tokenstream.recovery._spending import cost_of
+from tokenstream.errors import MisuseError
+from tokenstream.recovery._spending import Price
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,6 +41,9 @@ class Itinerary:
         openers: The first opener, then those of the routes, then those of the fallbacks.
         retry: The caller's options.
         now: A clock reading, in seconds.
+
+    Raises:
+        MisuseError: There are too few attempts for the fallbacks.
     """
 
     def __init__(self, openers: Sequence[SourceOpener], retry: Retry, now: float) -> None:
@@ -48,8 +52,15 @@ class Itinerary:
         if self.has_routes:
             _set_attempts(ordered, retry)
             ordered = _sort(ordered, retry, now)
+        elif retry.budget < len(ordered):
+            raise MisuseError(
+                f"attempts={retry.budget} never reaches the last of {len(retry.fallback)} fallbacks: "
+                "each failed attempt moves on to the next one"
+            )
         self.openers = ordered
         """The openers; an attempt's opener is named by its index."""
+        self.prices = [Price(None if each.route is None else each.route.price) for each in ordered]
+        """The price of each opener's route."""
         self._budget = retry.budget
         """The maximum number of attempts in all, without routes."""
         self._used = [0] * len(ordered)
@@ -101,11 +112,6 @@ class Itinerary:
         """Return an opener's name for reports and messages; None without routes."""
         return self.openers[index].name if self.has_routes else None
 
-    def price(self, index: int) -> Callable[[Usage], float] | None:
-        """Return the function that gives the cost of an opener's token counts; None if it is unknown."""
-        route = self.openers[index].route
-        return None if route is None else route.price
-
     def describe(self, index: int, usage: Usage, format: str | None) -> RouteFacts:
         """Return the fields of a report that depend on the opener.
 
@@ -121,7 +127,7 @@ class Itinerary:
             "port": opener.port,
             "requested_model": opener.model,
             "format": format or opener.api,
-            "cost": cost_of(usage, self.price(index)),
+            "cost": self.prices[index].of(usage),
         }
 
     def find_rival(self, now: float) -> int | None:

@@ -47,7 +47,9 @@ class AttemptPlan(NamedTuple):
     mode: AttemptMode
     opener_index: int
     wait: float
-    """Seconds to wait before the attempt."""
+    """Seconds to wait before the attempt, unless the caller's function decides."""
+    may_wait: bool = True
+    """False if the attempt is made at once, so that the caller's function is not asked for the wait."""
     why: str | None = None
     """Reason for restarting the answer although a continuation was wanted; otherwise None."""
     prefix_refused: bool = False
@@ -207,17 +209,24 @@ class Planner:
         wait = 0.0 if at_once else self._wait_before(error, mode)
         if wait is None:
             return None
-        passed = self._find_passed_bound(end.now + wait)
-        if passed is not None:
-            bound, option = passed
-            end.notes.append(
-                f"no further attempt was made: it would begin later than {option} allows ({bound:g} s)"
-            )
+        decides_later = callable(self._retry.wait) and not at_once
+        late = None if decides_later else self.why_late(end.now + wait)
+        if late is not None:
+            end.notes.append(late)
             return None
         server_asks = error.retry_after is not None or (
             mode == "resume" and self._resumption.reconnect_after is not None
         )
-        return AttemptPlan(mode, index, wait, why_not, end.prefix_refused, server_asks, end.fetches)
+        return AttemptPlan(
+            mode,
+            index,
+            wait,
+            not at_once,
+            why=why_not,
+            prefix_refused=end.prefix_refused,
+            server_asks=server_asks,
+            fetches=end.fetches,
+        )
 
     def _wants(self, end: _End, *, otherwise: bool) -> bool:
         """Return True if the caller wants the error of an attempt to be retried; asks only once.
@@ -235,17 +244,18 @@ class Planner:
             end.wanted[otherwise] = self._retry.wants(end.error, otherwise=otherwise)
         return end.wanted[otherwise]
 
-    def _find_passed_bound(self, begin: float) -> tuple[float, str] | None:
-        """Return the shortest bound on the time of recovery after which an attempt would begin, or None.
+    def why_late(self, begin: float) -> str | None:
+        """Return the reason why an attempt would begin too late; None if it may begin then.
 
         Args:
             begin: The clock reading at which the attempt would begin.
-
-        Returns:
-            The bound in seconds after the first request, and the option that sets it.
         """
         first_request = self._machine.meter.started_at
-        return min((each for each in self._bounds if begin - first_request > each[0]), default=None)
+        passed = min((each for each in self._bounds if begin - first_request > each[0]), default=None)
+        if passed is None:
+            return None
+        bound, option = passed
+        return f"no further attempt was made: it would begin later than {option} allows ({bound:g} s)"
 
     def _is_refused_continuation(self, error: StreamError) -> bool:
         """Return True if the server has refused the request to continue the answer."""

@@ -194,6 +194,15 @@ class Recovery:
             self._machine.error = error
         return None
 
+    def find_cost(self) -> None:
+        """Compute the cost of the last attempt, which has ended, for its report.
+
+        Raises:
+            Exception: The function `Route.price` has raised it; this happens only once.
+        """
+        if not self._current.ended:
+            self._current.find_cost()
+
     def record_end(self, error: Exception | None, now: float) -> None:
         """Record how the last attempt ended, unless that was recorded before.
 
@@ -228,28 +237,23 @@ class Recovery:
             error: The error that ended the current attempt.
             now: A clock reading, in seconds.
         """
-        current, on_retry = self._current, self._retry.on_retry
-        stored = False
+        current = self._current
+        stored, notes = False, list[str]()
         while (plan := self._planner.plan(error, now)) is not None:
             if not stored:
                 ending: Ending = "failed" if isinstance(error, ProviderError) else "truncated"
                 self._resumption.store_attempt_partial(error, ending)
                 stored = True
             opener = self._openers[plan.opener_index]
-            continuation = self._rules.make_continuation(opener) if plan.mode == "continue" else None
-            # A new answer may use the whole output limit, a continuation only the rest of it.
-            tokens_left = self._rules.limit(opener)
-            if continuation is not None and tokens_left is not None:
-                tokens_left = self._rules.tokens_left(opener)
-                if tokens_left is not None and tokens_left < 1:
-                    self._end_at_limit(error, now)
-                    return None
-            attempt = self._make_attempt(plan, error, continuation, tokens_left)
-            decision = None if on_retry is None else on_retry(attempt)
+            attempt = self._make_attempt(plan, error)
+            if attempt is None:
+                self._end_at_limit(error, now)
+                return None
+            decision = self._decide(attempt, now, notes)
             if current.ended:
                 # `on_retry` has stopped the stream.
                 return None
-            if not isinstance(decision, AttemptDecision):
+            if decision is None:
                 return self._follow_plan(plan, attempt, error, now)
             if decision.verb == "stop":
                 add_note_once(error, "no further attempt was made: on_retry has stopped the attempts")
@@ -262,7 +266,26 @@ class Recovery:
                     )
                 return self._follow_plan(plan, replace(attempt, payload=decision.payload), error, now)
             self._itinerary.skip(plan.opener_index)
+        for note in notes:
+            add_note_once(error, note)
         return None
+
+    def _decide(self, attempt: Attempt, now: float, notes: list[str]) -> AttemptDecision | None:
+        """Return the decision on a planned attempt; None to make it.
+
+        Args:
+            attempt: The attempt, as the caller's functions get it.
+            now: A clock reading, in seconds.
+            notes: Gets the reason for which the attempt must not be made.
+        """
+        late = self._planner.why_late(now + attempt.wait)
+        if late is not None:
+            # The caller's function wants so long a wait; the next route is asked without one.
+            notes.append(late)
+            return attempt.skip()
+        on_retry = self._retry.on_retry
+        decision = None if on_retry is None else on_retry(attempt)
+        return decision if isinstance(decision, AttemptDecision) else None
 
     def _follow_plan(self, plan: AttemptPlan, attempt: Attempt, error: StreamError, now: float) -> Deferred:
         """Prepare the planned attempt, and return its source.
@@ -305,21 +328,21 @@ class Recovery:
         # `begins=False`: the timing of the answer goes on from the first attempt.
         return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
 
-    def _make_attempt(
-        self,
-        plan: AttemptPlan,
-        error: StreamError,
-        continuation: Continuation | None,
-        tokens_left: int | None,
-    ) -> Attempt:
-        """Return the planned attempt, as the caller's functions get it.
+    def _make_attempt(self, plan: AttemptPlan, error: StreamError) -> Attempt | None:
+        """Return the planned attempt, as the caller's functions get it; None if no tokens are left for it.
 
         Args:
             error: The error that ended the current attempt.
-            continuation: The continuation to request; None in other modes.
-            tokens_left: Number of tokens left of the output limit; None if no limit is known.
         """
         machine, wait, current = self._machine, self._retry.wait, self._current
+        opener = self._openers[plan.opener_index]
+        continuation = self._rules.make_continuation(opener) if plan.mode == "continue" else None
+        # A new answer may use the whole output limit, a continuation only the rest of it.
+        tokens_left = self._rules.limit(opener)
+        if continuation is not None and tokens_left is not None:
+            tokens_left = self._rules.tokens_left(opener)
+            if tokens_left is not None and tokens_left < 1:
+                return None
         resumes = plan.mode == "resume" and not plan.fetches
         position = self._planner.position if resumes else None
         last_event_id = None if plan.fetches else machine.progress.last_event_id
@@ -341,8 +364,7 @@ class Recovery:
             route=self._itinerary.name(plan.opener_index),
             asked=continuation,
         )
-        # A request without the refused prefix is made at once, so the caller's function is not asked.
-        if callable(wait) and not plan.prefix_refused:
+        if callable(wait) and plan.may_wait:
             attempt = replace(attempt, wait=_check_seconds(wait(attempt)))
         return attempt
 

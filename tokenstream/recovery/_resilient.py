@@ -171,7 +171,7 @@ def make_stream(
 
     Raises:
         MisuseError: The mode is "resume" or "continue", but the first opener's function has no parameter
-            for the attempt.
+            for the attempt; or there are too few attempts for the fallbacks.
     """
     if retry.mode in ("resume", "continue") and not openers[0].takes_attempt:
         part = "the position" if retry.mode == "resume" else "the turns of the answer so far"
@@ -189,7 +189,8 @@ def make_stream(
     recovery = Recovery(retry, itinerary, Resumption(driver.machine), driver.silence.deadlines)
     driver.recovery = recovery
     if recovery.spending is not None:
-        guard(driver, recovery.spending.budget, first_tokens=1, every=None, hold=False, field=None)
+        budget = recovery.spending.budget
+        guard(driver, budget, first_tokens=1, every=None, hold=False, field=None, counts=True)
     driver.pump.replace(recovery.make_first_source(driver.clock))
     driver.silence.deadlines = recovery.deadlines
     return kind(driver)

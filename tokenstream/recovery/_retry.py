@@ -17,6 +17,7 @@ from tokenstream.recovery._accept import Accept, is_rule
 from tokenstream.recovery._route import Route
 from tokenstream.stream import AsyncStream, Stream  # noqa: TC001 - a field's type can be asked for
 from tokenstream.stream._attempts import Attempt
+from tokenstream.stream._guards.guarding import is_awaited
 from tokenstream.stream._handover import is_stream
 
 Mode: TypeAlias = Literal["auto", "resume", "continue", "restart"]
@@ -96,7 +97,8 @@ is restarted |
     otherwise, the attempt has failed, with the outcome "invalid"."""
     most: float | None = None
     """The highest cost of all attempts together, by `Route.price`: no attempt begins once it is reached, and
-    the one in progress is stopped like one with a `Budget`. Requests without a price cost nothing."""
+    the one in progress is stopped like one with a `Budget`, also while it is held back. Requests without a
+    price cost nothing."""
     hedge_after: float | None = None
     """Seconds after which a second attempt starts if the first attempt has brought no content: at the next
     route, if there are routes. The attempt that brings content earlier is read, and the other is closed.
@@ -125,8 +127,9 @@ is restarted |
     answer_id: str | None = None
     """An id of your own for the answer, like the option of `Stream`; only for a `Retry` of one answer."""
     on_retry: Callable[[Attempt], object] | None = None
-    """Function that is called with each further attempt, before the wait for that attempt. It may return
-    `attempt.skip()`, `attempt.stop()` or `attempt.with_payload(…)`; any other result is ignored."""
+    """Function that is called with each further attempt, before the wait for that attempt; a plain `def`,
+    also for an asynchronous stream. It may return `attempt.skip()`, `attempt.stop()` or
+    `attempt.with_payload(…)`; any other result is ignored."""
 
     def __post_init__(self) -> None:
         attempts: Any = self.attempts
@@ -149,13 +152,10 @@ is restarted |
         object.__setattr__(self, "fallback", _check_fallbacks(self.fallback))
         object.__setattr__(self, "routes", _check_routes(self.routes))
         _check_choice(self)
-        if attempts is not None and not self.routes and attempts <= len(self.fallback):
-            raise MisuseError(
-                f"attempts={attempts} never reaches the last of {len(self.fallback)} fallbacks: "
-                "each failed attempt moves on to the next one"
-            )
         if self.on_retry is not None and not callable(self.on_retry):
             raise MisuseError("on_retry= is a function that takes the attempt")
+        if is_awaited(self.on_retry):
+            raise MisuseError("on_retry= is an async def, whose result is not awaited: use a plain def")
 
     @property
     def budget(self) -> int:

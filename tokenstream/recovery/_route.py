@@ -37,8 +37,8 @@ class Route:
     Args:
         url: The endpoint.
         json: The payload; or a function that gets the `Attempt` and returns the payload, if the provider
-            needs another prompt for an answer that it continues. A payload is never translated from one
-            API to another.
+            needs another prompt for an answer that it continues. The stream raises its exceptions as they
+            are. A payload is never translated from one API to another.
         headers: The request's headers; `Idempotency-Key` gets an ending of its own for each request.
         params: The query of the URL.
         client: The client to send the request with, as for `connect`; None for a new one.

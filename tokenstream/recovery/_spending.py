@@ -5,21 +5,55 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.accumulator import Accumulator
 from tokenstream.errors import MisuseError
 from tokenstream.stages import Budget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
-    from tokenstream.events import Event
     from tokenstream.message import Usage
+
+
+class Price:
+    """The price of a route, as one stream asks for it.
+
+    The caller's function is called once for the same token counts, and no more after it has raised an
+    exception: that is raised once, and the cost is unknown from then on.
+
+    Args:
+        function: The caller's function; None if the route has no price.
+    """
+
+    __slots__ = ("_cost", "_function", "_usage")
+
+    def __init__(self, function: Callable[[Usage], float] | None) -> None:
+        self._function = function
+        self._usage: Usage | None = None
+        """The token counts of which the cost is known; None for none."""
+        self._cost = 0.0
+
+    def of(self, usage: Usage) -> float | None:
+        """Return the cost of token counts; None without a price, or without counts.
+
+        Raises:
+            MisuseError: The function has returned NaN, or no number.
+            Exception: The function has raised it.
+        """
+        if self._function is None or not usage:
+            return None
+        if usage != self._usage:
+            # Until it has returned a cost, the function counts as one that has raised an exception.
+            function, self._function = self._function, None
+            self._cost, self._usage = _check_cost(function(usage)), usage
+            self._function = function
+        return self._cost
 
 
 class Spending:
     """Adds up the costs of all attempts, and stops the answer before the sum exceeds `Retry.most`.
 
-    The attempt in progress is counted by a `Budget`, which estimates what the provider has not counted yet.
+    The attempt in progress is counted by a `Budget` as it arrives, also while it is held back. The budget
+    estimates what the provider has not counted yet.
 
     Args:
         most: The bound on the sum.
@@ -30,32 +64,33 @@ class Spending:
     def __init__(self, most: float) -> None:
         self.most = most
         self.spent = 0.0
-        """The cost of the attempts that have ended."""
-        self._price: Callable[[Usage], float] | None = None
-        """The price of the route that is asked; None if it is unknown."""
+        """The cost of the answers before the one that arrives now."""
+        self._price = Price(None)
+        """The price of the route that is asked."""
         self._now = 0.0
-        """The cost of the attempt in progress."""
+        """The cost of the answer that arrives now."""
         self.budget = Budget(price=self._add_up, most=most)
         """The rule that stops the answer."""
 
-    def begin(self, price: Callable[[Usage], float] | None) -> None:
+    def begin(self, price: Price, *, goes_on: bool) -> None:
         """Begin to count another attempt.
 
         Args:
-            price: The price of its route; None if it is unknown.
+            price: The price of its route.
+            goes_on: True if it goes on with the same answer, so that the token counts are those of both.
         """
-        self._price, self._now = price, 0.0
-        self.budget.begin_again()
+        if not goes_on:
+            self.spent, self._now = self.spent + self._now, 0.0
+        self._price = price
 
     def end(self, cost: float | None) -> None:
-        """Add the cost of the attempt that has ended.
+        """Note the cost of the attempt that has ended.
 
         Args:
             cost: The cost of the token counts that the server reported; None if it is unknown.
         """
         # The server may have counted less than what has arrived, or what has arrived may not be visible.
-        self.spent += max(cost or 0.0, self._now)
-        self._now = 0.0
+        self._now = max(cost or 0.0, self._now)
 
     def is_used_up(self, cost: float | None) -> bool:
         """Return True if nothing is left for another attempt.
@@ -70,34 +105,15 @@ class Spending:
         """Return the cost of all attempts.
 
         Args:
-            usage: The token counts of the attempt in progress.
+            usage: The token counts of the answer that arrives now.
         """
-        self._now = cost_of(usage, self._price) or 0.0
+        self._now = self._price.of(usage) or 0.0
         return self.spent + self._now
 
 
-def count_tokens(events: Iterable[Event]) -> Usage:
-    """Return the token counts of an answer that was not delivered, with an estimate of what was not counted.
-
-    Args:
-        events: All events of the answer.
-    """
-    accumulator = Accumulator()
-    for event in events:
-        accumulator.take(event)
-    accumulator.conclude("stopped")
-    return accumulator.counted
-
-
-def cost_of(usage: Usage, price: Callable[[Usage], float] | None) -> float | None:
-    """Return the cost of token counts; None without a price, or without counts.
-
-    Raises:
-        MisuseError: The function `price` has returned NaN, or no number.
-    """
-    if price is None or not usage:
-        return None
-    cost: Any = price(usage)
+def _check_cost(returned: object) -> float:
+    """Return the cost that the caller's `price` function has returned; refuse NaN, and what is no number."""
+    cost: Any = returned
     if isinstance(cost, bool) or not isinstance(cost, int | float) or math.isnan(cost):
         raise MisuseError(f"price= returns what the usage costs, as a number, and not {cost!r}")
     return float(cost)

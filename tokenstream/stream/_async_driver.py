@@ -347,8 +347,10 @@ class AsyncDriver(Driver):
         if self.awaited_guards is not None:
             self.awaited_guards.cancel()
         if self.phase is not _ENDED:
-            self.cut_short("stopped", self.verdict.end_request)
-            self.pump.stop()
+            try:
+                self.cut_short("stopped", self.verdict.end_request)
+            finally:
+                self.pump.stop()
 
     async def close(self, *, failed: bool = False) -> None:
         """Close the source; the message keeps the content read so far.
@@ -357,8 +359,8 @@ class AsyncDriver(Driver):
             failed: True if another error is being raised: closing must neither replace nor delay it.
         """
         self.record_closing()
-        self.cut_short("stopped", "closed")
         try:
+            self.cut_short("stopped", "closed")
             if self.awaited_guards is not None:
                 await self.awaited_guards.close()
         except BaseException:

@@ -193,4 +193,4 @@ class AttemptReport:
     """Kinds of parts that the answer so far had and the request to continue it had not, such as "reasoning",
     which a model does not accept if another provider has signed it."""
     cost: float | None = None
-    """Cost of the reported token counts; None without a price, or without counts."""
+    """Cost of the reported token counts; None without a price, without counts, or while the attempt runs."""

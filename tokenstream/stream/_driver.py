@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from tokenstream._pipeline.machine import Machine
-from tokenstream._sources import reading_error
+from tokenstream._sources import FunctionFailed, reading_error
 from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.stages import Chain
@@ -333,9 +333,8 @@ class Driver(SingleConsumer):
         try:
             source = recovery.make_next_source(cause, now)
         except BaseException:
-            # A function of the application, such as `on_retry`, raised the error: the stream cannot go on.
-            self.cut_short("stopped", "a function of the application's raised")
-            self.release_source()
+            # A function of the application's, such as `on_retry`, raised the error.
+            self._end_for_function()
             raise
         if source is None:
             return False
@@ -347,6 +346,13 @@ class Driver(SingleConsumer):
         self.chain = self.make_timed_chain()
         self.replace_source(source)
         return True
+
+    def _end_for_function(self) -> None:
+        """End the stream, which cannot go on, because a function of the application's raised an exception."""
+        try:
+            self.cut_short("stopped", "a function of the application's raised")
+        finally:
+            self.release_source()
 
     def release_source(self) -> None:
         """Close the source without waiting, or ask the reading task to close it."""
@@ -369,7 +375,11 @@ class Driver(SingleConsumer):
 
         Raises:
             MisuseError: The calling code made a mistake.
+            Exception: A function of the application's has raised it.
         """
+        if isinstance(error, FunctionFailed):
+            self._end_for_function()
+            raise error.raised
         begun = self.machine.meter.first_event_at is not None
         converted = reading_error(error, self._read_deadlines, begun=begun)
         if isinstance(converted, MisuseError):
@@ -391,13 +401,7 @@ class Driver(SingleConsumer):
             if machine.owes_events:
                 return True
             self._begin_draining()
-            ending = self._decide_ending(ending)
-            machine.conclude(ending)
-            if ending is None:
-                self.error = machine.error
-            # The last step: after a Ctrl-C in the lines above, the next read repeats them.
-            self._change_phase(PhaseStep.ENDED)
-            self._report_to_recovery()
+            self._end_with(self._decide_ending(ending))
             log("stream ended, %s", machine.accumulator.ending)
             if "not_streamed" in machine.departures:
                 inform(
@@ -431,14 +435,24 @@ class Driver(SingleConsumer):
         if self.phase is not _ENDED:
             decided_ending = self._decide_ending(ending)
             self.machine.cut(self.clock())
-            self.machine.conclude(decided_ending)
-            self._change_phase(PhaseStep.ENDED)
-            self._report_to_recovery()
+            self._end_with(decided_ending)
             log("stream ended, %s: %s", self.machine.accumulator.ending, reason)
 
-    def _report_to_recovery(self) -> None:
-        if self.recovery is not None:  # None for a stream that is never retried
-            self.recovery.record_end(self.error, self.clock())
+    def _end_with(self, ending: Ending | None) -> None:
+        """End the stream; None lets the machine decide the ending."""
+        recovery = self.recovery
+        try:
+            if recovery is not None:  # None for a stream that is never retried
+                # Before an observer asks for it. The function that tells the cost may raise an exception.
+                recovery.find_cost()
+        finally:
+            self.machine.conclude(ending)
+            if ending is None:
+                self.error = self.machine.error
+            # The last step: after a Ctrl-C in the lines above, the next read repeats them.
+            self._change_phase(PhaseStep.ENDED)
+            if recovery is not None:
+                recovery.record_end(self.error, self.clock())
 
     def fall_back(self, error: StreamError) -> None:
         """End the stream with the answer of the previous attempt, because the new answer differs from it.

@@ -48,6 +48,14 @@ class Recovers(Protocol):
         """
         ...
 
+    def find_cost(self) -> None:
+        """Compute the cost of the last attempt, which has ended, for its report.
+
+        Raises:
+            Exception: A function of the application's has raised it; this happens only once.
+        """
+        ...
+
     def record_end(self, error: Exception | None, now: float) -> None:
         """Record how the last attempt ended.
 

@@ -194,8 +194,7 @@ class SyncDriver(Driver):
         pump = self.pump
         if pump.limit_read is not None:
             return pump.read(self.find_read_limit(None, until))  # None: the wait begins now
-        is_open = pump.chunks is not None
-        if is_open and (pump.keeps_limit or not self.machine.answered):
+        if pump.chunks is not None and (pump.keeps_limit or not self.machine.answered):
             # The source keeps the deadlines itself, or only a shutdown of its socket could end the read.
             # By a shutdown, nothing is lost only before the source is open, and after the terminal event.
             return pump.read(None)
@@ -475,15 +474,16 @@ class SyncDriver(Driver):
 
     def _end_with_lock(self, *, quiet: bool) -> None:
         """End the stream; this thread holds the pump's lock. `quiet` logs errors instead of raising them."""
-        self.cut_short("stopped", self.verdict.end_request)
-        self.close_source(quiet=quiet)
+        try:
+            self.cut_short("stopped", self.verdict.end_request)
+        finally:
+            self.close_source(quiet=quiet)
 
     def _busy_error(self) -> Exception:
         """Return the exception for a read while another thread is reading."""
-        if self.verdict.end_request is not None or self.phase is _ENDED:
-            # The stream has ended or is being stopped, so this loop ends, too.
-            return StopIteration()
-        return concurrent_read_error()
+        is_over = self.verdict.end_request is not None or self.phase is _ENDED
+        # If the stream has ended or is being stopped, this loop ends, too.
+        return StopIteration() if is_over else concurrent_read_error()
 
     def _check_broken(self) -> None:
         """If decoding was interrupted, close the source and raise the stream's error."""

@@ -66,6 +66,8 @@ class Provider:
         self.requests: list[httpx.Request] = []
         self.open = 0
         """Number of bodies that were not closed."""
+        self.sent = 0
+        """Number of chunks of bodies that were read."""
         self.delay = 0.0
         """Seconds before each response."""
         self._plan = [*plan]
@@ -155,7 +157,9 @@ class _Body(httpx.SyncByteStream, httpx.AsyncByteStream):
         provider.open += 1
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._chunks
+        for chunk in self._chunks:
+            self._provider.sent += 1
+            yield chunk
         if self._fault == "error_event":
             yield _error_event(self._provider.format)
         if self._fault == "reset":
@@ -257,6 +261,22 @@ def read(
     return _read_sync(connect(first.url, retry=retry(False), **asked | options), view)
 
 
+def ask(world: str, first: Provider, retry: Retry, **options: Any) -> Read:
+    """Ask a provider by a `Route`, and return the text that was read.
+
+    Args:
+        world: "sync", "asyncio" or "trio".
+        first: The provider.
+        retry: The policy.
+        options: Options of the route.
+    """
+    is_async = world != "sync"
+    route = first.route(is_async=is_async, **options)
+    if is_async:
+        return anyio.run(_read_async, route, retry, "text", {}, backend=world)
+    return _read_sync(connect(route, retry=retry), "text")
+
+
 def _read_sync(stream: Stream, view: str) -> Read:
     given: list[Any] = []
     error = None
@@ -271,7 +291,7 @@ def _read_sync(stream: Stream, view: str) -> Read:
     )
 
 
-async def _read_async(url: str, retry: Retry, view: str, options: dict[str, Any]) -> Read:
+async def _read_async(url: str | Route, retry: Retry, view: str, options: dict[str, Any]) -> Read:
     given: list[Any] = []
     error = None
     stream: AsyncStream = aconnect(url, retry=retry, **options)

@@ -12,9 +12,17 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from tests.recovery.attempts import in_each_world
-from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, read
+from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, ask, read
 from tokenstream import Message, Retry, Route, Usage, aconnect, connect, resilient, testing
-from tokenstream.errors import AnswerRejected, MisuseError, OutputInvalid, StatusError, StreamTruncated
+from tokenstream.errors import (
+    AnswerRejected,
+    GuardFailed,
+    MisuseError,
+    OutputInvalid,
+    StatusError,
+    StreamTruncated,
+)
+from tokenstream.events import UsageUpdate
 from tokenstream.recovery._health import RouteHealth
 
 DOWN = Behaviour("status")
@@ -30,6 +38,8 @@ class Order(BaseModel):
 GOOD = Behaviour(
     script=testing.script().text('{"dish": "soup", "guests": 4}').usage(output_tokens=9).finish()
 )
+LONG = Behaviour(script=testing.script().text(*["word "] * 40).finish())
+"""An answer of 200 characters, or 50 tokens by estimate."""
 BAD = Behaviour(script=testing.script().text('{"dish": "soup"}').usage(output_tokens=5).finish())
 
 
@@ -412,6 +422,62 @@ class TestMoney:
         assert len(message.text) < len(TRUTH)
         assert "budget" in str(stream.stop_reason)
 
+    @in_each_world
+    @pytest.mark.parametrize("api", ["openai-chat", "anthropic", "gemini"])
+    def test_is_counted_as_the_answer_arrives_also_while_it_is_held_back(self, world: str, api: str) -> None:
+        """What is stopped is neither judged nor delivered, and its rest is not paid for."""
+        first, judged = Provider(api, LONG), list[Message]()
+        retry = Retry(attempts=1, accept=judged.append, most=10)
+
+        found = ask(world, first, retry, price=_written)
+
+        assert (found.text, found.message.ending, found.error, judged) == ("", "stopped", None, [])
+        assert first.sent < len(LONG.script.chunks(api)) / 2
+        assert first.open == 0
+
+    @in_each_world
+    @pytest.mark.parametrize("api", ["openai-chat", "anthropic", "gemini"])
+    def test_does_not_stop_an_answer_of_which_all_has_arrived(self, world: str, api: str) -> None:
+        """Its last report of tokens may exceed the bound, but nothing would be saved by a stop."""
+        counted = Behaviour(script=testing.script().text("word").usage(output_tokens=99).finish())
+
+        found = ask(world, Provider(api, counted), Retry(attempts=1, accept=_any, most=10), price=_written)
+
+        assert (found.text, found.message.ending) == ("word", "complete")
+        assert [report.cost for report in found.reports] == [99]
+
+    @in_each_world
+    def test_of_what_a_continuation_leaves_out_is_counted(self, world: str) -> None:
+        """A model that reasons again before it goes on writes reasoning that the answer leaves out."""
+        script = testing.script().reasoning(*["hmm "] * 200).text(TRUTH).finish()
+        first = Provider("openai-chat", Behaviour("early_end", 9), Behaviour(script=script))
+
+        found = ask(world, first, Retry(attempts=2, most=50, wait=0), price=_written)
+
+        assert (found.message.ending, found.error) == ("stopped", None)
+        assert TRUTH.startswith(found.text)
+        assert first.sent < 100
+
+    def test_of_a_continuation_is_counted_once(self) -> None:
+        """The answer that broke off is counted with its own attempt alone."""
+        first = Provider("openai-chat", Behaviour("early_end", 16))
+
+        # By estimate, the first attempt costs 18, and the continuation 17 with what it repeats.
+        found = ask("sync", first, Retry(attempts=2, most=36, wait=0), price=_written)
+
+        assert (found.text, found.message.ending) == (TRUTH, "complete")
+
+    def test_that_was_stopped_is_in_the_report_as_far_as_it_was_counted(self) -> None:
+        """The provider counts the question first, and the answer only at its end."""
+        script = testing.script().usage(input_tokens=7).text(*["word "] * 40).finish()
+        first = Provider("anthropic", Behaviour(script=script))
+
+        found = ask("sync", first, Retry(attempts=1, accept=_any, most=10), price=_written)
+
+        assert found.message.ending == "stopped"
+        (report,) = found.reports
+        assert (report.usage.input_tokens, report.id) == (7, "msg_1")
+
     def test_a_price_that_is_no_number_is_a_mistake(self) -> None:
         """A price that is NaN would bound nothing, so it is refused."""
         first = Provider("openai-chat")
@@ -419,6 +485,78 @@ class TestMoney:
         stream = connect(first.route(price=lambda _: float("nan")), retry=Retry())
         with stream, pytest.raises(MisuseError, match="price="):
             stream.final()
+
+    @pytest.mark.parametrize("stops", [False, True])
+    @in_each_world
+    def test_a_price_that_raises_is_called_no_more(self, world: str, *, stops: bool) -> None:
+        """Its exception is raised once, where the attempt ends; the reports can be read, without the cost."""
+        first = Provider("openai-chat")
+        called: list[Usage] = []
+
+        def price(usage: Usage) -> float:
+            called.append(usage)
+            raise LookupError("no price for this model")
+
+        def look(stream: Any) -> None:
+            assert [report.cost for report in stream.attempts] == [None]
+
+        async def read_it() -> None:
+            stream = aconnect(first.route(is_async=True, price=price), retry=Retry())
+            with pytest.raises(LookupError, match="no price"):
+                async with stream:
+                    async for event in stream:
+                        look(stream)
+                        if stops and isinstance(event, UsageUpdate):
+                            stream.stop()
+            look(stream)
+            assert stream.message.complete
+
+        if world == "sync":
+            stream = connect(first.route(price=price), retry=Retry())
+            with pytest.raises(LookupError, match="no price"), stream:
+                for event in stream:
+                    look(stream)
+                    if stops and isinstance(event, UsageUpdate):
+                        stream.stop()
+            look(stream)
+            assert stream.message.complete
+        else:
+            anyio.run(read_it, backend=world)
+
+        assert len(called) == 1
+        assert first.open == 0
+
+    def test_a_price_is_asked_for_once_when_the_attempt_ends(self) -> None:
+        """Not each time that somebody looks at the reports, for which it may be too slow."""
+        called: list[Usage] = []
+        first = Provider("openai-chat")
+
+        def price(usage: Usage) -> float:
+            called.append(usage)
+            return 3
+
+        with connect(first.route(price=price), retry=Retry()) as stream:
+            assert [report.cost for _ in stream for report in stream.attempts][-1] is None
+        costs = [stream.attempts[0].cost for _ in range(3)]
+
+        assert costs == [3, 3, 3]
+        assert len(called) == 1
+
+    @in_each_world
+    def test_a_price_that_raises_ends_an_answer_that_it_bounds(self, world: str) -> None:
+        """Nothing would bound it any more. The error tells what has raised the exception."""
+        first = Provider("openai-chat")
+
+        def price(_: Usage) -> float:
+            raise LookupError("no price for this model")
+
+        found = ask(world, first, Retry(most=10), price=price)
+
+        assert isinstance(found.error, GuardFailed)
+        assert isinstance(found.error.__cause__, LookupError)
+        assert "price= raised LookupError" in str(found.error)
+        assert [report.cost for report in found.reports] == [None]
+        assert (len(first.requests), first.open) == (1, 0)
 
 
 class TestAHedge:
@@ -463,6 +601,14 @@ class TestAHedge:
             assert [report.route for report in stream.attempts] == ["chat.test", "claude.test", "gemini.test"]
 
         anyio.run(ask)
+
+
+def _any(_: Message) -> bool:
+    return True
+
+
+def _written(usage: Usage) -> float:
+    return float(usage.output_tokens or 0)
 
 
 def _cents(usage: Usage) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.recovery.attempts import in_each_world
-from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, Read, read
-from tokenstream import Retry, Route, connect
+from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, Read, ask, read
+from tokenstream import Retry, Route, aconnect, connect
 from tokenstream.errors import MisuseError, StatusError, StreamInterrupted
 from tokenstream.recovery import Attempt
 
@@ -99,6 +101,52 @@ def test_a_wait_that_the_timeout_does_not_allow_is_not_begun() -> None:
     assert len(first.requests) == 1
 
 
+@in_each_world
+def test_a_function_is_asked_for_the_wait_of_another_try_and_not_for_that_of_another_route(
+    world: str,
+) -> None:
+    """Another provider may answer now, whatever the one before has done."""
+    first, second, _ = _providers([DOWN] * 2, [], [])
+    asked: list[int] = []
+
+    def wait(attempt: Attempt) -> float:
+        asked.append(attempt.number)
+        return 0.001
+
+    found = read(
+        world,
+        first,
+        lambda is_async: Retry(attempts=2, wait=wait, routes=[second.route(is_async=is_async)]),
+    )
+
+    assert found.text == TRUTH
+    assert [report.wait for report in found.reports] == [0.0, 0.001, 0.0]
+    assert asked == [2]
+
+
+@in_each_world
+def test_a_wait_of_a_function_that_the_timeout_does_not_allow_is_not_begun(world: str) -> None:
+    """The next route is asked at once instead; without another one, a note tells which option it was."""
+    first, second, _ = _providers([DOWN], [], [])
+
+    found = read(
+        world,
+        first,
+        lambda is_async: Retry(
+            attempts=2, wait=lambda _: 6, timeout=5, routes=[second.route(is_async=is_async)]
+        ),
+    )
+
+    assert found.text == TRUTH
+    assert (len(first.requests), [report.wait for report in found.reports]) == (1, [0.0, 0.0])
+
+    first, _, _ = _providers([DOWN], [], [])
+    found = read(world, first, lambda _: Retry(attempts=2, wait=lambda _: 6, timeout=5))
+
+    assert found.error is not None
+    assert any("Retry.timeout allows (5 s)" in note for note in found.error.__notes__)
+
+
 def test_a_fallback_comes_after_the_last_route() -> None:
     """It has one attempt, like a route."""
     first, second, third = _providers([DOWN] * 9, [DOWN] * 9, [])
@@ -115,6 +163,26 @@ def test_a_fallback_comes_after_the_last_route() -> None:
 
     assert found.text == TRUTH
     assert [len(each.requests) for each in (first, second, third)] == [2, 1, 1]
+
+
+@in_each_world
+@pytest.mark.parametrize(
+    ("own", "policy", "count"), [(None, 1, 1), (1, None, 1), (2, None, 2), (2, 1, 1), (None, None, 2)]
+)
+def test_a_fallback_comes_after_the_attempts_of_a_route_that_is_asked_first(
+    world: str, own: int | None, policy: int | None, count: int
+) -> None:
+    """The attempts are those of the route alone, so one of them is enough to reach a fallback."""
+    first, second, _ = _providers([DOWN] * 9, [], [])
+
+    def other() -> object:
+        start: Any = connect if world == "sync" else aconnect
+        return start(second.url, json=second.payload, client=second.client(is_async=world != "sync"))
+
+    found = ask(world, first, Retry(attempts=policy, fallback=[other], wait=0), attempts=own)
+
+    assert found.text == TRUTH
+    assert [len(first.requests), len(second.requests)] == [count, 1]
 
 
 def test_an_unread_connect_is_a_fallback_for_one_answer() -> None:

@@ -9,6 +9,7 @@ import anyio
 import httpx
 import pytest
 
+from tests.recovery.attempts import in_each_world
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, read
 from tokenstream import Deadlines, Retry, Route, aconnect, connect, resilient, testing
 from tokenstream.errors import MisuseError, StatusError, StreamStalled
@@ -198,6 +199,68 @@ def test_any_other_result_of_on_retry_is_ignored() -> None:
     found = read("sync", first, lambda _: Retry(wait=0, on_retry=lambda attempt: attempt.number))
 
     assert found.text == TRUTH
+
+
+@in_each_world
+@pytest.mark.parametrize("fault", ["status", "reset"])
+def test_an_exception_of_a_payload_function_is_raised_as_it_is(world: str, fault: str) -> None:
+    """It is the application's own, and no failed attempt, whether the answer would begin again or go on."""
+    first, second, third = (
+        Provider("openai-chat", Behaviour(fault, 9)),
+        Provider("anthropic"),
+        Provider("gemini"),
+    )
+
+    def write(_: Attempt) -> object:
+        raise LookupError("no prompt")
+
+    def retry(is_async: bool) -> Retry:
+        other = second.route(is_async=is_async)
+        other.json = write
+        return Retry(attempts=1, routes=[other, third.route(is_async=is_async)], wait=0)
+
+    with pytest.raises(LookupError, match="no prompt"):
+        read(world, first, retry)
+
+    assert (len(second.requests), len(third.requests)) == (0, 0)
+    assert first.open == 0
+
+
+@pytest.mark.parametrize(
+    ("world", "policy"),
+    [
+        *[(world, policy) for world in ("sync", "asyncio", "trio") for policy in ({}, {"retry": Retry()})],
+        *[(world, {"retry": Retry(hedge_after=30)}) for world in ("asyncio", "trio")],
+    ],
+)
+def test_an_exception_of_the_first_payload_function_is_raised_as_it_is(
+    world: str, policy: dict[str, Any]
+) -> None:
+    """With a policy or without one, and in a race."""
+    provider = Provider("openai-chat")
+
+    def write(_: Attempt) -> object:
+        raise LookupError("no prompt")
+
+    async def main() -> None:
+        route = provider.route(is_async=True)
+        route.json = write
+        stream = aconnect(route, **policy)
+        with pytest.raises(LookupError, match="no prompt"):
+            async with stream:
+                await stream.final()
+        assert stream.message.ending == "stopped"
+
+    if world != "sync":
+        anyio.run(main, backend=world)
+    else:
+        route = provider.route()
+        route.json = write
+        stream = connect(route, **policy)
+        with pytest.raises(LookupError, match="no prompt"), stream:
+            stream.final()
+        assert stream.message.ending == "stopped"
+    assert provider.requests == []
 
 
 def test_the_payload_of_a_function_of_ones_own_cannot_be_replaced() -> None:

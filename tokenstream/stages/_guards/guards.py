@@ -175,13 +175,14 @@ class _Guard:
         first: The number of pieces of content after which the rule counts as decided; not used for
             a rule that calls a function.
         hold: True if the answer is held back until the rule has decided.
+        counts: True if the rule counts what arrives, also what is held back, changed or left out.
     """
 
-    __slots__ = ("_first", "_pieces", "hold", "rule")
+    __slots__ = ("_first", "_pieces", "counts", "hold", "rule")
 
-    def __init__(self, rule: Any, first: int, *, hold: bool) -> None:  # noqa: ANN401 - a Rule
+    def __init__(self, rule: Any, first: int, *, hold: bool, counts: bool) -> None:  # noqa: ANN401 - a Rule
         self.rule: Rule = rule
-        self.hold = hold
+        self.hold, self.counts = hold, counts
         self._first = first
         self._pieces = 0
         """The number of pieces of content that the rule has received."""
@@ -211,55 +212,104 @@ class _Guard:
         return self.rule.has_decided if isinstance(self.rule, AskedRule) else self._pieces >= self._first
 
 
+class _Choices:
+    """The choices of an answer that have begun but not finished."""
+
+    __slots__ = ("_open", "all_finished")
+
+    def __init__(self) -> None:
+        self._open: set[int] = set()
+        self.all_finished = False
+        """True once all choices have finished."""
+
+    def note(self, event: Event) -> None:
+        """Mark the choice of an event with content as not finished, and that of a `Finish` as finished."""
+        if isinstance(event, Finish):
+            self._open.discard(event.choice)
+            self.all_finished = not self._open
+        elif has_content(event):
+            self._open.add(event.choice)
+            self.all_finished = False
+
+
 class Guards:
     """The guards of one stream: passes events to the guards' rules, and tells if a rule stops the answer.
 
     Some rules hold the answer back until they have decided. Such a rule receives an event as
-    soon as it arrives; the other rules receive it when it is released to the application.
+    soon as it arrives. So does a rule that counts what the answer costs, which holds nothing back. The other
+    rules receive an event when it is released to the application.
 
     Args:
         message: Returns the answer, as far as it was released.
     """
 
-    __slots__ = ("_all_finished", "_guards", "_held_answer", "_message", "_open_choices", "_unreleased")
+    __slots__ = ("_arrived", "_guards", "_held_answer", "_message", "_released", "_unreleased", "can_count")
 
     def __init__(self, message: Callable[[], Message]) -> None:
         self._guards: list[_Guard] = []
+        self.can_count = False
+        """True if any of the rules counts what arrives."""
         self._message = message
         """Returns the answer without the held-back events."""
         self._held_answer = Accumulator()
         """The answer including the held-back events."""
         self._unreleased: deque[Event] = deque()
         """The events that were held back and are not yet released."""
-        self._open_choices: set[int] = set()
-        """The choices that have begun but not finished."""
-        self._all_finished = False
-        """True once all choices have finished."""
+        self._released = _Choices()
+        """The choices of the events that were released."""
+        self._arrived = _Choices()
+        """The choices of the events that have arrived, for the rules that count them."""
 
-    def add(self, rule: object, first: int, *, hold: bool) -> None:
+    def add(self, rule: object, first: int, *, hold: bool, counts: bool = False) -> None:
         """Add a rule.
 
         Args:
             rule: The rule, as `make_rule` returns it.
             first: The number of pieces of content after which the rule counts as decided.
             hold: True if the answer is held back until the rule has decided.
+            counts: True if the rule counts what arrives, also what is held back, changed or left out.
         """
-        self._guards.append(_Guard(rule, first, hold=hold))
+        self._guards.append(_Guard(rule, first, hold=hold, counts=counts))
+
+        self.can_count = self.can_count or counts
+
+    # -- arriving events ---------------------------------------------------
+
+    def count(self, event: Event, now: float) -> None:
+        """Pass an event that has just arrived to the rules that count.
+
+        Args:
+            now: A clock reading, in seconds.
+        """
+        self._arrived.note(event)
+        # What follows the end of all choices, such as a last report of tokens, cannot be saved any more.
+        if not self._arrived.all_finished:
+            for guard in self._guards:
+                if guard.counts:
+                    guard.feed(event, self._message, now)
+
+    def count_again(self) -> None:
+        """Reset the rules that count, because another answer is about to arrive."""
+        self._arrived = _Choices()
+        for guard in self._guards:
+            if guard.counts:
+                guard.begin_again()
 
     # -- released events ---------------------------------------------------
 
     def feed(self, event: Event, now: float) -> None:
-        """Pass a released event to the rules, except to those that received it while it was held back.
+        """Pass a released event to the rules, except to those that received it when it arrived.
 
         Args:
             event: The event; the message includes it already.
             now: A clock reading, in seconds.
         """
         was_held = self._forget_if_held(event)
+        self._released.note(event)
         # After the end of all choices, the rules get no more events.
-        if self._note_open_choice(event):
+        if not self._released.all_finished:
             for guard in self._guards:
-                if not (was_held and guard.hold):
+                if not (guard.counts or (was_held and guard.hold)):
                     guard.feed(event, self._message, now)
 
     def finish(self, event: Finish) -> None:
@@ -269,8 +319,7 @@ class Guards:
             event: The event that ends the choice; the message does not include it yet.
         """
         was_held = self._forget_if_held(event)
-        self._open_choices.discard(event.choice)
-        self._all_finished = not self._open_choices
+        self._released.note(event)
         for guard in self._guards:
             # A rule that has held this event back was told of the end already, but could not call its
             # function then if an earlier call was pending: it is told again. It judges the message with all
@@ -302,20 +351,11 @@ class Guards:
         """
         # Rules that hold the answer back have begun with the next one already.
         is_held = bool(self._unreleased)
-        self._open_choices, self._all_finished = set(), False
+        self._released = _Choices()
         for guard in self._guards:
-            if not (is_held and guard.hold):
+            # Rules that count have begun with it as well: its first events have arrived before.
+            if not (guard.counts or (is_held and guard.hold)):
                 guard.begin_again()
-
-    def _note_open_choice(self, event: Event) -> bool:
-        """Return False if all choices have finished, so that the rules need no more events.
-
-        Before that, an event with content marks its choice as not finished.
-        """
-        if has_content(event):
-            self._open_choices.add(event.choice)
-            self._all_finished = False
-        return not self._all_finished
 
     # -- held-back events --------------------------------------------------
 
@@ -380,8 +420,15 @@ class Guards:
 
     @property
     def stop(self) -> str | None:
-        """The reason of the first rule that stops the answer; None if no rule stops it."""
-        return next((guard.rule.stop for guard in self._guards if guard.rule.stop is not None), None)
+        """The reason of the first rule that stops the answer; None if no rule stops it.
+
+        An answer of which all has arrived is paid for, so that a rule that counts does not stop it any more.
+        """
+        for guard in self._guards:
+            reason = guard.rule.stop
+            if reason is not None and not (guard.counts and self._arrived.all_finished):
+                return reason
+        return None
 
     @property
     def pending(self) -> bool:

@@ -65,6 +65,7 @@ def guard(
     every: int | None,
     hold: bool,
     field: At | None,
+    counts: bool = False,
 ) -> Any:  # noqa: ANN401 - the rule in its internal form
     """Add a guard to a stream, and return the guard's rule in the internal form.
 
@@ -75,6 +76,7 @@ def guard(
         every: Number of content pieces between further calls of the function; None for no more calls.
         hold: True to hold back events until the rule has decided.
         field: Path to the output field whose value the function gets; None to pass the message.
+        counts: True if the rule counts what arrives, also what is held back, changed or left out.
 
     Raises:
         MisuseError: The argument is not a rule, or reading has begun.
@@ -93,7 +95,7 @@ def guard(
         # The guards refer to the accumulator alone, so that they do not keep an unused stream alive.
         accumulator = machine.accumulator
         guards = Guards(lambda: accumulator.message)
-    guards.add(internal_rule, first_tokens, hold=hold)
+    guards.add(internal_rule, first_tokens, hold=hold, counts=counts)
     machine.guard(guards, _StreamStopper(driver))
     # The guards may have deadlines.
     driver.chain, driver.earliest_deadline = driver.make_timed_chain(), -math.inf
