@@ -163,6 +163,11 @@ class _AnswerError(TokenStreamError):
     def partial(self, message: Message) -> None:
         self._partial = message
 
+    @partial.deleter
+    def partial(self) -> None:
+        # A stream then stores the answer as it is at its end.
+        self._partial = None
+
 
 @show_members
 class StreamError(_AnswerError):

@@ -99,11 +99,18 @@ class Judge:
         if self._accepted is current.hold:
             # The end of the input follows the end of the answer, which was judged already.
             return None
-        error = find_outcome(self._make_message(), self._retry.outcomes, self._retry.accept)
+        error = find_outcome(self.make_message(), self._retry.outcomes, self._retry.accept)
         self._accepted = current.hold if error is None else None
         return error
 
-    def _make_message(self) -> Message:
+    @property
+    def is_awaited(self) -> bool:
+        """True while an answer is held back until `accept` has accepted it."""
+        return self._retry.accept is not None and not (
+            self._current.was_released or self._current.has_delivered
+        )
+
+    def make_message(self) -> Message:
         """Return the answer whose events are all held back."""
         machine, accumulator = self._machine, Accumulator()
         accumulator.format, accumulator.route = machine.format, machine.accumulator.route

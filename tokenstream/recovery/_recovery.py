@@ -6,13 +6,13 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tokenstream._pipeline.hold import Hold
+from tokenstream._pipeline.checkpoints import has_partial
+from tokenstream._pipeline.hold import Hold, ends_at_once
 from tokenstream._pipeline.resumption import Continue, Restart, Resume
 from tokenstream.errors import (
     AnswerRejected,
     MisuseError,
     PositionLost,
-    ProviderError,
     StreamError,
 )
 from tokenstream.events import Restarted, Resumed
@@ -23,7 +23,8 @@ from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT, TOO_SHORT
 from tokenstream.recovery._outcome import make_content_test
 from tokenstream.recovery._planning import Planner
 from tokenstream.recovery._race import Race
-from tokenstream.recovery._rules import ContinuationRules, add_note_once
+from tokenstream.recovery._retry import Retry, check_returned_wait
+from tokenstream.recovery._rules import ContinuationRules, add_note_once, ending_with, make_continuation_note
 from tokenstream.recovery._spending import Spending
 from tokenstream.stream._attempts import Attempt, AttemptDecision, AttemptReport
 from tokenstream.stream._log import inform, log
@@ -36,10 +37,8 @@ if TYPE_CHECKING:
     from tokenstream._sources import Deferred
     from tokenstream.events import Event
     from tokenstream.limits import Deadlines
-    from tokenstream.message import Ending
     from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.recovery._planning import AttemptPlan
-    from tokenstream.recovery._retry import Retry
     from tokenstream.stream._attempts import AttemptMode
     from tokenstream.stream._continuation import Continuation
 
@@ -165,34 +164,48 @@ class Recovery:
         ):
             # The server does not continue prefixes, so the next request asks with a user's turn.
             self._openers[current.opener_index].stop_prefixes(known=False)
+        had_partial = has_partial(error)
         source = self._make_planned_source(error, now)
         if source is not None or current.ended:
             return source
+        if not had_partial:
+            # No other attempt replaces what is held back, so it is a part of the answer.
+            del error.partial
+        self._give_up(error, cause, now)
+        return None
+
+    def _give_up(self, error: StreamError, cause: StreamError | None, now: float) -> None:
+        """End the stream, because no further attempt is made.
+
+        Args:
+            error: The error that ended the last attempt.
+            cause: The error that ended its input; None after a clean end, or if the machine has the error.
+            now: A clock reading, in seconds.
+        """
+        current, refusal = self._current, self._joining.refusal
         self._has_given_up = True
         if isinstance(error, AnswerRejected) and error.outcome == "invalid":
-            # No answer was accepted, so none is delivered; but the last one was paid for, too.
-            current.end(error, now)
-            current.ended = True
-            current.note_discarded()
-            current.hold.drop()
-            self._machine.error = error
-            return None
+            self._end_undelivered(error, now)
+            return
         if refusal is not None:
             self._end_as_interrupted(refusal)
-            return None
+            return
         if self._resumption.read_left_frame():
             # The answer was whole, although no attempt could confirm that.
             self._machine.finish(error, now)
-            return None
+            return
         # End the parts that were kept open for a continuation.
         self._machine.finish(cause, now)
+        if self._judge.is_awaited:
+            error.partial = self._judge.make_message().model_copy(update={"ending": ending_with(error)})
+            self._end_undelivered(error, now)
+            return
         if current.continuation is not None and not current.was_released:
             # The last attempt was a continuation that brought no content.
-            add_note_once(error, _continuation_note(current.reports))
+            add_note_once(error, make_continuation_note(current.reports))
         if isinstance(error, PositionLost):
             # It replaces the error of the refused request.
             self._machine.error = error
-        return None
 
     def find_cost(self) -> None:
         """Compute the cost of the last attempt, which has ended, for its report.
@@ -216,6 +229,14 @@ class Recovery:
             # After a doubtful seam, the stream ends with the error that broke off the answer.
             current.end(self._joining.refusal or failed, now)
             current.ended = True
+
+    def _end_undelivered(self, error: StreamError, now: float) -> None:
+        """End the stream with an error, without the answer that is held back, as it was not accepted."""
+        self.record_end(error, now)
+        # It was paid for, too.
+        self._current.note_discarded()
+        self._current.hold.drop()
+        self._machine.error = error
 
     def _end_as_interrupted(self, refusal: StreamError) -> None:
         """End the stream with the error that broke off the answer, because no continuation joins it.
@@ -241,8 +262,7 @@ class Recovery:
         stored, notes = False, list[str]()
         while (plan := self._planner.plan(error, now)) is not None:
             if not stored:
-                ending: Ending = "failed" if isinstance(error, ProviderError) else "truncated"
-                self._resumption.store_attempt_partial(error, ending)
+                self._resumption.store_attempt_partial(error, ending_with(error))
                 stored = True
             opener = self._openers[plan.opener_index]
             attempt = self._make_attempt(plan, error)
@@ -365,7 +385,7 @@ class Recovery:
             asked=continuation,
         )
         if callable(wait) and plan.may_wait:
-            attempt = replace(attempt, wait=_check_seconds(wait(attempt)))
+            attempt = replace(attempt, wait=check_returned_wait(wait(attempt)))
         return attempt
 
     def _find_answer_id(self) -> str | None:
@@ -382,7 +402,7 @@ class Recovery:
             until: Callable[[Event], bool] = seam.look_for_overlap
         elif self._current.has_delivered and resuming_format is not None:
             # The replay goes on with the answer that the caller already reads.
-            until = _release_at_once
+            until = ends_at_once
         else:
             until = self._is_content
         self._current.hold = hold = Hold(until, self._announce)
@@ -472,21 +492,3 @@ class Recovery:
             # Another API's answer is continued, whose format the message keeps.
             announced.format = machine.format
         return [announced]
-
-
-def _continuation_note(reports: list[AttemptReport]) -> str:
-    """Return the note for the error of a failed continuation: the error that broke off the answer."""
-    broken = next((report.error for report in reversed(reports) if report.mode != "continue"), None)
-    return f"the request to continue the answer failed; before it, the answer had broken off ({broken})"
-
-
-def _release_at_once(_: Event) -> bool:
-    """Return True for any event: it ends the hold, so that no event has to wait."""
-    return True
-
-
-def _check_seconds(value: object) -> float:
-    """Return the seconds that the caller's `wait` function returned, and refuse any other value."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
-        raise MisuseError(f"wait= returns a number of seconds, 0 or more, and not {value!r}")
-    return float(value)

@@ -307,3 +307,10 @@ def _is_pair(value: object) -> bool:
         and callable(value[0])  # pyright: ignore[reportUnknownArgumentType]
         and isinstance(value[1], str | Format | None)
     )
+
+
+def check_returned_wait(value: object) -> float:
+    """Return the seconds that the caller's `wait` function returned, and refuse any other value."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        raise MisuseError(f"wait= returns a number of seconds, 0 or more, and not {value!r}")
+    return float(value)

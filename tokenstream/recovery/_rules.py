@@ -12,7 +12,7 @@ from tokenstream._basics.joint import UNKNOWN, AskedJoint, Joint, PrefixJoint, i
 from tokenstream._basics.text_log import size_of
 from tokenstream._growing_usage import BYTES_PER_TOKEN
 from tokenstream._pipeline.seam import Seam
-from tokenstream.errors import AnswerRejected
+from tokenstream.errors import AnswerRejected, ProviderError
 from tokenstream.recovery._never import TOO_SHORT, reason_against
 from tokenstream.stream._continuation import Continuation
 from tokenstream.stream._log import warn
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.resumption import Resumption
     from tokenstream.errors import StreamError
     from tokenstream.events import Resumed
-    from tokenstream.message import Message
+    from tokenstream.message import Ending, Message
     from tokenstream.recovery._open import SourceOpener
     from tokenstream.recovery._retry import Retry
+    from tokenstream.stream._attempts import AttemptReport
 
 _MIN_SHARE = 0.1
 """An estimate of the tokens left is at least this share of the limit."""
@@ -150,3 +151,14 @@ def add_note_once(error: StreamError, words: str) -> None:
     """
     if words not in getattr(error, "__notes__", ()):
         error.add_note(words)
+
+
+def ending_with(error: StreamError) -> Ending:
+    """Return the ending of an answer that ends with an error."""
+    return "failed" if isinstance(error, ProviderError) else "truncated"
+
+
+def make_continuation_note(reports: list[AttemptReport]) -> str:
+    """Return the note for the error of a failed continuation: the error that broke off the answer."""
+    broken = next((report.error for report in reversed(reports) if report.mode != "continue"), None)
+    return f"the request to continue the answer failed; before it, the answer had broken off ({broken})"

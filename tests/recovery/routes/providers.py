@@ -270,11 +270,21 @@ def ask(world: str, first: Provider, retry: Retry, **options: Any) -> Read:
         retry: The policy.
         options: Options of the route.
     """
-    is_async = world != "sync"
-    route = first.route(is_async=is_async, **options)
-    if is_async:
-        return anyio.run(_read_async, route, retry, "text", {}, backend=world)
-    return _read_sync(connect(route, retry=retry), "text")
+    return read_route(world, first.route(is_async=world != "sync", **options), retry)
+
+
+def read_route(world: str, route: Route, retry: Retry, *, view: str = "text") -> Read:
+    """Ask by a route, and return what was read.
+
+    Args:
+        world: "sync", "asyncio" or "trio".
+        route: The first route.
+        retry: The policy.
+        view: The view that is read.
+    """
+    if world == "sync":
+        return _read_sync(connect(route, retry=retry), view)
+    return anyio.run(_read_async, route, retry, view, {}, backend=world)
 
 
 def _read_sync(stream: Stream, view: str) -> Read:

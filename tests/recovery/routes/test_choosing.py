@@ -358,14 +358,29 @@ class TestAnAnswerThatHasToBeGood:
         assert found.error.partial.text == '{"dish": "soup"}'
         assert isinstance(found.error.__cause__, OutputInvalid)
 
-    def test_gives_what_had_arrived_if_the_last_one_breaks_off(self) -> None:
-        """As without `accept`, the error of the connection is raised."""
+    @in_each_world
+    def test_is_not_delivered_if_it_breaks_off(self, world: str) -> None:
+        """As without `accept`, the error of the connection is raised; it has what had arrived."""
         cheap = Provider("openai-chat", BAD, Behaviour("early_end", 1, script=BAD.script))
 
-        found = read("sync", cheap, lambda _: Retry(attempts=2, accept=Order, wait=0))
+        found = ask(world, cheap, Retry(attempts=2, accept=Order, wait=0), attempts=2)
 
         assert isinstance(found.error, StreamTruncated)
-        assert found.text == found.error.partial.text == '{"dish'
+        assert (found.text, found.message.text) == ("", "")
+        assert (found.error.partial.text, found.error.partial.ending) == ('{"dish', "truncated")
+        assert found.reports[-1].error is found.error
+
+    @in_each_world
+    @pytest.mark.parametrize("verb", ["skip", "stop"])
+    def test_is_in_the_error_also_if_on_retry_ends_the_attempts(self, world: str, verb: str) -> None:
+        """Nothing that had arrived is lost."""
+        cheap = Provider("openai-chat", Behaviour("early_end", 3))
+        retry = Retry(attempts=2, accept=_any, wait=0, on_retry=lambda attempt: getattr(attempt, verb)())
+
+        found = ask(world, cheap, retry, attempts=2)
+
+        assert found.error is not None
+        assert (found.text, found.error.partial.text) == ("", "A river does")
 
     def test_lets_an_exception_of_the_function_through(self) -> None:
         """It is the application's own."""

@@ -9,9 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, Read, read
+from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, Read, read_route
 from tokenstream import Message, Retry, Route, Usage, testing
 from tokenstream.errors import StreamError
+
+# httpx leaves the generators of a body that is closed early.
+pytestmark = pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 
 _APIS = ("openai-chat", "anthropic", "gemini")
 _FAULTS = ("whole", "reset", "early_end", "error_event", "status", "refused", "html", "stall", "connect")
@@ -37,6 +40,14 @@ class Case:
     attempts: list[int]
     most: float | None
     """The bound on the costs, where a token costs 1; None for no bound."""
+    order: Any
+    """The order of the routes; what the first answer of a case has shown counts for the second."""
+    is_judged: bool
+    """True if `accept` asks for the truth, so that the answer is held back until it is whole."""
+    hedge_after: float | None
+    """The seconds after which the next route is asked as well; None without a race."""
+    skipped: int | None
+    """The number of the attempt that `on_retry` skips, of each answer; None if it skips none."""
 
     @classmethod
     def draw(cls, seed: int) -> Case:
@@ -58,32 +69,39 @@ class Case:
             ]
             for _ in range(count)
         ]
+        world = random_.choice(_WORLDS)
         return cls(
             kind,
-            random_.choice(_WORLDS),
+            world,
             random_.choice(["auto", "auto", "restart", "continue"]),
             [random_.choice(_APIS) for _ in range(count)],
             plans,
             [random_.randint(1, 3) for _ in range(count)],
             random_.choice([None, None, random_.uniform(1, 120)]),
+            random_.choice(["given", "given", "last", "latency"]),
+            random_.random() < 0.3,
+            None if world == "sync" else random_.choice([None, None, 0.0, 0.002]),
+            random_.choice([None, None, 2, 3]),
         )
 
 
 def check(seed: int) -> None:
-    """Play a case, and hold the law."""
+    """Play a case, and hold the law for both of its answers."""
     case = Case.draw(seed)
     providers = [Provider(api, *plan) for api, plan in zip(case.apis, case.plans, strict=True)]
-    first, *others = providers
+    routes = [
+        _route(provider, number, is_async=case.world != "sync")
+        for provider, number in zip(providers, case.attempts, strict=True)
+    ]
+    for _ in range(2):
+        check_answer(case, providers, routes)
 
-    def policy(is_async: bool) -> Retry:
-        routes = [
-            _route(provider, number, is_async=is_async)
-            for provider, number in zip(others, case.attempts[1:], strict=True)
-        ]
-        return Retry(attempts=case.attempts[0], mode=case.mode, routes=routes, wait=0, most=case.most)
 
+def check_answer(case: Case, providers: list[Provider], routes: list[Route]) -> None:
+    """Ask for an answer by the routes of a case, and hold the law."""
+    before = [len(provider.requests) for provider in providers]
     view = "tool_calls" if case.kind == "call" else "text"
-    found = read(case.world, first, policy, view=view)
+    found = read_route(case.world, routes[0], _policy(case, routes), view=view)
 
     truth = _JSON if case.kind == "json" else TRUTH
     if case.kind == "call":
@@ -100,12 +118,35 @@ def check(seed: int) -> None:
         assert truth.startswith(found.error.partial.text)
         # An answer that began again may have broken off earlier than the one before.
         assert case.mode != "auto" or found.error.partial.text.startswith(found.text)
+        assert not (case.is_judged and found.text), "nothing is delivered that was not accepted"
     assert_ending(found.error, found.message)
     assert_policy(case, found)
+    asked = [len(each.requests) - had for each, had in zip(providers, before, strict=True)]
     # Never more requests than the policy allows; a continuation that a server refuses counts as well.
-    assert all(len(each.requests) <= most for each, most in zip(providers, case.attempts, strict=True))
+    assert all(number <= most for number, most in zip(asked, case.attempts, strict=True)), asked
     assert [each.open for each in providers] == [0] * len(providers), "a body was left open"
-    assert len(found.reports) == sum(len(each.requests) for each in providers)
+    # A race that is decided at once cancels the other request before it is sent.
+    unsent = len(found.reports) - sum(asked)
+    assert 0 <= unsent <= len([report for report in found.reports if report.mode == "hedge"])
+
+
+def _policy(case: Case, routes: list[Route]) -> Retry:
+    def decide(attempt: Any) -> Any:
+        return attempt.skip() if attempt.number == case.skipped else None
+
+    truth = _JSON if case.kind == "json" else TRUTH
+    return Retry(
+        mode=case.mode,
+        routes=routes[1:],
+        wait=0,
+        most=case.most,
+        order=case.order,
+        hedge_after=case.hedge_after,
+        on_retry=decide if case.skipped else None,
+        accept=(lambda message: bool(message.tool_calls) or message.text == truth)
+        if case.is_judged
+        else None,
+    )
 
 
 def assert_ending(error: StreamError | None, message: Message) -> None:
@@ -116,7 +157,7 @@ def assert_ending(error: StreamError | None, message: Message) -> None:
 
 def assert_policy(case: Case, found: Read) -> None:
     """Nothing waits longer than the policy allows, and nothing more is asked for once its money is spent."""
-    assert [report.wait for report in found.reports] == [0.0] * len(found.reports)
+    assert {report.wait for report in found.reports if report.mode != "hedge"} <= {0.0}
     spent = 0.0
     for report in found.reports:
         assert case.most is None or spent < case.most
