@@ -15,7 +15,7 @@ from tokenstream.steps._tree import draw_run
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
     from typing import IO, Self, TypeAlias
 
     from tokenstream.message import ToolCall
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     Lines: TypeAlias = IO[bytes] | IO[str] | list[str] | list[bytes]
     """The output of an agent that a `for` loop reads."""
-    AsyncLines: TypeAlias = asyncio.StreamReader | AsyncIterator[bytes] | AsyncIterator[str]
+    AsyncLines: TypeAlias = asyncio.StreamReader
     """The output of an agent that an `async for` loop reads."""
     ExitCode: TypeAlias = int | Callable[..., int | Awaitable[int] | None] | None
     """The exit code of an agent's process, or a function that returns it."""
@@ -118,6 +118,10 @@ class Steps(RunNode):
     @overload
     def follow(  # type: ignore[overload-overlap]
         self, events: AsyncLines, *, agent: str | None = None, exit_code: ExitCode = None
+    ) -> AsyncFollowedLines: ...
+    @overload
+    def follow(
+        self, events: AsyncIterable[bytes] | AsyncIterable[str], *, agent: str, exit_code: ExitCode = None
     ) -> AsyncFollowedLines: ...
     @overload
     def follow(self, events: AsyncIterable[ItemT]) -> AsyncFollowed[ItemT]: ...
