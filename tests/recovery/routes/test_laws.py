@@ -65,7 +65,8 @@ class Case:
                     headers={"retry-after": "3600"},
                     script=_SCRIPTS[kind],
                 )
-                for _ in range(4)
+                # As many as two answers can ask for.
+                for _ in range(6)
             ]
             for _ in range(count)
         ]
@@ -160,7 +161,8 @@ def assert_policy(case: Case, found: Read) -> None:
     assert {report.wait for report in found.reports if report.mode != "hedge"} <= {0.0}
     spent = 0.0
     for report in found.reports:
-        assert case.most is None or spent < case.most
+        # Both attempts of a race begin before the money of either is known.
+        assert case.most is None or spent < case.most or report.mode == "hedge"
         spent += report.cost or 0.0
 
 
