@@ -8,6 +8,7 @@ from json import loads
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict
+from tokenstream._sources.plain import from_file, is_file
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.framing import NDJSONParser
 from tokenstream.limits import DEFAULT_LIMITS
@@ -16,7 +17,7 @@ from tokenstream.steps._step import LeftOpen
 from tokenstream.stream._log import warn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Iterator
     from typing import Self
 
     from tokenstream.steps._agents.reader import AgentReader
@@ -268,11 +269,7 @@ def follow_lines(
 
 def _iterate(source: Any) -> Iterator[Any]:  # noqa: ANN401 - as above
     """Return an iterator over the pieces of a pipe or file, or over the items of any other iterable."""
-    read: Callable[[int], bytes] | None = getattr(source, "read1", None)
-    if read is not None:
-        # Whatever has arrived, and not whole blocks or lines.
-        return iter(lambda: read(_CHUNK), b"")
-    return iter(source)
+    return from_file(source).chunks if is_file(source) else iter(source)
 
 
 async def _iterate_async(source: Any) -> AsyncIterator[Any]:  # noqa: ANN401 - as above

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import random
 import subprocess
 import sys
@@ -402,6 +403,20 @@ def test_a_pipe_of_text_is_read_too() -> None:
             pass
 
     assert run.turns[0].result == "It said hello."
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pipes that do not block")
+def test_a_pipe_that_does_not_block_is_refused() -> None:
+    """A moment without data would look like the end of the lines."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with (
+        os.fdopen(writing, "wb"),
+        os.fdopen(reading, "rb") as pipe,
+        Steps() as run,
+        pytest.raises(MisuseError, match="non-blocking"),
+    ):
+        next(run.follow(pipe, agent="codex"))
 
 
 def test_lines_before_the_agent_is_known_are_read_once_it_is() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import is_dict, is_list, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, is_dict, is_list, text_of
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents.reader import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
@@ -107,8 +107,7 @@ class ClaudeCode(AgentReader):
         agent = text_of(line, "parent_tool_use_id") or ""
         kind = text_of(event, "type")
         if kind == "message_start":
-            message = event.get("message")
-            id = text_of(message, "id") if is_dict(message) else None
+            id = text_of(dict_of(event, "message"), "id")
             if id is not None:
                 self._streamed.add(id)
             self._end_answer(agent)
@@ -141,11 +140,9 @@ class ClaudeCode(AgentReader):
 
     def _read_user(self, line: dict[str, Json]) -> None:
         """End the tools whose results are in a line."""
-        message = line.get("message")
-        content = message.get("content") if is_dict(message) else None
-        for block in content if is_list(content) else []:
-            id = text_of(block, "tool_use_id") if is_dict(block) else None
-            if is_dict(block) and id is not None and id not in self._in_background:
+        for block in dicts_of(dict_of(line, "message").get("content")):
+            id = text_of(block, "tool_use_id")
+            if id is not None and id not in self._in_background:
                 result = _text_in(block.get("content"))
                 is_error = block.get("is_error") is True
                 self._end_answer(id)
@@ -155,11 +152,9 @@ class ClaudeCode(AgentReader):
         """End the turn: `is_error` decides if it has failed, and not the word `success`."""
         turn = self._open_turn()
         self._run.session = turn.session = text_of(line, "session_id") or turn.session
-        counts = line.get("usage")
-        if is_dict(counts):
-            turn.usage = counts_in(counts, _COUNTS) or turn.usage
-        total = line.get("total_cost_usd")
-        if isinstance(total, int | float) and not isinstance(total, bool):
+        turn.usage = counts_in(dict_of(line, "usage"), _COUNTS) or turn.usage
+        total = float_of(line, "total_cost_usd")
+        if total is not None:
             # The agent tells the cost of the session so far; it begins anew in another session.
             turn.cost, self._cost = (total - self._cost if total >= self._cost else total), total
         structured = line.get("structured_output")
@@ -242,7 +237,7 @@ def _text_in(content: Json) -> str | None:
     """Return the text of a tool's result, which may be a text or a list of blocks."""
     if isinstance(content, str):
         return content
-    texts = [text_of(block, "text") for block in content if is_dict(block)] if is_list(content) else []
+    texts = [text_of(block, "text") for block in dicts_of(content)]
     return "\n".join([text for text in texts if text]) or None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream._basics.untrusted import int_of, is_dict, text_of
 from tokenstream.message import Usage
 from tokenstream.steps._agents.reader import TextAgentReader
 
@@ -109,9 +109,7 @@ class Codex(TextAgentReader):
         if not is_dict(counts):
             return Usage()
         total = {
-            ours: value
-            for theirs, ours in _COUNTS.items()
-            if isinstance(value := counts.get(theirs), int) and not isinstance(value, bool)
+            ours: value for theirs, ours in _COUNTS.items() if (value := int_of(counts, theirs)) is not None
         }
         before, self._total = self._total, total
         own = {name: value - before.get(name, 0) for name, value in total.items()}
@@ -142,9 +140,9 @@ def _result_of(item: dict[str, Json]) -> Json:
 
 def _failure_of(item: dict[str, Json]) -> str | None:
     """Return a description of a tool's failure; None if it has succeeded."""
-    error, exit_code = item.get("error"), item.get("exit_code")
+    error, exit_code = item.get("error"), int_of(item, "exit_code")
     if is_dict(error):
         return text_of(error, "message") or "it failed"
-    if isinstance(exit_code, int) and exit_code != 0:
+    if exit_code:
         return f"exit code {exit_code}"
     return "it failed" if text_of(item, "status") in _FAILED else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING, ClassVar
 
-from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, text_of
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents.reader import TextAgentReader
 
@@ -44,8 +44,7 @@ class GeminiCLI(TextAgentReader):
             id, name = text_of(line, "tool_id") or "", text_of(line, "tool_name") or "tool"
             self._begin_tool(id, name, self._open_turn().step, dumps(line.get("parameters")))
         elif kind == "tool_result":
-            error = line.get("error")
-            message = text_of(error, "message") if is_dict(error) else None
+            message = text_of(dict_of(line, "error"), "message")
             failure = (message or "it failed") if line.get("status") == "error" else None
             self._end_tool(text_of(line, "tool_id") or "", line.get("output"), failure=failure)
         elif kind == "result":
@@ -53,9 +52,8 @@ class GeminiCLI(TextAgentReader):
 
     def _read_result(self, line: dict[str, Json]) -> None:
         """End the turn, which has the counts of all its requests."""
-        turn, stats, error = self._open_turn(), line.get("stats"), line.get("error")
-        if is_dict(stats):
-            turn.usage = counts_in(stats, _COUNTS) or turn.usage
+        turn = self._open_turn()
+        turn.usage = counts_in(dict_of(line, "stats"), _COUNTS) or turn.usage
         self._end_answer("stop", turn.usage)
-        message = text_of(error, "message") if is_dict(error) else None
+        message = text_of(dict_of(line, "error"), "message")
         self._end_turn(None if line.get("status") == "success" else self._failure(message))

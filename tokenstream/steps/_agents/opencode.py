@@ -5,7 +5,7 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING, ClassVar
 
-from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, float_of, int_of, is_dict, text_of
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.message import Usage
 from tokenstream.steps._agents.reader import TextAgentReader
@@ -72,34 +72,30 @@ class OpenCode(TextAgentReader):
             return
         name = text_of(part, "tool") or "tool"
         self._begin_tool(id, name, self._open_turn().step, dumps(state.get("input")))
-        metadata = state.get("metadata")
-        exit_code = metadata.get("exit") if is_dict(metadata) else None
+        exit_code = int_of(dict_of(state, "metadata"), "exit")
         failure = None
         if state.get("status") == "error":
             failure = text_of(state, "error") or "it failed"
-        elif isinstance(exit_code, int) and exit_code != 0:
+        elif exit_code:
             # The agent calls this completed.
             failure = f"exit code {exit_code}"
         self._end_tool(id, state.get("output"), failure=failure)
 
     def _finish(self, part: dict[str, Json]) -> None:
         """End an answer; add its tokens and its cost to those of the turn."""
-        turn, tokens, cost = self._open_turn(), part.get("tokens"), part.get("cost")
-        usage = _usage_in(tokens)
+        turn, cost = self._open_turn(), float_of(part, "cost")
+        usage = _usage_in(dict_of(part, "tokens"))
         turn.usage = turn.usage + usage if turn.usage else usage
-        if isinstance(cost, int | float) and not isinstance(cost, bool):
+        if cost is not None:
             turn.cost = (turn.cost or 0.0) + cost
         reason = text_of(part, "reason")
         self._reason = reason if reason in (None, "tool-calls") else "done"
         self._end_answer("tool_calls" if reason == "tool-calls" else "stop", usage)
 
 
-def _usage_in(tokens: Json) -> Usage:
+def _usage_in(tokens: dict[str, Json]) -> Usage:
     """Return the counts of an answer; opencode leaves what was cached out of the input."""
-    if not is_dict(tokens):
-        return Usage()
-    usage, cache = counts_in(tokens, _COUNTS), tokens.get("cache")
-    cached = counts_in(cache, _CACHE_COUNTS) if is_dict(cache) else None
+    usage, cached = counts_in(tokens, _COUNTS), counts_in(dict_of(tokens, "cache"), _CACHE_COUNTS)
     if usage is None or cached is None:
         return usage or cached or Usage()
     whole = (usage.input_tokens or 0) + (cached.cached_tokens or 0) + (cached.cache_write_tokens or 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream.errors import ProviderError, StreamError, StreamTruncated
 from tokenstream.events import (
@@ -20,7 +20,7 @@ from tokenstream.steps._turn import Turn
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
-    from tokenstream.message import FinishReason, Message, Usage
+    from tokenstream.message import Ending, FinishReason, Message, Usage
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
@@ -143,18 +143,18 @@ class AgentReader(ABC):
             turn.step.result = turn.result
             turn.step.end(error)
 
-    def _failure(self, message: object, **details: Any) -> ProviderError:  # noqa: ANN401 - those of the error
+    def _failure(self, message: str | None, *, code: str | None = None) -> ProviderError:
         """Return the error of a turn whose agent says that it has failed.
 
         Args:
-            message: The agent's message.
-            **details: Details for the error, such as its kind.
+            message: The agent's message; None if it gives none.
+            code: The code of the error; None if it has none.
         """
-        text = message if isinstance(message, str) and message else "it gives no reason"
-        return ProviderError(f"{self.name} reports an error: {text[:_SHOWN]}", **details)
+        text = message or "it gives no reason"
+        return ProviderError(f"{self.name} reports an error: {text[:_SHOWN]}", code=code)
 
     @staticmethod
-    def _find_partial(turn: Turn, ending: Any) -> Message:  # noqa: ANN401 - an `Ending`
+    def _find_partial(turn: Turn, ending: Ending) -> Message:
         """Return the last answer of a turn, for its error."""
         from tokenstream.message import Message
 
