@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tests.conformance.answers import Answer
-from tests.support.node import node_in
+from tests.conformance.packages import NodePackages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,60 +24,13 @@ _JSON_SCRIPT = Path(__file__).with_name("node_json_readers.mjs")
 
 
 @dataclass(frozen=True)
-class NodeReader:
+class NodeReader(NodePackages):
     """A reader that runs in Node."""
 
-    name: str
-    how: str
-    packages: tuple[str, ...]
-    folder: Path | None
-    """The folder whose node_modules has the packages; None where none was named."""
     sse: tuple[str, ...] = ()
     formats: frozenset[str] = frozenset()
     claims: frozenset[str] = frozenset()
     json: frozenset[str] = frozenset()
-
-    def _manifest(self, package: str) -> Path:
-        assert self.folder is not None
-        return self.folder / "node_modules" / package / "package.json"
-
-    def installed(self) -> bool:
-        """Whether it can run here."""
-        return (
-            self.folder is not None
-            and node_in(self.folder) is not None
-            and all(self._manifest(package).exists() for package in self.packages)
-        )
-
-    def versions(self) -> dict[str, str]:
-        """The versions of its packages."""
-        return {
-            package: json.loads(self._manifest(package).read_text("utf-8"))["version"]
-            for package in self.packages
-        }
-
-    def runtime(self) -> str:
-        """The interpreter that it runs in."""
-        return f"Node {self._run(['--version'], '').strip().removeprefix('v')}"
-
-    def _run(self, arguments: list[str], given: str) -> str:
-        assert self.folder is not None
-        node = node_in(self.folder)
-        assert node is not None
-        return subprocess.run(
-            [node, *arguments],
-            cwd=self.folder,
-            input=given,
-            capture_output=True,
-            encoding="utf-8",
-            check=True,
-        ).stdout
-
-    def _jobs(self, script: Path, asked: dict[str, Any]) -> list[Any]:
-        # A script given as text finds its packages from the folder that it runs in.
-        told = self._run(["--input-type=module", "--eval", script.read_text("utf-8")], json.dumps(asked))
-        results: list[Any] = json.loads(told)
-        return results
 
     def events(self, cases: Sequence[SSECase]) -> list[list[list[SSEEvent] | str]]:
         """Return, for each case and each of its chunkings, the events or the name of an error."""
@@ -88,7 +39,7 @@ class NodeReader:
             for case in cases
             for cuts in case.chunkings()
         ]
-        told = iter(self._jobs(_SCRIPT, {"task": "events", "jobs": jobs}))
+        told = iter(self.ask_script(_SCRIPT, {"task": "events", "jobs": jobs}))
         return [
             [
                 events if isinstance(events, str) else [(name, data, id) for name, data, id in events]
@@ -100,12 +51,14 @@ class NodeReader:
     def answers(self, bodies: Sequence[tuple[str, bytes]]) -> list[Answer]:
         """Return what it makes of each body, given with its format."""
         jobs = [{"format": format, "body": base64.b64encode(body).decode()} for format, body in bodies]
-        return [Answer.of_plain(plain) for plain in self._jobs(_SCRIPT, {"task": "answers", "jobs": jobs})]
+        return [
+            Answer.of_plain(plain) for plain in self.ask_script(_SCRIPT, {"task": "answers", "jobs": jobs})
+        ]
 
     def json_told(self, cases: Sequence[JSONCase]) -> list[str]:
         """Return what it tells of each case, all of kinds that it reads."""
         jobs = [{"text": case.text, "kind": case.kind, "allow": case.allow} for case in cases]
-        told: list[str] = self._jobs(_JSON_SCRIPT, {"reader": self.name, "jobs": jobs})
+        told: list[str] = self.ask_script(_JSON_SCRIPT, {"reader": self.name, "jobs": jobs})
         return told
 
 

@@ -12,7 +12,7 @@ from tests.conformance.reader import HEADERS, PythonReader, answer_by, found
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["READERS", "http_client", "openai_client"]
+__all__ = ["READERS", "add_calls", "http_client", "openai_client"]
 
 _ASKED: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Weather?"}]}
 
@@ -56,12 +56,13 @@ def _openai_create(body: bytes, answer: Answer) -> None:
                 answer.role = choice.delta.role or answer.role
                 answer.text += choice.delta.content or ""
                 answer.finish = choice.finish_reason or answer.finish
-                _add_calls(choice.delta, calls)
+                add_calls(choice.delta, calls)
     for call in calls.values():
         answer.calls.append(Call.of_text(call.function.name, call.function.arguments, call.id))
 
 
-def _add_calls(delta: Any, calls: dict[int, Any]) -> None:
+def add_calls(delta: Any, calls: dict[int, Any]) -> None:
+    """Add up the fragments of calls, as in the loop of openai's guide to function calling."""
     for call in delta.tool_calls or []:
         if call.index not in calls:
             calls[call.index] = call

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
-import importlib.util
 import itertools
-import platform
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from tests.conformance.answers import Answer
 from tests.conformance.json_case import REFUSED
+from tests.conformance.packages import Packages, PythonPackages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,18 +26,8 @@ HEADERS = {"content-type": "text/event-stream"}
 """What every body is served with."""
 
 
-class Reader(Protocol):
+class Reader(Packages, Protocol):
     """A way to read streams, as its documents show it."""
-
-    @property
-    def name(self) -> str:
-        """How the page calls it."""
-        ...
-
-    @property
-    def how(self) -> str:
-        """The call that is made, for the page."""
-        ...
 
     @property
     def formats(self) -> frozenset[str]:
@@ -54,18 +42,6 @@ class Reader(Protocol):
     @property
     def sse(self) -> tuple[str, ...]:
         """Which of `event`, `data` and `id` it gives of an SSE event; none where it parses no SSE."""
-        ...
-
-    def installed(self) -> bool:
-        """Whether it can run here."""
-        ...
-
-    def versions(self) -> dict[str, str]:
-        """The versions of its packages, the one it is named after first."""
-        ...
-
-    def runtime(self) -> str:
-        """The interpreter that it runs in."""
         ...
 
     def events(self, cases: Sequence[SSECase]) -> list[list[list[SSEEvent] | str]]:
@@ -138,15 +114,9 @@ def answer_by(read: Callable[[bytes, Answer], None], **empty: Any) -> Callable[[
 
 
 @dataclass(frozen=True)
-class PythonReader:
+class PythonReader(PythonPackages):
     """A reader that runs in this process."""
 
-    name: str
-    how: str
-    packages: tuple[str, ...]
-    """Distributions whose versions count, the one it is named after first."""
-    modules: tuple[str, ...]
-    """What must be there to import."""
     events_of: Callable[[list[bytes]], list[SSEEvent]] | None = None
     sse: tuple[str, ...] = ()
     answer_of: Mapping[str, Callable[[bytes], Answer]] | None = None
@@ -162,21 +132,6 @@ class PythonReader:
     def formats(self) -> frozenset[str]:
         """The formats of answers that it reads."""
         return frozenset(self.answer_of or ())
-
-    def installed(self) -> bool:
-        """Whether it can run here."""
-        try:
-            return all(importlib.util.find_spec(module) for module in self.modules)
-        except ModuleNotFoundError:
-            return False
-
-    def versions(self) -> dict[str, str]:
-        """The versions of its packages."""
-        return {package: importlib.metadata.version(package) for package in self.packages}
-
-    def runtime(self) -> str:
-        """The interpreter that it runs in."""
-        return f"Python {platform.python_version()}"
 
     def _told(self, chunks: list[bytes]) -> list[SSEEvent] | str:
         assert self.events_of is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tests.conformance.by_sdks import add_calls
 from tests.conformance.reader import found
 from tests.conformance.recovery.peer import PythonPeer, Told
 from tests.conformance.recovery.providers import IDLE, TOOL
@@ -39,19 +40,9 @@ def _tell(world: World, told: Told) -> None:
         for chunk in chunks():
             for choice in chunk.choices:
                 told.text += choice.delta.content or ""
-                _add_calls(choice.delta, calls)
+                add_calls(choice.delta, calls)
     for call in calls.values():
         told.calls.append((call.function.name, json.loads(call.function.arguments)))
-
-
-def _add_calls(delta: Any, calls: dict[int, Any]) -> None:
-    """Add up the fragments of calls, as in the loop of openai's guide to function calling."""
-    for call in delta.tool_calls or []:
-        if call.index not in calls:
-            calls[call.index] = call
-        else:
-            kept = calls[call.index].function
-            kept.arguments = (kept.arguments or "") + (call.function.arguments or "")
 
 
 PEERS = [

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
-import platform
 import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tests.conformance.packages import Packages, PythonPackages
 from tests.conformance.reader import Attempt
 from tests.conformance.recovery.cases import ARGUMENTS, CALL, Answer
 from tests.conformance.recovery.providers import DONE
@@ -33,18 +31,8 @@ class Told:
     """The class of the exception that it has got."""
 
 
-class Peer(Protocol):
+class Peer(Packages, Protocol):
     """A library, used as its documentation recommends for streaming."""
-
-    @property
-    def name(self) -> str:
-        """How the page calls it."""
-        ...
-
-    @property
-    def how(self) -> str:
-        """How it is used, for the page."""
-        ...
 
     @property
     def packages(self) -> tuple[str, ...]:
@@ -56,50 +44,18 @@ class Peer(Protocol):
         """Whether it can ask another provider."""
         ...
 
-    def installed(self) -> bool:
-        """Whether it can run here."""
-        ...
-
-    def versions(self) -> dict[str, str]:
-        """The versions of its packages."""
-        ...
-
-    def runtime(self) -> str:
-        """The interpreter that it runs in."""
-        ...
-
     def told(self, world: World) -> Told:
         """Return what came of a case."""
         ...
 
 
 @dataclass(frozen=True)
-class PythonPeer:
+class PythonPeer(PythonPackages):
     """A library that runs in this process."""
 
-    name: str
-    how: str
-    packages: tuple[str, ...]
-    modules: tuple[str, ...]
-    """What must be there to import."""
     tell: Callable[[World, Told], None]
     """Asks, shows the pieces and runs the calls, which it notes as they come."""
     falls_back: bool = True
-
-    def installed(self) -> bool:
-        """Whether it can run here."""
-        try:
-            return all(importlib.util.find_spec(module) for module in self.modules)
-        except ModuleNotFoundError:
-            return False
-
-    def versions(self) -> dict[str, str]:
-        """The versions of its packages."""
-        return {package: importlib.metadata.version(package) for package in self.packages}
-
-    def runtime(self) -> str:
-        """The interpreter that it runs in."""
-        return f"Python {platform.python_version()}"
 
     def told(self, world: World) -> Told:
         """Return what came of a case."""
