@@ -86,8 +86,7 @@ def connect(
     check_options(connect, options, client)
     route, asked = None, (method, str(url), client, deadlines, options)
     if not isinstance(url, str) and hasattr(url, "make_opener"):
-        route, retry = url, _only_once() if retry is None else retry
-        asked, format = _take_route(route, asked, format)
+        route, retry, asked, format = _take_route(url, retry, asked, format)
     if retry is not None:
         from tokenstream._pipeline.factories import make_stage_factory
         from tokenstream._request.again import request_again
@@ -183,8 +182,7 @@ def aconnect(
     check_options(aconnect, options, client)
     route, asked = None, (method, str(url), client, deadlines, options)
     if not isinstance(url, str) and hasattr(url, "make_opener"):
-        route, retry = url, _only_once() if retry is None else retry
-        asked, format = _take_route(route, asked, format)
+        route, retry, asked, format = _take_route(url, retry, asked, format)
     if retry is not None:
         from tokenstream._pipeline.factories import make_stage_factory
         from tokenstream._request.again import request_again
@@ -216,34 +214,30 @@ def aconnect(
     )
 
 
-def _only_once() -> Retry:
-    """Return the rules for a route that is asked once."""
-    from tokenstream.recovery import Retry
-
-    return Retry(attempts=1)
-
-
 def _take_route(
-    route: Route, asked: Asked, format: FormatName | type[Format] | Format | None
-) -> tuple[Asked, FormatName | type[Format] | Format | None]:
-    """Return the arguments of a route's request, and its format.
+    route: Route, retry: Retry | None, asked: Asked, format: FormatName | type[Format] | Format | None
+) -> tuple[Route, Retry, Asked, FormatName | type[Format] | Format | None]:
+    """Return a route, the rules by which it is asked, the arguments of its request, and its format.
 
     Args:
         route: The route.
-        asked: The arguments that were given beside the route.
-        format: The format that was given beside the route.
+        retry: The rules that were given beside it; None to ask it once.
+        asked: The arguments that were given beside it.
+        format: The format that was given beside it.
 
     Raises:
         MisuseError: A part of the request is given beside the route.
     """
     from tokenstream._request.again import asked_of
+    from tokenstream.recovery import Retry
 
     method, _, client, deadlines, options = asked
     given = [name for name, value in (("client", client), ("format", format)) if value is not None]
     given += [*options] if method == "POST" else ["method", *options]
     if given:
         raise MisuseError(f"a Route has its own request: give {given[0]}= to Route(…) instead")
-    return asked_of(route, deadlines), route.format
+    retry = Retry(attempts=1) if retry is None else retry
+    return route, retry, asked_of(route, deadlines), route.format
 
 
 def _refuse_positional(name: str, url: object, misplaced: tuple[object, ...]) -> None:
