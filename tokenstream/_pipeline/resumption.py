@@ -45,7 +45,7 @@ class Restart(NamedTuple):
 
 
 Renewal: TypeAlias = Resume | Continue | Restart
-"""What another connection is for."""
+"""Tells what another connection does: resume the answer, continue it, or restart it."""
 
 
 class Resumption:
@@ -123,7 +123,7 @@ class Resumption:
             hold.adopt(joining.hold)
         machine.begin_again(hold, kept_format, now)
         if kept_format is None and machine.guarding is not None:
-            # What arrives next is another answer, also if it continues the text of this one.
+            # Another answer arrives next, also if it continues the text of this one.
             machine.guarding.guards.count_again()
         begins_anew = isinstance(renewal, Restart) and not renewal.is_aligned
         if begins_anew and machine.guarding is not None:

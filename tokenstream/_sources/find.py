@@ -77,7 +77,7 @@ def async_source(source: object) -> AsyncSource | Deferred:
 
 
 def _find_async_source(source: object) -> AsyncSource | Deferred:
-    """Return the source with which an `AsyncStream` reads an object that is no asynchronous generator."""
+    """Return the source with which an `AsyncStream` reads any object but an asynchronous generator."""
     if isinstance(source, AsyncSource | Deferred):
         return source
     body = _find_body(source)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class _Call:
-    """What a store remembers about a tool call that has begun: its status, its result and its lease."""
+    """A tool call that has begun, as a store remembers it: its status, its result and its lease."""
 
     __slots__ = ("lease_end", "result", "status", "token")
 

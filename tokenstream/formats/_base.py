@@ -270,7 +270,7 @@ class Format(Resuming, ABC):
         if self.error is not None:
             self.classify_error(self.error)
         events = self.parts.take()
-        # `take` has found out whether a whole text that the server repeated differs from its deltas.
+        # `take` has compared each whole text that the server repeated with its deltas.
         self.error = self.error or self.parts.difference
         return events
 

@@ -81,7 +81,7 @@ is restarted |
     the default. A function gets the error (`AnswerRejected` for an outcome) and returns True, False, or
     None for the default."""
     fallback: Sequence[Fallback] = ()
-    """What to try next, in order, for what `routes` cannot say: functions that open a source of another model
+    """Sources that `routes` cannot describe, in order: functions that open a source of another model
     or provider, such as an SDK's stream, or return an unread `connect(…)`, whose request is then sent; or an
     unread `connect(…)` itself, which serves one answer. The format is detected, unless `connect` names it, or
     the function is in a pair with the format, such as `(open_other, "anthropic")`."""

@@ -1,1 +1,1 @@
-"""How this library and others recover an answer whose provider fails: faults, peers, and the table."""
+"""Compares the recovery of an answer whose provider fails: faults, peers, and the table."""

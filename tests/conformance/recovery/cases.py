@@ -36,7 +36,7 @@ class Answer:
     question: str
     text: str = ""
     calls: bool = False
-    """Whether it ends with the call."""
+    """True if it ends with the call."""
 
 
 ANSWERS = {
@@ -52,7 +52,7 @@ class Fault:
 
     name: str
     sends: str
-    """What it sends, for the page."""
+    """The words of the page for what the provider sends."""
     answer: str = "text"
     """Which answer is asked for."""
     scenarios: tuple[Scenario, ...] = SCENARIOS

@@ -1,4 +1,4 @@
-"""What a peer is: how it is used, in which versions, and what came of a case."""
+"""A peer: its use, its versions, and its result in a case."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Peer", "PythonPeer", "Told", "judge"]
 
 @dataclass
 class Told:
-    """What a program has shown and run at the end."""
+    """The text and the calls that a program has shown and run at the end."""
 
     text: str = ""
     """All pieces that it was given, in the order in which it shows them."""
@@ -41,7 +41,7 @@ class Peer(Packages, Protocol):
 
     @property
     def falls_back(self) -> bool:
-        """Whether it can ask another provider."""
+        """True if it can ask another provider."""
         ...
 
     def told(self, world: World) -> Told:
@@ -61,7 +61,7 @@ class PythonPeer(PythonPackages):
         """Return what came of a case."""
         told = Told()
         with warnings.catch_warnings(), Attempt() as attempt:
-            # What a peer thinks of its own libraries is not what was asked.
+            # Warnings of a peer about its own libraries are no result.
             warnings.simplefilter("ignore")
             self.tell(world, told)
         told.error = attempt.error

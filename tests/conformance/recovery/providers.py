@@ -22,9 +22,9 @@ __all__ = ["DONE", "IDLE", "REMOVED", "TOOL", "World", "pieces", "playing", "rep
 Format: TypeAlias = Literal["openai-chat", "anthropic"]
 Which: TypeAlias = Literal["first", "other"]
 DONE = "Done."
-"""What the model says once a call was run; only libraries that run calls themselves ask for it."""
+"""The text of the model once a call was run; only libraries that run calls themselves ask for it."""
 REMOVED = "the folder is removed"
-"""What the tool returns, where a library runs it."""
+"""The result of the tool, in libraries that run it."""
 IDLE = 1.0
 """Seconds of silence after which each library is told to give up on a response."""
 _STALL = 15.0
@@ -40,7 +40,7 @@ _ERROR_EVENT = {"error": {"message": "The server is overloaded", "type": "server
 
 @dataclass
 class World:
-    """What a library is given to work with."""
+    """The servers and the question that a library gets."""
 
     case: Case
     first: str
@@ -227,7 +227,7 @@ def _html(connection: Connection, _: Any) -> None:
     _send_sized(connection, 200, _HTML, "text/html; charset=utf-8")
 
 
-# Where a provider refuses connections, nobody is asked.
+# A provider that refuses connections is not asked.
 _FAULTS: dict[str, Callable[[Connection, Any], None]] = {
     "reset first": _reset_first,
     "503": _unavailable,

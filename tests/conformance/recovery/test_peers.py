@@ -35,7 +35,7 @@ def test_the_tables_say_what_the_results_say() -> None:
 
 
 def test_every_peer_has_results_of_the_cases_of_today_and_no_other_has() -> None:
-    """Who changes a case runs all peers again."""
+    """After a change of a case, all peers have to be run again."""
     assert list(_PEERS) == list(_KEPT)
     assert {digest()} == {kept["cases"] for kept in _KEPT.values()}
 
@@ -87,7 +87,7 @@ def _same_versions(peer: Peer) -> bool:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", [name for name in _PEERS if name != US.name])
 def test_a_peer_does_what_the_page_says_of_it(name: str) -> None:
-    """Where its packages are installed at the published versions, a fresh run gives the same."""
+    """A fresh run gives the same, if its packages are installed at the published versions."""
     peer = _PEERS[name]
     if not isinstance(peer, PythonPeer):
         folder, _ = node_with(*peer.packages)

@@ -33,7 +33,7 @@ _ERRORS: dict[str, tuple[int, dict[str, Any]]] = {
 
 @dataclass
 class Behaviour:
-    """What a provider does with one request."""
+    """The behaviour of a provider for one request."""
 
     fault: str = "whole"
     """The fault: whole, reset, early_end, error_event, status, refused, html, stall, connect."""
@@ -228,7 +228,7 @@ def _continue(before: str) -> str:
 
 @dataclass
 class Read:
-    """What a user has in hand at the end."""
+    """The text, the message and the error that a user has at the end."""
 
     text: str
     given: list[Any]

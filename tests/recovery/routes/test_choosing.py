@@ -425,7 +425,7 @@ class TestMoney:
         assert second.requests == []
 
     def test_the_attempt_in_progress_is_stopped_at_the_bound(self) -> None:
-        """What the server has not counted yet is estimated, as by a Budget; earlier attempts count."""
+        """Tokens that the server has not counted are estimated, as by a Budget; earlier attempts count."""
         first, second = Provider("openai-chat", Behaviour("early_end", 9)), Provider("anthropic")
         retry = Retry(attempts=1, most=17, routes=[second.route(price=_cents)])
 
@@ -440,7 +440,7 @@ class TestMoney:
     @in_each_world
     @pytest.mark.parametrize("api", ["openai-chat", "anthropic", "gemini"])
     def test_is_counted_as_the_answer_arrives_also_while_it_is_held_back(self, world: str, api: str) -> None:
-        """What is stopped is neither judged nor delivered, and its rest is not paid for."""
+        """An answer that is stopped is neither judged nor delivered, and its rest is not paid for."""
         first, judged = Provider(api, LONG), list[Message]()
         retry = Retry(attempts=1, accept=judged.append, most=10)
 

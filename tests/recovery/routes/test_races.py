@@ -23,7 +23,7 @@ on_each_loop = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
 @dataclass
 class Raced:
-    """What came of a race."""
+    """The result of a race."""
 
     asked: list[str]
     """The hosts of the requests, in order."""

@@ -1,4 +1,4 @@
-"""What the report on each attempt tells of its request and of its answer."""
+"""Reports on attempts: what they tell of the request and of the answer."""
 
 from __future__ import annotations
 

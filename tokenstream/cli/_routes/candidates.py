@@ -72,7 +72,7 @@ def _read_file(name: str) -> Iterator[dict[str, Any]]:
     """Yield the fields of the routes in a file.
 
     Raises:
-        CommandFailed: The file cannot be read, or is no list of routes.
+        CommandFailed: The file cannot be read, or is not a list of routes.
     """
     with ExitStack() as stack:
         content = open_file(name, stack).read()
@@ -82,11 +82,11 @@ def _read_file(name: str) -> Iterator[dict[str, Any]]:
         msg = f"{name} is not JSON: {error}"
         raise CommandFailed(msg, status=MISUSE) from None
     if not is_list(routes) or not routes:
-        msg = f"{name} is no list of routes: write objects with a url in [ ]"
+        msg = f"{name} is not a list of routes: write objects with a url in [ ]"
         raise CommandFailed(msg, status=MISUSE)
     for number, route in enumerate(routes, 1):
         if not is_dict(route) or not str(route.get("url", "")).lower().startswith(_SCHEMES):
-            msg = f"route {number} in {name} is no object with a url that begins with http:// or https://"
+            msg = f"route {number} in {name} is not an object with a url that begins with http:// or https://"
             raise CommandFailed(msg, status=MISUSE)
         unknown = sorted(route.keys() - _FIELDS)
         if unknown:

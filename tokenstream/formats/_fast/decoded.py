@@ -125,7 +125,7 @@ class _ShapeLearner:
     def __init__(self, holes: _Holes) -> None:
         self._holes = holes
         self._values_left = _MOST_VALUES
-        """How many more values the learnt payload may have before it counts as too large."""
+        """Number of further values that the learnt payload may have before it counts as too large."""
 
     def make_check(self, value: Json, path: Path) -> Fits | None:
         """Return a function that compares a value with an object or array of the learnt payload.

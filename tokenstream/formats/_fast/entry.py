@@ -33,7 +33,7 @@ _new: Callable[[type[Any]], Any] = object.__new__
 
 
 class ShapeEntry:
-    """What was learnt from one payload: its shape (the constant content), and the delta that it means.
+    """Knowledge learnt from one payload: its shape (the constant content), and the delta that it means.
 
     It makes functions that read other payloads of this shape without decoding them.
 

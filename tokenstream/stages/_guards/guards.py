@@ -282,7 +282,7 @@ class Guards:
             now: A clock reading, in seconds.
         """
         self._arrived.note(event)
-        # What follows the end of all choices, such as a last report of tokens, cannot be saved any more.
+        # After the end of all choices, for example at a last report of tokens, nothing can be saved any more.
         if not self._arrived.all_finished:
             for guard in self._guards:
                 if guard.counts:

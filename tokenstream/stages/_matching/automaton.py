@@ -73,7 +73,7 @@ class Node:
     ) -> None:
         self.accepts = accepts
         self.test = test
-        # How many characters the node reads, if it counts (a repeat such as `a{2,5}`); otherwise 0.
+        # The fewest and the most characters of a repeat such as `a{2,5}`; 0 for a node that counts none.
         self.fewest, self.most = fewest, most
         self.direct: list[Node] = []
         """The nodes after this one, among them nodes that neither read nor test."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._reading.items import ArrivalBell
 
     FromHub: TypeAlias = Any
-    """What a hub returns: a value from a `SyncHub`, an awaitable of that value from an `AsyncHub`."""
+    """A hub's result: a value from a `SyncHub`, an awaitable of that value from an `AsyncHub`."""
 
 
 class ReaderDriver(UncopyableObject):

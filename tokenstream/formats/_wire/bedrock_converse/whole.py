@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 StartAndDeltas: TypeAlias = tuple[dict[str, Any], list[dict[str, Any]]]
-"""What a stream would send for a block: the fields of its start event, and its deltas in order."""
+"""A block as a stream would send it: the fields of its start event, and its deltas in order."""
 
 
 def is_whole(payload: dict[str, Any]) -> bool:

@@ -76,7 +76,7 @@ class End:
     """
 
     ending: Ending
-    """How the answer ended, such as "complete" or "failed"."""
+    """The ending of the answer, such as "complete" or "failed"."""
     error: StreamError | None = None
     """The error that ended the answer, or None."""
 
