@@ -8,8 +8,8 @@ provider's continuation.
 
 from __future__ import annotations
 
+import runpy
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import httpx
 
@@ -20,7 +20,6 @@ from tokenstream.recovery import AttemptReport
 PICTURE = Path(__file__).with_name("routes.svg")
 _TEXT = "A river does not mind a stone. It parts, goes around, and is one river again."
 _CUT, _REPEATED = 43, 40
-_LETTER, _ROW, _LEFT, _TOP = 8.4, 64, 20, 34
 _STYLE = (
     "text{font-family:ui-monospace,monospace;font-size:14px;fill:#1f2937;white-space:pre}"
     ".told{font-family:system-ui,sans-serif;font-size:12px;fill:#4b5563}"
@@ -76,21 +75,9 @@ def draw() -> str:
         else:
             rows.append((told, len(given), [("failed", "×")]))
     rows.append(("the loop over text", 0, [("given", given), ("new", new)]))
-    height, width = _TOP + _ROW * len(rows), 2 * _LEFT + _LETTER * (len(given) + len(new))
-    drawn = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}">',
-        f"<style>{_STYLE}</style>",
-    ]
-    for number, (told, start, pieces) in enumerate(rows):
-        y, x = _TOP + _ROW * number, _LEFT + _LETTER * start
-        drawn.append(f'<text class="told" x="{_LEFT}" y="{y - 8}">{escape(told)}</text>')
-        for kind, text in pieces:
-            size = _LETTER * len(text)
-            drawn.append(f'<rect class="{kind}" x="{x:.1f}" y="{y}" width="{size:.1f}" height="26" rx="3"/>')
-            drawn.append(f'<text x="{x:.1f}" y="{y + 18}" textLength="{size:.1f}">{escape(text)}</text>')
-            x += size
-    drawn.append("</svg>")
-    return "\n".join(drawn) + "\n"
+    seam = runpy.run_path(str(Path(__file__).with_name("seam_picture.py")))
+    drawn: list[str] = seam["draw_rows"](rows, letters=len(given) + len(new), style=_STYLE)
+    return "\n".join([*drawn, "</svg>"]) + "\n"
 
 
 if __name__ == "__main__":

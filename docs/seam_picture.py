@@ -19,7 +19,7 @@ PICTURE = Path(__file__).with_name("seam.svg")
 _TEXT = "A river does not mind a stone. It parts, goes around, and is one river again."
 _CUT = 43
 _REPEATED = 40
-_LETTER, _ROW, _LEFT, _TOP = 8.4, 64, 20, 34
+LETTER, ROW, LEFT, TOP = 8.4, 64, 20, 34
 _STYLE = (
     "text{font-family:ui-monospace,monospace;font-size:14px;fill:#1f2937;white-space:pre}"
     ".told{font-family:system-ui,sans-serif;font-size:12px;fill:#4b5563}"
@@ -47,6 +47,33 @@ def played() -> tuple[list[str], list[str], Resumed]:
     return before, behind, seam
 
 
+def draw_rows(
+    rows: list[tuple[str, int, list[tuple[str, str]]]], *, letters: int, style: str
+) -> list[str]:
+    """Return the lines of a picture, without its end, in which each row has pieces of a text.
+
+    Args:
+        rows: The title of each row, the number of letters before its first piece, and the kind and the text
+            of each piece.
+        letters: The number of letters in the longest row.
+        style: The style of the picture, with a class for each kind.
+    """
+    height, width = TOP + ROW * len(rows), 2 * LEFT + LETTER * letters
+    drawn = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}">',
+        f"<style>{style}</style>",
+    ]
+    for number, (told, start, pieces) in enumerate(rows):
+        y, x = TOP + ROW * number, LEFT + LETTER * start
+        drawn.append(f'<text class="told" x="{LEFT}" y="{y - 8}">{escape(told)}</text>')
+        for kind, text in pieces:
+            size = LETTER * len(text)
+            drawn.append(f'<rect class="{kind}" x="{x:.1f}" y="{y}" width="{size:.1f}" height="26" rx="3"/>')
+            drawn.append(f'<text x="{x:.1f}" y="{y + 18}" textLength="{size:.1f}">{escape(text)}</text>')
+            x += size
+    return drawn
+
+
 def draw() -> str:
     """Return the picture."""
     before, behind, seam = played()
@@ -61,21 +88,10 @@ def draw() -> str:
         ),
         (f"the loop over text; Resumed says confidence={seam.confidence}", 0, [("given", given), ("new", new)]),
     ]
-    height, width = _TOP + _ROW * len(rows), 2 * _LEFT + _LETTER * (len(given) + len(new))
-    seam_at = _LEFT + _LETTER * len(given)
-    drawn = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}">',
-        f"<style>{_STYLE}</style>",
-    ]
-    for number, (told, start, pieces) in enumerate(rows):
-        y, x = _TOP + _ROW * number, _LEFT + _LETTER * start
-        drawn.append(f'<text class="told" x="{_LEFT}" y="{y - 8}">{escape(told)}</text>')
-        for kind, text in pieces:
-            size = _LETTER * len(text)
-            drawn.append(f'<rect class="{kind}" x="{x:.1f}" y="{y}" width="{size:.1f}" height="26" rx="3"/>')
-            drawn.append(f'<text x="{x:.1f}" y="{y + 18}" textLength="{size:.1f}">{escape(text)}</text>')
-            x += size
-    drawn += [f'<path d="M{seam_at:.1f} {_TOP}V{height - _ROW + 26}"/>', "</svg>"]
+    height = TOP + ROW * len(rows)
+    seam_at = LEFT + LETTER * len(given)
+    drawn = draw_rows(rows, letters=len(given) + len(new), style=_STYLE)
+    drawn += [f'<path d="M{seam_at:.1f} {TOP}V{height - ROW + 26}"/>', "</svg>"]
     return "\n".join(drawn) + "\n"
 
 

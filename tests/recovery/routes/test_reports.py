@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import anyio
 import httpx
 import pytest
 
+from tests.project import ROOT
 from tests.recovery.routes.providers import TRUTH, Behaviour, Provider, read
 from tokenstream import Retry, Route, aconnect, testing
 from tokenstream.recovery import AttemptReport
@@ -127,3 +129,10 @@ def _slowly(seconds: dict[str, float]) -> Any:
         return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=Body())
 
     return answer
+
+
+def test_the_picture_of_routes_is_what_a_stream_gives() -> None:
+    """`python docs/routes_picture.py` draws it anew."""
+    drawn = runpy.run_path(str(ROOT / "docs" / "routes_picture.py"))["draw"]()
+
+    assert drawn == (ROOT / "docs" / "routes.svg").read_text(encoding="utf-8")
