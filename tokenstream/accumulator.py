@@ -364,7 +364,7 @@ class Accumulator:
         self.error = LimitExceeded(limit="text", value=self.limits.text)
 
     def _refuse_mixed_kinds(self) -> None:
-        """Raise MisuseError if the last event was a delta of another kind than its part, and go on without it."""
+        """Raise MisuseError if the last event was a delta of another kind than its part, and forget it."""
         if isinstance(self.error, _MixedKinds):
             mixed, self.error = self.error, None
             raise MisuseError(f"{mixed}: number the parts of an answer, as in TextDelta(…, part=1)")
