@@ -64,6 +64,18 @@ _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] =
         ["I will run two commands.", "It said hello."],
         (305, 9),
     ),
+    "opencode-server-own-permissions": (
+        "done",
+        ["bash done hello", "bash failed"],
+        ["I will run two commands.", "It said hello."],
+        (410, 29),
+    ),
+    "opencode-server-own-subagent": (
+        "done",
+        ["task done <task"],
+        ["I delegate.", "The answer is 7."],
+        (410, 29),
+    ),
     "gemini-cli-own-tools": (
         "done",
         ["run_shell_command done hello", "read_file failed"],
@@ -155,7 +167,8 @@ def test_a_recorded_run_becomes_one_turn_with_its_texts_tools_and_tokens(name: s
     assert [message.text for message in turn.step.messages] == texts
     if tokens is not None:
         assert (turn.usage.input_tokens, turn.usage.output_tokens) == tokens
-        assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == tokens
+        if not name.endswith("subagent"):
+            assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == tokens
     assert run.session == turn.session
     assert run.session
 
@@ -211,6 +224,10 @@ def test_a_run_that_is_cut_is_told_and_keeps_what_had_arrived(name: str) -> None
     body = body_of(name)
     state, _, texts, _ = _OUTCOMES[name]
     ends = [place + 1 for place, byte in enumerate(body) if byte == 0x0A]
+    # A server of several sessions goes on after the end of a turn.
+    verdict = (
+        body.rindex(b'"session.idle"') if "-server-own-" in name and b"session.idle" in body else ends[-2]
+    )
     random_ = random.Random(name)
     for cut in [*ends[:-1], *[random_.randrange(len(body)) for _ in range(20)]]:
         run, _, error = follow(body[:cut], agent=name.partition("-own")[0])
@@ -219,7 +236,7 @@ def test_a_run_that_is_cut_is_told_and_keeps_what_had_arrived(name: str) -> None
         if last is not None and last.state == "done":
             # Only what follows the verdict is missing.
             assert state == "done"
-            assert cut >= ends[-2]
+            assert cut >= verdict
         elif last is not None and isinstance(error, StreamTruncated):
             assert last.state == "failed"
             assert "".join(texts).startswith("".join(message.text for message in last.step.messages))
@@ -554,3 +571,29 @@ def test_each_recording_beside_the_checkout_becomes_turns_with_a_verdict() -> No
         assert run.turns, path.name
         assert {turn.state for turn in run.turns} <= {"done", "failed"}, path.name
     assert paths
+
+
+def test_the_session_of_a_subagent_is_below_the_tool_that_began_it() -> None:
+    """The server of opencode sends the events of all sessions in one stream."""
+    run, _, _ = follow(body_of("opencode-server-own-subagent"))
+    (task,) = run.turns[0].step.steps
+    (agent,) = task.steps
+
+    assert [message.text for message in agent.messages] == ["Sub looks.", "Sub result: 7"]
+    assert [(step.name, step.result) for step in agent.steps] == [("bash", "sub\n")]
+    assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == (620, 69)
+
+
+def test_a_run_with_a_session_reads_only_that_one_of_a_server() -> None:
+    """Other clients of the same server have sessions of their own."""
+    lines = [json.loads(line) for line in body_of("opencode-server-own-subagent").splitlines()]
+    session = follow(lines)[0].session
+    others = [json.loads(json.dumps(line).replace("ses_", "other_").replace("evt_", "o_")) for line in lines]
+    mixed = [each for pair in zip(lines, others, strict=True) for each in pair]
+    with Steps() as run:
+        run.session = session
+        for _ in run.follow(mixed, agent="opencode-server"):
+            pass
+
+    assert told(run) == told(follow(lines)[0])
+    assert len(follow(mixed)[0].turns) == 2

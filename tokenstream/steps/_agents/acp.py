@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
 from tokenstream.formats._kit.values import counts_in
-from tokenstream.steps._agents.reader import AgentReader, TextAgentReader
+from tokenstream.steps._agents.conversations import Conversation, Conversations
 from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
-    from tokenstream.errors import StreamError
     from tokenstream.message import FinishReason, Usage
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
@@ -45,7 +44,7 @@ _QUOTA_COUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens
 """Our names of counts by those of Gemini CLI, which sends them under `_meta`."""
 
 
-class ACP(AgentReader):
+class ACP(Conversations["_Session"]):
     """Reads an agent that speaks ACP, version 1: each prompt is a turn, each tool call a step.
 
     The name of the agent, if it introduces itself, is in `Steps.agent`.
@@ -58,8 +57,6 @@ class ACP(AgentReader):
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
-        self._sessions: dict[str, _Session] = {}
-        """The sessions by their ids."""
         self._prompts: dict[str, _Session] = {}
         """The sessions of prompts without an answer, by the ids of the requests."""
         self._replays: dict[str, _Session] = {}
@@ -89,27 +86,17 @@ class ACP(AgentReader):
         elif method == "session/update":
             self._session_of(params).read(dict_of(params, "update"))
         elif method in _ASKING and "id" in line:
-            self._session_of(params).ask(line, self)
-
-    def end(self, exit_code: int | None) -> StreamError | None:
-        """End the turns that are still open; return the error of the run, or None."""
-        errors = [error for session in self._sessions.values() if (error := session.end(None)) is not None]
-        return errors[0] if errors else super().end(exit_code)
-
-    def stop(self, error: BaseException) -> None:
-        """End the turns that are open with an exception, because nothing more is read."""
-        for session in self._sessions.values():
-            session.stop(error)
+            self._session_of(params).ask(line)
 
     # -- within ------------------------------------------------------------
 
     def _session_of(self, params: dict[str, Json]) -> _Session:
         """Return the session that a message belongs to."""
         id = text_of(params, "sessionId") or ""
-        if id not in self._sessions:
-            self._sessions[id] = _Session(self._run, id)
+        if id not in self._conversations:
+            self._conversations[id] = _Session(self._run, id, self)
             self._run.session = self._run.session or id or None
-        return self._sessions[id]
+        return self._conversations[id]
 
     def _read_answer(self, line: dict[str, Json]) -> None:
         """Read the answer to a request: the agent's name, a new session, or the end of a turn."""
@@ -122,26 +109,18 @@ class ACP(AgentReader):
         session = self._prompts.pop(id, None)
         if session is None and ("stopReason" in result or is_dict(error)):
             # Without the requests, the answer is that of the only prompt that is being answered.
-            session = next((each for each in self._sessions.values() if each.is_answering), None)
+            session = next((each for each in self._conversations.values() if each.is_answering), None)
         if session is not None:
             session.read_result(result, error if is_dict(error) else None)
 
 
-class _Session(TextAgentReader):
-    """Reads the messages about one session.
-
-    Args:
-        run: The run that receives the steps.
-        id: The session's id.
-    """
+class _Session(Conversation):
+    """Reads the messages about one session."""
 
     name: ClassVar[str] = ACP.name
 
-    def __init__(self, run: Steps, id: str) -> None:
-        agent = run.agent
-        super().__init__(run)
-        self._id = id
-        run.agent = agent
+    def __init__(self, run: Steps, id: str, owner: ACP) -> None:
+        super().__init__(run, id, owner)
         self.is_replayed = False
         """True while the agent sends the session's earlier turns again."""
         self._message: dict[str, str | None] = {}
@@ -150,11 +129,6 @@ class _Session(TextAgentReader):
         """The cost of the session so far, in US dollars."""
         self._cost_before = 0.0
         """The cost of the session before the turn in progress."""
-
-    @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:  # noqa: ARG003 - that of the base class
-        """Return False: the reader of all sessions makes this one."""
-        return False
 
     @property
     def is_answering(self) -> bool:
@@ -183,14 +157,13 @@ class _Session(TextAgentReader):
             ]
             self._open_turn().step.update({"type": "plan", "entries": entries})
 
-    def ask(self, message: dict[str, Json], agent: ACP) -> None:
+    def ask(self, message: dict[str, Json]) -> None:
         """Report that a tool call, or the turn, waits for an answer."""
         call = dict_of(dict_of(message, "params"), "toolCall")
         id = text_of(call, "toolCallId")
         # A request repeats only some fields of a call that has begun.
         step = None if id is None else self._tools.get(id) or self._read_tool(call)
-        self.send_reply = agent.send_reply
-        self._ask(step or self._open_turn().step, message)
+        self._ask_owner(step or self._open_turn().step, message)
 
     def read_result(self, result: dict[str, Json], error: dict[str, Json] | None) -> None:
         """End the turn in progress with the answer to its prompt."""
@@ -205,19 +178,11 @@ class _Session(TextAgentReader):
         if error is not None:
             self._end_turn(self._failure(text_of(error, "message"), code=str(error.get("code"))))
         elif reason == "cancelled":
-            self.stop(LeftOpen("it was cancelled"))
-            self._tools.clear()
+            self._stop_turn(LeftOpen("it was cancelled"))
         else:
             self._end_turn(None)
 
     # -- within ------------------------------------------------------------
-
-    def _open_turn(self) -> Turn:
-        is_new = self._turn is None
-        turn = super()._open_turn()
-        if is_new:
-            turn.session = self._id or None
-        return turn
 
     def _read_chunk(self, kind: str, update: dict[str, Json]) -> None:
         """Add a piece of text to the answer, which another message ends."""
@@ -241,12 +206,10 @@ class _Session(TextAgentReader):
         name = text_of(update, "title") or text_of(update, "kind") or "tool"
         arguments = dumps(update.get("rawInput", {}))
         step = self._begin_tool(id, name, self._open_turn().step, arguments)
-        self._change_call(step, update)
+        if "rawInput" in update:
+            self._change_arguments(step, update["rawInput"], text_of(update, "title"))
         text = "".join(text_of(dict_of(piece, "content"), "text") or "" for piece in _contents(update))
-        said = step.output
-        if text.startswith(said):
-            # The content is sent anew each time, with all that was there before.
-            step.add_output(text[len(said) :])
+        self._replace_output(step, text)
         status = text_of(update, "status")
         if status in ("completed", "failed"):
             self._is_repeated(id)
@@ -255,16 +218,6 @@ class _Session(TextAgentReader):
                 id, result, failure=_failure_in(update, text) if status == "failed" else _exit(update)
             )
         return step
-
-    def _change_call(self, step: Step, update: dict[str, Json]) -> None:
-        """Give a step the arguments of its call, which may follow the beginning of the call."""
-        if step.cause is None or "rawInput" not in update:
-            return
-        arguments = dumps(update["rawInput"])
-        if arguments != step.cause.arguments_text:
-            step.cause = step.cause.model_copy(update={"arguments_text": arguments})
-            title = text_of(update, "title")
-            step.update({"type": "call", "title": title, "arguments": update["rawInput"]})
 
     def _read_usage(self, update: dict[str, Json]) -> None:
         """Note how full the model's context is, and what the session has cost so far."""

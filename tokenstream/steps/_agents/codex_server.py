@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, text_of
 from tokenstream.message import Usage
-from tokenstream.steps._agents.reader import AgentReader, TextAgentReader
+from tokenstream.steps._agents.conversations import Conversation, Conversations
 from tokenstream.steps._step import LeftOpen
-from tokenstream.steps._turn import Turn
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
-    from tokenstream.errors import ErrorKind, ProviderError, StreamError
+    from tokenstream.errors import ErrorKind, ProviderError
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
@@ -61,7 +60,7 @@ _KINDS: dict[str, ErrorKind] = {
 """The kinds of errors by the app server's codes."""
 
 
-class CodexServer(AgentReader):
+class CodexServer(Conversations["_Thread"]):
     """Reads the app server of Codex: each of its threads is a conversation of its own.
 
     A thread that a subagent works in is below the tool call that began the subagent.
@@ -71,13 +70,6 @@ class CodexServer(AgentReader):
     """
 
     name: ClassVar[str] = "codex-server"
-
-    def __init__(self, run: Steps) -> None:
-        super().__init__(run)
-        self._threads: dict[str, _Thread] = {}
-        """The threads by their ids."""
-        self._starters: dict[str, Step] = {}
-        """The steps of the calls that began subagents, by the ids of the subagents' threads."""
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
@@ -101,53 +93,19 @@ class CodexServer(AgentReader):
         elif method == "serverRequest/resolved":
             self._run.requests.note_answered(str(params.get("requestId")))
         elif (id := text_of(params, "threadId")) is not None:
-            thread = self._threads.get(id)
+            thread = self._conversations.get(id)
             if thread is None:
-                thread = self._threads[id] = _Thread(self._run, id, self)
+                thread = self._conversations[id] = _Thread(self._run, id, self)
             thread.read(line)
 
-    def end(self, exit_code: int | None) -> StreamError | None:
-        """End the turns that are still open; return the error of the run, or None."""
-        errors = [error for thread in self._threads.values() if (error := thread.end(None)) is not None]
-        return errors[0] if errors else super().end(exit_code)
 
-    def stop(self, error: BaseException) -> None:
-        """End the turns that are open with an exception, because nothing more is read."""
-        for thread in self._threads.values():
-            thread.stop(error)
-
-    def begin_turn(self, thread: _Thread) -> Turn:
-        """Return a new turn of a thread, below the call that began the thread's subagent if there is one."""
-        starter = self._starters.get(thread.id)
-        if starter is not None and starter.ended is None:
-            return Turn(starter.step(self.name, agent=thread.id), thread.id)
-        turn = Turn(self._run.step(self.name, agent=self.name), thread.id)
-        self._run.add_turn(turn)
-        return turn
-
-    def note_starter(self, item: dict[str, Json], step: Step) -> None:
-        """Note which subagents a tool call has begun."""
-        receivers: Json = item.get("receiverThreadIds")
-        for id in receivers if is_list(receivers) else ():
-            if isinstance(id, str):
-                self._starters.setdefault(id, step)
-
-
-class _Thread(TextAgentReader):
-    """Reads the messages about one thread.
-
-    Args:
-        run: The run that receives the steps.
-        id: The thread's id.
-        server: The reader of all threads.
-    """
+class _Thread(Conversation):
+    """Reads the messages about one thread."""
 
     name: ClassVar[str] = CodexServer.name
 
-    def __init__(self, run: Steps, id: str, server: CodexServer) -> None:
-        super().__init__(run)
-        self.id = id
-        self._server = server
+    def __init__(self, run: Steps, id: str, owner: CodexServer) -> None:
+        super().__init__(run, id, owner)
         self._said: dict[str, int] = {}
         """The number of characters of each item of an answer so far, by the item's id."""
         self._item: str | None = None
@@ -160,11 +118,6 @@ class _Thread(TextAgentReader):
         """The counts of the thread before the turn in progress."""
         self._complaint: str | None = None
         """The message of the last `error`."""
-
-    @classmethod
-    def recognises(cls, line: dict[str, Json]) -> bool:  # noqa: ARG003 - that of the base class
-        """Return False: the reader of all threads makes this one."""
-        return False
 
     def read(self, line: dict[str, Json]) -> None:
         """Read a message about the thread."""
@@ -181,8 +134,7 @@ class _Thread(TextAgentReader):
         elif is_dict(params.get("item")):
             self._read_item(params["item"], is_done=method == "item/completed")
         elif method in _ASKING and "id" in line:
-            self.send_reply = self._server.send_reply
-            self._ask(self._step_of(params), line)
+            self._ask_owner(self._step_of(params), line)
         else:
             self._read_news(method, params)
 
@@ -204,12 +156,6 @@ class _Thread(TextAgentReader):
             self._complaint = text_of(dict_of(params, "error"), "message")
 
     # -- turns -------------------------------------------------------------
-
-    def _open_turn(self) -> Turn:
-        """Return the turn in progress, and begin one if there is none."""
-        if self._turn is None:
-            self._turn = self._server.begin_turn(self)
-        return self._turn
 
     def _begin_turn(self, turn: dict[str, Json]) -> None:
         """Begin a turn, unless the message has come before."""
@@ -236,8 +182,7 @@ class _Thread(TextAgentReader):
         self._turn_id = None
         self._said.clear()
         if status == "interrupted":
-            self.stop(LeftOpen("it was interrupted"))
-            self._tools.clear()
+            self._stop_turn(LeftOpen("it was interrupted"))
             return
         self._end_turn(self._failure_in(error) if has_failed else None)
 
@@ -303,7 +248,9 @@ class _Thread(TextAgentReader):
         self._end_answer("tool_calls")
         name, arguments = _describe(kind, item)
         step = self._begin_tool(id, name, self._open_turn().step, dumps(arguments))
-        self._server.note_starter(item, step)
+        receivers: Json = item.get("receiverThreadIds")
+        for receiver in receivers if is_list(receivers) else ():
+            self._owner.note_starter(receiver, step)
         if is_done:
             self._is_repeated(f"done {id}")
             self._end_tool(id, _result_of(item), failure=_failure_of(item))

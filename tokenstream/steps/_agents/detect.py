@@ -11,14 +11,14 @@ from tokenstream.steps._agents.codex import Codex
 from tokenstream.steps._agents.codex_server import CodexServer
 from tokenstream.steps._agents.gemini_cli import GeminiCLI
 from tokenstream.steps._agents.opencode import OpenCode
+from tokenstream.steps._agents.opencode_server import OpenCodeServer
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.steps._agents.reader import AgentReader
 
-_READERS: dict[str, type[AgentReader]] = {
-    reader.name: reader for reader in (ClaudeCode, Codex, GeminiCLI, OpenCode, CodexServer, ACP)
-}
+_ALL = (ClaudeCode, Codex, GeminiCLI, OpenCode, CodexServer, ACP, OpenCodeServer)
+_READERS: dict[str, type[AgentReader]] = {reader.name: reader for reader in _ALL}
 """The readers by the names of their agents, in the order in which they are asked."""
 
 
