@@ -219,7 +219,7 @@ def test_a_failed_turn_says_why(info: Any) -> None:
 
 
 def test_an_interrupted_turn_is_stopped_and_the_next_one_goes_on() -> None:
-    """`turn/interrupt` is no failure."""
+    """`turn/interrupt` of a person is no failure of the agent."""
     run = follow(
         [
             turn("turn/started"),
