@@ -1,4 +1,4 @@
-"""For each format, the name of the method that makes the turns of its requests."""
+"""Names of the methods that make the turns of a request, by the format of its answers."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def turn_method(name: str | None) -> str | None:
 
 
 def formats_with_turns() -> list[str]:
-    """Return the names of the formats whose requests have turns, in alphabetical order."""
+    """Return the names of the formats for whose requests turns can be made, in alphabetical order."""
     return sorted(api.name for api in all_apis() if api.turn is not None)
