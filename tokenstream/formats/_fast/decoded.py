@@ -31,10 +31,12 @@ _MOST_DEEP = 16
 _MOST = 10**18
 """A changing number must be smaller than this in absolute value; otherwise, the format reads the payload."""
 _MOST_COUNTED = 10**15
+"""A changing count must be smaller than this."""
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 _is_code = re.compile(CODE.decode()).fullmatch
 
 _Holes: TypeAlias = "dict[Path, Fits]"
+"""Maps each place that differs between payloads to the function that checks its value."""
 
 
 class DecodedShape:

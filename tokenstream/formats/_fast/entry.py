@@ -101,8 +101,9 @@ class ShapeEntry:
     def create_read_for(self, payload: Payload) -> Read | None:
         """Create the function as `create_read` does, but return None if the payload surely has another shape.
 
-        As long as whole chunks are read by `make_framed_reader`, payloads do not come here. The one that
-        does is the first that did not fit, mostly because it has a finish reason; no function is then needed.
+        While whole chunks are read by a function of `make_framed_reader`, this method is not called. The
+        first payload that it gets has not fitted that function, mostly because it has a finish reason:
+        creating another function would be wasted on it.
         """
         shape = self.shape
         if isinstance(shape, Shape) and isinstance(payload, bytes) and not shape.has_ends(payload):

@@ -71,7 +71,10 @@ class Shape:
 
     @property
     def match(self) -> Match:
-        """The function that returns the text of a payload of this shape; None for another or an empty one."""
+        """The function that returns the text of a payload of this shape.
+
+        It returns None for any other payload, and for an empty text.
+        """
         if self._match is None:
             self._match = make_matcher(self._pieces, self._holes)
         return self._match
@@ -130,9 +133,9 @@ class Shape:
         # of a count must not occur in the payload already.
         if len(payload) > _LONGEST_PAYLOAD or Hole.COUNT.value in payload or not is_utf8(payload):
             return None
-        names = {str(place[-1]): place in counts for place in others}
+        changing_names = {str(place[-1]): place in counts for place in others}
         for text_span in _find_text_spans(payload, text, path):
-            holes = _find_holes(payload, text_span, names, padding, again=bool(asides))
+            holes = _find_holes(payload, text_span, changing_names, padding, again=bool(asides))
             if _is_proved(payload, value, holes, [path, *others], padding.union(asides)):
                 # The pieces are the bytes between the holes.
                 begins, ends = [0, *[end for _, end, _ in holes]], [begin for begin, _, _ in holes]

@@ -168,14 +168,10 @@ class ContentParts(Answer):
             raw=self.raw,
         )
         self._out.append(told)  # `take` replaces it by a delta with the missing text
-        self.tells = True
+        self.whole_text_repeated = True
 
     def record_written_part(self, part: OpenPart) -> None:
-        """Record the part that text is now added to; count a departure if it interrupts another, open part.
-
-        Args:
-            part: The part that text is now added to.
-        """
+        """Record the part that text is now added to; count a departure if it interrupts another part."""
         previous, self._last_written = self._last_written, part
         if previous is not part and previous is not None and not previous.closed:
             self.note("parts_interleaved")

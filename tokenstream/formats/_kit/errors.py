@@ -163,7 +163,7 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
         >>> error_kind("invalid_request_error", "prompt is too long: 9 tokens > 8 maximum")
         ('context_length', None)
     """
-    # Any of the words may be the one that tells, such as the message behind a general type.
+    # Any of the words may be the specific one, such as the message behind a general type.
     for word in words:
         specific = _specific_kind_of(word)
         if specific is not None:

@@ -62,9 +62,8 @@ class NamedParts(Parts):
         """Open a part and return it; a part with the same id that is still open is closed before that.
 
         Args:
-            kind: Text or reasoning.
             id: The part's id on the wire.
-            data: The part's `provider_data`; None for none.
+            data: The part's `provider_data`; None if it has none.
         """
         unclosed = self.open_parts[kind].pop(id, None)
         if unclosed is not None:
@@ -88,8 +87,7 @@ class NamedParts(Parts):
         """Return a part without its text.
 
         Args:
-            kind: Text or reasoning.
-            data: The part's `provider_data`; None for none.
+            data: The part's `provider_data`; None if it has none.
         """
         if data is None:
             return BLANK_TEXT if kind == "text" else BLANK_REASONING
@@ -104,11 +102,7 @@ class NamedParts(Parts):
         return part
 
     def read_delta(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Add the text in a payload's `delta` to the part with the payload's id.
-
-        Args:
-            kind: Text or reasoning.
-        """
+        """Add the text in a payload's `delta` to the part with the payload's id."""
         delta = payload.get("delta")
         if not isinstance(delta, str):
             self.note("delta_misfits")
@@ -125,7 +119,6 @@ class NamedParts(Parts):
         If the payload has no id, return the id of the part of this kind opened last, or "" for a new part.
 
         Args:
-            kind: Text or reasoning.
             new: True if the payload starts a part.
         """
         id = payload.get(self.id_field)
@@ -182,7 +175,7 @@ class NamedParts(Parts):
         Args:
             id: The call's id on the wire; "" if it has none.
             name: The tool's name.
-            data: The call's `provider_data`; None for none.
+            data: The call's `provider_data`; None if it has none.
             type: "function", or "custom" if the input is free text.
         """
         handed_out = self.choice(0).handed_out.get(id)

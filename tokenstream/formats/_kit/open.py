@@ -84,10 +84,10 @@ class OpenCall(OpenPart):
         self.provider_data = provider_data
         self.arguments = TextLog()
         self.placeholder = ""
-        """Text that is added if the call ends here; the next piece decides.
+        """Text to add to the arguments if the call ends now; the next piece may replace it.
 
-        It is `{}`, which may stand for arguments to come, or the text that a fragment adds which may have
-        repeated the arguments.
+        It is `{}`, which some servers send before the real arguments, or the new text in a fragment that may
+        have repeated the arguments so far.
         """
         self.repeated = RepeatedArguments()
         """Finds fragments that repeat the arguments so far."""

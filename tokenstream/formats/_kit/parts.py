@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "error", "cancelled"})
+"""Finish reasons that mean that the answer was cut off."""
 
 
 class Parts(ContentParts):

@@ -23,8 +23,8 @@ MOST_SPREAD = 8
 class RepeatedArguments:
     """Finds what is new in the fragments of one call, which are pieces or repeat the arguments so far.
 
-    A fragment that begins with all arguments so far repeats them if the arguments followed by it are no
-    JSON. If they are, as `{"a":` and `{"a": 1}` are, the fragment is held back: the next fragment decides,
+    A fragment that begins with all arguments so far repeats them if the arguments followed by it cannot be
+    JSON. If they can, as `{"a":` and `{"a": 1}` can, the fragment is held back: the next fragment decides,
     or the end of the call. Quirk (OmniRoute#3762): a gateway sends the arguments like that.
     """
 
