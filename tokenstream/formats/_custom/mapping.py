@@ -222,7 +222,7 @@ def check_reasons(value: Mapping[str, FinishReason | None] | None) -> dict[str, 
 
 
 def check_retryable(value: Mapping[str, bool] | None) -> dict[str, bool]:
-    """Return a table from an error's code or type to True if a retry may help, else False.
+    """Return the option `retryable` as a dict: whether a retry may help, by an error's code or type.
 
     Raises:
         MisuseError: The option is not a dict, or one of its values is neither True nor False.

@@ -79,12 +79,12 @@ class Custom(Format):
         if sentinel is None or not sentinel.startswith(b"{"):
             return None
 
-        def is_no_sentinel(piece: AnyEvent) -> bool:
+        def is_not_sentinel(piece: AnyEvent) -> bool:
             """Return False for the sentinel, to have it decoded; True for any other payload."""
             payload = piece._raw  # noqa: SLF001 - the bytes, not decoded yet
             return is_dict(payload) or payload.strip() != sentinel
 
-        return is_no_sentinel
+        return is_not_sentinel
 
     def classify_error(self, error: StreamError) -> bool:
         """Classify an error by the mapping's table `retryable`.
