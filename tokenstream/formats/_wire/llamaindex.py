@@ -161,7 +161,7 @@ class LlamaIndex(Format):
     # -- internals ---------------------------------------------------------
 
     def _read_text(self, payload: dict[str, Any], blocks: list[dict[str, Any]]) -> None:
-        """Add the new text: the delta; or, without one, the whole text without the text reported so far."""
+        """Add the new text: the delta; or, without a delta, the end of the whole text that is still missing."""
         text = payload.get("delta")
         if not isinstance(text, str):
             texts = [text_of(block, "text") or "" for block in blocks if block.get("block_type") == "text"]

@@ -90,7 +90,7 @@ class OpenAICompletions(Format):
 
     @property
     def may_go_on(self) -> bool:
-        """True once a choice of llama.cpp's native route has ended, because the next prompt's may follow."""
+        """True once a choice of llama.cpp's native route has ended: the next prompt's choice may follow."""
         return self._is_native
 
     @classmethod
@@ -184,7 +184,7 @@ class OpenAICompletions(Format):
         if isinstance(word, str) and word:
             self.parts.finish(index, finish_reason(word), word)
         elif not says_nothing(word):
-            # Not text, so it is no finish reason: only report the field.
+            # Not text, so it is not a finish reason: only report the field.
             self.parts.field("finish_reason", word, index)
 
     def _read_field(self, index: int, name: str, value: object) -> None:

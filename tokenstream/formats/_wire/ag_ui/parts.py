@@ -53,7 +53,7 @@ class RunParts(NamedParts):
     # -- messages ----------------------------------------------------------
 
     def read_message_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Open the part of a message; `kind` tells whether the message is text or reasoning."""
+        """Open the part of a message; `kind` says whether the message is text or reasoning."""
         name = self.id_in(payload, kind, new=True)
         part = self.start(kind, name, _data_of_start(payload))
         if kind == "reasoning":
@@ -61,7 +61,7 @@ class RunParts(NamedParts):
             self._reasoning_by_id[name] = part
 
     def read_message_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Close the part of a message; `kind` tells whether the message is text or reasoning."""
+        """Close the part of a message; `kind` says whether the message is text or reasoning."""
         self.stop(kind, self.id_in(payload, kind))
 
     def read_message_chunk(self, payload: dict[str, Any], *, kind: NamedKind) -> None:

@@ -195,7 +195,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
             kind: Anthropic's word for the type of the delta.
 
         Returns:
-            The block; None if the type of the delta does not tell the type of the block.
+            The block; None if the delta does not show which type of block it belongs to.
         """
         after_close = index in self._closed
         block_type = self._BLOCK_TYPES_OF_DELTAS.get(kind)

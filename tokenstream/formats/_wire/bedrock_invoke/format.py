@@ -320,7 +320,7 @@ def rename_fields(payload: dict[str, Any]) -> dict[str, Any]:
     """
     choices = payload.get("choices")
     if not is_list(choices) or "object" in payload:
-        # OpenAI's own payloads have `object`; a `message` in them is that of a whole answer, and no delta.
+        # OpenAI's own payloads have `object`; a `message` in them is a whole answer, not a delta.
         return payload
     if not any("message" in choice and "delta" not in choice for choice in dicts_of(choices)):
         return payload
