@@ -176,7 +176,9 @@ class OpenAIChat(Format):
         return None if all(choice.keys() & _CHOICE_MARKS for choice in listed) else False
 
     def take_request(self, asked: object) -> None:
-        """Note whether a request makes DashScope send pieces (`incremental_output`): none is then held back.
+        """Note whether a request makes DashScope send pieces of text (`incremental_output`), or all so far.
+
+        Without this knowledge, text must be held back until it shows which of the two arrives.
 
         Args:
             asked: The JSON of the request.
@@ -186,9 +188,9 @@ class OpenAIChat(Format):
             self._messages_grow = not is_in_pieces if isinstance(is_in_pieces, bool) else None
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that tells which later deltas must be decoded; None if none must.
+        """Return a function that says which later deltas must be decoded; None if none of them must.
 
-        The callback returns False for a delta whose payload must be decoded; see `Format.follow`.
+        The function returns False for a delta whose payload must be decoded; see `Format.follow`.
 
         Args:
             delta: A delta that was decoded; the later deltas have similar payloads.
