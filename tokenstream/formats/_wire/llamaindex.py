@@ -161,7 +161,7 @@ class LlamaIndex(Format):
     # -- internals ---------------------------------------------------------
 
     def _read_text(self, payload: dict[str, Any], blocks: list[dict[str, Any]]) -> None:
-        """Add the new text: the delta; or, without a delta, the end of the whole text that is still missing."""
+        """Add the new text: the delta; or, without a delta, what is new in the whole text."""
         text = payload.get("delta")
         if not isinstance(text, str):
             texts = [text_of(block, "text") or "" for block in blocks if block.get("block_type") == "text"]

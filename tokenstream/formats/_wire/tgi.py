@@ -128,7 +128,7 @@ class TGI(Format):
         if self._has_text:
             part = self.parts.choice(0).current_part
             if part is not None:
-                # Add what the tokens lack. A difference is not an error: TGI may have cut off a stop sequence.
+                # Add what the tokens lack. A difference is no fault: TGI may have cut off a stop sequence.
                 self.parts.tell(part, text, len(text), rewritten=True)
             self.parts.field("generated_text", text)
         else:

@@ -102,7 +102,7 @@ class CohereContent:
             content: The delta.
         """
         if index is None:
-            # The delta is taken for one of the newest block, or of block 0 if none has begun.
+            # The delta is assumed to belong to the newest block, or to block 0 if none has begun.
             self._parts.note("part_index_missing")
             index = max(self._newest_block, 0)
         for key, kind in TEXT_KEYS.items():
@@ -197,7 +197,7 @@ class CohereContent:
         """
         index = citation.get("content_index")
         if not isinstance(index, int) or index not in self._part_indexes:
-            # The citation names no known block, so it is taken for one of the newest.
+            # The citation names no known block, so it is assumed to refer to the newest.
             index = self._newest_block
         # A citation in a plan belongs to no part.
         cites = None if citation.get("type") == "PLAN" else self._part_indexes.get(index)

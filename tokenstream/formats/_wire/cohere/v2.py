@@ -95,7 +95,7 @@ class V2(Format):
         return text_of(payload, "type") == "message-end"
 
     def _read_frame(self, frame: Frame) -> None:
-        """Read a frame; note first if it has no event name (`message`, SSE's default, is none)."""
+        """Read a frame; first record whether it has an event name, for which SSE's `message` does not count."""
         event = frame.event if isinstance(frame, ServerSentEvent) else None
         self.is_nameless = isinstance(frame, bytes) or event == "message"
         super()._read_frame(frame)

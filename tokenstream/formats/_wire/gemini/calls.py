@@ -19,7 +19,7 @@ _MISSING = object()
 
 
 class Candidate:
-    """The state of a Gemini candidate: the fields that `OpenChoice`, the state of its choice, lacks."""
+    """The state of a Gemini candidate that no other format needs: its open call and its sources."""
 
     __slots__ = ("arguments", "call", "sources")
 

@@ -316,7 +316,7 @@ class GeminiInteractions(Format):
         self.parts.report_unknown_fields(interaction, _KNOWN_IN_INTERACTIONS)
 
     def _read_usage(self, report: object) -> None:
-        """Report the token counts, unless the report is empty or no object."""
+        """Report the token counts, unless the report is empty or not an object."""
         if is_dict(report) and report:
             self.parts.usage(usage_of(report))
 

@@ -12,6 +12,7 @@ from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.values import base64_bytes, spellings_of
 from tokenstream.formats._wire.gemini_interactions.step import (
     CALL,
+    NOT_TEXT,
     OUTPUT,
     THOUGHT,
     InteractionStep,
@@ -183,7 +184,7 @@ class InteractionSteps(Parts):
         """Compare output in the whole interaction with what has arrived of it, and add what is missing."""
         earlier = told.contents.copy()
         for part_index, content in zip(earlier, contents, strict=False):
-            if part_index >= 0:
+            if part_index != NOT_TEXT:
                 self._repeat_text(part_index, step, "text", text_of(content, "text") or "")
         missing = contents[len(earlier) :]
         if not missing:
@@ -380,7 +381,7 @@ class InteractionSteps(Parts):
         if step.part is not None:
             self.close(step.part)
         step.part, step.kind = self.open(0, content), kind
-        step.told.contents.append(step.part.index if kind == "text" else -1)
+        step.told.contents.append(step.part.index if kind == "text" else NOT_TEXT)
         return step.part
 
     def _add_citations(self, step: InteractionStep, delta: dict[str, Any]) -> bool:

@@ -15,6 +15,8 @@ OUTPUT = "model_output"
 THOUGHT = "thought"
 CALL = "function_call"
 """Type of a call of one of the application's tools; the provider runs the calls of other types."""
+NOT_TEXT = -1
+"""Stands for the index of a part in `ToldStep.contents` if the content is not text."""
 
 
 class ToldStep:
@@ -31,7 +33,7 @@ class ToldStep:
         self.type = type
         self.index = index
         self.contents: list[int] = []
-        """For each piece of content in the step, the index of its part; -1 for content that is no text."""
+        """Indexes of the parts of the step's pieces of content; `NOT_TEXT` for content that is not text."""
 
 
 class InteractionStep:
