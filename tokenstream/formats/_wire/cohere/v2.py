@@ -95,7 +95,7 @@ class V2(Format):
         return text_of(payload, "type") == "message-end"
 
     def _read_frame(self, frame: Frame) -> None:
-        """Read a frame; first record whether it has an event name, for which SSE's `message` does not count."""
+        """Read a frame; first record whether it has an event name (SSE's default `message` is not one)."""
         event = frame.event if isinstance(frame, ServerSentEvent) else None
         self.is_nameless = isinstance(frame, bytes) or event == "message"
         super()._read_frame(frame)

@@ -197,7 +197,10 @@ class RealtimeOutputs(Parts):
         return self._open_content(item, index, type)
 
     def start_content(self, payload: dict[str, Any]) -> None:
-        """Start a content part; count a departure if its item is no known message or has the part already."""
+        """Start a content part of a message.
+
+        If the payload's item is not a known message, or has the part already, only count a departure.
+        """
         item, part = self.find_item(payload), dict_of(payload, "part")
         if item is None or item.type != "message":
             self.note("part_unopened" if item is None else "delta_misfits")
