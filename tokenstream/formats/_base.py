@@ -336,8 +336,8 @@ class Format(Resuming, ABC):
     def make_delta_callback(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a function to call with each later delta that resembles `delta`; None if none is needed.
 
-        It does what the function that `follow` returns does, and what the stage that observes the parts,
-        if there is one, does with a delta.
+        It is the function of `follow`, extended by that of the stage through which the format's events pass,
+        if there is one.
         """
         stage, follow = self.parts.stage, self.follow(delta)
         return follow if stage is None else stage.follow(delta, follow)

@@ -203,7 +203,6 @@ def _add_descriptions(schema: dict[str, Any], docstring: str) -> None:
 
     Args:
         schema: The schema of a function's arguments; modified.
-        docstring: The function's docstring.
     """
     properties = schema.get("properties", {})
     if all("description" in each for each in properties.values()):

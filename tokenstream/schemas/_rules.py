@@ -335,7 +335,7 @@ def _is_informative(key: str, value: object, schema: dict[str, Any]) -> bool:
         # Beside a constant, the default is that constant.
         return value is not None and "const" not in schema
     if key == "additionalProperties":
-        # The schema of further keys tells something; True, False and {} tell nothing.
+        # A schema of further keys means something to the model; True, False and {} do not.
         return is_dict(value) and bool(value)
     return key not in _SILENT
 

@@ -215,7 +215,7 @@ class ToolResults(Mapping[str, Any]):
             failed = {"is_error": True} if result.failed else {}
             return {"type": "tool_result", "tool_use_id": result.call.id, "content": result.text, **failed}
 
-        # `to_anthropic` fails for a call that the API cannot express: a text block then tells its result.
+        # `to_anthropic` fails for a call that the API cannot express: a text block then states its result.
         blocks = self._answer_calls(
             make_turn=to_anthropic,
             write_result=write_result,
@@ -237,7 +237,7 @@ class ToolResults(Mapping[str, Any]):
             response = {"error": result.text} if result.failed else {"output": _to_plain(result)}
             return {"functionResponse": {**id, "name": result.call.name, "response": response}}
 
-        # `to_gemini` fails for a call that the API cannot express: a part with text then tells its result.
+        # `to_gemini` fails for a call that the API cannot express: a part with text then states its result.
         parts = self._answer_calls(
             make_turn=to_gemini,
             write_result=write_result,
@@ -258,7 +258,7 @@ class ToolResults(Mapping[str, Any]):
             failed = {"status": "error"} if result.failed else {}
             return {"toolResult": {"toolUseId": result.call.id, "content": content, **failed}}
 
-        # `to_bedrock` fails for a call that the API cannot express: a text block then tells its result.
+        # `to_bedrock` fails for a call that the API cannot express: a text block then states its result.
         blocks = self._answer_calls(
             make_turn=to_bedrock,
             write_result=write_result,

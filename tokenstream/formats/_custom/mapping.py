@@ -81,7 +81,7 @@ class Mapped:
         conditions = [path for path, _ in self.where]
         texts, others = [*self.text, *self.reasoning], [*single_values, *counts, *conditions]
         fields = frozenset(str(path[0]) for path in [*texts, *others] if path)
-        # The fast path may read only texts that no other path reads; a field that is read is no padding.
+        # The fast path may read only texts that no other path reads; a field that is read is not padding.
         places = list_single_places(texts, others)
         # The dataclass is frozen.
         object.__setattr__(self, "fields", fields)

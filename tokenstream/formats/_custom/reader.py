@@ -101,7 +101,7 @@ class Custom(Format):
         if the mapping names no mark at all, the end of the input.
         """
         mapped = self.mapped
-        # An input without any frame is no answer, so it counts as truncated.
+        # An input without any frame is not an answer, so it counts as truncated.
         if self.frames and self.error is None and not self.ended:
             finish_reason_is_last = mapped.sentinel is None and not mapped.ends
             if self.parts.finished and finish_reason_is_last:

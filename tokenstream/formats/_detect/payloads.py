@@ -33,9 +33,6 @@ def payload_of(frame: Frame) -> bytes | dict[str, Any]:
 def is_whole(frame: Frame, limits: Limits) -> bool:
     """Return whether the last frame has a whole payload, although the mark that ends a frame is missing.
 
-    Args:
-        limits: Bounds on decoding the payload.
-
     Raises:
         LimitExceeded: The payload exceeds one of the limits.
 

@@ -34,7 +34,6 @@ def format_of_request(url: str, format: str | type[Format] | Format | None) -> s
     The result is None if the caller gave none and the path is not known.
 
     Args:
-        url: The endpoint.
         format: The format as the caller gave it; None if the caller has not named one.
     """
     if format is None:

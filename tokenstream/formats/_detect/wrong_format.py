@@ -109,7 +109,6 @@ def _mismatch_error(name: str, count: int, likely: str | None) -> ProtocolError:
 
     Args:
         name: The format that was named.
-        count: Number of payloads.
         likely: The format that they look like; None if that is unknown.
     """
     other = likely or "an unknown one"

@@ -183,7 +183,6 @@ def _make_comparison(
     Args:
         keys: The keys or indexes in the learnt object or array; keys with constant values are first.
         kinds: The types of their values.
-        constant: The constant values.
         checks: Positions in `keys` whose values need a further check, each with the function that checks.
     """
     size, constants = len(keys), len(constant)

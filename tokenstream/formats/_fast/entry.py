@@ -40,7 +40,6 @@ class ShapeEntry:
     Args:
         format: The format whose frames are counted.
         name: The name of the payload's SSE event; None for a payload that arrived decoded.
-        shape: The payload's shape.
         example: The delta in the payload, which the format decoded; deltas read later have its kind and part.
         log: The argument text of the delta's call; None if the delta is not of a call.
     """
@@ -116,7 +115,6 @@ class ShapeEntry:
         Args:
             name: The name of the payload's SSE event.
             event: The delta that the format decoded from the payload.
-            text: The delta's text.
         """
         means_the_same = (name, event.__class__, event.choice, event.part) == (
             self.name,

@@ -97,10 +97,6 @@ class FastPath:
     """Reads a format's deltas by learnt entries, without decoding, and decides when to learn another entry.
 
     An entry is the shape of a payload, with its meaning; see the docstring of this module.
-
-    Args:
-        format: The format.
-        fast: Common features of the format's deltas.
     """
 
     __slots__ = (

@@ -120,7 +120,6 @@ class Shape:
         """Return the shape of a payload; None if its bytes do not prove where the values that change are.
 
         Args:
-            payload: The payload's bytes.
             value: The payload, decoded.
             path: The place of the text.
             changing: Places of numbers and codes that may change and have no meaning.
@@ -181,7 +180,6 @@ def _find_text_spans(payload: bytes, text: str, path: Path) -> Iterator[tuple[in
     The string's quotes are not included.
 
     Args:
-        payload: The payload's bytes.
         path: The place of the text, whose last step is the key.
     """
     key = b'"%b"' % str(path[-1]).encode()
@@ -208,7 +206,6 @@ def _find_holes(
     """Return the holes in a payload (its text, and all places at which later payloads may differ), sorted.
 
     Args:
-        payload: The payload's bytes.
         text_span: Start and end of the text, without its quotes.
         changing: Names of the fields that may change; True for a field that must hold a whole number.
         padding: Names of the fields that hide the length of the text.
@@ -269,7 +266,6 @@ def _is_proved(
     """Return True if putting other values in the holes changes only the places that may change.
 
     Args:
-        payload: The payload's bytes.
         value: The payload, decoded.
         holes: The holes, in order of position.
         changing: The place of the text, and then the other places that may change.

@@ -69,7 +69,6 @@ class Answer:
     """Collects the events of a payload, and makes the events about the answer as a whole.
 
     Args:
-        limits: Bounds on choices and parts.
         note: Counts a departure of the server from its documentation.
     """
 

@@ -34,7 +34,6 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
     a number of our own, which counts up without gaps in order of arrival.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 

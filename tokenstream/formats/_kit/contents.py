@@ -45,7 +45,6 @@ class ContentParts(Answer):
     `close`; any other calls `write`. `Parts` derives from this class and adds tool calls.
 
     Args:
-        limits: Bounds on choices and parts.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -60,7 +59,6 @@ class ContentParts(Answer):
         """Open a part, report its start, and return the part.
 
         Args:
-            choice: The choice's index.
             content: The part as it is before any text is added.
         """
         state = self.choice(choice)
@@ -101,8 +99,6 @@ class ContentParts(Answer):
         """Add text to the open part of this kind, or to a new one; for formats that do not mark parts.
 
         Args:
-            kind: The part's kind.
-            text: The text to add.
             start: The part without its text, used if a new part is opened; blank by default.
         """
         state = self.choices.get(choice) or self.choice(choice)
@@ -148,7 +144,6 @@ class ContentParts(Answer):
 
         Args:
             part: The part: a text, reasoning, a refusal, or media with a transcript.
-            whole: The whole text.
             length: Number of characters that were added to the part so far; used only if there is no message
                 to compare with. If the number is unknown, pass the length of `whole`: nothing is then added.
             rewritten: True if the provider documents that it changes the text when it repeats it.

@@ -26,7 +26,6 @@ class NamedParts(Parts):
     also have an index, which counts up without gaps in the order of their starts.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -203,7 +202,7 @@ class NamedParts(Parts):
         """
         part = self.calls.get(id)
         if part is None:
-            # White space adds nothing to arguments, so it is no departure.
+            # White space adds nothing to arguments, so it is not a departure.
             is_closed = id in self.calls_done
             if fragment and not fragment.isspace():
                 self.note("call_after_done" if is_closed else "part_unopened")

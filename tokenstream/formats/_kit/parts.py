@@ -36,7 +36,6 @@ class Parts(ContentParts):
     of which may be open at the same time, and the ends of choices.
 
     Args:
-        limits: Bounds on choices, parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -140,7 +139,6 @@ class Parts(ContentParts):
         from the finished call, it is reported with a new id; if it never differs, it is dropped.
 
         Args:
-            choice: The choice's index.
             id: The call's id; None if the server sent none.
             name: The tool's name.
             type: "function", or the provider's word for another kind.

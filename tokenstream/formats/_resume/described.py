@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _LONGEST_NUMBER = 32
 _MADE_ANEW = frozenset({*PADDING, "created", "created_at"})
-"""Fields that a server may write anew when it sends an event again."""
+"""Fields that a server may change when it sends an event again."""
 _WHOLE_ANSWER_FIELDS = ("response", "message", "interaction")
 """Fields with an object that describes the whole answer."""
 

@@ -349,7 +349,7 @@ class EventLog:
         if not isinstance(key, int):
             return
         last, self._last_number = self._last_number, key
-        # An SSE event without an id has that of the event before it. This is no gap.
+        # An SSE event without an id has that of the event before it. This is not a gap.
         lacks_id = not event.is_numbered and key == last
         if last is not None and not lacks_id:
             self._gapless = key == last + 1 and self._gapless is not False

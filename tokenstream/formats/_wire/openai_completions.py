@@ -95,12 +95,7 @@ class OpenAICompletions(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
-        """Return whether a stream's first payload belongs to a completion.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name.
-        """
+        """Return whether a stream's first payload belongs to a completion."""
         choices = payload.get("choices")
         if is_list(choices):
             if any("delta" in choice or "message" in choice for choice in dicts_of(choices)):
@@ -113,10 +108,6 @@ class OpenAICompletions(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name, "" if it has none.
 
         Raises:
             ProtocolError: A choice is not an object, or an index is not a whole number.

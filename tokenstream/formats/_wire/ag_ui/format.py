@@ -99,12 +99,7 @@ class AGUI(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
-        """Return whether a stream's first payload is an event of a run.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name.
-        """
+        """Return whether a stream's first payload is an event of a run."""
         return text_of(payload, "type") in _EVENT_TYPES
 
     def read_sentinel(self) -> None:

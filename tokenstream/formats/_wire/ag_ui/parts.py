@@ -34,7 +34,6 @@ class RunParts(NamedParts):
     """Turns the messages and tool calls of one run into parts of the answer's message.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 

@@ -30,7 +30,6 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
     """Turns content blocks into parts of a message; the events of several blocks may alternate.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -47,7 +46,6 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         """Open a block, and return it; close an open block with the same index.
 
         Args:
-            index: The block's index.
             content: The block as its start event describes it.
         """
         # Calls that the token limit might have cut off are whole, because the answer goes on.
@@ -74,7 +72,6 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         """Add a delta to its block; if it fits no block, report its payload as unknown and return False.
 
         Args:
-            index: The block's index.
             payload: The payload with the delta.
         """
         kind = text_of(delta, "type") or ""
@@ -191,7 +188,6 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         """Open a block for a delta whose block has no start event, or has ended.
 
         Args:
-            index: The block's index.
             kind: Anthropic's word for the type of the delta.
 
         Returns:

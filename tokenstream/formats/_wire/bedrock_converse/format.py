@@ -139,9 +139,6 @@ class BedrockConverse(Format):
         """Return `always_decode` if a delta's payload also has redacted reasoning; otherwise None.
 
         It has later payloads like this one decoded, as the fast path would read only their text.
-
-        Args:
-            delta: A delta that was decoded.
         """
         payload = dict_of(delta.raw, "contentBlockDelta") or delta.raw
         reasoning = dict_of(dict_of(payload, "delta"), "reasoningContent")

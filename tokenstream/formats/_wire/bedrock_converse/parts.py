@@ -35,7 +35,6 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
     Blocks of text and reasoning have no start event. The indexes of the blocks may have gaps.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -47,7 +46,6 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         """Open a block.
 
         Args:
-            index: The block's index.
             start: The block as its start event describes it.
         """
         # Calls that the token limit might have cut off are whole, because the answer goes on.
@@ -69,7 +67,6 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         """Add a delta to its block; fields that do not fit the block are reported as unknown.
 
         Args:
-            index: The block's index.
             delta: The delta; each of its fields adds to the block.
             payload: The payload with the delta.
         """
@@ -122,7 +119,6 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
 
         Args:
             name: The field's name; a name that is not known makes the part opaque.
-            value: The field's value.
         """
         opener = self._PART_OPENERS.get(name)
         reader = self._DELTA_READERS.get(name)

@@ -144,9 +144,6 @@ class BedrockInvoke(Format):
         The fast path calls it for each delta that it reads.
         If the payloads have token counts that the model's format does not store, return
         `always_decode`, which has each later payload decoded.
-
-        Args:
-            delta: A delta that was decoded.
         """
         inner = self._inner
         if inner is None:

@@ -68,9 +68,6 @@ class Cohere(V1, V2):
 
         The fast path reads these deltas without `read`, which counts the departures of all other events.
         Return None if the events have names, or belong to v1, whose events need no names.
-
-        Args:
-            delta: A delta that was decoded.
         """
         # Payloads of v1 have their type in the field `event_type` instead.
         is_v2 = text_of(delta.raw, "event_type") is None

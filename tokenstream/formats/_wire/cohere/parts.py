@@ -139,7 +139,6 @@ class CohereContent:
         """Open the part of a content block: text or reasoning, or an opaque part if the type is unknown.
 
         Args:
-            index: The block's index.
             kind: Cohere's word for the type of the block.
             content: The block as the server sent it.
         """
@@ -165,7 +164,6 @@ class CohereContent:
         """Return the part of the block that a delta adds to; if no block of this kind is open, open one.
 
         Args:
-            index: The block's index.
             key: The field of the delta that holds the text.
             kind: The kind of part that this field belongs to.
         """

@@ -162,7 +162,6 @@ class StreamedArguments:
         The text is "" if the value can only be written at the end, or not at all.
 
         Args:
-            path: The path of the value.
             value: A JSON value; if more text was announced at this path, a string continues that text.
             more: True if more text is announced at this path.
         """
@@ -289,7 +288,6 @@ class StreamedArguments:
         """Return a value as JSON text; a string continues the open string, if there is one.
 
         Args:
-            path: The path of the value.
             more: True to leave the string open, without its closing quote.
         """
         if not isinstance(value, str):

@@ -48,7 +48,6 @@ class CallParts(Parts):
         """Read a call or a piece of a call; return False if the value is not readable as either.
 
         Args:
-            choice: The choice's index.
             value: The value of the field `functionCall`.
             part_fields: The other fields of the part that has this field.
         """
@@ -136,8 +135,6 @@ class CallParts(Parts):
         The piece has values with their paths (`partialArgs`), or whole members of the arguments (`args`).
 
         Args:
-            choice: The choice's index.
-            candidate: The candidate with the call.
             value: The piece.
         """
         arguments = candidate.arguments
@@ -175,7 +172,6 @@ class CallParts(Parts):
         """Close the call whose arguments are still arriving, if any; no further piece of the call can follow.
 
         Args:
-            candidate: The candidate with the call.
             cut_off: True if the answer broke off in the call; False if the model continued or stopped.
         """
         call, candidate.call = candidate.call, None

@@ -99,12 +99,7 @@ class Gemini(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - events have no names
-        """Return whether a first payload is of this format; None if the payload contains only usage.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name.
-        """
+        """Return whether a first payload is of this format; None if the payload contains only usage."""
         payload = to_camel_case(_unwrap(payload))
         if payload.keys() & _FIELDS_OF_OTHERS or payload.keys() & _FIELDS_OF_GEMINI_LIVE:
             return False

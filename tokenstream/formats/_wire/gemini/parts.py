@@ -53,7 +53,6 @@ class GeminiParts(CallParts):
     Only text and streamed calls arrive in pieces.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -167,7 +166,6 @@ class GeminiParts(CallParts):
         """Add the content of a part.
 
         Args:
-            choice: The choice's index.
             kind: The name of the content field.
             value: The value of the content field.
             part_fields: The other fields of the part.

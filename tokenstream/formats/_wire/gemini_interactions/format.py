@@ -99,12 +99,7 @@ class GeminiInteractions(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a first payload is of this format.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name.
-        """
+        """Return whether a first payload is of this format."""
         kind = text_of(payload, "event_type")
         if kind is not None:
             return kind in _EVENTS or kind in ALIASES or kind == "error"

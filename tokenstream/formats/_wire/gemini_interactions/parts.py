@@ -42,7 +42,6 @@ class InteractionSteps(Parts):
     """Turns the steps of an interaction into parts of the message; each delta has the index of its step.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -73,7 +72,6 @@ class InteractionSteps(Parts):
         """Open a step, and return it; a step with this index that is still open is closed before that.
 
         Args:
-            index: The step's index.
             data: The step as its start event describes it.
         """
         if index in self._open:
@@ -103,7 +101,6 @@ class InteractionSteps(Parts):
         """Add a delta to its step; if it fits no step, report the payload unchanged, as unknown.
 
         Args:
-            index: The step's index.
             payload: The payload with the delta.
         """
         kind = text_of(delta, "type") or ""
@@ -285,7 +282,6 @@ class InteractionSteps(Parts):
         """Open a step for a delta whose step was never opened or is closed.
 
         Args:
-            index: The step's index.
             kind: The delta's type.
 
         Returns:

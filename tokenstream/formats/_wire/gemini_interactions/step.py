@@ -24,7 +24,6 @@ class ToldStep:
 
     Args:
         type: The API's word for the type of the step.
-        index: The step's index.
     """
 
     __slots__ = ("contents", "index", "type")

@@ -96,7 +96,6 @@ class ChatCalls:
 
     Args:
         parts: Makes the events.
-        choice: The choice's index.
     """
 
     def __init__(self, parts: Parts, choice: int) -> None:

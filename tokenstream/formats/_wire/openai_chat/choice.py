@@ -47,7 +47,6 @@ class ChoiceReader:
 
     Args:
         parts: Makes the events.
-        choice: The choice's index.
         messages_grow: True if each whole message contains all so far, False if each is a piece, None
             if this is not known.
     """
@@ -120,7 +119,6 @@ class ChoiceReader:
         Args:
             last_values: The last value of each field, used to skip repetitions; lists are not stored in it.
             key: The field's name.
-            value: The field's value.
         """
         if says_nothing(value):
             return

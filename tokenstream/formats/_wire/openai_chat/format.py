@@ -152,12 +152,7 @@ class OpenAIChat(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Return whether a stream's first payload is of a chat completion; None if a later one must decide.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name.
-        """
+        """Return whether a first payload is of a chat completion; None if a later one must decide."""
         kind = payload.get("object")
         if isinstance(kind, str) and kind.startswith(_OBJECT_PREFIXES):
             return True
@@ -224,10 +219,6 @@ class OpenAIChat(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name, "" if it has none.
 
         Raises:
             ProtocolError: A choice is not an object, or an index is not a whole number.

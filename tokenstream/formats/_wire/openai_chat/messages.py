@@ -52,7 +52,6 @@ class MessageReader:
 
     Args:
         content: Reads content into parts.
-        read_delta: Reads a delta.
         grows: True if each message is known to contain the ones before it; False if each is known to be a
             piece; None to find out.
     """

@@ -50,7 +50,6 @@ class ChatContent:
 
     Args:
         parts: Makes the events.
-        choice: The choice's index.
     """
 
     __slots__ = (

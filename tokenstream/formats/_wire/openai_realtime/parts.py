@@ -30,7 +30,6 @@ class RealtimeOutputs(Parts):
     Each delta names a response, one of its output items, and one of the item's content parts.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 

@@ -79,7 +79,6 @@ class ResponseItems(Parts):
     change from event to event.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 

@@ -82,7 +82,6 @@ class ShellCommands:
 
         Args:
             number: The index of the command; None for the command that is being written.
-            text: The piece.
         """
         if number is None or number == self._number:
             return self._write(text)

@@ -83,8 +83,6 @@ class TextItem(ResponseItem):
         """Open the part of a text; return the state of the text.
 
         Args:
-            key: The text's key.
-            kind: The part's kind.
             content: The text as the server describes it.
         """
 
@@ -92,7 +90,6 @@ class TextItem(ResponseItem):
         """Return the open text with a key; open a text if there is none, or if it is closed.
 
         Args:
-            key: The text's key.
             content: The text as the server describes it, with its type.
             expected: False if another event should have opened the text, so that opening it here is a
                 departure.
@@ -113,7 +110,6 @@ class TextItem(ResponseItem):
         """Add a delta to the text with a key.
 
         Args:
-            key: The text's key.
             content: An object with the type of the text.
             text: The delta.
 
@@ -132,7 +128,6 @@ class TextItem(ResponseItem):
         """Read a whole text, and report its content, except the content that earlier events have sent.
 
         Args:
-            key: The text's key.
             content: The whole text as the server sent it; empty if the event has none.
 
         Returns:

@@ -41,7 +41,6 @@ class UIParts(NamedParts):
     """Turns the chunks of one UI message into parts of the message.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
