@@ -126,32 +126,38 @@ class Format(Resuming, ABC):
     """Slots that `state` does not save; a derived class adds those of its own slots that need no saving."""
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        # Options.
         self.limits = limits if limits is not None else DEFAULT_LIMITS
         """The bounds on untrusted input."""
         self.pings = pings
+        # The fast path, which reads deltas without decoding their payloads.
         self._fast_path = None if self.fast is None else FastPath(self, self.fast)
+        self.shortcuts = True
+        """True if payloads that differ from earlier ones only in their text may be read without decoding."""
+        # The repetitions of a server that continues the answer on another connection.
         self._replay: Replay | None = None
         """Detects payloads that another connection repeats, by their positions; None if none are repeated."""
         self._replayed_events: ReplayOfEvents | None = None
         """Detects repeated SSE events, by their ids; None if none are repeated."""
         self.dropped = 0
         """Number of repeated payloads dropped since another connection continued the answer."""
-        self.shortcuts = True
-        """True if payloads that differ from earlier ones only in their text may be read without decoding."""
-        self.departures = Departures()
-        """The server's departures from its documentation, by name."""
+        # The frames so far.
         self.frames: int = 0
         """Number of frames so far."""
-        self.first_frames = FirstFrames()
-        """The first frames of the input. If no content arrives, they show whether it is in another format."""
+        self.departures = Departures()
+        """The server's departures from its documentation, by name."""
         self.noted_at = 0
         """Number of the last frame in which a departure was noted."""
+        self.first_frames = FirstFrames()
+        """The first frames of the input. If no content arrives, they show whether it is in another format."""
+        # The end of the answer.
         self.ended = False
         """True once a terminal event has arrived."""
         self.assumed = False
         """True if only the sentinel marked the end; the answer is complete if the input then ends cleanly."""
         self.error: StreamError | None = None
         self.stop: str | None = None  # a format never asks to end the input
+        # The content of the answer.
         self.parts = Parts(self.limits, self.note)
         """The open parts of the message."""
 
@@ -348,7 +354,7 @@ class Format(Resuming, ABC):
         """Return a function that makes a chunk's event without decoding the chunk; None if there is none.
 
         The caller may use the function as long as the function has read every chunk so far
-        and the framing holds no bytes. If the function returns None for a chunk, that chunk
+        and the framing holds back no bytes. If the function returns None for a chunk, that chunk
         must be decoded as usual.
 
         Args:

@@ -20,7 +20,7 @@ _READERS: dict[str, str] = {api.name: api.reader for api in all_apis() if api.re
 
 
 def names() -> list[str]:
-    """Return the names of the formats.
+    """Return the names of this library's formats.
 
     Example:
         >>> "openai-chat" in names()

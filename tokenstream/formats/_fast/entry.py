@@ -211,7 +211,7 @@ def make_reader(
         event.choice = choice
         event.part = part
         # The whole payload: cut out of a chunk, or completed by its beginning, or as it is.
-        event._raw = data[payload] if payload is not None else start + data if start else data  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
+        event._raw = data[payload] if payload is not None else (start + data if start else data)  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
         if follow is not None and follow(event) is False:
             # The format cannot do without decoding this payload.
             return None

@@ -152,7 +152,7 @@ class Answer:
 
     @property
     def started(self) -> bool:
-        """True once the answer's head has arrived."""
+        """True once the answer's head (its id, model and role) has been reported."""
         return self._head is not None
 
     @property
@@ -191,7 +191,7 @@ class Answer:
         )
 
     def field(self, name: str, value: object, choice: int | None = None) -> None:
-        """Report a field for which no special event exists, unless its value was reported before.
+        """Report a field that has no event of its own as `Unknown`, unless its value was reported before.
 
         Args:
             name: The field's name.
@@ -221,7 +221,7 @@ class Answer:
                 self.field(name, value, choice)
 
     def items(self, name: str, values: list[Any], choice: int = 0) -> None:
-        """Report items of a list that grows, such as log probabilities.
+        """Report new items of a list that grows, such as log probabilities, as an `Unknown` event.
 
         Args:
             name: The list's name.

@@ -84,9 +84,10 @@ class ContentParts(Answer):
         self.close(self.open(choice, content), content)
 
     def add_undecodable_media(self, choice: int, type: str, data: Json) -> None:  # noqa: A002 - the field's name
-        """Add media that cannot be decoded, unchanged, as an opaque part; count a departure.
+        """Add media that cannot be decoded, unchanged, as an opaque part.
 
-        Media are sent in base64; these are not valid base64.
+        Media are sent in base64. These are not valid base64, which is counted as a departure from the
+        documentation.
 
         Args:
             type: The server's word for the type of the media.
@@ -166,7 +167,10 @@ class ContentParts(Answer):
         self.whole_text_repeated = True
 
     def record_written_part(self, part: OpenPart) -> None:
-        """Record the part that text is now added to; count a departure if it interrupts another part."""
+        """Record the part that text is now added to.
+
+        If the text interrupts another open part, count a departure from the documentation.
+        """
         previous, self._last_written = self._last_written, part
         if previous is not part and previous is not None and not previous.closed:
             self.note("parts_interleaved")

@@ -78,7 +78,7 @@ class NamedParts(Parts):
         return part
 
     def note_if_late(self) -> None:
-        """Count a departure if the finish reason has arrived already; called when content arrives."""
+        """Count a departure from the documentation if content, which arrives now, follows the finish reason."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
 
@@ -93,7 +93,10 @@ class NamedParts(Parts):
         return TextPart(provider_data=data) if kind == "text" else ReasoningPart(provider_data=data)
 
     def get_or_open(self, kind: NamedKind, id: str) -> OpenPart:
-        """Return the open part with this id; if there is none, count a departure and open one."""
+        """Return the open part with this id; if there is none, open one.
+
+        A part that the server has not opened is counted as a departure from the documentation.
+        """
         part = self.open_parts[kind].get(id)
         if part is None:
             self.note("part_after_close" if (kind, id) in self.closed_names else "part_unopened")
@@ -113,7 +116,7 @@ class NamedParts(Parts):
         self.add(part, delta)
 
     def id_in(self, payload: dict[str, Any], kind: NamedKind, *, new: bool = False) -> str:
-        """Return the id in a payload of a text or of reasoning.
+        """Return the id of the text or reasoning that a payload belongs to.
 
         If the payload has no id, return the id of the part of this kind opened last, or "" for a new part.
 
@@ -138,7 +141,7 @@ class NamedParts(Parts):
         return True
 
     def stop(self, kind: NamedKind, id: str) -> None:
-        """Close the open part with this id; if there is none, count a departure."""
+        """Close the open part with this id; if there is none, count a departure from the documentation."""
         part = self.open_parts[kind].pop(id, None)
         if part is None:
             self.note("part_end_unmatched")
@@ -267,7 +270,7 @@ class NamedParts(Parts):
         self.calls.clear()
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part; if the answer was cut off, no tool call is handed out."""
+        """Close every part; if the answer was cut off, no tool call is handed out to the application."""
         for parts in self.open_parts.values():
             parts.clear()
         self.forget_calls()

@@ -68,6 +68,7 @@ class OpenCall(OpenPart):
         has_id: bool = True,
     ) -> None:
         super().__init__("tool_call", choice, index)
+        # The call's identity, on the wire and in the message.
         self.id = self.sent_id = id
         """The call's id; `sent_id` is the id that the server sent, which an earlier call may already have."""
         self.number = number
@@ -79,9 +80,11 @@ class OpenCall(OpenPart):
 
         As long as there are any, no event reports this call.
         """
+        # The call's data.
         self.name = name
         self.type = type
         self.provider_data = provider_data
+        # The arguments.
         self.arguments = TextLog()
         self.placeholder = ""
         """Text to add to the arguments if the call ends now; the next piece may replace it.

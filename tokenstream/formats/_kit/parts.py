@@ -104,7 +104,10 @@ class Parts(ContentParts):
         choice.current_part = None
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part of every choice; if the answer was cut off, no tool call is handed out."""
+        """Close every part of every choice.
+
+        If the answer was cut off, no tool call is handed out to the application.
+        """
         for choice in self.choices.values():
             for part in list(choice.opened.values()):
                 if isinstance(part, OpenCall):

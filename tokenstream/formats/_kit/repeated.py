@@ -49,8 +49,10 @@ class RepeatedArguments:
         if self.held:
             # The held fragment was a repetition if this one begins with it, and else a piece.
             held, self.held, call.placeholder = self.held, "", ""
+            extends_held = text.startswith(held) and text != held
             # A fragment that is the same again adds nothing, and so proves nothing, unless it is whole.
-            self._grows = text.startswith(held) and (text != held or is_one_value(text))
+            repeats_whole = text == held and is_one_value(text)
+            self._grows = extends_held or repeats_whole
             if not self._grows:
                 return held + text
         # Texts of equal values have similar lengths; comparing any others would cost more than was sent.

@@ -103,7 +103,7 @@ def size_of(frame: Frame) -> int:
     return len(payload) if isinstance(payload, bytes) else 256
 
 
-def decoded(payload: object) -> object:
+def decode_payload(payload: object) -> object:
     """Return a payload's JSON value; None if the payload is not JSON."""
     if not isinstance(payload, bytes):
         return payload
@@ -166,7 +166,7 @@ def content_of(frame: Frame) -> bytes:
     name, payload = "", frame
     if isinstance(frame, ServerSentEvent):
         name, payload = name_of(frame), frame.payload
-    data = decoded(payload)
+    data = decode_payload(payload)
     if is_dict(data):
         return digest_of(data, name)
     return digest_bytes(payload if isinstance(payload, bytes) else repr(payload).encode())

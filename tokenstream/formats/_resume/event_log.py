@@ -14,7 +14,7 @@ from tokenstream.formats._resume.described import (
     Entry,
     Ids,
     answer_of,
-    decoded,
+    decode_payload,
     digest_bytes,
     digest_of,
     item_of,
@@ -379,7 +379,7 @@ class EventLog:
         if isinstance(frame, ServerSentEvent):
             sent_id, name, payload = frame.id, name_of(frame), frame.payload
         key = key_of(sent_id)
-        data = decoded(payload)
+        data = decode_payload(payload)
         if not is_dict(data):
             raw = payload if isinstance(payload, bytes) else repr(payload).encode()
             is_heartbeat = name in PING_NAMES or not raw.strip()

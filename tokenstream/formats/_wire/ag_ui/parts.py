@@ -106,7 +106,8 @@ class RunParts(NamedParts):
     def read_call_chunk(self, payload: dict[str, Any]) -> None:
         """Add the fragment in a chunk event to its tool call.
 
-        If no start event has opened the call, its first chunk opens it. A chunk of no call is unknown.
+        If no start event has opened the call, its first chunk opens it. A chunk that belongs to no call is
+        reported as unknown.
         """
         call_id = text_of(payload, "toolCallId")
         # `_chunked_part` is the kind and id of the open part that chunk events opened.

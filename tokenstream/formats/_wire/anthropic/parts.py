@@ -99,7 +99,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
     # Each method opens a block of one type. It is passed the type and the content of the start event.
 
     def _open_part(self, block_type: str, content: Part) -> AnthropicBlock:
-        """Open a part for a block; content after the finish reason is a departure."""
+        """Open a part for a block; content after the finish reason is a departure from the documentation."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
         return AnthropicBlock(block_type, self.open(0, content))

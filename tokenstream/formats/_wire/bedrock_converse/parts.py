@@ -105,7 +105,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         return block
 
     def _open_part(self, block: ConverseBlock, content: Part) -> OpenPart:
-        """Open a block's part; content after the finish reason is a departure."""
+        """Open a block's part; content after the finish reason is a departure from the documentation."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
         block.start = content = mend_surrogates(content) if self.may_hold_surrogates else content

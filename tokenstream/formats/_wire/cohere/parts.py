@@ -119,7 +119,10 @@ class CohereContent:
             self._parts.items("content-delta", [{"index": index, **other_fields}])
 
     def end_block(self, index: int | None) -> None:
-        """Close a content block, by default the newest; if it is not open, count a departure."""
+        """Close a content block, by default the newest.
+
+        An end without an open block is counted as a departure from the documentation.
+        """
         if index is None:
             self._parts.note("part_index_missing")
             index = self._newest_block
@@ -273,7 +276,10 @@ class CohereContent:
         self._parts.items("tool-call-delta", [{"index": index, **call}])
 
     def end_call(self, index: int | None) -> None:
-        """Close a tool call, and hand it out if it is whole; if it is not open, count a departure."""
+        """Close a tool call, and hand it out to the application if it is whole.
+
+        An end without an open call is counted as a departure from the documentation.
+        """
         if index is None:
             self._parts.note("call_index_missing")
             # The open call with the highest index began last.
@@ -291,7 +297,7 @@ class CohereContent:
         self.end_call(index)
 
     def _add_arguments(self, call: OpenCall, arguments: object) -> None:
-        """Add arguments to a call: text, or a JSON value, which is a departure."""
+        """Add arguments to a call: text, or a JSON value, which is a departure from the documentation."""
         if isinstance(arguments, str):
             self._parts.add_arguments(call, arguments)
         elif arguments is not None:
@@ -374,7 +380,7 @@ class CohereContent:
     # -- ends ------------------------------------------------------------------
 
     def note_unclosed_parts(self) -> None:
-        """Count a departure for each open block and call, because the server should have closed it.
+        """Count each open block and call as a departure: the documentation says that the server closes it.
 
         All of them are then forgotten; the end of the answer closes their parts.
         """

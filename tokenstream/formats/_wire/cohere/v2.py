@@ -58,7 +58,7 @@ class V2(Format):
         return is_answer and isinstance(payload.get("finish_reason"), str) and not is_ollama
 
     def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the end; unless it is `[DONE]`, count a departure."""
+        """Ignore a frame after the end; unless it is `[DONE]`, count a departure from the documentation."""
         if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
             super().after_end(frame)
 

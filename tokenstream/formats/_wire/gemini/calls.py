@@ -99,7 +99,7 @@ class CallParts(Parts):
         return None
 
     def _skip_nameless(self, value: dict[str, Any]) -> bool:
-        """Count a departure for a piece of a call that has no name, although no call is open.
+        """Count, as a departure from the documentation, a nameless piece of a call while no call is open.
 
         Returns:
             True if the piece has no content, and is skipped; False if the caller must keep its content as

@@ -160,7 +160,10 @@ class Gemini(Format):
         return super().end(now=now)
 
     def finish_input(self) -> None:
-        """Close the open parts at the end of the input; count a departure if a candidate is empty."""
+        """Close the open parts at the end of the input.
+
+        An empty candidate is counted as a departure from the documentation.
+        """
         choices = self.parts.choices.values()
         if self.ended and any(_is_empty(choice) for choice in choices):
             self.note("answer_empty")

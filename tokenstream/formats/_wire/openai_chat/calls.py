@@ -43,12 +43,14 @@ class ChatCall:
     )
 
     def __init__(self, fragment: Fragment) -> None:
+        # The call's identity, as far as it has arrived.
         self.id = fragment.id
         self.index: int | str | None = None
         self.name = ""
         self.has_nameless_fragment = False
         """True if a later fragment had no name: another fragment with a name then begins another call."""
         self.type = fragment.type
+        # The call in the message.
         self.part: OpenCall | None = None
         """The call in the message; None until the name arrives."""
         self.is_reported = False
@@ -57,8 +59,9 @@ class ChatCall:
         """Arguments held back until the name arrives."""
         self.fields: dict[str, Any] = {}
         """Fields that only this provider has."""
+        # The argument text.
         self.wholeness = Wholeness()
-        """Follows the brackets of the argument text, to tell when it is whole."""
+        """Follows the brackets of the argument text, to notice when it is whole."""
         self.checked_length = 0
         """Number of characters of the argument text that `wholeness` has read."""
         self.last_list = -1
@@ -447,7 +450,10 @@ class ChatCalls:
             self._parts.add_arguments(call, text)
 
     def _drop_placeholder(self, call: OpenCall) -> None:
-        """Drop a `{}` that was sent before the real arguments, if the call has one; count a departure."""
+        """Drop a `{}` that was sent before the real arguments, if the call has one.
+
+        It is counted as a departure from the documentation.
+        """
         if call.placeholder:
             call.placeholder = ""
             self._parts.note("arguments_placeholder")

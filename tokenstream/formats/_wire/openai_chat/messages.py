@@ -234,7 +234,7 @@ class MessageReader:
     def _judge_calls(
         self, calls: list[tuple[_MessageCall | None, Fragment]], *, begins_another: bool
     ) -> list[tuple[str, str]]:
-        """Decide from the calls of a message whether the messages grow: each then contains all so far.
+        """Decide from the calls of a message whether the messages grow, so that each contains all so far.
 
         Returns:
             The keys and texts that were held back and are now known to be new; [] if nothing was decided.

@@ -127,7 +127,10 @@ class ChatContent:
         self.parts.write(self.choice, kind, text, start)
 
     def scalar_as_text(self, value: object) -> object:
-        """Return a number or boolean as text, which is a departure; return any other value unchanged."""
+        """Return a number or boolean as text; return any other value unchanged.
+
+        A number in place of text is counted as a departure from the documentation.
+        """
         text = scalar_text(value)
         if text is None:
             return value

@@ -72,7 +72,9 @@ _PROGRESS_EVENTS = {
 
 
 def _begin_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
-    """Start the item that an event contains; if the event contains no item, count a departure.
+    """Start the item that an event contains.
+
+    An event without an item is counted as a departure from the documentation.
 
     Returns:
         True, because the event counts as read in both cases.
@@ -86,7 +88,9 @@ def _begin_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bo
 
 
 def _end_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
-    """End the item that an event contains; if the event contains no item, count a departure.
+    """End the item that an event contains.
+
+    An event without an item is counted as a departure from the documentation.
 
     Returns:
         True, because the event counts as read in both cases.

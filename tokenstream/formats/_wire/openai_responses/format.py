@@ -138,7 +138,7 @@ class OpenAIResponses(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a stream's first payload is of this format; None for a ping or an event not known.
+        """Return whether a stream's first payload is of this format; None for a ping or an unknown event.
 
         A stream that is resumed may begin with any event, also with one that is newer than this library.
         """
@@ -177,7 +177,9 @@ class OpenAIResponses(Format):
             if error_of(payload, kind) is None:
                 return None, False
             # The request failed. If no response is open, this error is the only event of its answer.
-            return (self._response_ids[stream], False) if stream in self._open_streams else ("", True)
+            if stream in self._open_streams:
+                return self._response_ids[stream], False
+            return "", True
         word = kind.removeprefix("response.")
         if word == "created":
             self._response_ids[stream] = text_of(dict_of(payload, "response"), "id") or ""

@@ -357,7 +357,7 @@ class ReasoningItem(TextItem):
 
 
 def _empty_part(kind: str, fields: dict[str, Any]) -> TextPart | RefusalPart | ReasoningPart:
-    """Return a part of a kind, still with an empty text.
+    """Return a part of a kind, with an empty text.
 
     Args:
         kind: The kind of text: "text", "refusal" or "reasoning".

@@ -366,7 +366,7 @@ class TokenStream(Format):
             raise ProtocolError(msg)
 
     def _comes_too_late(self, event: Event, part: int) -> bool:
-        """Return True for an event of a tool call that has ended; it is counted, and then ignored.
+        """Return True if an event comes after the end of its tool call, so that it must be ignored; count it.
 
         The reader may have run the call, which therefore must not change.
         """
