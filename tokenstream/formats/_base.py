@@ -101,7 +101,7 @@ class Format(Resuming, ABC):
     fast: ClassVar[Fast | None] = None
     """Describes the usual deltas, so that most of them need not be decoded; None to decode every payload."""
     reads_bare_text: ClassVar[bool] = False
-    """True if the format also reads a body of bare text, which arrives as strings, once it is named."""
+    """True if the format, when a caller names it, also reads a body of bare text, which arrives as strings."""
     several: ClassVar[bool] = False
     """True if a connection may contain several answers: `place_of` says which answer a payload belongs to,
     and `of_answer` returns the format that reads it."""
@@ -492,7 +492,7 @@ class Format(Resuming, ABC):
             self.conclude_without_finish()
 
     def find_cut(self) -> StreamTruncated | None:
-        """Return the error for an answer that breaks off inside the arguments of an open call; or None."""
+        """Return the error for an answer that breaks off inside an open call's arguments; else None."""
         return self.cut_short() if self.parts.breaks_off_in_call else None
 
     def conclude_without_finish(self) -> None:

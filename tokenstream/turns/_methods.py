@@ -6,7 +6,7 @@ from tokenstream._apis import all_apis, api_named
 
 
 def turn_method(name: str | None) -> str | None:
-    """Return the name of the method of `Message` and `ToolResults` that makes a format's turns, or None.
+    """Return the name of the method of `Message` and `ToolResults` that makes a format's turns; None if there is none.
 
     Example:
         >>> turn_method("bedrock-invoke"), turn_method("tgi")

@@ -68,8 +68,8 @@ class Turn(ABC):
         """Number of parts that cannot be sent and that `drop` does not name, by the reason (obstacle)."""
         self.message = message
         self.is_own = self._is_format(message.format)
-        """True if this API has produced the message, or if the message's format is not known. While a part is
-        written, it says so of that part."""
+        """True if this API has produced the message, or if its format is not known; while a part is written,
+        the flag is about that part instead."""
         self.written: list[dict[str, Any]] = []
         """The pieces written so far, for APIs whose content is a list."""
         self.cited: dict[int, list[dict[str, Any]]] = {}

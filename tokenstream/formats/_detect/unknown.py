@@ -90,10 +90,10 @@ def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:
         no blank line ends the events of the body
         None
     """
-    lines = [line for line in tail.splitlines() if line.startswith(b"data:")]
+    data_lines = [line.removeprefix(b"data:") for line in tail.splitlines() if line.startswith(b"data:")]
     # Several data lines are one payload, unless the first line is a payload by itself.
-    if len(lines) > 1 and lines[0].removeprefix(b"data:").lstrip()[:1] == b"{":
-        if not is_whole(lines[0].removeprefix(b"data:"), limits):
+    if len(data_lines) > 1 and data_lines[0].lstrip()[:1] == b"{":
+        if not is_whole(data_lines[0], limits):
             return None
         return _lost_line_ends_error(
             "no blank line ends the events of the body",

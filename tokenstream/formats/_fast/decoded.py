@@ -152,7 +152,8 @@ class _ShapeLearner:
                 return None
             place = (*path, key)
             check = self._holes.get(place)
-            if check is None or not check(item):
+            may_change = check is not None and check(item)
+            if not may_change:
                 # Not a hole, or a hole whose learnt value is unusual: it must stay the same.
                 if item.__class__ in _LEAVES:
                     constant.append((key, item))

@@ -354,7 +354,9 @@ class FastPath:
         if not self._fast.crlf or read_lf is None:
             return read_lf
         read_crlf = entry.make_framed_reader(before, b"\r\n\r\n", max_size, lines=False)
-        return read_crlf and (lambda chunk: read_crlf(chunk) if chunk[-2:] == b"\r\n" else read_lf(chunk))
+        if read_crlf is None:
+            return None
+        return lambda chunk: read_crlf(chunk) if chunk[-2:] == b"\r\n" else read_lf(chunk)
 
     def make_split_reader(self, multiple: int = 1) -> tuple[str, bytes, Read] | None:
         """Return the means to read payloads like the last one without decoding them; None if there are none.

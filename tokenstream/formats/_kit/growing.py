@@ -48,7 +48,7 @@ class GrowingTexts:
         self._latest: dict[str, str] = {}
         """The longest text so far under each key; empty once the texts are known to be pieces."""
         self._given: dict[str, int] = {}
-        """For each key, the number of characters that were reported before a later text was held back."""
+        """Number of characters under each key that were reported before a later text was held back."""
         self._held: dict[str, list[str]] = {}
         """The texts held back under each key, as they arrived."""
 

@@ -43,7 +43,7 @@ class NamedParts(Parts):
         self.open_parts: dict[NamedKind, dict[str, OpenPart]] = {"text": {}, "reasoning": {}}
         """Open texts and reasoning, by id."""
         self.newest: dict[NamedKind, str] = {"text": "", "reasoning": ""}
-        """For each kind, the id of the part opened last."""
+        """The id of the part opened last, by kind."""
         self.closed_names: set[tuple[NamedKind, str]] = set()
         """Kind and id of each text and reasoning that was closed."""
         self.calls: dict[str, OpenPart] = {}
@@ -78,7 +78,7 @@ class NamedParts(Parts):
         return part
 
     def note_if_late(self) -> None:
-        """Count a departure from the documentation if content, which arrives now, follows the finish reason."""
+        """Count a departure from the documentation if the content that arrives follows the finish reason."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
 

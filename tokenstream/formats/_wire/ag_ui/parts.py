@@ -47,7 +47,7 @@ class RunParts(NamedParts):
         self._chunked_part: tuple[str, str] | None = None
         """Kind and id of the open part that consists of chunks; any other event of the message closes it."""
         self._reasoning_by_id: dict[str, OpenPart] = {}
-        """For each message id, the last reasoning part."""
+        """The last reasoning part of each message, by the message's id."""
 
     # -- messages ----------------------------------------------------------
 

@@ -153,7 +153,10 @@ class TextItem(ResponseItem):
         stored under a key with its kind in place of the name of an event field.
         """
         section, kind = self.sections.get(key), self.kind_of(content)
-        if section is None or section.part.kind == kind or not {section.part.kind, kind} <= _ANSWER_KINDS:
+        if section is None or section.part.kind == kind:
+            return key
+        are_text_and_refusal = {section.part.kind, kind} <= _ANSWER_KINDS
+        if not are_text_and_refusal:
             return key
         _, index = key
         other_key = (kind, index)

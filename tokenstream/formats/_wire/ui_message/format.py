@@ -117,7 +117,10 @@ provider_data=None, phase=None))]
 
     @property
     def withheld(self) -> ProviderError | None:
-        """The first error, to be raised at the end of the input, since content may still follow; or None."""
+        """The first error, to be raised only at the end of the input, since content may still follow.
+
+        It is None if there is no error.
+        """
         return self._withheld
 
     def end(self, *, now: float = 0.0) -> list[Event]:
