@@ -101,7 +101,7 @@ class Format(Resuming, ABC):
     fast: ClassVar[Fast | None] = None
     """Describes the usual deltas, so that most of them need not be decoded; None to decode every payload."""
     reads_bare_text: ClassVar[bool] = False
-    """True if the format, when a caller names it, also reads a body of bare text, which arrives as strings."""
+    """True if the format, if a caller names it, also reads a body of bare text, which arrives as strings."""
     several: ClassVar[bool] = False
     """True if a connection may contain several answers: `place_of` says which answer a payload belongs to,
     and `of_answer` returns the format that reads it."""

@@ -6,7 +6,9 @@ from tokenstream._apis import all_apis, api_named
 
 
 def turn_method(name: str | None) -> str | None:
-    """Return the name of the method of `Message` and `ToolResults` that makes a format's turns; None if there is none.
+    """Return the name of the method that makes a format's turns, which `Message` and `ToolResults` have.
+
+    The result is None for a format whose requests have no turns.
 
     Example:
         >>> turn_method("bedrock-invoke"), turn_method("tgi")
