@@ -16,7 +16,7 @@ At: TypeAlias = str | tuple[str | int, ...]
 CONTAINERS = frozenset({"object", "array"})
 """The kinds of values that contain other values."""
 OFF = -(1 << 30)
-"""Position of a value that is not on the path: far less than the position of any value on it."""
+"""Position (see `PathMatcher.start`) of a value that is not on the path; lower than any position on it."""
 
 _WILDCARD = "*"
 # No index has more than 18 digits.
