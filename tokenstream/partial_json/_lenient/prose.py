@@ -38,7 +38,7 @@ _STEPS: dict[str, Any] = {}
 
 
 class SearchResult(Enum):
-    """The result of a search in prose; each member tells at which position the search has stopped."""
+    """The result of a search in prose; each member says what was found, and at which position."""
 
     NOTHING = auto()
     """Only prose so far; the position is after it."""
@@ -156,7 +156,7 @@ class Prose:
             text: The unread text.
             position: Position of the bracket.
             text_ended: True if no text follows `text`.
-            adjacent: True if the bracket follows a document directly.
+            adjacent: True if nothing but white space is between the bracket and the document before it.
         """
         peek = Lookahead(text, position, text_ended=text_ended)
         try:
