@@ -286,7 +286,7 @@ class Slot(ABC):
         return False
 
     def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
-        """Return the slots that the value one step further inside may have.
+        """Return the slots for the value at a key, one step further along a path.
 
         The sequence is empty if no value can be there. The result is None if any value can be there.
 
