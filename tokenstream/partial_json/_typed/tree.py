@@ -197,7 +197,7 @@ class ValueTree:
     # -- events -------------------------------------------------------------------
 
     def feed(self, text: str, events: list[JSONEvent]) -> bool:
-        """Process the events of a piece; return True if something visible has changed.
+        """Update the values by the events of a piece; return True if something visible has changed.
 
         Args:
             text: The piece.
@@ -269,7 +269,7 @@ class ValueTree:
         return self._text is not None
 
     def _note_repeated_key(self, node: OpenContainer, key: str | int) -> None:
-        """Handle a repeated key: its last value counts, so the whole object is read again when it closes.
+        """Mark an object to be read again as a whole when it closes, because the last value of a key counts.
 
         Args:
             node: The node of the object.
