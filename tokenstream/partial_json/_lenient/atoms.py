@@ -127,6 +127,6 @@ def are_equal(one: Json, other: Json) -> bool:
             if len(one) != len(other):
                 return False
             pairs.extend(zip(one, other, strict=True))
-        elif one != other and (one == one or other == other):  # noqa: PLR0124 - NaN is the one that is not itself
+        elif one != other and (one == one or other == other):  # noqa: PLR0124 - only NaN differs from itself
             return False
     return True

@@ -80,7 +80,7 @@ def _read_single_escape(
         # More text decides; an escape that the end of the text has cut is dropped.
         return len(text) if context.text_ended else MORE_NEEDED
     decoded, length = unescape(escape)
-    # A length of 0 means that this is no escape of JSON.
+    # A length of 0 means that this is not an escape of JSON.
     if length == 2 and escape[1] in CONTROLS:
         return _read_control(string, text, position, pieces, context, end=position + 2)
     if length:

@@ -211,7 +211,7 @@ class Prose:
         after_slash = start + (peek.get_char(start) == "/")
         word = peek.get_text(start, peek.skip_word(after_slash)).lstrip("/")
         atom = read_atom(word) if word else None
-        # A word that is no number or literal is read as a string without quotes.
+        # A word that is neither a number nor a literal is read as a string without quotes.
         return atom is not None and atom.kind == "string"
 
     def is_label(self, text: str, position: int, *, text_ended: bool) -> bool | None:

@@ -162,7 +162,7 @@ class QuotedString:
         has_codes = held_back or "\\u" in (text if len(text) < SHORT else text[-LONGEST_ESCAPE:])
         if has_codes and not self.may_have_ended:
             # Probably all escapes are codes, as in text that is not English. False: an unfinished code at the
-            # end is no error; `size` does not include it.
+            # end is not an error; `size` does not include it.
             try:
                 string, size = read_codes(escaped, None, False)  # noqa: FBT003 - it takes no names
             except UnicodeError:

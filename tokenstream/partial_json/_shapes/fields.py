@@ -253,8 +253,8 @@ class _FieldsStructure(AssembledStructure):
         for name, _ in self._fields:
             keys = [key for key in self._keys.get(name, ()) if key in entries]
             if len(keys) != 1:
-                # No key of the field has arrived; or several have, and only the object as a whole tells which
-                # of them counts.
+                # No key of the field has arrived; or several have, and only reading the object as a whole
+                # shows which of them counts.
                 break
             key = keys[0]
             entry = entries[key]
@@ -342,7 +342,7 @@ class _FieldsStructure(AssembledStructure):
                 # A key of no field: the validator finds it in the text.
                 continue
             if name in known_values:
-                # Two keys of one field: only reading both tells which of them counts.
+                # Two keys of one field: only reading the object as a whole shows which of them counts.
                 raise ContextNeeded
             if entry.__class__ is UnreadEntry:
                 unread.append(name)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Defaults:
-    """The defaults of an object's fields, made anew for each object so that no mutable value is shared.
+    """The defaults of a type's fields, made separately for each object so that no mutable value is shared.
 
     Args:
         makers: A function for each field, which returns its default; MISSING if there is none.

@@ -353,7 +353,7 @@ class ValueTree:
                 # The entries are not enough: read the whole text.
                 pass
         document = self._document
-        # The text of a lenient document may be almost-JSON, so the value is written anew.
+        # The text of a lenient document may be almost-JSON, so the value is written as JSON.
         text = json.dumps(plain_data) if document.lenient else document.log.slices([node.start, offset])
         self._reread_length += len(text)
         if node.parent is not None and self._reread_length > _MOST_REREAD * document.log.length:
@@ -470,7 +470,7 @@ class ValueTree:
             if not arrived:
                 break
             node.used_discriminators.update(structure.discriminators)
-            # Several discriminators have arrived: reading the whole object again tells which of them counts.
+            # Several discriminators have arrived: reading the whole object again shows which of them counts.
             node.must_reread = node.must_reread or len(arrived) > 1
             structure = structure.choose(node.tag_values[arrived[0]])
         node.structure = node.log.structure = structure
