@@ -153,7 +153,7 @@ class AnswerRule(AskedRule):
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
         """Call the function with the whole answer, if a call is still due.
 
-        None is due if the last call had all content, or if the only call (without `every`) has been made.
+        No call is due if the last call had all content, or if the only call (without `every`) has been made.
 
         Args:
             message: Returns the answer.
