@@ -22,7 +22,7 @@ class KnownDefinition(NamedTuple):
 
     number: int
     block: int
-    """The id of the block; -1 for none."""
+    """The id of the block; -1 if the definition is in no block."""
     text: str
     """The Markdown of the definition."""
 
@@ -194,7 +194,7 @@ class MarkdownBlock:
 
     @property
     def definitions(self) -> str:
-        """Link definitions of earlier blocks that this block uses, to render before its text; "" for none."""
+        """Link definitions of earlier blocks that this block uses, to render before its text; "" if none."""
         value: str = self._value("definitions")
         return value
 
@@ -312,5 +312,5 @@ def _count_common_prefix(text: str, other_text: str) -> int:
 
 def _restore_block(shape: BlockShape, values: dict[str, Any]) -> MarkdownBlock:
     """Return a block that was pickled; its properties have all been computed, and are in `values`."""
-    # No pieces of the unfinished line, 0 of which count: only computing the properties would need them.
+    # Without pieces of the unfinished line: only computing the properties would need them.
     return MarkdownBlock((shape, [], 0), previous=None, values=values)
