@@ -173,7 +173,8 @@ def find_last_boundary(text: str, *, in_string: bool, in_object: bool) -> int:
         boundary = max(map(after_quote.rfind, _BOUNDARIES))
         if boundary >= 0:
             # Before a comma, or after a bracket.
-            return quote + 1 + boundary + (after_quote[boundary] != ",")
+            is_bracket = after_quote[boundary] != ","
+            return quote + 1 + boundary + is_bracket
         if quote < 0:
             return 0
         # The piece ends with a whole string; `quote` becomes its opening quote.

@@ -149,6 +149,12 @@ class Redact(TextStage):
     def _emit_certain(self, text: str, position: int, out: list[str], *, was_open: bool) -> int:
         """Emit the text that later text cannot change; return the start of the rest, which is held back.
 
+        Each round of the loop has one of two ways to read:
+
+        1. An automaton reads on, if the held-back text is long.
+        2. A search finds the first position at which a match may still begin or change; the text before it is
+           emitted. If more than `max_length` characters follow it, that match is decided as it is.
+
         Args:
             text: The text so far.
             position: The start of the text to emit.

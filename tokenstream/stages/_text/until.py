@@ -127,6 +127,12 @@ class Until(TextStage):
     def _emit_certain(self, text: str, position: int, out: list[str], *, was_open: bool) -> int:
         """Emit the text before a possible marker, and return the marker's start; or finish at the marker.
 
+        Each round of the loop has one of two ways to read:
+
+        1. An automaton reads on, if the held-back text is long.
+        2. A search finds the first position at which a marker may still begin or change; the text before it
+           is emitted. If more than `max_length` characters follow it, that marker is decided as it is.
+
         Args:
             text: The text so far.
             position: The start of the text to emit.
