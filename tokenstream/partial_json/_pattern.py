@@ -85,9 +85,6 @@ class PathMatcher:
     Two counters replace the comparison of paths, so that an event deep in a document
     takes no longer than one at its top.
 
-    Args:
-        pattern: The path.
-
     Example:
         >>> from tokenstream.partial_json import PartialJSONParser, ValueStart
         >>> matcher = PathMatcher(Pattern("steps"))

@@ -40,7 +40,6 @@ class Atom(NamedTuple):
     """The meaning of a value without quotes.
 
     Args:
-        kind: The kind of value.
         value: The value; for a number that JSON can express, the JSON text of the number.
         repair: The repair that was needed; None if the value is JSON.
         in_json: True if `value` is the JSON text of a number.

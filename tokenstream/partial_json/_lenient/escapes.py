@@ -187,7 +187,6 @@ def _read_control(
         text: The unread text.
         position: Position of the backslash.
         pieces: Receives the characters.
-        context: The string's surroundings.
         end: Position after the letter.
 
     Returns:

@@ -106,7 +106,6 @@ class QuoteJudge:
 
     Args:
         kind: The kind of the string's quotes.
-        context: The string's surroundings.
         is_clean: True if no inner quote has been found so far.
         in_quotation: True if a quotation inside the string is open.
         on_line: True if the string is alone on its line so far.

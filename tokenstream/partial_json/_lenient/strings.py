@@ -295,7 +295,6 @@ class QuotedString:
             text: The unread text.
             position: Position at which to continue.
             pieces: Receives the pieces of the string.
-            context: The string's surroundings.
         """
         self.needs_more = False
         size = len(text)
@@ -349,7 +348,6 @@ class QuotedString:
             text: The unread text.
             position: Position of the character.
             pieces: Receives the pieces of the string.
-            context: The string's surroundings.
 
         Returns:
             The position after the character or escape, or MORE_NEEDED if later text decides.
@@ -384,7 +382,6 @@ class QuotedString:
             position: Position of the quote.
             after: Position after the quote.
             pieces: Receives an inner quote.
-            context: The string's surroundings.
 
         Returns:
             The position after the quote or quotes, or MORE_NEEDED if later text decides.
@@ -443,7 +440,6 @@ class QuotedString:
             position: Position of the first quote.
             after: Position after the last quote.
             pieces: Receives the quotes that belong to the string.
-            context: The string's surroundings.
 
         Returns:
             The position after the quotes that were read, or MORE_NEEDED if later text decides.

@@ -272,7 +272,6 @@ class _FieldsStructure(AssembledStructure):
         The result is `InvalidEntry` or `UnreadEntry` if there is no valid value.
 
         Args:
-            name: The field.
             key: The key under which its value arrived.
             text: The text of its value.
             entries_before: The entries of the fields before it, by key.

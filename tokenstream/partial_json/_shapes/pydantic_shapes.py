@@ -108,7 +108,6 @@ class PydanticSlot(Slot):
 
     Args:
         types: Makes the slots of the types in it.
-        schema: The schema.
         config: The config around the schema.
         validator: The validator of the whole document; None for the slot of a value in a document.
     """

@@ -93,7 +93,6 @@ class TypeNames(NamedTuple):
         """Return the key under which a field is written; None if the field is left out.
 
         Args:
-            name: The field.
             by_alias: True to use the field's alias; None for the type's default.
         """
         alias = self.aliases.get(name, name)

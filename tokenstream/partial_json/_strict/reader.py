@@ -264,7 +264,6 @@ class StrictReader(LateReader):
         """Add a string, number or literal that has arrived whole.
 
         Args:
-            kind: The kind of value.
             start: Offset of its first character.
             end: Offset after its last character.
             out: Receives the events.

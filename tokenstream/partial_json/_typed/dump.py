@@ -50,7 +50,6 @@ def _get_cache(log: FieldLog | ValueLog, by_alias: ByAlias) -> DumpCache:
 
     Args:
         log: The finished fields of an object, or the finished elements of an array.
-        by_alias: The caller's option.
     """
     cache = log.cache.get(by_alias)
     return log.cache.setdefault(by_alias, DumpCache()) if cache is None else cache

@@ -163,7 +163,6 @@ class ValueTree:
         """Return the view of a nested object as a `Partial`; a view without fields, unchanged.
 
         Args:
-            node: The node of the object or array.
             end: The end of the object, or of the text so far.
             error: The error of the text, or None.
             complete: True if the object is complete.
@@ -269,12 +268,7 @@ class ValueTree:
         return self._text is not None
 
     def _note_repeated_key(self, node: OpenContainer, key: str | int) -> None:
-        """Mark an object to be read again as a whole when it closes, because the last value of a key counts.
-
-        Args:
-            node: The node of the object.
-            key: The key that has occurred before.
-        """
+        """Mark an object with a repeated key to be read again when it closes: the key's last value counts."""
         node.must_reread = True
         if key in node.invalid_keys:
             # Cancel the errors of the earlier value, by a link without errors.
@@ -302,7 +296,6 @@ class ValueTree:
         """Finish an object or array; return True if something visible has changed.
 
         Args:
-            node: The node of the object or array.
             plain_data: The object or array as the parser has read it.
             offset: The position after its closing bracket.
         """

@@ -94,8 +94,6 @@ class FieldLog:
         """Add a finished field, which replaces an earlier one of the same name.
 
         Args:
-            name: The field's name.
-            value: The field's value.
             is_final: False if the value has not been validated yet, so that it may change once more.
             is_plain: True if the value is plain data, not validated by its type.
         """
