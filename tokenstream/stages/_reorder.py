@@ -224,7 +224,6 @@ class Reorder:
         """Report how many frames were dropped or held back, as departures from the protocol.
 
         Args:
-            departures: The departures of the stream.
             event: The number of the last frame that was read, to locate the departures.
         """
         for name, count in (("frame_repeated", self.dropped), ("frame_reordered", self.moved)):
@@ -262,7 +261,6 @@ class Reorder:
         """Return a numbered frame and the held frames after it; none if the frame is too early or repeated.
 
         Args:
-            number: The frame's number.
             now: A clock reading, in seconds.
         """
         if not (self._started or self._held) and number > self._first + self._window:

@@ -171,7 +171,6 @@ class _Guard:
     """A rule with the option to hold the answer back until the rule has decided.
 
     Args:
-        rule: The rule.
         first: The number of pieces of content after which the rule counts as decided; not used for
             a rule that calls a function.
         hold: True if the answer is held back until the rule has decided.

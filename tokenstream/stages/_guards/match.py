@@ -45,9 +45,6 @@ class Match(TextStage):
     A match counts as soon as no next character could undo it: `\bcat\b` is not found in
     the first half of "catalogue". A match of up to 1,000 characters is found across pieces.
 
-    Args:
-        pattern: The pattern.
-
     Example:
         >>> match = Match(compile_pattern(r"\bcat\b"))
         >>> [match.feed(piece) and match.stop for piece in ("a cat", "alogue")]

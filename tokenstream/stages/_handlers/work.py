@@ -88,7 +88,6 @@ class ViewWorkFinder(WorkFinder):
     """Turns the items of one view into calls of its handler that are still to be made.
 
     Args:
-        entry: The handler.
         cursor: The run's position in the view.
     """
 

@@ -249,8 +249,6 @@ def _read_definitions(block: MarkdownBlock, state: State, _before: State | None)
     """Return the definitions, in earlier blocks, of the labels in a block's text, one on each line.
 
     Args:
-        block: A snapshot of the block.
-        state: The state of the snapshot.
         _before: Unused; each function that computes a property has this parameter.
     """
     shape = state[0]
@@ -271,8 +269,6 @@ def _read_unresolved(block: MarkdownBlock, state: State, _before: State | None) 
     """Return the labels in a block's text that had no definition at the time of the snapshot.
 
     Args:
-        block: A snapshot of the block.
-        state: The state of the snapshot.
         _before: Unused; each function that computes a property has this parameter.
     """
     shape = state[0]

@@ -186,7 +186,6 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
     While the paragraph has no visible text, the preview ends before the paragraph.
 
     Args:
-        shape: The state of the block.
         tail: The block's unfinished last line.
     """
     paragraph = shape.completion.read_paragraph(shape)
@@ -222,7 +221,6 @@ def _find_content_to_show(
     the paragraph may begin with a link definition.
 
     Args:
-        shape: The state of the block.
         paragraph: The whole lines of the paragraph.
         tail: The block's unfinished last line.
         tail_offset: The start of the content in that line.
@@ -247,7 +245,6 @@ def _preview_heading(shape: BlockShape, tail: str) -> str:
     """Return the preview of a heading; "" while it has no text.
 
     Args:
-        shape: The state of the block.
         tail: The line with the heading, as far as it has arrived.
     """
     hashes_start = shape.offsets[-1]
@@ -269,7 +266,6 @@ def _preview_row(shape: BlockShape, tail: str) -> str:
     """Return the last row of a table with its last cell completed; "" while the row has no text.
 
     Args:
-        shape: The state of the block.
         tail: The row, as far as it has arrived.
     """
     cell_start = max((match.end() for match in _CELL_END.finditer(tail)), default=0)
@@ -286,7 +282,6 @@ def _preview_html(shape: BlockShape, before: str, tail: str) -> str:
     and that is missing, it is added.
 
     Args:
-        shape: The state of the block.
         before: The block's whole lines.
         tail: The block's unfinished last line.
     """

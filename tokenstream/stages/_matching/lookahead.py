@@ -61,7 +61,6 @@ def watch_end(stage: str, compiled: AnyPattern) -> WatchedPattern:
 
     Args:
         stage: Name of the calling stage, for error messages.
-        compiled: The pattern.
 
     Raises:
         MisuseError: The pattern depends on more than the text around a match.

@@ -270,9 +270,6 @@ class _Count:
     """Counts, for each place at which a match may begin, the characters that a counting node has read.
 
     Such a node stands for a repeated character, as in `a{2,5}`. A set of places is an int, as in `Starts`.
-
-    Args:
-        node: The node.
     """
 
     __slots__ = ("_early", "_fewest", "_leaving", "_staying", "entering")

@@ -36,7 +36,6 @@ class Search(DocumentStage, Generic[OutT]):
     """Finds the values at a path in a document; subclasses turn them into results.
 
     Args:
-        at: The path.
         fail_fast: True to set `stop` at the first invalid value, or at invalid JSON.
         lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
         document: The document to read if the text holds several, with *lenient*.

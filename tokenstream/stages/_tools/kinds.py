@@ -116,11 +116,7 @@ class FunctionTool:
 
 
 class ToolTable:
-    """A collection of tools by name, accepted wherever single tools are.
-
-    Args:
-        by_name: The tools.
-    """
+    """A collection of tools by name, accepted wherever single tools are."""
 
     __slots__ = ("_by_name",)
 

@@ -46,7 +46,6 @@ class CallRun:
 
     Args:
         call: The call; it has a key.
-        store: The store.
         warn: Writes a warning to the logger, from a text with `%s` and its arguments.
 
     Raises:

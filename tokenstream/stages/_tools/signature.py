@@ -149,8 +149,6 @@ class _OnlyParameter:
     A model may write the value of such a parameter with or without the parameter's name.
 
     Args:
-        name: The parameter's name.
-        type: The parameter's type.
         fields: The keys of the type's object in JSON.
     """
 

@@ -34,7 +34,6 @@ def words_for_model(name: str, error: OutputInvalid, text: str) -> str:
     The message names places as in JSON, and no class of the program; its length is limited.
 
     Args:
-        name: The tool's name.
         error: The error of the arguments, with all faults.
         text: The arguments as JSON.
     """
