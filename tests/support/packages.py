@@ -11,6 +11,7 @@ import pytest
 __all__ = ["needed"]
 
 _SDKS = (
+    "a2a",
     "ag_ui",
     "anthropic",
     "boto3",

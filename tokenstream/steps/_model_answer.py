@@ -41,6 +41,16 @@ class ModelAnswer:
         self._format.parts.find_text = self._find_arrived
         self._calls = calls
 
+    @property
+    def is_over(self) -> bool:
+        """True once the answer has ended by itself, or has failed."""
+        return self._format.ended or self.error is not None
+
+    @property
+    def error(self) -> StreamError | None:
+        """The error with which the answer has failed; None if it has not."""
+        return self._format.error
+
     def read_piece(self, item: object) -> None:
         """Read a piece of the answer; after the end of its step, ignore it."""
         payload: object = payload_of(item)
@@ -55,7 +65,7 @@ class ModelAnswer:
         self._feed_step(self._format.end())
         if not self.has_begun:
             return None
-        error = self._format.error
+        error = self.error
         if error is None:
             self.step.conclude("complete")
         else:

@@ -169,8 +169,9 @@ class Steps(RunNode):
         iterable supports; `close`, `with` and `async with` act on the original. Steps
         that begin within a step's `with` block are parts of that step.
 
-        The lines of a coding agent (Claude Code, Codex, Gemini CLI, opencode) become turns, which
-        are also in `turns`; the loop gets each line as the object that it holds.
+        The lines of a coding agent (Claude Code, Codex, Gemini CLI, opencode), and the tasks of agents
+        that speak A2A, become turns, which are also in `turns`; the loop gets each line as the object
+        that it holds.
 
         Args:
             events: The events of a run: `astream_events(…)` of LangChain or LangGraph, or

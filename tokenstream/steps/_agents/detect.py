@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
+from tokenstream.steps._agents.a2a import A2ATasks
 from tokenstream.steps._agents.acp import ACP
 from tokenstream.steps._agents.claude_code import ClaudeCode
 from tokenstream.steps._agents.codex import Codex
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.steps._agents.reader import AgentReader
 
-_ALL = (ClaudeCode, Codex, GeminiCLI, OpenCode, CodexServer, ACP, OpenCodeServer)
+_ALL = (ClaudeCode, Codex, GeminiCLI, OpenCode, CodexServer, ACP, OpenCodeServer, A2ATasks)
 _READERS: dict[str, type[AgentReader]] = {reader.name: reader for reader in _ALL}
 """The readers by the names of their agents, in the order in which they are asked."""
 
