@@ -178,10 +178,12 @@ class Machine:
         make_stage: StageFactory | None = None,
     ) -> None:
         check_option("limits", limits, Limits)
+        # What is asked for.
         self.limits = limits = limits if limits is not None else DEFAULT_LIMITS
         self.wanted = format
         self.pings, self.make_stage = pings, make_stage
 
+        # The parts.
         self.accumulator = Accumulator(limits=limits, late_usage=self._find_late_usage)
         """The stage that contains the message."""
         self.accumulator.calls.find_journal_id = self.find_answer_id
@@ -204,6 +206,7 @@ class Machine:
         self.timer: Callable[[], float] | None = None
         """A clock for measuring how long reading takes; None to measure nothing."""
 
+        # The input.
         self.head: ResponseHead | None = None
         """The head of the response; None if there is none, or before it arrives."""
         self.chunk: Any = None
@@ -227,6 +230,7 @@ class Machine:
         """Reads the input."""
         self.connect(content_type)
 
+        # The end.
         self.error: StreamError | None = None
         """The failure that follows the events returned last; None if there is none."""
         self.answered = False
@@ -236,6 +240,7 @@ class Machine:
         self.waits = False
         """True while no event may be returned before the guards have decided."""
 
+        # The events.
         self.returned_count = 0
         """Number of events that were returned, without those of the fast path."""
         self.current_events: CurrentEvents = NO_EVENTS
@@ -243,7 +248,7 @@ class Machine:
         self.events_left: list[Event] = []
         """The events that the end of the input has produced, and that have not been returned yet."""
         self.glanced_event: Event | None = None
-        """The event of a payload that was read on the fast path: already taken, but not yet returned."""
+        """The event of a payload that was read on the fast path: in the message, but not yet returned."""
         self.stopped_event: Event | None = None
         """The `Stopped` event that still has to be returned after a guard has stopped the stream."""
         self._again: Event | None = None
@@ -251,6 +256,7 @@ class Machine:
         self._is_shut = False
         """True once no further event is returned, except a `Stopped`."""
 
+        # The way of an event, which `settle` sets.
         self.read: Callable[[], Event | None] = read_events(self).__next__
         """Returns the next event that the input contains, or None when more input is needed."""
         self.pull_unguarded = self.read
@@ -326,6 +332,7 @@ class Machine:
         """Pass all further events to these guards.
 
         Args:
+            guards: The rules that check the answer.
             stops: The stream, which is ended if a guard wants that.
         """
         self.guarding = Guarding(self, guards, stops)
@@ -402,7 +409,10 @@ class Machine:
         self.connect(None)
 
     def give_again(self, event: Event) -> None:
-        """Put an event back, so that the next `pull` returns it again; a `Stopped` stays the last event."""
+        """Put back an event that was pulled, so that `pull` returns it again.
+
+        It is the next event, except that a `Stopped` event is always the last.
+        """
         if isinstance(event, Stopped):
             self.stopped_event = event
         else:
@@ -428,7 +438,7 @@ class Machine:
         return event
 
     def _name_format(self, name: str) -> None:
-        """Tell the message the format's name once it is known; while events are held back, keep the name."""
+        """Store the format's name in the message; while events are held back, keep the name for later."""
         if self.joining is not None and self.joining.name_format(name):
             return
         self.accumulator.format = name
@@ -440,18 +450,22 @@ class Machine:
         return None if self.holds_back else self.connection.format.late_usage()
 
     def find_text(self, told: Told) -> str:
-        """Return the text that has arrived of the part that an event is about, also what is held back."""
+        """Return the text that has arrived so far for a part, including text that is held back.
+
+        Args:
+            told: The whole text of the part, as the server repeats it; the caller compares the two.
+        """
         return self.find_own_text(told) if self.joining is None else self.joining.find_text(told)
 
     def find_own_text(self, told: Told) -> str:
-        """Return the text of the part that an event is about, as the message has it."""
+        """Return the text that the message has for the part whose whole text the server repeats in `told`."""
         parts = self.accumulator.parts_from(told.choice, told.part)
         content: Any = parts[0].final or parts[0].build(complete=False) if parts else None
         return getattr(content, "transcript" if told.kind == "transcript" else "text", "")
 
     @property
     def answer_format(self) -> Format:
-        """The format that reads the answer; an earlier connection's if this one's response is an error."""
+        """The format that reads the answer; if this response is an error, that of an earlier connection."""
         return self.kept_format if self.kept_format is not None and self.refused else self.connection.format
 
     @property
@@ -479,7 +493,7 @@ class Machine:
             self.connect(head.content_type, coding)
 
     def take_request(self, asked: object) -> None:
-        """Tell the format the JSON of the request that this connection answers."""
+        """Pass the format the JSON of the request that this connection answers."""
         take_request(self.connection.format, asked)
 
     def take_messages(self) -> None:
@@ -519,7 +533,7 @@ class Machine:
 
     @property
     def owes_events(self) -> bool:
-        """True if `pull` still returns events of an input that recovery has ended, and ended well."""
+        """True if the input has ended without an error, and `pull` still has events of it to return."""
         return bool(self.events_left) and self.error is None and not self._is_shut
 
     # -- the input -----------------------------------------------------------
@@ -572,20 +586,22 @@ class Machine:
         self.connection.take_payloads()
 
     def _read_at_a_glance(self, payload: dict[str, Any], now: float) -> bool:
-        """Read a decoded payload on the fast path.
+        """Read a decoded payload on the fast path; `pull` then returns its event from `glanced_event`.
 
         Returns:
-            True if that worked, so that `pull` returns the payload's event; False if it did not.
+            True if that worked; False if `push` has to give the payload to `pull`.
         """
         # Not with guards: the event would wait here, where a guard cannot stop it.
         if self.shortcut is None or not self.connection.takes_payloads or self.guarding is not None:
             return False
         self.glanced_event = self.shortcut(cast("Any", payload), now)
-        # If the fast path fails, it leaves the payload in `chunk`, but `push` still has to prepare it.
-        self.chunk = None
         if self.glanced_event is None:
+            # The fast path has put the payload into `chunk`. It is taken out again, because `push` first
+            # checks the payload, and may refuse it.
+            self.chunk = None
             return False
-        self.meter.bytes -= len(payload)  # the function counted it, but a decoded payload has no size
+        # The fast path has added the dict's length to the bytes, but a decoded payload has no known size.
+        self.meter.bytes -= len(payload)
         return True
 
     def make_shortcut(self, chunk: object, now: float) -> Event | None:
@@ -676,7 +692,8 @@ class Machine:
             self.error = connection.error or cause
             # A failure of the application's own source is raised even after a whole answer.
             broken = cause is not None and connection.error is None and not _is_callers_fault(cause)
-        # A checkpoint is from before the open parts were closed, so the events that close them do not count.
+        # A checkpoint contains the events that are not returned yet, except those that only close open
+        # parts: it is from before these. Without a known position, it contains all (`[:None]`).
         last_position = connection.last_position
         waiting_count = None if last_position is None else left_before + last_position.events_left
         self.current_events = self.events_left[:waiting_count], self.returned_count

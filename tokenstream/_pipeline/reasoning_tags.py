@@ -123,7 +123,10 @@ class ReasoningTags:
         self._by_receiver: dict[tuple[int, int], _TaggedText] = {}
         """The open text parts, by choice and the index of the receiving part in the message."""
         self._message_indexes: dict[tuple[int, int], int] = {}
-        """Each part's index in the message, by its index in the format; for a text, of its last text part."""
+        """Each part's index in the message, by its index in the format.
+
+        A text that was split has several indexes: this is the index of its last text part.
+        """
         self._format_indexes: dict[tuple[int, int], int] = {}
         """The format's index of each part that is not text, by the part's index in the message."""
         self._part_counts: dict[int, int] = {}
@@ -144,7 +147,7 @@ class ReasoningTags:
         self._parts_cut.append((choice, part))
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
-        """Return the events that replace a payload's events."""
+        """Return the events that replace a payload's events: texts are split, and parts are renumbered."""
         out: list[Event] = []
         for event in events:
             if event.part is None:
@@ -183,11 +186,14 @@ class ReasoningTags:
         return self._format_indexes.get((choice, index), index)
 
     def follow(self, delta: AnyEvent, inner: _Follow) -> _Follow:
-        """Return a callback for deltas like this one that are read without decoding; see `Format.follow`.
+        """Return a callback that the fast path calls with each delta like `delta`; None if it need not.
+
+        The fast path reads such deltas without decoding their payloads. The callback returns False for a
+        delta whose payload has to be decoded after all, and True for any other.
 
         Args:
             delta: A delta that was decoded.
-            inner: The callback of the format itself, or None.
+            inner: The callback of the format itself (see `Format.follow`); None if it has none.
         """
         text = self._by_receiver.get((delta.choice, delta.part))
         if text is None:
@@ -196,7 +202,7 @@ class ReasoningTags:
         receiver = text.receiver
 
         def accept(event: AnyEvent) -> bool:
-            """Return True if a delta was read without decoding, False if it has to be decoded."""
+            """Count a delta that was read without decoding; return False if it has to be decoded."""
             # A text that may contain a tag, or goes to another part by now, must be decoded.
             if text.receiver != receiver or not text.scanner.passes(event.text):
                 return False
@@ -381,7 +387,7 @@ class ReasoningTags:
         return moved
 
     def _renumber_citation(self, event: CitationAdded) -> Any:  # noqa: ANN401 - a citation
-        """Return a citation with its part's index in the message; without positions if tags were left out."""
+        """Return a citation with its part's index in the message; without positions if tags were removed."""
         citation = event.citation
         changes: dict[str, Any] = {}
         if citation.cites is not None:
