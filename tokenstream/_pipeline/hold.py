@@ -150,7 +150,7 @@ class Hold:
 
     @property
     def usage(self) -> Usage:
-        """The token counts that held events reported; as a condition, False if they reported none."""
+        """The token counts that held events reported; empty if they reported none."""
         from tokenstream._growing_usage import GrowingUsage
 
         counts, final = GrowingUsage(), False
