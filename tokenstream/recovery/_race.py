@@ -88,11 +88,11 @@ class Race:
         open_source: Callable[[], Awaitable[AsyncSource]],
         clock: Callable[[], float],
     ) -> Contender:
-        """Return an attempt with the deadlines of its own route.
+        """Return one of the two attempts, ready to run, with the format and the deadlines of its opener.
 
         Args:
-            opener: The attempt's opener.
-            open_source: Opens its source.
+            opener: The opener that made `open_source`.
+            open_source: Opens the attempt's source, once the attempt runs.
             clock: Returns the time in seconds.
         """
         from tokenstream.recovery._hedge import Contender
@@ -104,7 +104,7 @@ class Race:
     def _note_loser(
         self, loser: Contender, rival: int, *, second_won: bool, began_at: float, now: float
     ) -> None:
-        """Report the losing attempt, and make the winner the current attempt.
+        """Add a report on the losing attempt, and make the winner the current attempt.
 
         The loser's usage is a minimum, because the provider may have gone on writing.
 
@@ -117,7 +117,7 @@ class Race:
         """
         # The second attempt began when the first had brought no content for that long.
         wait = self._retry.hedge_after or 0.0
-        # None if the loser was only slower.
+        # Without an error, the loser was only slower.
         error = loser.error if isinstance(loser.error, StreamError) else None
         ended_at = now if loser.ended_at is None else loser.ended_at
         opener_index = 0 if second_won else rival
@@ -138,11 +138,11 @@ class Race:
             report = replace(report, number=2, mode="hedge", wait=wait, began=began, seconds=seconds)
         self._current.note_hedge(report, wait, began_at, second_won=second_won)
         if error is None:
-            # It would have taken at least that long.
+            # The loser's first content would have taken at least that long.
             self._itinerary.note_content(opener_index, report.seconds or 0.0)
         else:
             self._itinerary.note_end(opener_index, error, ended_at)
             if rival and not error.retryable:
-                # If both ask the same opener, that may have served the other one.
+                # Not if both attempts have the same opener (`rival` is 0): it may have served the other one.
                 self._itinerary.skip(opener_index)
         self._machine.accumulator.spend(loser.usage.model_copy(update={"source": "partial"}))
