@@ -81,7 +81,7 @@ class Unframed:
         """The kind of a body that cannot be read; None while the body may be readable."""
         self.error: StreamError | None = None
         self.tail = b""
-        """The bytes held so far; of a body that cannot be read, its start."""
+        """The bytes held so far; if the body cannot be read, its start."""
         self.text = False
         """True if the input arrived as text instead of bytes."""
 
