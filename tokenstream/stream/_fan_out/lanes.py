@@ -306,11 +306,9 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         self._live_count -= 1
 
     def _handle_error(self, lane: MergeLane[K, DriverT], error: Exception) -> None:
-        """Take out a stream whose turn has raised an exception.
+        """Take out a stream whose turn has raised an exception, because it has failed or ended.
 
-        Args:
-            lane: The stream.
-            error: The exception; it is raised again, unless it is a `StreamError` or ends the stream.
+        Any other exception is raised again.
         """
         if isinstance(error, StreamError):
             self._remove_failed(lane, error)
@@ -342,7 +340,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
                         self._live_count -= 1
 
     def _take_error(self) -> StreamError | None:
-        """Return the error to raise at the end of the merge; None without an error, or on a later call.
+        """Return the error to raise at the end of the merge; None if there is none, or on a later call.
 
         With `fail_fast`, the first call stops the other streams.
         """

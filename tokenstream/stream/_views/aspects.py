@@ -182,10 +182,9 @@ class Cursors:
 
 
 class SingleConsumer(UncopyableObject):
-    """Base class of drivers: the members that differ in a stream with several readers, here for one consumer.
+    """Base class of drivers that serve one consumer: they read the source themselves, and return its events.
 
-    Here, the driver itself reads the source and returns the events. The driver of one reader of a
-    broadcast, `ReaderDriver`, has the same members.
+    In a broadcast, `ReaderDriver`, the driver of one of several readers, has other versions of these members.
     """
 
     __slots__ = ()
@@ -211,5 +210,5 @@ class SingleConsumer(UncopyableObject):
 
     @property
     def event_driver(self) -> Self:
-        """The driver whose `step` returns events: this one, but another one in a reader of a broadcast."""
+        """The driver whose `step` returns events: this driver, but another one for a broadcast's reader."""
         return self

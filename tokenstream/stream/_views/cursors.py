@@ -59,7 +59,7 @@ class TextCursor:
         return self._position
 
     def ready(self) -> str | None:
-        """Return the text that has arrived since the last call, in one piece; None without new text.
+        """Return the text that has arrived since the last call, in one piece; None if none has arrived.
 
         Raises:
             StreamError: The answer was restarted, and differs from the text that the reader has.
@@ -126,10 +126,11 @@ class TextCursor:
         return self.ready()
 
     def _compare(self, expected: str) -> str | None:
-        """Skip the text that was delivered before the restart; return the text after it, None for none.
+        """Skip the part of a restarted text that repeats the delivered text; return the rest, or None.
 
         Args:
-            expected: The text that was delivered before the restart; other text raises an error.
+            expected: The text that was delivered before the restart. If the new text differs from it, this
+                raises an error.
         """
         log = self._compared
         if log is None or log.void:
@@ -139,6 +140,7 @@ class TextCursor:
         if log is None or log.length == self._position:
             return None
         text = log.since(self._position)
+        # Shorter than `text` if the delivered text ends within it.
         repeated = expected[self._position : self._position + len(text)]
         if not text.startswith(repeated):
             raise make_difference_error(self._accumulator)
