@@ -143,16 +143,12 @@ class OutputDocument(Generic[ItemT]):
         return items if self._kind == "drafts" else items[delivered:]
 
     def end(self, message: Message) -> tuple[list[ItemT], Exception | None]:
-        """Return the items that the end of the answer adds, and the document's error or None.
-
-        Args:
-            message: The answer.
-        """
+        """Return the items that the end of the answer adds, and the document's error or None."""
         error = self.stage.error
         return ([], error) if error is not None else self._end_stage(message)
 
     def _end_stage(self, message: Message) -> tuple[list[ItemT], Exception | None]:
-        """End the stage.
+        """End the stage, and decide which error the document has.
 
         Returns:
             The items that the end adds, and the stage's error or None; for a text that was cut off, no

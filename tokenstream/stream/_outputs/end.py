@@ -36,7 +36,7 @@ def missing_json_error(message: Message, tool: str | None) -> OutputError:
 
     Args:
         message: The answer.
-        tool: The name of the tool; None if the JSON should be the text.
+        tool: The name of the tool whose arguments should be the JSON; None if the text should be.
     """
     wanted = "text" if tool is None else f"call of the tool {tool!r}"
     if _has_declined(message):

@@ -46,7 +46,7 @@ class Once:
         return CallRun(call, self.store, warn)
 
     def do(self, steps: Generator[Step, Any, Any]) -> object:
-        """Carry out what a generator yields, and return the generator's result.
+        """Carry out the steps that a generator yields, and return the generator's result.
 
         Args:
             steps: Yields functions to call, whose results or exceptions it gets, and pauses to make.
@@ -77,7 +77,7 @@ class AsyncOnce(Once):
     __slots__ = ()
 
     async def do(self, steps: Generator[Step, Any, Any]) -> object:
-        """Carry out what a generator yields, and return the generator's result.
+        """Carry out the steps that a generator yields, and return the generator's result.
 
         Args:
             steps: Yields functions to call, whose results or exceptions it gets, and pauses to make. A
@@ -185,7 +185,7 @@ class AsyncOnceView(AsyncToolCallView[CallT]):
 
 
 def _refuse_awaitable(result: object) -> object:
-    """Return a result that is no awaitable.
+    """Return the result of a tool or a store, unless it is an awaitable.
 
     Raises:
         MisuseError: The result is an awaitable, which a `Stream` cannot await.

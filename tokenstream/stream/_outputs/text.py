@@ -156,7 +156,7 @@ class ArgumentsText:
         return is_last and not ended_itself(message.finish_reason, message.ending)
 
     def ready(self) -> str | None:
-        """Return the arguments that have arrived and were not delivered, as one piece; None without any."""
+        """Return the arguments that have arrived and were not delivered, as one piece, or None."""
         if self._complete_call is not None:
             self._check_rewritten()
         elif self._follows_empty_object:

@@ -43,7 +43,7 @@ class Alarm:
         self._due = math.inf
         """Time at which the timer rings, as returned by `time.monotonic`; infinity without a timer."""
         self.good_for = math.nan
-        """The stream's `earliest_deadline` for which the timer rings early enough; NaN for none."""
+        """The stream's `earliest_deadline` for which the timer rings early enough; NaN if there is none."""
         self.until = math.inf
         """Earliest time limit of a wait, by the stream's clock, for which the timer rings early enough."""
 

@@ -179,8 +179,8 @@ class Reader:
 
         Args:
             seconds: Longest time to wait; None to wait forever.
-            good_for: The stream's `earliest_deadline`, if `begin_steady_wait` may wait with the same timer
-                while that deadline stands; otherwise NaN.
+            good_for: The stream's `earliest_deadline`, if later waits may reuse the timer of this wait while
+                that deadline stays the same (see `begin_steady_wait`); otherwise NaN.
             until: Time at which the caller stops waiting, which `seconds` respects.
         """
         if self._items or self.has_ended:
@@ -212,8 +212,8 @@ class Reader:
 
         Args:
             seconds: Longest time to wait; None to wait forever.
-            good_for: The stream's `earliest_deadline`, if `begin_steady_wait` may wait with the same timer
-                while that deadline stands; otherwise NaN.
+            good_for: The stream's `earliest_deadline`, if later waits may reuse the timer of this wait while
+                that deadline stays the same (see `begin_steady_wait`); otherwise NaN.
             until: Time at which the caller stops waiting.
         """
         earlier_bell = self._bell
