@@ -37,7 +37,7 @@ class Session:
         self.unsorted: list[Any] = []
         """Items read before it is known whether the connection has several answers."""
         self.new_lanes: deque[AnswerLane] = deque()
-        """Lanes (queues of messages) of answers that have begun, but were not returned to the loop yet."""
+        """Lanes (queues of messages) for answers that have begun, but were not returned to the loop yet."""
         self.drivers: WeakSet[Driver] = WeakSet()
         """The drivers of the answers."""
         self.failure: Exception | None = None
@@ -108,8 +108,7 @@ class Session:
             self.unsorted.clear()
             driver.diverted = True
             if driver.machine.format is None:
-                # The sorter has detected the format before the parent stream, which reads nothing more:
-                # tell the parent, so that its `format` is known, too.
+                # The parent stream reads nothing more, so it gets the format that the sorter has detected.
                 driver.machine.wanted = sorter.format_name
                 driver.machine.connect(None)
 

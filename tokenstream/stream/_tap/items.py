@@ -1,4 +1,4 @@
-"""Iterators that show a watcher each object that passes through them."""
+"""Iterators that show a watcher, such as a tap's, each object that passes through them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ItemT = TypeVar("ItemT")
 
 
 class Watcher(BodyWatcher, Protocol):
-    """Watcher of a body that is also told when the request is sent, and gets each object of the loop."""
+    """Watcher of a body that also receives each object of the loop, and learns when the request is sent."""
 
     item_count: int
     """Number of items that have passed so far."""
@@ -43,10 +43,9 @@ class _ItemFilter:
 
     Args:
         onlooker: The watcher.
-        iterable: The object over which the loop iterates. A sequence starts over with each loop,
-            so the items that were shown are skipped. An iterator continues. Any other object has
-            started over if the first item of its loop equals the first item shown. None if an
-            earlier loop goes on.
+        iterable: The object over which the loop iterates; None if an earlier loop goes on. A sequence
+            starts over with each loop, so the items that were shown are skipped. An iterator continues.
+            Any other object has started over if the first item of its loop equals the first item shown.
     """
 
     __slots__ = ("_is_undecided", "_onlooker", "_skip_count")
