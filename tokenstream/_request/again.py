@@ -128,7 +128,7 @@ class _Requests(SourceOpener):
         self.route, self.deadlines = route, route.deadlines
 
     def look_ahead(self, attempt: Attempt, *, is_other: bool) -> None:
-        """Prepare for questions about an attempt: find out the request's format and, from a function, its JSON."""
+        """Prepare for questions about an attempt: find out the format and, from a function, the payload."""
         if is_other:
             # The answer so far may be from another API, so its format need not be that of this request.
             self._continued.format = format_of_request(self.arguments[1], self.format) or ""

@@ -486,7 +486,9 @@ class AsyncDriver(Driver):
         return item
 
     async def _wait_steadily(self, until: float | None) -> tuple[float, Any] | None:
-        """Wait for the next item without computing a deadline; None if this cannot be done or was in vain.
+        """Wait for the next item without computing a deadline; return None if that is not possible.
+
+        The result is also None if the wait has ended without an item.
 
         Args:
             until: Time at which the caller stops waiting; the item is then `NOTHING`.

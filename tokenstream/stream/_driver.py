@@ -179,7 +179,7 @@ class Driver(SingleConsumer):
         self._read_deadlines = source.read_deadlines
         self._change_phase(PhaseStep.OPENED)
         if self.recovery is not None:
-            # Those of the route from which this attempt gets its answer.
+            # The deadlines of the route from which this attempt gets its answer.
             self.silence.deadlines = self.recovery.deadlines
         log("stream opened, status %s", None if head is None else head.status)
         if head is not None and head.received_at is None:
@@ -333,7 +333,6 @@ class Driver(SingleConsumer):
         try:
             source = recovery.make_next_source(cause, now)
         except BaseException:
-            # A function of the application's, such as `on_retry`, raised the error.
             self._end_for_function()
             raise
         if source is None:
@@ -348,7 +347,7 @@ class Driver(SingleConsumer):
         return True
 
     def _end_for_function(self) -> None:
-        """End the stream, which cannot go on, because a function of the application's raised an exception."""
+        """End the stream, because a function of the application, such as `on_retry`, raised an exception."""
         try:
             self.cut_short("stopped", "a function of the application's raised")
         finally:
