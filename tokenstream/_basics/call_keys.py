@@ -88,7 +88,7 @@ class AnswerCalls:
         return self._were_keys_read or any(calls.has_keys for calls in self._choices.values())
 
     def record_in_journal(self, id: str) -> None:
-        """Set the answer's identity to its id in a journal, so that followers find the same identity."""
+        """Set the answer's identity to its id in a journal, which those that read the journal know, too."""
         self.given = AnswerIdentity("journal", id)
 
     def note_id(self, id: str | None) -> None:

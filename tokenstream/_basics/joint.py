@@ -116,7 +116,7 @@ class Joint:
 
     @cached_property
     def _is_echo_distinct(self) -> bool:
-        """True if the whole answer at the beginning of a continuation can only be a repetition of it."""
+        """True if a continuation that begins with the whole answer can only repeat it, not write new text."""
         return self._is_distinct(self._compared_text)
 
     @property

@@ -26,10 +26,7 @@ def holds_markers(text: str) -> bool:
 
 
 def breaks_line_behind_marker(text: str) -> bool:
-    """Return True if a line break follows the closing marker, so that it is unclear to which it belongs.
-
-    The model may have copied the line break with the marker, or it may belong to the answer.
-    """
+    """Return True if a line break follows the closing marker: it belongs to the marker or to the answer."""
     return _LINE_BREAK_BEHIND.search(text) is not None
 
 

@@ -123,6 +123,7 @@ def _read_words(kind: type) -> dict[str, str]:
         # There is no source, as in a frozen program.
         return words
     for body in (node.body for node in walk(tree) if isinstance(node, ClassDef | FunctionDef)):
+        # A string directly below an assignment describes the attribute.
         for statement, below in pairwise(body):
             targets = statement.targets if isinstance(statement, Assign) else []
             # An assignment with an annotation has a single `target`.

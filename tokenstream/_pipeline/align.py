@@ -130,14 +130,14 @@ class _KnownPart:
 
     @property
     def is_incomplete(self) -> bool:
-        """True while some of the part has not been repeated."""
+        """True while the restarted answer has not repeated all of the part."""
         text_is_missing = self.repeated < len(self.text)
         signature_is_missing = self.signature_repeated < len(self.signature)
         return text_is_missing or signature_is_missing or not self.end_repeated or not self.started
 
     @property
     def must_end(self) -> bool:
-        """True if the part had ended for the reader, and has not ended again: nothing may be added to it."""
+        """True while a part that the reader has whole has not ended again: nothing may be added to it."""
         return self.part.complete and not self.end_repeated
 
 
@@ -169,7 +169,7 @@ class Aligner:
 
     @property
     def is_complete(self) -> bool:
-        """True once all that the reader has was repeated."""
+        """True once the restarted answer has repeated all that the reader has."""
         return not (self._reasons_left or any(part.is_incomplete for part in self._known_parts.values()))
 
     def fail(self) -> None:

@@ -80,7 +80,7 @@ class Hold:
         """True once no more events are held back."""
 
     def keep(self, event: Event) -> bool:
-        """Hold an event back; return True if the hold is complete with this event."""
+        """Hold an event back; return True if this event completes the hold, so that no more are held back."""
         self._held.append(event)
         self._met = self._until(event) or self._met
         return self.is_complete

@@ -272,7 +272,7 @@ class Machine:
         A seam may begin to move parts in mid-answer; `Joining._add` then settles the machine."""
 
     def settle(self) -> None:
-        """Set the way of the next events, which depends on the machine's state alone.
+        """Choose the functions through which the next events pass; they depend on the machine's state alone.
 
         | `pull`            | when                                                                  |
         |-------------------|-----------------------------------------------------------------------|
@@ -364,7 +364,7 @@ class Machine:
 
     @property
     def end_is_assumed(self) -> bool:
-        """True if the answer has ended with the sentinel alone, without a finish reason.
+        """True if only a sentinel, such as `[DONE]`, has ended the answer, and not a finish reason.
 
         The end is certain only once the input ends cleanly.
         """
@@ -660,7 +660,7 @@ class Machine:
         return self.coding.error
 
     def leave(self, events: Sequence[Event]) -> None:
-        """Return these events next, once the input has ended; a checkpoint made until then contains them."""
+        """Return these events next, after the end of the input; a checkpoint before that contains them."""
         self.events_left += events
         self.current_events = [*self.events_left], self.returned_count
 
@@ -681,24 +681,16 @@ class Machine:
         left_before = len(self.events_left)
         reorder = self.arrivals.reorder
         if reorder is not None and cause is None and self.error is None:
-            late, self.error = connection.end_order(reorder, now)
-            self.events_left += late
-        if self.error is not None:
-            self.events_left += connection.abandon()
-            # Bytes that are not a payload count as a broken end, too.
-            broken = isinstance(self.error, ProtocolError)
-        else:
-            self.events_left += connection.end(broken=cause is not None)
-            self.error = connection.error or cause
-            # A failure of the application's own source is raised even after a whole answer.
-            broken = cause is not None and connection.error is None and not _is_callers_fault(cause)
+            late_events, self.error = connection.end_order(reorder, now)
+            self.events_left += late_events
+        is_broken = self._end_connection(cause)
         # A checkpoint contains the events that are not returned yet, except those that only close open
         # parts: it is from before these. Without a known position, it contains all (`[:None]`).
         last_position = connection.last_position
         waiting_count = None if last_position is None else left_before + last_position.events_left
         self.current_events = self.events_left[:waiting_count], self.returned_count
         self.progress.keep()
-        if broken and connection.finished and connection.format.parts.difference is None:
+        if is_broken and connection.finished and connection.format.parts.difference is None:
             # The whole answer had arrived, so the broken end takes nothing from it.
             self.error = None
             self.note_departure("broken_after_finish")
@@ -706,6 +698,22 @@ class Machine:
             # For example, an answer in one JSON document is complete only now.
             self.now = now
             self.meter.mark(now, frame=True)
+
+    def _end_connection(self, cause: StreamError | None) -> bool:
+        """End the framing and the format, whose last events go to `events_left`; set `error` if there is one.
+
+        Returns:
+            True if the end is broken, by the transport or by malformed bytes.
+        """
+        connection = self.connection
+        if self.error is not None:
+            self.events_left += connection.abandon()
+            # Bytes that are not a payload count as a broken end, too.
+            return isinstance(self.error, ProtocolError)
+        self.events_left += connection.end(broken=cause is not None)
+        self.error = connection.error or cause
+        # A failure of the application's own source is raised even after a whole answer.
+        return cause is not None and connection.error is None and not _is_callers_fault(cause)
 
     def cut(self, now: float) -> None:
         """Stop reading here: drop frames that were not decoded, and events that were held back.

@@ -96,7 +96,7 @@ class ReasoningTags:
 
     Args:
         names: The names of the tags.
-        limits: `Limits.parts` bounds the number of parts; beyond it, tags no longer count.
+        limits: `Limits.parts` bounds the number of parts; beyond it, no tag begins another part.
     """
 
     __slots__ = (
@@ -218,7 +218,7 @@ class ReasoningTags:
     # -- texts ---------------------------------------------------------------
 
     def _begin(self, event: Event, start: TextPart) -> _TaggedText:
-        """Begin to look for tags in a text part of the format; `start` has its first text."""
+        """Begin to look for tags in a text part of the format; `start` is the part without its text."""
         part: int = event.part or 0
         text = self._open_texts[event.choice, part] = _TaggedText(self._names, part, start)
         return text
@@ -257,28 +257,30 @@ class ReasoningTags:
             told: A `Told`: it has the whole text of a part.
             out: Receives the events.
         """
+        if text is not None:
+            if text.is_beginning_of(told.text):
+                # The text so far is the same, so only its rest is new.
+                rest = told.text[text.length :]
+                self._write(text, TextDelta(rest, choice=told.choice, part=text.part, raw=told.raw), out)
+            elif len(told.text.strip()) >= text.length:
+                # The text differs; a shorter one is ignored.
+                other = copy(told)
+                other.part = text.receiver
+                out.append(other)
+            return
         ended = self._ended_texts.get((told.choice, told.part))
-        if text is None and (ended is None or told.choice not in self._tagged_choices):
+        if ended is None or told.choice not in self._tagged_choices:
             # The message has the text as the server has sent it.
             out.append(self._renumber(told))
-        elif text is None and ended is not None:
-            # The tags of an end that is missing cannot be split any more, so it is an error as well.
-            is_same = ended.is_beginning_of(told.text) and not told.text[ended.length :].strip()
-            # A shorter text is ignored.
-            if not is_same and len(told.text.strip()) >= ended.length:
-                out.append(self._renumber(told))
-        elif text is not None and text.is_beginning_of(told.text):
-            # The text so far is the same, so only its rest is new.
-            missing = TextDelta(told.text[text.length :], choice=told.choice, part=text.part, raw=told.raw)
-            self._write(text, missing, out)
-        elif text is not None and len(told.text.strip()) >= text.length:
-            # The text differs; a shorter one is ignored.
-            other = copy(told)
-            other.part = text.receiver
-            out.append(other)
+            return
+        # The tags of an end that is missing cannot be split any more, so it is an error as well.
+        is_same = ended.is_beginning_of(told.text) and not told.text[ended.length :].strip()
+        # A shorter text is ignored.
+        if not is_same and len(told.text.strip()) >= ended.length:
+            out.append(self._renumber(told))
 
     def _write(self, text: _TaggedText, event: TextDelta, out: list[Event]) -> None:
-        """Split a text at its tags, and add its pieces; if there are too many parts, tags no longer count."""
+        """Split a text at its tags, and add its pieces; beyond the limit of parts, none begins a new part."""
         text.count(event.text)
         for within, piece in text.scanner.feed(event.text):
             # Without room for another part, a piece goes to the part that receives the text already.

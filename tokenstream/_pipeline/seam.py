@@ -66,7 +66,7 @@ _WITH_ID = frozenset({"tool_call", "server_tool_call", "server_tool_result"})
 
 
 class Seam:
-    """Connects the format of a continuation with the accumulator of the answer.
+    """Changes the events of a continuation so that they go on with the answer that broke off.
 
     1. `look_for_overlap` is called with each event that is held back, until the overlap is known.
     2. `drop_overlap` turns the held-back events into the continuation, without the repeated text.
@@ -412,12 +412,12 @@ class Seam:
         # Google counts bytes, all other providers count characters.
         api = api_named(self._accumulator.format)
         counts_bytes = api is not None and api.counts_bytes
-        size = len(before.encode("utf-8", "surrogatepass")) if counts_bytes else len(before)
+        shift = len(before.encode("utf-8", "surrogatepass")) if counts_bytes else len(before)
         changes: dict[str, Any] = {} if citation.cites is None else {"cites": self._indexes[citation.cites]}
         for name in ("start", "end"):
             position = getattr(citation, name)
             if position is not None:
-                changes[name] = position + size
+                changes[name] = position + shift
         return citation.model_copy(update=changes)
 
     def _rename_part(self, part: Any) -> Any:  # noqa: ANN401 - any part
