@@ -90,7 +90,7 @@ class CurrentAttempt:
         self._priced_usage = Usage()
 
     def begin_route(self, index: int, now: float | None) -> None:
-        """Make an opener the current one; the message gets the name of its route.
+        """Note which opener opens the source of this attempt; the message gets the name of its route.
 
         Args:
             index: The index of the opener.

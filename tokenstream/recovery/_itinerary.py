@@ -70,7 +70,7 @@ class Itinerary:
         """Indexes of the openers that make no further attempt: they were skipped, or serve only once."""
 
     def note_attempt(self, index: int, now: float) -> None:
-        """Note that an attempt that counts is made now.
+        """Note that an attempt which counts towards the attempts of its opener is made now.
 
         Args:
             index: The index of its opener.
@@ -159,7 +159,7 @@ class Itinerary:
 
         Args:
             index: The index of the opener.
-            is_free: True if the attempt would not count.
+            is_free: True if the attempt would not count towards `Retry.attempts`.
         """
         if index in self._skipped:
             return False

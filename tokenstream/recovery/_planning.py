@@ -82,7 +82,7 @@ class _End:
 
     @property
     def is_free(self) -> bool:
-        """True if the next attempt does not count."""
+        """True if the next attempt does not count towards `Retry.attempts`."""
         return self.prefix_refused or self.fetches
 
 
@@ -193,9 +193,7 @@ class Planner:
         if mode is None:
             mode, why_not = self._choose_mode(index, end)
         if mode is None:
-            # The note is only for an error that would have been retried.
-            if why_not is not None and (end.request_refused or self._wants(end, otherwise=error.retryable)):
-                end.notes.append(f"the answer was not continued: {why_not}")
+            self._note_why_not(why_not, end)
             return None
         position_replaced = isinstance(error, PositionLost) and mode == "continue"
         # The next request goes to another server, or differs from the one that failed: an error that is not
@@ -227,6 +225,11 @@ class Planner:
             server_asks=server_asks,
             fetches=end.fetches,
         )
+
+    def _note_why_not(self, why_not: str | None, end: _End) -> None:
+        """Note the reason why the answer is not continued, if its error would have been retried."""
+        if why_not is not None and (end.request_refused or self._wants(end, otherwise=end.error.retryable)):
+            end.notes.append(f"the answer was not continued: {why_not}")
 
     def _wants(self, end: _End, *, otherwise: bool) -> bool:
         """Return True if the caller wants the error of an attempt to be retried.

@@ -117,26 +117,16 @@ class Race:
         """
         # The second attempt began when the first had brought no content for that long.
         wait = self._retry.hedge_after or 0.0
-        # Without an error, the loser was only slower.
-        error = loser.error if isinstance(loser.error, StreamError) else None
         ended_at = now if loser.ended_at is None else loser.ended_at
         opener_index = 0 if second_won else rival
-        report = AttemptReport(
-            number=1,
-            mode="start",
-            error=error,
-            seconds=max(0.0, ended_at - self._machine.meter.started_at),
-            usage=loser.usage,
-            id=loser.message.id,
-            model=loser.message.model,
-            **self._itinerary.describe(opener_index, loser.usage, loser.answered_in),
-        )
+        report = self._report_loser(loser, opener_index, ended_at)
         if not second_won:
-            # The first attempt began when the meter did.
+            # The loser is the second attempt. The first one began when the meter did.
             began = max(0.0, began_at + wait - self._machine.meter.started_at)
             seconds = max(0.0, ended_at - began_at - wait)
             report = replace(report, number=2, mode="hedge", wait=wait, began=began, seconds=seconds)
         self._current.note_hedge(report, wait, began_at, second_won=second_won)
+        error = report.error
         if error is None:
             # The loser's first content would have taken at least that long.
             self._itinerary.note_content(opener_index, report.seconds or 0.0)
@@ -146,3 +136,17 @@ class Race:
                 # Not if both attempts have the same opener (`rival` is 0): it may have served the other one.
                 self._itinerary.skip(opener_index)
         self._machine.accumulator.spend(loser.usage.model_copy(update={"source": "partial"}))
+
+    def _report_loser(self, loser: Contender, opener_index: int, ended_at: float) -> AttemptReport:
+        """Return a report on the losing attempt, with the number and the times of a first attempt."""
+        return AttemptReport(
+            number=1,
+            mode="start",
+            # Without an error, the loser was only slower.
+            error=loser.error if isinstance(loser.error, StreamError) else None,
+            seconds=max(0.0, ended_at - self._machine.meter.started_at),
+            usage=loser.usage,
+            id=loser.message.id,
+            model=loser.message.model,
+            **self._itinerary.describe(opener_index, loser.usage, loser.answered_in),
+        )

@@ -61,17 +61,21 @@ class Recovery:
     def __init__(
         self, retry: Retry, itinerary: Itinerary, resumption: Resumption, deadlines: Deadlines
     ) -> None:
+        # What the caller wants.
         self._retry = retry
         self._itinerary, self._openers = itinerary, itinerary.openers
         self._deadlines = deadlines
         for opener in self._openers:
             opener.prefills = retry.prefill
+        # The machine, which holds back the first events of the first attempt.
         self._resumption, self._joining = resumption, resumption.joining
         self._machine = machine = resumption.machine
         self._is_content: Callable[[Event], bool] = make_content_test(retry.outcomes)
         """Returns True for an event with content that no outcome can reject; it ends the holding back."""
         hold = Hold(self._is_content, self._announce)
         machine.hold_back(hold)
+
+        # The parts that observe attempts and decide about them.
         self.spending = None if retry.most is None else Spending(retry.most)
         """The costs of all attempts; None if they are not limited."""
         self._current = CurrentAttempt(resumption, hold, itinerary, self.spending)
@@ -87,6 +91,8 @@ class Recovery:
         self._judge = Judge(retry, resumption, self._current, self._planner)
         if self._planner.may_resume and machine.arrivals.reorder is None:
             machine.arrivals.log = EventLog()
+
+        # What has happened so far.
         self._broken_by: StreamError | None = None
         """The error that broke off the delivered answer; None if there is no error, or the answer goes on."""
         self._interrupted_by: StreamError | None = None
