@@ -39,7 +39,6 @@ def check_continuable(
     """Check that a request can be turned into one that continues an answer.
 
     Args:
-        method: The HTTP method.
         options: The request's options for httpx.
         format: The answer's format; None to detect it.
 

@@ -69,7 +69,7 @@ def _is_container(value: object) -> bool:
 
 
 def _iterate_members(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - a dict, a list or a tuple
-    """Yield the members of an object or array, each with the end of its path."""
+    """Yield the members of an object or array, each after the last step of its path, such as `["a"]`."""
     if is_dict(value):
         for key, each in value.items():
             yield f"[{dumps(str(key))}]", each

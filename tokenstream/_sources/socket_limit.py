@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class SocketLimit:
     """Sets the timeout of a socket before each `recv` for a body.
 
-    A body's reads are not enough: one of them may call `recv` again and again, for a server that
+    To limit each read of the body is not enough: one read may call `recv` again and again, if a server
     sends the length of a chunk byte by byte.
 
     Args:

@@ -141,7 +141,7 @@ class AsyncDriver(Driver):
         """Return the next event, or None if none has arrived, for a loop that also reads other streams.
 
         Args:
-            bell: Rung when something may have arrived.
+            bell: Wakes that loop: it is set when something may have arrived.
         """
         if self.verdict.end_request is not None:
             # `stop` or `close` was called, perhaps in another thread; the events that are left follow.
@@ -211,7 +211,7 @@ class AsyncDriver(Driver):
 
     @property
     def will_ring(self) -> bool:
-        """True if all items were delivered, so that a loop may wait for the bell given to `poll`."""
+        """True if all items were delivered, so that a loop may wait for the bell that it gave to `poll`."""
         machine = self.machine  # while it has a shortcut, it has no event left from an earlier chunk
         return machine.shortcut is not None and machine.continues and self.pump.will_ring
 
@@ -539,7 +539,7 @@ class AsyncDriver(Driver):
             await self.close_source(failed=True)
 
     async def _explain(self, error: ValueError | StopIteration) -> Exception:
-        """Return the exception that the loop must raise for an exception of the machine's generator."""
+        """Return the exception to raise in the loop for one from the machine's generator of events."""
         if isinstance(error, ValueError):  # perhaps because the generator has a second reader
             self.raise_pull_error(error)
         # The generator has ended: a Ctrl-C or the like has interrupted it.

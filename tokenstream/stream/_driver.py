@@ -414,7 +414,7 @@ class Driver(SingleConsumer):
         raise NotImplementedError
 
     def conclude_unopened(self) -> StreamError | StreamClosed | None:
-        """End the stream if its source could not be opened, and return the error; else only return None."""
+        """End the stream if its source could not be opened, and return the error; otherwise return None."""
         # After the end, a read has raised the error; after `stop` or `close`, the stream does not fail.
         if self.phase is _ENDED or self.verdict.end_request is not None:
             return None

@@ -43,7 +43,7 @@ LookedForT = TypeVar("LookedForT")
 
 
 class AsyncHub(Hub[AsyncDriver]):
-    """Reads a stream for readers in any tasks of one event loop."""
+    """Reads a stream once for all readers of a broadcast, in any tasks of one event loop."""
 
     __slots__ = ("_current", "_room_event", "_wake_event")
 

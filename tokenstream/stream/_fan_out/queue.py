@@ -145,7 +145,7 @@ class EventQueue(Generic[DriverT]):
         raise NotImplementedError
 
     def add_reader(self, name: str | None = None, *, from_now: bool = False) -> ReaderPlace:
-        """Add a new reader, and return its place.
+        """Add a new reader, and return its place in the stream.
 
         Args:
             name: The reader's name; None for a number.

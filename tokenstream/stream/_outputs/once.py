@@ -42,7 +42,7 @@ class Once:
         self.store = store
 
     def make_run(self, call: ToolCall) -> CallRun:
-        """Return the object that runs a call at most once; only its steps, taken by `do`, ask the store."""
+        """Return an object that runs a call at most once; `do` carries out its steps, which ask the store."""
         return CallRun(call, self.store, warn)
 
     def do(self, steps: Generator[Step, Any, Any]) -> object:
@@ -108,7 +108,7 @@ class AsyncOnce(Once):
 
 
 class OnceView(ToolCallView[CallT]):
-    """A view that asks a store about each call before it delivers the call."""
+    """A view that asks a store, which remembers the calls that have run, before it delivers a call."""
 
     __slots__ = ("_once", "_run", "_taken")
 
@@ -145,7 +145,7 @@ class OnceView(ToolCallView[CallT]):
 
 
 class AsyncOnceView(AsyncToolCallView[CallT]):
-    """A view that asks a store about each call before it delivers the call."""
+    """A view that asks a store, which remembers the calls that have run, before it delivers a call."""
 
     __slots__ = ("_once", "_run", "_taken")
 

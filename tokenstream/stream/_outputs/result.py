@@ -143,8 +143,6 @@ class _Outcome(Generic[T]):
     Args:
         type: The requested type; kept alive, because the key under which the result is stored may
             contain its `id()`.
-        value: The value.
-        error: The error.
     """
 
     __slots__ = ("_error", "_type", "_value")
@@ -164,7 +162,7 @@ class _Outcome(Generic[T]):
 
 
 def _key_of(type: object) -> Hashable:  # noqa: A002
-    """Return a key that distinguishes types, even unions that are equal but list their members otherwise."""
+    """Return a key that distinguishes types, even equal unions that list their members in another order."""
     try:
         hash(type)
     except TypeError:

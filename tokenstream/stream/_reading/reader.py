@@ -273,7 +273,7 @@ class Reader:
         self._ring()
 
     def wake(self) -> None:
-        """End a wait in progress, with the item `WAITED`."""
+        """End a wait for the next item; the result is `WAITED`, as after a time limit."""
         if self.rings or (self._alarm is not None and self._alarm.has_waiter):
             self._put_item(self._clock(), WAITED)
 

@@ -76,7 +76,10 @@ class Responses(UncopyableObject, Generic[StreamT]):
         return self
 
     def __next__(self) -> StreamT:
-        """Return the stream of the next answer; the parent stream, if the connection has only one answer."""
+        """Return the stream of the next answer.
+
+        If the connection has only one answer, that is the parent stream, which reads the connection.
+        """
         session, pump = self._session, self._driver.pump
         self._read_rest()
         # Read until it is known whether the connection has several answers.
@@ -278,7 +281,10 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         return self
 
     async def __anext__(self) -> AsyncStreamT:
-        """Return the stream of the next answer; the parent stream, if the connection has only one answer."""
+        """Return the stream of the next answer.
+
+        If the connection has only one answer, that is the parent stream, which reads the connection.
+        """
         session = self._session
         await self._read_rest()
         # Read until it is known whether the connection has several answers.

@@ -96,7 +96,7 @@ class Session:
             self.end(sorter.error)
 
     def _take_over_answers(self) -> None:
-        """Take the answers over from the parent stream, once the connection is known to have several."""
+        """Once the connection is known to have several answers, keep the parent stream from reading them."""
         driver, sorter = self._driver, self.sorter
         if sorter is not None and sorter.has_several and not driver.diverted:
             if driver.machine.guarding is not None:

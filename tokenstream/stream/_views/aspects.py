@@ -45,19 +45,19 @@ class Cursors:
         self._choice = choice
 
     def text(self) -> Cursor[str]:
-        """Return a cursor in the text."""
+        """Return a cursor, a reader's position, at the start of the text."""
         return TextCursor(self._driver.accumulator, self._choice, "text", TextDelta)
 
     def reasoning(self) -> Cursor[str]:
-        """Return a cursor in the reasoning."""
+        """Return a cursor, a reader's position, at the start of the reasoning."""
         return TextCursor(self._driver.accumulator, self._choice, "reasoning", ReasoningDelta)
 
     def tool_calls(self) -> CallCursor[ToolCall]:
-        """Return a cursor in the tool calls."""
+        """Return a cursor, a reader's position, before the first tool call."""
         return ToolCallCursor(self._driver.accumulator, self._choice)
 
     def deltas(self) -> Cursor[Delta]:
-        """Return a cursor in the text, reasoning and refusals together."""
+        """Return a cursor, a reader's position, at the start of the text, reasoning and refusals together."""
         from tokenstream.stream._views.deltas import DeltaCursor
 
         return DeltaCursor(self._driver.accumulator, self._choice)
