@@ -129,7 +129,6 @@ class CallPlace:
     The key shows that a call was run before: see the module.
 
     Args:
-        identity: The identity of the answer.
         find_key: Computes the key; None if `key` is passed.
         key: The key, if it is known already.
     """

@@ -28,7 +28,6 @@ def load_moved(name: str, module: str, *, home: str, real: str) -> object:
     """Return the value of a name that has moved, and warn that the module that had it before is deprecated.
 
     Args:
-        name: The name.
         module: The module that had the name before.
         home: The package from which to import the name now.
         real: The module that defines the name.

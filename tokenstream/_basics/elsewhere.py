@@ -208,7 +208,6 @@ def refuse_block(kind: type, *, is_async: bool) -> None:
     """Make a stream class explain the mistake when it is used in the wrong kind of `with` statement.
 
     Args:
-        kind: The class.
         is_async: True if the class supports `async with`, False if it supports `with`.
     """
     right, wrong = ("async with", "with") if is_async else ("with", "async with")

@@ -310,8 +310,7 @@ class AskedJoint(Joint):
         new text, if the answer repeats itself.
 
         Args:
-            repeated: The words.
-            is_distinct: True if they occur nowhere else in the answer.
+            is_distinct: True if the repeated words occur nowhere else in the answer.
         """
         if len(repeated) < _SHORTEST_OVERLAP:
             return UNKNOWN

@@ -79,10 +79,6 @@ class SlotWords(dict[str, str | None]):
 
     The words are in the class's source, or in its docstring. They are read when the first of them is
     needed; a slot without words is mapped to None.
-
-    Args:
-        kind: The class.
-        names: The names of its slots.
     """
 
     __slots__ = ("_kind",)

@@ -65,7 +65,6 @@ class Connection:
     Args:
         format: A format's name or a format object; None to detect it.
         content_type: The server's content type; the first bytes of the body take precedence.
-        limits: Bounds on untrusted input.
         pings: True to return heartbeats as events.
         departures: Counts the departures (deviations from the protocol).
         found: Called with the format's name once the name is known.

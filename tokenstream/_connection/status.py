@@ -109,9 +109,7 @@ def make_status_error(
     """Return the error for an error status, with the details from the body and the headers.
 
     Args:
-        head: The response's head.
         body: The response's body, as far as it has arrived.
-        limits: Bounds on untrusted input.
         expected: The format that the caller expects, which may know the provider's errors better.
     """
     text = str(body, "utf-8", "replace")
@@ -139,7 +137,6 @@ def _classify(
     """Return the kind of the error for an error status, and whether a retry may help.
 
     Args:
-        head: The response's head.
         reported: The provider's error in the body; None if the body contains none.
         expected: The format that the caller expects; None if unknown.
 
@@ -177,7 +174,6 @@ def _find_wait(head: ResponseHead, reported: ProviderError | None, payload: dict
     """Return the seconds to wait that a server asks for in its headers or body; None if it does not ask.
 
     Args:
-        head: The response's head.
         reported: The provider's error in the body; None if the body contains none.
         payload: The JSON object in the body; empty if there is none.
     """

@@ -36,7 +36,6 @@ class Unframed:
     Args:
         format: The format, which may be known before the framing.
         content_type: The server's content type; the first bytes of the body take precedence.
-        limits: Bounds on untrusted input.
         pings: True to return comments as frames.
         departures: Counts the departures (deviations from the protocol).
         found: Called with the framing before the framing gets its first bytes.
@@ -180,7 +179,7 @@ class Unframed:
 
         Args:
             chunk: The next bytes of the body.
-            refused: The kind of the body.
+            refused: The kind of the body, which the error describes.
         """
         self.tail += chunk[: self._limits.tail]
         if len(self.tail) >= self._limits.tail:

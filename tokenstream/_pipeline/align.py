@@ -256,7 +256,6 @@ class Aligner:
 
         Args:
             known_part: The part to which the delta adds.
-            event: The delta.
             name: The delta's attribute with the text.
         """
         if known_part.part.kind not in _KINDS_WRITTEN_BY[event.__class__]:

@@ -40,7 +40,6 @@ def make_checkpoint(
 
     Args:
         accumulator: Holds the answer so far.
-        connection: The connection over which the answer arrives.
         waiting: Events that were decoded but not yet returned, such as the rest of a frame.
         events_seen: The number of events that were returned.
         last_event_id: The id of the last SSE event.
@@ -85,7 +84,6 @@ def restore_answer(
     """Restore an answer from a checkpoint: the accumulator gets its messages, a new format its position.
 
     Args:
-        checkpoint: The checkpoint.
         accumulator: Receives the answer so far.
         limits: Bounds for the format.
         pings: True to return heartbeats as events.

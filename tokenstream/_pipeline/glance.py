@@ -26,7 +26,6 @@ def make_glance(  # noqa: C901 - what runs for every token is in one place
     called again.
 
     Args:
-        machine: The machine whose events these are.
         read: Reads a chunk that is like the last one; returns None for any other chunk.
     """
     meter, accumulator = machine.meter, machine.accumulator

@@ -33,7 +33,6 @@ class Guarding:
     `Machine.guarding` is this object until a guard has ended the answer, and None afterwards.
 
     Args:
-        machine: The machine.
         guards: The rules that check the answer.
         stops: The stream, which is ended if a guard wants that.
     """

@@ -20,11 +20,7 @@ TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
 
 
 class Progress:
-    """Makes the checkpoints of a machine's answer.
-
-    Args:
-        machine: The machine.
-    """
+    """Makes the checkpoints of a machine's answer."""
 
     __slots__ = ("_machine", "id_at_fault", "last")
 

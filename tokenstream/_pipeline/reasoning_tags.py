@@ -59,7 +59,6 @@ class _TaggedText:
     """A text part of the format, and the part of the message to which its text goes at the moment.
 
     Args:
-        names: The names of the tags.
         part: The part's index, as the format numbers parts.
         start: The part at its start, without text.
     """
@@ -95,7 +94,6 @@ class ReasoningTags:
     changed, since a format may still use its own events.
 
     Args:
-        names: The names of the tags.
         limits: `Limits.parts` bounds the number of parts; beyond it, no tag begins another part.
     """
 
@@ -228,7 +226,6 @@ class ReasoningTags:
 
         Args:
             text: The part if it has begun; None otherwise.
-            event: The event that is being read.
             content: The part's content at its start; its text is split at the tags like all text.
             out: Receives the events.
         """
@@ -311,7 +308,6 @@ class ReasoningTags:
         """End the part to which a text goes, and begin the next part.
 
         Args:
-            event: The event that is being read.
             out: Receives the events.
             within: True if the next part is reasoning.
         """

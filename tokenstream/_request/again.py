@@ -49,7 +49,6 @@ def request_again(
     Args:
         kind: `Stream` or `AsyncStream`.
         retry: Rules for further attempts.
-        asked: The arguments of the request.
         options: Options for reading the answer.
         route: The route of the first request; None if it has none.
     """
@@ -70,7 +69,6 @@ def make_route_opener(route: Route, deadlines: Deadlines | None, *, is_async: bo
     """Return an opener that sends the requests of a route for one stream.
 
     Args:
-        route: The caller's route.
         deadlines: The stream's bounds on silence; None for the defaults.
         is_async: True for an `AsyncStream`.
     """
@@ -84,7 +82,6 @@ def asked_of(route: Route, deadlines: Deadlines | None) -> Asked:
     """Return the arguments of a route's request.
 
     Args:
-        route: The caller's route.
         deadlines: The stream's bounds on silence, for a route without its own; None for the defaults.
     """
     options = {"json": route.json, "headers": route.headers, "params": route.params}
@@ -380,7 +377,6 @@ def _answer_address(url: str, answer_id: str) -> tuple[str, str]:
 
     Args:
         url: The address of the endpoint to which the original request was sent.
-        answer_id: The answer's id.
 
     Returns:
         The endpoint's address without its query, followed by the id; and the query.

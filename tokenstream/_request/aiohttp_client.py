@@ -38,7 +38,6 @@ async def make_client(session: aiohttp.ClientSession | None, options: dict[str, 
 
     Args:
         session: The caller's session, which stays open; None for the library's own.
-        options: The request's options for httpx.
 
     Raises:
         MisuseError: An option has no counterpart in aiohttp, or the event loop is not asyncio's.
@@ -84,7 +83,6 @@ class _Transport(httpx.AsyncBaseTransport):
     """Sends one request of httpx, and those of its redirects, with aiohttp.
 
     Args:
-        session: The session.
         is_own: True for the library's own session, which follows the environment as httpx does.
         sets_timeout: True if the options of the request contain a timeout.
     """
@@ -171,11 +169,7 @@ def _without_credentials(session: aiohttp.ClientSession) -> aiohttp.ClientSessio
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an aiohttp response, for the rare responses that httpx itself reads.
-
-    Args:
-        source: The source that reads the response.
-    """
+    """The body of an aiohttp response, for the rare responses that httpx itself reads."""
 
     def __init__(self, source: AsyncSource) -> None:
         self._source = source

@@ -39,7 +39,6 @@ def check_continuable(
     """Check that a request can be turned into one that continues an answer.
 
     Args:
-        options: The request's options for httpx.
         format: The answer's format; None to detect it.
 
     Raises:
@@ -79,7 +78,6 @@ class ContinuationRequests:
     """Builds the requests that ask a model to continue an answer.
 
     Args:
-        url: The endpoint.
         options: The request's options for httpx, as the caller passed them.
     """
 

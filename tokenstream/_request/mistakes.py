@@ -82,7 +82,6 @@ def _describe_bad_value(value: object, within: tuple[int, ...]) -> str:
     """Return the reason why a value is not JSON, apart from what it contains; "" if there is no reason.
 
     Args:
-        value: The value.
         within: The ids of the containers that the value is in.
     """
     if _is_container(value):

@@ -68,7 +68,6 @@ class _Redirects:
     """Decides which redirects of one request to follow, and with which headers.
 
     Args:
-        client: The client that sends the request.
         options: The request's options, as the caller passed them.
         host: The host of the request, for error messages.
     """
@@ -128,7 +127,6 @@ class _SocketTrace:
         """Handle a step of the request: keep the socket if the step has created one.
 
         Args:
-            step: The step's name.
             info: The step's details, such as its result.
 
         Returns:
@@ -154,8 +152,6 @@ class HTTPRequest:
     """A request that has not been sent.
 
     Args:
-        method: The HTTP method.
-        url: The endpoint.
         client: The client with which to send the request; "httpx" or "aiohttp" for a client of this
             library's own; None for the default.
         deadlines: Deadlines from which a new client's read timeout is derived.

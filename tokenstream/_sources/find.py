@@ -170,7 +170,6 @@ def _find_socket(source: object, *, is_async: bool) -> OpenWebSocket | None:
     """Return the WebSocket connection that an object is or wraps; None for any other object.
 
     Args:
-        source: Any object.
         is_async: True if the connection must be asynchronous, False if the connection must be sync.
 
     Raises:

@@ -45,7 +45,6 @@ class ReadLimit(Protocol):
         """Wait until a connection that several HTTP/2 answers share has data to read.
 
         Args:
-            stream: The network stream of the connection.
             own: The timeout that the caller's client has set; None if it has none.
 
         Returns:
@@ -193,7 +192,6 @@ def is_response_like(source: object, names: Iterable[str], status: str = "status
     """Return True if an object has the attributes of a library's responses, and a status that is an int.
 
     Args:
-        source: Any object.
         names: The names of attributes of the library's responses.
         status: The name of the attribute with the status.
     """

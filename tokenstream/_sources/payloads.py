@@ -218,7 +218,6 @@ def _check_server_value(payload: object, items: object) -> object:
     If the iterator is not an SDK's stream, the value is from the caller, and is returned.
 
     Args:
-        payload: The converted item.
         items: The iterator that has yielded the item.
 
     Raises:
@@ -238,11 +237,7 @@ def _package_of(items: object) -> str:
 
 
 class Converter:
-    """Converts the items of an iterator to chunks and payloads.
-
-    Args:
-        items: The iterator.
-    """
+    """Converts the items of an iterator to chunks and payloads."""
 
     __slots__ = ("_items",)
 

@@ -142,7 +142,6 @@ def unsendable_request_error(error: Exception, names: Iterable[str]) -> MisuseEr
     the client's exception contains any, that exception does not become the `__cause__`.
 
     Args:
-        error: The client's exception.
         names: Names of the request's options, which the message may quote.
     """
     message = without_quotes(message_of(error), frozenset(names))

@@ -19,7 +19,6 @@ class SocketLimit:
     Args:
         file: The file through which http.client reads one response from its socket. Only a weak reference
             is kept, because the file has a method of this object.
-        socket: The socket.
     """
 
     __slots__ = ("_file", "_limit", "_own", "_socket")

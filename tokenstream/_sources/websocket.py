@@ -195,10 +195,6 @@ def _error_kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
     """Return the kind of error that a closing frame means, and True if another attempt may help.
 
     The second value is None if the closing frame does not say; the kind of error then decides.
-
-    Args:
-        code: The close code.
-        reason: The reason in the closing frame, or "".
     """
     # The reason may be an error code, a type or a text of the provider.
     kind, retryable = error_kind(reason)

@@ -76,7 +76,6 @@ class CurrentAttempt:
         """Replace the current attempt with the next one.
 
         Args:
-            attempt: The next attempt.
             now: A clock reading, in seconds.
             is_uncounted: True if this attempt does not count towards `Retry.attempts`.
         """

@@ -167,8 +167,6 @@ class _Replay:
     """Iterator over the chunks that were already read, and then over the rest of the source.
 
     Args:
-        chunks: The chunks that were already read.
-        source: The source of these chunks.
         error: The error that has ended the source; None if the source goes on.
     """
 

@@ -118,7 +118,6 @@ class Itinerary:
 
         Args:
             index: The index of the opener.
-            usage: The token counts of the attempt.
             format: The format in which the server has answered; None if it is not known.
         """
         opener = self.openers[index]

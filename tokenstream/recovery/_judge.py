@@ -28,7 +28,6 @@ class Judge:
     Args:
         retry: The caller's options.
         resumption: Lets further connections go on with the answer.
-        current: The current attempt.
         planner: Knows if the server can replay the answer.
     """
 

@@ -162,7 +162,6 @@ class SourceOpener(ABC):
         """Return the source of an attempt, which the first read opens.
 
         Args:
-            attempt: The attempt.
             begins: True if the timing of the answer starts with this attempt.
         """
 
@@ -309,7 +308,6 @@ def takes_attempt(opens: Opens, *, is_async: bool) -> bool:
     """Return True if the caller's function takes the attempt as its argument.
 
     Args:
-        opens: The function.
         is_async: True if it opens sources of an `AsyncStream`, and so may be an `async def`.
 
     Raises:

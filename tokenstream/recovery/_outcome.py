@@ -69,7 +69,6 @@ def find_outcome(
     """Return the error for a finished but useless answer; None if the answer is acceptable.
 
     Args:
-        message: The answer.
         outcomes: The outcomes to reject.
         accept: The caller's rule for answers; None if there is none.
     """

@@ -93,7 +93,6 @@ class Planner:
         retry: The caller's options.
         itinerary: The openers, in order.
         resumption: Lets further connections go on with the answer.
-        current: The current attempt.
         rules: The rules for continuing the answer.
         total: The stream's total deadline, in seconds; None for no deadline.
     """
@@ -171,7 +170,6 @@ class Planner:
         """Return the indexes of the openers that may make the next attempt, in order.
 
         Args:
-            end: The end of the current attempt.
             has_left: True if another attempt may be made with the current opener.
         """
         current, itinerary = self._current.opener_index, self._itinerary
@@ -185,7 +183,6 @@ class Planner:
 
         Args:
             index: The index of the opener.
-            end: The end of the current attempt.
             mode: The mode of the attempt; None to choose it.
         """
         error, is_other = end.error, index != self._current.opener_index
@@ -237,7 +234,6 @@ class Planner:
         The caller's function is called only once for each value of `otherwise`.
 
         Args:
-            end: The end of the attempt.
             otherwise: True if the error is retried by default.
         """
         if self._itinerary.has_routes and is_filtered(end.error):
@@ -289,7 +285,6 @@ class Planner:
 
         Args:
             index: The index of the attempt's opener.
-            end: The end of the current attempt.
 
         Returns:
             The mode, or None if this opener must not make an attempt; and the reason why the answer is not

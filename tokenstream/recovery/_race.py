@@ -51,7 +51,6 @@ class Race:
         """Open a source, and if that brings no content for a while, a second source; return the winner.
 
         Args:
-            open_first: Opens the first source.
             attempt: The first attempt.
             clock: Returns the time in seconds.
         """
@@ -109,7 +108,6 @@ class Race:
         The loser's usage is a minimum, because the provider may have gone on writing.
 
         Args:
-            loser: The losing attempt.
             rival: The index of the second attempt's opener.
             second_won: True if the winner is the second attempt.
             began_at: The clock reading at which the first attempt began.

@@ -317,7 +317,6 @@ class Recovery:
         """Prepare the planned attempt, and return its source.
 
         Args:
-            plan: The plan.
             attempt: The attempt, as the caller's functions get it.
             error: The error that ended the current attempt.
             now: A clock reading, in seconds.

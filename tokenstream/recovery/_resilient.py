@@ -167,7 +167,6 @@ def make_stream(
         kind: `Stream` or `AsyncStream`.
         openers: The opener of the first request, then those of the routes and of the fallbacks.
         retry: The errors to retry, and how often and how.
-        options: The options of the stream.
 
     Raises:
         MisuseError: The mode is "resume" or "continue", but the first opener's function has no parameter

@@ -27,9 +27,6 @@ def find_prefix(host: str, path: str, model: str, *, confirmed: bool, json: bool
     """Return the request fields that make a provider continue a prefix; None if no fields are known.
 
     Args:
-        host: The host of the request.
-        path: The path of the request.
-        model: The name of the model.
         confirmed: True if the caller has confirmed that the provider continues a prefix.
         json: True if the request asks for JSON.
 

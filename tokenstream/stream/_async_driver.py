@@ -39,7 +39,6 @@ class AsyncDriver(Driver):
 
     Args:
         source: The source, opened or not.
-        options: The options of the stream.
     """
 
     __slots__ = ("_next_source", "awaited_guards", "pump")
@@ -431,7 +430,6 @@ class AsyncDriver(Driver):
         """Wait for the verdict of a guard on which every held-back event depends, until a deadline at most.
 
         Args:
-            guards: The guards that have to be awaited.
             until: Time at which the caller stops waiting; None for no limit.
         """
         until = min((limit for limit in (self.chain.deadline, until) if limit is not None), default=None)

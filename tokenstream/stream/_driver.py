@@ -41,9 +41,6 @@ class Driver(SingleConsumer):
     """Drives one stream through the phases of `Phase`: processes items, and decides how the stream ends.
 
     A pump reads the items from the source; `SyncDriver` and `AsyncDriver` add the loop that waits for them.
-
-    Args:
-        options: The options of the stream.
     """
 
     block: ClassVar[str]

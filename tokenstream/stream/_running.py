@@ -30,7 +30,6 @@ def run(driver: SyncRunDriver, cursors: Cursors, router: Router) -> ToolResults:
     """Read a stream to its end and call a router's handlers, one after the other.
 
     Args:
-        driver: The driver of the stream.
         cursors: The cursors of the first choice, which follow aspects such as its text.
         router: The handlers, by the events, tools and fields that they are for.
     """
@@ -75,7 +74,6 @@ class _Tasks:
     its tasks in an ExceptionGroup.
 
     Args:
-        driver: The driver of the stream.
         run: Decides, event by event, which handlers to call.
         limit: Maximum number of tools that run at once.
     """

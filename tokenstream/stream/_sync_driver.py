@@ -36,7 +36,6 @@ class SyncDriver(Driver):
 
     Args:
         source: The source, opened or not.
-        options: The options of the stream.
     """
 
     __slots__ = ("_opened_at", "pump")

@@ -156,7 +156,6 @@ class SyncHub(Hub[SyncDriver]):
         """Return a reader's next event for a loop over several streams; None if no event has arrived.
 
         Args:
-            place: The reader's place in the stream.
             bell: Wakes the loop when more has arrived.
         """
         with self.lock:
@@ -478,7 +477,6 @@ def broadcast(
     """Return the broadcast of a stream, and the driver that the stream itself must use from now on.
 
     Args:
-        driver: The driver of the stream.
         policy: Handling of a loop over events that falls `size` events behind; None for "wait".
         size: Number of events to hold; None for 1,024.
     """

@@ -58,9 +58,6 @@ class Hub(EventQueue[DriverT]):
 
         The function is called during a read, so it must not block.
 
-        Args:
-            function: The function, which gets no arguments.
-
         Returns:
             A function that ends these calls.
         """

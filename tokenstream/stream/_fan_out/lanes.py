@@ -78,10 +78,6 @@ class _QueueEntry:
 
     The thread or task that reads the stream rings the entry as a bell: `set` puts it into the queue. An
     entry has only the lane's number, so that this thread or task does not keep the stream alive.
-
-    Args:
-        queue: The queue.
-        number: The number of the lane.
     """
 
     __slots__ = ("_queue", "is_queued", "number", "was_rung")
@@ -105,13 +101,7 @@ class _QueueEntry:
 
 
 class MergeLane(Generic[K, DriverT]):
-    """One of the streams of a merge.
-
-    Args:
-        label: The label of the stream.
-        driver: The driver of the stream.
-        entry: The stream's entry in the queue.
-    """
+    """One of the streams of a merge."""
 
     __slots__ = (
         "alarm",

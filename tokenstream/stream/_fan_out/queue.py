@@ -83,11 +83,7 @@ class ReaderPlace:
 
 
 class EventQueue(Generic[DriverT]):
-    """Holds the events of a stream for several readers, each of which takes every event.
-
-    Args:
-        driver: The driver of the stream.
-    """
+    """Holds the events of a stream for several readers, each of which takes every event."""
 
     __slots__ = (
         "_lowest_position",
@@ -194,7 +190,6 @@ class EventQueue(Generic[DriverT]):
         For a closed reader, this raises the exception that ends its loop.
 
         Args:
-            place: The reader's place in the stream.
             seen_count: Number of events that had arrived when the reader last looked.
         """
         if place.is_closed:

@@ -42,7 +42,6 @@ class ReaderDriver(UncopyableObject):
 
     Args:
         hub: The hub, which reads the stream for all readers.
-        place: The reader's place in the stream.
         is_stream: True if the reader is the stream itself, so that closing it closes the stream.
     """
 

@@ -68,8 +68,6 @@ class OutputChoice:
     """The choice whose JSON is read.
 
     Args:
-        accumulator: The stream's accumulator.
-        choice: The choice.
         tool: The tool whose arguments are the JSON; None if the answer's own text is.
         stop: Stops the stream, for a given reason.
     """
@@ -100,7 +98,6 @@ class OutputDocument(Generic[ItemT]):
 
     Args:
         text: The cursor in the document's text.
-        stage: The stage.
         kind: The kind of items that the stage returns.
     """
 
@@ -202,11 +199,7 @@ class BegunCall(NamedTuple):
 
 
 class BegunCalls:
-    """Finds the tool calls of a choice as they begin.
-
-    Args:
-        answer: The choice.
-    """
+    """Finds the tool calls of a choice as they begin."""
 
     __slots__ = ("_answer", "_examined_count", "_number")
 
@@ -234,7 +227,6 @@ class OutputDocuments(Generic[ItemT]):
     """The documents to read: the text of a choice, or the arguments of a tool's calls.
 
     Args:
-        answer: The choice.
         make_stage: Makes a stage that reads one document.
         kind: The kind of items. Elements of arrays are read from all calls, other items
             from the first call that has arguments.

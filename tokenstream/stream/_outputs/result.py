@@ -31,7 +31,6 @@ class ResultCursor(Generic[T]):
     """A cursor whose only item is the whole answer, as a typed value.
 
     Args:
-        answer: The choice.
         type: The value's type.
         lenient: True to repair almost-JSON; for "closed", see `Lenient`.
         document: The document to read if there are several, with *lenient*.

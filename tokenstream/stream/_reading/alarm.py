@@ -26,9 +26,6 @@ class Alarm:
 
     An alarm has no reference to its reader, so that a stream that was dropped can be garbage-collected
     although its timer rings minutes later.
-
-    Args:
-        loop: The event loop of the task.
     """
 
     __slots__ = ("_due", "_timer", "_waiter", "good_for", "loop", "until")

@@ -23,7 +23,6 @@ class SourceOpened:
     """The source was opened.
 
     Args:
-        source: The open source.
         late: True if the head arrived after its deadline, and the socket was shut down.
     """
 

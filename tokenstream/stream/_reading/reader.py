@@ -61,7 +61,6 @@ class Reader:
     Args:
         source: The source, opened or not.
         clock: Returns the time in seconds.
-        host: The event loop.
     """
 
     __slots__ = (

@@ -116,7 +116,6 @@ class Session:
         """End the session if an item is the last one, and return True; return False for any other item.
 
         Args:
-            item: An item of the pump.
             timed_item: The item with the time of its arrival; see `sort_chunk`.
         """
         if item.__class__ is SourceFailed:

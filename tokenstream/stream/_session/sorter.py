@@ -242,7 +242,6 @@ class Sorter:
 
         Args:
             answer_name: The name of the message's answer; "" if the format's answers have no names.
-            payload: The message's payload.
             connection_format: The format object for messages that belong to no answer.
         """
         is_unfinished = not answer_name or answer_name not in self._finished_names
@@ -257,7 +256,6 @@ class Sorter:
         Args:
             connection_format: The format object for messages that belong to no answer.
             frame: The message.
-            payload: The message's payload, decoded.
         """
         answer_name, is_end = connection_format.place_of(payload)
         if answer_name is None:

@@ -126,7 +126,6 @@ class WatchedStream(Generic[ItemT]):
 
         Args:
             wrapper: The class of wrappers: `WatchedIterator`, or `AsyncWatchedIterator`.
-            items: The iterator.
             iterable: The object over which a new loop begins; None if an earlier loop goes on.
         """
         return wrapper(items, self._onlooker, iterable=iterable) if self._watched_response is None else items

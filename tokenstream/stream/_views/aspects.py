@@ -31,12 +31,7 @@ if TYPE_CHECKING:
 
 
 class Cursors:
-    """Makes cursors at the start of an aspect of a choice; each view reads one cursor.
-
-    Args:
-        driver: The driver of the stream.
-        choice: The index of the choice.
-    """
+    """Makes cursors at the start of an aspect of a choice; each view reads one cursor."""
 
     __slots__ = ("_choice", "_driver")
 

@@ -24,8 +24,6 @@ class TextCursor:
     """A reader's position in the text, the reasoning or the refusal of a choice.
 
     Args:
-        accumulator: The stream's accumulator.
-        choice: The index of the choice.
         kind: The kind of parts to read: "text", "reasoning" or "refusal".
         type: The class of the events that add to these parts.
     """
@@ -157,8 +155,6 @@ class ToolCallCursor:
     """A reader's position in the tool calls of a choice.
 
     Args:
-        accumulator: The stream's accumulator.
-        choice: The index of the choice.
         wait: True to hold back all calls until the answer is complete.
     """
 

@@ -36,9 +36,6 @@ class EventCursor:
     pieces of a part are joined into one. The cost of a call depends on the changes and on the
     open parts, not on the length of the answer.
 
-    Args:
-        accumulator: The stream's accumulator.
-
     Example:
         >>> from tokenstream.accumulator import Accumulator
         >>> from tokenstream.events import TextDelta
@@ -133,7 +130,6 @@ class EventCursor:
         Args:
             choices: The states of the choices; another dict than before if the answer was restarted.
             spent: The usage of abandoned attempts; None if there are none.
-            events: The list to which to add the event.
         """
         restarted = choices is not self._choices
         self._choices, self._spent = choices, spent
@@ -172,7 +168,6 @@ class EventCursor:
         Args:
             head: The id, model, role and fields of the answer.
             finishes: For each choice, its finish event; None if it has no finish reason.
-            events: The list to which to add the event.
         """
         id, model, role, _ = head
         new_head = (id, model, role)
@@ -266,9 +261,7 @@ def _list_changes(
     The event for a list that has grown has only the new items.
 
     Args:
-        fields: The fields of the answer.
         returned: For each field that was returned before, its value and, for a list, its length.
-        choice: The index of the choice.
         shared: True if the fields belong to all choices.
     """
     for name, value in fields.copy().items():

@@ -39,8 +39,6 @@ class PartCursor:
     """A reader's position in a part.
 
     Args:
-        part: The growing part.
-        choice: The index of the part's choice.
         index: The index of the part in the message.
     """
 

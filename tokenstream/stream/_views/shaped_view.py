@@ -27,7 +27,6 @@ class PlannedView(RepairedView, View[ItemT]):
     A view with more stages is made from the plan.
 
     Args:
-        driver: The driver of the stream.
         plan: The text and its stages.
         instead: The expression that gives the whole text, such as "stream.message.text"; for errors.
     """
@@ -115,7 +114,6 @@ class AsyncPlannedView(RepairedView, AsyncView[ItemT]):
     A view with more stages is made from the plan.
 
     Args:
-        driver: The driver of the stream.
         plan: The text and its stages.
         instead: The expression that gives the whole text, such as "stream.message.text"; for errors.
     """

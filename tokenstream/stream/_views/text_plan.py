@@ -44,9 +44,6 @@ class _StageSource:
     """Makes a stage for each view that is read.
 
     The first view gets the stage that was made in advance, to check the arguments.
-
-    Args:
-        make: Makes a stage.
     """
 
     __slots__ = ("_make", "_unused")
@@ -79,7 +76,6 @@ class ShapingPlan(NamedTuple):
 
         Args:
             method: The method that adds the stage.
-            make: Makes the stage.
             timer: True to allow a thread to read the source.
 
         Raises:
