@@ -30,9 +30,8 @@ def run(driver: SyncRunDriver, cursors: Cursors, router: Router) -> ToolResults:
     """Read a stream to its end and call a router's handlers, one after the other.
 
     Args:
-        driver: The driver of the stream.
         cursors: The cursors of the first choice, which follow aspects such as its text.
-        router: The handlers.
+        router: The handlers, by the events, tools and fields that they are for.
     """
     run = _begin_run(driver, cursors, router, Once)
     run.refuse_async()
@@ -52,12 +51,9 @@ def run(driver: SyncRunDriver, cursors: Cursors, router: Router) -> ToolResults:
 
 
 async def run_async(driver: AsyncRunDriver, cursors: Cursors, router: Router) -> ToolResults:
-    """Read a stream to its end and call a router's handlers, of which the tools run concurrently.
+    """Read a stream to its end and call a router's handlers; tools run concurrently.
 
-    Args:
-        driver: The driver of the stream.
-        cursors: The cursors of the first choice, which follow aspects such as its text.
-        router: The handlers.
+    The arguments are those of `run`.
     """
     from anyio import create_task_group
 
@@ -78,8 +74,7 @@ class _Tasks:
     its tasks in an ExceptionGroup.
 
     Args:
-        driver: The driver of the stream.
-        run: The run of the handlers.
+        run: Decides, event by event, which handlers to call.
         limit: Maximum number of tools that run at once.
     """
 
@@ -98,7 +93,7 @@ class _Tasks:
         """Tools that wait for a free slot."""
         self._cancelled = get_cancelled_exc_class()
         self._failure: BaseException | None = None
-        """The error to raise once all tasks have ended; None without an error."""
+        """The error to raise once all tasks have ended; None if there is none."""
         self._must_end = False
         """True if a handler or a cancellation caused the failure, which ends the whole run."""
 
@@ -251,9 +246,8 @@ def _begin_run(
     """Return the object that decides, event by event, which of the router's handlers to call.
 
     Args:
-        driver: The driver of the stream.
         cursors: Makes a cursor for each view that the handlers read.
-        router: The handlers.
+        router: The handlers, by the events, tools and fields that they are for.
         kind: The class that runs calls at most once, if the router has a store.
 
     Raises:
@@ -275,7 +269,7 @@ def _begin_run(
 
 
 def _call_all(driver: SyncRunDriver, run: HandlerRun, works: list[Work]) -> None:
-    """Call the handlers; an error that is not stored as a tool's failure closes the stream, and is raised."""
+    """Call the handlers; store the failures of tools as results, but close the stream for any other error."""
     for work in works:
         try:
             run.store_result(

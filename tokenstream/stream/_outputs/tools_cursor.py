@@ -20,8 +20,6 @@ class CheckedCursor(ToolCallCursor):
     """A reader's cursor in the ended calls of a choice, which a stage checks.
 
     Args:
-        accumulator: The stream's accumulator.
-        choice: The choice.
         tools: The stage that checks the calls.
         wait: True to hold back all calls until the answer is complete.
     """

@@ -31,12 +31,7 @@ if TYPE_CHECKING:
 
 
 class Cursors:
-    """Makes cursors at the start of an aspect of a choice; each view reads one cursor.
-
-    Args:
-        driver: The driver of the stream.
-        choice: The index of the choice.
-    """
+    """Makes cursors at the start of an aspect of a choice; each view reads one cursor."""
 
     __slots__ = ("_choice", "_driver")
 
@@ -45,19 +40,19 @@ class Cursors:
         self._choice = choice
 
     def text(self) -> Cursor[str]:
-        """Return a cursor in the text."""
+        """Return a cursor, a reader's position, at the start of the text."""
         return TextCursor(self._driver.accumulator, self._choice, "text", TextDelta)
 
     def reasoning(self) -> Cursor[str]:
-        """Return a cursor in the reasoning."""
+        """Return a cursor, a reader's position, at the start of the reasoning."""
         return TextCursor(self._driver.accumulator, self._choice, "reasoning", ReasoningDelta)
 
     def tool_calls(self) -> CallCursor[ToolCall]:
-        """Return a cursor in the tool calls."""
+        """Return a cursor, a reader's position, before the first tool call."""
         return ToolCallCursor(self._driver.accumulator, self._choice)
 
     def deltas(self) -> Cursor[Delta]:
-        """Return a cursor in the text, reasoning and refusals together."""
+        """Return a cursor, a reader's position, at the start of the text, reasoning and refusals together."""
         from tokenstream.stream._views.deltas import DeltaCursor
 
         return DeltaCursor(self._driver.accumulator, self._choice)
@@ -182,10 +177,9 @@ class Cursors:
 
 
 class SingleConsumer(UncopyableObject):
-    """Base class of drivers: the members that differ in a stream with several readers, here for one consumer.
+    """Base class of drivers that serve one consumer: they read the source themselves, and return its events.
 
-    Here, the driver itself reads the source and returns the events. The driver of one reader of a
-    broadcast, `ReaderDriver`, has the same members.
+    In a broadcast, `ReaderDriver`, the driver of one of several readers, has other versions of these members.
     """
 
     __slots__ = ()
@@ -211,5 +205,5 @@ class SingleConsumer(UncopyableObject):
 
     @property
     def event_driver(self) -> Self:
-        """The driver whose `step` returns events: this one, but another one in a reader of a broadcast."""
+        """The driver whose `step` returns events: this driver, but another one for a broadcast's reader."""
         return self
