@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from inspect import isawaitable, signature
-from json import loads
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._sources.plain import from_file, is_file
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import MisuseError, ProtocolError, StreamError
 from tokenstream.framing import NDJSONParser
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._agents.detect import find_reader, reader_named
@@ -108,8 +108,8 @@ class LineReader:
         if self._lines.unfinished is None and line[:1] == b"{" and line[-1:] == b"}" and b"\n" not in line:
             # A line of a list of lines may have no line end.
             try:
-                value: object = loads(line)
-            except ValueError:
+                value: object = decode(line)
+            except ProtocolError:
                 pass
             else:
                 return self._parse_values([value])
@@ -122,8 +122,8 @@ class LineReader:
         values: list[object] = []
         for line in lines:
             try:
-                values.append(loads(line))
-            except ValueError:
+                values.append(decode(line))
+            except ProtocolError:
                 self.plain_lines += 1
         return self._parse_values(values)
 

@@ -43,7 +43,7 @@ class ModelAnswer:
 
     def read_piece(self, item: object) -> None:
         """Read a piece of the answer; after the end of its step, ignore it."""
-        payload: object = payload_of(item)
+        payload: object = item if item.__class__ is dict else payload_of(item)
         if is_dict(payload) and self.step.ended is None:
             self._feed_step(self._format.feed(payload))
 
@@ -83,6 +83,6 @@ class ModelAnswer:
                 self.step.feed(head)
                 if event is head:
                     continue
-            if isinstance(event, ToolCallDone):
+            if event.__class__ is ToolCallDone:
                 self._calls.append(event.call)
             self.step.feed(event)

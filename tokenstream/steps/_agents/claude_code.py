@@ -71,8 +71,10 @@ class ClaudeCode(AgentReader):
 
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as a line says."""
-        read = self._readers.get(text_of(line, "type") or "")
-        if read is not None and not self._is_repeated(text_of(line, "uuid")):
+        # A run may have many thousand lines, so the fields of each are taken without a call.
+        kind, uuid = line.get("type"), line.get("uuid")
+        read = self._readers.get(kind) if kind.__class__ is str else None
+        if read is not None and not (uuid.__class__ is str and self._is_repeated(uuid)):
             read(line)
 
     def stop(self, error: BaseException) -> None:
@@ -101,11 +103,12 @@ class ClaudeCode(AgentReader):
 
     def _read_event(self, line: dict[str, Json]) -> None:
         """Pass an event of Anthropic's API to the answer of its agent."""
-        event = line.get("event")
+        event, agent = line.get("event"), line.get("parent_tool_use_id")
         if not is_dict(event):
             return
-        agent = text_of(line, "parent_tool_use_id") or ""
-        kind = text_of(event, "type")
+        if not isinstance(agent, str):
+            agent = ""
+        kind = event.get("type")
         if kind == "message_start":
             id = text_of(dict_of(event, "message"), "id")
             if id is not None:
@@ -176,6 +179,8 @@ class ClaudeCode(AgentReader):
     def _feed(self, answer: _Answer, event: dict[str, Any]) -> None:
         """Pass an event to an answer, and begin the steps of the tools that it has called."""
         answer.reader.read_piece(event)
+        if not answer.calls:
+            return
         for call in answer.calls:
             if call.id:
                 self._begin_tool(call.id, call.name, answer.reader.step, call.arguments_text)

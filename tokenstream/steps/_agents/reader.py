@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
-_REMEMBERED = 10_000
-"""Number of ids of lines that are remembered."""
+_REMEMBERED = 5_000
+"""Number of ids of lines that are remembered at least; at most, there are twice as many."""
 _SHOWN = 200
 """Number of characters of an agent's error message that a step's error quotes."""
 
@@ -47,8 +47,10 @@ class AgentReader(ABC):
         """The turn in progress; None between two turns."""
         self._tools: dict[str, Step] = {}
         """The steps of tools that have not ended, by the ids of their calls."""
-        self._seen: dict[str, None] = {}
-        """The ids of the last lines, the oldest first."""
+        self._seen: set[str] = set()
+        """The ids of the last lines."""
+        self._seen_before: set[str] = set()
+        """The ids of the lines before those; a set that is full takes its place."""
         self._exit_code: int | None = None
         """The exit code of the agent's process; None if it is not known."""
 
@@ -107,16 +109,18 @@ class AgentReader(ABC):
         """
         if id is None:
             return False
-        is_repeated = id in self._seen
-        if remember and not is_repeated:
-            self._seen[id] = None
-            if len(self._seen) > _REMEMBERED:
-                self._seen.pop(next(iter(self._seen)))
-        return is_repeated
+        if id in self._seen or id in self._seen_before:
+            return True
+        if remember:
+            self._seen.add(id)
+            if len(self._seen) == _REMEMBERED:
+                self._seen, self._seen_before = set(), self._seen
+        return False
 
     def _forget(self) -> None:
         """Forget the ids that were read, because they begin anew."""
         self._seen.clear()
+        self._seen_before.clear()
 
     # -- turns -------------------------------------------------------------
 
@@ -250,15 +254,15 @@ class TextAnswer:
         model: The name of the model; None if it is not known.
     """
 
-    __slots__ = ("_kind", "_part", "_text", "has_text", "step")
+    __slots__ = ("_kind", "_part", "_texts", "has_text", "step")
 
     def __init__(self, step: Step, model: str | None = None) -> None:
         self.step = step
         self._part = -1
         self._kind: str | None = None
         """The kind of the part that is open; None if none is."""
-        self._text = ""
-        """The text of the open part."""
+        self._texts: list[str] = []
+        """The texts of the open part, which are joined once."""
         self.has_text = False
         """True once the answer has text, and not only reasoning."""
         step.feed(MessageStart(model=model, another=step.message is not None))
@@ -274,10 +278,10 @@ class TextAnswer:
         if self._kind != kind or is_whole:
             self._close_part()
             self._part += 1
-            self._kind, self._text = kind, ""
+            self._kind, self._texts = kind, []
             empty = TextPart(text="") if kind == "text" else ReasoningPart(text="")
             self.step.feed(PartStart(empty.model_copy(update={"complete": False}), part=self._part))
-        self._text += text
+        self._texts.append(text)
         self.has_text = self.has_text or kind == "text"
         event = TextDelta(text) if kind == "text" else ReasoningDelta(text)
         event.part = self._part
@@ -301,6 +305,7 @@ class TextAnswer:
     def _close_part(self) -> None:
         """End the part that is open."""
         if self._kind is not None:
-            done = TextPart(text=self._text) if self._kind == "text" else ReasoningPart(text=self._text)
+            text = "".join(self._texts)
+            done = TextPart(text=text) if self._kind == "text" else ReasoningPart(text=text)
             self.step.feed(PartDone(done, part=self._part))
             self._kind = None
