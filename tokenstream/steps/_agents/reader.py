@@ -63,6 +63,11 @@ class AgentReader(ABC):
     def recognises(cls, line: dict[str, Json]) -> bool:
         """Return True if a line can only be of this agent."""
 
+    @classmethod
+    def find_name(cls, line: dict[str, Json]) -> str | None:
+        """Return the name of the agent that has surely printed a line; None if it may be of another one."""
+        return cls.name if cls.recognises(line) else None
+
     def end(self, exit_code: int | None) -> StreamError | None:
         """End the turn that is still open, since no more lines come; return the error of the run, or None.
 
@@ -72,7 +77,7 @@ class AgentReader(ABC):
         turn, self._exit_code = self._turn, exit_code
         if turn is not None and not self._ends_without_a_line():
             told = "" if exit_code is None else f", and its process with exit code {exit_code}"
-            error = StreamTruncated(f"{self.name} ended without the line that ends a turn{told}")
+            error = StreamTruncated(f"{self._agent} ended without the line that ends a turn{told}")
             error.partial = self._find_partial(turn, "truncated")
             self._end_turn(error)
             return error
@@ -80,7 +85,7 @@ class AgentReader(ABC):
             self._end_turn(None)
         last = self._run.turns[-1] if self._run.turns else None
         if exit_code and (last is None or last.state == "done"):
-            failed = ProviderError(f"the process of {self.name} ended with exit code {exit_code}")
+            failed = ProviderError(f"the process of {self._agent} ended with exit code {exit_code}")
             if last is not None:
                 failed.partial = self._find_partial(last, "failed")
             return failed
@@ -95,6 +100,21 @@ class AgentReader(ABC):
         if self._turn is not None:
             self._turn.step.end(error)
             self._turn = None
+
+    def fail(self, message: str | None, code: str | None) -> None:
+        """End the turn, because the agent's server says that it failed.
+
+        Args:
+            message: The server's message; None if it gives none.
+            code: The code of the error; None if it has none.
+        """
+        self._open_turn()
+        self._end_turn(self._failure(message, code=code))
+
+    @property
+    def _agent(self) -> str:
+        """The name of the agent; that of the reader while several agents may print such lines."""
+        return self._run.agent or self.name
 
     def _ends_without_a_line(self) -> bool:
         """Return True if the open turn is complete although no line has ended it."""
@@ -127,7 +147,7 @@ class AgentReader(ABC):
     def _open_turn(self) -> Turn:
         """Return the turn in progress, and begin one if there is none."""
         if self._turn is None:
-            step = self._run.step(self.name, agent=self.name)
+            step = self._run.step(self._agent, agent=self._agent)
             self._turn = Turn(step, self._run.session)
             self._run.add_turn(self._turn)
         return self._turn
@@ -155,7 +175,7 @@ class AgentReader(ABC):
             code: The code of the error; None if it has none.
         """
         text = message or "it gives no reason"
-        return ProviderError(f"{self.name} reports an error: {text[:_SHOWN]}", code=code)
+        return ProviderError(f"{self._agent} reports an error: {text[:_SHOWN]}", code=code)
 
     @staticmethod
     def _find_partial(turn: Turn, ending: Ending) -> Message:
@@ -208,6 +228,16 @@ class TextAgentReader(AgentReader):
         """The name of the model; None if the agent has not told it."""
         self._counts_each = False
         """True if the agent counts the tokens of each answer, and not those of the turn."""
+
+    def fail(self, message: str | None, code: str | None) -> None:
+        """End the answer in progress and the turn, because the agent's server says that they failed.
+
+        Args:
+            message: The server's message; None if it gives none.
+            code: The code of the error; None if it has none.
+        """
+        self._end_answer("error")
+        super().fail(message, code)
 
     def _add_text(self, kind: str, text: str, *, is_whole: bool) -> None:
         """Add text or reasoning to the answer in progress, and begin one if there is none.
