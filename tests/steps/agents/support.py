@@ -49,7 +49,21 @@ def told(run: Steps) -> Any:
 
 def _tree(step: Any) -> Any:
     cause = None if step.cause is None else (step.cause.id, step.cause.name, step.cause.arguments_text)
-    return (step.name, step.state, step.error, step.result, cause, [_tree(below) for below in step.steps])
+    messages = [message.model_dump() for message in step.messages]
+    return (
+        step.name,
+        step.state,
+        step.error,
+        step.result,
+        cause,
+        messages,
+        [_tree(below) for below in step.steps],
+    )
+
+
+def tools_of(step: Any) -> list[tuple[str, str, Any]]:
+    """Return the name, the state and the result of each tool of a step."""
+    return [(tool.name, tool.state, tool.result) for tool in step.steps]
 
 
 def follow(source: Any, **options: Any) -> tuple[Steps, list[Any], StreamError | None]:
