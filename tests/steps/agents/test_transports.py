@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from tests.steps.agents.support import FOLDER, body_of, chunkings_of, cuts_of, follow, told, tools_of
-from tests.support.packages import needed
 from tokenstream import Steps
 from tokenstream.errors import StreamTruncated
 
@@ -109,18 +108,6 @@ def test_each_invocation_of_adk_is_a_turn() -> None:
         ("done", "one"),
         ("done", "two"),
     ]
-
-
-def test_the_objects_of_adk_are_read_like_its_lines() -> None:
-    """The loop gets each of them unchanged."""
-    event_class = needed("google.adk.events.event").Event
-    lines = [json.loads(line) for line in _read("adk-pieces.jsonl").splitlines()]
-    events = [event_class.model_validate(line) for line in lines]
-    with Steps() as run:
-        given = list(run.follow(events))
-
-    assert all(got is event for got, event in zip(given, events, strict=True))
-    assert told(run) == told(follow(lines)[0])
 
 
 def test_strings_of_agentcore_are_one_answer() -> None:

@@ -15,12 +15,13 @@ from tokenstream import Steps
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+parser = needed("claude_agent_sdk._internal.message_parser")
+
 _NAMES = ("api-error", "permission-denied", "two-tools-partial", "two-tools-whole")
 
 
 def _messages_of(name: str) -> list[Any]:
-    parse = needed("claude_agent_sdk._internal.message_parser").parse_message
-    messages = [parse(json.loads(line)) for line in body_of(name).splitlines()]
+    messages = [parser.parse_message(json.loads(line)) for line in body_of(name).splitlines()]
     return [message for message in messages if message is not None]
 
 
@@ -47,9 +48,8 @@ def test_the_messages_of_the_sdk_give_the_run_of_the_lines(name: str) -> None:
 def test_messages_of_the_sdk_before_the_first_turn_are_no_mistake() -> None:
     """A hook may speak first."""
     hook = {"type": "system", "subtype": "hook_started", "hook_name": "SessionStart", "session_id": "s"}
-    parse = needed("claude_agent_sdk._internal.message_parser").parse_message
     with Steps() as run:
-        for _ in run.follow([parse(hook), *_messages_of("claude-code-own-two-tools-whole")]):
+        for _ in run.follow([parser.parse_message(hook), *_messages_of("claude-code-own-two-tools-whole")]):
             pass
 
     assert [turn.result for turn in run.turns] == ["It said hello."]
