@@ -6,7 +6,6 @@ from collections import deque
 from inspect import isawaitable, signature
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import is_dict
 from tokenstream._sources.plain import from_file, is_file
 from tokenstream.errors import MisuseError, ProtocolError, StreamError
 from tokenstream.framing import NDJSONParser
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 _PATIENCE = 5.0
 """Seconds to wait for an agent's process after its last line."""
 _CHUNK = 65536
+_OBJECTS = (dict, str)
+"""Types of values that a line may stand for; a string is text of an agent."""
 
 
 class LineReader:
@@ -115,7 +116,7 @@ class LineReader:
 
     def _parse_values(self, values: list[object]) -> list[Any]:
         """Return those of some values that are objects, or the texts of an agent that yields nothing else."""
-        objects = [value for value in values if is_dict(value) or isinstance(value, str)]
+        objects = [value for value in values if isinstance(value, _OBJECTS)]
         self.plain_lines += len(values) - len(objects)
         return objects
 

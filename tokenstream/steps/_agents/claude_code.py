@@ -149,7 +149,9 @@ class ClaudeCode(AgentReader):
             self._answers[agent] = _Answer(self._step_of(agent), id)
         answer = self._answers.get(agent)
         if answer is not None:
-            self._feed(answer, event)
+            answer.reader.read_piece(event)
+            if answer.calls:
+                self._begin_tools(answer)
             if kind == "message_stop":
                 self._end_answer(agent)
 
@@ -202,6 +204,8 @@ class ClaudeCode(AgentReader):
             told = "; ".join([text for text in errors if isinstance(text, str)]) if is_list(errors) else ""
             message = text_of(line, "result", "error") or told or text_of(line, "subtype")
             error = self._failure(message, code=_code(status))
+        # The whole messages of a turn come before its result.
+        self._streamed.clear()
         self._end_turn(error)
 
     # -- within ------------------------------------------------------------
@@ -214,8 +218,10 @@ class ClaudeCode(AgentReader):
     def _feed(self, answer: _Answer, event: dict[str, Any]) -> None:
         """Pass an event to an answer, and begin the steps of the tools that it has called."""
         answer.reader.read_piece(event)
-        if not answer.calls:
-            return
+        self._begin_tools(answer)
+
+    def _begin_tools(self, answer: _Answer) -> None:
+        """Begin the steps of the tools that an answer has called."""
         for call in answer.calls:
             if call.id:
                 self._begin_tool(call.id, call.name, answer.reader.step, call.arguments_text)
