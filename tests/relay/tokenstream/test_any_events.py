@@ -85,6 +85,9 @@ _event: st.SearchStrategy[Any] = st.one_of(
     st.builds(told.Resumed, st.sampled_from(["resume", "continue"]), _index, st.sampled_from([0.25, 1.0])),
     st.builds(told.Stopped, _text),
     st.builds(told.StepStart, _text, _text, _word, _word, st.none() | _call),
+    st.builds(told.StepDelta, _text, _text),
+    st.builds(told.StepUpdate, _text, st.dictionaries(_text, _json, max_size=2)),
+    st.builds(told.StepWaiting, _text, _json, st.booleans()),
     st.builds(told.StepDone, _text, st.sampled_from(["done", "failed"]), _word),
     st.builds(told.Unknown, _text, _json, st.sampled_from(["event", "field"]), st.booleans()),
 )

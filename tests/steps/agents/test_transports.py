@@ -121,7 +121,7 @@ def test_strings_of_agentcore_are_one_answer() -> None:
 
 
 def test_an_exception_of_an_agent_on_agentcore_fails_the_turn() -> None:
-    """What had arrived stays."""
+    """The strings that had arrived before it stay in the answer."""
     (turn,) = follow(_read("agentcore-exception.sse"))[0].turns
 
     assert turn.error == "ProviderError: agentcore reports an error: the tool is gone"

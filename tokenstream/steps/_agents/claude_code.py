@@ -103,6 +103,8 @@ class ClaudeCode(AgentReader):
 
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as a line says."""
+        if self._run.agent is None:
+            self._run.agent = self.find_name(line)
         # A run may have many thousand lines, so the fields of each are taken without a call.
         kind, uuid = line.get("type"), line.get("uuid")
         read = self._readers.get(kind) if kind.__class__ is str else None

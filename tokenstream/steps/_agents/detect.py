@@ -3,40 +3,54 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream.errors import MisuseError
+from tokenstream.steps._agents.acp import ACP
 from tokenstream.steps._agents.adk import ADK
 from tokenstream.steps._agents.agentcore import AgentCore, is_exception
 from tokenstream.steps._agents.claude_code import ClaudeCode
 from tokenstream.steps._agents.codex import Codex
+from tokenstream.steps._agents.codex_server import CodexServer
 from tokenstream.steps._agents.cursor import Cursor
 from tokenstream.steps._agents.gemini_cli import GeminiCLI
 from tokenstream.steps._agents.goose import Goose
 from tokenstream.steps._agents.objects import line_of
 from tokenstream.steps._agents.opencode import OpenCode
+from tokenstream.steps._agents.opencode_server import OpenCodeServer
 from tokenstream.steps._agents.pi import Pi
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError
     from tokenstream.steps._agents.reader import AgentReader
     from tokenstream.steps._run import Steps
 
+_ALL = (
+    ClaudeCode,
+    Codex,
+    GeminiCLI,
+    OpenCode,
+    CodexServer,
+    ACP,
+    OpenCodeServer,
+    Cursor,
+    Pi,
+    Goose,
+    ADK,
+    AgentCore,
+)
+"""The readers in the order in which they are asked."""
 _READERS: dict[str, type[AgentReader]] = {
-    "claude-code": ClaudeCode,
-    "codex": Codex,
-    "gemini-cli": GeminiCLI,
-    "opencode": OpenCode,
+    **{reader.name: reader for reader in _ALL},
+    # Amp prints Claude Code's lines.
     "amp": ClaudeCode,
-    "cursor": Cursor,
-    "pi": Pi,
-    "goose": Goose,
-    "adk": ADK,
-    "agentcore": AgentCore,
 }
-"""The readers by the names of agents, in the order in which they are asked; Amp's lines are Claude Code's."""
+"""The readers by the names of agents."""
 _SESSIONS = frozenset({"session_id", "sessionID", "invocation_id"})
 """Fields of agents' lines that payloads of models do not have."""
 _UNDECIDED = 200
@@ -63,7 +77,7 @@ class AgentRun:
         self.reader: AgentReader | None = None
         """The reader of the lines; None until it is found."""
         if agent is not None:
-            self._begin(_reader_named(agent), agent)
+            self.reader = reader_named(agent)(run)
 
     def read(self, item: object) -> None:
         """Build the run further from a line, or from an object that stands for one; pass other items by."""
@@ -72,10 +86,12 @@ class AgentRun:
             return
         if self.reader is None:
             self._early.append(line)
-            self._find_reader(line)
+            begin = find_reader(line)
+            if begin is not None:
+                self.reader = begin(self._run)
+                while self._early:
+                    self.read(self._early.popleft())
             return
-        if self._run.agent is None:
-            self._run.agent = find_name(line)
         if "error_type" in line and is_exception(line):
             self.reader.fail(text_of(line, "error"), text_of(line, "error_type"))
         else:
@@ -93,29 +109,6 @@ class AgentRun:
         """End the open turn with an exception, because no more lines are read."""
         if self.reader is not None:
             self.reader.stop(error)
-
-    # -- within ------------------------------------------------------------
-
-    def _find_reader(self, line: dict[str, Json]) -> None:
-        """Begin to read if the last line tells the agent, or at least in whose manner the lines are."""
-        name = find_name(line)
-        if name is not None:
-            self._begin(_READERS[name], name)
-        elif ClaudeCode.may_read(line):
-            self._begin(ClaudeCode, None)
-        if self.reader is not None:
-            while self._early:
-                self.read(self._early.popleft())
-
-    def _begin(self, reader: type[AgentReader], name: str | None) -> None:
-        """Begin to read.
-
-        Args:
-            reader: The class of the reader.
-            name: The name of the agent; None while several agents may print such lines.
-        """
-        self.reader = reader(self._run)
-        self._run.agent = name
 
 
 def may_be_of_agent(item: object) -> bool:
@@ -135,20 +128,40 @@ def find_name(line: dict[str, Json]) -> str | None:
         >>> find_name({"type": "thread.started", "thread_id": "t"}), find_name({"type": "result"})
         ('codex', None)
     """
-    # Two agents may have one reader, which is asked once.
-    for reader in dict.fromkeys(_READERS.values()):
-        name = reader.find_name(line)
-        if name is not None:
-            return name
-    return None
+    names = (reader.find_name(line) for reader in _ALL)
+    return next((name for name in names if name is not None), None)
 
 
-def _reader_named(name: str) -> type[AgentReader]:
-    """Return the reader of an agent.
+def find_reader(line: dict[str, Json]) -> Callable[[Steps], AgentReader] | None:
+    """Return a function that makes the reader for the agent of a line; None if the line does not tell it.
+
+    `Steps.agent` is None at first if several agents print such lines, which one reader reads.
+    """
+    name = find_name(line)
+    if name is not None:
+        return reader_named(name)
+    return partial(_make, ClaudeCode, None) if ClaudeCode.may_read(line) else None
+
+
+def reader_named(name: str) -> Callable[[Steps], AgentReader]:
+    """Return a function that makes the reader of an agent.
 
     Raises:
         MisuseError: There is no reader of this name.
     """
     if name not in _READERS:
         raise MisuseError(f"agent= is one of {', '.join(_READERS)}, and not {name!r}")
-    return _READERS[name]
+    return partial(_make, _READERS[name], name)
+
+
+def _make(reader: type[AgentReader], name: str | None, run: Steps) -> AgentReader:
+    """Make a reader for the lines of an agent.
+
+    Args:
+        reader: The class of the reader.
+        name: The name of the agent; None while several agents may print such lines.
+        run: The run that receives the steps.
+    """
+    made = reader(run)
+    run.agent = name
+    return made
