@@ -25,7 +25,7 @@ _BESIDE = [
     "pi/takopi-pi_stream_success",
 ]
 _THREAD = {"session_id": "T-5928a90d-d53b-488f-a829-4e36442142ee"}
-_AMP: list[dict[str, Any]] = [
+AMP: list[dict[str, Any]] = [
     {"type": "system", "subtype": "init", "cwd": "/work", "tools": ["Bash"], "mcp_servers": [], **_THREAD},
     {
         "type": "user",
@@ -88,7 +88,7 @@ _AMP: list[dict[str, Any]] = [
     },
 ]
 """The types of Amp's own SDK, in which all of these fields are."""
-_AMP_FAILS = {
+AMP_FAILS = {
     "type": "result",
     "subtype": "error_during_execution",
     "is_error": True,
@@ -105,7 +105,7 @@ def _said(id: str | None, *content: dict[str, Any], role: str = "assistant") -> 
 
 
 _CALL = {"name": "developer__shell", "arguments": {"command": "ls"}}
-_GOOSE: list[dict[str, Any]] = [
+GOOSE: list[dict[str, Any]] = [
     _said("m1", {"type": "thinking", "thinking": "Files.", "signature": ""}),
     _said("m1", {"type": "text", "text": "I "}),
     _said("m1", {"type": "text", "text": "look."}),
@@ -263,7 +263,7 @@ def test_the_session_of_pi_is_in_its_first_line() -> None:
 
 def test_amp_is_read_in_the_manner_of_claude_code() -> None:
     """Its first line tells that it is Amp."""
-    run, _, error = follow(_AMP)
+    run, _, error = follow(AMP)
 
     (turn,) = run.turns
     assert (error, run.agent, run.session) == (None, "amp", _THREAD["session_id"])
@@ -275,14 +275,14 @@ def test_amp_is_read_in_the_manner_of_claude_code() -> None:
 
 def test_an_error_of_amp_has_its_own_field() -> None:
     """The message is in `error`, and not in `result`."""
-    (turn,) = follow([*_AMP[:2], _AMP_FAILS])[0].turns
+    (turn,) = follow([*AMP[:2], AMP_FAILS])[0].turns
 
     assert (turn.state, turn.error) == ("failed", "ProviderError: amp reports an error: no credit")
 
 
 def test_goose_becomes_a_turn_with_texts_and_tools() -> None:
     """Lines with the same id are one message."""
-    run, _, error = follow(_GOOSE)
+    run, _, error = follow(GOOSE)
 
     (turn,) = run.turns
     assert (error, run.agent) == (None, "goose")
@@ -298,7 +298,7 @@ def test_goose_becomes_a_turn_with_texts_and_tools() -> None:
 
 def test_an_error_of_goose_fails_the_turn_that_still_completes() -> None:
     """`complete` comes after an error as well."""
-    lines = [*_GOOSE[:3], {"type": "error", "error": "no credit"}, _GOOSE[-1]]
+    lines = [*GOOSE[:3], {"type": "error", "error": "no credit"}, GOOSE[-1]]
 
     (turn,) = follow(lines)[0].turns
 
@@ -312,7 +312,7 @@ def _bodies() -> list[Any]:
 
 
 def _read(name: str) -> bytes:
-    made = {"amp": _AMP, "amp fails": [*_AMP[:4], _AMP_FAILS], "goose": _GOOSE}
+    made = {"amp": AMP, "amp fails": [*AMP[:4], AMP_FAILS], "goose": GOOSE}
     return _body_of(made[name]) if name in made else _recorded(name)
 
 
@@ -374,10 +374,10 @@ def test_no_line_is_lost_before_the_agent_is_known(name: str) -> None:
 def test_lines_that_may_be_of_two_agents_are_read_at_once() -> None:
     """`run.agent` is None until a line tells; what such lines say is in the run before that."""
     start = {"type": "system", "subtype": "init", "tools": [], "session_id": "s"}
-    answer = {**_AMP[2], "session_id": "s"}
+    answer = {**AMP[2], "session_id": "s"}
     with Steps() as run:
         seen = []
-        for _ in run.follow([start, answer, {**_AMP_FAILS, "session_id": "s"}]):
+        for _ in run.follow([start, answer, {**AMP_FAILS, "session_id": "s"}]):
             seen.append((run.agent, [step.text for step in run.steps]))
 
     assert seen == [(None, [""]), (None, ["I look."]), ("amp", ["I look."])]
@@ -385,13 +385,13 @@ def test_lines_that_may_be_of_two_agents_are_read_at_once() -> None:
 
 def test_an_agent_is_told_by_the_fields_of_its_lines_and_not_by_their_order() -> None:
     """The type may stand at the end of a line."""
-    lines = [{key: line[key] for key in reversed(line)} for line in _AMP]
+    lines = [{key: line[key] for key in reversed(line)} for line in AMP]
 
     assert follow(_body_of(lines))[0].agent == "amp"
 
 
 def test_a_name_decides_against_what_the_lines_say() -> None:
     """`agent=` is for lines that begin in the middle."""
-    run, _, _ = follow(_AMP, agent="claude-code")
+    run, _, _ = follow(AMP, agent="claude-code")
 
     assert (run.agent, run.turns[0].step.name) == ("claude-code", "claude-code")

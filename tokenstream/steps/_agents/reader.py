@@ -271,6 +271,18 @@ class TextAgentReader(AgentReader):
         self._end_answer("error")
         super().fail(message, code)
 
+    def _end_turn(self, error: StreamError | None) -> None:
+        """End the turn in progress with its tools, and an answer that no line has ended.
+
+        Args:
+            error: The error with which the turn failed; None if it is done.
+        """
+        if error is None:
+            self._end_answer("stop")
+        # Without an end, the answer ends as the step does.
+        self._answer = None
+        super()._end_turn(error)
+
     def _add_text(self, kind: str, text: str, *, is_whole: bool) -> None:
         """Add text or reasoning to the answer in progress, and begin one if there is none.
 
