@@ -116,7 +116,7 @@ class LineReader:
 
     def _parse_values(self, values: list[object]) -> list[Any]:
         """Return those of some values that are objects, or the texts of an agent that yields nothing else."""
-        objects = [value for value in values if isinstance(value, _OBJECTS)]
+        objects: list[Any] = [value for value in values if isinstance(value, _OBJECTS)]
         self.plain_lines += len(values) - len(objects)
         return objects
 

@@ -78,10 +78,10 @@ class ModelAnswer:
                 # The first event marks the start of a new answer in the step.
                 self.has_begun = True
                 head = event if isinstance(event, MessageStart) else MessageStart()
-                head.another = self.step.message is not None
+                head.another = self.step.has_answer
                 self.step.feed(head)
                 if event is head:
                     continue
-            if event.__class__ is ToolCallDone:
+            if isinstance(event, ToolCallDone):
                 self._calls.append(event.call)
             self.step.feed(event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, is_list, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
 from tokenstream.steps._agents.reader import AgentReader
 from tokenstream.steps._model_answer import ModelAnswer
 
@@ -67,7 +67,7 @@ class ADK(AgentReader):
         parts = dicts_of(dict_of(line, "content").get("parts"))
         answered = [part for part in parts if _field(part, "function_response") is not None]
         for part in answered:
-            self._read_response(_field(part, "function_response"))
+            self._read_response(part)
         if answered:
             self._is_final = _field(dict_of(line, "actions"), "skip_summarization") is True
         said = [part for part in parts if part not in answered]
@@ -146,12 +146,12 @@ class ADK(AgentReader):
             turn.usage = turn.usage + message.usage if turn.usage else message.usage
             turn.result = message.text or turn.result
 
-    def _read_response(self, response: Json) -> None:
+    def _read_response(self, part: dict[str, Json]) -> None:
         """End a tool; ADK reports a call that it could not run as the field `error` of the result."""
-        outcome = response if isinstance(response, dict) else {}
-        result = outcome.get("response")
-        error = text_of(result, "error") if isinstance(result, dict) else None
-        self._end_tool(text_of(outcome, "id") or "", result, failure=error)
+        response = _field(part, "function_response")
+        if is_dict(response):
+            error = text_of(dict_of(response, "response"), "error")
+            self._end_tool(text_of(response, "id") or "", response.get("response"), failure=error)
 
     def _finish(self) -> None:
         """End the turn and the steps of its agents."""

@@ -107,8 +107,8 @@ class ClaudeCode(AgentReader):
             self._run.agent = self.find_name(line)
         # A run may have many thousand lines, so the fields of each are taken without a call.
         kind, uuid = line.get("type"), line.get("uuid")
-        read = self._readers.get(kind) if kind.__class__ is str else None
-        if read is not None and not (uuid.__class__ is str and self._is_repeated(uuid)):
+        read = self._readers.get(kind) if isinstance(kind, str) else None
+        if read is not None and not (isinstance(uuid, str) and self._is_repeated(uuid)):
             read(line)
 
     def stop(self, error: BaseException) -> None:

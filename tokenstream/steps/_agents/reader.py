@@ -310,7 +310,7 @@ class TextAgentReader(AgentReader):
         elif usage and self._counts_each:
             # The model has called a tool, and said nothing.
             TextAnswer(self._open_turn().step, self._model).end(reason, usage)
-        elif usage and self._turn is not None and self._turn.step.message is not None:
+        elif usage and self._turn is not None and self._turn.step.has_answer:
             # The counts of the turn come after its last answer.
             self._turn.step.feed(UsageUpdate(usage))
 
@@ -339,7 +339,7 @@ class TextAnswer:
         """The texts of the open part, which are joined once."""
         self.has_text = False
         """True once the answer has text, and not only reasoning."""
-        step.feed(MessageStart(model=model, another=step.message is not None))
+        step.feed(MessageStart(model=model, another=step.has_answer))
 
     def add(self, kind: str, text: str, *, is_whole: bool) -> None:
         """Add text to the open part of a kind, or begin a part.
