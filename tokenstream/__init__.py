@@ -100,7 +100,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery import Retry, Route, aresilient, resilient
     from tokenstream.router import Router
     from tokenstream.schemas import Tools, response_format
-    from tokenstream.steps import Steps
+    from tokenstream.steps import Steps, aattach, attach
     from tokenstream.stream import AsyncStream, Stream, merge, tap
 
 __all__ = [
@@ -168,8 +168,10 @@ __all__ = [
     "Unknown",
     "Usage",
     "UsageUpdate",
+    "aattach",
     "aconnect",
     "aresilient",
+    "attach",
     "connect",
     "merge",
     "resilient",
@@ -241,7 +243,7 @@ _NAMES = {
     "recovery": ("Retry", "Route", "aresilient", "resilient"),
     "router": ("Router",),
     "schemas": ("Tools", "response_format"),
-    "steps": ("Steps",),
+    "steps": ("Steps", "aattach", "attach"),
     "stream": ("AsyncStream", "Stream", "merge", "tap"),
 }
 _ROOMS = (

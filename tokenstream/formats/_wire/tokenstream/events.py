@@ -36,9 +36,6 @@ class _EventType(NamedTuple):
 def event_of(payload: dict[str, Any]) -> Event | None:
     """Return the event in a payload; None if its type is unknown.
 
-    Args:
-        payload: The decoded payload, a JSON object.
-
     Raises:
         ProtocolError: A field is missing or invalid.
 
