@@ -87,6 +87,12 @@ _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] =
         ["I will run two commands.", "It said hello."],
         (410, 29),
     ),
+    "pi-own-tools": (
+        "done",
+        ["bash done hello", "bash failed"],
+        ["I will run two commands.", "It said hello."],
+        (410, 29),
+    ),
 }
 """The state of the one turn of each recording, its tools, its texts, and its tokens."""
 
@@ -180,7 +186,7 @@ def test_a_run_that_is_cut_is_told_and_keeps_what_had_arrived(name: str) -> None
             assert "".join(texts).startswith("".join(message.text for message in last.step.messages))
 
 
-_WITHOUT_IDS = ("gemini", "acp", "codex-server")
+_WITHOUT_IDS = ("gemini", "acp", "codex-server", "pi")
 """Agents whose pieces of text have no ids, so that two that are equal are two pieces."""
 
 

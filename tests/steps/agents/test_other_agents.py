@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.steps.agents.support import chunkings_of, cuts_of, follow, told, tools_of
+from tests.steps.agents.support import body_of, chunkings_of, cuts_of, follow, told, tools_of
 from tests.support.beside import SHARED
 from tokenstream import Steps
 from tokenstream.errors import StreamTruncated
+from tokenstream.events import StepDelta
 
 _RECORDINGS = SHARED / "agents" / "recordings"
 _needs_recordings = pytest.mark.skipif(
@@ -248,6 +249,15 @@ def test_tools_and_errors_of_pi_are_told_without_pieces_too() -> None:
     assert (done.turns[0].result, done.turns[0].usage.output_tokens) == ("Done. Added notes.md.", 10)
     assert failed.turns[0].error == "ProviderError: pi reports an error: Upstream error"
     assert failed.turns[0].step.text == "Request failed."
+
+
+def test_the_output_of_a_tool_of_pi_is_told_while_it_runs() -> None:
+    """Each line has the whole output so far, of which only the end is new."""
+    run, _, _ = follow(body_of("pi-own-tools"))
+    tool = run.turns[0].step.steps[0]
+
+    assert tool.output == "hello\n"
+    assert [event.text for event in run.events() if isinstance(event, StepDelta)][:1] == ["hello\n"]
 
 
 def test_the_session_of_pi_is_in_its_first_line() -> None:

@@ -123,8 +123,12 @@ class Pi(TextAgentReader):
         if self._is_repeated(f"done {id}", remember=False):
             return
         name = text_of(line, "toolName") or "tool"
-        self._begin_tool(id, name, self._open_turn().step, dumps(line.get("args")))
-        if kind == "tool_execution_end" and not self._is_repeated(f"done {id}"):
+        step = self._begin_tool(id, name, self._open_turn().step, dumps(line.get("args")))
+        if kind == "tool_execution_update":
+            # Each of these lines has the whole output so far.
+            output = text_in(dict_of(line, "partialResult").get("content")) or ""
+            step.add_output(output[len(step.output) :])
+        elif kind == "tool_execution_end" and not self._is_repeated(f"done {id}"):
             outcome = dict_of(line, "result")
             result = text_in(outcome.get("content"))
             exit_code = int_of(dict_of(outcome, "details"), "exit_code", "exitCode")
