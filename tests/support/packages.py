@@ -27,6 +27,8 @@ _SDKS = (
 )
 _FRAMEWORKS = (
     "agents",
+    "claude_agent_sdk",
+    "google.adk",
     "instructor",
     "langchain_anthropic",
     "langchain_core",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import is_dict
 from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import MessageStart, ToolCallDone
@@ -53,8 +52,8 @@ class ModelAnswer:
 
     def read_piece(self, item: object) -> None:
         """Read a piece of the answer; after the end of its step, ignore it."""
-        payload: object = payload_of(item)
-        if is_dict(payload) and self.step.ended is None:
+        payload: Any = item if item.__class__ is dict else payload_of(item)
+        if payload.__class__ is dict and self.step.ended is None:
             self._feed_step(self._format.feed(payload))
 
     def end(self) -> StreamError | None:
@@ -89,7 +88,7 @@ class ModelAnswer:
                 # The first event marks the start of a new answer in the step.
                 self.has_begun = True
                 head = event if isinstance(event, MessageStart) else MessageStart()
-                head.another = self.step.message is not None
+                head.another = self.step.has_answer
                 self.step.feed(head)
                 if event is head:
                     continue

@@ -448,6 +448,11 @@ class Step(RunNode):
         return tuple(answer.message for answer in self._answers)
 
     @property
+    def has_answer(self) -> bool:
+        """True once the step has an answer; unlike `message`, this builds nothing."""
+        return bool(self._answers)
+
+    @property
     def message(self) -> Message | None:
         """The message of the step's last answer so far; None before the first answer."""
         return self._answers[-1].message if self._answers else None

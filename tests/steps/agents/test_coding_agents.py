@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -15,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from tests.steps.agents.support import FOLDER, Pieces, body_of, chunkings_of, cuts_of, follow, told
 from tokenstream import Steps
-from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamTruncated
+from tokenstream.errors import MisuseError, ProviderError, StreamTruncated
 from tokenstream.events import StepDone, StepStart, TextDelta
 from tokenstream.testing import Recording
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-_FOLDER = Path(__file__).parent / "recordings"
-NAMES = sorted(path.stem for path in _FOLDER.glob("*.jsonl"))
+NAMES = sorted(path.stem for path in FOLDER.glob("*.jsonl"))
 _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] = {
     "claude-code-own-api-error": ("failed", [], ["API Error: 400 no credit"], (0, 0)),
     "claude-code-own-permission-denied": (
@@ -88,46 +87,14 @@ _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] =
         ["I will run two commands.", "It said hello."],
         (410, 29),
     ),
+    "pi-own-tools": (
+        "done",
+        ["bash done hello", "bash failed"],
+        ["I will run two commands.", "It said hello."],
+        (410, 29),
+    ),
 }
 """The state of the one turn of each recording, its tools, its texts, and its tokens."""
-
-
-def body_of(name: str) -> bytes:
-    """Return the lines of a recording."""
-    return (_FOLDER / f"{name}.jsonl").read_bytes()
-
-
-class Pieces(io.BytesIO):
-    """A pipe that gives what it has in pieces of given sizes."""
-
-    def __init__(self, body: bytes, sizes: Any) -> None:
-        super().__init__(body)
-        self._sizes = sizes
-
-    def read1(self, size: int | None = -1, /) -> bytes:
-        return self.read(next(self._sizes))
-
-
-def told(run: Steps) -> Any:
-    """Return all that a user sees of a run, without its times."""
-    return [
-        (
-            turn.state,
-            turn.error,
-            turn.result,
-            turn.usage,
-            turn.cost,
-            turn.session,
-            [message.model_dump() for message in turn.step.messages],
-            [_tree(step) for step in turn.step.steps],
-        )
-        for turn in run.turns
-    ]
-
-
-def _tree(step: Any) -> Any:
-    cause = None if step.cause is None else (step.cause.id, step.cause.name, step.cause.arguments_text)
-    return (step.name, step.state, step.error, step.result, cause, [_tree(below) for below in step.steps])
 
 
 def _calls(run: Steps) -> Any:
@@ -135,19 +102,6 @@ def _calls(run: Steps) -> Any:
         (step.name, step.state, step.error, step.result, step.cause and step.cause.arguments)
         for step in run.turns[0].step.steps
     ]
-
-
-def follow(source: Any, **options: Any) -> tuple[Steps, list[Any], StreamError | None]:
-    """Follow some lines to their end; return the run, what the loop got, and the error."""
-    given: list[Any] = []
-    error = None
-    with Steps() as run:
-        try:
-            for line in run.follow(io.BytesIO(source) if isinstance(source, bytes) else source, **options):
-                given.append(line)
-        except StreamError as raised:
-            error = raised
-    return run, given, error
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -195,16 +149,7 @@ def test_every_chunking_gives_the_same_run(name: str) -> None:
     body = body_of(name)
     expected = told(follow(body)[0])
     lines = body.splitlines()
-    random_ = random.Random(name)
-    sources: list[Any] = [
-        Pieces(body, iter(lambda: 1, None)),
-        *[Pieces(body, iter(lambda: random_.randint(1, 900), None)) for _ in range(20)],
-        body.replace(b"\n", b"\r\n"),
-        body.rstrip(b"\n"),
-        lines,
-        [line.decode() for line in lines],
-        [json.loads(line) for line in lines],
-    ]
+    sources = [*chunkings_of(body, name), [json.loads(line) for line in lines]]
 
     for source in sources:
         assert told(follow(source)[0]) == expected
@@ -228,8 +173,7 @@ def test_a_run_that_is_cut_is_told_and_keeps_what_had_arrived(name: str) -> None
     verdict = (
         body.rindex(b'"session.idle"') if "-server-own-" in name and b"session.idle" in body else ends[-2]
     )
-    random_ = random.Random(name)
-    for cut in [*ends[:-1], *[random_.randrange(len(body)) for _ in range(20)]]:
+    for cut in cuts_of(body, name):
         run, _, error = follow(body[:cut], agent=name.partition("-own")[0])
 
         last = run.turns[-1] if run.turns else None
@@ -242,7 +186,7 @@ def test_a_run_that_is_cut_is_told_and_keeps_what_had_arrived(name: str) -> None
             assert "".join(texts).startswith("".join(message.text for message in last.step.messages))
 
 
-_WITHOUT_IDS = ("gemini", "acp", "codex-server")
+_WITHOUT_IDS = ("gemini", "acp", "codex-server", "pi")
 """Agents whose pieces of text have no ids, so that two that are equal are two pieces."""
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, is_dict, is_list, text_of
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents.reader import AgentReader
+from tokenstream.steps._agents.values import text_in
 from tokenstream.steps._model_answer import ModelAnswer
 
 if TYPE_CHECKING:
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 _OVER = frozenset({"completed", "failed", "stopped", "killed", "cancelled"})
 """States of a task in the background that are final."""
+_OF_BOTH = frozenset({"system", "stream_event", "assistant", "user", "result"})
+"""Types of lines by which Claude Code or Amp can be told."""
+_OWN_FACTS = frozenset({"claude_code_version", "model", "permissionMode", "uuid"})
+"""Fields of the first line of Claude Code that Amp's has not."""
 _COUNTS = {
     "input_tokens": "input_tokens",
     "output_tokens": "output_tokens",
@@ -65,14 +70,45 @@ class ClaudeCode(AgentReader):
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
-        """Return True for the first lines of Claude Code, which other agents do not print in this shape."""
+        """Return True for lines of Claude Code that Amp, which prints such lines as well, does not print."""
+        return cls.find_name(line) == cls.name
+
+    @classmethod
+    def find_name(cls, line: dict[str, Json]) -> str | None:
+        """Return "claude-code" or "amp"; None if a line may be of either, or of another agent."""
+        kind, session = text_of(line, "type"), text_of(line, "session_id")
+        if session is None or kind not in _OF_BOTH:
+            return None
+        if session.startswith("T-"):
+            # Amp calls a session a thread.
+            return "amp"
+        if kind == "stream_event":
+            return cls.name
+        if kind == "system":
+            is_own = "tools" in line and not _OWN_FACTS.isdisjoint(line)
+            return cls.name if line.get("subtype") == "init" and is_own else None
+        if kind == "result" and line.get("is_error") is True and text_of(line, "error") is not None:
+            return "amp"
+        return cls.name if "uuid" in line or (kind == "result" and "total_cost_usd" in line) else None
+
+    @classmethod
+    def may_read(cls, line: dict[str, Json]) -> bool:
+        """Return True for a line in the manner of Claude Code and Amp, of whichever of the two it is."""
+        if text_of(line, "session_id") is None:
+            return False
         is_start = line.get("type") == "system" and line.get("subtype") == "init"
-        return "session_id" in line and (line.get("type") == "stream_event" or (is_start and "tools" in line))
+        return (is_start and "tools" in line) or (
+            line.get("type") == "assistant" and text_of(dict_of(line, "message"), "id") is not None
+        )
 
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as a line says."""
-        read = self._readers.get(text_of(line, "type") or "")
-        if read is not None and not self._is_repeated(text_of(line, "uuid")):
+        if self._run.agent is None:
+            self._run.agent = self.find_name(line)
+        # A run may have many thousand lines, so the fields of each are taken without a call.
+        kind, uuid = line.get("type"), line.get("uuid")
+        read = self._readers.get(kind) if isinstance(kind, str) else None
+        if read is not None and not (isinstance(uuid, str) and self._is_repeated(uuid)):
             read(line)
 
     def stop(self, error: BaseException) -> None:
@@ -101,11 +137,12 @@ class ClaudeCode(AgentReader):
 
     def _read_event(self, line: dict[str, Json]) -> None:
         """Pass an event of Anthropic's API to the answer of its agent."""
-        event = line.get("event")
+        event, agent = line.get("event"), line.get("parent_tool_use_id")
         if not is_dict(event):
             return
-        agent = text_of(line, "parent_tool_use_id") or ""
-        kind = text_of(event, "type")
+        if not isinstance(agent, str):
+            agent = ""
+        kind = event.get("type")
         if kind == "message_start":
             id = text_of(dict_of(event, "message"), "id")
             if id is not None:
@@ -114,7 +151,9 @@ class ClaudeCode(AgentReader):
             self._answers[agent] = _Answer(self._step_of(agent), id)
         answer = self._answers.get(agent)
         if answer is not None:
-            self._feed(answer, event)
+            answer.reader.read_piece(event)
+            if answer.calls:
+                self._begin_tools(answer)
             if kind == "message_stop":
                 self._end_answer(agent)
 
@@ -143,7 +182,7 @@ class ClaudeCode(AgentReader):
         for block in dicts_of(dict_of(line, "message").get("content")):
             id = text_of(block, "tool_use_id")
             if id is not None and id not in self._in_background:
-                result = _text_in(block.get("content"))
+                result = text_in(block.get("content"))
                 is_error = block.get("is_error") is True
                 self._end_answer(id)
                 self._end_tool(id, result, failure=(result or "it failed") if is_error else None)
@@ -163,7 +202,12 @@ class ClaudeCode(AgentReader):
         error = None
         if line.get("is_error") is True:
             status = line.get("api_error_status")
-            error = self._failure(text_of(line, "result") or text_of(line, "subtype"), code=_code(status))
+            errors = line.get("errors")
+            told = "; ".join([text for text in errors if isinstance(text, str)]) if is_list(errors) else ""
+            message = text_of(line, "result", "error") or told or text_of(line, "subtype")
+            error = self._failure(message, code=_code(status))
+        # The whole messages of a turn come before its result.
+        self._streamed.clear()
         self._end_turn(error)
 
     # -- within ------------------------------------------------------------
@@ -176,6 +220,10 @@ class ClaudeCode(AgentReader):
     def _feed(self, answer: _Answer, event: dict[str, Any]) -> None:
         """Pass an event to an answer, and begin the steps of the tools that it has called."""
         answer.reader.read_piece(event)
+        self._begin_tools(answer)
+
+    def _begin_tools(self, answer: _Answer) -> None:
+        """Begin the steps of the tools that an answer has called."""
         for call in answer.calls:
             if call.id:
                 self._begin_tool(call.id, call.name, answer.reader.step, call.arguments_text)
@@ -231,14 +279,6 @@ class _Answer:
         """Number of whole blocks that were read; 0 for an answer whose events were sent."""
         self.has_called = False
         """True once a whole block was a call."""
-
-
-def _text_in(content: Json) -> str | None:
-    """Return the text of a tool's result, which may be a text or a list of blocks."""
-    if isinstance(content, str):
-        return content
-    texts = [text_of(block, "text") for block in dicts_of(content)]
-    return "\n".join([text for text in texts if text]) or None
 
 
 def _code(status: Json) -> str | None:
