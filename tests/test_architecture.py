@@ -29,6 +29,7 @@ _LONGER = {
     "tokenstream/_pipeline/machine.py": "the state of one answer, which all its parts share",
     "tokenstream/accumulator.py": "one taker for each event, and the table of them",
     "tokenstream/errors.py": "all error classes that users catch, as one tree",
+    "tokenstream/events.py": "the closed vocabulary of events, with an example of each",
     "tokenstream/formats/_base.py": "one class, which says to its writer what a format is",
     "tokenstream/stages/_markdown/inline.py": "one scanner of marks, whose steps share its state",
     "tokenstream/stream/_async_driver.py": "the waits for one event: plain, until a time, or beside others",

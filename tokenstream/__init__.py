@@ -88,6 +88,7 @@ if TYPE_CHECKING:
         ToolCallDelta,
         ToolCallDone,
         ToolCallStart,
+        ToolResult,
         Unknown,
         UsageUpdate,
     )
@@ -158,6 +159,7 @@ __all__ = [
     "ToolCallDelta",
     "ToolCallDone",
     "ToolCallStart",
+    "ToolResult",
     "Tools",
     "Unknown",
     "Usage",
@@ -223,6 +225,7 @@ _NAMES = {
         "ToolCallDelta",
         "ToolCallDone",
         "ToolCallStart",
+        "ToolResult",
         "Unknown",
         "UsageUpdate",
     ),

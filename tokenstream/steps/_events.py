@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.members import show_members
-from tokenstream.events import MessageStart, StepStart
+from tokenstream.events import MessageStart, StepDone, StepStart
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._views.event_cursor import EventCursor
 
@@ -133,7 +133,7 @@ class RunEvents:
                 self._collect_from(unread)
                 if isinstance(entry, StepStart):
                     self._readers[entry.id] = []
-                else:
+                elif isinstance(entry, StepDone):
                     del self._readers[entry.id]
                     self._answered.discard(entry.id)
                 self._waiting.append(entry)

@@ -13,7 +13,7 @@ from tokenstream.stream._base import find_driver
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream.events import StepDone, StepStart
+    from tokenstream.events import StepDone, StepStart, ToolResult
     from tokenstream.message import Message, ToolCall
 
 
@@ -84,8 +84,8 @@ class Log:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         """The lock that is held while steps begin and end, and while `names` is used."""
-        self.entries: list[StepStart | StepDone | tuple[str, StepAnswer]] = []
-        """Starts and ends of steps, and for each answer a pair: the id of its step, and the answer."""
+        self.entries: list[StepStart | ToolResult | StepDone | tuple[str, StepAnswer]] = []
+        """Starts, results and ends of steps, and for each answer a pair: its step's id, and the answer."""
         self.answers: list[StepAnswer] = []
         """The answers of all steps, in the order in which they were added."""
         self.names = Names()

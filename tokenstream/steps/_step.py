@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
-from tokenstream.events import MessageStart, StepDone, StepStart
+from tokenstream.events import MessageStart, StepDone, StepStart, ToolResult
 from tokenstream.message import Ending, ToolCall, Usage
 from tokenstream.stages._handlers.tool_failed import ToolFailed
 from tokenstream.steps._log import Log, StepAnswer
@@ -167,9 +167,18 @@ class RunNode:
         with self._log.lock:
             if self.ended is not None:
                 raise MisuseError(f"{self._title} has already ended: begin step {name!r} before its end")
-            step = Step(run, parent, name, agent=agent, cause=cause, log=self._log, clock=self._clock)
-            self._steps = (*self._steps, step)
             cause_in_run = None if cause is None else self._log.find_cause(cause, self._answers)
+            step = Step(
+                run,
+                parent,
+                name,
+                agent=agent,
+                cause=cause,
+                call_id=None if cause_in_run is None else cause_in_run.id,
+                log=self._log,
+                clock=self._clock,
+            )
+            self._steps = (*self._steps, step)
             parent_id = None if parent is None else parent.id
             start = StepStart(step.id, name, parent_id, step.agent, cause_in_run)
             start.step = step.id
@@ -202,6 +211,7 @@ class Step(RunNode):
         *,
         agent: str | None,
         cause: ToolCall | None,
+        call_id: str | None,
         log: Log,
         clock: Callable[[], float],
     ) -> None:
@@ -216,6 +226,10 @@ class Step(RunNode):
         """The name of the agent that executes the step; by default the parent step's agent."""
         self.cause = cause
         """The tool call that started the step, or None."""
+        self._call_id = call_id
+        """The id of this call in the run's events, or None."""
+        self.provider_executed = False
+        """True if an agent or a provider runs the tool itself; the caller sets this before the end."""
         self._stop_listening: list[Callable[[], object]] = []
         """Functions that end the notifications from the streams that the step follows."""
 
@@ -404,9 +418,12 @@ class Step(RunNode):
             answer.is_closed = True
             if answer.stream is None:
                 answer.accumulator.conclude("complete" if self._outcome == "done" else self._outcome)
-        done = StepDone(self.id, self._outcome, self.error)
-        done.step = self.id
-        self._log.entries.append(done)
+        ends: list[ToolResult | StepDone] = [StepDone(self.id, self._outcome, self.error)]
+        if self._call_id is not None:
+            ends.insert(0, ToolResult(self._call_id, self.result, self.error, self.provider_executed))
+        for event in ends:
+            event.step = self.id
+            self._log.entries.append(event)
         for stop_listening in self._stop_listening:
             stop_listening()
 

@@ -86,6 +86,7 @@ _event: st.SearchStrategy[Any] = st.one_of(
     st.builds(told.Stopped, _text),
     st.builds(told.StepStart, _text, _text, _word, _word, st.none() | _call),
     st.builds(told.StepDone, _text, st.sampled_from(["done", "failed"]), _word),
+    st.builds(told.ToolResult, _text, _json, _word, st.booleans(), choice=_index),
     st.builds(told.Unknown, _text, _json, st.sampled_from(["event", "field"]), st.booleans()),
 )
 
