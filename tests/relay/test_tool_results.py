@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from tests.support.encoders import PROTOCOLS, create
-from tokenstream import Stream, relay
+from tokenstream import Checkpoint, Stream, relay, testing
 from tokenstream._event_base import AnswerEvent, PartEvent
 from tokenstream.events import (
     Event,
@@ -30,9 +30,11 @@ from tokenstream.events import (
 from tokenstream.message import ServerToolCall, ServerToolResult, ToolCall
 from tokenstream.relay import MemoryJournal, _sending
 from tokenstream.relay._encoders.records import read_record
+from tokenstream.testing import Recording
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
+    from pathlib import Path
 
     from tokenstream.relay._encoders import ProtocolName
 
@@ -130,6 +132,31 @@ def test_the_message_has_the_result_as_a_part_and_the_text_is_the_same() -> None
         assert ["c"] == [call.id for call in message.tool_calls]
         parts = [part for part in message.parts if isinstance(part, ServerToolResult)]
         assert (["sun"] if has_part else []) == [part.content for part in parts]
+
+
+@given(calls_in_turns())
+def test_a_checkpoint_loses_no_result_and_doubles_none(events: list[Event]) -> None:
+    """Wherever it is taken, the stream that goes on with it gets the results that were not read yet."""
+    body = list(relay.encode([*events, Finish("tool_calls")], raw=True, ids=True))
+    for taken in range(1, len(body)):
+        with Stream(body) as stream:
+            before = [next(iter(stream)) for _ in range(taken)]
+            checkpoint = Checkpoint.model_validate_json(stream.checkpoint().model_dump_json())
+        after = list(Stream.from_checkpoint(checkpoint, body))
+        assert results_in(events) == results_in([*before, *after])
+
+
+@pytest.mark.parametrize("protocol", WITH_RESULTS)
+def test_a_recording_has_the_results(protocol: ProtocolName, tmp_path: Path) -> None:
+    """As the stream that was recorded had them."""
+    events = [*call_of("c", 0), ToolResult("c", {"n": [1]}, provider_executed=True), Finish("stop")]
+    body = b"".join(relay.encode(events, protocol))
+    for _ in testing.record([body], tmp_path / "answer.rec"):
+        pass
+    format: Any = "tokenstream" if protocol == "ndjson" else protocol
+    found = Recording.load(tmp_path / "answer.rec").stream(format=format)
+
+    assert events[-2:-1] == results_in(found)
 
 
 @dataclass

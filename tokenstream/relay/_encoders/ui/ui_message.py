@@ -191,7 +191,7 @@ class UIMessageEncoder(NamedEncoder):
 
         The protocol's own event for steps is not used: it would end the open parts of other steps.
         """
-        if event.cause is not None:
+        if event.cause is not None and event.cause.id not in self._sent_calls:
             self._causes[event.cause.id] = event.cause
         data = {"name": event.name, "parent": event.parent, "agent": event.agent, "state": "running"}
         self._steps[event.id] = data
