@@ -81,8 +81,11 @@ if TYPE_CHECKING:
         RefusalDelta,
         Restarted,
         Resumed,
+        StepDelta,
         StepDone,
         StepStart,
+        StepUpdate,
+        StepWaiting,
         Stopped,
         TextDelta,
         ToolCallDelta,
@@ -98,7 +101,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery import Retry, Route, aresilient, resilient
     from tokenstream.router import Router
     from tokenstream.schemas import Tools, response_format
-    from tokenstream.steps import Steps
+    from tokenstream.steps import Steps, aattach, attach
     from tokenstream.stream import AsyncStream, Stream, merge, tap
 
 __all__ = [
@@ -142,8 +145,11 @@ __all__ = [
     "Route",
     "Router",
     "StatusError",
+    "StepDelta",
     "StepDone",
     "StepStart",
+    "StepUpdate",
+    "StepWaiting",
     "Steps",
     "Stopped",
     "Stream",
@@ -164,8 +170,10 @@ __all__ = [
     "Unknown",
     "Usage",
     "UsageUpdate",
+    "aattach",
     "aconnect",
     "aresilient",
+    "attach",
     "connect",
     "merge",
     "resilient",
@@ -218,8 +226,11 @@ _NAMES = {
         "RefusalDelta",
         "Restarted",
         "Resumed",
+        "StepDelta",
         "StepDone",
         "StepStart",
+        "StepUpdate",
+        "StepWaiting",
         "Stopped",
         "TextDelta",
         "ToolCallDelta",
@@ -235,7 +246,7 @@ _NAMES = {
     "recovery": ("Retry", "Route", "aresilient", "resilient"),
     "router": ("Router",),
     "schemas": ("Tools", "response_format"),
-    "steps": ("Steps",),
+    "steps": ("Steps", "aattach", "attach"),
     "stream": ("AsyncStream", "Stream", "merge", "tap"),
 }
 _ROOMS = (

@@ -9,7 +9,7 @@ from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_list
 from tokenstream._growing import NOWHERE, ChoiceState, GivenUp, GrowingPart, Target, is_bare, snapshot
 from tokenstream._growing_usage import GrowingUsage
-from tokenstream.errors import LimitExceeded, StreamError
+from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError
 from tokenstream.events import (
     CitationAdded,
     Event,
@@ -52,6 +52,10 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending
 
 __all__ = ["Accumulator"]
+
+
+class _MixedKinds(ProtocolError):
+    """A part got deltas of two kinds; `Accumulator.feed` raises MisuseError in its place."""
 
 
 @show_members
@@ -135,9 +139,14 @@ class Accumulator:
         """The longest of the answers that were given up so far; None if there are none."""
 
     def feed(self, event: Event, *, now: float = 0.0) -> list[Event]:
-        """Fold an event into the message; return an empty list, because no events follow from it."""
+        """Fold an event into the message; return an empty list, because no events follow from it.
+
+        Raises:
+            MisuseError: A part got deltas of two kinds, such as text and reasoning.
+        """
         if self.error is None:
             self.take(event)
+            self._refuse_mixed_kinds()
         return []
 
     def end(self, *, now: float = 0.0) -> list[Event]:
@@ -359,9 +368,21 @@ class Accumulator:
         """Set `error`, because more characters arrived than the limit allows."""
         self.error = LimitExceeded(limit="text", value=self.limits.text)
 
+    def _refuse_mixed_kinds(self) -> None:
+        """Raise MisuseError if the last event was a delta of another kind than its part, and forget it."""
+        if isinstance(self.error, _MixedKinds):
+            mixed, self.error = self.error, None
+            raise MisuseError(f"{mixed}: number the parts of an answer, as in TextDelta(…, part=1)")
+
     def _write(self, event: AnyEvent, kind: str, start: Callable[[], Part]) -> None:
         choice = self._choice(event.choice)  # below, `start` makes the part if it is new
-        log = choice.begin_writing(choice.get_or_begin_part(event.part, start), kind)
+        part = choice.get_or_begin_part(event.part, start)
+        if part.start.kind != kind or (part.log is not None and part.log.kind != kind):
+            self.error = _MixedKinds(
+                f"the part {event.part} of the kind {part.start.kind!r} got a delta of the kind {kind!r}"
+            )
+            return
+        log = choice.begin_writing(part, kind)
         log.append(event.text)
         self.target = Target(event.__class__, event.choice, event.part, log)  # of most later deltas, too
         self._grow(len(event.text))

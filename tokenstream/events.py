@@ -34,8 +34,11 @@ __all__ = [
     "RefusalDelta",
     "Restarted",
     "Resumed",
+    "StepDelta",
     "StepDone",
     "StepStart",
+    "StepUpdate",
+    "StepWaiting",
     "Stopped",
     "TextDelta",
     "ToolCallDelta",
@@ -470,6 +473,62 @@ class StepDone(AnswerEvent):
 
 @show_members
 @dataclass(slots=True)
+class StepDelta(AnswerEvent):
+    """More output of a step that is still running, such as the lines that a command prints.
+
+    Example:
+        >>> StepDelta("1", "2 passed").text
+        '2 passed'
+    """
+
+    id: str
+    """The step's id."""
+    text: str
+    """The added text, which is never empty."""
+
+
+@show_members
+@dataclass(slots=True)
+class StepUpdate(AnswerEvent):
+    """News about a step that is still running, such as its progress or the agent's plan.
+
+    Each update replaces the earlier one of the same type.
+
+    Example:
+        >>> StepUpdate("1", {"type": "progress", "progress": 2, "total": 8}).data["progress"]
+        2
+    """
+
+    id: str
+    """The step's id."""
+    data: dict[str, Any]
+    """The news, with their type under "type": "plan" has its tasks under "entries", each a dict with
+    "content" and "status"; "progress" has a number, and perhaps "total" and "message". Other types have
+    what the agent sent."""
+
+
+@show_members
+@dataclass(slots=True)
+class StepWaiting(AnswerEvent):
+    """A step waits for an answer from outside, such as the permission to run a command.
+
+    `run.reply(event.id, answer)` answers. Then the event comes again, with `answered` True.
+
+    Example:
+        >>> StepWaiting("7", {"command": "rm -r build"}).answered
+        False
+    """
+
+    id: str
+    """The request's id, unique within the run."""
+    request: Any
+    """The request, as the agent sent it."""
+    answered: bool = False
+    """True once the request was answered; a reader that comes later sees it at the first event already."""
+
+
+@show_members
+@dataclass(slots=True)
 class Unknown(AnswerEvent):
     """A payload or field that is unknown to this library, passed on unchanged.
 
@@ -509,6 +568,9 @@ Event: TypeAlias = (
     | Resumed
     | Stopped
     | StepStart
+    | StepDelta
+    | StepUpdate
+    | StepWaiting
     | StepDone
     | ToolResult
     | Unknown

@@ -23,6 +23,7 @@ from tokenstream.events import (
 )
 from tokenstream.message import ToolCall
 from tokenstream.router import ToolFailed
+from tokenstream.steps import Step
 
 PROTOCOLS: tuple[Literal["tokenstream", "ag-ui", "ui-message"], ...] = ("tokenstream", "ag-ui", "ui-message")
 _RECORDINGS = sorted((Path(__file__).parent / "agents" / "recordings").glob("*.jsonl"))
@@ -162,6 +163,11 @@ def test_results_that_a_stream_brings_are_told_with_the_ids_of_the_run() -> None
     assert results_of(run) == results_of(run)
 
 
+def every_step(steps: tuple[Step, ...]) -> list[Step]:
+    """Return steps and all that are below them."""
+    return [found for step in steps for found in (step, *every_step(step.steps))]
+
+
 @pytest.mark.parametrize("recording", _RECORDINGS, ids=lambda path: path.stem)
 def test_an_agents_tools_tell_that_the_agent_has_run_them(recording: Path) -> None:
     """Wherever its lines are cut, in each protocol that has a word for results."""
@@ -175,11 +181,11 @@ def test_an_agents_tools_tell_that_the_agent_has_run_them(recording: Path) -> No
             list(run.follow(source, exit_code=0))
         runs.append(run)
     whole, cut = map(results_of, runs)
-    tools = [step for turn in runs[0].turns for step in turn.step.steps if step.cause]
+    tools = [step for step in every_step(runs[0].steps) if step.cause]
 
     assert whole == cut
-    assert sorted((step.result, step.error, True) for step in tools) == sorted(
-        (result.output, result.error, result.provider_executed) for result in whole
+    assert sorted(repr((step.result, step.error, True)) for step in tools) == sorted(
+        repr((result.output, result.error, result.provider_executed)) for result in whole
     )
     for protocol in PROTOCOLS:
         body = b"".join(relay.encode(runs[0].events(), protocol, raw=True))

@@ -33,8 +33,11 @@ from tokenstream.events import (
     RefusalDelta,
     Restarted,
     Resumed,
+    StepDelta,
     StepDone,
     StepStart,
+    StepUpdate,
+    StepWaiting,
     Stopped,
     TextDelta,
     ToolCallDelta,
@@ -205,6 +208,12 @@ def every_event(event: Event) -> str:
             return reason
         case StepStart(id, name):
             return id + name
+        case StepDelta(id, text):
+            return id + text
+        case StepUpdate(id, data):
+            return id + str(data["type"])
+        case StepWaiting(id):
+            return id
         case StepDone(id):
             return event.step or id
         case ToolResult(id, _, error):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.members import show_members
-from tokenstream.events import MessageStart, StepDone, StepStart
+from tokenstream.events import MessageStart, StepDelta, StepDone, StepStart
+from tokenstream.steps._log import StepOutput
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._views.event_cursor import EventCursor
 
@@ -29,8 +30,8 @@ class RunEvents:
         self._log = log
         self._position = 0
         """Number of entries of the log that were read."""
-        self._readers: dict[str, list[_AnswerReader]] = {}
-        """The readers of the answers that are not over, for each open step, by the step's id."""
+        self._readers: dict[str, list[_AnswerReader | _OutputReader]] = {}
+        """The readers of the answers and outputs that are not over, for each open step, by the step's id."""
         self._answered: set[str] = set()
         """The ids of the open steps that have had an answer."""
         self._waiting: deque[Event] = deque()
@@ -119,14 +120,20 @@ class RunEvents:
             self._position += len(entries)
             # Each answer is read once per look: all its events before the first new entry have arrived.
             unread = [(step, reader) for step, readers in self._readers.items() for reader in readers]
+            reader: _AnswerReader | _OutputReader
             for entry in entries:
+                if isinstance(entry, StepOutput):
+                    output = _OutputReader(entry)
+                    self._readers[entry.step].append(output)
+                    unread.append((entry.step, output))
+                    continue
                 if isinstance(entry, tuple):
                     # Another answer of a step has begun.
                     step, answer = entry
-                    readers = self._readers[step]
-                    readers.append(_AnswerReader(answer, another=step in self._answered))
+                    reader = _AnswerReader(answer, another=step in self._answered)
+                    self._readers[step].append(reader)
                     self._answered.add(step)
-                    unread.append((step, readers[-1]))
+                    unread.append((step, reader))
                     continue
                 # The events of the answers come first: a step starts after the tool call that caused it,
                 # and ends after its own events.
@@ -144,8 +151,8 @@ class RunEvents:
                     self._readers[step] = [reader for reader in readers if not reader.is_over]
             self._has_ended = has_ended
 
-    def _collect_from(self, readers: list[tuple[str, _AnswerReader]]) -> None:
-        """Collect the new events of some answers, and clear the list `readers`."""
+    def _collect_from(self, readers: list[tuple[str, _AnswerReader | _OutputReader]]) -> None:
+        """Collect the new events of some answers and outputs, and clear the list `readers`."""
         names = self._log.names
         for step, reader in readers:
             self._waiting.extend(names.renumber_event(event, reader.number, step) for event in reader.ready())
@@ -191,3 +198,31 @@ class _AnswerReader:
                     event.another, self._is_start_unmarked = True, False
                     break
         return events
+
+
+class _OutputReader:
+    """The position in the output of a step up to which a `RunEvents` has read that output.
+
+    Args:
+        output: The output.
+    """
+
+    __slots__ = ("_output", "_position", "is_over")
+
+    number: ClassVar[int] = -1
+    """The number of an answer; an output belongs to none, and its events have nothing to renumber."""
+
+    def __init__(self, output: StepOutput) -> None:
+        self._output = output
+        self._position = 0
+        """Number of characters that were read."""
+        self.is_over = False
+        """True once the whole output was returned."""
+
+    def ready(self) -> list[Event]:
+        """Return the output since the last call as one event."""
+        # Noted before reading: an output that is over now has no text that this call does not return.
+        self.is_over = self._output.is_closed
+        text = self._output.text.since(self._position)
+        self._position += len(text)
+        return [StepDelta(self._output.step, text)] if text else []

@@ -6,15 +6,19 @@ import threading
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
+from tokenstream._basics.text_log import TextLog
 from tokenstream.accumulator import Accumulator
 from tokenstream.steps._names import Names
 from tokenstream.stream._base import find_driver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
 
-    from tokenstream.events import StepDone, StepStart, ToolResult
+    from tokenstream.events import StepDone, StepStart, StepUpdate, StepWaiting, ToolResult
     from tokenstream.message import Message, ToolCall
+
+    StepEvent: TypeAlias = StepStart | StepUpdate | StepWaiting | ToolResult | StepDone
 
 
 class StepAnswer:
@@ -59,6 +63,23 @@ class StepAnswer:
         return bool(hub.has_ended or hub.driver.verdict.closed)
 
 
+class StepOutput:
+    """The output of a running step, such as a command's lines; it grows as an answer does.
+
+    Args:
+        step: The step's id.
+    """
+
+    __slots__ = ("is_closed", "step", "text")
+
+    def __init__(self, step: str) -> None:
+        self.step = step
+        self.text = TextLog()
+        """The output so far."""
+        self.is_closed = False
+        """True once the step has ended."""
+
+
 class Log:
     """The log of a run: the starts and ends of its steps, and the answers of the steps.
 
@@ -84,8 +105,10 @@ class Log:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         """The lock that is held while steps begin and end, and while `names` is used."""
-        self.entries: list[StepStart | ToolResult | StepDone | tuple[str, StepAnswer]] = []
-        """Starts, results and ends of steps, and for each answer a pair: its step's id, and the answer."""
+        self.entries: list[StepEvent | tuple[str, StepAnswer] | StepOutput] = []
+        """The events of steps; for each answer, a pair of its step's id and the answer; and the outputs of
+        steps.
+        """
         self.answers: list[StepAnswer] = []
         """The answers of all steps, in the order in which they were added."""
         self.names = Names()
@@ -113,6 +136,15 @@ class Log:
         """Return the id for a new step."""
         self._steps += 1
         return str(self._steps)
+
+    def add_event(self, event: StepEvent, step: str) -> None:
+        """Add an event of a step.
+
+        Args:
+            step: The id of the step.
+        """
+        event.step = step
+        self.entries.append(event)
 
     def find_cause(self, call: ToolCall, parent_answers: tuple[StepAnswer, ...]) -> ToolCall:
         """Return a copy of the tool call that started a step, with the id that the call has in the run.

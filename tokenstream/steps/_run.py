@@ -10,6 +10,7 @@ from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.steps._events import RunEvents
 from tokenstream.steps._log import Log
+from tokenstream.steps._requests import Requests
 from tokenstream.steps._step import OPEN, RunNode
 from tokenstream.steps._tree import draw_run
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
     from typing import IO, Self, TypeAlias
 
+    from tokenstream.events import StepWaiting
     from tokenstream.message import ToolCall
     from tokenstream.steps._follow import AsyncFollowed, Followed
     from tokenstream.steps._lines import AsyncFollowedLines, FollowedLines
@@ -60,6 +62,13 @@ class Steps(RunNode):
         """The id of the session of the agent that the run follows, to go on later; None without one."""
         self.agent: str | None = None
         """The name of the coding agent whose lines the run follows; None until its lines tell it."""
+        self.model: str | None = None
+        """The name of the model that the agent uses, as it says itself; None if it has not."""
+        self.context_used: int | None = None
+        """Number of tokens in the model's context, as the agent counts them; None if it has not."""
+        self.context_size: int | None = None
+        """Number of tokens that the model's context can hold; None if the agent has not told it."""
+        self.requests = Requests(self._log)
         self._turns: list[Turn] = []
 
     def __del__(self) -> None:
@@ -101,6 +110,30 @@ class Steps(RunNode):
     def turns(self) -> tuple[Turn, ...]:
         """The turns of the coding agent that the run follows, with their verdicts, tokens and costs."""
         return tuple(self._turns)
+
+    @property
+    def cost(self) -> float | None:
+        """The cost of all turns in US dollars, as the agent counts it; None if it has not."""
+        costs = [turn.cost for turn in self._turns if turn.cost is not None]
+        return sum(costs) if costs else None
+
+    @property
+    def waiting(self) -> tuple[StepWaiting, ...]:
+        """The requests of the agent that wait for an answer, the oldest first; `reply` answers them."""
+        return self.requests.open
+
+    def reply(self, id: str, answer: Any) -> None:  # noqa: ANN401 - a JSON value, as the agent expects it
+        """Answer a request that waits, such as a permission request of an agent.
+
+        Args:
+            id: The id of the `StepWaiting` event.
+            answer: The answer in the form that the agent expects.
+
+        Raises:
+            MisuseError: There is no such request, it was answered before, its step has ended, or
+                nothing can send the answer.
+        """
+        self.requests.answer(id, answer)
 
     def add_turn(self, turn: Turn) -> None:
         """Add a turn, as a reader of an agent's lines does.

@@ -8,11 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 from tokenstream._basics.members import show_members
-from tokenstream.errors import MisuseError
-from tokenstream.events import MessageStart, StepDone, StepStart, ToolResult
+from tokenstream.errors import LimitExceeded, MisuseError
+from tokenstream.events import MessageStart, StepDone, StepStart, StepUpdate, ToolResult
+from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.message import Ending, ToolCall, Usage
 from tokenstream.stages._handlers.tool_failed import ToolFailed
-from tokenstream.steps._log import Log, StepAnswer
+from tokenstream.steps._log import Log, StepAnswer, StepOutput
 from tokenstream.steps._tree import describe_step
 from tokenstream.stream._base import find_driver
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from tokenstream.events import Event
+    from tokenstream.events import Event, StepWaiting
     from tokenstream.message import Message
     from tokenstream.stages._metrics.metrics import Metrics
     from tokenstream.steps._run import Steps
@@ -181,8 +182,7 @@ class RunNode:
             self._steps = (*self._steps, step)
             parent_id = None if parent is None else parent.id
             start = StepStart(step.id, name, parent_id, step.agent, cause_in_run)
-            start.step = step.id
-            self._log.entries.append(start)
+            self._log.add_event(start, step.id)
         self._log.wake_readers()
         return step
 
@@ -230,6 +230,10 @@ class Step(RunNode):
         """The id of this call in the run's events, or None."""
         self.provider_executed = False
         """True if an agent or a provider runs the tool itself; the caller sets this before the end."""
+        self._output: StepOutput | None = None
+        """The output so far; None before the first."""
+        self.updates: dict[str, dict[str, Any]] = {}
+        """The last data of each type that `update` was given, such as "plan", by their types."""
         self._stop_listening: list[Callable[[], object]] = []
         """Functions that end the notifications from the streams that the step follows."""
 
@@ -295,8 +299,7 @@ class Step(RunNode):
                 "connect() or aconnect(), or wrap the response"
             )
         with self._log.lock:
-            if self.ended is not None:
-                raise MisuseError(f"{self._title} has already ended: follow the stream before its end")
+            self._refuse_if_ended("follow the stream")
             broadcast: Any = given.broadcast()
             # From here on, the stream is read through its hub, for all readers of the broadcast.
             reader: Any = find_driver(given)
@@ -319,7 +322,8 @@ class Step(RunNode):
             event: The event. Its part is numbered within the answer, from 0.
 
         Raises:
-            MisuseError: The step has ended.
+            MisuseError: The step has ended; or a part got deltas of two kinds, such as text and reasoning.
+            LimitExceeded: The answer has more text than `Limits.text` allows.
 
         Example:
             >>> from tokenstream import Steps
@@ -330,14 +334,105 @@ class Step(RunNode):
             'Hello'
         """
         with self._log.lock:
-            if self.ended is not None:
-                raise MisuseError(f"{self._title} has already ended: feed events before its end")
+            self._refuse_if_ended("feed events")
             answer = self._answers[-1] if self._answers else None
             begins_another = isinstance(event, MessageStart) and event.another
             if answer is None or answer.stream is not None or begins_another:
                 answer = self._add_answer(StepAnswer(len(self._log.answers)))
-            answer.accumulator.take(event)
+            answer.accumulator.feed(event)
+            answer.accumulator.check()
         self._log.wake_readers(answer)
+
+    def add_output(self, text: str) -> None:
+        """Add output of the step while it is running, such as the lines that a command prints.
+
+        Readers of the run's events get it as `StepDelta`.
+
+        Raises:
+            MisuseError: The step has ended.
+            LimitExceeded: The step has more output than one answer may have text.
+
+        Example:
+            >>> from tokenstream import Steps
+            >>> with Steps() as run, run.step("test") as step:
+            ...     step.add_output("1 passed")
+            >>> step.output
+            '1 passed'
+        """
+        with self._log.lock:
+            self._refuse_if_ended("add output")
+            if not text:
+                return
+            if self._output is None:
+                self._output = StepOutput(self.id)
+                self._log.entries.append(self._output)
+            if self._output.text.length + len(text) > DEFAULT_LIMITS.text:
+                raise LimitExceeded(limit="text", value=DEFAULT_LIMITS.text)
+            self._output.text.append(text)
+        self._log.wake_readers()
+
+    @property
+    def output(self) -> str:
+        """The output that `add_output` was given so far."""
+        return "" if self._output is None else self._output.text.join()
+
+    def update(self, data: dict[str, Any]) -> None:
+        """Report news about the step while it is running, such as its progress or a plan.
+
+        Readers of the run's events get it as `StepUpdate`; `updates` keeps the last data of each type.
+
+        Args:
+            data: The news as JSON, with their type as "type"; see `StepUpdate.data`.
+
+        Raises:
+            MisuseError: The step has ended, or the data have no type.
+
+        Example:
+            >>> from tokenstream import Steps
+            >>> with Steps() as run, run.step("copy") as step:
+            ...     step.update({"type": "progress", "progress": 2, "total": 8})
+            >>> step.updates["progress"]["total"]
+            8
+        """
+        kind = data.get("type")
+        if not isinstance(kind, str):
+            raise MisuseError(
+                'update() takes a dict with a "type", such as {"type": "progress", "progress": 2}'
+            )
+        with self._log.lock:
+            self._refuse_if_ended("report news")
+            self.updates[kind] = data
+            self._log.add_event(StepUpdate(self.id, data), self.id)
+        self._log.wake_readers()
+
+    def wait_for(
+        self, id: str, request: object, *, send: Callable[[Any], object] | None = None
+    ) -> StepWaiting:
+        """Report that the step waits for an answer from outside, such as a permission; return the event.
+
+        `run.reply` answers. This method itself does not wait.
+
+        Args:
+            id: The request's id, unique within the run. With a known id, nothing happens, and the event of
+                the earlier request is returned.
+            request: The request, a JSON value.
+            send: Sends the answer to whoever has asked; None if the run has no way to send it.
+
+        Raises:
+            MisuseError: The step has ended.
+
+        Example:
+            >>> from tokenstream import Steps
+            >>> answers = []
+            >>> with Steps() as run, run.step("delete") as step:
+            ...     event = step.wait_for("r1", {"path": "build"}, send=answers.append)
+            ...     run.reply("r1", {"allow": True})
+            >>> event.answered, answers
+            (True, [{'allow': True}])
+        """
+        with self._log.lock:
+            self._refuse_if_ended("wait for an answer")
+            return self.run.requests.add(self, id, request, send)
 
     def conclude(self, ending: Ending = "complete") -> None:
         """Set the ending of the last answer built by `feed`; without this call, it ends as the step does.
@@ -394,6 +489,15 @@ class Step(RunNode):
 
     # -- within ------------------------------------------------------------
 
+    def _refuse_if_ended(self, action: str) -> None:
+        """Raise MisuseError if the step has ended.
+
+        Args:
+            action: What the caller wants to do, for the error.
+        """
+        if self.ended is not None:
+            raise MisuseError(f"{self._title} has already ended: {action} before its end")
+
     def _add_answer(self, answer: StepAnswer) -> StepAnswer:
         """Add an answer to the step and to the log; return the answer."""
         if self._answers:
@@ -418,12 +522,12 @@ class Step(RunNode):
             answer.is_closed = True
             if answer.stream is None:
                 answer.accumulator.conclude("complete" if self._outcome == "done" else self._outcome)
-        ends: list[ToolResult | StepDone] = [StepDone(self.id, self._outcome, self.error)]
+        if self._output is not None:
+            self._output.is_closed = True
         if self._call_id is not None:
-            ends.insert(0, ToolResult(self._call_id, self.result, self.error, self.provider_executed))
-        for event in ends:
-            event.step = self.id
-            self._log.entries.append(event)
+            result = ToolResult(self._call_id, self.result, self.error, self.provider_executed)
+            self._log.add_event(result, self.id)
+        self._log.add_event(StepDone(self.id, self._outcome, self.error), self.id)
         for stop_listening in self._stop_listening:
             stop_listening()
 

@@ -52,6 +52,30 @@ _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] =
         (250, 40),
     ),
     "codex-own-failed-turn": ("failed", ["shell done err"], ["I will run a command."], None),
+    "codex-server-own-app-server": (
+        "done",
+        ["shell done err"],
+        ["I will run a command.", "It said hello."],
+        (250, 40),
+    ),
+    "acp-own-opencode": (
+        "done",
+        ["bash done {'output':", "bash failed"],
+        ["I will run two commands.", "It said hello."],
+        (305, 9),
+    ),
+    "opencode-server-own-permissions": (
+        "done",
+        ["bash done hello", "bash failed"],
+        ["I will run two commands.", "It said hello."],
+        (410, 29),
+    ),
+    "opencode-server-own-subagent": (
+        "done",
+        ["task done <task"],
+        ["I delegate.", "The answer is 7."],
+        (410, 29),
+    ),
     "gemini-cli-own-tools": (
         "done",
         ["run_shell_command done hello", "read_file failed"],
@@ -143,7 +167,8 @@ def test_a_recorded_run_becomes_one_turn_with_its_texts_tools_and_tokens(name: s
     assert [message.text for message in turn.step.messages] == texts
     if tokens is not None:
         assert (turn.usage.input_tokens, turn.usage.output_tokens) == tokens
-        assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == tokens
+        if not name.endswith("subagent"):
+            assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == tokens
     assert run.session == turn.session
     assert run.session
 
@@ -199,6 +224,10 @@ def test_a_run_that_is_cut_is_told_and_keeps_what_had_arrived(name: str) -> None
     body = body_of(name)
     state, _, texts, _ = _OUTCOMES[name]
     ends = [place + 1 for place, byte in enumerate(body) if byte == 0x0A]
+    # A server of several sessions goes on after the end of a turn.
+    verdict = (
+        body.rindex(b'"session.idle"') if "-server-own-" in name and b"session.idle" in body else ends[-2]
+    )
     random_ = random.Random(name)
     for cut in [*ends[:-1], *[random_.randrange(len(body)) for _ in range(20)]]:
         run, _, error = follow(body[:cut], agent=name.partition("-own")[0])
@@ -207,13 +236,17 @@ def test_a_run_that_is_cut_is_told_and_keeps_what_had_arrived(name: str) -> None
         if last is not None and last.state == "done":
             # Only what follows the verdict is missing.
             assert state == "done"
-            assert cut >= ends[-2]
+            assert cut >= verdict
         elif last is not None and isinstance(error, StreamTruncated):
             assert last.state == "failed"
             assert "".join(texts).startswith("".join(message.text for message in last.step.messages))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("gemini")])
+_WITHOUT_IDS = ("gemini", "acp", "codex-server")
+"""Agents whose pieces of text have no ids, so that two that are equal are two pieces."""
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith(_WITHOUT_IDS)])
 def test_lines_that_come_twice_change_nothing(name: str) -> None:
     """Claude Code, Codex and opencode give what they print an id; Gemini CLI gives its text none."""
     lines = body_of(name).splitlines()
@@ -538,3 +571,29 @@ def test_each_recording_beside_the_checkout_becomes_turns_with_a_verdict() -> No
         assert run.turns, path.name
         assert {turn.state for turn in run.turns} <= {"done", "failed"}, path.name
     assert paths
+
+
+def test_the_session_of_a_subagent_is_below_the_tool_that_began_it() -> None:
+    """The server of opencode sends the events of all sessions in one stream."""
+    run, _, _ = follow(body_of("opencode-server-own-subagent"))
+    (task,) = run.turns[0].step.steps
+    (agent,) = task.steps
+
+    assert [message.text for message in agent.messages] == ["Sub looks.", "Sub result: 7"]
+    assert [(step.name, step.result) for step in agent.steps] == [("bash", "sub\n")]
+    assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == (620, 69)
+
+
+def test_a_run_with_a_session_reads_only_that_one_of_a_server() -> None:
+    """Other clients of the same server have sessions of their own."""
+    lines = [json.loads(line) for line in body_of("opencode-server-own-subagent").splitlines()]
+    session = follow(lines)[0].session
+    others = [json.loads(json.dumps(line).replace("ses_", "other_").replace("evt_", "o_")) for line in lines]
+    mixed = [each for pair in zip(lines, others, strict=True) for each in pair]
+    with Steps() as run:
+        run.session = session
+        for _ in run.follow(mixed, agent="opencode-server"):
+            pass
+
+    assert told(run) == told(follow(lines)[0])
+    assert len(follow(mixed)[0].turns) == 2

@@ -5,18 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
+from tokenstream.steps._agents.acp import ACP
 from tokenstream.steps._agents.claude_code import ClaudeCode
 from tokenstream.steps._agents.codex import Codex
+from tokenstream.steps._agents.codex_server import CodexServer
 from tokenstream.steps._agents.gemini_cli import GeminiCLI
 from tokenstream.steps._agents.opencode import OpenCode
+from tokenstream.steps._agents.opencode_server import OpenCodeServer
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.steps._agents.reader import AgentReader
 
-_READERS: dict[str, type[AgentReader]] = {
-    reader.name: reader for reader in (ClaudeCode, Codex, GeminiCLI, OpenCode)
-}
+_ALL = (ClaudeCode, Codex, GeminiCLI, OpenCode, CodexServer, ACP, OpenCodeServer)
+_READERS: dict[str, type[AgentReader]] = {reader.name: reader for reader in _ALL}
 """The readers by the names of their agents, in the order in which they are asked."""
 
 

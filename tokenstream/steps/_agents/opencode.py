@@ -72,19 +72,12 @@ class OpenCode(TextAgentReader):
             return
         name = text_of(part, "tool") or "tool"
         self._begin_tool(id, name, self._open_turn().step, dumps(state.get("input")))
-        exit_code = int_of(dict_of(state, "metadata"), "exit")
-        failure = None
-        if state.get("status") == "error":
-            failure = text_of(state, "error") or "it failed"
-        elif exit_code:
-            # The agent calls this completed.
-            failure = f"exit code {exit_code}"
-        self._end_tool(id, state.get("output"), failure=failure)
+        self._end_tool(id, state.get("output"), failure=failure_in(state))
 
     def _finish(self, part: dict[str, Json]) -> None:
         """End an answer; add its tokens and its cost to those of the turn."""
         turn, cost = self._open_turn(), float_of(part, "cost")
-        usage = _usage_in(dict_of(part, "tokens"))
+        usage = usage_in(dict_of(part, "tokens"))
         turn.usage = turn.usage + usage if turn.usage else usage
         if cost is not None:
             turn.cost = (turn.cost or 0.0) + cost
@@ -93,7 +86,18 @@ class OpenCode(TextAgentReader):
         self._end_answer("tool_calls" if reason == "tool-calls" else "stop", usage)
 
 
-def _usage_in(tokens: dict[str, Json]) -> Usage:
+def failure_in(state: dict[str, Json]) -> str | None:
+    """Return a description of a tool's failure; None if it has succeeded.
+
+    opencode calls a command completed whatever its exit code is.
+    """
+    if state.get("status") == "error":
+        return text_of(state, "error") or "it failed"
+    exit_code = int_of(dict_of(state, "metadata"), "exit")
+    return f"exit code {exit_code}" if exit_code else None
+
+
+def usage_in(tokens: dict[str, Json]) -> Usage:
     """Return the counts of an answer; opencode leaves what was cached out of the input."""
     usage, cached = counts_in(tokens, _COUNTS), counts_in(dict_of(tokens, "cache"), _CACHE_COUNTS)
     if usage is None or cached is None:

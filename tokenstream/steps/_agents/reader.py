@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import ProviderError, StreamError, StreamTruncated
 from tokenstream.events import (
@@ -19,6 +20,8 @@ from tokenstream.message import ReasoningPart, TextPart, ToolCall
 from tokenstream.steps._turn import Turn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream._basics.loose import Json
     from tokenstream.message import Ending, FinishReason, Message, Usage
     from tokenstream.steps._run import Steps
@@ -51,6 +54,8 @@ class AgentReader(ABC):
         """The ids of the last lines, the oldest first."""
         self._exit_code: int | None = None
         """The exit code of the agent's process; None if it is not known."""
+        self.send_reply: Callable[[Any, Any], object] | None = None
+        """Sends the answer to a request of the agent, by the request's id; None if nothing can be sent."""
 
     @abstractmethod
     def read(self, line: dict[str, Json]) -> None:
@@ -60,6 +65,23 @@ class AgentReader(ABC):
     @abstractmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
         """Return True if a line can only be of this agent."""
+
+    def read_sent(self, method: str, params: dict[str, Json], id: Json) -> None:  # noqa: B027 - few readers need it
+        """Note a request that was sent to the agent, for readers that must know what the agent answers.
+
+        Args:
+            method: The name of the method.
+            params: The parameters.
+            id: The id of the request, which its answer repeats.
+        """
+
+    def read_reply(self, id: Json) -> None:
+        """Note that a request of the agent was answered.
+
+        Args:
+            id: The id of the request.
+        """
+        self._run.requests.note_answered(str(id))
 
     def end(self, exit_code: int | None) -> StreamError | None:
         """End the turn that is still open, since no more lines come; return the error of the run, or None.
@@ -160,6 +182,16 @@ class AgentReader(ABC):
 
         message = turn.step.message or Message()
         return message.model_copy(update={"ending": ending})
+
+    def _ask(self, step: Step, message: dict[str, Json]) -> None:
+        """Report that a step waits for the answer to a request of the agent.
+
+        Args:
+            step: The step that waits.
+            message: The request, as the agent sent it.
+        """
+        id, send = message.get("id"), self.send_reply
+        step.wait_for(str(id), message, send=None if send is None else partial(send, id))
 
     # -- tools -------------------------------------------------------------
 
@@ -273,7 +305,7 @@ class TextAnswer:
             is_whole: True if it is a whole part.
         """
         if self._kind != kind or is_whole:
-            self._close_part()
+            self.close_part()
             self._part += 1
             self._kind, self._text = kind, ""
             empty = TextPart(text="") if kind == "text" else ReasoningPart(text="")
@@ -284,7 +316,7 @@ class TextAnswer:
         event.part = self._part
         self.step.feed(event)
         if is_whole:
-            self._close_part()
+            self.close_part()
 
     def end(self, reason: FinishReason, usage: Usage | None) -> None:
         """End the answer.
@@ -293,14 +325,14 @@ class TextAnswer:
             reason: The reason for its end.
             usage: Its token counts; None, or false, if they are not known.
         """
-        self._close_part()
+        self.close_part()
         if usage:
             self.step.feed(UsageUpdate(usage))
         self.step.feed(Finish(reason))
         self.step.conclude("complete")
 
-    def _close_part(self) -> None:
-        """End the part that is open."""
+    def close_part(self) -> None:
+        """End the part that is open, if one is."""
         if self._kind is not None:
             done = TextPart(text=self._text) if self._kind == "text" else ReasoningPart(text=self._text)
             self.step.feed(PartDone(done, part=self._part))

@@ -36,9 +36,6 @@ class _EventType(NamedTuple):
 def event_of(payload: dict[str, Any]) -> Event | None:
     """Return the event in a payload; None if its type is unknown.
 
-    Args:
-        payload: The decoded payload, a JSON object.
-
     Raises:
         ProtocolError: A field is missing or invalid.
 
@@ -122,10 +119,14 @@ def _read_index_or_none(value: object) -> int | None:
     return None if value is None else _read_index(value)
 
 
-def _read_object_or_none(value: object) -> dict[str, Any] | None:
-    if value is not None and not is_dict(value):
+def _read_object(value: object) -> dict[str, Any]:
+    if not is_dict(value):
         raise TypeError
     return value
+
+
+def _read_object_or_none(value: object) -> dict[str, Any] | None:
+    return None if value is None else _read_object(value)
 
 
 def _word_reader(*words: str) -> _Reader:
@@ -293,6 +294,13 @@ EVENTS: dict[str, _EventType] = {
             "cause": _read_call_or_none,
             **_COMMON_FIELDS,
         },
+    ),
+    "step_delta": _EventType(_events.StepDelta, {"id": _read_text, "text": _read_text}, _COMMON_FIELDS),
+    "step_update": _EventType(_events.StepUpdate, {"id": _read_text, "data": _read_object}, _COMMON_FIELDS),
+    "step_waiting": _EventType(
+        _events.StepWaiting,
+        {"id": _read_text, "request": _read_any},
+        {"answered": _read_bool, **_COMMON_FIELDS},
     ),
     "step_done": _EventType(
         _events.StepDone,

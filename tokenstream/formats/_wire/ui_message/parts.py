@@ -44,7 +44,6 @@ class UIParts(NamedParts):
     """Turns the chunks of one UI message into parts of the message.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -376,7 +375,7 @@ class UIParts(NamedParts):
     def _cut_calls(self) -> None:
         """Close the open calls of the client's tools without handing them out, as they may not be whole."""
         for part in self.calls.values():
-            # A call of the server's own tools is no `OpenCall`: it is never handed out.
+            # A call of the server's own tools is not an `OpenCall`: it is never handed out.
             if isinstance(part, OpenCall):
                 self.close_call(part, whole=False)
 
