@@ -91,6 +91,7 @@ if TYPE_CHECKING:
         ToolCallDelta,
         ToolCallDone,
         ToolCallStart,
+        ToolResult,
         Unknown,
         UsageUpdate,
     )
@@ -164,6 +165,7 @@ __all__ = [
     "ToolCallDelta",
     "ToolCallDone",
     "ToolCallStart",
+    "ToolResult",
     "Tools",
     "Unknown",
     "Usage",
@@ -234,6 +236,7 @@ _NAMES = {
         "ToolCallDelta",
         "ToolCallDone",
         "ToolCallStart",
+        "ToolResult",
         "Unknown",
         "UsageUpdate",
     ),

@@ -199,13 +199,17 @@ class _Tasks:
             self._end_with(error)
             raise
         except BaseException as error:  # noqa: BLE001 - raised once the tasks are over
-            if self._run.store_failure(work, error):
-                # A tool's own failure is its result; the other handlers go on.
+            # A tool's own failure is its result; the other handlers go on.
+            following = self._run.store_failure(work, error)
+            if following is None:
+                work.add_note_to(error)
+                self._end_with(error)
                 return
-            work.add_note_to(error)
-            self._end_with(error)
         else:
-            self._run.store_result(work, value)
+            following = self._run.store_result(work, value)
+        for each in following:
+            if not self._must_end:
+                await self._finish_work(each)
 
     async def _call(self, work: Work) -> object:
         """Call a handler, or return the stored result of a tool's call that has run before."""
@@ -259,6 +263,8 @@ def _begin_run(
     if not isinstance(argument, Router):
         raise MisuseError(f"stream.run() takes a Router, not {type(argument).__name__}")
     run = argument._begin(cursors)  # noqa: SLF001 - only its own driver begins a run
+    # A run's readers are told of calls that no tool is run for; `around_tool` tells of the others.
+    run.on_refusal = driver.machine.accumulator.refuse_call
     run.once = None if argument.once is None else kind(argument.once)
     # Steps and observers surround each tool with a context of their own. A stream that a step
     # follows is shared, so its driver has a hub, which knows the step's context.
@@ -272,15 +278,17 @@ def _call_all(driver: SyncRunDriver, run: HandlerRun, works: list[Work]) -> None
     """Call the handlers; store the failures of tools as results, but close the stream for any other error."""
     for work in works:
         try:
-            run.store_result(
-                work, _call_once(run, work) if run.around_tool is None else _call_in_context(run, work)
-            )
+            value = _call_once(run, work) if run.around_tool is None else _call_in_context(run, work)
         except BaseException as error:
-            if run.store_failure(work, error):
-                continue
-            work.add_note_to(error)
-            driver.close(quiet=True)
-            raise
+            following = run.store_failure(work, error)
+            if following is None:
+                work.add_note_to(error)
+                driver.close(quiet=True)
+                raise
+        else:
+            following = run.store_result(work, value)
+        if following:
+            _call_all(driver, run, following)
 
 
 def _call_in_context(run: HandlerRun, work: Work) -> object:

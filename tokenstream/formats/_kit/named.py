@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from tokenstream._basics.untrusted import fields_except, text_of
+from tokenstream.events import ToolResult
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
-from tokenstream.formats._kit.open import OpenCall, OpenPart
+from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import Json
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Part
 
@@ -81,6 +83,19 @@ class NamedParts(Parts):
         """Count a departure from the documentation if the content that arrives follows the finish reason."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
+
+    def tell_result(self, id: str, output: Json, error: str | None, *, provider_executed: bool) -> None:
+        """Report the result of a tool, beside the part that the message has for it.
+
+        Args:
+            id: The id of the call.
+            output: What the tool has returned.
+            error: A description of the tool's failure; None if it has succeeded.
+            provider_executed: True if the server has run the tool itself.
+        """
+        if self.may_hold_surrogates:
+            id, output, error = mend_surrogates(id), mend_surrogates(output), mend_surrogates(error)
+        self.emit(ToolResult(id, output, error, provider_executed, raw=self.raw))
 
     def make_empty_part(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
         """Return a part without its text.

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import CallUncertain
-from tokenstream.events import Finish, PartDone, PartStart, ToolCallDone, ToolCallStart
+from tokenstream.events import Finish, PartDone, PartStart, ToolCallDone, ToolCallStart, ToolResult
 from tokenstream.stages._handlers.tool_failed import ToolFailed
 from tokenstream.stages._handlers.work import CallWorkFinder, ViewWorkFinder, Work, WorkFinder
 from tokenstream.turns._results import ToolResults
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     class CursorMaker(Protocol):
         """Makes the cursors of a stream; the class is in a layer above, which this module cannot import."""
 
-        def validated_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> Cursor[Any]:
+        def router_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> Cursor[Any]:
             """Return a cursor in the tool calls, with checked arguments."""
             ...
 
@@ -59,6 +59,8 @@ class HandlerRun:
         # How tools are run.
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
         """Returns a context manager in which a tool is run; None if there is none."""
+        self.on_refusal: Callable[[ToolCall], object] | None = None
+        """Called with each call that cannot be run, and is answered with its error; None to call nothing."""
         self.once: Any = None
         """Runs calls at most once, with the router's store; None without a store."""
 
@@ -95,8 +97,8 @@ class HandlerRun:
         names_of_views = frozenset(entry.source for entry in self._entries)
         checkers = [entry.as_tool() for entry in tools.values()]
         lenient: dict[str, Lenient] = {name: entry.lenient for name, entry in tools.items() if entry.lenient}
-        cursor = self._checked_calls = cursors.validated_calls(*checkers, lenient=lenient)
-        finder = CallWorkFinder(tools, names_of_views, cursor, self._store_error)
+        cursor = self._checked_calls = cursors.router_calls(*checkers, lenient=lenient)
+        finder = CallWorkFinder(tools, names_of_views, cursor, self._refuse_call)
         self._finders.append(finder)
         # If almost-JSON is read, a call without an end waits for the event after it.
         self._register(_EVENTS_BEFORE_CALLS if lenient else (ToolCallDone,), finder.feed)
@@ -138,27 +140,48 @@ class HandlerRun:
         """Return the calls of handlers that the end of the stream causes."""
         return [work for finder in self._finders for work in finder.end(message)]
 
-    def store_result(self, work: Work, value: object) -> None:
-        """Store a tool's return value as the result of its call; ignore the value of any other handler."""
-        if work.is_tool:
-            self._values[work.item.id] = value
+    def store_result(self, work: Work, value: object) -> list[Work]:
+        """Store a tool's return value as the result of its call; ignore the value of any other handler.
 
-    def store_failure(self, work: Work, error: BaseException) -> bool:
+        Returns:
+            The calls of the handlers for the tool's result.
+        """
+        if not work.is_tool:
+            return _NO_WORK
+        self._values[work.item.id] = value
+        return self.feed(ToolResult(work.item.id, value))
+
+    def store_failure(self, work: Work, error: BaseException) -> list[Work] | None:
         """Store a message for the model about a tool that raised `ToolFailed` or `CallUncertain`.
 
         Returns:
-            True if a message was stored; False for any other exception, or a handler that is not a tool.
+            The calls of the handlers for the tool's result; None for any other exception, or a handler that
+            is not a tool, of which nothing is stored.
         """
         if not (work.is_tool and isinstance(error, ToolFailed | CallUncertain)):
-            return False
+            return None
         words = error.words_for_model if isinstance(error, CallUncertain) else str(error)
-        self._store_error(work.item, words)
-        return True
+        return self._store_error(work.item, words)
 
-    def _store_error(self, call: ToolCall, words: str) -> None:
-        """Store a message for the model about a tool's failure, as the result of the call."""
+    def _refuse_call(self, call: ToolCall) -> list[Work]:
+        """Answer a call that cannot be run with its error.
+
+        Returns:
+            The calls of the handlers for this result.
+        """
+        if self.on_refusal is not None:
+            self.on_refusal(call)
+        return self._store_error(call, call.error_for_model)
+
+    def _store_error(self, call: ToolCall, words: str) -> list[Work]:
+        """Store a message for the model about a tool's failure, as the result of the call.
+
+        Returns:
+            The calls of the handlers for the tool's result.
+        """
         self._values[call.id] = words
         self._errors.append(call.id)
+        return self.feed(ToolResult(call.id, error=words))
 
     def finish(self, message: Message) -> ToolResults:
         """Return the results of the tools once all work is done.

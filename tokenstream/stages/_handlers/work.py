@@ -158,7 +158,8 @@ class CallWorkFinder(WorkFinder):
         tools: The tools, by name.
         names_of_views: Names of tools with arguments that a view reads; their calls get no result.
         cursor: The run's position in the checked calls.
-        store_error: Stores an error message for the model as the result of a call that cannot be run.
+        refuse_call: Stores the error of a call that cannot be run as its result, and returns the calls of the
+            handlers for that result.
     """
 
     def __init__(
@@ -166,21 +167,21 @@ class CallWorkFinder(WorkFinder):
         tools: Mapping[str, HandlerEntry],
         names_of_views: frozenset[str | None],
         cursor: Cursor[Any],
-        store_error: Callable[[ToolCall, str], None],
+        refuse_call: Callable[[ToolCall], list[Work]],
     ) -> None:
         super().__init__(cursor)
         self._tools = tools
         self._names_of_views = names_of_views
         """Names of tools with arguments that a view reads; their calls get no result."""
-        self._store_error = store_error
-        """Stores an error message for the model as the result of a call that cannot be run."""
+        self._refuse_call = refuse_call
+        """Stores the error of a call that cannot be run, and returns the handler calls for this result."""
 
     def end(self, message: Message) -> list[Work]:
         """Return the tools to run for the calls that the end of the stream adds."""
         return self._read_items(self._cursor.end)
 
     def _read_items(self, read_first: Callable[[], Any]) -> list[Work]:
-        """Return the tools to run for all available calls; store the error of a call that cannot be run."""
+        """Return the work of all available calls; store the error of a call that cannot be run."""
         read = read_first
         work: list[Work] = []
         while (call := read()) is not None:
@@ -190,6 +191,6 @@ class CallWorkFinder(WorkFinder):
             elif entry is not None or call.name not in self._names_of_views:
                 # The arguments are invalid, or there is no tool of that name, which the model must learn. A
                 # call whose arguments only a view reads needs neither a tool nor a result.
-                self._store_error(call, call.error_for_model)
+                work += self._refuse_call(call)
             read = self._cursor.ready
         return work

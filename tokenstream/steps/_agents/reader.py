@@ -230,7 +230,8 @@ class AgentReader(ABC):
         """
         if id not in self._tools:
             call = ToolCall(id=id, name=name, arguments_text=arguments or "", complete=True)
-            self._tools[id] = parent.step(name, cause=call)
+            step = self._tools[id] = parent.step(name, cause=call)
+            step.provider_executed = True
         return self._tools[id]
 
     def _end_tool(self, id: str, result: object, *, failure: str | None = None) -> None:

@@ -62,13 +62,22 @@ class Cursors:
     def validated_calls(
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
     ) -> CallCursor[ToolCall]:
-        """Return a cursor in the tool calls, with checked arguments."""
+        """Return a cursor in the tool calls, with checked arguments.
+
+        The error of a call that cannot be run is recorded as its result.
+        """
         from tokenstream.stages._tools.calls import ValidatedCalls
         from tokenstream.stream._outputs.tools_cursor import CheckedCursor
 
-        return CheckedCursor(
-            self._driver.accumulator, self._choice, ValidatedCalls(*tools, lenient=lenient, **named)
-        )
+        tools_to_check = ValidatedCalls(*tools, lenient=lenient, **named)
+        return CheckedCursor(self._driver.accumulator, self._choice, tools_to_check, answers=True)
+
+    def router_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> CallCursor[ToolCall]:
+        """Return a cursor in the tool calls, with checked arguments, for a router, which answers itself."""
+        from tokenstream.stages._tools.calls import ValidatedCalls
+        from tokenstream.stream._outputs.tools_cursor import CheckedCursor
+
+        return CheckedCursor(self._driver.accumulator, self._choice, ValidatedCalls(*tools, lenient=lenient))
 
     def tool_partials(
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object

@@ -212,7 +212,7 @@ class EventCursor:
 class _ChoiceCursor:
     """A reader's position in one choice of the answer."""
 
-    __slots__ = ("_fields", "_next", "_open", "_parts", "_reopened", "_state", "finish")
+    __slots__ = ("_fields", "_next", "_open", "_parts", "_reopened", "_results", "_state", "finish")
 
     def __init__(self, state: ChoiceState) -> None:
         self._state = state
@@ -224,12 +224,17 @@ class _ChoiceCursor:
         """Number of times that an ended part was changed, as of the last call."""
         self._fields: dict[str, tuple[Any, int]] = {}
         """For each field of the choice that was returned, its value and, for a list, its length."""
+        self._results = 0
+        """Number of results of tools that were returned."""
         self.finish: Finish | None = None
         """The finish event that was returned; None before that."""
 
     def ready(self) -> Iterator[Event]:
         """Yield events for the changes of the choice since the last call."""
         state, parts = self._state, self._parts
+        # Read before the parts: another thread may be writing, and a result follows its call.
+        results = state.results[self._results :]
+        self._results += len(results)
         reopened = state.reopened
         if reopened != self._reopened:
             # A part that had ended was changed, so all parts are read again.
@@ -241,6 +246,7 @@ class _ChoiceCursor:
         for cursor in self._open:
             yield from cursor.ready()
         self._open = [cursor for cursor in self._open if not cursor.has_ended]
+        yield from results
         # `shared=False`: these fields belong to this choice alone.
         yield from _list_changes(state.provider_data, self._fields, state.index, shared=False)
 

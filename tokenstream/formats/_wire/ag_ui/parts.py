@@ -13,7 +13,7 @@ from tokenstream._basics.untrusted import fields_except, text_of
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, mend_surrogates
-from tokenstream.formats._wire.ag_ui.words import COMMON_FIELDS
+from tokenstream.formats._wire.ag_ui.words import COMMON_FIELDS, read_output
 from tokenstream.message import ReasoningPart, ServerToolResult
 
 if TYPE_CHECKING:
@@ -139,6 +139,8 @@ class RunParts(NamedParts):
             provider_data=fields_except(payload, *_RESULT_FIELDS),
         )
         self.whole(0, result)
+        output, error, provider_executed = read_output(payload)
+        self.tell_result(call_id, output, error, provider_executed=provider_executed)
 
     def _end_call(self, id: str) -> None:
         """Close an open call, and hand it out."""

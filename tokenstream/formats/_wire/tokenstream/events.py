@@ -307,6 +307,16 @@ EVENTS: dict[str, _EventType] = {
         {"id": _read_text},
         {"state": _word_reader("done", "failed", "stopped"), "error": _read_text_or_none, **_COMMON_FIELDS},
     ),
+    "tool_result": _EventType(
+        _events.ToolResult,
+        {"id": _read_text},
+        {
+            "output": _read_any,
+            "error": _read_text_or_none,
+            "provider_executed": _read_bool,
+            **_COMMON_FIELDS,
+        },
+    ),
     "unknown": _EventType(
         _events.Unknown,
         {"name": _read_text, "data": _read_any},

@@ -55,6 +55,7 @@ _REQUIRED_KEYS: dict[str, str | None] = {
     "stopped": "reason",
     "step_start": "id",
     "step_done": "id",
+    "tool_result": "id",
     "unknown": "name",
     "live": "at",
     "end": "ending",
