@@ -60,6 +60,7 @@ def run_of(agent: str, folder: Path, model: Any) -> tuple[Steps, StreamError | N
         Steps("fix") as run,
     ):
         assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.close()
         try:
             for line in run.follow(process.stdout, exit_code=process.wait):

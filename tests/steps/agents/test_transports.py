@@ -44,7 +44,10 @@ def test_each_agent_of_adk_is_a_step_with_its_answers_and_tools(name: str) -> No
         ("now", "done", {"time": "12:00"}),
         ("transfer_to_agent", "done", {"result": None}),
     ]
-    assert [tool.cause.arguments for tool in root.steps] == [{"zone": "UTC"}, {"agent_name": "helper"}]
+    assert [tool.cause and tool.cause.arguments for tool in root.steps] == [
+        {"zone": "UTC"},
+        {"agent_name": "helper"},
+    ]
     assert (turn.usage.input_tokens, turn.usage.output_tokens) == (320, 35)
     assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == (320, 35)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
 from json import dumps
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, is_dict, is_list, text_of
+from tokenstream.events import UsageUpdate
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents.reader import AgentReader
 from tokenstream.steps._agents.values import text_in
@@ -15,9 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import Json
+    from tokenstream.errors import StreamError
     from tokenstream.message import ToolCall, Usage
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
+    from tokenstream.steps._turn import Turn
 
 _OVER = frozenset({"completed", "failed", "stopped", "killed", "cancelled"})
 """States of a task in the background that are final."""
@@ -57,6 +61,11 @@ class ClaudeCode(AgentReader):
         """The ids of the messages whose events were sent."""
         self._in_background: set[str] = set()
         """The ids of calls whose agents go on after the call's result."""
+        self._is_calling = False
+        """True if the last answer of the main agent has called a tool, so that another answer follows."""
+        self._answered: deque[tuple[Turn, bool]] = deque()
+        """The turns that have their last answer and whose results follow, the oldest first, each with True if
+        that answer was sent whole."""
         self._cost = 0.0
         """The cost of the session up to the last turn, in US dollars."""
         self._readers: dict[str, Callable[[dict[str, Json]], None]] = {
@@ -111,9 +120,20 @@ class ClaudeCode(AgentReader):
         if read is not None and not (isinstance(uuid, str) and self._is_repeated(uuid)):
             read(line)
 
+    def end(self, exit_code: int | None) -> StreamError | None:
+        """End the turns that are still open; return the error of the run, or None."""
+        error = super().end(exit_code)
+        while self._answered:
+            turn, _ = self._answered.popleft()
+            error = self._truncation_of(turn)
+            self._close_turn(turn, error)
+        return error
+
     def stop(self, error: BaseException) -> None:
-        """End the turn that is open with an exception, because the lines are not read any further."""
+        """End the turns that are open with an exception, because the lines are not read any further."""
         self._answers.clear()
+        for turn, _ in self._answered:
+            turn.step.end(error)
         super().stop(error)
 
     # -- lines -------------------------------------------------------------
@@ -123,6 +143,8 @@ class ClaudeCode(AgentReader):
         subtype, call_id = text_of(line, "subtype"), text_of(line, "tool_use_id")
         if subtype == "init":
             self._run.session = text_of(line, "session_id") or self._run.session
+            self._run.model = text_of(line, "model") or self._run.model
+            self._set_aside()
             self._open_turn()
         elif subtype == "task_started" and call_id is not None:
             self._in_background.add(call_id)
@@ -148,7 +170,7 @@ class ClaudeCode(AgentReader):
             if id is not None:
                 self._streamed.add(id)
             self._end_answer(agent)
-            self._answers[agent] = _Answer(self._step_of(agent), id)
+            self._begin_answer(agent, id)
         answer = self._answers.get(agent)
         if answer is not None:
             answer.reader.read_piece(event)
@@ -168,7 +190,7 @@ class ClaudeCode(AgentReader):
         answer = self._answers.get(agent)
         if answer is None or answer.id != id:
             self._end_answer(agent)
-            answer = self._answers[agent] = _Answer(self._step_of(agent), id)
+            answer = self._begin_answer(agent, id)
             # The counts of a line are those of the answer's start, and come again with each line.
             head = {key: value for key, value in message.items() if key not in ("usage", "content")}
             self._feed(answer, {"type": "message_start", "message": {**head, "content": []}})
@@ -189,7 +211,8 @@ class ClaudeCode(AgentReader):
 
     def _read_result(self, line: dict[str, Json]) -> None:
         """End the turn: `is_error` decides if it has failed, and not the word `success`."""
-        turn = self._open_turn()
+        is_aside = bool(self._answered)
+        turn, was_whole = self._answered.popleft() if is_aside else (self._open_turn(), False)
         self._run.session = turn.session = text_of(line, "session_id") or turn.session
         turn.usage = counts_in(dict_of(line, "usage"), _COUNTS) or turn.usage
         total = float_of(line, "total_cost_usd")
@@ -198,7 +221,6 @@ class ClaudeCode(AgentReader):
             turn.cost, self._cost = (total - self._cost if total >= self._cost else total), total
         structured = line.get("structured_output")
         turn.result = structured if structured is not None else text_of(line, "result")
-        self._end_answers(turn.usage)
         error = None
         if line.get("is_error") is True:
             status = line.get("api_error_status")
@@ -206,16 +228,45 @@ class ClaudeCode(AgentReader):
             told = "; ".join([text for text in errors if isinstance(text, str)]) if is_list(errors) else ""
             message = text_of(line, "result", "error") or told or text_of(line, "subtype")
             error = self._failure(message, code=_code(status))
+        if is_aside:
+            if was_whole and turn.usage:
+                turn.step.feed(UsageUpdate(turn.usage))
+            self._close_turn(turn, error)
+            return
+        self._end_answers(turn.usage)
         # The whole messages of a turn come before its result.
         self._streamed.clear()
         self._end_turn(error)
 
     # -- within ------------------------------------------------------------
 
+    def _set_aside(self) -> None:
+        """Set the turn in progress aside if it has its last answer, because the next one begins.
+
+        After a task in the background, the agent goes on before it sends the result of the turn.
+        """
+        if self._turn is not None and self._turn.step.has_answer and not self._is_calling:
+            answer = self._answers.get("")
+            self._answered.append((self._turn, answer is not None and answer.blocks > 0))
+            self._end_answer("")
+            self._turn = None
+
     def _step_of(self, agent: str) -> Step:
         """Return the step in which an agent's answers are: that of the turn, or of the call that began it."""
         turn = self._open_turn()
         return self._tools.get(agent) or turn.step
+
+    def _begin_answer(self, agent: str, id: str | None) -> _Answer:
+        """Begin an answer of an agent.
+
+        Args:
+            agent: The id of the call that began the agent; "" for the main agent.
+            id: The id of the answer's message; None if it has none.
+        """
+        if not agent:
+            self._is_calling = False
+        answer = self._answers[agent] = _Answer(self._step_of(agent), id)
+        return answer
 
     def _feed(self, answer: _Answer, event: dict[str, Any]) -> None:
         """Pass an event to an answer, and begin the steps of the tools that it has called."""
@@ -225,6 +276,7 @@ class ClaudeCode(AgentReader):
     def _begin_tools(self, answer: _Answer) -> None:
         """Begin the steps of the tools that an answer has called."""
         for call in answer.calls:
+            self._is_calling = self._is_calling or answer is self._answers.get("")
             if call.id:
                 self._begin_tool(call.id, call.name, answer.reader.step, call.arguments_text)
         answer.calls.clear()

@@ -97,14 +97,11 @@ class AgentReader(ABC):
             exit_code: The exit code of the agent's process; None if it is not known.
         """
         turn, self._exit_code = self._turn, exit_code
-        if turn is not None and not self._ends_without_a_line():
-            told = "" if exit_code is None else f", and its process with exit code {exit_code}"
-            error = StreamTruncated(f"{self._agent} ended without the line that ends a turn{told}")
-            error.partial = self._find_partial(turn, "truncated")
-            self._end_turn(error)
-            return error
         if turn is not None:
-            self._end_turn(None)
+            error = None if self._ends_without_a_line() else self._truncation_of(turn)
+            self._end_turn(error)
+            if error is not None:
+                return error
         last = self._run.turns[-1] if self._run.turns else None
         if exit_code and (last is None or last.state == "done"):
             failed = ProviderError(f"the process of {self._agent} ended with exit code {exit_code}")
@@ -183,11 +180,23 @@ class AgentReader(ABC):
         turn, self._turn = self._turn, None
         self._tools.clear()
         if turn is not None:
-            if turn.result is None:
-                texts = [message.text for message in turn.step.messages if message.text]
-                turn.result = texts[-1] if texts else None
-            turn.step.result = turn.result
-            turn.step.end(error)
+            self._close_turn(turn, error)
+
+    @staticmethod
+    def _close_turn(turn: Turn, error: StreamError | None) -> None:
+        """End a turn; its result is its last text, unless the agent has told another."""
+        if turn.result is None:
+            texts = [message.text for message in turn.step.messages if message.text]
+            turn.result = texts[-1] if texts else None
+        turn.step.result = turn.result
+        turn.step.end(error)
+
+    def _truncation_of(self, turn: Turn) -> StreamTruncated:
+        """Return the error of a turn that no line has ended."""
+        told = "" if self._exit_code is None else f", and its process with exit code {self._exit_code}"
+        error = StreamTruncated(f"{self._agent} ended without the line that ends a turn{told}")
+        error.partial = self._find_partial(turn, "truncated")
+        return error
 
     def _failure(self, message: str | None, *, code: str | None = None) -> ProviderError:
         """Return the error of a turn whose agent says that it has failed.
