@@ -97,11 +97,12 @@ if TYPE_CHECKING:
     from tokenstream.recovery import Retry, Route, aresilient, resilient
     from tokenstream.router import Router
     from tokenstream.schemas import Tools, response_format
-    from tokenstream.steps import Steps
+    from tokenstream.steps import AsyncPeer, Peer, Steps
     from tokenstream.stream import AsyncStream, Stream, merge, tap
 
 __all__ = [
     "AnswerRejected",
+    "AsyncPeer",
     "AsyncStream",
     "CallStoreUnavailable",
     "CallUncertain",
@@ -129,6 +130,7 @@ __all__ = [
     "PartDone",
     "PartStart",
     "Partial",
+    "Peer",
     "Ping",
     "PositionLost",
     "ProtocolError",
@@ -232,7 +234,7 @@ _NAMES = {
     "recovery": ("Retry", "Route", "aresilient", "resilient"),
     "router": ("Router",),
     "schemas": ("Tools", "response_format"),
-    "steps": ("Steps",),
+    "steps": ("AsyncPeer", "Peer", "Steps"),
     "stream": ("AsyncStream", "Stream", "merge", "tap"),
 }
 _ROOMS = (

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from tokenstream.steps._events import RunEvents
+from tokenstream.steps._peer.asynchronous import AsyncPeer
+from tokenstream.steps._peer.call import PeerCall
+from tokenstream.steps._peer.message import AsyncPeerMessage, PeerMessage
+from tokenstream.steps._peer.sync import Peer
 from tokenstream.steps._run import Steps
 from tokenstream.steps._step import Step
 from tokenstream.steps._turn import Turn
 
-__all__ = ["RunEvents", "Step", "Steps", "Turn"]
+__all__ = [
+    "AsyncPeer",
+    "AsyncPeerMessage",
+    "Peer",
+    "PeerCall",
+    "PeerMessage",
+    "RunEvents",
+    "Step",
+    "Steps",
+    "Turn",
+]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import ProviderError, StreamError, StreamTruncated
 from tokenstream.events import (
@@ -19,6 +19,8 @@ from tokenstream.message import ReasoningPart, TextPart, ToolCall
 from tokenstream.steps._turn import Turn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream._basics.loose import Json
     from tokenstream.message import Ending, FinishReason, Message, Usage
     from tokenstream.steps._run import Steps
@@ -51,10 +53,31 @@ class AgentReader(ABC):
         """The ids of the last lines, the oldest first."""
         self._exit_code: int | None = None
         """The exit code of the agent's process; None if it is not known."""
+        self.turns_ended = 0
+        """Number of turns that have ended."""
+        self.send_answer: Callable[[int | str, Any], None] | None = None
+        """Sends the answer to a request of the agent, by its id; None if the agent cannot be answered."""
 
     @abstractmethod
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as a line says."""
+
+    def read_sent(self, method: str, params: Json, id: int | str | None) -> None:
+        """Note a request or a notification that the program has sent to the agent.
+
+        Args:
+            method: Its method.
+            params: Its parameters.
+            id: The id of the request; None for a notification.
+        """
+
+    def read_answer(self, method: str, answer: dict[str, Json]) -> None:
+        """Note the agent's answer to a request of the program.
+
+        Args:
+            method: The method of the request.
+            answer: The whole message, with its `result` or its `error`.
+        """
 
     @classmethod
     @abstractmethod
@@ -84,6 +107,17 @@ class AgentReader(ABC):
             return failed
         return None
 
+    @property
+    def has_open_turn(self) -> bool:
+        """True while a turn is in progress."""
+        return self._turn is not None
+
+    def find_partial(self) -> Message | None:
+        """Return the last answer of the last turn, for an error of the run; None without a turn."""
+        turns = self._run.turns
+        turn = self._turn or (turns[-1] if turns else None)
+        return None if turn is None else self._find_partial(turn, "truncated")
+
     def stop(self, error: BaseException) -> None:
         """End the turn that is open with an exception, because the lines are not read any further.
 
@@ -93,6 +127,7 @@ class AgentReader(ABC):
         if self._turn is not None:
             self._turn.step.end(error)
             self._turn = None
+            self.turns_ended += 1
 
     def _ends_without_a_line(self) -> bool:
         """Return True if the open turn is complete although no line has ended it."""
@@ -137,6 +172,7 @@ class AgentReader(ABC):
         turn, self._turn = self._turn, None
         self._tools.clear()
         if turn is not None:
+            self.turns_ended += 1
             if turn.result is None:
                 texts = [message.text for message in turn.step.messages if message.text]
                 turn.result = texts[-1] if texts else None
