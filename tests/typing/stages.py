@@ -15,6 +15,8 @@ from tokenstream.framing import (
     AWSEventStreamParser,
     EventStreamMessage,
     JSONArrayParser,
+    JSONRPCMessage,
+    JSONRPCParser,
     NDJSONParser,
     ServerSentEvent,
     SSEParser,
@@ -62,6 +64,7 @@ def stages(inflate: ContentDecoder, encoder: Encoder) -> None:
     framings: list[Stage[bytes, bytes]] = [NDJSONParser(), JSONArrayParser(), inflate]
     events: Stage[bytes, ServerSentEvent] = SSEParser()
     messages: Stage[bytes, EventStreamMessage] = AWSEventStreamParser()
+    remote: Stage[bytes, JSONRPCMessage] = JSONRPCParser()
     formats: list[Stage[ServerSentEvent, Event]] = [text()]
     accumulator: Stage[Event, Event] = Accumulator()
     decoder: Stage[bytes, Event] = Decoder()

@@ -58,6 +58,7 @@ class JSONFrames:
         """True within a line that tells nothing."""
         self.banner_lines = 0
         """Number of lines before the framing was known."""
+        self._has_ended = False
 
     @property
     def error(self) -> StreamError | None:
@@ -100,7 +101,7 @@ class JSONFrames:
             now: Not used; every stage has this parameter.
         """
         if self._framing is None:
-            chunk = self._find_framing(self._start + as_bytes(chunk, "JSONFrames", ended=False))
+            chunk = self._find_framing(self._start + as_bytes(chunk, "JSONRPCParser", ended=self._has_ended))
             if self._framing is None:
                 return []
         framing = self._framing
@@ -112,6 +113,7 @@ class JSONFrames:
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """End the input; an unfinished payload remains in `unfinished`."""
+        self._has_ended = True
         if self._framing is not None:
             self._framing.end()
         return []
@@ -171,6 +173,7 @@ class HeaderParser:
         self._held = bytearray()
         self._length: int | None = None
         """Length of the payload whose headers were read; None while headers are read."""
+        self._has_ended = False
         self.error: StreamError | None = None
 
     @property
@@ -181,6 +184,7 @@ class HeaderParser:
     def frames(self, chunk: bytes) -> list[bytes]:
         """Return the payloads that a chunk completes."""
         payloads: list[bytes] = []
+        chunk = as_bytes(chunk, "JSONRPCParser", ended=self._has_ended)
         if self.error is None:
             self._held += chunk
             while self._read_head() and self._length is not None and len(self._held) >= self._length:
@@ -190,10 +194,11 @@ class HeaderParser:
         return payloads
 
     def end(self) -> None:
-        """Do nothing: an unfinished message remains in `tail`."""
+        """End the input; an unfinished message remains in `tail`."""
+        self._has_ended = True
 
     def _read_head(self) -> bool:
-        """Read the headers of the next message, if they are complete; return True once its length is known."""
+        """Read the headers of the next message, if they are complete; return True if its length is known."""
         if self._length is not None:
             return True
         # Some servers put more line ends between two messages.

@@ -124,7 +124,8 @@ class JSONRPCParser:
         if self.error is not None:
             return []
         messages = self._read(self._frames.feed(chunk))
-        self.error = self.error or self._frames.error
+        if self._frames.error is not None and self.error is None:
+            self.error = self._frames.error
         return messages
 
     def end(self, *, now: float = 0.0) -> list[JSONRPCMessage]:
@@ -160,7 +161,7 @@ class JSONRPCParser:
 
 
 def encode_json_rpc(message: dict[str, Any], *, has_headers: bool) -> bytes:
-    """Return the bytes of a message, as a line or with the header that tells its length.
+    r"""Return the bytes of a message, as a line or with the header that tells its length.
 
     Args:
         message: The message, without `jsonrpc`.
@@ -171,7 +172,7 @@ def encode_json_rpc(message: dict[str, Any], *, has_headers: bool) -> bytes:
 
     Example:
         >>> encode_json_rpc({"method": "initialized"}, has_headers=False)
-        b'{"jsonrpc":"2.0","method":"initialized"}\\n'
+        b'{"jsonrpc":"2.0","method":"initialized"}\n'
     """
     try:
         text = json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":"), allow_nan=False)

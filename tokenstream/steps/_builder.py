@@ -40,7 +40,8 @@ class RunBuilder(ABC):
     def __init__(self, run: Steps, agent: str | None, until: Any) -> None:  # noqa: ANN401 - checked here
         if until is not None and until not in _ENDS_OF_TURN and not callable(until):
             raise MisuseError(
-                f'until= takes "turn", "idle", a function of an item or what peer.begin(…) returns, not {until!r}'
+                'until= takes "turn", "idle", a function of an item or what peer.begin(…) returns, '
+                f"not {until!r}"
             )
         self._run = run
         self._until: str | Callable[[Any], object] | None = until
@@ -91,27 +92,27 @@ class RunBuilder(ABC):
         self.must_stop = False
         self._turns_before = 0 if self._reader is None else self._reader.turns_ended
 
-    def finish(self, exit: Exit) -> StreamError | None:
+    def finish(self, ended: Exit) -> StreamError | None:
         """End the run's turns; return the error of the run, or None.
 
         Args:
-            exit: How the agent's process ended.
+            ended: How the agent's process ended.
         """
         if self.has_ended:
             return None
         self.has_ended = True
         name = "the agent" if self._reader is None else self._reader.name
         if self._reader is not None:
-            error = self._reader.end(exit.code)
-        elif exit.code:
-            error = ProviderError(f"the process of {name} ended with exit code {exit.code}")
+            error = self._reader.end(ended.code)
+        elif ended.code:
+            error = ProviderError(f"the process of {name} ended with exit code {ended.code}")
         else:
             error = None
-            if not exit.still_runs:
+            if not ended.still_runs:
                 warn("no line told which agent has printed them: name it, as in run.follow(…, agent=…)")
-        if exit.still_runs and error is not None:
+        if ended.still_runs and error is not None:
             error.args = (f"{error}; its process still runs",)
-        elif exit.still_runs:
+        elif ended.still_runs:
             error = StreamStalled(
                 f"the process of {name} still runs {PATIENCE:g} s after the end of its output; what had "
                 "arrived is in .partial, and the process is yours to end",
@@ -175,7 +176,7 @@ class RunBuilder(ABC):
             method, arguments = self._early.popleft()
             getattr(reader, method)(*arguments)
 
-    def _prepare(self, reader: AgentReader) -> None:
+    def _prepare(self, reader: AgentReader) -> None:  # noqa: B027 - only a peer has anything
         """Give a reader what it needs beyond the items."""
 
     def _add_partial(self, error: StreamError) -> None:

@@ -79,7 +79,7 @@ class PatientPipe:
 
 
 def find_pipe(source: Any) -> PatientPipe | None:  # noqa: ANN401 - told by its methods
-    """Return the patient reader of a pipe; None for anything else, and on Windows, whose pipes cannot wait."""
+    """Return the patient reader of a pipe; None for anything else, and on Windows, which has none."""
     binary = getattr(source, "buffer", source)
     if not isinstance(binary, io.BufferedReader | io.FileIO) or os.name != "posix":
         return None
@@ -276,6 +276,7 @@ class AsyncChunks:
     async def _read_chunk(self) -> bytes:
         """Return the next chunk of a stream of bytes."""
         source = self._source
+        chunk: bytes = b""
         if hasattr(source, "at_eof"):
             chunk = await source.read(_CHUNK)
         elif hasattr(source, "receive_some"):
@@ -283,7 +284,6 @@ class AsyncChunks:
         else:
             from anyio import EndOfStream
 
-            chunk = b""
             with suppress(EndOfStream):
                 chunk = await source.receive()
         if not chunk:

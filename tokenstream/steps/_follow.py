@@ -168,7 +168,7 @@ def follow(events: object, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:
 
 
 def has_lines(events: object) -> bool:
-    """Return True for the output of an agent: a pipe, a file, a byte stream, a response, or a list of lines."""
+    """Return True for an agent's output: a pipe, a file, a byte stream, a response, or a list of lines."""
     if hasattr(events, "readline") or is_byte_stream(events) or is_response(events):
         return True
     first: object = events[0] if is_list(events) and events else None

@@ -7,14 +7,9 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._sources.kinds import do_nothing
 from tokenstream.errors import MisuseError
 from tokenstream.limits import Deadlines, check_option
-from tokenstream.steps._chunks import AsyncChunks, SyncChunks, is_asynchronous
-from tokenstream.steps._followed import (
-    AsyncFollowedItems,
-    AsyncFollowedLines,
-    FollowedItems,
-    FollowedLines,
-)
-from tokenstream.steps._lines import LineReader
+from tokenstream.steps._chunks import AsyncChunks, SyncChunks, is_asynchronous, is_response
+from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
+from tokenstream.steps._lines import AsyncFollowedLines, FollowedLines, LineReader
 from tokenstream.steps._patience import AGENT_DEADLINES
 from tokenstream.steps._peer.asynchronous import AsyncPeer
 from tokenstream.steps._peer.messages import MessageReader
@@ -77,9 +72,10 @@ def follow_agent(
     lines = LineReader(run, agent, until)
     if is_asynchronous(source):
         return AsyncFollowedLines(AsyncChunks(source), lines, deadlines, exit_code, stderr)
-    if isinstance(source, str | bytes | dict) or not (hasattr(source, "__iter__") or hasattr(source, "read")):
+    is_readable = is_response(source) or any(hasattr(source, name) for name in ("__iter__", "read"))
+    if not is_readable or source.__class__ in (str, bytes, dict):
         raise MisuseError(
-            f"a run cannot follow {type(source).__name__}: pass the agent's standard output, a file, a list of "
-            "lines, a response, or a Peer"
+            f"a run cannot follow {type(source).__name__}: pass the agent's standard output, a file, a list "
+            "of lines, a response, or a Peer"
         )
     return FollowedLines(SyncChunks(source), lines, deadlines, exit_code, stderr)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import IO, Any, Literal, Protocol, TypeAlias, TypedDict
+from typing import IO, TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypedDict
 
-from tokenstream.limits import Deadlines
+if TYPE_CHECKING:
+    from tokenstream.limits import Deadlines
 
 
 class TrioStream(Protocol):

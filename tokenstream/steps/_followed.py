@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 from tokenstream.errors import StreamError
 from tokenstream.steps._builder import NOTHING
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tokenstream.limits import Deadlines
     from tokenstream.steps._builder import RunBuilder
+    from tokenstream.steps._stderr import Tail
 
     class SyncInput(Protocol):
         """Reads chunks, and passes them to a builder or to a peer."""
@@ -52,7 +53,8 @@ class _Base(Generic[ItemT]):
         self._patience = Patience(deadlines, time.monotonic)
         self._is_over = False
         """True once the input has ended."""
-        self._drain: SyncDrain | AsyncDrain | None = None
+        self._tail: Tail | None = None
+        """The end of the standard error; None if nobody reads it."""
         builder.begin_loop()
 
     @property
@@ -63,11 +65,11 @@ class _Base(Generic[ItemT]):
     @property
     def stderr(self) -> str:
         """The end of what the process has written to its standard error so far, at most 8 kB."""
-        return "" if self._drain is None else self._drain.tail.text
+        return "" if self._tail is None else self._tail.text
 
     def _note(self, item: object) -> None:
         """Pass a chunk or an item to the builder."""
-        self._patience.end_wait()
+        self._patience.end_wait(has_bytes=True)
         if self._builder.feed(item):
             self._patience.note_content()
 
@@ -101,7 +103,8 @@ class FollowedItems(_Base[ItemT]):
     ) -> None:
         super().__init__(builder, deadlines, exit_code)
         self._source = source
-        self._drain: SyncDrain | None = None if stderr is None else SyncDrain(stderr)
+        self._drain = None if stderr is None else SyncDrain(stderr)
+        self._tail = None if self._drain is None else self._drain.tail
 
     def __del__(self) -> None:
         drain: SyncDrain | None = getattr(self, "_drain", None)
@@ -187,7 +190,8 @@ class AsyncFollowedItems(_Base[ItemT]):
     ) -> None:
         super().__init__(builder, deadlines, exit_code)
         self._source = source
-        self._drain: AsyncDrain | None = None if stderr is None else AsyncDrain(stderr)
+        self._drain = None if stderr is None else AsyncDrain(stderr)
+        self._tail = None if self._drain is None else self._drain.tail
         self._reading = ReadBeside([] if self._drain is None else [self._drain.run])
 
     def __aiter__(self) -> Self:
@@ -232,6 +236,7 @@ class AsyncFollowedItems(_Base[ItemT]):
         from anyio import move_on_after
 
         seconds = self._patience.begin_wait(is_resting=self._builder.is_resting)
+        item: object = NOTHING
         try:
             # A limit of 0 would end the read before it could take what is there.
             with move_on_after(None if seconds is None else max(seconds, LEAST_WAIT)) as scope:
@@ -239,6 +244,10 @@ class AsyncFollowedItems(_Base[ItemT]):
         except StopAsyncIteration:
             self._note_end()
             return
+        except BaseException:
+            # A cancelled wait counts, too: a caller who looks every second may still wait for too long.
+            self._patience.end_wait(has_bytes=False)
+            raise
         if scope.cancelled_caught:
             raise self._patience.make_error()
         self._note(item)
@@ -256,11 +265,3 @@ class AsyncFollowedItems(_Base[ItemT]):
             await self._drain.finish(PATIENCE)
         if error is not None:
             raise error
-
-
-class FollowedLines(FollowedItems[dict[str, Any]]):
-    """The lines of an agent, each as its object, read in `for`; made by `Steps.follow`."""
-
-
-class AsyncFollowedLines(AsyncFollowedItems[dict[str, Any]]):
-    """The lines of an agent, each as its object, read in `async for`; made by `Steps.follow`."""

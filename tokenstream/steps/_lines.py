@@ -12,6 +12,7 @@ from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.framing._json_frames import JSONFrames
 from tokenstream.steps._builder import NOTHING, RunBuilder
+from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
 
 if TYPE_CHECKING:
     from tokenstream.errors import StreamError
@@ -99,3 +100,11 @@ class LineReader(RunBuilder):
             self._ready.append(value)
         else:
             self._plain_lines += 1
+
+
+class FollowedLines(FollowedItems[dict[str, Any]]):
+    """The lines of an agent, each as its object, read in `for`; made by `Steps.follow`."""
+
+
+class AsyncFollowedLines(AsyncFollowedItems[dict[str, Any]]):
+    """The lines of an agent, each as its object, read in `async for`; made by `Steps.follow`."""

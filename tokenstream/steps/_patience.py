@@ -57,10 +57,14 @@ class Patience:
         waits = self._list_waits(now, is_resting=is_resting)
         return max(min((left for left, _, _ in waits), default=0.0), 0.0) if waits else None
 
-    def end_wait(self) -> None:
-        """Record that bytes have come."""
+    def end_wait(self, *, has_bytes: bool) -> None:
+        """Record the end of a wait.
+
+        Args:
+            has_bytes: True if bytes have come; False after a cancellation.
+        """
         waited = self._clock() - self._wait_began
-        self._without_bytes = 0.0
+        self._without_bytes = 0.0 if has_bytes else self._without_bytes + waited
         self._without_content += waited
 
     def note_content(self) -> None:
@@ -70,7 +74,7 @@ class Patience:
 
     def make_error(self) -> StreamStalled:
         """Return the error for a wait that was too long."""
-        waits = self._list_waits(self._clock(), is_resting=False)
+        waits = self._list_waits(self._wait_began, is_resting=False)
         _, limit, seconds = min(waits)
         return make_stalled_error(limit, seconds)
 

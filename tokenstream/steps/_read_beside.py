@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenstream.steps._builder import NOTHING
 from tokenstream.stream._reading.reader import only_error
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
 LEAST_WAIT = 0.02
 """Shortest wait, in seconds: enough for a busy event loop to read what its pipe already holds."""
@@ -23,7 +23,7 @@ class ReadBeside:
         beside: Functions that return the coroutines; a cancellation must lose nothing of theirs.
     """
 
-    def __init__(self, beside: Sequence[Callable[[], Awaitable[object]]]) -> None:
+    def __init__(self, beside: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:
         self._beside = beside
         self._held: object = NOTHING
         """What was read when a cancellation came, before it could be returned; else `NOTHING`."""

@@ -24,12 +24,8 @@ if TYPE_CHECKING:
     from tokenstream.message import ToolCall
     from tokenstream.steps._follow import AsyncFollowed, Followed
     from tokenstream.steps._follow_options import AsyncLines, ExitCode, FollowOptions, Lines, Until
-    from tokenstream.steps._followed import (
-        AsyncFollowedItems,
-        AsyncFollowedLines,
-        FollowedItems,
-        FollowedLines,
-    )
+    from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
+    from tokenstream.steps._lines import AsyncFollowedLines, FollowedLines
     from tokenstream.steps._peer.asynchronous import AsyncPeer
     from tokenstream.steps._peer.call import PeerCall
     from tokenstream.steps._peer.message import AsyncPeerMessage, PeerMessage
@@ -122,7 +118,7 @@ class Steps(RunNode):
         self, events: Peer, *, until: Until | PeerCall = None, **options: Unpack[FollowOptions]
     ) -> FollowedItems[PeerMessage]: ...
     @overload
-    def follow(
+    def follow(  # type: ignore[overload-overlap]
         self, events: AsyncPeer, *, until: Until | PeerCall = None, **options: Unpack[FollowOptions]
     ) -> AsyncFollowedItems[AsyncPeerMessage]: ...
     @overload
@@ -137,20 +133,26 @@ class Steps(RunNode):
     @overload
     def follow(
         self, events: httpx.Response, *, until: Until = None, **options: Unpack[FollowOptions]
-    ) -> Any: ...
+    ) -> Any: ...  # noqa: ANN401 - as above
     @overload
     def follow(
         self,
         events: AsyncIterable[bytes] | AsyncIterable[str],
         *,
         agent: str,
+        exit_code: ExitCode = None,
+        stderr: AsyncLines | None = None,
         until: Until = None,
-        **options: Unpack[FollowOptions],
+        deadlines: Deadlines = AGENT_DEADLINES,
     ) -> AsyncFollowedLines: ...
     @overload
-    def follow(self, events: AsyncIterable[ItemT]) -> AsyncFollowed[ItemT]: ...
+    def follow(  # pyright: ignore[reportOverlappingOverload]
+        self, events: AsyncIterable[ItemT]
+    ) -> AsyncFollowed[ItemT]: ...
     @overload
-    def follow(self, events: Iterable[ItemT]) -> Followed[ItemT]: ...
+    def follow(  # pyright: ignore[reportOverlappingOverload]
+        self, events: Iterable[ItemT]
+    ) -> Followed[ItemT]: ...
     @overload
     def follow(
         self, events: AsyncIterable[ItemT], *, until: Until = None, **options: Unpack[FollowOptions]

@@ -11,14 +11,16 @@ from typing import Any
 HAS_HEADERS = "--headers" in sys.argv
 
 
+def write(data: bytes) -> None:
+    """Write to the client."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
 def send(message: dict[str, Any]) -> None:
     """Send a message; like Codex, without `jsonrpc`."""
     payload = json.dumps(message).encode()
-    if HAS_HEADERS:
-        sys.stdout.buffer.write(b"Content-Length: %d\r\n\r\n%b" % (len(payload), payload))
-    else:
-        sys.stdout.buffer.write(payload + b"\n")
-    sys.stdout.buffer.flush()
+    write(b"Content-Length: %d\r\n\r\n%b" % (len(payload), payload) if HAS_HEADERS else payload + b"\n")
 
 
 def receive() -> dict[str, Any]:
@@ -32,7 +34,8 @@ def receive() -> dict[str, Any]:
         line = sys.stdin.buffer.read(length)
     if not line.strip():
         sys.exit(0)
-    return json.loads(line)
+    message: dict[str, Any] = json.loads(line)
+    return message
 
 
 def update(**fields: Any) -> None:
@@ -55,16 +58,16 @@ def prompt(id: Any, params: dict[str, Any]) -> None:
 
 def die() -> None:
     """End in the middle of a message, and say why where nobody may look."""
-    print("the disk is full", file=sys.stderr, flush=True)
-    sys.stdout.buffer.write(b'{"method": "session/upd')
-    sys.stdout.buffer.flush()
+    sys.stderr.write("the disk is full\n")
+    sys.stderr.flush()
+    write(b'{"method": "session/upd')
     os._exit(3)
 
 
 def main() -> None:
     """Answer requests until the input ends."""
     if not HAS_HEADERS:
-        print("agent 1.0 is ready", flush=True)
+        write(b"agent 1.0 is ready\n")
     while True:
         message = receive()
         id, params = message.get("id"), message.get("params", {})
@@ -84,13 +87,8 @@ def main() -> None:
                 die()
             case "sleep":
                 time.sleep(600)
-            case "bytes":
-                sys.stdout.buffer.write(params["text"].encode())
-                sys.stdout.buffer.flush()
-            case "exit":
+            case _:
                 sys.exit(0)
-            case method:
-                send({"method": "note", "params": {"seen": method, "params": params}})
 
 
 if __name__ == "__main__":

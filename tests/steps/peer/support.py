@@ -8,21 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import pytest
-
-from tokenstream.steps._agents import detect
 from tokenstream.steps._agents.reader import TextAgentReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 AGENT = [sys.executable, str(Path(__file__).with_name("agent.py"))]
 
 
 @contextmanager
-def started(*options: str, **streams: Any) -> Iterator[Any]:
+def started(*options: str, **streams: Any) -> Generator[Any]:
     """Start the agent; it ends with its input, and is killed if it does not."""
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, **streams}
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, **streams}
     with subprocess.Popen([*AGENT, *options], **pipes) as process:
         try:
             yield process
@@ -51,9 +48,3 @@ class Prompts(TextAgentReader):
         if method == "session/prompt":
             self._end_answer("stop")
             self._end_turn(None if "result" in answer else self._failure("refused"))
-
-
-@pytest.fixture
-def prompts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a run know the agent of these tests."""
-    monkeypatch.setitem(detect._READERS, "prompts", Prompts)

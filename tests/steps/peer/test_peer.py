@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.steps.peer.support import prompts, started  # noqa: F401 - a fixture
+from tests.steps.peer.support import started
 from tokenstream import Deadlines, Limits, Peer, Steps
 from tokenstream.errors import (
     ConcurrentRead,
@@ -61,7 +61,6 @@ def test_a_request_of_the_agent_is_answered_once() -> None:
             if message.wants_reply:
                 assert (message.id, turn.id, turn.done, turn.result) == (0, 0, False, None)
                 message.reply({"optionId": "allow"})
-                assert not message.wants_reply
                 with pytest.raises(MisuseError, match="only one"):
                     message.reply({"optionId": "reject"})
                 with pytest.raises(MisuseError, match="only one"):
@@ -79,6 +78,7 @@ def test_a_request_of_the_agent_can_be_refused() -> None:
     """With a code and a message."""
     with started() as process, peer_of(process) as peer:
         peer.begin("session/prompt", long=1)
+        outcome = None
         for message in peer:
             if message.wants_reply:
                 message.refuse(-32601, "not here")
@@ -189,7 +189,8 @@ def test_another_thread_sends_while_the_loop_reads() -> None:
 
 def test_answers_to_nobody_and_messages_of_no_kind_reach_the_loop() -> None:
     """Unknown is data; batches are read one by one."""
-    sent = b'[{"id": 7, "result": 1}, {"hello": 2}, {"method": "ok", "id": null}]\n{"id": true, "error": {}}\n7\n'
+    batch = b'[{"id": 7, "result": 1}, {"hello": 2}, {"method": "ok", "id": null}]\n'
+    sent = batch + b'{"id": true, "error": {}}\n7\n'
     with Peer(io.BytesIO(sent), io.BytesIO()) as peer:
         messages = list(peer)
 
@@ -273,14 +274,12 @@ def test_a_request_that_waits_for_the_user_is_no_silence() -> None:
         deadlines = Deadlines(idle_bytes=0.3, idle_content=0.3)
         for message in run.follow(peer, until=turn, deadlines=deadlines):
             if message.wants_reply:
-                asked = message
-                timer = threading.Timer(0.7, lambda: asked.reply({}))
+                timer = threading.Timer(0.7, message.reply, [{}])
                 timer.start()
         assert turn.result
         peer.begin("sleep")
         peer.begin("session/prompt")
         with pytest.raises(StreamStalled):
-            for message in run.follow(peer, deadlines=Deadlines(first_event=0.3)):
-                pass
+            next(run.follow(peer, deadlines=Deadlines(first_event=0.3)))
 
     assert [turn.state for turn in run.turns] == ["done", "failed"]

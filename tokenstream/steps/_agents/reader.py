@@ -62,7 +62,9 @@ class AgentReader(ABC):
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as a line says."""
 
-    def read_sent(self, method: str, params: Json, id: int | str | None) -> None:
+    def read_sent(  # noqa: B027 - most agents are only read
+        self, method: str, params: Json, id: int | str | None
+    ) -> None:
         """Note a request or a notification that the program has sent to the agent.
 
         Args:
@@ -71,7 +73,9 @@ class AgentReader(ABC):
             id: The id of the request; None for a notification.
         """
 
-    def read_answer(self, method: str, answer: dict[str, Json]) -> None:
+    def read_answer(  # noqa: B027 - as above
+        self, method: str, answer: dict[str, Json]
+    ) -> None:
         """Note the agent's answer to a request of the program.
 
         Args:

@@ -241,7 +241,7 @@ class AsyncPeer(BasePeer):
         try:
             with move_on_after(None if seconds is None else max(seconds, LEAST_WAIT)) as scope:
                 has_message = await self.read()
-                patience.end_wait()
+                patience.end_wait(has_bytes=True)
                 if has_message:
                     patience.note_content()
         except StopAsyncIteration:
@@ -249,6 +249,9 @@ class AsyncPeer(BasePeer):
             if self.exchange.is_drained:
                 raise
             return
+        except BaseException:
+            patience.end_wait(has_bytes=False)
+            raise
         if scope.cancelled_caught:
             raise patience.make_error()
 

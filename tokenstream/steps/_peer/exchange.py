@@ -7,6 +7,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import LimitExceeded, MisuseError
 from tokenstream.framing._json_rpc import JSONRPCMessage, JSONRPCParser, encode_json_rpc
 from tokenstream.steps._peer.call import PeerCall
@@ -121,7 +122,9 @@ class Exchange:
             raise MisuseError(f"{to!r} waits for no reply: reply to messages whose wants_reply is True")
         with self._lock:
             if id not in self._requests:
-                raise MisuseError(f"no request with the id {id!r} waits for a reply: each has one, and only one")
+                raise MisuseError(
+                    f"no request with the id {id!r} waits for a reply: each has one, and only one"
+                )
             data = self._encode({"id": id, **content})
             self._requests.discard(id)
         return data
@@ -244,6 +247,8 @@ def join_params(method: str, params: Any, names: dict[str, Any]) -> Any:  # noqa
     """
     if not names:
         return params
-    if params is not None and not isinstance(params, dict):
+    if params is None:
+        return names
+    if not is_dict(params):
         raise MisuseError(f"{method} gets either a list of parameters, or parameters by their names")
-    return {**(params or {}), **names}
+    return {**params, **names}

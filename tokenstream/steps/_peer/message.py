@@ -9,7 +9,7 @@ from tokenstream.framing._json_rpc import JSONRPCMessage
 
 if TYPE_CHECKING:
     from tokenstream.steps._peer.asynchronous import AsyncPeer
-    from tokenstream.steps._peer.base import BasePeer
+    from tokenstream.steps._peer.exchange import Exchange
     from tokenstream.steps._peer.sync import Peer
 
 
@@ -18,21 +18,19 @@ class _Message(JSONRPCMessage):
 
     Args:
         message: The message as the framing gives it.
-        peer: The peer that has sent it.
+        exchange: The conversation with the peer that has sent it.
     """
 
-    __slots__ = ("_peer",)
+    __slots__ = ("_exchange",)
 
-    _peer: BasePeer
-
-    def __init__(self, message: JSONRPCMessage, peer: BasePeer) -> None:
+    def __init__(self, message: JSONRPCMessage, exchange: Exchange) -> None:
         super().__init__(message.raw, message.size)
-        self._peer = peer
+        self._exchange = exchange
 
     @property
     def wants_reply(self) -> bool:
         """True for a request that has no reply yet: the peer waits for one."""
-        return self.kind == "request" and self._peer.exchange.is_waiting_for(self.id)
+        return self.kind == "request" and self._exchange.is_waiting_for(self.id)
 
 
 @show_members
@@ -43,9 +41,11 @@ class PeerMessage(_Message):
     request of yours is passed on, too: its method is "".
     """
 
-    __slots__ = ()
+    __slots__ = ("_peer",)
 
-    _peer: Peer
+    def __init__(self, message: JSONRPCMessage, peer: Peer) -> None:
+        super().__init__(message, peer.exchange)
+        self._peer = peer
 
     def reply(self, result: Any) -> None:  # noqa: ANN401 - JSON
         """Answer the request.
@@ -81,9 +81,11 @@ class AsyncPeerMessage(_Message):
     request of yours is passed on, too: its method is "".
     """
 
-    __slots__ = ()
+    __slots__ = ("_peer",)
 
-    _peer: AsyncPeer
+    def __init__(self, message: JSONRPCMessage, peer: AsyncPeer) -> None:
+        super().__init__(message, peer.exchange)
+        self._peer = peer
 
     async def reply(self, result: Any) -> None:  # noqa: ANN401 - JSON
         """Answer the request.

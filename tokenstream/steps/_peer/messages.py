@@ -74,9 +74,9 @@ class MessageReader(RunBuilder):
             self._read_note(item)
         return NOTHING
 
-    def finish(self, exit: Exit) -> StreamError | None:
-        """End the run's turns; return the error of the run, or that of a request without an answer, or None."""
-        error = super().finish(exit)
+    def finish(self, ended: Exit) -> StreamError | None:
+        """End the run's turns; return the error of the run or of a request without an answer, or None."""
+        error = super().finish(ended)
         call, self._exchange.broken_call = self._exchange.broken_call, None
         return error if error is not None or call is None else call.error
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @show_members
 class Peer(BasePeer):
-    """The other side of a conversation in JSON-RPC, such as an agent's process.
+    r"""The other side of a conversation in JSON-RPC, such as an agent's process.
 
     A loop over the peer gets its requests and notifications; pass the peer to `Steps.follow` to
     build a run from them as well. The process is yours: a peer starts and ends none.
@@ -45,12 +45,12 @@ class Peer(BasePeer):
     Example:
         >>> import io
         >>> from tokenstream import Peer
-        >>> answers = io.BytesIO(b'{"method": "note", "params": {"n": 1}}\\n{"id": 0, "result": {"ok": true}}\\n')
+        >>> answers = io.BytesIO(b'{"method": "note"}\n{"id": 0, "result": {"ok": true}}\n')
         >>> with Peer(answers, io.BytesIO()) as peer:
         ...     print(peer.ask("initialize", protocolVersion=1))
-        ...     print([(message.method, message.params) for message in peer])
+        ...     print([message.method for message in peer])
         {'ok': True}
-        [('note', {'n': 1})]
+        ['note']
     """
 
     def __init__(
@@ -225,7 +225,7 @@ class Peer(BasePeer):
             if self.exchange.is_drained:
                 raise
             return
-        patience.end_wait()
+        patience.end_wait(has_bytes=True)
         if has_message:
             patience.note_content()
 
