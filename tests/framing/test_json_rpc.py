@@ -141,7 +141,7 @@ def test_sizes_and_depth_are_bounded(body: bytes, limit: str) -> None:
     ],
 )
 def test_headers_without_one_length_are_an_error(head: bytes) -> None:
-    """At any chunking."""
+    """The error is the same at any chunking of the headers."""
     for chunks in ([head], [head[at : at + 100] for at in range(0, len(head), 100)]):
         parser = JSONRPCParser()
         assert [message for chunk in chunks for message in parser.feed(chunk)] == []
@@ -150,7 +150,7 @@ def test_headers_without_one_length_are_an_error(head: bytes) -> None:
 
 
 def test_misuse_is_told() -> None:
-    """Text, and bytes after the end."""
+    """Neither text nor bytes after the end are accepted."""
     for body in (b"", b"{}\n", b"Content-Length: 2\r\n\r\n{}", b"data: {}\n\n"):
         parser = JSONRPCParser()
         parser.feed(body)

@@ -103,7 +103,7 @@ def test_both_sides_ask_and_answer(kind: str) -> None:
 
 
 def test_errors_are_those_of_the_synchronous_peer(kind: str) -> None:
-    """Refused, silent, gone."""
+    """A refusal, a silence and an end are told as in a `for` loop."""
 
     async def test(process: Any) -> None:
         async with AsyncPeer(process.stdout, process.stdin, deadlines=Deadlines(first_event=0.3)) as peer:

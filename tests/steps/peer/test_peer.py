@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import socket
 import threading
 from typing import Any
 
@@ -75,7 +77,7 @@ def test_a_request_of_the_agent_is_answered_once() -> None:
 
 
 def test_a_request_of_the_agent_can_be_refused() -> None:
-    """With a code and a message."""
+    """The agent gets the code and the message of the refusal."""
     with started() as process, peer_of(process) as peer:
         peer.begin("session/prompt", long=1)
         outcome = None
@@ -146,7 +148,7 @@ def test_messages_that_nobody_reads_are_bounded() -> None:
 
 
 def test_a_message_that_is_too_long_is_an_error_after_those_before_it() -> None:
-    """`Limits.event` bounds it."""
+    """The messages before it are given first."""
     answers = io.BytesIO(b'{"method": "a"}\n{"method": "' + b"b" * 500 + b'"}\n')
     with Peer(answers, io.BytesIO(), limits=Limits(event=100)) as peer:
         assert next(peer).method == "a"
@@ -219,6 +221,25 @@ def test_what_is_no_json_cannot_be_sent() -> None:
     message.reply(None)
 
     assert writer.getvalue() == b'{"jsonrpc":"2.0","id":"a","result":null}\n'
+
+
+def test_a_socket_is_read_and_written_as_pipes_are() -> None:
+    """Its files are those of `makefile`; the deadline holds although the read cannot be limited."""
+    ours, other = socket.socketpair()
+    with ours, other, ours.makefile("rb") as reader, other.makefile("rwb") as agent:
+        peer = Peer(reader, ours.makefile("wb"), deadlines=Deadlines(first_event=0.3))
+        agent.write(b'{"id": 0, "result": "hello"}\n')
+        agent.flush()
+        assert peer.ask("initialize") == "hello"
+        with pytest.raises(StreamStalled):
+            peer.ask("sleep")
+        peer.close()
+        assert [json.loads(line)["method"] for line in (agent.readline(), agent.readline())] == [
+            "initialize",
+            "sleep",
+        ]
+        # The thread ends with the connection.
+        other.shutdown(socket.SHUT_RDWR)
 
 
 def test_headers_without_a_length_are_an_error() -> None:
