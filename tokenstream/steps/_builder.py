@@ -138,6 +138,11 @@ class RunBuilder(ABC):
             item: The item.
             payload: Its object.
         """
+        if self._reader is not None and not self.has_ended and self._until is None:
+            # The way of most lines.
+            if is_dict(payload):
+                self._reader.read(payload)
+            return
         if is_dict(payload):
             self._call_reader("read", payload, payload)
         if callable(self._until):

@@ -113,6 +113,8 @@ class SyncChunks:
     def __init__(self, source: Any) -> None:  # noqa: ANN401 - told by its methods
         self._source = source
         self._thread: ReadAhead | None = None
+        self.is_instant = isinstance(source, list | tuple)
+        """True if everything is there, so that no read waits."""
         if is_response(source):
             found = sync_source(source)
             self._items = _read_body(found) if isinstance(found, SyncSource) else iter(())

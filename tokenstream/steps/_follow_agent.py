@@ -27,6 +27,7 @@ class _BorrowedPeer:
     """
 
     def __init__(self, peer: Peer) -> None:
+        self.is_instant = False
         self.read = peer.read
         self.release = do_nothing
         self.close = do_nothing

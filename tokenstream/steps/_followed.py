@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     class SyncInput(Protocol):
         """Reads chunks, and passes them to a builder or to a peer."""
 
+        is_instant: bool
+
         def read(self, seconds: float | None) -> object: ...
         def release(self) -> None: ...
         def close(self) -> None: ...
@@ -152,6 +154,12 @@ class FollowedItems(_Base[ItemT]):
         Raises:
             StreamStalled: Nothing came in time.
         """
+        if self._source.is_instant:
+            try:
+                self._builder.feed(self._source.read(None))
+            except StopIteration:
+                self._note_end()
+            return
         seconds = self._patience.begin_wait(is_resting=self._builder.is_resting)
         try:
             item = self._source.read(seconds)
