@@ -101,11 +101,12 @@ if TYPE_CHECKING:
     from tokenstream.recovery import Retry, Route, aresilient, resilient
     from tokenstream.router import Router
     from tokenstream.schemas import Tools, response_format
-    from tokenstream.steps import Steps, aattach, attach
+    from tokenstream.steps import AsyncPeer, Peer, Steps, aattach, attach
     from tokenstream.stream import AsyncStream, Stream, merge, tap
 
 __all__ = [
     "AnswerRejected",
+    "AsyncPeer",
     "AsyncStream",
     "CallStoreUnavailable",
     "CallUncertain",
@@ -133,6 +134,7 @@ __all__ = [
     "PartDone",
     "PartStart",
     "Partial",
+    "Peer",
     "Ping",
     "PositionLost",
     "ProtocolError",
@@ -246,7 +248,7 @@ _NAMES = {
     "recovery": ("Retry", "Route", "aresilient", "resilient"),
     "router": ("Router",),
     "schemas": ("Tools", "response_format"),
-    "steps": ("Steps", "aattach", "attach"),
+    "steps": ("AsyncPeer", "Peer", "Steps", "aattach", "attach"),
     "stream": ("AsyncStream", "Stream", "merge", "tap"),
 }
 _ROOMS = (

@@ -192,6 +192,8 @@ class StreamError(_AnswerError):
     """The provider's id of the request, to be quoted to its support; None if the provider sent none."""
     tail: bytes
     """The bytes of an event that had not arrived completely, at most `Limits.tail` of them."""
+    stderr: str
+    """The end of what an agent's process wrote to its standard error; "" without one."""
 
     def __init__(
         self,
@@ -211,6 +213,7 @@ class StreamError(_AnswerError):
         self.bytes_seen = 0
         self.request_id = None
         self.tail = b""
+        self.stderr = ""
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -388,6 +391,7 @@ class ProviderError(StreamError):
         kind: The cause in one word; None for the class's default.
         retryable: True if another attempt may succeed; None to derive it from `kind`.
         retry_after: The seconds that the server asked the client to wait; None if it did not ask.
+        data: Further data of an error of JSON-RPC, as the agent sent it; None if there is none.
     """
 
     def __init__(
@@ -399,10 +403,12 @@ class ProviderError(StreamError):
         kind: ErrorKind | None = None,
         retryable: bool | None = None,
         retry_after: float | None = None,
+        data: Any = None,  # noqa: ANN401 - JSON
     ) -> None:
         super().__init__(message, kind=kind, retryable=retryable, retry_after=retry_after)
         self.code = code
         self.type = type
+        self.data = data
 
 
 class GuardFailed(StreamError):

@@ -15,6 +15,8 @@ from tokenstream.framing import (
     AWSEventStreamParser,
     EventStreamMessage,
     JSONArrayParser,
+    JSONRPCMessage,
+    JSONRPCParser,
     NDJSONParser,
     ServerSentEvent,
     SSEParser,
@@ -62,6 +64,7 @@ def stages(inflate: ContentDecoder, encoder: Encoder) -> None:
     framings: list[Stage[bytes, bytes]] = [NDJSONParser(), JSONArrayParser(), inflate]
     events: Stage[bytes, ServerSentEvent] = SSEParser()
     messages: Stage[bytes, EventStreamMessage] = AWSEventStreamParser()
+    remote: Stage[bytes, JSONRPCMessage] = JSONRPCParser()
     formats: list[Stage[ServerSentEvent, Event]] = [text()]
     accumulator: Stage[Event, Event] = Accumulator()
     decoder: Stage[bytes, Event] = Decoder()
@@ -73,6 +76,7 @@ def stages(inflate: ContentDecoder, encoder: Encoder) -> None:
     bytes_again: Stage[Event, bytes] = encoder
     assert_type(events.feed(b""), list[ServerSentEvent])
     assert_type(messages.end(now=1.0), list[EventStreamMessage])
+    assert_type(remote.feed(b""), list[JSONRPCMessage])
     assert_type(drafts.error, Exception | None)
     assert_type(blocks.end()[0].unresolved, tuple[str, ...])
     assert_type(formats[0].stop, str | None)

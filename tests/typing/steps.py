@@ -4,14 +4,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, assert_type
 
-from tokenstream import AsyncStream, Message, Steps, Stream, ToolCall, Usage
+from tokenstream import (
+    AsyncPeer,
+    AsyncStream,
+    Deadlines,
+    Message,
+    Peer,
+    Steps,
+    Stream,
+    ToolCall,
+    Usage,
+)
 from tokenstream.events import Event
-from tokenstream.steps import RunEvents, Step, Turn
+from tokenstream.steps import AsyncPeerMessage, PeerCall, PeerMessage, RunEvents, Step, Turn
+from tokenstream.steps._follow import Followed
+from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
 from tokenstream.steps._lines import AsyncFollowedLines, FollowedLines
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
     from subprocess import Popen
+
+    import anyio.abc
+    import httpx
+    import trio
 
 
 def steps(run: Steps, call: ToolCall, stream: Stream, async_stream: AsyncStream) -> None:
@@ -43,6 +59,8 @@ def agents(run: Steps, process: Popen[bytes], lines: list[str]) -> None:
     assert process.stdout is not None
     assert_type(run.follow(process.stdout, exit_code=process.wait), FollowedLines)
     assert_type(run.follow(lines, agent="codex"), FollowedLines)
+    for line in run.follow(process.stdout, stderr=process.stderr, until="turn", deadlines=Deadlines()):
+        assert_type(line, dict[str, Any])
     assert_type(run.turns, tuple[Turn, ...])
     assert_type(run.turns[0].usage, Usage)
     assert_type(run.turns[0].cost, float | None)
@@ -52,6 +70,46 @@ async def async_agents(run: Steps, process: Process) -> None:
     """The pipe of a process of asyncio is read in `async for`."""
     assert process.stdout is not None
     assert_type(run.follow(process.stdout, exit_code=process.wait), AsyncFollowedLines)
+
+
+async def byte_streams(
+    run: Steps, stream: anyio.abc.ByteReceiveStream, of_trio: trio.abc.ReceiveStream, response: httpx.Response
+) -> None:
+    """Those of anyio and trio are read as that of asyncio is; a response may be of either kind."""
+    assert_type(run.follow(stream, deadlines=Deadlines(idle_bytes=60)), AsyncFollowedLines)
+    async with run.follow(of_trio, stderr=of_trio) as lines:
+        async for line in lines:
+            assert_type(line, dict[str, Any])
+    assert_type(run.follow(response), Any)
+
+
+def objects(run: Steps, found: list[Message]) -> None:
+    """Objects stay what they are, with options and without."""
+    assert_type(run.follow(found), Followed[Message])
+    assert_type(run.follow(found, until=lambda message: message.complete), FollowedItems[Message])
+
+
+def peer(run: Steps, peer: Peer) -> None:
+    """A peer gives messages, in its own loop and in that of a run."""
+    turn = peer.begin("session/prompt", prompt=[])
+    assert_type(turn, PeerCall)
+    assert_type(list(peer), list[PeerMessage])
+    with run.follow(peer, until=turn) as followed:
+        assert_type(followed, FollowedItems[PeerMessage])
+        for message in followed:
+            if message.wants_reply:
+                message.reply({})
+
+
+async def async_peer(run: Steps, peer: AsyncPeer) -> None:
+    """As in a `for` loop, but awaited."""
+    turn = await peer.begin("session/prompt", {"prompt": []})
+    assert_type(turn, PeerCall)
+    assert_type([message async for message in peer], list[AsyncPeerMessage])
+    followed = run.follow(peer, until=turn, deadlines=Deadlines())
+    assert_type(followed, AsyncFollowedItems[AsyncPeerMessage])
+    async for message in followed:
+        await message.reply({})
 
 
 async def events(run: Steps) -> None:

@@ -2,13 +2,15 @@
 
 Each framing is a stage: `feed(chunk)` returns the frames that the chunk completes,
 and `end()` ends the input. The frames are the same wherever the transport cut the
-chunks. A framing knows nothing of JSON, events or providers.
+chunks. A framing knows nothing of events or providers, and only that of JSON-RPC
+decodes JSON.
 """
 
 from __future__ import annotations
 
 from tokenstream.framing._aws_eventstream import AWSEventStreamParser, EventStreamMessage
 from tokenstream.framing._json_array import JSONArrayParser
+from tokenstream.framing._json_rpc import JSONRPCMessage, JSONRPCParser
 from tokenstream.framing._ndjson import NDJSONParser
 from tokenstream.framing._sse import ServerSentEvent, SSEParser
 
@@ -16,6 +18,8 @@ __all__ = [
     "AWSEventStreamParser",
     "EventStreamMessage",
     "JSONArrayParser",
+    "JSONRPCMessage",
+    "JSONRPCParser",
     "NDJSONParser",
     "SSEParser",
     "ServerSentEvent",

@@ -10,6 +10,7 @@ from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import MisuseError
 from tokenstream.steps._agents.detect import AgentRun, may_be_of_agent
+from tokenstream.steps._chunks import is_byte_stream, is_response
 from tokenstream.steps._langchain import GraphMessages, LangChainRun, message_in
 from tokenstream.steps._llamaindex import LlamaIndexRun
 from tokenstream.steps._openai_agents import AgentsRun
@@ -172,8 +173,8 @@ def follow(events: object, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:
 
 
 def has_lines(events: object) -> bool:
-    """Return True for the output of an agent: a pipe, a file, or a list of lines."""
-    if hasattr(events, "readline"):
+    """Return True for an agent's output: a pipe, a file, a byte stream, a response, or a list of lines."""
+    if hasattr(events, "readline") or is_byte_stream(events) or is_response(events):
         return True
     first: object = events[0] if is_list(events) and events else None
     return isinstance(first, bytes | str) and first.strip()[:1] in (b"{", "{")

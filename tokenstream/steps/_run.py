@@ -10,28 +10,30 @@ from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.steps._events import RunEvents
 from tokenstream.steps._log import Log
+from tokenstream.steps._patience import AGENT_DEADLINES
 from tokenstream.steps._requests import Requests
 from tokenstream.steps._step import OPEN, RunNode
 from tokenstream.steps._tree import draw_run
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-    from typing import IO, Self, TypeAlias
+    from collections.abc import AsyncIterable, Callable, Iterable
+    from typing import Self, Unpack
+
+    import httpx
 
     from tokenstream.events import StepWaiting
+    from tokenstream.limits import Deadlines
     from tokenstream.message import ToolCall
     from tokenstream.steps._follow import AsyncFollowed, Followed
+    from tokenstream.steps._follow_options import AsyncLines, ExitCode, FollowOptions, Lines, Until
+    from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
     from tokenstream.steps._lines import AsyncFollowedLines, FollowedLines
+    from tokenstream.steps._peer.asynchronous import AsyncPeer
+    from tokenstream.steps._peer.call import PeerCall
+    from tokenstream.steps._peer.message import AsyncPeerMessage, PeerMessage
+    from tokenstream.steps._peer.sync import Peer
     from tokenstream.steps._step import Step
     from tokenstream.steps._turn import Turn
-
-    Lines: TypeAlias = IO[bytes] | IO[str] | list[str] | list[bytes]
-    """The output of an agent that a `for` loop reads."""
-    AsyncLines: TypeAlias = asyncio.StreamReader
-    """The output of an agent that an `async for` loop reads."""
-    ExitCode: TypeAlias = int | Callable[..., int | Awaitable[int] | None] | None
-    """The exit code of an agent's process, or a function that returns it."""
 
 ItemT = TypeVar("ItemT")
 
@@ -146,23 +148,62 @@ class Steps(RunNode):
     # A pipe is also an iterable of its lines, which become objects here.
     @overload
     def follow(  # type: ignore[overload-overlap]
-        self, events: Lines, *, agent: str | None = None, exit_code: ExitCode = None
+        self, events: Peer, *, until: Until | PeerCall = None, **options: Unpack[FollowOptions]
+    ) -> FollowedItems[PeerMessage]: ...
+    @overload
+    def follow(  # type: ignore[overload-overlap]
+        self, events: AsyncPeer, *, until: Until | PeerCall = None, **options: Unpack[FollowOptions]
+    ) -> AsyncFollowedItems[AsyncPeerMessage]: ...
+    @overload
+    def follow(  # type: ignore[overload-overlap]
+        self, events: Lines, *, until: Until = None, **options: Unpack[FollowOptions]
     ) -> FollowedLines: ...
     @overload
     def follow(  # type: ignore[overload-overlap]
-        self, events: AsyncLines, *, agent: str | None = None, exit_code: ExitCode = None
+        self, events: AsyncLines, *, until: Until = None, **options: Unpack[FollowOptions]
     ) -> AsyncFollowedLines: ...
+    # Its type does not tell whether a response is read in `for` or in `async for`.
     @overload
     def follow(
-        self, events: AsyncIterable[bytes] | AsyncIterable[str], *, agent: str, exit_code: ExitCode = None
+        self, events: httpx.Response, *, until: Until = None, **options: Unpack[FollowOptions]
+    ) -> Any: ...  # noqa: ANN401 - as above
+    @overload
+    def follow(
+        self,
+        events: AsyncIterable[bytes] | AsyncIterable[str],
+        *,
+        agent: str,
+        exit_code: ExitCode = None,
+        stderr: AsyncLines | None = None,
+        until: Until = None,
+        deadlines: Deadlines = AGENT_DEADLINES,
     ) -> AsyncFollowedLines: ...
     @overload
-    def follow(self, events: AsyncIterable[ItemT]) -> AsyncFollowed[ItemT]: ...
+    def follow(  # pyright: ignore[reportOverlappingOverload]
+        self, events: AsyncIterable[ItemT]
+    ) -> AsyncFollowed[ItemT]: ...
     @overload
-    def follow(self, events: Iterable[ItemT]) -> Followed[ItemT]: ...
+    def follow(  # pyright: ignore[reportOverlappingOverload]
+        self, events: Iterable[ItemT]
+    ) -> Followed[ItemT]: ...
+    @overload
     def follow(
-        self, events: Any, *, agent: str | None = None, exit_code: ExitCode = None
-    ) -> Followed[Any] | AsyncFollowed[Any] | FollowedLines | AsyncFollowedLines:
+        self, events: AsyncIterable[ItemT], *, until: Until = None, **options: Unpack[FollowOptions]
+    ) -> AsyncFollowedItems[ItemT]: ...
+    @overload
+    def follow(
+        self, events: Iterable[ItemT], *, until: Until = None, **options: Unpack[FollowOptions]
+    ) -> FollowedItems[ItemT]: ...
+    def follow(
+        self,
+        events: Any,
+        *,
+        agent: str | None = None,
+        exit_code: ExitCode = None,
+        stderr: Any = None,
+        until: Until | PeerCall = None,
+        deadlines: Deadlines = AGENT_DEADLINES,
+    ) -> Any:
         """Return an iterable over a framework's events or an agent's lines; reading it builds this run.
 
         The events are passed on unchanged, in `for` or in `async for`, as the original
@@ -176,17 +217,27 @@ class Steps(RunNode):
         Args:
             events: The events of a run: `astream_events(…)` of LangChain or LangGraph, or
                 `stream_events()` of the OpenAI Agents SDK's result or of a LlamaIndex handler. Or the
-                lines of an agent: its standard output, a file, a list of lines or of their objects, or the
-                messages of claude-agent-sdk.
+                lines of an agent: its standard output, a file, a byte stream of asyncio, trio or anyio, a
+                response, a list of lines or of their objects, or the messages of claude-agent-sdk. Or a
+                `Peer` or `AsyncPeer`.
             agent: The name of the agent, such as "codex"; None to detect it.
             exit_code: The exit code of the agent's process, or a function that returns it, such as
-                `Popen.wait`; None if it is not known. It is asked after the last line.
+                `Popen.wait`; None if it is not known. It is asked after the last line, for 5 seconds at most.
+            stderr: The standard error of the process, a pipe or byte stream: it is read beside the lines,
+                and errors have its end in `stderr`. None to leave it alone.
+            until: Ends the loop early: "turn" or "idle" once a turn has ended and none is open, what
+                `peer.begin(…)` returns once it is answered, or a function of an item that returns True
+                for the last one. A new loop over the same object goes on.
+            deadlines: The longest waits for the agent, in seconds. By default, only `first_event` and
+                `idle_content` apply, 10 minutes each: a tool may work in silence.
 
         Raises:
             MisuseError: The object is not iterable; or, in the loop, its items are pieces of
                 one model's answer.
             StreamTruncated: In the loop: the agent's lines ended in the middle of a turn.
             ProviderError: In the loop: no turn has failed, but the process has.
+            StreamStalled: In the loop: the agent was silent for longer than `deadlines` allows, or its
+                process still runs after the end of its output.
 
         Example:
             >>> from tokenstream import Steps
@@ -199,11 +250,22 @@ class Steps(RunNode):
             on_tool_end ['done']
         """
         from tokenstream.steps._follow import follow, has_lines
+        from tokenstream.steps._peer.base import BasePeer
 
-        if agent is not None or exit_code is not None or has_lines(events):
-            from tokenstream.steps._lines import follow_lines
+        has_options = any(option is not None for option in (agent, exit_code, stderr, until))
+        has_options = has_options or deadlines is not AGENT_DEADLINES
+        if has_options or isinstance(events, BasePeer) or has_lines(events):
+            from tokenstream.steps._follow_agent import follow_agent
 
-            return follow_lines(events, self, agent, exit_code)
+            return follow_agent(
+                events,
+                self,
+                agent=agent,
+                exit_code=exit_code,
+                stderr=stderr,
+                until=until,
+                deadlines=deadlines,
+            )
         return follow(events, self)
 
     def events(self) -> RunEvents:

@@ -153,8 +153,8 @@ def test_an_exception_on_agentcore_fails_the_turn_of_whichever_agent_it_runs() -
 
 
 def test_comments_and_fields_of_sse_are_no_plain_lines() -> None:
-    """Only what is neither SSE nor JSON is counted."""
-    body = b": ping\nevent: message\nid: 1\n" + _read("agentcore-text.sse") + b"a log\n"
+    """SSE has no other lines; a log before its first one is counted."""
+    body = b"a log\n: ping\nevent: message\nid: 1\n" + _read("agentcore-text.sse")
     with Steps() as run:
         followed = run.follow([body], agent="agentcore")
         texts = list(followed)

@@ -63,6 +63,11 @@ class A2ATasks(AgentReader):
             self._is_repeated(end)
             self._end_task(id)
 
+    @property
+    def has_open_turn(self) -> bool:
+        """True while a task goes on."""
+        return bool(self._tasks)
+
     def end(self, exit_code: int | None) -> StreamError | None:
         """End the turns that are still open, since no more payloads come; return the run's error, or None.
 
@@ -75,6 +80,7 @@ class A2ATasks(AgentReader):
         """End the turns that are open with an exception, because no more payloads are read."""
         for turn, _ in self._tasks.values():
             turn.step.end(error)
+            self._count_turn()
         self._tasks.clear()
         self._turn = None
 

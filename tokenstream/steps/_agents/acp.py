@@ -69,14 +69,17 @@ class ACP(Conversations["_Session"]):
             return "sessionId" in dict_of(line, "params")
         return "protocolVersion" in (result := dict_of(line, "result")) and "agentCapabilities" in result
 
-    def read_sent(self, method: str, params: dict[str, Json], id: Json) -> None:
+    def read_sent(self, method: str, params: Json, id: int | str | None) -> None:
         """Begin a turn with a prompt; note that the updates before the answer to a `session/load` are old."""
-        if method == "session/prompt":
-            session = self._prompts[str(id)] = self._session_of(params)
-            session.begin_turn()
-        elif method == _REPLAYING:
-            session = self._replays[str(id)] = self._session_of(params)
+        if method not in ("session/prompt", _REPLAYING):
+            return
+        session = self._session_of(params if is_dict(params) else {})
+        if method == _REPLAYING:
+            self._replays[str(id)] = session
             session.is_replayed = True
+        else:
+            self._prompts[str(id)] = session
+            session.begin_turn()
 
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as a message says."""

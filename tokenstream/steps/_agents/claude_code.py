@@ -120,6 +120,11 @@ class ClaudeCode(AgentReader):
         if read is not None and not (isinstance(uuid, str) and self._is_repeated(uuid)):
             read(line)
 
+    @property
+    def has_open_turn(self) -> bool:
+        """True while a turn is in progress, or waits for its result."""
+        return super().has_open_turn or bool(self._answered)
+
     def end(self, exit_code: int | None) -> StreamError | None:
         """End the turns that are still open; return the error of the run, or None."""
         error = super().end(exit_code)
@@ -134,6 +139,8 @@ class ClaudeCode(AgentReader):
         self._answers.clear()
         for turn, _ in self._answered:
             turn.step.end(error)
+            self._count_turn()
+        self._answered.clear()
         super().stop(error)
 
     # -- lines -------------------------------------------------------------

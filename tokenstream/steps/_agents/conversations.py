@@ -32,6 +32,15 @@ class Conversations(AgentReader, Generic[ConversationT]):
         self._starters: dict[str, Step] = {}
         """The steps of the tool calls that began subagents, by the ids of the subagents' conversations."""
 
+    @property
+    def has_open_turn(self) -> bool:
+        """True while a turn of the run is in progress; the turns of subagents do not count."""
+        return any(each.has_open_turn for id, each in self._conversations.items() if id not in self._starters)
+
+    def is_of_subagent(self, id: str) -> bool:
+        """Return True for the conversation of a subagent."""
+        return id in self._starters
+
     def end(self, exit_code: int | None) -> StreamError | None:
         """End the turns that are still open; return the error of the run, or None."""
         errors = [each.end(None) for each in self._conversations.values()]
@@ -90,9 +99,15 @@ class Conversation(TextAgentReader):
             self._turn = self._owner.begin_turn(self)
         return self._turn
 
+    def _count_turn(self) -> None:
+        """Count a turn that has ended, for the whole run unless it is a subagent's."""
+        super()._count_turn()
+        if not self._owner.is_of_subagent(self.id):
+            self._owner.turns_ended += 1
+
     def _ask_owner(self, step: Step, message: dict[str, Json]) -> None:
         """Report that a step waits for the answer to a request, which `Conversations` can send."""
-        self.send_reply = self._owner.send_reply
+        self.send_answer = self._owner.send_answer
         self._ask(step, message)
 
     def _stop_turn(self, error: BaseException) -> None:

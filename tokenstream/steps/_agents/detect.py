@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import MisuseError
 from tokenstream.steps._agents.a2a import A2ATasks
 from tokenstream.steps._agents.acp import ACP
@@ -65,39 +66,66 @@ class AgentRun:
     Args:
         run: The run that receives the steps.
         agent: The name of the agent; None to detect it.
+        prepare: Gives the reader what it needs beyond the lines; None if there is nothing.
 
     Raises:
         MisuseError: There is no agent of this name.
     """
 
-    __slots__ = ("_early", "_run", "reader")
+    __slots__ = ("_early", "_prepare", "_run", "reader")
 
-    def __init__(self, run: Steps, agent: str | None = None) -> None:
+    def __init__(
+        self, run: Steps, agent: str | None = None, prepare: Callable[[AgentReader], object] | None = None
+    ) -> None:
         self._run = run
-        self._early: deque[dict[str, Json]] = deque(maxlen=_UNDECIDED)
-        """The lines before a reader was found."""
+        self._prepare = prepare
+        self._early: deque[tuple[str, tuple[Any, ...]]] = deque(maxlen=_UNDECIDED)
+        """The first calls of a reader's methods, before a reader was found."""
         self.reader: AgentReader | None = None
         """The reader of the lines; None until it is found."""
         if agent is not None:
-            self.reader = reader_named(agent)(run)
+            self.use(reader_named(agent)(run))
 
     def read(self, item: object) -> None:
         """Build the run further from a line, or from an object that stands for one; pass other items by."""
-        line = item if is_dict(item) else line_of(item)
-        if line is None:
+        line: Any = item if is_dict(item) else line_of(item) or payload_of(item)
+        if not is_dict(line):
             return
-        if self.reader is None:
-            self._early.append(line)
-            begin = find_reader(line)
-            if begin is not None:
-                self.reader = begin(self._run)
-                while self._early:
-                    self.read(self._early.popleft())
-            return
-        if "error_type" in line and is_exception(line):
-            self.reader.fail(text_of(line, "error"), text_of(line, "error_type"))
+        reader = self.reader
+        if reader is None:
+            self.call("read", line, line)
+        elif "error_type" in line and is_exception(line):
+            reader.fail(text_of(line, "error"), text_of(line, "error_type"))
         else:
-            self.reader.read(line)
+            reader.read(line)
+
+    def call(self, method: str, shown: dict[str, Json], *arguments: Any) -> None:  # noqa: ANN401 - of several methods
+        """Call a method of the reader; keep the call until the agent is known.
+
+        Args:
+            method: The method.
+            shown: The line or message that may tell which agent it is.
+            arguments: The method's arguments.
+        """
+        if self.reader is not None:
+            getattr(self.reader, method)(*arguments)
+            return
+        self._early.append((method, arguments))
+        begin = find_reader(shown)
+        if begin is not None:
+            self.use(begin(self._run))
+
+    def use(self, reader: AgentReader) -> None:
+        """Read with a reader from now on, first what came before it was known."""
+        self.reader = reader
+        if self._prepare is not None:
+            self._prepare(reader)
+        while self._early:
+            method, arguments = self._early.popleft()
+            if method == "read":
+                self.read(*arguments)
+            else:
+                getattr(reader, method)(*arguments)
 
     def end(self, exit_code: int | None) -> StreamError | None:
         """End the open turn, since no more lines come; return the error of the run, or None.

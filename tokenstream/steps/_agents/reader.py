@@ -56,12 +56,34 @@ class AgentReader(ABC):
         """The ids of the lines before those; a set that is full takes its place."""
         self._exit_code: int | None = None
         """The exit code of the agent's process; None if it is not known."""
-        self.send_reply: Callable[[Any, Any], object] | None = None
-        """Sends the answer to a request of the agent, by the request's id; None if nothing can be sent."""
+        self.turns_ended = 0
+        """Number of turns that have ended."""
+        self.send_answer: Callable[[int | str, Any], None] | None = None
+        """Sends the answer to a request of the agent, by its id; None if the agent cannot be answered."""
 
     @abstractmethod
     def read(self, line: dict[str, Json]) -> None:
         """Begin, continue or end turns and steps, as a line says."""
+
+    def read_sent(  # noqa: B027 - most agents are only read
+        self, method: str, params: Json, id: int | str | None
+    ) -> None:
+        """Note a request or a notification that the program has sent to the agent.
+
+        Args:
+            method: Its method.
+            params: Its parameters.
+            id: The id of the request; None for a notification.
+        """
+
+    def read_answer(self, method: str, answer: dict[str, Json]) -> None:
+        """Read the agent's answer to a request of the program, like any other message.
+
+        Args:
+            method: The method of the request.
+            answer: The whole message, with its `result` or its `error`.
+        """
+        self.read(answer)
 
     @classmethod
     @abstractmethod
@@ -72,15 +94,6 @@ class AgentReader(ABC):
     def find_name(cls, line: dict[str, Json]) -> str | None:
         """Return the name of the agent that has surely printed a line; None if it may be of another one."""
         return cls.name if cls.recognises(line) else None
-
-    def read_sent(self, method: str, params: dict[str, Json], id: Json) -> None:  # noqa: B027 - few readers need it
-        """Note a request that was sent to the agent, for readers that must know what the agent answers.
-
-        Args:
-            method: The name of the method.
-            params: The parameters.
-            id: The id of the request, which its answer repeats.
-        """
 
     def read_reply(self, id: Json) -> None:
         """Note that a request of the agent was answered.
@@ -110,6 +123,17 @@ class AgentReader(ABC):
             return failed
         return None
 
+    @property
+    def has_open_turn(self) -> bool:
+        """True while a turn is in progress."""
+        return self._turn is not None
+
+    def find_partial(self) -> Message | None:
+        """Return the last answer of the last turn, for an error of the run; None without a turn."""
+        turns = self._run.turns
+        turn = self._turn or (turns[-1] if turns else None)
+        return None if turn is None else self._find_partial(turn, "truncated")
+
     def stop(self, error: BaseException) -> None:
         """End the turn that is open with an exception, because the lines are not read any further.
 
@@ -119,6 +143,7 @@ class AgentReader(ABC):
         if self._turn is not None:
             self._turn.step.end(error)
             self._turn = None
+            self._count_turn()
 
     def fail(self, message: str | None, code: str | None) -> None:
         """End the turn, because the agent's server says that it failed.
@@ -182,14 +207,18 @@ class AgentReader(ABC):
         if turn is not None:
             self._close_turn(turn, error)
 
-    @staticmethod
-    def _close_turn(turn: Turn, error: StreamError | None) -> None:
+    def _close_turn(self, turn: Turn, error: StreamError | None) -> None:
         """End a turn; its result is its last text, unless the agent has told another."""
+        self._count_turn()
         if turn.result is None:
             texts = [message.text for message in turn.step.messages if message.text]
             turn.result = texts[-1] if texts else None
         turn.step.result = turn.result
         turn.step.end(error)
+
+    def _count_turn(self) -> None:
+        """Count a turn that has ended."""
+        self.turns_ended += 1
 
     def _truncation_of(self, turn: Turn) -> StreamTruncated:
         """Return the error of a turn that no line has ended."""
@@ -223,7 +252,8 @@ class AgentReader(ABC):
             step: The step that waits.
             message: The request, as the agent sent it.
         """
-        id, send = message.get("id"), self.send_reply
+        id: Any = message.get("id")
+        send = self.send_answer
         step.wait_for(str(id), message, send=None if send is None else partial(send, id))
 
     # -- tools -------------------------------------------------------------

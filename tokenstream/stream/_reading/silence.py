@@ -57,7 +57,7 @@ class Silence:
         if not deadlines:
             return None
         limit, seconds, _ = min(deadlines, key=lambda each: each[2] + each[1])
-        return _stalled(limit, seconds)
+        return make_stalled_error(limit, seconds)
 
     @property
     def earliest_deadline(self) -> float:
@@ -78,7 +78,7 @@ class Silence:
         """Set `error` if a deadline has passed; return an empty list, as this stage holds nothing back."""
         for limit, seconds, begun in self._active_deadlines():
             if now - begun > seconds and self.error is None:
-                self.error = _stalled(limit, seconds)
+                self.error = make_stalled_error(limit, seconds)
         return []
 
     def end(self, *, now: float = 0.0) -> list[Any]:
@@ -151,7 +151,7 @@ class Silence:
         return max(last_arrival, self._machine.begun_at) + busy_seconds
 
 
-def _stalled(limit: str, seconds: float) -> StreamStalled:
+def make_stalled_error(limit: str, seconds: float) -> StreamStalled:
     """Return the error for a deadline that has passed.
 
     Args:

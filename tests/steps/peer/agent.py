@@ -1,0 +1,95 @@
+"""A small agent that speaks JSON-RPC over its standard input and output; run as a process by the tests."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+HAS_HEADERS = "--headers" in sys.argv
+
+
+def write(data: bytes) -> None:
+    """Write to the client."""
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def send(message: dict[str, Any]) -> None:
+    """Send a message; like Codex, without `jsonrpc`."""
+    payload = json.dumps(message).encode()
+    write(b"Content-Length: %d\r\n\r\n%b" % (len(payload), payload) if HAS_HEADERS else payload + b"\n")
+
+
+def receive() -> dict[str, Any]:
+    """Return the next message of the client; end with its input."""
+    line = sys.stdin.buffer.readline()
+    length = 0
+    while HAS_HEADERS and line.strip():
+        length = int(line.partition(b":")[2])
+        line = sys.stdin.buffer.readline()
+    if HAS_HEADERS:
+        line = sys.stdin.buffer.read(length)
+    if not line.strip():
+        sys.exit(0)
+    message: dict[str, Any] = json.loads(line)
+    return message
+
+
+def update(**fields: Any) -> None:
+    """Send a notification about the prompt."""
+    send({"method": "session/update", "params": fields})
+
+
+def prompt(id: Any, params: dict[str, Any]) -> None:
+    """Answer a prompt, after a request for permission whose id is also 0."""
+    update(text="I ")
+    update(text="x" * params.get("long", 300_000))
+    send({"id": 0, "method": "session/request_permission", "params": {"options": ["allow", "reject"]}})
+    while "method" in (answer := receive()):
+        if answer["method"] == "die":
+            die()
+        update(seen=answer["method"])
+    update(text="wait", outcome=answer.get("result", answer.get("error")))
+    send({"id": id, "result": {"stopReason": "end_turn"}})
+
+
+def die() -> None:
+    """End in the middle of a message, and say why where nobody may look."""
+    sys.stderr.write("the disk is full\n")
+    sys.stderr.flush()
+    write(b'{"method": "session/upd')
+    os._exit(3)
+
+
+def main() -> None:
+    """Answer requests until the input ends."""
+    if not HAS_HEADERS:
+        write(b"agent 1.0 is ready\n")
+    while True:
+        message = receive()
+        id, params = message.get("id"), message.get("params", {})
+        match message["method"]:
+            case "initialize":
+                send({"method": "configWarning", "params": {"summary": "no sandbox"}})
+                send({"id": id, "result": {"got": message}})
+            case "session/prompt":
+                prompt(id, params)
+            case "refuse":
+                send({"id": id, "error": {"code": -32602, "message": "no such mode", "data": {"mode": "x"}}})
+            case "flood":
+                for number in range(params["count"]):
+                    send({"method": "note", "params": {"number": number}})
+                send({"id": id, "result": None})
+            case "die":
+                die()
+            case "sleep":
+                time.sleep(600)
+            case _:
+                sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

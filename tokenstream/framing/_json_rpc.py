@@ -1,0 +1,182 @@
+"""Framing of JSON-RPC: requests, notifications and answers, in lines, with headers, or in SSE."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from tokenstream._basics.json import decode
+from tokenstream._basics.members import show_members
+from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError
+from tokenstream.framing._json_frames import JSONFrames
+from tokenstream.limits import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
+    from tokenstream.errors import StreamError
+    from tokenstream.limits import Limits
+
+__all__ = ["JSONRPCMessage", "JSONRPCParser"]
+
+RPCId: TypeAlias = int | str
+"""The id of a request; both sides count their own, often from 0."""
+RPCKind: TypeAlias = Literal["request", "notification", "answer", "unknown"]
+
+
+class JSONRPCMessage:
+    """A message of JSON-RPC 2.0; a missing `jsonrpc` is forgiven.
+
+    A message with a method is a request or a notification of the other side. Only one without
+    it is an answer, to the request of ours that has its id.
+
+    Args:
+        raw: The message's object.
+        size: Number of bytes of the payload that held it.
+
+    Example:
+        >>> JSONRPCMessage({"method": "ping", "id": 0}).kind, JSONRPCMessage({"id": 0, "result": {}}).kind
+        ('request', 'answer')
+    """
+
+    __slots__ = ("raw", "size")
+
+    def __init__(self, raw: dict[str, Any], size: int = 0) -> None:
+        self.raw = raw
+        self.size = size
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.kind} {self.method or self.id!r}>"
+
+    @property
+    def kind(self) -> RPCKind:
+        """The kind of the message: its direction comes first, then its id."""
+        if isinstance(self.raw.get("method"), str):
+            return "notification" if self.id is None else "request"
+        return "answer" if "result" in self.raw or "error" in self.raw else "unknown"
+
+    @property
+    def method(self) -> str:
+        """The method of a request or notification; "" for an answer."""
+        method = self.raw.get("method")
+        return method if isinstance(method, str) else ""
+
+    @property
+    def id(self) -> RPCId | None:
+        """The id of a request, or of the request that is answered; None without a valid one."""
+        id = self.raw.get("id")
+        return id if isinstance(id, int | str) and not isinstance(id, bool) else None
+
+    @property
+    def params(self) -> Json:
+        """The parameters: usually an object, perhaps an array; an empty object if there are none."""
+        params = self.raw.get("params")
+        return {} if params is None else params
+
+
+@show_members
+class JSONRPCParser:
+    r"""Read the messages of JSON-RPC, wherever the chunks were cut.
+
+    The messages are lines, or follow headers with their length (`Content-Length`, as in the Language
+    Server Protocol), or are the data of server-sent events; the first bytes tell. A batch gives its
+    messages one by one. Lines that are no JSON, such as a log, are left out and counted.
+
+    Args:
+        limits: `line` and `event` bound a message, `depth` and `digits` its JSON.
+
+    Example:
+        >>> parser = JSONRPCParser()
+        >>> for message in parser.feed(b'{"method": "turn/started", "params": {"n": 1}}\n{"id": 0, "res'):
+        ...     print(message.kind, message.method, message.params)
+        notification turn/started {'n': 1}
+        >>> [(message.kind, message.id) for message in parser.feed(b'ult": {}}\n')]
+        [('answer', 0)]
+    """
+
+    stop: str | None = None
+    """Always None: a framing never asks to close the source."""
+
+    def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
+        self._frames = JSONFrames(limits=limits)
+        self._skipped = 0
+        self.error: StreamError | None = None
+        """The error that follows the messages returned last, or None."""
+
+    @property
+    def skipped(self) -> int:
+        """Number of lines that are no JSON-RPC, such as logs, and were left out."""
+        return self._skipped + self._frames.banner_lines
+
+    @property
+    def tail(self) -> bytes:
+        """The bytes of the unfinished message, at most `Limits.tail` of them."""
+        return self._frames.tail
+
+    def feed(self, chunk: bytes, *, now: float = 0.0) -> list[JSONRPCMessage]:
+        """Return the messages that a chunk completes.
+
+        Args:
+            chunk: Bytes as the transport delivered them.
+            now: Not used; every stage has this parameter.
+        """
+        if self.error is not None:
+            return []
+        messages = self._read(self._frames.feed(chunk))
+        if self._frames.error is not None and self.error is None:
+            self.error = self._frames.error
+        return messages
+
+    def end(self, *, now: float = 0.0) -> list[JSONRPCMessage]:
+        """End the input; return the last message, if only the end of its line is missing."""
+        rest = self._frames.unfinished
+        self._frames.end()
+        return [] if rest is None or self.error is not None else self._read([rest])
+
+    def check(self) -> None:
+        """Raise `error` if there is one."""
+        if self.error is not None:
+            raise self.error
+
+    def _read(self, payloads: list[bytes]) -> list[JSONRPCMessage]:
+        """Return the messages in some payloads, up to the first that is an error."""
+        messages: list[JSONRPCMessage] = []
+        for payload in payloads:
+            try:
+                value: object = decode(payload, self._limits)
+            except ProtocolError as error:
+                if self._frames.has_headers or isinstance(error, LimitExceeded):
+                    self.error = error
+                    break
+                self._skipped += 1
+                continue
+            found = [each for each in value if is_dict(each)] if is_list(value) else [value]
+            objects = [each for each in found if is_dict(each)]
+            if not objects:
+                self._skipped += 1
+            # A batch is counted as the size of its first message.
+            messages += [JSONRPCMessage(raw, 0 if at else len(payload)) for at, raw in enumerate(objects)]
+        return messages
+
+
+def encode_json_rpc(message: dict[str, Any], *, has_headers: bool) -> bytes:
+    r"""Return the bytes of a message, as a line or with the header that tells its length.
+
+    Args:
+        message: The message, without `jsonrpc`.
+        has_headers: True for a header, False for a line.
+
+    Raises:
+        MisuseError: The message has values that are no JSON.
+
+    Example:
+        >>> encode_json_rpc({"method": "initialized"}, has_headers=False)
+        b'{"jsonrpc":"2.0","method":"initialized"}\n'
+    """
+    try:
+        text = json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise MisuseError(f"the parameters or the answer cannot be sent as JSON: {error}") from error
+    payload = text.encode()
+    return b"Content-Length: %d\r\n\r\n%b" % (len(payload), payload) if has_headers else payload + b"\n"

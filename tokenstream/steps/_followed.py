@@ -1,0 +1,275 @@
+"""Iterables over what an agent prints or sends, in `for` and in `async for`, made by `Steps.follow`."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from tokenstream.errors import StreamError
+from tokenstream.steps._builder import NOTHING
+from tokenstream.steps._exit_code import PATIENCE, ask, ask_async
+from tokenstream.steps._patience import Patience
+from tokenstream.steps._read_beside import LEAST_WAIT, ReadBeside
+from tokenstream.steps._stderr import AsyncDrain, SyncDrain
+from tokenstream.steps._step import LeftOpen
+from tokenstream.stream._reading.read_ahead import ReadTimeout
+
+if TYPE_CHECKING:
+    from typing import Protocol, Self
+
+    from tokenstream.limits import Deadlines
+    from tokenstream.steps._builder import RunBuilder
+    from tokenstream.steps._stderr import Tail
+
+    class SyncInput(Protocol):
+        """Reads chunks, and passes them to a builder or to a peer."""
+
+        is_instant: bool
+
+        def read(self, seconds: float | None) -> object: ...
+        def release(self) -> None: ...
+        def close(self) -> None: ...
+
+    class AsyncInput(Protocol):
+        """Reads chunks, and passes them to a builder or to a peer."""
+
+        async def read(self) -> object: ...
+        async def aclose(self) -> None: ...
+
+
+ItemT = TypeVar("ItemT")
+
+
+class _Base(Generic[ItemT]):
+    """The state that both kinds of loop have.
+
+    Args:
+        builder: Builds the run.
+        deadlines: The longest waits.
+        exit_code: The exit code of the agent's process, or a function that returns it; None for none.
+    """
+
+    def __init__(self, builder: RunBuilder, deadlines: Deadlines, exit_code: object) -> None:
+        self._builder = builder
+        self._exit_code = exit_code
+        self._patience = Patience(deadlines, time.monotonic)
+        self._is_over = False
+        """True once the input has ended."""
+        self._tail: Tail | None = None
+        """The end of the standard error; None if nobody reads it."""
+        builder.begin_loop()
+
+    @property
+    def plain_lines(self) -> int:
+        """Number of lines that are no JSON objects, such as logs, and were passed by."""
+        return self._builder.plain_lines
+
+    @property
+    def stderr(self) -> str:
+        """The end of what the process has written to its standard error so far, at most 8 kB."""
+        return "" if self._tail is None else self._tail.text
+
+    def _note(self, item: object) -> None:
+        """Pass a chunk or an item to the builder."""
+        self._patience.end_wait(has_bytes=True)
+        if self._builder.feed(item):
+            self._patience.note_content()
+
+    def _note_end(self) -> None:
+        """Pass the end of the input to the builder."""
+        self._is_over = True
+        self._builder.end()
+
+    def _fail(self, error: BaseException) -> None:
+        """End the run with an exception; a cancellation or an interrupt leaves it open, to go on later."""
+        if isinstance(error, Exception):
+            self._builder.stop(error)
+            if isinstance(error, StreamError):
+                error.stderr = self.stderr
+
+    def _stop(self) -> None:
+        """Stop the turn that is open, because nothing more is read."""
+        self._is_over = True
+        self._builder.must_stop = True
+        self._builder.stop(LeftOpen("its lines were not read to their end"))
+
+
+class FollowedItems(_Base[ItemT]):
+    """The items of an agent's output, read in `for`; made by `Steps.follow`.
+
+    The loop can be begun anew: after the end of a turn that `until=` waits for, it goes on.
+    """
+
+    def __init__(
+        self, source: SyncInput, builder: RunBuilder, deadlines: Deadlines, exit_code: object, stderr: object
+    ) -> None:
+        super().__init__(builder, deadlines, exit_code)
+        self._source = source
+        self._drain = None if stderr is None else SyncDrain(stderr)
+        self._tail = None if self._drain is None else self._drain.tail
+
+    def __del__(self) -> None:
+        drain: SyncDrain | None = getattr(self, "_drain", None)
+        if drain is not None:
+            drain.stop()
+
+    def __iter__(self) -> Self:
+        self._builder.begin_loop()
+        return self
+
+    def __next__(self) -> ItemT:
+        if self._builder.must_stop:
+            raise StopIteration
+        try:
+            while (item := self._builder.take()) is NOTHING:
+                if self._builder.must_stop:
+                    raise StopIteration
+                if self._is_over:
+                    self._finish()
+                    raise StopIteration
+                self._read()
+        except StopIteration:
+            raise
+        except BaseException as error:
+            self._fail(error)
+            raise
+        return cast("ItemT", item)
+
+    def close(self) -> None:
+        """Stop reading: the turn that is open is stopped, and the source is closed."""
+        self._stop()
+        if self._drain is not None:
+            self._drain.stop()
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _read(self) -> None:
+        """Read a chunk or an item.
+
+        Raises:
+            StreamStalled: Nothing came in time.
+        """
+        if self._source.is_instant:
+            try:
+                self._builder.feed(self._source.read(None))
+            except StopIteration:
+                self._note_end()
+            return
+        seconds = self._patience.begin_wait(is_resting=self._builder.is_resting)
+        try:
+            item = self._source.read(seconds)
+        except StopIteration:
+            self._note_end()
+        except ReadTimeout:
+            self._source.release()
+            raise self._patience.make_error() from None
+        else:
+            self._note(item)
+
+    def _finish(self) -> None:
+        """End the run's turns, with the exit code of the process.
+
+        Raises:
+            StreamError: A turn has no end, or the process has failed.
+        """
+        if self._builder.has_ended:
+            return
+        self._source.release()
+        error = self._builder.finish(ask(self._exit_code))
+        if self._drain is not None:
+            self._drain.finish(PATIENCE)
+        if error is not None:
+            raise error
+
+
+class AsyncFollowedItems(_Base[ItemT]):
+    """The items of an agent's output, read in `async for`; made by `Steps.follow`.
+
+    The loop can be begun anew: after the end of a turn that `until=` waits for, it goes on.
+    """
+
+    def __init__(
+        self, source: AsyncInput, builder: RunBuilder, deadlines: Deadlines, exit_code: object, stderr: object
+    ) -> None:
+        super().__init__(builder, deadlines, exit_code)
+        self._source = source
+        self._drain = None if stderr is None else AsyncDrain(stderr)
+        self._tail = None if self._drain is None else self._drain.tail
+        self._reading = ReadBeside([] if self._drain is None else [self._drain.run])
+
+    def __aiter__(self) -> Self:
+        self._builder.begin_loop()
+        return self
+
+    async def __anext__(self) -> ItemT:
+        if self._builder.must_stop:
+            raise StopAsyncIteration
+        try:
+            while (item := self._builder.take()) is NOTHING:
+                if self._builder.must_stop:
+                    raise StopAsyncIteration
+                if self._is_over:
+                    await self._finish()
+                    raise StopAsyncIteration
+                await self._read()
+        except StopAsyncIteration:
+            raise
+        except BaseException as error:
+            self._fail(error)
+            raise
+        return cast("ItemT", item)
+
+    async def aclose(self) -> None:
+        """Stop reading: the turn that is open is stopped, and the source is closed."""
+        self._stop()
+        await self._source.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def _read(self) -> None:
+        """Read a chunk or an item, and drain the standard error meanwhile.
+
+        Raises:
+            StreamStalled: Nothing came in time.
+        """
+        from anyio import move_on_after
+
+        seconds = self._patience.begin_wait(is_resting=self._builder.is_resting)
+        item: object = NOTHING
+        try:
+            # A limit of 0 would end the read before it could take what is there.
+            with move_on_after(None if seconds is None else max(seconds, LEAST_WAIT)) as scope:
+                item = await self._reading.read(self._source.read)
+        except StopAsyncIteration:
+            self._note_end()
+            return
+        except BaseException:
+            # A cancelled wait counts, too: a caller who looks every second may still wait for too long.
+            self._patience.end_wait(has_bytes=False)
+            raise
+        if scope.cancelled_caught:
+            raise self._patience.make_error()
+        self._note(item)
+
+    async def _finish(self) -> None:
+        """End the run's turns, with the exit code of the process.
+
+        Raises:
+            StreamError: A turn has no end, or the process has failed.
+        """
+        if self._builder.has_ended:
+            return
+        error = self._builder.finish(await ask_async(self._exit_code))
+        if self._drain is not None:
+            await self._drain.finish(PATIENCE)
+        if error is not None:
+            raise error

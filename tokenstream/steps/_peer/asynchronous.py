@@ -1,0 +1,300 @@
+"""A peer that is read and written in coroutines, on asyncio and on trio."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.members import show_members
+from tokenstream.limits import DEFAULT_LIMITS
+from tokenstream.steps._chunks import AsyncChunks
+from tokenstream.steps._patience import AGENT_DEADLINES
+from tokenstream.steps._peer.base import BasePeer, broken_pipe_error, concurrent_read_error
+from tokenstream.steps._peer.exchange import join_params
+from tokenstream.steps._peer.message import AsyncPeerMessage
+from tokenstream.steps._read_beside import LEAST_WAIT, ReadBeside
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from tokenstream.framing import JSONRPCMessage
+    from tokenstream.framing._json_rpc import RPCId
+    from tokenstream.limits import Deadlines, Limits
+    from tokenstream.steps._patience import Patience
+    from tokenstream.steps._peer.call import PeerCall
+
+
+@show_members
+class AsyncPeer(BasePeer):
+    """The other side of a conversation in JSON-RPC, such as an agent's process, in coroutines.
+
+    A loop over the peer gets its requests and notifications; pass the peer to `Steps.follow` to
+    build a run from them as well. The process is yours: a peer starts and ends none.
+
+    Args:
+        reader: What the agent writes: an `asyncio.StreamReader`, or a byte stream of trio or anyio.
+        writer: What the agent reads: an `asyncio.StreamWriter`, or a byte stream of trio or anyio.
+        headers: True to send each message with a header, `Content-Length`; False to send lines. How the
+            agent's messages are framed is recognised.
+        limits: Bounds on what the agent sends. `body` bounds the messages that wait for a loop.
+        deadlines: The longest waits for the agent. While it owes no answer, or waits for one, its silence
+            has no bound.
+    """
+
+    def __init__(
+        self,
+        reader: Any,  # noqa: ANN401 - told by its methods
+        writer: Any,  # noqa: ANN401 - as above
+        *,
+        headers: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+        deadlines: Deadlines = AGENT_DEADLINES,
+    ) -> None:
+        super().__init__(headers=headers, limits=limits, deadlines=deadlines)
+        self._chunks = AsyncChunks(reader)
+        self._writer = writer
+        self._is_of_asyncio = hasattr(writer, "write") and hasattr(writer, "drain")
+        """True if the writer itself keeps what cannot be sent yet."""
+        self._outgoing: deque[bytes] = deque()
+        self._send_lock: Any = None
+        """Lets one task send at a time; None before the first."""
+        self._wake: Any = None
+        """Set when `reply_soon` has put something into `_outgoing`; None while nothing waits for that."""
+        self._is_reading = False
+        self._reading = ReadBeside([] if self._is_of_asyncio else [self._send_when_woken])
+
+    # -- to the agent ------------------------------------------------------
+
+    async def ask(self, method: str, params: Any = None, /, **names: Any) -> Any:  # noqa: ANN401 - JSON
+        """Send a request and wait for its result; messages that come meanwhile are kept for the loop.
+
+        Args:
+            method: The method.
+            params: The parameters, as an object or an array; None for those by name alone.
+            names: Parameters by their names.
+
+        Raises:
+            ProviderError: The agent answers with an error; `code` and `data` are the agent's.
+            StreamTruncated: The agent has closed its output.
+            StreamInterrupted: The agent no longer reads.
+            StreamStalled: The agent was silent for longer than the deadlines allow.
+            LimitExceeded: Too many messages came meanwhile.
+        """
+        call = await self.begin(method, params, **names)
+        patience = self._make_patience()
+        while not call.done:
+            self.exchange.check_room(call)
+            if self.exchange.error is not None:
+                raise self.exchange.error
+            with suppress(StopAsyncIteration):
+                await self._wait(patience, is_resting=False)
+        if call.error is not None:
+            raise call.error
+        return call.result
+
+    async def begin(self, method: str, params: Any = None, /, **names: Any) -> PeerCall:  # noqa: ANN401 - JSON
+        """Send a request, and return at once; the answer comes while a loop or `ask` reads.
+
+        Args:
+            method: The method.
+            params: The parameters, as an object or an array; None for those by name alone.
+            names: Parameters by their names.
+
+        Returns:
+            The request with its `result`, which `run.follow(peer, until=…)` takes, too.
+
+        Raises:
+            StreamInterrupted: The agent no longer reads.
+        """
+        call, data = self.exchange.begin(method, join_params(method, params, names))
+        await self._write(data)
+        return call
+
+    async def notify(self, method: str, params: Any = None, /, **names: Any) -> None:  # noqa: ANN401 - JSON
+        """Send a notification, which has no answer.
+
+        Args:
+            method: The method.
+            params: The parameters, as an object or an array; None for those by name alone.
+            names: Parameters by their names.
+
+        Raises:
+            StreamInterrupted: The agent no longer reads.
+        """
+        await self._write(self.exchange.notify(method, join_params(method, params, names)))
+
+    async def reply(self, to: JSONRPCMessage | RPCId, result: Any) -> None:  # noqa: ANN401 - JSON
+        """Answer a request of the agent.
+
+        Args:
+            to: The message, or its id.
+            result: The result, as JSON.
+
+        Raises:
+            MisuseError: No such request waits for a reply.
+            StreamInterrupted: The agent no longer reads.
+        """
+        await self._write(self.exchange.answer(to, {"result": result}))
+
+    def reply_soon(self, to: JSONRPCMessage | RPCId, result: Any) -> None:  # noqa: ANN401 - JSON
+        """Answer a request of the agent from an ordinary function; the loop over the peer sends the answer.
+
+        Args:
+            to: The message, or its id.
+            result: The result, as JSON.
+
+        Raises:
+            MisuseError: No such request waits for a reply.
+            StreamInterrupted: The agent no longer reads.
+        """
+        data = self.exchange.answer(to, {"result": result})
+        if self._is_of_asyncio:
+            self._writer.write(data)
+            return
+        self._outgoing.append(data)
+        if self._wake is not None:
+            self._wake.set()
+
+    async def refuse(self, to: JSONRPCMessage | RPCId, code: int, message: str) -> None:
+        """Answer a request of the agent with an error.
+
+        Args:
+            to: The message, or its id.
+            code: The error's code, such as -32601 for a method that you do not have.
+            message: A description of the error.
+
+        Raises:
+            MisuseError: No such request waits for a reply.
+            StreamInterrupted: The agent no longer reads.
+        """
+        await self._write(self.exchange.answer(to, {"error": {"code": code, "message": message}}))
+
+    # -- from the agent ----------------------------------------------------
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> AsyncPeerMessage:
+        while (message := self._take_message()) is None:
+            await self._wait(self._patience, is_resting=self.exchange.is_resting)
+        return AsyncPeerMessage(message, self)
+
+    async def aclose(self) -> None:
+        """Send what waits to be sent, and close the agent's input; the process and its output are yours."""
+        with suppress(Exception):
+            await self._send_waiting()
+        close = getattr(self._writer, "aclose", None)
+        # A pipe that the agent has closed cannot be closed without an error.
+        with suppress(Exception):
+            if close is not None:
+                await close()
+            else:
+                self._writer.close()
+                await self._writer.wait_closed()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    # -- for `Steps.follow` ------------------------------------------------
+
+    async def read(self) -> bool:
+        """Read and take in a chunk; return True if it completes a message.
+
+        Raises:
+            StopAsyncIteration: The agent has closed its output.
+            ConcurrentRead: Another task is reading.
+        """
+        if self._is_reading:
+            raise concurrent_read_error()
+        self._is_reading = True
+        try:
+            chunk: Any = await self._reading.read(self._chunks.read)
+            return self.exchange.feed(chunk)
+        except StopAsyncIteration:
+            self.exchange.end()
+            raise
+        finally:
+            self._is_reading = False
+
+    # -- within ------------------------------------------------------------
+
+    async def _wait(self, patience: Patience, *, is_resting: bool) -> None:
+        """Read a chunk within the deadlines.
+
+        Raises:
+            StopAsyncIteration: The agent has closed its output, and all that it has sent was taken.
+            StreamStalled: Nothing came in time.
+        """
+        from anyio import move_on_after
+
+        seconds = patience.begin_wait(is_resting=is_resting)
+        try:
+            with move_on_after(None if seconds is None else max(seconds, LEAST_WAIT)) as scope:
+                has_message = await self.read()
+                patience.end_wait(has_bytes=True)
+                if has_message:
+                    patience.note_content()
+        except StopAsyncIteration:
+            # The end may have completed a last message, or failed a request.
+            if self.exchange.is_drained:
+                raise
+            return
+        except BaseException:
+            patience.end_wait(has_bytes=False)
+            raise
+        if scope.cancelled_caught:
+            raise patience.make_error()
+
+    async def _write(self, data: bytes) -> None:
+        """Send bytes, after those that wait to be sent.
+
+        Raises:
+            StreamInterrupted: The agent no longer reads.
+        """
+        if not self._is_of_asyncio:
+            self._outgoing.append(data)
+            await self._send_waiting()
+            return
+        try:
+            self._writer.write(data)
+            await self._writer.drain()
+        except (OSError, RuntimeError) as error:
+            raise broken_pipe_error(error) from error
+
+    async def _send_waiting(self) -> None:
+        """Send the bytes that wait for it, on trio and with streams of anyio.
+
+        Raises:
+            StreamInterrupted: The agent no longer reads.
+        """
+        from anyio import Lock
+
+        self._send_lock = self._send_lock or Lock()
+        send = getattr(self._writer, "send_all", None) or getattr(self._writer, "send", None)
+        async with self._send_lock:
+            while self._outgoing and send is not None:
+                try:
+                    await send(self._outgoing.popleft())
+                except Exception as error:
+                    raise broken_pipe_error(error) from error
+
+    async def _send_when_woken(self) -> None:
+        """Send what `reply_soon` leaves to be sent, while the loop reads."""
+        from anyio import CancelScope, Event
+
+        while True:
+            self._wake = Event()
+            # A message that is cut in the middle would break the conversation.
+            with CancelScope(shield=True):
+                await self._send_waiting()
+            await self._wake.wait()

@@ -1,0 +1,85 @@
+"""The base of both kinds of peers: the conversation, and what is told of it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import ConcurrentRead, StreamInterrupted
+from tokenstream.framing._json_rpc import JSONRPCMessage
+from tokenstream.limits import DEFAULT_LIMITS
+from tokenstream.steps._patience import AGENT_DEADLINES, Patience
+from tokenstream.steps._peer.exchange import Exchange
+
+if TYPE_CHECKING:
+    from tokenstream.limits import Deadlines, Limits
+    from tokenstream.steps._agents.reader import AgentReader
+    from tokenstream.steps._run import Steps
+
+
+class BasePeer:
+    """The conversation with a peer.
+
+    Args:
+        headers: True to send each message with a header, `Content-Length`.
+        limits: Bounds on what the peer sends.
+        deadlines: The longest waits for it.
+    """
+
+    def __init__(
+        self,
+        *,
+        headers: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+        deadlines: Deadlines = AGENT_DEADLINES,
+    ) -> None:
+        self.exchange = Exchange(limits=limits, has_headers=headers)
+        """The conversation without its I/O."""
+        self.deadlines = deadlines
+        """The longest waits for the peer."""
+        self.followed: tuple[Steps, AgentReader] | None = None
+        """The run that was built last from this conversation, and the reader that goes on with it."""
+        self._patience = self._make_patience()
+        """Of the loop over the messages."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {'ended' if self.exchange.has_ended else 'open'}>"
+
+    @property
+    def skipped(self) -> int:
+        """Number of lines that are no JSON-RPC, such as logs, and were left out."""
+        return self.exchange.skipped
+
+    def _make_patience(self) -> Patience:
+        return Patience(self.deadlines, time.monotonic)
+
+    def _take_message(self) -> JSONRPCMessage | None:
+        """Return the next message that has come; None if there is none yet.
+
+        Raises:
+            StreamError: What follows is malformed or too large; or the peer has closed its output, and a
+                request was not answered.
+        """
+        exchange = self.exchange
+        while (item := exchange.take()) is not None:
+            if isinstance(item, JSONRPCMessage):
+                return item
+        call, exchange.broken_call = exchange.broken_call, None
+        if call is not None and call.error is not None:
+            raise call.error
+        return None
+
+
+def concurrent_read_error() -> ConcurrentRead:
+    """Return the error for a read while another thread or task reads."""
+    return ConcurrentRead(
+        "another thread or task is reading from this peer, and only one may at a time: send the request with "
+        "begin(…), and the other one reads its answer"
+    )
+
+
+def broken_pipe_error(error: BaseException) -> StreamInterrupted:
+    """Return the error for a message that cannot be sent."""
+    failed = StreamInterrupted("the agent no longer reads what it is sent: its process may have ended")
+    failed.__cause__ = error
+    return failed

@@ -1,0 +1,260 @@
+"""A conversation in JSON-RPC without any I/O: bytes in, messages and answers out, and bytes to send."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tokenstream._basics.untrusted import is_dict
+from tokenstream.errors import LimitExceeded, MisuseError
+from tokenstream.framing._json_rpc import JSONRPCMessage, JSONRPCParser, encode_json_rpc
+from tokenstream.steps._peer.call import PeerCall
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.errors import StreamError
+    from tokenstream.framing._json_rpc import RPCId
+    from tokenstream.limits import Limits
+
+_MOST_KEPT = 10_000
+"""Maximum number of messages that wait for a loop, and of requests of the peer that wait for an answer."""
+_MOST_NOTES = 1_000
+"""Maximum number of the program's own requests and of their answers that are kept for a run."""
+
+
+class Note(NamedTuple):
+    """A message of the program, or an answer to it: a run is built from these too, but no loop gets them."""
+
+    method: str
+    """The method of the request or notification."""
+    message: dict[str, Any]
+    """What was sent, or the answer."""
+    is_answer: bool
+
+
+class Exchange:
+    """Finds out what each message is, matches answers with requests, and makes the bytes to send.
+
+    Requests and answers are numbered with the messages, in the order in which they were sent and have come.
+    The methods that send may be called in any thread.
+
+    Args:
+        limits: Bounds on what the peer sends; `body` bounds the messages that wait for a loop.
+        has_headers: True to send each message with the header that tells its length.
+    """
+
+    def __init__(self, *, limits: Limits, has_headers: bool) -> None:
+        self._limits = limits
+        self._has_headers = has_headers
+        self._parser = JSONRPCParser(limits=limits)
+        self._lock = threading.Lock()
+        self._next_id = 0
+        self._number = 0
+        self._calls: dict[RPCId, PeerCall] = {}
+        """The requests of the program that are not answered, by their ids."""
+        self._requests: set[RPCId] = set()
+        """The ids of the peer's requests that are not answered."""
+        self._messages: deque[tuple[int, JSONRPCMessage]] = deque()
+        self._notes: deque[tuple[int, Note]] = deque(maxlen=_MOST_NOTES)
+        self._size = 0
+        """Number of bytes of the messages that wait for a loop."""
+        self.passed = -1
+        """The number of the last message or note that was taken."""
+        self.has_ended = False
+        """True once the peer has closed its output."""
+        self.on_reply: Callable[[RPCId], object] | None = None
+        """Called with the id of each request of the peer that the program has answered; None for nothing."""
+        self.broken_call: PeerCall | None = None
+        """A request that the end has left without an answer; None if there is none."""
+
+    @property
+    def skipped(self) -> int:
+        """Number of lines that are no messages."""
+        return self._parser.skipped
+
+    @property
+    def is_resting(self) -> bool:
+        """True if the peer owes no answer, or waits for one."""
+        return not self._calls or bool(self._requests)
+
+    @property
+    def has_requests(self) -> bool:
+        """True if the peer waits for an answer."""
+        return bool(self._requests)
+
+    @property
+    def is_drained(self) -> bool:
+        """True if no message waits to be taken, and no failed request to be told."""
+        return not self._messages and self.broken_call is None
+
+    # -- to the peer -------------------------------------------------------
+
+    def begin(self, method: str, params: Any) -> tuple[PeerCall, bytes]:  # noqa: ANN401 - JSON
+        """Begin a request; return it with the bytes to send."""
+        with self._lock:
+            call = PeerCall(method, self._next_id)
+            self._next_id += 1
+            message = _with_params({"id": call.id, "method": method}, params)
+            data = self._encode(message)
+            self._calls[call.id] = call
+            self._note(Note(method, message, is_answer=False))
+        return call, data
+
+    def notify(self, method: str, params: Any) -> bytes:  # noqa: ANN401 - JSON
+        """Return the bytes of a notification."""
+        with self._lock:
+            message = _with_params({"method": method}, params)
+            data = self._encode(message)
+            self._note(Note(method, message, is_answer=False))
+        return data
+
+    def answer(self, to: JSONRPCMessage | RPCId, content: dict[str, Any]) -> bytes:
+        """Return the bytes of the answer to a request of the peer.
+
+        Args:
+            to: The request or its id.
+            content: The answer's `result`, or its `error`.
+
+        Raises:
+            MisuseError: The peer waits for no such answer, or the answer is no JSON.
+        """
+        id = to.id if isinstance(to, JSONRPCMessage) else to
+        if id is None or (isinstance(to, JSONRPCMessage) and to.kind != "request"):
+            raise MisuseError(f"{to!r} waits for no reply: reply to messages whose wants_reply is True")
+        with self._lock:
+            if id not in self._requests:
+                raise MisuseError(
+                    f"no request with the id {id!r} waits for a reply: each has one, and only one"
+                )
+            data = self._encode({"id": id, **content})
+            self._requests.discard(id)
+        if self.on_reply is not None:
+            self.on_reply(id)
+        return data
+
+    def is_waiting_for(self, id: RPCId | None) -> bool:
+        """Return True if the peer waits for the answer to a request of its own."""
+        return id in self._requests
+
+    # -- from the peer -----------------------------------------------------
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take in bytes; return True if they complete a message."""
+        messages = self._parser.feed(chunk)
+        for message in messages:
+            self._receive(message)
+        return bool(messages)
+
+    def end(self) -> None:
+        """Take in the end: requests without an answer have failed."""
+        if self.has_ended:
+            return
+        for message in self._parser.end():
+            self._receive(message)
+        with self._lock:
+            self.has_ended = True
+            calls, self._calls = self._calls, {}
+            for call in calls.values():
+                call.give_up()
+                self.broken_call = call
+
+    def take(self) -> JSONRPCMessage | Note | None:
+        """Return the next message or note, in their order; None if there is none yet.
+
+        Raises:
+            StreamError: What follows is no JSON-RPC, or too large.
+        """
+        with self._lock:
+            if self._notes and (not self._messages or self._notes[0][0] < self._messages[0][0]):
+                self.passed, note = self._notes.popleft()
+                return note
+            if self._messages:
+                self.passed, message = self._messages.popleft()
+                self._size -= message.size
+                return message
+        self._parser.check()
+        return None
+
+    def has_passed(self, call: PeerCall) -> bool:
+        """Return True if the answer to a request was taken, and all that came before it."""
+        if call.number == math.inf:
+            return False
+        with self._lock:
+            firsts = [waiting[0][0] for waiting in (self._messages, self._notes) if waiting]
+        return self.passed >= call.number or min(firsts, default=math.inf) > call.number
+
+    def check_room(self, call: PeerCall) -> None:
+        """Raise an error if too many messages wait for a loop, while a request waits for its answer.
+
+        Raises:
+            LimitExceeded: There are too many; none is lost.
+        """
+        count = len(self._messages)
+        if count > _MOST_KEPT or self._size > self._limits.body:
+            raise LimitExceeded(
+                f"{count:,} messages of the agent wait to be read, and none answers {call.method}: send the "
+                "request with begin(…), and read the messages in a loop",
+                limit="messages",
+                value=_MOST_KEPT,
+            )
+
+    @property
+    def error(self) -> StreamError | None:
+        """The error after which nothing more can be read; None if there is none."""
+        return self._parser.error
+
+    # -- within ------------------------------------------------------------
+
+    def _receive(self, message: JSONRPCMessage) -> None:
+        """Store a message, or the answer to a request of the program."""
+        with self._lock:
+            id = message.id
+            if message.kind == "answer" and id is not None:
+                call = self._calls.pop(id, None)
+                if call is not None:
+                    call.settle(message.raw, self._number)
+                    self._note(Note(call.method, message.raw, is_answer=True))
+                    return
+            elif message.kind == "request" and id is not None:
+                self._requests.add(id)
+                if len(self._requests) > _MOST_KEPT:
+                    self._parser.error = LimitExceeded(
+                        f"more than {_MOST_KEPT:,} requests of the agent wait for a reply: reply to each",
+                        limit="requests",
+                        value=_MOST_KEPT,
+                    )
+            self._messages.append((self._number, message))
+            self._number += 1
+            self._size += message.size
+
+    def _note(self, note: Note) -> None:
+        """Store what a run may be built from; the oldest is dropped if no run takes it."""
+        self._notes.append((self._number, note))
+        self._number += 1
+
+    def _encode(self, message: dict[str, Any]) -> bytes:
+        """Return the bytes of a message."""
+        return encode_json_rpc(message, has_headers=self._has_headers)
+
+
+def _with_params(message: dict[str, Any], params: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """Return a message with its parameters; without any, the field is left out."""
+    return message if params is None else {**message, "params": params}
+
+
+def join_params(method: str, params: Any, names: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+    """Return the parameters of a request from an object or array, and from those given by name.
+
+    Raises:
+        MisuseError: Parameters by name were given beside an array.
+    """
+    if not names:
+        return params
+    if params is None:
+        return names
+    if not is_dict(params):
+        raise MisuseError(f"{method} gets either a list of parameters, or parameters by their names")
+    return {**params, **names}

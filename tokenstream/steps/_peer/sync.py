@@ -1,0 +1,247 @@
+"""A peer that is read and written in ordinary functions."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.members import show_members
+from tokenstream.limits import DEFAULT_LIMITS
+from tokenstream.steps._chunks import SyncChunks
+from tokenstream.steps._patience import AGENT_DEADLINES
+from tokenstream.steps._peer.base import BasePeer, broken_pipe_error, concurrent_read_error
+from tokenstream.steps._peer.exchange import join_params
+from tokenstream.steps._peer.message import PeerMessage
+from tokenstream.stream._reading.read_ahead import ReadTimeout
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from tokenstream.framing import JSONRPCMessage
+    from tokenstream.framing._json_rpc import RPCId
+    from tokenstream.limits import Deadlines, Limits
+    from tokenstream.steps._patience import Patience
+    from tokenstream.steps._peer.call import PeerCall
+
+
+@show_members
+class Peer(BasePeer):
+    r"""The other side of a conversation in JSON-RPC, such as an agent's process.
+
+    A loop over the peer gets its requests and notifications; pass the peer to `Steps.follow` to
+    build a run from them as well. The process is yours: a peer starts and ends none.
+
+    Args:
+        reader: What the agent writes: its standard output, or any binary file.
+        writer: What the agent reads: its standard input.
+        headers: True to send each message with a header, `Content-Length`; False to send lines. How the
+            agent's messages are framed is recognised.
+        limits: Bounds on what the agent sends. `body` bounds the messages that wait for a loop.
+        deadlines: The longest waits for the agent. While it owes no answer, or waits for one, its silence
+            has no bound.
+
+    Example:
+        >>> import io
+        >>> from tokenstream import Peer
+        >>> answers = io.BytesIO(b'{"method": "note"}\n{"id": 0, "result": {"ok": true}}\n')
+        >>> with Peer(answers, io.BytesIO()) as peer:
+        ...     print(peer.ask("initialize", protocolVersion=1))
+        ...     print([message.method for message in peer])
+        {'ok': True}
+        ['note']
+    """
+
+    def __init__(
+        self,
+        reader: Any,  # noqa: ANN401 - told by its methods
+        writer: Any,  # noqa: ANN401 - as above
+        *,
+        headers: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+        deadlines: Deadlines = AGENT_DEADLINES,
+    ) -> None:
+        super().__init__(headers=headers, limits=limits, deadlines=deadlines)
+        self._chunks = SyncChunks(reader)
+        self._writer = getattr(writer, "buffer", writer)
+        self._write_lock = threading.Lock()
+        self._read_lock = threading.Lock()
+
+    # -- to the agent ------------------------------------------------------
+
+    def ask(self, method: str, params: Any = None, /, **names: Any) -> Any:  # noqa: ANN401 - JSON
+        """Send a request and wait for its result; messages that come meanwhile are kept for the loop.
+
+        Args:
+            method: The method.
+            params: The parameters, as an object or an array; None for those by name alone.
+            names: Parameters by their names.
+
+        Raises:
+            ProviderError: The agent answers with an error; `code` and `data` are the agent's.
+            StreamTruncated: The agent has closed its output.
+            StreamInterrupted: The agent no longer reads.
+            StreamStalled: The agent was silent for longer than the deadlines allow.
+            LimitExceeded: Too many messages came meanwhile.
+        """
+        call = self.begin(method, params, **names)
+        patience = self._make_patience()
+        while not call.done:
+            self.exchange.check_room(call)
+            if self.exchange.error is not None:
+                raise self.exchange.error
+            with suppress(StopIteration):
+                self._wait(patience, is_resting=False)
+        if call.error is not None:
+            raise call.error
+        return call.result
+
+    def begin(self, method: str, params: Any = None, /, **names: Any) -> PeerCall:  # noqa: ANN401 - JSON
+        """Send a request, and return at once; the answer comes while a loop or `ask` reads.
+
+        Args:
+            method: The method.
+            params: The parameters, as an object or an array; None for those by name alone.
+            names: Parameters by their names.
+
+        Returns:
+            The request with its `result`, which `run.follow(peer, until=…)` takes, too.
+
+        Raises:
+            StreamInterrupted: The agent no longer reads.
+        """
+        call, data = self.exchange.begin(method, join_params(method, params, names))
+        self._write(data)
+        return call
+
+    def notify(self, method: str, params: Any = None, /, **names: Any) -> None:  # noqa: ANN401 - JSON
+        """Send a notification, which has no answer.
+
+        Args:
+            method: The method.
+            params: The parameters, as an object or an array; None for those by name alone.
+            names: Parameters by their names.
+
+        Raises:
+            StreamInterrupted: The agent no longer reads.
+        """
+        self._write(self.exchange.notify(method, join_params(method, params, names)))
+
+    def reply(self, to: JSONRPCMessage | RPCId, result: Any) -> None:  # noqa: ANN401 - JSON
+        """Answer a request of the agent.
+
+        Args:
+            to: The message, or its id.
+            result: The result, as JSON.
+
+        Raises:
+            MisuseError: No such request waits for a reply.
+            StreamInterrupted: The agent no longer reads.
+        """
+        self._write(self.exchange.answer(to, {"result": result}))
+
+    def refuse(self, to: JSONRPCMessage | RPCId, code: int, message: str) -> None:
+        """Answer a request of the agent with an error.
+
+        Args:
+            to: The message, or its id.
+            code: The error's code, such as -32601 for a method that you do not have.
+            message: A description of the error.
+
+        Raises:
+            MisuseError: No such request waits for a reply.
+            StreamInterrupted: The agent no longer reads.
+        """
+        self._write(self.exchange.answer(to, {"error": {"code": code, "message": message}}))
+
+    # -- from the agent ----------------------------------------------------
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> PeerMessage:
+        while (message := self._take_message()) is None:
+            self._wait(self._patience, is_resting=self.exchange.is_resting)
+        return PeerMessage(message, self)
+
+    def close(self) -> None:
+        """Close the agent's input, and stop reading; the process and its output are left to you."""
+        with suppress(OSError):
+            self._writer.close()
+        self._chunks.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- for `Steps.follow` ------------------------------------------------
+
+    def read(self, seconds: float | None) -> bool:
+        """Read and take in a chunk; return True if it completes a message.
+
+        Args:
+            seconds: Longest time to wait; None for no limit.
+
+        Raises:
+            StopIteration: The agent has closed its output.
+            ReadTimeout: Nothing came in time.
+            ConcurrentRead: Another thread is reading.
+        """
+        if not self._read_lock.acquire(blocking=False):
+            raise concurrent_read_error()
+        try:
+            chunk: Any = self._chunks.read(seconds)
+            return self.exchange.feed(chunk)
+        except StopIteration:
+            self.exchange.end()
+            raise
+        finally:
+            self._read_lock.release()
+
+    # -- within ------------------------------------------------------------
+
+    def _wait(self, patience: Patience, *, is_resting: bool) -> None:
+        """Read a chunk within the deadlines.
+
+        Raises:
+            StopIteration: The agent has closed its output, and all that it has sent was taken.
+            StreamStalled: Nothing came in time.
+        """
+        seconds = patience.begin_wait(is_resting=is_resting)
+        try:
+            has_message = self.read(seconds)
+        except ReadTimeout:
+            raise patience.make_error() from None
+        except StopIteration:
+            # The end may have completed a last message, or failed a request.
+            if self.exchange.is_drained:
+                raise
+            return
+        patience.end_wait(has_bytes=True)
+        if has_message:
+            patience.note_content()
+
+    def _write(self, data: bytes) -> None:
+        """Send bytes, all of them.
+
+        Raises:
+            StreamInterrupted: The agent no longer reads.
+        """
+        rest = memoryview(data)
+        try:
+            with self._write_lock:
+                while rest:
+                    count = self._writer.write(rest)
+                    # A pipe without a buffer may take only a part.
+                    rest = rest[count if isinstance(count, int) else len(rest) :]
+                self._writer.flush()
+        except (OSError, ValueError) as error:
+            raise broken_pipe_error(error) from error
