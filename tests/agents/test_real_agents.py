@@ -8,7 +8,7 @@ import pytest
 
 from tests.agents.model import one_subagent, refuse, two_commands
 from tests.agents.programs import started
-from tokenstream import Steps, testing
+from tokenstream import Peer, Steps, testing
 from tokenstream.errors import StreamError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def run_of(agent: str, folder: Path, model: Any) -> tuple[Steps, StreamError | N
         assert process.stdout is not None
         process.stdin.close()
         try:
-            for line in run.follow(process.stdout, exit_code=process.wait):
+            for line in run.follow(process.stdout, exit_code=process.wait, stderr=process.stderr):
                 lines.append(line)
         except StreamError as raised:
             error = raised
@@ -112,3 +112,57 @@ def test_a_refused_request_fails_the_turn(agent: str, tmp_path: Path) -> None:
     assert [turn.state for turn in run.turns] == ["failed"]
     assert "no credit" in str(run.turns[0].error)
     assert error is None
+
+
+def test_opencode_is_driven_over_acp(tmp_path: Path) -> None:
+    """As an editor does: open a session, prompt, and let the run grow."""
+    with (
+        testing.serve(two_commands) as server,
+        started("opencode", tmp_path, server.url, "acp", "--pure") as process,
+        Peer(process.stdout, process.stdin) as peer,
+        Steps("acp") as run,
+    ):
+        peer.ask("initialize", protocolVersion=1, clientCapabilities={})
+        session = peer.ask("session/new", cwd=str(tmp_path / "work"), mcpServers=[])["sessionId"]
+        prompt = [{"type": "text", "text": "MAINTASK"}]
+        turn = peer.begin("session/prompt", sessionId=session, prompt=prompt)
+        for message in run.follow(peer, until=turn):
+            if message.wants_reply:
+                choice = message.params["options"][0]["optionId"]
+                message.reply({"outcome": {"outcome": "selected", "optionId": choice}})
+
+    (found,) = run.turns
+    assert turn.result["stopReason"] == "end_turn"
+    assert (run.agent, run.session, found.state) == ("OpenCode", session, "done")
+    assert [message.text for message in found.step.messages] == ["I will run two commands.", "It said hello."]
+    assert sorted(step.state for step in found.step.steps) == ["done", "failed"]
+
+
+def test_the_app_server_of_codex_asks_and_goes_on(tmp_path: Path) -> None:
+    """Two turns of one thread; the approval is given through the run, as an interface does."""
+    with (
+        testing.serve(two_commands) as server,
+        started("codex", tmp_path, server.url, "app-server") as process,
+        Peer(process.stdout, process.stdin) as peer,
+        Steps("codex") as run,
+    ):
+        peer.ask("initialize", clientInfo={"name": "test", "title": "test", "version": "1"})
+        peer.notify("initialized")
+        options = {
+            "cwd": str(tmp_path / "work"),
+            "approvalPolicy": "untrusted",
+            "sandbox": "danger-full-access",
+        }
+        thread = peer.ask("thread/start", options)["thread"]["id"]
+        for _ in range(2):
+            peer.ask("turn/start", threadId=thread, input=[{"type": "text", "text": "MAINTASK"}])
+            for _ in run.follow(peer, until="turn"):
+                for waiting in run.waiting:
+                    run.reply(waiting.id, {"decision": "accept"})
+
+    first, second = run.turns
+    assert (run.agent, run.session) == ("codex-server", thread)
+    assert (first.state, first.result) == ("done", "It said hello.")
+    assert sorted(step.state for step in first.step.steps) == ["done", "failed"]
+    assert second.state == "done"
+    assert run.waiting == ()
