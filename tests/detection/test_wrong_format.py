@@ -8,13 +8,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support import registry, wire
+from tests.support import encoders, registry, wire
 from tokenstream import AsyncStream, Decoder, Retry, Stream, connect, resilient, tap, testing
 from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.formats import custom
 
 SCRIPT = testing.script().text("Hello there").text(" you").finish("stop")
-WRITTEN = [name for name in registry.names() if name not in ("langchain", "llamaindex", "pieces")]
+WRITTEN = encoders.names()
 READ_BOTH = {("openai-completions", "openai-chat")}
 """Formats sent and named that are alike: the answer is read as it is."""
 PAIRS = [

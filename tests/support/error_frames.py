@@ -43,6 +43,11 @@ FRAMES: dict[str, Callable[[str], Any]] = {
     "bedrock-invoke": exception,
     "cohere": lambda word: {"type": "message-end", "delta": {"finish_reason": word, "error": "m"}},
     "tgi": lambda word: {"error": "m", "error_type": word},
+    "mistral-conversations": lambda word: {
+        "type": "conversation.response.error",
+        "message": "m",
+        "code": word,
+    },
     "ag-ui": lambda word: {"type": "RUN_ERROR", "message": "m", "code": word},
     "ui-message": lambda word: {"type": "error", "errorText": word},
     "ollama": lambda word: {"error": word},
@@ -81,6 +86,10 @@ ERRORS: dict[str, tuple[Frame, ...]] = {
     "cohere": ({"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "m"}},),
     "ollama": ({"error": "m"},),
     "tgi": ({"error": "m", "error_type": "overloaded"}, {"error": "m", "error_type": "validation"}),
+    "mistral-conversations": (
+        {"type": "conversation.response.error", "message": "m", "code": 429},
+        {"type": "conversation.response.error", "message": "m", "code": 3000},
+    ),
     "ui-message": ({"type": "error", "errorText": "m"},),
     "ag-ui": ({"type": "RUN_ERROR", "message": "m", "code": "rate_limit"},),
     "tokenstream": (

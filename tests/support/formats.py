@@ -11,6 +11,7 @@ from tokenstream.formats._wire.gemini_interactions import GeminiInteractions
 from tokenstream.formats._wire.gemini_live import GeminiLive
 from tokenstream.formats._wire.langchain import LangChain
 from tokenstream.formats._wire.llamaindex import LlamaIndex
+from tokenstream.formats._wire.mistral_conversations import MistralConversations
 from tokenstream.formats._wire.ollama import Ollama
 from tokenstream.formats._wire.openai_assistants import OpenAIAssistants
 from tokenstream.formats._wire.openai_chat import OpenAIChat
@@ -34,6 +35,7 @@ __all__ = [
     "GeminiLive",
     "LangChain",
     "LlamaIndex",
+    "MistralConversations",
     "Ollama",
     "OpenAIAssistants",
     "OpenAIChat",

@@ -185,8 +185,10 @@ class _AgentLines:
         self._reader = reader
 
     def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of a framework
-        """Begin, continue or end turns and steps, as a line says."""
-        self._reader.read(event)
+        """Begin, continue or end turns and steps, as a line says, or an SDK's object that stands for one."""
+        payload: object = payload_of(event)
+        if is_dict(payload):
+            self._reader.read(payload)
 
     def end(self, error: BaseException | None) -> None:
         """End the turn that is open; without an exception, it is truncated."""
@@ -214,7 +216,12 @@ def _find_reader(event: object, run: Steps) -> RunOfAFramework | _AgentLines | N
         return GraphMessages(run)
     is_of_agent = hasattr(event, "current_agent_name")
     is_of_tool = hasattr(event, "tool_id") and hasattr(event, "tool_kwargs")
-    return LlamaIndexRun(run) if is_of_agent or is_of_tool else None
+    if is_of_agent or is_of_tool:
+        return LlamaIndexRun(run)
+    # An SDK's object for an event of a hosted agent.
+    payload: object = payload_of(event)
+    found = find_reader(payload) if is_dict(payload) else None
+    return None if found is None else _AgentLines(found(run))
 
 
 def _is_answer_piece(item: object) -> bool:
