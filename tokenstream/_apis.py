@@ -33,6 +33,7 @@ FormatName: TypeAlias = Literal[
     "openai-completions",
     "openai-assistants",
     "tgi",
+    "openai-agents",
     "mistral-conversations",
     "langchain",
     "llamaindex",
@@ -280,6 +281,7 @@ _APIS = (
         paths="/generate_stream",
         request=RequestRecord("inputs", (("parameters", "max_new_tokens"),), is_text=True),
     ),
+    APIRecord("openai-agents", f"{_WIRE}.openai_agents.OpenAIAgents", provider="openai"),
     APIRecord(
         "mistral-conversations",
         f"{_WIRE}.mistral_conversations.MistralConversations",

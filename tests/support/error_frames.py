@@ -43,6 +43,11 @@ FRAMES: dict[str, Callable[[str], Any]] = {
     "bedrock-invoke": exception,
     "cohere": lambda word: {"type": "message-end", "delta": {"finish_reason": word, "error": "m"}},
     "tgi": lambda word: {"error": "m", "error_type": word},
+    "openai-agents": lambda word: {
+        "type": "agent.session.turn.failed",
+        "turn_id": "t",
+        "turn": {"id": "t", "status": "failed", "error": {"code": word, "message": "m"}},
+    },
     "mistral-conversations": lambda word: {
         "type": "conversation.response.error",
         "message": "m",
@@ -86,6 +91,10 @@ ERRORS: dict[str, tuple[Frame, ...]] = {
     "cohere": ({"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "m"}},),
     "ollama": ({"error": "m"},),
     "tgi": ({"error": "m", "error_type": "overloaded"}, {"error": "m", "error_type": "validation"}),
+    "openai-agents": (
+        {"type": "agent.session.turn.failed", "turn": {"id": "t", "error": {"code": "server_overloaded"}}},
+        {"type": "agent.session.failed", "session": {"id": "s", "error": "the sandbox is gone"}},
+    ),
     "mistral-conversations": (
         {"type": "conversation.response.error", "message": "m", "code": 429},
         {"type": "conversation.response.error", "message": "m", "code": 3000},

@@ -13,6 +13,7 @@ from tokenstream.formats._wire.langchain import LangChain
 from tokenstream.formats._wire.llamaindex import LlamaIndex
 from tokenstream.formats._wire.mistral_conversations import MistralConversations
 from tokenstream.formats._wire.ollama import Ollama
+from tokenstream.formats._wire.openai_agents import OpenAIAgents
 from tokenstream.formats._wire.openai_assistants import OpenAIAssistants
 from tokenstream.formats._wire.openai_chat import OpenAIChat
 from tokenstream.formats._wire.openai_completions import OpenAICompletions
@@ -37,6 +38,7 @@ __all__ = [
     "LlamaIndex",
     "MistralConversations",
     "Ollama",
+    "OpenAIAgents",
     "OpenAIAssistants",
     "OpenAIChat",
     "OpenAICompletions",

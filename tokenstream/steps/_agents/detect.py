@@ -9,6 +9,7 @@ from tokenstream.steps._agents.claude_code import ClaudeCode
 from tokenstream.steps._agents.codex import Codex
 from tokenstream.steps._agents.gemini_cli import GeminiCLI
 from tokenstream.steps._agents.mistral_conversations import MistralConversations
+from tokenstream.steps._agents.openai_agents import OpenAIAgents
 from tokenstream.steps._agents.opencode import OpenCode
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from tokenstream.steps._agents.reader import AgentReader
 
 _READERS: dict[str, type[AgentReader]] = {
-    reader.name: reader for reader in (ClaudeCode, Codex, GeminiCLI, OpenCode, MistralConversations)
+    reader.name: reader
+    for reader in (ClaudeCode, Codex, GeminiCLI, OpenCode, OpenAIAgents, MistralConversations)
 }
 """The readers by the names of their agents, in the order in which they are asked."""
 
