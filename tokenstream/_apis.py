@@ -34,6 +34,7 @@ FormatName: TypeAlias = Literal[
     "openai-assistants",
     "tgi",
     "openai-agents",
+    "anthropic-agents",
     "mistral-conversations",
     "langchain",
     "llamaindex",
@@ -282,6 +283,12 @@ _APIS = (
         request=RequestRecord("inputs", (("parameters", "max_new_tokens"),), is_text=True),
     ),
     APIRecord("openai-agents", f"{_WIRE}.openai_agents.OpenAIAgents", provider="openai"),
+    APIRecord(
+        "anthropic-agents",
+        f"{_WIRE}.anthropic_agents.AnthropicAgents",
+        provider="anthropic",
+        input_excludes_cache=True,
+    ),
     APIRecord(
         "mistral-conversations",
         f"{_WIRE}.mistral_conversations.MistralConversations",

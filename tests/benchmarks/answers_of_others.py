@@ -197,6 +197,35 @@ TGI = Shape(
 )
 
 
+_MANAGED: Payload = {"processed_at": "2026-11-20T10:00:00Z"}
+
+
+def _preview(text: str) -> Event:
+    content = {"type": "text", "text": text}
+    delta = {"type": "content_delta", "index": 0, "content": content}
+    return "event_delta", {"type": "event_delta", "event_id": "sevt_01", "delta": delta}
+
+
+MANAGED = Shape(
+    "anthropic-agents",
+    named,
+    lambda _, text, __: _preview(text),
+    (("session.status_running", {"id": "sevt_00", "type": "session.status_running", **_MANAGED}),),
+    (
+        (
+            "session.status_idle",
+            {
+                "id": "sevt_02",
+                "type": "session.status_idle",
+                **_MANAGED,
+                "stop_reason": {"type": "end_turn"},
+                "stop_details": None,
+            },
+        ),
+    ),
+)
+
+
 def _conversation(kind: str, **fields: Any) -> Event:
     return kind, {**fields, "type": kind, "created_at": "2026-11-20T10:00:00Z"}
 
@@ -291,6 +320,7 @@ SHAPES = {
     "cohere, v1": COHERE_1,
     "ollama": OLLAMA,
     "tgi": TGI,
+    "anthropic-agents": MANAGED,
     "mistral-conversations": CONVERSATION,
     "langchain, JSON lines": LANGCHAIN,
     "llamaindex, JSON lines": LLAMAINDEX,

@@ -48,6 +48,11 @@ FRAMES: dict[str, Callable[[str], Any]] = {
         "turn_id": "t",
         "turn": {"id": "t", "status": "failed", "error": {"code": word, "message": "m"}},
     },
+    "anthropic-agents": lambda word: {
+        "type": "session.error",
+        "id": "e",
+        "error": {"type": word, "message": "m", "retry_status": {"type": "terminal"}},
+    },
     "mistral-conversations": lambda word: {
         "type": "conversation.response.error",
         "message": "m",

@@ -2,6 +2,7 @@
 
 from tokenstream.formats._wire.ag_ui import AGUI
 from tokenstream.formats._wire.anthropic import Anthropic
+from tokenstream.formats._wire.anthropic_agents import AnthropicAgents
 from tokenstream.formats._wire.bare_text import Text
 from tokenstream.formats._wire.bedrock_converse import BedrockConverse
 from tokenstream.formats._wire.bedrock_invoke import BedrockInvoke
@@ -28,6 +29,7 @@ __all__ = [
     "AGUI",
     "TGI",
     "Anthropic",
+    "AnthropicAgents",
     "BedrockConverse",
     "BedrockInvoke",
     "Cohere",

@@ -34,3 +34,9 @@ class RecentIds:
             self._latest, self._earlier = set(), self._latest
         self._latest.add(id)
         return True
+
+    def copy(self) -> RecentIds:
+        """Return a copy, which does not get the ids that follow."""
+        copied = RecentIds(self._size)
+        copied._latest, copied._earlier = set(self._latest), set(self._earlier)
+        return copied

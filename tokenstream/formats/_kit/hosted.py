@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason
 
-_REMEMBERED = 2_000
+REMEMBERED = 2_000
 """Number of ids of events that are remembered at least, so that events sent again are dropped."""
 
 
@@ -33,7 +33,16 @@ class HostedSession(Format):
         answer: The key of the only answer to read, as `place_of` returns it; None to read all of them.
     """
 
-    __slots__ = ("_answer", "_failure", "_ids", "_last_error", "_waits", "answer_is_open", "session_parts")
+    __slots__ = (
+        "_answer",
+        "_earlier_ids",
+        "_failure",
+        "_ids",
+        "_last_error",
+        "_waits",
+        "answer_is_open",
+        "session_parts",
+    )
 
     ends_with_input: ClassVar[bool] = True
     several: ClassVar[bool] = True
@@ -44,8 +53,10 @@ class HostedSession(Format):
         super().__init__(limits=limits, pings=pings)
         self.parts = self.session_parts = SessionParts(self.limits, self.note)
         self._answer = answer
-        self._ids = RecentIds(_REMEMBERED)
+        self._ids = RecentIds(REMEMBERED)
         """The ids of the last events."""
+        self._earlier_ids: RecentIds | None = None
+        """The ids of the events of earlier answers; None if there were none."""
         self.answer_is_open = False
         """True from the start of an answer to its end."""
         self._waits = False
@@ -57,7 +68,10 @@ class HostedSession(Format):
 
     @override
     def fresh(self, *, limits: Limits, pings: bool) -> Self:
-        return type(self)(limits=limits, pings=pings, answer=self._answer)
+        format = type(self)(limits=limits, pings=pings, answer=self._answer)
+        if self._earlier_ids is not None:
+            format.drop_earlier(self._earlier_ids)
+        return format
 
     @override
     def of_answer(self, answer: str) -> Self:
@@ -99,6 +113,15 @@ class HostedSession(Format):
             return False
         self.note("frame_repeated")
         return True
+
+    def drop_earlier(self, ids: RecentIds) -> None:
+        """Drop the events with these ids, which are those of earlier answers, if they come again."""
+        self._earlier_ids = ids
+        self._ids = ids.copy()
+
+    def has_read(self, id: str) -> bool:
+        """Return True if an event with this id was read before."""
+        return id in self._ids
 
     def begin_answer(self, id: str | None = None, model: str | None = None) -> None:
         """Begin an answer.

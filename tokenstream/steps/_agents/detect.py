@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream.errors import MisuseError
+from tokenstream.steps._agents.anthropic_agents import AnthropicAgents
 from tokenstream.steps._agents.claude_code import ClaudeCode
 from tokenstream.steps._agents.codex import Codex
 from tokenstream.steps._agents.gemini_cli import GeminiCLI
@@ -18,7 +19,15 @@ if TYPE_CHECKING:
 
 _READERS: dict[str, type[AgentReader]] = {
     reader.name: reader
-    for reader in (ClaudeCode, Codex, GeminiCLI, OpenCode, OpenAIAgents, MistralConversations)
+    for reader in (
+        ClaudeCode,
+        Codex,
+        GeminiCLI,
+        OpenCode,
+        OpenAIAgents,
+        AnthropicAgents,
+        MistralConversations,
+    )
 }
 """The readers by the names of their agents, in the order in which they are asked."""
 
