@@ -176,6 +176,7 @@ class Steps(RunNode):
             events: The events of a run: `astream_events(…)` of LangChain or LangGraph, or
                 `stream_events()` of the OpenAI Agents SDK's result or of a LlamaIndex handler. Or the
                 lines of an agent: its standard output, a file, or a list of lines or of their objects.
+                Or the events of a hosted agent of OpenAI, Anthropic or Mistral, as objects or dicts.
             agent: The name of the agent, such as "codex"; None to detect it.
             exit_code: The exit code of the agent's process, or a function that returns it, such as
                 `Popen.wait`; None if it is not known. It is asked after the last line.

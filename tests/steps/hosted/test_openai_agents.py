@@ -57,7 +57,7 @@ def test_a_subagent_is_a_step_with_its_own_text_and_tools() -> None:
 
 
 def test_the_run_says_what_the_session_waits_for() -> None:
-    """Until it goes on."""
+    """It says so until the session goes on."""
     waited = []
     with Steps() as run:
         for event in run.follow(TWO_TURNS):
@@ -98,7 +98,7 @@ def test_a_session_that_fails_ends_its_turn() -> None:
 
 
 def test_a_command_that_fails_is_a_failed_step() -> None:
-    """The turn goes on."""
+    """The turn goes on all the same."""
     events = [
         {**each, "item": {**each["item"], "exit_code": 2, "status": "failed"}}
         if each.get("item", {}).get("id") == "cmd_1" and each["type"].endswith("done")
