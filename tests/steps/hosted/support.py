@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from tokenstream import Steps
 
@@ -19,6 +19,12 @@ def follow(events: Iterable[Any]) -> Steps:
         seen = list(run.follow(given))
     assert all(one is other for one, other in zip(seen, given, strict=True))
     return run
+
+
+def objects_of(union: Any, events: list[dict[str, Any]]) -> list[Any]:
+    """Return the SDK's objects for some events, of the class of a union that has their type."""
+    models = {get_args(model.model_fields["type"].annotation)[0]: model for model in get_args(union)}
+    return [models[event["type"]].model_validate(event) for event in events]
 
 
 def tree(step: Step | Steps) -> list[Any]:

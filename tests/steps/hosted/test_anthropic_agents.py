@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from tests.steps.hosted.support import follow, told, tree
+from tests.steps.hosted.support import follow, objects_of, told, tree
+from tests.support.packages import needed
 from tests.support.recordings import events_of
 from tokenstream import Steps
 
@@ -124,3 +125,13 @@ def test_each_turn_of_a_session_has_its_own_tokens() -> None:
 
     assert [turn.usage.output_tokens for turn in run.turns] == [12, 12]
     assert run.total_usage.output_tokens == 24
+
+
+@pytest.mark.parametrize("name", ["tools", "custom_tool", "threads"])
+def test_the_sdks_objects_are_passed_on_and_read(name: str) -> None:
+    """They are those of a subscription to the events of a session."""
+    module: Any = needed("anthropic.types.beta.sessions.beta_managed_agents_stream_session_events")
+    events = events_of(f"anthropic-agents/{name}")
+    union, _ = get_args(module.BetaManagedAgentsStreamSessionEvents)
+
+    assert told(follow(objects_of(union, events))) == told(follow(events))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from tests.steps.hosted.support import follow, told, tree
+from tests.steps.hosted.support import follow, objects_of, told, tree
+from tests.support.packages import needed
 from tests.support.recordings import events_of
 from tokenstream import Steps
 
@@ -150,3 +151,13 @@ def test_leaving_the_loop_stops_the_turn_and_its_subagents() -> None:
 
     assert [turn.state for turn in run.turns] == ["stopped"]
     assert [step.state for step in run.steps[0].steps] == ["stopped", "stopped"]
+
+
+@pytest.mark.parametrize("name", ["text", "subagents", "two_turns"])
+def test_the_sdks_objects_are_passed_on_and_read(name: str) -> None:
+    """They are those of a subscription to the events of a session."""
+    module: Any = needed("openai.types.beta.agent_session_event")
+    events = events_of(f"openai-agents/{name}")
+    union, _ = get_args(module.AgentSessionEvent)
+
+    assert told(follow(objects_of(union, events))) == told(follow(events))

@@ -88,7 +88,8 @@ class AnthropicAgents(HostedSession):
             return None, True
         if kind == "session.status_idle":
             was_open, self._places_answer = self._places_answer, False
-            self._ended_ids = self._placed_ids.copy()
+            if was_open:
+                self._ended_ids = self._placed_ids.copy()
             return ("" if was_open else None), was_open
         if kind not in self._OF_ANSWER or _is_of_thread(payload, kind):
             return None, False
