@@ -91,6 +91,7 @@ if TYPE_CHECKING:
         ToolCallDelta,
         ToolCallDone,
         ToolCallStart,
+        ToolResult,
         Unknown,
         UsageUpdate,
     )
@@ -100,7 +101,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery import Retry, Route, aresilient, resilient
     from tokenstream.router import Router
     from tokenstream.schemas import Tools, response_format
-    from tokenstream.steps import Steps
+    from tokenstream.steps import Steps, aattach, attach
     from tokenstream.stream import AsyncStream, Stream, merge, tap
 
 __all__ = [
@@ -164,12 +165,15 @@ __all__ = [
     "ToolCallDelta",
     "ToolCallDone",
     "ToolCallStart",
+    "ToolResult",
     "Tools",
     "Unknown",
     "Usage",
     "UsageUpdate",
+    "aattach",
     "aconnect",
     "aresilient",
+    "attach",
     "connect",
     "merge",
     "resilient",
@@ -232,6 +236,7 @@ _NAMES = {
         "ToolCallDelta",
         "ToolCallDone",
         "ToolCallStart",
+        "ToolResult",
         "Unknown",
         "UsageUpdate",
     ),
@@ -241,7 +246,7 @@ _NAMES = {
     "recovery": ("Retry", "Route", "aresilient", "resilient"),
     "router": ("Router",),
     "schemas": ("Tools", "response_format"),
-    "steps": ("Steps",),
+    "steps": ("Steps", "aattach", "attach"),
     "stream": ("AsyncStream", "Stream", "merge", "tap"),
 }
 _ROOMS = (

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.text_log import TextLog, size_of
 from tokenstream._basics.untrusted import is_list
+from tokenstream.events import ToolResult
 from tokenstream.message import (
     Citation,
     Join,
@@ -257,7 +258,9 @@ class ChoiceState:
         "parts",
         "provider_data",
         "raw_finish_reason",
+        "refused",
         "reopened",
+        "results",
     )
 
     def __init__(self, index: int) -> None:
@@ -278,6 +281,16 @@ class ChoiceState:
         """All tool calls that ended, including those with invalid arguments."""
         self.reopened = 0
         """Number of times that a finished part was changed."""
+        self.results: list[ToolResult] = []
+        """The results of tools, in the order in which they came."""
+        self.refused: frozenset[str] = frozenset()
+        """The ids of the calls that cannot be run, and whose errors are among `results`."""
+
+    def refuse_call(self, call: ToolCall) -> None:
+        """Record the error of a call that cannot be run as its result, unless that was done before."""
+        if call.id not in self.refused:
+            self.refused |= {call.id}
+            self.results.append(ToolResult(call.id, error=call.error_for_model, choice=self.index))
 
     def has_gone_on(self, id: str) -> bool:
         """Return True if the model has gone on after a call, so that the call was not cut off.

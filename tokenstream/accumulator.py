@@ -27,6 +27,7 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
+    ToolResult,
     Unknown,
     UsageUpdate,
 )
@@ -288,6 +289,10 @@ class Accumulator:
         if id not in self.tool_calls_delivered:
             self.tool_calls_delivered.append(id)
 
+    def refuse_call(self, call: ToolCall, choice: int | None = None) -> None:
+        """Record the error of a call that cannot be run as its result, once; None is the first choice."""
+        self._choice(self.main if choice is None else choice).refuse_call(call)
+
     def ended_call(self, choice: int, number: int) -> ToolCall | None:
         """Return a choice's ended tool call number `number`, valid or not, from 0; None if there is none."""
         state = self._choices.get(choice)
@@ -421,6 +426,10 @@ class Accumulator:
         self.tool_calls_delivered.append(event.call.id)
         return False  # the call's start and arguments were the content
 
+    def _take_result(self, event: ToolResult) -> bool:
+        self._choice(event.choice).results.append(event)
+        return False  # the model has not written it
+
     def _take_start(self, event: PartStart) -> bool:
         self._get_or_begin_part(event, lambda: event.content).start = event.content
         return False  # not content: a start may be empty, and deltas bring the content
@@ -522,6 +531,7 @@ class Accumulator:
         ToolCallStart: _take_call_start,
         ToolCallDelta: _take_piece,
         ToolCallDone: _take_call,
+        ToolResult: _take_result,
         PartStart: _take_start,
         PartDelta: _take_piece,
         PartDone: _take_done,

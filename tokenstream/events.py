@@ -44,6 +44,7 @@ __all__ = [
     "ToolCallDelta",
     "ToolCallDone",
     "ToolCallStart",
+    "ToolResult",
     "Unknown",
     "UsageUpdate",
 ]
@@ -229,6 +230,26 @@ class ToolCallDone(PartEvent):
 
     call: ToolCall
     """The complete call."""
+
+
+@show_members
+@dataclass(slots=True)
+class ToolResult(AnswerEvent):
+    """A tool has returned its result or has failed; no more follows for this call.
+
+    Example:
+        >>> ToolResult("call_1", {"degrees": 7}).error is None
+        True
+    """
+
+    id: str
+    """The id of the call, the same as in the call's own events."""
+    output: Any = None
+    """The result of the tool: the tool's own return value, or the JSON value that a server has sent."""
+    error: str | None = None
+    """A description of the failure; None if the tool has succeeded."""
+    provider_executed: bool = False
+    """True if the provider or agent has run the tool itself, False if the application has run it."""
 
 
 @show_members
@@ -551,6 +572,7 @@ Event: TypeAlias = (
     | StepUpdate
     | StepWaiting
     | StepDone
+    | ToolResult
     | Unknown
 )
 """Union of all events, for `match` and `assert_never`; a minor release may add more events."""

@@ -545,6 +545,9 @@ export class Answer {
       case "step_done":
         this.steps.set(event.id, { ...this.steps.get(event.id), state: "done", error: null, ...event });
         break;
+      case "tool_result":
+        // The result belongs to no message; it is among the events.
+        break;
       default: {
         const choice = event.choice ?? 0;
         const step = event.step ?? null;

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.benchmarks.agents import agents
 from tests.benchmarks.arguments import arguments
 from tests.benchmarks.bodies import BODIES
 from tests.benchmarks.encoding import encoding
@@ -101,6 +102,7 @@ _SECTIONS: dict[str, Callable[[Plan], list[Table]]] = {
     "sockets": sockets,
     "relay": relay,
     "followers": followers,
+    "agents": agents,
 }
 
 

@@ -1,4 +1,4 @@
-"""Answers as Bedrock, Cohere, Ollama, Hugging Face's servers, AI SDK and AG-UI send them."""
+"""Answers as Bedrock, Cohere, Ollama, Hugging Face's servers, AI SDK, AG-UI and A2A send them."""
 
 from __future__ import annotations
 
@@ -295,6 +295,27 @@ AG_UI = Shape(
     ),
     (_ui("TEXT_MESSAGE_END", messageId="m1"), _ui("RUN_FINISHED", **_RUN_IDS)),
 )
+_IN_TASK = {
+    "taskId": "3e7b47f3-73ef-4afc-9b54-b3b8a5c9383e",
+    "contextId": "495f6df7-1388-4c24-b8b1-9855b161acac",
+}
+
+
+def _update(kind: str, **fields: Any) -> Event:
+    return "", {"result": {kind: {**_IN_TASK, **fields}}, "id": "r-1", "jsonrpc": "2.0"}
+
+
+def _artifact(text: str, **fields: Any) -> Event:
+    return _update("artifactUpdate", artifact={"artifactId": "a1", "parts": [{"text": text}]}, **fields)
+
+
+A2A = Shape(
+    "a2a",
+    nameless,
+    lambda _, text, __: _artifact(text, append=True),
+    (_update("statusUpdate", status={"state": "TASK_STATE_WORKING"}), _artifact("")),
+    (_update("statusUpdate", status={"state": "TASK_STATE_COMPLETED"}),),
+)
 
 TOKENSTREAM = Shape(
     "tokenstream",
@@ -326,6 +347,7 @@ SHAPES = {
     "llamaindex, JSON lines": LLAMAINDEX,
     "ui-message": UI,
     "ag-ui": AG_UI,
+    "a2a": A2A,
     "tokenstream": TOKENSTREAM,
 }
 """The shapes of answers, by their names in the tables."""

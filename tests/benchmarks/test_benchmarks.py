@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.benchmarks import formats as formats_section
+from tests.benchmarks.agents import agents
 from tests.benchmarks.answers import ANSWERS, Answer, chat_event
 from tests.benchmarks.arguments import PAIRS, arguments, read
 from tests.benchmarks.bodies import BODIES, CHUNKINGS, anthropic, middle_of, openai_chat, tokens
@@ -102,6 +103,7 @@ def test_each_chunking_gives_a_table_with_a_row_for_every_contender(format: str)
                 escapes,
                 fan_out,
                 followers,
+                agents,
                 growth,
                 imports,
                 marks,

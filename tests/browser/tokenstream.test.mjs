@@ -523,6 +523,7 @@ test("what begins again, other choices and steps have messages of their own", as
     { type: "text_delta", text: "found", step: "1" },
     { type: "restarted", step: "1" },
     { type: "text_delta", text: "sought", step: "1" },
+    { type: "tool_result", id: "c", output: { n: 1 }, step: "2" },
     { type: "step_done", id: "1", state: "failed", error: "E" },
     { type: "restarted" },
     { type: "text_delta", text: "Two" },

@@ -13,13 +13,13 @@ from tests.cli.commands import CUT, RECORDINGS, SHORT, chat, run
 from tests.project import ROOT
 from tests.support import registry
 from tests.support.wire import DONE, sse
-from tokenstream import Message, Stream, testing
+from tokenstream import Message, Stream, ToolCall, relay, testing
 from tokenstream.cli import main
 from tokenstream.cli._advice import FORMATS
 from tokenstream.cli._json_lines import JSONLines
 from tokenstream.cli._lines import TextLines
 from tokenstream.errors import StreamTruncated
-from tokenstream.events import Restarted, Resumed
+from tokenstream.events import Event, Finish, Restarted, Resumed, ToolCallDone, ToolCallStart, ToolResult
 from tokenstream.message import TextPart
 from tokenstream.testing import Arrival, Recording
 
@@ -122,6 +122,22 @@ def test_events_of_answers_that_go_on_have_their_lines(
     assert "the input ended" in restarted
     assert "Resumed" in resumed
     assert "dropped=3" in resumed.replace('"dropped":', "dropped=")
+
+
+@pytest.mark.parametrize("protocol", ["tokenstream", "ui-message", "ag-ui"])
+def test_the_result_of_a_tool_has_its_line(
+    protocol: Any, body: Callable[[bytes], Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the call that it answers, and what the tool has returned."""
+    call = ToolCall(id="c", name="now", complete=True)
+    events: list[Event] = [ToolCallStart("c", "now"), ToolCallDone(call), ToolResult("c", {"hour": 12})]
+    events.append(Finish("stop"))
+    path = body(b"".join(relay.encode(events, protocol)))
+    main(["inspect", "--format", protocol, str(path)])
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if "ToolResult " in each]
+
+    assert "ToolResult" == line.split()[1]
+    assert 'id="c" output={"hour":12}' in line
 
 
 def test_what_has_no_name_is_never_cut(

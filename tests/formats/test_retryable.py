@@ -31,7 +31,9 @@ from tokenstream.formats import Format, custom
 from tokenstream.testing import Recording
 
 _PAGE = (ROOT / "docs" / "errors.md").read_text(encoding="utf-8").partition("\n## Which errors are worth")[2]
-_ROW = re.compile(r"^\| (?P<formats>`[a-z`, -]+`) \| (?P<again>[^|]*) \| (?P<final>[^|]*) \|$", re.MULTILINE)
+_ROW = re.compile(
+    r"^\| (?P<formats>`[a-z0-9`, -]+`) \| (?P<again>[^|]*) \| (?P<final>[^|]*) \|$", re.MULTILINE
+)
 _STATUSES = re.compile(r"^\| status \| (?P<again>[^|]*) \| (?P<final>[^|]*) \|$", re.MULTILINE)
 
 

@@ -51,7 +51,7 @@ class Choice:
         self.asked.append(("items", item, at, options))
         return next(self._cursors)
 
-    def validated_calls(self, *tools: Any, lenient: Any) -> Cursor:
+    def router_calls(self, *tools: Any, lenient: Any) -> Cursor:
         checks = ValidatedCalls(*tools, lenient=lenient)
         return Cursor([], [checks.feed(call) for call in self._calls], [])
 

@@ -119,7 +119,7 @@ def test_calls_that_have_come_before_and_at_the_end_are_run_too() -> None:
     calls = (tool_call("a", "first"), tool_call("b", "second"), tool_call("c", "first"))
     checks = ValidatedCalls(first=dict[str, int], second=dict[str, int])
     one, two, three = (call for each in calls for call in checks.feed(each))
-    choice: Any = SimpleNamespace(validated_calls=lambda *_, **_options: Cursor([one, two], [], [three]))
+    choice: Any = SimpleNamespace(router_calls=lambda *_, **_options: Cursor([one, two], [], [three]))
     run = begin(router, choice)
 
     assert ["a", "b"] == [work.call() for work in run.begin()]
@@ -184,7 +184,7 @@ def test_a_tool_may_fail_for_the_model_to_hear() -> None:
     run = run_on(router, calls=calls)
     handling, running = run.feed(ToolCallDone(calls[0]))
 
-    assert (False, False, True) == (
+    assert (None, None, []) == (
         run.store_failure(handling, ToolFailed("of no tool")),
         run.store_failure(running, LookupError("none of the model's business")),
         run.store_failure(running, ToolFailed("no such city")),

@@ -27,6 +27,7 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
+    ToolResult,
 )
 from tokenstream.message import Citation, ToolCall
 from tokenstream.steps._events import _AnswerReader
@@ -230,7 +231,7 @@ def test_a_step_without_a_known_call_has_it_all_the_same() -> None:
     with Steps() as run, run.step(call):
         pass
 
-    assert [StepStart("1", "f", cause=call), StepDone("1")] == list(run.events())
+    assert [StepStart("1", "f", cause=call), ToolResult("x"), StepDone("1")] == list(run.events())
 
 
 def test_a_citation_cites_the_part_by_its_number_in_the_run() -> None:

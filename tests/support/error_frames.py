@@ -58,6 +58,11 @@ FRAMES: dict[str, Callable[[str], Any]] = {
         "message": "m",
         "code": word,
     },
+    "a2a": lambda word: (
+        {"jsonrpc": "2.0", "id": 1, "error": {"code": int(word), "message": "m"}}
+        if word.startswith("-")
+        else {"statusUpdate": {"taskId": "t", "status": {"state": f"TASK_STATE_{word.upper()}"}}}
+    ),
     "ag-ui": lambda word: {"type": "RUN_ERROR", "message": "m", "code": word},
     "ui-message": lambda word: {"type": "error", "errorText": word},
     "ollama": lambda word: {"error": word},
@@ -103,6 +108,10 @@ ERRORS: dict[str, tuple[Frame, ...]] = {
     "mistral-conversations": (
         {"type": "conversation.response.error", "message": "m", "code": 429},
         {"type": "conversation.response.error", "message": "m", "code": 3000},
+    ),
+    "a2a": (
+        {"jsonrpc": "2.0", "id": 1, "error": {"code": -32603, "message": "m"}},
+        {"statusUpdate": {"taskId": "t", "status": {"state": "TASK_STATE_REJECTED"}}},
     ),
     "ui-message": ({"type": "error", "errorText": "m"},),
     "ag-ui": ({"type": "RUN_ERROR", "message": "m", "code": "rate_limit"},),

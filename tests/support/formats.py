@@ -1,5 +1,6 @@
 """The classes of the formats, for tests of one format; only here is known where they stand."""
 
+from tokenstream.formats._wire.a2a import A2A
 from tokenstream.formats._wire.ag_ui import AGUI
 from tokenstream.formats._wire.anthropic import Anthropic
 from tokenstream.formats._wire.anthropic_agents import AnthropicAgents
@@ -26,6 +27,7 @@ from tokenstream.formats._wire.tokenstream import TokenStream
 from tokenstream.formats._wire.ui_message import UIMessage
 
 __all__ = [
+    "A2A",
     "AGUI",
     "TGI",
     "Anthropic",

@@ -11,6 +11,7 @@ import pytest
 __all__ = ["needed"]
 
 _SDKS = (
+    "a2a",
     "ag_ui",
     "anthropic",
     "boto3",
@@ -26,6 +27,8 @@ _SDKS = (
 )
 _FRAMEWORKS = (
     "agents",
+    "claude_agent_sdk",
+    "google.adk",
     "instructor",
     "langchain_anthropic",
     "langchain_core",

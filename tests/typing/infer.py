@@ -43,6 +43,7 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
+    ToolResult,
     Unknown,
     UsageUpdate,
 )
@@ -215,6 +216,8 @@ def every_event(event: Event) -> str:
             return id
         case StepDone(id):
             return event.step or id
+        case ToolResult(id, _, error):
+            return error or id
         case Unknown(name):
             return name
         case _:

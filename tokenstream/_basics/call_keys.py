@@ -1,7 +1,8 @@
-"""Keys of tool calls: the same call has the same key after a retry, in a follower, and in another process.
+"""Keys of tool calls, by which a program can tell that it has run a call before.
 
-A key is a hash of the answer's identity, the choice, the tool's name, the arguments as JSON, and the
-number of equal calls that ended before in the same choice.
+The same call has the same key after a retry, in a follower of the stream, and in another process. A key is
+a hash of the answer's identity, the choice, the tool's name, the arguments as JSON, and the number of equal
+calls that ended before in the same choice.
 """
 
 from __future__ import annotations
@@ -27,14 +28,18 @@ _NO_ARGUMENTS = frozenset({"", "null"})
 
 
 class AnswerIdentity(NamedTuple):
-    """The identity of an answer, and where it is from; another connection or process finds the same one."""
+    """The identity of an answer; another connection or process that reads the answer finds the same one."""
 
     kind: IdentityKind
     id: str
 
 
 class AnswerCalls:
-    """Gives each tool call of an answer, when the call ends, a `CallPlace`, which computes the call's key."""
+    """Prepares the keys of an answer's tool calls, by which a program can tell that it has run a call before.
+
+    Most keys are never read. So a call that ends only gets a `CallPlace`: a note of which call it is, from
+    which its key is computed when it is first read.
+    """
 
     __slots__ = ("_choices", "_first_id", "_fixed", "_were_keys_read", "find_journal_id", "given")
 
@@ -79,14 +84,15 @@ class AnswerCalls:
         return identity
 
     def _has_read_keys(self) -> bool:
+        """Return True if the application has read the key of any call of this answer."""
         return self._were_keys_read or any(calls.has_keys for calls in self._choices.values())
 
     def record_in_journal(self, id: str) -> None:
-        """Set the answer's identity to its id in a journal, which is also its identity for followers."""
+        """Set the answer's identity to its id in a journal, which those that read the journal know, too."""
         self.given = AnswerIdentity("journal", id)
 
     def note_id(self, id: str | None) -> None:
-        """Store the message's id, from which the identity may be made; ignore all ids after the first."""
+        """Store the message's id, which may become the answer's identity; ignore all ids after the first."""
         self._first_id = self._first_id or id
 
     def add(self, choice: int, call: ToolCall) -> None:
@@ -118,11 +124,13 @@ class AnswerCalls:
 
 
 class CallPlace:
-    """The place of a tool call in its answer; the call's key is computed from it at the first access.
+    """The place of a tool call in its answer, from which the call's key is computed at the first access.
+
+    The key shows that a call was run before: see the module.
 
     Args:
-        identity: The identity of the answer.
         find_key: Computes the key; None if `key` is passed.
+        key: The key, if it is known already.
     """
 
     __slots__ = ("_find_key", "_key", "identity")
@@ -141,17 +149,12 @@ class CallPlace:
         return self._key
 
     def __reduce__(self) -> tuple[type[CallPlace], tuple[AnswerIdentity, None, str]]:
-        # A stored or copied call takes its key along, and not the other calls of its answer.
+        # `find_key` refers to all calls of the answer; a stored or copied call keeps just its own key.
         return CallPlace, (self.identity, None, self.key)
 
 
 class _ChoiceCalls:
-    """Computes the keys of the tool calls of one choice, each when it is first read.
-
-    Args:
-        identity: The identity of the answer.
-        choice: The index of the choice.
-    """
+    """Computes the keys of the tool calls in one choice, each when it is first read."""
 
     __slots__ = ("_choice", "_counts", "_identity", "_keys", "_waiting")
 
@@ -177,20 +180,23 @@ class _ChoiceCalls:
         return CallPlace(self._identity, lambda: self._find_key(number))
 
     def _find_key(self, number: int) -> str:
-        """Return the key of the call with an index, from 0; compute the keys of all calls before it, too."""
-        needed = number + 1 - len(self._keys)
-        for type_, name, text in self._waiting[: max(needed, 0)]:
+        """Return the key of call `number`, counted from 0.
+
+        A key depends on the calls before, so their keys are computed first.
+        """
+        missing = max(number + 1 - len(self._keys), 0)
+        for type_, name, text in self._waiting[:missing]:
             content = _hash([self._identity.id, self._choice, name, *_canonical(type_, text)])
             # The number of equal calls before this one, which tells them apart.
             count = self._counts.get(content, 0)
             self._counts[content] = count + 1
             self._keys.append(_hash([content, count]))
-        del self._waiting[: max(needed, 0)]
+        del self._waiting[:missing]
         return self._keys[number]
 
 
 def place_of(call: ToolCall) -> CallPlace | None:
-    """Return the place of a call in its answer; None for a call that has not ended, or is in no answer."""
+    """Return the place of a call in its answer; None if the call has not ended, or is not from an answer."""
     return call.__dict__.get("_place")
 
 
@@ -202,7 +208,7 @@ def set_place(call: ToolCall, place: CallPlace | None) -> None:
 
 
 def identity_of_caller(answer_id: object) -> AnswerIdentity | None:
-    """Return the identity in the option `answer_id`; None if the caller gave none.
+    """Check the option `answer_id`, and return it as an identity; None if the caller gave none.
 
     Raises:
         MisuseError: The id is not a text, or is empty.
@@ -224,7 +230,7 @@ def _hash(content: list[Any]) -> str:
 
 
 def _canonical(type_: str, text: str) -> tuple[str, str]:
-    """Return a pair that is equal for equal arguments: "json" or "text", and the arguments in that form.
+    """Return a call's arguments in a form that is the same for equal arguments: "json" or "text", and a text.
 
     Args:
         type_: The type of the call; "custom" for free text.

@@ -1,4 +1,4 @@
-"""Warnings for public names that go away, as docs/versioning.md promises them."""
+"""Warnings for public names that will be removed, as docs/versioning.md promises them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def _is_ours(module: str) -> bool:
 
 
 def load_moved(name: str, module: str, *, home: str, real: str) -> object:
-    """Return a name of a module whose names have moved, with a warning for a public name.
+    """Return the value of a name that has moved, and warn that the module that had it before is deprecated.
 
     Args:
-        module: The name of the module in which it was.
-        home: The package that has the name now.
-        real: The module that defines it.
+        module: The module that had the name before.
+        home: The package from which to import the name now.
+        real: The module that defines the name.
 
     Raises:
         AttributeError: The module never had that name.

@@ -76,7 +76,7 @@ _STREAM_HINTS = {
     **{name: f"it is `stream.message.{field}`" for name, field in ALIASES.items()},
     **OF_STREAM,
 }
-"""Names that streams of other libraries have, each with the end of an error that says what to use here."""
+"""Names that streams of other libraries have, each with the end of the error: what to use here instead."""
 OF_MESSAGE = {
     "candidates": "this is one of them; `stream.messages` has all",
     "choices": "this is one of them; `stream.messages` has all",
@@ -91,7 +91,7 @@ OF_MESSAGE = {
 
 _SECONDS = "hz= is the number of deliveries per second; throttle(hz=20) delivers every 50 ms at most"
 THROTTLE_HINTS = dict.fromkeys(("delay", "fps", "interval", "milliseconds", "ms", "seconds"), _SECONDS)
-"""Options that throttles of other libraries have, with the end of an error that says what to use here."""
+"""Options that throttles of other libraries have, with the end of the error: what to use here instead."""
 
 
 class UnsupportedUse(MisuseError, TypeError):
@@ -143,7 +143,7 @@ def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
     Without this, Python's own error says that the argument is unexpected, and no more.
 
     Args:
-        **hints: The names of the options, each with the end of an error that says what to use here.
+        **hints: The names of the options, each with the end of the error: what to use here instead.
     """
 
     def explain(function: FunctionT) -> FunctionT:
@@ -157,7 +157,7 @@ def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
                 raise UnsupportedUse(f"{called}() has no option {name}=: {hints[name]}")
             return function(*args, **options)
 
-        # For `help`, which reads them there.
+        # `wraps` does not copy these defaults, which `help` shows.
         call.__kwdefaults__ = function.__kwdefaults__  # type: ignore[attr-defined] # of the function that it is
         return cast("FunctionT", call)
 
@@ -165,12 +165,12 @@ def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
 
 
 class _MissingNames:
-    """Holds the method `__getattr__` that stream classes get, so that their errors explain missing names."""
+    """Holds the method `__getattr__` that stream classes get, so that errors say what to use instead."""
 
     def __getattr__(self, name: str) -> Never:
         """Raise an AttributeError.
 
-        If the name is known from another library, such as `text_stream`, the error tells what to use here.
+        If the name is known from another library, such as `text_stream`, the error says what to use here.
         """
         hint = _STREAM_HINTS.get(name)
         if hint is None:
@@ -180,7 +180,7 @@ class _MissingNames:
 
 
 def explain_missing_names(kind: type[KindT]) -> type[KindT]:
-    """Make a stream class explain attributes that it lacks, but that users may expect; return the class.
+    """Make a stream class explain attributes that it lacks, but that streams of other libraries have.
 
     `dir` and `help` do not show these names, as they would if each were a descriptor. Each access to an
     attribute of a stream takes some 60 ns longer, but no loop over a stream or a view accesses one.
@@ -208,8 +208,7 @@ def refuse_block(kind: type, *, is_async: bool) -> None:
     """Make a stream class explain the mistake when it is used in the wrong kind of `with` statement.
 
     Args:
-        kind: The class.
-        is_async: True if the class supports `async with`, False for `with`.
+        is_async: True if the class supports `async with`, False if it supports `with`.
     """
     right, wrong = ("async with", "with") if is_async else ("with", "async with")
     alternative = "Stream or connect" if is_async else "AsyncStream or aconnect"

@@ -1,6 +1,6 @@
-"""Private marks on errors, by which the command line recognises them, however a message is worded.
+"""Private marks on errors, by which the command line recognises an error, however its message is worded.
 
-They are attributes of the instance, so that they survive pickle with it.
+The marks are attributes of the error, so that they survive pickle with it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Cause: TypeAlias = Literal["redirect", "unknown_format"]
 """The cause of a `NotAStream`, if the command line has advice for it."""
 
 EMPTY_INPUT_HINT = "; ask again, or pass a new iterator if the one that you passed was read before"
-"""Advice for input without a single event: a server's fault, or an iterator that is used up."""
+"""Advice for input without a single event: the server has failed, or the iterator is used up."""
 
 ErrorT = TypeVar("ErrorT", bound="TokenStreamError")
 

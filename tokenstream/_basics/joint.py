@@ -1,8 +1,9 @@
 """The joint between a broken-off answer and its continuation: where the continuation's new text begins.
 
-A continuation may repeat words of the answer: a `Joint` finds out how many of its characters to
-drop for that reason, and with how much confidence. As long as more text could change the result,
-the joint is undecided.
+When an answer breaks off, another request may ask the model to continue it. The continuation may first
+repeat words of the answer. A `Joint` finds the number of characters to drop from the continuation's
+beginning for that reason, and the confidence in that number. As long as more text could change the
+result, the joint is undecided.
 """
 
 from __future__ import annotations
@@ -22,15 +23,18 @@ _LONGEST_OVERLAP = 1_000
 _LONGEST_PREAMBLE = 200
 """Maximum length, in characters, of a preamble: a sentence that a model writes before it continues."""
 _LONGEST_WAIT = _LONGEST_PREAMBLE + 2 * _ANCHOR
-"""Number of characters of a continuation in which the anchor is awaited; none is shown before that."""
+"""Number of characters of a continuation in which the anchor may follow; until then, none is shown."""
 
 _MIN_PERIODIC = 4
-"""If the answer, with and without its repeated last words, has a common ending this long, it is periodic."""
+"""Number of equal characters, at the answer's end and before its last words, that make the answer periodic.
+
+A periodic answer repeats itself, so a continuation with the same words may be new text.
+"""
 _WRAPPING = tuple("\"'`*_~>([{<«“„「『\u2018")
 """Characters that open a quotation, bracket or markup; the model would close it after the text."""
 
 UNKNOWN = 0.5
-"""Confidence in a continuation if nothing shows whether it continues the answer where the answer ends."""
+"""Confidence in a continuation if nothing shows whether it goes on exactly where the answer ends."""
 _SURE, _LIKELY, _DOUBTFUL, _BEGUN_AGAIN = 1.0, 0.9, 0.8, 0.1
 
 
@@ -92,8 +96,8 @@ class Joint:
             if repeated == len(piece) and not self._echoed_all:
                 # So far, the continuation repeats the answer from its beginning, but not yet all of it.
                 return False
-            # The repetition is over. If it broke off, it may be new text: `_try_to_decide` then puts it back,
-            # since it knows the repeated characters by their number, `_echoed`.
+            # The repetition is over. If it is not a repetition of the whole answer, it may be new text:
+            # `_try_to_decide` then puts it back, with the first `_echoed` characters of the answer.
             piece, self._after_echo = piece[repeated:], ""
         self._after_echo += piece
         self.decided = self._try_to_decide(self._after_echo, ended=False)
@@ -112,7 +116,7 @@ class Joint:
 
     @cached_property
     def _is_echo_distinct(self) -> bool:
-        """True if the whole answer at the beginning of a continuation can only be a repetition of it."""
+        """True if a continuation that begins with the whole answer can only repeat it, not write new text."""
         return self._is_distinct(self._compared_text)
 
     @property
@@ -144,18 +148,17 @@ class Joint:
         raise NotImplementedError
 
     def _decide(self, length: int, following: str, confidence: float, *, ended: bool) -> bool:
-        """Decide to drop a number of characters of the continuation, and repeated white space after them.
+        """Decide to drop the first `length` characters of the continuation, and repeated space after them.
 
         Args:
-            length: The number of characters.
             following: The text after these characters.
-            confidence: The confidence that nothing is missing or doubled.
             ended: True if no more text will arrive.
 
         Returns:
             True if it is decided; False if more white space may follow, which may have to be dropped.
         """
-        if not ended and len(following) < len(self._space) and self._space.startswith(following):
+        may_repeat_more_space = len(following) < len(self._space) and self._space.startswith(following)
+        if may_repeat_more_space and not ended:
             return False
         self.dropped = length + _common_length(following, self._space)
         self.confidence = confidence
@@ -165,9 +168,9 @@ class Joint:
 class PrefixJoint(Joint):
     """Finds the new text of a continuation if the answer so far was sent as a prefix to continue.
 
-    Such a continuation does not begin with last words of the answer that could be compared. So the result
-    is certain only if the server is known to continue prefixes. If it does not, only a repetition of the
-    answer's beginning shows that.
+    Such a continuation does not repeat the answer's last words, so there is nothing to compare. The result
+    is certain only if the server is known to continue prefixes. If the server ignores the prefix, the model
+    starts over, which only a repetition of the answer's beginning shows.
 
     Args:
         answer: The text of the answer so far; the prefix is this text without white space at its end.
@@ -187,27 +190,23 @@ class PrefixJoint(Joint):
         self._highest = _SURE if known else _LIKELY
         """The confidence in a continuation that does not seem to repeat the answer's beginning."""
         if echoes is False:
-            # There is no echo. So only the answer's first words are compared: is it begun anew?
+            # There is no echo, so only the answer's first words are compared, in case the model starts over.
             self._compared_text = self._base[:_ANCHOR]
 
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
-        """Decide to drop the whole echo, or only repeated white space; return True if it is decided.
-
-        Args:
-            beyond: The continuation's text after the echo; all of its text if there is no echo.
-            ended: True if no more text will arrive.
-        """
+        """Decide to drop the whole echo, or only repeated white space; return True if it is decided."""
+        if self._echoed_all and self._echoes:
+            return self._decide(self._echoed, beyond, _SURE, ended=ended)
         # If nothing is known about the server, only a long and distinct repetition counts as an echo.
-        if self._echoed_all and self._echoes is not False:
-            is_long = self._echoed >= _ANCHOR
-            if self._echoes or (is_long and self._is_echo_distinct):
-                return self._decide(self._echoed, beyond, _SURE if self._echoes else _DOUBTFUL, ended=ended)
+        is_long = self._echoed >= _ANCHOR
+        if self._echoed_all and self._echoes is None and is_long and self._is_echo_distinct:
+            return self._decide(self._echoed, beyond, _DOUBTFUL, ended=ended)
         # Nothing but white space is dropped: the repeated characters count as new text.
         text = self._base[: self._echoed] + beyond
         return self._decide(0, text[: len(self._space)], self._confidence_without_echo(), ended=ended)
 
     def _confidence_without_echo(self) -> float:
-        """Return the confidence in a continuation of which nothing but white space is dropped as repeated."""
+        """Return the confidence in a continuation from which nothing but white space is dropped."""
         if self._echoed >= _ANCHOR and self._base.find(self._base[:_ANCHOR], 1) < 0:
             return _BEGUN_AGAIN
         if self._echoes is None and self._echoed_all and self._is_echo_distinct:
@@ -220,7 +219,9 @@ class PrefixJoint(Joint):
 
 
 class AskedJoint(Joint):
-    """Finds the new text of a model that was asked to begin with the answer's last words, the anchor.
+    """Finds the new text of a continuation if the model was asked to begin with the answer's last words.
+
+    The request that continues the broken-off answer quotes these words: the *anchor*.
 
     Args:
         answer: The text of the answer so far.
@@ -256,7 +257,7 @@ class AskedJoint(Joint):
         return super().feed(piece)
 
     def _try_to_decide(self, beyond: str, *, ended: bool) -> bool:
-        """Decide to drop the first repetition that is found; the arguments are those of the base class.
+        """Decide to drop the first of these repetitions that the continuation has, if it has one.
 
         1. An echo: the continuation begins with the whole answer.
         2. The anchor: the continuation has the answer's last words at its beginning, or after a preamble.
@@ -271,30 +272,36 @@ class AskedJoint(Joint):
         text = self._compared_text[: self._echoed] + beyond
         if not ended and self._may_become_repetition(text):
             return False
-        anchor = self._anchor
         # Limited to the tail's length, so that the result does not depend on how the text is cut.
-        position = text.find(anchor, 0, _LONGEST_OVERLAP)
-        # The anchor, together with the text before it, is a repetition if both end the answer.
-        through_anchor = text[: position + len(anchor)]
-        length = self._find_overlap(text)
-        if position >= 0 and self._base.endswith(through_anchor):
-            length = len(through_anchor)
+        anchor_at = text.find(self._anchor, 0, _LONGEST_OVERLAP)
+        length = self._find_repetition(text, anchor_at)
         if length:
             repeated = text[:length]
             confidence = self._confidence_in(repeated, self._is_distinct(repeated))
             return self._drop_beginning(length, text, confidence, ended=ended)
         if self._patient:
             # The model may have written a sentence of its own before the anchor.
-            if 0 < position <= _LONGEST_PREAMBLE and self._is_distinct(anchor):
-                confidence = _DOUBTFUL if _is_preamble(text[:position]) else UNKNOWN
-                return self._drop_beginning(position + len(anchor), text, confidence, ended=ended)
+            if 0 < anchor_at <= _LONGEST_PREAMBLE and self._is_distinct(self._anchor):
+                confidence = _DOUBTFUL if _is_preamble(text[:anchor_at]) else UNKNOWN
+                return self._drop_beginning(anchor_at + len(self._anchor), text, confidence, ended=ended)
             if not ended and len(text) < _LONGEST_WAIT:
                 return False
         # No repetition was found: only white space is dropped.
         self.dropped = _common_length(self._leading_space, self._space)
-        # A text that began like the answer, but differs from some place on, is perhaps the answer told anew.
+        # A text that begins like the answer, and then differs, is perhaps the answer written again.
         self.confidence = _BEGUN_AGAIN if self._echoed >= _ANCHOR else UNKNOWN
         return True
+
+    def _find_repetition(self, text: str, anchor_at: int) -> int:
+        """Return the number of characters at the beginning of `text` that repeat the answer's end; 0 if none.
+
+        Args:
+            anchor_at: The position of the anchor in the text; -1 if the text does not contain it.
+        """
+        through_anchor = text[: anchor_at + len(self._anchor)]
+        if anchor_at >= 0 and self._base.endswith(through_anchor):
+            return len(through_anchor)
+        return self._find_overlap(text)
 
     def _confidence_in(self, repeated: str, is_distinct: bool) -> float:  # noqa: FBT001 - one fact
         """Return the confidence that the first words of a continuation repeat the answer's end.
@@ -303,8 +310,7 @@ class AskedJoint(Joint):
         new text, if the answer repeats itself.
 
         Args:
-            repeated: The words.
-            is_distinct: True if they occur nowhere else in the answer.
+            is_distinct: True if the repeated words occur nowhere else in the answer.
         """
         if len(repeated) < _SHORTEST_OVERLAP:
             return UNKNOWN
@@ -313,22 +319,21 @@ class AskedJoint(Joint):
             return _DOUBTFUL if is_anchor else UNKNOWN
         # If the text before the repeated words ends as they do, the answer repeats itself at this distance.
         before = self._base[: len(self._base) - len(repeated)].rstrip()
+        # The last characters of both, in reverse, so that a common prefix is a common ending.
         ends = (each[: -_SHORTEST_OVERLAP - 1 : -1] for each in (before, self._base))
-        periodic = _common_length(*ends)
-        if periodic >= _MIN_PERIODIC:
+        common_ending = _common_length(*ends)
+        if common_ending >= _MIN_PERIODIC:
             return _DOUBTFUL if is_anchor else UNKNOWN
-        return _SURE if is_anchor and not periodic else _LIKELY
+        return _SURE if is_anchor and not common_ending else _LIKELY
 
     def _drop_beginning(self, length: int, text: str, confidence: float, *, ended: bool) -> bool:
-        """Decide to drop the first characters of a text, and white space around them.
+        """Decide to drop the first `length` characters of a text, and white space around them.
 
         The white space before them is dropped in any case, the white space after them only if it is a
         repetition.
 
         Args:
-            length: The number of characters.
             text: The continuation's text, without the white space before its first word.
-            confidence: The confidence that nothing is missing or doubled.
             ended: True if no more text will arrive.
 
         Returns:
@@ -341,7 +346,7 @@ class AskedJoint(Joint):
         """Return True if this text may become a repetition of the answer's end when more of it arrives."""
         if len(text) < len(self._anchor) and self._anchor.startswith(text):
             return True
-        # The text occurs in the answer's end, and more of the answer follows it there.
+        # True if the text occurs in the answer's end, and more of the answer follows it there.
         return 0 <= self._tail.find(text) < len(self._tail) - len(text)
 
     def _find_overlap(self, text: str) -> int:
@@ -361,7 +366,7 @@ def _is_preamble(words: str) -> bool:
 
 
 def _length_repeated_at_end(words: str) -> int:
-    """Return the length of the longest beginning that is also the text's end; the whole text does not count.
+    """Return the length of the longest beginning of `words` that is also their end, but not all of them.
 
     The time is proportional to the length of the text (the prefix function of Knuth, Morris and Pratt).
     """

@@ -31,7 +31,7 @@ _AT_ONCE = 1 << 16
 
 
 def decode(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Json:
-    """Return the JSON value of `payload`.
+    """Return the value of a JSON payload.
 
     Raises:
         ProtocolError: The payload is not JSON; `offset` is the position of the fault in bytes.
@@ -52,9 +52,9 @@ def decode(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Json:
 
 
 def decode_tolerantly(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Json:
-    """Return the JSON value of a payload that pydantic_core refuses, if `json.loads` accepts the payload.
+    """Return the value of a JSON payload that pydantic_core refuses, but that `json.loads` accepts.
 
-    Examples are lone surrogates in escapes, and invalid UTF-8, which becomes U+FFFD.
+    Examples are payloads with lone surrogates in escapes, or with invalid UTF-8, which becomes U+FFFD.
 
     Raises:
         ProtocolError: The payload is not JSON for `json.loads` either.
@@ -84,7 +84,7 @@ def check_bounds(payload: bytes | str, limits: Limits) -> None:
 
 
 def is_deeper(value: object, depth: int) -> bool:
-    """Return True if a value that was decoded elsewhere is nested deeper than `depth`.
+    """Return True if a JSON value is nested deeper than `depth`; for values that `decode` has not checked.
 
     Example:
         >>> is_deeper({"a": [1]}, 2), is_deeper({"a": [1]}, 1)
@@ -117,7 +117,7 @@ def _bytes_before(text: str, position: int) -> int:
 
 @cache
 def _block_pattern(digits: int) -> re.Pattern[str]:
-    """Return a pattern for the next part of a JSON text that is to be checked against limits.
+    """Return a pattern with which `_check_bounds` goes through a JSON text, block by block.
 
     It matches a block of whole JSON tokens (group 1), or one long string. It never matches an integer with
     more than `digits` digits. A block is short enough to be copied at almost no cost.
@@ -130,7 +130,10 @@ def _block_pattern(digits: int) -> re.Pattern[str]:
 
 
 def _bracket_signs(text: str) -> bytes:
-    """Return a byte for each bracket, to add up to the depth: 1 if it opens, 255 (-1 signed) if it closes."""
+    """Return one byte for each bracket: 1 if it opens, 255 (-1 as a signed byte) if it closes.
+
+    The sum of the signed bytes is the change in depth.
+    """
     return text.encode("utf-8", "surrogatepass").translate(_SIGNS, _NO_BRACKETS)
 
 
@@ -142,7 +145,6 @@ def _check_bounds(text: str, limits: Limits) -> None:
         position = found.end()
         # A long string has no group 1, and its brackets do not count.
         block = found[1] or ""
-        # One byte for each bracket: 1 if it opens, 255 (-1 as a signed byte) if it closes.
         signs = _bracket_signs(block)
         if signs and '"' in block:
             # Some of the brackets may be inside strings.
@@ -186,7 +188,7 @@ def looks_whole(text: str) -> bool:
 
 
 def split_values(text: str) -> list[str] | None:
-    """Return the JSON objects that a text consists of, as text; None if it contains anything else.
+    """Split a text that consists of JSON objects into their texts; return None if it has anything else.
 
     Some servers join the arguments of several calls into one text.
 
@@ -199,7 +201,7 @@ def split_values(text: str) -> list[str] | None:
 
 
 def split_leading_values(text: str) -> tuple[list[str], str]:
-    """Return the JSON objects that a text begins with, as text, and the rest of the text.
+    """Return the texts of the JSON objects with which a text begins, and the rest of the text.
 
     Example:
         >>> split_leading_values('{}{"a": 1}'), split_leading_values('{} {"a"')

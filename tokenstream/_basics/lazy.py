@@ -24,7 +24,7 @@ def make_lazy_loader(
     name = package["__name__"]
 
     def load(attribute: str) -> object:
-        """Import the submodule that defines a name, and return the name's value."""
+        """Import the submodule that defines a name, and return the value of the name."""
         home = homes.get(attribute)
         if home is None:
             raise AttributeError(f"module {name!r} has no attribute {attribute!r}")

@@ -10,7 +10,7 @@ import re
 LAST_WORDS = ("<last_words>", "</last_words>")
 """The marker before the answer's last words, and the one after them."""
 _MARKERS = ("\n</last_words>", *LAST_WORDS)
-"""The text to remove: a marker, with the line break before it if it is on a line of its own."""
+"""The texts to remove: the markers, and the line break before a closing marker on a line of its own."""
 _MARKER = re.compile(r"\n?</last_words>|<last_words>")
 _LINE_BREAK_BEHIND = re.compile(r"</last_words>\s*\n")
 
@@ -26,7 +26,7 @@ def holds_markers(text: str) -> bool:
 
 
 def breaks_line_behind_marker(text: str) -> bool:
-    """Return True if a line break follows the closing marker: it may belong to the answer or not."""
+    """Return True if a line break follows the closing marker: it belongs to the marker or to the answer."""
     return _LINE_BREAK_BEHIND.search(text) is not None
 
 
@@ -67,5 +67,5 @@ class MarkerFilter:
 
 
 def _length_begun(text: str, marker: str) -> int:
-    """Return the length of the longest beginning of a marker with which a text ends."""
+    """Return the length of the longest beginning of a marker with which a text ends; 0 if there is none."""
     return next((length for length in range(len(marker) - 1, 0, -1) if text.endswith(marker[:length])), 0)

@@ -48,7 +48,7 @@ _WORDS_OF_STAGES = {
     "error": "The error that follows the last items; None if there is none.",
     "stop": "The reason why no more input is needed; None while more is needed.",
 }
-"""Words for the slots of stages that have none of their own."""
+"""Words with which `help` describes slots of stages that have no words of their own."""
 _ARGUMENT = re.compile(r"^    (\w+): (.*(?:\n {8}.*)*)", re.MULTILINE)
 _POINTER = re.compile(r"^( *).*\bthose of `\w+\.(\w+)`\.$", re.MULTILINE)
 _SECTIONS = re.compile(r"^( *)(?:Args|Returns|Raises):\n(?:(?:\1 +.*| *)(?:\n|\Z))*", re.MULTILINE)
@@ -75,14 +75,10 @@ class NamedDefault:
 
 
 class SlotWords(dict[str, str | None]):
-    """The names of a class's slots, mapped to the words with which `help` describes them.
+    """Maps the names of a class's slots to the words with which `help` describes the slots.
 
     The words are in the class's source, or in its docstring. They are read when the first of them is
     needed; a slot without words is mapped to None.
-
-    Args:
-        kind: The class.
-        names: The names of its slots.
     """
 
     __slots__ = ("_kind",)
@@ -102,8 +98,8 @@ class SlotWords(dict[str, str | None]):
 def _read_words(kind: type) -> dict[str, str]:
     """Return the words that describe the attributes of a class, by the attribute's name.
 
-    The words of an attribute are the string below it in the source; without such a string, they are
-    those for the argument of the same name in the class's docstring.
+    They are the string below the attribute in the source; if there is none, the words on the argument
+    of the same name in the class's docstring.
     """
     from ast import Assign, Attribute, ClassDef, Constant, Expr, FunctionDef, Name, parse, walk
     from inspect import getsource
@@ -123,6 +119,7 @@ def _read_words(kind: type) -> dict[str, str]:
         # There is no source, as in a frozen program.
         return words
     for body in (node.body for node in walk(tree) if isinstance(node, ClassDef | FunctionDef)):
+        # A string directly below an assignment describes the attribute.
         for statement, below in pairwise(body):
             targets = statement.targets if isinstance(statement, Assign) else []
             # An assignment with an annotation has a single `target`.
@@ -135,9 +132,9 @@ def _read_words(kind: type) -> dict[str, str]:
 
 
 def name_defaults(function: T) -> T:
-    """Make a function's signature show a default that is itself a function by its name; return the function.
+    """Make a function's signature show defaults that are functions by their names; return the function.
 
-    `time.monotonic` would print as `<built-in function monotonic>`.
+    Otherwise, `time.monotonic` would print as `<built-in function monotonic>`.
     """
     shown: Any = function
     by_position, by_name = shown.__defaults__, shown.__kwdefaults__
@@ -169,10 +166,7 @@ def show_members(kind: T) -> T:
 
 
 def show_members_like(twin: type) -> Callable[[T], T]:
-    """Return a decorator that gives a public class copies of the members that its private bases define.
-
-    `help` then shows them as the class's own; see `show_members`. The decorator also completes docstrings
-    that point to another class.
+    """Return a decorator like `show_members` that also completes docstrings which point to another class.
 
     To a docstring with the sentence "The arguments and errors are those of `Stream.result`.",
     the decorator adds these sections of the other docstring.
@@ -191,11 +185,27 @@ def show_members_like(twin: type) -> Callable[[T], T]:
 
 
 def _copy_members(kind: Any) -> list[FunctionType]:  # noqa: ANN401 - a class, which type checkers see unchanged
-    """Copy the members of private bases into a class; return the functions of the class."""
-    own = kind.__dict__
-    # The names seen so far: as in attribute look-up, the first class that has a name decides.
-    found = {*own}
+    """Copy the members of private bases into a class, and its words for `help`; return its functions."""
     _describe_slots(kind)
+    _copy_from_private_bases(kind)
+    _copy_state_methods(kind)
+    # Also the functions inside class methods and static methods.
+    functions = [
+        function
+        for member in kind.__dict__.values()
+        if type(function := member.__func__ if type(member) in _WRAPPERS else member) is FunctionType
+    ]
+    for function in functions:
+        name_defaults(function)
+        if function.__doc__ is None:
+            function.__doc__ = _USUAL_WORDS.get(function.__name__)
+    return functions
+
+
+def _copy_from_private_bases(kind: Any) -> None:  # noqa: ANN401 - a class
+    """Copy into a class each member that it inherits from a private base."""
+    # The names seen so far: as in attribute look-up, the first class that has a name decides.
+    found = {*kind.__dict__}
     # All bases except `object`.
     for base in kind.__mro__[1:-1]:
         members = base.__dict__
@@ -205,24 +215,20 @@ def _copy_members(kind: Any) -> list[FunctionType]:  # noqa: ANN401 - a class, w
                 if name not in found and _is_shown(name, member):
                     setattr(kind, name, _copy_for(kind, member))
         found.update(members)
+
+
+def _copy_state_methods(kind: Any) -> None:  # noqa: ANN401 - a class
+    """Give a frozen dataclass its own copies of `__getstate__` and `__setstate__`.
+
+    All frozen dataclasses share these methods, for which `help` would show a comment of the standard
+    library; a copy can have a docstring of its own.
+    """
+    own = kind.__dict__
     for name in _STATE_METHODS:
-        # All frozen dataclasses share these methods, for which `help` would show a comment of the standard
-        # library; a copy gets words of its own below.
         if getattr(own.get(name), "__module__", None) == "dataclasses":
             copy = _copy_for(kind, own[name])
             copy.__name__, copy.__qualname__ = name, f"{kind.__qualname__}.{name}"
             setattr(kind, name, copy)
-    # Also the functions inside class methods and static methods.
-    functions = [
-        function
-        for member in own.values()
-        if type(function := member.__func__ if type(member) in _WRAPPERS else member) is FunctionType
-    ]
-    for function in functions:
-        name_defaults(function)
-        if function.__doc__ is None:
-            function.__doc__ = _USUAL_WORDS.get(function.__name__)
-    return functions
 
 
 @cache
@@ -246,7 +252,7 @@ def _is_private(base: type) -> bool:
 def _is_shown(name: str, member: object) -> bool:
     """Return True if a member of a private base is to be shown as a member of the public class."""
     if name.startswith("__"):
-        # Data with such names belong to the class that has them.
+        # Values with such names, such as `__slots__`, belong only to the class that has them.
         return isinstance(member, FunctionType) or name == "__class_getitem__"
     return not name.startswith("_")
 

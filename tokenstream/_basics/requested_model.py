@@ -1,4 +1,4 @@
-"""The model that a request names."""
+"""Finds the model that a request names."""
 
 from __future__ import annotations
 

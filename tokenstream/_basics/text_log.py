@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _BLOCK = 1024
-"""The number of pieces that are joined to a block: many short strings take much more memory than one."""
+"""The number of pieces that are joined into a block, since many short strings need much more memory."""
 
 
 def size_of(text: str) -> int:

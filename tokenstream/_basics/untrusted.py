@@ -55,7 +55,7 @@ def are_text(keys: Iterable[object]) -> bool:
 
 
 def text_of(payload: dict[str, Any], *keys: str) -> str | None:
-    """Return the first of the fields `keys` that is non-empty text; None if there is none.
+    """Return the value of the first field in `keys` that is non-empty text; None if there is none.
 
     Example:
         >>> text_of({"reasoning": "", "thinking": "so"}, "reasoning", "thinking"), text_of({"id": 1}, "id")
@@ -92,7 +92,7 @@ def dicts_of(value: object) -> list[dict[str, Any]]:
 
 
 def int_of(payload: dict[str, Any], *keys: str) -> int | None:
-    """Return the first of the fields `keys` that is a whole number; None if there is none.
+    """Return the value of the first field in `keys` that is a whole number; None if there is none.
 
     Example:
         >>> int_of({"a": True, "b": 3.0}, "a", "b"), int_of({"a": "3"}, "a")
@@ -125,7 +125,7 @@ def float_of(payload: dict[str, Any], key: str) -> float | None:
 
 
 def index_of(value: object) -> object:
-    """Return an index that is written in digits as a number; any other value unchanged.
+    """Return an index as a number, also if it is a text of digits; return any other value unchanged.
 
     Example:
         >>> index_of("1"), index_of(1), index_of("x"), index_of(None)
@@ -147,7 +147,7 @@ def says_nothing(value: object) -> bool:
 
 
 def fields_except(fields: dict[str, Any], *names: str) -> dict[str, Any] | None:
-    """Return the non-empty fields that are not in `names`; None if there are none.
+    """Return the fields that have a value and are not in `names`; None if there are none.
 
     Example:
         >>> fields_except({"type": "x", "text": "a", "id": None}, "text")

@@ -26,9 +26,9 @@ def split_url(url: str) -> SplitResult:
 
 
 def server_of(url: str) -> tuple[str | None, int | None]:
-    """Return the host and the port of a URL, the port that of its scheme if it names none.
+    """Return the host and the port of a URL; a URL without a port gets the usual port of its scheme.
 
-    Both are None if the URL is malformed; the port is None, too, for an unknown scheme.
+    Both are None if the URL is malformed. The port is None if the URL has neither a port nor a known scheme.
 
     Example:
         >>> server_of("https://example.com/v1"), server_of("http://[::1]:8000/"), server_of("example.com")

@@ -28,11 +28,11 @@ LONGEST_WAIT = 86_400.0
 """The longest wait in seconds: a longer one may come from a wrong clock, and may overflow a timer."""
 
 _WAIT_HEADERS = (("retry-after-ms", 1000.0), ("x-ms-retry-after-ms", 1000.0), ("retry-after", 1.0))
-"""Headers that state the wait, each with the number of its units in a second; the first two are Azure's."""
+"""Headers that state the wait, each with the number of its units in a second; the first two are for Azure."""
 _LONGEST_FIELD = 1_000
 """Maximum number of characters that are read of a `ratelimit` header, a structured field (RFC 9651)."""
 _FIRST_EPOCH, _FIRST_EPOCH_MS = 1e9, 1e12
-"""The numbers from which a value is a time since the epoch, in seconds and in milliseconds."""
+"""The values from which a number is a time since the epoch: in seconds, and in milliseconds."""
 _DURATION = re.compile(
     r"(?=[0-9])"
     r"(?:([0-9]+(?:\.[0-9]+)?)d)?"
@@ -50,7 +50,7 @@ _RESET_NAMES = (
     (re.compile(r"anthropic-ratelimit-([a-z-]{1,60})-reset"), "anthropic-ratelimit-{}-remaining"),
     (re.compile(r"ratelimit-reset()"), "ratelimit-remaining"),
 )
-"""Names of the headers with a reset, each with the header that contains the limit's remaining count."""
+"""Names of the headers with a reset, each with the header that states how much remains of the same limit."""
 _QUOTED = re.compile(r'"[^"]*"')
 _REMAINING = re.compile(r"\b(?:r|remaining)=([0-9]+)")
 _RESET = re.compile(r"\b(?:t|reset)=([0-9]+)")
@@ -75,7 +75,7 @@ def retry_after_of(headers: Mapping[str, str], received_at: float | None = None)
     for name, unit in _WAIT_HEADERS:
         value = headers.get(name, "").strip()
         if _SECONDS.fullmatch(value):
-            # However many digits it has: a long number is a long wait, and float() makes it infinite at most.
+            # The number may have any number of digits: `float` makes a very long one infinite.
             return min(float(value) / unit, LONGEST_WAIT)
     # Not a number, so it may be a date.
     end_of_wait = _parse_http_date(headers.get("retry-after", ""))
@@ -178,17 +178,18 @@ def _seconds_until(reset: str, now: float | None) -> float | None:
 
 
 def _bounded(seconds: float) -> float:
+    """Return a wait that is not negative, and not longer than a day."""
     return min(max(0.0, seconds), LONGEST_WAIT)
 
 
 def _now_of(headers: Mapping[str, str], received_at: float | None) -> float | None:
-    """Return the server's time; if the server sends none, the time of arrival, or None if unknown."""
+    """Return the server's time, in seconds since the epoch; if it sends none, `received_at`."""
     now = _parse_http_date(headers.get("date", ""))
     return received_at if now is None else now
 
 
 def _parse_time(text: str) -> float | None:
-    """Return a time, in RFC 3339 or as an HTTP date, in seconds since the epoch; None if it is invalid.
+    """Parse a time in RFC 3339, or an HTTP date; return seconds since the epoch, or None if it is invalid.
 
     A time without a time zone is invalid.
     """
@@ -202,7 +203,7 @@ def _parse_time(text: str) -> float | None:
 
 
 def _parse_http_date(date: str) -> float | None:
-    """Return an HTTP date in seconds since the epoch; None if the date is invalid or has no time zone."""
+    """Parse an HTTP date; return seconds since the epoch, or None if it is invalid or has no time zone."""
     from email.utils import parsedate_to_datetime
 
     try:

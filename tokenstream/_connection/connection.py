@@ -65,14 +65,13 @@ class Connection:
     Args:
         format: A format's name or a format object; None to detect it.
         content_type: The server's content type; the first bytes of the body take precedence.
-        limits: Bounds on untrusted input.
         pings: True to return heartbeats as events.
         departures: Counts the departures (deviations from the protocol).
         found: Called with the format's name once the name is known.
         make_stage: Creates the stage that the format's events pass through; None for no stage.
         continued_format: A format that has read another connection, and continues with this connection;
             None for a new format.
-        find_text: Returns the text of a part that has arrived; None if there is no message.
+        find_text: Returns the text that the message has for a part; None if there is no message.
     """
 
     __slots__ = (
@@ -169,7 +168,10 @@ class Connection:
             self.format.messages = isinstance(framing, WholeMessages)
 
     def _find_arrived(self, told: Told) -> str:
-        """Return the text of a part that has arrived, in the message or in events that are not taken yet."""
+        """Return the text that has arrived so far for the part whose whole text the server repeats in `told`.
+
+        It is in the message, or in events that the message does not contain yet.
+        """
         arrived = "" if self._find_text is None else self._find_text(told)
         return arrived + added_by(self._left, told)
 
@@ -300,7 +302,7 @@ class Connection:
         return None if payload_shortcut is None else framing.shortcut(*payload_shortcut)
 
     def end(self, *, broken: bool = False) -> list[Event]:
-        """End the input and return the remaining events; sets `error` if the answer is not complete.
+        """End the input, and return the remaining events; set `error` if the answer is not complete.
 
         Args:
             broken: True if the connection broke, so that the format must not judge the ending.
@@ -315,7 +317,7 @@ class Connection:
             self.format.classify_error(unreported_error)
             self.error = unreported_error
         if broken or unreported_error is not None:
-            # The ending is known; only close the open parts.
+            # The ending is known already, so only the open parts are closed.
             return events + self.abandon()
         if self.error is None:
             events += self._end_format()
@@ -420,7 +422,7 @@ class Connection:
         first_frames = format.first_frames
         self.error = first_frames.find_mismatch(format)
         if self.error is None and format.assumed and first_frames.is_empty(format):
-            # The sentinel alone is no answer: the server has lost it.
+            # The sentinel alone is not an answer: the server has lost the answer.
             self.error = format.cut_short()
         if self.error is not None:
             return events + self.abandon()

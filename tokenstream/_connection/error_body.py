@@ -24,7 +24,6 @@ class ErrorBody(Format):
     """Reads the body of a response with an error status: a format without events, only an error.
 
     Args:
-        head: The response's head.
         limits: `Limits.tail` bounds the part of the body that the error keeps.
         pings: Unused; every format has this parameter.
         expected: The format that the caller expects for the answer; None if unknown.
@@ -78,7 +77,6 @@ class ErrorBody(Format):
         The error is all that the body gives, so no events are returned.
 
         Args:
-            frame: A piece of the body.
             now: Unused; every stage has this parameter.
         """
         piece = frame[: max(0, _MAX_BODY_BYTES - len(self._body))]

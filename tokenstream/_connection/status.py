@@ -78,7 +78,7 @@ def make_redirect_error(head: ResponseHead, body: bytes, limits: Limits) -> Stre
 
 
 def _target_of(url: str, location: str) -> tuple[str, bool]:
-    """Return the target of a redirect, and whether the target has the origin of the request.
+    """Return the target of a redirect for a message, and True if it has the origin of the request.
 
     Args:
         url: The address of the response.
@@ -99,6 +99,7 @@ def _target_of(url: str, location: str) -> tuple[str, bool]:
 
 
 def _origin_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    """Return the scheme, host and port of an address."""
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
@@ -108,9 +109,7 @@ def make_status_error(
     """Return the error for an error status, with the details from the body and the headers.
 
     Args:
-        head: The response's head.
-        body: The response's body.
-        limits: Bounds on untrusted input.
+        body: The response's body, as far as it has arrived.
         expected: The format that the caller expects, which may know the provider's errors better.
     """
     text = str(body, "utf-8", "replace")
@@ -138,7 +137,6 @@ def _classify(
     """Return the kind of the error for an error status, and whether a retry may help.
 
     Args:
-        head: The response's head.
         reported: The provider's error in the body; None if the body contains none.
         expected: The format that the caller expects; None if unknown.
 
@@ -163,7 +161,8 @@ def _classify(
         # The report may rule out a retry (429 may also mean a used-up quota); otherwise the kind decides.
         retryable = None if reported.retryable else False
         # Gateways send 429 with a body such as "Internal server error": it is a limit nevertheless.
-        kind = reported.kind if kind == "unknown" or not ERROR_KINDS[reported.kind].is_outage else kind
+        stays_limit = kind == "rate_limited" and ERROR_KINDS[reported.kind].is_outage
+        kind = kind if stays_limit else reported.kind
     if ERROR_KINDS[kind].is_specific:
         # The same request fails again at the same provider, whatever a proxy in between says of its status.
         return kind, None
@@ -175,7 +174,6 @@ def _find_wait(head: ResponseHead, reported: ProviderError | None, payload: dict
     """Return the seconds to wait that a server asks for in its headers or body; None if it does not ask.
 
     Args:
-        head: The response's head.
         reported: The provider's error in the body; None if the body contains none.
         payload: The JSON object in the body; empty if there is none.
     """
@@ -218,10 +216,9 @@ def _words_of(text: str, reported: ProviderError | None) -> str:
 
 
 def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, retryable: bool | None) -> str:
-    """Return what to do about an error status, for the end of the error's message.
+    """Return advice on what to do about an error status, for the end of the error's message.
 
     Args:
-        status: The HTTP status.
         retry_after: The seconds that the server asked the client to wait; None if it did not ask.
         retryable: True if a retry may help, False if not; None if the kind decides.
     """
@@ -242,9 +239,9 @@ def _advice(status: int, kind: ErrorKind, retry_after: float | None, *, retryabl
 def _find_error(body: bytes, limits: Limits) -> tuple[ProviderError | None, dict[str, Any]]:
     """Return the provider's error in an error body, and the JSON object in which it was found.
 
-    Without an error, the result is None and an empty object.
+    If there is no error, the result is None and an empty object.
     """
-    # With the event name "error", `provider_error` takes any object for an error, as the status says it is.
+    # With the event name "error", `provider_error` takes any object for an error: the status says it is one.
     if sniff(body, content_type=None, over=True) != "sse":
         data = _decode_object(body, limits)
         return (None, {}) if data is None else (provider_error(data, "error"), data)

@@ -36,7 +36,6 @@ class Unframed:
     Args:
         format: The format, which may be known before the framing.
         content_type: The server's content type; the first bytes of the body take precedence.
-        limits: Bounds on untrusted input.
         pings: True to return comments as frames.
         departures: Counts the departures (deviations from the protocol).
         found: Called with the framing before the framing gets its first bytes.
@@ -81,7 +80,7 @@ class Unframed:
         """The kind of a body that cannot be read; None while the body may be readable."""
         self.error: StreamError | None = None
         self.tail = b""
-        """The bytes held so far; of a body that cannot be read, its start."""
+        """The bytes held so far; if the body cannot be read, its start."""
         self.text = False
         """True if the input arrived as text instead of bytes."""
 
@@ -180,7 +179,7 @@ class Unframed:
 
         Args:
             chunk: The next bytes of the body.
-            refused: The kind of the body.
+            refused: The kind of the body, which the error describes.
         """
         self.tail += chunk[: self._limits.tail]
         if len(self.tail) >= self._limits.tail:

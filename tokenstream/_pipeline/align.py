@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from tokenstream.errors import StreamInterrupted
 from tokenstream.events import (
@@ -50,6 +50,13 @@ _KINDS_WRITTEN_BY: dict[type, tuple[str, ...]] = {
     MediaDelta: ("media",),
 }
 """Events that add to a part, and the kinds of parts to which they add."""
+
+_Comparison: TypeAlias = Literal["known", "different", "new"]
+"""The result of comparing an event with what the reader has of a part.
+
+"known": the reader has all of the event. "different": it contradicts what the reader has, so this is another
+answer. "new": it goes on where the reader's part ends; what the reader has was cut off from the event.
+"""
 
 
 def make_difference_error(accumulator: Accumulator) -> StreamError:
@@ -123,14 +130,14 @@ class _KnownPart:
 
     @property
     def is_incomplete(self) -> bool:
-        """True while some of the part has not been repeated."""
+        """True while the restarted answer has not repeated all of the part."""
         text_is_missing = self.repeated < len(self.text)
         signature_is_missing = self.signature_repeated < len(self.signature)
         return text_is_missing or signature_is_missing or not self.end_repeated or not self.started
 
     @property
     def must_end(self) -> bool:
-        """True if the part had ended for the reader, and has not ended again: nothing may be added to it."""
+        """True while a part that the reader has whole has not ended again: nothing may be added to it."""
         return self.part.complete and not self.end_repeated
 
 
@@ -162,7 +169,7 @@ class Aligner:
 
     @property
     def is_complete(self) -> bool:
-        """True once all that the reader has was repeated."""
+        """True once the restarted answer has repeated all that the reader has."""
         return not (self._reasons_left or any(part.is_incomplete for part in self._known_parts.values()))
 
     def fail(self) -> None:
@@ -175,7 +182,7 @@ class Aligner:
         If the answers differ, `error` is set.
 
         Args:
-            event: An event that the message contains; with guards, a `Finish` is added only afterwards.
+            event: An event that was added to the message; with guards, a `Finish` is added only afterwards.
         """
         if isinstance(event, MessageStart):
             # The reader keeps the first answer's head.
@@ -183,8 +190,9 @@ class Aligner:
         if isinstance(event, Finish):
             parts = (part for (choice, _), part in self._known_parts.items() if choice == event.choice)
             known_reason = self._reasons_left.pop(event.choice, None)
-            # An answer that ends differently, or before all of the old one was repeated, is another answer.
-            if known_reason not in (None, event.reason) or any(part.is_incomplete for part in parts):
+            ends_differently = known_reason not in (None, event.reason)
+            ends_too_early = any(part.is_incomplete for part in parts)
+            if ends_differently or ends_too_early:
                 self.fail()
                 return None
             return event if known_reason is None else None
@@ -193,14 +201,16 @@ class Aligner:
             return event
         # A part may begin with its first delta, without a `PartStart`.
         known_part.started = True
-        reader_has_it = self._compare(known_part, event)
-        if reader_has_it is False:
+        comparison = self._compare(known_part, event)
+        if comparison == "different":
             self.fail()
-            return None
-        return None if reader_has_it is True else event
+        return event if comparison == "new" else None
 
-    def _compare(self, known_part: _KnownPart, event: AnyEvent) -> bool | None:
-        """Return True if the reader has the event, False if the event differs, None if it is new."""
+    def _compare(self, known_part: _KnownPart, event: AnyEvent) -> _Comparison:
+        """Compare an event with the part that it is for, and note how much of that part is repeated by now.
+
+        Any text that the reader has is cut off from the event.
+        """
         kind = event.__class__
         if kind is PartStart:
             return self._compare_start(known_part, event.content)
@@ -211,109 +221,95 @@ class Aligner:
         if kind is ToolCallDone:
             return self._compare_call_end(known_part, event)
         if kind is CitationAdded:
-            return bool(known_part.part == event.citation)
+            return "known" if known_part.part == event.citation else "different"
         if kind is PartDone:
             if known_part.repeated < len(known_part.text):
-                return False
+                return "different"
             known_part.end_repeated = True
             # The end is new to the reader of a part that was still open.
-            return True if known_part.part.complete else None
+            return "known" if known_part.part.complete else "new"
         # Any other event of the part counts as new.
-        return None
+        return "new"
 
-    def _compare_start(self, known_part: _KnownPart, content: Part) -> bool | None:
-        """Compare the start of a part, and what the start contains, with what the reader has.
+    def _compare_start(self, known_part: _KnownPart, content: Part) -> _Comparison:
+        """Compare the start of a part with what the reader has; count the text in the start as repeated.
 
-        Returns:
-            True if the reader has all of it, False if it differs, None if it adds a signature.
+        Args:
+            known_part: The part that the reader has.
+            content: The part as the event starts it, perhaps with some text and a signature. It is new to
+                the reader only if it adds a signature.
         """
-        beginning = _KnownPart(content)
-        if known_part.part.kind != content.kind or not known_part.text.startswith(beginning.text):
-            return False
-        # A further start of the same part adds to the part's fields, such as its signature.
-        known_part.repeated = max(known_part.repeated, len(beginning.text))
-        if known_part.signature.startswith(beginning.signature):
-            known_part.signature_repeated = max(known_part.signature_repeated, len(beginning.signature))
-            return True
-        # A start with text can't be returned for its signature: the reader has the text.
-        is_new = not (known_part.signature or known_part.must_end or beginning.text)
-        return None if is_new else False
+        start = _KnownPart(content)
+        if known_part.part.kind != content.kind or not known_part.text.startswith(start.text):
+            return "different"
+        # `max`, because a part may be started more than once, each time with more of its fields.
+        known_part.repeated = max(known_part.repeated, len(start.text))
+        if known_part.signature.startswith(start.signature):
+            known_part.signature_repeated = max(known_part.signature_repeated, len(start.signature))
+            return "known"
+        may_add_signature = not (known_part.signature or known_part.must_end)
+        # A start with text cannot be returned for its signature alone: the reader has the text already.
+        return "new" if may_add_signature and not start.text else "different"
 
-    def _compare_text(
-        self,
-        known_part: _KnownPart,
-        event: object,
-        name: str,
-    ) -> bool | None:
+    def _compare_text(self, known_part: _KnownPart, event: object, name: str) -> _Comparison:
         """Compare a delta with the text of a part, and cut off what the reader has.
 
         Args:
             known_part: The part to which the delta adds.
-            event: The delta.
             name: The delta's attribute with the text.
-
-        Returns:
-            True if the reader has all of the delta, False if the delta differs, None if some of it is new.
         """
         if known_part.part.kind not in _KINDS_WRITTEN_BY[event.__class__]:
             # The delta is for a part of another kind.
-            return False
+            return "different"
         if isinstance(event, ReasoningDelta) and event.signature and not event.text:
             return self._compare_signature(known_part, event.signature)
         text: Any = getattr(event, name)
+        # Shorter than `text` if the reader's text ends within this delta.
         expected: Any = known_part.text[known_part.repeated : known_part.repeated + len(text)]
         if not text.startswith(expected):
-            return False
+            return "different"
         known_part.repeated += len(expected)
         if isinstance(event, ToolCallDelta):
             # The reader knows the call by its old id.
             event.id = getattr(known_part.part, "id", event.id)
         if len(expected) == len(text):
-            return True
+            return "known"
         if known_part.must_end:
-            return False
+            return "different"
         # The rest of the delta is new.
         setattr(event, name, text[len(expected) :])
-        return None
+        return "new"
 
-    def _compare_signature(self, known_part: _KnownPart, signature: str) -> bool | None:
-        """Compare a signature with that of a part; a different signature means a different answer.
-
-        Returns:
-            True if the reader has the signature, False if the signature differs, None if it is new.
-        """
+    def _compare_signature(self, known_part: _KnownPart, signature: str) -> _Comparison:
+        """Compare a signature, or a piece of it, with the signature of a part."""
         expected = known_part.signature[known_part.signature_repeated :]
         if not expected:
             # The reader has no signature, or all of it, so this one is new.
-            return False if known_part.must_end else None
+            return "different" if known_part.must_end else "new"
         known_part.signature_repeated += len(signature)
         # A signature that is longer than the first one counts as different.
-        return expected.startswith(signature)
+        return "known" if expected.startswith(signature) else "different"
 
-    def _compare_call_start(self, part: Part, event: ToolCallStart) -> bool:
-        """Return True if an event begins the same call as `part` does.
+    def _compare_call_start(self, part: Part, event: ToolCallStart) -> _Comparison:
+        """Compare the start of a call with a part; a call that is known gets the id of the part.
 
-        The call in the new answer then gets the id of `part`, which the reader knows.
+        The reader knows the call by that id, whatever id it has in the new answer.
         """
         if not isinstance(part, ToolCall) or part.name != event.name:
-            return False
+            return "different"
         self._accumulator.rename_call(event.choice, event.part, part.id)
-        return True
+        return "known"
 
-    def _compare_call_end(self, known_part: _KnownPart, event: ToolCallDone) -> bool | None:
-        """Compare the end of a call with a part.
-
-        Returns:
-            True if the reader has the end, False if the call differs, None if the end is new to the reader.
-        """
+    def _compare_call_end(self, known_part: _KnownPart, event: ToolCallDone) -> _Comparison:
+        """Compare the end of a call, which contains the whole call, with a part."""
         part = known_part.part
         if not isinstance(part, ToolCall) or part.name != event.call.name:
-            return False
+            return "different"
         # The reader knows the call by its old id.
         event.call = self._accumulator.rename_call(event.choice, event.part, part.id) or event.call
         # The end contains the whole call, so nothing of the part is left to be repeated.
         known_part.end_repeated, known_part.repeated = True, len(known_part.text)
         if part.complete:
-            return is_same_call(part, event.call)
-        # The reader has only the beginning of the call, so a call that begins like this is new to it.
-        return None if event.call.arguments_text.startswith(part.arguments_text) else False
+            return "known" if is_same_call(part, event.call) else "different"
+        # The reader has only the beginning of the arguments, so the rest of them is new.
+        return "new" if event.call.arguments_text.startswith(part.arguments_text) else "different"

@@ -1,4 +1,4 @@
-"""The order of frames: compressed, out of order, or sent again by another connection."""
+"""Sorts frames that arrive compressed, arrive out of order, or are repeated by another connection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Arrivals:
-    """Puts frames in order, and drops those that an earlier connection has brought.
+    """Puts frames in order, and drops those that an earlier connection has already brought.
 
     Args:
         meter: Records when the first frame arrives.
@@ -36,7 +36,7 @@ class Arrivals:
         self.log: EventLog | None = None
         """Remembers the events, in case another connection repeats some; None if none can."""
         self.lost: PositionLost | None = None
-        """The error for another connection that does not go on with the answer; None so far."""
+        """The error if another connection does not go on with the same answer; None until then."""
         self.ready: list[Any] = []
         """Frames that `reorder` released because they had waited long enough for missing ones."""
 
@@ -47,13 +47,13 @@ class Arrivals:
 
     @property
     def gap(self) -> StreamError | None:
-        """The error for frames that never arrived, or are those of another answer; None for none."""
+        """The error if frames never arrived, or belong to another answer; otherwise None."""
         return self.lost if self.reorder is None else self.reorder.error or self.lost
 
     def sort(
         self, coding: ContentDecoder | None, connection: Connection, chunk: bytes, now: float
     ) -> Iterator[Any]:
-        """Yield the frames of a chunk that is compressed, or whose frames may be repeated or out of order.
+        """Yield the frames in a chunk that is compressed, or whose frames may be repeated or out of order.
 
         Compressed data may grow a thousandfold, so it is decompressed piece by piece.
 
@@ -86,7 +86,7 @@ class Arrivals:
                 return
 
     def _log_frames(self, log: EventLog, frames: Iterable[Any], format: Format) -> Iterator[Any]:
-        """Yield frames, and log them; leave out those that an earlier connection has brought."""
+        """Record frames in `log`, and yield those that no earlier connection has brought."""
         for frame in frames:
             if frame is COMMENT or isinstance(format, ErrorBody):
                 yield frame
@@ -102,11 +102,11 @@ class Arrivals:
                 yield frame
 
     def begin_again(self, kept_format: Format | None, *, skips_ids: bool) -> None:
-        """Prepare for another connection, which repeats events or begins a new answer.
+        """Prepare for another connection, which resumes the answer, or begins a new one.
 
         Args:
             kept_format: The format that resumes the answer; None for a new answer.
-            skips_ids: True if the server numbers events of its own, which its protocol does not show.
+            skips_ids: True if the server may skip numbers in its ids, so that a gap does not mean a loss.
         """
         self.lost, self.ready = None, []
         if self.reorder is not None:
@@ -120,7 +120,7 @@ class Arrivals:
         if kept_format is None:
             self.log = EventLog()
         elif kept_format.merges_replays:
-            # Such a format itself tells by positions which events are repeated.
+            # Such a format recognises repeated events itself, by their positions.
             self.log = None
         else:
             self.log.begin_replay(skips_ids=skips_ids)

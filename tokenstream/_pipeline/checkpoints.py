@@ -40,11 +40,10 @@ def make_checkpoint(
 
     Args:
         accumulator: Holds the answer so far.
-        connection: The connection over which the answer arrives.
         waiting: Events that were decoded but not yet returned, such as the rest of a frame.
         events_seen: The number of events that were returned.
         last_event_id: The id of the last SSE event.
-        log: Remembers the events that were read; None if nothing does.
+        log: Remembers which events were read, in case the server repeats some; None if it cannot.
     """
     # After the end of the input, the position is that from before the end closed the open parts.
     last_position = connection.last_position or connection.find_position()
@@ -74,7 +73,7 @@ def with_final_ending(checkpoint: Checkpoint, accumulator: Accumulator) -> Check
         message.model_copy(update={"ending": accumulator.ending_of(message.choice)})
         for message in checkpoint.messages
     ]
-    # A key that was read since then may have fixed the identity.
+    # Since then, the application may have read the key of a tool call, which fixes the answer's identity.
     identity = accumulator.calls.identity_to_keep
     return checkpoint.model_copy(update={"messages": tuple(messages), "identity": identity})
 
@@ -82,14 +81,16 @@ def with_final_ending(checkpoint: Checkpoint, accumulator: Accumulator) -> Check
 def restore_answer(
     checkpoint: Checkpoint, accumulator: Accumulator, *, limits: Limits, pings: bool
 ) -> tuple[Format, list[Event], EventLog | None]:
-    """Return the format that continues from a checkpoint, the events still to be returned, and the log.
-
-    The log knows the events that the server may repeat; None if the format itself does.
+    """Restore an answer from a checkpoint: the accumulator gets its messages, a new format its position.
 
     Args:
         accumulator: Receives the answer so far.
         limits: Bounds for the format.
         pings: True to return heartbeats as events.
+
+    Returns:
+        The format; the events that were decoded before the checkpoint, but are still to be returned; and
+        the log, which recognises events that the server repeats, or None if the format itself does that.
 
     Raises:
         MisuseError: The answer cannot be continued from this checkpoint.
@@ -112,7 +113,7 @@ def restore_answer(
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         msg = "the checkpoint's state is not what `checkpoint()` returned: store it unchanged, or ask anew"
         raise MisuseError(msg) from error
-    # The key of a field is its name; if it belongs to one choice, a pair with the choice's index.
+    # The key of a field that belongs to one choice is a pair; the key of any other field is its name.
     shared = [field for field in format.parts.fields if isinstance(field, str)]
     accumulator.tool_calls_delivered = [*checkpoint.tool_calls_delivered]
     accumulator.calls.given = checkpoint.identity
@@ -155,12 +156,7 @@ def _check_resumable(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
 
 
 def store_progress(error: StreamError, partial: Message, checkpoint: Checkpoint) -> None:
-    """Store on an error how much of the answer has arrived.
-
-    Args:
-        partial: The answer so far.
-        checkpoint: The checkpoint of the answer.
-    """
+    """Store on an error how much of the answer has arrived."""
     error.partial = partial
     error.checkpoint = checkpoint
     error.tool_calls_delivered = checkpoint.tool_calls_delivered

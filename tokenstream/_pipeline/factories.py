@@ -22,7 +22,9 @@ def make_content_decoder(coding: str, limits: Limits) -> ContentDecoder | None:
 
 
 def make_stage_factory(reasoning_tags: bool | Iterable[str]) -> StageFactory | None:  # noqa: FBT001 - as callers give it
-    """Return a function that creates the `ReasoningTags` stage; None if no tags are asked for.
+    """Return a function that creates the stage which turns tags such as `<think>` into reasoning parts.
+
+    The result is None if no tags are requested.
 
     Raises:
         MisuseError: `reasoning_tags` is not a list of tag names.

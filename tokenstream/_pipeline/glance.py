@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 def make_glance(  # noqa: C901 - what runs for every token is in one place
     machine: Machine, read: Callable[[Any], Event | None]
 ) -> Callable[[Any, float], Event | None]:
-    """Return a function that does all the work of `Machine.pull` for one chunk in a single call.
+    """Return the fast path: a function that reads a chunk, adds its delta to the message, and returns it.
 
-    The function remembers the destination of the last delta. When it returns None for a
-    chunk, `pull` has to read that chunk, and the function must not be called again.
+    The function does this in a single call, and remembers to which part the last delta was added. When
+    it returns None for a chunk, `Machine.pull` has to read that chunk, and the function must not be
+    called again.
 
     Args:
-        machine: The machine whose events these are.
         read: Reads a chunk that is like the last one; returns None for any other chunk.
     """
     meter, accumulator = machine.meter, machine.accumulator
@@ -106,7 +106,6 @@ def _sample(
     """Do the meter's periodic work, then read a chunk on the fast path, and measure how long that takes.
 
     Args:
-        machine: The machine whose events these are.
         glance: The function of the fast path.
         now: A clock reading, in seconds.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Stops(Protocol):
-    """A stream as its guards see it: they can end the answer and close the source."""
+    """A stream as its guards see it: something that ends the answer, and closes the source."""
 
     def stop(self, reason: str) -> None:
         """End the answer here, and close the source at once."""
@@ -33,7 +33,6 @@ class Guarding:
     `Machine.guarding` is this object until a guard has ended the answer, and None afterwards.
 
     Args:
-        machine: The machine.
         guards: The rules that check the answer.
         stops: The stream, which is ended if a guard wants that.
     """
@@ -51,7 +50,7 @@ class Guarding:
     # -- the way of an event -----------------------------------------------
 
     def count(self, event: Event) -> None:
-        """Pass an event that has just arrived, and that may be held back, to the guards that count.
+        """Pass an event to the guards that count what arrives, such as budgets, even if it is held back.
 
         The answer is not stopped here, but when the event is returned, or when more input is needed: an
         answer that ends with the same input costs nothing more.
@@ -66,7 +65,7 @@ class Guarding:
             )
 
     def pull(self) -> Event | None:
-        """Return the next event, or None when more input is needed, while guards check each event."""
+        """Return the next event, once the guards have checked it; None when more input is needed."""
         machine = self._machine
         # A finish event about which the guards had yet to decide is shown to them once more.
         event, self._finish, machine.waits = self._finish, None, False
@@ -88,11 +87,11 @@ class Guarding:
         return not isinstance(event, Finish) and self._machine.accumulator.take(event)
 
     def add_repeated(self, event: Event) -> None:
-        """Add to the message a `Finish` that the aligner did not pass on.
+        """Add to the message a `Finish` of a restarted answer that the reader does not get.
 
-        Either it repeats that of the first answer, which the guards have judged, so it is not shown to
-        them again; or it differs, and `Accumulator.take_back` then drops the new answer. Any other event
-        is in the message already.
+        The guards do not see it either. It may repeat the `Finish` of the first answer, which they have
+        judged; or it may differ, and then `Accumulator.take_back` drops the new answer. Any other event is in
+        the message already.
         """
         if isinstance(event, Finish):
             self._machine.accumulator.take(event)
@@ -135,7 +134,10 @@ class Guarding:
         return event
 
     def _pull_end(self) -> Event | None:
-        """Ask the guards that count if more input may be read, or all for their last verdicts at its end.
+        """Ask the guards for their verdicts when the input so far is used up.
+
+        Before the end of the input, only the guards that count what arrives are asked, so that no more input
+        is read than they allow. At the end, all guards are asked for their last verdict.
 
         Returns:
             The `Stopped` event if a guard stops the answer; otherwise None.
@@ -159,7 +161,7 @@ class Guarding:
             self._call(lambda: self.guards.feed_held(event, now))
 
     def allow_release(self) -> bool:
-        """Ask the guards to allow the held-back events to be returned; return True if they allow it.
+        """Ask the guards if the held-back events may be returned; return True if they may.
 
         While the guards decide, `Machine.waits` is True, and the result is False. It is False, too, if a
         guard stops the answer; then nothing is held back any more.
@@ -209,7 +211,7 @@ class Guarding:
         self._stops.release_source()
 
     def forget_finish(self) -> None:
-        """Decide no more about the end of the answer."""
+        """Forget the finish event about which the guards have not decided yet, if there is one."""
         self._finish, self._machine.waits = None, False
 
     def _call(self, call: Callable[[], object]) -> None:

@@ -73,14 +73,14 @@ class Hold:
         """Returns True while a guard extends the hold; None if there are no guards."""
         self._held: list[Event] = []
         self._dropped: list[Event] = []
-        """Events that were held back and then discarded, for what they tell of the tokens."""
+        """Events that were held back and then discarded; `start` and `usage` still read them."""
         self.ready: deque[Event] = deque()
         """Events that are returned next."""
         self.released = False
         """True once no more events are held back."""
 
     def keep(self, event: Event) -> bool:
-        """Hold an event back; return True if the hold is complete with this event."""
+        """Hold an event back; return True if this event completes the hold, so that no more are held back."""
         self._held.append(event)
         self._met = self._until(event) or self._met
         return self.is_complete
@@ -141,16 +141,16 @@ class Hold:
 
     @property
     def start(self) -> MessageStart | None:
-        """The start of the message among the held events, with its id and model; None if it is not held.
+        """The start of the message, with its id and model, if it is among the held events; otherwise None.
 
-        Like `usage`, it is known also once the events were discarded.
+        Like `usage`, it stays known after the held events were discarded.
         """
         events = self._dropped or self._held
         return next((event for event in events if isinstance(event, MessageStart)), None)
 
     @property
     def usage(self) -> Usage:
-        """The token counts that held events reported; false if there are none."""
+        """The token counts that held events reported; empty if they reported none."""
         from tokenstream._growing_usage import GrowingUsage
 
         counts, final = GrowingUsage(), False

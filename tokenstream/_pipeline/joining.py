@@ -118,7 +118,7 @@ class Joining:
             hold.drop()
 
     def end(self) -> None:
-        """Let further events pass unchanged: none of them is an attempt's own."""
+        """Let all further events pass unchanged, because none of them comes from an attempt any more."""
         self.hold = self.aligner = None
         if self.seam is not None:
             self.seam.is_over = True
@@ -220,7 +220,7 @@ class Joining:
             elif (relocated := self._add(cleaned.popleft())) is not None:
                 return relocated
         if machine.input_ended or machine.error is not None:
-            # No more input follows, so text that `clean` held back as a possible marker was none.
+            # No more input follows, so text that `clean` held back as a possible marker is not one.
             cleaned.extend(seam.flush())
         return self._add(cleaned.popleft()) if cleaned else None
 
@@ -303,16 +303,20 @@ class Joining:
     # -- what the format and the accumulator ask ---------------------------
 
     def name_format(self, name: str) -> bool:
-        """Keep the format's name while events are held back; return False if there are none."""
+        """Keep the format's name for later while events are held back; return False if none are."""
         if self.hold is not None:
             self._format_name = name
         return self.hold is not None
 
     def find_text(self, told: Told) -> str:
-        """Return the text that has arrived of the part that an event is about, also what is held back."""
+        """Return the text that has arrived so far for a part, including text that is held back.
+
+        Args:
+            told: The whole text of the part, as the server repeats it; the caller compares the two.
+        """
         machine, hold, seam = self._machine, self.hold, self.seam
         if hold is not None:
-            # The events of a new answer are not in the message yet, which may have the answer before.
+            # While the events of a new answer are held back, the message may still be that of the old answer.
             before = "" if machine.kept_format is None else machine.find_own_text(told)
             return before + added_by((*hold.ready, *hold.held), told)
         if seam is None:

@@ -178,10 +178,12 @@ class Machine:
         make_stage: StageFactory | None = None,
     ) -> None:
         check_option("limits", limits, Limits)
+        # What is asked for.
         self.limits = limits = limits if limits is not None else DEFAULT_LIMITS
         self.wanted = format
         self.pings, self.make_stage = pings, make_stage
 
+        # The parts.
         self.accumulator = Accumulator(limits=limits, late_usage=self._find_late_usage)
         """The stage that contains the message."""
         self.accumulator.calls.find_journal_id = self.find_answer_id
@@ -204,6 +206,7 @@ class Machine:
         self.timer: Callable[[], float] | None = None
         """A clock for measuring how long reading takes; None to measure nothing."""
 
+        # The input.
         self.head: ResponseHead | None = None
         """The head of the response; None if there is none, or before it arrives."""
         self.chunk: Any = None
@@ -227,6 +230,7 @@ class Machine:
         """Reads the input."""
         self.connect(content_type)
 
+        # The end.
         self.error: StreamError | None = None
         """The failure that follows the events returned last; None if there is none."""
         self.answered = False
@@ -236,6 +240,7 @@ class Machine:
         self.waits = False
         """True while no event may be returned before the guards have decided."""
 
+        # The events.
         self.returned_count = 0
         """Number of events that were returned, without those of the fast path."""
         self.current_events: CurrentEvents = NO_EVENTS
@@ -243,7 +248,7 @@ class Machine:
         self.events_left: list[Event] = []
         """The events that the end of the input has produced, and that have not been returned yet."""
         self.glanced_event: Event | None = None
-        """The event of a payload that was read on the fast path: already taken, but not yet returned."""
+        """The event of a payload that was read on the fast path: in the message, but not yet returned."""
         self.stopped_event: Event | None = None
         """The `Stopped` event that still has to be returned after a guard has stopped the stream."""
         self._again: Event | None = None
@@ -251,6 +256,7 @@ class Machine:
         self._is_shut = False
         """True once no further event is returned, except a `Stopped`."""
 
+        # The way of an event, which `settle` sets.
         self.read: Callable[[], Event | None] = read_events(self).__next__
         """Returns the next event that the input contains, or None when more input is needed."""
         self.pull_unguarded = self.read
@@ -266,7 +272,7 @@ class Machine:
         A seam may begin to move parts in mid-answer; `Joining._add` then settles the machine."""
 
     def settle(self) -> None:
-        """Set the way of the next events, which depends on the machine's state alone.
+        """Choose the functions through which the next events pass; they depend on the machine's state alone.
 
         | `pull`            | when                                                                  |
         |-------------------|-----------------------------------------------------------------------|
@@ -326,6 +332,7 @@ class Machine:
         """Pass all further events to these guards.
 
         Args:
+            guards: The rules that check the answer.
             stops: The stream, which is ended if a guard wants that.
         """
         self.guarding = Guarding(self, guards, stops)
@@ -357,7 +364,7 @@ class Machine:
 
     @property
     def end_is_assumed(self) -> bool:
-        """True if the answer has ended with the sentinel alone, without a finish reason.
+        """True if only a sentinel, such as `[DONE]`, has ended the answer, and not a finish reason.
 
         The end is certain only once the input ends cleanly.
         """
@@ -402,7 +409,10 @@ class Machine:
         self.connect(None)
 
     def give_again(self, event: Event) -> None:
-        """Put an event back, so that the next `pull` returns it again; a `Stopped` stays the last event."""
+        """Put back an event that was pulled, so that `pull` returns it again.
+
+        It is the next event, except that a `Stopped` event is always the last.
+        """
         if isinstance(event, Stopped):
             self.stopped_event = event
         else:
@@ -428,7 +438,7 @@ class Machine:
         return event
 
     def _name_format(self, name: str) -> None:
-        """Tell the message the format's name once it is known; while events are held back, keep the name."""
+        """Store the format's name in the message; while events are held back, keep the name for later."""
         if self.joining is not None and self.joining.name_format(name):
             return
         self.accumulator.format = name
@@ -440,18 +450,22 @@ class Machine:
         return None if self.holds_back else self.connection.format.late_usage()
 
     def find_text(self, told: Told) -> str:
-        """Return the text that has arrived of the part that an event is about, also what is held back."""
+        """Return the text that has arrived so far for a part, including text that is held back.
+
+        Args:
+            told: The whole text of the part, as the server repeats it; the caller compares the two.
+        """
         return self.find_own_text(told) if self.joining is None else self.joining.find_text(told)
 
     def find_own_text(self, told: Told) -> str:
-        """Return the text of the part that an event is about, as the message has it."""
+        """Return the text that the message has for the part whose whole text the server repeats in `told`."""
         parts = self.accumulator.parts_from(told.choice, told.part)
         content: Any = parts[0].final or parts[0].build(complete=False) if parts else None
         return getattr(content, "transcript" if told.kind == "transcript" else "text", "")
 
     @property
     def answer_format(self) -> Format:
-        """The format that reads the answer; an earlier connection's if this one's response is an error."""
+        """The format that reads the answer; if this response is an error, that of an earlier connection."""
         return self.kept_format if self.kept_format is not None and self.refused else self.connection.format
 
     @property
@@ -479,7 +493,7 @@ class Machine:
             self.connect(head.content_type, coding)
 
     def take_request(self, asked: object) -> None:
-        """Tell the format the JSON of the request that this connection answers."""
+        """Pass the format the JSON of the request that this connection answers."""
         take_request(self.connection.format, asked)
 
     def take_messages(self) -> None:
@@ -519,7 +533,7 @@ class Machine:
 
     @property
     def owes_events(self) -> bool:
-        """True if `pull` still returns events of an input that recovery has ended, and ended well."""
+        """True if the input has ended without an error, and `pull` still has events of it to return."""
         return bool(self.events_left) and self.error is None and not self._is_shut
 
     # -- the input -----------------------------------------------------------
@@ -572,20 +586,22 @@ class Machine:
         self.connection.take_payloads()
 
     def _read_at_a_glance(self, payload: dict[str, Any], now: float) -> bool:
-        """Read a decoded payload on the fast path.
+        """Read a decoded payload on the fast path; `pull` then returns its event from `glanced_event`.
 
         Returns:
-            True if that worked, so that `pull` returns the payload's event; False if it did not.
+            True if that worked; False if `push` has to give the payload to `pull`.
         """
         # Not with guards: the event would wait here, where a guard cannot stop it.
         if self.shortcut is None or not self.connection.takes_payloads or self.guarding is not None:
             return False
         self.glanced_event = self.shortcut(cast("Any", payload), now)
-        # If the fast path fails, it leaves the payload in `chunk`, but `push` still has to prepare it.
-        self.chunk = None
         if self.glanced_event is None:
+            # The fast path has put the payload into `chunk`. It is taken out again, because `push` first
+            # checks the payload, and may refuse it.
+            self.chunk = None
             return False
-        self.meter.bytes -= len(payload)  # the function counted it, but a decoded payload has no size
+        # The fast path has added the dict's length to the bytes, but a decoded payload has no known size.
+        self.meter.bytes -= len(payload)
         return True
 
     def make_shortcut(self, chunk: object, now: float) -> Event | None:
@@ -644,7 +660,7 @@ class Machine:
         return self.coding.error
 
     def leave(self, events: Sequence[Event]) -> None:
-        """Return these events next, once the input has ended; a checkpoint made until then contains them."""
+        """Return these events next, after the end of the input; a checkpoint before that contains them."""
         self.events_left += events
         self.current_events = [*self.events_left], self.returned_count
 
@@ -665,23 +681,16 @@ class Machine:
         left_before = len(self.events_left)
         reorder = self.arrivals.reorder
         if reorder is not None and cause is None and self.error is None:
-            late, self.error = connection.end_order(reorder, now)
-            self.events_left += late
-        if self.error is not None:
-            self.events_left += connection.abandon()
-            # Bytes that are not a payload count as a broken end, too.
-            broken = isinstance(self.error, ProtocolError)
-        else:
-            self.events_left += connection.end(broken=cause is not None)
-            self.error = connection.error or cause
-            # A failure of the application's own source is raised even after a whole answer.
-            broken = cause is not None and connection.error is None and not _is_callers_fault(cause)
-        # A checkpoint is from before the open parts were closed, so the events that close them do not count.
+            late_events, self.error = connection.end_order(reorder, now)
+            self.events_left += late_events
+        is_broken = self._end_connection(cause)
+        # A checkpoint contains the events that are not returned yet, except those that only close open
+        # parts: it is from before these. Without a known position, it contains all (`[:None]`).
         last_position = connection.last_position
         waiting_count = None if last_position is None else left_before + last_position.events_left
         self.current_events = self.events_left[:waiting_count], self.returned_count
         self.progress.keep()
-        if broken and connection.finished and connection.format.parts.difference is None:
+        if is_broken and connection.finished and connection.format.parts.difference is None:
             # The whole answer had arrived, so the broken end takes nothing from it.
             self.error = None
             self.note_departure("broken_after_finish")
@@ -689,6 +698,22 @@ class Machine:
             # For example, an answer in one JSON document is complete only now.
             self.now = now
             self.meter.mark(now, frame=True)
+
+    def _end_connection(self, cause: StreamError | None) -> bool:
+        """End the framing and the format, whose last events go to `events_left`; set `error` if there is one.
+
+        Returns:
+            True if the end is broken, by the transport or by malformed bytes.
+        """
+        connection = self.connection
+        if self.error is not None:
+            self.events_left += connection.abandon()
+            # Bytes that are not a payload count as a broken end, too.
+            return isinstance(self.error, ProtocolError)
+        self.events_left += connection.end(broken=cause is not None)
+        self.error = connection.error or cause
+        # A failure of the application's own source is raised even after a whole answer.
+        return cause is not None and connection.error is None and not _is_callers_fault(cause)
 
     def cut(self, now: float) -> None:
         """Stop reading here: drop frames that were not decoded, and events that were held back.

@@ -12,14 +12,14 @@ class Observes(Protocol):
     """An observer of a machine, such as a tracer; the methods are called by the stream's code."""
 
     def ended(self, machine: Machine) -> None:
-        """Handle the end of the answer: the ending is set, and the error, if any, has the partial answer.
+        """Record that the answer has ended; the machine may call this method more than once for an answer.
 
-        The machine calls this method, perhaps more than once for an answer.
+        By then, the ending is set, and the error, if there is one, has the partial answer.
         """
 
     def around_tool(self, within: Any) -> Any:  # noqa: ANN401 - an argument from a higher layer
         """Return a function that creates the context manager in which a router runs a tool.
 
         Args:
-            within: Creates another context manager, which is entered inside this one; None for none.
+            within: Creates the context manager to enter inside this one; None if there is none.
         """

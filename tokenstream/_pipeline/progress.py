@@ -20,11 +20,7 @@ TRUNCATIONS = (StreamTruncated, StreamInterrupted, StreamStalled)
 
 
 class Progress:
-    """Makes the checkpoints of a machine's answer.
-
-    Args:
-        machine: The machine.
-    """
+    """Makes the checkpoints of a machine's answer."""
 
     __slots__ = ("_machine", "id_at_fault", "last")
 
@@ -79,7 +75,7 @@ class Progress:
 
     @property
     def last_event_id(self) -> str | None:
-        """The id of the last SSE event on this connection, or else on the one before it; None for none."""
+        """The id of the last SSE event on this connection, or else on the one before; None if unknown."""
         machine = self._machine
         last_id = machine.connection.last_event_id
         if last_id is not None and self.id_at_fault is not None:
@@ -89,15 +85,15 @@ class Progress:
         return last_id or (None if machine.resumption is None else machine.resumption.id_before)
 
     def keep(self) -> None:
-        """Store the checkpoint for an answer that has ended, once its last events have been returned.
+        """Store the checkpoint of an answer that has ended, once its last events have been returned.
 
-        The events that only close open parts at the end do not count: the checkpoint is from before them.
+        The checkpoint is from before the events that only close open parts at the end.
         """
         if self._machine.connection.last_position is not None and not self._waiting:
             self.last = self.checkpoint()
 
     def keep_without_position(self) -> None:
-        """Store the checkpoint for an answer of which nobody knows how much of an event was read."""
+        """Store a checkpoint at which no server can resume, because reading broke off within an event."""
         self.last = _without_position(self.checkpoint())
 
     def store_on(self, error: StreamError) -> None:

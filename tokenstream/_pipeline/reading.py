@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
 
 CurrentEvents: TypeAlias = "tuple[Sequence[Event], int]"
-"""The events of a frame, and the number of events returned before them; both change at once."""
+"""The events of a frame, and the number of events returned before them: a tuple, to set both at once."""
 NO_EVENTS: CurrentEvents = ((), 0)
 """The value of `Machine.current_events` between two chunks."""
 
@@ -25,8 +25,8 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
     """Yield events without end: one at a time, and None whenever input is needed.
 
     One generator serves all connections of a machine. Just before an event is yielded, `Machine.on_read`
-    adds it to the message, unless another part does that later; so the message never runs ahead of the
-    reader. This code runs for every token, so it avoids calls that usually do nothing.
+    adds it to the message, unless another part of the machine does that later; so the message never runs
+    ahead of the reader. This code runs for every token, so it avoids calls that usually do nothing.
     """
     accumulator, meter, max_bytes = machine.accumulator, machine.meter, machine.limits.body
     arrivals = machine.arrivals

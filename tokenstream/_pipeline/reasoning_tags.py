@@ -59,7 +59,6 @@ class _TaggedText:
     """A text part of the format, and the part of the message to which its text goes at the moment.
 
     Args:
-        names: The names of the tags.
         part: The part's index, as the format numbers parts.
         start: The part at its start, without text.
     """
@@ -95,8 +94,7 @@ class ReasoningTags:
     changed, since a format may still use its own events.
 
     Args:
-        names: The names of the tags.
-        limits: `Limits.parts` bounds the number of parts; beyond it, tags no longer count.
+        limits: `Limits.parts` bounds the number of parts; beyond it, no tag begins another part.
     """
 
     __slots__ = (
@@ -123,7 +121,10 @@ class ReasoningTags:
         self._by_receiver: dict[tuple[int, int], _TaggedText] = {}
         """The open text parts, by choice and the index of the receiving part in the message."""
         self._message_indexes: dict[tuple[int, int], int] = {}
-        """Each part's index in the message, by its index in the format; for a text, of its last text part."""
+        """Each part's index in the message, by its index in the format.
+
+        A text that was split has several indexes: this is the index of its last text part.
+        """
         self._format_indexes: dict[tuple[int, int], int] = {}
         """The format's index of each part that is not text, by the part's index in the message."""
         self._part_counts: dict[int, int] = {}
@@ -144,7 +145,7 @@ class ReasoningTags:
         self._parts_cut.append((choice, part))
 
     def feed(self, events: Sequence[Event]) -> list[Event]:
-        """Return the events that replace a payload's events."""
+        """Return the events that replace a payload's events: texts are split, and parts are renumbered."""
         out: list[Event] = []
         for event in events:
             if event.part is None:
@@ -183,11 +184,14 @@ class ReasoningTags:
         return self._format_indexes.get((choice, index), index)
 
     def follow(self, delta: AnyEvent, inner: _Follow) -> _Follow:
-        """Return a callback for deltas like this one that are read without decoding; see `Format.follow`.
+        """Return a callback that the fast path calls with each delta like `delta`; None if it need not.
+
+        The fast path reads such deltas without decoding their payloads. The callback returns False for a
+        delta whose payload has to be decoded after all, and True for any other.
 
         Args:
             delta: A delta that was decoded.
-            inner: The callback of the format itself, or None.
+            inner: The callback of the format itself (see `Format.follow`); None if it has none.
         """
         text = self._by_receiver.get((delta.choice, delta.part))
         if text is None:
@@ -196,7 +200,7 @@ class ReasoningTags:
         receiver = text.receiver
 
         def accept(event: AnyEvent) -> bool:
-            """Return True if a delta was read without decoding, False if it has to be decoded."""
+            """Count a delta that was read without decoding; return False if it has to be decoded."""
             # A text that may contain a tag, or goes to another part by now, must be decoded.
             if text.receiver != receiver or not text.scanner.passes(event.text):
                 return False
@@ -212,7 +216,7 @@ class ReasoningTags:
     # -- texts ---------------------------------------------------------------
 
     def _begin(self, event: Event, start: TextPart) -> _TaggedText:
-        """Begin to look for tags in a text part of the format; `start` has its first text."""
+        """Begin to look for tags in a text part of the format; `start` is the part without its text."""
         part: int = event.part or 0
         text = self._open_texts[event.choice, part] = _TaggedText(self._names, part, start)
         return text
@@ -222,7 +226,6 @@ class ReasoningTags:
 
         Args:
             text: The part if it has begun; None otherwise.
-            event: The event that is being read.
             content: The part's content at its start; its text is split at the tags like all text.
             out: Receives the events.
         """
@@ -251,28 +254,30 @@ class ReasoningTags:
             told: A `Told`: it has the whole text of a part.
             out: Receives the events.
         """
+        if text is not None:
+            if text.is_beginning_of(told.text):
+                # The text so far is the same, so only its rest is new.
+                rest = told.text[text.length :]
+                self._write(text, TextDelta(rest, choice=told.choice, part=text.part, raw=told.raw), out)
+            elif len(told.text.strip()) >= text.length:
+                # The text differs; a shorter one is ignored.
+                other = copy(told)
+                other.part = text.receiver
+                out.append(other)
+            return
         ended = self._ended_texts.get((told.choice, told.part))
-        if text is None and (ended is None or told.choice not in self._tagged_choices):
+        if ended is None or told.choice not in self._tagged_choices:
             # The message has the text as the server has sent it.
             out.append(self._renumber(told))
-        elif text is None and ended is not None:
-            # The tags of an end that is missing cannot be split any more, so it is an error as well.
-            is_same = ended.is_beginning_of(told.text) and not told.text[ended.length :].strip()
-            # A shorter text is ignored.
-            if not is_same and len(told.text.strip()) >= ended.length:
-                out.append(self._renumber(told))
-        elif text is not None and text.is_beginning_of(told.text):
-            # The text so far is the same, so only its rest is new.
-            missing = TextDelta(told.text[text.length :], choice=told.choice, part=text.part, raw=told.raw)
-            self._write(text, missing, out)
-        elif text is not None and len(told.text.strip()) >= text.length:
-            # The text differs; a shorter one is ignored.
-            other = copy(told)
-            other.part = text.receiver
-            out.append(other)
+            return
+        # The tags of an end that is missing cannot be split any more, so it is an error as well.
+        is_same = ended.is_beginning_of(told.text) and not told.text[ended.length :].strip()
+        # A shorter text is ignored.
+        if not is_same and len(told.text.strip()) >= ended.length:
+            out.append(self._renumber(told))
 
     def _write(self, text: _TaggedText, event: TextDelta, out: list[Event]) -> None:
-        """Split a text at its tags, and add its pieces; if there are too many parts, tags no longer count."""
+        """Split a text at its tags, and add its pieces; beyond the limit of parts, none begins a new part."""
         text.count(event.text)
         for within, piece in text.scanner.feed(event.text):
             # Without room for another part, a piece goes to the part that receives the text already.
@@ -303,7 +308,6 @@ class ReasoningTags:
         """End the part to which a text goes, and begin the next part.
 
         Args:
-            event: The event that is being read.
             out: Receives the events.
             within: True if the next part is reasoning.
         """
@@ -381,7 +385,7 @@ class ReasoningTags:
         return moved
 
     def _renumber_citation(self, event: CitationAdded) -> Any:  # noqa: ANN401 - a citation
-        """Return a citation with its part's index in the message; without positions if tags were left out."""
+        """Return a citation with its part's index in the message; without positions if tags were removed."""
         citation = event.citation
         changes: dict[str, Any] = {}
         if citation.cites is not None:

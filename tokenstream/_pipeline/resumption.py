@@ -45,7 +45,7 @@ class Restart(NamedTuple):
 
 
 Renewal: TypeAlias = Resume | Continue | Restart
-"""Tells what another connection does: resume the answer, continue it, or restart it."""
+"""The purpose of another connection: to resume the answer, to continue it, or to restart it."""
 
 
 class Resumption:
@@ -75,9 +75,12 @@ class Resumption:
         self._first_id = ""
         """The id of the first SSE event of the answer."""
         self._cut_off: tuple[Connection, int] | None = None
-        """The last connection that left a frame unread, and the number of frames read until then; or None."""
+        """The last connection that left a frame unread, and the number of frames read until then.
+
+        None if no frame was left unread.
+        """
         self.id_before: str | None = None
-        """The id of the last event on the previous connection; None for an answer that begins anew."""
+        """The id of the last event on the previous connection; None for an answer that begins again."""
         self._checkpoint_before: Checkpoint | None = None
         """The checkpoint at which to resume; it stays valid if the server refuses to resume."""
         self._checkpoint_at_break: Checkpoint | None = None
@@ -106,16 +109,8 @@ class Resumption:
         """
         machine, joining = self.machine, self.joining
         kept_format = renewal.format if isinstance(renewal, Resume) else None
-        self._retry_before = self.reconnect_after
-        # Only a resumed answer needs the checkpoint, and the ids of its first and last SSE event so far.
-        self._checkpoint_before = None if kept_format is None else machine.progress.checkpoint()
-        self._first_id = "" if kept_format is None else self._first_id or machine.connection.first_event_id
-        self.id_before = None if kept_format is None else machine.progress.last_event_id
-        # As long as a new answer has returned no events, the old checkpoint stays valid.
-        self._checkpoint_at_break = (
-            machine.progress.checkpoint() if kept_format is None and machine.accumulator.messages else None
-        )
-        # A relay that names its answers numbers its own events, of which some are none in its protocol.
+        self._keep_from_last_connection(kept_format)
+        # A relay that sends the answer's id numbers its own events, some of which its protocol does not show.
         is_named = machine.head is not None and "x-answer-id" in machine.head.headers
         machine.arrivals.begin_again(kept_format, skips_ids=is_named)
         if kept_format is not None and joining.hold is not None:
@@ -139,6 +134,26 @@ class Resumption:
         machine.connect(None)
         if kept_format is not None and self.id_before is not None and machine.arrivals.log is None:
             kept_format.drop_repeated_events(self.id_before, self._first_id)
+
+    def _keep_from_last_connection(self, kept_format: Format | None) -> None:
+        """Store what the next connection needs to know about those before.
+
+        Args:
+            kept_format: The format that resumes the answer; None for a new answer.
+        """
+        machine = self.machine
+        self._retry_before = self.reconnect_after
+        # `Progress.checkpoint` reads these attributes, too, so the order of the assignments matters.
+        if kept_format is None:
+            self._checkpoint_before, self._first_id, self.id_before = None, "", None
+            # As long as the new answer has returned no events, the old checkpoint stays valid.
+            has_answer = bool(machine.accumulator.messages)
+            self._checkpoint_at_break = machine.progress.checkpoint() if has_answer else None
+        else:
+            self._checkpoint_before = machine.progress.checkpoint()
+            self._first_id = self._first_id or machine.connection.first_event_id
+            self.id_before = machine.progress.last_event_id
+            self._checkpoint_at_break = None
 
     def end_at_limit(self, now: float) -> None:
         """End the answer with finish reason "length" and no error: it is as long as the request allows."""
@@ -250,9 +265,9 @@ class Resumption:
 
     @property
     def reconnect_after(self) -> int | None:
-        """The reconnection time that the server sent last, on this or an earlier connection; None for none.
+        """The reconnection time that the server sent last, on this or an earlier connection, in milliseconds.
 
-        It is in milliseconds.
+        None if the server sent none.
         """
         retry = self.machine.connection.retry
         return self._retry_before if retry is None else retry

@@ -1,6 +1,8 @@
 """Joins the events of a continuation to a broken-off answer, as if the answer had not broken off.
 
-A continuation may begin with words of the answer: the *overlap*, which must not appear twice.
+A continuation may begin with words of the answer: the *overlap*, which must not appear twice. Also, the
+request to continue may have quoted the answer's last words between *markers*, `<last_words>` and
+`</last_words>`: if the model copies them, they must not appear at all.
 """
 
 from __future__ import annotations
@@ -49,7 +51,10 @@ if TYPE_CHECKING:
 _NOT_CLOSING = (MessageStart, ReasoningDelta, CitationAdded, PartDelta, Ping, UsageUpdate, Unknown)
 """Events after which the continuation can still add to the answer's unfinished text."""
 _UNCONTINUED = -1
-"""Part index for closing an unfinished text that the continuation does not continue."""
+"""Index, among the continuation's parts, for the answer's unfinished text if nothing continues it.
+
+The event that ends this text has the index until `relocate` replaces it.
+"""
 _NOT_CLOSING_KINDS = frozenset({"text", "reasoning", "citation", "server_tool_call", "server_tool_result"})
 """Kinds of parts after which the continuation can still add to the answer's unfinished text."""
 _NATURAL_ENDS = frozenset({"stop", "stop_sequence"})
@@ -61,7 +66,7 @@ _WITH_ID = frozenset({"tool_call", "server_tool_call", "server_tool_result"})
 
 
 class Seam:
-    """Connects the format of a continuation with the accumulator of the answer.
+    """Changes the events of a continuation so that they go on with the answer that broke off.
 
     1. `look_for_overlap` is called with each event that is held back, until the overlap is known.
     2. `drop_overlap` turns the held-back events into the continuation, without the repeated text.
@@ -77,60 +82,67 @@ class Seam:
         message = accumulator.message
         self._accumulator = accumulator
         self._joint = joint
+        # The answer before the continuation.
         self._part_count = len(message.parts)
         """The number of parts that the answer had before the continuation."""
         self._open_part = _find_open_part(message.parts)
         """Index of the answer's unfinished text; None if there is none, or if it has ended."""
-        self._indexes: dict[int, int] = {}
-        """Maps each part index in the continuation to the index in the answer."""
-        self._next_index = self._part_count
-        """Index in the answer of the continuation's next new part."""
-        self._joined_part: int | None = None
-        """The part of the continuation that continues the answer's unfinished text."""
         self._text_before = message.text
         """The answer's text before the continuation."""
         self._part_before = (
             "" if self._open_part is None else getattr(message.parts[self._open_part], "text", "")
         )
         """The text of the answer's unfinished part before the continuation."""
-        self._used_ids = {str(getattr(part, "id", "")) for part in message.parts if part.kind in _WITH_ID}
-        """Ids of the answer's calls and results, before the continuation and in it."""
-        self._ids: dict[str, str] = {}
-        """Maps each id in the continuation to the id in the answer."""
         self._known_fields = frozenset(message.provider_data)
         """Names of the provider's fields that the answer already contains."""
-        self._dropped: Counter[int] = Counter()
-        """Maps each part index in the continuation to the number of characters dropped at its beginning."""
-        self._left_out: set[int | None] = set()
-        """Parts of the continuation to leave out: the model's reasoning about how to continue."""
         self._citations = message.citations
         """The answer's citations before the continuation."""
-        # An answer that is itself about such markers keeps them.
-        is_filtered = marked and not holds_markers(message.text)
-        self._heard: MarkerFilter | None = MarkerFilter() if is_filtered else None
-        """Removes the markers from the text in which the overlap is searched for."""
-        self._markers: MarkerFilter | None = MarkerFilter() if is_filtered else None
-        """Removes the markers from the text that becomes part of the answer."""
-        self._text_part: int | None = None
-        """The part of the continuation to which the last piece of text belongs."""
-        self._said = ""
-        """The continuation's text until the overlap was known, with the markers."""
-        self.is_over = False
-        """True once no further event belongs to the continuation. Only `Joining.end` sets this; until then,
-        each event of the continuation passes the seam, except those of the fast path."""
+
+        # The continuation's own head, which the answer does not get.
         self.id: str | None = None
         """The provider's id of the continuation."""
         self.model: str | None = None
         """The model that writes the continuation."""
 
+        # The search for the overlap, in the text as it arrives. The answer may itself be about the markers
+        # of the request: then it keeps them, and nothing is filtered.
+        is_filtered = marked and not holds_markers(message.text)
+        self._search_filter: MarkerFilter | None = MarkerFilter() if is_filtered else None
+        """Removes the markers from the text in which the overlap is searched for; None to remove nothing."""
+        self._text_searched = ""
+        """The continuation's text until the overlap was known, with the markers."""
+
+        # What changes in the events that are returned.
+        self._answer_filter: MarkerFilter | None = MarkerFilter() if is_filtered else None
+        """Removes the markers from the text that becomes part of the answer; None to remove nothing."""
+        self._filtered_part: int | None = None
+        """The continuation's part to which the text in `_answer_filter` belongs."""
+        self._dropped: Counter[int] = Counter()
+        """Maps each part index in the continuation to the number of characters dropped at its beginning."""
+        self._left_out: set[int | None] = set()
+        """Parts of the continuation to leave out: the model's reasoning about how to continue."""
+        self._joined_part: int | None = None
+        """The part of the continuation that continues the answer's unfinished text."""
+        self._indexes: dict[int, int] = {}
+        """Maps each part index in the continuation to the index in the answer."""
+        self._next_index = self._part_count
+        """Index in the answer of the continuation's next new part."""
+        self._ids: dict[str, str] = {}
+        """Maps each id in the continuation to the id in the answer."""
+        self._used_ids = {str(getattr(part, "id", "")) for part in message.parts if part.kind in _WITH_ID}
+        """Ids of the answer's calls and results, before the continuation and in it."""
+        self.is_over = False
+        """True once no further event belongs to the continuation. Only `Joining.end` sets this; until then,
+        each event of the continuation passes the seam, except those of the fast path."""
+
     @property
     def moves(self) -> bool:
         """True if part indexes or texts change, so that no chunk may be read on the fast path."""
-        # Indexes stay the same only if the continuation's parts begin with the answer's last part.
-        is_last = self._open_part is not None and self._open_part + 1 == self._part_count
-        if self._markers is not None:
+        if self._answer_filter is not None:
             # The text of each event may have to be changed.
             return True
+        # Indexes stay the same only if the continuation's parts begin with the answer's last part.
+        is_last = self._open_part is not None and self._open_part + 1 == self._part_count
         return not is_last or any(index != in_answer for index, in_answer in self._indexes.items())
 
     @property
@@ -144,28 +156,28 @@ class Seam:
             # The answer keeps the head that it began with.
             self.id, self.model = event.id, event.model
         if isinstance(event, TextDelta):
-            return self._hear(event.text)
+            return self._search(event.text)
         if isinstance(event, PartStart) and isinstance(event.content, TextPart) and event.content.text:
-            return self._hear(event.content.text)
+            return self._search(event.content.text)
         if _may_precede_text(event):
             return False
         # Something other than text follows.
         self._end_search()
         if isinstance(event, RefusalDelta) or _kind_of(event) == "refusal":
             self._joint.doubt()
-        elif isinstance(event, Finish) and not self._said and event.reason not in _NATURAL_ENDS:
+        elif isinstance(event, Finish) and not self._text_searched and event.reason not in _NATURAL_ENDS:
             # Nothing was written, and the model does not say that nothing was left to write.
             self._joint.doubt()
         return True
 
-    def _hear(self, text: str) -> bool:
-        """Take a piece of the continuation's text; return True once the overlap is known."""
-        self._said += text
-        return self._joint.feed(text if self._heard is None else self._heard.feed(text))
+    def _search(self, text: str) -> bool:
+        """Search a piece of the continuation's text for the overlap; return True once that is known."""
+        self._text_searched += text
+        return self._joint.feed(text if self._search_filter is None else self._search_filter.feed(text))
 
     def _end_search(self) -> None:
         """End the search for repeated text, since no more text is to be compared."""
-        if self._heard is not None and (rest := self._heard.flush()):
+        if self._search_filter is not None and (rest := self._search_filter.flush()):
             self._joint.feed(rest)
         self._joint.end()
 
@@ -175,7 +187,11 @@ class Seam:
         if not joint.decided:
             self._end_search()
         space = self._text_before[len(self._text_before.rstrip()) :]
-        if self._heard is not None and breaks_line_behind_marker(self._said) and "\n" not in space:
+        if (
+            self._search_filter is not None
+            and breaks_line_behind_marker(self._text_searched)
+            and "\n" not in space
+        ):
             # The line break may belong to the marker or to the text.
             joint.doubt()
         return Resumed(
@@ -188,15 +204,18 @@ class Seam:
         )
 
     def clean(self, event: AnyEvent) -> list[Any]:
-        """Return an event without the markers of the request, after any text that was held back before it."""
-        markers = self._markers
-        if markers is None or event.choice != 0 or isinstance(event, _NO_TEXT):
+        """Return an event without the markers of the request, after any text that was held back before it.
+
+        The end of a text is held back while it may be the beginning of a marker.
+        """
+        answer_filter = self._answer_filter
+        if answer_filter is None or event.choice != 0 or isinstance(event, _NO_TEXT):
             return [event]
         if not isinstance(event, TextDelta):
             return [*self.flush(), _clean_part(event)]
-        earlier = self.flush() if event.part != self._text_part else []
-        self._text_part = event.part
-        text = markers.feed(event.text)
+        earlier = self.flush() if event.part != self._filtered_part else []
+        self._filtered_part = event.part
+        text = answer_filter.feed(event.text)
         if text == event.text:
             return [*earlier, event]
         changed = copy(event)
@@ -205,16 +224,20 @@ class Seam:
 
     def flush(self) -> list[Any]:
         """Return the text that was held back because it might have become a marker."""
-        rest = "" if self._markers is None else self._markers.flush()
-        return [TextDelta(rest, part=self._text_part)] if rest else []  # type: ignore[arg-type] # text has a part
+        rest = "" if self._answer_filter is None else self._answer_filter.flush()
+        return [TextDelta(rest, part=self._filtered_part)] if rest else []  # type: ignore[arg-type] # text has a part
 
     def drop_overlap(self, events: Iterable[Event]) -> list[Event]:
-        """Turn the events that were held back into the answer's next events, without the repeated text."""
+        """Turn the events that were held back into the answer's next events, without the repeated text.
+
+        Their part indexes are still those of the continuation; `relocate` changes them.
+        """
         to_drop = self._joint.dropped
         joined: list[Event] = []
         event: Any
         cleaned = [each for event in events for each in self.clean(event)]
         for event in self._drop_left_out(cleaned):
+            # The event that follows in the answer, in place of `event`.
             following: Any = event
             if self._join_start(event):
                 # The answer's part goes on, so only the text of the start remains.
@@ -222,19 +245,18 @@ class Seam:
                     continue
                 following = TextDelta(event.content.text, choice=event.choice, part=event.part, raw=event.raw)
             elif self._end_open_text(event):
-                # The index stands for the answer's open text until `relocate`.
                 joined.append(PartDone(None, part=_UNCONTINUED))
             if isinstance(following, TextDelta):
                 # The continuation may have a text without a start.
                 self._join_text(following)
-                cut = min(to_drop, len(following.text))
-                to_drop -= cut
-                self._dropped[following.part] += cut
-                if cut == len(following.text):
+                repeated = min(to_drop, len(following.text))
+                to_drop -= repeated
+                self._dropped[following.part] += repeated
+                if repeated == len(following.text):
                     continue
-                if cut:
+                if repeated:
                     following = copy(following)
-                    following.text = following.text[cut:]
+                    following.text = following.text[repeated:]
             # New parts get their indexes in the order of their events.
             self._index_in_answer(following)
             joined.append(following)
@@ -249,10 +271,10 @@ class Seam:
         return isinstance(event, PartStart) and isinstance(event.content, TextPart) and self._join_text(event)
 
     def _drop_left_out(self, events: list[Event]) -> list[Event]:
-        """Drop the held-back events that do not belong in the answer, and return the others.
+        """Return the held-back events that belong in the answer.
 
-        Dropped are the head; fields and citations that the
-        answer already has; and the continuation's reasoning, unless one of the events begins a call.
+        The others are the head of the continuation; fields and citations that the answer already has; and
+        the continuation's reasoning, unless one of the events begins a call.
         """
         if not any(_needs_reasoning(event) for event in events):
             # The model's reasoning before the continuation is about the request to continue. It stays only
@@ -287,28 +309,26 @@ class Seam:
         return moved
 
     def locate(self, told: Told) -> Told:
-        """Return an event of the continuation with the index that its part has in the answer."""
+        """Return a copy of `told`, the whole text of a part, with the part's index in the answer."""
         located = copy(told)
         located.part = self._indexes.get(told.part, -1)
         return located
 
     def find_text(self, told: Told, in_answer: str) -> str:
-        """Return the text that has arrived of a part of the continuation.
-
-        The server repeats the whole text of a part in `told`; the caller compares it with the result.
+        """Return the text that has arrived so far for a part of the continuation.
 
         Args:
-            told: The event that repeats the part.
+            told: The whole text of the part, as the server repeats it; the caller compares the two.
             in_answer: The text of the part in the answer.
         """
         if told.part in self._left_out:
-            # The answer leaves the part out, so nothing is missing of it.
+            # The answer leaves the part out, so the comparison has to find nothing missing.
             return told.text
         if told.kind != "text":
             return in_answer
         # The answer has the part without the text that the continuation repeated.
         begins_at = len(self._part_before) if told.part == self._joined_part else 0
-        text = told.text if self._markers is None else without_markers(told.text)
+        text = told.text if self._answer_filter is None else without_markers(told.text)
         found = text[: self._dropped[told.part]] + in_answer[begins_at:]
         # What was held back because it might become a marker has arrived, too.
         return told.text if found == text else found
@@ -351,7 +371,7 @@ class Seam:
         # `Resumed` is our own announcement, not an event of the continuation.
         if isinstance(event, Resumed) or _may_precede_text(event):
             return False
-        # `drop_overlap` makes the event that ends the text; `relocate` finds the text's index under this one.
+        # The caller makes the event that ends the text.
         self._indexes[_UNCONTINUED], self._open_part = self._open_part, None
         return True
 
@@ -392,12 +412,12 @@ class Seam:
         # Google counts bytes, all other providers count characters.
         api = api_named(self._accumulator.format)
         counts_bytes = api is not None and api.counts_bytes
-        size = len(before.encode("utf-8", "surrogatepass")) if counts_bytes else len(before)
+        shift = len(before.encode("utf-8", "surrogatepass")) if counts_bytes else len(before)
         changes: dict[str, Any] = {} if citation.cites is None else {"cites": self._indexes[citation.cites]}
         for name in ("start", "end"):
             position = getattr(citation, name)
             if position is not None:
-                changes[name] = position + size
+                changes[name] = position + shift
         return citation.model_copy(update=changes)
 
     def _rename_part(self, part: Any) -> Any:  # noqa: ANN401 - any part
@@ -432,13 +452,13 @@ def _find_open_part(parts: tuple[Part, ...]) -> int | None:
 
 
 def _kind_of(event: Event) -> str | None:
-    """Return the kind of the part that an event contains at its start or end; None without a part."""
+    """Return the kind of the part that an event starts or ends; None if the event contains no part."""
     content = event.content if isinstance(event, PartStart | PartDone) else None
     return None if content is None else content.kind
 
 
 def _clean_part(event: AnyEvent) -> AnyEvent:
-    """Return the start or the end of a text without the markers of the request; any other event as it is."""
+    """Return an event that starts or ends a text without the request's markers; any other event unchanged."""
     content = event.content if isinstance(event, PartStart | PartDone) else None
     if not isinstance(content, TextPart) or not holds_markers(content.text):
         return event

@@ -49,7 +49,6 @@ def request_again(
     Args:
         kind: `Stream` or `AsyncStream`.
         retry: Rules for further attempts.
-        asked: The arguments of the request.
         options: Options for reading the answer.
         route: The route of the first request; None if it has none.
     """
@@ -67,10 +66,9 @@ def request_again(
 
 
 def make_route_opener(route: Route, deadlines: Deadlines | None, *, is_async: bool) -> SourceOpener:
-    """Return the opener of a route for one stream.
+    """Return an opener that sends the requests of a route for one stream.
 
     Args:
-        route: The route.
         deadlines: The stream's bounds on silence; None for the defaults.
         is_async: True for an `AsyncStream`.
     """
@@ -84,7 +82,6 @@ def asked_of(route: Route, deadlines: Deadlines | None) -> Asked:
     """Return the arguments of a route's request.
 
     Args:
-        route: The route.
         deadlines: The stream's bounds on silence, for a route without its own; None for the defaults.
     """
     options = {"json": route.json, "headers": route.headers, "params": route.params}
@@ -124,19 +121,23 @@ class _Requests(SourceOpener):
         self.key = _IdempotencyKey(options)
 
     def take_route(self, route: Route) -> None:
-        """Ask for the caller's route, by its rules."""
+        """Send the requests of the caller's route, with the route's own deadlines."""
         self.route, self.deadlines = route, route.deadlines
 
     def look_ahead(self, attempt: Attempt, *, is_other: bool) -> None:
-        """Get ready for questions about an attempt that may be made, whose payload a function may make."""
+        """Prepare for questions about an attempt: find out the format and, from a function, the payload."""
         if is_other:
-            # The answer may be another API's, which does not tell the shape of this request.
+            # The answer so far may be from another API, so its format need not be that of this request.
             self._continued.format = format_of_request(self.arguments[1], self.format) or ""
         if callable(self.arguments[-1].get("json")):
             self._continued = self._continued.with_payload(self._find_payload(attempt))
 
     def succeed(self, previous: SourceOpener) -> None:
-        """Go on with the numbering of another opener's keys, and cancel what still runs there."""
+        """Take over from the opener of the attempt before, which may be this one.
+
+        The numbers in the idempotency keys go on from those of that opener. If its answer still runs in the
+        background, the next request cancels it there.
+        """
         self._previous = previous if isinstance(previous, _Requests) else None
         if self._previous is not None and self._previous is not self:
             self.key.succeed(self._previous.key)
@@ -147,22 +148,23 @@ class _Requests(SourceOpener):
         return payload(attempt) if callable(payload) else payload
 
     def _make_attempt_source(self, attempt: Attempt) -> Deferred:
-        """Return the source for an attempt's request."""
+        """Return the source for an attempt's request: the original one, or one that resumes or continues.
+
+        The request gets its idempotency key, and is noted in `asked`. If the attempt abandons an answer that
+        may still run in the background, opening the source first cancels that answer.
+        """
         # The source for the first attempt was created in advance, and can be used only once.
         first, self._first = self._first, None
         method, url, client, deadlines, options = self.arguments
-        makes_payload = attempt.payload is not None or callable(options.get("json"))
-        if first is not None and attempt.mode == "start" and not makes_payload:
+        has_new_payload = attempt.payload is not None or callable(options.get("json"))
+        if first is not None and attempt.mode == "start" and not has_new_payload:
             return first
         continued = self._continued
-        if makes_payload:
-            try:
-                payload = self._find_payload(attempt)
-            except Exception as error:
-                raise FunctionFailed(error) from error
+        if has_new_payload:
+            payload = self._find_payload_or_fail(attempt)
             continued, options = continued.with_payload(payload), {**options, "json": payload}
         if attempt.payload is None:
-            # A payload of `on_retry` is for this attempt only.
+            # Not for a payload of `on_retry`, which is for this attempt only.
             self._continued = continued
         self.asked = url, options.get("json")
         if attempt.mode == "continue":
@@ -171,11 +173,24 @@ class _Requests(SourceOpener):
             asked = method, url, client, deadlines, options
             method, url, client, deadlines, options = _resuming_arguments(attempt, asked)
         source = self._make_source((method, url, client, deadlines, self.key.add_to(options, attempt)))
-        if attempt.abandoned is None:
-            return source
-        # The answer may still run where it was begun, which is another route's.
+        return source if attempt.abandoned is None else self._cancel_before(source, attempt.abandoned)
+
+    def _find_payload_or_fail(self, attempt: Attempt) -> Json:
+        """Return the JSON of an attempt's request, as `_find_payload` does.
+
+        Raises:
+            FunctionFailed: The caller's function has raised an exception; the stream raises that exception.
+        """
+        try:
+            return self._find_payload(attempt)
+        except Exception as error:
+            raise FunctionFailed(error) from error
+
+    def _cancel_before(self, source: Deferred, answer_id: str) -> Deferred:
+        """Return a source that first cancels a response in the background, and then is like `source`."""
+        # The response may still run where it was begun, which may be the server of another route.
         began = self._previous or self
-        cancelling = self._make_source(_cancelling_arguments(attempt.abandoned, began.arguments))
+        cancelling = self._make_source(_cancelling_arguments(answer_id, began.arguments))
         return replace(source, open=self._open_after(cancelling, source.open))
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
@@ -183,7 +198,7 @@ class _Requests(SourceOpener):
 
         Args:
             message: The answer so far.
-            limit_left: Number of tokens left of the output limit; None if no limit is known.
+            limit_left: Number of tokens left until the output limit; None if no limit is known.
         """
         if self.arguments[0].upper() != "POST":
             return "the request is not a POST"
@@ -192,12 +207,12 @@ class _Requests(SourceOpener):
         return self._continued.why_not(message, limit_left, prefill=self.prefix(message) is not None)
 
     def can_fetch(self, message: Message) -> bool:
-        """Return True for an answer whose finished form brings what is missing."""
+        """Return True if a request for the finished answer, by its id, brings what is missing."""
         api = api_named(message.format)
         return api is not None and api.gives_finished and message.id is not None
 
     def prefix(self, message: Message) -> Prefix | None:
-        """Return the answer so far as a prefix; None if the server takes none, or has refused one."""
+        """Return the request fields for sending the answer so far as a prefix; None for a user's turn."""
         # `prefills` is the caller's setting, which no longer counts after a refusal.
         return self._continued.prefix(
             message, None if self._prefix_refused else self.prefills, refused=self._prefix_refused
@@ -218,7 +233,12 @@ class _Requests(SourceOpener):
         raise NotImplementedError
 
     def _open_after(self, first: Deferred, then: Callable[[], Any]) -> Callable[[], Any]:
-        """Return a function that sends a request, whose response does not matter, and opens a source."""
+        """Return a function that opens and closes one source, to send its request, and then opens another.
+
+        Args:
+            first: The source whose request is sent first; a failure is only logged.
+            then: Opens the other source.
+        """
         raise NotImplementedError
 
 
@@ -264,11 +284,11 @@ class _AsyncRequests(_Requests, AsyncOpener):
 
 
 class _IdempotencyKey:
-    """Gives each request the key that the caller sent with the first one, or a key derived from it.
+    """Gives each request an `Idempotency-Key`, made from the key that the caller sent with the first one.
 
-    A server that honours keys answers two requests with the same key only once. So a request has the key of
-    the one before only if it repeats that one before any content has arrived; other requests get the
-    caller's key with `-2`, `-3` and so on. Without a key of the caller's, no request has one.
+    A server that honours keys answers two requests with the same key only once. So a request gets the same
+    key as the request before only if it repeats that request, and no content has arrived; other requests get
+    the caller's key with `-2`, `-3` and so on. If the caller sends no key, no request has one.
 
     Args:
         options: The options of the first request for httpx.
@@ -288,16 +308,11 @@ class _IdempotencyKey:
     def succeed(self, other: _IdempotencyKey) -> None:
         """Share another route's numbering, and its key if this route has none of its own."""
         self._key, self._numbers = self._key or other._key, other._numbers
-        # Not the payload of any request: the next one differs from all before.
+        # This object is not equal to any payload, so the next request counts as new.
         self._payload = self
 
     def add_to(self, options: dict[str, Any], attempt: Attempt) -> dict[str, Any]:
-        """Return a request's options with its key.
-
-        Args:
-            options: The options of the request.
-            attempt: The attempt that sends it.
-        """
+        """Return the options of an attempt's request, with the request's key among the headers."""
         if self._key is None:
             return options
         if attempt.mode != "resume":
@@ -320,7 +335,7 @@ class _IdempotencyKey:
 def _resuming_arguments(attempt: Attempt, asked: Asked) -> Asked:
     """Return the arguments of a request that resumes the answer from a position.
 
-    Without a position, the request is for the finished answer.
+    If the attempt has no position, the request is for the finished answer.
     """
     method, url, client, deadlines, options = asked
     # The parameter for the position, in formats whose answers have addresses of their own.
@@ -361,8 +376,7 @@ def _answer_address(url: str, answer_id: str) -> tuple[str, str]:
     """Return the address of a stored answer.
 
     Args:
-        url: The address of the endpoint.
-        answer_id: The answer's id.
+        url: The address of the endpoint to which the original request was sent.
 
     Returns:
         The endpoint's address without its query, followed by the id; and the query.

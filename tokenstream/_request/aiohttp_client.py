@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from tokenstream._sources import AsyncSource
 
 _SOURCE = "tokenstream.source"
-"""Key of the source that reads aiohttp's response, in the extensions of httpx's."""
+"""Key in the extensions of httpx's response: under it is the source that reads aiohttp's response."""
 _DEFAULT_TIMEOUT = aiohttp.ClientTimeout(total=300, sock_connect=30)
-"""The timeouts of a session that was made without any; they abort each answer after five minutes."""
+"""The timeouts of a session that was made without any; they abort every answer after five minutes."""
 _UNBOUNDED_ANSWER = aiohttp.ClientTimeout(sock_connect=30)
-"""The same without a bound on the whole answer: the stream's own deadlines bound that."""
+"""The default timeouts without a bound on the whole answer: the stream's own deadlines bound that."""
 
 
 async def make_client(session: aiohttp.ClientSession | None, options: dict[str, Any]) -> httpx.AsyncClient:
@@ -38,7 +38,6 @@ async def make_client(session: aiohttp.ClientSession | None, options: dict[str, 
 
     Args:
         session: The caller's session, which stays open; None for the library's own.
-        options: The request's options for httpx.
 
     Raises:
         MisuseError: An option has no counterpart in aiohttp, or the event loop is not asyncio's.
@@ -57,7 +56,7 @@ async def make_client(session: aiohttp.ClientSession | None, options: dict[str, 
         sets_timeout="timeout" in options or "timeout" in extensions,
     )
     client = httpx.AsyncClient(transport=transport, timeout=None)  # noqa: S113 - the session has timeouts
-    # These would replace the session's own headers.
+    # The client's default headers would replace the session's own.
     for name in list(client.headers):
         del client.headers[name]
     return client
@@ -70,7 +69,12 @@ def source_of(response: FromHTTPX) -> AsyncSource:
 
 
 def full_url(session: aiohttp.ClientSession | None, url: str) -> str:
-    """Return an address that may be relative to the `base_url` of a caller's session."""
+    """Return the whole address of a request: a relative one is joined to the session's `base_url`.
+
+    Args:
+        session: The caller's session; None for the library's own, which has no `base_url`.
+        url: The address as the caller passed it.
+    """
     base: URL | None = getattr(session, "_base_url", None)
     return url if base is None else str(base.join(URL(url)))
 
@@ -79,7 +83,6 @@ class _Transport(httpx.AsyncBaseTransport):
     """Sends one request of httpx, and those of its redirects, with aiohttp.
 
     Args:
-        session: The session.
         is_own: True for the library's own session, which follows the environment as httpx does.
         sets_timeout: True if the options of the request contain a timeout.
     """
@@ -116,7 +119,7 @@ class _Transport(httpx.AsyncBaseTransport):
         )
 
     async def _send(self, session: aiohttp.ClientSession, request: httpx.Request) -> aiohttp.ClientResponse:
-        """Send a request, which has all its headers, with a session."""
+        """Send a request with a session; the request has its headers already, such as those of `auth`."""
         timeout = session.timeout
         if self._sets_timeout:
             timeout = _convert_timeout(request.extensions.get("timeout") or {})
@@ -143,7 +146,7 @@ class _Transport(httpx.AsyncBaseTransport):
 
 
 def _convert_timeout(timeouts: dict[str, float | None]) -> aiohttp.ClientTimeout:
-    """Return aiohttp's timeouts for those of httpx; aiohttp has none for writing."""
+    """Convert the timeouts of httpx to those of aiohttp, which has none for writing."""
     connect, pool = timeouts.get("connect"), timeouts.get("pool")
     return aiohttp.ClientTimeout(
         # aiohttp's `connect` includes the wait for a free place in the pool.
@@ -166,11 +169,7 @@ def _without_credentials(session: aiohttp.ClientSession) -> aiohttp.ClientSessio
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an aiohttp response, for the rare responses that httpx itself reads.
-
-    Args:
-        source: The source that reads the response.
-    """
+    """The body of an aiohttp response, for the rare responses that httpx itself reads."""
 
     def __init__(self, source: AsyncSource) -> None:
         self._source = source

@@ -39,8 +39,6 @@ def check_continuable(
     """Check that a request can be turned into one that continues an answer.
 
     Args:
-        method: The HTTP method.
-        options: The request's options for httpx.
         format: The answer's format; None to detect it.
 
     Raises:
@@ -80,7 +78,6 @@ class ContinuationRequests:
     """Builds the requests that ask a model to continue an answer.
 
     Args:
-        url: The endpoint.
         options: The request's options for httpx, as the caller passed them.
     """
 
@@ -96,17 +93,13 @@ class ContinuationRequests:
         self._options = options
 
     def with_payload(self, payload: Json) -> ContinuationRequests:
-        """Return the same for a request with another payload."""
+        """Return a copy of this object for a request with another payload."""
         other = ContinuationRequests(self._url, {**self._options, "json": payload})
         other.format = self.format
         return other
 
     def _name_format(self, message: Message) -> str:
-        """Return the name of the request's format.
-
-        Args:
-            message: The answer so far.
-        """
+        """Return the name of the request's format, which may be that of the answer so far; "" if unknown."""
         return (message.format if self.format is None else self.format) or ""
 
     def why_not(self, message: Message, limit_left: int | None, *, prefill: bool) -> str | None:
@@ -114,7 +107,7 @@ class ContinuationRequests:
 
         Args:
             message: The answer so far.
-            limit_left: The tokens left of the output limit; None if unknown.
+            limit_left: Number of tokens left until the output limit; None if no limit is known.
             prefill: True if the answer so far is sent as a prefix.
         """
         payload, name = self._payload, self._name_format(message)
@@ -130,7 +123,7 @@ class ContinuationRequests:
             return "the request forces a tool call"
         wants_json = any(_wants_json(_find(payload, path)) for path in shape.json)
         if wants_json and not (prefill or shape.is_text):
-            # Without a prefix (or a prompt that is continued), the model would write JSON from its start.
+            # Without a prefix (or a prompt that is continued), the model would begin the JSON again.
             return JSON_ASKED
         if payload.get("conversation") is not None:
             return "the provider itself stores the conversation"
@@ -142,7 +135,7 @@ class ContinuationRequests:
         return None
 
     def prefix(self, message: Message, asked: Prefill | None, *, refused: bool) -> Prefix | None:
-        """Return the way to send the answer so far as a prefix; None to ask with a user's turn instead.
+        """Return the request fields for sending the answer so far as a prefix; None to ask in a user's turn.
 
         Args:
             message: The answer so far.
@@ -164,9 +157,9 @@ class ContinuationRequests:
             return None
         is_confirmed = asked is not None
         json = any(_wants_json(_find(payload, path)) for path in shape.json)
-        of_server = find_prefix(self._host, self._path, self._model, confirmed=is_confirmed, json=json)
-        if of_server is not None or asked is None:
-            return of_server
+        known = find_prefix(self._host, self._path, self._model, confirmed=is_confirmed, json=json)
+        if known is not None or asked is None:
+            return known
         # The server is unknown, but the caller says that it continues a prefix. Of servers with the format
         # `openai-chat`, that is mostly vLLM or SGLang, which need further fields for it.
         return replace(prefix_from_caller(asked), extra=VLLM if name == "openai-chat" else {})
@@ -179,7 +172,7 @@ class ContinuationRequests:
         """Return the output limit of the request, in tokens; None if it has no limit.
 
         Args:
-            message: The answer so far, whose format tells the limit's place in the request.
+            message: The answer so far, whose format decides where the limit is in the request.
         """
         shape = _SHAPES.get(self._name_format(message))
         if shape is None or not is_dict(self._payload):
@@ -188,11 +181,7 @@ class ContinuationRequests:
         return next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
 
     def build_options(self, attempt: Attempt) -> dict[str, Any]:
-        """Return the httpx options for the request that continues the answer.
-
-        Args:
-            attempt: The attempt that needs the request.
-        """
+        """Return the httpx options for the request with which an attempt continues the answer."""
         name = self._name_format(attempt.message)
         shape = _SHAPES[name]
         payload: dict[str, Any] = deepcopy(self._payload)
@@ -200,13 +189,7 @@ class ContinuationRequests:
             # `Joint` drops the white space at the answer's end if the model writes it again.
             payload[shape.turns] += attempt.message.text.rstrip()
         else:
-            before = payload[shape.turns]
-            if isinstance(before, str):
-                before = [{"role": "user", "content": before}]
-            # Mistral's format is `openai-chat`, but its API wants turns of another shape, its dialect.
-            row = api_at(self._host)
-            turns = attempt.continuation(name if row is None or row.dialect is None else row.dialect)
-            payload[shape.turns] = [*before, *turns]
+            payload[shape.turns] = self._make_turns(payload[shape.turns], attempt, name)
             if attempt.asked is not None and attempt.asked.prefix is not None:
                 payload |= attempt.asked.prefix.extra
         if attempt.limit_left is not None:
@@ -220,6 +203,14 @@ class ContinuationRequests:
             # Headers that describe only the original body are removed.
             options["headers"] = headers_without(options, _BODY_HEADERS)
         return options
+
+    def _make_turns(self, original: Any, attempt: Attempt, format: str) -> list[Any]:  # noqa: ANN401 - turns, or a text
+        """Return the turns of the original request, followed by those that ask for the rest of the answer."""
+        turns = [{"role": "user", "content": original}] if isinstance(original, str) else original
+        # Mistral's format is `openai-chat`, but its API wants turns of another shape, its dialect.
+        row = api_at(self._host)
+        dialect = format if row is None or row.dialect is None else row.dialect
+        return [*turns, *attempt.continuation(dialect)]
 
     @property
     def _model(self) -> str:
@@ -268,5 +259,5 @@ def _forces(choice: object) -> bool:
 
 
 def _wants_json(asked: object) -> bool:
-    """Return True if a request's choice of the answer's form asks for anything but plain text."""
+    """Return True if a request's setting for the form of the answer asks for anything but plain text."""
     return asked is not None and asked not in ("", "text", "text/plain")

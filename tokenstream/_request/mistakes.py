@@ -17,7 +17,7 @@ _SCALARS = (str, int, float, bool, type(None))
 def find_mistake(options: Mapping[str, Any]) -> str:
     """Return a description of a header or of a value in the payload that cannot be sent; "" if all can.
 
-    It names the header, or the path to the value, but never a value, which may be a key.
+    The description names the header, or the path to the value, but never the value, which may be a key.
 
     Args:
         options: The options of the request, for httpx.
@@ -64,12 +64,12 @@ def _find_bad_value(payload: object) -> str:
 
 
 def _is_container(value: object) -> bool:
-    """Return True for what becomes an object or an array of JSON."""
+    """Return True if a value becomes an object or an array in JSON."""
     return isinstance(value, dict | list | tuple)
 
 
 def _iterate_members(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - a dict, a list or a tuple
-    """Yield the members of an object or array, each with the end of its path."""
+    """Yield the members of an object or array, each after the last step of its path, such as `["a"]`."""
     if is_dict(value):
         for key, each in value.items():
             yield f"[{dumps(str(key))}]", each
@@ -79,7 +79,11 @@ def _iterate_members(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 -
 
 
 def _describe_bad_value(value: object, within: tuple[int, ...]) -> str:
-    """Return the reason why a value, without what it contains, is not JSON; "" if it is."""
+    """Return the reason why a value is not JSON, apart from what it contains; "" if there is no reason.
+
+    Args:
+        within: The ids of the containers that the value is in.
+    """
     if _is_container(value):
         if id(value) in within:
             return "contains itself"
@@ -97,6 +101,6 @@ def _describe_bad_value(value: object, within: tuple[int, ...]) -> str:
 
 
 def _article(value: object) -> str:
-    """Return the class of a value for a sentence."""
+    """Return the name of a value's class with its article, such as "a set"."""
     name = type(value).__qualname__
     return f"an {name}" if name[0] in "aeiouAEIOU" else f"a {name}"

@@ -53,7 +53,7 @@ _OF_CLIENT = {
     "trust_env": "trust_env",
     "verify": "verify",
 }
-"""Options of httpx's clients, and of requests, with the name that a client of httpx has for them."""
+"""Options of clients, in httpx and other libraries, each with the name that a client of httpx has for it."""
 _OTHER_NAMES = {"body": "json", "payload": "json", "query": "params", "form": "data"}
 
 

@@ -14,7 +14,7 @@ CONNECT_SECONDS = 10.0
 def get_tls_context() -> ssl.SSLContext:
     """Return the TLS context that an httpx client would create.
 
-    Each thread creates it once, and anew if settings such as the certificate file have changed.
+    Each thread creates it once, and once more whenever settings such as the certificate file have changed.
     """
     return _cache.get()
 
@@ -38,7 +38,7 @@ class _Cache(threading.local):
 
         file = os.environ.get("SSL_CERT_FILE")
         version = _version_of(file)
-        # The class is part of the key, because packages such as truststore replace it.
+        # The class is one of the settings, because packages such as truststore replace it.
         inputs = (ssl.SSLContext, os.environ.get("SSLKEYLOGFILE"), file, version)
         # SSL_CERT_FILE takes precedence. Changes in a directory cannot be detected, so it is always reloaded.
         uses_directory = version is None and bool(os.environ.get("SSL_CERT_DIR"))
@@ -48,7 +48,7 @@ class _Cache(threading.local):
 
 
 def _version_of(file: str | None) -> object:
-    """Return values that change whenever a file does; None without a file, or if it cannot be read."""
+    """Return values that change whenever a file changes; None if there is no file, or if it is unreadable."""
     try:
         status = Path(file).stat() if file else None
     except OSError:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _CLIENT_VARIABLE = "TOKENSTREAM_CLIENT"
 """The environment variable with the name of the client of `aconnect` in this process."""
 _LIBRARIES = ("httpx", "aiohttp")
-"""Names that *client* accepts in place of a client, for one of the library's own."""
+"""Names that the option *client* accepts in place of a client, for one of this library's own clients."""
 _MAX_REDIRECTS = 20
 """The most redirects to follow for a client that has no limit itself."""
 _HARMLESS = frozenset(
@@ -68,7 +68,6 @@ class _Redirects:
     """Decides which redirects of one request to follow, and with which headers.
 
     Args:
-        client: The client that sends the request.
         options: The request's options, as the caller passed them.
         host: The host of the request, for error messages.
     """
@@ -110,10 +109,10 @@ class _Redirects:
 
 
 class _SocketTrace:
-    """Finds the socket of a request by the library's own client before the response arrives.
+    """Finds the socket of a request before the response arrives, so that the wait for it can be ended.
 
-    httpx calls the "trace" function in a request's extensions at each step; a new
-    connection belongs to this request alone.
+    httpx calls the "trace" function in a request's extensions at each step. The request has the library's own
+    client, so a new connection belongs to this request alone.
     """
 
     def __init__(self) -> None:
@@ -128,11 +127,10 @@ class _SocketTrace:
         """Handle a step of the request: keep the socket if the step has created one.
 
         Args:
-            step: The step's name.
             info: The step's details, such as its result.
 
         Returns:
-            The result of the caller's own trace function; None without such a function.
+            The result of the caller's own trace function; None if there is none.
         """
         if step in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             self._stream = info["return_value"]
@@ -154,8 +152,6 @@ class HTTPRequest:
     """A request that has not been sent.
 
     Args:
-        method: The HTTP method.
-        url: The endpoint.
         client: The client with which to send the request; "httpx" or "aiohttp" for a client of this
             library's own; None for the default.
         deadlines: Deadlines from which a new client's read timeout is derived.
@@ -348,7 +344,7 @@ class HTTPRequest:
         return getattr(httpx, kind)(timeout=timeout, verify=get_tls_context())
 
     def _convert_error(self, error: Exception) -> StreamError | MisuseError:
-        """Convert an exception that a client raised instead of returning a response.
+        """Convert an exception that a client raised, instead of returning a response, to our own error.
 
         The message of an error about the request itself quotes neither the headers nor the address,
         because they may contain a key.

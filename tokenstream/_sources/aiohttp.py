@@ -73,6 +73,7 @@ def _socket_of(response: AiohttpResponse) -> object:
 
 
 def _transport_of(response: AiohttpResponse) -> EventTransport | None:
+    """Return the transport of a response's connection; None if the response no longer has a connection."""
     return None if response.connection is None else response.connection.transport
 
 
@@ -86,7 +87,7 @@ class _AiohttpBody:
         self._pieces = self._content.iter_any()
         self._error: Exception | None = None
         """The error that the next read raises."""
-        # A response also closes itself at the end of its body; that is no misuse.
+        # A response also closes itself at the end of its body; that is not misuse.
         reached_end = self._content.exception() is None and self._content.is_eof()
         was_closed = response.closed and not reached_end
         # `_cursor` is aiohttp's private count of the bytes read.

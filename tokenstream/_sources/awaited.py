@@ -38,7 +38,7 @@ def is_manager_of_answer(source: object) -> bool:
 
 def is_async_manager_of_answer(source: object) -> bool:
     """Return True for an asynchronous context manager of a single answer; False for a client, for example."""
-    # An object that can also be awaited, such as aiohttp's request, is of one answer.
+    # An object that can also be awaited, such as aiohttp's request, belongs to one answer.
     return hasattr(type(source), "__aenter__") and (is_awaitable(source) or not _outlives_answer(source))
 
 

@@ -72,7 +72,7 @@ def is_response(source: object) -> bool:
 
 
 def convert_aws_error(error: Exception, names: set[str]) -> StreamError | None:
-    """Convert a botocore exception; return None if the exception is not about an answer of AWS.
+    """Convert a botocore exception; return None if the exception is not about a response of AWS.
 
     Args:
         names: The names of the exception's class and base classes.

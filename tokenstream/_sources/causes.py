@@ -39,7 +39,7 @@ _QUOTED = re.compile(r"(?<!<class )[bB]?(['\"`]).*\1", re.DOTALL)
 
 
 def class_names(error: BaseException) -> set[str]:
-    """Return the names of an exception's class and its base classes, so that no library is imported."""
+    """Return the names of an exception's class and its base classes."""
     return {kind.__name__ for kind in type(error).__mro__}
 
 
@@ -60,13 +60,14 @@ def cause_chain(error: BaseException) -> list[BaseException]:
 
 
 def is_transport(error: BaseException) -> bool:
+    """Return True for an exception of a transport library, or of the operating system."""
     return isinstance(error, OSError) or bool(class_names(error) & _TRANSPORT_ERRORS)
 
 
 def is_timeout(error: BaseException) -> bool:
     """Return True if an exception is a timeout, or a transport error that wraps a timeout.
 
-    The `__context__` does not count, because that exception need not be the cause.
+    An exception in `__context__` does not count, because it need not be the cause.
     """
     cause: object = error
     for _ in range(_MAX_CAUSES):
@@ -88,10 +89,12 @@ def describe_chain(error: BaseException) -> list[str]:
 
 
 def is_connection(error: BaseException) -> bool:
+    """Return True for an exception that concerns the connection: a transport error, or a timeout."""
     return is_transport(error) or bool(class_names(error) & (CONNECT_ERRORS | _TIMEOUTS))
 
 
 def message_of(error: BaseException) -> str:
+    """Return the message of an exception; "" if the exception cannot say it."""
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - the error still counts if its `__str__` fails

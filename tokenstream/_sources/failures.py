@@ -69,12 +69,9 @@ _ALREADY_READ = frozenset(
 
 
 class FunctionFailed(MisuseError):
-    """Carries an exception of a function of the application's out of the opening of a source.
+    """Wraps an exception that one of the application's functions raised while a source was opened.
 
-    The stream raises the exception itself: it is neither a failed attempt nor an error of the request.
-
-    Args:
-        raised: The exception.
+    The stream raises the wrapped exception: it is neither a failed attempt nor an error of the request.
     """
 
     def __init__(self, raised: Exception) -> None:
@@ -157,7 +154,7 @@ def _missing_package_error(error: ImportError) -> MisuseError:
 def _convert_cause(
     error: Exception, read_deadlines: Deadlines | None, *, begun: bool
 ) -> StreamError | MisuseError:
-    """Convert a litellm exception that wraps another exception; the result is about the wrapped one."""
+    """Convert a litellm exception that wraps another exception, by converting the wrapped exception."""
     cause = error.__cause__ or error.__context__
     if not isinstance(cause, Exception):
         return StreamInterrupted(f"the source broke ({describe(error)}); what had arrived is in .partial")
@@ -195,7 +192,7 @@ def opening_error(
 def _convert_opening(
     error: Exception, names: set[str], server: str, read_deadlines: Deadlines | None
 ) -> StreamError | MisuseError:
-    """Return the error for an exception of opening a source, if no other function has converted it."""
+    """Return the error for an exception from opening a source that no other function has converted."""
     if "TooManyRedirects" in names:
         return ConnectError(f"{server} redirects endlessly; check the address", stage="head", retryable=False)
     if isinstance(error, ImportError):
@@ -214,7 +211,7 @@ def _convert_opening(
         return MisuseError(f"the source cannot be opened: {describe(error)}")
     cause = describe_chain(error)[-1]
     if "LocalProtocolError" in names:
-        # The client itself refuses to go on, in the state in which the connection is.
+        # The client itself refuses to send the request, because of the state of the connection.
         was_sent = "outbound streams" not in message_of(error)
         return ConnectError(
             f"the connection to {server} takes no request now ({cause})",
@@ -234,7 +231,7 @@ def _convert_opening(
 
 
 def _convert_refusal(error: Exception, names: set[str]) -> StreamError | None:
-    """Convert a library's exception about a response that is not a readable stream; else return None."""
+    """Convert a library's exception about a response that cannot be read as a stream; else return None."""
     if names & _UNUSABLE_RESPONSES:
         return _unreadable_error(error)
     if "SSEError" in names:
@@ -246,13 +243,14 @@ def _convert_refusal(error: Exception, names: set[str]) -> StreamError | None:
 
 
 def _unreadable_error(error: Exception) -> ProtocolError:
+    """Return the error for a response from which an SDK cannot create its objects."""
     name = type(error).__name__
     msg = f"the SDK could not read what the server sent ({name}); what had arrived is in .partial"
     return ProtocolError(msg)
 
 
 def _convert_provider_error(error: Exception, names: set[str]) -> StreamError | None:
-    """Convert an exception of another library by which the server reports an error; else return None."""
+    """Convert a library's exception about an error that the server has reported; else return None."""
     response: Any = getattr(error, "response", None)
     aws_error = convert_aws_error(error, names)
     if aws_error is not None:

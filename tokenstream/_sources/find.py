@@ -71,7 +71,7 @@ def async_source(source: object) -> AsyncSource | Deferred:
         FileNotFoundError: The object is a path, and there is no such file.
     """
     if _is_async_generator(source):
-        # A generator is nothing but an asynchronous iterable, so the questions below are saved.
+        # A generator is nothing but an asynchronous iterable, so the checks below are not needed.
         return plain.from_async_iterable(source)
     return _find_async_source(boto3.stream_of(source))
 
@@ -170,7 +170,6 @@ def _find_socket(source: object, *, is_async: bool) -> OpenWebSocket | None:
     """Return the WebSocket connection that an object is or wraps; None for any other object.
 
     Args:
-        source: Any object.
         is_async: True if the connection must be asynchronous, False if the connection must be sync.
 
     Raises:
@@ -201,10 +200,12 @@ def _is_path(source: object) -> TypeGuard[os.PathLike[Any]]:
 
 
 def _is_in_pieces(source: object) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    """Return True for a body whose pieces are all there, in a list or a tuple."""
     return isinstance(source, list | tuple)
 
 
 def _is_iterable(source: object) -> TypeGuard[Iterable[Any]]:
+    """Return True for an iterable of chunks or payloads."""
     # Dicts and SDK objects do not count, because iterating over them returns keys or fields, not chunks.
     return not is_whole(source) and not _is_mapping(source) and isinstance(source, Iterable)
 

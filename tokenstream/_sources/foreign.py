@@ -138,7 +138,7 @@ class EventTransport(Protocol):
         ...
 
     def get_extra_info(self, name: str, /) -> object:
-        """Return the object of a name, such as "socket"; None if there is none."""
+        """Return the object with this name, such as "socket"; None if there is none."""
         ...
 
 

@@ -49,8 +49,7 @@ class _HttpClientBody:
     """Iterates over the bytes of a body as they arrive, without decoding the content coding.
 
     Args:
-        response: The response.
-        length: The value of its header Content-Length; None if it has none.
+        length: The value of the response's header Content-Length; None if there is none.
     """
 
     def __init__(self, response: HTTPClientResponse, length: str | None) -> None:

@@ -99,8 +99,6 @@ class _LimitedRead:
     Args:
         response: The response that alone uses the connection. Only weak references are kept, because
             the network stream has this object, also after it has gone back to its pool.
-        stream: The connection's network stream.
-        limit: The limit of the reads.
     """
 
     __slots__ = ("_limit", "_response", "_stream")
@@ -114,7 +112,6 @@ class _LimitedRead:
         """Return the next bytes of the connection.
 
         Args:
-            max_bytes: The maximum number of bytes.
             timeout: The client's own timeout in seconds; None for no timeout.
         """
         stream, response = self._stream(), self._response()

@@ -45,7 +45,6 @@ class ReadLimit(Protocol):
         """Wait until a connection that several HTTP/2 answers share has data to read.
 
         Args:
-            stream: The network stream of the connection.
             own: The timeout that the caller's client has set; None if it has none.
 
         Returns:
@@ -78,12 +77,12 @@ class SyncSource:
     limit_read: Callable[[float | None], object] | None = None
     """Limits the seconds of the next read; a longer read raises TimeoutError, but loses nothing."""
     keep_limit: Callable[[ReadLimit], object] | None = None
-    """Has all reads keep a limit; a read that takes longer raises a timeout, and the source is over.
+    """Limits the seconds of all further reads; a longer read raises a timeout, and ends the source.
 
-    None if the waits of the reads cannot be limited.
+    None if the reads cannot be limited.
     """
     read_ahead: Callable[[], Callable[[float | None], object]] | None = None
-    """Has a thread read a connection that several answers share; returns the new `limit_read`."""
+    """Starts a thread that reads a connection which several answers share; returns the new `limit_read`."""
     lent: bool = False
     """True if another object closes the connection, so that a dropped stream must leave it open."""
     asked: tuple[str, object] | None = None
@@ -150,7 +149,7 @@ class AsyncSource:
 
     @property
     def closes_at_once(self) -> bool:
-        """True if closing the source surely waits for nothing, as `close` tells by an attribute `is_over`."""
+        """True if closing the source surely waits for nothing, as the attribute `is_over` of `close` says."""
         return getattr(self.close, "is_over", False) is True
 
     async def next_chunk(self) -> object:
@@ -193,7 +192,6 @@ def is_response_like(source: object, names: Iterable[str], status: str = "status
     """Return True if an object has the attributes of a library's responses, and a status that is an int.
 
     Args:
-        source: Any object.
         names: The names of attributes of the library's responses.
         status: The name of the attribute with the status.
     """

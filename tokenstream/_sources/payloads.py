@@ -139,11 +139,10 @@ def as_received(items: object, item: object) -> object:
 
 
 def _stream_in_router(items: object) -> object:
-    """Return the stream whose items a stream of litellm's `Router` passes on; any other object unchanged.
+    """Return the inner stream, whose items a stream of litellm's `Router` passes on; None if it is not found.
 
-    The result is None if the stream is not found.
-    The outer stream never sets the attributes with the finish reasons. It keeps the inner
-    stream, or that of a fallback, only among the local variables of a generator.
+    Any other object is returned unchanged. Only the inner stream has the attributes with the finish reasons.
+    The outer stream keeps it, or that of a fallback, only among the local variables of a generator.
     """
     while items.__class__.__module__.startswith(_ROUTER_PREFIX):
         generator = getattr(items, "completion_stream", None)
@@ -228,7 +227,6 @@ def _check_server_value(payload: object, items: object) -> object:
     If the iterator is not an SDK's stream, the value is from the caller, and is returned.
 
     Args:
-        payload: The converted item.
         items: The iterator that has yielded the item.
 
     Raises:
@@ -248,11 +246,7 @@ def _package_of(items: object) -> str:
 
 
 class Converter:
-    """Converts the items of an iterator to chunks and payloads.
-
-    Args:
-        items: The iterator.
-    """
+    """Converts the items of an iterator to chunks and payloads."""
 
     __slots__ = ("_items",)
 

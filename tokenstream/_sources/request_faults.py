@@ -1,4 +1,4 @@
-"""Mistakes in a request, in its client, or in the way to its server, told from other libraries' exceptions.
+"""Mistakes in a request, in its client, or in the way to its server, found in other libraries' exceptions.
 
 A message says no more than the exception does, and quotes neither an address nor a header, because
 they may contain a key.
@@ -85,6 +85,7 @@ def _find_invalid_header(error: Exception) -> str:
 
 
 def _find_protocol_fault(error: Exception) -> str:
+    """Return a description of the part of a request that httpx refuses to send; "" if it is not known."""
     message = message_of(error).lower()
     return next((fault for words, fault in _PROTOCOL_FAULTS if words in message), "")
 
@@ -141,8 +142,7 @@ def unsendable_request_error(error: Exception, names: Iterable[str]) -> MisuseEr
     the client's exception contains any, that exception does not become the `__cause__`.
 
     Args:
-        error: The client's exception.
-        names: Names of the request's options, which may be quoted.
+        names: Names of the request's options, which the message may quote.
     """
     message = without_quotes(message_of(error), frozenset(names))
     if not any(map(str.isalpha, message)):
@@ -160,9 +160,6 @@ def unusable_client_error(error: Exception) -> MisuseError:
     """Return the error for an HTTP client that this library asked httpx to make, and httpx refused.
 
     The fault is in an environment variable, such as the address of a proxy, or a package is missing.
-
-    Args:
-        error: The exception of httpx.
     """
     names = class_names(error)
     message = message_of(error)

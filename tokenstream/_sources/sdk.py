@@ -47,13 +47,9 @@ def refused_response(error: Exception) -> FromHTTPX:
 
 
 def from_holder(source: object, response: FromHTTPX) -> SyncSource:
-    """Return a source for a `Stream` that reads the response of an object.
+    """Return a source for a `Stream` that reads the response which an object has, such as an SDK's stream.
 
     Closing the source also closes the object, so that an SDK can clean up.
-
-    Args:
-        source: The object.
-        response: The response that the object has.
     """
     _refuse_begun(source, response)
     response_source = from_response(response)
@@ -74,7 +70,7 @@ def from_holder(source: object, response: FromHTTPX) -> SyncSource:
 
 
 def from_async_holder(source: object, response: FromHTTPX) -> AsyncSource:
-    """Return a source for an `AsyncStream` that reads the response of an object; see `from_holder`."""
+    """Return a source for an `AsyncStream` that reads the response which an object has; see `from_holder`."""
     _refuse_begun(source, response)
     response_source = from_async_response(response)
     if response_source.instant:

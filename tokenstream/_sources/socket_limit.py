@@ -1,4 +1,4 @@
-"""The limit of the reads of http.client's responses, kept as the timeout of their socket."""
+"""Limits how long reads of http.client's responses wait, with the timeout of their socket."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 class SocketLimit:
     """Sets the timeout of a socket before each `recv` for a body.
 
-    A body's reads are not enough: one of them may call `recv` again and again, for a server that
+    To limit each read of the body is not enough: one read may call `recv` again and again, if a server
     sends the length of a chunk byte by byte.
 
     Args:
         file: The file through which http.client reads one response from its socket. Only a weak reference
             is kept, because the file has a method of this object.
-        socket: The socket.
     """
 
     __slots__ = ("_file", "_limit", "_own", "_socket")
@@ -32,7 +31,7 @@ class SocketLimit:
         """The timeout that the socket had, which is never exceeded."""
 
     def keep(self, limit: ReadLimit) -> None:
-        """Have all reads from now on keep a limit."""
+        """Limit how long all reads from now on wait."""
         self._limit = limit
         self._own = self._socket.gettimeout()
         # The file is that of this response alone, even if its connection goes on to other ones.
@@ -45,20 +44,20 @@ class SocketLimit:
             self._set_timeout(self._own)
 
     def _read_into(self, buffer: object) -> object:
-        """Read into a buffer; return the number of bytes."""
+        """Read bytes into a buffer within the limit; return the number of bytes."""
         if self._limit is not None:
             self._set_timeout(self._limit.seconds(self._own))
         file: Any = self._file()
         return file.__class__.readinto(file, buffer)
 
     def _set_timeout(self, seconds: float | None) -> None:
-        # The socket may be closed; then the next read tells.
+        # The socket may be closed; then the next read raises an error.
         with suppress(OSError):
             self._socket.settimeout(seconds)
 
 
 def find_socket_limit(response: object) -> SocketLimit | None:
-    """Return the limit for the reads of a response; None if its socket cannot be found."""
+    """Return an object that limits the reads of a response; None if the socket cannot be found."""
     file = getattr(getattr(response, "fp", None), "raw", None)
     socket = getattr(file, "_sock", None)
     return None if socket is None else SocketLimit(file, socket)

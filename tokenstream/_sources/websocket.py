@@ -170,11 +170,7 @@ def is_socket_closed(error: BaseException) -> bool:
 
 
 def socket_closed_error(error: BaseException) -> StreamInterrupted:
-    """Return the error for a connection that was not closed cleanly.
-
-    Args:
-        error: The exception of websockets.
-    """
+    """Return the error for a connection that was not closed cleanly, from the exception of websockets."""
     received = getattr(error, "rcvd", None)
     code: int = getattr(received, "code", _ABNORMAL_CODE)
     reason: str = getattr(received, "reason", "") or ""
@@ -198,11 +194,7 @@ def handshake_error(response: Any) -> StatusError | None:  # noqa: ANN401 - of w
 def _error_kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
     """Return the kind of error that a closing frame means, and True if another attempt may help.
 
-    The second value is None if the closing frame does not tell; the kind of error then decides.
-
-    Args:
-        code: The close code.
-        reason: The reason in the closing frame, or "".
+    The second value is None if the closing frame does not say; the kind of error then decides.
     """
     # The reason may be an error code, a type or a text of the provider.
     kind, retryable = error_kind(reason)

@@ -99,11 +99,12 @@ class Format(Resuming, ABC):
     """Names of SSE events whose data must be this format's payloads. Under another name, data that do
     not begin with a brace are reported as `Unknown`."""
     fast: ClassVar[Fast | None] = None
-    """Common features of the format's deltas, so that most need not be decoded; None if unknown."""
+    """Describes the usual deltas, so that most of them need not be decoded; None to decode every payload."""
     reads_bare_text: ClassVar[bool] = False
-    """True if the format also reads a body of bare text, which arrives as strings, once it is named."""
+    """True if the format, if a caller names it, also reads a body of bare text, which arrives as strings."""
     several: ClassVar[bool] = False
-    """True if a connection contains several answers, distinguished by `place_of` and `of_answer`."""
+    """True if a connection may contain several answers: `place_of` says which answer a payload belongs to,
+    and `of_answer` returns the format that reads it."""
     several_on_socket: ClassVar[bool] = False
     """True if a WebSocket may contain several answers although a body contains one."""
 
@@ -122,35 +123,41 @@ class Format(Resuming, ABC):
             "stop",
         }
     )
-    """Slots that `state` leaves out; a derived class adds the names of its own slots."""
+    """Slots that `state` does not save; a derived class adds those of its own slots that need no saving."""
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        # Options.
         self.limits = limits if limits is not None else DEFAULT_LIMITS
         """The bounds on untrusted input."""
         self.pings = pings
+        # The fast path, which reads deltas without decoding their payloads.
         self._fast_path = None if self.fast is None else FastPath(self, self.fast)
+        self.shortcuts = True
+        """True if payloads that differ from earlier ones only in their text may be read without decoding."""
+        # The repetitions of a server that continues the answer on another connection.
         self._replay: Replay | None = None
         """Detects payloads that another connection repeats, by their positions; None if none are repeated."""
         self._replayed_events: ReplayOfEvents | None = None
         """Detects repeated SSE events, by their ids; None if none are repeated."""
         self.dropped = 0
         """Number of repeated payloads dropped since another connection continued the answer."""
-        self.shortcuts = True
-        """True if payloads that differ from earlier ones only in their text may be read without decoding."""
-        self.departures = Departures()
-        """The server's departures from its documentation, by name."""
+        # The frames so far.
         self.frames: int = 0
         """Number of frames so far."""
-        self.first_frames = FirstFrames()
-        """The first frames, which show at the end whether they are of another format than this one."""
+        self.departures = Departures()
+        """The server's departures from its documentation, by name."""
         self.noted_at = 0
         """Number of the last frame in which a departure was noted."""
+        self.first_frames = FirstFrames()
+        """The first frames of the input. If no content arrives, they show whether it is in another format."""
+        # The end of the answer.
         self.ended = False
         """True once a terminal event has arrived."""
         self.assumed = False
         """True if only the sentinel marked the end; the answer is complete if the input then ends cleanly."""
         self.error: StreamError | None = None
         self.stop: str | None = None  # a format never asks to end the input
+        # The content of the answer.
         self.parts = Parts(self.limits, self.note)
         """The open parts of the message."""
 
@@ -202,7 +209,10 @@ class Format(Resuming, ABC):
 
     @property
     def finished(self) -> bool:
-        """True once a terminal event (no mere sentinel) or the finish reason of every choice has arrived."""
+        """True once a terminal event or the finish reason of every choice has arrived.
+
+        A sentinel alone is not enough: the answer may have broken off before it.
+        """
         return (self.ended and not self.assumed) or self.parts.finished
 
     @property
@@ -317,10 +327,12 @@ class Format(Resuming, ABC):
         return None
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback for later deltas like `delta`, which are read without decoding; None for none.
+        """Return a function to call with each later delta that resembles `delta`; None if none is needed.
 
-        A format that stores more of a delta than `Parts` does overrides this method. If the callback
-        returns False, it must have stored nothing, and the delta's payload is decoded after all.
+        Such a delta is made on the fast path, without decoding its payload, so that `read` is not called.
+        A format that stores more of a delta than `Parts` does overrides this method; the function must
+        store the same of the later delta, which it gets as its argument. If it returns False, it must
+        have stored nothing, and the delta's payload is decoded after all.
 
         Args:
             delta: A delta that was decoded.
@@ -328,9 +340,10 @@ class Format(Resuming, ABC):
         return None
 
     def make_delta_callback(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a function to call with later deltas like `delta`, which are read without decoding; or None.
+        """Return a function to call with each later delta that resembles `delta`; None if none is needed.
 
-        The function is that of `follow`, extended by that of the stage; None means that neither has one.
+        It is the function of `follow`, extended by that of the stage through which the format's events pass,
+        if there is one.
         """
         stage, follow = self.parts.stage, self.follow(delta)
         return follow if stage is None else stage.follow(delta, follow)
@@ -341,7 +354,7 @@ class Format(Resuming, ABC):
         """Return a function that makes a chunk's event without decoding the chunk; None if there is none.
 
         The caller may use the function as long as the function has read every chunk so far
-        and the framing holds no bytes. If the function returns None for a chunk, that chunk
+        and the framing holds back no bytes. If the function returns None for a chunk, that chunk
         must be decoded as usual.
 
         Args:
@@ -454,7 +467,7 @@ class Format(Resuming, ABC):
             self.read_text(frame, event)
 
     def _report_unknown_event(self, event: str, payload: bytes) -> None:
-        """Report an event of an unknown name whose data are no JSON object; some names mean a ping."""
+        """Report an event of an unknown name whose data are not a JSON object; some names mean a ping."""
         if event in PING_NAMES:
             self.ping()
         else:
@@ -479,7 +492,7 @@ class Format(Resuming, ABC):
             self.conclude_without_finish()
 
     def find_cut(self) -> StreamTruncated | None:
-        """Return the error for an answer that breaks off inside the arguments of an open call; or None."""
+        """Return the error for an answer that breaks off inside an open call's arguments; else None."""
         return self.cut_short() if self.parts.breaks_off_in_call else None
 
     def conclude_without_finish(self) -> None:

@@ -1,4 +1,4 @@
-"""The names of the formats, for type checkers and editors; they stand beside the records of the APIs."""
+"""The names of the formats, for type checkers and editors; defined beside the records of the APIs."""
 
 from tokenstream._apis import FormatName
 

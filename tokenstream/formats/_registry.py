@@ -20,7 +20,7 @@ _READERS: dict[str, str] = {api.name: api.reader for api in all_apis() if api.re
 
 
 def names() -> list[str]:
-    """Return the names of the formats.
+    """Return the names of this library's formats.
 
     Example:
         >>> "openai-chat" in names()
@@ -55,13 +55,12 @@ def create(format: str | type[Format] | Format, *, limits: Limits, pings: bool) 
 
     Args:
         format: A name, a class, or a format object to take the options from.
-        limits: Bounds for the format.
         pings: True to return heartbeats as events.
     """
     if isinstance(format, str):
         return load(format)(limits=limits, pings=pings)
     if isinstance(format, type):
-        # A class without this method is no format; it gets the error below.
+        # A class without this method is not a format; it gets the error below.
         if hasattr(format, "recognises"):
             return format(limits=limits, pings=pings)
     # A format object stands for its options, such as the mapping of `custom(…)`; it is never used itself.
@@ -92,7 +91,6 @@ def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
     The name is None if no format recognises the payload for certain.
 
     Args:
-        payload: The decoded payload.
         event: The SSE event's name, "" if it has none.
     """
     wait = False
@@ -109,7 +107,6 @@ def possible_formats(payload: dict[str, Any], event: str) -> set[str]:
     """Return the names of the formats that a payload may belong to, but not for certain.
 
     Args:
-        payload: The decoded payload.
         event: The SSE event's name, "" if it has none.
     """
     return {name for name in _READERS if load(name).recognises(payload, event) is None}

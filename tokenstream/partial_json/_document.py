@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 STR, NUM, ARR, OBJ, NULL, BOOL = 1, 2, 4, 8, 16, 32
 
 POSTPONED_TEXT = "pieces are still to be read"
-"""Put into `Document.pending` while the reading of pieces is put off: `value` then checks one condition."""
+"""The value of `Document.pending` while pieces wait to be read: `value` then only tests `pending`."""
 new_event: Any = object.__new__
 """Creates an event without calling its constructor; setting its attributes takes two thirds of the time."""
 
@@ -85,10 +85,13 @@ class Document:
     )
 
     def __init__(self, allow: int = STR | ARR | OBJ, max_depth: int = 512, *, decimals: bool = False) -> None:
+        # The options.
         self.allow = allow
         self.shows_strings = bool(allow & STR)
         self.max_depth = max_depth
         self.decimals = decimals
+
+        # Where the reader is.
         self.frames: list[Frame] = []
         """The open objects and arrays, outermost first."""
         self.frame: Frame | None = None
@@ -97,8 +100,8 @@ class Document:
         """The dict or list of `frame`; None at the top level."""
         self.key: str | int = 0
         """Key or index in `container` of the current value, or of the next one."""
-        self.root: Any = None
-        """The value of the document, as far as it is visible."""
+
+        # The open string, number or literal.
         self.pending = ""
         """The first piece of the open string that has not been written to `container` yet."""
         self.more_pending = TextLog()
@@ -107,14 +110,18 @@ class Document:
         """True if the unfinished number or literal is visible in `container`."""
         self.string = ""
         """The open string as far as it has arrived, if unfinished strings are not visible."""
+        self.read_postponed: Callable[[], None] | None = None
+        """Reads the long pieces whose reading was put off; None if there are none."""
+
+        # The result so far.
+        self.root: Any = None
+        """The value of the document, as far as it is visible."""
         self.has_value = False
         """True once any part of the value is visible."""
         self.complete = False
         """True once the document is finished: only white space may follow it."""
         self.error: InvalidJSON | LimitExceeded | None = None
         """The error, or None; the part of the value read before it remains available."""
-        self.read_postponed: Callable[[], None] | None = None
-        """Reads the long pieces whose reading was put off; None if there are none."""
 
     def catch_up(self) -> None:
         """Read the pieces whose reading was put off, if there are any."""
@@ -153,18 +160,18 @@ class Document:
     # -- faults ------------------------------------------------------------------
 
     def fail(self, offset: int, why: str) -> None:
-        """Set the error of a text that is not JSON; `why` is the error's message."""
+        """Set the error for a text that is not JSON; `why` is the error's message."""
         hint = "; what came before is still readable" if offset else ""
         # The text is not kept here: callers that have it make an error with the text from this one.
         self.error = InvalidJSON(f"{why}{hint}", text="", offset=offset)
 
     def refuse(self, offset: int, expected: str) -> None:
-        """Set the error of a character that the grammar does not allow in place of `expected`."""
+        """Set the error for a character that the grammar does not allow; `expected` names what it allows."""
         advice = "" if offset else "; if prose or a code fence surrounds the JSON, pass lenient=True"
         self.fail(offset, f"the text is not JSON: at character {offset:,} {expected} was expected{advice}")
 
     def exceed(self, why: str, limit: str, value: int) -> None:
-        """Set the error of a document that exceeds a limit.
+        """Set the error for a document that exceeds a limit.
 
         Args:
             why: The error's message.
@@ -174,7 +181,7 @@ class Document:
         self.error = LimitExceeded(why, limit=limit, value=value)
 
     def exceed_digits(self, number: str, offset: int) -> None:
-        """Set the error of a number with too many digits, and make as many digits visible as allowed."""
+        """Set the error for a number with too many digits, and make as many digits visible as allowed."""
         self.show_number(number)
         self.exceed(
             f"the number at character {offset:,} has more than {MOST_DIGITS:,} digits, the most "
@@ -184,7 +191,7 @@ class Document:
         )
 
     def exceed_exponent(self, number: str, offset: int) -> None:
-        """Set the error of a number whose exponent is too large for a Decimal.
+        """Set the error for a number whose exponent is too large for a Decimal.
 
         The part of the number before the exponent becomes visible, if `allow` contains `NUM`.
         """
@@ -326,7 +333,7 @@ class Document:
             self.string = piece
 
     def grow_string(self, piece: str, out: list[JSONEvent]) -> None:
-        """Append a piece to the open string; `write_pieces` later adds it to the stored value."""
+        """Report a new piece of the open string, and keep it until `write_pieces` adds it to the value."""
         out.append(StringDelta(self.frame, piece, self.key))
         # `pending` is the first piece that waits, `more_pending` has the others.
         if self.pending:

@@ -33,8 +33,8 @@ class Missing(Enum):
 
         def __getattr__(self, name: str) -> NoReturn:
             # Names such as `__rich_repr__`, which Python and its tools look up on any object, are not fields.
-            asked = f"Missing has no {name}" if name.startswith("_") else _explain(f".{name}")
-            raise AttributeError(asked, name=name, obj=self)
+            message = f"Missing has no {name}" if name.startswith("_") else _explain(f".{name}")
+            raise AttributeError(message, name=name, obj=self)
 
         def __getitem__(self, key: object) -> NoReturn:
             # The same kind of error as for an attribute.

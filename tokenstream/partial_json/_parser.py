@@ -42,10 +42,10 @@ def _check_allow(allow: object) -> int:
 
 
 def _check_at_least_0(name: str, value: object) -> int:
-    """Return the value of an option if it is a whole number of at least 0, and no bool.
+    """Return the value of an option if it is a whole number of at least 0, and not a bool.
 
     Raises:
-        ValueError: It is not.
+        ValueError: The value is something else.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"{name} takes a whole number of at least 0, not {value!r}")
@@ -58,11 +58,10 @@ def _make_reader(
     choice: DocumentChoice | None,
     accepts: Callable[[Any], bool] | None = None,
 ) -> StrictReader | LenientReader | ChoosingReader:
-    """Return the reader that the options ask for.
+    """Return the reader that the options call for: strict, lenient, or one that chooses a document.
 
     Args:
         document: Receives the values.
-        lenient: The `lenient=` option.
         choice: The document to read if there are several, or None.
         accepts: Returns True if a document fits the type; for "matching".
     """
@@ -150,6 +149,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         # Most pieces lie inside a string or a key. They are read here, because another call would
         # take a tenth of the time of a piece. Printable text contains no control characters.
         if state is IN_STRING and text.__class__ is str:
+            # The decoded piece; it stays None if only the reader can read the piece.
             string = None
             incomplete = reader.incomplete
             if not incomplete and "\\" not in text:
@@ -157,8 +157,8 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
                 if '"' not in text and text.isprintable():
                     string = text
             elif incomplete or "\\u" in (text if len(text) < SHORT else text[-LONGEST_ESCAPE:]):
-                # Escapes by code, such as `\u00e9`; `incomplete` is the start of one that was cut. None:
-                # errors are raised; False: the text may end inside an escape.
+                # Escapes by code, such as `\u00e9`; `incomplete` is the start of one that was cut. The
+                # argument None makes errors raise; False allows the text to end inside an escape.
                 escaped = incomplete + text
                 try:
                     codes, size = read_codes(escaped, None, False)  # noqa: FBT003 - it takes no names

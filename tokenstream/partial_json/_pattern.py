@@ -16,7 +16,7 @@ At: TypeAlias = str | tuple[str | int, ...]
 CONTAINERS = frozenset({"object", "array"})
 """The kinds of values that contain other values."""
 OFF = -(1 << 30)
-"""Position of a value that is not on the path: far less than the position of any value on it."""
+"""Position (see `PathMatcher.start`) of a value that is not on the path; lower than any position on it."""
 
 _WILDCARD = "*"
 # No index has more than 18 digits.
@@ -84,9 +84,6 @@ class PathMatcher:
 
     Two counters replace the comparison of paths, so that an event deep in a document
     takes no longer than one at its top.
-
-    Args:
-        pattern: The path.
 
     Example:
         >>> from tokenstream.partial_json import PartialJSONParser, ValueStart

@@ -75,16 +75,17 @@ def check_show(how: Any) -> ShowUnit:  # noqa: ANN401 - whatever is given
 
 
 def find_show_in_schema(schema: dict[str, Any]) -> ShowUnit | None:
-    """Return the unit (`how`) of the annotation `Show` that a core schema records; None without one."""
+    """Return the unit of the annotation `Show` that a pydantic core schema records; None if there is none."""
     metadata: Any = schema.get("metadata")
     return metadata.get(_KEY) if metadata else None
 
 
 def find_show_in_annotation(annotated: object) -> ShowUnit | None:
-    """Return the unit (`how`) of the last `Show` in the annotation of a type; None without one."""
+    """Return the unit of the last `Show` in a type such as `Annotated[str, Show("words")]`, or None."""
     unit: ShowUnit | None = None
     for each in getattr(annotated, "__metadata__", ()):
-        unit = each.how if isinstance(each, Show) else unit
+        if isinstance(each, Show):
+            unit = each.how
     return unit
 
 
@@ -115,7 +116,7 @@ class WordLog(TextLog):
 
 
 def make_log(unit: ShowUnit, words: Callable[[], Cutter] | None) -> TextLog | None:
-    """Return an empty log for a growing string; None if the string is visible only once it is finished.
+    """Return an empty `TextLog` to collect a growing string; None if only the finished string is visible.
 
     Args:
         unit: The unit in which the string becomes visible.

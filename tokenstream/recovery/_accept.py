@@ -18,17 +18,12 @@ Accept: TypeAlias = "type[Any] | TypeAdapter[Any] | Callable[[Message], object]"
 
 
 def is_rule(accept: object) -> bool:
-    """Return True for a type, a `TypeAdapter` or a function."""
+    """Return True if a value can be a rule: a type, a `TypeAdapter` or a function."""
     return callable(accept) or _is_type(accept)
 
 
 def find_fault(message: Message, accept: Accept) -> AnswerRejected | None:
-    """Return the error for a whole answer that the caller's rule does not accept; None if it does.
-
-    Args:
-        message: The answer.
-        accept: The rule.
-    """
+    """Return the error for a whole answer that the caller's rule refuses; None if the rule accepts it."""
     whole = message.model_copy(update={"ending": "complete"})
     cause: OutputInvalid | OutputIncomplete | None = None
     if _is_type(accept):

@@ -26,8 +26,8 @@ class CurrentAttempt:
     Args:
         resumption: Lets further connections go on with the answer.
         hold: Holds back the first events of the first attempt.
-        itinerary: The openers, with what reports tell of them.
-        spending: The costs of all attempts; None without a bound on them.
+        itinerary: The openers, which open the sources of attempts, and their description for reports.
+        spending: The costs of all attempts; None if they are not limited.
     """
 
     def __init__(
@@ -59,13 +59,13 @@ class CurrentAttempt:
         self._begun_at = 0.0
         """The clock reading at which this attempt began; 0 for the first attempt."""
         self._priced_usage = Usage()
-        """The token counts of which the cost was computed, so that no report computes it again."""
+        """The token counts for which the cost was computed, so that no report computes it again."""
         self._was_discarded = False
         """True if this attempt failed without content, after earlier attempts had delivered content."""
         self._discarded_usage = Usage()
-        """The token counts of this attempt if it was discarded; otherwise None."""
+        """The token counts of this attempt if it was discarded; otherwise empty."""
         self._discarded_start: MessageStart | None = None
-        """The head of this attempt's answer, if that was discarded; otherwise None."""
+        """The head (id and model) of this attempt's answer if it was discarded; otherwise None."""
 
     @property
     def was_released(self) -> bool:
@@ -76,7 +76,6 @@ class CurrentAttempt:
         """Replace the current attempt with the next one.
 
         Args:
-            attempt: The next attempt.
             now: A clock reading, in seconds.
             is_uncounted: True if this attempt does not count towards `Retry.attempts`.
         """
@@ -90,11 +89,11 @@ class CurrentAttempt:
         self._priced_usage = Usage()
 
     def begin_route(self, index: int, now: float | None) -> None:
-        """Make an opener the current one; the message gets the name of its route.
+        """Note which opener opens the source of this attempt; the message gets the name of its route.
 
         Args:
             index: The index of the opener.
-            now: A clock reading, in seconds, if an attempt that counts begins with it; otherwise None.
+            now: A clock reading, in seconds, if an attempt begins that the route counts; otherwise None.
         """
         self.opener_index = index
         if now is not None:
@@ -106,9 +105,9 @@ class CurrentAttempt:
             self._spending.begin(self._itinerary.prices[index], goes_on=self.mode == "resume")
 
     def find_cost(self) -> float | None:
-        """Return the cost of this attempt, which has ended, by the token counts that the server has sent.
+        """Compute the cost of this attempt, which has ended, from its token counts; None if it is unknown.
 
-        Reports have the cost from then on. It is None if it is unknown.
+        Reports contain the cost from then on.
 
         Raises:
             Exception: The caller's `price` function has raised it; this happens only once.
@@ -118,7 +117,7 @@ class CurrentAttempt:
         return cost
 
     def end(self, error: StreamError | None, now: float) -> None:
-        """Report on this attempt, which has ended, and let its route remember how.
+        """Add a report on this attempt, which has ended, and let its route remember how it ended.
 
         Args:
             error: The error that ended the attempt; None if it succeeded.
@@ -209,7 +208,7 @@ class CurrentAttempt:
 
     @property
     def _usage(self) -> Usage:
-        """The token counts of this attempt; false if the server reported none."""
+        """The token counts of this attempt; empty if the server reported none."""
         if not self.was_released or self.hold.was_dropped:
             # The message has no events of this attempt.
             return self.hold.usage

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 _SHARE_OF_LAST = 0.3
 """The share of the last answer in the average of the times to the first content."""
 _CALLERS_FAULTS = frozenset({"invalid_request", "context_length"})
-"""Kinds of errors of which the request is the cause, and not the server."""
+"""Kinds of errors that the request has caused, and not the server."""
 
 
 class RouteHealth:
-    """Remembers how a route's attempts have ended; for all streams, also of several threads, that use it.
+    """Remembers how a route's attempts have ended, for all streams that use the route, in any thread.
 
     | state | changes |
     |---|---|
@@ -66,7 +66,9 @@ class RouteHealth:
         return self._out_until is not None and now < self._out_until
 
     def begin_attempt(self, now: float) -> bool:
-        """Return True if an attempt may be made now, which then begins; a trial keeps other streams out.
+        """Begin an attempt if one may be made now; return False if none may.
+
+        An attempt on trial keeps other streams out until the route has worked, or `pause` has passed.
 
         Args:
             now: A clock reading, in seconds.
@@ -78,11 +80,7 @@ class RouteHealth:
             return not is_out
 
     def note_content(self, seconds: float) -> None:
-        """Note the time from a request to its first content.
-
-        Args:
-            seconds: That time, in seconds.
-        """
+        """Note how many seconds have passed from a request to its first content."""
         with self._lock:
             before = seconds if self.latency is None or math.isinf(self.latency) else self.latency
             self.latency = before + _SHARE_OF_LAST * (seconds - before)
@@ -101,7 +99,6 @@ class RouteHealth:
         """Note that an attempt has failed; an error that the request has caused does not count.
 
         Args:
-            error: The error.
             now: A clock reading, in seconds.
         """
         if isinstance(error, AnswerRejected) or error.kind in _CALLERS_FAULTS:
@@ -113,7 +110,8 @@ class RouteHealth:
             if self._failures is None:
                 return
             self._failed_at.append(now)
-            is_full = len(self._failed_at) == self._failures
             was_out = self._out_until is not None
-            if was_out or (is_full and now - self._failed_at[0] <= self._within):
+            is_full = len(self._failed_at) == self._failures
+            fails_often = is_full and now - self._failed_at[0] <= self._within
+            if was_out or fails_often:
                 self._out_until = now + self._pause

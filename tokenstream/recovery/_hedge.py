@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Contender:
-    """An attempt that reads its source up to the first content; the stream then reads the chunks again.
+    """An attempt in a race: it reads its source up to the first content; the stream reads the chunks again.
 
     Args:
         open_source: Opens the attempt's source.
@@ -96,18 +96,14 @@ class Contender:
                 self._look_for_content()
         except StopAsyncIteration as end:
             self._error = end
-            # Only now can it be told if the answer is complete.
+            # Only the end of the input shows if the answer is complete.
             self._machine.finish(None, now=self._clock())
             self._look_for_content()
         except Exception as error:  # noqa: BLE001 - raised when the stream reads that far
             self._error = error
 
     def _set_deadline(self, scope: CancelScope) -> None:
-        """Let a scope end at the deadline of the read that begins now.
-
-        Args:
-            scope: The scope that surrounds the read.
-        """
+        """Make the scope that surrounds the next read end at that read's deadline."""
         from anyio import current_time
 
         now = self._silence.since = self._clock()
@@ -144,7 +140,7 @@ class Contender:
 
     @property
     def usage(self) -> Usage:
-        """The token counts that the server reported; None if the server reported none."""
+        """The token counts that the server reported; empty if it reported none."""
         return self._machine.accumulator.own_usage
 
     @property
@@ -154,7 +150,7 @@ class Contender:
 
     @property
     def answered_in(self) -> str | None:
-        """The name of the format in which the server answered; None if it has not."""
+        """The name of the format in which the server has answered; None if it is not known."""
         return self._machine.format
 
     async def close(self) -> None:
@@ -171,8 +167,6 @@ class _Replay:
     """Iterator over the chunks that were already read, and then over the rest of the source.
 
     Args:
-        chunks: The chunks that were already read.
-        source: The source of these chunks.
         error: The error that has ended the source; None if the source goes on.
     """
 
@@ -216,12 +210,7 @@ async def race(first: Contender, second: Contender, after: float) -> Contender:
 async def _run_race(first: Contender, second: Contender, after: float) -> Contender:
     """Run both attempts until one brings content or neither can, and return the winner.
 
-    Both may bring content at the same time; the first attempt wins then.
-
-    Args:
-        first: The attempt that begins at once.
-        second: The attempt that begins if the first attempt brings no content for a while.
-        after: The seconds after which the second attempt begins.
+    Both may bring content at the same time; the first attempt wins then. The arguments are those of `race`.
     """
     from anyio import Event, create_task_group, move_on_after
 

@@ -1,4 +1,4 @@
-"""The order in which an answer is asked for: the first request, the routes, the fallbacks."""
+"""The order in which an answer is requested: with the first request, at the routes, with the fallbacks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery._retry import Retry
 
 _FIRST_ATTEMPTS = 2
-"""Number of attempts at the first of several routes, unless it is given."""
+"""Number of attempts at the first of several routes, unless the caller sets it."""
 
 
 class RouteFacts(TypedDict):
@@ -32,10 +32,11 @@ class RouteFacts(TypedDict):
 
 
 class Itinerary:
-    """The openers of one stream, in the order in which they are asked, with the attempts left of each.
+    """The openers of one stream, in the order in which they are used, with the attempts left for each.
 
-    Without routes, all openers share the attempts of `Retry.attempts`, and each failure moves on to the next
-    fallback. With routes, each opener has attempts of its own, and moves on when they are used up.
+    An opener opens the source of an attempt: for the first request, for a route, or for a fallback. Without
+    routes, all openers share the attempts of `Retry.attempts`, and each failure moves on to the next one.
+    With routes, each opener has attempts of its own, and the next opener follows when they are used up.
 
     Args:
         openers: The first opener, then those of the routes, then those of the fallbacks.
@@ -58,7 +59,7 @@ class Itinerary:
                 "each failed attempt moves on to the next one"
             )
         self.openers = ordered
-        """The openers; an attempt's opener is named by its index."""
+        """The openers; elsewhere, an opener is named by its index in this list."""
         self.prices = [Price(None if each.route is None else each.route.price) for each in ordered]
         """The price of each opener's route."""
         self._budget = retry.budget
@@ -66,10 +67,10 @@ class Itinerary:
         self._used = [0] * len(ordered)
         """Number of attempts made with each opener."""
         self._skipped: set[int] = set()
-        """Openers of which no more is wanted, or that can be asked only once."""
+        """Indexes of the openers that make no further attempt: they were skipped, or serve only once."""
 
     def note_attempt(self, index: int, now: float) -> None:
-        """Note that an attempt that counts is made now.
+        """Note that an attempt which counts towards the attempts of its opener is made now.
 
         Args:
             index: The index of its opener.
@@ -109,7 +110,7 @@ class Itinerary:
             route.health.note_failure(error, now)
 
     def name(self, index: int) -> str | None:
-        """Return an opener's name for reports and messages; None without routes."""
+        """Return an opener's name for reports and messages; None if there are no routes."""
         return self.openers[index].name if self.has_routes else None
 
     def describe(self, index: int, usage: Usage, format: str | None) -> RouteFacts:
@@ -117,8 +118,7 @@ class Itinerary:
 
         Args:
             index: The index of the opener.
-            usage: The token counts of the attempt.
-            format: The format in which the server has answered; None if it has not.
+            format: The format in which the server has answered; None if it is not known.
         """
         opener = self.openers[index]
         return {
@@ -131,25 +131,25 @@ class Itinerary:
         }
 
     def find_rival(self, now: float) -> int | None:
-        """Return the opener of a hedge, beside the first attempt: the next one, if there are routes.
+        """Return the index of the opener for a hedge, an attempt that runs beside the first attempt.
+
+        It is the next opener if there are routes, and otherwise the first one again. The result is None if no
+        second attempt may be made.
 
         Args:
             now: The clock reading at which the hedge would begin.
-
-        Returns:
-            The index of the opener; None if no second attempt may be made.
         """
         following = self.find_following(0, now) if self.has_routes else []
         return next((index for index in [*following, 0] if self.has_left(index)), None)
 
     def skip(self, index: int) -> None:
-        """Make no further attempt with an opener: it was left for another one, or the caller wants none."""
+        """Make no further attempt with an opener: another one has replaced it, or the caller skips it."""
         self._skipped.add(index)
 
     def used(self, index: int) -> int:
-        """Return the number of attempts, made with an opener, after which the back-off counts.
+        """Return the number of attempts so far with an opener, which sets the length of the back-off.
 
-        Without routes, all openers count together.
+        Without routes, the attempts of all openers count.
         """
         return self._used[index] if self.has_routes else sum(self._used)
 
@@ -158,7 +158,7 @@ class Itinerary:
 
         Args:
             index: The index of the opener.
-            is_free: True if the attempt would not count.
+            is_free: True if the attempt would not count towards `Retry.attempts`.
         """
         if index in self._skipped:
             return False
@@ -169,10 +169,11 @@ class Itinerary:
         return sum(self._used) < self._budget
 
     def find_following(self, current: int, now: float) -> list[int]:
-        """Return the openers that come after an opener, the best first.
+        """Return the indexes of the openers that may follow an opener, the best first.
 
-        Routes that are out come last: asking them is better than to give up. So an opener that was passed
-        over, or has lost a race, still comes after those behind it.
+        Without routes, that is at most the next one. With routes, the openers behind the current one come
+        first, then those before it, which were passed over or have lost a race. Within both groups, routes
+        that are out come last: to try them is better than to give up.
 
         Args:
             current: The index of the opener.
@@ -185,7 +186,7 @@ class Itinerary:
 
 
 def _set_attempts(openers: list[SourceOpener], retry: Retry) -> None:
-    """Set the number of attempts of each opener, where there are routes."""
+    """Set the number of attempts of each opener; only for an itinerary with routes."""
     for opener in openers:
         own = None if opener.route is None else opener.route.attempts
         opener.attempts = own or 1
@@ -195,14 +196,14 @@ def _set_attempts(openers: list[SourceOpener], retry: Retry) -> None:
 
 
 def _sort(openers: list[SourceOpener], retry: Retry, now: float) -> list[SourceOpener]:
-    """Return the openers in the order that the caller wants, the first of them one that is not out."""
+    """Return the openers in the order that the caller wants, except that no route that is out comes first."""
     key = _KEYS.get(retry.order)
     # Fallbacks, of which nothing is known, stay at the end.
     count = len(openers) - len(retry.fallback)
     routes, fallbacks = openers[:count], openers[count:]
     if key is not None:
         routes.sort(key=key)
-    # If all are out, this ends with the order in which it began.
+    # If all routes are out, the loop ends with the order with which it began.
     for _ in routes:
         route = routes[0].route
         # Of several streams that find a route on trial, only one may begin with it.
@@ -213,20 +214,20 @@ def _sort(openers: list[SourceOpener], retry: Retry, now: float) -> list[SourceO
 
 
 def _is_out(opener: SourceOpener, now: float) -> bool:
-    """Return True if an opener's route has failed too often to be asked now."""
+    """Return True if an opener's route has failed too often to be used now."""
     return opener.route is not None and opener.route.health.is_out(now)
 
 
 def _latency_of(opener: SourceOpener) -> float:
-    """Return the seconds to the first content; 0 for what was never measured, so that it is tried."""
+    """Return a route's seconds to the first content; 0 if they were never measured, so that it is tried."""
     latency = None if opener.route is None else opener.route.health.latency
     return 0.0 if latency is None else latency
 
 
 def _last_worked(opener: SourceOpener) -> float:
-    """Return the negative clock reading at which an opener worked last, as a key to sort by.
+    """Return the clock reading at which a route worked last, negated so that the latest one sorts first.
 
-    A first request that is no route stays first: nothing is remembered of it.
+    A first request that is not a `Route` stays first, because nothing is remembered of it.
     """
     return -math.inf if opener.route is None else -opener.route.health.worked_at
 

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from tokenstream.recovery._retry import Retry
 
 _ANSWER_GONE = frozenset({400, 404, 409, 410, 412, 416, 422})
-"""Statuses with which a server tells a request to resume that it no longer has the answer."""
+"""Statuses that mean, after a request to resume an answer, that the server no longer has the answer."""
 _NO_CONTENT = 204
-"""Status that tells an event source to stop reconnecting."""
+"""Status with which a server asks the client of an event stream to stop reconnecting."""
 
 
 class Judge:
@@ -28,7 +28,6 @@ class Judge:
     Args:
         retry: The caller's options.
         resumption: Lets further connections go on with the answer.
-        current: The current attempt.
         planner: Knows if the server can replay the answer.
     """
 
@@ -61,14 +60,14 @@ class Judge:
             return self._find_outcome()
         lost = machine.arrivals.lost
         if lost is not None and machine.error is lost and not machine.answered:
-            # Nothing of this connection was read, so what is open stays open for the next attempt.
+            # Nothing was read from this connection, so the open parts stay open for the next attempt.
             return lost
         if machine.error is None and self._planner.position is not None:
             # The server can replay the answer: the format stays open, because the next attempt may resume it.
             error = self._resumption.cut_short(cause)
             if error is not None:
                 return self._as_position_lost(error)
-            # The answer is complete, or only the end of the format can tell: `finish` ends the format.
+            # The answer is complete, or only the end of the format shows if it is: `finish` ends the format.
         machine.finish(cause, now)
         # An attempt that ended without an error may still have brought a useless answer.
         return self._find_outcome() if machine.error is None else self._as_position_lost(machine.error)
@@ -105,7 +104,7 @@ class Judge:
 
     @property
     def is_awaited(self) -> bool:
-        """True while an answer is held back until `accept` has accepted it."""
+        """True while the answer is held back until the option `accept` has accepted it."""
         return self._retry.accept is not None and not (
             self._current.was_released or self._current.has_delivered
         )

@@ -57,7 +57,6 @@ def reason_against(messages: Sequence[Message], error: StreamError, *, prefill: 
 
     Args:
         messages: The messages of the choices so far.
-        error: The error that broke off the answer.
         prefill: True if the answer would be sent as a prefix.
 
     Example:

@@ -44,7 +44,7 @@ _REREADABLE = frozenset({bytes, str, list, tuple, dict})
 
 
 class SourceOpener(ABC):
-    """Opens the source of an attempt.
+    """Opens the source of each attempt at one server, with the caller's function or a request of the library.
 
     Args:
         opens: The caller's function, which gets the attempt if it takes an argument.
@@ -66,13 +66,13 @@ class SourceOpener(ABC):
     asked: tuple[str, object] | None = None
     """The URL and the JSON of the last request; None if the library does not make the request."""
     route: Route | None = None
-    """The caller's route that it asks; None for the first request, and for a fallback."""
+    """The caller's route whose request this opener sends; None for the first request, and for a fallback."""
     attempts = 1
-    """Number of attempts that it may make, if there are routes."""
+    """Number of attempts that this opener may make, if there are routes."""
     serves_once = False
     """True if it can open only one source."""
     deadlines: Deadlines | None = None
-    """Bounds on silence for its attempts; None for those of the stream."""
+    """Bounds on silence for this opener's attempts; None for those of the stream."""
 
     def __init__(self, opens: Opens, format: str | type[Format] | Format | None) -> None:
         self._opens: Callable[..., Any] = opens
@@ -108,11 +108,11 @@ class SourceOpener(ABC):
 
     @property
     def api(self) -> str | None:
-        """The name of the format of its answers, by the caller's word or by the URL; None if unknown."""
+        """The name of the answers' format, as set by the caller or known from the URL; None if unknown."""
         return format_of_request("" if self.asked is None else self.asked[0], self.format)
 
     def look_ahead(self, attempt: Attempt, *, is_other: bool) -> None:  # noqa: B027 - nothing, by default
-        """Get ready for questions about an attempt that may be made, such as if it can continue the answer.
+        """Prepare for questions about an attempt that may be made, such as `why_not`.
 
         Args:
             attempt: The attempt, with the answer so far.
@@ -127,23 +127,18 @@ class SourceOpener(ABC):
 
         Args:
             message: The answer so far.
-            limit_left: Number of tokens left of the output limit; None if no limit is known.
+            limit_left: Number of tokens left until the output limit; None if no limit is known.
         """
         return None if self.takes_attempt else "open takes no attempt, and so does not get the answer so far"
 
     def can_fetch(self, message: Message) -> bool:
-        """Return True if a request can fetch the finished answer by its id.
-
-        Args:
-            message: The answer so far.
-        """
+        """Return True if a request can fetch the finished answer by its id."""
         return False
 
     def prefix(self, message: Message) -> Prefix | None:
-        """Return the request fields for sending an answer as a prefix; None to ask in a user's turn.
+        """Return the request fields for sending the answer so far as a prefix, which the model continues.
 
-        Args:
-            message: The answer so far.
+        The result is None if a user's turn has to ask the model to go on.
         """
         # `prefills` is the caller's `prefill` option, which says that the server continues a prefix.
         return None if self._prefix_refused or not self.prefills else prefix_from_caller(self.prefills)
@@ -158,11 +153,7 @@ class SourceOpener(ABC):
         self._prefix_refused = True
 
     def limit(self, message: Message) -> int | None:
-        """Return the output limit of the first request, in tokens; None if no limit is known.
-
-        Args:
-            message: The answer so far.
-        """
+        """Return the output limit of the first request, in tokens; None if no limit is known."""
         # The limit is in the request, which only an opener that makes the requests itself knows.
         return None
 
@@ -289,11 +280,11 @@ def _find_async_source(opened: object) -> AsyncSource | Deferred:
 
 
 def sends_other_answer(head: ResponseHead | None, attempt: Attempt) -> bool:
-    """Return True if a response to a request to resume is not with the answer that a relay's journal has.
+    """Return True if a relay was asked to resume an answer, and responds with another one.
 
     Args:
         head: The head of the response; None if the source has none.
-        attempt: The attempt, with the answer's id.
+        attempt: The attempt, with the answer's id in the relay's journal.
     """
     if attempt.mode != "resume" or attempt.answer_id is None or head is None or head.refuses:
         return False
@@ -314,10 +305,9 @@ def prefix_from_caller(prefill: Prefill) -> Prefix:
 
 
 def takes_attempt(opens: Opens, *, is_async: bool) -> bool:
-    """Return True if a function takes the attempt as its argument.
+    """Return True if the caller's function takes the attempt as its argument.
 
     Args:
-        opens: The function.
         is_async: True if it opens sources of an `AsyncStream`, and so may be an `async def`.
 
     Raises:
@@ -366,7 +356,7 @@ def make_openers(first: SourceOpener, retry: Retry, deadlines: Deadlines | None)
 
     Args:
         first: The opener of the first request.
-        retry: The caller's options.
+        retry: The caller's options, with the routes and the fallbacks.
         deadlines: The stream's bounds on silence; None for the defaults.
     """
     kind = AsyncOpener if first.is_async else SyncOpener
@@ -375,12 +365,7 @@ def make_openers(first: SourceOpener, retry: Retry, deadlines: Deadlines | None)
 
 
 def _make_fallback_opener(kind: type[SourceOpener], fallback: Fallback) -> SourceOpener:
-    """Return the opener of a fallback: of a function, a pair of one and its format, or an unread stream.
-
-    Args:
-        kind: The class of the opener.
-        fallback: The fallback.
-    """
+    """Return an opener for a fallback: a function, a pair of a function and a format, or an unread stream."""
     if is_stream(fallback):
         opener = kind(lambda: fallback, None)
         opener.serves_once = True

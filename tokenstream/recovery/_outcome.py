@@ -29,7 +29,9 @@ _MALFORMED = frozenset({"MALFORMED_FUNCTION_CALL", "malformed_function_call", "U
 
 
 def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
-    """Return a function that returns True for an event with content that cannot be rejected any more.
+    """Return a function that returns True for an event after which the answer cannot be rejected any more.
+
+    Such an event has content that the caller can see, and that none of the outcomes rejects.
 
     Args:
         outcomes: The reasons for which a complete answer is rejected and retried, such as "refusal".
@@ -42,7 +44,7 @@ def make_content_test(outcomes: frozenset[str]) -> Callable[[Event], bool]:
         return is_visible
 
     def has_final_content(event: Event) -> bool:
-        """Return True if an event has visible content, and no outcome of the answer can reject it later."""
+        """Return True if an event has visible content that none of the outcomes can reject later."""
         if rejects_refusals and isinstance(event, RefusalDelta):
             return False
         # A call counts as content only once it is complete.
@@ -67,15 +69,14 @@ def find_outcome(
     """Return the error for a finished but useless answer; None if the answer is acceptable.
 
     Args:
-        message: The answer.
         outcomes: The outcomes to reject.
-        accept: The caller's rule for answers; None for none.
+        accept: The caller's rule for answers; None if there is none.
     """
     for outcome in _outcomes_in(message):
         if outcome in outcomes:
             break
     else:
-        # No outcome applies that is to be rejected.
+        # The answer has none of the outcomes that are to be rejected.
         return None if accept is None else find_fault(message, accept)
     error = AnswerRejected(_MESSAGES[outcome], outcome=outcome)
     # The answer itself has ended properly; only its content is useless.

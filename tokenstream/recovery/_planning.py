@@ -38,7 +38,7 @@ _ONLY_WHOLE = (
     "a part of it was delivered already, and the function that opens a source may only be able to request "
     'all of it; Retry(mode="restart") begins again, and Retry(mode="continue") asks for the rest'
 )
-"""The reason not to continue an answer whose request the caller makes, in mode "auto"."""
+"""The reason not to continue an answer, in mode "auto", if the caller's function makes the requests."""
 
 
 class AttemptPlan(NamedTuple):
@@ -49,20 +49,20 @@ class AttemptPlan(NamedTuple):
     wait: float
     """Seconds to wait before the attempt, unless the caller's function decides."""
     may_wait: bool = True
-    """False if the attempt is made at once, so that the caller's function is not asked for the wait."""
+    """False if the attempt is made at once, so that the caller's `wait` function is not called."""
     why: str | None = None
     """Reason for restarting the answer although a continuation was wanted; otherwise None."""
     prefix_refused: bool = False
     """True if the server refused the previous attempt because of its prefix; this one then does not count."""
     server_asks: bool = False
-    """True if the server states the wait."""
+    """True if the wait is one that the server asks for."""
     fetches: bool = False
     """True if the finished answer is fetched by its id; this attempt does not count, as it asks no model."""
 
 
 @dataclass(slots=True)
 class _End:
-    """The end of an attempt, as far as the plan for the next one depends on it."""
+    """The end of an attempt: all that the plan for the next attempt depends on."""
 
     error: StreamError
     now: float
@@ -75,14 +75,14 @@ class _End:
     notes: list[str] = field(default_factory=list[str])
     """The reasons for which attempts were not made."""
     wanted: dict[bool, bool] = field(default_factory=dict[bool, bool])
-    """The decisions of `Retry.on`, by the default for the error."""
+    """The decisions of `Retry.on` on the error, by the default decision that was passed to it."""
 
     def __post_init__(self) -> None:
         self.request_refused = self.request_refused or self.prefix_refused
 
     @property
     def is_free(self) -> bool:
-        """True if the next attempt does not count."""
+        """True if the next attempt does not count towards `Retry.attempts`."""
         return self.prefix_refused or self.fetches
 
 
@@ -93,7 +93,6 @@ class Planner:
         retry: The caller's options.
         itinerary: The openers, in order.
         resumption: Lets further connections go on with the answer.
-        current: The current attempt.
         rules: The rules for continuing the answer.
         total: The stream's total deadline, in seconds; None for no deadline.
     """
@@ -159,20 +158,19 @@ class Planner:
         return next((plan for index in candidates if (plan := self._plan_at(index, end)) is not None), None)
 
     def _resumes(self, error: StreamError) -> bool:
-        """Return True if the next attempt should resume the answer, if it goes to the same server.
+        """Return True if the next attempt should resume the answer; for an attempt at the same server.
 
-        Before anything was delivered, a restart leaves no trace; but an answer that the server goes on with
-        would be paid for twice.
+        Before anything was delivered, a restart would leave no trace. But if the server is still writing the
+        answer, both answers would have to be paid for.
         """
         needed = self._current.has_delivered or self._retry.mode == "resume" or self._is_kept
         return needed and self._may_resume(error)
 
     def _find_candidates(self, end: _End, *, has_left: bool) -> list[int]:
-        """Return the openers that may make the next attempt, in order.
+        """Return the indexes of the openers that may make the next attempt, in order.
 
         Args:
-            end: The end of the current attempt.
-            has_left: True if another attempt may be made with its opener.
+            has_left: True if another attempt may be made with the current opener.
         """
         current, itinerary = self._current.opener_index, self._itinerary
         same = [current] if has_left else []
@@ -185,7 +183,6 @@ class Planner:
 
         Args:
             index: The index of the opener.
-            end: The end of the current attempt.
             mode: The mode of the attempt; None to choose it.
         """
         error, is_other = end.error, index != self._current.opener_index
@@ -193,9 +190,7 @@ class Planner:
         if mode is None:
             mode, why_not = self._choose_mode(index, end)
         if mode is None:
-            # The note is only for an error that would have been retried.
-            if why_not is not None and (end.request_refused or self._wants(end, otherwise=error.retryable)):
-                end.notes.append(f"the answer was not continued: {why_not}")
+            self._note_why_not(why_not, end)
             return None
         position_replaced = isinstance(error, PositionLost) and mode == "continue"
         # The next request goes to another server, or differs from the one that failed: an error that is not
@@ -228,11 +223,17 @@ class Planner:
             fetches=end.fetches,
         )
 
+    def _note_why_not(self, why_not: str | None, end: _End) -> None:
+        """Note the reason why the answer is not continued, if its error would have been retried."""
+        if why_not is not None and (end.request_refused or self._wants(end, otherwise=end.error.retryable)):
+            end.notes.append(f"the answer was not continued: {why_not}")
+
     def _wants(self, end: _End, *, otherwise: bool) -> bool:
-        """Return True if the caller wants the error of an attempt to be retried; asks only once.
+        """Return True if the caller wants the error of an attempt to be retried.
+
+        The caller's function is called only once for each value of `otherwise`.
 
         Args:
-            end: The end of the attempt.
             otherwise: True if the error is retried by default.
         """
         if self._itinerary.has_routes and is_filtered(end.error):
@@ -284,11 +285,10 @@ class Planner:
 
         Args:
             index: The index of the attempt's opener.
-            end: The end of the current attempt.
 
         Returns:
-            The mode, or None for no attempt with this opener; and the reason why the answer is not continued,
-            or None.
+            The mode, or None if this opener must not make an attempt; and the reason why the answer is not
+            continued, or None if there is no reason to report.
         """
         mode, current = self._retry.mode, self._current
         if not current.has_delivered or mode == "restart":
@@ -332,10 +332,10 @@ class Planner:
 
     @property
     def _has_only_cut_calls(self) -> bool:
-        """True if the answer has nothing but reasoning and calls of which none was handed out.
+        """True if the answer has only reasoning and tool calls, and no loop over calls has got one of them.
 
-        Nothing that was delivered then has to be taken back: a loop over events is told of the restart, and
-        the loops over calls have not seen the answer.
+        The answer can then be restarted, because nothing has to be taken back: a loop over events gets
+        `Restarted`, and the loops over calls have not seen the answer.
         """
         accumulator = self._machine.accumulator
         kinds = {part.kind for part in accumulator.message.parts if part.kind != "reasoning"}
@@ -348,7 +348,7 @@ class Planner:
         return self.position is not None and not is_lost
 
     def _may_fetch(self, error: StreamError) -> bool:
-        """Return True if the server cannot resume the answer, and may have it finished under its id."""
+        """Return True if the server cannot resume the answer, but may have it finished under its id."""
         if not isinstance(error, PositionLost) or self._was_fetched or self._current.mode != "resume":
             return False
         opener = self._openers[self._current.opener_index]
@@ -382,7 +382,9 @@ class Planner:
         return _head_of(current.hold.held).model_copy(update={"format": machine.answer_format.name})
 
     def find_running(self, error: StreamError) -> str | None:
-        """Return the id of an answer that may still be written in the background, at the provider's price.
+        """Return the id of the answer if the server may still be writing it, at the caller's cost.
+
+        The result is None if the answer has ended, or if its server does not go on writing.
 
         Args:
             error: The error that ended the current attempt.
@@ -401,7 +403,7 @@ class Planner:
 
     @property
     def _is_kept(self) -> bool:
-        """True if the server is known to go on with the answer, which has a position."""
+        """True if the answer has a position, and its server is known to keep the answer for a replay."""
         reader = self._machine.answer_format
         return reader.position is not None and reader.is_kept(self.message)
 
@@ -420,7 +422,7 @@ class Planner:
             # The server has sent the end of the answer, so nothing is left to replay. (After a sentinel
             # without a finish reason, the end is only assumed.)
             return None
-        # In mode "auto", only a server that is known to keep or replay the answer is asked to resume it.
+        # In mode "auto", an answer is resumed only if its server is known to keep or to replay it.
         if reader.position is not None and (resume_requested or self._is_kept):
             return reader.position
         return machine.progress.last_event_id if resume_requested or opener.replays else None
@@ -449,7 +451,7 @@ class Planner:
 
 
 def _head_of(events: Iterable[Event]) -> Message:
-    """Return the message that events make, without its content: its id, model and the provider's data."""
+    """Return a message with only the id, the model and the provider's data that events have."""
     accumulator = Accumulator()
     for event in events:
         # An accumulator writes into some events of parts, which are not its own here.

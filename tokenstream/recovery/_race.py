@@ -51,7 +51,6 @@ class Race:
         """Open a source, and if that brings no content for a while, a second source; return the winner.
 
         Args:
-            open_first: Opens the first source.
             attempt: The first attempt.
             clock: Returns the time in seconds.
         """
@@ -88,11 +87,11 @@ class Race:
         open_source: Callable[[], Awaitable[AsyncSource]],
         clock: Callable[[], float],
     ) -> Contender:
-        """Return an attempt with the deadlines of its own route.
+        """Return one of the two attempts, ready to run, with the format and the deadlines of its opener.
 
         Args:
-            opener: The attempt's opener.
-            open_source: Opens its source.
+            opener: The opener that made `open_source`.
+            open_source: Opens the attempt's source, once the attempt runs.
             clock: Returns the time in seconds.
         """
         from tokenstream.recovery._hedge import Contender
@@ -104,12 +103,11 @@ class Race:
     def _note_loser(
         self, loser: Contender, rival: int, *, second_won: bool, began_at: float, now: float
     ) -> None:
-        """Report the losing attempt, and make the winner the current attempt.
+        """Add a report on the losing attempt, and make the winner the current attempt.
 
         The loser's usage is a minimum, because the provider may have gone on writing.
 
         Args:
-            loser: The losing attempt.
             rival: The index of the second attempt's opener.
             second_won: True if the winner is the second attempt.
             began_at: The clock reading at which the first attempt began.
@@ -117,32 +115,36 @@ class Race:
         """
         # The second attempt began when the first had brought no content for that long.
         wait = self._retry.hedge_after or 0.0
-        # None if the loser was only slower.
-        error = loser.error if isinstance(loser.error, StreamError) else None
         ended_at = now if loser.ended_at is None else loser.ended_at
         opener_index = 0 if second_won else rival
-        report = AttemptReport(
+        report = self._report_loser(loser, opener_index, ended_at)
+        if not second_won:
+            # The loser is the second attempt. The first one began when the meter did.
+            began = max(0.0, began_at + wait - self._machine.meter.started_at)
+            seconds = max(0.0, ended_at - began_at - wait)
+            report = replace(report, number=2, mode="hedge", wait=wait, began=began, seconds=seconds)
+        self._current.note_hedge(report, wait, began_at, second_won=second_won)
+        error = report.error
+        if error is None:
+            # The loser's first content would have taken at least that long.
+            self._itinerary.note_content(opener_index, report.seconds or 0.0)
+        else:
+            self._itinerary.note_end(opener_index, error, ended_at)
+            if rival and not error.retryable:
+                # Not if both attempts have the same opener (`rival` is 0): it may have served the other one.
+                self._itinerary.skip(opener_index)
+        self._machine.accumulator.spend(loser.usage.model_copy(update={"source": "partial"}))
+
+    def _report_loser(self, loser: Contender, opener_index: int, ended_at: float) -> AttemptReport:
+        """Return a report on the losing attempt, with the number and the times of a first attempt."""
+        return AttemptReport(
             number=1,
             mode="start",
-            error=error,
+            # Without an error, the loser was only slower.
+            error=loser.error if isinstance(loser.error, StreamError) else None,
             seconds=max(0.0, ended_at - self._machine.meter.started_at),
             usage=loser.usage,
             id=loser.message.id,
             model=loser.message.model,
             **self._itinerary.describe(opener_index, loser.usage, loser.answered_in),
         )
-        if not second_won:
-            # The first attempt began when the meter did.
-            began = max(0.0, began_at + wait - self._machine.meter.started_at)
-            seconds = max(0.0, ended_at - began_at - wait)
-            report = replace(report, number=2, mode="hedge", wait=wait, began=began, seconds=seconds)
-        self._current.note_hedge(report, wait, began_at, second_won=second_won)
-        if error is None:
-            # It would have taken at least that long.
-            self._itinerary.note_content(opener_index, report.seconds or 0.0)
-        else:
-            self._itinerary.note_end(opener_index, error, ended_at)
-            if rival and not error.retryable:
-                # If both ask the same opener, that may have served the other one.
-                self._itinerary.skip(opener_index)
-        self._machine.accumulator.spend(loser.usage.model_copy(update={"source": "partial"}))

@@ -61,19 +61,23 @@ class Recovery:
     def __init__(
         self, retry: Retry, itinerary: Itinerary, resumption: Resumption, deadlines: Deadlines
     ) -> None:
+        # What the caller wants.
         self._retry = retry
         self._itinerary, self._openers = itinerary, itinerary.openers
         self._deadlines = deadlines
         for opener in self._openers:
             opener.prefills = retry.prefill
+        # The machine, which holds back the first events of the first attempt.
         self._resumption, self._joining = resumption, resumption.joining
         self._machine = machine = resumption.machine
         self._is_content: Callable[[Event], bool] = make_content_test(retry.outcomes)
         """Returns True for an event with content that no outcome can reject; it ends the holding back."""
         hold = Hold(self._is_content, self._announce)
         machine.hold_back(hold)
+
+        # The parts that observe attempts and decide about them.
         self.spending = None if retry.most is None else Spending(retry.most)
-        """The costs of all attempts; None without a bound on them."""
+        """The costs of all attempts; None if they are not limited."""
         self._current = CurrentAttempt(resumption, hold, itinerary, self.spending)
         self._rules = ContinuationRules(retry, resumption)
         self._planner = Planner(
@@ -87,6 +91,8 @@ class Recovery:
         self._judge = Judge(retry, resumption, self._current, self._planner)
         if self._planner.may_resume and machine.arrivals.reorder is None:
             machine.arrivals.log = EventLog()
+
+        # What has happened so far.
         self._broken_by: StreamError | None = None
         """The error that broke off the delivered answer; None if there is no error, or the answer goes on."""
         self._interrupted_by: StreamError | None = None
@@ -94,7 +100,7 @@ class Recovery:
         self._has_given_up = False
         """True once an attempt has failed and no further one was made; the rest of its source may be read."""
         self._answer_id: str | None = None
-        """The answer's id in a relay's journal, which a request to resume names; None without one."""
+        """The answer's id in a relay's journal, which a request to resume names; None if it has none."""
         self._make_stage = machine.make_stage
         """Creates the stage for reasoning in tags, unless an attempt has its own; None for no stage."""
         self._race: Race | None = None
@@ -119,7 +125,7 @@ class Recovery:
         return replace(own, first_event=first_event, total=self._deadlines.total)
 
     def make_first_source(self, clock: Callable[[], float]) -> Deferred:
-        """Return the source of the first attempt, or with hedging, of the first two.
+        """Return the source of the first attempt; with hedging, that of the winner of the first two attempts.
 
         Args:
             clock: Returns the time in seconds.
@@ -148,7 +154,7 @@ class Recovery:
             cause: The error that ended the input; None after a clean end, or if the machine has the error.
             now: The time, in seconds.
         """
-        # An answer that differs from the delivered one cannot be mended by another attempt.
+        # If a restarted answer differs from what was delivered, another attempt does not help.
         is_final = self._joining.differs or self._has_given_up
         error = None if is_final else self._judge.find_error(cause, now)
         if error is None:
@@ -231,9 +237,9 @@ class Recovery:
             current.ended = True
 
     def _end_undelivered(self, error: StreamError, now: float) -> None:
-        """End the stream with an error, without the answer that is held back, as it was not accepted."""
+        """End the stream with an error, and drop the held-back answer, which was not accepted."""
         self.record_end(error, now)
-        # It was paid for, too.
+        # Its tokens have to be paid for, too.
         self._current.note_discarded()
         self._current.hold.drop()
         self._machine.error = error
@@ -291,12 +297,12 @@ class Recovery:
         return None
 
     def _decide(self, attempt: Attempt, now: float, notes: list[str]) -> AttemptDecision | None:
-        """Return the decision on a planned attempt; None to make it.
+        """Return the decision on a planned attempt, mostly by `Retry.on_retry`; None to make the attempt.
 
         Args:
             attempt: The attempt, as the caller's functions get it.
             now: A clock reading, in seconds.
-            notes: Gets the reason for which the attempt must not be made.
+            notes: Gets the reason if the attempt must not be made because it would begin too late.
         """
         late = self._planner.why_late(now + attempt.wait)
         if late is not None:
@@ -311,7 +317,6 @@ class Recovery:
         """Prepare the planned attempt, and return its source.
 
         Args:
-            plan: The plan.
             attempt: The attempt, as the caller's functions get it.
             error: The error that ended the current attempt.
             now: A clock reading, in seconds.
@@ -332,7 +337,7 @@ class Recovery:
         opener = self._openers[plan.opener_index]
         opener.succeed(self._openers[current.opener_index])
         if plan.opener_index != current.opener_index:
-            # It refuses to serve, or has no attempts left.
+            # The opener before refuses to serve, or has no attempts left.
             self._itinerary.skip(current.opener_index)
         is_uncounted = plan.prefix_refused or plan.fetches
         current.begin(attempt, now, is_uncounted=is_uncounted)
@@ -397,7 +402,7 @@ class Recovery:
         machine = self._machine
         resuming_format = machine.answer_format if plan.mode == "resume" else None
         seam = None if continuation is None else self._rules.make_seam(continuation)
-        # A function that returns True for the event at which the hold ends.
+        # `until` returns True for the event at which the hold ends.
         if seam is not None:
             until: Callable[[Event], bool] = seam.look_for_overlap
         elif self._current.has_delivered and resuming_format is not None:
@@ -425,12 +430,11 @@ class Recovery:
         self._resumption.end_at_limit(now)
 
     def _count_abandoned_tokens(self, mode: AttemptMode) -> None:
-        """Add the tokens of an abandoned attempt to the usage, unless the message already includes them.
-
-        An attempt that resumes goes on with the same answer, so nothing is abandoned for it.
+        """Add the tokens of the attempt that has ended to the usage, if its answer is abandoned.
 
         Args:
-            mode: The mode of the next attempt.
+            mode: The mode of the next attempt. One that resumes goes on with the same answer, which is then
+                not abandoned.
         """
         hold = self._current.hold
         # The message includes the usage of released events already. Without any event, no tokens are known.
@@ -478,7 +482,7 @@ class Recovery:
         return []
 
     def _announce_continuation(self, seam: Seam) -> list[Event] | None:
-        """Return the event to deliver before the continuation; None to discard it, as it does not join.
+        """Return the event to deliver before a continuation; None to discard it, because it does not join.
 
         Args:
             seam: The seam between the answer and the continuation.

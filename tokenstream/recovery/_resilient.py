@@ -165,9 +165,8 @@ def make_stream(
 
     Args:
         kind: `Stream` or `AsyncStream`.
-        openers: The first opener, then the fallbacks.
+        openers: The opener of the first request, then those of the routes and of the fallbacks.
         retry: The errors to retry, and how often and how.
-        options: The options of the stream.
 
     Raises:
         MisuseError: The mode is "resume" or "continue", but the first opener's function has no parameter
@@ -183,7 +182,7 @@ def make_stream(
     driver: Any = (AsyncDriver if is_async else SyncDriver)(
         # The driver needs a source to begin with; the one that recovery makes replaces it.
         Deferred(_open_placeholder),
-        # The route that is asked first need not be the one that was given first.
+        # `Retry.order` may put another route first than the caller's first one.
         options._replace(format=itinerary.openers[0].format, answer_id=options.answer_id or retry.answer_id),
     )
     recovery = Recovery(retry, itinerary, Resumption(driver.machine), driver.silence.deadlines)

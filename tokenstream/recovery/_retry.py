@@ -283,7 +283,7 @@ def _check_fallbacks(fallback: object) -> tuple[Fallback, ...]:
         fallback: The option's value: one fallback, or several.
     """
     given: Any = fallback
-    # A str is no fallback, but is treated as one, so that the error names all of it.
+    # A str is not a fallback, but counts as one here, so that the error names all of it, not one character.
     is_single = callable(fallback) or isinstance(fallback, str) or _is_pair(fallback) or is_stream(fallback)
     if is_single or not isinstance(fallback, Iterable):
         given = (given,)

@@ -141,7 +141,7 @@ class Route:
 
 
 def _check_url(url: object) -> str:
-    """Return the endpoint, and refuse anything but an address of HTTP."""
+    """Return the URL of an endpoint as text; refuse anything but an http:// or https:// address."""
     text = str(url)
     parts = split_url(text)
     if parts.scheme not in _HTTP or not parts.hostname:
@@ -154,14 +154,14 @@ def _check_url(url: object) -> str:
 
 
 def _check_name(name: object) -> str | None:
-    """Return the name of a route, and refuse one that is no text."""
+    """Check a route's name, and return it; refuse anything but a text that is not empty."""
     if name is not None and (not isinstance(name, str) or not name):
         raise MisuseError(f"name= is a text, and not {name!r}")
     return name
 
 
 def _check_deadlines(deadlines: Deadlines | None) -> Deadlines | None:
-    """Return the deadlines of a route, and refuse those over all attempts."""
+    """Check a route's deadlines, and return them; refuse `total`, which is a bound over all attempts."""
     check_option("deadlines", deadlines, Deadlines)
     if deadlines is not None and deadlines.total is not None:
         raise MisuseError(

@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from tokenstream.stream._attempts import AttemptReport
 
 _MIN_SHARE = 0.1
-"""An estimate of the tokens left is at least this share of the limit."""
+"""Lower bound for an estimate of the tokens left, as a share of the output limit."""
 _NOTABLE = 0.9
 """The confidence at the seam below which a continuation is logged as a warning."""
 _MIN_TOKENS = 16
-"""An estimate of the tokens left is at least this number of tokens."""
+"""Lower bound for an estimate of the tokens left, in tokens."""
 
 
 class ContinuationRules:
@@ -57,23 +57,22 @@ class ContinuationRules:
         """
         accumulator = self._machine.accumulator
         messages = accumulator.messages or [accumulator.message]
-        prefill = opener.prefix(messages[0]) is not None
-        never = reason_against(messages, error, prefill=prefill)
-        if (
-            never is None
-            and not prefill
-            and self._is_too_short(messages[0])
-            and self.tokens_left(opener) != 0
-        ):
+        has_prefix = opener.prefix(messages[0]) is not None
+        reason = reason_against(messages, error, prefill=has_prefix)
+        if reason is not None:
+            return reason
+        tokens_left = self.tokens_left(opener)
+        # With no tokens left, the answer ends at its limit, and no continuation has to be recognized.
+        if not has_prefix and self._is_too_short(messages[0]) and tokens_left != 0:
             return TOO_SHORT
-        return never or opener.why_not(messages[0], self.tokens_left(opener))
+        return opener.why_not(messages[0], tokens_left)
 
     def _is_too_short(self, message: Message) -> bool:
         """Return True if no continuation could reach the confidence that the caller wants."""
         return self._retry.least > UNKNOWN and not is_recognizable(message.text)
 
     def make_continuation(self, opener: SourceOpener) -> Continuation:
-        """Return the answer so far and the way to ask for the rest, for the caller or the request."""
+        """Return the answer so far, and the way to ask for the rest; the next request is made from this."""
         message = self._machine.accumulator.message
         return Continuation(message, opener.prefix(message), self._retry.ask)
 
@@ -91,12 +90,12 @@ class ContinuationRules:
         return Seam(self._machine.accumulator, joint, marked=marked)
 
     def limit(self, opener: SourceOpener) -> int | None:
-        """Return the lower of the caller's and the request's output limits, in tokens; None without any."""
+        """Return the output limit, in tokens: the caller's or the request's, whichever is lower, or None."""
         limits = (self._retry.max_output_tokens, opener.limit(self._machine.accumulator.message))
         return min((limit for limit in limits if limit is not None), default=None)
 
     def tokens_left(self, opener: SourceOpener) -> int | None:
-        """Return the number of tokens left of the output limit; None if no limit is known.
+        """Return the number of tokens left until the output limit; None if no limit is known.
 
         It is 0 only if the server counted that many tokens; an estimate always leaves some.
         """
@@ -120,7 +119,7 @@ class ContinuationRules:
         return self._machine.accumulator.own_usage.output_tokens or 0
 
     def begin_again(self) -> None:
-        """Forget the number of tokens counted so far, because the answer is restarted."""
+        """Forget the number of tokens counted so far, because the answer begins again."""
         self._counted_before = 0
 
     def announce(self, seam: Seam) -> Resumed | None:
@@ -145,10 +144,7 @@ class ContinuationRules:
 
 
 def add_note_once(error: StreamError, words: str) -> None:
-    """Add a note to an error, unless the error already has it.
-
-    One end of an answer may be checked more than once.
-    """
+    """Add a note to an error, unless the error already has it: one error may be judged more than once."""
     if words not in getattr(error, "__notes__", ()):
         error.add_note(words)
 
@@ -159,6 +155,9 @@ def ending_with(error: StreamError) -> Ending:
 
 
 def make_continuation_note(reports: list[AttemptReport]) -> str:
-    """Return the note for the error of a failed continuation: the error that broke off the answer."""
+    """Return the note for the error of a failed continuation, which names the error before it.
+
+    That is the error that broke off the answer.
+    """
     broken = next((report.error for report in reversed(reports) if report.mode != "continue"), None)
     return f"the request to continue the answer failed; before it, the answer had broken off ({broken})"

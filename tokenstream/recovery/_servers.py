@@ -1,4 +1,4 @@
-"""Providers that continue a prefix of an answer, and the request fields that each of them needs.
+"""Request fields that make providers continue a prefix of an answer, and models that have refused one.
 
 A *prefix* is an assistant's turn at the end of a request, which the model extends.
 """
@@ -12,7 +12,7 @@ from tokenstream._hosts import api_at
 from tokenstream.stream._continuation import Prefix
 
 _REMEMBERED = 1_000
-"""Maximum number of pairs of host and model to remember."""
+"""Maximum number of refusals to remember, each a pair of host and model."""
 
 
 VLLM: dict[str, Any] = {"continue_final_message": True, "add_generation_prompt": False}
@@ -27,9 +27,6 @@ def find_prefix(host: str, path: str, model: str, *, confirmed: bool, json: bool
     """Return the request fields that make a provider continue a prefix; None if no fields are known.
 
     Args:
-        host: The host of the request.
-        path: The path of the request.
-        model: The name of the model.
         confirmed: True if the caller has confirmed that the provider continues a prefix.
         json: True if the request asks for JSON.
 
@@ -42,7 +39,7 @@ def find_prefix(host: str, path: str, model: str, *, confirmed: bool, json: bool
     if prefilling is None or not path.startswith(prefilling.path) or (json and not prefilling.json):
         return None
     sure = _CLAUDE.match(model) is not None if prefilling.by_model else prefilling.sure
-    # Where it is not sure, the caller has to confirm it.
+    # If it is not sure that the model continues a prefix, the caller has to confirm it.
     if not (sure or confirmed):
         return None
     return Prefix(marks={**prefilling.marks}, echoes=prefilling.echoes, known=sure)
@@ -51,7 +48,7 @@ def find_prefix(host: str, path: str, model: str, *, confirmed: bool, json: bool
 def remember_refusal(host: str, model: str) -> None:
     """Record that a model at a host has refused to continue a prefix of an answer."""
     if len(_refused) >= _REMEMBERED:
-        # The oldest one is forgotten.
+        # The oldest refusal is forgotten.
         _refused.pop(next(iter(_refused)), None)
     _refused[host, model] = None
 

@@ -1,4 +1,4 @@
-"""The costs of an answer's attempts, and the bound on their sum."""
+"""Adds up the costs of an answer's attempts, and bounds their sum."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class Price:
-    """The price of a route, as one stream asks for it.
+    """The price of a route for one stream: computes costs with the caller's function.
 
-    The caller's function is called once for the same token counts, and no more after it has raised an
-    exception: that is raised once, and the cost is unknown from then on.
+    The function is called once for the same token counts. After it has raised an exception, it is not called
+    any more, and the cost is unknown.
 
     Args:
         function: The caller's function; None if the route has no price.
@@ -29,20 +29,20 @@ class Price:
     def __init__(self, function: Callable[[Usage], float] | None) -> None:
         self._function = function
         self._usage: Usage | None = None
-        """The token counts of which the cost is known; None for none."""
+        """The token counts for which `_cost` was computed; None before the first ones."""
         self._cost = 0.0
 
     def of(self, usage: Usage) -> float | None:
-        """Return the cost of token counts; None without a price, or without counts.
+        """Return the cost of token counts; None if it is unknown.
 
         Raises:
-            MisuseError: The function has returned NaN, or no number.
+            MisuseError: The function has returned NaN, or something that is not a number.
             Exception: The function has raised it.
         """
         if self._function is None or not usage:
             return None
         if usage != self._usage:
-            # Until it has returned a cost, the function counts as one that has raised an exception.
+            # While the function runs, it is not stored: if it raises an exception, it is never called again.
             function, self._function = self._function, None
             self._cost, self._usage = _check_cost(function(usage)), usage
             self._function = function
@@ -66,18 +66,18 @@ class Spending:
         self.spent = 0.0
         """The cost of the answers before the one that arrives now."""
         self._price = Price(None)
-        """The price of the route that is asked."""
+        """The price of the current attempt's route."""
         self._now = 0.0
         """The cost of the answer that arrives now."""
         self.budget = Budget(price=self._add_up, most=most)
         """The rule that stops the answer."""
 
     def begin(self, price: Price, *, goes_on: bool) -> None:
-        """Begin to count another attempt.
+        """Begin to count the costs of another attempt.
 
         Args:
             price: The price of its route.
-            goes_on: True if it goes on with the same answer, so that the token counts are those of both.
+            goes_on: True if it resumes the answer, so that its token counts include those before.
         """
         if not goes_on:
             self.spent, self._now = self.spent + self._now, 0.0
@@ -112,7 +112,7 @@ class Spending:
 
 
 def _check_cost(returned: object) -> float:
-    """Return the cost that the caller's `price` function has returned; refuse NaN, and what is no number."""
+    """Check what the caller's `price` function has returned, and return it; refuse all but numbers."""
     cost: Any = returned
     if isinstance(cost, bool) or not isinstance(cost, int | float) or math.isnan(cost):
         raise MisuseError(f"price= returns what the usage costs, as a number, and not {cost!r}")

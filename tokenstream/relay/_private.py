@@ -12,8 +12,10 @@ from tokenstream.events import (
     PartStart,
     ToolCallDone,
     ToolCallStart,
+    ToolResult,
     Unknown,
 )
+from tokenstream.relay._encoders.values import prepare_result
 
 if TYPE_CHECKING:
     from tokenstream.events import Event
@@ -49,6 +51,8 @@ def strip_private(event: Event, id: str | None) -> Event | None:
     elif cls is ToolCallStart and stripped.provider_data is not None:
         stripped = copy(event)
         stripped.provider_data = None
+    elif cls is ToolResult:
+        stripped = prepare_result(stripped, raw=False)
     elif cls in _VALUE_FIELDS:
         # The part, call or citation in the event.
         field = _VALUE_FIELDS[cls]

@@ -139,6 +139,7 @@ class Sending:
             Exception: A function in `shape` has raised it; see `encode_event`.
         """
         held_back = self._flush_shape()
+        self._report_lost_events()
         ending = self._told.choose(ending)
         if ending in ("truncated", "failed"):
             error_class = StreamTruncated if ending == "truncated" else StreamError
@@ -171,6 +172,7 @@ class Sending:
             Exception: A function in `shape` has raised it; see `encode_event`.
         """
         held_back = self._flush_shape()
+        self._report_lost_events()
         if self._is_own_protocol:
             return [*held_back, *self._encoder.conclude(ending, error)]
         self._encoder.ending = ending or implied_ending(error)
@@ -216,6 +218,11 @@ class Sending:
             chunks = [*chunks[:-1], b"id: %d\n%b" % (self._position, chunks[-1])]
         return chunks
 
+    def _report_lost_events(self) -> None:
+        """Log the classes of events that the encoder has left out."""
+        for name in sorted(self._encoder.lost_events):
+            report_lost_event(self._encoder.name, name)
+
     def _flush_shape(self) -> list[Any]:
         """Return the chunks of the text that the function `shape` has held back."""
         if self._shaping is None:
@@ -237,6 +244,17 @@ def report_loss(format: str, reason: FinishReason) -> None:
     warn(
         "the format %s has no word for the finish reason %s: its readers see an ordinary end", format, reason
     )
+
+
+@cache
+def report_lost_event(format: str, name: str) -> None:
+    """Log a warning, once for each format and class, that events of a class were not sent.
+
+    Args:
+        format: The format's name.
+        name: The name of the class.
+    """
+    warn("the format %s has no place for the event %s: its readers do not get it", format, name)
 
 
 def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose output methods are replaced

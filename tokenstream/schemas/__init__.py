@@ -1,6 +1,6 @@
 """JSON schemas that a request contains: of its tools, and of the answer it asks for.
 
-Each API supports another part of JSON Schema, so the schemas are converted for each of them.
+Each API supports a different part of JSON Schema, so the schemas are converted for each of them.
 """
 
 from tokenstream.schemas._response_format import ResponseFormat, response_format

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _EMPTY = inspect.Parameter.empty
 _OPTIONAL = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
+"""The kinds of `*args` and `**kwargs`, which need no default."""
 _NO_JSON = "has a type that no JSON schema can describe"
 _NO_STRUCT = "has a type or a default that no JSON schema can describe"
 
@@ -52,17 +53,17 @@ def describe(tool: Tool) -> SchemaDescription:
     """
     if isinstance(tool, FunctionTool):
         docstring = docstring_of(tool.function)
-        description = _describe_function(tool.signature)
+        described = _describe_function(tool.signature)
     else:
         # The function that takes a value of the type describes the tool, if there is one.
         docstring = docstring_of(tool.documented_by) if tool.documented_by is not None else ""
-        description = describe_type(tool.type)
-    if description.schema.get("type") != "object":
+        described = describe_type(tool.type)
+    if described.schema.get("type") != "object":
         raise SchemaRefused(
             "", "does not take a JSON object, as tools must: make its type a field of a model"
         )
-    _add_descriptions(description.schema, docstring)
-    return description._replace(description=first_paragraph(docstring) or description.description)
+    _add_descriptions(described.schema, docstring)
+    return described._replace(description=first_paragraph(docstring) or described.description)
 
 
 def describe_type(type_: object) -> SchemaDescription:
@@ -104,9 +105,10 @@ def _make_type_schema(type_: Any) -> dict[str, Any]:  # noqa: ANN401 - any type
 
 
 def _describe_function(signature: Signature) -> SchemaDescription:
-    """Return the schema of a function's arguments, without a description.
+    """Return the schema of a function's arguments.
 
-    A parameter whose type has no schema is left out if it has a default.
+    The description beside the schema is empty, unless the function takes a single object: then it is that of
+    the object's type. A parameter whose type has no schema is left out if it has a default.
 
     Raises:
         SchemaRefused: A parameter whose type has no schema has no default either.
@@ -147,7 +149,6 @@ def _is_left_out(signature: Signature, name: str, parameter: inspect.Parameter) 
         return False
     if _has_schema(signature.types[name]):
         return False
-    # `*args` and `**kwargs` (`_OPTIONAL`) need no default.
     if parameter.default is _EMPTY and parameter.kind not in _OPTIONAL:
         raise SchemaRefused(name, _NO_JSON)
     return True
@@ -202,7 +203,6 @@ def _add_descriptions(schema: dict[str, Any], docstring: str) -> None:
 
     Args:
         schema: The schema of a function's arguments; modified.
-        docstring: The function's docstring.
     """
     properties = schema.get("properties", {})
     if all("description" in each for each in properties.values()):

@@ -48,7 +48,7 @@ class ResponseFormat:
         return f"<ResponseFormat {self._title}>"
 
     def to_openai_chat(self, *, strict: bool = True) -> dict[str, Any]:
-        """Return the key `response_format` for OpenAI Chat Completions.
+        """Return a dict with the key `response_format`, for a request to OpenAI Chat Completions.
 
         Args:
             strict: True makes the API enforce the schema; the model then writes every
@@ -85,12 +85,14 @@ class ResponseFormat:
         return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
 
     def to_gemini(self) -> dict[str, Any]:
-        """Return the key `generationConfig` for Gemini."""
+        """Return a dict with the key `generationConfig`, for a request to Gemini."""
         spec = {"responseMimeType": "application/json", "responseJsonSchema": self._write_schema(GEMINI)}
         return {"generationConfig": spec}
 
     def to_bedrock(self) -> dict[str, Any]:
-        """Return the key `outputConfig` for Bedrock Converse; only some models support it.
+        """Return a dict with the key `outputConfig`, for a request to Bedrock Converse.
+
+        Only some models support this key.
 
         Raises:
             MisuseError: The type is not an object, or has a field that the API does not support.
@@ -101,7 +103,9 @@ class ResponseFormat:
         return {"outputConfig": {"textFormat": {"type": "json_schema", "structure": {"jsonSchema": spec}}}}
 
     def to_cohere(self) -> dict[str, Any]:
-        """Return the key `response_format` for Cohere's v2 chat API, which does not allow tools beside it.
+        """Return a dict with the key `response_format`, for a request to Cohere's v2 chat API.
+
+        The API does not allow tools in the same request.
 
         Raises:
             MisuseError: The type is not an object, has no required field, or has a field that
@@ -111,7 +115,7 @@ class ResponseFormat:
         return {"response_format": {"type": "json_object", "json_schema": schema}}
 
     def to_mistral(self, *, strict: bool = True) -> dict[str, Any]:
-        """Return the key `response_format` for Mistral's native chat API.
+        """Return a dict with the key `response_format`, for a request to Mistral's native chat API.
 
         Args:
             strict: True makes the API enforce the schema.
@@ -124,7 +128,7 @@ class ResponseFormat:
         return {"response_format": {"type": "json_schema", "json_schema": spec}}
 
     def to_ollama(self) -> dict[str, Any]:
-        """Return the key `format` for Ollama's native chat API."""
+        """Return a dict with the key `format`, for a request to Ollama's native chat API."""
         return {"format": self._write_schema(PLAIN)}
 
     # -- within ------------------------------------------------------------
@@ -133,9 +137,7 @@ class ResponseFormat:
         """Return an object with the type's name, its description, its converted schema, and further keys.
 
         Args:
-            rules: The part of JSON Schema that the API supports.
             api: The API's name, for error messages.
-            more: The further keys.
         """
         spec = {"description": self._description} if self._description else {}
         return {"name": self._name, **spec, "schema": self._write_object(rules, api), **more}
@@ -144,7 +146,6 @@ class ResponseFormat:
         """Return the schema, converted for an API that answers only with objects.
 
         Args:
-            rules: The part of JSON Schema that the API supports.
             api: The API's name, for the error message.
 
         Raises:
@@ -203,7 +204,7 @@ def response_format(type: Any, *, name: str | None = None) -> ResponseFormat:  #
 
 
 def _describe_refusal(title: str, refused: SchemaRefused) -> str:
-    """Return words for an error message: the field, or the whole type, of which no schema can be made."""
+    """Return the beginning of an error message: the field or the type that has no schema, and the reason."""
     return (
         f"the field {refused.path!r} of {title} {refused.why}" if refused.path else f"{title} {refused.why}"
     )

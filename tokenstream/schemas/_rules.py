@@ -144,7 +144,6 @@ class _SchemaWriter:
     """Converts one schema to the rules of an API.
 
     Args:
-        rules: The part of JSON Schema that the API supports.
         definitions: The schema's definitions (`$defs`), by name.
     """
 
@@ -272,7 +271,6 @@ class _SchemaWriter:
         refer to each other would be inlined along every path between them.
 
         Args:
-            name: The definition's name.
             enclosing: The names of the definitions that are being inlined around it.
         """
         return name in self._recursive and any(each in self._recursive for each in enclosing)
@@ -283,7 +281,6 @@ class _SchemaWriter:
         The result becomes part of a description, in which the model could not look up a reference.
 
         Args:
-            value: The part of the schema.
             enclosing: The names of the definitions that are being replaced around it.
         """
         if is_list(value):
@@ -332,15 +329,13 @@ def _is_informative(key: str, value: object, schema: dict[str, Any]) -> bool:
     """Return True if a keyword that an API does not support belongs in the description that the model reads.
 
     Args:
-        key: The keyword.
-        value: The keyword's value.
         schema: The schema that contains the keyword.
     """
     if key == "default":
         # Beside a constant, the default is that constant.
         return value is not None and "const" not in schema
     if key == "additionalProperties":
-        # The schema of further keys tells something; True, False and {} tell nothing.
+        # A schema of further keys means something to the model; True, False and {} do not.
         return is_dict(value) and bool(value)
     return key not in _SILENT
 
@@ -364,7 +359,6 @@ def _refuse_untyped(schema: dict[str, Any], path: str, rules: Rules) -> None:
 
     Args:
         path: The path of the field that the schema describes.
-        rules: The API's rules.
 
     Raises:
         SchemaRefused: The schema has no type; or it describes an object with arbitrary keys, or an

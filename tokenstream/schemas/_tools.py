@@ -201,7 +201,6 @@ class Tools(ToolTable):
         """Return the declaration of each tool.
 
         Args:
-            rules: The API's rules for schemas.
             key: The key under which the API expects the schema.
             more: Further keys of each declaration.
 

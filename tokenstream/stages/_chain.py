@@ -178,7 +178,7 @@ class Chain(Generic[InT_contra, OutT]):
 
     @property
     def stop(self) -> str | None:
-        """The reason of the first stage that wants the source closed; None while no stage wants that."""
+        """The reason to close the source, from the first stage that has one; None while no stage has one."""
         for stage in self.stages:
             if stage.stop is not None:
                 return stage.stop

@@ -1,4 +1,4 @@
-"""A function that tells whether an event has content, by the same rules as the accumulator."""
+"""The decision if an event has content, by the same rules as the accumulator."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def has_content(event: Event) -> bool:
         >>> has_content(TextDelta("Hi")), has_content(ReasoningDelta("", "signature"))
         (True, False)
     """
-    # A delta of reasoning may bring a signature alone, which is no content.
+    # A delta of reasoning may bring a signature alone, which is not content.
     return isinstance(event, GROWING) or (isinstance(event, ReasoningDelta) and bool(event.text))

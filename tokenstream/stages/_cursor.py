@@ -26,4 +26,4 @@ class Cursor(Protocol[ItemT_co]):
         """Return the first item that an event adds; None if it adds none. `ready` returns further items."""
 
     def end(self) -> ItemT_co | None:
-        """Return an item that the end of the stream adds, if any; raise the error of an invalid output."""
+        """Return an item that the end of the stream adds, or None; raise the error of an invalid output."""

@@ -32,10 +32,10 @@ class Reorder:
     r"""A stage that returns frames in the order of their numbers, each once.
 
     Numbers go up by one from frame to frame. A frame that arrives too early is held
-    until the frames before it have arrived; a frame that arrives again is dropped, and
-    one with a known number and other content is an error: it is of another answer. A
-    frame without a number stays after the frame that arrived before it. Ids that are
-    not numbers have no order: only repeated ones are dropped.
+    until the frames before it have arrived. A frame that arrives again is dropped; if
+    its content differs from the first time, that is an error, because it belongs to
+    another answer. A frame without a number stays after the frame that arrived before
+    it. Ids that are not numbers have no order: only repeated ones are dropped.
 
     `error` names the missing number: after `timeout` seconds, once `window` frames
     are held, or at the end of the input. The frames after the gap are then not
@@ -48,7 +48,7 @@ class Reorder:
             compared with those that arrive again.
         timeout: The longest time that a gap may stay open, in seconds.
         first: The number of the first frame; 0 with OpenAI. The stage waits for it as for any other frame,
-            but it is no error if only the first frame is missing.
+            but it is not an error if only the first frame is missing.
 
     Example:
         >>> reorder = Reorder("n")
@@ -95,14 +95,22 @@ class Reorder:
         check_whole("window", window)
         check_whole("first", first, least=0)
         check_wait("timeout", timeout)
+        # The options.
         self._key: Callable[[Any], FrameId] | None = key if callable(key) else None
         self._path = () if callable(key) else tuple(key.split("."))
         self._window = window
         self._timeout = timeout
-        self._first = self._next_number = self._lowest = first
-        # `_lowest` is the lowest number expected so far: that of the first frame that was returned.
+        self._first = first
+
+        # The position in the order.
+        self._next_number = first
+        """The number of the frame to return next."""
+        self._lowest = first
+        """The lowest number that a frame of this answer can have: that of its first frame."""
         self._started = False
         """True once the first frame has arrived, or the stage has given up waiting for it."""
+
+        # The frames that were held, or returned before.
         self._held: dict[int, list[Frame]] = {}
         """Frames that arrived too early, by number, each with the unnumbered frames after it."""
         self._held_count = 0
@@ -111,7 +119,10 @@ class Reorder:
         """The clock when the open gap was noticed."""
         self._recent: OrderedDict[int | str, Frame] = OrderedDict()
         """The frames that arrived last, by number or id."""
+
+        # The results.
         self._in_use = False
+        """True once a stream uses this object."""
         self.error: ProtocolError | None = None
         """The error about a missing frame; None if there is none."""
         self.dropped = 0
@@ -213,7 +224,6 @@ class Reorder:
         """Report how many frames were dropped or held back, as departures from the protocol.
 
         Args:
-            departures: The departures of the stream.
             event: The number of the last frame that was read, to locate the departures.
         """
         for name, count in (("frame_repeated", self.dropped), ("frame_reordered", self.moved)):
@@ -251,7 +261,6 @@ class Reorder:
         """Return a numbered frame and the held frames after it; none if the frame is too early or repeated.
 
         Args:
-            number: The frame's number.
             now: A clock reading, in seconds.
         """
         if not (self._started or self._held) and number > self._first + self._window:
@@ -281,7 +290,7 @@ class Reorder:
             self._recent.popitem(last=False)
 
     def _drop_repeated(self, id: int | str, frame: Frame) -> list[Frame]:
-        """Drop a frame that arrived before; it is an error if the frame with its number was another one."""
+        """Drop a frame that arrived before; set `error` if the first one of its number has other content."""
         known = self._recent.get(id)
         if known is not None and known != frame and content_of(known) != content_of(frame):
             self._drop_held()

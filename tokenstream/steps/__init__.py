@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tokenstream.steps._attach.attach import AsyncAttached, Attached, aattach, attach
 from tokenstream.steps._events import RunEvents
 from tokenstream.steps._run import Steps
 from tokenstream.steps._step import Step
 from tokenstream.steps._turn import Turn
 
-__all__ = ["RunEvents", "Step", "Steps", "Turn"]
+__all__ = ["AsyncAttached", "Attached", "RunEvents", "Step", "Steps", "Turn", "aattach", "attach"]

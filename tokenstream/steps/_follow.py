@@ -9,7 +9,7 @@ from tokenstream._sources.frameworks import is_run_event
 from tokenstream._sources.kinds import class_name_of
 from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import MisuseError
-from tokenstream.steps._agents.detect import find_reader
+from tokenstream.steps._agents.detect import AgentRun, may_be_of_agent
 from tokenstream.steps._langchain import GraphMessages, LangChainRun, message_in
 from tokenstream.steps._llamaindex import LlamaIndexRun
 from tokenstream.steps._openai_agents import AgentsRun
@@ -19,7 +19,6 @@ from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStre
 
 if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
-    from tokenstream.steps._agents.reader import AgentReader
     from tokenstream.steps._framework import RunOfAFramework
     from tokenstream.steps._run import Steps
 
@@ -51,12 +50,14 @@ class _Follower:
         run: The run that receives the steps.
     """
 
-    __slots__ = ("_has_ended", "_reader", "_run", "item_count")
+    __slots__ = ("_agent", "_has_ended", "_reader", "_run", "item_count")
 
     def __init__(self, run: Steps) -> None:
         self._run = run
         self._reader: RunOfAFramework | _AgentLines | None = None
         """Reads the events of one framework; None until the first event shows which one it is."""
+        self._agent = AgentRun(run)
+        """Keeps the first lines of an agent until they tell which agent it is."""
         self._has_ended = False
         """True once the open steps were ended; later events are only counted."""
         self.item_count = 0
@@ -75,7 +76,11 @@ class _Follower:
             self._reader = _find_reader(item, self._run)
         if self._reader is not None:
             self._read_event(self._reader, item)
-        elif self.item_count == 1 and _is_answer_piece(item):
+            return
+        self._agent.read(item)
+        if self._agent.reader is not None:
+            self._reader = _AgentLines(self._agent)
+        elif self.item_count == 1 and _is_answer_piece(item) and not may_be_of_agent(item):
             raise MisuseError(
                 f"{class_name_of(item)} is a piece of a model's answer and not an event of a run: follow the "
                 "model's stream with step.follow(Stream(…)) or step.follow(AsyncStream(…))"
@@ -178,50 +183,40 @@ class _AgentLines:
     """Reads the objects of an agent's lines, like the events of a framework.
 
     Args:
-        reader: The reader of the agent's lines.
+        agent: The reader of the lines.
     """
 
-    def __init__(self, reader: AgentReader) -> None:
-        self._reader = reader
+    def __init__(self, agent: AgentRun) -> None:
+        self._agent = agent
 
     def read_event(self, event: Any) -> None:  # noqa: ANN401 - an object of a framework
-        """Begin, continue or end turns and steps, as a line says, or an SDK's object that stands for one."""
-        payload: object = payload_of(event)
-        if is_dict(payload):
-            self._reader.read(payload)
+        """Begin, continue or end turns and steps, as a line says."""
+        self._agent.read(event)
 
     def end(self, error: BaseException | None) -> None:
         """End the turn that is open; without an exception, it is truncated."""
         if error is None:
-            self._reader.end(None)
+            self._agent.end(None)
         else:
-            self._reader.stop(error)
+            self._agent.stop(error)
 
     def stop(self) -> None:
         """Stop the turn that is open, because the lines are not read any further."""
-        self._reader.stop(LeftOpen("its lines were not read to their end"))
+        self._agent.stop(LeftOpen("its lines were not read to their end"))
 
 
-def _find_reader(event: object, run: Steps) -> RunOfAFramework | _AgentLines | None:
+def _find_reader(event: object, run: Steps) -> RunOfAFramework | None:
     """Return the reader for the framework that an event belongs to; None if the event is not recognised."""
     if is_dict(event):
         # `astream_events` of LangChain and LangGraph yields dicts; the other frameworks yield objects.
-        if "run_id" in event and "event" in event:
-            return LangChainRun(run)
-        found = find_reader(event)
-        return None if found is None else _AgentLines(found(run))
+        return LangChainRun(run) if "run_id" in event and "event" in event else None
     if is_run_event(event):
         return AgentsRun(run)
     if message_in(event) is not None:
         return GraphMessages(run)
     is_of_agent = hasattr(event, "current_agent_name")
     is_of_tool = hasattr(event, "tool_id") and hasattr(event, "tool_kwargs")
-    if is_of_agent or is_of_tool:
-        return LlamaIndexRun(run)
-    # An SDK's object for an event of a hosted agent.
-    payload: object = payload_of(event)
-    found = find_reader(payload) if is_dict(payload) else None
-    return None if found is None else _AgentLines(found(run))
+    return LlamaIndexRun(run) if is_of_agent or is_of_tool else None
 
 
 def _is_answer_piece(item: object) -> bool:

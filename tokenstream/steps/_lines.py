@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from inspect import isawaitable, signature
-from json import loads
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import is_dict
 from tokenstream._sources.plain import from_file, is_file
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import MisuseError, ProtocolError, StreamError
 from tokenstream.framing import NDJSONParser
 from tokenstream.limits import DEFAULT_LIMITS
-from tokenstream.steps._agents.detect import find_reader, reader_named
+from tokenstream.steps._agents.agentcore import TEXT
+from tokenstream.steps._agents.detect import AgentRun
+from tokenstream.steps._agents.payloads import begins_as_payload, is_envelope, value_in
 from tokenstream.steps._step import LeftOpen
 from tokenstream.stream._log import warn
 
@@ -20,14 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from typing import Self
 
-    from tokenstream.steps._agents.reader import AgentReader
     from tokenstream.steps._run import Steps
 
 _PATIENCE = 5.0
 """Seconds to wait for an agent's process after its last line."""
-_UNDECIDED = 50
-"""Number of lines that are kept until the agent is known."""
 _CHUNK = 65536
+_OBJECTS = (dict, str)
+"""Types of values that a line may stand for; a string is text of an agent."""
 
 
 class LineReader:
@@ -39,11 +38,8 @@ class LineReader:
     """
 
     def __init__(self, run: Steps, agent: str | None) -> None:
-        self._run = run
-        self._reader: AgentReader | None = None if agent is None else reader_named(agent)(run)
+        self._agent = AgentRun(run, agent)
         self._lines = NDJSONParser(limits=DEFAULT_LIMITS)
-        self._early: deque[dict[str, Any]] = deque(maxlen=_UNDECIDED)
-        """The first lines, until the agent is known."""
         self.has_ended = False
         self.plain_lines = 0
         """Number of lines that are no JSON objects, such as logs, and were passed by."""
@@ -75,41 +71,32 @@ class LineReader:
         if self.has_ended:
             return None
         self.has_ended = True
-        if self._reader is None:
+        if self._agent.reader is None:
             warn("no line told which agent has printed them: name it, as in run.follow(…, agent=…)")
             return None
-        return self._reader.end(exit_code)
+        return self._agent.end(exit_code)
 
     def stop(self, error: BaseException) -> None:
         """End the open turn with an exception, because no more lines are read."""
-        if not self.has_ended and self._reader is not None:
-            self._reader.stop(error)
+        if not self.has_ended:
+            self._agent.stop(error)
         self.has_ended = True
 
     def read(self, line: object) -> None:
         """Build the run further from a line that the loop gets now; keep it until the agent is known."""
-        if self.has_ended or not is_dict(line):
-            return
-        if self._reader is not None:
-            self._reader.read(line)
-            return
-        self._early.append(line)
-        found = find_reader(line)
-        if found is not None:
-            self._reader = found(self._run)
-            while self._early:
-                self._reader.read(self._early.popleft())
+        if not self.has_ended:
+            self._agent.read({"type": TEXT, "text": line} if isinstance(line, str) else line)
 
     # -- within ------------------------------------------------------------
 
     def _feed_bytes(self, chunk: bytes) -> list[Any]:
         """Return the lines that a chunk completes."""
         line = chunk.strip()
-        if self._lines.unfinished is None and line[:1] == b"{" and line[-1:] == b"}" and b"\n" not in line:
+        if begins_as_payload(line) and b"\n" not in line and self._lines.unfinished is None:
             # A line of a list of lines may have no line end.
             try:
-                value: object = loads(line)
-            except ValueError:
+                value: object = value_in(line)
+            except ProtocolError:
                 pass
             else:
                 return self._parse_values([value])
@@ -122,14 +109,14 @@ class LineReader:
         values: list[object] = []
         for line in lines:
             try:
-                values.append(loads(line))
-            except ValueError:
-                self.plain_lines += 1
+                values.append(value_in(line))
+            except ProtocolError:
+                self.plain_lines += not is_envelope(line)
         return self._parse_values(values)
 
     def _parse_values(self, values: list[object]) -> list[Any]:
-        """Return those of some values that are objects, and read them."""
-        objects = [value for value in values if is_dict(value)]
+        """Return those of some values that are objects, or the texts of an agent that yields nothing else."""
+        objects: list[Any] = [value for value in values if isinstance(value, _OBJECTS)]
         self.plain_lines += len(values) - len(objects)
         return objects
 

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
-    from tokenstream.events import StepDone, StepStart, StepUpdate, StepWaiting
+    from tokenstream.events import StepDone, StepStart, StepUpdate, StepWaiting, ToolResult
     from tokenstream.message import Message, ToolCall
 
-    StepEvent: TypeAlias = StepStart | StepUpdate | StepWaiting | StepDone
+    StepEvent: TypeAlias = StepStart | StepUpdate | StepWaiting | ToolResult | StepDone
 
 
 class StepAnswer:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import is_dict
 from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import StreamTruncated
 from tokenstream.events import MessageStart, ToolCallDone
@@ -42,10 +41,20 @@ class ModelAnswer:
         self._format.parts.find_text = self._find_arrived
         self._calls = calls
 
+    @property
+    def is_over(self) -> bool:
+        """True once the answer has ended by itself, or has failed."""
+        return self._format.ended or self.error is not None
+
+    @property
+    def error(self) -> StreamError | None:
+        """The error with which the answer has failed; None if it has not."""
+        return self._format.error
+
     def read_piece(self, item: object) -> None:
         """Read a piece of the answer; after the end of its step, ignore it."""
-        payload: object = payload_of(item)
-        if is_dict(payload) and self.step.ended is None:
+        payload: Any = item if item.__class__ is dict else payload_of(item)
+        if payload.__class__ is dict and self.step.ended is None:
             self._feed_step(self._format.feed(payload))
 
     def end(self) -> StreamError | None:
@@ -56,7 +65,7 @@ class ModelAnswer:
         self._feed_step(self._format.end())
         if not self.has_begun:
             return None
-        error = self._format.error
+        error = self.error
         if error is None:
             self.step.conclude("complete")
         else:
@@ -80,7 +89,7 @@ class ModelAnswer:
                 # The first event marks the start of a new answer in the step.
                 self.has_begun = True
                 head = event if isinstance(event, MessageStart) else MessageStart()
-                head.another = self.step.message is not None
+                head.another = self.step.has_answer
                 self.step.feed(head)
                 if event is head:
                     continue

@@ -13,6 +13,7 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
+    ToolResult,
 )
 from tokenstream.message import ToolCall
 
@@ -88,6 +89,10 @@ class Names:
             case Restarted():
                 # This event is copied: the reader of the stream itself has the same object.
                 changed = copy(event)
+            case ToolResult():
+                # Copied, because all readers get the event that the accumulator holds.
+                changed = copy(event)
+                changed.id = self.make_run_id(answer, event.id)
             case ToolCallStart() | ToolCallDelta():
                 changed.id = self.make_run_id(answer, event.id)
             case ToolCallDone():

@@ -61,7 +61,7 @@ class Steps(RunNode):
         self.session: str | None = None
         """The id of the session of the agent that the run follows, to go on later; None without one."""
         self.agent: str | None = None
-        """The name of the coding agent whose lines the run follows; None until its lines tell it."""
+        """The name of the agent whose lines the run follows; None until its lines tell it for certain."""
         self.model: str | None = None
         """The name of the model that the agent uses, as it says itself; None if it has not."""
         self.context_used: int | None = None
@@ -169,14 +169,16 @@ class Steps(RunNode):
         iterable supports; `close`, `with` and `async with` act on the original. Steps
         that begin within a step's `with` block are parts of that step.
 
-        The lines of a coding agent (Claude Code, Codex, Gemini CLI, opencode) become turns, which
-        are also in `turns`; the loop gets each line as the object that it holds.
+        The lines of a coding agent (Claude Code, Codex, Gemini CLI, opencode, Cursor, Amp, Pi, goose), the
+        events of Google's Agent Development Kit, and the tasks of agents that speak A2A become turns,
+        which are also in `turns`; the loop gets each line as the object that it holds.
 
         Args:
             events: The events of a run: `astream_events(…)` of LangChain or LangGraph, or
                 `stream_events()` of the OpenAI Agents SDK's result or of a LlamaIndex handler. Or the
-                lines of an agent: its standard output, a file, or a list of lines or of their objects.
-                Or the events of a hosted agent of OpenAI, Anthropic or Mistral, as objects or dicts.
+                lines of an agent: its standard output, a file, a list of lines or of their objects, or the
+                messages of claude-agent-sdk. Or the events of a hosted agent of OpenAI, Anthropic or
+                Mistral, as objects or dicts.
             agent: The name of the agent, such as "codex"; None to detect it.
             exit_code: The exit code of the agent's process, or a function that returns it, such as
                 `Popen.wait`; None if it is not known. It is asked after the last line.

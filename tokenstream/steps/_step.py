@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import LimitExceeded, MisuseError
-from tokenstream.events import MessageStart, StepDone, StepStart, StepUpdate
+from tokenstream.events import MessageStart, StepDone, StepStart, StepUpdate, ToolResult
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.message import Ending, ToolCall, Usage
 from tokenstream.stages._handlers.tool_failed import ToolFailed
@@ -168,9 +168,18 @@ class RunNode:
         with self._log.lock:
             if self.ended is not None:
                 raise MisuseError(f"{self._title} has already ended: begin step {name!r} before its end")
-            step = Step(run, parent, name, agent=agent, cause=cause, log=self._log, clock=self._clock)
-            self._steps = (*self._steps, step)
             cause_in_run = None if cause is None else self._log.find_cause(cause, self._answers)
+            step = Step(
+                run,
+                parent,
+                name,
+                agent=agent,
+                cause=cause,
+                call_id=None if cause_in_run is None else cause_in_run.id,
+                log=self._log,
+                clock=self._clock,
+            )
+            self._steps = (*self._steps, step)
             parent_id = None if parent is None else parent.id
             start = StepStart(step.id, name, parent_id, step.agent, cause_in_run)
             self._log.add_event(start, step.id)
@@ -202,6 +211,7 @@ class Step(RunNode):
         *,
         agent: str | None,
         cause: ToolCall | None,
+        call_id: str | None,
         log: Log,
         clock: Callable[[], float],
     ) -> None:
@@ -216,6 +226,10 @@ class Step(RunNode):
         """The name of the agent that executes the step; by default the parent step's agent."""
         self.cause = cause
         """The tool call that started the step, or None."""
+        self._call_id = call_id
+        """The id of this call in the run's events, or None."""
+        self.provider_executed = False
+        """True if an agent or a provider runs the tool itself; the caller sets this before the end."""
         self._output: StepOutput | None = None
         """The output so far; None before the first."""
         self.updates: dict[str, dict[str, Any]] = {}
@@ -448,6 +462,11 @@ class Step(RunNode):
         return tuple(answer.message for answer in self._answers)
 
     @property
+    def has_answer(self) -> bool:
+        """True once the step has an answer; unlike `message`, this builds nothing."""
+        return bool(self._answers)
+
+    @property
     def message(self) -> Message | None:
         """The message of the step's last answer so far; None before the first answer."""
         return self._answers[-1].message if self._answers else None
@@ -510,6 +529,9 @@ class Step(RunNode):
                 answer.accumulator.conclude("complete" if self._outcome == "done" else self._outcome)
         if self._output is not None:
             self._output.is_closed = True
+        if self._call_id is not None:
+            result = ToolResult(self._call_id, self.result, self.error, self.provider_executed)
+            self._log.add_event(result, self.id)
         self._log.add_event(StepDone(self.id, self._outcome, self.error), self.id)
         for stop_listening in self._stop_listening:
             stop_listening()

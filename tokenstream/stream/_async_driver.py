@@ -39,7 +39,6 @@ class AsyncDriver(Driver):
 
     Args:
         source: The source, opened or not.
-        options: The options of the stream.
     """
 
     __slots__ = ("_next_source", "awaited_guards", "pump")
@@ -141,7 +140,7 @@ class AsyncDriver(Driver):
         """Return the next event, or None if none has arrived, for a loop that also reads other streams.
 
         Args:
-            bell: Rung when something may have arrived.
+            bell: Wakes that loop: it is set when something may have arrived.
         """
         if self.verdict.end_request is not None:
             # `stop` or `close` was called, perhaps in another thread; the events that are left follow.
@@ -211,7 +210,7 @@ class AsyncDriver(Driver):
 
     @property
     def will_ring(self) -> bool:
-        """True if all items were delivered, so that a loop may wait for the bell given to `poll`."""
+        """True if all items were delivered, so that a loop may wait for the bell that it gave to `poll`."""
         machine = self.machine  # while it has a shortcut, it has no event left from an earlier chunk
         return machine.shortcut is not None and machine.continues and self.pump.will_ring
 
@@ -431,7 +430,6 @@ class AsyncDriver(Driver):
         """Wait for the verdict of a guard on which every held-back event depends, until a deadline at most.
 
         Args:
-            guards: The guards that have to be awaited.
             until: Time at which the caller stops waiting; None for no limit.
         """
         until = min((limit for limit in (self.chain.deadline, until) if limit is not None), default=None)
@@ -486,7 +484,9 @@ class AsyncDriver(Driver):
         return item
 
     async def _wait_steadily(self, until: float | None) -> tuple[float, Any] | None:
-        """Wait for the next item without computing a deadline; None if this cannot be done or was in vain.
+        """Wait for the next item without computing a deadline; return None if that is not possible.
+
+        The result is also None if the wait has ended without an item.
 
         Args:
             until: Time at which the caller stops waiting; the item is then `NOTHING`.
@@ -537,7 +537,7 @@ class AsyncDriver(Driver):
             await self.close_source(failed=True)
 
     async def _explain(self, error: ValueError | StopIteration) -> Exception:
-        """Return the exception that the loop must raise for an exception of the machine's generator."""
+        """Return the exception to raise in the loop for one from the machine's generator of events."""
         if isinstance(error, ValueError):  # perhaps because the generator has a second reader
             self.raise_pull_error(error)
         # The generator has ended: a Ctrl-C or the like has interrupted it.

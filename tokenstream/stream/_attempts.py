@@ -170,7 +170,7 @@ class AttemptReport:
     seconds: float | None = None
     """Seconds from the attempt's request to its end; None while the attempt is running."""
     usage: Usage = field(default_factory=Usage)
-    """The token counts that the server reported for this attempt; false without a report."""
+    """The token counts that the server reported for this attempt; empty if it reported none."""
     id: str | None = None
     """The provider's id of the answer to this attempt, while the message keeps the first part's id; None if
     nothing of an answer came."""

@@ -44,7 +44,7 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class Continuation:
-    """An answer that broke off, and the way in which the model is asked to continue it."""
+    """A broken-off answer, and the way to ask the model to continue it."""
 
     message: Message
     """The answer so far."""
@@ -56,7 +56,7 @@ class Continuation:
     None for the default text.
     """
     left_out: set[str] = field(default_factory=set[str], compare=False)
-    """The kinds of parts that the turns do not have, once they are written."""
+    """The kinds of parts that were left out of the turns; empty before the turns are written."""
 
     @property
     def question(self) -> str:
@@ -108,10 +108,10 @@ class Continuation:
         return [*turns, {"role": "user", field or "content": question}]
 
     def _note_left_out(self, accepted: Message, method: str) -> None:
-        """Note the kinds of parts that the turns do not have, such as reasoning that another API has signed.
+        """Add to `left_out` the kinds of parts that the turns lack, such as reasoning signed by another API.
 
         Args:
-            accepted: The message with the parts that no provider refuses.
+            accepted: The message with only those parts that providers accept.
             method: The name of its method that writes the turns.
         """
         kept = [part.kind for part in accepted.parts]
@@ -134,7 +134,7 @@ class Continuation:
         """
         parts = [*self.message.parts] if self.prefix is None else _strip_end([*self.message.parts])
         accepted = {index: part for index, part in enumerate(parts) if _is_accepted(part)}
-        # A citation of a text that is left out is left out, too.
+        # If a text is left out, its citations are left out, too.
         accepted = {
             index: part
             for index, part in accepted.items()

@@ -41,9 +41,6 @@ class Driver(SingleConsumer):
     """Drives one stream through the phases of `Phase`: processes items, and decides how the stream ends.
 
     A pump reads the items from the source; `SyncDriver` and `AsyncDriver` add the loop that waits for them.
-
-    Args:
-        options: The options of the stream.
     """
 
     block: ClassVar[str]
@@ -179,7 +176,7 @@ class Driver(SingleConsumer):
         self._read_deadlines = source.read_deadlines
         self._change_phase(PhaseStep.OPENED)
         if self.recovery is not None:
-            # Those of the route from which this attempt gets its answer.
+            # The deadlines of the route from which this attempt gets its answer.
             self.silence.deadlines = self.recovery.deadlines
         log("stream opened, status %s", None if head is None else head.status)
         if head is not None and head.received_at is None:
@@ -333,7 +330,6 @@ class Driver(SingleConsumer):
         try:
             source = recovery.make_next_source(cause, now)
         except BaseException:
-            # A function of the application's, such as `on_retry`, raised the error.
             self._end_for_function()
             raise
         if source is None:
@@ -348,7 +344,7 @@ class Driver(SingleConsumer):
         return True
 
     def _end_for_function(self) -> None:
-        """End the stream, which cannot go on, because a function of the application's raised an exception."""
+        """End the stream, because a function of the application, such as `on_retry`, raised an exception."""
         try:
             self.cut_short("stopped", "a function of the application's raised")
         finally:
@@ -415,7 +411,7 @@ class Driver(SingleConsumer):
         raise NotImplementedError
 
     def conclude_unopened(self) -> StreamError | StreamClosed | None:
-        """End the stream if its source could not be opened, and return the error; else only return None."""
+        """End the stream if its source could not be opened, and return the error; otherwise return None."""
         # After the end, a read has raised the error; after `stop` or `close`, the stream does not fail.
         if self.phase is _ENDED or self.verdict.end_request is not None:
             return None

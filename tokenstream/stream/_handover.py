@@ -1,4 +1,4 @@
-"""Handing over the request of a stream that nobody has read to a stream that makes several attempts."""
+"""Hands over the request of an unread stream to a stream that makes several attempts."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
             "open returned a stream with guards, which would not see the answer: add them to the stream of "
             "all attempts"
         )
-    # What replaces the source is never opened, because the stream is closed.
+    # The source that replaces this one is never opened, because the stream is closed.
     driver.pump.replace(Deferred(source.open))
     driver.record_closing()
     driver.error = StreamClosed("another stream has taken the request of this one: read that stream")
@@ -71,12 +71,12 @@ def take_request(stream: Stream | AsyncStream, kind: type[Stream | AsyncStream])
 
 
 def _article(stream: Stream | AsyncStream) -> str:
-    """Return a stream's class for a sentence."""
+    """Return the name of a stream's class with its article."""
     return "an AsyncStream" if isinstance(stream, AsyncStream) else "a Stream"
 
 
 def _open_sync(source: Deferred, reading: Reading) -> Callable[[], SyncSource]:
-    """Return a function that opens a source, and gives the open source options for reading."""
+    """Return a function that opens a source, and stores options for reading in the open source."""
 
     def open_source() -> SyncSource:
         """Open the source; if it opens to a further unopened source, open that one, too."""
@@ -89,7 +89,7 @@ def _open_sync(source: Deferred, reading: Reading) -> Callable[[], SyncSource]:
 
 
 def _open_async(source: Deferred, reading: Reading) -> Callable[[], Awaitable[AsyncSource]]:
-    """Return an asynchronous function that opens a source, and gives the open source options for reading."""
+    """Return an asynchronous function that opens a source, and stores options for reading in it."""
 
     async def open_source() -> AsyncSource:
         """Open the source; if it opens to a further unopened source, open that one, too."""

@@ -76,7 +76,6 @@ def has_begun(driver: DriverView, first: First) -> bool:
     """Return True once the answer of a stream has begun, or can no longer begin.
 
     Args:
-        driver: The driver of the stream.
         first: "head" if the head of the response is enough, "event" for the first event.
     """
     if driver.phase is Phase.ENDED:

@@ -31,7 +31,7 @@ class Options(NamedTuple):
     reorder: Reorder | None = None
     checkpoint: Checkpoint | None = None
     answer_id: str | None = None
-    """The caller's own id of the answer, for the keys of its tool calls; None for none."""
+    """The caller's own id of the answer, for the keys of its tool calls; None if the caller gave none."""
     make_stage: StageFactory | None = None
     """Makes, for each format, the stages that its events pass through before delivery."""
 

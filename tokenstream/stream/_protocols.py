@@ -144,7 +144,7 @@ class DriverView(CursorDriver, Protocol):
         ...
 
     def conclude_unopened(self) -> StreamError | StreamClosed | None:
-        """End the stream if its source could not be opened, and return the error; else only return None."""
+        """End the stream if its source could not be opened, and return the error; otherwise return None."""
         ...
 
     def cursors(self, choice: int, /) -> Cursors:

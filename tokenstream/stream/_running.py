@@ -30,9 +30,8 @@ def run(driver: SyncRunDriver, cursors: Cursors, router: Router) -> ToolResults:
     """Read a stream to its end and call a router's handlers, one after the other.
 
     Args:
-        driver: The driver of the stream.
         cursors: The cursors of the first choice, which follow aspects such as its text.
-        router: The handlers.
+        router: The handlers, by the events, tools and fields that they are for.
     """
     run = _begin_run(driver, cursors, router, Once)
     run.refuse_async()
@@ -52,12 +51,9 @@ def run(driver: SyncRunDriver, cursors: Cursors, router: Router) -> ToolResults:
 
 
 async def run_async(driver: AsyncRunDriver, cursors: Cursors, router: Router) -> ToolResults:
-    """Read a stream to its end and call a router's handlers, of which the tools run concurrently.
+    """Read a stream to its end and call a router's handlers; tools run concurrently.
 
-    Args:
-        driver: The driver of the stream.
-        cursors: The cursors of the first choice, which follow aspects such as its text.
-        router: The handlers.
+    The arguments are those of `run`.
     """
     from anyio import create_task_group
 
@@ -78,8 +74,7 @@ class _Tasks:
     its tasks in an ExceptionGroup.
 
     Args:
-        driver: The driver of the stream.
-        run: The run of the handlers.
+        run: Decides, event by event, which handlers to call.
         limit: Maximum number of tools that run at once.
     """
 
@@ -98,7 +93,7 @@ class _Tasks:
         """Tools that wait for a free slot."""
         self._cancelled = get_cancelled_exc_class()
         self._failure: BaseException | None = None
-        """The error to raise once all tasks have ended; None without an error."""
+        """The error to raise once all tasks have ended; None if there is none."""
         self._must_end = False
         """True if a handler or a cancellation caused the failure, which ends the whole run."""
 
@@ -204,13 +199,17 @@ class _Tasks:
             self._end_with(error)
             raise
         except BaseException as error:  # noqa: BLE001 - raised once the tasks are over
-            if self._run.store_failure(work, error):
-                # A tool's own failure is its result; the other handlers go on.
+            # A tool's own failure is its result; the other handlers go on.
+            following = self._run.store_failure(work, error)
+            if following is None:
+                work.add_note_to(error)
+                self._end_with(error)
                 return
-            work.add_note_to(error)
-            self._end_with(error)
         else:
-            self._run.store_result(work, value)
+            following = self._run.store_result(work, value)
+        for each in following:
+            if not self._must_end:
+                await self._finish_work(each)
 
     async def _call(self, work: Work) -> object:
         """Call a handler, or return the stored result of a tool's call that has run before."""
@@ -251,9 +250,8 @@ def _begin_run(
     """Return the object that decides, event by event, which of the router's handlers to call.
 
     Args:
-        driver: The driver of the stream.
         cursors: Makes a cursor for each view that the handlers read.
-        router: The handlers.
+        router: The handlers, by the events, tools and fields that they are for.
         kind: The class that runs calls at most once, if the router has a store.
 
     Raises:
@@ -265,6 +263,8 @@ def _begin_run(
     if not isinstance(argument, Router):
         raise MisuseError(f"stream.run() takes a Router, not {type(argument).__name__}")
     run = argument._begin(cursors)  # noqa: SLF001 - only its own driver begins a run
+    # A run's readers are told of calls that no tool is run for; `around_tool` tells of the others.
+    run.on_refusal = driver.machine.accumulator.refuse_call
     run.once = None if argument.once is None else kind(argument.once)
     # Steps and observers surround each tool with a context of their own. A stream that a step
     # follows is shared, so its driver has a hub, which knows the step's context.
@@ -275,18 +275,20 @@ def _begin_run(
 
 
 def _call_all(driver: SyncRunDriver, run: HandlerRun, works: list[Work]) -> None:
-    """Call the handlers; an error that is not stored as a tool's failure closes the stream, and is raised."""
+    """Call the handlers; store the failures of tools as results, but close the stream for any other error."""
     for work in works:
         try:
-            run.store_result(
-                work, _call_once(run, work) if run.around_tool is None else _call_in_context(run, work)
-            )
+            value = _call_once(run, work) if run.around_tool is None else _call_in_context(run, work)
         except BaseException as error:
-            if run.store_failure(work, error):
-                continue
-            work.add_note_to(error)
-            driver.close(quiet=True)
-            raise
+            following = run.store_failure(work, error)
+            if following is None:
+                work.add_note_to(error)
+                driver.close(quiet=True)
+                raise
+        else:
+            following = run.store_result(work, value)
+        if following:
+            _call_all(driver, run, following)
 
 
 def _call_in_context(run: HandlerRun, work: Work) -> object:

@@ -36,7 +36,6 @@ class SyncDriver(Driver):
 
     Args:
         source: The source, opened or not.
-        options: The options of the stream.
     """
 
     __slots__ = ("_opened_at", "pump")
@@ -162,7 +161,7 @@ class SyncDriver(Driver):
         """Return the next event, or None if none has arrived, for a loop that also reads other streams.
 
         Args:
-            bell: Rung when something may have arrived.
+            bell: Wakes that loop: it is set when something may have arrived.
         """
         return self._step(partial(self._advance_without_waiting, bell))
 
@@ -242,7 +241,7 @@ class SyncDriver(Driver):
 
     @property
     def will_ring(self) -> bool:
-        """True if all items were delivered, so that a loop may wait for the bell given to `poll`."""
+        """True if all items were delivered, so that a loop may wait for the bell that it gave to `poll`."""
         machine = self.machine
         # On the fast path (`shortcut` is set), a chunk has one event, so none of its events is left.
         return machine.shortcut is not None and machine.continues and self.pump.will_ring
@@ -269,7 +268,7 @@ class SyncDriver(Driver):
         """Let a thread read the source, for a loop that also reads other streams.
 
         Args:
-            bell: Rung when something has arrived.
+            bell: Wakes that loop: it is set when something has arrived.
         """
         pump = self.pump
         if not pump.begun and isinstance(pump.source, Deferred):

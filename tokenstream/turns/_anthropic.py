@@ -29,7 +29,8 @@ def to_anthropic(message: Message, drop: Drop) -> dict[str, Any]:
 class _AnthropicTurn(Turn):
     """Writes the parts of a message as content blocks of Anthropic Messages.
 
-    A method returns None, or an obstacle: the reason why the API cannot take a part, as `drop` names it.
+    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
+    The name of the reason is the one that `drop=` takes.
     """
 
     api = "Anthropic Messages"
@@ -82,7 +83,11 @@ class _AnthropicTurn(Turn):
         return None
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:
-        """Write a call as a `tool_use` block; return None, as the caller leaves out unsendable calls."""
+        """Write a call as a `tool_use` block.
+
+        Returns:
+            None, since the caller leaves out each call that cannot be sent.
+        """
         block = {"type": "tool_use", "id": part.id, "name": part.name, "input": object_in(part)}
         self.written.append({**self.fields(part), **block})
         return None
@@ -90,7 +95,8 @@ class _AnthropicTurn(Turn):
     def write_server_tool_call(self, part: ServerToolCall, index: int) -> Obstacle | None:
         """Write a call of a tool that Anthropic ran.
 
-        If the call is from another API or its arguments are no object, write nothing and return why not.
+        If the call is from another API, or if its arguments are not a JSON object, write nothing and
+        return the obstacle.
         """
         if not self.is_own or not self.can_send_server_tool(part):
             return "server_tool_call"

@@ -39,7 +39,8 @@ def to_bedrock(message: Message, drop: Drop) -> dict[str, Any]:
 class _BedrockTurn(Turn):
     """Writes the parts of a message as content blocks of Converse.
 
-    A method returns None, or an obstacle: the reason why the API cannot take a part, as `drop` names it.
+    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
+    The name of the reason is the one that `drop=` takes.
     """
 
     api = "Bedrock Converse"

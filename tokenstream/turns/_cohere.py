@@ -22,7 +22,8 @@ def to_cohere(message: Message, drop: Drop) -> dict[str, Any]:
 class _CohereTurn(Turn):
     """Collects the parts of a message as the content, tool calls and citations of a Cohere message.
 
-    A method returns None, or an obstacle: the reason why the API cannot take a part, as `drop` names it.
+    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
+    The name of the reason is the one that `drop=` takes.
     """
 
     api = "Cohere"
@@ -34,7 +35,7 @@ class _CohereTurn(Turn):
     def __init__(self, message: Message, drop: Drop) -> None:
         super().__init__(message, drop)
         self._content_indexes: dict[int, int] = {}
-        """For the index of each text or reasoning part, its index in the turn's `content`."""
+        """Maps the index of a text or reasoning part in the message to its index in the turn's `content`."""
         self._calls: list[dict[str, Any]] = []
         self._citations: list[dict[str, Any]] = []
 

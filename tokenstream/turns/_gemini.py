@@ -34,7 +34,8 @@ def to_gemini(message: Message, drop: Drop) -> dict[str, Any]:
 class _GeminiTurn(Turn):
     """Writes the parts of a message as `Part` objects of Gemini.
 
-    A method returns None, or an obstacle: the reason why the API cannot take a part, as `drop` names it.
+    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
+    The name of the reason is the one that `drop=` takes.
     """
 
     api = "Gemini"

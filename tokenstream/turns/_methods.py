@@ -1,4 +1,4 @@
-"""For each format, the name of the method that makes the turns of its requests."""
+"""Names of the methods that make the turns of a request, by the format of its answers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from tokenstream._apis import all_apis, api_named
 
 
 def turn_method(name: str | None) -> str | None:
-    """Return the name of the method of `Message` and `ToolResults` that makes a format's turns, or None.
+    """Return the name of the method that makes a format's turns, which `Message` and `ToolResults` have.
+
+    The result is None for a format whose requests have no turns.
 
     Example:
         >>> turn_method("bedrock-invoke"), turn_method("tgi")
@@ -17,5 +19,5 @@ def turn_method(name: str | None) -> str | None:
 
 
 def formats_with_turns() -> list[str]:
-    """Return the names of the formats whose requests have turns, in alphabetical order."""
+    """Return the names of the formats for whose requests turns can be made, in alphabetical order."""
     return sorted(api.name for api in all_apis() if api.turn is not None)

@@ -35,7 +35,8 @@ def to_mistral(message: Message, drop: Drop) -> dict[str, Any]:
 class _MistralTurn(Turn):
     """Collects the parts of a message as the content chunks and tool calls of a Mistral message.
 
-    A method returns None, or an obstacle: the reason why the API cannot take a part, as `drop` names it.
+    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
+    The name of the reason is the one that `drop=` takes.
     """
 
     api = "Mistral"
@@ -47,7 +48,7 @@ class _MistralTurn(Turn):
     def __init__(self, message: Message, drop: Drop) -> None:
         super().__init__(message, drop)
         self._calls: list[dict[str, Any]] = []
-        """The tool calls, which a message has in a field of their own."""
+        """The tool calls, which are not content: the turn has a field of their own for them."""
 
     def build(self) -> dict[str, Any]:
         """Return the turn with the parts that were written.

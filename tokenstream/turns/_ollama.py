@@ -26,7 +26,8 @@ def to_ollama(message: Message, drop: Drop) -> dict[str, Any]:
 class _OllamaTurn(Turn):
     """Collects the parts of a message as the fields of an Ollama message.
 
-    A method returns None, or an obstacle: the reason why the API cannot take a part, as `drop` names it.
+    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
+    The name of the reason is the one that `drop=` takes.
     """
 
     api = "Ollama"

@@ -30,7 +30,8 @@ def to_openai_chat(message: Message, drop: Drop, reasoning_field: str) -> dict[s
 class _OpenAIChatTurn(Turn):
     """Collects the parts of a message as the fields of a chat message.
 
-    A method returns None, or an obstacle: the reason why the API cannot take a part, as `drop` names it.
+    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
+    The name of the reason is the one that `drop=` takes.
     """
 
     api = "OpenAI Chat"
@@ -86,7 +87,11 @@ class _OpenAIChatTurn(Turn):
         return None
 
     def write_reasoning(self, part: ReasoningPart, index: int) -> Obstacle | None:
-        """Write reasoning as text, as a typed piece if it has more than text, or as a lone signature.
+        """Add reasoning to the message in the form in which the server sent it.
+
+        Plain text goes to the field for reasoning. Reasoning that is encrypted, that has both text and a
+        signature, or that came with a type becomes a typed piece. A signature without text goes to Gemini's
+        field `extra_content`.
 
         Returns:
             The reason not to send it if another API has made the reasoning, or if its signature may be cut
@@ -132,7 +137,10 @@ class _OpenAIChatTurn(Turn):
         return None
 
     def can_send_call(self, call: ToolCall) -> bool:
-        """Return True if a call that is not of a function can be sent: of a custom tool, or from this API."""
+        """Return True if a call of something other than a function can be sent.
+
+        These are all calls of custom tools, and any other calls that this API has sent itself.
+        """
         return call.type == "custom" or self.is_own
 
     def _make_call(self, call: ToolCall) -> dict[str, Any]:

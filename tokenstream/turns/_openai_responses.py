@@ -41,7 +41,8 @@ def to_openai_responses(message: Message, drop: Drop) -> list[dict[str, Any]]:
 class _OpenAIResponsesTurn(Turn):
     """Writes the parts of a message as input items; several parts may belong to one item.
 
-    A method returns None, or an obstacle: the reason why the API cannot take a part, as `drop` names it.
+    Each `write_` method returns None, or an obstacle: the reason why the API cannot take the part.
+    The name of the reason is the one that `drop=` takes.
     """
 
     api = "OpenAI Responses"
@@ -88,7 +89,7 @@ class _OpenAIResponsesTurn(Turn):
         return ids
 
     def _is_item(self, part: Part) -> bool:
-        """Return True if a part belongs to an item that the server has finished, and is sent as that item."""
+        """Return True if a part will be sent as an item that the server has finished, or as a part of one."""
         fields = self.fields(part)
         if part.kind == "refusal" or (part.kind == "text" and "id" in fields):
             # The item is a message, which can be unfinished although this part of it is complete.
@@ -178,7 +179,6 @@ class _OpenAIResponsesTurn(Turn):
         """Return the item with a type and id; add it to the turn if this is its first part.
 
         Args:
-            type: The item's type.
             first_fields: The item's fields at its start; they include the id.
         """
         key = (type, first_fields["id"])
@@ -209,7 +209,8 @@ class _OpenAIResponsesTurn(Turn):
         fields = self.fields(part)
         id = text_of(fields, "id")
         if id is None:
-            # A thought of Perplexity's research came in an event, and is no item that a request may have.
+            # Perplexity sends the thoughts of its research in events of their own, which have no item that a
+            # request could contain.
             is_event = (text_of(fields, "type") or "").startswith("response.reasoning.")
             return None if is_event else "reasoning"
         if id in self._unfinished:
@@ -228,7 +229,10 @@ class _OpenAIResponsesTurn(Turn):
     # -- tools -------------------------------------------------------------
 
     def can_send_call(self, call: ToolCall) -> bool:
-        """Return True for a custom call, and for a call of this API whose item is sent as it came."""
+        """Return True if a call of something other than a function can be sent.
+
+        These are all calls of custom tools, and calls of this API whose items are sent back unchanged.
+        """
         return call.type == "custom" or self.fields(call).get("type") == call.type
 
     def write_tool_call(self, part: ToolCall, index: int) -> Obstacle | None:

@@ -48,7 +48,7 @@ class _Result(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """The result as a sentence for a user's turn, if the API cannot express the call it belongs to."""
+        """The result as a sentence for a user's turn, which is sent if the API cannot express the call."""
         return f"The call of {self.call.name} {'failed' if self.failed else 'gave'}: {self.text}"
 
 
@@ -215,7 +215,7 @@ class ToolResults(Mapping[str, Any]):
             failed = {"is_error": True} if result.failed else {}
             return {"type": "tool_result", "tool_use_id": result.call.id, "content": result.text, **failed}
 
-        # `to_anthropic` fails for a call that the API cannot express: a text block then tells its result.
+        # `to_anthropic` fails for a call that the API cannot express: a text block then states its result.
         blocks = self._answer_calls(
             make_turn=to_anthropic,
             write_result=write_result,
@@ -237,7 +237,7 @@ class ToolResults(Mapping[str, Any]):
             response = {"error": result.text} if result.failed else {"output": _to_plain(result)}
             return {"functionResponse": {**id, "name": result.call.name, "response": response}}
 
-        # `to_gemini` fails for a call that the API cannot express: a part with text then tells its result.
+        # `to_gemini` fails for a call that the API cannot express: a part with text then states its result.
         parts = self._answer_calls(
             make_turn=to_gemini,
             write_result=write_result,
@@ -258,7 +258,7 @@ class ToolResults(Mapping[str, Any]):
             failed = {"status": "error"} if result.failed else {}
             return {"toolResult": {"toolUseId": result.call.id, "content": content, **failed}}
 
-        # `to_bedrock` fails for a call that the API cannot express: a text block then tells its result.
+        # `to_bedrock` fails for a call that the API cannot express: a text block then states its result.
         blocks = self._answer_calls(
             make_turn=to_bedrock,
             write_result=write_result,
@@ -316,8 +316,8 @@ class ToolResults(Mapping[str, Any]):
         Args:
             make_turn: Returns the assistant's turn for a message, with a value of `drop`.
             write_result: Returns the API's form of the result of a call that can be sent back.
-            make_user_turn: Makes a user's message of a sentence, or content for one, for any other call; the
-                API would refuse the result of a call that is not in the assistant's turn.
+            make_user_turn: Makes a user's message, or content for one, from a sentence about any other call.
+                The API would refuse the result of a call that is not in the assistant's turn.
         """
         results = [
             _Result(
@@ -336,9 +336,10 @@ class ToolResults(Mapping[str, Any]):
 
 
 def _make_single_turn(message: Message, call: ToolCall, make_turn: Callable[[Message, Drop], Any]) -> object:
-    """Return the assistant's turn with one call alone; None if the API cannot express the call."""
+    """Return an assistant's turn that has a single call; None if the API cannot express the call."""
     try:
-        # "all" leaves out what the API cannot express; a turn that would be empty then is refused.
+        # "all" leaves out what the API cannot express; if that is the call, the turn would be empty, which is
+        # an error.
         return make_turn(message.model_copy(update={"parts": (call,)}), "all")
     except NotExpressible:
         return None
@@ -349,7 +350,6 @@ def _to_json(call: ToolCall, value: object, nan: Literal["constants", "strings"]
 
     Args:
         call: The call of the tool, for the error message.
-        value: The return value.
         nan: "constants" to write NaN and infinities as Python's `json` does, "strings" to write strings.
 
     Raises:

@@ -43,10 +43,6 @@ class Turn(ABC):
     nothing had to be written, else the obstacle: the reason why the API cannot take the part, by
     the name that `drop` has for it. This class drops or reports the parts with an obstacle.
 
-    Args:
-        message: The message.
-        drop: The kinds to leave out.
-
     Raises:
         MisuseError: `drop` contains an unknown name.
     """
@@ -72,8 +68,8 @@ class Turn(ABC):
         """Number of parts that cannot be sent and that `drop` does not name, by the reason (obstacle)."""
         self.message = message
         self.is_own = self._is_format(message.format)
-        """True if this API has produced the message, or while a part is written, that part; also if the
-        format is not known."""
+        """True if this API has produced the message, or if its format is not known; while a part is written,
+        the flag is about that part instead."""
         self.written: list[dict[str, Any]] = []
         """The pieces written so far, for APIs whose content is a list."""
         self.cited: dict[int, list[dict[str, Any]]] = {}
@@ -83,7 +79,7 @@ class Turn(ABC):
         self._results = {part.id: part for part in message.parts if isinstance(part, ServerToolResult)}
         """The results of the server tools, by the ids of their calls."""
         self._unpaired_ids: frozenset[str] = frozenset()
-        """Ids of the server tools' calls that cannot be sent, or that have a result that cannot be sent."""
+        """Ids of calls of server tools if the call itself or its result cannot be sent."""
 
     # -- for each API: each method writes a part, or returns the obstacle ------
 
@@ -141,15 +137,16 @@ class Turn(ABC):
         if self.cites_in_text and self.is_own and self._drop.isdisjoint(("citation", "text")):
             self._gather_citations()
         # Requests to other APIs may have continued a joined message, so each of its parts has its own API.
-        of_message = self.is_own
+        is_message_own = self.is_own
         for index, part in enumerate(self.message.parts):
             if part.kind in self._drop:
                 continue
-            self.is_own = of_message if not self.message.joined else self._is_format(self._format_of(index))
+            if self.message.joined:
+                self.is_own = self._is_format(self._format_of(index))
             obstacle = self._find_obstacle(part) or self._WRITERS[part.kind](self, part, index)
             # A part that was written may still have a signature that this API does not take.
             self._count_obstacle(obstacle or self._find_lost_signature(part))
-        self.is_own = of_message
+        self.is_own = is_message_own
         if self._obstacles:
             raise NotExpressible(_explain(self.api, self._obstacles), kinds=self._obstacles)
 
@@ -246,7 +243,11 @@ class Turn(ABC):
         return deepcopy(part.provider_data) or {}
 
     def _find_obstacle(self, part: Part) -> Obstacle | None:
-        """Return why a part cannot be sent whatever its kind: incomplete, broken or unpaired; else None."""
+        """Return the obstacle that keeps a part from its `write_` method, or None.
+
+        The part may be incomplete, a call that is invalid or of an unsupported type, or one half of a server
+        tool's call and result of which the other half cannot be sent.
+        """
         if part.kind not in _USEFUL_IF_INCOMPLETE and not part.complete:
             return "incomplete"
         if self.is_own and self.pairs_server_tools and isinstance(part, ServerToolCall | ServerToolResult):

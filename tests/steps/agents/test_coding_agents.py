@@ -6,7 +6,6 @@ import asyncio
 import io
 import json
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -15,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from tests.steps.agents.support import FOLDER, Pieces, body_of, chunkings_of, cuts_of, follow, told
 from tokenstream import Steps
-from tokenstream.errors import MisuseError, ProviderError, StreamError, StreamTruncated
+from tokenstream.errors import MisuseError, ProviderError, StreamTruncated
 from tokenstream.events import StepDone, StepStart, TextDelta
 from tokenstream.testing import Recording
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-_FOLDER = Path(__file__).parent / "recordings"
-NAMES = sorted(path.stem for path in _FOLDER.glob("*.jsonl"))
+NAMES = sorted(path.stem for path in FOLDER.glob("*.jsonl"))
 _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] = {
     "claude-code-own-api-error": ("failed", [], ["API Error: 400 no credit"], (0, 0)),
     "claude-code-own-permission-denied": (
@@ -52,6 +51,30 @@ _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] =
         (250, 40),
     ),
     "codex-own-failed-turn": ("failed", ["shell done err"], ["I will run a command."], None),
+    "codex-server-own-app-server": (
+        "done",
+        ["shell done err"],
+        ["I will run a command.", "It said hello."],
+        (250, 40),
+    ),
+    "acp-own-opencode": (
+        "done",
+        ["bash done {'output':", "bash failed"],
+        ["I will run two commands.", "It said hello."],
+        (305, 9),
+    ),
+    "opencode-server-own-permissions": (
+        "done",
+        ["bash done hello", "bash failed"],
+        ["I will run two commands.", "It said hello."],
+        (410, 29),
+    ),
+    "opencode-server-own-subagent": (
+        "done",
+        ["task done <task"],
+        ["I delegate.", "The answer is 7."],
+        (410, 29),
+    ),
     "gemini-cli-own-tools": (
         "done",
         ["run_shell_command done hello", "read_file failed"],
@@ -64,46 +87,14 @@ _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] =
         ["I will run two commands.", "It said hello."],
         (410, 29),
     ),
+    "pi-own-tools": (
+        "done",
+        ["bash done hello", "bash failed"],
+        ["I will run two commands.", "It said hello."],
+        (410, 29),
+    ),
 }
 """The state of the one turn of each recording, its tools, its texts, and its tokens."""
-
-
-def body_of(name: str) -> bytes:
-    """Return the lines of a recording."""
-    return (_FOLDER / f"{name}.jsonl").read_bytes()
-
-
-class Pieces(io.BytesIO):
-    """A pipe that gives what it has in pieces of given sizes."""
-
-    def __init__(self, body: bytes, sizes: Any) -> None:
-        super().__init__(body)
-        self._sizes = sizes
-
-    def read1(self, size: int | None = -1, /) -> bytes:
-        return self.read(next(self._sizes))
-
-
-def told(run: Steps) -> Any:
-    """Return all that a user sees of a run, without its times."""
-    return [
-        (
-            turn.state,
-            turn.error,
-            turn.result,
-            turn.usage,
-            turn.cost,
-            turn.session,
-            [message.model_dump() for message in turn.step.messages],
-            [_tree(step) for step in turn.step.steps],
-        )
-        for turn in run.turns
-    ]
-
-
-def _tree(step: Any) -> Any:
-    cause = None if step.cause is None else (step.cause.id, step.cause.name, step.cause.arguments_text)
-    return (step.name, step.state, step.error, step.result, cause, [_tree(below) for below in step.steps])
 
 
 def _calls(run: Steps) -> Any:
@@ -111,19 +102,6 @@ def _calls(run: Steps) -> Any:
         (step.name, step.state, step.error, step.result, step.cause and step.cause.arguments)
         for step in run.turns[0].step.steps
     ]
-
-
-def follow(source: Any, **options: Any) -> tuple[Steps, list[Any], StreamError | None]:
-    """Follow some lines to their end; return the run, what the loop got, and the error."""
-    given: list[Any] = []
-    error = None
-    with Steps() as run:
-        try:
-            for line in run.follow(io.BytesIO(source) if isinstance(source, bytes) else source, **options):
-                given.append(line)
-        except StreamError as raised:
-            error = raised
-    return run, given, error
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -143,7 +121,8 @@ def test_a_recorded_run_becomes_one_turn_with_its_texts_tools_and_tokens(name: s
     assert [message.text for message in turn.step.messages] == texts
     if tokens is not None:
         assert (turn.usage.input_tokens, turn.usage.output_tokens) == tokens
-        assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == tokens
+        if not name.endswith("subagent"):
+            assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == tokens
     assert run.session == turn.session
     assert run.session
 
@@ -170,16 +149,7 @@ def test_every_chunking_gives_the_same_run(name: str) -> None:
     body = body_of(name)
     expected = told(follow(body)[0])
     lines = body.splitlines()
-    random_ = random.Random(name)
-    sources: list[Any] = [
-        Pieces(body, iter(lambda: 1, None)),
-        *[Pieces(body, iter(lambda: random_.randint(1, 900), None)) for _ in range(20)],
-        body.replace(b"\n", b"\r\n"),
-        body.rstrip(b"\n"),
-        lines,
-        [line.decode() for line in lines],
-        [json.loads(line) for line in lines],
-    ]
+    sources = [*chunkings_of(body, name), [json.loads(line) for line in lines]]
 
     for source in sources:
         assert told(follow(source)[0]) == expected
@@ -199,21 +169,28 @@ def test_a_run_that_is_cut_is_told_and_keeps_what_had_arrived(name: str) -> None
     body = body_of(name)
     state, _, texts, _ = _OUTCOMES[name]
     ends = [place + 1 for place, byte in enumerate(body) if byte == 0x0A]
-    random_ = random.Random(name)
-    for cut in [*ends[:-1], *[random_.randrange(len(body)) for _ in range(20)]]:
+    # A server of several sessions goes on after the end of a turn.
+    verdict = (
+        body.rindex(b'"session.idle"') if "-server-own-" in name and b"session.idle" in body else ends[-2]
+    )
+    for cut in cuts_of(body, name):
         run, _, error = follow(body[:cut], agent=name.partition("-own")[0])
 
         last = run.turns[-1] if run.turns else None
         if last is not None and last.state == "done":
             # Only what follows the verdict is missing.
             assert state == "done"
-            assert cut >= ends[-2]
+            assert cut >= verdict
         elif last is not None and isinstance(error, StreamTruncated):
             assert last.state == "failed"
             assert "".join(texts).startswith("".join(message.text for message in last.step.messages))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith("gemini")])
+_WITHOUT_IDS = ("gemini", "acp", "codex-server", "pi")
+"""Agents whose pieces of text have no ids, so that two that are equal are two pieces."""
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if not name.startswith(_WITHOUT_IDS)])
 def test_lines_that_come_twice_change_nothing(name: str) -> None:
     """Claude Code, Codex and opencode give what they print an id; Gemini CLI gives its text none."""
     lines = body_of(name).splitlines()
@@ -538,3 +515,29 @@ def test_each_recording_beside_the_checkout_becomes_turns_with_a_verdict() -> No
         assert run.turns, path.name
         assert {turn.state for turn in run.turns} <= {"done", "failed"}, path.name
     assert paths
+
+
+def test_the_session_of_a_subagent_is_below_the_tool_that_began_it() -> None:
+    """The server of opencode sends the events of all sessions in one stream."""
+    run, _, _ = follow(body_of("opencode-server-own-subagent"))
+    (task,) = run.turns[0].step.steps
+    (agent,) = task.steps
+
+    assert [message.text for message in agent.messages] == ["Sub looks.", "Sub result: 7"]
+    assert [(step.name, step.result) for step in agent.steps] == [("bash", "sub\n")]
+    assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == (620, 69)
+
+
+def test_a_run_with_a_session_reads_only_that_one_of_a_server() -> None:
+    """Other clients of the same server have sessions of their own."""
+    lines = [json.loads(line) for line in body_of("opencode-server-own-subagent").splitlines()]
+    session = follow(lines)[0].session
+    others = [json.loads(json.dumps(line).replace("ses_", "other_").replace("evt_", "o_")) for line in lines]
+    mixed = [each for pair in zip(lines, others, strict=True) for each in pair]
+    with Steps() as run:
+        run.session = session
+        for _ in run.follow(mixed, agent="opencode-server"):
+            pass
+
+    assert told(run) == told(follow(lines)[0])
+    assert len(follow(mixed)[0].turns) == 2

@@ -38,7 +38,7 @@ def test_a_turn_goes_on_with_what_it_has_waited_for() -> None:
     waited = []
     with Steps() as run:
         for event in run.follow(CUSTOM_TOOL):
-            waited.append((event["type"], [each.request for each in run.requests.open]))
+            waited.append((event["type"], [each.request for each in run.waiting]))
 
     assert [(kind, request) for kind, request in waited if request] == [
         ("session.status_idle", [{"event_id": "use_1", "name": "get_weather"}])

@@ -62,7 +62,7 @@ def test_the_run_says_what_the_session_waits_for() -> None:
     waited = []
     with Steps() as run:
         for event in run.follow(TWO_TURNS):
-            waited.append((event["type"].rpartition(".")[2], [each.id for each in run.requests.open]))
+            waited.append((event["type"].rpartition(".")[2], [each.id for each in run.waiting]))
 
     assert [word for word, ids in waited if ids] == ["requires_action"]
     assert ["call_1"] in [ids for _, ids in waited]

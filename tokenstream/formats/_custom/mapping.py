@@ -81,7 +81,7 @@ class Mapped:
         conditions = [path for path, _ in self.where]
         texts, others = [*self.text, *self.reasoning], [*single_values, *counts, *conditions]
         fields = frozenset(str(path[0]) for path in [*texts, *others] if path)
-        # The fast path may read only texts that no other path reads; a field that is read is no padding.
+        # The fast path may read only texts that no other path reads; a field that is read is not padding.
         places = list_single_places(texts, others)
         # The dataclass is frozen.
         object.__setattr__(self, "fields", fields)
@@ -222,7 +222,7 @@ def check_reasons(value: Mapping[str, FinishReason | None] | None) -> dict[str, 
 
 
 def check_retryable(value: Mapping[str, bool] | None) -> dict[str, bool]:
-    """Return a table from an error's code or type to True if a retry may help, else False.
+    """Return the option `retryable` as a dict: whether a retry may help, by an error's code or type.
 
     Raises:
         MisuseError: The option is not a dict, or one of its values is neither True nor False.

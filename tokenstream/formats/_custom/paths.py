@@ -56,9 +56,6 @@ def compile_path(option: str, path: object) -> Path:
 def find(payload: Json, path: Path) -> Json:
     """Return the first value at a path; None if the path leads nowhere.
 
-    Args:
-        payload: The decoded payload.
-
     Example:
         >>> find({"choices": [{"text": "Hel"}]}, ("choices", 0, "text")), find({}, ("choices",))
         ('Hel', None)
@@ -82,9 +79,6 @@ def find(payload: Json, path: Path) -> Json:
 
 def find_text(payload: object, path: Path) -> str | None:
     """Return the text at a path, or None if there is none; if `"*"` leads to several texts, they are joined.
-
-    Args:
-        payload: The decoded payload.
 
     Example:
         >>> find_text({"content": [{"text": "Hel"}, {}, {"text": "lo"}]}, ("content", "*", "text"))

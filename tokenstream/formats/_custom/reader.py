@@ -79,12 +79,12 @@ class Custom(Format):
         if sentinel is None or not sentinel.startswith(b"{"):
             return None
 
-        def is_no_sentinel(piece: AnyEvent) -> bool:
+        def is_not_sentinel(piece: AnyEvent) -> bool:
             """Return False for the sentinel, to have it decoded; True for any other payload."""
             payload = piece._raw  # noqa: SLF001 - the bytes, not decoded yet
             return is_dict(payload) or payload.strip() != sentinel
 
-        return is_no_sentinel
+        return is_not_sentinel
 
     def classify_error(self, error: StreamError) -> bool:
         """Classify an error by the mapping's table `retryable`.
@@ -101,7 +101,7 @@ class Custom(Format):
         if the mapping names no mark at all, the end of the input.
         """
         mapped = self.mapped
-        # An input without any frame is no answer, so it counts as truncated.
+        # An input without any frame is not an answer, so it counts as truncated.
         if self.frames and self.error is None and not self.ended:
             finish_reason_is_last = mapped.sentinel is None and not mapped.ends
             if self.parts.finished and finish_reason_is_last:

@@ -52,7 +52,7 @@ class FirstFrames:
     def find_mismatch(self, format: Format, *, certain: bool = False) -> ProtocolError | None:
         """Return the error for frames that are of another format; None if they may be of this one.
 
-        It is also None once the format has read content.
+        The result is also None once the format has read content.
 
         Args:
             format: The format that was to read the frames.

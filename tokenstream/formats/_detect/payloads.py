@@ -33,9 +33,6 @@ def payload_of(frame: Frame) -> bytes | dict[str, Any]:
 def is_whole(frame: Frame, limits: Limits) -> bool:
     """Return whether the last frame has a whole payload, although the mark that ends a frame is missing.
 
-    Args:
-        limits: Bounds on decoding the payload.
-
     Raises:
         LimitExceeded: The payload exceeds one of the limits.
 
@@ -84,5 +81,6 @@ def is_malformed(document: bytes) -> bool:
             return not any(word.startswith(rest) for word in _WORDS)
         if error.msg.startswith("Invalid \\uXXXX"):
             return _CUT_ESCAPE.fullmatch(rest) is None
-        return not (text[position - 1].isdecimal() and _CUT_NUMBER.fullmatch(rest))
+        is_cut_number = text[position - 1].isdecimal() and _CUT_NUMBER.fullmatch(rest) is not None
+        return not is_cut_number
     return False

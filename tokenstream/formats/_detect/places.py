@@ -29,10 +29,11 @@ def format_of_path(path: str) -> str | None:
 
 
 def format_of_request(url: str, format: str | type[Format] | Format | None) -> str | None:
-    """Return the name of a request's format, by the caller's word or by its path; None if it is not known.
+    """Return the name of a request's format: the one that the caller gave, or else the usual one at its path.
+
+    The result is None if the caller gave none and the path is not known.
 
     Args:
-        url: The endpoint.
         format: The format as the caller gave it; None if the caller has not named one.
     """
     if format is None:

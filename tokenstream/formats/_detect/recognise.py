@@ -31,7 +31,6 @@ def recognise(frame: Frame, limits: Limits, *, document: bool) -> str | StreamEr
     """Find the format of a frame.
 
     Args:
-        limits: Bounds on decoding the payload.
         document: True if the frame is from a JSON body and so cannot be bare text.
 
     Returns:
@@ -72,7 +71,6 @@ def find_likeliest(frames: Iterable[Frame], limits: Limits) -> str | None:
 
     Args:
         frames: The frames, none of which decided the format.
-        limits: Bounds on decoding the frames.
     """
     candidates: set[str] | None = None
     for frame in frames:
@@ -132,7 +130,6 @@ def is_websocket_message(chunk: bytes, format: Format, limits: Limits) -> bool:
 
     Args:
         format: The connection's format; as long as it is not detected, its `framing` is empty.
-        limits: Bounds on decoding the payload.
     """
     if format.framing not in ("", "messages"):
         return False

@@ -97,7 +97,6 @@ def detect(payload: dict[str, Any], event: str) -> tuple[str | None, bool]:
     A broken format counts as recognising no payload, so that streams of other formats still work.
 
     Args:
-        payload: The decoded payload.
         event: The SSE event's name, "" if it has none.
     """
     wait = False

@@ -64,10 +64,6 @@ def describe_unknown_body(kind: Sniffed, start: str, *, text: bool = False) -> N
 def find_error(payload: bytes, limits: Limits) -> StreamError | None:
     """Return the provider's error in a piece of a body; None if the piece contains no error.
 
-    Args:
-        payload: The piece.
-        limits: Bounds on decoding the piece.
-
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS
         >>> str(find_error(b'{"error": "busy"}', DEFAULT_LIMITS)), find_error(b'{"error":', DEFAULT_LIMITS)
@@ -85,7 +81,6 @@ def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:
 
     Args:
         tail: The start of the body's only event, which has not ended.
-        limits: Bounds on decoding a line.
 
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS
@@ -95,10 +90,10 @@ def find_lost_line_ends(tail: bytes, limits: Limits) -> NotAStream | None:
         no blank line ends the events of the body
         None
     """
-    lines = [line for line in tail.splitlines() if line.startswith(b"data:")]
+    data_lines = [line.removeprefix(b"data:") for line in tail.splitlines() if line.startswith(b"data:")]
     # Several data lines are one payload, unless the first line is a payload by itself.
-    if len(lines) > 1 and lines[0].removeprefix(b"data:").lstrip()[:1] == b"{":
-        if not is_whole(lines[0].removeprefix(b"data:"), limits):
+    if len(data_lines) > 1 and data_lines[0].lstrip()[:1] == b"{":
+        if not is_whole(data_lines[0], limits):
             return None
         return _lost_line_ends_error(
             "no blank line ends the events of the body",
@@ -130,10 +125,6 @@ def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStre
 
     The message lists the event types or, if there are none, the keys of the payloads. For the events of
     a framework's run, it says instead how to follow them.
-
-    Args:
-        frames: The frames, in order.
-        limits: Bounds on decoding the frames.
 
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS

@@ -27,9 +27,10 @@ _ANY_TEXT = ("text",)
 def find_mismatch(
     format: Format, frames: Sequence[Frame], later: int, *, certain: bool = False
 ) -> ProtocolError | None:
-    """Return the error for first frames of another format than the named one; None if one fits, or may.
+    """Return the error for an answer whose first frames are in another format than the caller named.
 
-    Frames without a payload, such as pings and `[DONE]`, are of any format.
+    The result is None if a frame is in the named format, or may be. Frames without a payload, such as pings
+    and `[DONE]`, are of any format.
 
     Args:
         format: The format that was named; it has read no content.
@@ -45,9 +46,9 @@ def find_mismatch(
         >>> find_mismatch(Anthropic(), [b'{"type": "ping"}', b"[DONE]"], 0) is None
         True
     """
-    own: set[bool | None] = set()
-    """Results of `_is_of`: True if some payload is of the named format, None if one may be."""
-    names: set[str] = set()
+    own_results: set[bool | None] = set()
+    """Results of `_is_of`: contains True if a payload is of the named format, None if one may be."""
+    certain_names: set[str] = set()
     """The formats that single payloads have for certain."""
     payloads: list[Frame] = []
     for frame in frames:
@@ -55,24 +56,28 @@ def find_mismatch(
         if result == PING or payload_of(frame) == _SENTINEL or isinstance(result, StreamError):
             continue
         payloads.append(frame)
-        own.add(_is_of(format, frame))
+        own_results.add(_is_of(format, frame))
         if isinstance(result, str) and result != WAIT:
-            names.add(result)
-    if not payloads or True in own or format.name in names:
+            certain_names.add(result)
+    if not payloads or True in own_results or format.name in certain_names:
         return None
     # If the payloads are of several formats, it is not known which one was meant.
     likely = None
-    if len(names) < 2:
-        likely = names.pop() if names else _find_likeliest(payloads, format.limits)
+    if len(certain_names) < 2:
+        likely = certain_names.pop() if certain_names else _find_likeliest(payloads, format.limits)
     is_guess = likely in (None, format.name, *_ANY_TEXT)
-    if is_guess and (certain or None in own):
+    if is_guess and (certain or None in own_results):
         # No other format is certain, and the payloads may be of this one, whose content was still to come.
         return None
     return _mismatch_error(format.name, len(payloads) + later, likely)
 
 
 def _recognise(frame: Frame, limits: Limits) -> str | StreamError | None:
-    """Return what `recognise` says of a frame; None also for a frame that is no JSON."""
+    """Return the name of the format that a frame is certainly in, or another result of `recognise`.
+
+    That may be `PING`, `WAIT`, or an error that the frame reports. It is None if no format fits, or if the
+    frame is not valid JSON.
+    """
     try:
         return recognise(frame, limits, document=False)
     except ProtocolError:
@@ -80,7 +85,7 @@ def _recognise(frame: Frame, limits: Limits) -> str | StreamError | None:
 
 
 def _find_likeliest(frames: Sequence[Frame], limits: Limits) -> str | None:
-    """Return the one format that fits all frames; None if there is none, or a frame is no JSON."""
+    """Return the one format that fits all frames; None if there is none, or if a frame is not valid JSON."""
     try:
         return find_likeliest(frames, limits)
     except ProtocolError:
@@ -88,7 +93,7 @@ def _find_likeliest(frames: Sequence[Frame], limits: Limits) -> str | None:
 
 
 def has_payload(frames: Iterable[Frame], limits: Limits) -> bool:
-    """Return whether any of some frames has a payload: pings and `[DONE]` have none."""
+    """Return True if at least one frame has a payload; pings and `[DONE]` have none."""
     return any(payload_of(frame) != _SENTINEL and _recognise(frame, limits) != PING for frame in frames)
 
 
@@ -104,7 +109,6 @@ def _mismatch_error(name: str, count: int, likely: str | None) -> ProtocolError:
 
     Args:
         name: The format that was named.
-        count: Number of payloads.
         likely: The format that they look like; None if that is unknown.
     """
     other = likely or "an unknown one"

@@ -31,10 +31,12 @@ _MOST_DEEP = 16
 _MOST = 10**18
 """A changing number must be smaller than this in absolute value; otherwise, the format reads the payload."""
 _MOST_COUNTED = 10**15
+"""A changing count must be smaller than this."""
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 _is_code = re.compile(CODE.decode()).fullmatch
 
 _Holes: TypeAlias = "dict[Path, Fits]"
+"""Maps each place that differs between payloads to the function that checks its value."""
 
 
 class DecodedShape:
@@ -150,7 +152,8 @@ class _ShapeLearner:
                 return None
             place = (*path, key)
             check = self._holes.get(place)
-            if check is None or not check(item):
+            may_change = check is not None and check(item)
+            if not may_change:
                 # Not a hole, or a hole whose learnt value is unusual: it must stay the same.
                 if item.__class__ in _LEAVES:
                     constant.append((key, item))
@@ -181,7 +184,6 @@ def _make_comparison(
     Args:
         keys: The keys or indexes in the learnt object or array; keys with constant values are first.
         kinds: The types of their values.
-        constant: The constant values.
         checks: Positions in `keys` whose values need a further check, each with the function that checks.
     """
     size, constants = len(keys), len(constant)

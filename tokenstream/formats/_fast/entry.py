@@ -40,7 +40,6 @@ class ShapeEntry:
     Args:
         format: The format whose frames are counted.
         name: The name of the payload's SSE event; None for a payload that arrived decoded.
-        shape: The payload's shape.
         example: The delta in the payload, which the format decoded; deltas read later have its kind and part.
         log: The argument text of the delta's call; None if the delta is not of a call.
     """
@@ -101,8 +100,9 @@ class ShapeEntry:
     def create_read_for(self, payload: Payload) -> Read | None:
         """Create the function as `create_read` does, but return None if the payload surely has another shape.
 
-        As long as whole chunks are read by `make_framed_reader`, payloads do not come here. The one that
-        does is the first that did not fit, mostly because it has a finish reason; no function is then needed.
+        While whole chunks are read by a function of `make_framed_reader`, this method is not called. The
+        first payload that it gets has not fitted that function, mostly because it has a finish reason:
+        creating another function would be wasted on it.
         """
         shape = self.shape
         if isinstance(shape, Shape) and isinstance(payload, bytes) and not shape.has_ends(payload):
@@ -115,7 +115,6 @@ class ShapeEntry:
         Args:
             name: The name of the payload's SSE event.
             event: The delta that the format decoded from the payload.
-            text: The delta's text.
         """
         means_the_same = (name, event.__class__, event.choice, event.part) == (
             self.name,
@@ -212,7 +211,7 @@ def make_reader(
         event.choice = choice
         event.part = part
         # The whole payload: cut out of a chunk, or completed by its beginning, or as it is.
-        event._raw = data[payload] if payload is not None else start + data if start else data  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
+        event._raw = data[payload] if payload is not None else (start + data if start else data)  # noqa: SLF001 - the slot behind `raw`, as its constructor fills it
         if follow is not None and follow(event) is False:
             # The format cannot do without decoding this payload.
             return None

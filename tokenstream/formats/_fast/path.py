@@ -97,10 +97,6 @@ class FastPath:
     """Reads a format's deltas by learnt entries, without decoding, and decides when to learn another entry.
 
     An entry is the shape of a payload, with its meaning; see the docstring of this module.
-
-    Args:
-        format: The format.
-        fast: Common features of the format's deltas.
     """
 
     __slots__ = (
@@ -117,16 +113,19 @@ class FastPath:
     )
 
     def __init__(self, format: Format, fast: Fast) -> None:
-        self.entries: list[ShapeEntry] = []
-        """The learnt entries that may be used now; the one used or learnt last is the first."""
         self._format = format
         self._fast = fast
+        # The learnt shapes and their meanings.
+        self.entries: list[ShapeEntry] = []
+        """The learnt entries that may be used now; the one used or learnt last is the first."""
         self._shapes: list[AnyShape] = []
         """The last shapes learnt; they stay valid when the entries are dropped."""
+        # The places that later shapes must treat as changing.
         self._last_values: list[object] | None = None
         """The values in changing places of the last decoded delta."""
         self._changed: frozenset[Path] = _NO_PLACES
         """The changing places whose values have changed so far: the fewer, the faster the comparison."""
+        # The decision whether to learn another shape.
         self._learnt_at = 0
         """Number of the frame from which the newest entry was learnt."""
         self._misses = 0
@@ -188,8 +187,9 @@ class FastPath:
     def learn_from(self, frame: Frame, events: list[Event]) -> None:
         """Learn the shape of a decoded frame, so that later frames of this shape need no decoding.
 
-        A frame with anything but exactly one delta, or with a departure, cannot be learnt. It drops
-        all learnt entries, because a payload that matches one of them may mean something else from now on.
+        A frame with anything but exactly one delta, or with a departure from the documentation, cannot be
+        learnt. It drops all learnt entries, because a payload that matches one of them may mean something
+        else from now on.
 
         Args:
             events: The events that the format decoded from the frame.
@@ -354,7 +354,9 @@ class FastPath:
         if not self._fast.crlf or read_lf is None:
             return read_lf
         read_crlf = entry.make_framed_reader(before, b"\r\n\r\n", max_size, lines=False)
-        return read_crlf and (lambda chunk: read_crlf(chunk) if chunk[-2:] == b"\r\n" else read_lf(chunk))
+        if read_crlf is None:
+            return None
+        return lambda chunk: read_crlf(chunk) if chunk[-2:] == b"\r\n" else read_lf(chunk)
 
     def make_split_reader(self, multiple: int = 1) -> tuple[str, bytes, Read] | None:
         """Return the means to read payloads like the last one without decoding them; None if there are none.

@@ -71,7 +71,10 @@ class Shape:
 
     @property
     def match(self) -> Match:
-        """The function that returns the text of a payload of this shape; None for another or an empty one."""
+        """The function that returns the text of a payload of this shape.
+
+        It returns None for any other payload, and for an empty text.
+        """
         if self._match is None:
             self._match = make_matcher(self._pieces, self._holes)
         return self._match
@@ -117,7 +120,6 @@ class Shape:
         """Return the shape of a payload; None if its bytes do not prove where the values that change are.
 
         Args:
-            payload: The payload's bytes.
             value: The payload, decoded.
             path: The place of the text.
             changing: Places of numbers and codes that may change and have no meaning.
@@ -130,9 +132,9 @@ class Shape:
         # of a count must not occur in the payload already.
         if len(payload) > _LONGEST_PAYLOAD or Hole.COUNT.value in payload or not is_utf8(payload):
             return None
-        names = {str(place[-1]): place in counts for place in others}
+        changing_names = {str(place[-1]): place in counts for place in others}
         for text_span in _find_text_spans(payload, text, path):
-            holes = _find_holes(payload, text_span, names, padding, again=bool(asides))
+            holes = _find_holes(payload, text_span, changing_names, padding, again=bool(asides))
             if _is_proved(payload, value, holes, [path, *others], padding.union(asides)):
                 # The pieces are the bytes between the holes.
                 begins, ends = [0, *[end for _, end, _ in holes]], [begin for begin, _, _ in holes]
@@ -178,7 +180,6 @@ def _find_text_spans(payload: bytes, text: str, path: Path) -> Iterator[tuple[in
     The string's quotes are not included.
 
     Args:
-        payload: The payload's bytes.
         path: The place of the text, whose last step is the key.
     """
     key = b'"%b"' % str(path[-1]).encode()
@@ -205,7 +206,6 @@ def _find_holes(
     """Return the holes in a payload (its text, and all places at which later payloads may differ), sorted.
 
     Args:
-        payload: The payload's bytes.
         text_span: Start and end of the text, without its quotes.
         changing: Names of the fields that may change; True for a field that must hold a whole number.
         padding: Names of the fields that hide the length of the text.
@@ -266,7 +266,6 @@ def _is_proved(
     """Return True if putting other values in the holes changes only the places that may change.
 
     Args:
-        payload: The payload's bytes.
         value: The payload, decoded.
         holes: The holes, in order of position.
         changing: The place of the text, and then the other places that may change.

@@ -49,13 +49,15 @@ class EventStage(Protocol):
         delta: AnyEvent,
         inner: Callable[[Any], bool | None] | None,
     ) -> Callable[[Any], bool | None] | None:
-        """Return a callback for later deltas like `delta`, which are read without decoding, or None.
+        """Return a function to call with each later delta that resembles `delta`; None if none is needed.
 
-        The callback returns False if the delta that it gets must be decoded.
+        Such a delta is made without decoding its payload, so that it does not reach `feed`. If the function
+        returns False, the payload must be decoded after all.
 
         Args:
             delta: A delta that was decoded.
-            inner: The format's own callback, which the new callback calls, too; None if it has none.
+            inner: The format's function for the same purpose, which the new function calls, too; None if the
+                format has none.
         """
 
 
@@ -67,7 +69,6 @@ class Answer:
     """Collects the events of a payload, and makes the events about the answer as a whole.
 
     Args:
-        limits: Bounds on choices and parts.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -84,38 +85,42 @@ class Answer:
         "note",
         "raw",
         "stage",
-        "tells",
+        "whole_text_repeated",
     )
 
     unkept: ClassVar[frozenset[str]] = frozenset(
-        {"_out", "difference", "fields", "find_text", "limits", "note", "raw", "stage", "tells"}
+        {"_out", "difference", "fields", "find_text", "limits", "note", "raw", "stage", "whole_text_repeated"}
     )
     """Slots left out of a saved state: they hold nothing of the answer, or values that its message has."""
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         self.limits = limits
         self.note = note
+        # The payload.
         self.raw: Any = None
         """The payload being read; it becomes the `raw` of every event made from it."""
         self.may_hold_surrogates = False
         """True if this payload or an earlier one may hold halves of surrogate pairs."""
+        # The answer so far.
+        self._head: tuple[str | None, str | None, str] | None = None
+        """The answer's id, model and role; None before any of them has arrived."""
         self.choices: dict[int, OpenChoice] = {}
         self._parts_seen = 0
         """Number of parts of all choices."""
-        self._out: list[Event] = []
-        """The events made since the last call of `take`."""
-        self._head: tuple[str | None, str | None, str] | None = None
-        """The answer's id, model and role; None before any of them has arrived."""
-        self.stage: EventStage | None = None
-        """The stage that events pass through before they are returned; None leaves them unchanged."""
-        self.find_text: TextFinder | None = None
-        """Returns the text of a part in the message; None if there is no message."""
-        self.tells = False
-        """True if an event since the last call of `take` has the whole text of a part."""
-        self.difference: ProtocolError | None = None
-        """The error for a whole text that differs from the deltas before it; None if there is none."""
         self.fields: dict[str | tuple[int, str], object] = {}
         """The last value reported for each field; a choice's field has the choice's index in its key."""
+        # The events.
+        self._out: list[Event] = []
+        """The events made since the last call of `take`."""
+        self.stage: EventStage | None = None
+        """The stage that events pass through before they are returned; None leaves them unchanged."""
+        # Whole texts, which servers repeat at the end of a part: `Told` events.
+        self.find_text: TextFinder | None = None
+        """Returns the text of a part in the message; None if there is no message."""
+        self.whole_text_repeated = False
+        """True if there is a `Told` among the events made since the last call of `take`."""
+        self.difference: ProtocolError | None = None
+        """The error for a whole text that differs from the deltas before it; None if there is none."""
 
     # -- results -----------------------------------------------------------
 
@@ -129,9 +134,9 @@ class Answer:
         if self.stage is not None:
             # Also without events, since the stage may release what it held back.
             out = self.stage.feed(out)
-        if self.tells:
+        if self.whole_text_repeated:
             # A `Told` event has the whole text of a part. What the message lacks of the text replaces it.
-            self.tells = False
+            self.whole_text_repeated = False
             out, self.difference = settle(out, self.find_text, self.note)
         return out
 
@@ -147,7 +152,7 @@ class Answer:
 
     @property
     def started(self) -> bool:
-        """True once the answer's head has arrived."""
+        """True once the answer's head (its id, model and role) has been reported."""
         return self._head is not None
 
     @property
@@ -186,7 +191,7 @@ class Answer:
         )
 
     def field(self, name: str, value: object, choice: int | None = None) -> None:
-        """Report a field for which no special event exists, unless its value was reported before.
+        """Report a field that has no event of its own as `Unknown`, unless its value was reported before.
 
         Args:
             name: The field's name.
@@ -216,7 +221,7 @@ class Answer:
                 self.field(name, value, choice)
 
     def items(self, name: str, values: list[Any], choice: int = 0) -> None:
-        """Report items of a list that grows, such as log probabilities.
+        """Report new items of a list that grows, such as log probabilities, as an `Unknown` event.
 
         Args:
             name: The list's name.

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 def is_beginning(text: str) -> bool:
     """Return True if a text ends inside a JSON value.
 
-    The value may follow whole objects, since some servers join the arguments of several calls. Text that is
-    no JSON is no beginning.
+    The value may follow whole objects, since some servers join the arguments of several calls. For a text
+    that is not JSON, the result is False.
 
     Example:
         >>> is_beginning('{"path": "/srv'), is_beginning('{}{"path"')

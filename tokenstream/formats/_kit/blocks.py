@@ -34,7 +34,6 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
     a number of our own, which counts up without gaps in order of arrival.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -59,7 +58,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         """Report those data of a block that no event has reported yet; called before the block is closed."""
 
     def _hand_out_waiting(self) -> None:
-        """Hand out the calls that `stop` could not hand out, because they may have been cut off.
+        """Hand out to the application the calls that `stop` kept back, because they may have been cut off.
 
         It is called when the answer goes on, which proves that no token limit cut them off.
         """
@@ -69,7 +68,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
             self._waiting.clear()
 
     def stop(self, index: int) -> None:
-        """Close a block; if it is a tool call with whole arguments, hand out the call.
+        """Close a block; if it is a tool call with whole arguments, hand the call out to the application.
 
         Arguments that are not an object may have been cut off, although they look whole. Their call
         waits until the next payload arrives; see `_hand_out_waiting`.
@@ -124,7 +123,7 @@ class BlockParts(Parts, ABC, Generic[BlockT]):
         self._waiting.clear()
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part; if the answer was cut off, no tool call is handed out."""
+        """Close every part; if the answer was cut off, no tool call is handed out to the application."""
         for block in self._open.values():
             self._report_unsent(block)
         self._open.clear()

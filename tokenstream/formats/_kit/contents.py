@@ -45,7 +45,6 @@ class ContentParts(Answer):
     `close`; any other calls `write`. `Parts` derives from this class and adds tool calls.
 
     Args:
-        limits: Bounds on choices and parts.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -60,7 +59,6 @@ class ContentParts(Answer):
         """Open a part, report its start, and return the part.
 
         Args:
-            choice: The choice's index.
             content: The part as it is before any text is added.
         """
         state = self.choice(choice)
@@ -86,9 +84,10 @@ class ContentParts(Answer):
         self.close(self.open(choice, content), content)
 
     def add_undecodable_media(self, choice: int, type: str, data: Json) -> None:  # noqa: A002 - the field's name
-        """Add media that cannot be decoded, unchanged, as an opaque part; count a departure.
+        """Add media that cannot be decoded, unchanged, as an opaque part.
 
-        Media are sent in base64; these are not valid base64.
+        Media are sent in base64. These are not valid base64, which is counted as a departure from the
+        documentation.
 
         Args:
             type: The server's word for the type of the media.
@@ -101,8 +100,6 @@ class ContentParts(Answer):
         """Add text to the open part of this kind, or to a new one; for formats that do not mark parts.
 
         Args:
-            kind: The part's kind.
-            text: The text to add.
             start: The part without its text, used if a new part is opened; blank by default.
         """
         state = self.choices.get(choice) or self.choice(choice)
@@ -148,7 +145,6 @@ class ContentParts(Answer):
 
         Args:
             part: The part: a text, reasoning, a refusal, or media with a transcript.
-            whole: The whole text.
             length: Number of characters that were added to the part so far; used only if there is no message
                 to compare with. If the number is unknown, pass the length of `whole`: nothing is then added.
             rewritten: True if the provider documents that it changes the text when it repeats it.
@@ -168,13 +164,12 @@ class ContentParts(Answer):
             raw=self.raw,
         )
         self._out.append(told)  # `take` replaces it by a delta with the missing text
-        self.tells = True
+        self.whole_text_repeated = True
 
     def record_written_part(self, part: OpenPart) -> None:
-        """Record the part that text is now added to; count a departure if it interrupts another, open part.
+        """Record the part that text is now added to.
 
-        Args:
-            part: The part that text is now added to.
+        If the text interrupts another open part, count a departure from the documentation.
         """
         previous, self._last_written = self._last_written, part
         if previous is not part and previous is not None and not previous.closed:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Words in providers' error types and codes (wire-formats §1.4, §4.5), each with the kind of error and
 # whether a retry may help (None: the kind decides); the first match is used. `error_words` goes first: a
-# sentence with a word such as "billing" does not tell whether the account's quota or a rate limit is meant.
+# sentence with a word such as "billing" does not show whether the account's quota or a rate limit is meant.
 _KINDS_BY_SUBSTRING: tuple[tuple[str, ErrorKind, bool | None], ...] = (
     ("insufficient_quota", "rate_limited", False),
     ("billing", "rate_limited", False),
@@ -163,7 +163,7 @@ def error_kind(*words: object) -> tuple[ErrorKind, bool | None]:
         >>> error_kind("invalid_request_error", "prompt is too long: 9 tokens > 8 maximum")
         ('context_length', None)
     """
-    # Any of the words may be the one that tells, such as the message behind a general type.
+    # Any of the words may be the specific one, such as the message behind a general type.
     for word in words:
         specific = _specific_kind_of(word)
         if specific is not None:
@@ -195,7 +195,6 @@ def provider_error(payload: dict[str, Any], event: str = "") -> ProviderError | 
     """Return the error in a payload, or None if the payload contains no error.
 
     Args:
-        payload: The decoded payload.
         event: The SSE event's name, "" if it has none.
 
     Example:
@@ -279,7 +278,6 @@ def _find_details(payload: dict[str, Any], event: str) -> dict[str, Any] | str |
     Providers put the error in different places, which are checked in a fixed order.
 
     Args:
-        payload: The decoded payload.
         event: The SSE event's name, "" if it has none.
     """
     error = payload.get("error")
@@ -343,7 +341,7 @@ def _find_wait(details: dict[str, Any], inner: object) -> float | None:
             return wait
     headers = read_repeated_headers({"error": details})
     wait = retry_after_of(headers)
-    # The error need not be about a rate limit, so only a limit that is used up tells a wait.
+    # The error need not be about a rate limit, so only a limit that is used up calls for a wait.
     return reset_of(headers, limited=False) if wait is None else wait
 
 

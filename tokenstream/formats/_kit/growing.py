@@ -48,7 +48,7 @@ class GrowingTexts:
         self._latest: dict[str, str] = {}
         """The longest text so far under each key; empty once the texts are known to be pieces."""
         self._given: dict[str, int] = {}
-        """For each key, the number of characters that were reported before a later text was held back."""
+        """Number of characters under each key that were reported before a later text was held back."""
         self._held: dict[str, list[str]] = {}
         """The texts held back under each key, as they arrived."""
 
@@ -66,10 +66,10 @@ class GrowingTexts:
         return text.startswith(self._latest.get(key, ""))
 
     def judge(self, texts: Mapping[str, str], *, begins_other: bool) -> list[tuple[str, str]]:
-        """Decide from a message as a whole, if a text is held back, whether texts grow or are pieces.
+        """Decide by all texts of a message whether texts grow or are pieces, if a text is held back.
 
-        Called before the texts of the message are read. If the message has other content and not the
-        held-back text, it is a piece. If it repeats that text beside the other content, the texts grow.
+        Called before the texts of the message are read. If the message has other content and lacks the
+        text that is held back, texts are pieces. If it repeats that text beside other content, they grow.
 
         Args:
             texts: The texts of the message; "" for a text that the server sent empty.
@@ -81,9 +81,11 @@ class GrowingTexts:
         begins_other = begins_other or any(text and key not in self._latest for key, text in texts.items())
         for key in self._held:
             text = texts.get(key, "")
-            if not text and (begins_other or key in texts):
+            lacks_text = not text and (begins_other or key in texts)
+            if lacks_text:
                 return self.settle(grows=False)
-            if begins_other and text == self._latest[key]:
+            repeats_text = begins_other and text == self._latest[key]
+            if repeats_text:
                 return self.settle(grows=True)
         return []
 

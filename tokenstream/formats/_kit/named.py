@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from tokenstream._basics.untrusted import fields_except, text_of
+from tokenstream.events import ToolResult
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
-from tokenstream.formats._kit.open import OpenCall, OpenPart
+from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream._basics.loose import Json
     from tokenstream.limits import Limits
     from tokenstream.message import FinishReason, Part
 
@@ -26,7 +28,6 @@ class NamedParts(Parts):
     also have an index, which counts up without gaps in the order of their starts.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -44,7 +45,7 @@ class NamedParts(Parts):
         self.open_parts: dict[NamedKind, dict[str, OpenPart]] = {"text": {}, "reasoning": {}}
         """Open texts and reasoning, by id."""
         self.newest: dict[NamedKind, str] = {"text": "", "reasoning": ""}
-        """For each kind, the id of the part opened last."""
+        """The id of the part opened last, by kind."""
         self.closed_names: set[tuple[NamedKind, str]] = set()
         """Kind and id of each text and reasoning that was closed."""
         self.calls: dict[str, OpenPart] = {}
@@ -62,9 +63,8 @@ class NamedParts(Parts):
         """Open a part and return it; a part with the same id that is still open is closed before that.
 
         Args:
-            kind: Text or reasoning.
             id: The part's id on the wire.
-            data: The part's `provider_data`; None for none.
+            data: The part's `provider_data`; None if it has none.
         """
         unclosed = self.open_parts[kind].pop(id, None)
         if unclosed is not None:
@@ -80,23 +80,38 @@ class NamedParts(Parts):
         return part
 
     def note_if_late(self) -> None:
-        """Count a departure if the finish reason has arrived already; called when content arrives."""
+        """Count a departure from the documentation if the content that arrives follows the finish reason."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
+
+    def tell_result(self, id: str, output: Json, error: str | None, *, provider_executed: bool) -> None:
+        """Report the result of a tool, beside the part that the message has for it.
+
+        Args:
+            id: The id of the call.
+            output: What the tool has returned.
+            error: A description of the tool's failure; None if it has succeeded.
+            provider_executed: True if the server has run the tool itself.
+        """
+        if self.may_hold_surrogates:
+            id, output, error = mend_surrogates(id), mend_surrogates(output), mend_surrogates(error)
+        self.emit(ToolResult(id, output, error, provider_executed, raw=self.raw))
 
     def make_empty_part(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
         """Return a part without its text.
 
         Args:
-            kind: Text or reasoning.
-            data: The part's `provider_data`; None for none.
+            data: The part's `provider_data`; None if it has none.
         """
         if data is None:
             return BLANK_TEXT if kind == "text" else BLANK_REASONING
         return TextPart(provider_data=data) if kind == "text" else ReasoningPart(provider_data=data)
 
     def get_or_open(self, kind: NamedKind, id: str) -> OpenPart:
-        """Return the open part with this id; if there is none, count a departure and open one."""
+        """Return the open part with this id; if there is none, open one.
+
+        A part that the server has not opened is counted as a departure from the documentation.
+        """
         part = self.open_parts[kind].get(id)
         if part is None:
             self.note("part_after_close" if (kind, id) in self.closed_names else "part_unopened")
@@ -104,11 +119,7 @@ class NamedParts(Parts):
         return part
 
     def read_delta(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Add the text in a payload's `delta` to the part with the payload's id.
-
-        Args:
-            kind: Text or reasoning.
-        """
+        """Add the text in a payload's `delta` to the part with the payload's id."""
         delta = payload.get("delta")
         if not isinstance(delta, str):
             self.note("delta_misfits")
@@ -120,12 +131,11 @@ class NamedParts(Parts):
         self.add(part, delta)
 
     def id_in(self, payload: dict[str, Any], kind: NamedKind, *, new: bool = False) -> str:
-        """Return the id in a payload of a text or of reasoning.
+        """Return the id of the text or reasoning that a payload belongs to.
 
         If the payload has no id, return the id of the part of this kind opened last, or "" for a new part.
 
         Args:
-            kind: Text or reasoning.
             new: True if the payload starts a part.
         """
         id = payload.get(self.id_field)
@@ -146,7 +156,7 @@ class NamedParts(Parts):
         return True
 
     def stop(self, kind: NamedKind, id: str) -> None:
-        """Close the open part with this id; if there is none, count a departure."""
+        """Close the open part with this id; if there is none, count a departure from the documentation."""
         part = self.open_parts[kind].pop(id, None)
         if part is None:
             self.note("part_end_unmatched")
@@ -182,7 +192,7 @@ class NamedParts(Parts):
         Args:
             id: The call's id on the wire; "" if it has none.
             name: The tool's name.
-            data: The call's `provider_data`; None for none.
+            data: The call's `provider_data`; None if it has none.
             type: "function", or "custom" if the input is free text.
         """
         handed_out = self.choice(0).handed_out.get(id)
@@ -210,7 +220,7 @@ class NamedParts(Parts):
         """
         part = self.calls.get(id)
         if part is None:
-            # White space adds nothing to arguments, so it is no departure.
+            # White space adds nothing to arguments, so it is not a departure.
             is_closed = id in self.calls_done
             if fragment and not fragment.isspace():
                 self.note("call_after_done" if is_closed else "part_unopened")
@@ -275,7 +285,7 @@ class NamedParts(Parts):
         self.calls.clear()
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part; if the answer was cut off, no tool call is handed out."""
+        """Close every part; if the answer was cut off, no tool call is handed out to the application."""
         for parts in self.open_parts.values():
             parts.clear()
         self.forget_calls()

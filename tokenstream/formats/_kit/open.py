@@ -68,6 +68,7 @@ class OpenCall(OpenPart):
         has_id: bool = True,
     ) -> None:
         super().__init__("tool_call", choice, index)
+        # The call's identity, on the wire and in the message.
         self.id = self.sent_id = id
         """The call's id; `sent_id` is the id that the server sent, which an earlier call may already have."""
         self.number = number
@@ -79,15 +80,17 @@ class OpenCall(OpenPart):
 
         As long as there are any, no event reports this call.
         """
+        # The call's data.
         self.name = name
         self.type = type
         self.provider_data = provider_data
+        # The arguments.
         self.arguments = TextLog()
         self.placeholder = ""
-        """Text that is added if the call ends here; the next piece decides.
+        """Text to add to the arguments if the call ends now; the next piece may replace it.
 
-        It is `{}`, which may stand for arguments to come, or the text that a fragment adds which may have
-        repeated the arguments.
+        It is `{}`, which some servers send before the real arguments, or the new text in a fragment that may
+        have repeated the arguments so far.
         """
         self.repeated = RepeatedArguments()
         """Finds fragments that repeat the arguments so far."""

@@ -158,10 +158,7 @@ def report_logprobs(parts: Parts, name: str, value: object, choice: int) -> None
     """Report log probabilities of a choice: a list, or an object with several lists.
 
     Args:
-        parts: Makes the events.
         name: The field's name.
-        value: The field's value.
-        choice: The choice's index.
     """
     lists = value.items() if is_dict(value) else [("content", value)]
     for key, items in lists:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _CUT_SHORT: frozenset[str] = frozenset({"length", "content_filter", "refusal", "error", "cancelled"})
+"""Finish reasons that mean that the answer was cut off."""
 
 
 class Parts(ContentParts):
@@ -35,7 +36,6 @@ class Parts(ContentParts):
     of which may be open at the same time, and the ends of choices.
 
     Args:
-        limits: Bounds on choices, parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -104,7 +104,10 @@ class Parts(ContentParts):
         choice.current_part = None
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part of every choice; if the answer was cut off, no tool call is handed out."""
+        """Close every part of every choice.
+
+        If the answer was cut off, no tool call is handed out to the application.
+        """
         for choice in self.choices.values():
             for part in list(choice.opened.values()):
                 if isinstance(part, OpenCall):
@@ -139,7 +142,6 @@ class Parts(ContentParts):
         from the finished call, it is reported with a new id; if it never differs, it is dropped.
 
         Args:
-            choice: The choice's index.
             id: The call's id; None if the server sent none.
             name: The tool's name.
             type: "function", or the provider's word for another kind.

@@ -23,8 +23,8 @@ MOST_SPREAD = 8
 class RepeatedArguments:
     """Finds what is new in the fragments of one call, which are pieces or repeat the arguments so far.
 
-    A fragment that begins with all arguments so far repeats them if the arguments followed by it are no
-    JSON. If they are, as `{"a":` and `{"a": 1}` are, the fragment is held back: the next fragment decides,
+    A fragment that begins with all arguments so far repeats them if the arguments followed by it cannot be
+    JSON. If they can, as `{"a":` and `{"a": 1}` can, the fragment is held back: the next fragment decides,
     or the end of the call. Quirk (OmniRoute#3762): a gateway sends the arguments like that.
     """
 
@@ -49,8 +49,10 @@ class RepeatedArguments:
         if self.held:
             # The held fragment was a repetition if this one begins with it, and else a piece.
             held, self.held, call.placeholder = self.held, "", ""
+            extends_held = text.startswith(held) and text != held
             # A fragment that is the same again adds nothing, and so proves nothing, unless it is whole.
-            self._grows = text.startswith(held) and (text != held or is_one_value(text))
+            repeats_whole = text == held and is_one_value(text)
+            self._grows = extends_held or repeats_whole
             if not self._grows:
                 return held + text
         # Texts of equal values have similar lengths; comparing any others would cost more than was sent.

@@ -68,10 +68,10 @@ def added_by(events: Iterable[Any], told: Told) -> str:
 def settle(
     events: Sequence[Event], find_text: TextFinder | None, note: Callable[[str], None]
 ) -> tuple[list[Event], ProtocolError | None]:
-    """Replace each `Told` by the text that is missing; return the events, and the error or None.
+    """Replace each `Told`, a whole text that the server repeats, by a delta with the text that is missing.
 
-    A whole text that differs from what arrived is an error, and the events after it are left out. White space
-    at the ends of a text makes no difference; it is only counted.
+    Return the events, and the error or None. A whole text that differs from what arrived is an error, and the
+    events after it are left out. White space at the ends of a text makes no difference; it is only counted.
 
     Args:
         events: A payload's events.

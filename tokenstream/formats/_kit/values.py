@@ -54,14 +54,13 @@ def count_of_kind(details: object, kind: str, *names: str) -> int | None:
 
 
 def json_text(value: object, what: str = "the arguments of a tool call") -> str:
-    """Return values as JSON text.
+    """Return a value as JSON text.
 
     Args:
-        value: The decoded values.
-        what: A description of the values for the error.
+        what: Words for the value, in the plural, for the error message.
 
     Raises:
-        ProtocolError: The values are nested too deeply, or are not JSON values.
+        ProtocolError: The value is nested too deeply, or is not a JSON value.
 
     Example:
         >>> json_text({"city": "Zürich"})
@@ -76,10 +75,12 @@ def json_text(value: object, what: str = "the arguments of a tool call") -> str:
 
 
 def spellings_of(value: object) -> list[str]:
-    """Return values as JSON text in the usual spellings, to find the one that a server has begun to send.
+    """Return the JSON texts that servers usually write for a value: with and without spaces and escapes.
+
+    The caller compares them with the beginning of the text that a server has sent so far.
 
     Raises:
-        ProtocolError: The values are nested too deeply, or are not JSON values.
+        ProtocolError: The value is nested too deeply, or is not a JSON value.
 
     Example:
         >>> spellings_of({"a": "ü"})[:2]
@@ -91,7 +92,7 @@ def spellings_of(value: object) -> list[str]:
 
 
 def canonical_json(value: object) -> str | None:
-    """Return arguments in the form that all equal JSON values have; None if they are no JSON.
+    """Return a JSON value as the text that all equal values have in common; None if it is not JSON.
 
     Args:
         value: JSON text, or a decoded value.

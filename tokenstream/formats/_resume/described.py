@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 _LONGEST_NUMBER = 32
 _MADE_ANEW = frozenset({*PADDING, "created", "created_at"})
-"""Fields that a server may write anew when it sends an event again."""
+"""Fields that a server may change when it sends an event again."""
 _WHOLE_ANSWER_FIELDS = ("response", "message", "interaction")
 """Fields with an object that describes the whole answer."""
 
 
 class Entry(NamedTuple):
-    """An event of the log: its number or id, and a digest by which a repetition is recognised."""
+    """An event in the event log: its number or id, and a digest by which a repetition is recognised."""
 
     key: int | str | None
     """The number or id of the event; None if it has none."""
@@ -36,11 +36,11 @@ class Entry(NamedTuple):
 
 
 class Description(NamedTuple):
-    """An event that is to be compared with the log, and the ids that it names."""
+    """An event that has arrived, with all that is needed to compare it with the event log."""
 
     entry: Entry
     is_numbered: bool = False
-    """True if `key` is in the payload; otherwise it is an SSE id, which may be that of the event before."""
+    """True if `key` is from the payload, not the SSE id, which may be that of the event before."""
     answer: str | None = None
     """The id of the answer that the event names; None if it names none."""
     item: tuple[int, str] | None = None
@@ -59,7 +59,9 @@ class Ids:
 
     def __init__(self) -> None:
         self.answers: set[str] = set()
+        """The ids that events have named for the answer; several if the server changes them."""
         self.items: dict[int, str] = {}
+        """The id of each output item, by its index."""
         self.keeps_items: bool | None = None
         """True if all events of an output item had its id; None until an item had two events."""
 
@@ -101,7 +103,7 @@ def size_of(frame: Frame) -> int:
     return len(payload) if isinstance(payload, bytes) else 256
 
 
-def decoded(payload: object) -> object:
+def decode_payload(payload: object) -> object:
     """Return a payload's JSON value; None if the payload is not JSON."""
     if not isinstance(payload, bytes):
         return payload
@@ -120,7 +122,7 @@ def digest_bytes(data: bytes) -> bytes:
 
 
 def digest_of(payload: dict[str, Any], name: str) -> bytes:
-    """Return a digest of what a payload says, without what a server may write anew.
+    """Return a digest of a payload, without the fields that a server may change when it repeats the event.
 
     Of an object that describes the whole answer, only the id counts: its other fields may have changed since.
     """
@@ -160,11 +162,11 @@ def item_of(payload: dict[str, Any]) -> tuple[int, str] | None:
 
 
 def content_of(frame: Frame) -> bytes:
-    """Return a digest of what a frame says, without what a server may write anew."""
+    """Return a digest of a frame's content, without what a server may change when it repeats the frame."""
     name, payload = "", frame
     if isinstance(frame, ServerSentEvent):
         name, payload = name_of(frame), frame.payload
-    data = decoded(payload)
+    data = decode_payload(payload)
     if is_dict(data):
         return digest_of(data, name)
     return digest_bytes(payload if isinstance(payload, bytes) else repr(payload).encode())

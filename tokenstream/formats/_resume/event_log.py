@@ -14,7 +14,7 @@ from tokenstream.formats._resume.described import (
     Entry,
     Ids,
     answer_of,
-    decoded,
+    decode_payload,
     digest_bytes,
     digest_of,
     item_of,
@@ -81,32 +81,37 @@ class EventLog:
     )
 
     def __init__(self) -> None:
+        # Events that are only collected.
         self._pending: deque[Frame] = deque()
         """Events that were read, and that are not described yet."""
         self._bytes = 0
         """The size of the payloads in `_pending`, in bytes."""
         self._format: Format | None = None
         """The format, which knows the positions in the payloads; None before the first event."""
+        # The log.
         self._entries: list[Entry] = []
         self._index: dict[int | str, int] = {}
         """Maps each number or id to the index in `_entries` of the first event that has it."""
+        self._first_key: int | str | None = None
+        """The number or id of the answer's first event, which is never forgotten."""
+        self._was_trimmed = False
+        """True once the oldest events were forgotten."""
+        # The ids that events name.
         self._ids = Ids()
         """The ids of earlier connections, with which a connection's events are compared."""
         self._new_ids = Ids()
         """The ids of this connection's new events."""
-        self._first_key: int | str | None = None
-        """The number or id of the first event, which is kept for good."""
-        self._was_trimmed = False
-        """True once the oldest events were forgotten."""
+        # The server's way of numbering events.
         self._last_number: int | None = None
         self._gapless: bool | None = None
         """True if each number so far was one higher than the one before; None with less than two numbers."""
         self._shares_keys = False
         """True if several events had the same id: an SSE event without an id has that of the event before."""
         self._skips_ids = False
-        """True if the ids of events, without numbers in their payloads, may have gaps."""
+        """True if the SSE ids, as opposed to numbers in payloads, may have gaps."""
+        # The replay.
         self._from_start = False
-        """True once a replay has begun at the first event, which was forgotten."""
+        """True once a replay has begun at the answer's first event, which is no longer in the log."""
         self._next: int | None = None
         """The log's index of a replay's next event; None until a connection's first event has decided it."""
         self._is_replayed = False
@@ -272,13 +277,18 @@ class EventLog:
             if not _is_same(entry, self._entries[place]):
                 # The server may go back, as when it sends what it has stored and then what is live. It must
                 # not skip an event: a later place than the next one, or no place at all, is an error.
-                place = self._index.get(entry.key, place) if entry.key is not None else place
-                if place >= (self._next or 0) or not _is_same(entry, self._entries[place]):
+                if entry.key is not None:
+                    place = self._index.get(entry.key, place)
+                goes_back = place < (self._next or 0)
+                if not goes_back or not _is_same(entry, self._entries[place]):
                     raise _replay_error(entry, self._entries[self._next or 0])
             self._next = place + 1
             return True
         # The replay is over: the event is new, unless the server sends it a second time.
-        return self._was_sent_twice(event) or self._refuse_gap(event)
+        if self._was_sent_twice(event):
+            return True
+        self._refuse_gap(event)
+        return False
 
     def _was_sent_twice(self, event: Description) -> bool:
         """Return True if an event behind the replay has the number or id and the content of an earlier one.
@@ -306,18 +316,19 @@ class EventLog:
         oldest = self._entries[0].key if self._was_trimmed and self._entries else None
         return isinstance(key, int) and isinstance(oldest, int) and key < oldest
 
-    def _refuse_gap(self, event: Description) -> bool:
-        """Raise an error if events before a new one are missing; otherwise return False: it is not repeated.
+    def _refuse_gap(self, event: Description) -> None:
+        """Raise an error if events before a new one are missing.
 
         Raises:
             PositionLost: The number is not the next one, although there were no gaps before.
         """
         key, last = event.entry.key, self._last_number
         # If the numbers had gaps before, another gap proves nothing.
-        if not isinstance(key, int) or last is None or not self._gapless or key in (last, last + 1):
-            return False
-        if self._skips_ids and not event.is_numbered:
-            return False
+        if not isinstance(key, int) or last is None or not self._gapless:
+            return
+        may_skip = self._skips_ids and not event.is_numbered
+        if key in (last, last + 1) or may_skip:
+            return
         raise PositionLost(f"the server goes on at event {key}, but event {last + 1} is the next one")
 
     # -- describing --------------------------------------------------------
@@ -338,7 +349,7 @@ class EventLog:
         if not isinstance(key, int):
             return
         last, self._last_number = self._last_number, key
-        # An SSE event without an id has that of the event before it. This is no gap.
+        # An SSE event without an id has that of the event before it. This is not a gap.
         lacks_id = not event.is_numbered and key == last
         if last is not None and not lacks_id:
             self._gapless = key == last + 1 and self._gapless is not False
@@ -368,7 +379,7 @@ class EventLog:
         if isinstance(frame, ServerSentEvent):
             sent_id, name, payload = frame.id, name_of(frame), frame.payload
         key = key_of(sent_id)
-        data = decoded(payload)
+        data = decode_payload(payload)
         if not is_dict(data):
             raw = payload if isinstance(payload, bytes) else repr(payload).encode()
             is_heartbeat = name in PING_NAMES or not raw.strip()

@@ -98,11 +98,7 @@ class ReplayOfEvents:
         """True once the repetition is over: all later payloads are new."""
 
     def check_repeated(self, id: str) -> bool:
-        """Return True if an event was read before.
-
-        Args:
-            id: The event's id.
-        """
+        """Return True if an event was read before."""
         after = self._after
         # From the first new event on, `ended` is True: no event is repeated any more.
         if self.ended:

@@ -124,7 +124,7 @@ def _layout_of(format: Format) -> Layout:
 
 
 def _list_slots(kind: type) -> Iterator[str]:
-    """Yield the names in the `__slots__` of a class and its bases, the bases first, but none in `unkept`."""
+    """Yield the saved slots of a class, those of its bases first; slots named in `unkept` are not saved."""
     for base in reversed(kind.__mro__):
         slots: tuple[str, ...] = base.__dict__.get("__slots__", ())
         unkept: frozenset[str] = base.__dict__.get("unkept", frozenset())

@@ -99,9 +99,6 @@ class LlamaIndex(Format):
         """Return a callback that counts the characters of later text deltas; None if the delta is not text.
 
         The fast path reads these deltas without `read`, which counts the characters of all others.
-
-        Args:
-            delta: A delta that was decoded.
         """
         return self._count_text if isinstance(delta, TextDelta) else None
 
@@ -161,7 +158,7 @@ class LlamaIndex(Format):
     # -- internals ---------------------------------------------------------
 
     def _read_text(self, payload: dict[str, Any], blocks: list[dict[str, Any]]) -> None:
-        """Add the new text: the delta; or, without one, the whole text without the text reported so far."""
+        """Add the new text: the delta; or, without a delta, what is new in the whole text."""
         text = payload.get("delta")
         if not isinstance(text, str):
             texts = [text_of(block, "text") or "" for block in blocks if block.get("block_type") == "text"]
@@ -174,7 +171,6 @@ class LlamaIndex(Format):
 
         Args:
             delta: The new reasoning; if it is None, the blocks contain all reasoning so far.
-            blocks: The message's blocks.
         """
         thinking = [block for block in blocks if block.get("block_type") == "thinking"]
         reasoning = "".join(text_of(block, "content") or "" for block in thinking)
@@ -200,7 +196,6 @@ class LlamaIndex(Format):
 
         Args:
             index: The call's index among the calls of the response; it identifies a call without an id.
-            item: The call.
         """
         function = dict_of(item, "function") or item
         id, name = text_of(item, "tool_call_id", "id", "call_id"), text_of(function, "tool_name", "name")

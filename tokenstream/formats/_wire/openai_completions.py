@@ -90,17 +90,12 @@ class OpenAICompletions(Format):
 
     @property
     def may_go_on(self) -> bool:
-        """True once a choice of llama.cpp's native route has ended, because the next prompt's may follow."""
+        """True once a choice of llama.cpp's native route has ended: the next prompt's choice may follow."""
         return self._is_native
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
-        """Return whether a stream's first payload belongs to a completion.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name.
-        """
+        """Return whether a stream's first payload belongs to a completion."""
         choices = payload.get("choices")
         if is_list(choices):
             if any("delta" in choice or "message" in choice for choice in dicts_of(choices)):
@@ -113,10 +108,6 @@ class OpenAICompletions(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name, "" if it has none.
 
         Raises:
             ProtocolError: A choice is not an object, or an index is not a whole number.
@@ -184,7 +175,7 @@ class OpenAICompletions(Format):
         if isinstance(word, str) and word:
             self.parts.finish(index, finish_reason(word), word)
         elif not says_nothing(word):
-            # Not text, so it is no finish reason: only report the field.
+            # Not text, so it is not a finish reason: only report the field.
             self.parts.field("finish_reason", word, index)
 
     def _read_field(self, index: int, name: str, value: object) -> None:

@@ -72,12 +72,7 @@ class TGI(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
-        """Return whether a first payload is a token or a whole generation of this format.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name.
-        """
+        """Return whether a first payload is a token or a whole generation of this format."""
         token = payload.get("token")
         if is_dict(token):
             # A payload with nothing but a token may belong to another format.
@@ -86,10 +81,6 @@ class TGI(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name, "" if it has none.
 
         Raises:
             LimitExceeded: There are more choices or parts than a limit allows.
@@ -128,7 +119,7 @@ class TGI(Format):
         if self._has_text:
             part = self.parts.choice(0).current_part
             if part is not None:
-                # Add what the tokens lack. A difference is no error: TGI may have cut off a stop sequence.
+                # Add what the tokens lack. A difference is no fault: TGI may have cut off a stop sequence.
                 self.parts.tell(part, text, len(text), rewritten=True)
             self.parts.field("generated_text", text)
         else:

@@ -40,7 +40,6 @@ class Atom(NamedTuple):
     """The meaning of a value without quotes.
 
     Args:
-        kind: The kind of value.
         value: The value; for a number that JSON can express, the JSON text of the number.
         repair: The repair that was needed; None if the value is JSON.
         in_json: True if `value` is the JSON text of a number.
@@ -79,7 +78,7 @@ def read_atom(token: str) -> Atom | None:
 def _read_number_form(token: str) -> Atom | None:
     """Read a number that JSON writes differently: hexadecimal, with a plus sign, or without a leading 0.
 
-    The result is None if the token is no such number.
+    The result is None if the token is not such a number.
     """
     # "number_form" is the name of the repair.
     match = _HEXADECIMAL(token)
@@ -88,7 +87,7 @@ def _read_number_form(token: str) -> Atom | None:
         value = int(digits, 16)
         return Atom("number", -value if sign == "-" else value, "number_form")
     match = _PLUS_OR_POINT(token)
-    # A number with two signs, which the pattern would accept, is none.
+    # The pattern also accepts two signs, which are not a number.
     if match is None or token.startswith("+-"):
         return None
     # `sign` is a minus sign or "": the pattern skips a plus sign.
@@ -100,7 +99,7 @@ def _read_number_form(token: str) -> Atom | None:
 
 
 def _read_word(token: str) -> Atom | None:
-    """Read a word without quotes as a string; None if it is no word, or could mean a value such as null."""
+    """Read a word without quotes as a string; None if it is not a word, or may mean a value such as null."""
     if _WORD(token) is None or token.lower() in _UNCLEAR:
         return None
     return Atom("string", token, "unquoted_value")
@@ -127,6 +126,6 @@ def are_equal(one: Json, other: Json) -> bool:
             if len(one) != len(other):
                 return False
             pairs.extend(zip(one, other, strict=True))
-        elif one != other and (one == one or other == other):  # noqa: PLR0124 - NaN is the one that is not itself
+        elif one != other and (one == one or other == other):  # noqa: PLR0124 - only NaN differs from itself
             return False
     return True

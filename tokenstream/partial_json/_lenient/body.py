@@ -1,4 +1,4 @@
-"""Steps that read a lenient document, from its first bracket to its last."""
+"""Steps of lenient reading, functions that read on from one character: inside a document's brackets."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def close_container(reader: LenientReader, offset: int, out: list[JSONEvent]) ->
 @register_after_mismatch
 @under(("",), *PLACES)
 def end_cut_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Close what is open in a document without closing brackets, and record a repair; return `position`.
+    """Close whatever is open in a document whose end is missing, and record a repair; return `position`.
 
     The text is refused instead if `must_be_closed` is set, or if what was read may also be prose.
     """
@@ -273,7 +273,6 @@ def _open_quoted(
         text: The unread text.
         position: Position of the quote.
         out: Receives the event that begins a string.
-        is_key: True for a key.
     """
     reader.quoted = QuotedString(kind, reader.repair_log)
     reader.token_at = reader.base + position
@@ -290,14 +289,14 @@ def _open_quoted(
 
 @under('"', *KEYS)
 def read_plain_key(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a key that has arrived as a whole and needs no repair; only begin any other key.
+    """Read a whole key at once, if all of it has arrived and it needs no repair; otherwise only begin it.
 
     The result is the position up to which the text was read.
     """
     end = text.find('"', position + 1)
-    # Without a closing quote, the key has not arrived whole: like one with a backslash, it is only begun.
-    key = text[position + 1 : end] if end > 0 else "\\"
-    if "\\" in key or not key.isprintable():
+    key = text[position + 1 : end] if end > 0 else None
+    if key is None or "\\" in key or not key.isprintable():
+        # The closing quote has not arrived, or characters of the key must be examined.
         return _open_quoted(reader, PLAIN, text, position, out, is_key=True)
     use_key(reader, key, reader.base + position)
     return end + 1
@@ -305,18 +304,22 @@ def read_plain_key(reader: LenientReader, text: str, position: int, out: list[JS
 
 @under('"', *VALUES)
 def read_plain_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a string that has arrived as a whole and needs no repair; only begin any other string.
+    """Read a whole string at once, if all of it has arrived and it needs no repair; otherwise only begin it.
 
     The result is the position up to which the text was read.
     """
     end = text.find('"', position + 1)
-    # Without a closing quote, the string has not arrived whole: like one with a backslash, it is only begun.
-    string = text[position + 1 : end] if end > 0 else "\\"
+    string = text[position + 1 : end] if end > 0 else None
     # The container's closing bracket; the closer is "}}" if the opening brace was doubled.
     closer = reader.closers[-1][0]
     # Before anything but a comma or this bracket, the quote may belong to the string.
     match_continuation = _VALID_AFTER_STRING[closer]
-    if "\\" in string or not string.isprintable() or match_continuation(text, end + 1) is None:
+    if (
+        string is None
+        or "\\" in string
+        or not string.isprintable()
+        or match_continuation(text, end + 1) is None
+    ):
         return _open_quoted(reader, PLAIN, text, position, out, is_key=False)
     reader.document.begin_string(reader.base + position, out, string)
     reader.document.end_string(reader.base + end + 1, out)
@@ -327,7 +330,7 @@ def read_plain_string(reader: LenientReader, text: str, position: int, out: list
 @register_after_mismatch
 @under("`~", *PLACES)
 def read_fence_or_quote(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read the code fence's end, or begin a string in backticks; return the position at which to read on."""
+    """Read the end of the code fence, or begin a string in backticks; return the position to read on at."""
     char = text[position]
     fence = text[position : position + 3]
     may_become_fence = len(fence) < 3 and fence == char * len(fence)
@@ -407,7 +410,7 @@ def use_key(reader: LenientReader, key: str, offset: int) -> None:
     """Make a finished key the key of the next value, and expect a colon; `offset` is the start of the key."""
     reader.document.key = key
     reader.key_at = offset
-    # A comma before the key is no trailing comma.
+    # A comma before the key is not a trailing comma.
     reader.comma_at = -1
     reader.gap = NO_GAP
     reader.expects = COLON

@@ -151,10 +151,10 @@ class ChoosingReader:
             self._chosen = reader.root_at, reader.root_fence
 
     def _drop_text(self) -> None:
-        """Drop the text that is not needed any more.
+        """Drop the text that is not needed any more, to save memory.
 
-        That is the text before the chosen document if it fits the type. As long as no document fits,
-        the last one counts, so it is the text before the document that is being read.
+        Once a chosen document fits the type, that is the text before it. As long as none fits, the last
+        document counts, so it is the text before the document that is being read.
         """
         scanner = self._scanner
         if self._chosen_fits:

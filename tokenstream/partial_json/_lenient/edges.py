@@ -1,4 +1,7 @@
-"""Steps at the edges of a document: the text directly after it, and documents without brackets."""
+"""Steps of lenient reading: for the text directly after a document, and for documents without brackets.
+
+A step is a function that reads on from one character.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ _BRACKETS = frozenset("{[")
 
 
 def refuse_empty_text(reader: LenientReader, position: int) -> int:
-    """Set the error of a text without a document; return the position, as every step does."""
+    """Set the error for a text without a document; return the position, as every step does."""
     offset = reader.base + position
     reader.document.fail(
         offset, f"the text ended after {offset:,} characters, and there is no JSON document in it"
@@ -80,7 +83,7 @@ def begin_root_string(reader: LenientReader, text: str, position: int, out: list
 
 @register_step
 def read_root_string(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Continue a string that is no value of an object or array; return the position after what was read.
+    """Continue a string outside of any object or array; return the position after what was read.
 
     It may be the whole document, the first key of an object without an opening brace, or prose.
     """
@@ -161,7 +164,7 @@ def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONE
     is_fence = is_fence_end(reader, text, position)
     if is_fence is None:
         return reader.hold_back(position)
-    # A string in other quotes than JSON's, if it is no key, is a quotation in prose.
+    # A string in quotes other than JSON's, if it is not a key, is a quotation in prose.
     is_quotation = isinstance(value, str) and reader.quoted.kind is not PLAIN
     if (is_fence or not char) and not is_quotation:
         return use_root_value(reader, position, out)
@@ -171,7 +174,7 @@ def decide_root(reader: LenientReader, text: str, position: int, out: list[JSONE
         # The quote may be an apostrophe, and the string may contain the document.
         return reader.refuse_two_readings(reader.root_at - reader.base)
     note_prose(reader, reader.root_at)
-    # On the same line, numbers in brackets are then no array.
+    # On the same line, numbers in brackets are then not an array.
     reader.prose.note_value_before()
     reader.outside_step = STEPS["read_prose"]
     return position
@@ -181,7 +184,6 @@ def begin_object_without_brace(reader: LenientReader, key: str, position: int, o
     """Begin an object whose opening brace is missing; its first key has been read, and a colon follows.
 
     Args:
-        key: The first key.
         position: Position of the colon.
         out: Receives the event.
 
@@ -190,7 +192,7 @@ def begin_object_without_brace(reader: LenientReader, key: str, position: int, o
     """
     reader.repair_log.note("missing_opener", reader.root_at)
     if reader.quoted.kind.repair is not None:
-        # The key is in other quotes than JSON's, which is a repair, too.
+        # The key is in quotes other than JSON's, which is a repair, too.
         reader.repair_log.note(reader.quoted.kind.repair, reader.root_at)
     reader.opener_missing = True
     # Prose before the document may be recorded already; prose after it is another repair.
@@ -274,7 +276,7 @@ def replace_placeholder(reader: LenientReader, position: int) -> int:
         The position after the brace.
     """
     reader.repair_log.note("empty_placeholder", reader.root_at)
-    # No `{}` may be a placeholder any more; the attribute was the offset of its end.
+    # From now on, the document is not a `{}` that may be replaced.
     reader.empty_end = -1
     # `{}` was not closed in the document: its object is still open, and expects its first key.
     push_bracket(reader, "}")
@@ -352,7 +354,7 @@ def is_end_doubtful(reader: LenientReader, char: str) -> bool:
 @under(("",), AFTER_DOCUMENT)
 def end_text(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """End the reading, since the text has ended after the document; return the position."""
-    # The document was `{}`, and none followed it: it is no placeholder, but the document itself.
+    # No object followed the `{}`: it is not a placeholder, but the document itself.
     if reader.empty_end >= 0:
         finish_empty_object(reader, out)
     reader.is_done = True
@@ -361,7 +363,7 @@ def end_text(reader: LenientReader, text: str, position: int, out: list[JSONEven
 
 @under("}]", AFTER_DOCUMENT)
 def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a closing bracket too many after the document, and return the position after it.
+    """Skip a surplus closing bracket after the document, and return the position after it.
 
     The bracket is refused if the text then has two readings. Prose, once begun, may contain no such
     bracket. If a mismatched bracket has closed several containers at once, only as many brackets as these
@@ -374,8 +376,9 @@ def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list
         # The bracket that it closes may be missing, or may have been read as prose.
         return reader.refuse_two_readings(position)
     else:
-        # One bracket fewer may follow; -1, which means that nothing was mismatched, stays.
-        reader.owed_closers = max(reader.owed_closers - 1, -1)
+        if reader.owed_closers > 0:
+            # A bracket was mismatched; one fewer may follow now.
+            reader.owed_closers -= 1
         reader.repair_log.note("extra_closer", reader.base + position)
     return position + 1
 

@@ -1,4 +1,4 @@
-r"""Escapes and HTML entities in a string of lenient JSON, and backslashes that begin no escape.
+r"""Escapes and HTML entities in a string of lenient JSON, and backslashes that do not begin an escape.
 
 Each function reads one escape: it adds the characters to the string, and returns the position after
 the escape, or MORE_NEEDED if that depends on later text. If the end of the text has cut an escape, the
@@ -57,8 +57,9 @@ def read_escape(
     """Read the backslash at `position`, in a string of any kind; add what it stands for to `pieces`.
 
     Returns:
-        The position after the escape, or after a backslash that begins none. If later text decides: the
-        end of the text if the text has ended, otherwise `MORE_NEEDED`. The functions below return the same.
+        The position after the escape, or after a backslash that does not begin one. If later text decides:
+        the end of the text if the text has ended, otherwise `MORE_NEEDED`. The functions below return
+        the same.
     """
     if string.kind is ESCAPED:
         return _read_double_escape(string, text, position, pieces, context)
@@ -79,19 +80,19 @@ def _read_single_escape(
         # More text decides; an escape that the end of the text has cut is dropped.
         return len(text) if context.text_ended else MORE_NEEDED
     decoded, length = unescape(escape)
-    # A length of 0 means that this is no escape of JSON.
+    # A length of 0 means that this is not an escape of JSON.
     if length == 2 and escape[1] in CONTROLS:
         return _read_control(string, text, position, pieces, context, end=position + 2)
     if length:
         if decoded == "\\":
             _note_doubtful_escape(string, context.base + position)
         string.add(decoded, pieces, context)
-        # An escaped quote may be meant as the closing quote; the text after it tells.
+        # An escaped quote may be meant as the closing quote; the text after it decides.
         string.may_have_ended = decoded == '"'
         return position + length
     if OPENING_QUOTES.get(escape[1]) not in (None, ESCAPED, HTML):
         # A quote that needs no escape, unless it is the string's own quote. (The two kinds that are excluded
-        # begin with a backslash and an ampersand, which are no quotes by themselves.)
+        # begin with a backslash and an ampersand, which are not quotes by themselves.)
         if OPENING_QUOTES[escape[1]] is not string.kind:
             string.repair_log.note("bad_escape", context.base + position)
         string.add(escape[1], pieces, context)
@@ -140,8 +141,8 @@ def _read_html_escape(
     """Read a backslash, which may escape a quote, in a string with HTML entities as quotes.
 
     Returns:
-        The position after the escape, or after a backslash that begins none. If later text decides: the
-        end of the text if the text has ended, otherwise `MORE_NEEDED`.
+        The position after the escape, or after a backslash that does not begin one. If later text decides:
+        the end of the text if the text has ended, otherwise `MORE_NEEDED`.
     """
     quote = string.kind.quote(text, position + 1)
     if quote is not None:
@@ -186,7 +187,6 @@ def _read_control(
         text: The unread text.
         position: Position of the backslash.
         pieces: Receives the characters.
-        context: The string's surroundings.
         end: Position after the letter.
 
     Returns:
@@ -238,7 +238,7 @@ def _is_raw_backslash(string: QuotedString, text: str, position: int) -> bool | 
 def _keep_backslash(
     string: QuotedString, escape: str, position: int, pieces: list[str], context: StringContext
 ) -> int:
-    """Add a backslash that begins no escape to the string, as a repair; return the position after it."""
+    """Add a backslash that does not begin an escape to the string, as a repair; return the next position."""
     string.repair_log.note("bad_escape", context.base + position)
     # A letter, digit or bracket after it shows that backslashes are not escaped in this string.
     if PROVES_RAW(escape, 1) is not None:

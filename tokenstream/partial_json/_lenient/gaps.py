@@ -1,4 +1,7 @@
-"""Steps that read the text between the values of a lenient document: space, comments, commas, dots."""
+"""Steps of lenient reading: for the text between values, which is space, comments, commas and dots.
+
+A step is a function that reads on from one character.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +94,10 @@ def read_other(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 
 def is_odd_space(char: str) -> bool:
-    """Return True if a character is white space outside of JSON's, or ESC, which begins a terminal code."""
+    """Return True for white space that JSON does not allow, such as a no-break space, and for ESC.
+
+    ESC begins a terminal code. The caller has already dealt with the white space that JSON allows.
+    """
     # The match of `SPACES` may be empty: then it ends at 0.
     return char == "\x1b" or bool(SPACES(char).end())
 
@@ -204,7 +210,10 @@ def end_cut_comment(reader: LenientReader, text: str) -> int:
 @under("…", *PLACES)
 @under(".", *KEYS, COLON, *AFTER)
 def skip_dots(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip dots that stand for omitted values, after a value only; return the position after the dots."""
+    """Skip dots that stand for omitted values; return the position after them.
+
+    Dots are refused where no value precedes them.
+    """
     # Three dots, or the single character `…`.
     dots = text[position : position + (3 if text[position] == "." else 1)]
     may_be_cut = dots in {".", ".."} and position + len(dots) == len(text)
@@ -237,7 +246,7 @@ def read_comma(reader: LenientReader, text: str, position: int, out: list[JSONEv
 
 @under(",", ELEMENT, KEY)
 def skip_extra_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Skip a comma too many before a key or element, as a repair; return the position after it."""
+    """Skip a surplus comma before a key or element, as a repair; return the position after it."""
     reader.repair_log.note("extra_comma", reader.base + position)
     return position + 1
 
@@ -246,7 +255,7 @@ def skip_extra_comma(reader: LenientReader, text: str, position: int, out: list[
 def supply_comma(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Supply a missing comma if only the next key or element can begin here; else refuse the character.
 
-    Both ways, the result is `position`: no character is read.
+    In both cases, the result is `position`: no character is read.
     """
     char = text[position]
     in_object = reader.document.container.__class__ is dict

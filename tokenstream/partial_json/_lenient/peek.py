@@ -26,7 +26,7 @@ _HTML_QUOTES = ("&quot;", "&#34;", "&#x22;")
 
 
 class QuoteKind(NamedTuple):
-    """A way to quote a string.
+    """A kind of quotes around a string, with the patterns that read such a string.
 
     Args:
         run: Matches ordinary characters in the string.
@@ -78,7 +78,7 @@ class LookaheadExceeded(Exception):
 
 
 class Lookahead:
-    """The next `MOST_HELD` characters after a position, for lookahead.
+    """A view of the text after a position, which reaches `MOST_HELD` characters ahead.
 
     Args:
         text: The unread text.
@@ -109,7 +109,7 @@ class Lookahead:
         raise MoreTextNeeded
 
     def _skip_run(self, match: Callable[[str, int, int], Any], position: int) -> int:
-        """Return the end of the run of characters that `match` accepts from a position on.
+        """Return the end of the run of characters that `match` matches at a position.
 
         The character after the run must have arrived, because the run may be longer otherwise;
         `get_char` raises if the character has not arrived.
@@ -177,7 +177,7 @@ class Lookahead:
             end += self._measure_special(kind, char, end)
 
     def _measure_special(self, kind: QuoteKind, char: str, position: int) -> int:
-        """Return the length of an escape, or 1 for a special character that is neither escape nor quote."""
+        """Return the length of an escape; 1 for a special character that begins neither escape nor quote."""
         if char != "\\":
             return 1
         # Escaped twice, a backslash is written as four of them; any other escape begins with two.

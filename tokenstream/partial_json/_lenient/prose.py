@@ -38,7 +38,7 @@ _STEPS: dict[str, Any] = {}
 
 
 class SearchResult(Enum):
-    """The result of a search in prose; each member tells at which position the search has stopped."""
+    """The result of a search in prose; each member says what was found, and at which position."""
 
     NOTHING = auto()
     """Only prose so far; the position is after it."""
@@ -156,7 +156,7 @@ class Prose:
             text: The unread text.
             position: Position of the bracket.
             text_ended: True if no text follows `text`.
-            adjacent: True if the bracket follows a document directly.
+            adjacent: True if nothing but white space is between the bracket and the document before it.
         """
         peek = Lookahead(text, position, text_ended=text_ended)
         try:
@@ -211,7 +211,7 @@ class Prose:
         after_slash = start + (peek.get_char(start) == "/")
         word = peek.get_text(start, peek.skip_word(after_slash)).lstrip("/")
         atom = read_atom(word) if word else None
-        # A word that is no number or literal is read as a string without quotes.
+        # A word that is neither a number nor a literal is read as a string without quotes.
         return atom is not None and atom.kind == "string"
 
     def is_label(self, text: str, position: int, *, text_ended: bool) -> bool | None:

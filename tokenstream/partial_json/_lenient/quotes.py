@@ -106,7 +106,6 @@ class QuoteJudge:
 
     Args:
         kind: The kind of the string's quotes.
-        context: The string's surroundings.
         is_clean: True if no inner quote has been found so far.
         in_quotation: True if a quotation inside the string is open.
         on_line: True if the string is alone on its line so far.
@@ -148,7 +147,7 @@ class QuoteJudge:
         """Position after the quote to judge."""
 
     def decide(self, text: str, after: int) -> QuoteVerdict:
-        """Return the verdict if a quote ends the string; `after` is the position after the quote."""
+        """Return the verdict on a quote in the string; `after` is the position after the quote."""
         self._peek = Lookahead(text, after, text_ended=self._context.text_ended)
         self._start = after
         try:
@@ -189,7 +188,7 @@ class QuoteJudge:
             verdict: QuoteVerdict = step(self, position)
             return verdict
         if peek.find_quote(position) is not None:
-            return self._judge_quote(position)
+            return self._judge_before_quote(position)
         # A key without quotes may follow, on a line of its own.
         if self._context.in_object and "\n" in peek.get_text(self._start, position) and peek.is_key(position):
             return QuoteVerdict.UNSURE
@@ -199,39 +198,39 @@ class QuoteJudge:
         return QuoteVerdict.INNER
 
     @under(("",), _AFTER_QUOTE, _AFTER_COMMA)
-    def _judge_end_of_text(self, position: int) -> QuoteVerdict:
+    def _judge_before_end_of_text(self, position: int) -> QuoteVerdict:
         """Return the verdict on a quote at the end of the text: it ends a string without inner quotes."""
         return self._end_if_clean()
 
     @under((",", *_CLOSERS), _AFTER_COMMA)
-    def _judge_end(self, position: int) -> QuoteVerdict:
+    def _judge_before_end(self, position: int) -> QuoteVerdict:
         """Return `ENDS`, the verdict on a quote before a comma and the end of the list or object."""
         return QuoteVerdict.ENDS
 
     @under(":+", _AFTER_QUOTE)
-    def _judge_unsure(self, position: int) -> QuoteVerdict:
+    def _judge_before_colon(self, position: int) -> QuoteVerdict:
         """Return the verdict on a quote before a colon or a plus sign, which is always `UNSURE`."""
         return QuoteVerdict.UNSURE
 
     @under(_CLOSERS, _AFTER_QUOTE)
-    def _judge_closer(self, position: int) -> QuoteVerdict:
-        """Return the verdict on a quote before a bracket; it ends the string if that closes a container."""
+    def _judge_before_closer(self, position: int) -> QuoteVerdict:
+        """Return the verdict on a quote before a closing bracket: if that fits an open container, `ENDS`."""
         closes_container = self._peek.get_char(position) in self._context.closers
         return QuoteVerdict.ENDS if closes_container else QuoteVerdict.INNER
 
     @under("/", _AFTER_QUOTE, _AFTER_COMMA)
-    def _judge_slash(self, position: int) -> QuoteVerdict:
+    def _judge_before_slash(self, position: int) -> QuoteVerdict:
         """Return the verdict on a quote before `/`: if no comment begins there, the quote is an inner one."""
         is_comment = self._peek.get_char(position + 1) in {"/", "*"}
         return self._end_if_clean() if is_comment else QuoteVerdict.INNER
 
     @under("#", _AFTER_QUOTE, _AFTER_COMMA)
-    def _judge_hash(self, position: int) -> QuoteVerdict:
+    def _judge_before_hash(self, position: int) -> QuoteVerdict:
         """Return the verdict on a quote before `#`, which begins a comment only after white space."""
         return self._end_if_clean() if position > self._start else QuoteVerdict.INNER
 
     @under("`~", _AFTER_QUOTE)
-    def _judge_fence(self, position: int) -> QuoteVerdict:
+    def _judge_before_fence(self, position: int) -> QuoteVerdict:
         """Return the verdict on a quote before a backtick or tilde: a closing code fence ends the string.
 
         A fence only counts if there is white space before it, and the document is in a code block.
@@ -241,16 +240,30 @@ class QuoteJudge:
             return QuoteVerdict.ENDS
         return QuoteVerdict.INNER
 
-    def _judge_quote(self, position: int) -> QuoteVerdict:
-        """Return the verdict on a quote that another quote follows."""
+    def _judge_before_quote(self, position: int) -> QuoteVerdict:
+        """Return the verdict on a quote that another quote follows, directly or after white space.
+
+        | situation; the first that applies counts | verdict |
+        |---|---|
+        | two quotes of the same kind in a row, in a quotation that is open | inner quote |
+        | in an array, each of the two strings is alone on its line | ends the string |
+        | in an array, otherwise | unsure |
+        | in an object, the other quote begins a key | ends the string |
+        | two quotes of the same kind in a row, in a clean string | unsure |
+        | otherwise | inner quote |
+
+        Args:
+            position: Position of the other quote.
+        """
         is_doubled = position == self._start and self._peek.find_quote(position) is self._kind
         if self._in_quotation and is_doubled:
-            # The first of the two quotes closes the quotation, the second may end the string.
+            # This quote closes the quotation, the other one may end the string.
             return QuoteVerdict.INNER
         if not self._context.in_object:
-            # If each of the two strings is alone on its line, only the comma between them is missing.
-            is_alone = self._on_line and self._is_clean and "\n" in self._peek.get_text(self._start, position)
-            return QuoteVerdict.ENDS if is_alone else QuoteVerdict.UNSURE
+            # The strings lack only the comma between them if each of them is alone on its line.
+            has_line_break = "\n" in self._peek.get_text(self._start, position)
+            is_comma_missing = self._on_line and self._is_clean and has_line_break
+            return QuoteVerdict.ENDS if is_comma_missing else QuoteVerdict.UNSURE
         if self._peek.is_key(position):
             # The comma before the next field is missing.
             return QuoteVerdict.ENDS
@@ -258,8 +271,8 @@ class QuoteJudge:
         return QuoteVerdict.UNSURE if is_doubled and self._is_clean else QuoteVerdict.INNER
 
     @under(",;", _AFTER_QUOTE)
-    def _judge_comma(self, position: int) -> QuoteVerdict:
-        """Return the verdict on a quote that a comma follows."""
+    def _judge_before_comma(self, position: int) -> QuoteVerdict:
+        """Return the verdict on a quote before a comma or semicolon; `position` is that of the comma."""
         verdict = self._judge_after_comma(position)
         if verdict is QuoteVerdict.INNER and not (self._context.in_object or self._in_quotation):
             # The next element may follow, without its opening quote.
@@ -280,7 +293,7 @@ class QuoteJudge:
         return self._judge_next_element(position, char)
 
     @under(".…", _AFTER_COMMA)
-    def _judge_dots(self, position: int) -> QuoteVerdict:
+    def _judge_before_dots(self, position: int) -> QuoteVerdict:
         """Return the verdict on a quote before a comma and dots, which stand for omitted elements."""
         return (
             QuoteVerdict.ENDS
@@ -308,7 +321,7 @@ class QuoteJudge:
         # After an inner quote, a number or a literal may also belong to the text of the string.
         if begins_element or (self._is_clean and begins_number):
             return QuoteVerdict.ENDS
-        # The minus sign of a number, as in `-5`, is no part of a word.
+        # The minus sign of a number, as in `-5`, is not part of a word.
         end = peek.skip_word(position + (char == "-"))
         if end == position:
             # Neither a word nor a number follows.

@@ -104,15 +104,18 @@ class LenientReader:
         choose: Callable[[LenientReader], None] | None = None,
         is_second: bool = False,
     ) -> None:
+        # The options.
         self.document = document
         self.must_be_closed = must_be_closed
         """True to refuse a document that the end of the text has cut."""
         self.takes_first = takes_first
         """True to skip all text after the first document."""
         self.choose: Callable[[LenientReader], None] | None = choose
-        """Gets this reader when another document follows its own; None to refuse one that differs."""
+        """Called with this reader when another document follows; None to refuse one that differs."""
         self.is_second = is_second
-        """True for a reader that another reader uses for a document after its own; it ends with that one."""
+        """True if another reader made this one for a second document, at whose end this reader stops."""
+
+        # The text.
         self.base = 0
         """Number of characters before the text that is being read."""
         self.repair_log = RepairLog()
@@ -126,6 +129,7 @@ class LenientReader:
         self.is_done = False
         """True once the whole text has been read."""
 
+        # Outside of the document, and where the document begins.
         self.outside_step: Step = STEPS["read_possible_start"]
         """The step (function) that reads on outside of the document, before or after it."""
         self.prose_noted = False
@@ -145,6 +149,7 @@ class LenientReader:
         self.empty_end = -1
         """End of a document `{}`, as long as it may be a placeholder for the next object; otherwise -1."""
 
+        # Inside the document: what may come next, and which brackets are open.
         self.inside_step: Step | None = None
         """The step (function) that reads on inside the document; None outside of it."""
         self.step_after_comment: Step | None = None
@@ -158,7 +163,7 @@ class LenientReader:
         self.may_skip_brace = False
         """True if the second of two closing braces may follow, as in `}}`."""
         self.owed_closers = -1
-        """Closing brackets that may still follow after a mismatched one; -1 if there was no mismatch.
+        """Number of closing brackets that may still follow after a mismatched one; -1 without a mismatch.
 
         After a mismatch, even if the number is 0, no further key or value may follow: it might belong
         to either of two containers.
@@ -168,6 +173,7 @@ class LenientReader:
         self.gap = NO_GAP
         """The kind of gap after the last value: `NO_GAP`, `SPACE_GAP`, `LINE_GAP` or `FENCE_GAP`."""
 
+        # The key, string, number or comment that is being read.
         self.quoted = QuotedString(PLAIN, self.repair_log)
         """The key or string in quotes that is being read; before the first one, a placeholder."""
         self.key_pieces: list[str] = []
@@ -181,6 +187,7 @@ class LenientReader:
         self.atom_begun = False
         """True once the event that begins a number or literal has been returned."""
 
+        # After the document.
         self.has_comment_after = False
         """True if a comment follows the document."""
         self.second_reader: LenientReader | None = None
@@ -289,7 +296,7 @@ class LenientReader:
         return position
 
     def refuse_two_readings(self, position: int) -> int:
-        """Set the error of a text that can be read in two ways; return the position, as every step does."""
+        """Set the error for a text that can be read in two ways; return the position, as every step does."""
         offset = self.base + position
         self.document.fail(
             offset, f"the text can be read in two ways at character {offset:,}, and neither is taken"
@@ -297,26 +304,29 @@ class LenientReader:
         return position
 
     def refuse_cut(self, position: int) -> int:
-        """Set the error of a document whose end is missing; return the position, as every step does."""
+        """Set the error for a document whose end is missing; return the position, as every step does."""
         self.undo_last_repairs()
         # Sets the error, as the document is not complete.
         self.document.end(self.base + position)
         return position
 
     def undo_last_repairs(self) -> None:
-        """Remove the repairs of a cut value, the last ones, because the document is refused instead."""
+        """Take the last repairs out of the list if they are "unfinished_value"; the text stays unchanged.
+
+        A document that is refused because its end is missing reports no repair of that end.
+        """
         repairs = self.repair_log.made
         while repairs and repairs[-1].name == "unfinished_value":
             repairs.pop()
 
     def refuse_here(self, position: int) -> int:
-        """Set the error of a character that no repair explains; return the position, as every step does."""
-        # The table of a place has an entry for error messages: the name of what is expected there.
+        """Set the error for a character that no repair makes valid; return the position, as steps do."""
+        # Each table (`expects`) has an entry for error messages: the name of what is expected there.
         self.document.refuse(self.base + position, self.expects[NAME])
         return position
 
     def _refuse_repairs(self) -> None:
-        """Set the error of a text that needs too many repairs."""
+        """Set the error for a text that needs too many repairs."""
         del self.repair_log.made[MOST_REPAIRS:]
         self.document.exceed(
             f"the document needs more than {MOST_REPAIRS:,} repairs; ask the model for JSON",
@@ -343,7 +353,7 @@ class LenientReader:
         self.expects = self.place_after_value()
 
     def is_at(self, *places: Table) -> bool:
-        """Return True if the reader is at one of these places of a document; each place is a table."""
+        """Return True if the reader is at one of these places in the document, each given as its table."""
         expects = self.expects
         # Not `any`, which takes twice as long; this runs for most strings and keys.
         for place in places:  # noqa: SIM110
@@ -352,5 +362,5 @@ class LenientReader:
         return False
 
     def place_after_value(self) -> Table:
-        """Return the table that reads on after a value in the innermost container."""
+        """Return the table of the steps that may follow a value in the innermost container."""
         return AFTER_FIELD if self.document.container.__class__ is dict else AFTER_ELEMENT

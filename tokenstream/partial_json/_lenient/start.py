@@ -1,4 +1,7 @@
-"""Steps that read the text before a document, and another document after it."""
+"""Steps of lenient reading: for the text before a document, and for another document after it.
+
+A step is a function that reads on from one character.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,7 @@ def begin_prose(reader: LenientReader, position: int) -> int:
 def begin_comment_before_document(
     reader: LenientReader, text: str, position: int, out: list[JSONEvent]
 ) -> int:
-    """Begin a comment before the document, or prose if the slash begins no comment.
+    """Begin a comment before the document, or prose if the slash does not begin a comment.
 
     The result is the position at which to read on.
     """
@@ -92,7 +95,7 @@ def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEv
     if prose_start is not None:
         note_prose(reader, prose_start)
     if finding is SearchResult.MAYBE:
-        # At the end of the text, a fence, tag or document that may have begun there is prose.
+        # If the text has ended, a fence, tag or document that only may have begun is prose.
         return len(text) if reader.text_ended else reader.hold_back(position)
     if finding is SearchResult.DOCUMENT:
         if has_document(reader):
@@ -202,8 +205,8 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
     reader.needs_more = second.needs_more
     document = second.document
     is_choosing = reader.choose is not None
-    if document.error is not None and is_choosing and reader.text_ended and reader.must_be_closed:
-        # The end of the other document is missing.
+    is_end_missing = document.error is not None and reader.text_ended and reader.must_be_closed
+    if is_choosing and is_end_missing:
         reader.document.error = document.error
         return position
     is_different = (

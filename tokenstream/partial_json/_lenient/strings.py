@@ -70,6 +70,9 @@ class QuotedString:
 
     def __init__(self, kind: QuoteKind, repair_log: RepairLog) -> None:
         self.kind = kind
+        self.repair_log = repair_log
+
+        # The end of the string.
         self.is_clean = True
         """True as long as the string contains no inner quote."""
         self.is_closed = False
@@ -80,7 +83,6 @@ class QuotedString:
         """Offset of a quote that has two readings; None if there is none."""
         self.may_have_ended = False
         """True after an escaped quote or a line break: a bracket that follows may close the document."""
-        self.repair_log = repair_log
         self._in_quotation = False
         """True after an inner quote that opens a quotation, until the quote that closes the quotation."""
         self.ending = ""
@@ -91,6 +93,8 @@ class QuotedString:
         """True once the string contains an unescaped line break."""
         self._has_quotes = False
         """True once a triple-quoted string contains one or two quotes."""
+
+        # The backslashes in it.
         self.has_raw_backslash = False
         """True once a backslash was kept, which proves that this string's backslashes are not escaped."""
         self.has_doubtful_escape = False
@@ -108,10 +112,10 @@ class QuotedString:
         brackets, which may belong to the text after it.
         """
         # `is_clean`: no quote inside of the string has been found.
-        return self.is_clean and not (self._has_quotes or self._seems_closed or self._ends_bracket)
+        return self.is_clean and not (self._has_quotes or self._seems_closed or self._ends_with_bracket)
 
     @property
-    def _ends_bracket(self) -> bool:
+    def _ends_with_bracket(self) -> bool:
         """True if the string so far ends with a closing bracket, which may belong to the text after it."""
         return self.ending.rstrip()[-1:] in ("}", "]")
 
@@ -121,13 +125,13 @@ class QuotedString:
         return self.kind is PLAIN and not self.has_raw_backslash
 
     def add_if_plain(self, text: str) -> bool:
-        """Take a piece that belongs to the string unchanged, as a whole; record only its last characters.
+        """Accept a piece as text of the string if nothing in it needs a decision; record its last characters.
 
         Args:
             text: The piece, which has no backslashes.
 
         Returns:
-            False if the piece was not taken, because `read` must examine its characters.
+            True if the piece was accepted; False if `read` must examine its characters.
         """
         # In a file path, `read` has to examine each character, too.
         if self.kind is not PLAIN or '"' in text or not text.isprintable() or self.in_path:
@@ -141,7 +145,7 @@ class QuotedString:
         return True
 
     def read_escaped_piece(self, held_back: str, text: str) -> tuple[str, str] | None:
-        """Decode a piece with escapes by the fast C functions of `json`; None if only `read` can read it.
+        """Decode a piece with escapes with the fast C functions of `json`; None if only `read` can read it.
 
         Args:
             held_back: The unfinished escape at the end of the piece before.
@@ -158,7 +162,7 @@ class QuotedString:
         has_codes = held_back or "\\u" in (text if len(text) < SHORT else text[-LONGEST_ESCAPE:])
         if has_codes and not self.may_have_ended:
             # Probably all escapes are codes, as in text that is not English. False: an unfinished code at the
-            # end is no error; `size` does not include it.
+            # end is not an error; `size` does not include it.
             try:
                 string, size = read_codes(escaped, None, False)  # noqa: FBT003 - it takes no names
             except UnicodeError:
@@ -180,7 +184,7 @@ class QuotedString:
             return None
         # The quote added above ends the string, unless the piece itself has one that is not escaped.
         has_quote = end <= len(escaped)
-        if has_quote or (string and not self._note_if_certain(string, escaped, len(escaped))):
+        if has_quote or (string and not self._accept_if_certain(string, escaped, len(escaped))):
             return None
         return string, unfinished
 
@@ -207,26 +211,29 @@ class QuotedString:
                 # Left to `read`, as above.
                 break
             string, length, _ = decoded
-            if not string or not self._note_if_certain(string, piece, length):
+            if not string or not self._accept_if_certain(string, piece, length):
                 break
             pieces.append(string)
             position += length
         return position
 
-    def _note_if_certain(self, string: str, text: str, end: int) -> bool:
-        """Return True if a piece of the string that C has decoded by the rules of JSON is what it means.
+    def _accept_if_certain(self, string: str, text: str, end: int) -> bool:
+        """Accept a piece that was decoded by the rules of JSON, if it cannot have another meaning.
 
-        If so, record whether the string may have ended in the piece, and if its escapes are doubtful.
-        Otherwise the caller discards the piece, and `read` decodes the text character by character.
+        For an accepted piece, record whether the string may have ended in it, and if its escapes are
+        doubtful. Otherwise the caller discards it, and `read` decodes the text character by character.
 
         Args:
             string: The decoded piece.
             text: The text that was decoded, with the escapes.
             end: The end of the piece in `text`.
+
+        Returns:
+            True if the piece was accepted.
         """
         has_rare_control = "\b" in string or "\f" in string
         if has_rare_control and self.repair_log.has_raw_backslash:
-            # The text after a backspace or a form feed tells if its backslash was escaped.
+            # Only the text after a backspace or a form feed shows if its backslash was escaped.
             return False
         if self._seems_closed:
             # Another quote would make no difference.
@@ -253,9 +260,9 @@ class QuotedString:
         return True
 
     def _read_valid_escapes(self, text: str, start: int, end: int, pieces: list[str]) -> int:
-        """Read escapes that can only mean what they mean in JSON; return the position after them.
+        """Read the escapes that can only have their JSON meaning; return the position after them.
 
-        It is `start` if the first escape may mean something else.
+        The result is `start` if the first escape may mean something else.
 
         Args:
             text: The unread text.
@@ -288,7 +295,6 @@ class QuotedString:
             text: The unread text.
             position: Position at which to continue.
             pieces: Receives the pieces of the string.
-            context: The string's surroundings.
         """
         self.needs_more = False
         size = len(text)
@@ -342,7 +348,6 @@ class QuotedString:
             text: The unread text.
             position: Position of the character.
             pieces: Receives the pieces of the string.
-            context: The string's surroundings.
 
         Returns:
             The position after the character or escape, or MORE_NEEDED if later text decides.
@@ -357,12 +362,12 @@ class QuotedString:
         if char == "&":
             return read_entity(self, text, position, pieces, context)
         if not self._is_triple:
-            # Only between triple quotes is a control character, such as a line break, no deviation.
+            # Between triple quotes, a control character such as a line break needs no repair.
             self.repair_log.note("raw_control", context.base + position)
         if char in "\r\n":
             # A line break in a string may mean that its closing quote is missing.
             self._has_lines = True
-            self._seems_closed = self._seems_closed or self._ends_bracket
+            self._seems_closed = self._seems_closed or self._ends_with_bracket
             self.may_have_ended = True
         self.add(char, pieces, context)
         return position + 1
@@ -377,7 +382,6 @@ class QuotedString:
             position: Position of the quote.
             after: Position after the quote.
             pieces: Receives an inner quote.
-            context: The string's surroundings.
 
         Returns:
             The position after the quote or quotes, or MORE_NEEDED if later text decides.
@@ -436,7 +440,6 @@ class QuotedString:
             position: Position of the first quote.
             after: Position after the last quote.
             pieces: Receives the quotes that belong to the string.
-            context: The string's surroundings.
 
         Returns:
             The position after the quotes that were read, or MORE_NEEDED if later text decides.

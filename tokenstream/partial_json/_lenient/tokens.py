@@ -1,4 +1,4 @@
-"""Steps that read a value without quotes in a lenient document."""
+"""Steps of lenient reading, functions that read on from one character: for values without quotes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ENDS_WORD = frozenset(("", *",}]);"))
 
 @under((OTHER,), *VALUES)
 def read_token_or_other(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read a word or a number, or any other character with `read_other`; return where to read on."""
+    """Read a word or a number; leave any other character to `read_other`. Return where to read on."""
     if text[position].isalnum() or text[position] in "_$":
         return read_token(reader, text, position, out)
     return read_other(reader, text, position, out)
@@ -78,13 +78,15 @@ def read_token(reader: LenientReader, text: str, position: int, out: list[JSONEv
     atom = read_atom(token)
     if atom is not None and atom.kind == "string":
         return read_word(reader, text, position, end, out)
-    ends_here = atom is not None and may_end(reader, text, end, is_number=atom.kind == "number")
-    if ends_here is None:
-        # The text after the token decides, and has not arrived.
-        return reader.hold_back(position)
-    if atom is not None and ends_here:
-        return add_atom(reader, atom, position, end, out)
-    # The events of a number must not depend on how the text was cut into pieces.
+    if atom is not None:
+        ends_here = may_end(reader, text, end, is_number=atom.kind == "number")
+        if ends_here is None:
+            # The text after the token decides, and has not arrived.
+            return reader.hold_back(position)
+        if ends_here:
+            return add_atom(reader, atom, position, end, out)
+    # The token has no clear meaning, or the text after it may belong to it. Its beginning is shown even so:
+    # the events of a number must not depend on how the text was cut into pieces.
     show_unfinished_number(reader, token, position, out)
     return reader.refuse_two_readings(position)
 
@@ -97,7 +99,7 @@ def begin_number(reader: LenientReader, position: int, out: list[JSONEvent]) -> 
 
 
 def show_unfinished_number(reader: LenientReader, token: str, position: int, out: list[JSONEvent]) -> None:
-    """Make an unfinished number visible, if the caller allows that: `allow` contains `NUM`."""
+    """Make an unfinished number visible, if the caller wants that: `allow` contains `NUM`."""
     if reader.document.allow & NUM and NUMBER(token) is not None:
         begin_number(reader, position, out)
         reader.document.show_number(token)
@@ -120,23 +122,19 @@ def drop_cut_token(reader: LenientReader, token: str, position: int, out: list[J
 
 
 def may_end(reader: LenientReader, text: str, end: int, *, is_number: bool) -> bool | None:
-    """Return True if a number or a literal may end at a position; None if later text decides.
-
-    Args:
-        text: The unread text.
-        end: The position.
-        is_number: True for a number.
-    """
+    """Return True if a number or a literal may end before the text at `end`; None if later text decides."""
     char = text[end : end + 1]
     following = text[end + 1 : end + 2]
     # In an object, no number may follow a comma, so a digit after it means that it separates thousands.
     # (The closer is "}}" if the opening brace was doubled.)
     may_separate_thousands = char == "," and is_number and reader.closers[-1][0] == "}"
-    if may_separate_thousands or char == "/":
-        if not following and not reader.text_ended:
-            return None
-        # A slash must begin a comment.
-        return following in {"/", "*"} if char == "/" else not following.isdigit()
+    may_begin_comment = char == "/"
+    if (may_separate_thousands or may_begin_comment) and not following and not reader.text_ended:
+        return None
+    if may_begin_comment:
+        return following in {"/", "*"}
+    if may_separate_thousands:
+        return not following.isdigit()
     # An atom also ends at the end of the text (""), and before the end of the code fence around the document.
     return char in _ENDS_ATOM or char == reader.prose.fence or SPACES(char).end() > 0
 
@@ -169,9 +167,9 @@ def read_word(reader: LenientReader, text: str, position: int, end: int, out: li
 
 
 def add_atom(reader: LenientReader, atom: Atom, position: int, end: int, out: list[JSONEvent]) -> int:
-    """Add a whole number or literal to the document.
+    """Add a whole number or literal to the document; return `end`, the position after it.
 
-    The result is the position after it, which is `end`; after an error, it is `position`.
+    If the number's exponent is too large, set the document's error, and return `position` instead.
     """
     offset = reader.base + position
     # With `in_json`, the atom's value is still the text of a number.

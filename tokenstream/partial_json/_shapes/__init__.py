@@ -1,1 +1,1 @@
-"""Shapes of pydantic and msgspec types, which tell which values can be validated one by one."""
+"""Shapes of pydantic and msgspec types, which define which values can be validated one by one."""

@@ -285,7 +285,7 @@ def list_single_keys(alias: Any) -> list[str] | None:  # noqa: ANN401 - a key, a
         return [alias]
     paths: list[list[str | int]] = alias if isinstance(alias[0], list) else [alias]
     keys = [path[0] for path in paths if len(path) == 1]
-    # An index, which is no str, finds nothing in an object.
+    # An index, which is not a str, finds nothing in an object.
     return [key for key in keys if isinstance(key, str)] if len(keys) == len(paths) else None
 
 

@@ -120,9 +120,8 @@ class _FieldsStructure(AssembledStructure):
         self, types: PydanticSlots, layered: LayeredSchema, names: dict[str, str], cls: CoreSchema | None
     ) -> None:
         super().__init__(layered)
+        # The schema, and its fields by name and by key.
         self._cls = cls
-        self._writer: FieldWriter | None = None
-        """Writes the fields that have serializer methods; made when first needed."""
         self._types = types
         self._schema = strip_ref(layered.schema)
         self._config = layered.config
@@ -131,8 +130,10 @@ class _FieldsStructure(AssembledStructure):
         """Maps the name of each field to the keys in JSON from which it is read."""
         for key, name in names.items():
             self._keys.setdefault(name, []).append(key)
-        config = layered.config or {}
         self._fields = list_fields(layered.schema)
+
+        # The rules of the type.
+        config = layered.config or {}
         self._by_alias: bool = config.get("loc_by_alias", True)
         """True if the locations of errors contain aliases, False if they contain the fields' names."""
         extra = layered.schema.get("extra_behavior") or config.get("extra_fields_behavior") or "ignore"
@@ -150,6 +151,8 @@ class _FieldsStructure(AssembledStructure):
             name for name, field in self._fields if _is_default_checked(field["schema"], config)
         )
         """Fields with defaults that pydantic validates."""
+
+        # Made when first needed.
         self._slots: dict[str, Slot] = {}
         self._validators: dict[frozenset[str], SchemaValidator] = {}
         """Cached validators for the assembly, by the fields that they read from the text."""
@@ -157,6 +160,8 @@ class _FieldsStructure(AssembledStructure):
         """The validators of late fields, which receive the fields before theirs."""
         self._texts: dict[tuple[str | int, ...], str] = {}
         """Cached texts for the assembly, by the keys in them."""
+        self._writer: FieldWriter | None = None
+        """Writes the fields that have serializer methods."""
 
     # -- slots and names -----------------------------------------------------------
 
@@ -248,8 +253,8 @@ class _FieldsStructure(AssembledStructure):
         for name, _ in self._fields:
             keys = [key for key in self._keys.get(name, ()) if key in entries]
             if len(keys) != 1:
-                # No key of the field has arrived; or several have, and only the object as a whole tells which
-                # of them counts.
+                # No key of the field has arrived; or several have, and only reading the object as a whole
+                # shows which of them counts.
                 break
             key = keys[0]
             entry = entries[key]
@@ -267,7 +272,6 @@ class _FieldsStructure(AssembledStructure):
         The result is `InvalidEntry` or `UnreadEntry` if there is no valid value.
 
         Args:
-            name: The field.
             key: The key under which its value arrived.
             text: The text of its value.
             entries_before: The entries of the fields before it, by key.
@@ -337,7 +341,7 @@ class _FieldsStructure(AssembledStructure):
                 # A key of no field: the validator finds it in the text.
                 continue
             if name in known_values:
-                # Two keys of one field: only reading both tells which of them counts.
+                # Two keys of one field: only reading the object as a whole shows which of them counts.
                 raise ContextNeeded
             if entry.__class__ is UnreadEntry:
                 unread.append(name)

@@ -125,7 +125,7 @@ class _StructSlot(Slot):
             # Functions that make the structures of the members that accept this kind of value.
             makers = [_find_maker(self._slots, kind, member) for member in _list_members(self._type)]
             accepting = [make for make in makers if make is not None]
-            # If several members accept it, tags may tell which one a value belongs to.
+            # If several members accept it, tags may decide which one a value belongs to.
             self._structures[kind] = accepting[0]() if len(accepting) == 1 else self._make_choice(kind)
         return self._structures[kind]
 

@@ -55,7 +55,7 @@ _ANY: CoreSchema = {"type": "any"}
 
 
 class PydanticSlots:
-    """Makes the slots, which read values, of a type and of the types in it.
+    """Makes the slots, which read values, for a type and for the types in it.
 
     Each slot is made once, when its first value arrives.
     """
@@ -108,7 +108,6 @@ class PydanticSlot(Slot):
 
     Args:
         types: Makes the slots of the types in it.
-        schema: The schema.
         config: The config around the schema.
         validator: The validator of the whole document; None for the slot of a value in a document.
     """
@@ -120,6 +119,7 @@ class PydanticSlot(Slot):
         config: Config,
         validator: object = None,
     ) -> None:
+        # Reading and writing.
         self._types = types
         self._schema = schema
         self._config = config
@@ -130,7 +130,8 @@ class PydanticSlot(Slot):
         self._is_document = validator is not None
         self._structures: dict[str, ValueStructure | None] = {}
         """Caches the result of `find_structure`, by the kind of value."""
-        # `Slot` describes these attributes, as well as `type_names`.
+
+        # How values are shown. `Slot` describes these attributes, as well as `type_names`.
         self.shows_text = types.definitions.shows_text(schema)
         self.is_plain = types.definitions.is_plain(schema)
         self.show_unit = types.definitions.find_show_unit(schema)
@@ -306,7 +307,7 @@ class _UnionChoice(TagChoice):
         """Maps each tag that has arrived to the result of `choose`."""
 
     def choose(self, value: object) -> ValueStructure | None:
-        """Return the structure of the member with this tag; None without a member, or without a structure."""
+        """Return the structure of the member with this tag; None if no member has it and a structure."""
         if not isinstance(value, str):
             return None
         if value not in self._chosen:
@@ -419,7 +420,7 @@ def _make_typed_dict(types: PydanticSlots, layered: LayeredSchema) -> ValueStruc
 
 
 def _make_tagged(types: PydanticSlots, layered: LayeredSchema) -> ValueStructure | None:
-    """Return the structure that chooses a union's member by a tag; None if only whole values can tell."""
+    """Return the structure that chooses a union's member by a tag; None if no single key holds the tag."""
     discriminator: Any = layered.schema["discriminator"]
     # A discriminator that is a function may depend on any part of the value.
     keys = None if callable(discriminator) else list_single_keys(discriminator)

@@ -93,7 +93,6 @@ class TypeNames(NamedTuple):
         """Return the key under which a field is written; None if the field is left out.
 
         Args:
-            name: The field.
             by_alias: True to use the field's alias; None for the type's default.
         """
         alias = self.aliases.get(name, name)
@@ -286,7 +285,7 @@ class Slot(ABC):
         return False
 
     def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
-        """Return the slots that the value one step further inside may have.
+        """Return the slots for the value at a key, one step further along a path.
 
         The sequence is empty if no value can be there. The result is None if any value can be there.
 

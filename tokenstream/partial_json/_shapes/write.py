@@ -103,7 +103,6 @@ class FieldWriter:
     The methods are called on a substitute: an object of the class with the fields that have arrived.
 
     Args:
-        cls: The class.
         names: The fields.
         serializer: The serializer of objects of the class, field by field.
     """
@@ -119,7 +118,6 @@ class FieldWriter:
         """Return a field's value as JSON; None if the field is left out.
 
         Args:
-            name: The field.
             fields_so_far: The fields that have arrived, including this one.
             by_alias: True to write the field under its alias.
         """
@@ -171,7 +169,6 @@ def strip_serializers(schema: CoreSchema, inner: CoreSchema) -> CoreSchema:
     A serializer of this schema writes single fields, also of an object that is not finished.
 
     Args:
-        schema: The schema of the class.
         inner: The schema of the fields, which is inside `schema`, or takes the place of the one there.
     """
     layers = {key: value for key, value in schema.items() if key not in _KEYS_TO_STRIP}

@@ -1,4 +1,4 @@
-"""Steps that read numbers and literals of strict JSON, also if they are split between pieces."""
+"""Steps (functions that read one token) for numbers and literals of strict JSON, even if they are split."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def continue_number(reader: StrictReader, text: str, position: int, out: list[JS
 
 
 def end_number(reader: StrictReader, end: int, out: list[JSONEvent]) -> int:
-    """End a number, which `end` is the position after; return the position at which to read on."""
+    """End a number before the position `end`; return the position at which to read on."""
     value = parse_number(reader.incomplete, decimals=reader.document.decimals)
     if value is None:
         # The exponent is too large: this sets the document's error.
@@ -116,6 +116,6 @@ def continue_literal(reader: StrictReader, text: str, position: int, out: list[J
         reader.end_value()
         return position
     if reader.document.allow & allow_bit:
-        # The first letter tells the value, which may be visible before the word is complete.
+        # The first letter determines the value, which may be visible before the word is complete.
         reader.document.show_atom(value)
     return position if position == len(text) else reader.refuse(position, f"the rest of {word}")

@@ -131,7 +131,7 @@ class LateReader(ABC):
 
     @abstractmethod
     def _refuse_unexpected(self, position: int) -> int:
-        """Set the error of an unexpected character; return a position after any text, to end the reading."""
+        """Set the error for an unexpected character; return a position beyond any text, to end reading."""
 
     def _postpone(self, text: str, first_events: Iterable[JSONEvent] = ()) -> list[JSONEvent]:
         """Put off a piece, and return the list that will contain its events.
@@ -156,7 +156,7 @@ class LateReader(ABC):
             self._room_left = _MOST_POSTPONED
             if document.pending:
                 document.write_pieces()
-            # Both tell every user of the document to have the pieces read first.
+            # Because of these two, every access to the document has the pieces read first.
             document.pending = POSTPONED_TEXT
             document.read_postponed = self._read_postponed
         self._room_left -= len(text)

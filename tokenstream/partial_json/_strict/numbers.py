@@ -96,7 +96,7 @@ def parse_number(number: str, *, decimals: bool) -> object:
 
 
 def parse_prefix(number: str, *, decimals: bool) -> object:
-    """Return the value of the longest prefix of an unfinished number that is a number; None without one.
+    """Return the value of the longest prefix of an unfinished number that is a number, or None.
 
     Prefixes that exceed a limit do not count.
 

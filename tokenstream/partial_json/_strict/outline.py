@@ -117,10 +117,11 @@ def _collect_brackets(text: str, *, in_string: bool) -> tuple[bytes, bool]:
         marks = marks[:-1]
     if b'"' not in marks:
         return marks, in_string
-    # Every second part is between the quotes of a string. The text ends inside a string if the number
-    # of quotes is odd, together with the quote that was cut off above.
+    # Every second part is between the quotes of a string.
     parts = marks.split(b'"')
-    return b"".join(parts[::2]), len(parts) % 2 == in_string
+    # The text ends inside a string if the number of quotes is odd, together with the one cut off above.
+    quote_count = len(parts) - 1 + in_string
+    return b"".join(parts[::2]), quote_count % 2 == 1
 
 
 def is_nested_at_most(text: str, max_depth: int) -> bool:
@@ -147,7 +148,7 @@ def is_nested_at_most(text: str, max_depth: int) -> bool:
 
 
 def find_last_boundary(text: str, *, in_string: bool, in_object: bool) -> int:
-    """Return the length of the prefix that closing quotes and brackets turn into JSON; 0 if there is none.
+    """Return the length of the prefix that only lacks closing quotes and brackets; 0 if there is none.
 
     The prefix ends before the comma after the last complete element or member: the end of the
     piece may cut the next one. If the next one is a string, the prefix includes the whole string;
@@ -172,7 +173,8 @@ def find_last_boundary(text: str, *, in_string: bool, in_object: bool) -> int:
         boundary = max(map(after_quote.rfind, _BOUNDARIES))
         if boundary >= 0:
             # Before a comma, or after a bracket.
-            return quote + 1 + boundary + (after_quote[boundary] != ",")
+            is_bracket = after_quote[boundary] != ","
+            return quote + 1 + boundary + is_bracket
         if quote < 0:
             return 0
         # The piece ends with a whole string; `quote` becomes its opening quote.

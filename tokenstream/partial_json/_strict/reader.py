@@ -182,8 +182,7 @@ class StrictReader(LateReader):
             document.catch_up()
         is_whole_number = self.state is continue_number and self.atom_progress in ACCEPTED
         if is_whole_number and document.container is None:
-            # The number ended together with the last piece, so no further character belongs to it: 0 stands
-            # for `base`, the end of the text.
+            # The number ended together with the last piece: 0 characters after `base`, the end of the text.
             end_number(self, 0, out)
         if not document.complete:
             document.end(self.base)
@@ -193,7 +192,7 @@ class StrictReader(LateReader):
     # -- faults -----------------------------------------------------------------
 
     def _refuse_unexpected(self, position: int) -> int:
-        """Set the error of an unexpected character; return a position behind any text, to end reading."""
+        """Set the error for an unexpected character; return a position beyond any text, to end reading."""
         # The states ENDED and FAILED are empty tables, in which every character is unexpected. Under "",
         # any other table has the name of what is expected.
         state = self.state
@@ -202,12 +201,12 @@ class StrictReader(LateReader):
         return _FAR if state is FAILED else self.refuse(position, state[""])
 
     def refuse(self, position: int, expected: str) -> int:
-        """Set the error of an unexpected character; return a position behind any text, to end reading."""
+        """Set the error for an unexpected character; return a position beyond any text, to end reading."""
         self.document.refuse(self.base + position, expected)
         return self.stop_reading()
 
     def stop_reading(self) -> int:
-        """Set the state after an error; return a position behind any text, to end reading."""
+        """Set the state after an error; return a position beyond any text, to end reading."""
         self.state = FAILED
         return _FAR
 
@@ -265,7 +264,6 @@ class StrictReader(LateReader):
         """Add a string, number or literal that has arrived whole.
 
         Args:
-            kind: The kind of value.
             start: Offset of its first character.
             end: Offset after its last character.
             out: Receives the events.
@@ -342,7 +340,7 @@ class StrictReader(LateReader):
     def continue_string(self, text: str, position: int, out: list[JSONEvent]) -> int:
         """Continue a string that is a value; return the position after it, or after the text."""
         end = text.find('"', position)
-        # If there is no quote, this is the wrong piece, and is replaced below.
+        # Only right if there is a quote; otherwise `end` is -1, and both are replaced below.
         piece = text[position:end]
         if end < 0 or self.incomplete or "\\" in piece or not piece.isprintable():
             # C cannot read text that is not JSON: then `_read_characters` finds the error.

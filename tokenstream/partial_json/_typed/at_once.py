@@ -69,7 +69,6 @@ def pick_fields(names: Iterable[str], value: object) -> dict[str, Any]:
 
     Args:
         names: Field names; names that the object lacks are left out.
-        value: The object.
     """
     return {name: found for name in names if (found := get_member(value, name)) is not MISSING}
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Defaults:
-    """The defaults of an object's fields, made anew for each object so that no mutable value is shared.
+    """The defaults of a type's fields, made separately for each object so that no mutable value is shared.
 
     Args:
         makers: A function for each field, which returns its default; MISSING if there is none.
@@ -98,13 +98,13 @@ class FilledObject(GrowingObject):
         self.fillers = fillers
 
     def find(self, name: object) -> object:
-        """Return what has arrived of a field, else its default from `fillers`; MISSING without either."""
+        """Return what has arrived of a field, else its default from `fillers`, else MISSING."""
         found = super().find(name)
         return self.fillers.get(name, MISSING) if found is MISSING and isinstance(name, str) else found
 
-    def is_read(self, name: object) -> bool:
-        """Return True if the value shown under a name is finished and validated, or is a default."""
-        return super().is_read(name) or (name in self.fillers and super().find(name) is MISSING)
+    def is_validated(self, name: object) -> bool:
+        """Return True if the field `name` is finished and validated, or is shown by its default."""
+        return super().is_validated(name) or (name in self.fillers and super().find(name) is MISSING)
 
     def __iter__(self) -> Iterator[str]:
         return chain(super().__iter__(), self._list_missing())

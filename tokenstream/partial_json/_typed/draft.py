@@ -101,12 +101,12 @@ class Draft(Generic[T]):
         self._show_unit: ShowUnit = check_show(show)
         self._words = words
         """Makes an object that cuts text into words, for strings that become visible by words."""
-        self._is_untouched = lenient is False and document is None and schema.core is not None
+        self._needs_no_parser = lenient is False and document is None and schema.core is not None
         """True while no parser is needed: no piece has arrived, or only one, which was the whole document.
 
         It is always False if only the parser can read the document: for a Struct, and with some options.
         """
-        if not self._is_untouched:
+        if not self._needs_no_parser:
             # Only lenient reading makes repairs, and it always needs the parser.
             parser = self._parser
             self._document.repairs = lambda: parser.repairs
@@ -139,12 +139,12 @@ class Draft(Generic[T]):
         # The document arrived whole, or the parser has read its root value to the end.
         if self._whole is not None:
             return True
-        return not self._is_untouched and self._tree.root is not MISSING
+        return not self._needs_no_parser and self._tree.root is not MISSING
 
     @property
     def came_whole(self) -> bool:
         """True if the document arrived in one piece and is valid."""
-        return self._is_untouched and self.complete
+        return self._needs_no_parser and self.complete
 
     @property
     def repairs(self) -> tuple[Repair, ...]:
@@ -158,8 +158,8 @@ class Draft(Generic[T]):
 
     @property
     def error(self) -> InvalidJSON | LimitExceeded | None:
-        """The error that ended the reading: no JSON, or a limit exceeded. Invalid values are in `errors`."""
-        error = None if self._is_untouched else self._parser.error
+        """The error that ended the reading: not JSON, or a limit exceeded. Invalid values are in `errors`."""
+        error = None if self._needs_no_parser else self._parser.error
         # A document that was cut is incomplete, not wrong.
         return None if error is None or error is self._cut_error else error
 
@@ -198,7 +198,7 @@ class Draft(Generic[T]):
         if self._whole is not None:
             # The document arrived in one piece, and was validated at once.
             outcome, view = self._whole
-        elif not self._is_untouched:
+        elif not self._needs_no_parser:
             # The parser is in use, so there is a tree of its values.
             tree = self._tree
             outcome, faults = tree.outcome, tree.faults
@@ -232,7 +232,7 @@ class Draft(Generic[T]):
     def feed(self, text: str) -> bool:
         """Read a piece of the document; return True if something visible has changed."""
         # The first piece may be the whole document, which needs no parser.
-        if self._is_untouched and self._validate_whole(text):
+        if self._needs_no_parser and self._validate_whole(text):
             return True
         parser = self._parser
         self._log.append(text)
@@ -261,17 +261,17 @@ class Draft(Generic[T]):
 
         A later piece, after a whole document, makes the parser read both, because that is an error.
         """
-        is_complete = self._whole is not None
-        if is_complete and text:
+        has_document = self._whole is not None
+        if has_document and text:
             # More text after the whole document: the parser must read both to find the error.
             self._parser.feed(self._log.join())
             if self._has_ended:
                 self._parser.end()
-        may_be_whole = text.__class__ is str and not is_complete
+        may_be_whole = text.__class__ is str and not has_document
         closer = find_closer(text) if may_be_whole else ""
         outcome = read_at_once(self._slot, text, max_depth=MOST_DEPTH) if closer else MISSING
-        # An empty piece leaves the draft untouched, too.
-        self._is_untouched = outcome is not MISSING or not text
+        # After an empty piece, no parser is needed yet, either.
+        self._needs_no_parser = outcome is not MISSING or not text
         if outcome is MISSING:
             return False
         self._log.append(text)

@@ -50,7 +50,6 @@ def _get_cache(log: FieldLog | ValueLog, by_alias: ByAlias) -> DumpCache:
 
     Args:
         log: The finished fields of an object, or the finished elements of an array.
-        by_alias: The caller's option.
     """
     cache = log.cache.get(by_alias)
     return log.cache.setdefault(by_alias, DumpCache()) if cache is None else cache
@@ -97,9 +96,11 @@ def dump_field(view: GrowingObject, name: str, by_alias: ByAlias) -> tuple[int |
     position = log.find_position(name, view.length)
     if position is None:
         # The field has not arrived: its default is shown; without one, it is left out.
-        if name in view.fillers and name not in texts:
-            return name, texts.setdefault(name, _dump_default(view, name, by_alias))
-        return name, texts[name] if name in view.fillers else None
+        if name not in view.fillers:
+            return name, None
+        if name in texts:
+            return name, texts[name]
+        return name, texts.setdefault(name, _dump_default(view, name, by_alias))
     if position not in texts:
         return position, texts.setdefault(position, _dump_finished(log, position, by_alias))
     return position, texts[position]
@@ -321,7 +322,7 @@ def _load_cached(cache: dict[int | str, Any], position: int | str, text: str, *,
         cache: The parsed values, by position.
         position: The name or index under which the value is cached.
         text: The JSON.
-        fresh: True to parse the text anew, for a caller that may change the data.
+        fresh: True to parse the text again, for a caller that may change the data.
     """
     if fresh:
         return json.loads(text)

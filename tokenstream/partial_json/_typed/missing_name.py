@@ -21,12 +21,7 @@ _OF_MODELS = {
 
 
 def explain_missing(name: str, type_names: TypeNames) -> str:
-    """Return the message of the error for an attribute that a draft lacks.
-
-    Args:
-        name: The attribute.
-        type_names: The names of the draft's type.
-    """
+    """Return the message of the error for an attribute that a draft lacks."""
     title, known = type_names.title, type_names.field_names
     if name in _OF_MODELS:
         return (

@@ -151,7 +151,7 @@ _adapter_schemas: WeakKeyDictionary[TypeAdapter[Any], Schema[Any]] = WeakKeyDict
 def _build_alias_schema(key: _Key, alias: object) -> Schema[Any]:  # noqa: ARG001 - any alias; the key tells it
     """Return the schema of an alias such as `list[int]`, or of a union; the schema is cached.
 
-    The key tells aliases with different schemas apart, also those that Python regards as equal.
+    The key differs for aliases with different schemas, even if Python regards the aliases as equal.
     """
     return _build_schema(alias)
 
@@ -175,9 +175,9 @@ def _find_key(candidate: object) -> _Key | None:
 
 
 def _find_value_key(value: object) -> _Key | None:
-    """Return the key of a value in a Literal; None for a value of any other type than these.
+    """Return the key for a value in a Literal: its type, because 1 equals True, and the value itself.
 
-    The key includes the type, because 1 equals True.
+    The result is None for a value of another type, such as a member of an enum.
     """
     return (type(value), value) if isinstance(value, str | bytes | int | None) else None
 

@@ -163,7 +163,6 @@ class ValueTree:
         """Return the view of a nested object as a `Partial`; a view without fields, unchanged.
 
         Args:
-            node: The node of the object or array.
             end: The end of the object, or of the text so far.
             error: The error of the text, or None.
             complete: True if the object is complete.
@@ -197,7 +196,7 @@ class ValueTree:
     # -- events -------------------------------------------------------------------
 
     def feed(self, text: str, events: list[JSONEvent]) -> bool:
-        """Process the events of a piece; return True if something visible has changed.
+        """Update the values by the events of a piece; return True if something visible has changed.
 
         Args:
             text: The piece.
@@ -269,12 +268,7 @@ class ValueTree:
         return self._text is not None
 
     def _note_repeated_key(self, node: OpenContainer, key: str | int) -> None:
-        """Handle a repeated key: its last value counts, so the whole object is read again when it closes.
-
-        Args:
-            node: The node of the object.
-            key: The key that has occurred before.
-        """
+        """Mark an object with a repeated key to be read again when it closes: the key's last value counts."""
         node.must_reread = True
         if key in node.invalid_keys:
             # Cancel the errors of the earlier value, by a link without errors.
@@ -302,7 +296,6 @@ class ValueTree:
         """Finish an object or array; return True if something visible has changed.
 
         Args:
-            node: The node of the object or array.
             plain_data: The object or array as the parser has read it.
             offset: The position after its closing bracket.
         """
@@ -353,7 +346,7 @@ class ValueTree:
                 # The entries are not enough: read the whole text.
                 pass
         document = self._document
-        # The text of a lenient document may be almost-JSON, so the value is written anew.
+        # The text of a lenient document may be almost-JSON, so the value is written as JSON.
         text = json.dumps(plain_data) if document.lenient else document.log.slices([node.start, offset])
         self._reread_length += len(text)
         if node.parent is not None and self._reread_length > _MOST_REREAD * document.log.length:
@@ -470,7 +463,7 @@ class ValueTree:
             if not arrived:
                 break
             node.used_discriminators.update(structure.discriminators)
-            # Several discriminators have arrived: reading the whole object again tells which of them counts.
+            # Several discriminators have arrived: reading the whole object again shows which of them counts.
             node.must_reread = node.must_reread or len(arrived) > 1
             structure = structure.choose(node.tag_values[arrived[0]])
         node.structure = node.log.structure = structure

@@ -78,7 +78,7 @@ class FieldLog:
         self.structure = structure
         """The structure that has validated the values one by one; None if the values are plain data."""
         self.plain_positions: set[int] | None = None
-        """Positions of values that are plain data, because the structure has not read them; None for none."""
+        """Positions of plain data, values that the structure has not read; None if there are none."""
         self.cache: dict[ByAlias, DumpCache] = {}
         """Caches of the fields' JSON, by the option `by_alias`."""
         self.names: list[str] = []
@@ -94,8 +94,6 @@ class FieldLog:
         """Add a finished field, which replaces an earlier one of the same name.
 
         Args:
-            name: The field's name.
-            value: The field's value.
             is_final: False if the value has not been validated yet, so that it may change once more.
             is_plain: True if the value is plain data, not validated by its type.
         """
@@ -124,10 +122,10 @@ class FieldLog:
         position = self.find_position(name, length)
         return position is not None and position not in self._unvalidated
 
-    def is_read(self, name: object, length: int) -> bool:
-        """Return True if a field's value was validated by its type; False if it is plain data, or missing."""
+    def is_validated(self, name: object, length: int) -> bool:
+        """Return True if a field was validated by its type; False if it is missing or only parsed JSON."""
         position = self.find_position(name, length)
-        # Plain data is what the type has not read.
+        # Plain data is parsed JSON that the type has not validated.
         return position is not None and (self.plain_positions is None or position not in self.plain_positions)
 
     def find_position(self, name: object, length: int) -> int | None:
@@ -149,7 +147,7 @@ class ValueLog(list[Any]):
         self.structure = structure
         """The structure that has validated the elements one by one; None if they are plain data."""
         self.plain_positions: set[int] | None = None
-        """Indexes of elements that are plain data, because the structure has not read them; None for none."""
+        """Indexes of plain data, elements that the structure has not read; None if there are none."""
         self.cache: dict[ByAlias, DumpCache] = {}
         """Caches of the elements' JSON, by the option `by_alias`."""
 
@@ -192,20 +190,20 @@ class GrowingObject(Mapping[str, Any]):  # noqa: PLW1641 - a dict has no hash
         """The value of that field as far as it has arrived; MISSING if there is none."""
 
     def find(self, name: object) -> object:
-        """Return the value that is shown under a name, or MISSING."""
+        """Return the value of a field, finished or growing; MISSING if none of it is visible."""
         if self.growing is not MISSING and name == self.name:
             return resolve(self.growing)
         return self.log.find(name, self.length)
 
     def is_final(self, name: object) -> bool:
-        """Return True if the value that is shown under a name is final: it cannot change any more."""
+        """Return True if the field `name` is final: its value cannot change any more."""
         growing = self.growing is not MISSING and name == self.name
         return not growing and self.log.is_final(name, self.length)
 
-    def is_read(self, name: object) -> bool:
-        """Return True if the value shown under a name is finished and validated; False for plain data."""
+    def is_validated(self, name: object) -> bool:
+        """Return True if the field `name` is finished and validated; False if it is kept as parsed JSON."""
         growing = self.growing is not MISSING and name == self.name
-        return not growing and self.log.is_read(name, self.length)
+        return not growing and self.log.is_validated(name, self.length)
 
     def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - any value
         value = self.find(name)
@@ -294,8 +292,8 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         position = index if index >= 0 else index + len(self)
         return 0 <= position < self.length and position not in self._unvalidated
 
-    def is_read(self, index: object) -> bool:
-        """Return True if the element at an index is finished and validated; False for plain data."""
+    def is_validated(self, index: object) -> bool:
+        """Return True if an element is finished and validated; False if it is kept as parsed JSON."""
         if not isinstance(index, int):
             return False
         position = index if index >= 0 else index + len(self)

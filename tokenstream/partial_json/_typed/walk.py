@@ -68,16 +68,16 @@ def is_as_typed(
     if isinstance(value, str) and any(slot.shows_text for slot in slots):
         # A string, finished or growing.
         return True
-    # Any other value must have been read by its type.
+    # Any other value must have been validated by its type.
     if _is_partial(holder):
         # A private method of `Partial`, found by its name because `Partial` cannot be imported here.
         get_view = getattr(holder.__class__, "_get_final_or_growing", None)
         holder = None if get_view is None else get_view(holder)
     if isinstance(holder, GrowingObject):
-        return holder.is_read(str(key))
-    # A member of a finished value was read together with it. Without a key, the value is the whole document,
-    # which is stored elsewhere once its type has read it.
-    return holder.is_read(key) if isinstance(holder, GrowingArray) else key is not None
+        return holder.is_validated(str(key))
+    # A member of a finished value was validated together with it. Without a key, the value is the whole
+    # document, which is stored elsewhere once it is validated.
+    return holder.is_validated(key) if isinstance(holder, GrowingArray) else key is not None
 
 
 def get_member(value: object, key: str | int) -> object:
@@ -131,7 +131,7 @@ def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
 
 
 def is_collection(value: object) -> TypeGuard[Collection[Any]]:
-    """Return True for a list, set or other collection of values; text, bytes and mappings are none."""
+    """Return True for a list, set or other collection of values, but not for text, bytes or a mapping."""
     return isinstance(value, Collection) and not isinstance(value, str | bytes | Mapping)
 
 

@@ -30,6 +30,7 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
+    ToolResult,
     Unknown,
     UsageUpdate,
 )
@@ -70,6 +71,7 @@ _HANDLERS: dict[type, str] = {
     Stopped: "encode_stopped",
     StepStart: "encode_step_start",
     StepDone: "encode_step_end",
+    ToolResult: "encode_result",
     Unknown: "encode_unknown",
 }
 """Maps each class of event to the name of its handler, a method of `Encoder`."""
@@ -130,11 +132,16 @@ class Encoder(Vocabulary):
             chunk = write(event)
             if chunk is not None:
                 return [chunk]
+        handler_name = _HANDLERS.get(event.__class__)
+        if handler_name is None:
+            # An event of a class that is newer than this encoder.
+            self.lose(event)
+            return []
         if self._is_replaced or self.leaves_out(event):
             return []
         # Anything but a single piece may change the layout of the next pieces: forget all templates.
         writers, self._writers = self._writers, {}
-        handler = getattr(self, _HANDLERS[event.__class__])
+        handler = getattr(self, handler_name)
         payloads = list(handler(event))
         chunks = [self.frame(name, payload) for name, payload in payloads]
         if len(chunks) == 1 and is_piece(event):
@@ -311,6 +318,10 @@ class Encoder(Vocabulary):
     def encode_step_end(self, event: StepDone) -> Payloads:
         """Return no payloads for the end of a step."""
         return ()
+
+    def encode_result(self, event: ToolResult) -> Payloads:
+        """Return no payloads for the result of a tool, which is no part of an answer in most formats."""
+        return self.lose(event)
 
     def encode_unknown(self, event: Unknown) -> Payloads:
         """Return no payloads for an event of the provider that this library does not know."""

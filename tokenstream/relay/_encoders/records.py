@@ -8,7 +8,6 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import fields
 from functools import cache, lru_cache
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
@@ -16,7 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import to_json
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import ProtocolError, StreamError
 from tokenstream.events import (
     Event,
@@ -26,6 +25,7 @@ from tokenstream.events import (
     StepDone,
     TextDelta,
     ToolCallDelta,
+    ToolResult,
     Unknown,
 )
 from tokenstream.formats._wire.tokenstream.events import EVENTS, FIELDS, event_of
@@ -33,6 +33,7 @@ from tokenstream.formats._wire.tokenstream.words import End, end_of, error_field
 from tokenstream.message import MediaPart, Message, OpaquePart
 from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.relay._encoders.pieces import TEXTS
+from tokenstream.relay._encoders.values import keep_class_name, prepare_result, replace_unsound
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent, Json
@@ -126,26 +127,39 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
         {'type': 'text_delta', 'text': 'Hel', 'part': 1}
     """
     cls: type[Any] = event.__class__
-    if cls is Unknown and not raw:
+    name = _TYPES.get(cls)
+    if name is None or (cls is Unknown and not raw):
         return None
-    payload: dict[str, Any] = {"type": _TYPES[cls]}
+    if isinstance(event, ToolResult):
+        event = prepare_result(event, raw=raw)
+    payload: dict[str, Any] = {"type": name}
     # A value that the reader knows from earlier events is left out. The abandoned message of a step's
     # restart is kept, because a reader of a run cannot rebuild it.
     may_be_known = cls is PartDone or (cls is Restarted and event.step is None)
     is_known = may_be_known and getattr(event, "told_before", False)
     hidden = _HIDDEN_KEYS_OF_START if cls is MessageStart else _HIDDEN_KEYS
-    for name, key, default in _FIELDS[cls]:
+    for field, key, default in _FIELDS[cls]:
         is_private = key in hidden and not raw
         if is_private or (is_known and key in _REBUILT_KEYS):
             continue
-        value = getattr(event, name)
+        value = getattr(event, field)
         if value is not default and value != default:
             payload[key] = _to_plain(value, raw=raw)
     if isinstance(event, StepDone) and event.error and not raw:
-        payload["error"] = _keep_class_name(event.error)
+        payload["error"] = keep_class_name(event.error)
     if event.step is not None:
         payload["step"] = event.step
     return payload
+
+
+def is_recorded(event: AnyEvent) -> bool:
+    """Return True if the protocol has a type for the class of an event.
+
+    Example:
+        >>> is_recorded(TextDelta("Hel"))
+        True
+    """
+    return event.__class__ in _TYPES
 
 
 def read_record(record: bytes) -> Event | End:
@@ -242,15 +256,6 @@ def line(position: int | None, record: bytes) -> bytes:
     return b"%b\n" % record if position is None else b'{"at":%d,%b\n' % (position, record[1:])
 
 
-def _keep_class_name(words: str) -> str:
-    """Return the class name from a text like `Class: message`; the message may be private.
-
-    Any other text is returned unchanged: the errors of tools and unfinished steps are written for users.
-    """
-    name, colon, _ = words.partition(":")
-    return name if colon and all(each.isidentifier() for each in name.split(".")) else words
-
-
 # -- values ----------------------------------------------------------------------
 
 _HIDDEN_KEYS = frozenset({"provider_data", "raw"})
@@ -332,15 +337,4 @@ def to_strict_json(payload: object) -> bytes:
     try:
         return to_json_bytes(payload, allow_nan=False)
     except (ValueError, TypeError):
-        return to_json_bytes(_replace_unsound(payload), allow_nan=False)
-
-
-def _replace_unsound(value: object) -> Json:
-    """Return a value with everything that JSON cannot express replaced by null."""
-    if is_dict(value):
-        return {str(key): _replace_unsound(inner) for key, inner in value.items()}
-    if is_list(value):
-        return [_replace_unsound(inner) for inner in value]
-    if isinstance(value, float):
-        return value if isfinite(value) else None
-    return value if isinstance(value, str | int | bool) else None
+        return to_json_bytes(replace_unsound(payload), allow_nan=False)

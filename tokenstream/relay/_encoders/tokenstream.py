@@ -9,7 +9,14 @@ from tokenstream.errors import ProviderError
 from tokenstream.events import Finish, Ping
 from tokenstream.message import FinishReason
 from tokenstream.relay._encoders.encoder import Encoder
-from tokenstream.relay._encoders.records import end_record, error_record, frame, line, record
+from tokenstream.relay._encoders.records import (
+    end_record,
+    error_record,
+    frame,
+    is_recorded,
+    line,
+    record,
+)
 from tokenstream.turns import Kind
 
 if TYPE_CHECKING:
@@ -54,7 +61,11 @@ class TokenStreamEncoder(Encoder):
             # `end` takes an answer for complete only if it has a finish.
             self.finishes[event.choice] = event
         event_record = record(event, raw=self.raw)
-        return [self._frame_next(event_record)] if event_record else []
+        if event_record:
+            return [self._frame_next(event_record)]
+        if not is_recorded(event):
+            self.lose(event)
+        return []
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """Return the chunks that end the answer; none without a `Finish`, or if the end was sent already."""

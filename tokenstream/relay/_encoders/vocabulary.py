@@ -26,6 +26,7 @@ from tokenstream.turns._drop import names_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event
     from tokenstream.message import Ending, FinishReason
     from tokenstream.turns import Drop, Kind
@@ -117,6 +118,8 @@ class Vocabulary:
         """The token counts so far."""
         self.lost_reasons: set[FinishReason] = set()
         """Finish reasons for which a word for an ordinary end was sent."""
+        self.lost_events: set[str] = set()
+        """Names of the classes of events that were left out because the format cannot express them."""
         self.ending: Ending | None = None
         """The ending of the answer; set only while the tail or the error of a relayed answer is encoded."""
         self._kinds: dict[tuple[int, int], Kind] = {}
@@ -211,6 +214,11 @@ class Vocabulary:
         if self.drop & {kind, "all"}:
             return ()
         raise self.not_expressible(what, kind)
+
+    def lose(self, event: AnyEvent) -> tuple[()]:
+        """Return no payloads for an event of a class that the format cannot express; note the loss."""
+        self.lost_events.add(event.__class__.__name__)
+        return ()
 
     def require_drop_of_call(self, reason: FinishReason) -> None:
         """Require that `drop` allows losing a complete tool call.

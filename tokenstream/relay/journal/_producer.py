@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream.errors import StreamError
 from tokenstream.events import Ping, Stopped
-from tokenstream.relay._encoders.records import record
+from tokenstream.relay._encoders.records import is_recorded, record
 from tokenstream.relay._events_in import close_stream
+from tokenstream.relay._sending import report_lost_event
 from tokenstream.relay._told_ending import TELLING, ToldEnding
 from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalUnavailable, describe_failure
@@ -240,6 +241,8 @@ class Producer:
         if event_record:
             self._queued.append(event_record)
             self._queued_bytes += len(event_record)
+        elif not is_recorded(event):
+            report_lost_event("tokenstream", type(event).__name__)
 
     def _queue_end(self, records: list[bytes]) -> None:
         """Queue the records that end the answer, unless they were queued already.

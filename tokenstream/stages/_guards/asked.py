@@ -110,7 +110,6 @@ class AnswerRule(AskedRule):
     """Calls a function with the answer after a number of pieces of content, or at the end.
 
     Args:
-        ask: The function.
         first: The number of pieces of content before the first call.
         every: The number of pieces of content between further calls; None to call it only once.
     """
@@ -153,7 +152,7 @@ class AnswerRule(AskedRule):
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
         """Call the function with the whole answer, if a call is still due.
 
-        None is due if the last call had all content, or if the only call (without `every`) has been made.
+        No call is due if the last call had all content, or if the only call (without `every`) has been made.
 
         Args:
             message: Returns the answer.
@@ -167,12 +166,7 @@ class AnswerRule(AskedRule):
 
 
 class FieldRule(AskedRule):
-    """Calls a function with each value at a path of the answer's JSON, as soon as the value is finished.
-
-    Args:
-        ask: The function.
-        at: The path.
-    """
+    """Calls a function with each value at a path of the answer's JSON, as soon as the value is finished."""
 
     __slots__ = ("_at", "_is_asking", "_values", "_waiting")
 

@@ -171,7 +171,6 @@ class _Guard:
     """A rule with the option to hold the answer back until the rule has decided.
 
     Args:
-        rule: The rule.
         first: The number of pieces of content after which the rule counts as decided; not used for
             a rule that calls a function.
         hold: True if the answer is held back until the rule has decided.
@@ -188,7 +187,7 @@ class _Guard:
         """The number of pieces of content that the rule has received."""
 
     def begin_again(self) -> None:
-        """Start the rule anew, because the answer begins again from the start."""
+        """Reset the rule, because the answer begins again from the start."""
         self.rule.begin_again()
         self._pieces = 0
 
@@ -199,7 +198,7 @@ class _Guard:
             self.rule.feed(event, message, now)
 
     def end(self, message: Callable[[], Message], choice: int | None) -> None:
-        """Tell the rule that the answer, or one choice of it, has ended; not if the rule has stopped it."""
+        """Pass the end of the answer, or of one choice, to the rule; if the rule has stopped, do nothing."""
         if self.rule.stop is None:
             self.rule.end(message, choice)
 
@@ -233,7 +232,7 @@ class _Choices:
 
 
 class Guards:
-    """The guards of one stream: passes events to the guards' rules, and tells if a rule stops the answer.
+    """The guards of one stream: passes events to the guards' rules, and reports if a rule stops the answer.
 
     Some rules hold the answer back until they have decided. Such a rule receives an event as
     soon as it arrives. So does a rule that counts what the answer costs, which holds nothing back. The other
@@ -321,9 +320,9 @@ class Guards:
         was_held = self._forget_if_held(event)
         self._released.note(event)
         for guard in self._guards:
-            # A rule that has held this event back was told of the end already, but could not call its
-            # function then if an earlier call was pending: it is told again. It judges the message with all
-            # held-back events, because these are what it has received.
+            # A rule that has held this event back has received the end already. It receives the end once
+            # more, because it could not call its function then if an earlier call was pending. It judges
+            # the message with all held-back events, because these are what it has received.
             message = self._held_message if was_held and guard.hold else self._message
             guard.end(message, event.choice)
 
@@ -422,7 +421,7 @@ class Guards:
     def stop(self) -> str | None:
         """The reason of the first rule that stops the answer; None if no rule stops it.
 
-        An answer of which all has arrived is paid for, so that a rule that counts does not stop it any more.
+        Rules that count what an answer costs no longer stop it once all of it has arrived, and is paid for.
         """
         for guard in self._guards:
             reason = guard.rule.stop
@@ -437,7 +436,7 @@ class Guards:
 
     @property
     def deadline(self) -> float | None:
-        """The clock reading at which a rule stops the answer regardless of its content; None for never."""
+        """The clock reading at which a rule stops the answer regardless of its content; None if none will."""
         deadlines = [guard.rule.deadline for guard in self._guards]
         return min((each for each in deadlines if each is not None), default=None)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from tokenstream.errors import MisuseError
 from tokenstream.stages._matching.automaton import build
-from tokenstream.stages._matching.lookahead import watch_end
+from tokenstream.stages._matching.lookahead import ONE_CHARACTER, watch_end
 from tokenstream.stages._matching.matching import LONG, width_of
 from tokenstream.stages._matching.starts import Starts
 from tokenstream.stages._text.base import TextStage
@@ -45,9 +45,6 @@ class Match(TextStage):
     A match counts as soon as no next character could undo it: `\bcat\b` is not found in
     the first half of "catalogue". A match of up to 1,000 characters is found across pieces.
 
-    Args:
-        pattern: The pattern.
-
     Example:
         >>> match = Match(compile_pattern(r"\bcat\b"))
         >>> [match.feed(piece) and match.stop for piece in ("a cat", "alogue")]
@@ -72,7 +69,7 @@ class Match(TextStage):
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._pattern = pattern
         self._ahead, self._behind, self._is_sure = _analyse_ends(pattern)
-        """The numbers of characters after and before a match that may undo it; True if none after it can."""
+        """The numbers of characters after and before a match that can undo it; True if none after it can."""
         self._must_wait = "(?!" in pattern.pattern
         """True if no trial of next characters can prove that a match is final: then more text is awaited."""
         self._search_back = min(width_of(pattern.pattern, pattern.flags), LONGEST_MATCH) + self._ahead
@@ -151,7 +148,7 @@ class Match(TextStage):
         if not is_final and not self._must_wait:
             # Try what may follow: each text of `_NEXT`, once and very often. The match is final if all these
             # searches find it. (They stand for any text, but not after a negative look-ahead: `_must_wait`.)
-            # Very often, since a match that grows with the text after it may become too long to count.
+            # "Very often", since a match that grows with the text after it may become too long to count.
             is_final = all(
                 _begins_at(start, search(tail + following * times, start))
                 for following in _NEXT
@@ -165,8 +162,8 @@ def _analyse_ends(pattern: re.Pattern[str]) -> tuple[int, int, bool]:
     """Find out what the text after and before a match can change.
 
     Returns:
-        The numbers of characters after and before a match that must be known, as they may show that it is no
-        match; and True if a match stays one, whatever follows.
+        The numbers of characters after and before a match that must be known, as they may show that it is not
+        a match; and True if a match stays a match, whatever follows.
     """
     source = pattern.pattern
     try:
@@ -180,8 +177,8 @@ def _analyse_ends(pattern: re.Pattern[str]) -> tuple[int, int, bool]:
         # `$` also matches before a final newline.
         counts.append(2)
     for body in watched.ahead:
-        # An empty body stands for a test of one character, as in `$`, which is counted already.
-        if body:
+        # The test of one character is counted already.
+        if body != ONE_CHARACTER:
             tests_next = _TESTS_NEXT.search(_ESCAPED.sub("", body)) is not None
             counts.append(width_of(body, 0) + (1 if tests_next else 0))
     # One character before the match, for `^` and `\b`; also at the start of a look-behind.

@@ -71,10 +71,10 @@ class HandlerEntry(NamedTuple):
             "run the router with an AsyncStream, or make the handler a plain function"
         )
 
-    def reads(self, message: Message) -> bool:
-        """Return True if the answer has what the handler's view reads.
+    def has_input(self, message: Message) -> bool:
+        """Return True if the answer has anything for the handler's view to read.
 
-        That is text, or a call of the tool `source` if the view reads the arguments of that tool.
+        A view reads the text of the answer; or, if `source` is set, the arguments of calls of that tool.
         """
         if self.source is None:
             return bool(message.text.strip())

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import CallUncertain
-from tokenstream.events import Finish, PartDone, PartStart, ToolCallDone, ToolCallStart
+from tokenstream.events import Finish, PartDone, PartStart, ToolCallDone, ToolCallStart, ToolResult
 from tokenstream.stages._handlers.tool_failed import ToolFailed
 from tokenstream.stages._handlers.work import CallWorkFinder, ViewWorkFinder, Work, WorkFinder
 from tokenstream.turns._results import ToolResults
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     class CursorMaker(Protocol):
         """Makes the cursors of a stream; the class is in a layer above, which this module cannot import."""
 
-        def validated_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> Cursor[Any]:
+        def router_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> Cursor[Any]:
             """Return a cursor in the tool calls, with checked arguments."""
             ...
 
@@ -55,20 +55,30 @@ class HandlerRun:
         cursors: CursorMaker,
     ) -> None:
         self._entries = entries
+
+        # How tools are run.
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
         """Returns a context manager in which a tool is run; None if there is none."""
+        self.on_refusal: Callable[[ToolCall], object] | None = None
+        """Called with each call that cannot be run, and is answered with its error; None to call nothing."""
         self.once: Any = None
         """Runs calls at most once, with the router's store; None without a store."""
+
+        # The results of tools.
         self._values: dict[str, object] = {}
-        """The result of each tool call, or the error that the model is told, by the call's id."""
+        """The result of each tool call, or the error message for the model, by the call's id."""
         self._errors: list[str] = []
         """The ids of the calls whose result is an error."""
+
+        # The search for the calls to make.
         self._view_finders: list[ViewWorkFinder] = []
         """The objects that find the calls to make of the handlers that read a view."""
         self._finders: list[WorkFinder] = []
         """The objects in `_view_finders`, and the object that finds the tools to run."""
         self._table: dict[type, list[Callable[[Event], list[Work]]]] = {}
         """The functions that find the handler calls to make for an event, by the event's class."""
+        self._checked_calls: Cursor[Any] | None = None
+        """The view of the tool calls with their checked arguments; None without tools."""
         for entry in entries:
             find_work: Callable[[Event], list[Work]] = functools.partial(_pair_with_event, entry)
             if entry.view is not None:
@@ -77,21 +87,21 @@ class HandlerRun:
                 find_work = finder.feed
             self._register(entry.events, find_work)
         self._finders += self._view_finders
-        self._checked_calls: Cursor[Any] | None = None
-        """The view of the tool calls with their checked arguments; None without tools."""
+        # Tools come after all handlers of an event, so that they do not run if a handler raises.
         if tools:
-            # The names of the tools whose arguments a view reads.
-            names_of_views = frozenset(entry.source for entry in entries)
-            checkers = [entry.as_tool() for entry in tools.values()]
-            lenient: dict[str, Lenient] = {
-                name: entry.lenient for name, entry in tools.items() if entry.lenient
-            }
-            cursor = self._checked_calls = cursors.validated_calls(*checkers, lenient=lenient)
-            calls = CallWorkFinder(tools, names_of_views, cursor, self._store_error)
-            self._finders.append(calls)
-            # Added after all handlers of the event, so that the tools do not run if a handler raises. If
-            # almost-JSON is read, a call without an end waits for the event after it.
-            self._register(_EVENTS_BEFORE_CALLS if lenient else (ToolCallDone,), calls.feed)
+            self._add_tools(tools, cursors)
+
+    def _add_tools(self, tools: Mapping[str, HandlerEntry], cursors: CursorMaker) -> None:
+        """Let the events that end a tool call cause a run of its tool, with checked arguments."""
+        # The names of the tools whose arguments a view reads.
+        names_of_views = frozenset(entry.source for entry in self._entries)
+        checkers = [entry.as_tool() for entry in tools.values()]
+        lenient: dict[str, Lenient] = {name: entry.lenient for name, entry in tools.items() if entry.lenient}
+        cursor = self._checked_calls = cursors.router_calls(*checkers, lenient=lenient)
+        finder = CallWorkFinder(tools, names_of_views, cursor, self._refuse_call)
+        self._finders.append(finder)
+        # If almost-JSON is read, a call without an end waits for the event after it.
+        self._register(_EVENTS_BEFORE_CALLS if lenient else (ToolCallDone,), finder.feed)
 
     def _register(self, events: tuple[type, ...], find_work: Callable[[Event], list[Work]]) -> None:
         """Register a function that finds the handler calls which events of some classes cause."""
@@ -127,44 +137,54 @@ class HandlerRun:
         return [work for find_work in functions for work in find_work(event)]
 
     def end(self, message: Message) -> list[Work]:
-        """Return the calls of handlers that the end of the stream causes.
-
-        Args:
-            message: The answer.
-        """
+        """Return the calls of handlers that the end of the stream causes."""
         return [work for finder in self._finders for work in finder.end(message)]
 
-    def store_result(self, work: Work, value: object) -> None:
-        """Store a tool's return value as the result of its call; ignore the value of any other handler."""
-        if work.is_tool:
-            self._values[work.item.id] = value
-
-    def store_failure(self, work: Work, error: BaseException) -> bool:
-        """Store what the model is told about a failed call: of a `ToolFailed`, or of an uncertain call.
-
-        Args:
-            work: The work that failed.
-            error: The exception that it raised.
+    def store_result(self, work: Work, value: object) -> list[Work]:
+        """Store a tool's return value as the result of its call; ignore the value of any other handler.
 
         Returns:
-            False if the error is any other exception, or the handler is not a tool: nothing is stored.
+            The calls of the handlers for the tool's result.
+        """
+        if not work.is_tool:
+            return _NO_WORK
+        self._values[work.item.id] = value
+        return self.feed(ToolResult(work.item.id, value))
+
+    def store_failure(self, work: Work, error: BaseException) -> list[Work] | None:
+        """Store a message for the model about a tool that raised `ToolFailed` or `CallUncertain`.
+
+        Returns:
+            The calls of the handlers for the tool's result; None for any other exception, or a handler that
+            is not a tool, of which nothing is stored.
         """
         if not (work.is_tool and isinstance(error, ToolFailed | CallUncertain)):
-            return False
+            return None
         words = error.words_for_model if isinstance(error, CallUncertain) else str(error)
-        self._store_error(work.item, words)
-        return True
+        return self._store_error(work.item, words)
 
-    def _store_error(self, call: ToolCall, words: str) -> None:
-        """Store the words that tell the model about a tool's failure, as the result of its call."""
+    def _refuse_call(self, call: ToolCall) -> list[Work]:
+        """Answer a call that cannot be run with its error.
+
+        Returns:
+            The calls of the handlers for this result.
+        """
+        if self.on_refusal is not None:
+            self.on_refusal(call)
+        return self._store_error(call, call.error_for_model)
+
+    def _store_error(self, call: ToolCall, words: str) -> list[Work]:
+        """Store a message for the model about a tool's failure, as the result of the call.
+
+        Returns:
+            The calls of the handlers for the tool's result.
+        """
         self._values[call.id] = words
         self._errors.append(call.id)
+        return self.feed(ToolResult(call.id, error=words))
 
     def finish(self, message: Message) -> ToolResults:
         """Return the results of the tools once all work is done.
-
-        Args:
-            message: The answer.
 
         Raises:
             OutputInvalid: The output that a view reads does not fit its type.
@@ -182,7 +202,6 @@ class HandlerRun:
 
         Args:
             error: The exception that ended the run, of any class, even one of a tool's own classes.
-            message: The answer.
         """
         error_with_results: Any = error
         # The application's own exception class may refuse new attributes.
@@ -198,5 +217,5 @@ class HandlerRun:
 
 
 def _pair_with_event(entry: HandlerEntry, event: Event) -> list[Work]:
-    """Return the only call that a handler of events gets for an event: with the event itself."""
+    """Return the one call to make for an event to a handler of events: with the event itself."""
     return [Work(entry, event)]

@@ -88,7 +88,6 @@ class ViewWorkFinder(WorkFinder):
     """Turns the items of one view into calls of its handler that are still to be made.
 
     Args:
-        entry: The handler.
         cursor: The run's position in the view.
     """
 
@@ -106,11 +105,8 @@ class ViewWorkFinder(WorkFinder):
         1. The answer has nothing that the view could read, such as no text at all.
         2. The view reads the text, which is not JSON, but the answer also calls tools.
         3. The caller stopped the stream, so the output is incomplete.
-
-        Args:
-            message: The answer.
         """
-        if not self.entry.reads(message):
+        if not self.entry.has_input(message):
             return _NO_WORK
         error_before = self.error
         # Each call of `end` returns one item; unlike `ready`, also one that the end of the text completes.
@@ -141,26 +137,29 @@ class ViewWorkFinder(WorkFinder):
             try:
                 item = read()
             except (OutputInvalid, OutputIncomplete, LimitExceeded) as error:
-                # After an invalid element, reading continues; an error that ends the output is raised again.
+                # After an invalid element, reading continues. An error that ends the output is raised at each
+                # further read: the same error twice means that there is no more to read.
                 if error is last_error:
                     return work
-                last_error, self.error = error, self.error or error
+                last_error = error
+                self.error = self.error or error
             else:
                 if item is None:
                     return work
-                # NULL is an element that is null, which None could not be told from "no element".
+                # NULL stands for an element that is null, because None means that there is no element.
                 work.append(Work(entry, None if item is NULL else item))
             read = read_next or self._cursor.ready
 
 
 class CallWorkFinder(WorkFinder):
-    """Turns the model's tool calls into runs of their tools to make, or stores an error as a call's result.
+    """Turns the model's tool calls into work: a run of the tool, or a stored error if the call is invalid.
 
     Args:
         tools: The tools, by name.
         names_of_views: Names of tools with arguments that a view reads; their calls get no result.
         cursor: The run's position in the checked calls.
-        store_error: Stores an error message for the model as the result of a call that cannot be run.
+        refuse_call: Stores the error of a call that cannot be run as its result, and returns the calls of the
+            handlers for that result.
     """
 
     def __init__(
@@ -168,21 +167,21 @@ class CallWorkFinder(WorkFinder):
         tools: Mapping[str, HandlerEntry],
         names_of_views: frozenset[str | None],
         cursor: Cursor[Any],
-        store_error: Callable[[ToolCall, str], None],
+        refuse_call: Callable[[ToolCall], list[Work]],
     ) -> None:
         super().__init__(cursor)
         self._tools = tools
         self._names_of_views = names_of_views
         """Names of tools with arguments that a view reads; their calls get no result."""
-        self._store_error = store_error
-        """Stores an error message for the model as the result of a call that cannot be run."""
+        self._refuse_call = refuse_call
+        """Stores the error of a call that cannot be run, and returns the handler calls for this result."""
 
     def end(self, message: Message) -> list[Work]:
         """Return the tools to run for the calls that the end of the stream adds."""
         return self._read_items(self._cursor.end)
 
     def _read_items(self, read_first: Callable[[], Any]) -> list[Work]:
-        """Return the tools to run for all available calls; store the error of a call that cannot be run."""
+        """Return the work of all available calls; store the error of a call that cannot be run."""
         read = read_first
         work: list[Work] = []
         while (call := read()) is not None:
@@ -190,8 +189,8 @@ class CallWorkFinder(WorkFinder):
             if entry is not None and call.error is None:
                 work.append(Work(entry, call))
             elif entry is not None or call.name not in self._names_of_views:
-                # The arguments are invalid, or there is no tool of that name: the model is told so. A call
-                # whose arguments only a view reads needs neither a tool nor a result.
-                self._store_error(call, call.error_for_model)
+                # The arguments are invalid, or there is no tool of that name, which the model must learn. A
+                # call whose arguments only a view reads needs neither a tool nor a result.
+                work += self._refuse_call(call)
             read = self._cursor.ready
         return work

@@ -22,7 +22,7 @@ class KnownDefinition(NamedTuple):
 
     number: int
     block: int
-    """The id of the block; -1 for none."""
+    """The id of the block; -1 if the definition is in no block."""
     text: str
     """The Markdown of the definition."""
 
@@ -194,7 +194,7 @@ class MarkdownBlock:
 
     @property
     def definitions(self) -> str:
-        """Link definitions of earlier blocks that this block uses, to render before its text; "" for none."""
+        """Link definitions of earlier blocks that this block uses, to render before its text; "" if none."""
         value: str = self._value("definitions")
         return value
 
@@ -249,8 +249,6 @@ def _read_definitions(block: MarkdownBlock, state: State, _before: State | None)
     """Return the definitions, in earlier blocks, of the labels in a block's text, one on each line.
 
     Args:
-        block: A snapshot of the block.
-        state: The state of the snapshot.
         _before: Unused; each function that computes a property has this parameter.
     """
     shape = state[0]
@@ -271,8 +269,6 @@ def _read_unresolved(block: MarkdownBlock, state: State, _before: State | None) 
     """Return the labels in a block's text that had no definition at the time of the snapshot.
 
     Args:
-        block: A snapshot of the block.
-        state: The state of the snapshot.
         _before: Unused; each function that computes a property has this parameter.
     """
     shape = state[0]
@@ -312,5 +308,5 @@ def _count_common_prefix(text: str, other_text: str) -> int:
 
 def _restore_block(shape: BlockShape, values: dict[str, Any]) -> MarkdownBlock:
     """Return a block that was pickled; its properties have all been computed, and are in `values`."""
-    # No pieces of the unfinished line, 0 of which count: only computing the properties would need them.
+    # Without pieces of the unfinished line: only computing the properties would need them.
     return MarkdownBlock((shape, [], 0), previous=None, values=values)

@@ -102,9 +102,22 @@ class MarkdownBlocks:
             raise MisuseError(f'math= is "dollar", "brackets" or None, and not {math!r}')
         self._structure = BlockStructure(tables=tables, math=math, merge_html=merge_html)
         self._math: Math | None = math
+
+        # The blocks.
         self._block: _OpenBlock | None = None
         """The open block, of which lines may still arrive; None between blocks."""
         self._next_id = 0
+        self._has_changed = False
+        """True if the open block has changed since its last snapshot."""
+        self._shape: BlockShape | None = None
+        """The cached state of the open block at this line; None if it has to be made again."""
+        self._shortcut: tuple[BlockShape, list[str], _OpenBlock] | None = None
+        """The state, line and block to which a piece without a line end is appended unread; else None."""
+        self._registry: dict[str, KnownDefinition] = {}
+        """Link definitions by label."""
+        self._definition_count = 0
+
+        # The line that is being read, and the blank lines before it.
         self._offset = 0
         """Number of characters before the line that is being read."""
         self._undecided: list[str] = []
@@ -119,15 +132,6 @@ class MarkdownBlocks:
         """Blank lines that belong to the open block only if the block continues."""
         self._holds_cr = False
         """True if the last piece ended with CR, which is held back."""
-        self._shortcut: tuple[BlockShape, list[str], _OpenBlock] | None = None
-        """The state, line and block to which a piece without a line end is appended unread; else None."""
-        self._shape: BlockShape | None = None
-        """The cached state of the open block at this line; None if it has to be made again."""
-        self._has_changed = False
-        """True if the open block has changed since its last snapshot."""
-        self._registry: dict[str, KnownDefinition] = {}
-        """Link definitions by label."""
-        self._definition_count = 0
 
     @property
     def definitions(self) -> dict[str, str]:
@@ -408,17 +412,21 @@ class MarkdownBlocks:
         """Return the state of the open block at this line, from which its snapshots are built."""
         structure = self._structure
         leaf = structure.leaf
-        # `settled`: the number of leading characters that no later snapshot changes.
-        if leaf is None:
-            kind, leaf_first_line, offsets, leaf_end, settled = "", 0, [], "", block.chars
-        else:
-            kind, leaf_first_line, offsets, settled = leaf.kind, leaf.first_line, leaf.offsets, leaf.start
+        # Without an open leaf, all lines are shown unchanged. `settled` is the number of leading characters
+        # that no later snapshot changes.
+        kind, leaf_first_line, leaf_end = "", 0, ""
+        offsets: list[int] = []
+        settled = block.chars
+        if leaf is not None:
+            kind, leaf_first_line, offsets = leaf.kind, leaf.first_line, leaf.offsets
             # For a fence, the closing fence; for HTML, the number of its kind.
             leaf_end = leaf.mark * leaf.size if kind == LineKind.FENCE else str(leaf.size)
-            # Whole lines of these leaves are shown unchanged.
+            # In CommonMark, these kinds of HTML are comments, instructions, declarations and CDATA.
             is_comment_or_the_like = kind == LineKind.HTML and leaf.size in {2, 3, 4, 5}
-            if kind in {LineKind.FENCE, LineKind.CODE, LineKind.TABLE} or is_comment_or_the_like:
-                settled = block.chars
+            shows_whole_lines = kind in {LineKind.FENCE, LineKind.CODE, LineKind.TABLE}
+            if not (shows_whole_lines or is_comment_or_the_like):
+                # What is shown of the leaf may still change.
+                settled = leaf.start
         text_from, may_define = 0, False
         if leaf is not None and leaf.reader is not None:
             # A paragraph that begins with `[` may be a link definition, which the line that is arriving may
@@ -435,7 +443,7 @@ class MarkdownBlocks:
     def _certainly_has_text(self) -> bool:
         """Return True if the open block certainly has visible text, without building that text.
 
-        False means that only the text of a snapshot can tell; for most blocks, the result is True.
+        False means that the text of a snapshot has to be built to find out; mostly, the result is True.
         """
         leaf, line_pieces = self._structure.leaf, self._decided
         if leaf is None:

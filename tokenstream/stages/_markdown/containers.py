@@ -84,7 +84,7 @@ class Containers:
                 start = skip_quote_mark(text, content_at)
                 content_at = skip_blanks(text, start)
                 if content_at == size and not complete:
-                    # The rest of the line tells how far its content is indented.
+                    # The rest of the line decides how far its content is indented.
                     return None
             elif content_at - start >= container.indent:
                 # The line is indented far enough to be content of this list item.

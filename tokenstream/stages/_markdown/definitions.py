@@ -19,7 +19,7 @@ _ENDS = {'"': '"', "'": "'", "(": ")"}
 _UNSAFE_TARGET = re.compile(
     r"(?:vbscript|javascript|file|data(?!:image/(?:gif|png|jpeg|webp);)):", re.IGNORECASE
 )
-# An escaped bracket opens no label. It is consumed, since a search for a label's end from each takes long.
+# An escaped bracket opens no label. It is consumed: searching for a label's end from each one takes long.
 _BRACKETS = re.compile(r"\\.|\[((?:[^\\\[\]]|\\.)++)\](?!\()", re.DOTALL)
 _MOST_NESTED = 32
 
@@ -152,7 +152,7 @@ class DefinitionReader:
         self.state = "fresh"
 
     def _treat_as_text(self) -> None:
-        """Treat the open lines as text, because they are no definition.
+        """Treat the open lines as text, because they are not a definition.
 
         If only the title is broken, and began on its own line, the definition before the title stays valid.
         """

@@ -73,7 +73,6 @@ def _make_run(mark: str, position: int, length: int, before: str, after: str) ->
 
     Args:
         mark: The character of the run.
-        position: The position of the run.
         length: The number of marks.
         before: The character before the run, or a space.
         after: The character after the run, or a space.

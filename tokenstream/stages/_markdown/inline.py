@@ -233,7 +233,7 @@ class InlineCompleter:
         return text
 
     def _scan_escape(self, text: str, position: int, end: int) -> int:
-        """Read what a backslash begins, an escape, a line break or a formula; return its end, or _WAIT."""
+        """Read the escape, line break or formula that a backslash begins; return its end, or _WAIT."""
         if end == len(text) or _LAST_LINE_BREAK.match(text, position):
             # The next character decides; a line break at the end is shown only with a line after it.
             return _WAIT
@@ -296,7 +296,7 @@ class InlineCompleter:
         return end
 
     def _scan_closing_bracket(self, text: str, position: int, end: int) -> int:
-        """Read `]`, and a link target after it; return the position after them, _WAIT to get more text."""
+        """Read `]`, and a link target after it; return the position after them, or _WAIT for more text."""
         if not self._brackets:
             return end
         opened = self._brackets[-1]
@@ -402,7 +402,7 @@ class InlineCompleter:
 
         Args:
             text: The content.
-            end: The most characters that may be shown.
+            end: The end of the text that may be shown.
             openers: The runs that are open at `end`; runs that enclose nothing are removed.
             cut: True if text after `end` is held back.
         """

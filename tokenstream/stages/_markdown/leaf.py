@@ -76,7 +76,7 @@ class Leaf:
         is_long_enough = end - content_at >= self.size
         if complete:
             return is_long_enough
-        # The rest of the line may lengthen the mark, or add text that makes it no closing fence.
+        # The rest of the line may lengthen the mark, or add text, after which it is not a closing fence.
         may_close = is_long_enough or end == len(text)
         return None if may_close else False
 

@@ -18,7 +18,7 @@ _LABEL = re.compile(r"\$\$[ \t]*\([^)$]+\)\Z")
 
 
 def continues_formula(mark: str, line: str, size: int) -> bool | None:
-    """Return True if a formula continues after a line, False if it ends, None if it is no formula after all.
+    """Return True if a formula continues after a line, False if it ends there, None if it is not a formula.
 
     Args:
         mark: The formula's opening mark.

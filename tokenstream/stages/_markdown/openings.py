@@ -133,7 +133,7 @@ class _OpeningLine:
         return self.make_opening(LineKind.NOTHING) if self.complete else _WAIT
 
     def read_heading(self) -> Opening | None:
-        """Read `#` marks: return the opening of a heading, or of text if the marks begin none."""
+        """Read `#` marks: return the opening of a heading, or of text if the marks do not begin one."""
         level = find_heading_level(self.text, self.content_at, complete=self.complete)
         return self._make_opening_of_size(LineKind.HEADING, level)
 
@@ -143,7 +143,7 @@ class _OpeningLine:
         return self._make_opening_of_size(LineKind.FENCE, size)
 
     def read_html(self) -> Opening | None:
-        """Read `<`: return the opening of an HTML block, or of text if it begins none."""
+        """Read `<`: return the opening of an HTML block, or of text if `<` does not begin one."""
         # In a container that this line opens, there is no paragraph or table yet.
         would_interrupt = self.would_interrupt and not self.containers
         kind = find_html_kind(
@@ -194,7 +194,7 @@ class _OpeningLine:
                 return _WAIT
             if self.text.count(mark, self.content_at) >= 3:
                 return self.make_opening(LineKind.RULE)
-        # An underscore, unlike a hyphen or an asterisk, is no bullet.
+        # An underscore, unlike a hyphen or an asterisk, is not a bullet.
         return self.make_opening(LineKind.TEXT) if mark == "_" else None
 
     def read_bullet(self) -> Opening | None:

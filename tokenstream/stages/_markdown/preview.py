@@ -186,11 +186,10 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
     While the paragraph has no visible text, the preview ends before the paragraph.
 
     Args:
-        shape: The state of the block.
         tail: The block's unfinished last line.
     """
-    # `before` is the block up to the paragraph's text; `prefixes` are what `content` lacks of each line.
-    before, content, prefixes, has_no_prefixes = shape.completion.read_paragraph(shape)
+    paragraph = shape.completion.read_paragraph(shape)
+    before, prefixes = paragraph.before, paragraph.prefixes
     # If the paragraph is all of the block, only definitions are before its text, and they render to nothing.
     without_paragraph = "" if shape.leaf_first_line == 0 else before
     if shape.may_define:
@@ -199,37 +198,53 @@ def _preview_paragraph(shape: BlockShape, tail: str) -> str:
     # The start of the content in the last line, after quote marks or indentation; it follows the offsets of
     # the definitions and of the whole lines.
     tail_offset = shape.offsets[shape.text_from + len(prefixes)] if tail else 0
-    if not tail:
-        # Without its last line ending.
-        content = content[:-1]
-        last_line = content.rfind("\n") + 1
-        if shape.may_begin_table and content.startswith("|", last_line):
-            # The row of a table is shown once its second row has arrived.
-            content = content[: max(last_line - 1, 0)]
-    elif shape.may_begin_table and tail.startswith("|", tail_offset):
-        # The same for a row that is still being written.
-        content = content[:-1]
-    elif not prefixes and _MAY_DEFINE.match(tail, tail_offset):
-        # The first line of the text may be the beginning of a link definition.
+    content = _find_content_to_show(shape, paragraph, tail, tail_offset)
+    if content is None:
         return without_paragraph
-    else:
-        content += tail[tail_offset:]
     # The innermost container may be a list item, in which `[ ]` is a checkbox.
     in_container = bool(shape.containers)
     shown = shape.completion.complete(content, references=shape.definition_count > 0, item=in_container)
     if not shown or shown.isspace():
         return without_paragraph
-    if has_no_prefixes and not tail_offset:
+    if paragraph.has_no_prefixes and not tail_offset:
         return before + shown
     # Each line gets its quote marks or its indentation again.
     return before + "\n".join(map(add, [*prefixes, tail[:tail_offset]], shown.split("\n")))
+
+
+def _find_content_to_show(
+    shape: BlockShape, paragraph: _ParagraphLines, tail: str, tail_offset: int
+) -> str | None:
+    """Return the content of a paragraph, without a last line that may be the first row of a table.
+
+    Such a line is shown once the second row has arrived. The result is None if nothing can be shown, because
+    the paragraph may begin with a link definition.
+
+    Args:
+        paragraph: The whole lines of the paragraph.
+        tail: The block's unfinished last line.
+        tail_offset: The start of the content in that line.
+    """
+    content = paragraph.content
+    if not tail:
+        # Without its last line ending.
+        content = content[:-1]
+        last_line = content.rfind("\n") + 1
+        may_be_row = shape.may_begin_table and content.startswith("|", last_line)
+        return content[: max(last_line - 1, 0)] if may_be_row else content
+    if shape.may_begin_table and tail.startswith("|", tail_offset):
+        # The row is still being written.
+        return content[:-1]
+    is_first_line = not paragraph.prefixes
+    if is_first_line and _MAY_DEFINE.match(tail, tail_offset):
+        return None
+    return content + tail[tail_offset:]
 
 
 def _preview_heading(shape: BlockShape, tail: str) -> str:
     """Return the preview of a heading; "" while it has no text.
 
     Args:
-        shape: The state of the block.
         tail: The line with the heading, as far as it has arrived.
     """
     hashes_start = shape.offsets[-1]
@@ -251,13 +266,12 @@ def _preview_row(shape: BlockShape, tail: str) -> str:
     """Return the last row of a table with its last cell completed; "" while the row has no text.
 
     Args:
-        shape: The state of the block.
         tail: The row, as far as it has arrived.
     """
     cell_start = max((match.end() for match in _CELL_END.finditer(tail)), default=0)
     cell = shape.completion.complete(tail[cell_start:], references=shape.definition_count > 0, one_line=True)
     row = tail[:cell_start] + cell
-    # The bars between cells, quote marks before the row and white space are no text.
+    # The bars between cells, quote marks before the row and white space are not text.
     return row if row.strip(" \t|>").strip() else ""
 
 
@@ -268,7 +282,6 @@ def _preview_html(shape: BlockShape, before: str, tail: str) -> str:
     and that is missing, it is added.
 
     Args:
-        shape: The state of the block.
         before: The block's whole lines.
         tail: The block's unfinished last line.
     """

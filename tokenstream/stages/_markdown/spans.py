@@ -99,7 +99,7 @@ def is_unfinished_entity(text: str, position: int) -> bool:
 def find_formula_end(text: str, position: int, mark: str) -> int | None:
     """Return the end of the formula that a mark begins.
 
-    The result is UNFINISHED if the end has not arrived, and None if the mark begins no formula.
+    The result is UNFINISHED if the end has not arrived, and None if the mark does not begin a formula.
 
     Example:
         >>> find_formula_end("$x$ y", 0, "$"), find_formula_end("$x", 0, "$"), find_formula_end("$ 5", 0, "$")
@@ -107,7 +107,7 @@ def find_formula_end(text: str, position: int, mark: str) -> int | None:
     """
     start = position + len(mark)
     if mark == "$" and text[start : start + 1].isspace():
-        # A lone dollar before white space is no mark of a formula.
+        # A lone dollar before white space is not the mark of a formula.
         return None
     # A formula has at least one character.
     end = _FORMULA_ENDS[mark].search(text, start + 1, position + LONGEST)
@@ -183,7 +183,7 @@ def _unfinished_or_none(text: str, position: int, match: re.Match[str] | None) -
 def _find_bare_end(text: str, position: int, state: list[int]) -> int | None:
     """Return the end of a destination without angle brackets.
 
-    The result is UNFINISHED if it may go on, and None if it is no valid destination.
+    The result is UNFINISHED if it may go on, and None if it is not a valid destination.
 
     Args:
         position: The start of the destination.

@@ -51,7 +51,7 @@ def expand_tabs(line: str) -> str:
 
 
 def find_heading_level(text: str, position: int, *, complete: bool) -> int:
-    """Return the level of the heading that begins at a position; 0 for none, MORE_NEEDED if undecided.
+    """Return the level of the heading that begins at a position; 0 if none does, MORE_NEEDED if undecided.
 
     If `complete` is true, `text` is the whole line, and the result is never MORE_NEEDED.
     """
@@ -68,7 +68,7 @@ def find_heading_level(text: str, position: int, *, complete: bool) -> int:
 
 
 def find_fence_length(text: str, position: int, *, complete: bool) -> int:
-    """Return the length of the fence that opens at a position; 0 for none, MORE_NEEDED if undecided.
+    """Return the length of the fence that opens at a position; 0 if none does, MORE_NEEDED if undecided.
 
     If `complete` is true, `text` is the whole line, and the result is never MORE_NEEDED.
     """
@@ -85,7 +85,7 @@ def find_fence_length(text: str, position: int, *, complete: bool) -> int:
 
 
 def find_html_kind(text: str, position: int, *, complete: bool, would_interrupt: bool) -> int:
-    """Return the kind of the HTML block that begins at a position, from 1 to 7 as in CommonMark; 0 for none.
+    """Return the kind of the HTML block that begins at a position, 1 to 7 as in CommonMark; 0 if none does.
 
     Args:
         text: The line so far.
@@ -118,7 +118,7 @@ def find_html_kind(text: str, position: int, *, complete: bool, would_interrupt:
 def _find_declaration_kind(start: str, *, complete: bool) -> int:
     """Return the kind of the HTML block that begins with `<!`: a comment (2), a declaration (4) or CDATA (5).
 
-    The result is 0 for none of these, and MORE_NEEDED if undecided.
+    The result is 0 if none of these begins there, and MORE_NEEDED if undecided.
 
     Args:
         start: The first characters of the block.

@@ -294,7 +294,7 @@ class BlockStructure:
         return self._take_underline(leaf, line_match, complete=complete) if is_underline(line_match) else None
 
     def _take_underline(self, leaf: Leaf, line_match: MatchedLine, *, complete: bool) -> int | None:
-        """Turn a paragraph into a heading; return the effect of its underline, None if that has no text."""
+        """Turn a paragraph into a heading at its underline; return the line's effect, None without text."""
         if not complete:
             return UNDECIDED
         if leaf.reader is not None and leaf.reader.only_definitions:
@@ -368,7 +368,7 @@ class BlockStructure:
         return self._begin_blocks(opening, line, line_match)
 
     def _begin_blocks(self, opening: Opening, line: str, line_match: MatchedLine) -> int:
-        """Close the blocks that a line ends, open those it begins; return its block: NEW, SAME or UNDECIDED.
+        """Close the blocks that a line ends, and open those that it begins; return the line's effect.
 
         Args:
             opening: The blocks that the line begins: containers, the outermost first, and a leaf.
@@ -436,7 +436,7 @@ class BlockStructure:
         return SAME
 
     def _finish_formula(self, leaf: Leaf, line: str) -> None:
-        """Let the open formula take a line, which continues it, ends it, or shows that it is no formula."""
+        """Let the open formula take a line, which continues or ends it, or shows that it is not a formula."""
         is_first_line = not leaf.size  # `size` is the formula's length so far
         new_content = line[leaf.offsets[0] :] if is_first_line else line
         continues = continues_formula(self._math_mark, new_content, leaf.size)

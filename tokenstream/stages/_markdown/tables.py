@@ -36,7 +36,7 @@ class PossibleRow(NamedTuple):
     def find_table_level(self, second_row: MatchedLine, *, complete: bool) -> int | None:
         """Return the number of containers around the table that begins with this row.
 
-        The result is None for no table, and MORE_NEEDED if only the whole second row can tell.
+        The result is None if no table begins there, and MORE_NEEDED if only the whole second row decides.
 
         Args:
             second_row: The line after this row.

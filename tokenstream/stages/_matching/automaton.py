@@ -55,9 +55,9 @@ class Node:
     """A node of an automaton, which reads one character or tests the characters around a place.
 
     Args:
-        accepts: Tells for a character if the node reads it; None for a test.
-        test: Tells for the characters before and after a place if it passes there; None for a reading node.
-            In place of a character stands "" at the start of the text, and at its end.
+        accepts: Maps each character to True if the node reads it; None for a node that tests.
+        test: Receives the characters before and after a place, and returns True if the node passes there;
+            None for a node that reads. At the start and at the end of the text, the character is "".
         fewest: The least number of characters that a counting node reads.
         most: The greatest number of characters that a counting node reads; 0 for other nodes.
     """
@@ -159,7 +159,7 @@ class _Builder:
     def _add(self, kind: object, argument: Any, before: list[Node], flags: int) -> list[Node]:  # noqa: ANN401 - of re's parser
         """Add the nodes of one construct; return the nodes at which it ends."""
         if kind in _ONE_CHARACTER:
-            return self._attach(Node(_accepts(kind, argument, flags)), before)
+            return self._attach(Node(_make_accepts(kind, argument, flags)), before)
         if kind is _codes.SUBPATTERN:
             _, added, removed, body = argument
             return self.add_all(body, before, (flags | added) & ~removed)
@@ -192,7 +192,7 @@ class _Builder:
         if kind in _ONE_CHARACTER and counted >= _COUNTED:
             # One node that counts takes the place of `counted` nodes. Without an upper bound, the same again
             # follows any number of times. The nodes in `before` are ends, too, if all of it may be left out.
-            node = Node(_accepts(kind, argument, flags), fewest=max(1, fewest), most=counted)
+            node = Node(_make_accepts(kind, argument, flags), fewest=max(1, fewest), most=counted)
             ends = self._attach(node, before) + ([] if fewest else before)
             return self._repeat((0, most), body, ends, flags) if is_unbounded else ends
         ends = before
@@ -237,15 +237,15 @@ class _Builder:
         if len(body) != 1 or body[0][0] not in _ONE_CHARACTER:
             raise NoAutomaton
         kind, argument = body[0]
-        accepts = _accepts(kind, argument, flags)
+        accepts = _make_accepts(kind, argument, flags)
         if direction < 0:
             return lambda before, _: accepts[before] is wanted
         self.tests_next = True
         return lambda _, after: accepts[after] is wanted
 
 
-def _accepts(kind: object, argument: object, flags: int) -> Accepts:
-    """Return the characters that a construct for one character matches, such as `.` or `[a-z]`."""
+def _make_accepts(kind: object, argument: object, flags: int) -> Accepts:
+    """Return the test of the characters that a construct such as `.` or `[a-z]` matches."""
     state = _parser.State()
     state.flags = flags & _SHARED_FLAGS
     return Accepts(_compiler.compile(_parser.SubPattern(state, [(kind, argument)]), state.flags))

@@ -27,6 +27,8 @@ _REFUSED = frozenset("GK")
 """Escapes of the package `regex` that depend on the start of the search, or move the start of a match."""
 _REPEATS = frozenset("*+?{")
 _REPEAT_ENDS = frozenset("*+?}")
+ONE_CHARACTER = ""
+r"""The body recorded for a test of the next character alone, such as `\b` or `$`, which has no body."""
 _VERSION1 = 0x100
 """The flag of the package `regex` for nested character sets."""
 
@@ -36,7 +38,7 @@ class WatchedPattern(NamedTuple):
 
     Args:
         pattern: The rewritten pattern.
-        ahead: The bodies of the pattern's look-aheads; "" for a test of one character, such as `\b`.
+        ahead: The bodies of the pattern's look-aheads; `ONE_CHARACTER` for a test such as `\b`.
         behind: The bodies of the pattern's look-behinds.
         sure_at_end: True if a match that reaches the end of the text so far stays a match, whatever follows.
     """
@@ -59,7 +61,6 @@ def watch_end(stage: str, compiled: AnyPattern) -> WatchedPattern:
 
     Args:
         stage: Name of the calling stage, for error messages.
-        compiled: The pattern.
 
     Raises:
         MisuseError: The pattern depends on more than the text around a match.
@@ -93,7 +94,7 @@ class _Rewriter:
         self._demand_at_line_end = _DEMAND_NEXT if flags & re.MULTILINE else _DEMAND_AT_LINE_END
         self._sets_nest = bool(flags & _VERSION1)
         self.ahead: list[str] = []
-        """The bodies of the look-aheads found so far; "" for a test of one character, as in `$`."""
+        """The bodies of the look-aheads found so far; `ONE_CHARACTER` for a test such as `$`."""
         self.behind: list[str] = []
         """The bodies of the look-behinds found so far."""
         self.sure_at_end = True
@@ -123,8 +124,8 @@ class _Rewriter:
                 # A comment, up to the end of the line.
                 end = source.find("\n", position) + 1 or len(source)
             elif sign == "$":
-                # Like a look-ahead, this tests the next character; "" stands for a test of one character.
-                self.ahead.append("")
+                # Like a look-ahead, this tests the next character.
+                self.ahead.append(ONE_CHARACTER)
                 out.append(self._demand_at_line_end + sign)
             else:
                 if sign == "+" and source[position - 1 : position] in _REPEAT_ENDS:
@@ -142,13 +143,12 @@ class _Rewriter:
         """
         if escape[1] in _REFUSED:
             raise MisuseError(f"{self._stage} takes no pattern with {escape}, which no stream can know")
-        # In `ahead`, the bodies of the look-aheads, "" stands for a test of one character.
         if escape[1] in _BOUNDARIES:
-            self.ahead.append("")
+            self.ahead.append(ONE_CHARACTER)
             return _DEMAND_NEXT + escape
         if escape[1] in _CLUSTERS:
             # A cluster has characters of its own; the next character comes after them.
-            self.ahead.append("")
+            self.ahead.append(ONE_CHARACTER)
             return escape + _DEMAND_NEXT
         return escape
 
@@ -231,21 +231,27 @@ class _Rewriter:
         return f"(?:(?=(?:{body})(?!))|)(?!{original_body})", end + 1
 
     def _rewrite_look_behind(self, position: int) -> tuple[str, int]:
-        """Return the look-behind that begins at `position`, and the position after it.
+        r"""Return the look-behind that begins at `position`, and the position after it.
 
-        The look-behind itself is not changed. If its body tests the next character, a demand for
-        that character is put before it.
+        The look-behind itself is not changed. If its body tests the character after it, as in `(?<=a\b)`, a
+        demand for that character is put before the look-behind.
+
+        Raises:
+            MisuseError: The look-behind contains a look-ahead.
         """
-        ahead_before, self.ahead = self.ahead, []
-        # The body begins after the four characters `(?<=` or `(?<!`; it is only searched for tests here.
-        end = self.rewrite(position + 4, anonymous=True)[1]
-        # An empty text stands for a test of one character, as in `$`, which is allowed.
-        if any(self.ahead):
+        # After `(?<=` or `(?<!`.
+        body_start = position + 4
+        # `rewrite` is only called for the tests that it finds in the body, which it adds to `ahead`.
+        ahead_outside, self.ahead = self.ahead, []
+        _, body_end = self.rewrite(body_start, anonymous=True)
+        ahead_inside = self.ahead
+        if any(body != ONE_CHARACTER for body in ahead_inside):
             raise MisuseError(f"{self._stage} takes no look-ahead within a look-behind")
-        demand = self._demand_at_line_end if self.ahead else ""
-        self.ahead += ahead_before
-        self.behind.append(self._source[position + 4 : end])
-        return demand + self._source[position : end + 1], end + 1
+        self.ahead = ahead_inside + ahead_outside
+        self.behind.append(self._source[body_start:body_end])
+        demand = self._demand_at_line_end if ahead_inside else ""
+        look_behind = self._source[position : body_end + 1]
+        return demand + look_behind, body_end + 1
 
 
 _HEAD = re.compile(r"\(\?(?:P?<\w+>|[aiLmsuxbefprwV01-]*:|[>|]|\(\w+\)|P[=>&]\w+|&\w+|\w+(?=\)))?")

@@ -52,7 +52,7 @@ class Matcher:
         compiled = self.compiled = _compile(stage, pattern)
         self.limit = None if max_length is None else check_whole("max_length", max_length)
         """The most characters that are held back; None if the pattern itself bounds its matches."""
-        self._literal = _literal_of(compiled)
+        self._literal = _find_literal(compiled)
         """The text that the pattern consists of; "" if the pattern is more than plain text."""
         self._automaton: Automaton | None = None
         """The pattern as an automaton; None if it is plain text, or no automaton can follow it."""
@@ -140,16 +140,16 @@ class Matcher:
             last = len(text) if self.limit is None else position + self.limit
         return self.compiled.match(text, position, last)
 
-    def places_to_try(self, places: range) -> range:
-        r"""Return the lengths to which to cut the text for a search: the first one given, or the first 16.
+    def choose_cuts(self, cuts: range) -> range:
+        r"""Return the lengths to which to cut the text for a search: the first of `cuts`, or the first 16.
 
         Mostly, the first one is enough. But a pattern that tests the character after a match, such as one
-        that ends in `\b`, may match if the text is cut at one place, and not if it is cut at another.
+        that ends in `\b`, may match if the text is cut at one position, and not if it is cut at another.
 
         Args:
-            places: Lengths of the text, the greatest first.
+            cuts: Lengths of the text, the greatest first.
         """
-        return places[:1] if self.sure_at_end else places[:TRIED]
+        return cuts[:1] if self.sure_at_end else cuts[:TRIED]
 
     def split(self, text: str) -> list[str]:
         """Cut new text into slices, which the caller searches one after another.
@@ -192,7 +192,7 @@ def _compile(stage: str, pattern: object) -> AnyPattern:
     return pattern  # type: ignore[return-value] # it has the attributes of one
 
 
-def _literal_of(compiled: AnyPattern) -> str:
+def _find_literal(compiled: AnyPattern) -> str:
     """Return the text that a pattern matches if the pattern is plain text; otherwise ""."""
     source = compiled.pattern
     # With these flags, plain text also matches other texts than itself.

@@ -1,8 +1,8 @@
 """All places of a text at which a match may begin, followed while the text is read once.
 
-Each node of the automaton has a set of places, as the bits of an int: the places from which
-the text so far leads to that node. A character moves the sets of all nodes, so it costs the
-same however many places there are.
+A place is a position in the text. Each node of the automaton has a set of places, as the bits of an int:
+the places from which the text so far leads to that node. Reading a character moves the sets of all nodes,
+so it costs the same however many places there are.
 """
 
 from __future__ import annotations
@@ -39,34 +39,42 @@ class Starts:
         "_before",
         "_counts",
         "_cut",
+        "_follows_one",
         "_limit",
         "_matched",
         "_nodes",
-        "_only",
         "_tests_next",
         "now",
     )
 
     def __init__(self, automaton: Automaton, position: int, before: str, limit: int | None) -> None:
+        # The pattern.
         self._automaton = automaton
         self._limit = limit
         self._tests_next = automaton.tests_next and limit is not None
         """True if a match may exist only because the text is cut at the limit."""
-        self._before = before
-        self._base = position
-        """The place that the lowest bit stands for."""
+
+        # The text.
         self.now = position
         """The end of the text that was read."""
+        self._before = before
+        """The character before that end; "" at the start of the text."""
+        self._base = position
+        """The place that the lowest bit of each set stands for."""
+
+        # The matches that may still come about.
         self._nodes: dict[Node, int] = {}
         """Maps each node to the places from which the text so far leads to it, as bits."""
         self._counts: dict[Node, _Count] = {}
         """Maps each counting node to the counts of the characters that it has read."""
+        self._follows_one = False
+        """True once `keep_only` has chosen a match: from then on, no other match begins."""
+
+        # The matches that were found.
         self._matched = 0
         """Places, as bits, at which a match begins that is no longer than the limit."""
         self._cut = 0
         """Places, as bits, where a match begins if the text is cut at the limit or up to 15 places before."""
-        self._only = False
-        """True if only the match that `keep_only` has chosen is followed: no other one begins."""
 
     @property
     def has_matches(self) -> bool:
@@ -78,7 +86,8 @@ class Starts:
         places = (self._matched | self._open) >> max(0, position - self._base)
         if not places:
             return None
-        return max(position, self._base) + (places & -places).bit_length() - 1
+        lowest_bit = places & -places
+        return max(position, self._base) + lowest_bit.bit_length() - 1
 
     def is_open(self, position: int) -> bool:
         """Return True if a match that begins at a place may still change or come about."""
@@ -95,7 +104,7 @@ class Starts:
     def keep_only(self, position: int) -> None:
         """Follow the match that begins at a place, and no others."""
         self._keep(1 << (position - self._base))
-        self._only = True
+        self._follows_one = True
 
     def forget_before(self, position: int) -> None:
         """Free the memory of the places before `position`, which the caller does not ask for again."""
@@ -125,29 +134,35 @@ class Starts:
                 break
 
     def _read_character(self, char: str, position: int) -> None:
-        """Read the character at a position: move the places of each node to the nodes that follow it."""
+        """Read the character at a position, and record the matches that end before or after it.
+
+        Each node that accepts the character passes its places, the starts of possible matches, on to the
+        nodes that follow it. A place whose nodes all refuse the character is dropped.
+        """
         last, counts = self._automaton.last, self._counts
-        if not self._only:
+        if not self._follows_one:
             self._begin_at(position)
+        # The nodes to which the text leads after this character, each with its places as bits.
         reached: dict[Node, int] = {}
-        for node, mask in self._pass_tests(self._nodes, self._before, char).items():
+        for node, places in self._pass_tests(self._nodes, self._before, char).items():
             if node.most:
-                # A counting node, which stands for a repeat such as `a{2,5}`.
+                # A counting node, for a repeat such as `a{2,5}`: `_step_counts` moves its places.
                 if node not in counts:
                     counts[node] = _Count(node)
-                counts[node].entering |= mask
+                counts[node].entering |= places
             elif node is last:
-                # The match ends before this character.
-                self._note(mask, position)
+                # Only a test of this character, such as `\b`, was missing: the match ends before it.
+                self._record_matches(places, position)
             elif node.accepts is not None and node.accepts[char]:
                 for following in node.following:
-                    reached[following] = reached.get(following, 0) | mask
+                    reached[following] = reached.get(following, 0) | places
         if counts:
             self._step_counts(char, reached)
         self.now = position + 1
-        self._note(reached.pop(last, 0), position + 1)
+        # The matches of which this is the last character.
+        self._record_matches(reached.pop(last, 0), position + 1)
         if self._tests_next and reached:
-            self._note_cut(reached, char)
+            self._record_cut_matches(reached, char)
         self._nodes, self._before = reached, char
 
     def _begin_at(self, position: int) -> None:
@@ -160,7 +175,7 @@ class Starts:
         r"""Record the matches that exist because the text ends here, such as one of `ab\b`."""
         for node, mask in self._pass_tests(self._nodes, self._before, "").items():
             if node is self._automaton.last:
-                self._note(mask, self.now)
+                self._record_matches(mask, self.now)
         self._nodes = {}
         self._counts = {}
 
@@ -182,14 +197,14 @@ class Starts:
         for count in self._counts.values():
             count.change(lambda mask: mask & places)
 
-    def _note(self, places: int, end: int) -> None:
+    def _record_matches(self, places: int, end: int) -> None:
         """Record that matches from `places` end at `end`, except for those that are longer than the limit."""
         if places:
             oldest = 0 if self._limit is None else max(0, end - self._limit - self._base)
             # The two shifts clear the bits of the places before the oldest.
             self._matched |= places >> oldest << oldest
 
-    def _note_cut(self, nodes: dict[Node, int], before: str) -> None:
+    def _record_cut_matches(self, nodes: dict[Node, int], before: str) -> None:
         """Record the matches near the limit that would exist if the text ended here.
 
         Args:
@@ -201,7 +216,8 @@ class Starts:
         oldest = self.now - (self._limit or 0) - self._base
         if oldest + _CUTS <= 0:
             return
-        near = ((1 << _CUTS) - 1) << oldest if oldest >= 0 else (1 << (_CUTS + oldest)) - 1
+        all_cuts = (1 << _CUTS) - 1
+        near = all_cuts << oldest if oldest >= 0 else all_cuts >> -oldest
         near_nodes = {node: mask & near for node, mask in nodes.items() if node.test and mask & near}
         if near_nodes:
             self._cut |= self._pass_tests(near_nodes, before, "").get(self._automaton.last, 0)
@@ -254,9 +270,6 @@ class _Count:
     """Counts, for each place at which a match may begin, the characters that a counting node has read.
 
     Such a node stands for a repeated character, as in `a{2,5}`. A set of places is an int, as in `Starts`.
-
-    Args:
-        node: The node.
     """
 
     __slots__ = ("_early", "_fewest", "_leaving", "_staying", "entering")
@@ -297,7 +310,7 @@ class _Count:
 
 
 class _Window:
-    """A window over the sets that were added last; has their union, in constant time for each set.
+    """A window over the sets that were added last; it knows their union, in constant time for each set.
 
     Args:
         size: The number of sets in the window.

@@ -31,6 +31,7 @@ class _Gaps(NamedTuple):
     counts: Sequence[int]
     """The number of gaps in each bucket of a `GapHistogram`."""
     longest: float
+    """The longest gap; -1.0 if there is none."""
     stalls: int
     number: int
     """The number of gaps."""
@@ -96,6 +97,7 @@ class Meter:
     )
 
     def __init__(self, started_at: float, *, wrapped: bool = False) -> None:
+        # Counts, apart from those of the chunks on the fast path (see `glanced`).
         self.bytes = 0
         """Number of bytes that were read."""
         self.framed_chunks = 0
@@ -104,12 +106,20 @@ class Meter:
         """Number of chunks that were cut into frames and had content."""
         self.framed_deltas = 0
         """Number of events with content in chunks that were cut into frames."""
-        self.waiting = True
-        """True while the answer has not reached all of the marks that most answers reach."""
         self.away = 0.0
         """Seconds in which nothing was read, because the caller was busy with something else."""
+
+        # The marks: the clock when the answer first reached each of them; None before that.
         self.first_event_at: float | None = None
         """The clock at the first whole frame; None before it."""
+        self._first_byte: float | None = None
+        self._first_content: float | None = None
+        self._first_text: float | None = None
+        self._first_tool_call: float | None = None
+        self.waiting = True
+        """True while the answer has not reached all of the marks that most answers reach."""
+
+        # The gaps between chunks with content, and the library's own time.
         self.on_gaps: Callable[[list[float]], object] | None = None
         """A callback that gets the gaps between successive chunks with content, in seconds.
 
@@ -117,11 +127,6 @@ class Meter:
         passes on the remaining ones, for example at the end. The callback is called
         in the middle of a read and must not raise.
         """
-        self._first_byte: float | None = None
-        self._first_content: float | None = None
-        self._first_text: float | None = None
-        self._first_tool_call: float | None = None
-        """The clock reading at the first tool call, and above at other marks; None before each of them."""
         self.stamps: list[float] = []
         """The clock at each chunk with content whose gap is not counted yet.
 
@@ -131,8 +136,7 @@ class Meter:
         """The length of `stamps` at which the next chunk is timed, or the gaps are counted."""
         self._spent = (0, 0.0, 0.0)
         """The number of timed chunks, their seconds, and the seconds spent on counting gaps."""
-        # The longest gap is -1.0 as long as there is none. Replaced as a whole, because another thread may
-        # ask for metrics at any moment.
+        # Replaced as a whole, because another thread may ask for metrics at any moment.
         self._counted = _Gaps(NO_COUNTS, -1.0, 0, 0, self.stamps)
         self.begin(started_at, wrapped=wrapped)
 

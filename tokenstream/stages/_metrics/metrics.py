@@ -71,8 +71,8 @@ class Metrics:
         """The way in which a proxy or server on the way seems to hold the answer back.
 
         The answer arrives in bursts with silence between them, or all of it at the end, and
-        faster than any model writes. None if the times are no sign of that, or if the answer
-        is too short to tell.
+        faster than any model writes. None if the times do not show that, or if the answer
+        is too short to show it.
         """
         if self.ttft is None:
             return None

@@ -68,7 +68,7 @@ class Items(Search[T | OutputInvalid]):
     ) -> None:
         super().__init__(at, fail_fast=fail_fast, lenient=lenient, document=document)
         self._schema = Schema[T].of(type)
-        # For almost-JSON, the element's text is written anew, because pydantic reads strict JSON only.
+        # For almost-JSON, the element's value is written as JSON, because pydantic reads strict JSON only.
         self._excerpt = WrittenExcerpt() if lenient else Excerpt()
         self._element_offset = 0
         """The offset at which the open element begins."""
@@ -107,17 +107,17 @@ class Items(Search[T | OutputInvalid]):
             out: Receives the result.
         """
         if position != 1:
-            # The value is no element, but within one, or around the elements.
+            # The value is not an element, but within one, or around the elements.
             return
         text = self._excerpt.close(event.offset, event.value)
         try:
             out.append(self._schema.validate_text(text))
         except OutputInvalid as error:
-            self._on_invalid(self._element_error(event, text, error.errors), out)
+            self._on_invalid(self._make_element_error(event, text, error.errors), out)
         except Exception as error:  # noqa: BLE001 - validators may raise anything; `error` keeps it
             self.error = escape_stop_iteration(error)
 
-    def _element_error(
+    def _make_element_error(
         self, event: ValueDone, text: str, errors: Sequence[Mapping[str, Any]]
     ) -> OutputInvalid:
         """Return the error for an element that violates the schema.

@@ -48,7 +48,7 @@ class Partials(DocumentStage, Generic[T]):
         fail_fast: True to stop at the first value that violates the schema, or at invalid
             JSON: `error` and `stop` are set.
         lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
-        defaults: True if missing fields have their type's defaults, made anew for
+        defaults: True if missing fields have their type's defaults, made separately for
             each object. A default that is computed from other fields appears only
             once the object is whole.
         show: The visible part of an unfinished string: "characters", all that has arrived;

@@ -36,7 +36,6 @@ class Search(DocumentStage, Generic[OutT]):
     """Finds the values at a path in a document; subclasses turn them into results.
 
     Args:
-        at: The path.
         fail_fast: True to set `stop` at the first invalid value, or at invalid JSON.
         lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
         document: The document to read if the text holds several, with *lenient*.
@@ -68,6 +67,7 @@ class Search(DocumentStage, Generic[OutT]):
         document: Literal["first", "last"] | None = None,
     ) -> None:
         super().__init__()
+        # The options, and the parser.
         self._fail_fast = fail_fast
         self._matcher = PathMatcher(Pattern(at))
         # This stage shows no partial values, so the parser needs to provide none.
@@ -75,7 +75,9 @@ class Search(DocumentStage, Generic[OutT]):
         self._lenient = lenient
         self._keeps_values = bool(lenient) and document is None
         """True if the parser still needs the finished values: to compare them with a second document, and to
-        tell a document from brackets in prose."""
+        distinguish a document from brackets in prose."""
+
+        # What was read.
         self._length = 0
         """Number of characters read."""
         self._last_start = -1
@@ -122,13 +124,13 @@ class Search(DocumentStage, Generic[OutT]):
         if self.error is None:
             self._read(self._parser.end(), out)
         if self.error is None:
-            self.error = self._final_error()
+            self.error = self._find_final_error()
         return out
 
     # -- hooks for subclasses --------------------------------------------------------
 
     def _on_start(self, event: ValueStart, position: int, out: list[OutT]) -> None:
-        """Handle the start of any value in the document; a hook for subclasses.
+        """Receive the start of each value in the document; subclasses override this hook, which does nothing.
 
         Args:
             position: The value's position: negative above the path, 0 at the path, 1 for an element of the
@@ -137,10 +139,10 @@ class Search(DocumentStage, Generic[OutT]):
         """
 
     def _on_text(self, piece: str, out: list[OutT]) -> None:
-        """Handle a piece of any string in the document; a hook for subclasses."""
+        """Receive each piece of a string in the document; a hook, like `_on_start`."""
 
     def _on_end(self, event: ValueDone, position: int, out: list[OutT]) -> None:
-        """Handle the end of any value in the document; a hook for subclasses.
+        """Receive the end of each value in the document; a hook, like `_on_start`.
 
         Args:
             event: The end, with the value.
@@ -150,7 +152,7 @@ class Search(DocumentStage, Generic[OutT]):
         """
 
     def _on_invalid(self, error: OutputInvalid, out: list[OutT]) -> None:
-        """Handle an error in a value at the path: fail, or, in a subclass, add the error to the results."""
+        """Fail because of an invalid value at the path; a subclass may put the error in `out` instead."""
         self._fail(error)
 
     def _fail_at_fault(self) -> None:
@@ -168,7 +170,7 @@ class Search(DocumentStage, Generic[OutT]):
     # -- reading -----------------------------------------------------------------
 
     def _read(self, events: Iterable[JSONEvent], out: list[OutT]) -> None:
-        """Handle the parser's events, up to the first error."""
+        """Pass the parser's events to the hooks, up to the first error."""
         for event in events:
             if isinstance(event, StringDelta):
                 self._on_text(event.text, out)
@@ -212,11 +214,11 @@ class Search(DocumentStage, Generic[OutT]):
         if position < self._nearest or position > 0:
             return
         self._nearest, self._kind = position, kind
-        # `_wanted` has the kinds that the subclass reads. Null stands for "no value", which is no error.
+        # `_wanted` has the kinds that the subclass reads. Null stands for "no value", which is not an error.
         if position == 0 and kind not in self._wanted and kind != _NULL:
             pattern = self._matcher.pattern
             self._on_invalid(
-                _output_error(
+                _make_output_error(
                     f"{pattern.name(len(pattern))} is {_KINDS[kind]} at character {self._last_start:,}, "
                     f"where {self._wanted_name} was expected",
                     offset=self._last_start,
@@ -224,11 +226,11 @@ class Search(DocumentStage, Generic[OutT]):
                 out,
             )
 
-    def _final_error(self) -> OutputInvalid | OutputIncomplete | LimitExceeded | None:
+    def _find_final_error(self) -> OutputInvalid | OutputIncomplete | LimitExceeded | None:
         """Return the error of the document, known at the end of the text; None if there is none."""
         fault = self._parser.error
         if fault is None:
-            return self._missing_value_error()
+            return self._find_missing_value_error()
         if isinstance(fault, InvalidJSON) and fault.offset >= self._length:
             # The fault is the end of the text: before any value began (`_last_start` is -1), or inside one.
             if self._lenient and self._last_start < 0 and not self._parser.has_begun:
@@ -240,10 +242,10 @@ class Search(DocumentStage, Generic[OutT]):
             )
         return fault
 
-    def _missing_value_error(self) -> OutputInvalid | None:
-        """Return the error for a whole document that has no value at the path.
+    def _find_missing_value_error(self) -> OutputInvalid | None:
+        """Return the error for a whole document that has no value at the path; None if it has one.
 
-        There is no error if the path leads through null, or if the first key of the path that
+        The result is also None if the path leads through null, or if the first key of the path that
         the document lacks is a wildcard: an empty array has no elements.
         """
         pattern, position = self._matcher.pattern, self._nearest
@@ -255,13 +257,13 @@ class Search(DocumentStage, Generic[OutT]):
         if self._kind == _NULL or (is_container and pattern.is_wild(found_keys)):
             return None
         without = " without that key" if is_container else ""
-        return _output_error(
+        return _make_output_error(
             f"there is nothing at {pattern.name(len(pattern))}: {pattern.name(found_keys)} "
             f"is {_KINDS[self._kind]}{without}"
         )
 
 
-def _output_error(problem: str, *, offset: int | None = None) -> OutputInvalid:
+def _make_output_error(problem: str, *, offset: int | None = None) -> OutputInvalid:
     """Return the error for a document whose path leads to nothing, or to a value of the wrong kind."""
     # Imported only for an error: most answers have none.
     from tokenstream.stages._tools.words import words_for_place

@@ -56,7 +56,7 @@ class CodeMarks:
         """True if the marks at the end are at the start of a line."""
 
     def feed(self, text: str) -> None:
-        """Read the next piece of the text; `is_code` then tells about the character after it."""
+        """Read the next piece of the text; `is_code` then answers for the character after it."""
         position = 0
         if self._opened_by or self._pending_marks or "`" in text or "~" in text:
             for match in _MARKS.finditer(text):

@@ -33,13 +33,13 @@ class Redact(TextStage):
     1. If a match lies within its first `max_length` characters, as with `sk-\w+`, that match is
        replaced at once, and the rest of the longer match is dropped as it arrives. The match
        counts as ended if it does not grow over more than `max_length` characters.
-    2. If none does, as with `<key>.*</key>`, the text counts as no match.
+    2. If none does, as with `<key>.*</key>`, the text does not count as a match.
 
     If the pattern tests the character after a match (`\b`, `$`, a look-ahead), the end of the
     first `max_length` characters counts as the end of the text. Of a longer match, the part
     that is replaced may then depend on how the text is cut.
 
-    If the text ends in the middle of a match, the part before the end is no match, and is returned.
+    If the text ends in the middle of a match, the part before the end is not a match, and is returned.
 
     The time for a character is constant, also in a long text without a break, such as a hash,
     and with any `max_length`. Exceptions are patterns compiled by `regex`, and those with a
@@ -149,6 +149,12 @@ class Redact(TextStage):
     def _emit_certain(self, text: str, position: int, out: list[str], *, was_open: bool) -> int:
         """Emit the text that later text cannot change; return the start of the rest, which is held back.
 
+        Each round of the loop has one of two ways to read:
+
+        1. An automaton reads on, if the held-back text is long.
+        2. A search finds the first position at which a match may still begin or change; the text before it is
+           emitted. If more than `max_length` characters follow it, that match is decided as it is.
+
         Args:
             text: The text so far.
             position: The start of the text to emit.
@@ -213,7 +219,7 @@ class Redact(TextStage):
         """
         limit = self._matcher.limit
         while (starts := self._starts) is not None and starts.now < len(text):
-            # Up to the place at which the first match that is still open becomes too long.
+            # Up to the position at which the first match that is still open becomes too long.
             starts.read(text, len(text) if limit is None else min(len(text), position + limit + 1))
             position = self._emit_known(starts, text, position, out)
             if self._replaced_end is not None:
@@ -235,7 +241,7 @@ class Redact(TextStage):
                 return start
             match = None
             if starts.has_match(start, cut=is_open):
-                # The engine tells where it ends.
+                # The engine (`re`) finds where the match ends.
                 match = (
                     self._find_short_match(text, start)
                     if is_open
@@ -279,8 +285,8 @@ class Redact(TextStage):
     def _replace(self, text: str, match: AnyMatch, out: list[str]) -> int:
         """Emit the replacement of a match; return the end of the text that it stands for.
 
-        If a match is longer than `max_length`, and no shorter one begins there, it counts as no match: its
-        first character is emitted.
+        If a match is longer than `max_length`, and no shorter one begins there, it does not count as a match:
+        its first character is emitted.
         """
         start: int = match.start()
         limit = self._matcher.limit
@@ -313,11 +319,11 @@ class Redact(TextStage):
         return self._skip_replaced_match(text, position, match.end(), match.end())
 
     def _find_short_match(self, text: str, position: int) -> AnyMatch | None:
-        """Return the match at `position` within as many characters as may be held back; None without one."""
+        """Return the match at `position` within as many characters as may be held back, or None."""
         last = position + (self._matcher.limit or 0)
         # Ends of the text at which a match is tried, the last one first.
-        places = range(last, max(position, last - TRIED), -1)
-        return self._find_match_beyond(position, text, position, places)
+        cuts = range(last, max(position, last - TRIED), -1)
+        return self._find_match_beyond(position, text, position, cuts)
 
     def _emit_replacement(self, match: object, out: list[str]) -> None:
         """Emit the replacement of a match."""
@@ -361,24 +367,24 @@ class Redact(TextStage):
         step = (self._matcher.limit or 0) + 1
         while True:
             # The ends to try, from the longest match on, without those that were tried before.
-            places = range(min(len(text), end + step), max(end, tried), -1)
-            longer = self._find_match_beyond(end, text, position, places)
+            cuts = range(min(len(text), end + step), max(end, tried), -1)
+            longer = self._find_match_beyond(end, text, position, cuts)
             if longer is None:
                 return end
             end = longer.end()
 
-    def _find_match_beyond(self, end: int, text: str, position: int, places: range) -> AnyMatch | None:
+    def _find_match_beyond(self, end: int, text: str, position: int, cuts: range) -> AnyMatch | None:
         """Return a match at `position` that ends beyond `end`; None if there is none.
 
         Args:
             end: The end that is known already; `position` for any match.
             text: The text so far.
             position: Start of the match.
-            places: The lengths to which the text may be cut when a match is tried, the greatest first; see
-                `Matcher.places_to_try`.
+            cuts: The lengths to which the text may be cut when a match is tried, the greatest first; see
+                `Matcher.choose_cuts`.
         """
-        for place in self._matcher.places_to_try(places):
-            match = self._matcher.match_at(text, position, place)
+        for cut in self._matcher.choose_cuts(cuts):
+            match = self._matcher.match_at(text, position, cut)
             if match is not None and match.end() > end:
                 return match
         return None
@@ -398,8 +404,8 @@ class Redact(TextStage):
         head_end = position + limit if head is None else int(head.end())
         last = len(text) - 2 * limit
         # Ends to try for the second position, the last ones first.
-        places = range(last, max(head_end, last - TRIED), -1)
-        longer = self._find_match_beyond(head_end, text, position, places)
+        cuts = range(last, max(head_end, last - TRIED), -1)
+        longer = self._find_match_beyond(head_end, text, position, cuts)
         if longer is not None:
             last_end = longer.end()
             shortened = text[:head_end] + text[last_end:]
@@ -413,11 +419,11 @@ class Redact(TextStage):
         return text if len(text) - position <= 16 * limit else text[:head_end] + text[-2 * limit :]
 
     def _find_last_ends(self, text: str, position: int, count: int) -> list[int | None]:
-        """Return the ends of the match at `position` in the text and in ever shorter beginnings of the text.
+        """Match at `position` in the whole text, then in the text without its last character, and so on.
 
         Returns:
-            `count` ends: in the whole text, in the text without its last character, and so on. Each is the
-            number of characters from the match's end to the end of the whole text; None without a match.
+            The `count` results, in this order: for each, the number of characters from the match's end to the
+            end of the whole text; None if nothing matched.
         """
         ends: list[int | None] = []
         for last in range(len(text), len(text) - count, -1):

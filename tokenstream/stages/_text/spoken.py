@@ -152,14 +152,14 @@ class MarkdownSpeech:
 
     @staticmethod
     def _skip_plus(text: str, position: int, *, at_end: bool) -> int:
-        """Skip `+` if it is a bullet, before white space; return its end (`position` for none) or _WAIT."""
+        """Skip `+` if it is a bullet, before white space; return its end (else `position`) or _WAIT."""
         following = text[position + 1 : position + 2]
         if not following and not at_end:
             return _WAIT
         return position + 1 if following.isspace() else position
 
     def _skip_rule_or_bullet(self, text: str, position: int, *, at_end: bool) -> int:
-        """Skip a line of marks, a bullet or a table's edge; return its end (`position` if none) or _WAIT."""
+        """Skip a line of marks, a bullet or a table's edge; return its end (else `position`) or _WAIT."""
         match = _RULE.match(text, position, position + _MAX_WAIT)
         stop = match.end() if match else position
         if stop == len(text):
@@ -178,7 +178,7 @@ class MarkdownSpeech:
         """Skip the hashes of a heading: up to six, with white space after them.
 
         Returns:
-            The position after the hashes; `position` if they begin no heading; _WAIT to get more text.
+            The position after the hashes; `position` if they do not begin a heading; _WAIT for more text.
         """
         match = _RUN.match(text, position, position + _MAX_HASHES + 1)
         stop = match.end() if match else position

@@ -98,7 +98,7 @@ class TagScanner:
 
     def passes(self, text: str) -> bool:
         """Return True if a piece can be returned as it is: without a tag, and with nothing held back."""
-        # Nothing before the piece is undecided, and the piece itself begins no tag.
+        # Nothing before the piece is undecided, and no tag begins in the piece itself.
         return not (
             self._held or self._drops_space or self._at_text_start or self._may_repeat_tag or "<" in text
         )
@@ -158,7 +158,7 @@ class TagScanner:
                 opening = self._opening.pattern.match(text, tag_at)
                 if opening is not None or self._opening.may_begin(text, tag_at):
                     break
-            # This is no tag (it is in code, directly after a word, or has another name): go on after it.
+            # This is not a tag (it is in code, directly after a word, or has another name): go on after it.
             self._note_outside("<")
             position = tag_at + 1
         else:

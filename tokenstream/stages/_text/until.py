@@ -125,7 +125,13 @@ class Until(TextStage):
             self._starts.shift(keep_from)
 
     def _emit_certain(self, text: str, position: int, out: list[str], *, was_open: bool) -> int:
-        """Emit the text before a possible marker, and return its start; or finish at the marker.
+        """Emit the text before a possible marker, and return the marker's start; or finish at the marker.
+
+        Each round of the loop has one of two ways to read:
+
+        1. An automaton reads on, if the held-back text is long.
+        2. A search finds the first position at which a marker may still begin or change; the text before it
+           is emitted. If more than `max_length` characters follow it, that marker is decided as it is.
 
         Args:
             text: The text so far.
@@ -199,7 +205,7 @@ class Until(TextStage):
         """
         limit = self._matcher.limit
         while (starts := self._starts) is not None and starts.now < len(text):
-            # Up to the place at which the first match that is still open becomes too long.
+            # Up to the position at which the first match that is still open becomes too long.
             starts.read(text, len(text) if limit is None else min(len(text), position + limit + 1))
             position = self._emit_known(starts, text, position, out)
             starts.forget_before(position)
@@ -221,7 +227,7 @@ class Until(TextStage):
                 out.append(text[position:start])
                 return start
             if starts.has_match(start, cut=is_cut):
-                # The engine tells where it ends.
+                # The engine (`re`) finds where the match ends.
                 match = matcher.match_at(text, start, None if is_cut else starts.now)
                 if match is not None:
                     self._finish(text, position, match, out)

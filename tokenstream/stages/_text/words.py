@@ -79,7 +79,7 @@ class Words(TextStage):
         start = 0
         for match in WORD_CUT.finditer(text, search_from):
             boundary = match.start()
-            # Only the next piece can tell whether the end of the text is a boundary.
+            # Only the next piece decides if the end of the text is a boundary.
             if boundary < len(text):
                 start = cut_overlong(text, start, boundary, self._longest, out)
                 out.append(text[start:boundary])

@@ -169,9 +169,7 @@ class ValidatedCalls:
         """Return a call with the error for arguments that are not JSON, or do not fit the tool.
 
         Args:
-            error: The error of the arguments.
             text: The arguments as they were read.
-            repairs: The repairs that were made in the arguments.
         """
         if isinstance(error, InvalidJSON):
             reported: OutputInvalid = InvalidJSON(

@@ -102,7 +102,7 @@ class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft,
             best=self.draft,
         )
 
-    def _comparison_key(self) -> tuple[Any, ...]:
+    def _make_comparison_key(self) -> tuple[Any, ...]:
         """Return the values by which drafts are compared."""
         call = self.call
         ended = None if call is None else (call.arguments_text, call.complete, type(call.error))
@@ -111,7 +111,7 @@ class CallDraft(Generic[A_co, R_co]):  # noqa: PLW1641 - it compares by a draft,
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CallDraft):
             return NotImplemented
-        return self._comparison_key() == other._comparison_key()
+        return self._make_comparison_key() == other._make_comparison_key()
 
     def __repr__(self) -> str:
         ended = "" if self.call is None else ", complete" if self.complete else ", ended"
@@ -136,7 +136,7 @@ class CallPartials:
         self._undecided = TextLog()
         """The text that arrived before the schema was chosen."""
         self._first_key: _FirstKey | None = None
-        """Finds the first key in almost-JSON if the schema depends on it, otherwise None."""
+        """Finds the first key in almost-JSON if the choice of the schema depends on it, otherwise None."""
         self._free_text_frame: tuple[str, str] | None = None
         """The JSON to pass on before and after free text; None if the arguments are JSON themselves."""
         if tool is None:
@@ -200,7 +200,7 @@ class CallPartials:
 
     def end(self) -> list[Partial[Any]]:
         """Signal the end of the call; return the last snapshots."""
-        # Text that was held until now is read with the schema that the tool has for any arguments.
+        # No start of the arguments has decided the schema: the held text is read with the usual one.
         undecided, self._undecided, self._choose_schema = self._undecided.join(), TextLog(), None
         if self._free_text_frame is not None:
             # The rest of the JSON around the free text; all of it, if no text has arrived.
@@ -209,11 +209,7 @@ class CallPartials:
 
 
 class _FirstKey:
-    """Finds the first key in almost-JSON, which may begin with prose, a code fence or other quotes.
-
-    Args:
-        lenient: The `lenient=` option.
-    """
+    """Finds the first key in almost-JSON, which may begin with prose, a code fence or other quotes."""
 
     __slots__ = ("_parser",)
 

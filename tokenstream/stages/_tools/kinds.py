@@ -84,11 +84,15 @@ class FunctionTool:
 
     @property
     def schema(self) -> Schema[Any]:
-        """The schema of the arguments as models usually write them; see `Signature.schema`."""
+        """The schema of the JSON that models usually write: an object with a key for each parameter.
+
+        If the only parameter is a model or another object, models usually write the JSON of that object,
+        without the parameter's name; then this is the object's schema.
+        """
         return self.signature.schema
 
     def schema_of(self, start: str) -> Schema[Any] | None:
-        """Return the schema of arguments whose JSON begins with `start`; None while `start` cannot tell."""
+        """Return the schema for arguments whose JSON begins with `start`; None while it is undecided."""
         return self.signature.schema_of(start)
 
     def read(self, text: str) -> dict[str, Any]:
@@ -112,11 +116,7 @@ class FunctionTool:
 
 
 class ToolTable:
-    """A collection of tools by name, accepted wherever single tools are.
-
-    Args:
-        by_name: The tools.
-    """
+    """A collection of tools by name, accepted wherever single tools are."""
 
     __slots__ = ("_by_name",)
 
@@ -167,7 +167,7 @@ def make_tool(tool: Any, name: str | None = None) -> Tool:  # noqa: ANN401 - wha
         name: The name that the model uses; None for the object's own name.
 
     Raises:
-        MisuseError: The object is no type, `TypeAdapter` or function, or has no name.
+        MisuseError: The object is not a type, a `TypeAdapter` or a function, or has no name.
     """
     if name is None and isinstance(tool, TypeTool | FunctionTool):
         return tool

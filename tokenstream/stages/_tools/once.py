@@ -46,7 +46,6 @@ class CallRun:
 
     Args:
         call: The call; it has a key.
-        store: The store.
         warn: Writes a warning to the logger, from a text with `%s` and its arguments.
 
     Raises:
@@ -156,7 +155,7 @@ class CallRun:
             ToolFailed: The call has failed before.
         """
         if self._was_interrupted:
-            # The lease still runs, and nobody will end the call: no use to wait for it.
+            # Nobody will end the call before its lease is over, so it is not waited for.
             raise self._make_uncertain()
         try:
             token = self._tokens.pop()
@@ -257,7 +256,7 @@ class CallRun:
 
 
 def _make_token() -> str:
-    """Return a random token by which a store tells the readers of a call apart."""
+    """Return a random token by which a store identifies one of the readers of a call."""
     return os.urandom(12).hex()
 
 

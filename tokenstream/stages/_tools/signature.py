@@ -85,15 +85,15 @@ class Signature:
 
     @property
     def schema(self) -> Schema[Any]:
-        """The schema of the JSON that models usually write for the parameters.
+        """The schema of the JSON that models usually write: an object with a key for each parameter.
 
-        It is the schema of the only parameter, if the type of that parameter is an object; otherwise, the
-        schema of an object with a key for each parameter.
+        If the only parameter is a model or another object, models usually write the JSON of that object,
+        without the parameter's name; then this is the object's schema.
         """
         return self._schema if self._only is None else self._only.schema
 
     def schema_of(self, start: str) -> Schema[Any] | None:
-        """Return the schema of arguments whose JSON begins with `start`; None while `start` cannot tell."""
+        """Return the schema for arguments whose JSON begins with `start`; None while it is undecided."""
         only = self._only
         if only is None:
             return self._schema
@@ -104,7 +104,7 @@ class Signature:
 
     @property
     def only(self) -> object:
-        """The type of the only parameter, if the JSON may be its value itself; otherwise None."""
+        """The type of the only parameter, if that is an object whose JSON may stand alone; otherwise None."""
         return None if self._only is None else self.types[self._only.name]
 
     def read(self, text: str) -> dict[str, Any]:
@@ -149,8 +149,6 @@ class _OnlyParameter:
     A model may write the value of such a parameter with or without the parameter's name.
 
     Args:
-        name: The parameter's name.
-        type: The parameter's type.
         fields: The keys of the type's object in JSON.
     """
 
@@ -317,7 +315,7 @@ def _find_inner_function(function: Any) -> object:  # noqa: ANN401 - any callabl
 
 
 def _local_names(function: object) -> dict[str, Any]:
-    """Return the local names of the running functions inside which a function was defined."""
+    """Return the local names of the functions that are running now and around a function's definition."""
     names: dict[str, Any] = {}
     qualname = getattr(function, "__qualname__", "")
     frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the way to names that no closure holds
@@ -334,7 +332,7 @@ def _fields_of(type_: object) -> set[str] | None:
         type_ = get_args(type_)[0]
     any_type: Any = type_
     if isinstance(type_, type) and issubclass(type_, RootModel):
-        # The JSON is that of the root, which may be no object.
+        # The JSON is that of the root, which may not be an object.
         root = type_.model_fields["root"].annotation
         origin = get_origin(root) or root
         return set() if isinstance(origin, type) and issubclass(origin, Mapping) else _fields_of(root)

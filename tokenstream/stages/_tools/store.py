@@ -57,7 +57,7 @@ class CallStore(CallPolicy, Protocol):
             key: The call's key.
             lease: Seconds within which the call has to end.
             token: Identifies the caller: if the caller has begun the call already, it is "new" once more.
-            again: True to begin a call anew that has failed.
+            again: True to begin a failed call again.
 
         Raises:
             CallStoreUnavailable: The store cannot be used now.
@@ -90,7 +90,7 @@ class CallStore(CallPolicy, Protocol):
         ...
 
     def forget(self, key: str) -> bool:
-        """Forget a call, so that it can be run anew; return False if the store does not have it.
+        """Forget a call, so that it can be run again; return False if the store does not have it.
 
         Args:
             key: The call's key, such as `key` of a `CallUncertain`.
@@ -117,7 +117,7 @@ class AsyncCallStore(CallPolicy, Protocol):
         ...
 
     def forget(self, key: str) -> Awaitable[bool]:
-        """Forget a call, so that it can be run anew; see `CallStore.forget`."""
+        """Forget a call, so that it can be run again; see `CallStore.forget`."""
         ...
 
 
@@ -125,10 +125,10 @@ AnyCallStore: TypeAlias = CallStore | AsyncCallStore
 
 
 def check_lease(lease: float) -> float:
-    """Return the option `lease` of a store.
+    """Return the option `lease` of a store, if it is valid.
 
     Raises:
-        MisuseError: It is not positive.
+        MisuseError: The lease is not positive.
     """
     if lease <= 0:
         raise MisuseError("lease= must be more than 0 seconds")

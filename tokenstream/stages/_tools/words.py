@@ -34,7 +34,6 @@ def words_for_model(name: str, error: OutputInvalid, text: str) -> str:
     The message names places as in JSON, and no class of the program; its length is limited.
 
     Args:
-        name: The tool's name.
         error: The error of the arguments, with all faults.
         text: The arguments as JSON.
     """
@@ -68,7 +67,7 @@ def words_for_output(error: OutputInvalid) -> str:
 
 
 def words_for_place(problem: str) -> str:
-    """Return the message that tells the model that a value is missing from its output, or has a wrong kind.
+    """Return the message to the model about a value that is missing from its output, or has a wrong kind.
 
     Args:
         problem: The fault and its place, without any text that the model wrote.
@@ -77,7 +76,7 @@ def words_for_place(problem: str) -> str:
 
 
 def _describe_position(text: str, offset: int, words: tuple[str, str, str]) -> str:
-    """Return the words that tell a model where its text stops being JSON.
+    """Return the part of a message that says where the model's text stops being JSON.
 
     Args:
         offset: The offset of the first character that cannot be JSON.
@@ -104,7 +103,7 @@ def _make_lines(
     whole: str,
     path: tuple[str | int, ...] = (),
 ) -> list[str]:
-    """Return the lines that tell the model what is wrong in a value, and where; at most `_MAX_PLACES`.
+    """Return the lines of a message that say what is wrong in a value, and where; at most `_MAX_PLACES`.
 
     If there are more, a last line says how many are left out. A place has a line for each problem there.
 
@@ -116,7 +115,7 @@ def _make_lines(
     """
     outer = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).removeprefix(".")
     # By place, such as `steps[0]`; then by member of the union type that the value there has ("" if the type
-    # is no union). The innermost dict has the problems as its keys: each one once, in order.
+    # is not a union). The innermost dict has the problems as its keys: each one once, in order.
     places: dict[str, dict[str, dict[str, None]]] = {}
     for each in errors:
         # `inner` is "", or, in a value of a union type, the place inside that value that the error is about.
@@ -138,7 +137,7 @@ def _make_lines(
 
 
 def _make_place_lines(place: str, members: Mapping[str, Mapping[str, None]]) -> list[str]:
-    """Return the lines that tell the model what is wrong at one place.
+    """Return the lines of a message that say what is wrong at one place.
 
     Args:
         members: For each member of a union type, the problems that the value has as that member. If the
@@ -172,7 +171,7 @@ def _locate(value: object, error: Mapping[str, Any], above: int) -> tuple[str, s
     """
     loc = error.get("loc", ())[above:]
     missing = error.get("type") == "missing"
-    member = outer = place = ""
+    member = union_place = place = ""
     for position, key in enumerate(loc):
         # The location of a missing value ends with the key that is absent.
         is_missing_key = missing and position == len(loc) - 1
@@ -184,11 +183,12 @@ def _locate(value: object, error: Mapping[str, Any], above: int) -> tuple[str, s
             place += f".{key}"
         elif not member:
             # A key that the value does not have is the name of a union member; those of inner unions, which
-            # follow, are left out.
-            member, outer, place = str(key), place, ""
-    # If a member was found, `outer` is the place of the union, and `place` has what came after the member.
-    outer, inner = (outer, place) if member else (place, "")
-    return outer.removeprefix("."), member, inner.removeprefix(".")
+            # follow, are left out. From here on, `place` is the place inside the value of the union.
+            member = str(key)
+            union_place, place = place, ""
+    if member:
+        return union_place.removeprefix("."), member, place.removeprefix(".")
+    return place.removeprefix("."), "", ""
 
 
 def _describe_problem(error: Mapping[str, Any]) -> str:
@@ -247,7 +247,7 @@ def _no_tag(context: Mapping[str, Any]) -> str:
 
 
 def _name_of_tag(context: Mapping[str, Any]) -> str:
-    """Return the key that tells a union's members apart, for an error message; a paraphrase if unknown."""
+    """Return the key by which a union's members differ, for an error message; a paraphrase if unknown."""
     # For a callable discriminator, this is the function's name, which the model must not see.
     tag = str(context.get("discriminator", ""))
     return tag.strip("'") if tag.startswith("'") else "what tells its kind"

@@ -1,48 +1,175 @@
-"""Tells by its lines which agent prints them."""
+"""Finds out by its lines which agent prints them, and has the reader of this agent build the run."""
 
 from __future__ import annotations
 
+from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream.errors import MisuseError
+from tokenstream.steps._agents.a2a import A2ATasks
+from tokenstream.steps._agents.acp import ACP
+from tokenstream.steps._agents.adk import ADK
+from tokenstream.steps._agents.agentcore import AgentCore, is_exception
 from tokenstream.steps._agents.anthropic_agents import AnthropicAgents
 from tokenstream.steps._agents.claude_code import ClaudeCode
 from tokenstream.steps._agents.codex import Codex
+from tokenstream.steps._agents.codex_server import CodexServer
+from tokenstream.steps._agents.cursor import Cursor
 from tokenstream.steps._agents.gemini_cli import GeminiCLI
+from tokenstream.steps._agents.goose import Goose
 from tokenstream.steps._agents.mistral_conversations import MistralConversations
+from tokenstream.steps._agents.objects import line_of
 from tokenstream.steps._agents.openai_agents import OpenAIAgents
 from tokenstream.steps._agents.opencode import OpenCode
+from tokenstream.steps._agents.opencode_server import OpenCodeServer
+from tokenstream.steps._agents.pi import Pi
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream._basics.loose import Json
+    from tokenstream.errors import StreamError
     from tokenstream.steps._agents.reader import AgentReader
+    from tokenstream.steps._run import Steps
 
+_ALL = (
+    ClaudeCode,
+    Codex,
+    GeminiCLI,
+    OpenCode,
+    CodexServer,
+    ACP,
+    OpenCodeServer,
+    Cursor,
+    Pi,
+    Goose,
+    ADK,
+    AgentCore,
+    A2ATasks,
+    OpenAIAgents,
+    AnthropicAgents,
+    MistralConversations,
+)
+"""The readers in the order in which they are asked."""
 _READERS: dict[str, type[AgentReader]] = {
-    reader.name: reader
-    for reader in (
-        ClaudeCode,
-        Codex,
-        GeminiCLI,
-        OpenCode,
-        OpenAIAgents,
-        AnthropicAgents,
-        MistralConversations,
-    )
+    **{reader.name: reader for reader in _ALL},
+    # Amp prints Claude Code's lines.
+    "amp": ClaudeCode,
 }
-"""The readers by the names of their agents, in the order in which they are asked."""
+"""The readers by the names of agents."""
+_SESSIONS = frozenset({"session_id", "sessionID", "invocation_id"})
+"""Fields of agents' lines that payloads of models do not have."""
+_UNDECIDED = 200
+"""Number of lines that are kept until a reader is found for them."""
 
 
-def find_reader(line: dict[str, Json]) -> type[AgentReader] | None:
-    """Return the reader of the agent that has printed a line; None if it can be of several, or of none."""
-    return next((reader for reader in _READERS.values() if reader.recognises(line)), None)
+class AgentRun:
+    """Reads an agent's lines from the first one on, also those before it is clear which agent prints them.
+
+    Args:
+        run: The run that receives the steps.
+        agent: The name of the agent; None to detect it.
+
+    Raises:
+        MisuseError: There is no agent of this name.
+    """
+
+    __slots__ = ("_early", "_run", "reader")
+
+    def __init__(self, run: Steps, agent: str | None = None) -> None:
+        self._run = run
+        self._early: deque[dict[str, Json]] = deque(maxlen=_UNDECIDED)
+        """The lines before a reader was found."""
+        self.reader: AgentReader | None = None
+        """The reader of the lines; None until it is found."""
+        if agent is not None:
+            self.reader = reader_named(agent)(run)
+
+    def read(self, item: object) -> None:
+        """Build the run further from a line, or from an object that stands for one; pass other items by."""
+        line = item if is_dict(item) else line_of(item)
+        if line is None:
+            return
+        if self.reader is None:
+            self._early.append(line)
+            begin = find_reader(line)
+            if begin is not None:
+                self.reader = begin(self._run)
+                while self._early:
+                    self.read(self._early.popleft())
+            return
+        if "error_type" in line and is_exception(line):
+            self.reader.fail(text_of(line, "error"), text_of(line, "error_type"))
+        else:
+            self.reader.read(line)
+
+    def end(self, exit_code: int | None) -> StreamError | None:
+        """End the open turn, since no more lines come; return the error of the run, or None.
+
+        Args:
+            exit_code: The exit code of the agent's process; None if it is not known.
+        """
+        return None if self.reader is None else self.reader.end(exit_code)
+
+    def stop(self, error: BaseException) -> None:
+        """End the open turn with an exception, because no more lines are read."""
+        if self.reader is not None:
+            self.reader.stop(error)
 
 
-def reader_named(name: str) -> type[AgentReader]:
-    """Return the reader of an agent.
+def may_be_of_agent(item: object) -> bool:
+    """Return True for an item of an agent, even if it does not tell which agent that is.
+
+    Example:
+        >>> may_be_of_agent({"type": "system", "session_id": "s"}), may_be_of_agent({"choices": []})
+        (True, False)
+    """
+    return not _SESSIONS.isdisjoint(item) if is_dict(item) else line_of(item) is not None
+
+
+def find_name(line: dict[str, Json]) -> str | None:
+    """Return the name of the agent that has printed a line; None if it can be of several, or of none.
+
+    Example:
+        >>> find_name({"type": "thread.started", "thread_id": "t"}), find_name({"type": "result"})
+        ('codex', None)
+    """
+    names = (reader.find_name(line) for reader in _ALL)
+    return next((name for name in names if name is not None), None)
+
+
+def find_reader(line: dict[str, Json]) -> Callable[[Steps], AgentReader] | None:
+    """Return a function that makes the reader for the agent of a line; None if the line does not tell it.
+
+    `Steps.agent` is None at first if several agents print such lines, which one reader reads.
+    """
+    name = find_name(line)
+    if name is not None:
+        return reader_named(name)
+    return partial(_make, ClaudeCode, None) if ClaudeCode.may_read(line) else None
+
+
+def reader_named(name: str) -> Callable[[Steps], AgentReader]:
+    """Return a function that makes the reader of an agent.
 
     Raises:
         MisuseError: There is no reader of this name.
     """
     if name not in _READERS:
         raise MisuseError(f"agent= is one of {', '.join(_READERS)}, and not {name!r}")
-    return _READERS[name]
+    return partial(_make, _READERS[name], name)
+
+
+def _make(reader: type[AgentReader], name: str | None, run: Steps) -> AgentReader:
+    """Make a reader for the lines of an agent.
+
+    Args:
+        reader: The class of the reader.
+        name: The name of the agent; None while several agents may print such lines.
+        run: The run that receives the steps.
+    """
+    made = reader(run)
+    run.agent = name
+    return made

@@ -65,7 +65,7 @@ class OpenAIAgents(AgentReader):
         """The ids of the requests that wait for an answer."""
         self._readers: dict[str, Callable[[dict[str, Json]], None]] = {
             "agent.session.in_progress": self._note_answered,
-            "agent.session.requires_action": self._ask,
+            "agent.session.requires_action": self._read_actions,
             "agent.session.failed": self._fail,
             "agent.session.subagent.created": self._read_subagent,
             "agent.session.subagent.active": self._read_subagent,
@@ -255,7 +255,7 @@ class OpenAIAgents(AgentReader):
 
     # -- requests ------------------------------------------------------------
 
-    def _ask(self, line: dict[str, Json]) -> None:
+    def _read_actions(self, line: dict[str, Json]) -> None:
         """Report what the session waits for; the answers are sent with the SDK."""
         for action in dicts_of(dict_of(line, "session").get("required_actions")):
             id = text_of(action, *_REQUEST_IDS)

@@ -7,17 +7,23 @@ from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, float_of, int_of, is_dict, text_of
 from tokenstream.formats._kit.values import counts_in
-from tokenstream.message import Usage
 from tokenstream.steps._agents.reader import TextAgentReader
+from tokenstream.steps._agents.values import with_cache
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
+    from tokenstream.message import Usage
     from tokenstream.steps._run import Steps
 
 
-_COUNTS = {"input": "input_tokens", "output": "output_tokens", "reasoning": "reasoning_tokens"}
-_CACHE_COUNTS = {"read": "cached_tokens", "write": "cache_write_tokens"}
-"""Our names of counts by opencode's."""
+_COUNTS = {
+    "input": "input_tokens",
+    "output": "output_tokens",
+    "reasoning": "reasoning_tokens",
+    "cache read": "cached_tokens",
+    "cache write": "cache_write_tokens",
+}
+"""Our names of counts by opencode's; those of the cache are in an object of their own."""
 
 
 class OpenCode(TextAgentReader):
@@ -72,19 +78,12 @@ class OpenCode(TextAgentReader):
             return
         name = text_of(part, "tool") or "tool"
         self._begin_tool(id, name, self._open_turn().step, dumps(state.get("input")))
-        exit_code = int_of(dict_of(state, "metadata"), "exit")
-        failure = None
-        if state.get("status") == "error":
-            failure = text_of(state, "error") or "it failed"
-        elif exit_code:
-            # The agent calls this completed.
-            failure = f"exit code {exit_code}"
-        self._end_tool(id, state.get("output"), failure=failure)
+        self._end_tool(id, state.get("output"), failure=failure_in(state))
 
     def _finish(self, part: dict[str, Json]) -> None:
         """End an answer; add its tokens and its cost to those of the turn."""
         turn, cost = self._open_turn(), float_of(part, "cost")
-        usage = _usage_in(dict_of(part, "tokens"))
+        usage = usage_in(dict_of(part, "tokens"))
         turn.usage = turn.usage + usage if turn.usage else usage
         if cost is not None:
             turn.cost = (turn.cost or 0.0) + cost
@@ -93,11 +92,19 @@ class OpenCode(TextAgentReader):
         self._end_answer("tool_calls" if reason == "tool-calls" else "stop", usage)
 
 
-def _usage_in(tokens: dict[str, Json]) -> Usage:
+def failure_in(state: dict[str, Json]) -> str | None:
+    """Return a description of a tool's failure; None if it has succeeded.
+
+    opencode calls a command completed whatever its exit code is.
+    """
+    if state.get("status") == "error":
+        return text_of(state, "error") or "it failed"
+    exit_code = int_of(dict_of(state, "metadata"), "exit")
+    return f"exit code {exit_code}" if exit_code else None
+
+
+def usage_in(tokens: dict[str, Json]) -> Usage:
     """Return the counts of an answer; opencode leaves what was cached out of the input."""
-    usage, cached = counts_in(tokens, _COUNTS), counts_in(dict_of(tokens, "cache"), _CACHE_COUNTS)
-    if usage is None or cached is None:
-        return usage or cached or Usage()
-    whole = (usage.input_tokens or 0) + (cached.cached_tokens or 0) + (cached.cache_write_tokens or 0)
-    own = {"cached_tokens": cached.cached_tokens, "cache_write_tokens": cached.cache_write_tokens}
-    return usage.model_copy(update={**own, "input_tokens": whole})
+    counts = {name: value for name, value in tokens.items() if name in _COUNTS}
+    cached = {f"cache {name}": value for name, value in dict_of(tokens, "cache").items()}
+    return with_cache(counts_in(counts | cached, _COUNTS))

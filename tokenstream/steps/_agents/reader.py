@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.errors import ProviderError, StreamError, StreamTruncated
 from tokenstream.events import (
@@ -19,13 +20,15 @@ from tokenstream.message import ReasoningPart, TextPart, ToolCall
 from tokenstream.steps._turn import Turn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream._basics.loose import Json
     from tokenstream.message import Ending, FinishReason, Message, Usage
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
-_REMEMBERED = 10_000
-"""Number of ids of lines that are remembered."""
+_REMEMBERED = 5_000
+"""Number of ids of lines that are remembered at least; at most, there are twice as many."""
 _SHOWN = 200
 """Number of characters of an agent's error message that a step's error quotes."""
 
@@ -47,10 +50,14 @@ class AgentReader(ABC):
         """The turn in progress; None between two turns."""
         self._tools: dict[str, Step] = {}
         """The steps of tools that have not ended, by the ids of their calls."""
-        self._seen: dict[str, None] = {}
-        """The ids of the last lines, the oldest first."""
+        self._seen: set[str] = set()
+        """The ids of the last lines."""
+        self._seen_before: set[str] = set()
+        """The ids of the lines before those; a set that is full takes its place."""
         self._exit_code: int | None = None
         """The exit code of the agent's process; None if it is not known."""
+        self.send_reply: Callable[[Any, Any], object] | None = None
+        """Sends the answer to a request of the agent, by the request's id; None if nothing can be sent."""
 
     @abstractmethod
     def read(self, line: dict[str, Json]) -> None:
@@ -61,6 +68,28 @@ class AgentReader(ABC):
     def recognises(cls, line: dict[str, Json]) -> bool:
         """Return True if a line can only be of this agent."""
 
+    @classmethod
+    def find_name(cls, line: dict[str, Json]) -> str | None:
+        """Return the name of the agent that has surely printed a line; None if it may be of another one."""
+        return cls.name if cls.recognises(line) else None
+
+    def read_sent(self, method: str, params: dict[str, Json], id: Json) -> None:  # noqa: B027 - few readers need it
+        """Note a request that was sent to the agent, for readers that must know what the agent answers.
+
+        Args:
+            method: The name of the method.
+            params: The parameters.
+            id: The id of the request, which its answer repeats.
+        """
+
+    def read_reply(self, id: Json) -> None:
+        """Note that a request of the agent was answered.
+
+        Args:
+            id: The id of the request.
+        """
+        self._run.requests.note_answered(str(id))
+
     def end(self, exit_code: int | None) -> StreamError | None:
         """End the turn that is still open, since no more lines come; return the error of the run, or None.
 
@@ -68,17 +97,14 @@ class AgentReader(ABC):
             exit_code: The exit code of the agent's process; None if it is not known.
         """
         turn, self._exit_code = self._turn, exit_code
-        if turn is not None and not self._ends_without_a_line():
-            told = "" if exit_code is None else f", and its process with exit code {exit_code}"
-            error = StreamTruncated(f"{self.name} ended without the line that ends a turn{told}")
-            error.partial = self._find_partial(turn, "truncated")
-            self._end_turn(error)
-            return error
         if turn is not None:
-            self._end_turn(None)
+            error = None if self._ends_without_a_line() else self._truncation_of(turn)
+            self._end_turn(error)
+            if error is not None:
+                return error
         last = self._run.turns[-1] if self._run.turns else None
         if exit_code and (last is None or last.state == "done"):
-            failed = ProviderError(f"the process of {self.name} ended with exit code {exit_code}")
+            failed = ProviderError(f"the process of {self._agent} ended with exit code {exit_code}")
             if last is not None:
                 failed.partial = self._find_partial(last, "failed")
             return failed
@@ -94,6 +120,21 @@ class AgentReader(ABC):
             self._turn.step.end(error)
             self._turn = None
 
+    def fail(self, message: str | None, code: str | None) -> None:
+        """End the turn, because the agent's server says that it failed.
+
+        Args:
+            message: The server's message; None if it gives none.
+            code: The code of the error; None if it has none.
+        """
+        self._open_turn()
+        self._end_turn(self._failure(message, code=code))
+
+    @property
+    def _agent(self) -> str:
+        """The name of the agent; that of the reader while several agents may print such lines."""
+        return self._run.agent or self.name
+
     def _ends_without_a_line(self) -> bool:
         """Return True if the open turn is complete although no line has ended it."""
         return False
@@ -107,23 +148,25 @@ class AgentReader(ABC):
         """
         if id is None:
             return False
-        is_repeated = id in self._seen
-        if remember and not is_repeated:
-            self._seen[id] = None
-            if len(self._seen) > _REMEMBERED:
-                self._seen.pop(next(iter(self._seen)))
-        return is_repeated
+        if id in self._seen or id in self._seen_before:
+            return True
+        if remember:
+            self._seen.add(id)
+            if len(self._seen) == _REMEMBERED:
+                self._seen, self._seen_before = set(), self._seen
+        return False
 
     def _forget(self) -> None:
         """Forget the ids that were read, because they begin anew."""
         self._seen.clear()
+        self._seen_before.clear()
 
     # -- turns -------------------------------------------------------------
 
     def _open_turn(self) -> Turn:
         """Return the turn in progress, and begin one if there is none."""
         if self._turn is None:
-            step = self._run.step(self.name, agent=self.name)
+            step = self._run.step(self._agent, agent=self._agent)
             self._turn = Turn(step, self._run.session)
             self._run.add_turn(self._turn)
         return self._turn
@@ -137,11 +180,23 @@ class AgentReader(ABC):
         turn, self._turn = self._turn, None
         self._tools.clear()
         if turn is not None:
-            if turn.result is None:
-                texts = [message.text for message in turn.step.messages if message.text]
-                turn.result = texts[-1] if texts else None
-            turn.step.result = turn.result
-            turn.step.end(error)
+            self._close_turn(turn, error)
+
+    @staticmethod
+    def _close_turn(turn: Turn, error: StreamError | None) -> None:
+        """End a turn; its result is its last text, unless the agent has told another."""
+        if turn.result is None:
+            texts = [message.text for message in turn.step.messages if message.text]
+            turn.result = texts[-1] if texts else None
+        turn.step.result = turn.result
+        turn.step.end(error)
+
+    def _truncation_of(self, turn: Turn) -> StreamTruncated:
+        """Return the error of a turn that no line has ended."""
+        told = "" if self._exit_code is None else f", and its process with exit code {self._exit_code}"
+        error = StreamTruncated(f"{self._agent} ended without the line that ends a turn{told}")
+        error.partial = self._find_partial(turn, "truncated")
+        return error
 
     def _failure(self, message: str | None, *, code: str | None = None) -> ProviderError:
         """Return the error of a turn whose agent says that it has failed.
@@ -151,7 +206,7 @@ class AgentReader(ABC):
             code: The code of the error; None if it has none.
         """
         text = message or "it gives no reason"
-        return ProviderError(f"{self.name} reports an error: {text[:_SHOWN]}", code=code)
+        return ProviderError(f"{self._agent} reports an error: {text[:_SHOWN]}", code=code)
 
     @staticmethod
     def _find_partial(turn: Turn, ending: Ending) -> Message:
@@ -160,6 +215,16 @@ class AgentReader(ABC):
 
         message = turn.step.message or Message()
         return message.model_copy(update={"ending": ending})
+
+    def _ask(self, step: Step, message: dict[str, Json]) -> None:
+        """Report that a step waits for the answer to a request of the agent.
+
+        Args:
+            step: The step that waits.
+            message: The request, as the agent sent it.
+        """
+        id, send = message.get("id"), self.send_reply
+        step.wait_for(str(id), message, send=None if send is None else partial(send, id))
 
     # -- tools -------------------------------------------------------------
 
@@ -174,7 +239,8 @@ class AgentReader(ABC):
         """
         if id not in self._tools:
             call = ToolCall(id=id, name=name, arguments_text=arguments or "", complete=True)
-            self._tools[id] = parent.step(name, cause=call)
+            step = self._tools[id] = parent.step(name, cause=call)
+            step.provider_executed = True
         return self._tools[id]
 
     def _end_tool(self, id: str, result: object, *, failure: str | None = None) -> None:
@@ -205,6 +271,28 @@ class TextAgentReader(AgentReader):
         self._counts_each = False
         """True if the agent counts the tokens of each answer, and not those of the turn."""
 
+    def fail(self, message: str | None, code: str | None) -> None:
+        """End the answer in progress and the turn, because the agent's server says that they failed.
+
+        Args:
+            message: The server's message; None if it gives none.
+            code: The code of the error; None if it has none.
+        """
+        self._end_answer("error")
+        super().fail(message, code)
+
+    def _end_turn(self, error: StreamError | None) -> None:
+        """End the turn in progress with its tools, and an answer that no line has ended.
+
+        Args:
+            error: The error with which the turn failed; None if it is done.
+        """
+        if error is None:
+            self._end_answer("stop")
+        # Without an end, the answer ends as the step does.
+        self._answer = None
+        super()._end_turn(error)
+
     def _add_text(self, kind: str, text: str, *, is_whole: bool) -> None:
         """Add text or reasoning to the answer in progress, and begin one if there is none.
 
@@ -232,7 +320,7 @@ class TextAgentReader(AgentReader):
         elif usage and self._counts_each:
             # The model has called a tool, and said nothing.
             TextAnswer(self._open_turn().step, self._model).end(reason, usage)
-        elif usage and self._turn is not None and self._turn.step.message is not None:
+        elif usage and self._turn is not None and self._turn.step.has_answer:
             # The counts of the turn come after its last answer.
             self._turn.step.feed(UsageUpdate(usage))
 
@@ -250,18 +338,18 @@ class TextAnswer:
         model: The name of the model; None if it is not known.
     """
 
-    __slots__ = ("_kind", "_part", "_text", "has_text", "step")
+    __slots__ = ("_kind", "_part", "_texts", "has_text", "step")
 
     def __init__(self, step: Step, model: str | None = None) -> None:
         self.step = step
         self._part = -1
         self._kind: str | None = None
         """The kind of the part that is open; None if none is."""
-        self._text = ""
-        """The text of the open part."""
+        self._texts: list[str] = []
+        """The texts of the open part, which are joined once."""
         self.has_text = False
         """True once the answer has text, and not only reasoning."""
-        step.feed(MessageStart(model=model, another=step.message is not None))
+        step.feed(MessageStart(model=model, another=step.has_answer))
 
     def add(self, kind: str, text: str, *, is_whole: bool) -> None:
         """Add text to the open part of a kind, or begin a part.
@@ -272,18 +360,18 @@ class TextAnswer:
             is_whole: True if it is a whole part.
         """
         if self._kind != kind or is_whole:
-            self._close_part()
+            self.close_part()
             self._part += 1
-            self._kind, self._text = kind, ""
+            self._kind, self._texts = kind, []
             empty = TextPart(text="") if kind == "text" else ReasoningPart(text="")
             self.step.feed(PartStart(empty.model_copy(update={"complete": False}), part=self._part))
-        self._text += text
+        self._texts.append(text)
         self.has_text = self.has_text or kind == "text"
         event = TextDelta(text) if kind == "text" else ReasoningDelta(text)
         event.part = self._part
         self.step.feed(event)
         if is_whole:
-            self._close_part()
+            self.close_part()
 
     def end(self, reason: FinishReason, usage: Usage | None) -> None:
         """End the answer.
@@ -292,15 +380,16 @@ class TextAnswer:
             reason: The reason for its end.
             usage: Its token counts; None, or false, if they are not known.
         """
-        self._close_part()
+        self.close_part()
         if usage:
             self.step.feed(UsageUpdate(usage))
         self.step.feed(Finish(reason))
         self.step.conclude("complete")
 
-    def _close_part(self) -> None:
-        """End the part that is open."""
+    def close_part(self) -> None:
+        """End the part that is open, if one is."""
         if self._kind is not None:
-            done = TextPart(text=self._text) if self._kind == "text" else ReasoningPart(text=self._text)
+            text = "".join(self._texts)
+            done = TextPart(text=text) if self._kind == "text" else ReasoningPart(text=text)
             self.step.feed(PartDone(done, part=self._part))
             self._kind = None

@@ -41,7 +41,7 @@ LookedForT = TypeVar("LookedForT")
 
 
 class _SharedPump(Pump):
-    """A pump that releases the hub's lock while it waits, so that other threads can read the message.
+    """A pump that releases a broadcast's lock while it waits, so that other threads can read the message.
 
     Args:
         pump: The pump that has read the source so far.
@@ -91,7 +91,7 @@ class _SharedPump(Pump):
 
 
 class SyncHub(Hub[SyncDriver]):
-    """Reads a stream for readers in any threads."""
+    """Reads a stream once for all readers of a broadcast, which may be used in any threads."""
 
     __slots__ = ("_changed", "_room", "lock", "reads_ahead")
 
@@ -120,7 +120,7 @@ class SyncHub(Hub[SyncDriver]):
         """Read, or wait for another reader, until `find_item` returns an item; return None if time is up.
 
         Args:
-            place: The place of the reader that waits.
+            place: The place in the stream of the reader that waits.
             find_item: Returns the item for which the reader waits, or None.
             until: Time at which to stop waiting; None for no limit.
         """
@@ -156,7 +156,6 @@ class SyncHub(Hub[SyncDriver]):
         """Return a reader's next event for a loop over several streams; None if no event has arrived.
 
         Args:
-            place: The reader's place.
             bell: Wakes the loop when more has arrived.
         """
         with self.lock:
@@ -478,7 +477,6 @@ def broadcast(
     """Return the broadcast of a stream, and the driver that the stream itself must use from now on.
 
     Args:
-        driver: The driver of the stream.
         policy: Handling of a loop over events that falls `size` events behind; None for "wait".
         size: Number of events to hold; None for 1,024.
     """

@@ -43,7 +43,7 @@ LookedForT = TypeVar("LookedForT")
 
 
 class AsyncHub(Hub[AsyncDriver]):
-    """Reads a stream for readers in any tasks of one event loop."""
+    """Reads a stream once for all readers of a broadcast, in any tasks of one event loop."""
 
     __slots__ = ("_current", "_room_event", "_wake_event")
 
@@ -112,7 +112,6 @@ class AsyncHub(Hub[AsyncDriver]):
         """Return a reader's next event for a loop over several streams; None if no event has arrived.
 
         Args:
-            place: The reader's place in the stream.
             bell: Rung when an event may have arrived, to wake the loop.
         """
         caller = self.identify_caller()
@@ -409,7 +408,6 @@ def broadcast(
     """Return the broadcast of a stream, and the driver that the stream itself must use from now on.
 
     Args:
-        driver: The driver of the stream.
         policy: Handling of a loop over events that falls `size` events behind; None for "wait".
         size: Number of events to hold; None for 1,024.
     """

@@ -29,9 +29,7 @@ class SharedCursor(Generic[ItemT]):
     """A cursor in an answer of which other readers may have read more.
 
     Args:
-        cursor: The cursor to wrap.
         hub: The hub, which reads the stream for all readers.
-        place: The reader's place in the stream.
     """
 
     __slots__ = ("_cursor", "_hub", "_is_text", "_place", "_seen_count")
@@ -89,12 +87,7 @@ class SharedCursor(Generic[ItemT]):
 
 
 class SharedCursors(_CursorMaker):
-    """Makes the same cursors as `Cursors`, wrapped for one reader of a broadcast.
-
-    Args:
-        cursors: Makes the cursors.
-        share: Wraps a cursor.
-    """
+    """Makes the same cursors as `Cursors`, wrapped for one reader of a broadcast."""
 
     __slots__ = ("_cursors", "_share")
 

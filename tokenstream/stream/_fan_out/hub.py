@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Hub(EventQueue[DriverT]):
-    """Reads a stream for several readers, whose views are cursors in one shared message.
+    """Reads a stream once for all readers of a broadcast, whose views are cursors in one shared message.
 
     Args:
         driver: The driver of the stream; only the hub reads it from now on.
@@ -57,9 +57,6 @@ class Hub(EventQueue[DriverT]):
         """Call a function whenever something has arrived, and at the end of the stream.
 
         The function is called during a read, so it must not block.
-
-        Args:
-            function: The function, which gets no arguments.
 
         Returns:
             A function that ends these calls.
@@ -118,7 +115,7 @@ class Hub(EventQueue[DriverT]):
         """Begin to read for a loop that also reads other streams, unless a reader is reading for all now.
 
         Args:
-            bell: Rung when something may have arrived.
+            bell: Wakes that loop: it is set when something may have arrived.
         """
         # A new list, because another thread may be going through the old one.
         self._bells = [*self._bells, bell]

@@ -78,10 +78,6 @@ class _QueueEntry:
 
     The thread or task that reads the stream rings the entry as a bell: `set` puts it into the queue. An
     entry has only the lane's number, so that this thread or task does not keep the stream alive.
-
-    Args:
-        queue: The queue.
-        number: The number of the lane.
     """
 
     __slots__ = ("_queue", "is_queued", "number", "was_rung")
@@ -105,13 +101,7 @@ class _QueueEntry:
 
 
 class MergeLane(Generic[K, DriverT]):
-    """One of the streams of a merge.
-
-    Args:
-        label: The label of the stream.
-        driver: The driver of the stream.
-        entry: The stream's entry in the queue.
-    """
+    """One of the streams of a merge."""
 
     __slots__ = (
         "alarm",
@@ -306,11 +296,9 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         self._live_count -= 1
 
     def _handle_error(self, lane: MergeLane[K, DriverT], error: Exception) -> None:
-        """Take out a stream whose turn has raised an exception.
+        """Take out a stream whose turn has raised an exception, because it has failed or ended.
 
-        Args:
-            lane: The stream.
-            error: The exception; it is raised again, unless it is a `StreamError` or ends the stream.
+        Any other exception is raised again.
         """
         if isinstance(error, StreamError):
             self._remove_failed(lane, error)
@@ -342,7 +330,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
                         self._live_count -= 1
 
     def _take_error(self) -> StreamError | None:
-        """Return the error to raise at the end of the merge; None without an error, or on a later call.
+        """Return the error to raise at the end of the merge; None if there is none, or on a later call.
 
         With `fail_fast`, the first call stops the other streams.
         """

@@ -73,7 +73,7 @@ def merge(streams: Mapping[K, Any], *, fail_fast: bool = True) -> Merge[K] | Asy
     """
     kind = _find_common_kind(streams)
     if kind is None:
-        # Without streams, nothing tells the kind of the loop, so this merge supports both.
+        # Without streams, nothing shows the kind of the loop, so this merge supports both.
         return _NoStreams(streams, fail_fast=fail_fast)
     if kind is AsyncStream:
         return AsyncMerge(streams, fail_fast=fail_fast)

@@ -30,7 +30,7 @@ _FEW = 64
 PATIENCE = 0.1
 """Seconds between two checks whether the slow readers of a full queue still exist."""
 NEWS: Any = object()
-"""Tells a view, in place of an event, that something has arrived, which the view reads from the message."""
+"""Takes the place of an event for a view: something has arrived, which the view reads from the message."""
 _POLICIES: tuple[Policy, ...] = get_args(Policy)
 
 DriverT = TypeVar("DriverT", bound="SyncDriver | AsyncDriver")
@@ -83,11 +83,7 @@ class ReaderPlace:
 
 
 class EventQueue(Generic[DriverT]):
-    """Holds the events of a stream for several readers, each of which takes every event.
-
-    Args:
-        driver: The driver of the stream.
-    """
+    """Holds the events of a stream for several readers, each of which takes every event."""
 
     __slots__ = (
         "_lowest_position",
@@ -145,7 +141,7 @@ class EventQueue(Generic[DriverT]):
         raise NotImplementedError
 
     def add_reader(self, name: str | None = None, *, from_now: bool = False) -> ReaderPlace:
-        """Add a new reader, and return its place.
+        """Add a new reader, and return its place in the stream.
 
         Args:
             name: The reader's name; None for a number.
@@ -194,7 +190,6 @@ class EventQueue(Generic[DriverT]):
         For a closed reader, this raises the exception that ends its loop.
 
         Args:
-            place: The reader's place.
             seen_count: Number of events that had arrived when the reader last looked.
         """
         if place.is_closed:
@@ -259,9 +254,9 @@ class EventQueue(Generic[DriverT]):
             self._lowest_position = min(self._lowest_position, place.position)
 
     def _apply_policy(self, place: ReaderPlace) -> int:
-        """Let a slow reader, whose next event is no longer held, skip the events that it has missed.
+        """Let a slow reader skip the events that it has missed, because its next event is no longer held.
 
-        Return the reader's new position, which is that of the oldest event held.
+        The result is the reader's new position, which is that of the oldest event held.
 
         Raises:
             MisuseError: The policy for slow readers is not "drop_oldest": no reader may miss events.
@@ -335,7 +330,7 @@ def _has_ended(user: Any) -> bool:  # noqa: ANN401 - a thread, or a task of eith
     """Return True if a thread or task has ended."""
     if isinstance(user, threading.Thread):
         return not user.is_alive()
-    # Only trio's tasks have this attribute; they have no method that tells if they have ended.
+    # Only trio's tasks have this attribute; they have no method that shows if they have ended.
     if sys.modules.get("trio") is not None and hasattr(user, "coro"):
         return inspect.getcoroutinestate(user.coro) == inspect.CORO_CLOSED
     return bool(user.done())
@@ -352,7 +347,6 @@ def check_options(
     Args:
         policy: The policy; None for `default_policy`.
         size: Number of events to hold; None for `default_size`.
-        default_size: The default number of events.
 
     Raises:
         MisuseError: An option is invalid.

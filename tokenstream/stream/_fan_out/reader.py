@@ -42,7 +42,6 @@ class ReaderDriver(UncopyableObject):
 
     Args:
         hub: The hub, which reads the stream for all readers.
-        place: The reader's place in the stream.
         is_stream: True if the reader is the stream itself, so that closing it closes the stream.
     """
 
@@ -158,7 +157,7 @@ class ReaderDriver(UncopyableObject):
 
     @property
     def will_ring(self) -> bool:
-        """True if all events were delivered, so that a loop may wait for the bell given to `poll`."""
+        """True if all events were delivered, so that a loop may wait for the bell that it gave to `poll`."""
         waiting: bool = self.hub.driver.will_ring
         return waiting and not self.has_events
 
@@ -185,7 +184,7 @@ class ReaderDriver(UncopyableObject):
         """Begin to read for a loop that also reads other streams.
 
         Args:
-            bell: Wakes that loop; rung (by `bell.set()`) when something may have arrived.
+            bell: Wakes that loop: it is set when something may have arrived.
         """
         self.hub.begin_polling(bell)
 
@@ -193,7 +192,7 @@ class ReaderDriver(UncopyableObject):
         """Return the next event for a loop that also reads other streams; None if no event has arrived.
 
         Args:
-            bell: The loop's bell, which is rung when something may have arrived.
+            bell: Wakes that loop: it is set when something may have arrived.
         """
         return self.hub.poll(self.place, bell)
 

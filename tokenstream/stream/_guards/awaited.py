@@ -141,8 +141,9 @@ class AwaitedGuards:
             has_returned, self._has_returned = self._has_returned, None
             if has_returned is not None:
                 has_returned.set()
+        is_same_answer = rule.answer_number == answer_number
         # A verdict that comes in spite of a cancellation comes too late; no further value is judged after it.
-        if record_verdict is not None and rule.answer_number == answer_number and not scope.cancel_called:
+        if record_verdict is not None and is_same_answer and not scope.cancel_called:
             if self._machine.guarding is not None:
                 self._machine.guarding.take_verdict(record_verdict)
             self._pump.wake()

@@ -27,11 +27,7 @@ if TYPE_CHECKING:
 
 
 class _StreamStopper:
-    """Stops a stream for its guards; has only a weak reference to the stream's driver.
-
-    Args:
-        driver: The driver of the stream.
-    """
+    """Stops a stream for its guards; has only a weak reference to the stream's driver."""
 
     __slots__ = ("_driver",)
 
@@ -70,7 +66,7 @@ def guard(
     """Add a guard to a stream, and return the guard's rule in the internal form.
 
     Args:
-        driver: The driver of the stream.
+        rule: The rule, as the caller passed it.
         first_tokens: Number of content pieces after which a rule that is a function is first
             called; also after which held-back events are delivered without a decision.
         every: Number of content pieces between further calls of the function; None for no more calls.

@@ -33,7 +33,6 @@ class CallDraftCursor:
     are made, and the calls that have ended, each of which is delivered once, with its last draft.
 
     Args:
-        answer: The choice.
         tools: Checks the calls against the tools.
     """
 
@@ -211,7 +210,6 @@ class _OpenCall:
     """A tool call that the model is writing.
 
     Args:
-        call: The call.
         tools: Checks the calls against the tools.
         was_delivered: True if the call was delivered whole before the answer was restarted.
     """

@@ -29,7 +29,6 @@ class OutputCursor(Generic[ItemT]):
     """A reader's position in the structured output of a choice.
 
     Args:
-        answer: The choice.
         make_stage: Makes a stage that reads one document.
         kind: The kind of items that the stage returns.
     """

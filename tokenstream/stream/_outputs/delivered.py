@@ -48,7 +48,7 @@ class DeliveredItems:
         return self._position < len(self._items)
 
     def check(self, accumulator: Accumulator) -> None:
-        """Raise an error, because the answer has ended without a delivered item, unless it was stopped.
+        """Raise the error for an answer that has ended without a delivered item, unless it was stopped.
 
         Raises:
             StreamError: The stream was not stopped.
@@ -98,10 +98,10 @@ class DeliveredItems:
         self._position = len(self._items)
 
     def _skip_item(self, item: object) -> str | None:
-        """Skip an item that equals the one that was delivered at the same position before the restart.
+        """Skip an item that was delivered at the same position before the restart.
 
         Returns:
-            "" for an equal item, of which nothing is left to deliver; None for a different item.
+            "" if the item is the same, so that nothing of it is left to deliver; None if it is different.
         """
         before = self._items[self._position]
         # `_INVALID` stands for an invalid element, which has no value to compare.
@@ -117,7 +117,7 @@ class DeliveredItems:
         while piece and self.lacks_items:
             before = self._items[self._position]
             if not isinstance(before, str):
-                # The delivered item was no piece of a string, so the answers differ.
+                # The delivered item was not a piece of a string, so the answers differ.
                 return None
             # The first `_matched_chars` of the delivered item were found in earlier pieces.
             size = min(len(piece), len(before) - self._matched_chars)

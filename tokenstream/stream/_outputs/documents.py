@@ -68,8 +68,6 @@ class OutputChoice:
     """The choice whose JSON is read.
 
     Args:
-        accumulator: The stream's accumulator.
-        choice: The choice.
         tool: The tool whose arguments are the JSON; None if the answer's own text is.
         stop: Stops the stream, for a given reason.
     """
@@ -100,7 +98,6 @@ class OutputDocument(Generic[ItemT]):
 
     Args:
         text: The cursor in the document's text.
-        stage: The stage.
         kind: The kind of items that the stage returns.
     """
 
@@ -143,16 +140,12 @@ class OutputDocument(Generic[ItemT]):
         return items if self._kind == "drafts" else items[delivered:]
 
     def end(self, message: Message) -> tuple[list[ItemT], Exception | None]:
-        """Return the items that the end of the answer adds, and the document's error or None.
-
-        Args:
-            message: The answer.
-        """
+        """Return the items that the end of the answer adds, and the document's error or None."""
         error = self.stage.error
         return ([], error) if error is not None else self._end_stage(message)
 
     def _end_stage(self, message: Message) -> tuple[list[ItemT], Exception | None]:
-        """End the stage.
+        """End the stage, and decide which error the document has.
 
         Returns:
             The items that the end adds, and the stage's error or None; for a text that was cut off, no
@@ -206,11 +199,7 @@ class BegunCall(NamedTuple):
 
 
 class BegunCalls:
-    """Finds the tool calls of a choice as they begin.
-
-    Args:
-        answer: The choice.
-    """
+    """Finds the tool calls of a choice as they begin."""
 
     __slots__ = ("_answer", "_examined_count", "_number")
 
@@ -238,7 +227,6 @@ class OutputDocuments(Generic[ItemT]):
     """The documents to read: the text of a choice, or the arguments of a tool's calls.
 
     Args:
-        answer: The choice.
         make_stage: Makes a stage that reads one document.
         kind: The kind of items. Elements of arrays are read from all calls, other items
             from the first call that has arguments.

@@ -35,8 +35,7 @@ def missing_json_error(message: Message, tool: str | None) -> OutputError:
     """Return the error for an answer that lacks the text, or the tool call, to read JSON from.
 
     Args:
-        message: The answer.
-        tool: The name of the tool; None if the JSON should be the text.
+        tool: The name of the tool whose arguments should be the JSON; None if the text should be.
     """
     wanted = "text" if tool is None else f"call of the tool {tool!r}"
     if _has_declined(message):
@@ -65,7 +64,6 @@ def incomplete_error(
     """Return the error for an answer that was cut off, or in which the model declined to go on.
 
     Args:
-        message: The answer.
         text: The JSON received.
         whole: True if the JSON is complete, but not the tool call that contains it.
         errors: Validation errors of the values in the JSON.

@@ -42,11 +42,11 @@ class Once:
         self.store = store
 
     def make_run(self, call: ToolCall) -> CallRun:
-        """Return the object that runs a call at most once; only its steps, taken by `do`, ask the store."""
+        """Return an object that runs a call at most once; `do` carries out its steps, which ask the store."""
         return CallRun(call, self.store, warn)
 
     def do(self, steps: Generator[Step, Any, Any]) -> object:
-        """Carry out what a generator yields, and return the generator's result.
+        """Carry out the steps that a generator yields, and return the generator's result.
 
         Args:
             steps: Yields functions to call, whose results or exceptions it gets, and pauses to make.
@@ -77,7 +77,7 @@ class AsyncOnce(Once):
     __slots__ = ()
 
     async def do(self, steps: Generator[Step, Any, Any]) -> object:
-        """Carry out what a generator yields, and return the generator's result.
+        """Carry out the steps that a generator yields, and return the generator's result.
 
         Args:
             steps: Yields functions to call, whose results or exceptions it gets, and pauses to make. A
@@ -108,7 +108,7 @@ class AsyncOnce(Once):
 
 
 class OnceView(ToolCallView[CallT]):
-    """A view that asks a store about each call before it delivers the call."""
+    """A view that asks a store, which remembers the calls that have run, before it delivers a call."""
 
     __slots__ = ("_once", "_run", "_taken")
 
@@ -145,7 +145,7 @@ class OnceView(ToolCallView[CallT]):
 
 
 class AsyncOnceView(AsyncToolCallView[CallT]):
-    """A view that asks a store about each call before it delivers the call."""
+    """A view that asks a store, which remembers the calls that have run, before it delivers a call."""
 
     __slots__ = ("_once", "_run", "_taken")
 
@@ -185,7 +185,7 @@ class AsyncOnceView(AsyncToolCallView[CallT]):
 
 
 def _refuse_awaitable(result: object) -> object:
-    """Return a result that is no awaitable.
+    """Return the result of a tool or a store, unless it is an awaitable.
 
     Raises:
         MisuseError: The result is an awaitable, which a `Stream` cannot await.

@@ -31,7 +31,6 @@ class ResultCursor(Generic[T]):
     """A cursor whose only item is the whole answer, as a typed value.
 
     Args:
-        answer: The choice.
         type: The value's type.
         lenient: True to repair almost-JSON; for "closed", see `Lenient`.
         document: The document to read if there are several, with *lenient*.
@@ -143,8 +142,6 @@ class _Outcome(Generic[T]):
     Args:
         type: The requested type; kept alive, because the key under which the result is stored may
             contain its `id()`.
-        value: The value.
-        error: The error.
     """
 
     __slots__ = ("_error", "_type", "_value")
@@ -164,7 +161,7 @@ class _Outcome(Generic[T]):
 
 
 def _key_of(type: object) -> Hashable:  # noqa: A002
-    """Return a key that distinguishes types, even unions that are equal but list their members otherwise."""
+    """Return a key that distinguishes types, even equal unions that list their members in another order."""
     try:
         hash(type)
     except TypeError:

@@ -28,12 +28,7 @@ _MAX_HELD_BACK = 64
 
 
 class AnswerText(TextCursor):
-    """A reader's cursor in the text of a choice.
-
-    Args:
-        accumulator: The stream's accumulator.
-        choice: The choice.
-    """
+    """A reader's cursor in the text of a choice."""
 
     __slots__ = ()
 
@@ -61,7 +56,6 @@ class AnswerText(TextCursor):
         """Return True if the JSON may have been cut off, in an answer that is over.
 
         Args:
-            message: The answer.
             complete: True if the JSON itself is complete.
         """
         return is_cut(message) and not complete
@@ -141,7 +135,6 @@ class ArgumentsText:
         """Return True if the call was cut off, in an answer that is over, so that it must not be run.
 
         Args:
-            message: The answer.
             complete: True if the JSON of the arguments is complete.
         """
         call = self._ended_call
@@ -156,7 +149,7 @@ class ArgumentsText:
         return is_last and not ended_itself(message.finish_reason, message.ending)
 
     def ready(self) -> str | None:
-        """Return the arguments that have arrived and were not delivered, as one piece; None without any."""
+        """Return the arguments that have arrived and were not delivered, as one piece, or None."""
         if self._complete_call is not None:
             self._check_rewritten()
         elif self._follows_empty_object:

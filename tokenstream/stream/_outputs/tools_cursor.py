@@ -20,19 +20,25 @@ class CheckedCursor(ToolCallCursor):
     """A reader's cursor in the ended calls of a choice, which a stage checks.
 
     Args:
-        accumulator: The stream's accumulator.
-        choice: The choice.
         tools: The stage that checks the calls.
         wait: True to hold back all calls until the answer is complete.
+        answers: True to record the error of a call that cannot be run as the call's result.
     """
 
-    __slots__ = ("_maybe_cut", "_tools")
+    __slots__ = ("_answers", "_maybe_cut", "_tools")
 
     def __init__(
-        self, accumulator: Accumulator, choice: int, tools: ValidatedCalls, *, wait: bool = False
+        self,
+        accumulator: Accumulator,
+        choice: int,
+        tools: ValidatedCalls,
+        *,
+        wait: bool = False,
+        answers: bool = False,
     ) -> None:
         super().__init__(accumulator, choice, wait=wait)
         self._tools = tools
+        self._answers = answers
         self._maybe_cut: ToolCall | None = None
         """A call that has ended with unfinished arguments, and was cut off unless another part follows it."""
 
@@ -42,7 +48,7 @@ class CheckedCursor(ToolCallCursor):
 
     def make_waiting(self) -> CheckedCursor:
         """Return a cursor that delivers the tool calls only once the answer is complete."""
-        return CheckedCursor(self.accumulator, self.choice, self._tools, wait=True)
+        return CheckedCursor(self.accumulator, self.choice, self._tools, wait=True, answers=self._answers)
 
     def _find_call(self, number: int) -> ToolCall | None:
         """Check a call that has ended, and return it; None for a call that is open or may have been cut off.
@@ -74,4 +80,6 @@ class CheckedCursor(ToolCallCursor):
             self.accumulator.note_delivered(checked.id)
         if checked.error is not None:
             checked.error.partial = self.accumulator.message_of(choice)
+            if self._answers:
+                self.accumulator.refuse_call(checked, choice)
         return checked

@@ -26,9 +26,6 @@ class Alarm:
 
     An alarm has no reference to its reader, so that a stream that was dropped can be garbage-collected
     although its timer rings minutes later.
-
-    Args:
-        loop: The event loop of the task.
     """
 
     __slots__ = ("_due", "_timer", "_waiter", "good_for", "loop", "until")
@@ -43,7 +40,7 @@ class Alarm:
         self._due = math.inf
         """Time at which the timer rings, as returned by `time.monotonic`; infinity without a timer."""
         self.good_for = math.nan
-        """The stream's `earliest_deadline` for which the timer rings early enough; NaN for none."""
+        """The stream's `earliest_deadline` for which the timer rings early enough; NaN if there is none."""
         self.until = math.inf
         """Earliest time limit of a wait, by the stream's clock, for which the timer rings early enough."""
 

@@ -150,8 +150,8 @@ class AsyncPump:
 
         Args:
             until: Time at which to stop waiting, and to return the item `WAITED`; None for no limit.
-            good_for: The stream's `earliest_deadline`, if `begin_steady_wait` may wait with the same timer
-                while that deadline stands; otherwise NaN.
+            good_for: The stream's `earliest_deadline`, if later waits may reuse the timer of this wait while
+                that deadline stays the same (see `begin_steady_wait`); otherwise NaN.
         """
         reader = self._reader
         if reader is None:
@@ -202,8 +202,8 @@ class AsyncPump:
         """Ring a bell whenever an item arrives, from now on; return False if the bell will not ring.
 
         A task reads the source from now on, even if the loop itself could read it. The bell does not ring
-        for a source that is closed, or can no longer be given to a task, or never waits; with
-        `even_if_instant`, it rings for the last kind, too.
+        for a source that is closed, or can no longer be given to a task, or never waits. With
+        `even_if_instant`, it also rings for a source that never waits.
 
         Args:
             bell: Wakes the loop that waits; to ring it is to call its `set`.

@@ -1,4 +1,4 @@
-"""Items other than chunks that a pump, which reads a source, returns; they tell of the source's state."""
+"""Items that a pump returns in place of a chunk: they say what has happened to the source that it reads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ class SourceOpened:
     """The source was opened.
 
     Args:
-        source: The open source.
         late: True if the head arrived after its deadline, and the socket was shut down.
     """
 

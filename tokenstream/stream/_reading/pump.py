@@ -87,9 +87,9 @@ class Pump:
             self.direct = None if source.limit_read is not None else source.chunks
 
     def limit_waits(self, driver: Driver) -> None:
-        """Have the open source keep a driver's deadlines, if its waits can be limited.
+        """Limit the waits of the open source by a driver's deadlines, if the source can do that.
 
-        A source that a thread reads needs no limit, since the loop waits for the thread with one.
+        A source that a thread reads needs no limit, since the loop's wait for the thread has one.
         """
         source = self.source
         if isinstance(source, SyncSource) and source.keep_limit is not None and self._read_ahead is None:
@@ -97,14 +97,14 @@ class Pump:
             source.keep_limit(self._limit)
 
     def _end_limit(self) -> None:
-        """Limit the source's waits no longer, because a thread is going to read it."""
+        """Stop limiting the source's waits, because a thread is going to read it."""
         if self._limit is not None:
             self._limit.turn_off()
             self._limit = None
 
     @property
     def keeps_limit(self) -> bool:
-        """True if the source itself keeps the deadlines, so that its reads need no limit."""
+        """True if the source itself applies the deadlines, so that its reads need no other limit."""
         return self._limit is not None
 
     def put_back(self, items: Iterable[Any]) -> None:
@@ -261,15 +261,20 @@ class Pump:
         return WAITED
 
     def convert(self, item: object) -> Any:  # noqa: ANN401 - a payload, or an item of `_items`
-        """Return the payload of an item that a driver itself has taken from the source's chunks (`direct`).
+        """Convert an item that a driver itself has taken from `direct`, to what `read` would have returned.
 
-        If the source skips the item, return the next chunk. An item without a payload is unchanged.
+        | item                               | result                                               |
+        |------------------------------------|------------------------------------------------------|
+        | an object that the source converts | its payload; the next chunk, if the object is skipped |
+        | `SourceFailed`, after a deadline   | `WAITED`, because the error only ended the wait      |
+        | any other, such as `END`           | the same item                                        |
+
+        An exception of the conversion is returned as `SourceFailed`.
         """
-        source = self.source
         if isinstance(item, SourceFailed):
             return WAITED if self._has_passed_limit(item.error) else item
-        has_no_payload = item is END
-        if has_no_payload or not isinstance(source, SyncSource) or source.convert is None:
+        source = self.source
+        if item is END or not isinstance(source, SyncSource) or source.convert is None:
             return item
         try:
             payload = source.convert(item)

@@ -26,7 +26,7 @@ _Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 class ReadLimit:
-    """Tells a source how long each wait for its connection may take.
+    """Limits how long each wait of a source for its connection may take, by the stream's deadlines.
 
     When a wait takes longer, the source raises a timeout and is over. The deadline then counts as passed.
 
@@ -130,6 +130,6 @@ def _has_data(stream: Any, seconds: float | None) -> bool:  # noqa: ANN401 - a n
         try:
             selector.register(stream.get_extra_info("socket"), selectors.EVENT_READ)
         except (KeyError, OSError, ValueError):
-            # The socket is closed, or there is none: reading tells.
+            # The socket is closed, or there is none: the read that follows shows that.
             return True
         return bool(selector.select(seconds))

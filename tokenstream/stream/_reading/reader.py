@@ -61,7 +61,6 @@ class Reader:
     Args:
         source: The source, opened or not.
         clock: Returns the time in seconds.
-        host: The event loop.
     """
 
     __slots__ = (
@@ -179,8 +178,8 @@ class Reader:
 
         Args:
             seconds: Longest time to wait; None to wait forever.
-            good_for: The stream's `earliest_deadline`, if `begin_steady_wait` may wait with the same timer
-                while that deadline stands; otherwise NaN.
+            good_for: The stream's `earliest_deadline`, if later waits may reuse the timer of this wait while
+                that deadline stays the same (see `begin_steady_wait`); otherwise NaN.
             until: Time at which the caller stops waiting, which `seconds` respects.
         """
         if self._items or self.has_ended:
@@ -212,8 +211,8 @@ class Reader:
 
         Args:
             seconds: Longest time to wait; None to wait forever.
-            good_for: The stream's `earliest_deadline`, if `begin_steady_wait` may wait with the same timer
-                while that deadline stands; otherwise NaN.
+            good_for: The stream's `earliest_deadline`, if later waits may reuse the timer of this wait while
+                that deadline stays the same (see `begin_steady_wait`); otherwise NaN.
             until: Time at which the caller stops waiting.
         """
         earlier_bell = self._bell
@@ -273,7 +272,7 @@ class Reader:
         self._ring()
 
     def wake(self) -> None:
-        """End a wait in progress, with the item `WAITED`."""
+        """End a wait for the next item; the result is `WAITED`, as after a time limit."""
         if self.rings or (self._alarm is not None and self._alarm.has_waiter):
             self._put_item(self._clock(), WAITED)
 

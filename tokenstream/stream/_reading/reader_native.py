@@ -36,7 +36,6 @@ class NativeReader(Reader):
     Args:
         source: The source, opened or not; it must not need a context manager.
         clock: Returns the time in seconds.
-        host: The event loop.
     """
 
     __slots__ = ("_cancellable", "_task", "_timer")

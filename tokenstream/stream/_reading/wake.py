@@ -44,7 +44,6 @@ class ReadTimer:
     """Context manager that limits a blocking read by shutting down its socket after a time.
 
     Args:
-        find_socket: Returns the socket.
         seconds: Longest time for the read.
     """
 

@@ -76,7 +76,10 @@ class Responses(UncopyableObject, Generic[StreamT]):
         return self
 
     def __next__(self) -> StreamT:
-        """Return the stream of the next answer; the parent stream, if the connection has only one answer."""
+        """Return the stream of the next answer.
+
+        If the connection has only one answer, that is the parent stream, which reads the connection.
+        """
         session, pump = self._session, self._driver.pump
         self._read_rest()
         # Read until it is known whether the connection has several answers.
@@ -125,7 +128,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
                 raise
 
     def next_message(self, lane: AnswerLane, seconds: float | None) -> object:
-        """Return the next message of an answer; None at the end of the answer.
+        """Return the next of the connection's messages that belongs to an answer; None at the answer's end.
 
         Args:
             lane: The queue of the answer's messages.
@@ -148,7 +151,9 @@ class Responses(UncopyableObject, Generic[StreamT]):
         return messages.limit_read
 
     def _read(self, until: float | None = None) -> None:
-        """Read one item of the connection, as the parent stream would.
+        """Read one item from the connection: a message, which goes to the stream of its answer, or its end.
+
+        The read uses the pump of the parent stream, so that no other thread can read at the same time.
 
         Args:
             until: Time at which to stop waiting; None for no limit.
@@ -170,7 +175,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
             else:
                 self._read_item(until)
         finally:
-            # It was True until the item was stored, because an interruption until then may lose the item.
+            # `pending` was True until the item was stored: an interruption before that may lose the item.
             pump.pending = False
             driver.end_read()
             if session.has_ended and session.has_several:
@@ -178,7 +183,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
                 driver.close_source(quiet=True)
 
     def _read_item(self, until: float | None) -> None:
-        """Read an item of the connection and process the item.
+        """Read an item from the connection, and pass it on to the parent stream or to the session.
 
         Args:
             until: Time at which to stop waiting; None for no limit.
@@ -211,7 +216,7 @@ class Responses(UncopyableObject, Generic[StreamT]):
             raise
 
     def _process_item(self, item: object) -> None:
-        """Pass an item of the pump to the parent stream, if it is about the connection, or to the session."""
+        """Pass an item to the parent stream if it is about the connection; sort any other item by answers."""
         driver, session = self._driver, self._session
         if item is WAITED or item.__class__ is SourceOpened:
             driver.process_item(item, driver.clock())
@@ -276,7 +281,10 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         return self
 
     async def __anext__(self) -> AsyncStreamT:
-        """Return the stream of the next answer; the parent stream, if the connection has only one answer."""
+        """Return the stream of the next answer.
+
+        If the connection has only one answer, that is the parent stream, which reads the connection.
+        """
         session = self._session
         await self._read_rest()
         # Read until it is known whether the connection has several answers.
@@ -319,10 +327,10 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         self._current = None
 
     async def next_message(self, lane: AnswerLane) -> object:
-        """Return the connection's next message that belongs to one answer; None at the answer's end.
+        """Return the next of the connection's messages that belongs to an answer; None at the answer's end.
 
         Args:
-            lane: The queue of that answer's messages.
+            lane: The queue of the answer's messages.
         """
         while (message := lane.take_message()) is None:
             if lane.has_ended:
@@ -332,7 +340,10 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
         return message
 
     async def _read(self) -> None:
-        """Read one item of the connection, as the parent stream would; cancelling this loses nothing."""
+        """Read one item from the connection: a message, which goes to the stream of its answer, or its end.
+
+        Cancelling this read loses nothing.
+        """
         driver, session = self._driver, self._session
         # With several answers, the deadlines apply to each answer, and not to the connection.
         now, item = await driver.next_item(timed=not session.has_several)
@@ -345,7 +356,7 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
             await driver.close_source(failed=session.failure is not None, quiet=True)
 
     def _process_item(self, now: float, item: object) -> None:
-        """Pass an item of the pump to the parent stream, if it is about the connection, or to the session.
+        """Pass an item to the parent stream if it is about the connection; sort any other item by answers.
 
         Args:
             now: Time of the item's arrival; the asynchronous pump takes back an item only with its time.

@@ -37,7 +37,7 @@ class Session:
         self.unsorted: list[Any] = []
         """Items read before it is known whether the connection has several answers."""
         self.new_lanes: deque[AnswerLane] = deque()
-        """Lanes (queues of messages) of answers that have begun, but were not returned to the loop yet."""
+        """Lanes (queues of messages) for answers that have begun, but were not returned to the loop yet."""
         self.drivers: WeakSet[Driver] = WeakSet()
         """The drivers of the answers."""
         self.failure: Exception | None = None
@@ -96,7 +96,7 @@ class Session:
             self.end(sorter.error)
 
     def _take_over_answers(self) -> None:
-        """Take the answers over from the parent stream, once the connection is known to have several."""
+        """Once the connection is known to have several answers, keep the parent stream from reading them."""
         driver, sorter = self._driver, self.sorter
         if sorter is not None and sorter.has_several and not driver.diverted:
             if driver.machine.guarding is not None:
@@ -108,8 +108,7 @@ class Session:
             self.unsorted.clear()
             driver.diverted = True
             if driver.machine.format is None:
-                # The sorter has detected the format before the parent stream, which reads nothing more:
-                # tell the parent, so that its `format` is known, too.
+                # The parent stream reads nothing more, so it gets the format that the sorter has detected.
                 driver.machine.wanted = sorter.format_name
                 driver.machine.connect(None)
 
@@ -117,7 +116,6 @@ class Session:
         """End the session if an item is the last one, and return True; return False for any other item.
 
         Args:
-            item: An item of the pump.
             timed_item: The item with the time of its arrival; see `sort_chunk`.
         """
         if item.__class__ is SourceFailed:

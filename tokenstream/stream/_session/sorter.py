@@ -1,4 +1,4 @@
-"""Sorting of a connection's messages by the answers to which they belong.
+"""Sorts a connection's messages by the answers to which they belong.
 
 A *message* is a payload of the connection here, such as one message of a WebSocket; a *lane* is the
 queue of one answer's messages.
@@ -202,7 +202,7 @@ class Sorter:
         return self._put_in_lane(self._connection_format, frame, payload) if self.has_several else []
 
     def _decode(self, frame: Frame) -> dict[str, Any]:
-        """Return a frame's payload as a dict, which is empty if the payload is malformed or no object."""
+        """Return a frame's payload as a dict, which is empty if the payload is not a valid JSON object."""
         payload: object = payload_of(frame)
         if isinstance(payload, bytes):
             try:
@@ -242,7 +242,6 @@ class Sorter:
 
         Args:
             answer_name: The name of the message's answer; "" if the format's answers have no names.
-            payload: The message's payload.
             connection_format: The format object for messages that belong to no answer.
         """
         is_unfinished = not answer_name or answer_name not in self._finished_names
@@ -257,15 +256,10 @@ class Sorter:
         Args:
             connection_format: The format object for messages that belong to no answer.
             frame: The message.
-            payload: The message's payload, decoded.
         """
         answer_name, is_end = connection_format.place_of(payload)
         if answer_name is None:
-            # The message belongs to no answer, but the answers may need what it says.
-            connection_format.feed(payload)
-            # Between two answers, an error of the server ends none of them; it may lack a type.
-            if not self._open_lanes and payload.get("type", "error") == "error":
-                self.server_error = provider_error(payload, "") or self.server_error
+            self._note_unassigned(connection_format, payload)
         new_lanes: list[AnswerLane] = []
         if (
             answer_name is not None
@@ -292,6 +286,14 @@ class Sorter:
             del self._open_lanes[answer_name]
             self._finished_names.append(answer_name)
         return new_lanes
+
+    def _note_unassigned(self, connection_format: Format, payload: dict[str, Any]) -> None:
+        """Take in a message that belongs to no answer, and store it if it is an error of the server."""
+        # The answers may need what the message says.
+        connection_format.feed(payload)
+        # Between two answers, an error of the server ends none of them; it may lack a type.
+        if not self._open_lanes and payload.get("type", "error") == "error":
+            self.server_error = provider_error(payload, "") or self.server_error
 
     def _open_lane(self, answer_name: str, connection_format: Format) -> AnswerLane:
         """Add a lane (queue) for an answer that begins; it also gets the messages that wait for an answer."""

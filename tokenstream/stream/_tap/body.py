@@ -59,7 +59,7 @@ def is_asynchronous(response: FromHTTPX) -> bool:
 
 
 def watch_body(response: FromHTTPX, onlooker: BodyWatcher) -> None:
-    """Show a watcher every chunk that any code reads from a response's body."""
+    """Replace a response's body by a wrapper that shows a watcher every chunk which is read from the body."""
     make_source = from_async_response if is_asynchronous(response) else from_response
     source = make_source(response)
     onlooker.note_head(source.head, source.coding)
@@ -101,7 +101,7 @@ class _SyncWatchedBody(_WatchedBody):
         onlooker.end()
 
     def close(self) -> None:
-        """Tell the watcher that the body was closed, and close the body."""
+        """Report to the watcher that the body is closed, and close the body."""
         try:
             self._onlooker.stop()
         finally:
@@ -133,7 +133,7 @@ class _AsyncWatchedBody(_WatchedBody):
         onlooker.end()
 
     async def aclose(self) -> None:
-        """Tell the watcher that the body was closed, and close the body."""
+        """Report to the watcher that the body is closed, and close the body."""
         try:
             self._onlooker.stop()
         finally:

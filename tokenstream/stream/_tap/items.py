@@ -1,4 +1,4 @@
-"""Iterators that show a watcher each object that passes through them."""
+"""Iterators that show a watcher, such as a tap's, each object that passes through them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ItemT = TypeVar("ItemT")
 
 
 class Watcher(BodyWatcher, Protocol):
-    """Watcher of a body that is also told when the request is sent, and gets each object of the loop."""
+    """Watcher of a body that also receives each object of the loop, and learns when the request is sent."""
 
     item_count: int
     """Number of items that have passed so far."""
@@ -42,11 +42,9 @@ class _ItemFilter:
     """Shows a watcher the items of a loop, except for the items that an earlier loop has shown.
 
     Args:
-        onlooker: The watcher.
-        iterable: The object over which the loop iterates. A sequence starts over with each loop,
-            so the items that were shown are skipped. An iterator continues. Any other object has
-            started over if the first item of its loop equals the first item shown. None if an
-            earlier loop goes on.
+        iterable: The object over which the loop iterates; None if an earlier loop goes on. A sequence
+            starts over with each loop, so the items that were shown are skipped. An iterator continues.
+            Any other object has started over if the first item of its loop equals the first item shown.
     """
 
     __slots__ = ("_is_undecided", "_onlooker", "_skip_count")
@@ -79,8 +77,6 @@ class WatchedIterator(Generic[ItemT]):
     """Iterator that yields the items of another iterator unchanged, and shows each to a watcher.
 
     Args:
-        items: The other iterator.
-        onlooker: The watcher.
         iterable: The object over which a new loop begins; None if an earlier loop goes on. See `_ItemFilter`.
     """
 
@@ -142,7 +138,6 @@ def _is_spent(items: object, frame_name: str) -> bool:
     """Return True if an iterator is a finished generator; any exception finishes a generator.
 
     Args:
-        items: The iterator.
         frame_name: The attribute with the frame of an unfinished generator, such as "gi_frame".
     """
     # Other iterators do not have the attribute; for them, the default is not None.

@@ -138,7 +138,7 @@ class Onlooker:
             self._give_up(error)
             return
         if self.item_count == 1 and isinstance(payload, bytes | str | dict):
-            # The payload tells later whether another loop starts over.
+            # A later loop that begins with the same payload has started over.
             self._first = payload
         if payload is not None:
             self.see(payload)

@@ -37,7 +37,7 @@ ItemT = TypeVar("ItemT")
 
 
 class _HttpxResponse(Protocol):
-    """An httpx or httpx2 response, whose class does not tell whether it is sync or async."""
+    """An httpx or httpx2 response, whose class does not show if it is sync or async."""
 
     def iter_raw(self, chunk_size: int | None = None) -> Iterator[bytes]:
         """Return the body's bytes, to be read in a `for` loop."""
@@ -158,7 +158,7 @@ def tap(
     limits: Limits | None = ...,
     started_at: float | None = ...,
     clock: Callable[[], float] = ...,
-) -> Any: ...  # noqa: ANN401 - a `Tap` or an `AsyncTap`: the response's class does not tell
+) -> Any: ...  # noqa: ANN401 - a `Tap` or an `AsyncTap`: the response's class does not show which
 @name_defaults
 def tap(
     source: Any,

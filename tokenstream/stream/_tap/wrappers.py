@@ -1,4 +1,7 @@
-"""Wrappers of other libraries' streams, which report to a watcher all that is read from the stream."""
+"""Wrappers of other libraries' streams, which report to a watcher all that is read from the stream.
+
+The watcher, such as a tap's `Onlooker`, builds the answer's message from these reports.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ class WatchedStream(Generic[ItemT]):
 
     Args:
         source: The stream, or a context manager or an awaitable that returns it.
-        onlooker: The watcher.
+        onlooker: The watcher, which gets the reports.
     """
 
     __slots__ = (
@@ -77,7 +80,11 @@ class WatchedStream(Generic[ItemT]):
     # -- within ------------------------------------------------------------
 
     def _attach(self, target: object) -> None:
-        """Read from an object from now on; show the body of its response, if it has one, to the watcher."""
+        """Make an object the one that the program reads from now on, through this wrapper.
+
+        If the object has a response of httpx, the response's body is wrapped, too: the watcher then sees
+        every byte that is read from it, by any method of the object.
+        """
         self._target, self._is_open = target, True
         response = response_of(target)
         # A context manager may return an object that reads the response that the watcher already sees.
@@ -86,12 +93,7 @@ class WatchedStream(Generic[ItemT]):
             watch_body(response, self._onlooker)
 
     def _note_entered(self, manager: object, result: object) -> None:
-        """Record that a context manager was entered, and read the returned object from now on.
-
-        Args:
-            manager: The context manager.
-            result: The object that it returned.
-        """
+        """Record that a context manager was entered, and make its result the object that is read."""
         self._entered = manager
         if result is not self._target or not self._is_open:
             self._attach(result)
@@ -100,7 +102,7 @@ class WatchedStream(Generic[ItemT]):
         """Wrap a stream's own closing method, so that each call is reported to the watcher."""
 
         def report_and_close(*args: object, **options: object) -> object:
-            """Tell the watcher that the program stops reading, then close the stream."""
+            """Report to the watcher that the program stops reading, then close the stream."""
             self._onlooker.stop()
             return close(*args, **options)
 
@@ -110,7 +112,7 @@ class WatchedStream(Generic[ItemT]):
         """Return the object to read from; raise `MisuseError` if the source has to be entered first.
 
         Args:
-            statement: The statement that enters the source, such as "with"; for the error message.
+            statement: The statement that would enter the source, such as "with"; for the error message.
         """
         if not self._is_open:
             block = f"{statement} {self._made_by} as stream"
@@ -124,7 +126,6 @@ class WatchedStream(Generic[ItemT]):
 
         Args:
             wrapper: The class of wrappers: `WatchedIterator`, or `AsyncWatchedIterator`.
-            items: The iterator.
             iterable: The object over which a new loop begins; None if an earlier loop goes on.
         """
         return wrapper(items, self._onlooker, iterable=iterable) if self._watched_response is None else items
@@ -262,7 +263,7 @@ class AsyncWatchedStream(AsyncWatchedManager[ItemT]):
 
 
 def can_read(source: object) -> tuple[bool, bool]:
-    """Return whether a source can be read in a `for` loop, and whether in an `async for` loop."""
+    """Return two answers: if a source can be read in a `for` loop, and if it can in an `async for` loop."""
     if isinstance(source, _WHOLE_TYPES) or is_whole(source):
         # These are whole answers, although some of them are iterable.
         return False, False
@@ -276,7 +277,10 @@ def can_read(source: object) -> tuple[bool, bool]:
 
 
 def can_loop(source: object) -> tuple[bool, bool]:
-    """Return whether a `for` loop, and whether an `async for` loop, can read a source without entering it."""
+    """Return two answers: if a `for` loop, and if an `async for` loop, can read a source as it is.
+
+    A source that has to be entered or awaited first can be read by neither.
+    """
     # An awaitable, such as a future or an aiohttp request, may be iterable too, but only so that
     # the event loop can run it.
     return not is_awaitable(source) and isinstance(source, Iterable), isinstance(source, AsyncIterable)

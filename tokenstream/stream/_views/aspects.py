@@ -31,12 +31,7 @@ if TYPE_CHECKING:
 
 
 class Cursors:
-    """Makes cursors at the start of an aspect of a choice; each view reads one cursor.
-
-    Args:
-        driver: The driver of the stream.
-        choice: The index of the choice.
-    """
+    """Makes cursors at the start of an aspect of a choice; each view reads one cursor."""
 
     __slots__ = ("_choice", "_driver")
 
@@ -45,19 +40,19 @@ class Cursors:
         self._choice = choice
 
     def text(self) -> Cursor[str]:
-        """Return a cursor in the text."""
+        """Return a cursor, a reader's position, at the start of the text."""
         return TextCursor(self._driver.accumulator, self._choice, "text", TextDelta)
 
     def reasoning(self) -> Cursor[str]:
-        """Return a cursor in the reasoning."""
+        """Return a cursor, a reader's position, at the start of the reasoning."""
         return TextCursor(self._driver.accumulator, self._choice, "reasoning", ReasoningDelta)
 
     def tool_calls(self) -> CallCursor[ToolCall]:
-        """Return a cursor in the tool calls."""
+        """Return a cursor, a reader's position, before the first tool call."""
         return ToolCallCursor(self._driver.accumulator, self._choice)
 
     def deltas(self) -> Cursor[Delta]:
-        """Return a cursor in the text, reasoning and refusals together."""
+        """Return a cursor, a reader's position, at the start of the text, reasoning and refusals together."""
         from tokenstream.stream._views.deltas import DeltaCursor
 
         return DeltaCursor(self._driver.accumulator, self._choice)
@@ -67,13 +62,22 @@ class Cursors:
     def validated_calls(
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
     ) -> CallCursor[ToolCall]:
-        """Return a cursor in the tool calls, with checked arguments."""
+        """Return a cursor in the tool calls, with checked arguments.
+
+        The error of a call that cannot be run is recorded as its result.
+        """
         from tokenstream.stages._tools.calls import ValidatedCalls
         from tokenstream.stream._outputs.tools_cursor import CheckedCursor
 
-        return CheckedCursor(
-            self._driver.accumulator, self._choice, ValidatedCalls(*tools, lenient=lenient, **named)
-        )
+        tools_to_check = ValidatedCalls(*tools, lenient=lenient, **named)
+        return CheckedCursor(self._driver.accumulator, self._choice, tools_to_check, answers=True)
+
+    def router_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> CallCursor[ToolCall]:
+        """Return a cursor in the tool calls, with checked arguments, for a router, which answers itself."""
+        from tokenstream.stages._tools.calls import ValidatedCalls
+        from tokenstream.stream._outputs.tools_cursor import CheckedCursor
+
+        return CheckedCursor(self._driver.accumulator, self._choice, ValidatedCalls(*tools, lenient=lenient))
 
     def tool_partials(
         self, /, *tools: object, lenient: Lenient | Mapping[str, Lenient] = False, **named: object
@@ -182,10 +186,9 @@ class Cursors:
 
 
 class SingleConsumer(UncopyableObject):
-    """Base class of drivers: the members that differ in a stream with several readers, here for one consumer.
+    """Base class of drivers that serve one consumer: they read the source themselves, and return its events.
 
-    Here, the driver itself reads the source and returns the events. The driver of one reader of a
-    broadcast, `ReaderDriver`, has the same members.
+    In a broadcast, `ReaderDriver`, the driver of one of several readers, has other versions of these members.
     """
 
     __slots__ = ()
@@ -211,5 +214,5 @@ class SingleConsumer(UncopyableObject):
 
     @property
     def event_driver(self) -> Self:
-        """The driver whose `step` returns events: this one, but another one in a reader of a broadcast."""
+        """The driver whose `step` returns events: this driver, but another one for a broadcast's reader."""
         return self

@@ -24,8 +24,6 @@ class TextCursor:
     """A reader's position in the text, the reasoning or the refusal of a choice.
 
     Args:
-        accumulator: The stream's accumulator.
-        choice: The index of the choice.
         kind: The kind of parts to read: "text", "reasoning" or "refusal".
         type: The class of the events that add to these parts.
     """
@@ -59,7 +57,7 @@ class TextCursor:
         return self._position
 
     def ready(self) -> str | None:
-        """Return the text that has arrived since the last call, in one piece; None without new text.
+        """Return the text that has arrived since the last call, in one piece; None if none has arrived.
 
         Raises:
             StreamError: The answer was restarted, and differs from the text that the reader has.
@@ -126,10 +124,11 @@ class TextCursor:
         return self.ready()
 
     def _compare(self, expected: str) -> str | None:
-        """Skip the text that was delivered before the restart; return the text after it, None for none.
+        """Skip the part of a restarted text that repeats the delivered text; return the rest, or None.
 
         Args:
-            expected: The text that was delivered before the restart; other text raises an error.
+            expected: The text that was delivered before the restart. If the new text differs from it, this
+                raises an error.
         """
         log = self._compared
         if log is None or log.void:
@@ -139,6 +138,7 @@ class TextCursor:
         if log is None or log.length == self._position:
             return None
         text = log.since(self._position)
+        # Shorter than `text` if the delivered text ends within it.
         repeated = expected[self._position : self._position + len(text)]
         if not text.startswith(repeated):
             raise make_difference_error(self._accumulator)
@@ -155,8 +155,6 @@ class ToolCallCursor:
     """A reader's position in the tool calls of a choice.
 
     Args:
-        accumulator: The stream's accumulator.
-        choice: The index of the choice.
         wait: True to hold back all calls until the answer is complete.
     """
 

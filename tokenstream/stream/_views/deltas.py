@@ -27,10 +27,6 @@ class DeltaCursor:
     """A reader's position in the text, reasoning and refusals of a choice.
 
     A reader that begins late first gets each part so far in one piece.
-
-    Args:
-        accumulator: The stream's accumulator.
-        choice: The index of the choice.
     """
 
     __slots__ = ("_accumulator", "_choice", "_cursors", "_waiting")

@@ -36,9 +36,6 @@ class EventCursor:
     pieces of a part are joined into one. The cost of a call depends on the changes and on the
     open parts, not on the length of the answer.
 
-    Args:
-        accumulator: The stream's accumulator.
-
     Example:
         >>> from tokenstream.accumulator import Accumulator
         >>> from tokenstream.events import TextDelta
@@ -125,15 +122,14 @@ class EventCursor:
     # -- within ------------------------------------------------------------
 
     def _add_restart(self, choices: dict[int, ChoiceState], spent: Usage | None, events: list[Event]) -> None:
-        """Add the event after which the reader's own accumulator counts the usage of a new attempt.
+        """Add an event for a new attempt: `Restarted` if the answer begins again, `Resumed` if it goes on.
 
-        The event is `Restarted` if the answer begins again, `Resumed` if it goes on. None is added if the
-        answer goes on and the usage of the abandoned attempts is final.
+        The event also makes the reader's own accumulator count the usage of the new attempt separately. So
+        none is added if the answer goes on, and the usage of the abandoned attempts is final.
 
         Args:
             choices: The states of the choices; another dict than before if the answer was restarted.
             spent: The usage of abandoned attempts; None if there are none.
-            events: The list to which to add the event.
         """
         restarted = choices is not self._choices
         self._choices, self._spent = choices, spent
@@ -146,7 +142,8 @@ class EventCursor:
         has_finished = any(cursor.finish is not None for cursor in self._choice_cursors.values())
         self._add_counts(_find_attempt_usage(spent, self._reported_spent, self._reported_usage), events)
         counted = self._reported_usage.with_spent(self._reported_spent, final=has_finished)
-        # Without any counts, a usage that is not false, so that an attempt counts as abandoned.
+        # Without any counts, a usage that is still not empty (it has a source), so that an attempt counts as
+        # abandoned.
         self._reported_spent = counted or Usage(source="partial")
         self._reported_usage, self._usage = GrowingUsage(), ()
         if not restarted and self._begun:
@@ -170,8 +167,7 @@ class EventCursor:
 
         Args:
             head: The id, model, role and fields of the answer.
-            finishes: For each choice, its finish event; None without a finish reason.
-            events: The list to which to add the event.
+            finishes: For each choice, its finish event; None if it has no finish reason.
         """
         id, model, role, _ = head
         new_head = (id, model, role)
@@ -216,7 +212,7 @@ class EventCursor:
 class _ChoiceCursor:
     """A reader's position in one choice of the answer."""
 
-    __slots__ = ("_fields", "_next", "_open", "_parts", "_reopened", "_state", "finish")
+    __slots__ = ("_fields", "_next", "_open", "_parts", "_reopened", "_results", "_state", "finish")
 
     def __init__(self, state: ChoiceState) -> None:
         self._state = state
@@ -228,12 +224,17 @@ class _ChoiceCursor:
         """Number of times that an ended part was changed, as of the last call."""
         self._fields: dict[str, tuple[Any, int]] = {}
         """For each field of the choice that was returned, its value and, for a list, its length."""
+        self._results = 0
+        """Number of results of tools that were returned."""
         self.finish: Finish | None = None
         """The finish event that was returned; None before that."""
 
     def ready(self) -> Iterator[Event]:
         """Yield events for the changes of the choice since the last call."""
         state, parts = self._state, self._parts
+        # Read before the parts: another thread may be writing, and a result follows its call.
+        results = state.results[self._results :]
+        self._results += len(results)
         reopened = state.reopened
         if reopened != self._reopened:
             # A part that had ended was changed, so all parts are read again.
@@ -245,6 +246,7 @@ class _ChoiceCursor:
         for cursor in self._open:
             yield from cursor.ready()
         self._open = [cursor for cursor in self._open if not cursor.has_ended]
+        yield from results
         # `shared=False`: these fields belong to this choice alone.
         yield from _list_changes(state.provider_data, self._fields, state.index, shared=False)
 
@@ -265,9 +267,7 @@ def _list_changes(
     The event for a list that has grown has only the new items.
 
     Args:
-        fields: The fields of the answer.
         returned: For each field that was returned before, its value and, for a list, its length.
-        choice: The index of the choice.
         shared: True if the fields belong to all choices.
     """
     for name, value in fields.copy().items():
@@ -289,7 +289,7 @@ def _find_attempt_usage(total: Usage | None, spent: Usage | None, reported: Grow
     """Return the usage of this attempt, which is the total minus the usage of abandoned attempts.
 
     Args:
-        total: The usage of all attempts; None or false if nothing was counted: the result is then None.
+        total: The usage of all attempts; None or empty if nothing was counted: the result is then None.
         spent: Usage of abandoned attempts, which was reported before.
         reported: Usage reported for this attempt before; the result replaces these counts.
     """

@@ -39,8 +39,6 @@ class PartCursor:
     """A reader's position in a part.
 
     Args:
-        part: The growing part.
-        choice: The index of the part's choice.
         index: The index of the part in the message.
     """
 
@@ -211,7 +209,7 @@ class PartCursor:
             return ""
         # The length is read first: text that another thread adds later may belong to another part.
         length = log.length
-        # The spans are offsets in the log at which the part's text begins, ends, begins anew, and so on.
+        # The spans are offsets in the log at which the part's text begins, ends, begins again, and so on.
         bounds = self._part.spans[self._span_index :]
         if not bounds:
             return ""

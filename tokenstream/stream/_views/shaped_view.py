@@ -22,10 +22,11 @@ ItemT = TypeVar("ItemT")
 
 
 class PlannedView(RepairedView, View[ItemT]):
-    """A view that keeps its plan, the text and its stages; a view with more stages is made from the plan.
+    """A view of text or drafts that keeps its plan: what it reads, and the stages that shape it.
+
+    A view with more stages is made from the plan.
 
     Args:
-        driver: The driver of the stream.
         plan: The text and its stages.
         instead: The expression that gives the whole text, such as "stream.message.text"; for errors.
     """
@@ -108,10 +109,11 @@ class ShapedView(PlannedView[ItemT]):
 
 
 class AsyncPlannedView(RepairedView, AsyncView[ItemT]):
-    """A view that keeps its plan, the text and its stages; a view with more stages is made from the plan.
+    """A view of text or drafts that keeps its plan: what it reads, and the stages that shape it.
+
+    A view with more stages is made from the plan.
 
     Args:
-        driver: The driver of the stream.
         plan: The text and its stages.
         instead: The expression that gives the whole text, such as "stream.message.text"; for errors.
     """

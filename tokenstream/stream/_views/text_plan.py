@@ -41,10 +41,9 @@ class PlanStep(NamedTuple):
 
 
 class _StageSource:
-    """Makes a stage for each view that is read; the first view gets the one that was made to check arguments.
+    """Makes a stage for each view that is read.
 
-    Args:
-        make: Makes a stage.
+    The first view gets the stage that was made in advance, to check the arguments.
     """
 
     __slots__ = ("_make", "_unused")
@@ -77,7 +76,6 @@ class ShapingPlan(NamedTuple):
 
         Args:
             method: The method that adds the stage.
-            make: Makes the stage.
             timer: True to allow a thread to read the source.
 
         Raises:
@@ -104,13 +102,13 @@ class ShapingPlan(NamedTuple):
     @property
     def has_pace(self) -> bool:
         """True if a stage determines when pieces are delivered."""
-        # `_ORDER` has the rank of each method, which tells what its stage does.
+        # `_ORDER` has the rank of each method, which shows what its stage does.
         return any(_ORDER[step.method][0] == _PACE for step in self.steps)
 
     @property
     def has_whole_pieces(self) -> bool:
         """True if pieces are words, lines or sentences, which `smooth` would otherwise divide."""
-        # `_ORDER` has the rank of each method, which tells what its stage does.
+        # `_ORDER` has the rank of each method, which shows what its stage does.
         return any(_ORDER[step.method][0] == _PIECES and step.method != "graphemes" for step in self.steps)
 
     def cursor(self, clock: Callable[[], float]) -> Cursor[Any]:

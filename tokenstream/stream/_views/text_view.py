@@ -332,7 +332,6 @@ class TextView(_TextShaping, PlannedView[str]):
 
         Args:
             method: The name of the method that adds the stage.
-            make: Makes the stage.
             timer: True to let a thread read the source, so that held-back text is delivered on time.
         """
         plan = self._plan.then(method, make, timer=timer)
@@ -377,7 +376,6 @@ class AsyncTextView(_TextShaping, AsyncPlannedView[str]):
 
         Args:
             method: The name of the method that adds the stage.
-            make: Makes the stage.
             timer: Without effect: an `async for` loop always delivers held-back text on time.
         """
         plan = self._plan.then(method, make, timer=timer)

@@ -95,16 +95,11 @@ class AGUI(Format):
         self._run_parts = RunParts(self.limits, self.note)
         self.parts = self._run_parts  # the same object, under the name that all formats have
         self._started = False
-        """True once the run has begun; a second start is a departure."""
+        """True once the run has begun; a second start is a departure from the documentation."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - names mean nothing here
-        """Return whether a stream's first payload is an event of a run.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name.
-        """
+        """Return whether a stream's first payload is an event of a run."""
         return text_of(payload, "type") in _EVENT_TYPES
 
     def read_sentinel(self) -> None:
@@ -151,7 +146,7 @@ class AGUI(Format):
         self.parts.head(id=text_of(payload, "runId") if kind in _RUN_EVENTS else None)
 
     def _read_run_started(self, payload: dict[str, Any]) -> None:
-        """Report the run's id; a second start of the run is a departure."""
+        """Report the run's id; a second start of the run is a departure from the documentation."""
         if self._started:
             self.note("start_repeated")
         self._started = True

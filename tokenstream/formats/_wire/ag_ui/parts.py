@@ -13,7 +13,7 @@ from tokenstream._basics.untrusted import fields_except, text_of
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, mend_surrogates
-from tokenstream.formats._wire.ag_ui.words import COMMON_FIELDS
+from tokenstream.formats._wire.ag_ui.words import COMMON_FIELDS, read_output
 from tokenstream.message import ReasoningPart, ServerToolResult
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ class RunParts(NamedParts):
     """Turns the messages and tool calls of one run into parts of the answer's message.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -48,12 +47,12 @@ class RunParts(NamedParts):
         self._chunked_part: tuple[str, str] | None = None
         """Kind and id of the open part that consists of chunks; any other event of the message closes it."""
         self._reasoning_by_id: dict[str, OpenPart] = {}
-        """For each message id, the last reasoning part."""
+        """The last reasoning part of each message, by the message's id."""
 
     # -- messages ----------------------------------------------------------
 
     def read_message_start(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Open the part of a message; `kind` tells whether the message is text or reasoning."""
+        """Open the part of a message; `kind` says whether the message is text or reasoning."""
         name = self.id_in(payload, kind, new=True)
         part = self.start(kind, name, _data_of_start(payload))
         if kind == "reasoning":
@@ -61,7 +60,7 @@ class RunParts(NamedParts):
             self._reasoning_by_id[name] = part
 
     def read_message_end(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
-        """Close the part of a message; `kind` tells whether the message is text or reasoning."""
+        """Close the part of a message; `kind` says whether the message is text or reasoning."""
         self.stop(kind, self.id_in(payload, kind))
 
     def read_message_chunk(self, payload: dict[str, Any], *, kind: NamedKind) -> None:
@@ -107,7 +106,8 @@ class RunParts(NamedParts):
     def read_call_chunk(self, payload: dict[str, Any]) -> None:
         """Add the fragment in a chunk event to its tool call.
 
-        If no start event has opened the call, its first chunk opens it. A chunk of no call is unknown.
+        If no start event has opened the call, its first chunk opens it. A chunk that belongs to no call is
+        reported as unknown.
         """
         call_id = text_of(payload, "toolCallId")
         # `_chunked_part` is the kind and id of the open part that chunk events opened.
@@ -139,6 +139,8 @@ class RunParts(NamedParts):
             provider_data=fields_except(payload, *_RESULT_FIELDS),
         )
         self.whole(0, result)
+        output, error, provider_executed = read_output(payload)
+        self.tell_result(call_id, output, error, provider_executed=provider_executed)
 
     def _end_call(self, id: str) -> None:
         """Close an open call, and hand it out."""

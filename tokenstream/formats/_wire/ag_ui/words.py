@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import dicts_of, int_of
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
+from tokenstream.errors import ProtocolError
 from tokenstream.message import Usage
 
 if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
     from tokenstream.message import FinishReason
 
 FINISH_REASONS: dict[str, FinishReason] = {
@@ -19,6 +23,29 @@ FINISH_REASONS: dict[str, FinishReason] = {
 
 COMMON_FIELDS = frozenset({"type", "timestamp", "rawEvent", "raw_event", "metadata"})
 """Fields that any event may have, such as its time; they are not reported, but an event's `raw` has them."""
+
+
+def read_output(payload: dict[str, Any]) -> tuple[Json, str | None, bool]:
+    """Return the output and the error of a `TOOL_CALL_RESULT`, and True if the agent has run the tool itself.
+
+    Args:
+        payload: The event. If a relay of this library has sent it, its metadata say what its content is.
+
+    Example:
+        >>> told = {"content": "json", "providerExecuted": True}
+        >>> read_output({"content": "[7]", "metadata": {"tokenstream": told}})
+        ([7], None, True)
+    """
+    content = payload.get("content")
+    told = dict_of(dict_of(payload, "metadata"), "tokenstream")
+    error, kind = told.get("error"), text_of(told, "content")
+    if kind == "error":
+        content = None
+    elif kind == "json" and isinstance(content, str):
+        # What is no JSON after all stays text.
+        with suppress(ProtocolError):
+            content = decode(content)
+    return content, error if isinstance(error, str) else None, told.get("providerExecuted") is True
 
 
 def usage_of(reports: object) -> Usage | None:

@@ -254,7 +254,10 @@ provider_data=None, phase=None))]
         return self._start_was_whole
 
     def _block_index(self, payload: dict[str, Any], default: int) -> int:
-        """Return the index of a payload's block; if it has none, count a departure and return the default."""
+        """Return the index of a payload's block, or the default if it has none.
+
+        A missing index is counted as a departure from the documentation.
+        """
         index = payload.get("index")
         if isinstance(index, int) and not isinstance(index, bool):
             return index

@@ -30,7 +30,6 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
     """Turns content blocks into parts of a message; the events of several blocks may alternate.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -47,7 +46,6 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         """Open a block, and return it; close an open block with the same index.
 
         Args:
-            index: The block's index.
             content: The block as its start event describes it.
         """
         # Calls that the token limit might have cut off are whole, because the answer goes on.
@@ -74,7 +72,6 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         """Add a delta to its block; if it fits no block, report its payload as unknown and return False.
 
         Args:
-            index: The block's index.
             payload: The payload with the delta.
         """
         kind = text_of(delta, "type") or ""
@@ -102,7 +99,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
     # Each method opens a block of one type. It is passed the type and the content of the start event.
 
     def _open_part(self, block_type: str, content: Part) -> AnthropicBlock:
-        """Open a part for a block; content after the finish reason is a departure."""
+        """Open a part for a block; content after the finish reason is a departure from the documentation."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
         return AnthropicBlock(block_type, self.open(0, content))
@@ -191,11 +188,10 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
         """Open a block for a delta whose block has no start event, or has ended.
 
         Args:
-            index: The block's index.
             kind: Anthropic's word for the type of the delta.
 
         Returns:
-            The block; None if the type of the delta does not tell the type of the block.
+            The block; None if the delta does not show which type of block it belongs to.
         """
         after_close = index in self._closed
         block_type = self._BLOCK_TYPES_OF_DELTAS.get(kind)

@@ -108,7 +108,7 @@ class BedrockConverse(Format):
         return super().end(now=now)
 
     def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the end; unless it is `[DONE]`, count a departure."""
+        """Ignore a frame after the end; unless it is `[DONE]`, count a departure from the documentation."""
         if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
             super().after_end(frame)
 
@@ -138,10 +138,7 @@ class BedrockConverse(Format):
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return `always_decode` if a delta's payload also has redacted reasoning; otherwise None.
 
-        It has later payloads like this one decoded, as the fast path would read only their text.
-
-        Args:
-            delta: A delta that was decoded.
+        `always_decode` has later payloads like this one decoded; the fast path would read only their text.
         """
         payload = dict_of(delta.raw, "contentBlockDelta") or delta.raw
         reasoning = dict_of(dict_of(payload, "delta"), "reasoningContent")
@@ -248,13 +245,16 @@ class BedrockConverse(Format):
     # -- internals -----------------------------------------------------------
 
     def _note_missing_start(self) -> None:
-        """Count a departure if the answer has begun without `messageStart`; only once."""
+        """Count once, as a departure from the documentation, that the answer began without `messageStart`."""
         if self._start_expected:
             self._start_expected = False
             self.note("start_missing")
 
     def _block_index(self, payload: dict[str, Any], default: int) -> int:
-        """Return the index of a payload's block; if it has none, count a departure and return the default."""
+        """Return the index of a payload's block, or the default if it has none.
+
+        A missing index is counted as a departure from the documentation.
+        """
         # The index may arrive as text or as a float.
         index = int_of({"index": index_of(payload.get("contentBlockIndex"))}, "index")
         if index is not None:

@@ -35,7 +35,6 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
     Blocks of text and reasoning have no start event. The indexes of the blocks may have gaps.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -47,7 +46,6 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         """Open a block.
 
         Args:
-            index: The block's index.
             start: The block as its start event describes it.
         """
         # Calls that the token limit might have cut off are whole, because the answer goes on.
@@ -69,7 +67,6 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         """Add a delta to its block; fields that do not fit the block are reported as unknown.
 
         Args:
-            index: The block's index.
             delta: The delta; each of its fields adds to the block.
             payload: The payload with the delta.
         """
@@ -108,7 +105,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
         return block
 
     def _open_part(self, block: ConverseBlock, content: Part) -> OpenPart:
-        """Open a block's part; content after the finish reason is a departure."""
+        """Open a block's part; content after the finish reason is a departure from the documentation."""
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
         block.start = content = mend_surrogates(content) if self.may_hold_surrogates else content
@@ -122,7 +119,6 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
 
         Args:
             name: The field's name; a name that is not known makes the part opaque.
-            value: The field's value.
         """
         opener = self._PART_OPENERS.get(name)
         reader = self._DELTA_READERS.get(name)

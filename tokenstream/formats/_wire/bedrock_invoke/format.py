@@ -144,9 +144,6 @@ class BedrockInvoke(Format):
         The fast path calls it for each delta that it reads.
         If the payloads have token counts that the model's format does not store, return
         `always_decode`, which has each later payload decoded.
-
-        Args:
-            delta: A delta that was decoded.
         """
         inner = self._inner
         if inner is None:
@@ -320,7 +317,7 @@ def rename_fields(payload: dict[str, Any]) -> dict[str, Any]:
     """
     choices = payload.get("choices")
     if not is_list(choices) or "object" in payload:
-        # OpenAI's own payloads have `object`; a `message` in them is that of a whole answer, and no delta.
+        # OpenAI's own payloads have `object`; a `message` in them is a whole answer, not a delta.
         return payload
     if not any("message" in choice and "delta" not in choice for choice in dicts_of(choices)):
         return payload

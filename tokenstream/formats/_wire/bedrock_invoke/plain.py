@@ -53,11 +53,7 @@ class _CountedParts(Parts):
         self.unread_delta = delta
 
     def record_counts(self, payload: dict[str, Any]) -> None:
-        """Record the counts of a payload; the last counts are reported at the end.
-
-        Args:
-            payload: The decoded payload.
-        """
+        """Record the counts of a payload; the last counts are reported at the end."""
         # First record the counts of the previous payload, if it was read without decoding.
         delta, self.unread_delta = self.unread_delta, None
         if delta is not None and is_dict(delta.raw):
@@ -141,9 +137,6 @@ class PlainModel(Format):
         The fast path reads these deltas without `read`, which records the token counts of all others.
         If the payload of the delta has no known shape, or has counts that the shape does not name, return
         `always_decode` instead, which has each later payload decoded.
-
-        Args:
-            delta: A delta that was decoded.
         """
         payload = delta.raw
         shape = shape_of(payload) if is_dict(payload) else None

@@ -64,19 +64,17 @@ class Cohere(V1, V2):
         return (kind or event) in V2.READERS or text_of(payload, "event_type") in V1.READERS_V1
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that counts a departure for each later delta, if events lack the names of v2.
+        """Return a function that counts each later delta without the event name that v2 documents.
 
-        The fast path reads these deltas without `read`, which counts the departures of all other events.
-        Return None if the events have names, or belong to v1, whose events need no names.
-
-        Args:
-            delta: A delta that was decoded.
+        Such a delta is a departure from the documentation. The fast path reads it without `read`, which
+        counts all other events without names. The result is None if the events have names, or belong to v1,
+        whose events need no names.
         """
         # Payloads of v1 have their type in the field `event_type` instead.
         is_v2 = text_of(delta.raw, "event_type") is None
         return self._count_nameless if self.is_nameless and is_v2 else None
 
     def _count_nameless(self, delta: Event) -> None:
-        """Count a departure for a delta without an event name, on the fast path."""
+        """Count a departure from the documentation for a delta without an event name, on the fast path."""
         # The frame of the delta is counted only after this call.
         self.departures.note("event_name_missing", event=self.frames + 1)

@@ -102,7 +102,7 @@ class CohereContent:
             content: The delta.
         """
         if index is None:
-            # The delta is taken for one of the newest block, or of block 0 if none has begun.
+            # The delta is assumed to belong to the newest block, or to block 0 if none has begun.
             self._parts.note("part_index_missing")
             index = max(self._newest_block, 0)
         for key, kind in TEXT_KEYS.items():
@@ -119,7 +119,10 @@ class CohereContent:
             self._parts.items("content-delta", [{"index": index, **other_fields}])
 
     def end_block(self, index: int | None) -> None:
-        """Close a content block, by default the newest; if it is not open, count a departure."""
+        """Close a content block, by default the newest.
+
+        An end without an open block is counted as a departure from the documentation.
+        """
         if index is None:
             self._parts.note("part_index_missing")
             index = self._newest_block
@@ -139,7 +142,6 @@ class CohereContent:
         """Open the part of a content block: text or reasoning, or an opaque part if the type is unknown.
 
         Args:
-            index: The block's index.
             kind: Cohere's word for the type of the block.
             content: The block as the server sent it.
         """
@@ -165,7 +167,6 @@ class CohereContent:
         """Return the part of the block that a delta adds to; if no block of this kind is open, open one.
 
         Args:
-            index: The block's index.
             key: The field of the delta that holds the text.
             kind: The kind of part that this field belongs to.
         """
@@ -197,7 +198,7 @@ class CohereContent:
         """
         index = citation.get("content_index")
         if not isinstance(index, int) or index not in self._part_indexes:
-            # The citation names no known block, so it is taken for one of the newest.
+            # The citation names no known block, so it is assumed to refer to the newest.
             index = self._newest_block
         # A citation in a plan belongs to no part.
         cites = None if citation.get("type") == "PLAN" else self._part_indexes.get(index)
@@ -275,7 +276,10 @@ class CohereContent:
         self._parts.items("tool-call-delta", [{"index": index, **call}])
 
     def end_call(self, index: int | None) -> None:
-        """Close a tool call, and hand it out if it is whole; if it is not open, count a departure."""
+        """Close a tool call, and hand it out to the application if it is whole.
+
+        An end without an open call is counted as a departure from the documentation.
+        """
         if index is None:
             self._parts.note("call_index_missing")
             # The open call with the highest index began last.
@@ -293,7 +297,7 @@ class CohereContent:
         self.end_call(index)
 
     def _add_arguments(self, call: OpenCall, arguments: object) -> None:
-        """Add arguments to a call: text, or a JSON value, which is a departure."""
+        """Add arguments to a call: text, or a JSON value, which is a departure from the documentation."""
         if isinstance(arguments, str):
             self._parts.add_arguments(call, arguments)
         elif arguments is not None:
@@ -376,7 +380,7 @@ class CohereContent:
     # -- ends ------------------------------------------------------------------
 
     def note_unclosed_parts(self) -> None:
-        """Count a departure for each open block and call, because the server should have closed it.
+        """Count each open block and call as a departure: the documentation says that the server closes it.
 
         All of them are then forgotten; the end of the answer closes their parts.
         """

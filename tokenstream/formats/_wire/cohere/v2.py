@@ -58,7 +58,7 @@ class V2(Format):
         return is_answer and isinstance(payload.get("finish_reason"), str) and not is_ollama
 
     def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the end; unless it is `[DONE]`, count a departure."""
+        """Ignore a frame after the end; unless it is `[DONE]`, count a departure from the documentation."""
         if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
             super().after_end(frame)
 
@@ -95,7 +95,7 @@ class V2(Format):
         return text_of(payload, "type") == "message-end"
 
     def _read_frame(self, frame: Frame) -> None:
-        """Read a frame; note first if it has no event name (`message`, SSE's default, is none)."""
+        """Read a frame; first record whether it has an event name (SSE's default `message` is not one)."""
         event = frame.event if isinstance(frame, ServerSentEvent) else None
         self.is_nameless = isinstance(frame, bytes) or event == "message"
         super()._read_frame(frame)

@@ -157,10 +157,11 @@ class StreamedArguments:
         return bool(self._members_to_rewrite)
 
     def add(self, path: PathSteps, value: object, *, more: bool = False) -> str:
-        """Add a value; return the text to append now, "" if the value is written at the end, or cannot be.
+        """Add a value, and return the text to append now.
+
+        The text is "" if the value can only be written at the end, or not at all.
 
         Args:
-            path: The path of the value.
             value: A JSON value; if more text was announced at this path, a string continues that text.
             more: True if more text is announced at this path.
         """
@@ -231,12 +232,15 @@ class StreamedArguments:
         level = self._levels[common_depth] if self._levels else None
         step = path[common_depth]
         # The arguments are an object; and an object has no positions, an array no names.
-        if isinstance(path[0], int) or (level is not None and not level.fits(step)):
+        is_in_array = isinstance(path[0], int)
+        has_wrong_step = level is not None and not level.fits(step)
+        if is_in_array or has_wrong_step:
             self.broken = True
             return ""
         # An array cannot be begun with a later element than its first.
         skips_element = any(isinstance(inner, int) and inner > 0 for inner in path[common_depth + 1 :])
-        if skips_element or (level is not None and not level.can_append(step)):
+        comes_late = level is not None and not level.can_append(step)
+        if skips_element or comes_late:
             self._members_to_rewrite[path[0]] = None
             return ""
         return (
@@ -284,7 +288,6 @@ class StreamedArguments:
         """Return a value as JSON text; a string continues the open string, if there is one.
 
         Args:
-            path: The path of the value.
             more: True to leave the string open, without its closing quote.
         """
         if not isinstance(value, str):
@@ -296,9 +299,9 @@ class StreamedArguments:
         return text if more else f'{text}"'
 
     def _write_again(self) -> str:
-        """Return the text of members that are written a second time, because values came too late; else "".
+        """Return the text of the members that must be written a second time, because values came too late.
 
-        Sets `broken` if the values do not fit together.
+        The text is "" if there are none, or if the values do not fit together; that also sets `broken`.
         """
         if not self._members_to_rewrite:
             return ""

@@ -19,7 +19,7 @@ _MISSING = object()
 
 
 class Candidate:
-    """The state of a Gemini candidate: the fields that `OpenChoice`, the state of its choice, lacks."""
+    """The state of a Gemini candidate that no other format needs: its open call and its sources."""
 
     __slots__ = ("arguments", "call", "sources")
 
@@ -48,7 +48,6 @@ class CallParts(Parts):
         """Read a call or a piece of a call; return False if the value is not readable as either.
 
         Args:
-            choice: The choice's index.
             value: The value of the field `functionCall`.
             part_fields: The other fields of the part that has this field.
         """
@@ -100,7 +99,7 @@ class CallParts(Parts):
         return None
 
     def _skip_nameless(self, value: dict[str, Any]) -> bool:
-        """Count a departure for a piece of a call that has no name, although no call is open.
+        """Count, as a departure from the documentation, a nameless piece of a call while no call is open.
 
         Returns:
             True if the piece has no content, and is skipped; False if the caller must keep its content as
@@ -136,8 +135,6 @@ class CallParts(Parts):
         The piece has values with their paths (`partialArgs`), or whole members of the arguments (`args`).
 
         Args:
-            choice: The choice's index.
-            candidate: The candidate with the call.
             value: The piece.
         """
         arguments = candidate.arguments
@@ -175,7 +172,6 @@ class CallParts(Parts):
         """Close the call whose arguments are still arriving, if any; no further piece of the call can follow.
 
         Args:
-            candidate: The candidate with the call.
             cut_off: True if the answer broke off in the call; False if the model continued or stopped.
         """
         call, candidate.call = candidate.call, None

@@ -99,12 +99,7 @@ class Gemini(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - events have no names
-        """Return whether a first payload is of this format; None if the payload contains only usage.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name.
-        """
+        """Return whether a first payload is of this format; None if the payload contains only usage."""
         payload = to_camel_case(_unwrap(payload))
         if payload.keys() & _FIELDS_OF_OTHERS or payload.keys() & _FIELDS_OF_GEMINI_LIVE:
             return False
@@ -165,7 +160,10 @@ class Gemini(Format):
         return super().end(now=now)
 
     def finish_input(self) -> None:
-        """Close the open parts at the end of the input; count a departure if a candidate is empty."""
+        """Close the open parts at the end of the input.
+
+        An empty candidate is counted as a departure from the documentation.
+        """
         choices = self.parts.choices.values()
         if self.ended and any(_is_empty(choice) for choice in choices):
             self.note("answer_empty")

@@ -53,7 +53,6 @@ class GeminiParts(CallParts):
     Only text and streamed calls arrive in pieces.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -70,18 +69,21 @@ class GeminiParts(CallParts):
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
+        # The current payload.
         self.decoded = False
         """True if the payload arrived decoded: its base64 may use another alphabet."""
+        self.is_plain_delta = False
+        """True if the current payload is a plain delta: a piece of text or thought, perhaps with counts."""
+        # The last counts, and whether they were reported.
         self._report: dict[str, Any] | None = None
         """The last usage report, except that the payload of `latest_delta` may have a newer one."""
         self._emitted_report: dict[str, Any] | None = None
         """The usage report of the last usage event."""
         self.latest_delta: Event | None = None
-        """The last plain delta (only text and counts), if its usage report was not read yet."""
-        self.is_plain_delta = False
-        """True if the current payload is a plain delta."""
+        """The last plain delta, if its usage report was not read yet."""
         self._counts: dict[str, int] = {}
         """The last counts of tokens for the candidates and for the thoughts, whose sum `usage_of` reports."""
+        # The next report.
         self.deltas_since_usage = 0
         """Number of plain deltas since the last usage event."""
         self.usage_interval = 1
@@ -167,7 +169,6 @@ class GeminiParts(CallParts):
         """Add the content of a part.
 
         Args:
-            choice: The choice's index.
             kind: The name of the content field.
             value: The value of the content field.
             part_fields: The other fields of the part.

@@ -31,7 +31,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "UNEXPECTED_TOOL_CALL": "error",
     "TOO_MANY_TOOL_CALLS": "error",
     "MISSING_THOUGHT_SIGNATURE": "error",
-    # The image that the model was to generate is missing; an answer without it is no success.
+    # The image that the model was to generate is missing; an answer without it is not a success.
     "NO_IMAGE": "error",
     "IMAGE_OTHER": "error",
     "CONTINUATION": "pause",

@@ -99,12 +99,7 @@ class GeminiInteractions(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a first payload is of this format.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name.
-        """
+        """Return whether a first payload is of this format."""
         kind = text_of(payload, "event_type")
         if kind is not None:
             return kind in _EVENTS or kind in ALIASES or kind == "error"
@@ -163,7 +158,10 @@ class GeminiInteractions(Format):
         self._report_position()
 
     def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the terminal event; count a departure if it is not the sentinel."""
+        """Ignore a frame after the terminal event.
+
+        If it is not the sentinel, count a departure from the documentation.
+        """
         payload = frame.payload if isinstance(frame, ServerSentEvent) else frame
         if not isinstance(payload, bytes) or payload.strip() != self.sentinel:
             super().after_end(frame)
@@ -187,7 +185,10 @@ class GeminiInteractions(Format):
     # -- events --------------------------------------------------------------
 
     def _read_created(self, payload: dict[str, Any]) -> None:
-        """Report the fields of a new interaction; count a departure if the answer had begun before."""
+        """Report the fields of a new interaction.
+
+        If the answer had begun before, count a departure from the documentation.
+        """
         if self.parts.started:
             self.note("start_repeated")
         self._read_interaction_fields(dict_of(payload, "interaction"))
@@ -286,8 +287,8 @@ class GeminiInteractions(Format):
     def _kind_of(self, payload: dict[str, Any], event: str) -> str:
         """Return the type of an event: the type in the payload, or else the name of its SSE event.
 
-        Types in previews of the API are replaced by the present ones. Counts a departure
-        if the payload has no type, or if the two differ.
+        Types in previews of the API are replaced by the present ones. If the payload has no type, or if the
+        two differ, this is counted as a departure from the documentation.
         """
         kind = text_of(payload, "event_type")
         if kind is None and event:
@@ -298,7 +299,10 @@ class GeminiInteractions(Format):
         return ALIASES.get(kind, kind)
 
     def _step_index(self, payload: dict[str, Any], default: int) -> int:
-        """Return the index of a payload's step; if it has none, count a departure and return the default."""
+        """Return the index of a payload's step, or the default if it has none.
+
+        A missing index is counted as a departure from the documentation.
+        """
         index = payload.get("index")
         if isinstance(index, int) and not isinstance(index, bool):
             return index
@@ -316,7 +320,7 @@ class GeminiInteractions(Format):
         self.parts.report_unknown_fields(interaction, _KNOWN_IN_INTERACTIONS)
 
     def _read_usage(self, report: object) -> None:
-        """Report the token counts, unless the report is empty or no object."""
+        """Report the token counts, unless the report is empty or not an object."""
         if is_dict(report) and report:
             self.parts.usage(usage_of(report))
 

@@ -12,6 +12,7 @@ from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.values import base64_bytes, spellings_of
 from tokenstream.formats._wire.gemini_interactions.step import (
     CALL,
+    NOT_TEXT,
     OUTPUT,
     THOUGHT,
     InteractionStep,
@@ -41,7 +42,6 @@ class InteractionSteps(Parts):
     """Turns the steps of an interaction into parts of the message; each delta has the index of its step.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -72,7 +72,6 @@ class InteractionSteps(Parts):
         """Open a step, and return it; a step with this index that is still open is closed before that.
 
         Args:
-            index: The step's index.
             data: The step as its start event describes it.
         """
         if index in self._open:
@@ -102,7 +101,6 @@ class InteractionSteps(Parts):
         """Add a delta to its step; if it fits no step, report the payload unchanged, as unknown.
 
         Args:
-            index: The step's index.
             payload: The payload with the delta.
         """
         kind = text_of(delta, "type") or ""
@@ -183,7 +181,7 @@ class InteractionSteps(Parts):
         """Compare output in the whole interaction with what has arrived of it, and add what is missing."""
         earlier = told.contents.copy()
         for part_index, content in zip(earlier, contents, strict=False):
-            if part_index >= 0:
+            if part_index != NOT_TEXT:
                 self._repeat_text(part_index, step, "text", text_of(content, "text") or "")
         missing = contents[len(earlier) :]
         if not missing:
@@ -284,7 +282,6 @@ class InteractionSteps(Parts):
         """Open a step for a delta whose step was never opened or is closed.
 
         Args:
-            index: The step's index.
             kind: The delta's type.
 
         Returns:
@@ -380,7 +377,7 @@ class InteractionSteps(Parts):
         if step.part is not None:
             self.close(step.part)
         step.part, step.kind = self.open(0, content), kind
-        step.told.contents.append(step.part.index if kind == "text" else -1)
+        step.told.contents.append(step.part.index if kind == "text" else NOT_TEXT)
         return step.part
 
     def _add_citations(self, step: InteractionStep, delta: dict[str, Any]) -> bool:

@@ -15,6 +15,8 @@ OUTPUT = "model_output"
 THOUGHT = "thought"
 CALL = "function_call"
 """Type of a call of one of the application's tools; the provider runs the calls of other types."""
+NOT_TEXT = -1
+"""Stands for the index of a part in `ToldStep.contents` if the content is not text."""
 
 
 class ToldStep:
@@ -22,7 +24,6 @@ class ToldStep:
 
     Args:
         type: The API's word for the type of the step.
-        index: The step's index.
     """
 
     __slots__ = ("contents", "index", "type")
@@ -31,7 +32,7 @@ class ToldStep:
         self.type = type
         self.index = index
         self.contents: list[int] = []
-        """For each piece of content in the step, the index of its part; -1 for content that is no text."""
+        """Indexes of the parts of the step's pieces of content; `NOT_TEXT` for content that is not text."""
 
 
 class InteractionStep:

@@ -193,7 +193,7 @@ class GeminiLive(Format):
         """Read the fields that end the turn or its content, and report the finish reason.
 
         A turn may have several finish reasons, and the last one counts. The earlier one is removed from
-        the choice first, because otherwise `Parts.finish` would count a departure.
+        the choice first, because otherwise `Parts.finish` would count a departure from the documentation.
         """
         state = self.parts.choice(0)
         reason = text_of(content, "turnCompleteReason")

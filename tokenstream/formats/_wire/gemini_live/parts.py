@@ -37,7 +37,6 @@ class LiveTurn(SessionParts):
     An audio part ends with its turn. A text part ends as soon as content of another kind arrives.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 

@@ -104,7 +104,7 @@ class Ollama(Format):
         )
 
     def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the end; count a departure if it is not `[DONE]`."""
+        """Ignore a frame after the end; count a departure from the documentation if it is not `[DONE]`."""
         if not isinstance(frame, bytes) or frame.strip() != self.sentinel:
             super().after_end(frame)
 

@@ -61,12 +61,7 @@ class OpenAIAssistants(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:
-        """Return whether a stream's first payload is an event of a run.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name, "" if it has none.
-        """
+        """Return whether a stream's first payload is an event of a run."""
         if is_dict(payload.get("data")) and text_of(payload, "event") in OBJECTS:
             return True
         return event in OBJECTS or text_of(payload, "object") in _OBJECT_NAMES
@@ -84,10 +79,6 @@ class OpenAIAssistants(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`; store a failed run's error in `self.error`.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name, "" if it has none.
 
         Raises:
             LimitExceeded: There are more parts or tool calls than a limit allows.

@@ -38,7 +38,7 @@ class AssistantsContent:
         The value is None for a part that arrived in one piece.
         """
         self._reported_annotations: set[tuple[object, ...]] = set()
-        """For each annotation, the key of its text, and its index there."""
+        """Keys of the annotations reported so far: the key of the text, and the annotation's index there."""
         self._last_index = 0
         """Index of the part to which text was added last."""
 

@@ -43,12 +43,14 @@ class ChatCall:
     )
 
     def __init__(self, fragment: Fragment) -> None:
+        # The call's identity, as far as it has arrived.
         self.id = fragment.id
         self.index: int | str | None = None
         self.name = ""
         self.has_nameless_fragment = False
         """True if a later fragment had no name: another fragment with a name then begins another call."""
         self.type = fragment.type
+        # The call in the message.
         self.part: OpenCall | None = None
         """The call in the message; None until the name arrives."""
         self.is_reported = False
@@ -57,8 +59,9 @@ class ChatCall:
         """Arguments held back until the name arrives."""
         self.fields: dict[str, Any] = {}
         """Fields that only this provider has."""
+        # The argument text.
         self.wholeness = Wholeness()
-        """Follows the brackets of the argument text, to tell when it is whole."""
+        """Follows the brackets of the argument text, to notice when it is whole."""
         self.checked_length = 0
         """Number of characters of the argument text that `wholeness` has read."""
         self.last_list = -1
@@ -96,25 +99,27 @@ class ChatCalls:
 
     Args:
         parts: Makes the events.
-        choice: The choice's index.
     """
 
     def __init__(self, parts: Parts, choice: int) -> None:
         self._parts = parts
         self._choice = choice
+        # All calls, by what a fragment may name them with.
         self._by_id: dict[str, ChatCall] = {}
         self._by_index: dict[int | str, ChatCall] = {}
         self._by_position: dict[int, ChatCall] = {}
         """Calls by their last position in a list of several fragments."""
+        self._last_call: ChatCall | None = None
+        """The call that began last; a fragment that names no call continues it."""
+        # Single calls that need attention.
         self._unnamed_calls: list[ChatCall] = []
         """Calls whose name has not arrived."""
-        self._last_call: ChatCall | None = None
-        """The call that began last."""
+        self._repeated_by_legacy: tuple[ChatCall, int] | None = None
+        """The call that a `function_call` repeats, and the number of argument characters repeated so far."""
+        # Counters.
         self._call_count = 0
         self._list_count = 0
         """Number of lists (`tool_calls` of a delta) read so far."""
-        self._repeated_by_legacy: tuple[ChatCall, int] | None = None
-        """The call that a `function_call` repeats, and the number of argument characters repeated so far."""
 
     def begin_list(self) -> None:
         """Note that another list of fragments begins: a list never has two fragments of the same call."""
@@ -149,8 +154,9 @@ class ChatCalls:
         text = "" if fragment.arguments in (ABSENT, None) else fragment.arguments
         if not isinstance(text, str):
             return False
-        if self._repeated_by_legacy is not None and fragment.name in ("", self._repeated_by_legacy[0].name):
-            call, repeated_length = self._repeated_by_legacy
+        repetition = self._repeated_by_legacy
+        if repetition is not None and fragment.name in ("", repetition[0].name):
+            call, repeated_length = repetition
             not_yet_repeated = call.arguments_from(repeated_length)
             if not_yet_repeated.startswith(text):
                 # The fragment repeats the next characters of the other call.
@@ -200,7 +206,7 @@ class ChatCalls:
 
     def _read_fragment(self, fragment: Fragment) -> None:
         """Add a fragment to its call; if there is no such call, begin one."""
-        if fragment.is_whole and self._is_told_again(fragment):
+        if fragment.is_whole and self._repeats_whole_call(fragment):
             self._parts.note("call_repeated")
             return
         call = self._find_call(fragment)
@@ -211,7 +217,7 @@ class ChatCalls:
             self._parts.note("call_repeated")
         self.add(call, fragment)
 
-    def _is_told_again(self, fragment: Fragment) -> bool:
+    def _repeats_whole_call(self, fragment: Fragment) -> bool:
         """Return whether a fragment with whole arguments only repeats a call that arrived in pieces.
 
         Gateways send the whole call after its fragments. If neither has an id, or if the two are in one list,
@@ -444,7 +450,10 @@ class ChatCalls:
             self._parts.add_arguments(call, text)
 
     def _drop_placeholder(self, call: OpenCall) -> None:
-        """Drop a `{}` that was sent before the real arguments, if the call has one; count a departure."""
+        """Drop a `{}` that was sent before the real arguments, if the call has one.
+
+        It is counted as a departure from the documentation.
+        """
         if call.placeholder:
             call.placeholder = ""
             self._parts.note("arguments_placeholder")

@@ -29,6 +29,7 @@ _Reader: TypeAlias = "Callable[[ChoiceReader, str, Any], None]"
 _FieldReaders: TypeAlias = "tuple[tuple[str, _Reader], ...]"
 """The keys of an object with the readers of their values, in the order in which they are called."""
 _DeltaPlan: TypeAlias = "tuple[tuple[str, ...], _FieldReaders, bool, bool]"
+"""The plan for reading a delta; `_plan_delta` says what its four items are."""
 
 _REASONING_NAMES = frozenset((*REASONING_FIELDS, *REASONING_LISTS, *REASONING_STEPS))
 _CHANNEL_FIELD = "channel"
@@ -46,7 +47,6 @@ class ChoiceReader:
 
     Args:
         parts: Makes the events.
-        choice: The choice's index.
         messages_grow: True if each whole message contains all so far, False if each is a piece, None
             if this is not known.
     """
@@ -119,7 +119,6 @@ class ChoiceReader:
         Args:
             last_values: The last value of each field, used to skip repetitions; lists are not stored in it.
             key: The field's name.
-            value: The field's value.
         """
         if says_nothing(value):
             return
@@ -181,7 +180,7 @@ class ChoiceReader:
             self._parts.usage(usage_of(value))
 
     def _read_error(self, key: str, value: object) -> None:
-        """Store the provider's error in this choice; report a value that is no error as an unknown field."""
+        """Store the provider's error in this choice; report any other value as an unknown field."""
         self.error = provider_error({"error": value})
         if self.error is None:
             self.read_field(key, value)
@@ -191,7 +190,7 @@ class ChoiceReader:
     def _read_delta(self, delta: dict[str, Any]) -> None:
         """Read a delta: its channel, reasoning, and then its other fields."""
         reasoning_keys, field_readers, calls_in_two_fields, has_channel = _DELTA_PLANS.of(delta)
-        # The channel of a delta tells the phase of the text in it, and so the part that the text begins.
+        # The channel of a delta names the phase of the text in it, and so the part that the text begins.
         self.content.text_start = (
             _TEXT_STARTS.get(text_of(delta, _CHANNEL_FIELD) or "") if has_channel else None
         )

@@ -152,12 +152,7 @@ class OpenAIChat(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Return whether a stream's first payload is of a chat completion; None if a later one must decide.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name.
-        """
+        """Return whether a first payload is of a chat completion; None if a later one must decide."""
         kind = payload.get("object")
         if isinstance(kind, str) and kind.startswith(_OBJECT_PREFIXES):
             return True
@@ -176,7 +171,9 @@ class OpenAIChat(Format):
         return None if all(choice.keys() & _CHOICE_MARKS for choice in listed) else False
 
     def take_request(self, asked: object) -> None:
-        """Note whether a request makes DashScope send pieces (`incremental_output`): none is then held back.
+        """Note whether a request makes DashScope send pieces of text (`incremental_output`), or all so far.
+
+        Without this knowledge, text must be held back until it shows which of the two arrives.
 
         Args:
             asked: The JSON of the request.
@@ -186,9 +183,9 @@ class OpenAIChat(Format):
             self._messages_grow = not is_in_pieces if isinstance(is_in_pieces, bool) else None
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that tells which later deltas must be decoded; None if none must.
+        """Return a function that says which later deltas must be decoded; None if none of them must.
 
-        The callback returns False for a delta whose payload must be decoded; see `Format.follow`.
+        The function returns False for a delta whose payload must be decoded; see `Format.follow`.
 
         Args:
             delta: A delta that was decoded; the later deltas have similar payloads.
@@ -222,10 +219,6 @@ class OpenAIChat(Format):
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name, "" if it has none.
 
         Raises:
             ProtocolError: A choice is not an object, or an index is not a whole number.

@@ -20,7 +20,7 @@ class Fragment:
 
     Args:
         item: The item as the server sent it.
-        position: Its position in the list; None if it is the only item.
+        position: The item's position in the list; None if it is the only item.
     """
 
     __slots__ = ("arguments", "extras", "id", "index", "name", "position", "type")

@@ -41,9 +41,10 @@ class _MessageCall:
 
     __slots__ = ("call", "key")
 
-    def __init__(self, call: ChatCall, key: str) -> None:
+    def __init__(self, call: ChatCall) -> None:
         self.call = call
-        self.key = key
+        self.key = ""
+        """The key of the call's arguments; "" until the first of them are read."""
 
 
 class MessageReader:
@@ -51,11 +52,19 @@ class MessageReader:
 
     Args:
         content: Reads content into parts.
-        read_delta: Reads a delta.
-        grows: True if each message contains the ones before it; False if each is a piece; None if unknown.
+        grows: True if each message is known to contain the ones before it; False if each is known to be a
+            piece; None to find out.
     """
 
-    __slots__ = ("_calls", "_content", "_items", "_key_count", "_names", "_read_delta", "_texts")
+    __slots__ = (
+        "_call_key_count",
+        "_calls",
+        "_content",
+        "_last_items",
+        "_message_fields",
+        "_read_delta",
+        "_texts",
+    )
 
     def __init__(
         self,
@@ -64,16 +73,20 @@ class MessageReader:
         *,
         grows: bool | None = None,
     ) -> None:
+        # The readers of new content.
         self._content = content
         self._read_delta = read_delta
+        # The content of earlier messages, by which the next message's repetitions are found.
+        self._message_fields: set[str] = set()
+        """Names of the fields whose content has arrived in messages, and not in deltas."""
         self._texts = GrowingTexts(content.parts.note, self._report_change, grows=grows)
-        self._names: set[str] = set()
-        """The fields of earlier messages that were not repetitions of deltas."""
-        self._items: dict[int, object] = {}
+        """Knows the texts and the arguments of calls, and finds what is new in them."""
+        self._last_items: dict[int, object] = {}
         """The last item other than text at each position of a list in `content`."""
         self._calls: list[_MessageCall] = []
-        """The calls of the messages so far, in order."""
-        self._key_count = 0
+        """The calls, in order."""
+        self._call_key_count = 0
+        """Number of keys that were given to calls' arguments in `_texts`."""
 
     def read(self, message: dict[str, Any]) -> None:
         """Read a message: only what neither the deltas nor earlier messages have sent."""
@@ -106,13 +119,13 @@ class MessageReader:
                 continue
             # If an earlier message had the field, too, `kinds` may have its kind from there, and not from a
             # delta. A piece is then new in any case; of a text or a call, a comparison will find what is new.
-            was_in_messages = name in self._names
+            was_in_messages = name in self._message_fields
             may_add = grows is False or name in _COMPARED_FIELDS
             if kind in kinds and not (was_in_messages and may_add):
                 # Deltas have sent this content, or an earlier message has sent it whole.
                 self._content.parts.note("text_twice")
                 continue
-            self._names.add(name)
+            self._message_fields.add(name)
             fields[name] = value
         if is_repetition(fields.get("function_call"), fields.get("tool_calls")):
             self._content.parts.note("call_twice")
@@ -129,7 +142,7 @@ class MessageReader:
     ) -> dict[str, str]:
         """Return the texts of a message by key, and the arguments of calls known from earlier messages."""
         texts = {name: fields[name] for name in _TEXT_KINDS if isinstance(fields.get(name), str)}
-        # An empty text tells something, too: after other text, the message does not contain all so far.
+        # An empty text has a meaning, too: after other text, the message does not contain all so far.
         empty = [name for name in _TEXT_KINDS if message.get(name) == ""]
         texts.update(dict.fromkeys(empty, ""))
         items = fields.get("content")
@@ -161,14 +174,14 @@ class MessageReader:
         """Return what is new in an item of a `content` list: the end of a text, or all of another item."""
         text = _text_of(item)
         if not text:
-            is_new = self._items.get(position) != item
-            self._items[position] = item
+            is_new = self._last_items.get(position) != item
+            self._last_items[position] = item
             return [item] if is_new else []
-        own = _item_key(position)
+        own_key = _item_key(position)
         # Also other texts that were held back until this one decided that they are new.
-        new_texts = self._texts.read(own, text)
-        self._write(pair for pair in new_texts if pair[0] != own)
-        new = "".join(added for key, added in new_texts if key == own)
+        new_texts = self._texts.read(own_key, text)
+        self._write(pair for pair in new_texts if pair[0] != own_key)
+        new = "".join(added for key, added in new_texts if key == own_key)
         return [{**item, "text": new} if is_dict(item) else new]
 
     def _join(self, new_texts: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -221,7 +234,7 @@ class MessageReader:
     def _judge_calls(
         self, calls: list[tuple[_MessageCall | None, Fragment]], *, begins_another: bool
     ) -> list[tuple[str, str]]:
-        """Decide from the calls of a message whether the messages grow: each then contains all so far.
+        """Decide from the calls of a message whether the messages grow, so that each contains all so far.
 
         Returns:
             The keys and texts that were held back and are now known to be new; [] if nothing was decided.
@@ -229,7 +242,7 @@ class MessageReader:
         if self._texts.grows is not None or not calls:
             return []
         for known, fragment in calls:
-            grows = None if known is None else self._grows_by(known, fragment)
+            grows = None if known is None else self._judge_call(known, fragment)
             if grows is not None:
                 return self._texts.settle(grows=grows)
         repeated_count = sum(call is not None for call, _ in calls)
@@ -238,7 +251,7 @@ class MessageReader:
             return self._texts.settle(grows=False)
         return []
 
-    def _grows_by(self, known: _MessageCall, fragment: Fragment) -> bool | None:
+    def _judge_call(self, known: _MessageCall, fragment: Fragment) -> bool | None:
         """Return True if a repeated call shows that the messages grow, False if they are pieces; else None.
 
         In a message that contains all so far, a call keeps its id and name; a piece of a call has neither.
@@ -263,15 +276,15 @@ class MessageReader:
         calls = self._content.calls
         calls.begin_list()
         for known, fragment in matched:
-            message_call = known or _MessageCall(calls.begin(fragment), "")
+            message_call = known or _MessageCall(calls.begin(fragment))
             if known is None:
                 self._calls.append(message_call)
             elif known.call.is_reported:
-                # It was reported without its name, and begins anew.
+                # The call was reported as an opaque part, since it had no name; read all of it again.
                 known.call, known.key = calls.begin(fragment), ""
             if not message_call.key:
-                self._key_count += 1
-                message_call.key = f"{_CALL}{self._key_count}"
+                self._call_key_count += 1
+                message_call.key = f"{_CALL}{self._call_key_count}"
             elif not isinstance(fragment.arguments, str) and message_call.call.part is not None:
                 # Arguments that are a JSON value arrive whole, so this is a repetition.
                 continue

@@ -50,7 +50,6 @@ class ChatContent:
 
     Args:
         parts: Makes the events.
-        choice: The choice's index.
     """
 
     __slots__ = (
@@ -75,19 +74,24 @@ class ChatContent:
         """The state of the choice, such as its open part."""
         self.kinds: tuple[str, ...] = ()
         """Kinds of content that deltas have contained."""
-        self._calls: ChatCalls | None = None
+        # Text.
         self.text_start: TextPart | None = None
         """The part, without text, with which a text begins if the current delta names the text's phase."""
         self._last_start: TextPart | None = None
         """The value of `text_start` when the last text was added."""
+        # Reasoning.
         self._has_plain_reasoning = False
         """True once reasoning has arrived as plain text; details then only repeat the text."""
         self._current_detail: tuple[object, object] | None = None
         """Type and index of the reasoning detail being written."""
+        # Sources and media.
         self._reported_items: set[tuple[object, ...]] | None = None
         """Keys of the items that chunks may repeat: sources and encrypted reasoning."""
         self._audio: OpenPart | None = None
         """The part with the spoken answer."""
+        # Tool calls, of the application and of the server.
+        self._calls: ChatCalls | None = None
+        """Reads the application's calls; None before the first of them."""
         self._executed_tools: dict[object, bool] | None = None
         """Maps the index of each executed tool to True once its output has been reported."""
 
@@ -123,7 +127,10 @@ class ChatContent:
         self.parts.write(self.choice, kind, text, start)
 
     def scalar_as_text(self, value: object) -> object:
-        """Return a number or boolean as text, which is a departure; return any other value unchanged."""
+        """Return a number or boolean as text; return any other value unchanged.
+
+        A number in place of text is counted as a departure from the documentation.
+        """
         text = scalar_text(value)
         if text is None:
             return value

@@ -138,7 +138,8 @@ class OpenAIRealtime(Format):
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return None if later payloads like this delta's may be read without decoding, else `always_decode`.
 
-        Delta events may. An event with a whole text must be decoded, because it may repeat reported deltas.
+        Those of delta events may. An event with a whole text must be decoded, because it may repeat deltas
+        that were reported.
         """
         return None if (text_of(delta.raw, "type") or "").endswith(".delta") else always_decode
 
@@ -333,7 +334,7 @@ class OpenAIRealtime(Format):
         self._report_misfit(payload)
 
     def _report_misfit(self, payload: dict[str, Any]) -> None:
-        """Count a departure for a payload that cannot be read, and report the payload as unknown."""
+        """Report a payload that cannot be read as unknown; count a departure from the documentation."""
         self.note("delta_misfits")
         self.parts.unknown(text_of(payload, "type") or "event", payload)
 

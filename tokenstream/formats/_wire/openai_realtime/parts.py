@@ -29,7 +29,6 @@ class RealtimeOutputs(SessionParts):
     Each delta names a response, one of its output items, and one of the item's content parts.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -67,7 +66,7 @@ class RealtimeOutputs(SessionParts):
         self._forget_items()
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part; if the answer was cut off, no tool call is handed out."""
+        """Close every part; if the answer was cut off, no tool call is handed out to the application."""
         super().close_all(complete=complete)
         self._forget_items()
 
@@ -175,7 +174,11 @@ class RealtimeOutputs(SessionParts):
         return self._open_content(item, index, type)
 
     def start_content(self, payload: dict[str, Any]) -> None:
-        """Start a content part; count a departure if its item is no known message or has the part already."""
+        """Start a content part of a message.
+
+        If the payload's item is not a known message, or has the part already, only count a departure from the
+        documentation.
+        """
         item, part = self.find_item(payload), dict_of(payload, "part")
         if item is None or item.type != "message":
             self.note("part_unopened" if item is None else "delta_misfits")
@@ -230,7 +233,10 @@ class RealtimeOutputs(SessionParts):
         self.close(content.part)
 
     def write_text(self, content: RealtimeContent, text: str) -> None:
-        """Add text to a content part with text; for any other part, count a departure."""
+        """Add text to a content part with text.
+
+        For any other part, only count a departure from the documentation.
+        """
         if content.part.kind != "text":
             self.note("delta_misfits")
             return
@@ -239,7 +245,10 @@ class RealtimeOutputs(SessionParts):
         self.add(content.part, text)
 
     def write_transcript(self, content: RealtimeContent, text: str) -> None:
-        """Add to the transcript of a content part with audio; for any other part, count a departure."""
+        """Add to the transcript of a content part with audio.
+
+        For any other part, only count a departure from the documentation.
+        """
         part = content.part
         if part.kind != "media":
             self.note("delta_misfits")
@@ -252,7 +261,10 @@ class RealtimeOutputs(SessionParts):
         self.add_media(part, transcript=text)
 
     def write_audio(self, content: RealtimeContent, encoded: str) -> None:
-        """Add audio in base64 to a content part with audio; for any other part, count a departure."""
+        """Add audio in base64 to a content part with audio.
+
+        For any other part, only count a departure from the documentation.
+        """
         if content.part.kind != "media":
             self.note("delta_misfits")
             return
@@ -265,7 +277,10 @@ class RealtimeOutputs(SessionParts):
             self.add_media(content.part, data)
 
     def _content_index(self, payload: dict[str, Any]) -> int:
-        """Return the index of a payload's content part; if it has none, count a departure and return 0."""
+        """Return the index of a payload's content part, or 0 if it has none.
+
+        A missing index is counted as a departure from the documentation.
+        """
         index = payload.get("content_index")
         if isinstance(index, int):
             return index
@@ -413,7 +428,7 @@ class RealtimeOutputs(SessionParts):
             self.whole(0, ServerToolResult(id=item.id, name=item.type, content=content[name]))
 
     def _note_unclosed(self, item: RealtimeItem) -> None:
-        """Count a departure if an item that has not ended has open parts."""
+        """Count a departure from the documentation if an item that has not ended has open parts."""
         has_open_content = any(not content.part.closed for content in item.contents.values())
         if item.call is not None or item.other is not None or has_open_content:
             self.note("part_unclosed")

@@ -31,7 +31,6 @@ def finish_reason(status: str, reason: str | None) -> FinishReason:
     """Return a response's finish reason.
 
     Args:
-        status: The response's status.
         reason: The reason in the response's `status_details`, or None.
 
     Example:

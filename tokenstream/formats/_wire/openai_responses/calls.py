@@ -34,7 +34,6 @@ def is_for_application(item_type: str, item: dict[str, Any]) -> bool:
     Tools in other items are run by the provider.
 
     Args:
-        item_type: The item's type.
         item: The item as the server sent it.
 
     Example:

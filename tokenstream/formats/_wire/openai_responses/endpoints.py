@@ -32,7 +32,7 @@ _READ_FIELDS = ("type", "audio", "delta", "text", "logprobs", "usage", "model", 
 
 
 class Endpoint:
-    """The state of an answer of an endpoint for speech, transcripts or images: its text, or its image."""
+    """The state of an answer from an endpoint for speech, transcripts or images: its text, or its image."""
 
     __slots__ = ("_has_segments", "_image", "_transcript")
 

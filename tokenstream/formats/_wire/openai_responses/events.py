@@ -72,7 +72,9 @@ _PROGRESS_EVENTS = {
 
 
 def _begin_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
-    """Start the item that an event contains; if the event contains no item, count a departure.
+    """Start the item that an event contains.
+
+    An event without an item is counted as a departure from the documentation.
 
     Returns:
         True, because the event counts as read in both cases.
@@ -86,7 +88,9 @@ def _begin_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bo
 
 
 def _end_item(items: ResponseItems, payload: dict[str, Any], _kind: str) -> bool:
-    """End the item that an event contains; if the event contains no item, count a departure.
+    """End the item that an event contains.
+
+    An event without an item is counted as a departure from the documentation.
 
     Returns:
         True, because the event counts as read in both cases.
@@ -135,7 +139,7 @@ def _end_input(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool
 def _write_command(items: ResponseItems, payload: dict[str, Any], kind: str) -> bool:
     """Read the start, a piece or the end of a shell command; return False if it fits no shell call.
 
-    No call is started here: only the start of its item tells if the application is to run it.
+    No call is started here: only the start of its item says whether the application is to run it.
     """
     item = items.find_item(payload, "shell_call")
     text = payload.get("delta" if kind.endswith(".delta") else "command")
@@ -231,7 +235,7 @@ def _find_content(
         return "summary_index", content, items.find_or_start_item(payload, "reasoning")
     item = items.find_item(payload)
     if not isinstance(item, TextItem):
-        # The event names no item that can have texts; its content tells the type of a new item.
+        # The event names no item that can have texts; its content shows the type of a new item.
         item_type = "reasoning" if text_of(content, "type") == "reasoning_text" else "message"
         item = items.find_or_start_item(payload, item_type)
     return "content_index", content, item

@@ -115,18 +115,22 @@ class OpenAIResponses(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
+        # Readers.
         self._items = ResponseItems(self.limits, self.note)
         self.parts = self._items
         self._endpoint = Endpoint()
         """Reads the events of endpoints that send no responses."""
+        # The current payload.
         self._decoded = False
         """True if the current payload arrived decoded, without an event name."""
         self._nameless = False
         """True if the SSE event of the current payload has no name."""
+        # The answer so far.
         self._has_events = False
         """True once any event about the response or an item has arrived."""
         self._created = False
         """True once the event has arrived that creates the response."""
+        # The answers on a WebSocket, which only `place_of` needs to know.
         self._response_ids: dict[str, str] = {}
         """Maps each stream id on a WebSocket ("" without an id) to the id of that stream's last response."""
         self._open_streams: set[str] = set()
@@ -134,7 +138,7 @@ class OpenAIResponses(Format):
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:
-        """Return whether a stream's first payload is of this format; None for a ping or an event not known.
+        """Return whether a stream's first payload is of this format; None for a ping or an unknown event.
 
         A stream that is resumed may begin with any event, also with one that is newer than this library.
         """
@@ -173,7 +177,9 @@ class OpenAIResponses(Format):
             if error_of(payload, kind) is None:
                 return None, False
             # The request failed. If no response is open, this error is the only event of its answer.
-            return (self._response_ids[stream], False) if stream in self._open_streams else ("", True)
+            if stream in self._open_streams:
+                return self._response_ids[stream], False
+            return "", True
         word = kind.removeprefix("response.")
         if word == "created":
             self._response_ids[stream] = text_of(dict_of(payload, "response"), "id") or ""

@@ -87,7 +87,7 @@ class ResponseItem(ABC):
             whole: True if the text is the whole command, which ends with it.
 
         Returns:
-            False if the item is no shell call.
+            False if the item is not a shell call.
         """
         return False
 

@@ -79,7 +79,6 @@ class ResponseItems(Parts):
     change from event to event.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -103,10 +102,12 @@ class ResponseItems(Parts):
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
+        # The numbers of events.
         self.number: int | None = None
         """The number of the last decoded event that had a number."""
         self.unread_delta: Event | None = None
         """The last delta, if it was read without decoding; its payload may have a later number."""
+        # The output items.
         self._by_index: dict[int, ResponseItem] = {}
         """Maps each index to the item that used it last."""
         self._by_index_and_type: dict[tuple[int, str], ResponseItem] = {}
@@ -117,6 +118,7 @@ class ResponseItems(Parts):
         """The highest index of an item."""
         self._all_items: list[ResponseItem] = []
         """All output items of the response, in order of arrival."""
+        # Content that is added to.
         self.last_section: Section | None = None
         """The text that the last decoded text delta added to."""
         self._audio: OpenPart | None = None

@@ -56,20 +56,22 @@ class ShellCommands:
     def __init__(self, limits: Limits) -> None:
         # A saved state has numbers, and no object with limits.
         self._max_text, self._max_commands = limits.text, limits.parts
+        self._written = TextLog()
+        """The JSON text so far."""
+        # The command that is being written: the first one that has not ended.
         self._number = 0
         """The index of the command that is being written."""
         self._is_open = False
         """True once the opening quote of the current command has been written."""
         self._current = TextLog()
         """The text of the current command so far."""
-        self._written = TextLog()
-        """The JSON text so far."""
+        # Later commands, which are held back until the current one has ended.
         self._held: dict[int, list[str]] = {}
-        """The pieces of later commands, by the command's index."""
-        self._held_length = 0
-        """Number of characters in `_held`."""
+        """The pieces of each later command, by its index."""
         self._ended: dict[int, str] = {}
-        """The whole text of each later command that has ended, by its index."""
+        """The whole text of each later command whose end has arrived, too, by its index."""
+        self._held_length = 0
+        """Number of characters in `_held` and `_ended`."""
 
     def write(self, number: int | None, text: str, *, whole: bool) -> str:
         """Return the JSON text to append for a piece of a command, or, if `whole`, for all of its text."""
@@ -80,7 +82,6 @@ class ShellCommands:
 
         Args:
             number: The index of the command; None for the command that is being written.
-            text: The piece.
         """
         if number is None or number == self._number:
             return self._write(text)
@@ -91,7 +92,9 @@ class ShellCommands:
         return ""
 
     def end(self, number: int | None, text: str) -> str:
-        """Return the JSON text to append at the end of a command, with later commands that were held back.
+        """Return the JSON text to append at the end of a command; "" if an earlier command has not ended.
+
+        The text includes what was held back of the commands after it, up to the first that has not ended.
 
         Args:
             number: The index of the command; None for the command that is being written.
@@ -103,12 +106,13 @@ class ShellCommands:
                 self._hold(text)
             return ""
         json_text = self._end_current(text)
+        # `_end_current` has gone on to the next command, of which pieces or all may have arrived.
         while self._number in self._held or self._number in self._ended:
             json_text += "".join(map(self._write, self._held.pop(self._number, ())))
-            whole = self._ended.pop(self._number, None)
-            if whole is None:
+            if self._number not in self._ended:
+                # Now this is the first command that has not ended: it can grow.
                 break
-            json_text += self._end_current(whole)
+            json_text += self._end_current(self._ended.pop(self._number))
         return json_text
 
     def complete(self, action: object) -> str:

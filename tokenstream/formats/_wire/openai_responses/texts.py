@@ -83,8 +83,6 @@ class TextItem(ResponseItem):
         """Open the part of a text; return the state of the text.
 
         Args:
-            key: The text's key.
-            kind: The part's kind.
             content: The text as the server describes it.
         """
 
@@ -92,7 +90,6 @@ class TextItem(ResponseItem):
         """Return the open text with a key; open a text if there is none, or if it is closed.
 
         Args:
-            key: The text's key.
             content: The text as the server describes it, with its type.
             expected: False if another event should have opened the text, so that opening it here is a
                 departure.
@@ -113,7 +110,6 @@ class TextItem(ResponseItem):
         """Add a delta to the text with a key.
 
         Args:
-            key: The text's key.
             content: An object with the type of the text.
             text: The delta.
 
@@ -132,7 +128,6 @@ class TextItem(ResponseItem):
         """Read a whole text, and report its content, except the content that earlier events have sent.
 
         Args:
-            key: The text's key.
             content: The whole text as the server sent it; empty if the event has none.
 
         Returns:
@@ -158,7 +153,10 @@ class TextItem(ResponseItem):
         stored under a key with its kind in place of the name of an event field.
         """
         section, kind = self.sections.get(key), self.kind_of(content)
-        if section is None or section.part.kind == kind or not {section.part.kind, kind} <= _ANSWER_KINDS:
+        if section is None or section.part.kind == kind:
+            return key
+        are_text_and_refusal = {section.part.kind, kind} <= _ANSWER_KINDS
+        if not are_text_and_refusal:
             return key
         _, index = key
         other_key = (kind, index)
@@ -362,7 +360,7 @@ class ReasoningItem(TextItem):
 
 
 def _empty_part(kind: str, fields: dict[str, Any]) -> TextPart | RefusalPart | ReasoningPart:
-    """Return a part of a kind, still with an empty text.
+    """Return a part of a kind, with an empty text.
 
     Args:
         kind: The kind of text: "text", "refusal" or "reasoning".

@@ -118,7 +118,6 @@ def error_of(payload: dict[str, Any], event: str) -> ProviderError | None:
     The error may be nested, in the field `error`, or flat, as the fields of the payload itself.
 
     Args:
-        payload: The decoded payload.
         event: The SSE event's name, "" if it has none.
 
     Example:

@@ -40,7 +40,7 @@ def _agent_of(item: dict[str, Any]) -> str | None:
 
 
 class WorkerItem(MessageItem):
-    """A message of a worker, which becomes one result with the agent's name, and no text of the answer."""
+    """A worker's message, which becomes not a text of the answer, but a tool result with the agent's name."""
 
     __slots__ = ("_item", "_part")
 

@@ -36,9 +36,6 @@ class _EventType(NamedTuple):
 def event_of(payload: dict[str, Any]) -> Event | None:
     """Return the event in a payload; None if its type is unknown.
 
-    Args:
-        payload: The decoded payload, a JSON object.
-
     Raises:
         ProtocolError: A field is missing or invalid.
 
@@ -309,6 +306,16 @@ EVENTS: dict[str, _EventType] = {
         _events.StepDone,
         {"id": _read_text},
         {"state": _word_reader("done", "failed", "stopped"), "error": _read_text_or_none, **_COMMON_FIELDS},
+    ),
+    "tool_result": _EventType(
+        _events.ToolResult,
+        {"id": _read_text},
+        {
+            "output": _read_any,
+            "error": _read_text_or_none,
+            "provider_executed": _read_bool,
+            **_COMMON_FIELDS,
+        },
     ),
     "unknown": _EventType(
         _events.Unknown,

@@ -55,6 +55,7 @@ _REQUIRED_KEYS: dict[str, str | None] = {
     "stopped": "reason",
     "step_start": "id",
     "step_done": "id",
+    "tool_result": "id",
     "unknown": "name",
     "live": "at",
     "end": "ending",
@@ -120,26 +121,29 @@ class TokenStream(Format):
 
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
-        self._verdict: Ending = "complete"
-        """The ending that the last record states."""
+        # Positions.
         self._last_position: int | None = None
         """The position of the last event; None if the events have none."""
         self.live_at: int | None = None
         """The position up to which the relay replays events; None if it replays none."""
         self._latest: Event | None = None
         """The last delta, if it was read without decoding; its payload may have a position."""
+        self._sse_id = ""
+        """The id of the current SSE event, "" if it has none."""
+        # The parts, against which later events are checked.
         self._call_count = 0
         """Number of tool calls since the answer began, or began again."""
         self._part_kinds: dict[tuple[int, int], str] = {}
         """Maps choice and part index to the kind of the part."""
         self._ended_calls: set[tuple[int, int]] = set()
         """Choice and index of the tool calls that have ended."""
+        # The answer as a whole.
+        self._verdict: Ending = "complete"
+        """The ending that the last record states."""
         self._answer_id: str | None = None
         """The answer's id in the relay's journal; None if the relay has not sent it."""
         self._unchecked = True
         """True until the first event of a connection was read, which names the answer."""
-        self._sse_id = ""
-        """The id of the current SSE event, "" if it has none."""
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:
@@ -213,10 +217,10 @@ class TokenStream(Format):
         return None if self._sse_id else super().frame_shortcut()
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that sets each later delta's step of the run, and records its position, or None.
+        """Return a function that sets the run's step of each later delta, and records the delta's position.
 
-        The fast path reads only the text of later deltas; see `Format.follow`. Deltas with a signature must
-        always be decoded.
+        The fast path reads only the text of later deltas; see `Format.follow`. The result is None if they
+        have neither step nor position. Deltas with a signature must always be decoded.
         """
         if isinstance(delta, ReasoningDelta) and delta.signature is not None:
             return always_decode
@@ -352,7 +356,7 @@ class TokenStream(Format):
         Raises:
             ProtocolError: The part had another kind before.
         """
-        # The class of a delta tells the kind; the start or end of a part may have a content that does.
+        # The class of a delta shows the kind; so may the content in the start or end of a part.
         content: Any = getattr(event, "content", None)
         kind = PARTS.get(event.__class__) or getattr(content, "kind", None)
         if kind is None:
@@ -363,7 +367,7 @@ class TokenStream(Format):
             raise ProtocolError(msg)
 
     def _comes_too_late(self, event: Event, part: int) -> bool:
-        """Return True for an event of a tool call that has ended; it is counted, and then ignored.
+        """Return True if an event comes after the end of its tool call, so that it must be ignored; count it.
 
         The reader may have run the call, which therefore must not change.
         """

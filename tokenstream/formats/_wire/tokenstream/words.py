@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending
 
 CONTROL = frozenset({"end", "error", "live"})
-"""Types of records that are not events: the end or error of the answer, and where a replay turns live."""
+"""Types of records that are not events: the answer's end or error, and the position where a replay ends."""
 
 _MAX_MESSAGE, _MAX_WORD = 500, 100
 """The longest message of an error, and the longest code or other word, that is read; the rest is cut off."""

@@ -97,12 +97,7 @@ provider_data=None, phase=None))]
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool | None:  # noqa: ARG003 - names mean nothing here
-        """Return whether a first payload is a chunk of a UI message; None if it fits other formats, too.
-
-        Args:
-            payload: The decoded payload.
-            event: The SSE event's name.
-        """
+        """Return whether a first payload is a chunk of a UI message; None if it fits other formats, too."""
         kind = text_of(payload, "type") or ""
         is_bare_start = kind == "start" and len(payload) == 1
         if is_bare_start or (kind == "custom" and "kind" in payload):
@@ -122,7 +117,10 @@ provider_data=None, phase=None))]
 
     @property
     def withheld(self) -> ProviderError | None:
-        """The first error, to be raised at the end of the input, since content may still follow; or None."""
+        """The first error, to be raised only at the end of the input, since content may still follow.
+
+        It is None if there is no error.
+        """
         return self._withheld
 
     def end(self, *, now: float = 0.0) -> list[Event]:

@@ -34,6 +34,9 @@ _TEXT_FIELDS = ("type", "id", "delta", "citations")
 _CALL_FIELDS = ("type", "toolCallId", "toolName", "input", "inputEncoding", "errorText")
 _RESULT = "tool-output"
 """Stands for all types of results in the keys of `UIParts._replaceable`."""
+_FAILED = "tool-output-error"
+_OUTPUTS = frozenset({"tool-output-available", _FAILED})
+"""Types of chunks with the result of a tool that has run."""
 _RESULT_FIELDS = ("type", "toolCallId", "output", "errorText")
 
 
@@ -41,7 +44,6 @@ class UIParts(NamedParts):
     """Turns the chunks of one UI message into parts of the message.
 
     Args:
-        limits: Bounds on parts and tool calls.
         note: Counts a departure of the server from its documentation.
     """
 
@@ -167,7 +169,12 @@ class UIParts(NamedParts):
             content=payload.get("output") if "output" in payload else payload.get("errorText"),
             provider_data=fields_except(payload, *_RESULT_FIELDS),
         )
-        self._replace((_RESULT, id_), result, growing=payload.get("preliminary") is True)
+        is_preliminary = payload.get("preliminary") is True
+        self._replace((_RESULT, id_), result, growing=is_preliminary)
+        if type_ in _OUTPUTS and not is_preliminary:
+            error = text_of(payload, "errorText") or "" if type_ == _FAILED else None
+            executed = payload.get("providerExecuted") is True
+            self.tell_result(id_, payload.get("output"), error, provider_executed=executed)
 
     def _remove_call(self, payload: dict[str, Any]) -> OpenPart | None:
         """Remove the call that a payload closes, and return it; if it was never started, open it first.
@@ -368,7 +375,7 @@ class UIParts(NamedParts):
     def _cut_calls(self) -> None:
         """Close the open calls of the client's tools without handing them out, as they may not be whole."""
         for part in self.calls.values():
-            # A call of the server's own tools is no `OpenCall`: it is never handed out.
+            # A call of the server's own tools is not an `OpenCall`: it is never handed out.
             if isinstance(part, OpenCall):
                 self.close_call(part, whole=False)
 

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.json import decode
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
+from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.relay._encoders.pieces import add_recording
 from tokenstream.relay._encoders.ui.shared import NamedEncoder
+from tokenstream.relay._encoders.values import prepare_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import Event, StepDone, StepStart, ToolCallDone, ToolCallStart
+    from tokenstream.events import Event, StepDone, StepStart, ToolCallDone, ToolCallStart, ToolResult
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
@@ -119,6 +121,33 @@ class AGUIEncoder(NamedEncoder):
         """Return a `TOOL_CALL_END`."""
         self._open_calls.pop(event.call.id, None)
         return [_call_end(event.call.id)]
+
+    def encode_result(self, event: ToolResult) -> Payloads:
+        """Return a `TOOL_CALL_RESULT`, whose content is text: an output that is no text is sent as JSON.
+
+        What the event has no field for is in its metadata, under the key `tokenstream`.
+        """
+        result, told = prepare_result(event, raw=True), dict[str, Any]()
+        content = result.output
+        if result.error is not None:
+            told["error"] = result.error
+        if result.error is not None and result.output is None:
+            content = result.error
+            told["content"] = "error"
+        elif not isinstance(content, str):
+            content = to_json_bytes(content).decode()
+            told["content"] = "json"
+        if result.provider_executed:
+            told["providerExecuted"] = True
+        payload = {
+            "type": "TOOL_CALL_RESULT",
+            "messageId": f"{self.scope}result-{result.id}",
+            "toolCallId": result.id,
+            "content": content,
+            "role": "tool",
+            **({"metadata": {"tokenstream": told}} if told else {}),
+        }
+        return [*self.unsent_head(), ("", payload)]
 
     def encode_step_start(self, event: StepStart) -> Payloads:
         """Return a `STEP_STARTED`; AG-UI identifies steps by name, so two open steps get different names."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.json import decode
+from tokenstream.errors import ProtocolError
 from tokenstream.message import ToolCall
 from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.media import Media, drop_none
 from tokenstream.relay._encoders.ui.shared import NamedEncoder
+from tokenstream.relay._encoders.values import prepare_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind
     from tokenstream.events import (
         CitationAdded,
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
         ToolCallDelta,
         ToolCallDone,
         ToolCallStart,
+        ToolResult,
     )
     from tokenstream.message import FinishReason, Usage
     from tokenstream.relay._encoders.encoder import Payload, Payloads
@@ -74,6 +78,10 @@ class UIMessageEncoder(NamedEncoder):
         self._files = Media()
         self._steps: dict[str, dict[str, Any]] = {}
         """The data that were sent for the open steps, by the step's id."""
+        self._sent_calls: set[str] = set()
+        """The ids of the tool calls that were sent."""
+        self._causes: dict[str, ToolCall] = {}
+        """Calls that have started a step, and were not sent themselves, by their ids."""
 
     def encode_head(self) -> Payloads:
         """Return a `start` and a `start-step`."""
@@ -112,6 +120,7 @@ class UIMessageEncoder(NamedEncoder):
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
         """Return a `tool-input-start`."""
+        self._sent_calls.add(event.id)
         start = {"type": "tool-input-start", "toolCallId": event.id, "toolName": event.name}
         return [*self.unsent_head(), ("", start)]
 
@@ -121,15 +130,32 @@ class UIMessageEncoder(NamedEncoder):
 
     def encode_call_end(self, event: ToolCallDone) -> Payloads:
         """Return a `tool-input-available` with the parsed arguments: the client may run the call now."""
-        call = event.call
-        available = {
-            "type": "tool-input-available",
-            "toolCallId": call.id,
-            "toolName": call.name,
-            "input": decode(call.arguments_text or "{}"),
-        }
         # "": the SSE events of this protocol have no names.
-        return [("", available)]
+        return [("", _call_payload(event.call, decode(event.call.arguments_text or "{}")))]
+
+    def encode_result(self, event: ToolResult) -> Payloads:
+        """Return a `tool-output-available` or `tool-output-error`, which has no place for an output.
+
+        Clients fail at the result of a call that they do not know: a call that only a step has named is
+        sent before, marked as run already. The result of any other unknown call is left out.
+        """
+        result = prepare_result(event, raw=True)
+        calls: list[Payload] = []
+        if event.id not in self._sent_calls:
+            cause = self._causes.pop(event.id, None)
+            if cause is None:
+                return self.lose(event)
+            self._sent_calls.add(event.id)
+            arguments = _arguments_of(cause)
+            calls = [("", {**_call_payload(cause, arguments), "providerExecuted": True, "dynamic": True})]
+        output: dict[str, Any] = {"type": "tool-output-available", "toolCallId": event.id}
+        if result.error is None:
+            output["output"] = result.output
+        else:
+            output |= {"type": "tool-output-error", "errorText": result.error}
+        if event.provider_executed:
+            output["providerExecuted"] = True
+        return [*self.unsent_head(), *calls, ("", output)]
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return a `source-url`, which has no field for the cited text.
@@ -165,6 +191,8 @@ class UIMessageEncoder(NamedEncoder):
 
         The protocol's own event for steps is not used: it would end the open parts of other steps.
         """
+        if event.cause is not None and event.cause.id not in self._sent_calls:
+            self._causes[event.cause.id] = event.cause
         data = {"name": event.name, "parent": event.parent, "agent": event.agent, "state": "running"}
         self._steps[event.id] = data
         return [*self.unsent_head(), _step_payload(event.id, data)]
@@ -189,6 +217,24 @@ class UIMessageEncoder(NamedEncoder):
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return an `error` chunk with the error's message; it has no fields for the kind and the code."""
         return [*self.unsent_head(), ("", {"type": "error", "errorText": message})]
+
+
+def _call_payload(call: ToolCall, arguments: Json) -> dict[str, Any]:
+    """Return a `tool-input-available` for a call with these arguments."""
+    return {
+        "type": "tool-input-available",
+        "toolCallId": call.id,
+        "toolName": call.name,
+        "input": arguments,
+    }
+
+
+def _arguments_of(call: ToolCall) -> Json:
+    """Return the arguments of a call; as text if they are no JSON."""
+    try:
+        return decode(call.arguments_text or "{}")
+    except ProtocolError:
+        return call.arguments_text
 
 
 def _step_payload(id: str, data: dict[str, Any]) -> Payload:

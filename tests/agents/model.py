@@ -1,0 +1,130 @@
+"""A scripted model that the real coding agents ask: two commands, of which one fails, then an answer."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING, Any
+
+from tokenstream import testing
+from tokenstream.testing import Recording
+
+if TYPE_CHECKING:
+    from tokenstream.testing import Request, Script
+
+_SHELLS = ("Bash", "bash", "exec_command", "shell_command", "shell")
+"""The names of the tool that runs a command, in the agents."""
+_DELEGATES = ("Task", "task", "Agent")
+"""The names of the tool that begins a subagent."""
+_numbers = itertools.count(1)
+"""The numbers from which ids are made, which no two answers share."""
+
+
+def two_commands(request: Request) -> Script | Recording:
+    """Answer with two commands; once their results are in the request, with an answer."""
+    tools = _tools_of(request)
+    if not tools:
+        # A request beside the answer, such as for a title.
+        return _answer_beside(request)
+    if _has_results(request):
+        return _say("It said ", "hello.", tokens=(300, 9)).finish("stop")
+    # Only Anthropic's API has a signature, and a reader insists on it.
+    signature = "c2ln" if "messages" in request.path else None
+    script = (
+        _begin((100, 20)).reasoning("Let me think.", signature=signature).text("I will run two commands.")
+    )
+    for command in ("echo hello", "ls /nope"):
+        script = _call(script, *_command(tools, command))
+    return script.finish("tool_calls")
+
+
+def one_subagent(request: Request) -> Script | Recording:
+    """Answer with a call of a subagent, which runs a command; then with an answer."""
+    tools, text = _tools_of(request), json.dumps(_turns_of(request))
+    if not tools:
+        return _answer_beside(request)
+    if "SUBTASK" in text and "MAINTASK" not in text:
+        if _has_results(request):
+            return _say("Sub ", "result: 7", tokens=(50, 5)).finish("stop")
+        return _call(_say("Sub looks.", tokens=(40, 4)), *_command(tools, "echo sub")).finish("tool_calls")
+    if _has_results(request):
+        return _say("The answer ", "is 7.", tokens=(300, 9)).finish("stop")
+    name = next(each for each in _DELEGATES if each in tools)
+    kind = "general" if name == "task" else "general-purpose"
+    arguments = {"description": "look", "prompt": "SUBTASK look", "subagent_type": kind}
+    return _call(_say("I delegate.", tokens=(100, 20)), name, arguments).finish("tool_calls")
+
+
+def refuse(request: Request) -> Recording:
+    """Refuse every request, as a provider does whose account has no credit."""
+    kind = "invalid_request_error" if request.path else "unknown"
+    error = {"type": kind, "message": "no credit", "code": "invalid_prompt"}
+    body = json.dumps({"type": "error", "error": error}).encode()
+    return Recording.of([body], status=400, headers={"content-type": "application/json"})
+
+
+def _begin(tokens: tuple[int, int]) -> Script:
+    """Return the beginning of an answer, with the counts of its input and output tokens."""
+    script = testing.script(id=f"msg_{next(_numbers)}", model="claude-sonnet-4-5")
+    return script.usage(input_tokens=tokens[0], output_tokens=tokens[1])
+
+
+def _say(*pieces: str, tokens: tuple[int, int]) -> Script:
+    """Return the beginning of an answer with a text in pieces."""
+    return _begin(tokens).text(*pieces)
+
+
+def _call(script: Script, name: str, arguments: dict[str, Any]) -> Script:
+    """Add the call of a tool to an answer."""
+    return script.tool_call(name, arguments, id=f"call_{next(_numbers)}")
+
+
+def _body_of(request: Request) -> dict[str, Any]:
+    """Return the JSON object in a request; an empty one without any."""
+    try:
+        body = request.json
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _tools_of(request: Request) -> set[str]:
+    """Return the names of the tools that a request offers to the model."""
+    return {str(tool.get("name")) for tool in _body_of(request).get("tools") or []}
+
+
+def _turns_of(request: Request) -> Any:
+    """Return the turns of the conversation in a request."""
+    body = _body_of(request)
+    return body.get("messages") or body.get("input") or []
+
+
+def _has_results(request: Request) -> bool:
+    """Return True if the conversation in a request has the result of a tool."""
+    text = json.dumps(_turns_of(request))
+    return '"tool_result"' in text or '"function_call_output"' in text
+
+
+def _command(tools: set[str], command: str) -> tuple[str, dict[str, Any]]:
+    """Return the name and the arguments of the tool that runs a command."""
+    name = next(each for each in _SHELLS if each in tools)
+    if name == "exec_command":
+        return name, {"cmd": command}
+    return name, {"command": command, "description": "run it"}
+
+
+def _answer_beside(request: Request) -> Script | Recording:
+    """Answer a request that is not for the answer itself, also without a stream."""
+    if _body_of(request).get("stream"):
+        return _say("ok", tokens=(1, 1)).finish("stop")
+    message = {
+        "id": "msg_side",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-sonnet-4-5",
+        "content": [{"type": "text", "text": "ok"}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+        "input_tokens": 1,
+    }
+    return Recording.of([json.dumps(message).encode()], headers={"content-type": "application/json"})

@@ -1,0 +1,121 @@
+"""The real coding agents, as packages of npm; each asks a server of the test in place of its provider.
+
+`python -m tests.agents.programs` prints the packages with their versions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.node import node_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGES = {
+    "claude": ("@anthropic-ai/claude-code", "2.1.330"),
+    "codex": ("@openai/codex", "0.163.0"),
+    "opencode": ("opencode-ai", "1.18.33"),
+}
+"""The package of each program, with the version that the readers were written for."""
+_QUIET = {
+    "claude": {
+        "DISABLE_TELEMETRY": "1",
+        "DISABLE_ERROR_REPORTING": "1",
+        "DISABLE_AUTOUPDATER": "1",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "IS_SANDBOX": "1",
+        "ANTHROPIC_API_KEY": "made-up",
+    },
+    "codex": {"OPENAI_API_KEY": "made-up"},
+    "opencode": {
+        "OPENCODE_DISABLE_AUTOUPDATE": "1",
+        "OPENCODE_DISABLE_MODELS_FETCH": "1",
+        "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+        "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+    },
+}
+"""The environment in which each program sends nothing to anybody but its provider."""
+
+
+def program(name: str) -> str:
+    """Return the path of an agent's program, or skip the test.
+
+    With `TOKENSTREAM_REQUIRE_SDKS=1` in the environment the test fails instead.
+    """
+    package, version = PACKAGES[name]
+    folder = Path(os.environ.get("TOKENSTREAM_AGENTS", ".")).resolve()
+    path = folder / "node_modules" / ".bin" / name
+    if path.exists():
+        return str(path)
+    reason = f"needs {package}@{version}: set TOKENSTREAM_AGENTS to a folder where `npm install` has put it"
+    if os.environ.get("TOKENSTREAM_REQUIRE_SDKS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@contextmanager
+def started(name: str, folder: Path, url: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start an agent in a folder of its own, with pipes; it is killed at the end of the block.
+
+    Args:
+        name: The name of the program.
+        folder: A folder that is empty, for the agent's home and work.
+        url: The address of the server that stands in for the provider.
+        arguments: What follows the name of the program on the command line.
+    """
+    path = program(name)
+    for each in ("home", "work"):
+        (folder / each).mkdir(exist_ok=True)
+    agents = Path(os.environ.get("TOKENSTREAM_AGENTS", ".")).resolve()
+    node = node_in(agents)
+    search = os.pathsep.join([*([str(Path(node).parent)] if node else []), os.environ["PATH"]])
+    environment = {"HOME": str(folder / "home"), "PATH": search, **_QUIET[name]}
+    if name == "claude":
+        environment["ANTHROPIC_BASE_URL"] = url
+    elif name == "codex":
+        environment["CODEX_HOME"] = str(folder / "home")
+        provider = f'{{name="test",base_url="{url}/v1",wire_api="responses",env_key="OPENAI_API_KEY"}}'
+        arguments = ("-c", "model_provider=test", "-c", f"model_providers.test={provider}", *arguments)
+    else:
+        (folder / "work" / "opencode.json").write_text(json.dumps(_opencode_settings(url)), encoding="utf-8")
+    with subprocess.Popen(
+        [path, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=folder / "work",
+        env=environment,
+    ) as agent:
+        try:
+            yield agent
+        finally:
+            agent.kill()
+
+
+def _opencode_settings(url: str) -> dict[str, object]:
+    model = {"name": "test", "limit": {"context": 200_000, "output": 8_000}}
+    provider = {
+        "options": {"baseURL": f"{url}/v1", "apiKey": "made-up"},
+        "models": {"claude-sonnet-4-5": model},
+    }
+    return {
+        "share": "disabled",
+        "autoupdate": False,
+        "permission": {"*": "allow"},
+        "model": "anthropic/claude-sonnet-4-5",
+        "small_model": "anthropic/claude-sonnet-4-5",
+        "provider": {"anthropic": provider},
+    }
+
+
+if __name__ == "__main__":
+    sys.stdout.write("".join(f"{package}@{version}\n" for package, version in PACKAGES.values()))

@@ -1,0 +1,114 @@
+"""Claude Code, Codex and opencode themselves, started as a user starts them, with a scripted model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.agents.model import one_subagent, refuse, two_commands
+from tests.agents.programs import started
+from tokenstream import Steps, testing
+from tokenstream.errors import StreamError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.agents
+
+_COMMANDS: dict[str, tuple[str, ...]] = {
+    "claude": (
+        "-p",
+        "MAINTASK",
+        "--output-format",
+        "stream-json",
+        "--verbose",
+        "--dangerously-skip-permissions",
+    ),
+    "claude-partial": (
+        "-p",
+        "MAINTASK",
+        "--output-format",
+        "stream-json",
+        "--verbose",
+        "--include-partial-messages",
+        "--dangerously-skip-permissions",
+    ),
+    "codex": (
+        "exec",
+        "--json",
+        "--skip-git-repo-check",
+        "--dangerously-bypass-approvals-and-sandbox",
+        "-m",
+        "gpt-5",
+        "MAINTASK",
+    ),
+    "opencode": ("run", "--format", "json", "--pure", "--thinking", "MAINTASK"),
+}
+"""The command line of each agent without the name of its program."""
+_NAMES = {"claude": "claude-code", "claude-partial": "claude-code", "codex": "codex", "opencode": "opencode"}
+
+
+def run_of(agent: str, folder: Path, model: Any) -> tuple[Steps, StreamError | None, list[Any]]:
+    """Run an agent to its end; return the run, the error of the loop, and the lines that the loop got."""
+    lines: list[Any] = []
+    error = None
+    name = agent.partition("-")[0]
+    with (
+        testing.serve(model) as server,
+        started(name, folder, server.url, *_COMMANDS[agent]) as process,
+        Steps("fix") as run,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        try:
+            for line in run.follow(process.stdout, exit_code=process.wait):
+                lines.append(line)
+        except StreamError as raised:
+            error = raised
+    return run, error, lines
+
+
+@pytest.mark.parametrize("agent", _COMMANDS)
+def test_a_turn_with_two_tools(agent: str, tmp_path: Path) -> None:
+    """As the program of this version prints it: the texts once, the failed command as failed, the tokens."""
+    run, error, lines = run_of(agent, tmp_path, two_commands)
+
+    (turn,) = run.turns
+    assert error is None
+    assert (run.agent, turn.state, turn.result) == (_NAMES[agent], "done", "It said hello.")
+    assert [message.text for message in turn.step.messages] == ["I will run two commands.", "It said hello."]
+    # Codex runs both at the same time.
+    tools = sorted(turn.step.steps, key=lambda step: step.state)
+    assert [step.state for step in tools] == ["done", "failed"]
+    assert "hello" in str(tools[0].result)
+    assert turn.usage.output_tokens == 29
+    assert run.session
+    assert lines
+
+
+@pytest.mark.parametrize("agent", ["claude", "claude-partial", "opencode"])
+def test_a_subagent_is_below_the_call_that_began_it(agent: str, tmp_path: Path) -> None:
+    """Its command is a step of its own, and its text is not that of the main agent."""
+    run, error, _ = run_of(agent, tmp_path, one_subagent)
+
+    turn = run.turns[-1]
+    assert error is None
+    assert turn.state == "done"
+    assert [message.text for message in turn.step.messages][-1] == "The answer is 7."
+    assert all("Sub" not in message.text for message in turn.step.messages)
+    if agent != "opencode":
+        # `opencode run` prints the lines of the main session only.
+        (delegate,) = run.turns[0].step.steps
+        assert [step.name for step in delegate.steps] == ["Bash"]
+
+
+@pytest.mark.parametrize("agent", ["claude", "codex"])
+def test_a_refused_request_fails_the_turn(agent: str, tmp_path: Path) -> None:
+    """The provider's message is in the error, and the exit code adds no second one."""
+    run, error, _ = run_of(agent, tmp_path, refuse)
+
+    assert [turn.state for turn in run.turns] == ["failed"]
+    assert "no credit" in str(run.turns[0].error)
+    assert error is None

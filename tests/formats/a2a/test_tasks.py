@@ -1,0 +1,564 @@
+"""A2A tasks: artifacts that grow, states with messages, verdicts, snapshots, and what is odd about them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.formats.a2a.support import (
+    WIRES,
+    artifact,
+    message,
+    payload,
+    piece,
+    read,
+    state,
+    status,
+    task,
+    whole,
+)
+from tests.formats.mutations import changed
+from tests.formats.told import reads_alike_at_a_glance, tell
+from tests.support import wire as lines
+from tests.support.formats import A2A
+from tests.support.reading import read as read_body
+from tokenstream import Stream, testing
+from tokenstream.errors import LimitExceeded, ProviderError, StreamError, StreamTruncated
+from tokenstream.events import Finish, PartDone, TextDelta
+from tokenstream.limits import Limits
+from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
+
+HELLO = [artifact("Hel"), artifact("lo", append=True, lastChunk=True)]
+DONE = status("completed")
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_the_pieces_of_an_artifact_add_up_to_the_text(wire: str) -> None:
+    """In each version, with JSON-RPC and without; the id is the task's."""
+    got = read(
+        task("submitted", wire=wire),
+        status("working", wire=wire),
+        artifact("Hel", wire=wire),
+        artifact("lo", wire=wire, append=True, lastChunk=True),
+        status("completed", wire=wire, final=True),
+    )
+
+    assert ["Hel", "lo"] == got.texts
+    assert ("t1", "stop", state("completed", wire), "complete") == (
+        got.message.id,
+        got.message.finish_reason,
+        got.message.raw_finish_reason,
+        got.message.ending,
+    )
+    assert "c1" == got.message.provider_data["contextId"]
+    assert set() == got.rules
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_message_without_a_task_is_the_whole_answer(wire: str) -> None:
+    """Nothing follows it, so the answer is complete at once."""
+    got = read(payload("message", wire, **message("Hello", wire)))
+
+    assert ("Hello", "stop", None) == (
+        got.message.text,
+        got.message.finish_reason,
+        got.message.raw_finish_reason,
+    )
+    assert got.format.ended
+
+
+def test_a_message_of_the_user_is_no_answer() -> None:
+    """Some servers repeat the question."""
+    got = read(payload("message", **{**message("Hi"), "role": "ROLE_USER"}), *HELLO, DONE)
+
+    assert "Hello" == got.message.text
+    assert ["message"] == got.unknown
+
+
+def test_the_message_of_the_last_status_may_be_the_only_answer() -> None:
+    """Many servers of version 0.3 begin with a status and answer in the last one."""
+    got = read(
+        status("submitted", wire="0.3", final=False),
+        status("working", wire="0.3", final=False),
+        status("completed", "4", wire="0.3", final=True),
+    )
+
+    assert ("4", "stop", "complete") == (got.message.text, got.message.finish_reason, got.message.ending)
+    assert set() == got.rules
+
+
+def test_a_last_message_beside_artifacts_is_no_text() -> None:
+    """Messages should not carry results, so it is a remark; often it repeats the artifact."""
+    got = read(*HELLO, status("completed", "Done."))
+
+    assert "Hello" == got.message.text
+    assert ["Done."] == [said["parts"][0]["text"] for said in got.message.provider_data["status_messages"]]
+
+
+def test_messages_while_the_task_works_are_progress() -> None:
+    """They are not lost, and never text."""
+    got = read(status("working", "Looking …"), status("working", "Found."), *HELLO, DONE)
+
+    assert "Hello" == got.message.text
+    assert ["Looking …", "Found."] == [
+        said["parts"][0]["text"] for said in got.message.provider_data["status_messages"]
+    ]
+
+
+@pytest.mark.parametrize("word", ["input-required", "auth-required"])
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_question_to_the_user_is_text_and_a_pause(word: str, wire: str) -> None:
+    """A stream that ends there is complete; the question comes beside artifacts, too."""
+    got = read(artifact("Draft", wire=wire), status(word, "Which town?", wire=wire))
+
+    assert "DraftWhich town?" == got.message.text
+    assert ("pause", state(word, wire), "complete") == (
+        got.message.finish_reason,
+        got.message.raw_finish_reason,
+        got.message.ending,
+    )
+    assert set() == got.rules
+
+
+def test_the_user_sees_the_pause_although_the_stream_stays_open() -> None:
+    """By the specification, a server may close a stream at final states only."""
+    format = A2A()
+    events = [
+        event for frame in (*HELLO, status("input-required", "And now?")) for event in format.feed(frame)
+    ]
+
+    assert ["pause"] == [event.reason for event in events if isinstance(event, Finish)]
+    assert format.resting
+    assert not format.ended
+
+
+def test_a_task_that_was_answered_goes_on_in_the_same_stream() -> None:
+    """The answer goes on with it, and its last finish reason counts."""
+    got = read(status("auth-required", "Log in."), status("working"), *HELLO, DONE)
+
+    assert "Log in.Hello" == got.message.text
+    assert ("stop", "complete", set()) == (got.message.finish_reason, got.message.ending, got.rules)
+
+
+def test_a_task_that_ends_after_a_question_is_complete() -> None:
+    """The user need not answer in this stream."""
+    got = read(status("input-required", "Which?"), status("completed"))
+
+    assert ("Which?", "stop", set()) == (got.message.text, got.message.finish_reason, got.rules)
+
+
+def test_a_stream_that_is_cut_inside_an_update_after_a_question_is_truncated() -> None:
+    """The task may have gone on in that update."""
+    body = lines.sse(status("input-required", "Which?"))
+
+    assert read_body([body]).error is None
+    assert isinstance(read_body([body + b'data: {"jsonrpc"']).error, StreamTruncated)
+
+
+def test_a_question_that_repeats_an_artifact_is_shown_once() -> None:
+    """Agents that send their text as an artifact repeat it as the question."""
+    assert (
+        "Which town?" == read(artifact("Which town?"), status("input-required", "Which town?")).message.text
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [("failed", "unknown"), ("rejected", "invalid_request")],
+)
+def test_a_failure_is_an_error_with_the_agents_words(word: str, kind: str) -> None:
+    """What had arrived is kept."""
+    got = read(*HELLO, status(word, "No luck."))
+
+    assert isinstance(got.error, ProviderError)
+    assert str(got.error) == "the provider reports an error: No luck."
+    assert (word, kind) == (got.error.type, got.error.kind)
+    assert ("Hello", "error") == (got.message.text, got.message.finish_reason)
+
+
+def test_a_failure_without_words_says_that_the_task_failed() -> None:
+    """There is no reason to quote."""
+    assert "the task has failed" in str(read(status("failed")).error)
+    assert "the agent refuses the task" in str(read(status("rejected")).error)
+
+
+def test_a_canceled_task_is_cancelled() -> None:
+    """Both spellings are in use."""
+    assert "cancelled" == read(status("canceled")).message.finish_reason
+    assert "cancelled" == read(status("cancelled")).message.finish_reason
+
+
+@pytest.mark.parametrize(("code", "retryable"), [(-32603, True), (-32001, False)])
+def test_an_error_of_json_rpc_ends_the_answer(code: int, retryable: bool) -> None:
+    """The error has the code that the server sent."""
+    got = read(artifact("Hel"), {"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": "no"}})
+
+    assert isinstance(got.error, ProviderError)
+    assert (str(code), retryable) == (got.error.code, got.error.retryable)
+    assert "Hel" == got.message.text
+
+
+@pytest.mark.parametrize("end", range(len(HELLO) + 2))
+def test_a_stream_that_ends_before_the_task_is_truncated(end: int) -> None:
+    """The task goes on without the client, also if the server has called an update final."""
+    frames = [task("submitted"), *HELLO, status("working", final=True)][: end + 1]
+    got = read(*frames)
+
+    assert isinstance(got.error, StreamTruncated)
+    assert "truncated" == got.message.ending
+
+
+# -- artifacts ---------------------------------------------------------------
+
+
+def test_artifacts_that_alternate_are_parts_of_their_own() -> None:
+    """Each piece is added to its own artifact."""
+    got = read(
+        artifact("one ", id="a"),
+        artifact("eins ", id="b"),
+        artifact("two", id="a", append=True),
+        artifact("zwei", id="b", append=True),
+        DONE,
+    )
+
+    assert ["one two", "eins zwei"] == [part.text for part in got.message.parts if isinstance(part, TextPart)]
+
+
+def test_the_last_chunk_ends_the_part() -> None:
+    """A reader need not wait for the end of the task."""
+    got = read(*HELLO, artifact("x", id="b"), DONE)
+    kinds = [type(event) for event in got.events if isinstance(event, TextDelta | PartDone)]
+
+    assert [TextDelta, TextDelta, PartDone, TextDelta, PartDone] == kinds
+
+
+def test_an_append_to_an_unknown_artifact_opens_it() -> None:
+    """The start may have been lost; what arrived is shown."""
+    got = read(artifact("lo", append=True), DONE)
+
+    assert "lo" == got.message.text
+    assert {"part_unopened"} == got.rules
+
+
+def test_more_after_the_last_chunk_is_a_new_part() -> None:
+    """Nothing is lost, and the departure is counted."""
+    got = read(*HELLO, artifact("!", append=True), DONE)
+
+    assert ["Hello", "!"] == [part.text for part in got.message.parts if isinstance(part, TextPart)]
+    assert {"part_after_close"} == got.rules
+
+
+def test_the_parts_of_an_update_are_joined() -> None:
+    """Text beside text is one text; empty text is none."""
+    got = read(artifact("Hel", "", "lo"), DONE)
+
+    assert ["Hello"] == [part.text for part in got.message.parts if isinstance(part, TextPart)]
+
+
+def test_the_fields_of_an_artifact_are_with_its_part() -> None:
+    """Metadata that come later are merged."""
+    first = {"artifactId": "a", "name": "report", "parts": [piece("Hel")], "metadata": {"unit": "C"}}
+    later = {"artifactId": "a", "parts": [piece("lo", metadata={"n": 2})], "metadata": {"pages": 1}}
+    got = read(
+        payload("artifact-update", taskId="t1", artifact=first),
+        payload("artifact-update", taskId="t1", artifact=later, append=True),
+        DONE,
+    )
+    (part,) = got.message.parts
+
+    assert isinstance(part, TextPart)
+    assert "Hello" == part.text
+    assert {
+        "artifact": {"artifactId": "a", "name": "report", "metadata": {"unit": "C", "pages": 1}},
+        "part": {"metadata": {"n": 2}},
+    } == part.provider_data
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"raw": "iVBORw==", "mediaType": "image/png", "filename": "sky.png"},
+        {"kind": "file", "file": {"bytes": "iVBORw==", "mimeType": "image/png", "filename": "sky.png"}},
+        {"file": {"fileWithBytes": "iVBORw==", "mimeType": "image/png", "filename": "sky.png"}},
+    ],
+    ids=["1.0", "0.3", "0.3 http"],
+)
+def test_bytes_of_a_file_are_media(file: dict[str, Any]) -> None:
+    """In each version's shape; text after it is a part of its own."""
+    content = {"artifactId": "a", "parts": [piece("See: "), file, piece("Nice.")]}
+    got = read(payload("artifact-update", taskId="t1", artifact=content), DONE)
+    media = got.message.parts[1]
+
+    assert ["text", "media", "text"] == got.kinds
+    assert isinstance(media, MediaPart)
+    assert (b"\x89PNG", "image/png", {"filename": "sky.png"}) == (
+        media.data,
+        media.mime_type,
+        (media.provider_data or {})["part"],
+    )
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"url": "https://example.org/a.pdf", "mediaType": "application/pdf"},
+        {"kind": "file", "file": {"uri": "https://example.org/a.pdf", "mimeType": "application/pdf"}},
+        {"file": {"fileWithUri": "https://example.org/a.pdf", "mimeType": "application/pdf"}},
+    ],
+    ids=["1.0", "0.3", "0.3 http"],
+)
+def test_the_address_of_a_file_is_media(file: dict[str, Any]) -> None:
+    """Each version has a shape of its own for it."""
+    content = {"artifactId": "a", "parts": [file]}
+    (media,) = read(payload("artifact-update", taskId="t1", artifact=content), DONE).message.parts
+
+    assert isinstance(media, MediaPart)
+    assert ("https://example.org/a.pdf", "application/pdf") == (media.url, media.mime_type)
+
+
+@pytest.mark.parametrize("other", [{"data": {"degrees": 21}}, {"kind": "data", "data": {"degrees": 21}}])
+def test_data_are_kept_as_they_came(other: dict[str, Any]) -> None:
+    """There is no kind of part for them."""
+    content = {"artifactId": "a", "parts": [other, {"kind": "smell", "of": "sea"}, {"raw": "no base64"}]}
+    got = read(payload("artifact-update", taskId="t1", artifact=content), DONE)
+    data, smell, broken = got.message.parts
+
+    assert isinstance(data, OpaquePart)
+    assert ("data", {"degrees": 21}) == (data.type, data.data["data"])
+    assert isinstance(smell, OpaquePart)
+    assert ("smell", "sea") == (smell.type, smell.data["of"])
+    assert isinstance(broken, OpaquePart)
+    assert "no base64" == broken.data["raw"]
+    assert {"media_invalid"} == got.rules
+
+
+def test_thoughts_of_googles_framework_are_reasoning() -> None:
+    """It marks them in the metadata of a part."""
+    thought = piece("Hm.", metadata={"adk_thought": True})
+    content = {"artifactId": "a", "parts": [thought, piece("Sunny.")]}
+    got = read(payload("artifact-update", taskId="t1", artifact=content), DONE)
+
+    assert ("Hm.", "Sunny.") == (got.message.reasoning, got.message.text)
+    assert isinstance(got.message.parts[0], ReasoningPart)
+
+
+@pytest.mark.parametrize("prefix", ["adk", "kagent"])
+def test_tokens_in_the_metadata_are_the_usage(prefix: str) -> None:
+    """Google's framework counts them as Gemini does."""
+    counts = {"promptTokenCount": 60, "candidatesTokenCount": 42, "totalTokenCount": 102}
+    usage = read(*HELLO, status("completed", metadata={f"{prefix}_usage_metadata": counts})).message.usage
+
+    assert (60, 42, 102) == (usage.input_tokens, usage.output_tokens, usage.total_tokens)
+
+
+# -- what comes again --------------------------------------------------------
+
+
+def test_after_a_client_has_come_back_only_what_is_new_is_shown() -> None:
+    """The server sends the whole task first; files are not shown again, either."""
+    file = {"raw": "iVBORw==", "mediaType": "image/png"}
+    first = {"artifactId": "a1", "parts": [piece("Hel"), piece("lo"), file]}
+    again = {"artifactId": "a1", "parts": [piece("Hell"), piece(""), piece("o"), file, piece(" there")]}
+    got = read(
+        payload("artifact-update", taskId="t1", artifact=first),
+        task("working", again, whole("More", "b")),
+        artifact("!", id="b", append=True),
+        DONE,
+    )
+
+    assert ["Hel", "lo", " there", "More", "!"] == got.texts
+    assert ["text", "media", "text", "text"] == got.kinds
+    assert set() == got.rules
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_task_that_is_sent_once_more_at_the_end_changes_nothing(times: int) -> None:
+    """The specification allows a server to do so."""
+    plain = read(*HELLO, DONE)
+    again = read(*HELLO, DONE, *[task("completed", whole("Hello"))] * times)
+
+    assert plain.message == again.message
+    assert set() == again.rules
+    assert {"data_after_end"} == read(*HELLO, DONE, DONE).rules
+
+
+def test_a_doubled_status_message_is_kept_once() -> None:
+    """It has an id, by which it is known."""
+    progress = status("working", "Looking …")
+    got = read(progress, progress, *HELLO, DONE)
+
+    assert 1 == len(got.message.provider_data["status_messages"])
+
+
+def test_a_question_that_the_whole_task_repeats_is_shown_once() -> None:
+    """A client that comes back gets the last status again."""
+    asked = status("input-required", "Which?")
+    again = payload("task", id="t1", status=asked["result"]["statusUpdate"]["status"])
+
+    assert "Which?" == read(asked, again).message.text
+
+
+def test_an_artifact_that_is_sent_whole_each_time_grows() -> None:
+    """Some servers replace it by a longer one with each update."""
+    got = read(artifact("H"), artifact("Hel"), artifact("Hello"), DONE)
+
+    assert ["H", "el", "lo"] == got.texts
+    assert set() == got.rules
+
+
+def test_the_growth_is_not_mistaken_for_appended_text() -> None:
+    """Also where the first of them is empty, so that the second one has nothing but new text."""
+    artifacts = [
+        {"artifactId": "a1", "parts": [piece(text, metadata={"by": "x"})]}
+        for text in ("", "A", "AB", "ABC", "ABCD")
+    ]
+    got = read(*[payload("artifact-update", taskId="t1", artifact=each) for each in artifacts], DONE)
+
+    assert ["A", "B", "C", "D"] == got.texts
+
+
+def test_an_artifact_that_was_rewritten_stays_as_it_was_delivered() -> None:
+    """Text that was shown can't be taken back; the new artifact is beside it."""
+    got = read(artifact("Draft"), artifact("Final"), DONE)
+
+    assert "Draft" == got.message.text
+    assert {"text_rewritten"} == got.rules
+    assert [piece("Final")] == got.message.provider_data["artifacts.a1"]["parts"]
+
+
+def test_a_shorter_or_other_artifact_counts_as_rewritten() -> None:
+    """A file in place of text, less text, or text where a file was."""
+    other = payload("artifact-update", taskId="t1", artifact={"artifactId": "a1", "parts": [{"data": 1}]})
+
+    assert {"text_rewritten"} == read(artifact("Hello"), artifact("Hel"), DONE).rules
+    assert {"text_rewritten"} == read(artifact("Hello"), artifact(), DONE).rules
+    assert {"text_rewritten"} == read(artifact("Hello"), other, DONE).rules
+    assert {"text_rewritten"} == read(other, artifact("Hello"), DONE).rules
+
+
+def test_without_a_message_the_length_tells_what_is_new() -> None:
+    """A format alone keeps no text."""
+    got = tell(A2A(), artifact("Hel"), artifact("l", append=True), artifact("Hello"), DONE)
+
+    assert "Hello" == got.text
+    assert {"text_rewritten"} == tell(A2A(), artifact("Hel"), artifact("H"), DONE).rules
+
+
+def test_a_stream_compares_with_its_message() -> None:
+    """The same through the public drivers, at every chunking."""
+    body = b"".join(
+        map(lines.sse, [artifact("Hel"), artifact("Hexlo"), task("working", whole("Hello")), DONE])
+    )
+    for chunks in ([body], [body[at : at + 1] for at in range(len(body))]):
+        reading = read_body(chunks)
+
+        assert reading.message is not None
+        assert ("Hello", "a2a", {"text_rewritten": 1}) == (
+            reading.message.text,
+            reading.format,
+            reading.departures,
+        )
+
+
+# -- the odd -----------------------------------------------------------------
+
+
+def test_a_whole_task_in_a_json_body_is_an_answer() -> None:
+    """A server that doesn't stream, and the answer to a request for a task."""
+    bare = task("completed", whole("Hello"))["result"]["task"]
+    for body in (task("completed", whole("Hello")), bare, task("completed", whole("Hello"), wire="0.3")):
+        stream = Stream([json.dumps(body).encode()])
+
+        assert ("Hello", "stop") == (stream.final().text, stream.message.finish_reason)
+        assert "a2a" == stream.format
+
+
+def test_unknown_fields_and_payloads_are_carried() -> None:
+    """Nothing that a server sends is dropped."""
+    got = read(
+        {**status("working"), "trace": "x"},
+        status("working", mood="fine", metadata={"run": 7}),
+        {"jsonrpc": "2.0", "id": 1, "result": {"weather": 1}},
+        *HELLO,
+        DONE,
+    )
+
+    carried = got.message.provider_data
+    assert ("x", "fine", {"run": 7}) == (carried["trace"], carried["mood"], carried["metadata"])
+    assert ["event"] == got.unknown
+
+
+def test_other_tasks_change_the_id() -> None:
+    """A stream has one task, so another one is a departure; its artifacts are its own."""
+    other = payload("artifact-update", taskId="t2", artifact=whole("!"))
+    got = read(*HELLO, other, DONE)
+
+    assert ("t1", "Hello!") == (got.message.id, got.message.text)
+    assert {"id_changed"} == got.rules
+
+
+def test_an_artifact_without_an_id_is_read() -> None:
+    """All of them are then one."""
+    nameless = payload("artifact-update", taskId="t1", artifact={"parts": [piece("Hi")]})
+
+    assert ("Hi", {"part_index_missing"}) == ((got := read(nameless, DONE)).message.text, got.rules)
+
+
+def test_the_number_of_artifacts_is_bounded() -> None:
+    """Also of empty ones, which make no part."""
+    got = read(*[artifact(id=str(number)) for number in range(9)], limits=Limits(parts=8))
+
+    assert isinstance(got.error, LimitExceeded)
+    assert "parts" == got.error.limit
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_most_pieces_need_no_decoding(wire: str) -> None:
+    """They differ from each other in their text only, which `check_format` asks of a long part."""
+    frames = [
+        artifact("Hel", wire=wire),
+        *[artifact(f"{number} ", wire=wire, append=True) for number in range(40)],
+        status("completed", wire=wire, final=True),
+    ]
+    body = b"".join(map(lines.sse, frames))
+    text = "Hel" + "".join(f"{number} " for number in range(40))
+
+    reads_alike_at_a_glance(A2A, frames)
+    testing.check_format("a2a", [(testing.Recording.of([body]), {"text": text})], cuts=16, changes=16)
+
+
+@given(changed([artifact("Hello"), artifact("Hello", append=True), task("working", whole("Hello"))], most=40))
+def test_reading_at_a_glance_changes_nothing(frames: list[Any]) -> None:
+    """Pieces, whole artifacts and tasks in any order."""
+    reads_alike_at_a_glance(A2A, frames)
+
+
+@given(
+    frames=changed(
+        [
+            task("working", whole("Hel")),
+            artifact("Hello"),
+            artifact("!", append=True, lastChunk=True),
+            status("input-required", "Which?"),
+            status("completed", "Done."),
+            task("submitted", wire="0.3"),
+            artifact("Hello", wire="0.3"),
+            payload("message", **message("Hi")),
+        ]
+    ),
+    plain=st.booleans(),
+)
+def test_whatever_a_server_sends_only_our_errors_come_out(frames: list[Any], *, plain: bool) -> None:
+    """Payloads in any order, with fields of any type in any place."""
+    got = tell(A2A(), *frames, plain=plain)
+
+    assert got.error is None or isinstance(got.error, StreamError)
+    for index, part in enumerate(got.message.parts):
+        if isinstance(part, TextPart):
+            # Artifacts may alternate, so the order of all pieces is not that of the text.
+            deltas = [event for event in got.events if isinstance(event, TextDelta) and event.part == index]
+            assert part.text == "".join([delta.text for delta in deltas])

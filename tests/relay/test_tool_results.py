@@ -1,0 +1,346 @@
+"""Results of tools on their way to an interface: in our own protocol, in AG-UI and in UI messages."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import TYPE_CHECKING, Any, cast
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from tests.support.encoders import PROTOCOLS, create
+from tokenstream import Checkpoint, Stream, relay, testing
+from tokenstream._event_base import AnswerEvent, PartEvent
+from tokenstream.events import (
+    Event,
+    Finish,
+    StepDone,
+    StepStart,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    ToolResult,
+)
+from tokenstream.message import ServerToolCall, ServerToolResult, ToolCall
+from tokenstream.relay import MemoryJournal, _sending
+from tokenstream.relay._encoders.records import read_record
+from tokenstream.testing import Recording
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+    from pathlib import Path
+
+    from tokenstream.relay._encoders import ProtocolName
+
+WITH_RESULTS: list[ProtocolName] = ["tokenstream", "ndjson", "ui-message", "ag-ui"]
+"""The protocols that have a word for the result of a tool."""
+each_with_results = pytest.mark.parametrize("protocol", WITH_RESULTS)
+
+_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+_json: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | _text | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(_text, inner, max_size=2),
+    max_leaves=4,
+)
+
+
+def call_of(id: str, part: int) -> list[Event]:
+    """Return the events of a call, from its start to its end."""
+    return [
+        ToolCallStart(id, "look_up", part=part),
+        ToolCallDelta(id, '{"n":', part=part),
+        ToolCallDelta(id, f"{part}}}", part=part),
+        ToolCallDone(
+            ToolCall(id=id, name="look_up", arguments_text=f'{{"n":{part}}}', complete=True), part=part
+        ),
+    ]
+
+
+@st.composite
+def calls_in_turns(draw: st.DrawFn) -> list[Event]:
+    """Draw some calls with their results, whose events lie between those of the others."""
+    lanes: list[list[Event]] = []
+    for part, id in enumerate(draw(st.lists(_text.filter(bool), max_size=4, unique=True))):
+        result = ToolResult(id, draw(_json), draw(st.none() | _text), draw(st.booleans()))
+        lanes.append([*call_of(id, part), result])
+    events: list[Event] = []
+    while lanes:
+        lane = draw(st.sampled_from(lanes))
+        events.append(lane.pop(0))
+        lanes = [each for each in lanes if each]
+    return events
+
+
+def read_back(
+    events: Iterable[Event], protocol: ProtocolName, *, size: int = 1_000, **options: Any
+) -> Stream:
+    """Return a stream of what a relay sends for events, in chunks of a size."""
+    body = b"".join(relay.encode(events, protocol, **options))
+    return Stream(
+        [body[at : at + size] for at in range(0, len(body), size)], format=cast("Any", _format(protocol))
+    )
+
+
+def _format(protocol: ProtocolName) -> str:
+    return "tokenstream" if protocol == "ndjson" else protocol
+
+
+def results_in(events: Iterable[Event]) -> list[Event]:
+    return [event for event in events if isinstance(event, ToolResult)]
+
+
+@each_with_results
+@given(calls_in_turns(), st.integers(1, 100))
+def test_a_result_is_read_as_it_was_written(protocol: ProtocolName, events: list[Event], size: int) -> None:
+    """A UI message tells of a tool that failed only the error; calls and their order stay what they are."""
+    expected = [
+        replace(event, output=None) if protocol == "ui-message" and event.error is not None else event
+        for event in events
+        if isinstance(event, ToolResult)
+    ]
+    stream = read_back([*events, Finish("tool_calls")], protocol, size=size, raw=True)
+    found = list(stream)
+    called = [event.call.id for event in events if isinstance(event, ToolCallDone)]
+
+    assert expected == results_in(found)
+    assert called == [event.call.id for event in found if isinstance(event, ToolCallDone)]
+    assert "complete" == stream.message.ending
+
+
+@each_with_results
+@given(calls_in_turns())
+def test_a_result_goes_on_through_a_second_relay(protocol: ProtocolName, events: list[Event]) -> None:
+    """What a reader is given may be sent again, and is sent once, beside the part that the message has."""
+    once = list(read_back([*events, Finish("tool_calls")], protocol, raw=True))
+    again = list(read_back(once, protocol, raw=True))
+
+    assert results_in(once) == results_in(again)
+
+
+def test_the_message_has_the_result_as_a_part_and_the_text_is_the_same() -> None:
+    """Where a format has always had a part for it."""
+    events = [*call_of("c", 0), ToolResult("c", "sun"), TextDelta("Sun.", part=1), Finish("stop")]
+    for protocol, has_part in (("ui-message", True), ("ag-ui", True), ("tokenstream", False)):
+        message = read_back(events, cast("Any", protocol)).final()
+        assert "Sun." == message.text
+        assert ["c"] == [call.id for call in message.tool_calls]
+        parts = [part for part in message.parts if isinstance(part, ServerToolResult)]
+        assert (["sun"] if has_part else []) == [part.content for part in parts]
+
+
+@given(calls_in_turns())
+def test_a_checkpoint_loses_no_result_and_doubles_none(events: list[Event]) -> None:
+    """Wherever it is taken, the stream that goes on with it gets the results that were not read yet."""
+    body = list(relay.encode([*events, Finish("tool_calls")], raw=True, ids=True))
+    for taken in range(1, len(body)):
+        with Stream(body) as stream:
+            before = [next(iter(stream)) for _ in range(taken)]
+            checkpoint = Checkpoint.model_validate_json(stream.checkpoint().model_dump_json())
+        after = list(Stream.from_checkpoint(checkpoint, body))
+        assert results_in(events) == results_in([*before, *after])
+
+
+@pytest.mark.parametrize("protocol", WITH_RESULTS)
+def test_a_recording_has_the_results(protocol: ProtocolName, tmp_path: Path) -> None:
+    """As the stream that was recorded had them."""
+    events = [*call_of("c", 0), ToolResult("c", {"n": [1]}, provider_executed=True), Finish("stop")]
+    body = b"".join(relay.encode(events, protocol))
+    for _ in testing.record([body], tmp_path / "answer.rec"):
+        pass
+    format: Any = "tokenstream" if protocol == "ndjson" else protocol
+    found = Recording.load(tmp_path / "answer.rec").stream(format=format)
+
+    assert events[-2:-1] == results_in(found)
+
+
+@dataclass
+class Place:
+    """A result that is a dataclass."""
+
+    city: str
+
+
+class Weather(BaseModel):
+    """A result that is a model; the default is sent, too."""
+
+    degrees: int = 7
+
+
+class Socket:
+    """A result that is no data."""
+
+    __hash__ = None  # type: ignore[assignment] # as numbers in an array, it is neither equal nor not
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError
+
+
+def _endless() -> list[Any]:
+    found: list[Any] = []
+    found.append(found)
+    return found
+
+
+@each_with_results
+@pytest.mark.parametrize(
+    ("output", "sent"),
+    [
+        (Weather(), {"degrees": 7}),
+        ([Place("Oslo"), date(2026, 1, 2)], [{"city": "Oslo"}, "2026-01-02"]),
+        ((1, {2: b"\xff"}), [1, {"2": "_w=="}]),
+        (float("nan"), None),
+        ({"it": Socket()}, {"it": "Socket"}),
+        (_endless(), "list"),
+        ([10**5000], [None]),
+    ],
+    ids=["model", "dataclass", "bytes", "nan", "object", "endless", "digits"],
+)
+def test_whatever_a_tool_returns_is_sent_as_json(
+    protocol: ProtocolName, output: object, sent: object
+) -> None:
+    """As pydantic writes it; what is no data is told by the name of its class alone."""
+    event = ToolResult("c", output)
+    (found,) = results_in(read_back([*call_of("c", 0), event, Finish("tool_calls")], protocol))
+
+    assert ToolResult("c", sent) == found
+    assert event.output is output
+
+
+@each_with_results
+def test_the_words_of_an_exception_stay_in(protocol: ProtocolName) -> None:
+    """Its class is told, and so is what a tool says for others to read."""
+    failures = [ToolResult("c", error="KeyError: 'Ann Smith'"), ToolResult("d", error="no such city")]
+    events = [*call_of("c", 0), *call_of("d", 1), *failures, Finish("tool_calls")]
+
+    assert ["KeyError", "no such city"] == [
+        event.error for event in read_back(events, protocol) if isinstance(event, ToolResult)
+    ]
+    assert failures == results_in(read_back(events, protocol, raw=True))
+
+
+def _payloads(events: list[Event], protocol: ProtocolName, kind: str) -> list[dict[str, Any]]:
+    return [each for each in relay.payloads(events, protocol, raw=True) if kind in each["type"]]
+
+
+def test_a_ui_message_has_the_outputs_that_its_clients_expect() -> None:
+    """Of the tools of the provider it says so."""
+    events: list[Event] = [*call_of("c", 0), *call_of("d", 1), ToolResult("c", [1], provider_executed=True)]
+    events += [ToolResult("d", error="no such city")]
+
+    assert [
+        {"type": "tool-output-available", "toolCallId": "c", "output": [1], "providerExecuted": True},
+        {"type": "tool-output-error", "toolCallId": "d", "errorText": "no such city"},
+    ] == _payloads(events, "ui-message", "tool-output")
+
+
+def test_a_call_that_only_its_step_names_comes_before_its_output_in_a_ui_message() -> None:
+    """Clients fail at the output of a call that they do not know, and must not run this one."""
+    cause = ToolCall(id="c", name="shell", arguments_text='{"command": "ls"}', complete=True)
+    start = StepStart("1", "shell", cause=cause)
+    events: list[Event] = [start, ToolResult("c", "a.txt", provider_executed=True), StepDone("1")]
+    call, output = _payloads(events, "ui-message", "tool-")
+    message = read_back(events, "ui-message").final()
+
+    assert ("tool-input-available", "c", "shell", {"command": "ls"}, True) == (
+        *(call[key] for key in ("type", "toolCallId", "toolName", "input", "providerExecuted")),
+    )
+    assert ("tool-output-available", "a.txt") == (output["type"], output["output"])
+    assert not message.tool_calls
+    assert ["shell"] == [part.name for part in message.parts if isinstance(part, ServerToolCall)]
+    assert [] == _payloads([ToolResult("x", 1)], "ui-message", "tool-")
+
+
+def test_ag_ui_has_the_content_as_text() -> None:
+    """Text is sent as it is; what no field is for is in the metadata."""
+    results = [ToolResult("c", "sun"), ToolResult("d", {"n": 1}), ToolResult("e", error="no such city")]
+    found = _payloads([*results], "ag-ui", "TOOL_CALL_RESULT")
+
+    assert ["sun", '{"n":1}', "no such city"] == [each["content"] for each in found]
+    assert [None, {"content": "json"}, {"error": "no such city", "content": "error"}] == [
+        each.get("metadata", {}).get("tokenstream") for each in found
+    ]
+    assert len({each["messageId"] for each in found}) == len(found)
+
+
+@pytest.mark.parametrize("protocol", [name for name in PROTOCOLS if name not in WITH_RESULTS])
+def test_a_protocol_without_a_word_for_results_says_so_once(
+    protocol: ProtocolName, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The answer is sent all the same."""
+    events: list[Event] = [TextDelta("Hi"), ToolResult("c", 1), Finish("stop")]
+    assert _told_losses(events, protocol, caplog) == [_words(protocol, "ToolResult")]
+
+
+@dataclass(slots=True)
+class Newer(AnswerEvent):
+    """A class of events that no encoder knows."""
+
+    id: str = ""
+
+
+@dataclass(slots=True)
+class NewerDelta(PartEvent):
+    """A class of events of a part that no encoder knows."""
+
+    text: str = ""
+
+
+@pytest.mark.parametrize("newer", [Newer(), NewerDelta(part=0), NewerDelta(part=7)], ids=repr)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_an_event_of_an_unknown_class_is_left_out_and_told(
+    protocol: ProtocolName, newer: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The rest of the answer is what it is without it."""
+    before: list[Event] = [TextDelta("Hel"), TextDelta("lo"), TextDelta(" wor")]
+    after: list[Event] = [TextDelta("ld"), Finish("stop")]
+    name = type(newer).__name__
+
+    for drop in ((), "all"):
+        encoders = [create(protocol, drop=cast("Any", drop)) for _ in range(2)]
+        plain = [chunk for event in [*before, *after] for chunk in encoders[0].feed(event)]
+        told = [chunk for event in [*before, newer, *after] for chunk in encoders[1].feed(event)]
+        assert plain == told
+        assert (set(), {name}) == (encoders[0].lost_events, encoders[1].lost_events)
+    assert _told_losses([*before, newer, *after], protocol, caplog) == [_words(protocol, name)]
+
+
+def test_a_journal_leaves_out_an_event_of_an_unknown_class(caplog: pytest.LogCaptureFixture) -> None:
+    """And says so; results of tools are recorded."""
+
+    async def main() -> list[Event]:
+        newer: Any = Newer()
+
+        async def events() -> AsyncIterator[Event]:
+            for event in (TextDelta("Hi"), newer, ToolResult("c", {"n": [1]}), Finish("stop")):
+                yield event
+
+        async with MemoryJournal() as journal:
+            id = await journal.start(events())
+            found = [read_record(entry.record) async for entry in journal.follow(id)]
+            return [event for event in found if isinstance(event, ToolResult)]
+
+    _sending.report_lost_event.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        found = anyio.run(main)
+
+    assert [ToolResult("c", {"n": [1]})] == found
+    assert [_words("tokenstream", "Newer")] == [record.message for record in caplog.records]
+
+
+def _words(protocol: str, name: str) -> str:
+    return f"the format {protocol} has no place for the event {name}: its readers do not get it"
+
+
+def _told_losses(events: list[Event], protocol: ProtocolName, caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what is logged while two answers with these events are sent."""
+    _sending.report_lost_event.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            assert b"".join(relay.encode(events, protocol))
+    return [record.message for record in caplog.records if "has no place" in record.message]

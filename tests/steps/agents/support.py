@@ -1,0 +1,99 @@
+"""Runs of agents that are followed to their end, and what a user sees of them."""
+
+from __future__ import annotations
+
+import io
+import random
+from pathlib import Path
+from typing import Any
+
+from tokenstream import Steps
+from tokenstream.errors import StreamError
+
+FOLDER = Path(__file__).parent / "recordings"
+"""Recordings of real programs, with a scripted model."""
+
+
+def body_of(name: str) -> bytes:
+    """Return the lines of a recording."""
+    return (FOLDER / f"{name}.jsonl").read_bytes()
+
+
+class Pieces(io.BytesIO):
+    """A pipe that gives what it has in pieces of given sizes."""
+
+    def __init__(self, body: bytes, sizes: Any) -> None:
+        super().__init__(body)
+        self._sizes = sizes
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        return self.read(next(self._sizes))
+
+
+def told(run: Steps) -> Any:
+    """Return all that a user sees of a run, without its times."""
+    return [
+        (
+            turn.state,
+            turn.error,
+            turn.result,
+            turn.usage,
+            turn.cost,
+            turn.session,
+            [message.model_dump() for message in turn.step.messages],
+            [_tree(step) for step in turn.step.steps],
+        )
+        for turn in run.turns
+    ]
+
+
+def _tree(step: Any) -> Any:
+    cause = None if step.cause is None else (step.cause.id, step.cause.name, step.cause.arguments_text)
+    messages = [message.model_dump() for message in step.messages]
+    return (
+        step.name,
+        step.state,
+        step.error,
+        step.result,
+        cause,
+        messages,
+        [_tree(below) for below in step.steps],
+    )
+
+
+def tools_of(step: Any) -> list[tuple[str, str, Any]]:
+    """Return the name, the state and the result of each tool of a step."""
+    return [(tool.name, tool.state, tool.result) for tool in step.steps]
+
+
+def follow(source: Any, **options: Any) -> tuple[Steps, list[Any], StreamError | None]:
+    """Follow some lines to their end; return the run, what the loop got, and the error."""
+    given: list[Any] = []
+    error = None
+    with Steps() as run:
+        try:
+            for line in run.follow(io.BytesIO(source) if isinstance(source, bytes) else source, **options):
+                given.append(line)
+        except StreamError as raised:
+            error = raised
+    return run, given, error
+
+
+def cuts_of(body: bytes, name: str) -> list[int]:
+    """Return the places after all lines but the last, and twenty random ones."""
+    random_ = random.Random(name)
+    ends = [place + 1 for place, byte in enumerate(body) if byte == 0x0A]
+    return [*ends[:-1], *[random_.randrange(len(body)) for _ in range(20)]]
+
+
+def chunkings_of(body: bytes, name: str) -> list[Any]:
+    """Return sources that give the same lines: byte by byte, in random pieces, with other line ends."""
+    random_ = random.Random(name)
+    return [
+        Pieces(body, iter(lambda: 1, None)),
+        *[Pieces(body, iter(lambda: random_.randint(1, 900), None)) for _ in range(20)],
+        body.replace(b"\n", b"\r\n"),
+        body.rstrip(b"\n"),
+        body.splitlines(),
+        [line.decode() for line in body.splitlines()],
+    ]

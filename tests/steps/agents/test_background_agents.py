@@ -1,0 +1,87 @@
+"""Claude Code with a subagent in the background: the next turn begins before the result of the last one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tokenstream import Steps
+from tokenstream.errors import StreamTruncated
+
+_FOLDER = Path(__file__).parent / "recordings" / "background"
+NAMES = sorted(path.stem for path in _FOLDER.glob("*.jsonl"))
+
+
+def lines_of(name: str) -> list[bytes]:
+    """Return the lines of a recording."""
+    return (_FOLDER / f"{name}.jsonl").read_bytes().splitlines(keepends=True)
+
+
+def follow(lines: list[bytes]) -> tuple[Steps, StreamTruncated | None]:
+    """Follow some lines to their end; return the run and the error of the loop."""
+    with Steps() as run:
+        try:
+            for _ in run.follow(lines, agent="claude-code"):
+                pass
+        except StreamTruncated as error:
+            return run, error
+    return run, None
+
+
+def told(run: Steps) -> Any:
+    """Return the turns of a run, without their times."""
+    return [
+        (turn.state, turn.result, turn.usage, turn.cost, [message.text for message in turn.step.messages])
+        for turn in run.turns
+    ]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_turn_has_its_own_answers_tokens_and_cost(name: str) -> None:
+    """The lines are: two times `init`, with all answers between and after them, then two results."""
+    run, error = follow(lines_of(name))
+    first, second = run.turns
+    (agent,) = first.step.steps
+    (command,) = agent.steps
+
+    assert error is None
+    assert [message.text for message in first.step.messages] == ["I delegate.", "The answer is 7."]
+    assert [message.text for message in second.step.messages] == ["The answer is 7."]
+    assert [message.text for message in agent.messages] == ["Sub looks.", "Sub result: 7"]
+    assert (agent.state, agent.result, command.name, command.result) == (
+        "done",
+        "Sub result: 7",
+        "Bash",
+        "sub",
+    )
+    assert [turn.usage.output_tokens for turn in run.turns] == [29, 9]
+    assert [turn.cost for turn in run.turns] == [0.0041, 0.0]
+    assert run.total_usage.output_tokens == 38
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_lines_that_come_twice_change_nothing(name: str) -> None:
+    """Every line has an id."""
+    lines = lines_of(name)
+
+    assert told(follow([each for line in lines for each in (line, line)])[0]) == told(follow(lines)[0])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_turn_is_done_without_its_result(name: str) -> None:
+    """Cut after each line: a turn that waits for its result has failed, and keeps its answers."""
+    lines = lines_of(name)
+    whole = told(follow(lines)[0])
+    for cut in range(1, len(lines)):
+        run, error = follow(lines[:cut])
+        results = sum(json.loads(line).get("type") == "result" for line in lines[:cut])
+        states = [turn.state for turn in run.turns]
+
+        assert states == ["done"] * results + ["failed"] * (len(states) - results)
+        assert (error is None) == (results == len(states))
+        for turn, (*_, texts) in zip(run.turns, whole, strict=False):
+            said = "\n".join(message.text for message in turn.step.messages)
+            assert "\n".join(texts).startswith(said)

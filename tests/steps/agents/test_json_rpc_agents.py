@@ -1,0 +1,453 @@
+"""Agents that speak JSON-RPC, from the messages that they send: Codex's app server, and ACP."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tokenstream import Steps
+from tokenstream.errors import StreamTruncated
+from tokenstream.events import StepUpdate, StepWaiting
+
+_FOLDER = Path(__file__).parent / "recordings"
+
+
+def messages_of(name: str) -> list[Any]:
+    """Return the messages of a recording."""
+    return [json.loads(line) for line in (_FOLDER / f"{name}.jsonl").read_bytes().splitlines()]
+
+
+def follow(messages: list[Any], agent: str | None = None) -> Steps:
+    """Follow some messages to their end."""
+    with Steps() as run:
+        for _ in run.follow(messages, agent=agent):
+            pass
+    return run
+
+
+def codex(method: str, **params: Any) -> dict[str, Any]:
+    """Return a message of Codex's app server about its only thread and turn, unless others are named."""
+    return {"method": method, "params": {"threadId": "t", "turnId": "1", **params}}
+
+
+def turn(method: str, id: str = "1", **fields: Any) -> dict[str, Any]:
+    """Return a message of Codex's app server about a turn."""
+    return {"method": method, "params": {"threadId": "t", "turn": {"id": id, **fields}}}
+
+
+def done(status: str = "completed", **fields: Any) -> dict[str, Any]:
+    """Return the message that ends a turn of Codex's app server."""
+    return turn("turn/completed", status=status, **fields)
+
+
+def acp(update_kind: str, **fields: Any) -> dict[str, Any]:
+    """Return an update of an ACP session."""
+    update = {"sessionUpdate": update_kind, **fields}
+    return {"jsonrpc": "2.0", "method": "session/update", "params": {"sessionId": "s", "update": update}}
+
+
+def said(text: str, id: str | None = None, kind: str = "agent_message_chunk") -> dict[str, Any]:
+    """Return a piece of an ACP agent's answer."""
+    return acp(kind, content={"type": "text", "text": text}, **({} if id is None else {"messageId": id}))
+
+
+def answered(reason: str = "end_turn", **fields: Any) -> dict[str, Any]:
+    """Return the answer to a prompt of an ACP session."""
+    return {"jsonrpc": "2.0", "id": 2, "result": {"stopReason": reason, **fields}}
+
+
+# -- Codex's app server ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["codex-server-own-app-server", "acp-own-opencode"])
+def test_facts_of_the_run_are_read(name: str) -> None:
+    """The session to go on with, the model, and how full its context is."""
+    run = follow(messages_of(name))
+
+    assert run.session
+    assert run.model in ("gpt-5", "anthropic/claude-sonnet-4-5")
+    assert (run.context_used, run.context_size) in ((170, 258_400), (305, 200_000))
+
+
+@pytest.mark.parametrize("name", ["codex-server-own-app-server", "acp-own-opencode"])
+def test_a_permission_request_waits_below_its_tool(name: str) -> None:
+    """The request is as the agent sent it; who draws it finds the command in it."""
+    run = follow(messages_of(name))
+    waiting = [event for event in run.events().ready() if isinstance(event, StepWaiting)]
+    tools = {step.id for step in run.turns[0].step.steps}
+
+    assert waiting
+    assert all(event.step in tools and event.request["params"] for event in waiting)
+
+
+def test_codex_says_itself_that_a_request_was_answered() -> None:
+    """Whoever has answered, nobody is asked any more."""
+    messages = messages_of("codex-server-own-app-server")
+    waiting = [event for event in follow(messages).events().ready() if isinstance(event, StepWaiting)]
+
+    assert [(event.id, event.answered) for event in waiting] == [("0", True), ("0", True)]
+
+
+def test_the_output_of_a_running_command_arrives_in_pieces() -> None:
+    """An interface shows it before the command ends."""
+    item = {"type": "commandExecution", "id": "c", "command": "make"}
+    run = follow(
+        [
+            turn("turn/started"),
+            codex("item/started", item={**item, "status": "inProgress"}),
+            codex("item/commandExecution/outputDelta", itemId="c", delta="one\n"),
+            codex("item/commandExecution/outputDelta", itemId="c", delta="two\n"),
+            codex(
+                "item/completed",
+                item={**item, "status": "completed", "aggregatedOutput": "one\ntwo\n", "exitCode": 2},
+            ),
+            done(),
+        ]
+    )
+    (tool,) = run.turns[0].step.steps
+
+    assert (tool.output, tool.state, tool.error) == ("one\ntwo\n", "failed", "exit code 2")
+
+
+def test_text_without_deltas_is_taken_from_the_whole_item() -> None:
+    """Some providers behind Codex send no deltas; and where some are missing, the rest is added."""
+    run = follow(
+        [
+            turn("turn/started"),
+            codex(
+                "item/completed",
+                item={"type": "reasoning", "id": "r", "summary": ["One.", "Two."], "content": []},
+            ),
+            codex("item/completed", item={"type": "agentMessage", "id": "a", "text": "Hello."}),
+            codex("item/agentMessage/delta", itemId="b", delta="Good"),
+            codex("item/completed", item={"type": "agentMessage", "id": "b", "text": "Goodbye."}),
+            done(),
+        ]
+    )
+
+    messages = run.turns[0].step.messages
+    assert [message.text for message in messages] == ["Hello.", "Goodbye."]
+    assert [part.text for part in messages[0].parts if part.kind == "reasoning"] == ["One.", "Two."]
+
+
+def test_a_turn_counts_its_own_tokens() -> None:
+    """The app server counts those of the thread so far."""
+
+    def usage(tokens: int, id: str = "1") -> dict[str, Any]:
+        total = {"inputTokens": tokens, "outputTokens": tokens // 10}
+        return codex("thread/tokenUsage/updated", turnId=id, tokenUsage={"total": total, "last": {}})
+
+    run = follow(
+        [
+            turn("turn/started"), usage(100), usage(200), usage(200), done(),
+            turn("turn/started", "2"), usage(500, "2"), turn("turn/completed", "2", status="completed"),
+        ]
+    )  # fmt: skip
+
+    assert [each.usage.input_tokens for each in run.turns] == [200, 300]
+
+
+def test_messages_about_turns_and_items_that_come_again_change_nothing() -> None:
+    """They have ids; a piece of text has none."""
+    messages = messages_of("codex-server-own-app-server")
+    has_id = ["delta" not in str(message.get("method")).lower() for message in messages]
+    doubled = [each for each, twice in zip(messages, has_id, strict=True) for _ in range(1 + twice)]
+    once, twice = follow(messages), follow([*doubled, *doubled[-1:]])
+
+    assert [message.text for message in once.turns[0].step.messages] == [
+        message.text for message in twice.turns[0].step.messages
+    ]
+    assert len(twice.turns) == 1
+    assert once.turns[0].usage == twice.turns[0].usage
+    assert [(step.name, step.result) for step in once.turns[0].step.steps] == [
+        (step.name, step.result) for step in twice.turns[0].step.steps
+    ]
+
+
+def test_a_subagent_of_codex_is_below_the_call_that_began_it() -> None:
+    """Its messages come between those of the main thread, with the id of a thread of its own."""
+
+    def inner(method: str, **params: Any) -> dict[str, Any]:
+        return {"method": method, "params": {"threadId": "child", "turnId": "c1", **params}}
+
+    call = {
+        "type": "collabAgentToolCall",
+        "id": "spawn",
+        "tool": "spawnAgent",
+        "receiverThreadIds": ["child"],
+    }
+    run = follow(
+        [
+            turn("turn/started"),
+            codex("item/started", item={**call, "status": "inProgress"}),
+            {"method": "turn/started", "params": {"threadId": "child", "turn": {"id": "c1"}}},
+            inner("item/agentMessage/delta", itemId="a", delta="I look."),
+            codex("item/agentMessage/delta", itemId="b", delta="It works."),
+            inner("item/agentMessage/delta", itemId="a", delta=" Found."),
+            {
+                "method": "turn/completed",
+                "params": {"threadId": "child", "turn": {"id": "c1", "status": "completed"}},
+            },
+            codex(
+                "item/completed",
+                item={**call, "status": "completed", "agentsStates": {"child": {"status": "completed"}}},
+            ),
+            done(),
+        ]
+    )
+    (main,) = run.turns
+    (spawn,) = main.step.steps
+    (child,) = spawn.steps
+
+    assert (main.step.text, child.text) == ("It works.", "I look. Found.")
+    assert (spawn.name, child.agent, child.state) == ("spawnAgent", "child", "done")
+
+
+@pytest.mark.parametrize("info", ["usageLimitExceeded", {"httpConnectionFailed": {}}, None])
+def test_a_failed_turn_says_why(info: Any) -> None:
+    """Whether or not the app server gives a code."""
+    error = {"message": "no credit", "codexErrorInfo": info}
+    run = follow([turn("turn/started"), done("failed", error=error)])
+
+    assert run.turns[0].state == "failed"
+    assert "no credit" in str(run.turns[0].error)
+
+
+def test_an_interrupted_turn_is_stopped_and_the_next_one_goes_on() -> None:
+    """`turn/interrupt` of a person is no failure of the agent."""
+    run = follow(
+        [
+            turn("turn/started"),
+            codex("item/agentMessage/delta", itemId="a", delta="I will"),
+            done("interrupted"),
+            turn("turn/started", "2"),
+            {
+                "method": "item/agentMessage/delta",
+                "params": {"threadId": "t", "turnId": "2", "itemId": "b", "delta": "Yes"},
+            },
+            turn("turn/completed", "2", status="completed"),
+        ]
+    )
+
+    assert [(each.state, each.step.text) for each in run.turns] == [("stopped", "I will"), ("done", "Yes")]
+
+
+def test_the_plan_of_codex_is_news_of_the_turn() -> None:
+    """Each plan replaces the one before."""
+    plan = [{"step": "look", "status": "completed"}, {"step": "mend", "status": "inProgress"}]
+    run = follow([turn("turn/started"), codex("turn/plan/updated", plan=plan), done()])
+
+    assert run.turns[0].step.updates["plan"]["entries"] == [
+        {"content": "look", "status": "completed"},
+        {"content": "mend", "status": "in_progress"},
+    ]
+
+
+# -- ACP --------------------------------------------------------------------------
+
+
+def test_the_agent_introduces_itself() -> None:
+    """`acp` is the protocol; the name of the program comes from its answer to `initialize`."""
+    assert follow(messages_of("acp-own-opencode")).agent == "OpenCode"
+    assert follow([said("Hi"), answered()]).agent == "acp"
+
+
+def test_another_message_is_another_answer_and_a_thought_before_it_is_part_of_it() -> None:
+    """Without ids, only a tool call ends an answer."""
+    thought = "agent_thought_chunk"
+    with_ids = [said("Hm.", "t1", thought), said("A", "m1"), said("B", "m1"), said("C", "m2"), answered()]
+    without = [said("Hm.", None, thought), said("A"), said("B"), said("C"), answered()]
+
+    assert [message.text for message in follow(with_ids).turns[0].step.messages] == ["AB", "C"]
+    assert [message.text for message in follow(without).turns[0].step.messages] == ["ABC"]
+    assert follow(with_ids).turns[0].step.messages[0].reasoning == "Hm."
+
+
+def test_the_content_of_a_tool_is_sent_anew_each_time_and_told_once() -> None:
+    """`tool_call_update` replaces what it names."""
+
+    def content(text: str) -> list[Any]:
+        return [{"type": "content", "content": {"type": "text", "text": text}}]
+
+    run = follow(
+        [
+            acp("tool_call", toolCallId="1", title="make", kind="execute", status="in_progress"),
+            acp("tool_call_update", toolCallId="1", content=content("one\n")),
+            acp("tool_call_update", toolCallId="1", content=content("one\ntwo\n")),
+            acp("tool_call_update", toolCallId="1", content=content("one\ntwo\n"), status="completed"),
+            answered(),
+        ]
+    )
+    (tool,) = run.turns[0].step.steps
+
+    assert (tool.name, tool.output, tool.state) == ("make", "one\ntwo\n", "done")
+    assert tool.result == content("one\ntwo\n")
+
+
+def test_an_update_of_an_unknown_call_begins_it() -> None:
+    """Version 2 of the protocol has no other form; an end that comes again changes nothing."""
+    end = acp(
+        "tool_call_update", toolCallId="1", title="read", status="failed", rawOutput={"error": "no such file"}
+    )
+    run = follow([said("I look."), end, end, answered()])
+
+    assert [(step.name, step.state, step.error) for step in run.turns[0].step.steps] == [
+        ("read", "failed", "no such file")
+    ]
+
+
+def test_arguments_that_follow_the_call_replace_those_before() -> None:
+    """Opencode names the command in the second message about a call."""
+    run = follow(
+        [
+            acp("tool_call", toolCallId="1", title="bash", rawInput={}),
+            acp("tool_call_update", toolCallId="1", title="ls", rawInput={"command": "ls"}),
+            acp("tool_call_update", toolCallId="1", rawInput={"command": "ls"}, status="completed"),
+            answered(),
+        ]
+    )
+    (tool,) = run.turns[0].step.steps
+    news = [event.data for event in run.events().ready() if isinstance(event, StepUpdate)]
+
+    assert tool.cause is not None
+    assert tool.cause.arguments == {"command": "ls"}
+    assert news == [{"type": "call", "title": "ls", "arguments": {"command": "ls"}}]
+
+
+@pytest.mark.parametrize(
+    ("reason", "state", "finish"),
+    [
+        ("end_turn", "done", "stop"),
+        ("max_tokens", "done", "length"),
+        ("refusal", "done", "refusal"),
+        ("cancelled", "stopped", "cancelled"),
+        ("a new one", "done", "unknown"),
+    ],
+)
+def test_the_reason_of_the_end_is_that_of_the_answer(reason: str, state: str, finish: str) -> None:
+    """Only a cancelled turn is stopped."""
+    (turn,) = follow([said("Hello"), answered(reason)]).turns
+
+    assert turn.step.message is not None
+    assert (turn.state, turn.step.message.finish_reason, turn.step.text) == (state, finish, "Hello")
+
+
+def test_an_error_in_place_of_the_answer_fails_the_turn() -> None:
+    """What was said before is kept."""
+    error = {"jsonrpc": "2.0", "id": 2, "error": {"code": -32000, "message": "Authentication required"}}
+    (turn,) = follow([said("I will"), error]).turns
+
+    assert (turn.state, turn.step.text) == ("failed", "I will")
+    assert "Authentication required" in str(turn.error)
+
+
+def test_messages_that_end_within_a_turn_are_an_error() -> None:
+    """An agent that dies is not taken for one that is done."""
+    with Steps() as run, pytest.raises(StreamTruncated) as raised:
+        for _ in run.follow([said("I will")], agent="acp"):
+            pass
+
+    assert raised.value.partial is not None
+    assert (run.turns[0].state, raised.value.partial.text) == ("failed", "I will")
+
+
+def test_the_cost_of_a_turn_is_what_the_session_has_added() -> None:
+    """The agent counts the session so far."""
+
+    def cost(amount: float) -> dict[str, Any]:
+        return acp("usage_update", used=1, size=2, cost={"amount": amount, "currency": "USD"})
+
+    run = follow([said("a"), cost(0.5), answered(), said("b"), cost(0.6), cost(0.75), answered()])
+
+    assert [turn.cost for turn in run.turns] == [0.5, 0.25]
+    assert run.cost == 0.75
+
+
+def test_the_tokens_of_gemini_are_read_from_its_own_field() -> None:
+    """It sends them under `_meta`."""
+    quota = {"quota": {"token_count": {"input_tokens": 7, "output_tokens": 3}}}
+    (turn,) = follow([said("a"), answered(_meta=quota)]).turns
+
+    assert (turn.usage.input_tokens, turn.usage.output_tokens) == (7, 3)
+
+
+_KEYS = [
+    "item",
+    "id",
+    "type",
+    "text",
+    "turn",
+    "status",
+    "error",
+    "plan",
+    "content",
+    "summary",
+    "toolCallId",
+    "rawInput",
+    "cost",
+    "usage",
+    "params",
+    "update",
+    "sessionUpdate",
+    "sessionId",
+    "threadId",
+    "result",
+    "tokenUsage",
+    "total",
+    "message",
+    "stopReason",
+    "turnId",
+    "itemId",
+    "delta",
+]
+_METHODS = [
+    "turn/started",
+    "turn/completed",
+    "item/started",
+    "item/completed",
+    "item/agentMessage/delta",
+    "turn/plan/updated",
+    "thread/tokenUsage/updated",
+    "session/update",
+    "session/request_permission",
+    "serverRequest/resolved",
+    "error",
+    "item/commandExecution/requestApproval",
+    "item/commandExecution/outputDelta",
+    "thread/started",
+]
+_VALUES = st.none() | st.booleans() | st.integers(-2, 9) | st.text(max_size=4)
+_WORDS = st.sampled_from(
+    ["1", "t", "completed", "tool_call", "tool_call_update", "agent_message_chunk", "plan", "usage_update"]
+)
+_json = st.recursive(
+    _VALUES | _WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(_KEYS), inner, max_size=5),
+    max_leaves=12,
+)
+_message = st.fixed_dictionaries(
+    {},
+    optional={
+        "method": st.sampled_from(_METHODS),
+        "id": _json,
+        "params": st.dictionaries(st.sampled_from(_KEYS), _json),
+        "result": _json,
+        "error": _json,
+    },
+)
+
+
+@given(st.sampled_from(["codex-server", "acp"]), st.lists(_message, max_size=8))
+def test_messages_of_any_shape_break_nothing(agent: str, messages: list[Any]) -> None:
+    """A program of another version may send anything; what it says then is lost, and nothing else."""
+    with Steps() as run:
+        try:
+            for _ in run.follow([json.dumps(each) for each in messages], agent=agent):
+                pass
+        except StreamTruncated:
+            assert run.turns[-1].state == "failed"

@@ -1,0 +1,412 @@
+"""Runs of Cursor, Amp, Pi and goose, from recordings and from lines made by the agents' own types."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from tests.steps.agents.support import body_of, chunkings_of, cuts_of, follow, told, tools_of
+from tests.support.beside import SHARED
+from tokenstream import Steps
+from tokenstream.errors import StreamTruncated
+from tokenstream.events import StepDelta
+
+_RECORDINGS = SHARED / "agents" / "recordings"
+_needs_recordings = pytest.mark.skipif(
+    not _RECORDINGS.is_dir(), reason="the recordings of agents are not beside this checkout"
+)
+_BESIDE = [
+    "cursor/takopi-cursor_stream_error",
+    "cursor/takopi-cursor_stream_success",
+    "pi/takopi-pi_print_mode_events",
+    "pi/takopi-pi_stream_error",
+    "pi/takopi-pi_stream_success",
+]
+_THREAD = {"session_id": "T-5928a90d-d53b-488f-a829-4e36442142ee"}
+AMP: list[dict[str, Any]] = [
+    {"type": "system", "subtype": "init", "cwd": "/work", "tools": ["Bash"], "mcp_servers": [], **_THREAD},
+    {
+        "type": "user",
+        "message": {"role": "user", "content": [{"type": "text", "text": "Look."}]},
+        "parent_tool_use_id": None,
+        **_THREAD,
+    },
+    {
+        "type": "assistant",
+        "message": {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "claude-opus-4-6",
+            "content": [
+                {"type": "text", "text": "I look."},
+                {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"cmd": "ls"}},
+            ],
+            "stop_reason": "tool_use",
+            "stop_sequence": None,
+            "usage": {"input_tokens": 10, "output_tokens": 5},
+        },
+        "parent_tool_use_id": None,
+        **_THREAD,
+    },
+    {
+        "type": "user",
+        "message": {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "toolu_1", "content": "a.txt", "is_error": False}
+            ],
+        },
+        "parent_tool_use_id": None,
+        **_THREAD,
+    },
+    {
+        "type": "assistant",
+        "message": {
+            "id": "msg_2",
+            "type": "message",
+            "role": "assistant",
+            "model": "claude-opus-4-6",
+            "content": [{"type": "text", "text": "One file."}],
+            "stop_reason": "end_turn",
+            "stop_sequence": None,
+        },
+        "parent_tool_use_id": None,
+        **_THREAD,
+    },
+    {
+        "type": "result",
+        "subtype": "success",
+        "is_error": False,
+        "result": "One file.",
+        "duration_ms": 5,
+        "num_turns": 2,
+        "usage": {"input_tokens": 30, "output_tokens": 9},
+        **_THREAD,
+    },
+]
+"""The types of Amp's own SDK, in which all of these fields are."""
+AMP_FAILS = {
+    "type": "result",
+    "subtype": "error_during_execution",
+    "is_error": True,
+    "error": "no credit",
+    "duration_ms": 5,
+    "num_turns": 1,
+    **_THREAD,
+}
+
+
+def arguments_of(step: Any) -> Any:
+    """Return the arguments of the call that began a step."""
+    return step.cause.arguments
+
+
+def _said(id: str | None, *content: dict[str, Any], role: str = "assistant") -> dict[str, Any]:
+    message: dict[str, Any] = {"id": id, "role": role, "created": 1, "content": list(content), "metadata": {}}
+    return {"type": "message", "message": message}
+
+
+_CALL = {"name": "developer__shell", "arguments": {"command": "ls"}}
+GOOSE: list[dict[str, Any]] = [
+    _said("m1", {"type": "thinking", "thinking": "Files.", "signature": ""}),
+    _said("m1", {"type": "text", "text": "I "}),
+    _said("m1", {"type": "text", "text": "look."}),
+    _said("m1", {"type": "toolRequest", "id": "call_1", "toolCall": {"status": "success", "value": _CALL}}),
+    {"type": "notification", "extension_id": "developer", "log": {"message": "running"}},
+    _said(
+        "m2",
+        {
+            "type": "toolResponse",
+            "id": "call_1",
+            "toolResult": {
+                "status": "success",
+                "value": {"content": [{"type": "text", "text": "a.txt"}], "isError": False},
+            },
+        },
+        role="user",
+    ),
+    _said("m3", {"type": "toolRequest", "id": "call_2", "toolCall": {"status": "success", "value": _CALL}}),
+    _said(
+        None,
+        {"type": "toolResponse", "id": "call_2", "toolResult": {"status": "error", "error": "timed out"}},
+        role="user",
+    ),
+    _said("m4", {"type": "text", "text": "One file."}),
+    {"type": "complete", "total_tokens": 42},
+]
+
+
+def _body_of(lines: list[dict[str, Any]]) -> bytes:
+    return b"".join([json.dumps(line).encode() + b"\n" for line in lines])
+
+
+def _recorded(name: str) -> bytes:
+    return (_RECORDINGS / f"{name}.jsonl").read_bytes()
+
+
+@_needs_recordings
+def test_cursor_becomes_a_turn_with_its_reasoning_tool_and_text() -> None:
+    """Reasoning comes in pieces, and the text once although the result repeats it."""
+    run, _, error = follow(_recorded("cursor/takopi-cursor_stream_success"))
+
+    (turn,) = run.turns
+    first, last = turn.step.messages
+    assert (error, run.agent, run.session) == (None, "cursor", "a1b2c3d4-e5f6-7890-abcd-ef1234567890")
+    assert (turn.state, turn.result) == ("done", "I found README.md. Here is the content: Project README")
+    assert first.reasoning == "Let me list the directory contents. I will use the ls tool."
+    assert (last.text, last.model) == (turn.result, "Claude 4.6 Opus (Thinking)")
+    assert tools_of(turn.step) == [("read", "done", {"content": "Project README"})]
+    assert arguments_of(turn.step.steps[0]) == {"path": "/home/user/project/README.md"}
+
+
+@_needs_recordings
+def test_an_error_of_cursor_fails_the_turn() -> None:
+    """Its first line is enough to know that it is Cursor."""
+    run, _, error = follow(_recorded("cursor/takopi-cursor_stream_error"))
+
+    assert (error, run.agent) == (None, "cursor")
+    assert [(turn.state, turn.error) for turn in run.turns] == [
+        ("failed", "ProviderError: cursor reports an error: Request failed due to upstream error.")
+    ]
+
+
+def test_the_pieces_of_cursor_and_what_repeats_them_are_one_text() -> None:
+    """With pieces, the text comes again before a tool, and that of the whole turn at its end."""
+    session = {"session_id": "s"}
+
+    def said(text: str, **fields: Any) -> dict[str, Any]:
+        message = {"role": "assistant", "content": [{"type": "text", "text": text}]}
+        return {"type": "assistant", "message": message, **fields, **session}
+
+    call = {"shellToolCall": {"args": {"command": "ls"}}}
+    failed = {
+        "shellToolCall": {**call["shellToolCall"], "result": {"success": {"exitCode": 2, "stdout": ""}}}
+    }
+    lines = [
+        {"type": "system", "subtype": "init", "model": "Auto", "permissionMode": "default", **session},
+        said("ha", timestamp_ms=1),
+        said("ha", timestamp_ms=2),
+        said("haha", timestamp_ms=3, model_call_id="c"),
+        {"type": "tool_call", "subtype": "started", "call_id": "1", "tool_call": call, **session},
+        {"type": "tool_call", "subtype": "completed", "call_id": "1", "tool_call": failed, **session},
+        said("Bye", timestamp_ms=4),
+        said(".", timestamp_ms=5),
+        said("hahaBye."),
+        {"type": "result", "subtype": "success", "is_error": False, "result": "hahaBye.", **session},
+    ]
+
+    (turn,) = follow(lines, agent="cursor")[0].turns
+
+    assert [message.text for message in turn.step.messages] == ["haha", "Bye."]
+    assert tools_of(turn.step) == [("shell", "failed", {"exitCode": 2, "stdout": ""})]
+
+
+def test_the_same_whole_text_of_cursor_twice_is_two_texts() -> None:
+    """Without pieces, nothing is repeated."""
+    message = {"role": "assistant", "content": [{"type": "text", "text": "Next."}]}
+    line = {"type": "assistant", "message": message, "session_id": "s"}
+    result = {"type": "result", "subtype": "success", "is_error": False, "session_id": "s"}
+
+    (turn,) = follow([line, line, result], agent="cursor")[0].turns
+
+    assert [getattr(part, "text", None) for part in turn.step.messages[0].parts] == ["Next.", "Next."]
+
+
+@_needs_recordings
+def test_pi_becomes_turns_with_texts_tools_tokens_and_costs() -> None:
+    """Each line has the whole answer so far; a failed turn that Pi tries again is a turn of its own."""
+    run, _, error = follow(_recorded("pi/takopi-pi_print_mode_events"))
+
+    first, failed, again = run.turns
+    assert (error, run.agent) == (None, "pi")
+    assert first.step.messages[0].text == "I'll check the README for the CLI commands."
+    assert first.step.messages[1].text == (
+        "Main CLI commands include `pi --mode <mode>` for output format and `pi --print` for non-interactive "
+        "runs."
+    )
+    assert first.step.messages[0].reasoning == "Need to read README for the CLI commands."
+    assert [(tool.name, tool.state, arguments_of(tool)) for tool in first.step.steps] == [
+        ("read", "done", {"path": "README.md"})
+    ]
+    assert (first.usage.input_tokens, first.usage.output_tokens) == (1920, 310)
+    assert first.cost == pytest.approx(0.00254)
+    assert (failed.state, failed.error) == (
+        "failed",
+        "ProviderError: pi reports an error: Rate limit exceeded",
+    )
+    assert again.result == (
+        "Retry succeeded. Recent notes: 1) Added --mode json output. 2) Improved session export."
+    )
+    assert again.state == "done"
+
+
+@_needs_recordings
+def test_tools_and_errors_of_pi_are_told_without_pieces_too() -> None:
+    """Its lines may have only the ends of messages."""
+    done, _, _ = follow(_recorded("pi/takopi-pi_stream_success"))
+    failed, _, _ = follow(_recorded("pi/takopi-pi_stream_error"))
+
+    assert tools_of(done.turns[0].step) == [("bash", "done", "ok"), ("write", "done", "done")]
+    assert (done.turns[0].result, done.turns[0].usage.output_tokens) == ("Done. Added notes.md.", 10)
+    assert failed.turns[0].error == "ProviderError: pi reports an error: Upstream error"
+    assert failed.turns[0].step.text == "Request failed."
+
+
+def test_the_output_of_a_tool_of_pi_is_told_while_it_runs() -> None:
+    """Each line has the whole output so far, of which only the end is new."""
+    run, _, _ = follow(body_of("pi-own-tools"))
+    tool = run.turns[0].step.steps[0]
+
+    assert tool.output == "hello\n"
+    assert [event.text for event in run.events() if isinstance(event, StepDelta)][:1] == ["hello\n"]
+
+
+def test_the_session_of_pi_is_in_its_first_line() -> None:
+    """So that `pi --session` can go on with it."""
+    lines = [
+        {"type": "session", "version": 3, "id": "5a", "timestamp": "2026", "cwd": "/work"},
+        {"type": "agent_start"},
+        {"type": "agent_end", "messages": []},
+    ]
+
+    assert follow(lines)[0].session == "5a"
+
+
+def test_amp_is_read_in_the_manner_of_claude_code() -> None:
+    """Its first line tells that it is Amp."""
+    run, _, error = follow(AMP)
+
+    (turn,) = run.turns
+    assert (error, run.agent, run.session) == (None, "amp", _THREAD["session_id"])
+    assert (turn.step.name, turn.state, turn.result) == ("amp", "done", "One file.")
+    assert [message.text for message in turn.step.messages] == ["I look.", "One file."]
+    assert tools_of(turn.step) == [("Bash", "done", "a.txt")]
+    assert (turn.usage.input_tokens, turn.usage.output_tokens) == (30, 9)
+
+
+def test_an_error_of_amp_has_its_own_field() -> None:
+    """The message is in `error`, and not in `result`."""
+    (turn,) = follow([*AMP[:2], AMP_FAILS])[0].turns
+
+    assert (turn.state, turn.error) == ("failed", "ProviderError: amp reports an error: no credit")
+
+
+def test_goose_becomes_a_turn_with_texts_and_tools() -> None:
+    """Lines with the same id are one message."""
+    run, _, error = follow(GOOSE)
+
+    (turn,) = run.turns
+    assert (error, run.agent) == (None, "goose")
+    assert (turn.state, turn.result, turn.usage.total_tokens) == ("done", "One file.", 42)
+    assert [message.text for message in turn.step.messages] == ["I look.", "One file."]
+    assert turn.step.messages[0].reasoning == "Files."
+    assert tools_of(turn.step) == [
+        ("developer__shell", "done", "a.txt"),
+        ("developer__shell", "failed", None),
+    ]
+    assert arguments_of(turn.step.steps[0]) == {"command": "ls"}
+
+
+def test_an_error_of_goose_fails_the_turn_that_still_completes() -> None:
+    """`complete` comes after an error as well."""
+    lines = [*GOOSE[:3], {"type": "error", "error": "no credit"}, GOOSE[-1]]
+
+    (turn,) = follow(lines)[0].turns
+
+    assert (turn.state, turn.error) == ("failed", "ProviderError: goose reports an error: no credit")
+    assert turn.step.text == "I look."
+
+
+def _bodies() -> list[Any]:
+    recorded = [pytest.param(name, marks=_needs_recordings) for name in _BESIDE]
+    return [*recorded, "amp", "amp fails", "goose"]
+
+
+def _read(name: str) -> bytes:
+    made = {"amp": AMP, "amp fails": [*AMP[:4], AMP_FAILS], "goose": GOOSE}
+    return _body_of(made[name]) if name in made else _recorded(name)
+
+
+def _agent_of(name: str) -> str:
+    return name.split("/", maxsplit=1)[0].split(maxsplit=1)[0]
+
+
+@pytest.mark.parametrize("name", _bodies())
+def test_every_chunking_gives_the_same_run(name: str) -> None:
+    """Byte by byte, in random pieces, with CRLF, without the last line end, and as objects."""
+    body = _read(name)
+    expected = told(follow(body)[0])
+
+    for source in [*chunkings_of(body, name), [json.loads(line) for line in body.splitlines()]]:
+        assert told(follow(source)[0]) == expected
+
+
+@pytest.mark.parametrize("name", _bodies())
+def test_the_loop_gets_each_line_as_its_object(name: str) -> None:
+    """Each is given unchanged, and once."""
+    body = _read(name)
+
+    assert follow(body)[1] == [json.loads(line) for line in body.splitlines()]
+
+
+@pytest.mark.parametrize("name", _bodies())
+def test_a_run_that_is_cut_is_told_and_keeps_what_had_arrived(name: str) -> None:
+    """Cut after each line and inside of lines: a turn without its last line has failed, as truncated."""
+    body = _read(name)
+    whole, _, _ = follow(body)
+    for cut in cuts_of(body, name):
+        run, _, error = follow(body[:cut], agent=_agent_of(name))
+
+        for turn, complete in zip(run.turns, whole.turns, strict=False):
+            texts = [message.text for message in turn.step.messages]
+            if turn.state == "done":
+                assert complete.state == "done"
+                assert texts == [message.text for message in complete.step.messages]
+            elif complete.state == "done":
+                assert isinstance(error, StreamTruncated)
+                assert "".join([message.text for message in complete.step.messages]).startswith(
+                    "".join(texts)
+                )
+
+
+@pytest.mark.parametrize("name", ["amp", "goose"])
+def test_no_line_is_lost_before_the_agent_is_known(name: str) -> None:
+    """A plain line is passed by and counted."""
+    lines = _read(name).splitlines()
+    with Steps() as run:
+        followed = run.follow(io.BytesIO(b"\n".join([b"Welcome!", b'"ready"', *lines])))
+        given = list(followed)
+
+    assert told(run) == told(follow(lines)[0])
+    assert len(given) == len(lines)
+    assert followed.plain_lines == 2
+
+
+def test_lines_that_may_be_of_two_agents_are_read_at_once() -> None:
+    """`run.agent` is None until a line tells; what such lines say is in the run before that."""
+    start = {"type": "system", "subtype": "init", "tools": [], "session_id": "s"}
+    answer = {**AMP[2], "session_id": "s"}
+    with Steps() as run:
+        seen = []
+        for _ in run.follow([start, answer, {**AMP_FAILS, "session_id": "s"}]):
+            seen.append((run.agent, [step.text for step in run.steps]))
+
+    assert seen == [(None, [""]), (None, ["I look."]), ("amp", ["I look."])]
+
+
+def test_an_agent_is_told_by_the_fields_of_its_lines_and_not_by_their_order() -> None:
+    """The type may stand at the end of a line."""
+    lines = [{key: line[key] for key in reversed(line)} for line in AMP]
+
+    assert follow(_body_of(lines))[0].agent == "amp"
+
+
+def test_a_name_decides_against_what_the_lines_say() -> None:
+    """`agent=` is for lines that begin in the middle."""
+    run, _, _ = follow(AMP, agent="claude-code")
+
+    assert (run.agent, run.turns[0].step.name) == ("claude-code", "claude-code")

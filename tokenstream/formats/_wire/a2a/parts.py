@@ -1,0 +1,322 @@
+"""The parts of a task: its artifacts, which grow or are sent again whole, and its messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
+from tokenstream.errors import LimitExceeded
+from tokenstream.formats._kit.open import OpenPart, mend_surrogates
+from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._kit.told import Told, added_by
+from tokenstream.formats._kit.values import base64_bytes, canonical_json
+from tokenstream.formats._wire.a2a.words import is_thought, parts_field
+from tokenstream.message import MediaPart, OpaquePart, ReasoningPart, TextPart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from tokenstream.formats._kit.contents import TextKind
+    from tokenstream.limits import Limits
+
+Piece: TypeAlias = dict[str, Any]
+"""A piece of content, which the protocol calls a part: a text, a file or data."""
+_TEXT_FIELDS = ("kind", "text")
+_FILE_FIELDS = ("kind", "bytes", "uri", "mimeType", "raw", "url", "mediaType", "fileWithBytes", "fileWithUri")
+_MESSAGE_FIELDS = ("kind", "role", "parts", "content", "taskId", "contextId")
+
+
+class Run:
+    """Text of one kind in an artifact, up to something of another kind.
+
+    It is one part of our message, or several if the server goes on after it has ended the artifact.
+    """
+
+    __slots__ = ("fields", "kind", "length", "parts")
+
+    def __init__(self, kind: TextKind) -> None:
+        self.kind: TextKind = kind
+        self.parts: list[OpenPart] = []
+        self.fields: dict[str, Any] | None = None
+        """The fields of its last piece besides the text; None if there are none."""
+        self.length = 0
+        """Number of characters."""
+
+
+class Content:
+    """The content of an artifact or of a message that has been read so far.
+
+    Args:
+        owner: The word for what it is of: "artifact" or "message".
+    """
+
+    __slots__ = ("fields", "is_ended", "owner", "segments")
+
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+        self.fields: dict[str, Any] = {}
+        """The fields of the artifact or message besides the content, such as its name."""
+        self.segments: list[Run | int] = []
+        """Its texts, and a fingerprint of each piece that is not text."""
+        self.is_ended = False
+        """True once the server has said that nothing more follows."""
+
+    @property
+    def open_run(self) -> Run | None:
+        """The text at the end, which more text may follow; None if the content does not end with text."""
+        last = self.segments[-1] if self.segments else None
+        return last if isinstance(last, Run) else None
+
+    def describe(self, piece: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Return the `provider_data` of a part; None if there are none.
+
+        Args:
+            piece: The fields of the piece besides its content; None if there are none.
+        """
+        named = {self.owner: self.fields, "part": piece}
+        return {name: fields for name, fields in named.items() if fields} or None
+
+
+class TaskParts(Parts):
+    """Turns the artifacts and messages of a task into parts of the answer's message.
+
+    Args:
+        limits: Bounds on parts.
+        note: Counts a departure of the server from its documentation.
+    """
+
+    __slots__ = ("_artifacts", "last_run")
+
+    def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
+        super().__init__(limits, note)
+        self._artifacts: dict[tuple[str, str], Content] = {}
+        """The artifacts by the ids of their task and their own."""
+        self.last_run: Run | None = None
+        """The run that the last piece of text was added to."""
+
+    # -- artifacts ---------------------------------------------------------
+
+    def read_artifact(self, task_id: str, artifact: dict[str, Any], *, appends: bool, is_last: bool) -> None:
+        """Add to an artifact, or compare an artifact that is sent whole with what has arrived of it.
+
+        Args:
+            task_id: The id of its task.
+            artifact: The artifact, with its new pieces or with all of them.
+            appends: True if the pieces follow the earlier ones; False if they replace them.
+            is_last: True if nothing more of the artifact follows.
+        """
+        id = text_of(artifact, "artifactId")
+        if id is None:
+            self.note("part_index_missing")
+        key = (task_id, id or "")
+        content = self._artifacts.get(key)
+        if content is None:
+            if appends:
+                self.note("part_unopened")
+            if len(self._artifacts) >= self.limits.parts:
+                raise LimitExceeded(limit="parts", value=self.limits.parts)
+            content, appends = self._artifacts.setdefault(key, Content("artifact")), True
+        pieces = dicts_of(artifact.get("parts"))
+        self._merge_fields(content, fields_except(artifact, "parts") or {})
+        if appends:
+            self._append_pieces(content, pieces)
+        elif not self._append_what_is_new(content, pieces):
+            self.note("text_rewritten")
+            self.field(f"artifacts.{id or ''}", artifact)
+        if is_last:
+            content.is_ended = True
+            self._close_run(content)
+
+    def has_said(self, pieces: Iterable[Piece]) -> bool:
+        """Return whether an artifact consists of the same pieces."""
+        merged = _merge(pieces)
+        return any(
+            len(content.segments) == len(merged) and self._find_new(content, merged) == []
+            for content in self._artifacts.values()
+        )
+
+    # -- messages ----------------------------------------------------------
+
+    def read_message(self, message: dict[str, Any]) -> None:
+        """Add a message of the agent, which is always whole."""
+        content = Content("message")
+        content.fields = fields_except(message, *_MESSAGE_FIELDS) or {}
+        self._append_pieces(content, pieces_of(message))
+        self._close_run(content)
+
+    # -- content -----------------------------------------------------------
+
+    def _append_pieces(self, content: Content, pieces: Iterable[Piece]) -> None:
+        """Add pieces to the end of an artifact or a message."""
+        for piece in pieces:
+            text = piece.get("text")
+            if isinstance(text, str):
+                kind: TextKind = "reasoning" if is_thought(piece) else "text"
+                self._add_text(content, kind, text, fields_except(piece, *_TEXT_FIELDS))
+            else:
+                self._close_run(content)
+                content.segments.append(_fingerprint_of(piece))
+                self._add_other(content, piece)
+
+    def _add_text(self, content: Content, kind: TextKind, text: str, fields: dict[str, Any] | None) -> None:
+        """Add text to the run at the end of some content, or begin one.
+
+        Args:
+            content: The content.
+            kind: Text or reasoning.
+            text: The text.
+            fields: The fields of the piece besides the text; None if there are none.
+        """
+        if not text and fields is None:
+            return
+        run = content.open_run
+        if run is None or run.kind != kind:
+            self._close_run(content)
+            run = Run(kind)
+            content.segments.append(run)
+        is_changed = fields is not None and fields != run.fields
+        run.fields = run.fields if fields is None else fields
+        if not run.parts or run.parts[-1].closed:
+            if content.is_ended:
+                self.note("part_after_close")
+            run.parts.append(self.open(0, _blank(kind, content.describe(run.fields))))
+        elif is_changed:
+            self.report_start_again(run.parts[-1], _blank(kind, content.describe(run.fields)))
+        run.length += len(text)
+        self.last_run = run
+        self.add(run.parts[-1], text)
+
+    def _add_other(self, content: Content, piece: Piece) -> None:
+        """Add a file as media, and anything else unchanged."""
+        file = dict_of(piece, "file") or piece
+        encoded, url = (
+            text_of(file, "bytes", "raw", "fileWithBytes"),
+            text_of(file, "uri", "url", "fileWithUri"),
+        )
+        if encoded is None and url is None:
+            kind = text_of(piece, "kind") or next((key for key in ("data", "file") if key in piece), "part")
+            self.whole(0, OpaquePart(type=kind, data={**(content.describe(None) or {}), **piece}))
+            return
+        data = None if encoded is None else base64_bytes(encoded)
+        if encoded is not None and data is None:
+            self.add_undecodable_media(0, "file", {**(content.describe(None) or {}), **piece})
+            return
+        more = {**(fields_except(piece, "file") or {}), **file}
+        media = MediaPart(
+            mime_type=text_of(file, "mimeType", "mediaType"),
+            data=data or b"",
+            url=url,
+            provider_data=content.describe(fields_except(more, *_FILE_FIELDS)),
+        )
+        self.whole(0, media)
+
+    def _merge_fields(self, content: Content, fields: dict[str, Any]) -> None:
+        """Merge fields into those of an artifact; if these change, report its open part's start again."""
+        metadata = {**dict_of(content.fields, "metadata"), **dict_of(fields, "metadata")}
+        merged = {**content.fields, **fields, **({"metadata": metadata} if metadata else {})}
+        if merged != content.fields:
+            content.fields = merged
+            run = content.open_run
+            if run is not None and not run.parts[-1].closed:
+                self.report_start_again(run.parts[-1], _blank(run.kind, content.describe(run.fields)))
+
+    def _close_run(self, content: Content) -> None:
+        """End the text at the end of some content."""
+        run = content.open_run
+        if run is not None:
+            self.close(run.parts[-1])
+
+    # -- content that is sent again ----------------------------------------
+
+    def _append_what_is_new(self, content: Content, pieces: list[Piece]) -> bool:
+        """Add what an artifact that is sent whole has more than before; return False if it is another one."""
+        new = self._find_new(content, _merge(pieces))
+        if new is not None:
+            self._append_pieces(content, new)
+        return new is not None
+
+    def _find_new(self, content: Content, pieces: list[Piece]) -> list[Piece] | None:
+        """Return the pieces after those that have arrived; None if those are not its beginning.
+
+        Args:
+            content: The content that has arrived.
+            pieces: All pieces, of which no two texts of one kind follow each other.
+        """
+        arrived = content.segments
+        if len(pieces) < len(arrived):
+            return None
+        for position, (segment, piece) in enumerate(zip(arrived, pieces, strict=False)):
+            if not isinstance(segment, Run):
+                if segment != _fingerprint_of(piece):
+                    return None
+                continue
+            text = piece.get("text")
+            if not isinstance(text, str) or is_thought(piece) != (segment.kind == "reasoning"):
+                return None
+            text = mend_surrogates(text) if self.may_hold_surrogates else text
+            length = self._count_arrived(segment, text)
+            if length is None or (position < len(arrived) - 1 and length < len(text)):
+                return None
+            if length < len(text):
+                return [{**piece, "text": text[length:]}, *pieces[position + 1 :]]
+        return pieces[len(arrived) :]
+
+    def _count_arrived(self, run: Run, text: str) -> int | None:
+        """Return the number of characters of a text that have arrived as a run; None if others have."""
+        if self.find_text is None:
+            # Without a message, the text that has arrived is not known.
+            return run.length if len(text) >= run.length else None
+        arrived = ""
+        for part in run.parts:
+            told = Told("", 0, run.kind, choice=0, part=part.index)
+            arrived += self.find_text(told) + added_by(self._out, told)
+        return len(arrived) if text.startswith(arrived) else None
+
+
+def pieces_of(message: dict[str, Any]) -> list[Piece]:
+    """Return the pieces of a message."""
+    return dicts_of(parts_field(message))
+
+
+def text_in(pieces: Iterable[Piece]) -> str:
+    """Return the text of pieces, without reasoning.
+
+    Example:
+        >>> text_in([{"text": "Hel"}, {"data": {}}, {"kind": "text", "text": "lo"}])
+        'Hello'
+    """
+    return "".join([text_of(piece, "text") or "" for piece in pieces if not is_thought(piece)])
+
+
+def _merge(pieces: Iterable[Piece]) -> list[Piece]:
+    """Return pieces with the texts of one kind that follow each other joined, and without empty ones."""
+    merged: list[Piece] = []
+    texts: list[str] = []
+
+    def join() -> None:
+        if texts:
+            merged[-1] = {**merged[-1], "text": "".join(texts)}
+            texts.clear()
+
+    for piece in pieces:
+        text = piece.get("text")
+        if not isinstance(text, str):
+            join()
+            merged.append(piece)
+        elif text or fields_except(piece, *_TEXT_FIELDS):
+            if not texts or is_thought(merged[-1]) != is_thought(piece):
+                join()
+                merged.append(piece)
+            texts.append(text)
+    join()
+    return merged
+
+
+def _fingerprint_of(piece: Piece) -> int:
+    """Return a number that equal pieces have."""
+    return hash(canonical_json(piece))
+
+
+def _blank(kind: TextKind, data: dict[str, Any] | None) -> TextPart | ReasoningPart:
+    """Return a part without its text."""
+    return ReasoningPart(provider_data=data) if kind == "reasoning" else TextPart(provider_data=data)

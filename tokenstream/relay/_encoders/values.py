@@ -1,0 +1,85 @@
+"""Values as they are sent: JSON that every parser accepts, and errors without private messages."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import to_jsonable_python
+
+from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream.events import ToolResult
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
+
+_MAX_BITS = 14_284
+"""The size of the largest integers that have at most 4,300 digits, more than which no reader takes."""
+
+
+def prepare_result(event: ToolResult, *, raw: bool) -> ToolResult:
+    """Return the result of a tool with a JSON value as its output; the event itself is not changed.
+
+    Args:
+        raw: True to keep the message of an exception, which may be private.
+
+    Example:
+        >>> prepare_result(ToolResult("call_1", (1, b"a"), "KeyError: 'Ann'"), raw=False)
+        ToolResult(choice=0, part=None, id='call_1', output=[1, 'YQ=='], error='KeyError', \
+provider_executed=False)
+    """
+    error = event.error if raw or event.error is None else keep_class_name(event.error)
+    prepared = ToolResult(
+        event.id,
+        _to_json_value(event.output),
+        error,
+        event.provider_executed,
+        choice=event.choice,
+        raw=event.raw,
+    )
+    if event.step is not None:
+        prepared.step = event.step
+    return prepared
+
+
+def replace_unsound(value: object) -> Json:
+    """Return a value with everything that JSON cannot express replaced by null.
+
+    Example:
+        >>> replace_unsound({1: [float("nan"), 10**5000, "a"]})
+        {'1': [None, None, 'a']}
+    """
+    if is_dict(value):
+        return {str(key): replace_unsound(inner) for key, inner in value.items()}
+    if is_list(value):
+        return [replace_unsound(inner) for inner in value]
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, int):
+        return value if value.bit_length() <= _MAX_BITS else None
+    return value if isinstance(value, str) else None
+
+
+def keep_class_name(words: str) -> str:
+    """Return the class name from a text like `Class: message`; the message may be private.
+
+    Any other text is returned unchanged: the errors of tools and unfinished steps are written for users.
+    """
+    name, colon, _ = words.partition(":")
+    return name if colon and all(each.isidentifier() for each in name.split(".")) else words
+
+
+def _to_json_value(value: Any) -> Json:  # noqa: ANN401 - whatever the tool has returned
+    """Return what a tool has returned as a JSON value; an object that is none is sent as its class's name."""
+    if value is None or value.__class__ is str:
+        return value
+    try:
+        plain = to_jsonable_python(value, bytes_mode="base64", fallback=_name_class)
+    except ValueError:
+        # The value contains itself, or is nested too deeply.
+        return _name_class(value)
+    return replace_unsound(plain)
+
+
+def _name_class(value: object) -> str:
+    return type(value).__name__

@@ -1,0 +1,269 @@
+"""Reads the messages of agents that speak the Agent Client Protocol (ACP)."""
+
+from __future__ import annotations
+
+from json import dumps
+from typing import TYPE_CHECKING, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
+from tokenstream.formats._kit.values import counts_in
+from tokenstream.steps._agents.conversations import Conversation, Conversations
+from tokenstream.steps._step import LeftOpen
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
+    from tokenstream.message import FinishReason, Usage
+    from tokenstream.steps._run import Steps
+    from tokenstream.steps._step import Step
+    from tokenstream.steps._turn import Turn
+
+_CHUNKS = {"agent_message_chunk": "text", "agent_thought_chunk": "reasoning"}
+"""The kind of a part by the update that adds to it."""
+_ASKING = frozenset({"session/request_permission", "elicitation/create"})
+"""Requests that a person has to answer."""
+_REPLAYING = "session/load"
+"""The request whose answer follows the updates of the session's earlier turns."""
+_REASONS: dict[str, FinishReason] = {
+    "end_turn": "stop",
+    "max_tokens": "length",
+    "max_turn_requests": "length",
+    "refusal": "refusal",
+    "cancelled": "cancelled",
+}
+"""The reasons for the end of an answer by ACP's."""
+_COUNTS = {
+    "inputTokens": "input_tokens",
+    "outputTokens": "output_tokens",
+    "totalTokens": "total_tokens",
+    "cachedReadTokens": "cached_tokens",
+    "cachedWriteTokens": "cache_write_tokens",
+    "thoughtTokens": "reasoning_tokens",
+}
+"""Our names of counts by those of a prompt's result; the protocol has them as a draft."""
+_QUOTA_COUNTS = {"input_tokens": "input_tokens", "output_tokens": "output_tokens"}
+"""Our names of counts by those of Gemini CLI, which sends them under `_meta`."""
+
+
+class ACP(Conversations["_Session"]):
+    """Reads an agent that speaks ACP, version 1: each prompt is a turn, each tool call a step.
+
+    The name of the agent, if it introduces itself, is in `Steps.agent`.
+
+    Source:
+        https://agentclientprotocol.com/protocol/prompt-turn and /tool-calls, schema version 1.
+    """
+
+    name: ClassVar[str] = "acp"
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._prompts: dict[str, _Session] = {}
+        """The sessions of prompts without an answer, by the ids of the requests."""
+        self._replays: dict[str, _Session] = {}
+        """The sessions whose earlier turns are being sent again, by the ids of the requests."""
+
+    @classmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True for the answer to `initialize`, and for messages about a session."""
+        if text_of(line, "method") in ("session/update", "session/request_permission"):
+            return "sessionId" in dict_of(line, "params")
+        return "protocolVersion" in (result := dict_of(line, "result")) and "agentCapabilities" in result
+
+    def read_sent(self, method: str, params: dict[str, Json], id: Json) -> None:
+        """Begin a turn with a prompt; note that the updates before the answer to a `session/load` are old."""
+        if method == "session/prompt":
+            session = self._prompts[str(id)] = self._session_of(params)
+            session.begin_turn()
+        elif method == _REPLAYING:
+            session = self._replays[str(id)] = self._session_of(params)
+            session.is_replayed = True
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as a message says."""
+        method, params = text_of(line, "method"), dict_of(line, "params")
+        if method is None:
+            self._read_answer(line)
+        elif method == "session/update":
+            self._session_of(params).read(dict_of(params, "update"))
+        elif method in _ASKING and "id" in line:
+            self._session_of(params).ask(line)
+
+    # -- within ------------------------------------------------------------
+
+    def _session_of(self, params: dict[str, Json]) -> _Session:
+        """Return the session that a message belongs to."""
+        id = text_of(params, "sessionId") or ""
+        if id not in self._conversations:
+            self._conversations[id] = _Session(self._run, id, self)
+            self._run.session = self._run.session or id or None
+        return self._conversations[id]
+
+    def _read_answer(self, line: dict[str, Json]) -> None:
+        """Read the answer to a request: the agent's name, a new session, or the end of a turn."""
+        id, result, error = str(line.get("id")), dict_of(line, "result"), line.get("error")
+        self._run.agent = text_of(dict_of(result, "agentInfo"), "name") or self._run.agent
+        self._run.session = text_of(result, "sessionId") or self._run.session
+        self._run.model = _find_model(result) or self._run.model
+        if id in self._replays:
+            self._replays.pop(id).is_replayed = False
+        session = self._prompts.pop(id, None)
+        if session is None and ("stopReason" in result or is_dict(error)):
+            # Without the requests, the answer is that of the only prompt that is being answered.
+            session = next((each for each in self._conversations.values() if each.is_answering), None)
+        if session is not None:
+            session.read_result(result, error if is_dict(error) else None)
+
+
+class _Session(Conversation):
+    """Reads the messages about one session."""
+
+    name: ClassVar[str] = ACP.name
+
+    def __init__(self, run: Steps, id: str, owner: ACP) -> None:
+        super().__init__(run, id, owner)
+        self.is_replayed = False
+        """True while the agent sends the session's earlier turns again."""
+        self._message: dict[str, str | None] = {}
+        """The id of the last message by the kind of its part."""
+        self._cost = 0.0
+        """The cost of the session so far, in US dollars."""
+        self._cost_before = 0.0
+        """The cost of the session before the turn in progress."""
+
+    @property
+    def is_answering(self) -> bool:
+        """True while a turn is in progress."""
+        return self._turn is not None
+
+    def begin_turn(self) -> Turn:
+        """Return the turn in progress; begin one if there is none."""
+        return self._open_turn()
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Read an update of the session."""
+        kind = text_of(line, "sessionUpdate") or ""
+        if kind == "usage_update":
+            self._read_usage(line)
+        elif self.is_replayed:
+            return
+        elif kind in _CHUNKS:
+            self._read_chunk(_CHUNKS[kind], line)
+        elif kind in ("tool_call", "tool_call_update"):
+            self._read_tool(line)
+        elif kind == "plan":
+            entries = [
+                {name: entry.get(name) for name in ("content", "status", "priority") if name in entry}
+                for entry in dicts_of(line.get("entries"))
+            ]
+            self._open_turn().step.update({"type": "plan", "entries": entries})
+
+    def ask(self, message: dict[str, Json]) -> None:
+        """Report that a tool call, or the turn, waits for an answer."""
+        call = dict_of(dict_of(message, "params"), "toolCall")
+        id = text_of(call, "toolCallId")
+        # A request repeats only some fields of a call that has begun.
+        step = None if id is None else self._tools.get(id) or self._read_tool(call)
+        self._ask_owner(step or self._open_turn().step, message)
+
+    def read_result(self, result: dict[str, Json], error: dict[str, Json] | None) -> None:
+        """End the turn in progress with the answer to its prompt."""
+        if self._turn is None:
+            return
+        turn, reason = self._turn, text_of(result, "stopReason")
+        turn.usage = _usage_in(result) or turn.usage
+        self._end_answer("error" if error else _REASONS.get(reason or "", "unknown"), turn.usage)
+        self._cost_before = self._cost
+        self._message.clear()
+        self._forget()
+        if error is not None:
+            self._end_turn(self._failure(text_of(error, "message"), code=str(error.get("code"))))
+        elif reason == "cancelled":
+            self._stop_turn(LeftOpen("it was cancelled"))
+        else:
+            self._end_turn(None)
+
+    # -- within ------------------------------------------------------------
+
+    def _read_chunk(self, kind: str, update: dict[str, Json]) -> None:
+        """Add a piece of text to the answer, which another message ends."""
+        content, id = dict_of(update, "content"), text_of(update, "messageId")
+        text = text_of(content, "text")
+        if not text:
+            # Media and links stay in the messages themselves.
+            return
+        before, self._message[kind] = self._message.get(kind, id), id
+        if id != before and self._has_text:
+            self._end_answer("stop")
+        self._add_text(kind, text, is_whole=False)
+
+    def _read_tool(self, update: dict[str, Json]) -> Step | None:
+        """Begin, change or end the step of a tool call; return the step if the call has not ended before."""
+        id = text_of(update, "toolCallId") or ""
+        if self._is_repeated(id, remember=False):
+            return None
+        if id not in self._tools:
+            self._end_answer("tool_calls")
+        name = text_of(update, "title") or text_of(update, "kind") or "tool"
+        arguments = dumps(update.get("rawInput", {}))
+        step = self._begin_tool(id, name, self._open_turn().step, arguments)
+        if "rawInput" in update:
+            self._change_arguments(step, update["rawInput"], text_of(update, "title"))
+        text = "".join(text_of(dict_of(piece, "content"), "text") or "" for piece in _contents(update))
+        self._replace_output(step, text)
+        status = text_of(update, "status")
+        if status in ("completed", "failed"):
+            self._is_repeated(id)
+            result = update.get("rawOutput", update.get("content"))
+            self._end_tool(
+                id, result, failure=_failure_in(update, text) if status == "failed" else _exit(update)
+            )
+        return step
+
+    def _read_usage(self, update: dict[str, Json]) -> None:
+        """Note how full the model's context is, and what the session has cost so far."""
+        self._run.context_used, self._run.context_size = int_of(update, "used"), int_of(update, "size")
+        cost = dict_of(update, "cost")
+        amount = float_of(cost, "amount")
+        if amount is not None and text_of(cost, "currency") == "USD":
+            self._cost = amount
+            if self._turn is None:
+                self._cost_before = amount
+            else:
+                self._turn.cost = amount - self._cost_before
+
+
+def _contents(update: dict[str, Json]) -> list[dict[str, Json]]:
+    """Return the pieces of a tool's content that are text or media, and not diffs or terminals."""
+    return [piece for piece in dicts_of(update.get("content")) if piece.get("type") == "content"]
+
+
+def _exit(update: dict[str, Json]) -> str | None:
+    """Return the failure of a command with an exit code other than 0, which opencode calls completed."""
+    code = int_of(dict_of(dict_of(update, "rawOutput"), "metadata"), "exit")
+    return f"exit code {code}" if code else None
+
+
+def _failure_in(update: dict[str, Json], text: str) -> str:
+    """Return a description of a tool's failure."""
+    return text_of(dict_of(update, "rawOutput"), "error") or text.strip() or "it failed"
+
+
+def _usage_in(result: dict[str, Json]) -> Usage | None:
+    """Return the counts of a turn; None if the answer has none."""
+    usage = counts_in(dict_of(result, "usage"), _COUNTS)
+    if usage is None:
+        quota = dict_of(dict_of(result, "_meta"), "quota")
+        return counts_in(dict_of(quota, "token_count"), _QUOTA_COUNTS)
+    cached = (usage.cached_tokens or 0) + (usage.cache_write_tokens or 0)
+    spent = (usage.input_tokens or 0) + (usage.output_tokens or 0)
+    if cached and usage.total_tokens is not None and usage.total_tokens >= spent + cached:
+        # The total has what was cached beside the input, so that the input does not have it.
+        return usage.model_copy(update={"input_tokens": (usage.input_tokens or 0) + cached})
+    return usage
+
+
+def _find_model(result: dict[str, Json]) -> str | None:
+    """Return the name of the session's model; None if the answer has none."""
+    options = dicts_of(result.get("configOptions"))
+    chosen = next((text_of(each, "currentValue") for each in options if each.get("id") == "model"), None)
+    return chosen or text_of(dict_of(result, "models"), "currentModelId")

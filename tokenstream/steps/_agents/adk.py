@@ -1,0 +1,239 @@
+"""Reads the events of Google's Agent Development Kit, as its runners and Vertex Agent Engine give them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
+from tokenstream.steps._agents.reader import AgentReader
+from tokenstream.steps._model_answer import ModelAnswer
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
+    from tokenstream.errors import StreamError
+    from tokenstream.message import Ending, Message, ToolCall
+    from tokenstream.steps._run import Steps
+    from tokenstream.steps._step import Step
+    from tokenstream.steps._turn import Turn
+
+_OF_AN_ANSWER = ("usage_metadata", "usageMetadata", "model_version", "modelVersion")
+"""Fields that an event has from the model's answer, in both spellings."""
+
+
+class ADK(AgentReader):
+    """Reads ADK: each agent of an invocation is a sub-step of the turn, with its answers and tools.
+
+    An event with `partial` has a piece of an answer. The event that ends the answer repeats all of it, so
+    only what no piece has told is added. No event ends the invocation: it is complete if the last event
+    calls no tool that would have to be answered.
+    """
+
+    name: ClassVar[str] = "adk"
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._authors: dict[str, _Author] = {}
+        """The agents of the invocation by their names."""
+        self._invocation: str | None = None
+        """The id of the invocation."""
+        self._is_final = False
+        """True if nothing has to follow the last event."""
+        self._error: StreamError | None = None
+        """The error of the last answer; None if it has none."""
+
+    @classmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True for an event of an agent in an invocation."""
+        return "author" in line and ("invocation_id" in line or "invocationId" in line)
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as an event says."""
+        name = text_of(line, "author")
+        if name is None:
+            message, code = text_of(line, "error", "message"), line.get("code")
+            if message is not None:
+                # A server puts its error in the place of an event.
+                self.fail(message, None if code is None else str(code))
+            return
+        is_partial = line.get("partial") is True
+        # The pieces of an answer have the id of the event that repeats them.
+        if not is_partial and self._is_repeated(text_of(line, "id")):
+            return
+        invocation = text_of(line, "invocation_id", "invocationId")
+        if invocation != self._invocation and self._turn is not None:
+            self._finish()
+        self._invocation = invocation
+        self._open_turn()
+        parts = dicts_of(dict_of(line, "content").get("parts"))
+        answered = [part for part in parts if _field(part, "function_response") is not None]
+        for part in answered:
+            self._read_response(part)
+        if answered:
+            self._is_final = _field(dict_of(line, "actions"), "skip_summarization") is True
+        said = [part for part in parts if part not in answered]
+        if name != "user" and (said or _field(line, "usage_metadata") or _field(line, "error_code")):
+            self._read_answer(self._author_named(name), line, said, is_partial=is_partial)
+
+    def fail(self, message: str | None, code: str | None) -> None:
+        """End the turn, because the agent's server says that it failed.
+
+        Args:
+            message: The server's message; None if it gives none.
+            code: The code of the error; None if it has none.
+        """
+        self._open_turn()
+        self._error = self._failure(message, code=code)
+        self._finish()
+
+    def end(self, exit_code: int | None) -> StreamError | None:
+        """End the invocation, since no more events come; return the error of the run, or None.
+
+        Args:
+            exit_code: The exit code of the agent's process; None if it is not known.
+        """
+        if self._turn is not None and self._is_final:
+            self._finish()
+        return super().end(exit_code)
+
+    # -- within ------------------------------------------------------------
+
+    def _author_named(self, name: str) -> _Author:
+        """Return an agent of the invocation, whose step begins with its first event."""
+        if name not in self._authors:
+            self._authors[name] = _Author(self._open_turn().step.step(name, agent=name))
+        return self._authors[name]
+
+    def _read_answer(
+        self, author: _Author, line: dict[str, Json], parts: list[dict[str, Json]], *, is_partial: bool
+    ) -> None:
+        """Add a piece of an answer, or what its end has beyond the pieces.
+
+        Args:
+            author: The agent that has answered.
+            line: The event.
+            parts: Its parts, without the results of tools.
+            is_partial: True for a piece.
+        """
+        answer = author.open()
+        code, reason = _field(line, "error_code"), _field(line, "finish_reason")
+        new = author.find_new(parts) if is_partial else author.find_rest(parts)
+        candidate: dict[str, Any] = {"content": {"role": "model", "parts": new}}
+        if not is_partial:
+            candidate["finishReason"] = reason or "STOP"
+        payload: dict[str, Any] = {"candidates": [candidate]}
+        payload |= {name: line[name] for name in _OF_AN_ANSWER if name in line}
+        answer.read_piece(payload)
+        if is_partial:
+            self._is_final = False
+            return
+        self._end_answer(author)
+        self._error = None
+        if code:
+            self._error = self._failure(text_of(line, "error_message", "errorMessage"), code=str(code))
+        later = _field(line, "long_running_tool_ids")
+        later_ids = later if is_list(later) else []
+        self._is_final = all(call.id in later_ids for call in author.calls)
+        for call in author.calls:
+            self._begin_tool(call.id, call.name, author.step, call.arguments_text)
+        author.calls.clear()
+
+    def _end_answer(self, author: _Author) -> None:
+        """End the answer in progress of an agent; add its tokens to those of the turn."""
+        turn = self._open_turn()
+        author.close()
+        message = author.step.message
+        if message is not None:
+            turn.usage = turn.usage + message.usage if turn.usage else message.usage
+            turn.result = message.text or turn.result
+
+    def _read_response(self, part: dict[str, Json]) -> None:
+        """End a tool; ADK reports a call that it could not run as the field `error` of the result."""
+        response = _field(part, "function_response")
+        if is_dict(response):
+            error = text_of(dict_of(response, "response"), "error")
+            self._end_tool(text_of(response, "id") or "", response.get("response"), failure=error)
+
+    def _finish(self) -> None:
+        """End the turn and the steps of its agents."""
+        error, self._error = self._error, None
+        for author in self._authors.values():
+            author.close()
+            author.step.end(error)
+        self._authors.clear()
+        self._is_final = False
+        self._end_turn(error)
+
+    @staticmethod
+    def _find_partial(turn: Turn, ending: Ending) -> Message:
+        """Return the last answer of the agents of a turn, for its error."""
+        from tokenstream.message import Message
+
+        messages = [step.message for step in turn.step.steps if step.message is not None]
+        message = messages[-1] if messages else Message()
+        return message.model_copy(update={"ending": ending})
+
+
+class _Author:
+    """An agent of an invocation.
+
+    Args:
+        step: Its step.
+    """
+
+    __slots__ = ("_answer", "_told", "calls", "step")
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        self.calls: list[ToolCall] = []
+        """The calls of the last answer, whose steps have not begun."""
+        self._answer: ModelAnswer | None = None
+        """The answer in progress."""
+        self._told: dict[bool, list[str]] = {False: [], True: []}
+        """The pieces of the answer's text, and those of its reasoning (True)."""
+
+    def open(self) -> ModelAnswer:
+        """Return the answer in progress, and begin one if there is none."""
+        if self._answer is None:
+            self._answer = ModelAnswer(self.step, "gemini", self.calls)
+        return self._answer
+
+    def close(self) -> None:
+        """End the answer in progress."""
+        answer, self._answer = self._answer, None
+        self._told = {False: [], True: []}
+        if answer is not None:
+            answer.end()
+
+    def find_new(self, parts: list[dict[str, Json]]) -> list[dict[str, Json]]:
+        """Return those of the parts of a piece that are whole, without calls, and remember their texts."""
+        for part in parts:
+            self._told[part.get("thought") is True].append(text_of(part, "text") or "")
+        return [part for part in parts if _field(part, "function_call") is None]
+
+    def find_rest(self, parts: list[dict[str, Json]]) -> list[dict[str, Json]]:
+        """Return what the parts of a whole answer have beyond its pieces."""
+        told = {is_thought: "".join(texts) for is_thought, texts in self._told.items()}
+        new: list[dict[str, Json]] = []
+        for part in parts:
+            text, is_thought = text_of(part, "text"), part.get("thought") is True
+            if text is None:
+                new.append(part)
+            elif told[is_thought].startswith(text):
+                told[is_thought] = told[is_thought][len(text) :]
+            else:
+                new.append({**part, "text": text.removeprefix(told[is_thought])})
+                told[is_thought] = ""
+        return new
+
+
+def _field(fields: dict[str, Json], name: str) -> Json:
+    """Return a field, whose name is in snake_case in Python and in camelCase on the wire.
+
+    Args:
+        fields: The fields.
+        name: The name in snake_case.
+    """
+    if name in fields:
+        return fields[name]
+    first, *others = name.split("_")
+    return fields.get(first + "".join([word.capitalize() for word in others]))

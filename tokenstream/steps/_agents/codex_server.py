@@ -1,0 +1,308 @@
+"""Reads the messages of `codex app-server`."""
+
+from __future__ import annotations
+
+from json import dumps
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, text_of
+from tokenstream.message import Usage
+from tokenstream.steps._agents.conversations import Conversation, Conversations
+from tokenstream.steps._step import LeftOpen
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
+    from tokenstream.errors import ErrorKind, ProviderError
+    from tokenstream.steps._run import Steps
+    from tokenstream.steps._step import Step
+
+_COUNTS = {
+    "inputTokens": "input_tokens",
+    "cachedInputTokens": "cached_tokens",
+    "cacheWriteInputTokens": "cache_write_tokens",
+    "outputTokens": "output_tokens",
+    "reasoningOutputTokens": "reasoning_tokens",
+}
+"""Our names of counts by those of the app server."""
+_DELTAS = {
+    "item/agentMessage/delta": "text",
+    "item/reasoning/summaryTextDelta": "reasoning",
+    "item/reasoning/textDelta": "reasoning",
+}
+"""The kind of a part by the method that adds to it."""
+_OUTPUTS = frozenset({"item/commandExecution/outputDelta", "item/fileChange/outputDelta"})
+_ASKING = frozenset(
+    {
+        "item/commandExecution/requestApproval",
+        "item/fileChange/requestApproval",
+        "item/permissions/requestApproval",
+        "item/tool/requestUserInput",
+        "mcpServer/elicitation/request",
+    }
+)
+"""Requests that a person has to answer."""
+_SPOKEN = frozenset({"userMessage", "hookPrompt", "contextCompaction", "subAgentActivity", "plan"})
+"""Kinds of items that are neither tools nor parts of an answer."""
+_STATES = {"completed": "completed", "inProgress": "in_progress", "pending": "pending"}
+"""The words for the state of a task in a plan, by those of the app server."""
+_FAILED = frozenset({"failed", "declined"})
+_KINDS: dict[str, ErrorKind] = {
+    "usageLimitExceeded": "quota",
+    "serverOverloaded": "overloaded",
+    "contextWindowExceeded": "context_length",
+    "unauthorized": "authentication",
+    "badRequest": "invalid_request",
+    "internalServerError": "server",
+    "httpConnectionFailed": "network",
+    "responseStreamConnectionFailed": "network",
+    "responseStreamDisconnected": "network",
+}
+"""The kinds of errors by the app server's codes."""
+
+
+class CodexServer(Conversations["_Thread"]):
+    """Reads the app server of Codex: each of its threads is a conversation of its own.
+
+    A thread that a subagent works in is below the tool call that began the subagent.
+
+    Source:
+        `codex app-server generate-ts`, ServerNotification.ts and ServerRequest.ts, version 0.163.0.
+    """
+
+    name: ClassVar[str] = "codex-server"
+
+    @classmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True for the answer to `initialize`, and for messages about threads, turns and items."""
+        method, result, params = text_of(line, "method"), dict_of(line, "result"), dict_of(line, "params")
+        if method is None:
+            return "codexHome" in result or "cliVersion" in dict_of(result, "thread")
+        return method.startswith(("thread/", "turn/", "item/")) and (
+            "threadId" in params or "cliVersion" in dict_of(params, "thread")
+        )
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as a message says."""
+        method, params = text_of(line, "method"), dict_of(line, "params")
+        if method is None:
+            result = dict_of(line, "result")
+            self._run.session = text_of(dict_of(result, "thread"), "id") or self._run.session
+            self._run.model = text_of(result, "model") or self._run.model
+        elif method == "thread/started":
+            self._run.session = self._run.session or text_of(dict_of(params, "thread"), "id")
+        elif method == "serverRequest/resolved":
+            self._run.requests.note_answered(str(params.get("requestId")))
+        elif (id := text_of(params, "threadId")) is not None:
+            thread = self._conversations.get(id)
+            if thread is None:
+                thread = self._conversations[id] = _Thread(self._run, id, self)
+            thread.read(line)
+
+
+class _Thread(Conversation):
+    """Reads the messages about one thread."""
+
+    name: ClassVar[str] = CodexServer.name
+
+    def __init__(self, run: Steps, id: str, owner: CodexServer) -> None:
+        super().__init__(run, id, owner)
+        self._said: dict[str, int] = {}
+        """The number of characters of each item of an answer so far, by the item's id."""
+        self._item: str | None = None
+        """The id of the item, with the index of its part, to which the open part of the answer belongs."""
+        self._turn_id: str | None = None
+        """The id of the turn in progress; None between two turns."""
+        self._total: dict[str, int] = {}
+        """The counts of the thread so far."""
+        self._before: dict[str, int] = {}
+        """The counts of the thread before the turn in progress."""
+        self._complaint: str | None = None
+        """The message of the last `error`."""
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Read a message about the thread."""
+        method, params = text_of(line, "method") or "", dict_of(line, "params")
+        if method == "turn/started":
+            self._begin_turn(dict_of(params, "turn"))
+        elif method == "turn/completed":
+            self._complete_turn(dict_of(params, "turn"))
+        elif self._is_of_ended_turn(params):
+            # A message that comes again, after the end of its turn.
+            return
+        elif method in _DELTAS:
+            self._add_delta(_DELTAS[method], params)
+        elif is_dict(params.get("item")):
+            self._read_item(params["item"], is_done=method == "item/completed")
+        elif method in _ASKING and "id" in line:
+            self._ask_owner(self._step_of(params), line)
+        else:
+            self._read_news(method, params)
+
+    def _read_news(self, method: str, params: dict[str, Json]) -> None:
+        """Read a message about the progress of a tool or of the turn."""
+        if method in _OUTPUTS:
+            self._step_of(params).add_output(text_of(params, "delta") or "")
+        elif method == "item/mcpToolCall/progress":
+            self._step_of(params).update({"type": "progress", "message": text_of(params, "message")})
+        elif method == "turn/plan/updated":
+            entries = [
+                {"content": text_of(task, "step"), "status": _STATES.get(text_of(task, "status") or "")}
+                for task in dicts_of(params.get("plan"))
+            ]
+            self._open_turn().step.update({"type": "plan", "entries": entries})
+        elif method == "thread/tokenUsage/updated":
+            self._count(dict_of(params, "tokenUsage"))
+        elif method == "error":
+            self._complaint = text_of(dict_of(params, "error"), "message")
+
+    # -- turns -------------------------------------------------------------
+
+    def _begin_turn(self, turn: dict[str, Json]) -> None:
+        """Begin a turn, unless the message has come before."""
+        id = text_of(turn, "id")
+        if id != self._turn_id and not self._is_repeated(f"turn {id}"):
+            self._turn_id, self._before = id, self._total
+            self._open_turn()
+
+    def _is_of_ended_turn(self, params: dict[str, Json]) -> bool:
+        """Return True if a message is about a turn that has ended."""
+        id = text_of(params, "turnId")
+        return id is not None and id != self._turn_id and self._is_repeated(f"turn {id}", remember=False)
+
+    def _complete_turn(self, turn: dict[str, Json]) -> None:
+        """End a turn with the agent's verdict."""
+        id, status, error = text_of(turn, "id"), text_of(turn, "status"), dict_of(turn, "error")
+        self._is_repeated(f"turn {id}")
+        if self._is_repeated(f"ended {id}"):
+            return
+        open_turn = self._open_turn()
+        open_turn.usage = self._usage_of_turn()
+        has_failed = status not in ("completed", "interrupted")
+        self._end_answer("error" if has_failed else "stop", open_turn.usage)
+        self._turn_id = None
+        self._said.clear()
+        if status == "interrupted":
+            self._stop_turn(LeftOpen("it was interrupted"))
+            return
+        self._end_turn(self._failure_in(error) if has_failed else None)
+
+    def _failure_in(self, error: dict[str, Json]) -> ProviderError:
+        """Return the error of a turn that has failed."""
+        info = error.get("codexErrorInfo")
+        # A code with details is an object with the code as its only key.
+        code = next(iter(info), None) if is_dict(info) else info
+        failure = self._failure(text_of(error, "message") or self._complaint)
+        if isinstance(code, str):
+            failure.code = code
+            failure.kind = _KINDS.get(code, failure.kind)
+        return failure
+
+    def _count(self, usage: dict[str, Json]) -> None:
+        """Note the thread's tokens so far, and how full the model's context is."""
+        total, last = dict_of(usage, "total"), dict_of(usage, "last")
+        self._total = {
+            ours: n for theirs, ours in _COUNTS.items() if (n := int_of(total, theirs)) is not None
+        }
+        self._run.context_used = int_of(last, "totalTokens")
+        self._run.context_size = int_of(usage, "modelContextWindow")
+
+    def _usage_of_turn(self) -> Usage:
+        """Return the tokens of the turn: those of the thread so far, less those before the turn."""
+        counts: dict[str, Any] = {name: n - self._before.get(name, 0) for name, n in self._total.items()}
+        return Usage(**counts)
+
+    # -- items -------------------------------------------------------------
+
+    def _add_delta(self, kind: str, params: dict[str, Json]) -> None:
+        """Add a piece of text to the part that it belongs to."""
+        id, text = text_of(params, "itemId") or "", text_of(params, "delta")
+        index = params.get("summaryIndex", params.get("contentIndex", 0))
+        if not text:
+            return
+        place = f"{id} {index}"
+        if place != self._item:
+            self._begin_part(kind, id)
+            self._item = place
+        self._said[id] = self._said.get(id, 0) + len(text)
+        self._add_text(kind, text, is_whole=False)
+
+    def _begin_part(self, kind: str, id: str) -> None:
+        """End the open part, and the answer as well if another message follows its text."""
+        if self._answer is not None:
+            self._answer.close_part()
+        if kind == "text" and id not in self._said and self._has_text:
+            # Each message of the agent is an answer of its own.
+            self._end_answer("stop")
+
+    def _read_item(self, item: dict[str, Json], *, is_done: bool) -> None:
+        """Add an item to the answer, or begin or end a tool's step."""
+        kind, id = text_of(item, "type") or "", text_of(item, "id") or ""
+        if kind in _SPOKEN:
+            return
+        if kind in ("agentMessage", "reasoning"):
+            if is_done and not self._is_repeated(f"done {id}"):
+                self._complete_text(kind, id, item)
+            return
+        if self._is_repeated(f"done {id}", remember=False):
+            return
+        self._end_answer("tool_calls")
+        name, arguments = _describe(kind, item)
+        step = self._begin_tool(id, name, self._open_turn().step, dumps(arguments))
+        receivers: Json = item.get("receiverThreadIds")
+        for receiver in receivers if is_list(receivers) else ():
+            self._owner.note_starter(receiver, step)
+        if is_done:
+            self._is_repeated(f"done {id}")
+            self._end_tool(id, _result_of(item), failure=_failure_of(item))
+
+    def _complete_text(self, kind: str, id: str, item: dict[str, Json]) -> None:
+        """Add what the deltas of an item lack: some providers send none."""
+        said = self._said.get(id, 0)
+        if kind == "agentMessage":
+            rest = (text_of(item, "text") or "")[said:]
+            if not said:
+                self._begin_part("text", id)
+            self._add_text("text", rest, is_whole=False)
+        elif not said:
+            for part in item.get("summary") or item.get("content") or ():
+                if isinstance(part, str):
+                    self._add_text("reasoning", part, is_whole=True)
+        self._said.setdefault(id, 0)
+        self._item = None
+        if self._answer is not None:
+            self._answer.close_part()
+
+    def _step_of(self, params: dict[str, Json]) -> Step:
+        """Return the step of the tool that a message is about; that of the turn if there is no such tool."""
+        return self._tools.get(text_of(params, "itemId") or "") or self._open_turn().step
+
+
+def _describe(kind: str, item: dict[str, Json]) -> tuple[str, Json]:
+    """Return the name of the tool that an item stands for, and its arguments."""
+    if kind == "commandExecution":
+        return "shell", {"command": item.get("command")}
+    if kind == "mcpToolCall":
+        return f"{text_of(item, 'server') or 'mcp'}.{text_of(item, 'tool') or 'tool'}", item.get("arguments")
+    if kind == "collabAgentToolCall":
+        return text_of(item, "tool") or kind, {"prompt": item.get("prompt")}
+    if kind == "dynamicToolCall":
+        return text_of(item, "tool") or kind, item.get("arguments")
+    known = ("query", "action", "changes", "path", "review", "durationMs")
+    return kind or "item", {name: item[name] for name in known if name in item}
+
+
+def _result_of(item: dict[str, Json]) -> Json:
+    """Return the result of a tool: its output, or the item's own field for it."""
+    known = ("aggregatedOutput", "result", "contentItems", "changes", "agentsStates")
+    return next((item[name] for name in known if item.get(name) is not None), None)
+
+
+def _failure_of(item: dict[str, Json]) -> str | None:
+    """Return a description of a tool's failure; None if it has succeeded."""
+    error, exit_code = item.get("error"), int_of(item, "exitCode")
+    if is_dict(error):
+        return text_of(error, "message") or "it failed"
+    if exit_code:
+        return f"exit code {exit_code}"
+    status = text_of(item, "status")
+    return f"it was {status}" if status == "declined" else "it failed" if status in _FAILED else None

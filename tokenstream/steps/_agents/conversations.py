@@ -1,0 +1,124 @@
+"""Base classes for the readers of agents that send several conversations at once, each with an id."""
+
+from __future__ import annotations
+
+from json import dumps
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from tokenstream.steps._agents.reader import AgentReader, TextAgentReader
+from tokenstream.steps._turn import Turn
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tokenstream._basics.loose import Json
+    from tokenstream.errors import StreamError
+    from tokenstream.steps._run import Steps
+    from tokenstream.steps._step import Step
+
+ConversationT = TypeVar("ConversationT", bound="Conversation")
+
+
+class Conversations(AgentReader, Generic[ConversationT]):
+    """Reads several conversations, and hands each message to the reader of its conversation.
+
+    The turns of a subagent's conversation are below the tool call that began the subagent.
+    """
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._conversations: dict[str, ConversationT] = {}
+        """The readers of the conversations, by the conversations' ids."""
+        self._starters: dict[str, Step] = {}
+        """The steps of the tool calls that began subagents, by the ids of the subagents' conversations."""
+
+    def end(self, exit_code: int | None) -> StreamError | None:
+        """End the turns that are still open; return the error of the run, or None."""
+        errors = [each.end(None) for each in self._conversations.values()]
+        return next((error for error in errors if error is not None), None) or super().end(exit_code)
+
+    def stop(self, error: BaseException) -> None:
+        """End the turns that are open with an exception, because nothing more is read."""
+        for conversation in self._conversations.values():
+            conversation.stop(error)
+
+    def begin_turn(self, conversation: Conversation) -> Turn:
+        """Return a new turn of a conversation; a subagent's is a sub-step, and not among the run's turns."""
+        id, starter = conversation.id, self._starters.get(conversation.id)
+        if starter is not None and starter.ended is None:
+            return Turn(starter.step(self.name, agent=id), id)
+        turn = Turn(self._run.step(self.name, agent=self.name), id)
+        self._run.add_turn(turn)
+        return turn
+
+    def note_starter(self, id: Json, step: Step) -> None:
+        """Note that a tool call has begun the subagent of a conversation.
+
+        Args:
+            id: The id of the conversation; anything but text is ignored.
+            step: The step of the tool call.
+        """
+        if isinstance(id, str):
+            self._starters.setdefault(id, step)
+
+
+class Conversation(TextAgentReader):
+    """Base class for the reader of one of several conversations.
+
+    Args:
+        run: The run that receives the steps.
+        id: The conversation's id.
+        owner: The reader of all conversations.
+    """
+
+    def __init__(self, run: Steps, id: str, owner: Conversations[Any]) -> None:
+        agent = run.agent
+        super().__init__(run)
+        # The name of the agent is known to the reader of all conversations.
+        run.agent = agent
+        self.id = id
+        self._owner = owner
+
+    @classmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:  # noqa: ARG003 - that of the base class
+        """Return False: the reader of all conversations makes this one."""
+        return False
+
+    def _open_turn(self) -> Turn:
+        """Return the turn in progress, and begin one if there is none."""
+        if self._turn is None:
+            self._turn = self._owner.begin_turn(self)
+        return self._turn
+
+    def _ask_owner(self, step: Step, message: dict[str, Json]) -> None:
+        """Report that a step waits for the answer to a request, which `Conversations` can send."""
+        self.send_reply = self._owner.send_reply
+        self._ask(step, message)
+
+    def _stop_turn(self, error: BaseException) -> None:
+        """End the turn in progress as stopped, because it was cancelled or interrupted."""
+        self.stop(error)
+        self._tools.clear()
+
+    def _change_arguments(self, step: Step, arguments: Json, title: str | None) -> None:
+        """Give a step the arguments of its call, which may follow the beginning of the call.
+
+        Args:
+            step: The step of the call.
+            arguments: The arguments.
+            title: A title for the call; None if the agent gives none.
+        """
+        text = dumps(arguments)
+        if step.cause is not None and text != step.cause.arguments_text:
+            step.cause = step.cause.model_copy(update={"arguments_text": text})
+            step.update({"type": "call", "title": title, "arguments": arguments})
+
+    @staticmethod
+    def _replace_output(step: Step, output: str) -> None:
+        """Add what is new in the output of a tool, which is sent anew each time.
+
+        Output that does not begin with what was there before is left out; the tool's result has it.
+        """
+        said = step.output
+        if len(output) > len(said) and output.startswith(said):
+            step.add_output(output[len(said) :])

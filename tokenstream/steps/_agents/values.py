@@ -1,0 +1,40 @@
+"""Values that several agents print in the same manner: texts in blocks, and counts beside a cache."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream._basics.untrusted import dicts_of, text_of
+from tokenstream.message import Usage
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
+
+
+def text_in(content: Json) -> str | None:
+    r"""Return the text of a tool's result, which may be a text or a list of blocks.
+
+    Example:
+        >>> text_in("a"), text_in([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]), text_in([])
+        ('a', 'a\nb', None)
+    """
+    if isinstance(content, str):
+        return content
+    texts = [text_of(block, "text") for block in dicts_of(content)]
+    return "\n".join([text for text in texts if text]) or None
+
+
+def with_cache(usage: Usage | None) -> Usage:
+    """Return counts whose input has what was cached, which some agents leave out of it.
+
+    Args:
+        usage: The counts as the agent gives them; None if it gives none.
+
+    Example:
+        >>> with_cache(Usage(input_tokens=5, cached_tokens=2)).input_tokens
+        7
+    """
+    if usage is None or usage.input_tokens is None:
+        return usage or Usage()
+    whole = usage.input_tokens + (usage.cached_tokens or 0) + (usage.cache_write_tokens or 0)
+    return usage.model_copy(update={"input_tokens": whole})

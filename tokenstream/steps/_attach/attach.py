@@ -1,0 +1,312 @@
+"""The events of a hosted session, in `for` or `async for`, over as many connections as are needed."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from inspect import isawaitable, signature
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from tokenstream._basics.members import show_members
+from tokenstream.errors import MisuseError
+from tokenstream.steps._attach.state import Attachment, Recent
+
+if TYPE_CHECKING:
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Iterable,
+        Iterator,
+        MutableSet,
+    )
+    from typing import Self
+
+EventT = TypeVar("EventT")
+_END: Any = object()
+
+
+@show_members
+class Attached(Generic[EventT]):
+    """The events of a hosted session, each once, in `for`; made by `attach`."""
+
+    def __init__(
+        self,
+        open_live: Callable[[], Iterable[EventT]],
+        open_history: Callable[[], Iterable[EventT]] | None,
+        state: Attachment,
+    ) -> None:
+        self._open_live = open_live
+        self._open_history = open_history
+        self._state = state
+        self._live: Any = None
+        """The events as they happen; None between two connections."""
+        self._events: Iterator[EventT] = iter(())
+        self._is_over = False
+
+    @property
+    def reattached(self) -> int:
+        """Number of times that the events were opened again."""
+        return self._state.reattached
+
+    @property
+    def seen(self) -> MutableSet[str] | Recent:
+        """The ids of the events so far: the set that `attach` was given, or the last 100,000 of them."""
+        return self._state.seen
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> EventT:
+        while not self._is_over:
+            error: BaseException | None = None
+            try:
+                if self._live is None:
+                    self._open()
+                event = next(self._events, _END)
+            except Exception as raised:  # noqa: BLE001 - `wait_after` raises what does not concern the connection
+                event, error = _END, raised
+            if event is not _END:
+                if self._state.admit(event):
+                    return event
+                continue
+            self._close_live()
+            wait = self._end(error)
+            if wait is not None:
+                time.sleep(wait)
+        raise StopIteration
+
+    def close(self) -> None:
+        """Close the connection; the session itself goes on."""
+        self._is_over = True
+        self._close_live()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # -- within ------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Open the events as they happen, and then ask for those before, so that nothing falls between."""
+        self._live = self._open_live()
+        history = () if self._open_history is None else self._open_history()
+        self._events = _chain(history, self._live)
+
+    def _end(self, error: BaseException | None) -> float | None:
+        """Return the seconds to wait before the events are opened again; None at their end."""
+        try:
+            wait = self._state.wait_after(error)
+        except BaseException:
+            self._is_over = True
+            raise
+        self._is_over = wait is None
+        return wait
+
+    def _close_live(self) -> None:
+        live, self._live = self._live, None
+        close = getattr(live, "close", None)
+        if close is not None:
+            with suppress(OSError):
+                close()
+
+
+@show_members
+class AsyncAttached(Generic[EventT]):
+    """The events of a hosted session, each once, in `async for`; made by `aattach`."""
+
+    def __init__(
+        self,
+        open_live: Callable[[], Any],
+        open_history: Callable[[], Any] | None,
+        state: Attachment,
+    ) -> None:
+        self._open_live = open_live
+        self._open_history = open_history
+        self._state = state
+        self._live: Any = None
+        """The events as they happen; None between two connections."""
+        self._events: AsyncIterator[EventT] | None = None
+        self._is_over = False
+
+    @property
+    def reattached(self) -> int:
+        """Number of times that the events were opened again."""
+        return self._state.reattached
+
+    @property
+    def seen(self) -> MutableSet[str] | Recent:
+        """The ids of the events so far: the set that `aattach` was given, or the last 100,000 of them."""
+        return self._state.seen
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> EventT:
+        from anyio import sleep
+
+        while not self._is_over:
+            error: BaseException | None = None
+            try:
+                if self._events is None:
+                    await self._open()
+                event = await anext(self._events, _END) if self._events is not None else _END
+            except Exception as raised:  # noqa: BLE001 - `wait_after` raises what does not concern the connection
+                event, error = _END, raised
+            if event is not _END:
+                if self._state.admit(event):
+                    return event
+                continue
+            await self._close_live()
+            try:
+                wait = self._state.wait_after(error)
+            except BaseException:
+                self._is_over = True
+                raise
+            self._is_over = wait is None
+            if wait is not None:
+                await sleep(wait)
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Close the connection; the session itself goes on."""
+        self._is_over = True
+        await self._close_live()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.aclose()
+
+    # -- within ------------------------------------------------------------
+
+    async def _open(self) -> None:
+        """Open the events as they happen, and then ask for those before, so that nothing falls between."""
+        self._live = await _awaited(self._open_live())
+        history: Any = () if self._open_history is None else await _awaited(self._open_history())
+        self._events = _achain(history, self._live)
+
+    async def _close_live(self) -> None:
+        live, self._live, self._events = self._live, None, None
+        close = getattr(live, "aclose", None) or getattr(live, "close", None)
+        if close is not None:
+            with suppress(OSError):
+                await _awaited(close())
+
+
+def attach(
+    events: Any,  # noqa: ANN401 - a resource of an SDK, or a function
+    id: str | None = None,
+    *,
+    history: Callable[[], Iterable[Any]] | None = None,
+    seen: MutableSet[str] | None = None,
+    retries: int = 8,
+) -> Attached[Any]:
+    """Return the events of a hosted session, each once, over as many connections as are needed.
+
+    Each connection first opens the events as they happen, then asks for those before, and drops by
+    their ids what was delivered already. A hosted session goes on while nobody listens, so nothing
+    is lost. The iterator ends when the server closes the connection while nothing is going on.
+
+    Args:
+        events: A resource of an SDK with `stream(id)`, and perhaps `list(id)`, such as
+            `client.beta.sessions.events` of Anthropic's; or a function without parameters that
+            opens the events as they happen, such as a `tasks/resubscribe` of A2A. It has to open
+            the connection when it is called, which a generator function does not.
+        id: The session's id, for a resource.
+        history: Returns what has happened so far, the oldest first; by default, the resource's `list`.
+        seen: The ids of the events that you have seen, from an earlier process; new ones are added.
+        retries: Number of attempts to open the events again without anything new in between.
+
+    Raises:
+        MisuseError: `events` is neither a resource nor a function, or `id` is missing.
+        StreamInterrupted: In the loop: too many attempts have failed.
+        StreamTruncated: In the loop: the server closes the events again and again.
+
+    Source:
+        agents-api/sessions/events of OpenAI, managed-agents/events-and-streaming of Anthropic, and the
+        A2A specification, section 3.5.2.
+
+    Example:
+        >>> live = [{"type": "agent.message", "id": "2"}, {"type": "session.status_idle", "id": "3"}]
+        >>> before = [{"type": "user.message", "id": "1"}, {"type": "agent.message", "id": "2"}]
+        >>> [event["id"] for event in attach(lambda: live, history=lambda: before)]
+        ['1', '2', '3']
+    """
+    open_live, open_history = _openers(events, id, history)
+    return Attached(open_live, open_history, Attachment(seen, retries))
+
+
+def aattach(
+    events: Any,  # noqa: ANN401 - a resource of an SDK, or a function
+    id: str | None = None,
+    *,
+    history: Callable[[], AsyncIterable[Any] | Awaitable[Any] | Iterable[Any]] | None = None,
+    seen: MutableSet[str] | None = None,
+    retries: int = 8,
+) -> AsyncAttached[Any]:
+    """Return the events of a hosted session, for `async for`; see `attach`.
+
+    Args:
+        events: A resource of an asynchronous SDK, or a function that returns an asynchronous iterable
+            or an awaitable of one.
+        id: The session's id, for a resource.
+        history: Returns what has happened so far, the oldest first, in any of these forms or as a list.
+        seen: The ids of the events that you have seen, from an earlier process; new ones are added.
+        retries: Number of attempts to open the events again without anything new in between.
+
+    Raises:
+        MisuseError: `events` is neither a resource nor a function, or `id` is missing.
+        StreamInterrupted: In the loop: too many attempts have failed.
+        StreamTruncated: In the loop: the server closes the events again and again.
+    """
+    open_live, open_history = _openers(events, id, history)
+    return AsyncAttached(open_live, open_history, Attachment(seen, retries))
+
+
+def _openers(
+    events: Any,  # noqa: ANN401 - a resource of an SDK, or a function
+    id: str | None,
+    history: Callable[[], Any] | None,
+) -> tuple[Callable[[], Any], Callable[[], Any] | None]:
+    """Return the functions that open the events as they happen, and those before."""
+    stream, list_events = getattr(events, "stream", None), getattr(events, "list", None)
+    if stream is None:
+        if not callable(events):
+            raise MisuseError(
+                "attach() takes a resource of an SDK with stream(id), or a function, not "
+                f"{type(events).__name__}"
+            )
+        return events, history
+    if id is None:
+        raise MisuseError("attach() of an SDK's resource needs the id of the session, as its second argument")
+    if history is None and list_events is not None:
+        order = {"order": "asc"} if "order" in signature(list_events).parameters else {}
+        history = lambda: list_events(id, **order)  # noqa: E731 - one expression
+    return (lambda: stream(id)), history
+
+
+def _chain(history: Iterable[EventT], live: Iterable[EventT]) -> Iterator[EventT]:
+    """Yield the events of the history, then those that happen."""
+    yield from history
+    yield from live
+
+
+async def _achain(history: Any, live: Any) -> AsyncIterator[Any]:  # noqa: ANN401 - iterables of two kinds
+    """Yield the events of the history, then those that happen."""
+    for events in (history, live):
+        if hasattr(events, "__aiter__"):
+            async for event in events:
+                yield event
+        else:
+            for event in events:
+                yield event
+
+
+async def _awaited(value: Any) -> Any:  # noqa: ANN401 - of any kind
+    """Return a value, or what it is awaited for."""
+    return await value if isawaitable(value) else value
