@@ -32,8 +32,9 @@ _EXCEPTIONS = {
         *_WORDS,
         *_TABLES,
     },
-    # Their errors are those of other formats, or none.
+    # Their errors are those of other formats, or none; or they are raised only at the end of a session.
     "openai-realtime": _ERRORS,
+    "anthropic-agents": _ERRORS,
     "gemini-live": _ERRORS,
     "langchain": {*_ERRORS, *_WORDS},
     "llamaindex": {*_ERRORS, *_WORDS},

@@ -197,6 +197,55 @@ TGI = Shape(
 )
 
 
+_MANAGED: Payload = {"processed_at": "2026-11-20T10:00:00Z"}
+
+
+def _preview(text: str) -> Event:
+    content = {"type": "text", "text": text}
+    delta = {"type": "content_delta", "index": 0, "content": content}
+    return "event_delta", {"type": "event_delta", "event_id": "sevt_01", "delta": delta}
+
+
+MANAGED = Shape(
+    "anthropic-agents",
+    named,
+    lambda _, text, __: _preview(text),
+    (("session.status_running", {"id": "sevt_00", "type": "session.status_running", **_MANAGED}),),
+    (
+        (
+            "session.status_idle",
+            {
+                "id": "sevt_02",
+                "type": "session.status_idle",
+                **_MANAGED,
+                "stop_reason": {"type": "end_turn"},
+                "stop_details": None,
+            },
+        ),
+    ),
+)
+
+
+def _conversation(kind: str, **fields: Any) -> Event:
+    return kind, {**fields, "type": kind, "created_at": "2026-11-20T10:00:00Z"}
+
+
+_ENTRY: Payload = {
+    "output_index": 0,
+    "content_index": 0,
+    "model": "mistral-medium-2511",
+    "agent_id": "ag_0684fe18ba6d7516",
+    "role": "assistant",
+}
+CONVERSATION = Shape(
+    "mistral-conversations",
+    named,
+    lambda _, text, __: _conversation("message.output.delta", id="msg_0684", content=text, **_ENTRY),
+    (_conversation("conversation.response.started", conversation_id="conv_0684fe18b9a5753d"),),
+    (_conversation("conversation.response.done", usage={"prompt_tokens": 18, "completion_tokens": 55}),),
+)
+
+
 def _chunk(content: str, **fields: Any) -> Event:
     head = {"type": "AIMessageChunk", "id": "lc_run--019aa3b5-6c1e-7a02-9d41-52c0a1b7e9f3"}
     return "", {**head, "response_metadata": {"model_provider": "openai"}, "content": content, **fields}
@@ -292,6 +341,8 @@ SHAPES = {
     "cohere, v1": COHERE_1,
     "ollama": OLLAMA,
     "tgi": TGI,
+    "anthropic-agents": MANAGED,
+    "mistral-conversations": CONVERSATION,
     "langchain, JSON lines": LANGCHAIN,
     "llamaindex, JSON lines": LLAMAINDEX,
     "ui-message": UI,

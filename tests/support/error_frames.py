@@ -43,6 +43,21 @@ FRAMES: dict[str, Callable[[str], Any]] = {
     "bedrock-invoke": exception,
     "cohere": lambda word: {"type": "message-end", "delta": {"finish_reason": word, "error": "m"}},
     "tgi": lambda word: {"error": "m", "error_type": word},
+    "openai-agents": lambda word: {
+        "type": "agent.session.turn.failed",
+        "turn_id": "t",
+        "turn": {"id": "t", "status": "failed", "error": {"code": word, "message": "m"}},
+    },
+    "anthropic-agents": lambda word: {
+        "type": "session.error",
+        "id": "e",
+        "error": {"type": word, "message": "m", "retry_status": {"type": "terminal"}},
+    },
+    "mistral-conversations": lambda word: {
+        "type": "conversation.response.error",
+        "message": "m",
+        "code": word,
+    },
     "a2a": lambda word: (
         {"jsonrpc": "2.0", "id": 1, "error": {"code": int(word), "message": "m"}}
         if word.startswith("-")
@@ -86,6 +101,14 @@ ERRORS: dict[str, tuple[Frame, ...]] = {
     "cohere": ({"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "m"}},),
     "ollama": ({"error": "m"},),
     "tgi": ({"error": "m", "error_type": "overloaded"}, {"error": "m", "error_type": "validation"}),
+    "openai-agents": (
+        {"type": "agent.session.turn.failed", "turn": {"id": "t", "error": {"code": "server_overloaded"}}},
+        {"type": "agent.session.failed", "session": {"id": "s", "error": "the sandbox is gone"}},
+    ),
+    "mistral-conversations": (
+        {"type": "conversation.response.error", "message": "m", "code": 429},
+        {"type": "conversation.response.error", "message": "m", "code": 3000},
+    ),
     "a2a": (
         {"jsonrpc": "2.0", "id": 1, "error": {"code": -32603, "message": "m"}},
         {"statusUpdate": {"taskId": "t", "status": {"state": "TASK_STATE_REJECTED"}}},

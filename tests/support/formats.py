@@ -3,6 +3,7 @@
 from tokenstream.formats._wire.a2a import A2A
 from tokenstream.formats._wire.ag_ui import AGUI
 from tokenstream.formats._wire.anthropic import Anthropic
+from tokenstream.formats._wire.anthropic_agents import AnthropicAgents
 from tokenstream.formats._wire.bare_text import Text
 from tokenstream.formats._wire.bedrock_converse import BedrockConverse
 from tokenstream.formats._wire.bedrock_invoke import BedrockInvoke
@@ -12,7 +13,9 @@ from tokenstream.formats._wire.gemini_interactions import GeminiInteractions
 from tokenstream.formats._wire.gemini_live import GeminiLive
 from tokenstream.formats._wire.langchain import LangChain
 from tokenstream.formats._wire.llamaindex import LlamaIndex
+from tokenstream.formats._wire.mistral_conversations import MistralConversations
 from tokenstream.formats._wire.ollama import Ollama
+from tokenstream.formats._wire.openai_agents import OpenAIAgents
 from tokenstream.formats._wire.openai_assistants import OpenAIAssistants
 from tokenstream.formats._wire.openai_chat import OpenAIChat
 from tokenstream.formats._wire.openai_completions import OpenAICompletions
@@ -28,6 +31,7 @@ __all__ = [
     "AGUI",
     "TGI",
     "Anthropic",
+    "AnthropicAgents",
     "BedrockConverse",
     "BedrockInvoke",
     "Cohere",
@@ -36,7 +40,9 @@ __all__ = [
     "GeminiLive",
     "LangChain",
     "LlamaIndex",
+    "MistralConversations",
     "Ollama",
+    "OpenAIAgents",
     "OpenAIAssistants",
     "OpenAIChat",
     "OpenAICompletions",

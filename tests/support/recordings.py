@@ -71,6 +71,12 @@ def frames_of(body: bytes) -> list[Frame]:
     return [*frames, parser.unfinished] if parser.unfinished else [*frames]
 
 
+def events_of(name: str) -> list[dict[str, Any]]:
+    """Return the payloads of one of our recordings of server-sent events, such as "anthropic/text"."""
+    frames: list[Any] = frames_of((OURS / f"{name}.sse").read_bytes())
+    return [json.loads(getattr(frame, "payload", frame)) for frame in frames]
+
+
 def of_the_demo() -> list[Path]:
     """Return the bodies that the demo replays."""
     return sorted(DEMO.rglob("*.sse"))

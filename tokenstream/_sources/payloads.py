@@ -50,6 +50,8 @@ _FIELDS_ADDED_BY_TYPE = {
 _FIELDS_ADDED_ANYWHERE = ("snapshot", "parsed", "parsed_output")
 _EVENT_FIELDS = frozenset({"data"})
 """The only field of an object for an SSE event, as mistralai has them; the field's value is the payload."""
+_NAMED_EVENT_FIELDS = frozenset({"event", "data"})
+"""The fields of an object for an SSE event with a name, which mistralai has for conversations."""
 _VALUE_NAMES: dict[type, str] = {
     bool: "true or false",
     float: "a number",
@@ -206,10 +208,17 @@ def _convert_object(item: Any) -> object:  # noqa: ANN401 - an SDK's object
     dumped: object = item.model_dump(
         mode="json", by_alias=True, exclude_unset=True, exclude=excluded, warnings=False
     )
-    if is_dict(dumped) and dumped.keys() == _EVENT_FIELDS and is_dict(dumped["data"]):
+    if is_dict(dumped) and _is_event(item, dumped) and is_dict(dumped["data"]):
         # The object is an SSE event, and its data are the payload.
         return dumped["data"]
     return dumped
+
+
+def _is_event(item: object, fields: dict[str, Any]) -> bool:
+    """Return True if an object with these fields is an SSE event of mistralai; its payload is its `data`."""
+    # Objects of openai also have both fields, but their payloads lack the name of the event.
+    is_named = fields.keys() == _NAMED_EVENT_FIELDS
+    return fields.keys() == _EVENT_FIELDS or (is_named and _package_of(item) == "mistralai")
 
 
 def _check_server_value(payload: object, items: object) -> object:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
+    from tokenstream.formats._base import Format
     from tokenstream.formats._kit.told import Told
     from tokenstream.message import ToolCall
     from tokenstream.steps._step import Step
@@ -25,13 +26,13 @@ class ModelAnswer:
 
     Args:
         step: The step.
-        format: The name of the format that reads the payloads.
+        format: The format that reads the payloads, or its name.
         calls: A list to which the complete tool calls of the answer are added.
     """
 
     __slots__ = ("_calls", "_format", "has_begun", "step")
 
-    def __init__(self, step: Step, format: str, calls: list[ToolCall]) -> None:
+    def __init__(self, step: Step, format: str | Format, calls: list[ToolCall]) -> None:
         self.step = step
         self.has_begun = False
         """True once the format has read an event of the answer."""

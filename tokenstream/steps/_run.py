@@ -219,7 +219,8 @@ class Steps(RunNode):
                 `stream_events()` of the OpenAI Agents SDK's result or of a LlamaIndex handler. Or the
                 lines of an agent: its standard output, a file, a byte stream of asyncio, trio or anyio, a
                 response, a list of lines or of their objects, or the messages of claude-agent-sdk. Or a
-                `Peer` or `AsyncPeer`.
+                `Peer` or `AsyncPeer`. Or the events of a hosted agent of OpenAI, Anthropic or Mistral, as
+                objects or dicts.
             agent: The name of the agent, such as "codex"; None to detect it.
             exit_code: The exit code of the agent's process, or a function that returns it, such as
                 `Popen.wait`; None if it is not known. It is asked after the last line, for 5 seconds at most.

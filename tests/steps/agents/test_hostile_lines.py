@@ -17,17 +17,17 @@ _MADE = {"amp": AMP, "goose": GOOSE}
 _WRONG: list[Any] = [None, True, 0, -1, 1.5, "", "x", [], ["a", None], [[]], {}, {"type": "text"}, 10**30]
 
 
-def _spoil(value: Any, random_: random.Random) -> Any:
+def spoil(value: Any, random_: random.Random) -> Any:
     """Return a value in which some fields are missing, and others are of another type."""
     if random_.random() < 0.06:
         return random_.choice(_WRONG)
     if isinstance(value, dict):
-        return {key: _spoil(inner, random_) for key, inner in value.items() if random_.random() > 0.03}
-    return [_spoil(inner, random_) for inner in value] if isinstance(value, list) else value
+        return {key: spoil(inner, random_) for key, inner in value.items() if random_.random() > 0.03}
+    return [spoil(inner, random_) for inner in value] if isinstance(value, list) else value
 
 
-def _are_over(steps: tuple[Step, ...]) -> bool:
-    return all(step.ended is not None and _are_over(step.steps) for step in steps)
+def are_over(steps: tuple[Step, ...]) -> bool:
+    return all(step.ended is not None and are_over(step.steps) for step in steps)
 
 
 @pytest.mark.parametrize("name", [*_RECORDED, *_MADE])
@@ -40,10 +40,10 @@ def test_spoilt_lines_raise_nothing_but_errors_of_a_stream(name: str) -> None:
         lines = [json.loads(line) for line in _RECORDED[name].read_bytes().splitlines()]
     random_ = random.Random(name)
     for _ in range(15):
-        spoilt = [_spoil(line, random_) for line in lines]
+        spoilt = [spoil(line, random_) for line in lines]
         body = b"".join([json.dumps(line).encode() + b"\n" for line in spoilt])
 
         run, given, _ = follow(body, agent=agent)
 
         assert given == [line for line in spoilt if isinstance(line, dict)]
-        assert _are_over(run.steps)
+        assert are_over(run.steps)

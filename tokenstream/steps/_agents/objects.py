@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._sources.payloads import payload_of
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
@@ -29,6 +30,13 @@ _LINES = {
 }
 """The types of lines by the classes that claude-agent-sdk makes of them."""
 
+_HOSTED = {
+    "openai": ("AgentSession", "AgentOutput"),
+    "anthropic": ("BetaManagedAgents",),
+    "mistralai": ("ConversationEvents",),
+}
+"""The beginnings of the names of the classes that SDKs have for the events of hosted agents."""
+
 
 def line_of(item: object) -> dict[str, Json] | None:
     """Return the line that an object of an SDK stands for, or None for any other object.
@@ -36,7 +44,7 @@ def line_of(item: object) -> dict[str, Json] | None:
     The objects are recognised by the names of their classes and modules; no SDK is imported.
 
     Args:
-        item: A message of claude-agent-sdk, an event of google-adk, or anything else.
+        item: A message of claude-agent-sdk, an event of google-adk or of a hosted agent, or anything else.
     """
     kind = type(item)
     package, _, module = kind.__module__.partition(".")
@@ -46,6 +54,9 @@ def line_of(item: object) -> dict[str, Json] | None:
         event: Any = item
         dumped: Any = event.model_dump(mode="json", exclude_none=True)
         return dumped if is_dict(dumped) else None
+    if kind.__name__.startswith(_HOSTED.get(package, ())):
+        payload: object = payload_of(item)
+        return payload if is_dict(payload) else None
     return None
 
 

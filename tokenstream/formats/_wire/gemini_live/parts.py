@@ -6,9 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
-from tokenstream.events import MessageStart
 from tokenstream.formats._kit.open import OpenPart, join_halves
-from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._kit.session_parts import SessionParts
 from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.formats._wire.gemini_live.words import fields_of, object_in
 from tokenstream.message import (
@@ -32,7 +31,7 @@ _FIELDS_ABOUT_CONTENT = frozenset(
 )
 
 
-class LiveTurn(Parts):
+class LiveTurn(SessionParts):
     """Turns the pieces of the model's turns, which have no ids, into parts of the message.
 
     An audio part ends with its turn. A text part ends as soon as content of another kind arrives.
@@ -42,9 +41,6 @@ class LiveTurn(Parts):
     """
 
     __slots__ = ("_audio", "_cited_count", "_mime_type")
-
-    # All JSON in a call's arguments is one call's, even if there are several documents.
-    splits_calls: ClassVar[bool] = False
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
@@ -57,15 +53,9 @@ class LiveTurn(Parts):
 
     def begin_turn(self) -> None:
         """Begin a turn; if there was a turn before, report the start of another answer."""
-        state = self.choice(0)
-        if state.finish is None:
-            # No turn has ended yet.
-            self.head()
-            return
-        # The finish reason of the next turn depends only on its own calls.
-        state.finish, state.calls_seen = None, 0
-        self._cited_count = 0
-        self.emit(MessageStart(another=True, raw=self.raw))
+        if self.choice(0).finish is not None:
+            self._cited_count = 0
+        self.begin_answer()
 
     def close_audio(self) -> None:
         """Close the audio, which is complete."""

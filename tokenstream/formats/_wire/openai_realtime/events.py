@@ -26,7 +26,8 @@ def is_event(payload: dict[str, Any]) -> bool:
         # In the Responses API, the object's type is "response".
         return object_type == "realtime.response" or (has_id and object_type != "response")
     if kind == "error":
-        return has_id and "error" in payload
+        # An error in a session of OpenAI's hosted agents has the id of that session.
+        return has_id and "error" in payload and "session_id" not in payload
     if kind.startswith("response."):
         return has_id and "response_id" in payload
     return has_id and kind.startswith(_SESSION_EVENTS)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.errors import LimitExceeded
-from tokenstream.events import MessageStart
-from tokenstream.formats._kit.open import OpenCall, join_halves, mend_surrogates
-from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._kit.open import OpenCall, join_halves
+from tokenstream.formats._kit.session_parts import SessionParts
 from tokenstream.formats._kit.values import base64_bytes
 from tokenstream.formats._wire.openai_realtime.item import RealtimeContent, RealtimeItem
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult, TextPart
@@ -24,7 +23,7 @@ _CUT_STATUSES = frozenset({"incomplete", "in_progress"})
 _CALL_TYPES = frozenset({"function_call", "mcp_call"})
 
 
-class RealtimeOutputs(Parts):
+class RealtimeOutputs(SessionParts):
     """Turns the output items of a session's responses into parts of the message.
 
     Each delta names a response, one of its output items, and one of the item's content parts.
@@ -34,9 +33,6 @@ class RealtimeOutputs(Parts):
     """
 
     __slots__ = ("_by_id", "_by_index", "audio_format")
-
-    # All JSON in a call's arguments is one call's, even if there are several documents.
-    splits_calls: ClassVar[bool] = False
 
     def __init__(self, limits: Limits, note: Callable[[str], None]) -> None:
         super().__init__(limits, note)
@@ -48,24 +44,6 @@ class RealtimeOutputs(Parts):
         """The format of output audio, as the session or the response states it."""
 
     # -- responses ---------------------------------------------------------
-
-    def begin_answer(self, id: str | None, model: str | None) -> None:
-        """Begin an answer; if there was one before, report the start of another answer.
-
-        Args:
-            id: The id of the first response in the answer.
-            model: The session's model.
-        """
-        state = self.choice(0)
-        if state.finish is None:
-            # No answer has ended yet.
-            self.head(id=id, model=model)
-            return
-        # The finish reason of the next answer depends only on its own calls.
-        state.finish, state.calls_seen = None, 0
-        # `head` would keep the id of the answer before, so the new head is set here.
-        self._head = (mend_surrogates(id), mend_surrogates(model), "assistant")
-        self.emit(MessageStart(*self._head, another=True, raw=self.raw))
 
     def end_response(self, response: str, *, complete: bool) -> None:
         """Close the open parts of a response, and forget its items.

@@ -1,0 +1,197 @@
+"""Mistral's conversations: several agents in one answer, their tools, calls and errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.formats.told import Told, adds_up, reads_alike_at_a_glance, tell
+from tests.support.formats import MistralConversations
+from tests.support.packages import needed
+from tests.support.recordings import events_of, frames_of, ours
+from tokenstream import Stream, testing
+from tokenstream.errors import ProviderError, StreamTruncated
+from tokenstream.events import CitationAdded
+
+RECORDED = {each.name: each.body for each in ours() if each.format == "mistral-conversations"}
+
+
+def event(kind: str, **fields: Any) -> tuple[str, dict[str, Any]]:
+    return kind, {**fields, "type": kind, "created_at": "2026-11-20T10:00:00Z"}
+
+
+def said(content: Any, id: str = "msg_1", index: int = 0) -> tuple[str, dict[str, Any]]:
+    """Return a piece of a message."""
+    place = {"output_index": 0, "content_index": index, "agent_id": "ag_1", "role": "assistant"}
+    return event("message.output.delta", id=id, content=content, model="m", **place)
+
+
+def call(id: str, arguments: Any, **fields: Any) -> tuple[str, dict[str, Any]]:
+    """Return a piece of a call of the application's function."""
+    return event(
+        "function.call.delta", id=f"fc_{id}", tool_call_id=id, **{"name": "f", **fields}, arguments=arguments
+    )
+
+
+STARTED = event("conversation.response.started", conversation_id="conv_1")
+DONE = event("conversation.response.done", usage={"prompt_tokens": 9, "completion_tokens": 2})
+
+
+def read(*frames: Any) -> Told:
+    return tell(MistralConversations(), *frames)
+
+
+def parts_of(told: Told) -> list[Any]:
+    """Return the parts of the message."""
+    return [*told.message.parts]
+
+
+def test_pieces_add_up_to_the_text_of_a_message() -> None:
+    """Its id is that of the conversation, with which the next request goes on."""
+    told = read(STARTED, said("Hel"), said("lo"), DONE)
+
+    assert ("Hello", "stop", None) == (
+        told.message.text,
+        told.message.finish_reason,
+        told.message.raw_finish_reason,
+    )
+    assert ("conv_1", "m") == (told.message.id, told.message.model)
+    assert (9, 2) == (told.message.usage.input_tokens, told.message.usage.output_tokens)
+    assert (set(), None) == (told.rules, told.error)
+
+
+def test_each_agents_text_is_a_part_of_its_own() -> None:
+    """A part says whose it is; two messages of one agent are two parts as well."""
+    told = read(STARTED, said("Hel"), said("lo", id="msg_2"), said("!", id="msg_2", index=1), DONE)
+
+    assert ["Hel", "lo", "!"] == [part.text for part in parts_of(told)]
+    assert {"id": "msg_2", "agent_id": "ag_1"} == parts_of(told)[1].provider_data
+
+
+def test_content_of_every_kind_has_a_place() -> None:
+    """Chunks of text, thinking with its signature, sources, images and files."""
+    told = read(
+        STARTED,
+        said({"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}], "signature": "s"}),
+        said({"type": "text", "text": "Look: "}),
+        said({"type": "tool_reference", "tool": "web_search", "title": "T", "url": "https://x.example"}),
+        said({"type": "image_url", "image_url": {"url": "https://i.example"}}),
+        said({"type": "tool_file", "tool": "image_generation", "file_id": "f_1"}),
+        said({"type": "document_url", "document_url": "https://d.example"}),
+        DONE,
+    )
+
+    assert ["reasoning", "text", "citation", "media", "media", "opaque"] == told.kinds
+    thinking, _, citation, image, file, _ = parts_of(told)
+    assert ("Hm.", "s") == (thinking.text, thinking.signature)
+    assert ("https://x.example", "T", 1) == (citation.url, citation.title, citation.cites)
+    assert ("https://i.example", "f_1") == (image.url, file.id)
+    assert told.error is None
+
+
+def test_calls_are_handed_out_at_the_end_of_the_answer() -> None:
+    """Their pieces may alternate, and nothing else says that they are whole."""
+    told = read(STARTED, call("1", '{"a": '), call("2", ""), call("1", "1}"), DONE)
+
+    assert [("1", {"a": 1}), ("2", {})] == [(each.id, each.arguments) for each in told.calls]
+    assert "tool_calls" == told.message.finish_reason
+
+
+def test_a_call_that_was_cut_off_is_not_handed_out() -> None:
+    told = read(STARTED, call("1", '{"a": '))
+
+    assert [] == told.calls
+    assert isinstance(told.error, StreamTruncated)
+
+
+def test_a_call_without_a_name_is_only_carried() -> None:
+    told = read(STARTED, call("1", "{}", name=None), DONE)
+
+    assert ([], ["opaque"], {"call_nameless"}) == (told.calls, told.kinds, told.rules)
+
+
+def test_a_tool_of_mistral_has_arguments_and_a_result() -> None:
+    """The result is what the end of the tool tells of it."""
+    tool = {"id": "t", "name": "web_search"}
+    told = read(
+        STARTED,
+        event("tool.execution.started", **tool, arguments=""),
+        event("tool.execution.delta", **tool, arguments='{"q": 1}'),
+        event("tool.execution.done", **tool, info={"hits": 2}),
+        DONE,
+    )
+
+    ran, result = parts_of(told)
+    assert ("t", "web_search", '{"q": 1}') == (ran.id, ran.name, ran.arguments_text)
+    assert ("t", {"hits": 2}) == (result.id, result.content)
+    assert set() == told.rules
+
+
+def test_an_error_says_what_mistral_says() -> None:
+    told = read(STARTED, said("Hel"), event("conversation.response.error", message="slow down", code=429))
+
+    assert isinstance(told.error, ProviderError)
+    assert ("429", "rate_limited", True) == (told.error.code, told.error.kind, told.error.retryable)
+    assert "slow down" in str(told.error)
+    assert ("Hel", "failed") == (told.message.text, told.message.ending)
+
+
+def test_what_is_new_is_passed_on() -> None:
+    """Events of new kinds, and new fields of those that are known."""
+    told = read(
+        STARTED,
+        event("weather.changed", sky="blue"),
+        ("message.output.delta", {**said("a")[1], "sky": 1}),
+        DONE,
+    )
+
+    assert ["weather.changed"] == told.unknown
+    assert 1 == told.message.provider_data["sky"]
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_an_answer_is_truncated_wherever_it_breaks_off(name: str) -> None:
+    frames = frames_of(RECORDED[name])
+    for length in range(1, len(frames)):
+        told = read(*frames[:length])
+        adds_up(told)
+        assert told.truncated
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_most_payloads_need_no_decoding(name: str) -> None:
+    """Read in the fast way, they give the same events."""
+    reads_alike_at_a_glance(MistralConversations, [STARTED, *[said(f"{n} ") for n in range(40)], DONE])
+    reads_alike_at_a_glance(MistralConversations, frames_of(RECORDED[name]))
+
+
+def test_all_rules_for_formats_hold() -> None:
+    """However an answer is cut, shuffled, or filled with fields of wrong types."""
+    recordings = [testing.Recording.of([body], name=name) for name, body in RECORDED.items()]
+
+    testing.check_format(MistralConversations, recordings)
+
+
+@pytest.mark.parametrize("name", RECORDED)
+def test_the_sdks_objects_are_read_like_their_bytes(name: str) -> None:
+    """Each is an event with a name and its payload as `data`."""
+    models: Any = needed("mistralai.client").models
+    events = events_of(name)
+    objects = [
+        models.ConversationEvents.model_validate({"event": event["type"], "data": event}) for event in events
+    ]
+    assert {type(each.data).__name__ for each in objects} >= {"ResponseStartedEvent", "ResponseDoneEvent"}
+
+    of_bytes = Stream([RECORDED[name]]).final()
+    stream = Stream(objects)
+    assert of_bytes.parts == stream.final().parts
+    assert of_bytes.usage == stream.message.usage
+    assert "mistral-conversations" == stream.format
+
+
+def test_a_source_is_shown_before_the_text_goes_on() -> None:
+    told = read(STARTED, said("a"), said({"type": "tool_reference", "title": "T"}), said("b"), DONE)
+
+    assert 1 == sum(isinstance(each, CitationAdded) for each in told.events)
+    assert "ab" == told.message.text

@@ -1,0 +1,59 @@
+"""Runs of hosted agents: what a user sees of them, and recordings cut at every event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args
+
+from tokenstream import Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream.steps import Step
+
+
+def follow(events: Iterable[Any]) -> Steps:
+    """Follow some events to their end; return the run."""
+    given = list(events)
+    with Steps() as run:
+        seen = list(run.follow(given))
+    assert all(one is other for one, other in zip(seen, given, strict=True))
+    return run
+
+
+def objects_of(union: Any, events: list[dict[str, Any]]) -> list[Any]:
+    """Return the SDK's objects for some events, of the class of a union that has their type."""
+    models = {get_args(model.model_fields["type"].annotation)[0]: model for model in get_args(union)}
+    return [models[event["type"]].model_validate(event) for event in events]
+
+
+def tree(step: Step | Steps) -> list[Any]:
+    """Return the steps below a step: their names, states, texts and what is below them."""
+    return [(each.name, each.state, each.text, tree(each)) for each in step.steps]
+
+
+def told(run: Steps) -> Any:
+    """Return all that a user sees of a run, without its times."""
+    return (
+        run.agent,
+        run.session,
+        [(turn.state, turn.error, turn.result, turn.usage, turn.cost, turn.session) for turn in run.turns],
+        [_told(step) for step in run.steps],
+        run.total_usage,
+    )
+
+
+def _told(step: Step) -> Any:
+    cause = None if step.cause is None else (step.cause.id, step.cause.name, step.cause.arguments_text)
+    messages = [message.model_dump() for message in step.messages]
+    return (
+        step.name,
+        step.agent,
+        step.state,
+        step.error,
+        step.result,
+        step.output,
+        cause,
+        messages,
+        [_told(each) for each in step.steps],
+    )

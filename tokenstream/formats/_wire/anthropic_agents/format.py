@@ -1,0 +1,269 @@
+"""Anthropic's Managed Agents: turns the events of a session into events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+
+from typing_extensions import override
+
+from tokenstream._basics.recent_ids import RecentIds
+from tokenstream._basics.untrusted import dict_of, fields_except, text_of
+from tokenstream.errors import ProviderError
+from tokenstream.formats._kit.hosted import REMEMBERED, HostedSession
+from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._wire.anthropic_agents.messages import AgentMessages
+from tokenstream.formats._wire.anthropic_agents.words import FINISH_REASONS, RETRYABLE, usage_of
+from tokenstream.message import ServerToolCall, ServerToolResult, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.limits import Limits
+    from tokenstream.message import FinishReason
+
+_Reader: TypeAlias = "Callable[[AnthropicAgents, dict[str, Any]], bool]"
+
+_ENDS_OF_SESSION = frozenset({"session.status_terminated", "session.deleted"})
+_PREFIXES = ("agent.", "user.", "system.", "session.", "span.", "workflow_run.")
+"""The beginnings of the types of the events that are kept, which have ids."""
+_TOOL_FIELDS = ("id", "type", "processed_at", "name", "input")
+_IDS_OF_CALLS = ("tool_use_id", "mcp_tool_use_id")
+
+
+class AnthropicAgents(HostedSession):
+    """The `anthropic-agents` format: the events of a session, whose answers end when the agent is idle.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+        answer: "" to read only one answer; None to read all of them.
+
+    Example:
+        >>> session = AnthropicAgents()
+        >>> message = {"id": "e2", "type": "agent.message", "content": [{"type": "text", "text": "Hello"}]}
+        >>> events = session.feed({"id": "e1", "type": "session.status_running"}) + session.feed(message)
+        >>> [type(event).__name__ for event in events]
+        ['MessageStart', 'PartStart', 'TextDelta', 'PartDone']
+    """
+
+    __slots__ = ("_ended_ids", "_messages", "_placed_ids", "_places_answer", "_usage")
+
+    name: ClassVar[str] = "anthropic-agents"
+    finish_reasons: ClassVar[Mapping[str, FinishReason]] = FINISH_REASONS
+    retryable: ClassVar[Mapping[str, bool]] = RETRYABLE
+
+    def __init__(
+        self, *, limits: Limits | None = None, pings: bool = False, answer: str | None = None
+    ) -> None:
+        super().__init__(limits=limits, pings=pings, answer=answer)
+        self._messages = AgentMessages(self.session_parts)
+        self._usage = Usage()
+        """The tokens of the answer's requests to the model so far."""
+        self._places_answer = False
+        """True while an answer is open, as `place_of` has seen the events."""
+        self._placed_ids = RecentIds(REMEMBERED)
+        """The ids of the events that `place_of` has seen."""
+        self._ended_ids = RecentIds(REMEMBERED)
+        """Those of them that came before the end of the last answer."""
+
+    @classmethod
+    @override
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:
+        kind = text_of(payload, "type") or event
+        if kind == "event_start":
+            return text_of(dict_of(payload, "event"), "id") is not None
+        if kind == "event_delta":
+            return "event_id" in payload and "delta" in payload
+        # OpenAI's sessions have events about a `session`, and ids of another name.
+        is_kept = kind.startswith(_PREFIXES) and isinstance(payload.get("id"), str)
+        return is_kept and "session" not in payload and "event_id" not in payload
+
+    @override
+    def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
+        kind, id = text_of(payload, "type") or "", text_of(payload, "id")
+        if id is not None and not self._placed_ids.add(id):
+            return None, False
+        if kind in _ENDS_OF_SESSION:
+            self._places_answer = False
+            return None, True
+        if kind == "session.status_idle":
+            was_open, self._places_answer = self._places_answer, False
+            if was_open:
+                self._ended_ids = self._placed_ids.copy()
+            return ("" if was_open else None), was_open
+        if kind not in self._OF_ANSWER or _is_of_thread(payload, kind):
+            return None, False
+        self._places_answer = True
+        return "", False
+
+    @override
+    def of_answer(self, answer: str) -> Self:
+        format = super().of_answer(answer)
+        # An event of an earlier answer that comes again, such as its end, must not count for this one.
+        format.drop_earlier(self._ended_ids)
+        return format
+
+    @override
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        return self.recognises(payload, event)
+
+    @override
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        kind = text_of(payload, "type") or event
+        if self.is_repeated(text_of(payload, "id")):
+            return
+        reader = self._OF_SESSION.get(kind)
+        if reader is None and kind in self._OF_ANSWER and not _is_of_thread(payload, kind):
+            self._begin(kind)
+            reader = self._OF_ANSWER[kind]
+        if reader is None or not reader(self, payload):
+            self.parts.unknown(kind or "event", payload)
+
+    # -- answers -----------------------------------------------------------
+
+    def _begin(self, kind: str) -> None:
+        """Begin an answer, unless one is open."""
+        if self.answer_is_open:
+            return
+        if kind != "session.status_running":
+            self.note("start_missing")
+        self._messages.clear()
+        self._usage = Usage()
+        self.begin_answer()
+
+    def _read_start(self, payload: dict[str, Any]) -> bool:
+        """Read the start of an answer or of a request to the model; return True."""
+        return True
+
+    def _read_idle(self, payload: dict[str, Any]) -> bool:
+        """End the answer that is open; return False if none is, to pass the event on."""
+        if not self.answer_is_open:
+            return False
+        reason = dict_of(payload, "stop_reason")
+        word = text_of(reason, "type")
+        known = None if word is None else FINISH_REASONS.get(word, "unknown")
+        waits_for = reason.get("event_ids")
+        if waits_for:
+            self.parts.field("stop_reason.event_ids", waits_for)
+        details = dict_of(payload, "stop_details")
+        self.parts.choice(0).finish_message = text_of(details, "explanation")
+        if details:
+            self.parts.field("stop_details", details)
+        failure = None
+        if known == "error":
+            failure = self._last_error or ProviderError(
+                "the agent's requests to the model have failed too often"
+            )
+        self._messages.end_previews()
+        self.end_answer(known or "unknown", word, failure=failure, awaits_results=word == "requires_action")
+        return True
+
+    def _read_end(self, payload: dict[str, Any]) -> bool:
+        """End the session, and the answer that is open; return True."""
+        failure = self._last_error if self.answer_is_open else self._failure
+        if self.answer_is_open:
+            self.end_answer("unknown" if failure is None else "error", "terminated", failure=failure)
+        self.error = failure
+        if not self.ended and failure is None:
+            self.conclude()
+        return True
+
+    def _read_error(self, payload: dict[str, Any]) -> bool:
+        """Keep the error of an event; return True. The agent may try again: the end of the answer tells."""
+        self.note_error(payload)
+        return True
+
+    def _read_request_end(self, payload: dict[str, Any]) -> bool:
+        """Add the tokens of a request to the model, and end the previews that it has left; return True."""
+        usage = usage_of(payload)
+        if usage is not None:
+            self._usage = self._usage + usage
+            self.parts.usage(self._usage)
+        self._messages.end_previews()
+        return True
+
+    # -- content -----------------------------------------------------------
+
+    def _read_preview(self, payload: dict[str, Any]) -> bool:
+        """Read the start of a preview; return False for that of a kind without content."""
+        # The part begins with the first piece of text: an index comes with it.
+        return text_of(dict_of(payload, "event"), "type") == "agent.message"
+
+    def _read_delta(self, payload: dict[str, Any]) -> bool:
+        """Add a piece of a preview; return False if it has no text that can be shown."""
+        id = text_of(payload, "event_id")
+        if id is None:
+            return False
+        if self.has_read(id):
+            # The message itself has come before.
+            self.note("content_twice")
+            return True
+        return self._messages.add(id, dict_of(payload, "delta"))
+
+    def _read_message(self, payload: dict[str, Any]) -> bool:
+        """Read a message, which replaces its preview; return True."""
+        self._messages.read(text_of(payload, "id") or "", payload.get("content"))
+        return True
+
+    def _read_tool(self, payload: dict[str, Any]) -> bool:
+        """Read a call of a tool that the agent runs itself; return True."""
+        data = fields_except(payload, *_TOOL_FIELDS)
+        call = ServerToolCall(
+            id=text_of(payload, "id") or "",
+            name=text_of(payload, "name") or "",
+            arguments_text=json_text(dict_of(payload, "input")),
+            complete=True,
+            provider_data=data,
+        )
+        self.parts.whole(0, call)
+        return True
+
+    def _read_tool_result(self, payload: dict[str, Any]) -> bool:
+        """Read the result of such a tool; return True."""
+        data = {"is_error": True} if payload.get("is_error") is True else None
+        self.parts.whole(
+            0,
+            ServerToolResult(
+                id=text_of(payload, *_IDS_OF_CALLS) or "",
+                name=(text_of(payload, "type") or "").removeprefix("agent."),
+                content=payload.get("content"),
+                provider_data=data,
+            ),
+        )
+        return True
+
+    def _read_call(self, payload: dict[str, Any]) -> bool:
+        """Hand out a call of one of the application's tools; return False if it has no name."""
+        name = text_of(payload, "name")
+        if name is None:
+            self.note("call_nameless")
+            return False
+        data = fields_except(payload, *_TOOL_FIELDS)
+        call = self.parts.open_call(0, text_of(payload, "id"), name, provider_data=data)
+        self.parts.add_whole_arguments(call, payload.get("input"))
+        self.parts.close_call(call)
+        return True
+
+    _OF_SESSION: ClassVar[dict[str, _Reader]] = {
+        "session.status_idle": _read_idle,
+        "session.error": _read_error,
+        **dict.fromkeys(_ENDS_OF_SESSION, _read_end),
+    }
+    _OF_ANSWER: ClassVar[dict[str, _Reader]] = {
+        "session.status_running": _read_start,
+        "span.model_request_start": _read_start,
+        "span.model_request_end": _read_request_end,
+        "event_start": _read_preview,
+        "event_delta": _read_delta,
+        "agent.message": _read_message,
+        "agent.tool_use": _read_tool,
+        "agent.mcp_tool_use": _read_tool,
+        "agent.tool_result": _read_tool_result,
+        "agent.mcp_tool_result": _read_tool_result,
+        "agent.custom_tool_use": _read_call,
+    }
+
+
+def _is_of_thread(payload: dict[str, Any], kind: str) -> bool:
+    """Return True for a tool of another agent's thread that the application need not run."""
+    return kind != "agent.custom_tool_use" and text_of(payload, "session_thread_id") is not None

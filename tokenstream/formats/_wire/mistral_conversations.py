@@ -1,0 +1,274 @@
+"""Mistral conversations: turns the events of one response of a conversation into events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
+from tokenstream.formats._base import Format
+from tokenstream.formats._fast.path import Fast
+from tokenstream.formats._kit.errors import provider_error
+from tokenstream.formats._kit.open import NO_PART
+from tokenstream.formats._kit.openai import usage_of
+from tokenstream.message import (
+    Citation,
+    MediaPart,
+    OpaquePart,
+    ReasoningPart,
+    ServerToolCall,
+    ServerToolResult,
+    TextPart,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.formats._kit.open import OpenCall, OpenPart
+    from tokenstream.limits import Limits
+
+_Reader: TypeAlias = "Callable[[MistralConversations, dict[str, Any]], None]"
+
+_NUMBERING = ("type", "created_at", "output_index", "content_index", "role")
+"""Fields that number an event, or say nothing of the answer."""
+_ENTRY = ("id", "agent_id")
+"""Fields of an event that say which entry of the conversation it adds to, and which agent writes that."""
+
+
+class MistralConversations(Format):
+    """The `mistral-conversations` format: the events of one response, in which several agents may speak.
+
+    Args:
+        limits: Bounds on parts, tool calls, and JSON payloads.
+        pings: True if frames without content, such as pings, become `Ping` events.
+
+    Example:
+        >>> conversation = MistralConversations()
+        >>> for event in conversation.feed({"type": "message.output.delta", "id": "msg_1", "content": "Hel"}):
+        ...     print(type(event).__name__)
+        MessageStart
+        PartStart
+        TextDelta
+    """
+
+    __slots__ = ("_calls", "_tools", "_written", "_written_part")
+
+    name: ClassVar[str] = "mistral-conversations"
+    fast: ClassVar[Fast | None] = Fast(
+        texts=[("content",), ("content", "text"), ("arguments",)], changing=[("created_at",)]
+    )
+
+    def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
+        super().__init__(limits=limits, pings=pings)
+        self._written: tuple[object, ...] | None = None
+        """The entry, its content and the kind of text that was written last; None before any text."""
+        self._written_part: OpenPart = NO_PART
+        """The part with that text."""
+        self._calls: dict[str, OpenCall] = {}
+        """The calls of the application's tools, by their ids."""
+        self._tools: dict[str, OpenPart] = {}
+        """The calls of Mistral's own tools that have begun, by the ids of their entries."""
+
+    @classmethod
+    def recognises(cls, payload: dict[str, Any], event: str) -> bool:
+        """Return whether a stream's first payload is an event of a conversation.
+
+        Args:
+            payload: The decoded payload.
+            event: The SSE event's name, "" if it has none.
+        """
+        return (text_of(payload, "type") or event) in cls._READERS
+
+    def tolerates(self, payload: dict[str, Any], event: str) -> bool:
+        """Return True for an event of a conversation, even if it has a field that looks like an error."""
+        return (text_of(payload, "type") or event) in self._READERS
+
+    def read(self, payload: dict[str, Any], event: str) -> None:
+        """Pass the content of `payload` to `self.parts`; store the provider's error in `self.error`."""
+        kind = text_of(payload, "type")
+        if kind is None and event in self._READERS:
+            self.note("type_missing")
+        elif event and kind != event:
+            self.note("event_name_differs")
+        reader = self._READERS.get(kind or event)
+        if reader is None:
+            self.parts.unknown(kind or event or "event", payload)
+            return
+        if not self.parts.started and reader is not self._READERS["conversation.response.started"]:
+            self.note("start_missing")
+            self.parts.head(model=text_of(payload, "model"))
+        reader(self, payload)
+
+    # -- the response ------------------------------------------------------
+
+    def _read_started(self, payload: dict[str, Any]) -> None:
+        """Report the conversation's id, with which the next request goes on."""
+        if self.parts.started:
+            self.note("start_repeated")
+        self.parts.head(id=text_of(payload, "conversation_id"))
+        self._report_rest(payload, "conversation_id")
+
+    def _read_done(self, payload: dict[str, Any]) -> None:
+        """End the answer, with its token counts; Mistral sends no finish reason."""
+        report = dict_of(payload, "usage")
+        if report:
+            self.parts.usage(usage_of(report))
+        self._report_rest(payload, "usage")
+        self.parts.finish(0, "stop", None)
+        self.conclude()
+
+    def _read_error(self, payload: dict[str, Any]) -> None:
+        """Store the error that ended the answer."""
+        self._report_rest(payload, "message", "code")
+        self.error = provider_error({"error": {"message": "", **payload, "type": None}})
+
+    def _read_handoff(self, payload: dict[str, Any]) -> None:
+        """Report that another agent goes on with the answer; its text is a part of its own."""
+        self.parts.unknown(text_of(payload, "type") or "agent.handoff", payload)
+
+    # -- messages ----------------------------------------------------------
+
+    def _read_message(self, payload: dict[str, Any]) -> None:
+        """Add a piece of a message: text, or a chunk of any kind."""
+        self.parts.head(model=text_of(payload, "model"))
+        content = payload.get("content")
+        if isinstance(content, str):
+            self._write(payload, "text", content)
+        else:
+            for chunk in dicts_of(content):
+                self._read_chunk(payload, chunk)
+        self._report_rest(payload, *_ENTRY, "model", "content")
+
+    def _read_chunk(self, payload: dict[str, Any], chunk: dict[str, Any]) -> None:
+        """Add a chunk of a message."""
+        kind = text_of(chunk, "type") or ""
+        if kind == "text" or (not kind and "text" in chunk):
+            self._write(payload, "text", text_of(chunk, "text") or "")
+        elif kind == "thinking":
+            thinking = chunk.get("thinking")
+            texts = [thinking] if isinstance(thinking, str) else [t.get("text") for t in dicts_of(thinking)]
+            self._write(payload, "reasoning", "".join([text for text in texts if isinstance(text, str)]))
+            signature = text_of(chunk, "signature")
+            if signature:
+                self.parts.add_signature(self._open_part(payload, "reasoning"), signature)
+        elif kind == "tool_reference":
+            cites = None if self._written_part is NO_PART else self._written_part.index
+            self.parts.cite(
+                0,
+                Citation(
+                    url=text_of(chunk, "url"),
+                    title=text_of(chunk, "title"),
+                    text=text_of(chunk, "description"),
+                    cites=cites,
+                    provider_data=chunk,
+                ),
+            )
+        else:
+            self._close_written()
+            self.parts.whole(0, _part_of(kind, chunk))
+
+    def _write(self, payload: dict[str, Any], kind: str, text: str) -> None:
+        """Add text to the part of its entry, which the text of another entry, content or kind ends."""
+        if text:
+            self.parts.add(self._open_part(payload, kind), text)
+
+    def _open_part(self, payload: dict[str, Any], kind: str) -> OpenPart:
+        """Return the open part for a kind of text of an entry; open it if another one was written last."""
+        place = (payload.get("id"), payload.get("content_index"), kind)
+        if self._written_part.closed or place != self._written:
+            self._close_written()
+            data = {name: payload[name] for name in _ENTRY if text_of(payload, name)} or None
+            start = TextPart(provider_data=data) if kind == "text" else ReasoningPart(provider_data=data)
+            self._written, self._written_part = place, self.parts.open(0, start)
+        return self._written_part
+
+    def _close_written(self) -> None:
+        """Close the part that was written last."""
+        if not self._written_part.closed:
+            self.parts.close(self._written_part)
+
+    # -- tools -------------------------------------------------------------
+
+    def _read_call(self, payload: dict[str, Any]) -> None:
+        """Add a piece of a call's arguments; the first piece opens the call."""
+        self.parts.head(model=text_of(payload, "model"))
+        id, name = text_of(payload, "tool_call_id", "id"), text_of(payload, "name")
+        call = None if id is None else self._calls.get(id)
+        if call is None:
+            if name is None:
+                self.note("call_nameless")
+                self.parts.whole(0, OpaquePart(type="function.call", data=payload))
+                return
+            self._close_written()
+            data = fields_except(payload, *_NUMBERING, "tool_call_id", "name", "arguments", "model")
+            call = self.parts.open_call(0, id, name, provider_data=data)
+            self._calls[call.sent_id] = call
+        arguments = payload.get("arguments")
+        if isinstance(arguments, str):
+            self.parts.add_arguments(call, arguments)
+        elif arguments is not None:
+            self.parts.add_argument_values(call, arguments)
+
+    def _read_tool(self, payload: dict[str, Any]) -> None:
+        """Begin a call of one of Mistral's tools, or add to its arguments."""
+        self.parts.head(model=text_of(payload, "model"))
+        id = text_of(payload, "id") or ""
+        part = self._tools.get(id)
+        if part is None:
+            if text_of(payload, "type") == "tool.execution.delta":
+                self.note("part_unopened")
+            self._close_written()
+            part = self._tools[id] = self.parts.open(0, _tool_of(payload))
+        arguments = text_of(payload, "arguments")
+        if part.closed:
+            self.note("call_after_done")
+        elif arguments:
+            self.parts.add(part, arguments)
+
+    def _read_tool_done(self, payload: dict[str, Any]) -> None:
+        """End a call of one of Mistral's tools, and add what is told of its result."""
+        part = self._tools.get(text_of(payload, "id") or "")
+        if part is None:
+            self._read_tool(payload)
+            part = self._tools[text_of(payload, "id") or ""]
+        if part.closed:
+            self.note("part_end_unmatched")
+            return
+        self.parts.close(part)
+        id, name = text_of(payload, "id") or "", text_of(payload, "name") or ""
+        self.parts.whole(0, ServerToolResult(id=id, name=name, content=payload.get("info")))
+
+    def _report_rest(self, payload: dict[str, Any], *known: str) -> None:
+        """Report the fields of a payload that nothing else reads."""
+        self.parts.report_unknown_fields(payload, (*known, *_NUMBERING))
+
+    _READERS: ClassVar[dict[str, _Reader]] = {
+        "conversation.response.started": _read_started,
+        "conversation.response.done": _read_done,
+        "conversation.response.error": _read_error,
+        "message.output.delta": _read_message,
+        "tool.execution.started": _read_tool,
+        "tool.execution.delta": _read_tool,
+        "tool.execution.done": _read_tool_done,
+        "function.call.delta": _read_call,
+        "agent.handoff.started": _read_handoff,
+        "agent.handoff.done": _read_handoff,
+    }
+    event_names: ClassVar[frozenset[str]] = frozenset(_READERS)
+
+
+def _tool_of(payload: dict[str, Any]) -> ServerToolCall:
+    """Return the part for a call of one of Mistral's tools, without its arguments."""
+    data = fields_except(payload, *_NUMBERING, "id", "name", "arguments", "info", "model")
+    id, name = text_of(payload, "id") or "", text_of(payload, "name") or ""
+    return ServerToolCall(id=id, name=name, provider_data=data)
+
+
+def _part_of(kind: str, chunk: dict[str, Any]) -> MediaPart | OpaquePart:
+    """Return the part for a chunk that comes whole: an image, a file, a document, or any other content."""
+    if kind == "image_url":
+        image = chunk.get("image_url")
+        url = image if isinstance(image, str) else text_of(dict_of(chunk, "image_url"), "url")
+        return MediaPart(url=url, provider_data=fields_except(chunk, "type", "image_url"))
+    if kind == "tool_file":
+        return MediaPart(id=text_of(chunk, "file_id"), provider_data=fields_except(chunk, "type", "file_id"))
+    return OpaquePart(type=kind, data=chunk)

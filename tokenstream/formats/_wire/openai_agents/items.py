@@ -1,0 +1,262 @@
+"""Turns the items of a turn into parts of the message."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.untrusted import dicts_of, fields_except, is_dict, text_of
+from tokenstream.errors import LimitExceeded
+from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._wire.openai_agents.words import (
+    INPUT_ITEMS,
+    PHASES,
+    is_tool,
+    tool_arguments,
+    tool_name,
+    tool_result,
+)
+from tokenstream.message import OpaquePart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
+
+if TYPE_CHECKING:
+    from tokenstream.formats._kit.open import OpenCall, OpenPart
+    from tokenstream.formats._kit.session_parts import SessionParts
+
+_CUT_OFF = frozenset({"incomplete", "failed"})
+_CALL_FIELDS = ("id", "type", "status", "turn_id", "call_id", "name", "arguments")
+
+
+class _Text:
+    """One text of an item, which is a part of the message."""
+
+    __slots__ = ("is_whole", "length", "part")
+
+    def __init__(self, part: OpenPart) -> None:
+        self.part = part
+        self.length = 0
+        """Number of characters that were added."""
+        self.is_whole = False
+        """True once the whole text was told, so that later pieces of it are repetitions."""
+
+
+class _Item:
+    """An item of a turn, as far as it has arrived."""
+
+    __slots__ = ("call", "data", "has_ended", "result", "texts", "tool")
+
+    def __init__(self) -> None:
+        self.data: dict[str, Any] = {}
+        """The item as it was told last, without its texts."""
+        self.texts: dict[int, _Text] = {}
+        """The texts of a message, or of the summary of reasoning, by their indexes."""
+        self.call: OpenCall | None = None
+        """The call of one of the application's functions."""
+        self.tool: OpenPart | None = None
+        """The call of a tool that runs at the provider."""
+        self.result: OpenPart | None = None
+        """The output of that tool while it is running."""
+        self.has_ended = False
+
+
+class TurnItems:
+    """The items of one turn, found by their ids.
+
+    Args:
+        parts: Makes the events.
+    """
+
+    __slots__ = ("_called", "_items", "_parts")
+
+    def __init__(self, parts: SessionParts) -> None:
+        self._parts = parts
+        self._items: dict[str, _Item] = {}
+        self._called: set[str] = set()
+        """The ids of the calls of the application's functions."""
+
+    def clear(self) -> None:
+        """Forget the items, since the next turn begins."""
+        self._items.clear()
+        self._called.clear()
+
+    def find(self, id: str) -> _Item:
+        """Return the item with an id; it is new if no event was about it.
+
+        Raises:
+            LimitExceeded: The turn has more items than a message may have parts.
+        """
+        item = self._items.get(id)
+        if item is None:
+            # An item may have no parts, so the limit on parts must be checked here, too.
+            if len(self._items) >= self._parts.limits.parts:
+                raise LimitExceeded(limit="parts", value=self._parts.limits.parts)
+            item = self._items[id] = _Item()
+        return item
+
+    # -- items -------------------------------------------------------------
+
+    def begin(self, key: str, data: dict[str, Any]) -> bool:
+        """Begin an item; return False if it is none of the agent's own.
+
+        Args:
+            key: The item's id, or its place if it has none.
+            data: The item as the server sent it; its content may be incomplete.
+        """
+        kind = text_of(data, "type") or ""
+        if kind in INPUT_ITEMS or data.get("role") == "user":
+            return False
+        item = self.find(key)
+        if item.has_ended:
+            return True
+        item.data = fields_except(data, "content", "summary") or {}
+        if kind == "function_call":
+            self._begin_call(item, data)
+        elif is_tool(kind):
+            self._begin_tool(item, data)
+        return True
+
+    def end(self, key: str, data: dict[str, Any]) -> bool:
+        """End an item, and add what no other event has sent of it; return False if it is not the agent's.
+
+        Args:
+            key: The item's id, or its place if it has none.
+            data: The item as the server sent it, with all of its content.
+        """
+        if not self.begin(key, data):
+            return False
+        kind, item = text_of(data, "type") or "", self.find(key)
+        if item.has_ended:
+            self._parts.note("part_end_unmatched")
+            return True
+        item.has_ended = True
+        if kind in ("message", "reasoning"):
+            is_summary = kind == "reasoning"
+            for index, text in enumerate(dicts_of(data.get("summary" if is_summary else "content"))):
+                self.tell_text(item, index, text, is_summary=is_summary)
+        elif kind == "function_call":
+            if item.call is not None:
+                self._end_call(item.call, data)
+        elif item.tool is not None:
+            self._end_tool(item, item.tool, data)
+        else:
+            self._parts.whole(0, OpaquePart(type=kind, data=data))
+        return True
+
+    # -- texts -------------------------------------------------------------
+
+    def open_text(self, item: _Item, index: int, *, is_summary: bool) -> _Text:
+        """Return a text of an item; open its part if nothing of it has arrived.
+
+        Args:
+            item: The item.
+            index: The index of the text within the item.
+            is_summary: True for a text of the summary of reasoning.
+        """
+        text = item.texts.get(index)
+        if text is None:
+            data = {name: item.data[name] for name in ("id",) if name in item.data} or None
+            phase = PHASES.get(text_of(item.data, "phase") or "")
+            start = (
+                ReasoningPart(provider_data=data) if is_summary else TextPart(provider_data=data, phase=phase)
+            )
+            text = item.texts[index] = _Text(self._parts.open(0, start))
+        return text
+
+    def add_text(self, text: _Text, delta: str) -> None:
+        """Add a piece to a text, unless the whole text was told before."""
+        if text.is_whole:
+            self._parts.note("content_twice")
+        elif delta:
+            self._parts.record_written_part(text.part)
+            text.length += len(delta)
+            self._parts.add(text.part, delta)
+
+    def tell_text(self, item: _Item, index: int, data: dict[str, Any], *, is_summary: bool) -> None:
+        """Compare the whole text that the server repeats with its pieces, add the rest, and close its part.
+
+        Args:
+            item: The item.
+            index: The index of the text within the item.
+            data: The text as the server sent it.
+            is_summary: True for a text of the summary of reasoning.
+        """
+        whole = data.get("text")
+        if not isinstance(whole, str):
+            self._parts.whole(0, OpaquePart(type=text_of(data, "type") or "", data=data))
+            return
+        text = self.open_text(item, index, is_summary=is_summary)
+        if text.length:
+            self._parts.tell(text.part, whole, text.length)
+        elif whole:
+            self._parts.add(text.part, whole)
+        text.length, text.is_whole = max(text.length, len(whole)), True
+        self._parts.close(text.part)
+
+    # -- calls -------------------------------------------------------------
+
+    def hand_out(self, action: dict[str, Any]) -> None:
+        """Hand out a call that the session waits for, also one of a subagent, if no item has told it."""
+        id, name = text_of(action, "call_id"), text_of(action, "name")
+        if id is not None and name is not None and id not in self._called:
+            self._called.add(id)
+            data = fields_except(action, "type", "call_id", "name", "arguments")
+            call = self._parts.open_call(0, id, name, provider_data=data)
+            self._parts.add_whole_arguments(call, action.get("arguments"))
+            self._parts.close_call(call)
+
+    def _begin_call(self, item: _Item, data: dict[str, Any]) -> None:
+        """Open the call of a function, unless it is known."""
+        id, name = text_of(data, "call_id"), text_of(data, "name")
+        if item.call is not None or (id is not None and id in self._called):
+            return
+        if name is None:
+            return
+        if id is not None:
+            self._called.add(id)
+        own = {"id": data["id"]} if text_of(data, "id") else {}
+        fields = {**own, **(fields_except(data, *_CALL_FIELDS) or {})} or None
+        item.call = self._parts.open_call(0, id, name, provider_data=fields)
+
+    def _end_call(self, call: OpenCall, data: dict[str, Any]) -> None:
+        """Add the arguments of a call, which come whole, and hand it out if it is whole."""
+        if not call.closed:
+            self._parts.add_whole_arguments(call, data.get("arguments"))
+            self._parts.close_call(call, whole=text_of(data, "status") not in _CUT_OFF)
+
+    # -- tools of the provider -----------------------------------------------
+
+    def _begin_tool(self, item: _Item, data: dict[str, Any]) -> None:
+        """Open the part of a tool's call, unless it is open."""
+        if item.tool is None:
+            fields = fields_except(data, "id", "status", "turn_id", "arguments", "output")
+            call = ServerToolCall(id=text_of(data, "id") or "", name=tool_name(data), provider_data=fields)
+            item.tool = self._parts.open(0, call)
+
+    def add_output(self, item: _Item, delta: str) -> bool:
+        """Add output of a tool that is running; return False if the item is no tool, or has ended."""
+        if item.tool is None or item.has_ended:
+            return False
+        if item.result is None:
+            self._close_tool(item.tool, item.data)
+            id, name = text_of(item.data, "id") or "", tool_name(item.data)
+            item.result = self._parts.open(0, ServerToolResult(id=id, name=name))
+        self._parts.add(item.result, delta)
+        return True
+
+    def _end_tool(self, item: _Item, tool: OpenPart, data: dict[str, Any]) -> None:
+        """Close the call of a tool, and add its result."""
+        self._close_tool(tool, data)
+        content, failed = tool_result(data), text_of(data, "status") in _CUT_OFF
+        status = {"status": data["status"]} if failed else None
+        id = text_of(data, "id") or ""
+        result = ServerToolResult(id=id, name=tool_name(data), content=content, provider_data=status)
+        if item.result is not None:
+            self._parts.close(item.result, result.model_copy(update={"complete": True}))
+        elif content is not None or failed:
+            self._parts.whole(0, result)
+
+    def _close_tool(self, tool: OpenPart, data: dict[str, Any]) -> None:
+        """Close the call of a tool with its arguments."""
+        if not tool.closed:
+            arguments = tool_arguments(data)
+            if is_dict(arguments) or arguments is not None:
+                self._parts.add(tool, arguments if isinstance(arguments, str) else json_text(arguments))
+            self._parts.close(tool)

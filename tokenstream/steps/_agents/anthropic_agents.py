@@ -1,0 +1,223 @@
+"""Reads the events of sessions of Anthropic's Managed Agents."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict, is_list, text_of
+from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._wire.anthropic_agents import AnthropicAgents as SessionFormat
+from tokenstream.formats._wire.anthropic_agents.words import usage_of
+from tokenstream.message import Usage
+from tokenstream.steps._agents.reader import AgentReader
+from tokenstream.steps._model_answer import ModelAnswer
+
+if TYPE_CHECKING:
+    from tokenstream._basics.loose import Json
+    from tokenstream.errors import StreamError
+    from tokenstream.steps._run import Steps
+    from tokenstream.steps._step import Step
+
+_USES = frozenset({"agent.tool_use", "agent.mcp_tool_use", "agent.custom_tool_use"})
+_RESULTS = frozenset(
+    {"agent.tool_result", "agent.mcp_tool_result", "user.custom_tool_result", "user.tool_result"}
+)
+_IDS_OF_CALLS = ("tool_use_id", "mcp_tool_use_id", "custom_tool_use_id")
+_OF_ANSWER = frozenset(
+    {
+        "event_start",
+        "event_delta",
+        "agent.message",
+        "agent.tool_use",
+        "agent.mcp_tool_use",
+        "agent.custom_tool_use",
+        "agent.tool_result",
+        "agent.mcp_tool_result",
+        "span.model_request_start",
+        "span.model_request_end",
+        "session.status_running",
+        "session.error",
+    }
+)
+_ENDS_OF_THREAD = frozenset({"session.thread_status_idle", "session.thread_status_terminated"})
+_GOES_ON = "requires_action"
+_FAILURES = {
+    "retries_exhausted": "the requests to the model have failed too often",
+    "budget_reached": "the session's budget is reached",
+    "refusal": "the model has refused to answer",
+}
+
+
+class AnthropicAgents(AgentReader):
+    """Reads Managed Agents: a turn lasts until the session is idle, and waits for nobody.
+
+    | event | is read as |
+    |---|---|
+    | `session.status_running` | the beginning of a turn, or of its next answer |
+    | `agent.message`, its preview, `span.model_request_end` | a piece of the answer |
+    | `agent.tool_use`, `.tool_result`, and those of MCP and of your own tools | a tool |
+    | `session.thread_created`, `.thread_status_…` | the step of another agent |
+    | `session.status_idle` | the end of the turn, or the requests that wait for your answer |
+    """
+
+    name: ClassVar[str] = "anthropic-agents"
+
+    def __init__(self, run: Steps) -> None:
+        super().__init__(run)
+        self._answer: ModelAnswer | None = None
+        """The answer in progress; None between two answers."""
+        self._threads: dict[str, Step] = {}
+        """The steps of the threads of other agents that have not ended, by the threads' ids."""
+        self._complaint: tuple[str | None, str | None] = None, None
+        """The message and the type of the last error that an event has told."""
+        self._result: str | None = None
+        """The text of the last message of the turn."""
+
+    @classmethod
+    def recognises(cls, line: dict[str, Json]) -> bool:
+        """Return True for the events of a session, which other agents do not send in this shape."""
+        # Other agents' lines have such types, too, but none of them has an id and a time.
+        is_dated = "processed_at" in line or text_of(line, "type") in ("event_start", "event_delta")
+        return is_dated and SessionFormat.recognises(line, "")
+
+    def read(self, line: dict[str, Json]) -> None:
+        """Begin, continue or end turns and steps, as an event says."""
+        kind = text_of(line, "type") or ""
+        if self._is_repeated(text_of(line, "id")):
+            return
+        thread = text_of(line, "session_thread_id")
+        if kind in _OF_ANSWER and (thread is None or kind == "agent.custom_tool_use"):
+            self._find_answer().read_piece(line)
+        if kind in _USES:
+            arguments = json_text(dict_of(line, "input"))
+            name = text_of(line, "name") or "tool"
+            self._begin_tool(text_of(line, "id") or "", name, self._step_of(thread), arguments)
+        elif kind in _RESULTS:
+            self._read_result(line)
+        elif kind in ("session.thread_created", "session.thread_status_running"):
+            self._begin_thread(line, thread)
+        elif kind in _ENDS_OF_THREAD:
+            self._end_thread(line, thread)
+        elif kind == "agent.thread_message_received":
+            sender = self._threads.get(text_of(line, "from_session_thread_id") or "")
+            if sender is not None:
+                sender.result = _text_in(line.get("content"))
+        else:
+            self._read_state(line, kind)
+
+    def stop(self, error: BaseException) -> None:
+        """End the turn that is open with an exception, because the events are not read any further."""
+        self._answer = None
+        self._threads.clear()
+        super().stop(error)
+
+    # -- turns -------------------------------------------------------------
+
+    def _read_state(self, line: dict[str, Json], kind: str) -> None:
+        """Read an event about the turn as a whole."""
+        turn = self._turn
+        if kind == "agent.message":
+            self._result = _text_in(line.get("content")) or self._result
+        elif kind == "span.model_request_end" and turn is not None:
+            usage = usage_of(line)
+            turn.usage = turn.usage + usage if usage else turn.usage
+        elif kind == "session.error":
+            error = dict_of(line, "error")
+            self._complaint = text_of(error, "message"), text_of(error, "type")
+        elif kind == "session.status_idle" and turn is not None:
+            self._read_idle(line, turn.step)
+        elif kind in ("session.status_terminated", "session.deleted") and turn is not None:
+            message, code = self._complaint
+            self._finish(self._failure(message or "the session has ended", code=code))
+
+    def _read_idle(self, line: dict[str, Json], step: Step) -> None:
+        """End the answer; end the turn unless the agent waits for the application."""
+        reason, details = dict_of(line, "stop_reason"), dict_of(line, "stop_details")
+        word = text_of(reason, "type")
+        self._end_answer(line)
+        ids = reason.get("event_ids")
+        if word == _GOES_ON:
+            for id in ids if is_list(ids) else []:
+                tool = self._tools.get(id) if isinstance(id, str) else None
+                if isinstance(id, str):
+                    call = None if tool is None or tool.cause is None else tool.cause
+                    request = {"event_id": id} if call is None else {"event_id": id, "name": call.name}
+                    (tool or step).wait_for(id, request)
+            return
+        error = None
+        if word in _FAILURES:
+            message, code = self._complaint if word == "retries_exhausted" else (None, None)
+            told = message or text_of(details, "explanation") or _FAILURES[word]
+            error = self._failure(told, code=code or word)
+        self._finish(error)
+
+    def _find_answer(self) -> ModelAnswer:
+        """Return the answer in progress, and begin one, and a turn, if there is none."""
+        if self._answer is None:
+            if self._turn is None:
+                self._complaint, self._result = (None, None), None
+                self._open_turn().usage = Usage()
+            self._answer = ModelAnswer(self._open_turn().step, SessionFormat(answer=""), [])
+        return self._answer
+
+    def _end_answer(self, line: dict[str, Json] | None) -> None:
+        """End the answer in progress.
+
+        Args:
+            line: The event that ends it; None if there is none.
+        """
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            if line is not None:
+                answer.read_piece(line)
+            answer.end()
+
+    def _finish(self, error: StreamError | None) -> None:
+        """End the turn.
+
+        Args:
+            error: The error with which it failed; None if it is done.
+        """
+        self._end_answer(None)
+        self._open_turn().result = self._result
+        self._threads.clear()
+        self._end_turn(error)
+
+    # -- tools -------------------------------------------------------------
+
+    def _step_of(self, thread: str | None) -> Step:
+        """Return the step of a thread; that of the turn for the main agent's."""
+        return self._threads.get(thread or "") or self._open_turn().step
+
+    def _read_result(self, line: dict[str, Json]) -> None:
+        """End the step of a tool with its result."""
+        id = text_of(line, *_IDS_OF_CALLS) or ""
+        content = line.get("content")
+        text = _text_in(content)
+        failure = (text or "it failed") if line.get("is_error") is True else None
+        self._end_tool(id, content if text is None else text, failure=failure)
+        self._run.requests.note_answered(id)
+
+    # -- other agents' threads -----------------------------------------------
+
+    def _begin_thread(self, line: dict[str, Json], thread: str | None) -> None:
+        """Begin the step of a thread, unless it has begun."""
+        if thread is not None and thread not in self._threads:
+            name = text_of(line, "agent_name") or thread
+            self._threads[thread] = self._open_turn().step.step(name, agent=name)
+
+    def _end_thread(self, line: dict[str, Json], thread: str | None) -> None:
+        """End the step of a thread, unless it waits for the application."""
+        word = text_of(dict_of(line, "stop_reason"), "type")
+        step = self._threads.get(thread or "")
+        if step is None or word == _GOES_ON:
+            return
+        self._threads.pop(thread or "", None)
+        step.end(self._failure(_FAILURES[word], code=word) if word in _FAILURES else None)
+
+
+def _text_in(content: Json) -> str | None:
+    """Return the text in the blocks of a message or of a result; None if there is none."""
+    blocks: list[dict[str, Any]] = [content] if is_dict(content) else dicts_of(content)
+    texts = [text_of(block, "text") for block in blocks]
+    return "\n".join([text for text in texts if text]) or None
