@@ -85,7 +85,8 @@ def reorder(
     if seed is None:
         middle = len(spans) // 2
         indexes = [find_event(recording, number)[0] for number in (events or (middle, middle + 1))]
-        if len({*indexes}) != len(indexes) or len(indexes) != 2:
+        are_two_events = len(indexes) == 2 and indexes[0] != indexes[1]
+        if not are_two_events:
             raise MisuseError(f"events={events!r} is invalid: name two different events to swap")
         first, second = indexes
         order = list(range(len(spans)))
@@ -195,6 +196,13 @@ def heartbeat(
             f"{recording.name!r} stalls for ever, and there would be no end of heartbeats: give the stall "
             "some seconds"
         )
+    return replace_arrivals(recording, _add_timed_comments(recording, comment_event, boundaries, seconds))
+
+
+def _add_timed_comments(
+    recording: Recording, comment_event: bytes, boundaries: list[int], seconds: float
+) -> list[Arrival]:
+    """Return the recording's chunks, with a comment after every `seconds` of a silence between two events."""
     arrivals: list[Arrival] = []
     between_events = set(boundaries)
     offset, last_time = 0, 0.0
@@ -208,7 +216,7 @@ def heartbeat(
             ]
         arrivals.append(Arrival(at, data))
         offset, last_time = offset + len(data), at
-    return replace_arrivals(recording, arrivals)
+    return arrivals
 
 
 def _find_boundaries(recording: Recording) -> list[int]:
