@@ -69,7 +69,7 @@ async def _read_to_end_async(source: Callable[[], object], start_recording: Call
 
 
 def _start_recording(opened: object, *, path: Path, **options: Any) -> object:  # noqa: ANN401 - what the source is, or stands for
-    """Return the object to read in place of an opened source; the recording is written at the end."""
+    """Begin to record an opened source; return the object to read in its place."""
     from tokenstream.testing._record.record import record
 
     return record(opened, path, overwrite=True, **options)
