@@ -143,7 +143,6 @@ def divide(
     whole, to the chunks after the offset.
 
     Args:
-        offset: The offset in the body.
         ends: The result of `chunk_ends`, if the caller has computed it.
     """
     arrivals = recording.arrivals
