@@ -184,9 +184,6 @@ def _refuse_path(path: str, played_paths: Iterable[str]) -> Recording:
 def headers_of(recording: Recording) -> dict[str, str]:
     """Return the headers to send with a recording, which always include a content type.
 
-    Args:
-        recording: The answer.
-
     Raises:
         MisuseError: A header cannot be sent.
     """
