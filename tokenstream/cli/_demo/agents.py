@@ -55,7 +55,7 @@ _MARKS = {
 
 
 def run(*, fast: bool = False) -> int:
-    """Play the run; return the exit status, which is 0 if no step failed.
+    """Play the agents' run; return the exit status, which is 0 if no step failed.
 
     Args:
         fast: True to leave out the pauses of the server and of the tools.
@@ -152,7 +152,7 @@ class _TripPlan:
                 await stream.final()
 
     def _ask(self, name: str) -> AsyncStream:
-        """Return the stream of a recorded answer, which the server has under a name."""
+        """Return the stream of a recorded answer, which the server sends at the path `/{name}`."""
         return aconnect(f"{self.url}/{name}", json={"stream": True})
 
     def _make_router(self) -> Router:
