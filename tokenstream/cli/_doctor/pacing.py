@@ -132,7 +132,7 @@ def pace_of(arrivals: Sequence[TimedChunk]) -> EventPace:
 
 
 def _judge(arrivals: Sequence[TimedChunk], moments: Sequence[Moment], buffer: int | None) -> PacingVerdict:
-    """Return the verdict on the pace.
+    """Return the verdict on an answer's pace: do its events arrive one by one, in bursts, or all at once?
 
     Args:
         arrivals: The chunks that complete an event.

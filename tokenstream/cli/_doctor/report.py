@@ -154,7 +154,6 @@ def as_json(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis, 
     Args:
         address: The address, without the parts that may be secret.
         diagnosis: The diagnosis of these answers.
-        mask: Hides the secrets.
     """
     report: dict[str, Any] = {
         "url": address,
