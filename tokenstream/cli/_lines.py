@@ -109,7 +109,7 @@ class TextLines:
 
 
 def describe_fields(event: Event) -> dict[str, str]:
-    """Return the fields of an event that not all events have, by name, each as a short text."""
+    """Return the fields that an event has besides choice, part and raw, by name, each as a short text."""
     # The content of an unknown event may be missing from the message, so all of it is returned.
     write = to_compact_json if isinstance(event, Unknown) else _shorten
     pairs: dict[str, str] = {}

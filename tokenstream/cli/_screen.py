@@ -59,7 +59,7 @@ class Screen:
         self._print(f"{text}\n", style)
 
     def print_caption(self, text: str) -> None:
-        """Print a remark of the demo itself on lines of its own, marked as no part of an answer."""
+        """Print a remark of the demo on lines of its own, marked so that it is not taken for an answer."""
         self.end_line()
         self._print(f"{text}\n", "dim", margin=_CAPTION)
 
@@ -112,7 +112,8 @@ class Screen:
                 wrapped.append("\n" if self._column else f"{margin.rstrip()}\n")
                 self._column = 0
                 continue
-            if word[0] == " " and self._column and self._column + len(word) + free_columns > self.width:
+            exceeds_width = self._column + len(word) + free_columns > self.width
+            if word[0] == " " and self._column and exceeds_width:
                 wrapped.append("\n")
                 self._column = 0
                 word = word.lstrip(" ")  # noqa: PLW2901 - the space has become the new line
