@@ -36,7 +36,7 @@ def ended_itself(reason: FinishReason | None, ending: Ending) -> bool:
 
 
 class Arguments(TextLog):
-    """The text of a call's arguments, which is parsed only as far as the value is read.
+    """The text of a call's arguments, which is parsed only when its `value` is read.
 
     Args:
         free: True for the free text of a custom tool, which is not JSON.
@@ -130,7 +130,7 @@ class GrowingPart:
         self.log: SharedLog | None = None
         """The choice's log for this kind of text; None unless the part is text, reasoning or a refusal."""
         self.spans: list[int] = []
-        """Offsets in `log` at which this part's text begins, ends, begins anew, and so on."""
+        """Offsets in `log` at which this part's text begins and ends, in turn; parts may write by turns."""
         self.extra: list[Any] | None = None
         """Pieces of a signature, or of media."""
 
@@ -212,8 +212,6 @@ class Target:
 
     Args:
         kind: The delta's class.
-        choice: The delta's choice.
-        part: The delta's part.
         log: The growing text to which the delta's text was appended.
     """
 
@@ -295,7 +293,6 @@ class ChoiceState:
         """Return a part that is about to change; create the part if no event has started it.
 
         Args:
-            index: The part's index.
             start: Creates the empty part.
         """
         parts = self.parts
@@ -340,7 +337,6 @@ class ChoiceState:
         """Change a tool call's id; return the call if it has ended, else None.
 
         Args:
-            index: The part's index.
             id: The new id.
             delivered: Ids of the calls that were delivered to the reader; changed in place.
         """
