@@ -40,7 +40,7 @@ class SourceRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The answer that a request asks for."""
+    """The facts with which a request selects an answer: its method and path, and a position, id or key."""
 
     method: str
     """The HTTP method."""
@@ -109,7 +109,7 @@ def id_of_key(key: str, owner: str | None, number: int) -> str:
 
     Args:
         owner: The answer's owner; None if it has none.
-        number: 1, or more if the answers before have failed before their first content.
+        number: 1; one more for each answer to this key that has failed before its first content.
 
     Example:
         >>> id_of_key("7", "ann", 1) == id_of_key("7", "ann", 1) != id_of_key("7", "bob", 1)

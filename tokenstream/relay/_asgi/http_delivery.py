@@ -57,13 +57,6 @@ class HTTPDelivery(Delivery):
 
     The task that sends the answer and the task that sends heartbeats never interleave: each waits
     until the other has sent its whole message.
-
-    Args:
-        outlet: Supplies the chunks.
-        head: The status and the headers of the response.
-        timing: The times after which to send the head, to send a heartbeat, or to give up the reader.
-        receive: The ASGI callable `receive`.
-        send: The ASGI callable `send`.
     """
 
     def __init__(
@@ -123,7 +116,6 @@ class HTTPDelivery(Delivery):
         """Send a chunk or a heartbeat; before the first of them, send the head.
 
         Args:
-            chunk: The chunk or the heartbeat.
             more: False for the last chunk of the response.
         """
         self._end_begun = not more

@@ -155,11 +155,6 @@ class Routes:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Handle a request; a refusal, or an error of the answer or of the journal, becomes a response.
 
-        Args:
-            scope: The request's ASGI scope.
-            receive: The ASGI callable `receive`.
-            send: The ASGI callable `send`.
-
         Raises:
             MisuseError: The request is not one over HTTP.
         """

@@ -48,9 +48,6 @@ class _WebSocketDelivery(Delivery):
     """Sends one answer over a WebSocket, while listening for a message of the client.
 
     Args:
-        socket: The connection.
-        events: The answer's events.
-        writer: Encodes the events as messages.
         keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
         grace: Seconds that the answer is still read after the client has disconnected.
     """
