@@ -281,9 +281,6 @@ class ChoiceState:
         """Return True if the model has gone on after a call, so that the call was not cut off.
 
         The model has done so if another part follows the call, or if the model itself ended the answer.
-
-        Args:
-            id: The call's id.
         """
         last = self.parts[-1].final
         is_followed = not isinstance(last, ToolCall) or last.id != id
@@ -337,7 +334,6 @@ class ChoiceState:
         """Change a tool call's id; return the call if it has ended, else None.
 
         Args:
-            id: The new id.
             delivered: Ids of the calls that were delivered to the reader; changed in place.
         """
         part = self.parts[index]
@@ -374,11 +370,7 @@ class ChoiceState:
         return sum([self._restore_part(part) for part in message.parts])
 
     def join(self, event: Resumed) -> None:
-        """Note where a continuation joins the text: in the part that is open, or behind all parts.
-
-        Args:
-            event: The event that announces the continuation.
-        """
+        """Note where a continuation joins the text: in the part that is open, or behind all parts."""
         # The last part that is not a citation: citations may follow a text that goes on.
         indexes_from_end = reversed(range(len(self.parts)))
         index = next((i for i in indexes_from_end if not isinstance(self.parts[i].final, Citation)), -1)
@@ -447,7 +439,6 @@ class GivenUp:
     """A partial answer that was given up because the answer was restarted.
 
     Args:
-        choices: The choices of that answer.
         head: The id, model, role and shared fields of that answer.
         event: The event that announced the restart.
     """

@@ -128,9 +128,6 @@ def list_message_rows(message: Message, format: str | None) -> list[tuple[str, s
     """Return the fields of a message besides its parts, as pairs of a label and a text.
 
     The texts are safe to print on a terminal.
-
-    Args:
-        format: The name of the stream's format.
     """
     identity = {"id": message.id, "model": message.model, "role": message.role, "format": format}
     named = {name: quote_text(value) for name, value in identity.items() if value is not None}

@@ -32,11 +32,7 @@ _STYLES = {
 
 
 class Screen:
-    """A screen for plain text without control sequences, which is flushed after each piece.
-
-    Args:
-        max_width: Largest number of columns to use.
-    """
+    """A screen for plain text without control sequences, which is flushed after each piece."""
 
     console: Console | None = None
     """rich's `Console`; None for plain text."""
@@ -101,7 +97,6 @@ class Screen:
         """Print a text, and begin a new line before a word that does not fit.
 
         Args:
-            style: Name of a style.
             margin: Text to put before each line.
             free_columns: Number of columns to leave free after each word.
         """
@@ -130,12 +125,7 @@ class Screen:
 
 
 class RichScreen(Screen):
-    """A screen on a terminal, which rich draws.
-
-    Args:
-        console: rich's `Console`.
-        max_width: Largest number of columns to use.
-    """
+    """A screen on a terminal, which rich draws."""
 
     answer_margin = ""
     """Empty: colours tell an answer apart from captions."""
@@ -181,11 +171,7 @@ class RichScreen(Screen):
 
 
 def open_screen(max_width: int = _MAX_WIDTH) -> Screen:
-    """Return a screen: drawn by rich on a terminal with styles, or else plain text.
-
-    Args:
-        max_width: Largest number of columns to use.
-    """
+    """Return a screen: drawn by rich on a terminal with styles, or else plain text."""
     if not sys.stdout.isatty():
         return Screen(max_width)
     try:

@@ -272,7 +272,6 @@ class AWSEventStreamParser:
 
         Args:
             total: The length of the message.
-            headers_size: The length of its headers.
             start: The position of the message in the chunk.
             verified: True if the checksum of the lengths is right.
         """
@@ -304,7 +303,6 @@ class AWSEventStreamParser:
         """Return the content of a message's headers; set `error` if they cannot be parsed.
 
         Args:
-            data: The bytes of the headers.
             start: The position of the message in the chunk.
         """
         try:

@@ -302,8 +302,6 @@ class JSONArrayParser(LineFraming[bytes]):
         """Continue an object, an array or a string up to its end; return the position at which reading ended.
 
         Args:
-            text: The chunk.
-            position: The position to continue at.
             frames: Receives the element once it is complete.
             start: Start of the element in this chunk; by default, `position`.
         """

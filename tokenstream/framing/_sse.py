@@ -481,7 +481,6 @@ class SSEParser(PlainSSEParser):
         """Return the frame of an event that sets no reconnection time.
 
         Args:
-            payload: The event's data.
             name: The event's name; "" if it has none.
         """
         if not payload.isascii():

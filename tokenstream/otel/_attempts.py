@@ -52,7 +52,6 @@ def report_attempt(
     """Return the data of an attempt's span.
 
     Args:
-        operation: The data of the operation's span.
         error: The operation's error, or None; it also counts for an attempt that was still running then.
         provider: The provider's name, if the caller gave it; otherwise None.
         model: The requested model, if the caller gave it; otherwise None.

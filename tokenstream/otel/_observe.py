@@ -158,7 +158,6 @@ class Observer:
         names: The names of the operation, the provider and the model; None for those that the caller did not
             give.
         each_chunk: True to record the time of each chunk.
-        attributes: Further attributes of the span.
     """
 
     def __init__(
@@ -241,7 +240,6 @@ class Observer:
         Args:
             machine: The machine with the answer; None if the stream was dropped.
             driver: The stream's driver; None for a tap, or if the stream was dropped.
-            error: The error of the answer, or None.
         """
         now, now_ns = self._clock(), time.time_ns()
         metrics = self._meter.read(now)

@@ -86,7 +86,6 @@ class _ShapedText:
     """A text part that is being transformed, with the stages for this part.
 
     Args:
-        chain: The part's stages.
         event: Any event of the part, for the part's index, choice and step.
     """
 

@@ -115,7 +115,6 @@ class _TripPlan:
     """The run of the agents, which plan a weekend.
 
     Args:
-        url: The server's address.
         tool_seconds: Time that each tool takes.
     """
 
@@ -237,7 +236,6 @@ def _add_steps(tree: Tree, steps: tuple[Step, ...], width: int) -> None:
     The line ends with the step's error or the end of its text, as far as there is room.
 
     Args:
-        tree: rich's `Tree`.
         width: Number of columns for a line.
     """
     from rich.text import Text

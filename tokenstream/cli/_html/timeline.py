@@ -241,7 +241,6 @@ def _draw_gaps(gaps: list[Gap], axis: Axis) -> list[Markup]:
 
     Args:
         gaps: All gaps, the longest first.
-        axis: Places times in the picture.
     """
     marked = [gap for index, gap in enumerate(gaps[:_MAX_STALLS]) if gap.is_stall or index < _MAX_GAPS]
     drawn: list[Markup] = []

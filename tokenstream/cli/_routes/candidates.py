@@ -140,7 +140,6 @@ def _find_headers(
 
     Args:
         fields: The fields of the route; a route with headers of its own gets no key by itself.
-        host: The host of the request.
         format: The format of the answer; None if it is not known.
 
     Raises:

@@ -98,7 +98,6 @@ def find_headers(host: str | None, format: str | None) -> list[tuple[str, str]]:
     """Return the headers that a request to a host needs: the API key and, for Anthropic's API, a version.
 
     Args:
-        host: The host of the request.
         format: The format of the answer; None if it is not known.
 
     Raises:

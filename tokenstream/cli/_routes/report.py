@@ -49,7 +49,6 @@ def _write_cells(seconds: str, cells: Sequence[str], widths: Sequence[int], answ
     Args:
         seconds: The first cell.
         cells: The cells that name the route.
-        widths: The widths of these cells.
         answer: The last cell.
     """
     padded = (f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))

@@ -27,11 +27,7 @@ _HASH_DIGITS = 32
 
 
 class SourceRefused(Exception):
-    """Raised by a function that makes an answer, to have the request refused.
-
-    Args:
-        refusal: The response to send instead.
-    """
+    """Raised by a function that makes an answer, to have the request refused."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__()
@@ -62,9 +58,6 @@ class Asked:
 def read_asked(scope: Mapping[str, Any]) -> Asked:
     """Return what a request says about the answer that it asks for.
 
-    Args:
-        scope: The request's ASGI scope.
-
     Example:
         >>> scope = {"method": "POST", "path": "/chat", "headers": [(b"last-event-id", b"4")]}
         >>> read_asked(scope)
@@ -86,7 +79,6 @@ def read_header(scope: Mapping[str, Any], name: bytes) -> str:
     """Return a header of a request; "" if it is absent.
 
     Args:
-        scope: The request's ASGI scope.
         name: The header's name in lower case.
     """
     for key, value in scope["headers"]:

@@ -45,7 +45,6 @@ def error_body(kind: str, message: str, *, retryable: bool, **more: object) -> b
         kind: The kind of error, in one word.
         message: A sentence that describes the error.
         retryable: True if the same request may succeed later.
-        more: Further keys and values.
 
     Example:
         >>> error_body("not_found", "there is nothing here", retryable=False)

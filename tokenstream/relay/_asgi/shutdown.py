@@ -178,10 +178,6 @@ class _Watch:
         """Poll the servers for a shutdown, at intervals, until the scope is cancelled.
 
         This runs as a task under trio, which has no timers.
-
-        Args:
-            scope: A cancel scope of trio.
-            sleep: The function `trio.sleep`.
         """
         with scope:
             while True:

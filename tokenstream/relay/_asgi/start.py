@@ -48,7 +48,6 @@ class StartOutlet(FollowOutlet):
     refused, and the source is closed unread.
 
     Args:
-        source: The answer, or a function that makes it.
         id: The answer's id; None for the id in the request, or a random id that cannot be guessed.
         owner: The answer's owner; None if it has none.
         raw: True to write the provider's own ids, payloads and error messages, too.

@@ -136,11 +136,7 @@ class Transcript:
         return self._last_event
 
     def trim(self, count: int) -> None:
-        """Drop the oldest chunks.
-
-        Args:
-            count: The number of chunks to drop.
-        """
+        """Drop the oldest chunks."""
         # The encoder needs each record once, even those whose chunks are dropped.
         self._catch_up()
         del self._chunks[:count]

@@ -34,7 +34,6 @@ class _MessageRefused(Exception):
     """The client has sent a message that the protocol does not allow.
 
     Args:
-        code: The close code.
         reason: A sentence that describes the client's mistake.
     """
 

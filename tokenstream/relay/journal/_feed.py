@@ -118,9 +118,7 @@ class Feed:
         """Add records that a producer of this process has written; ignore them if earlier ones are missing.
 
         Args:
-            first: The position of the first record.
             records: The records, which are in the storage.
-            owner: The answer's owner.
             is_last: True if these records end the answer.
         """
         # The number of these records that the feed has already; negative if some before them are missing.
@@ -145,7 +143,6 @@ class Feed:
         """Return an object made from the records, such as their bytes in a protocol; all followers share it.
 
         Args:
-            key: Identifies the product.
             make: Creates the product for the first follower that asks.
         """
         product = self._products.get(key)

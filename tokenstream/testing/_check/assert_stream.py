@@ -205,7 +205,6 @@ class _HandlerRun:
         allow: Exceptions that the handler may raise.
         replay_arguments: Arguments of `Recording.stream`, written as in a program; "" for the
             unchanged recording.
-        playback: The replay that the handler reads.
     """
 
     def __init__(

@@ -100,7 +100,6 @@ def feed_frames(
 
     Args:
         format: A new format.
-        frames: All frames of the answer.
         second_format: If passed, this format is fed each frame after the first one, which must not notice.
     """
     reading = FormatReading()

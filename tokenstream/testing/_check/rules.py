@@ -214,7 +214,6 @@ def _compare_fields(path: str, expected: object, actual: object) -> Iterator[str
     Args:
         path: Place of the values in the message; "" for the message itself.
         expected: The expected value; of a mapping, only the fields that it names are compared.
-        actual: The actual value, from the message.
     """
     expected_items, actual_items = _as_sequence(expected), _as_sequence(actual)
     expected_fields = _as_mapping(expected)

@@ -123,8 +123,6 @@ class _Report:
 
         Args:
             path: Place of the texts in the answer.
-            left: A text, or bytes.
-            right: The value to compare with `left`.
             unit: Unit in which the place is counted, such as "character".
             write_excerpt: Writes an excerpt as it would be written in a program.
         """

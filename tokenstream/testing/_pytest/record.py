@@ -24,7 +24,6 @@ def record_anew(source: Callable[[], object], path: Path, **options: object) -> 
 
     Args:
         source: Opens the stream; returns any object that a `Stream` or an `AsyncStream` can read.
-        path: The file.
         **options: `replace` and `filter` of `record`, applied before writing.
 
     Raises:

@@ -131,7 +131,6 @@ def _with_body(recording: Recording, body: bytes, changes: list[_Change]) -> Rec
     end of a shorter replacement.
 
     Args:
-        body: The new body.
         changes: The changes of the old body, in ascending order.
     """
     size = len(recording.body)

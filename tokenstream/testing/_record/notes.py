@@ -86,7 +86,6 @@ class Notes:
     """A `Watcher` that collects the bytes of an answer while they are read, then writes the recording.
 
     Args:
-        terms: Options of the recording.
         started_at: Time of the request, by the clock of `terms`; None for now.
         keep_empty: True to write a recording even if the body is empty.
     """
@@ -148,7 +147,6 @@ class Notes:
         """Add a chunk that the application has read to the recording, with the current time.
 
         Args:
-            chunk: Bytes, or text.
             is_decoded: True if the reader has already undone the content coding of these bytes.
         """
         if self.is_finished:
@@ -216,7 +214,6 @@ class Notes:
         If writing fails as well, that failure is added to `error` as a note, and is not raised.
 
         Args:
-            error: The exception of the read.
             final: True if no read can follow one that was cancelled or interrupted. After any other
                 exception, reading may go on only if the source survives a timeout.
         """

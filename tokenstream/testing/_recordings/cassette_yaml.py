@@ -80,7 +80,6 @@ class _TooLarge(Exception):
     """A document is nested too deeply, or its aliases would expand to far more than its file.
 
     Args:
-        problem: A description of the problem.
         mark: The place in the document, as an object of PyYAML.
     """
 

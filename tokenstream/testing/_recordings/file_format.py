@@ -162,7 +162,6 @@ def parse(data: bytes, path: Path) -> Recording:
     r"""Return the recording in a file's content.
 
     Args:
-        data: The file's content.
         path: The file, which errors mention, and whose name becomes the name of the recording.
 
     Raises:

@@ -181,7 +181,6 @@ def splice(recording: Recording, edits: Iterable[Edit], **fields: Unpack[Recordi
 
     Args:
         edits: The edits, in the order of the body and without overlaps.
-        **fields: Other fields of the recording to replace.
     """
     # `begin` is the offset of the current chunk; the bytes before `copied_to` have been copied or replaced.
     new_arrivals: list[Arrival] = []
