@@ -83,14 +83,7 @@ def reorder(
     if len(spans) < 2:
         raise MisuseError(f"{recording.name!r} has fewer than two events: there is no other order")
     if seed is None:
-        middle = len(spans) // 2
-        indexes = [find_event(recording, number)[0] for number in (events or (middle, middle + 1))]
-        are_two_events = len(indexes) == 2 and indexes[0] != indexes[1]
-        if not are_two_events:
-            raise MisuseError(f"events={events!r} is invalid: name two different events to swap")
-        first, second = indexes
-        order = list(range(len(spans)))
-        order[first], order[second] = order[second], order[first]
+        order = _swap(recording, len(spans), events)
     elif events is None:
         order = _shuffle(len(spans), seed)
     else:
@@ -281,6 +274,27 @@ def _detect_format(recording: Recording) -> str:
             'recording.replaced(format="anthropic")'
         )
     return stream.format
+
+
+def _swap(recording: Recording, size: int, events: tuple[int, int] | None) -> list[int]:
+    """Return the order of a recording's events in which two of them are swapped.
+
+    Args:
+        size: Number of events in the recording; at least 2.
+        events: Numbers of the two events; None for two in the middle.
+
+    Raises:
+        MisuseError: The recording has no such events, or both are the same event.
+    """
+    middle = size // 2
+    indexes = [find_event(recording, number)[0] for number in (events or (middle, middle + 1))]
+    are_two_events = len(indexes) == 2 and indexes[0] != indexes[1]
+    if not are_two_events:
+        raise MisuseError(f"events={events!r} is invalid: name two different events to swap")
+    first, second = indexes
+    order = list(range(size))
+    order[first], order[second] = order[second], order[first]
+    return order
 
 
 def _shuffle(size: int, seed: int) -> list[int]:
