@@ -172,11 +172,12 @@ class HTTPDelivery(Delivery):
         from anyio import sleep
 
         keep_alive, heartbeat = self._timing.keep_alive, self._outlet.heartbeat
+        sends_heartbeats = bool(keep_alive and heartbeat)
         open_within = self._timing.open_within
         head_due = None if open_within is None else time.monotonic() + open_within
         while not (self._disconnected or self._end_begun):
-            if self._head_begun and not (keep_alive and heartbeat):
-                # After the head, this task would send only heartbeats.
+            if self._head_begun and not sends_heartbeats:
+                # Nothing is left for this task to send.
                 break
             # The next thing to send: before the head, the head; after it, a heartbeat.
             due = self._sent_at + (keep_alive or 0.0) if self._head_begun else head_due
