@@ -1,4 +1,4 @@
-"""The APIs: one record for each format that is read or written, with all that tables say of it; their names.
+"""All facts about the APIs: one record for each format that is read or written, and the types of their names.
 
 A record holds strings only. It names the modules of its reader and its writer, which are loaded when they are
 first used. Their order is that in which detection asks the readers: the most common APIs are first.
@@ -71,7 +71,7 @@ ProtocolName: TypeAlias = Literal[
 
 
 class RequestRecord(NamedTuple):
-    """The places in an API's request that a continuation changes or checks, as paths of fields."""
+    """The fields of an API's request that are changed or checked to request the rest of a broken answer."""
 
     turns: str
     """The field that contains the turns, or the prompt that the model continues."""
@@ -103,7 +103,7 @@ class APIRecord(NamedTuple):
     writer: str | None = None
     """The module and the class of the encoder; None if nothing is written."""
     writer_deprecated: bool = False
-    """True if the format is still written, but offered to nobody, because its API has ended."""
+    """True if the format is still written, but no longer offered, because its API has ended."""
     dialect_of: str | None = None
     """The format that reads this one; None if it has a reader of its own, or none at all."""
     takes_name: bool = True
@@ -113,11 +113,11 @@ class APIRecord(NamedTuple):
     turn: str | None = None
     """The name of the method, of `Message` and of `ToolResults`, that makes the turns of its requests."""
     request: RequestRecord | None = None
-    """The places in its requests; None if an answer cannot be continued by a request."""
+    """The fields of its requests; None if an answer cannot be continued by another request."""
     replay_parameter: str | None = None
-    """The query parameter for the position, if answers have addresses of their own; None if they do not."""
+    """The query parameter for the position from which to replay an answer; None if there is no replay."""
     gives_finished: bool = False
-    """True if a finished answer can be fetched from its address, and one that is not finished cancelled."""
+    """True if a finished answer can be fetched from its address, and an unfinished one be cancelled there."""
     provider: str | None = None
     """The provider's name in OpenTelemetry's GenAI conventions, for unknown hosts; None if it has none."""
     operation: str = "chat"
@@ -331,7 +331,7 @@ def _by_name() -> dict[str, APIRecord]:
 
 
 def api_named(name: str | None) -> APIRecord | None:
-    """Return the record of an API; None for a name that is not known, as that of another distribution.
+    """Return the record of an API; None for an unknown name, such as a format of another distribution.
 
     Example:
         >>> api_named("gemini").operation, api_named("macaw")

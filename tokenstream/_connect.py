@@ -84,7 +84,8 @@ def connect(
 
     options = cast("dict[str, Any]", request)
     check_options(connect, options, client)
-    route, asked = None, (method, str(url), client, deadlines, options)
+    route: Route | None = None
+    asked: Asked = (method, str(url), client, deadlines, options)
     if not isinstance(url, str) and hasattr(url, "make_opener"):
         route, retry, asked, format = _take_route(url, retry, asked, format)
     if retry is not None:
@@ -180,7 +181,8 @@ def aconnect(
 
     options = cast("dict[str, Any]", request)
     check_options(aconnect, options, client)
-    route, asked = None, (method, str(url), client, deadlines, options)
+    route: Route | None = None
+    asked: Asked = (method, str(url), client, deadlines, options)
     if not isinstance(url, str) and hasattr(url, "make_opener"):
         route, retry, asked, format = _take_route(url, retry, asked, format)
     if retry is not None:
@@ -217,10 +219,9 @@ def aconnect(
 def _take_route(
     route: Route, retry: Retry | None, asked: Asked, format: FormatName | type[Format] | Format | None
 ) -> tuple[Route, Retry, Asked, FormatName | type[Format] | Format | None]:
-    """Return a route, the rules by which it is asked, the arguments of its request, and its format.
+    """Return what a stream of a route needs: the route, retry rules, arguments of the request, and a format.
 
     Args:
-        route: The route.
         retry: The rules that were given beside it; None to ask it once.
         asked: The arguments that were given beside it.
         format: The format that was given beside it.
@@ -261,7 +262,6 @@ def _refuse_socket(url: object, replacement: str) -> None:
     """Refuse the address of a WebSocket, which takes messages while it is open instead of one request.
 
     Args:
-        url: The address.
         replacement: The code that reads a WebSocket, for the error.
 
     Raises:

@@ -37,7 +37,7 @@ def ended_itself(reason: FinishReason | None, ending: Ending) -> bool:
 
 
 class Arguments(TextLog):
-    """The text of a call's arguments, which is parsed only as far as the value is read.
+    """The text of a call's arguments, which is parsed only when its `value` is read.
 
     Args:
         free: True for the free text of a custom tool, which is not JSON.
@@ -131,7 +131,7 @@ class GrowingPart:
         self.log: SharedLog | None = None
         """The choice's log for this kind of text; None unless the part is text, reasoning or a refusal."""
         self.spans: list[int] = []
-        """Offsets in `log` at which this part's text begins, ends, begins anew, and so on."""
+        """Offsets in `log` at which this part's text begins and ends, in turn; parts may write by turns."""
         self.extra: list[Any] | None = None
         """Pieces of a signature, or of media."""
 
@@ -213,8 +213,6 @@ class Target:
 
     Args:
         kind: The delta's class.
-        choice: The delta's choice.
-        part: The delta's part.
         log: The growing text to which the delta's text was appended.
     """
 
@@ -296,9 +294,6 @@ class ChoiceState:
         """Return True if the model has gone on after a call, so that the call was not cut off.
 
         The model has done so if another part follows the call, or if the model itself ended the answer.
-
-        Args:
-            id: The call's id.
         """
         last = self.parts[-1].final
         is_followed = not isinstance(last, ToolCall) or last.id != id
@@ -308,7 +303,6 @@ class ChoiceState:
         """Return a part that is about to change; create the part if no event has started it.
 
         Args:
-            index: The part's index.
             start: Creates the empty part.
         """
         parts = self.parts
@@ -353,8 +347,6 @@ class ChoiceState:
         """Change a tool call's id; return the call if it has ended, else None.
 
         Args:
-            index: The part's index.
-            id: The new id.
             delivered: Ids of the calls that were delivered to the reader; changed in place.
         """
         part = self.parts[index]
@@ -391,11 +383,7 @@ class ChoiceState:
         return sum([self._restore_part(part) for part in message.parts])
 
     def join(self, event: Resumed) -> None:
-        """Note where a continuation joins the text: in the part that is open, or behind all parts.
-
-        Args:
-            event: The event that announces the continuation.
-        """
+        """Note where a continuation joins the text: in the part that is open, or behind all parts."""
         # The last part that is not a citation: citations may follow a text that goes on.
         indexes_from_end = reversed(range(len(self.parts)))
         index = next((i for i in indexes_from_end if not isinstance(self.parts[i].final, Citation)), -1)
@@ -464,7 +452,6 @@ class GivenUp:
     """A partial answer that was given up because the answer was restarted.
 
     Args:
-        choices: The choices of that answer.
         head: The id, model, role and shared fields of that answer.
         event: The event that announced the restart.
     """

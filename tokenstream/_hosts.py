@@ -1,6 +1,6 @@
 """The hosts of providers: one row for each, with all that is known of it before the first byte.
 
-Bedrock's hosts are told by a rule, and not by their ends: see `otel._providers`.
+Bedrock's hosts are recognised by a rule, and not by the ends of their names: see `otel._providers`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class Prefilling(NamedTuple):
     marks: Mapping[str, Any]
     """Fields to add to the assistant's turn."""
     path: str = ""
-    """The start of the paths at which the API does so."""
+    """The start of the paths at which the API continues a prefix."""
     echoes: bool = False
     """True if the server repeats the prefix in its answer."""
     sure: bool = True
@@ -25,15 +25,15 @@ class Prefilling(NamedTuple):
     json: bool = True
     """True if the provider continues a prefix even if the request asks for JSON."""
     by_model: bool = False
-    """True if the name of the model decides, which `recovery._servers` knows."""
+    """True if only some models continue a prefix; `recovery._servers` knows which."""
 
 
 class HostRow(NamedTuple):
     """All facts about a provider's hosts."""
 
     ends: tuple[str, ...] = ()
-    """Ends of the names of the provider's hosts, for tracing; a dot at the start stands for the border of a
-    label.
+    """Ends of the names of the provider's hosts, for tracing; an end that begins with a dot also matches the
+    host without that dot.
     """
     provider: str | None = None
     """The provider's name for tracing: that of the GenAI conventions of OpenTelemetry, or one of our own if
@@ -100,7 +100,7 @@ def host_at(host: str | None) -> HostRow | None:
 
 
 def api_at(host: str | None) -> HostRow | None:
-    """Return the row of the provider whose API a host is; None for any other host.
+    """Return the row of the provider whose API has this host name; None for any other host.
 
     Example:
         >>> api_at("api.mistral.ai").dialect, api_at("docs.mistral.ai")

@@ -22,9 +22,9 @@ class ErrorKindRow(NamedTuple):
     retryable: bool
     """True if the same request may succeed later."""
     message: str
-    """The error message of a relay whose protocol sends little else."""
+    """The error message that a relay sends in a protocol with little room for explanations."""
     failure: str
-    """The event that it stands for, as part of a sentence in this library's own protocol."""
+    """The failure, as a clause of the sentence that a relay sends in this library's own protocol."""
     refusal: str
     """The sentence in the response that a relay sends in place of an answer."""
     refusal_status: int = _BAD_GATEWAY
@@ -35,9 +35,9 @@ class ErrorKindRow(NamedTuple):
     """True if a provider says so only in words of its own, which then count more than the status, than a
     general type of error, and than a header that invites a retry."""
     is_outage: bool = False
-    """True if the provider failed, and did not refuse: a body that says so tells less than the status 429."""
+    """True if the provider failed, and did not refuse; a status 429 counts more than a body of this kind."""
     like: str | None = None
-    """The kind that stands in for this one in a protocol without a word of its own; None for none."""
+    """The kind that stands in for this one in a protocol without a word for it; None if no kind does."""
 
 
 ERROR_KINDS: dict[str, ErrorKindRow] = {

@@ -115,14 +115,16 @@ class Accumulator:
         """The name of the route that wrote the end of the answer; None without routes."""
         self.tool_calls_delivered: list[str] = []
         """Ids of the tool calls that were delivered to the reader."""
+        # The head of the answer, and its token counts.
         self._id: str | None = None
         self._model: str | None = None
         self._role = "assistant"
         self._usage = GrowingUsage()
-        self._spent: Usage | None = None  # by attempts that were given up
+        self._spent: Usage | None = None  # the tokens of attempts that were given up
         self._late_usage = late_usage
         self.calls = AnswerCalls()
         """The tool calls that have ended; gives each its place in the answer, from which its key follows."""
+        # The content, and what is cached of it.
         self._provider_data: dict[str, Any] = {}
         self._choices: dict[int, ChoiceState] = {}
         self.built: dict[int, Message] | None = None
@@ -131,6 +133,7 @@ class Accumulator:
         """Number of characters in the accumulator."""
         self.target = NOWHERE
         """The destination of the last delta, because most deltas have the same one as the previous delta."""
+        # Restarts, each of which gives up an answer.
         self.may_restart = False
         """True if the answer may be restarted; views then have to remember what they have returned."""
         self.restarts = 0
@@ -175,7 +178,7 @@ class Accumulator:
                 self.overflow()
             content = True
         else:
-            self.target = NOWHERE  # a taker of deltas sets it anew
+            self.target = NOWHERE  # the method that takes a delta sets it again
             taker = self._takers.get(event.__class__)
             content = taker(self, event) if taker is not None else False
             target = self.target
@@ -294,7 +297,7 @@ class Accumulator:
         self._choice(self.main if choice is None else choice).refuse_call(call)
 
     def ended_call(self, choice: int, number: int) -> ToolCall | None:
-        """Return a choice's ended tool call number `number`, valid or not, from 0; None if there is none."""
+        """Return tool call `number`, from 0, of those that ended in a choice, valid or not; None if none."""
         state = self._choices.get(choice)
         return None if state is None or number >= len(state.ended) else state.ended[number]
 
@@ -397,7 +400,7 @@ class Accumulator:
             self._grow(len(event.signature))
         if event.text:
             self._write(event, "reasoning", ReasoningPart)
-        return bool(event.text)  # a signature is no content
+        return bool(event.text)  # a signature is not content
 
     def _take_refusal(self, event: RefusalDelta) -> bool:
         self._write(event, "refusal", RefusalPart)
@@ -450,7 +453,7 @@ class Accumulator:
 
     def _take_citation(self, event: CitationAdded) -> bool:
         self._get_or_begin_part(event, lambda: event.citation).final = event.citation
-        return False  # a citation is about content, and none itself
+        return False  # a citation is about content, and is not content itself
 
     def _take_media(self, event: MediaDelta) -> bool:
         part = self._get_or_begin_part(event, MediaPart)
@@ -467,7 +470,7 @@ class Accumulator:
         if event.another:  # an earlier answer on this connection has ended, the choices go on
             for choice in self._choices.values():
                 choice.finish_reason = choice.raw_finish_reason = choice.finish_message = None
-        return False  # no content
+        return False  # not content
 
     def _take_usage(self, event: UsageUpdate) -> bool:
         self._usage.add(event.usage)
@@ -477,10 +480,10 @@ class Accumulator:
         choice = self._choice(event.choice)
         choice.finish_reason, choice.raw_finish_reason = event.reason, event.raw_reason
         choice.finish_message = event.message
-        return False  # no content
+        return False  # not content
 
     def _take_restart(self, event: AnyEvent) -> bool:
-        """Discard the answer, except delivered calls and spent tokens; return False: it is no content."""
+        """Discard the answer, except delivered calls and spent tokens; return False: it is not content."""
         if event.discarded is None:
             event.discarded, event.told_before = self.message, True  # earlier events have told all of it
         self.spend(self.own_usage)
@@ -510,7 +513,7 @@ class Accumulator:
             self.built = None
 
     def _take_unknown(self, event: Unknown) -> bool:
-        """Store in `provider_data` a field for which the message has none; return False: it is no content."""
+        """Store a field that the message lacks in `provider_data`; return False: it is not content."""
         if event.kind == "event":
             return False  # a payload of its own, which belongs to no message
         data = self._provider_data if event.shared else self._choice(event.choice).provider_data

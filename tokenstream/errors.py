@@ -416,7 +416,7 @@ class GuardFailed(StreamError):
 
 
 class AnswerRejected(StreamError):
-    """An answer was rejected for its outcome, such as an empty text, or because it joins no earlier answer.
+    """An answer was rejected for its outcome, such as an empty text, or does not continue the earlier answer.
 
     It is raised only if `Retry.accept` accepts none of the answers; `.partial` then has the last one. In all
     other cases it only appears in `stream.attempts`: the answer of the last attempt is returned, or, if no

@@ -101,7 +101,6 @@ def check_option(name: str, value: object, kind: type) -> None:
 
     Args:
         name: The option's name, for the error.
-        value: The option's value.
         kind: The right class.
 
     Raises:
@@ -116,7 +115,6 @@ def check_seconds(name: str, value: object, *, unit: str = "seconds") -> float:
 
     Args:
         name: The option's name, for the error.
-        value: The value.
         unit: The word for what the number counts, for the error.
 
     Raises:

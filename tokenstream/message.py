@@ -130,7 +130,7 @@ class Message(Value):
     joined: tuple[Join, ...] = ()
     """The places at which the text of another request was joined; empty for an answer of one request."""
     route: str | None = None
-    """The name of the `Route` that wrote the answer; its end, if it was continued at another one. None
+    """The name of the `Route` that wrote the answer or, if it was continued at another route, its end; None
     without routes."""
 
     @field_validator("usage", mode="before")
@@ -198,7 +198,7 @@ class Message(Value):
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:
-            """Raise an error that says where to find what other libraries have under a name."""
+            """Raise AttributeError; for a name that other libraries use, it says what the name is here."""
             told = explain_missing_name(name)
             if told is not None:
                 raise AttributeError(told)

@@ -98,7 +98,8 @@ class MemoryCallStore:
             # This caller has begun the call itself, in an attempt whose reply it did not get.
             is_repeated = call is not None and call.token == token
             state = CallState("new") if is_repeated else self._look(key)
-            if call is None and (state.status == "new" or (again and state.status == "failed")):
+            may_run = state.status == "new" or (again and state.status == "failed")
+            if call is None and may_run:
                 self._ended.pop(key, None)
                 self._make_room()
                 self._begun[key] = _Call(token, self._clock() + lease)

@@ -64,7 +64,6 @@ class _RedisCalls(ErasedGeneric[ReplyT]):
     Args:
         kind: The class of the client.
         client: The client; the store does not close it.
-        prefix: Prefix of the keys in Redis.
         keep: Seconds for which a call is remembered.
 
     Raises:

@@ -103,7 +103,6 @@ def _advise_on_body(error: NotAStream, origin: Origin) -> str:
     """Return a sentence of advice about a body that is not a stream.
 
     Args:
-        error: The error that describes the body.
         origin: Source of the body: a request, a file or a pipe.
     """
     if is_unknown_format(error):

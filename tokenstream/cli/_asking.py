@@ -37,7 +37,6 @@ def add_request(parser: argparse.ArgumentParser, about: str) -> None:
     """Add the options of a request to a command's parser.
 
     Args:
-        parser: The command's parser.
         about: The title above these options in the help.
     """
     request = parser.add_argument_group(about)
@@ -103,7 +102,6 @@ def open_file(name: str, stack: ExitStack, *, hint: str = "") -> BufferedReader:
     """Open a file named on the command line.
 
     Args:
-        name: The file's name.
         stack: Closes the file.
         hint: Text added to the error message.
 

@@ -13,7 +13,6 @@ class CommandFailed(Exception):
 
     Args:
         message: A description of the problem, on one line.
-        status: The exit status.
     """
 
     def __init__(self, message: str, *, status: int = FAILED) -> None:

@@ -69,9 +69,6 @@ class Folder:
 
     No part of a request ever becomes a path of the file system: the names in a request are
     only compared with the names of existing files.
-
-    Args:
-        root: The folder.
     """
 
     def __init__(self, root: Path) -> None:
@@ -152,7 +149,6 @@ def _make_recording(parents: tuple[str, ...], name: str, files: dict[str, Path])
 
     Args:
         parents: The names of the folders around the file, the outermost first.
-        name: The name of the file.
         files: The recordings in the same folder, by name.
     """
     stem = Path(name).stem

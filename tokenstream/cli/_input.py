@@ -42,12 +42,11 @@ class _FilePieces:
     """Iterates over the bytes of a file as they arrive.
 
     Args:
-        file: The file.
         stack: Closes the file.
     """
 
     def __init__(self, file: BufferedReader, stack: ExitStack) -> None:
-        self._read_file = file
+        self._file = file
         self._stack = stack
 
     def __iter__(self) -> _FilePieces:
@@ -55,7 +54,7 @@ class _FilePieces:
 
     def __next__(self) -> bytes:
         # `read` would block until its buffer is full.
-        piece = self._read_file.read1(_READ_SIZE)
+        piece = self._file.read1(_READ_SIZE)
         if not piece:
             raise StopIteration
         return piece

@@ -112,7 +112,6 @@ def _print_events(
 
     Args:
         stream: The stream, which is closed at the end.
-        printer: Prints each event.
         clock: The clock that measures the times of the events.
         started_at: The clock's reading at the start.
 

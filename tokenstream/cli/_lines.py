@@ -109,7 +109,7 @@ class TextLines:
 
 
 def describe_fields(event: Event) -> dict[str, str]:
-    """Return the fields of an event that not all events have, by name, each as a short text."""
+    """Return the fields that an event has besides choice, part and raw, by name, each as a short text."""
     # The content of an unknown event may be missing from the message, so all of it is returned.
     write = to_compact_json if isinstance(event, Unknown) else _shorten
     pairs: dict[str, str] = {}
@@ -128,9 +128,6 @@ def list_message_rows(message: Message, format: str | None) -> list[tuple[str, s
     """Return the fields of a message besides its parts, as pairs of a label and a text.
 
     The texts are safe to print on a terminal.
-
-    Args:
-        format: The name of the stream's format.
     """
     identity = {"id": message.id, "model": message.model, "role": message.role, "format": format}
     named = {name: quote_text(value) for name, value in identity.items() if value is not None}

@@ -32,11 +32,7 @@ _STYLES = {
 
 
 class Screen:
-    """A screen for plain text without control sequences, which is flushed after each piece.
-
-    Args:
-        max_width: Largest number of columns to use.
-    """
+    """A screen for plain text without control sequences, which is flushed after each piece."""
 
     console: Console | None = None
     """rich's `Console`; None for plain text."""
@@ -59,7 +55,7 @@ class Screen:
         self._print(f"{text}\n", style)
 
     def print_caption(self, text: str) -> None:
-        """Print a remark of the demo itself on lines of its own, marked as no part of an answer."""
+        """Print a remark of the demo on lines of its own, marked so that it is not taken for an answer."""
         self.end_line()
         self._print(f"{text}\n", "dim", margin=_CAPTION)
 
@@ -101,7 +97,6 @@ class Screen:
         """Print a text, and begin a new line before a word that does not fit.
 
         Args:
-            style: Name of a style.
             margin: Text to put before each line.
             free_columns: Number of columns to leave free after each word.
         """
@@ -112,7 +107,8 @@ class Screen:
                 wrapped.append("\n" if self._column else f"{margin.rstrip()}\n")
                 self._column = 0
                 continue
-            if word[0] == " " and self._column and self._column + len(word) + free_columns > self.width:
+            exceeds_width = self._column + len(word) + free_columns > self.width
+            if word[0] == " " and self._column and exceeds_width:
                 wrapped.append("\n")
                 self._column = 0
                 word = word.lstrip(" ")  # noqa: PLW2901 - the space has become the new line
@@ -129,12 +125,7 @@ class Screen:
 
 
 class RichScreen(Screen):
-    """A screen on a terminal, which rich draws.
-
-    Args:
-        console: rich's `Console`.
-        max_width: Largest number of columns to use.
-    """
+    """A screen on a terminal, which rich draws."""
 
     answer_margin = ""
     """Empty: colours tell an answer apart from captions."""
@@ -180,11 +171,7 @@ class RichScreen(Screen):
 
 
 def open_screen(max_width: int = _MAX_WIDTH) -> Screen:
-    """Return a screen: drawn by rich on a terminal with styles, or else plain text.
-
-    Args:
-        max_width: Largest number of columns to use.
-    """
+    """Return a screen: drawn by rich on a terminal with styles, or else plain text."""
     if not sys.stdout.isatty():
         return Screen(max_width)
     try:

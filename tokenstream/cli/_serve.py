@@ -164,7 +164,6 @@ class _FolderAnswers:
     """Chooses the reply to each request, and prints a line about it.
 
     Args:
-        folder: The recordings.
         rate: Number of events per second; None for no pauses.
         first: Seconds before the first event.
     """

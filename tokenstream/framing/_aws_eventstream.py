@@ -231,12 +231,13 @@ class AWSEventStreamParser:
             checksum = crc32(data[start : start + 8])
             # The number of bytes left for headers and payload.
             room = total - _SMALLEST_MESSAGE
-            if (
+            needs_check = (
                 checksum != stated
                 or total > self._largest_safe
                 or headers_size > room
                 or headers_size > _MOST_HEADERS
-            ):
+            )
+            if needs_check:
                 # A message that is larger than `_largest_safe` may be within the limits nevertheless.
                 self.error = self._check_lengths(total, headers_size, start, verified=checksum == stated)
                 if self.error is not None:
@@ -250,10 +251,8 @@ class AWSEventStreamParser:
             headers = data[start + _PRELUDE : body]
             # This checksum covers the whole message, so it continues the checksum of the prelude.
             if crc32(data[start + 8 : end - 4], checksum) != _unpack_checksum(data, end - 4)[0]:
-                self.error, content = (
-                    self._make_fault(start, f"has a wrong CRC: {_BODY_WAS_CHANGED}"),
-                    _NO_HEADERS,
-                )
+                self.error = self._make_fault(start, f"has a wrong CRC: {_BODY_WAS_CHANGED}")
+                content = _NO_HEADERS
             else:
                 content = header_cache.get(headers) or self._read_headers(headers, start)
             if self.error is not None:
@@ -273,7 +272,6 @@ class AWSEventStreamParser:
 
         Args:
             total: The length of the message.
-            headers_size: The length of its headers.
             start: The position of the message in the chunk.
             verified: True if the checksum of the lengths is right.
         """
@@ -305,7 +303,6 @@ class AWSEventStreamParser:
         """Return the content of a message's headers; set `error` if they cannot be parsed.
 
         Args:
-            data: The bytes of the headers.
             start: The position of the message in the chunk.
         """
         try:

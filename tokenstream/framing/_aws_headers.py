@@ -67,7 +67,6 @@ def _read_sized(data: bytes, position: int, size: int) -> tuple[bytes, int]:
     """Return bytes that follow their own length, and the position after them.
 
     Args:
-        data: The headers.
         position: The position of the length.
         size: The number of bytes in which the length is written.
 

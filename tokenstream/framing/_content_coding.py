@@ -91,7 +91,7 @@ class ContentDecoder:
     def _decode_pieces(self, chunk: bytes) -> Iterator[bytes]:
         """Yield the decompressed pieces of a chunk; an error ends them and sets `error`."""
         try:
-            # They are made with the first chunk, so that an unknown coding becomes `error`, too.
+            # The decompressors are made with the first chunk, so that an unknown coding becomes `error`, too.
             if len(self._decompressors) < len(self._names):
                 self._decompressors = self._make_decompressors()
             yield from self._decompress(0, chunk)

@@ -302,8 +302,6 @@ class JSONArrayParser(LineFraming[bytes]):
         """Continue an object, an array or a string up to its end; return the position at which reading ended.
 
         Args:
-            text: The chunk.
-            position: The position to continue at.
             frames: Receives the element once it is complete.
             start: Start of the element in this chunk; by default, `position`.
         """
@@ -326,7 +324,7 @@ class JSONArrayParser(LineFraming[bytes]):
             self._in_string = True
         elif mark:
             self._depth += 1 if mark in _OPENING else -1
-        # Without a mark, this is beyond the text, which ends the reading, too.
+        # If no mark was found, this position is beyond the text, which ends the reading, too.
         return position + 1
 
     def _skip_string(self, text: bytes, position: int) -> int:
@@ -340,7 +338,7 @@ class JSONArrayParser(LineFraming[bytes]):
             self._in_string = False
         else:
             self._escaped = mark == b"\\"
-        # Without a mark, this is beyond the text, which ends the reading, too.
+        # If no mark was found, this position is beyond the text, which ends the reading, too.
         return position + 1
 
     def _read_scalar(self, text: bytes, position: int, frames: list[bytes]) -> int:
@@ -364,7 +362,7 @@ class JSONArrayParser(LineFraming[bytes]):
             self._step = self._read_end
         elif mark:
             return self._refuse("a comma or ] is expected after an element of a JSON array", position)
-        # Without a mark, this is beyond the text, which ends the reading, too.
+        # If no mark was found, this position is beyond the text, which ends the reading, too.
         return position + 1
 
     def _read_end(self, text: bytes, position: int, frames: list[bytes]) -> int:

@@ -90,7 +90,7 @@ class LineFraming(ABC, Generic[FrameT]):
             self._read_slice(text[start : start + SLICE], frames)
             if self.error is not None:
                 break
-        # These two tell if the next chunk may be read on a shorter way.
+        # These two decide whether a subclass may read the next chunk by a shortcut.
         self._past_bom = self._bom_start is None and self.error is None
         self._holds_nothing = self._past_bom and self._is_idle()
         return frames
@@ -133,7 +133,7 @@ class LineFraming(ABC, Generic[FrameT]):
         error = LimitExceeded(limit=limit, value=getattr(self._limits, limit))
         error.tail = self._tail_at_error
         self.error = error
-        # The fast ways to read a chunk must not be taken after an error.
+        # After an error, no chunk may be read by a shortcut.
         self._past_bom = self._holds_nothing = False
         self._drop_held()
         return True

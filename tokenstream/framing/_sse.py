@@ -296,7 +296,7 @@ class PlainSSEParser(LineFraming[Frame]):
         spare = self._limits.event - self._data_size
         if line.startswith(b"data:"):
             # `data:` is 5 bytes, or 6 with a space. If even the LF before the value exceeds the limit, the
-            # bound is below that, so that every such line exceeds it.
+            # bound is 4, so that every such line exceeds it.
             room = 4 if spare < 0 else spare + (6 if line[5:6] == b" " else 5)
         elif whole and line == b"data" and spare < 0:
             # Even an empty value is too much, because of the LF before it; the line has 4 bytes.
@@ -481,7 +481,6 @@ class SSEParser(PlainSSEParser):
         """Return the frame of an event that sets no reconnection time.
 
         Args:
-            payload: The event's data.
             name: The event's name; "" if it has none.
         """
         if not payload.isascii():

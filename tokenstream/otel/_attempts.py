@@ -34,9 +34,9 @@ def has_spans(attempts: Sequence[AttemptReport]) -> bool:
 
 
 def find_last(attempts: Sequence[AttemptReport]) -> AttemptReport | None:
-    """Return the attempt that ended last, which the reader has read; None without attempts.
+    """Return the attempt that ended last, whose answer the reader got; None if there are no attempts.
 
-    Of two that ran side by side, the one that lost was closed before the other one had ended.
+    Of two attempts that ran side by side, the loser was closed before the winner ended.
     """
     return max(attempts, key=lambda each: math.inf if each.seconds is None else _end_of(each), default=None)
 
@@ -52,9 +52,7 @@ def report_attempt(
     """Return the data of an attempt's span.
 
     Args:
-        attempt: The attempt.
-        operation: The data of the operation's span.
-        error: The operation's error, which is also that of an attempt that did not end before it; or None.
+        error: The operation's error, or None; it also counts for an attempt that was still running then.
         provider: The provider's name, if the caller gave it; otherwise None.
         model: The requested model, if the caller gave it; otherwise None.
     """
@@ -92,12 +90,7 @@ def report_attempt(
 
 
 def list_failures(attempts: Sequence[AttemptReport], operation: SpanReport) -> list[tuple[int, Attributes]]:
-    """Return, for each failed attempt, the time at which it ended, in nanoseconds, and its attributes.
-
-    Args:
-        attempts: The attempts at an answer.
-        operation: The data of the operation's span.
-    """
+    """Return, for each failed attempt, the time at which it ended, in nanoseconds, and its attributes."""
     return [
         (
             _find_end(attempt, operation),

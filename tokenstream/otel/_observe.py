@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.otel._requested import Attributes
     from tokenstream.otel._tools import Around
+    from tokenstream.recovery import AttemptReport
     from tokenstream.stream._protocols import DriverView
     from tokenstream.stream._tap.onlooker import Onlooker
 
@@ -157,7 +158,6 @@ class Observer:
         names: The names of the operation, the provider and the model; None for those that the caller did not
             give.
         each_chunk: True to record the time of each chunk.
-        attributes: Further attributes of the span.
     """
 
     def __init__(
@@ -190,11 +190,7 @@ class Observer:
             self._meter.on_gaps = self._gaps.extend
 
     def ended(self, machine: Machine) -> None:
-        """Report the operation; the machine calls this once it is known how the answer ended.
-
-        Args:
-            machine: The machine with the answer.
-        """
+        """Report the operation; the machine calls this once it is known how the answer ended."""
         if self._has_reported:
             return
         self._has_reported = True
@@ -203,7 +199,7 @@ class Observer:
         run_quietly(report_dropped)
 
     def around_tool(self, within: Around | None) -> Around:
-        """Return a function that, for a tool call, returns a context manager in which a router runs it.
+        """Return a function that, for a tool call, returns a context manager in which a router runs the call.
 
         The context manager reports the run of the tool to OpenTelemetry.
 
@@ -244,7 +240,6 @@ class Observer:
         Args:
             machine: The machine with the answer; None if the stream was dropped.
             driver: The stream's driver; None for a tap, or if the stream was dropped.
-            error: The error of the answer, or None.
         """
         now, now_ns = self._clock(), time.time_ns()
         metrics = self._meter.read(now)
@@ -257,17 +252,9 @@ class Observer:
         answer = messages[0] if messages else None
         recovery = None if driver is None else driver.recovery
         attempts = () if recovery is None else recovery.attempts
-        # If several servers were asked, this is the address of the one that answered.
-        url = (None if head is None else head.url) or self._url
-        format = (None if machine is None else machine.format) or self._format or format_at(url)
-        server_address = server_address_of(url)
-        model = self._model or self._asked_model
-        last = find_last(attempts)
-        if last is not None and last.route is not None:
-            # Each route has its own server and model, of which the last one asked has failed or answered.
-            format, server_address = last.format, server_attributes(last.host, last.port)
-            model = self._model or last.requested_model
+        format, model, server_address = self._describe_request(machine, find_last(attempts))
         host = server_address.get("server.address")
+        was_streamed = machine is None or "not_streamed" not in machine.departures
         seconds = metrics.duration or 0.0
         # The answer may have ended some time before this report.
         ended_ns = now_ns - round((now - self._meter.started_at - seconds) * _NS_PER_SECOND)
@@ -288,11 +275,7 @@ class Observer:
             },
             attributes={
                 **self._attributes,
-                **(
-                    {}
-                    if machine is not None and "not_streamed" in machine.departures
-                    else _STREAMED_ATTRIBUTE
-                ),
+                **(_STREAMED_ATTRIBUTE if was_streamed else {}),
                 **first_chunk_attribute(first_chunk_seconds),
                 **answer_attributes(messages),
                 **token_attributes(None if answer is None else answer.usage, format),
@@ -316,6 +299,24 @@ class Observer:
             first_chunk_seconds=first_chunk_seconds,
             gaps=self._gaps,
         )
+
+    def _describe_request(
+        self, machine: Machine | None, last: AttemptReport | None
+    ) -> tuple[str | None, str | None, Attributes]:
+        """Return the format of the answer, the requested model, and the attributes of the server.
+
+        Args:
+            machine: The machine with the answer; None if the stream was dropped.
+            last: The attempt whose answer the reader got; None if there are no attempts.
+        """
+        if last is not None and last.route is not None:
+            # Each route has its own server and model, of which the last one asked has failed or answered.
+            return last.format, self._model or last.requested_model, server_attributes(last.host, last.port)
+        head = None if machine is None else machine.head
+        # If several servers were asked, this is the address of the one that answered.
+        url = (None if head is None else head.url) or self._url
+        format = (None if machine is None else machine.format) or self._format or format_at(url)
+        return format, self._model or self._asked_model, server_address_of(url)
 
 
 _STREAMED_ATTRIBUTE: Attributes = {"gen_ai.request.stream": True}

@@ -158,11 +158,7 @@ def _start_span(tracer: Tracer, report: SpanReport, context: Context) -> Span:
 
 
 class _Instruments:
-    """The histograms of one meter provider.
-
-    Args:
-        meter: OpenTelemetry's `Meter`, which creates the histograms.
-    """
+    """The histograms of one meter provider."""
 
     def __init__(self, meter: Meter) -> None:
         def make_histogram_of_seconds(name: str, description: str) -> Histogram:
@@ -238,7 +234,6 @@ def _record_metrics(report: OperationReport, receivers: Receivers, context: Cont
     """Record the metrics of an operation.
 
     Args:
-        receivers: The OpenTelemetry providers to use.
         context: A context with the operation's span, so that exemplars refer to it.
     """
     instruments, span = instruments_of(receivers.meters), report.span
@@ -255,7 +250,7 @@ def _record_metrics(report: OperationReport, receivers: Receivers, context: Cont
         own = {name: attempt.attributes[name] for name in (MODE, ROUTE) if name in attempt.attributes}
         attributes = {**attempt.shared_attributes, **own}
         instruments.attempt.record(seconds, _with_error(attempt, attributes), context)
-    # Several attempts may be of several providers, each of which has counted its own tokens.
+    # The attempts may have gone to several providers, each of which has counted its own tokens.
     operation = {"gen_ai.operation.name": shared_attributes["gen_ai.operation.name"]}
     for each in report.attempts or [span]:
         for kind in ("input", "output"):

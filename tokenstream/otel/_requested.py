@@ -37,7 +37,7 @@ def _count(value: object) -> int | None:
 
 
 def _texts(value: object) -> list[str] | None:
-    """Return the texts in a text or a list; None if there are none."""
+    """Return a single text, or the texts in a list, as a list; None if there are none."""
     values = [value] if isinstance(value, str) else value
     if not isinstance(values, list):
         return None
@@ -128,7 +128,7 @@ def _output_types_in(request_object: dict[str, Any]) -> Iterator[str]:
 
 
 def server_address_of(url: str | None) -> Attributes:
-    """Return the attributes with the server's address and port; {} if the URL does not tell the address.
+    """Return the attributes with the server's address and port; {} if the URL does not name a server.
 
     Example:
         >>> server_address_of("https://key@api.openai.com/v1/responses?key=made-up")

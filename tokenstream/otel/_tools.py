@@ -25,7 +25,6 @@ def around_tools(receivers: Receivers, inner: Around | None) -> Around:
     Inside the context manager, the span of the tool is the current span.
 
     Args:
-        receivers: OpenTelemetry's providers that receive the report, and its context.
         inner: Returns, for a tool call, another context manager, which is entered inside this one; or None.
     """
 
@@ -49,12 +48,7 @@ def around_tools(receivers: Receivers, inner: Around | None) -> Around:
 
 
 class _RunningTool:
-    """Reports one run of a tool as a span, which is current while the tool runs, and as a metric.
-
-    Args:
-        receivers: OpenTelemetry's providers that receive the report, and its context.
-        call: The tool call.
-    """
+    """Reports one run of a tool as a span, which is current while the tool runs, and as a metric."""
 
     def __init__(self, receivers: Receivers, call: ToolCall) -> None:
         self._receivers = receivers

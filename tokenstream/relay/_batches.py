@@ -24,7 +24,6 @@ class BatchReader:
     After a slow send, all events that have arrived meanwhile are returned together.
 
     Args:
-        events: The events.
         merges: False to keep all deltas as they are, for their raw payloads.
     """
 
@@ -60,9 +59,6 @@ class BatchReader:
 
 def merge_deltas(events: Iterable[Event]) -> Iterator[Event]:
     """Yield the same events, except that neighbouring deltas of one part are merged into one delta.
-
-    Args:
-        events: The events, in their order.
 
     Example:
         >>> [delta.text for delta in merge_deltas([TextDelta("Hel"), TextDelta("lo")])]

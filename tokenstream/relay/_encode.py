@@ -29,7 +29,6 @@ class _EncodedPieces(Generic[PieceT]):
 
     Args:
         source: The stream or other iterable that yields the events.
-        sending: Encodes the events.
         joins: True to join all chunks of one event into one piece.
     """
 
@@ -305,7 +304,6 @@ def _make_iterator(source: object, sending: Sending, *, joins: bool) -> object:
 
     Args:
         source: The stream or other iterable that yields the events.
-        sending: Encodes the events.
         joins: True to join all chunks of one event into one piece.
 
     Raises:

@@ -57,9 +57,9 @@ class EventsIn:
         self._events: Any = None
         """The iterator over the events of the source; None before the first event."""
         self._take_next = _make_take_function(driver)
-        """Returns the next event if it has arrived, else None; None for a source that cannot tell."""
+        """Returns the next event if it has arrived, else None. There is no such function for some sources."""
         self._take_ready: Callable[[], list[Event]] | None = getattr(source, "ready", None)
-        """Returns the events of a run that have arrived; None for other sources."""
+        """Returns the events of a run that have arrived. There is no such function for other sources."""
         self._error: Exception | None = None
         """The exception (the end or an error) that `take_arrived` met; the next call of `next` raises it."""
 
@@ -111,7 +111,7 @@ class EventsIn:
         # The events of a run are taken all at once, those of a stream one by one.
         events: list[Event] = [] if self._take_ready is None else self._take_ready()
         if self._take_next is None:
-            # The source is no stream; only the events of a run can be taken without one.
+            # The source is not a stream; only the events of a run can be taken without one.
             return events
         try:
             while len(events) < _MAX_EVENTS and (event := await self._take_next()) is not None:
@@ -127,9 +127,6 @@ class EventsIn:
 
     def stop(self, reason: str) -> bool:
         """Stop the source, if it is a stream.
-
-        Args:
-            reason: The reason why the answer is stopped.
 
         Returns:
             True if the events now end by themselves; False if the source is not a stream, or has ended.

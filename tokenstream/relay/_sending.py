@@ -40,7 +40,6 @@ class Sending:
     """Encodes the events of an answer, or of a run, in a protocol.
 
     Args:
-        protocol: The protocol's name.
         drop: Names of the kinds of content to leave out if the protocol cannot express them.
         ids: True to number the events, from 1.
         raw: True to send the provider's own ids, payloads, error messages and fields.
@@ -88,6 +87,7 @@ class Sending:
             encoder_class.frame_record if issubclass(encoder_class, TokenStreamEncoder) else None
         )
         """The function that frames a record unchanged; None if the protocol encodes events differently."""
+        # The ids in the output.
         self._id: str | None = None
         """The id that replaces the provider's id; None to send the provider's id, or none."""
         if not raw and not self._is_own_protocol:
@@ -238,7 +238,6 @@ def report_loss(format: str, reason: FinishReason) -> None:
     """Log a warning, once for each format and reason, that a finish reason was sent as an ordinary end.
 
     Args:
-        format: The format's name.
         reason: The finish reason, for which the format has no word.
     """
     warn(

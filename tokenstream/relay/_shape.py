@@ -86,7 +86,6 @@ class _ShapedText:
     """A text part that is being transformed, with the stages for this part.
 
     Args:
-        chain: The part's stages.
         event: Any event of the part, for the part's index, choice and step.
     """
 
@@ -205,7 +204,7 @@ class Shaping:
         choice, part = text.choice_and_part
         deltas = [TextDelta(piece, choice=choice, part=part) for piece in pieces if piece]
         if not deltas:
-            # The waiting events wait on: the text before them is still held back.
+            # The waiting events keep waiting, since the text before them is still held back.
             return []
         text.sent += [delta.text for delta in deltas]
         events = [_set_step(delta, text.step) for delta in deltas] + text.waiting_events

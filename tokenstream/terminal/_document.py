@@ -42,7 +42,6 @@ class MarkdownDocument(Markdown):
       source; rich drops such a block.
 
     Args:
-        text: The markdown.
         code_theme: The pygments style of code.
         hyperlinks: True to make links hyperlinks of the terminal.
         space_before: True to print an empty line before the document.
@@ -69,7 +68,6 @@ class MarkdownDocument(Markdown):
         a terminal draws a character wider than rich expects, they would wrap to another line.
 
         Args:
-            console: rich's `Console`.
             columns: Number of columns; None for that of the console.
         """
         width = console.width if columns is None else min(columns, console.width)
@@ -117,8 +115,7 @@ def _flatten_deep_blocks(tokens: list[Token], text: str, room: int) -> Iterator[
     """Yield the tokens, but replace each block that is nested too deeply by the lines of its source.
 
     Args:
-        tokens: The tokens of a document.
-        text: The document.
+        text: The source of the document.
         room: Number of columns by which blocks may be indented.
     """
     lines: list[str] = []

@@ -15,7 +15,6 @@ def cut_to_recent(kind: str, text: str, *, rows: int, columns: int) -> str:
     the colours of code seldom change.
 
     Args:
-        kind: The kind of the block.
         text: The text of the block so far.
         rows: Rows of the screen.
         columns: Columns of the screen.

@@ -55,7 +55,7 @@ _MARKS = {
 
 
 def run(*, fast: bool = False) -> int:
-    """Play the run; return the exit status, which is 0 if no step failed.
+    """Play the agents' run; return the exit status, which is 0 if no step failed.
 
     Args:
         fast: True to leave out the pauses of the server and of the tools.
@@ -115,7 +115,6 @@ class _TripPlan:
     """The run of the agents, which plan a weekend.
 
     Args:
-        url: The server's address.
         tool_seconds: Time that each tool takes.
     """
 
@@ -152,7 +151,7 @@ class _TripPlan:
                 await stream.final()
 
     def _ask(self, name: str) -> AsyncStream:
-        """Return the stream of a recorded answer, which the server has under a name."""
+        """Return the stream of a recorded answer, which the server sends at the path `/{name}`."""
         return aconnect(f"{self.url}/{name}", json={"stream": True})
 
     def _make_router(self) -> Router:
@@ -237,7 +236,6 @@ def _add_steps(tree: Tree, steps: tuple[Step, ...], width: int) -> None:
     The line ends with the step's error or the end of its text, as far as there is room.
 
     Args:
-        tree: rich's `Tree`.
         width: Number of columns for a line.
     """
     from rich.text import Text

@@ -293,9 +293,7 @@ class _Player:
     """Shows and runs the lines of code of which each part of the demo consists.
 
     Args:
-        screen: The screen to print on.
-        url: The server's address.
-        client: httpx's client.
+        url: Address of the server that sends the recordings.
     """
 
     def __init__(self, screen: Screen, url: str, client: object) -> None:

@@ -42,9 +42,6 @@ def events_display(screen: Screen) -> Generator[Callable[[Event | Message], None
 
     For an event, `show` prints the content, each kind of content on lines of its own. For a message, it
     prints the ending and the parts.
-
-    Args:
-        screen: The screen to print on.
     """
     printer = _EventPrinter(screen)
 
@@ -63,9 +60,6 @@ def form_display(screen: Screen) -> Generator[Callable[[Partial[Recipe]], None],
 
     On a terminal with rich, `show` draws the form again for each draft. Otherwise it prints each line of the
     form once the line's value is finished.
-
-    Args:
-        screen: The screen to draw on.
     """
     if screen.console is None:
         yield _FormPrinter(screen).show
@@ -82,9 +76,6 @@ def markdown_display(screen: Screen) -> Generator[Callable[[MarkdownBlock], None
 
     On a terminal with rich, `show` draws the block. Otherwise it prints the source of each block once the
     block is finished.
-
-    Args:
-        screen: The screen to draw on.
     """
     if screen.console is None:
 

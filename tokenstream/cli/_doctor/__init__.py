@@ -126,7 +126,7 @@ def _send_probes(options: argparse.Namespace, request: RequestParts) -> Iterator
     ]
     headers = [(name, value) for name, value in request.headers if name.lower() != b"accept-encoding"]
     request = request._replace(headers=headers)
-    # Of several on the command line, the last one counts.
+    # If the command line has several such headers, the last one counts.
     codings_to_send = own_codings[-1:] or ["identity", *([] if options.once else [browser_codings()])]
     for coding in codings_to_send:
         send = partial(probe, options.url, request, coding, format=options.format, timeout=options.timeout)

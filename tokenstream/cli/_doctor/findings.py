@@ -132,11 +132,7 @@ def _write_count(number: int, noun: str) -> str:
 
 
 def _find_failure(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Finding]:
-    """Yield a finding if the answer failed or was not streamed.
-
-    Args:
-        hops: The hops that were recognised.
-    """
+    """Yield a finding if the answer failed or was not streamed."""
     error = probe.error
     if probe.is_document:
         what = "the answer came as one JSON document: nobody streamed it"
@@ -209,7 +205,6 @@ def _list_limits_met(times: dict[LimitOn, float], hops: Sequence[Hop]) -> tuple[
 
     Args:
         times: The measured seconds, for each kind of limit.
-        hops: The hops that were recognised.
     """
     limits_met = find_limits(times, hops)
     if limits_met:

@@ -281,7 +281,6 @@ def _matches_sign(sign: str, name: str, expected: str, words: str) -> bool:
 
     Args:
         sign: The header's name in the sign, which may end in "*".
-        name: The header's name.
         expected: Words that the header's value must contain; "" for any value.
         words: The words of the header's value in lower case, each with a space on both sides.
     """
@@ -294,7 +293,6 @@ def find_limits(times: dict[LimitOn, float], hops: Iterable[Hop] = HOPS) -> list
 
     Args:
         times: The measured seconds, for each kind of limit.
-        hops: The hops whose limits are compared.
 
     Example:
         >>> [hop.name for hop, _ in find_limits({"silence": 55.2})]

@@ -132,11 +132,10 @@ def pace_of(arrivals: Sequence[TimedChunk]) -> EventPace:
 
 
 def _judge(arrivals: Sequence[TimedChunk], moments: Sequence[Moment], buffer: int | None) -> PacingVerdict:
-    """Return the verdict on the pace.
+    """Return the verdict on an answer's pace: do its events arrive one by one, in bursts, or all at once?
 
     Args:
         arrivals: The chunks that complete an event.
-        moments: The moments at which they arrived.
         buffer: Size of the buffer that seems to fill up; None if there is none.
     """
     first, span = arrivals[0].at, arrivals[-1].at - arrivals[0].at
@@ -164,7 +163,6 @@ def _count_bursts(moments: Sequence[Moment], events: int) -> int:
     """Return the number of bursts if most events arrive many at a time, after a silence; else 0.
 
     Args:
-        moments: The moments at which chunks arrived.
         events: Number of all events of the answer.
     """
     bursts = [moment for moment in moments if moment.events >= _MIN_BURST]

@@ -104,7 +104,6 @@ def probe(
     """Send a request; return its answer, recorded up to the end, or until Ctrl-C.
 
     Args:
-        url: The address.
         request_parts: The request without its address.
         coding: The Accept-Encoding to send.
         format: The answer's format; None if the user has not named it.
@@ -159,11 +158,7 @@ def _make_client(timeout: float, recorder: _AnswerRecorder) -> Client:
 
 
 class _AnswerRecorder:
-    """Records the chunks of one answer with their times.
-
-    Args:
-        clock: Source of the times.
-    """
+    """Records the chunks of one answer with their times."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -182,7 +177,7 @@ class _AnswerRecorder:
         self._ended_at = 0.0
 
     def begin(self) -> None:
-        """Set the beginning of all times to the present."""
+        """Start the recording: all times are counted from now."""
         self._started_at = self._clock()
 
     def note_head(self, response: Response) -> None:
@@ -285,11 +280,7 @@ class _Framing(Protocol):
 
 
 class _EventCounter:
-    """Counts the events that each chunk of a body completes, whatever the format is.
-
-    Args:
-        head: The response's head.
-    """
+    """Counts the events that each chunk of a body completes, whatever the format is."""
 
     def __init__(self, head: ResponseHead | None) -> None:
         self._limits = Limits()

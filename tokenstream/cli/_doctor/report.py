@@ -84,7 +84,6 @@ def lines_of(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis)
 
     Args:
         address: The address, without the parts that may be secret.
-        diagnosis: The diagnosis of these answers.
     """
     verb = "" if diagnosis.verdict != "cannot be told" else "it "
     yield f"{one_line(address)}: {verb}{diagnosis.verdict}"
@@ -153,8 +152,6 @@ def as_json(address: str, probes: Sequence[ProbedAnswer], diagnosis: Diagnosis, 
 
     Args:
         address: The address, without the parts that may be secret.
-        diagnosis: The diagnosis of these answers.
-        mask: Hides the secrets.
     """
     report: dict[str, Any] = {
         "url": address,

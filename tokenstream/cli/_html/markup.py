@@ -38,7 +38,6 @@ def element(name: str, /, *children: Child, **attributes: Attribute) -> Markup:
     """Return an element.
 
     Args:
-        name: The element's name.
         children: Its content; text is escaped.
         attributes: Its attributes, except those that are None; "_" in a name stands for "-", and a "_" at
             its end is dropped.

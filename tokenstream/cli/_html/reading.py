@@ -149,7 +149,6 @@ def _read_stream(
     """Read a stream to its end, and close it; return the reading.
 
     Args:
-        source: The source, as the command line names it.
         clock: The clock that measures the times of chunks and events.
         start: The clock's reading at the request.
         recording: The recording that is played; None to note the chunks while they arrive.

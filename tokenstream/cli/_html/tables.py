@@ -139,7 +139,7 @@ def _row(cells: list[str], kind: str) -> Markup:
 
 
 class _Payloads:
-    """Shows the raw payloads of events on a page, up to a total size; one of several events only once."""
+    """Shows the raw payloads of events on a page, up to a total size; one of several events is shown once."""
 
     def __init__(self) -> None:
         self._last_shown: tuple[int, Any] = (0, None)
@@ -154,7 +154,6 @@ class _Payloads:
 
         Args:
             text: The event's fields.
-            number: Number of the event.
             raw: The payload; None if there is none.
         """
         if raw is None:

@@ -50,7 +50,7 @@ class Gap(NamedTuple):
 
     @property
     def is_stall(self) -> bool:
-        """The gap is longer than the limit from which `Metrics.stalls` counts."""
+        """True if the gap is long enough to be counted in `Metrics.stalls`."""
         return self.seconds > STALL_SECONDS
 
 
@@ -87,7 +87,7 @@ class Axis:
             self._times.append(max(chunk.at, self._times[-1]))
         self._times.append(max(reading.ended_at, self._times[-1]))
         gaps = [until - at for at, until in pairwise(self._times)]
-        # The sum of the gaps that are no stalls.
+        # The sum of the gaps that are not stalls.
         usual = sum(gap for gap in gaps if gap <= STALL_SECONDS)
         # A silence is drawn at most `_MAX_SHARE` times as long as all usual gaps together.
         self.longest = max(STALL_SECONDS, _MAX_SHARE * usual)
@@ -241,7 +241,6 @@ def _draw_gaps(gaps: list[Gap], axis: Axis) -> list[Markup]:
 
     Args:
         gaps: All gaps, the longest first.
-        axis: Places times in the picture.
     """
     marked = [gap for index, gap in enumerate(gaps[:_MAX_STALLS]) if gap.is_stall or index < _MAX_GAPS]
     drawn: list[Markup] = []

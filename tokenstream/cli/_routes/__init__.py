@@ -98,7 +98,6 @@ def _try_all(candidates: Sequence[Candidate], timeout: float) -> Iterator[Trial]
     """Yield the trial of each route; if standard error is a terminal, say there which one is tried.
 
     Args:
-        candidates: The routes.
         timeout: Seconds to wait for the first content of each.
     """
     shows = sys.stderr is not None and sys.stderr.isatty()

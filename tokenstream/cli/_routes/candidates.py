@@ -85,23 +85,35 @@ def _read_file(name: str) -> Iterator[dict[str, Any]]:
         msg = f"{name} is not a list of routes: write objects with a url in [ ]"
         raise CommandFailed(msg, status=MISUSE)
     for number, route in enumerate(routes, 1):
-        if not is_dict(route) or not str(route.get("url", "")).lower().startswith(_SCHEMES):
-            msg = f"route {number} in {name} is not an object with a url that begins with http:// or https://"
+        yield _check_route(route, f"route {number} in {name}")
+
+
+def _check_route(route: object, place: str) -> dict[str, Any]:
+    """Return a route of a file if its fields are valid.
+
+    Args:
+        route: The JSON value that should be a route.
+        place: Its place in the file, for messages, such as "route 2 in routes.json".
+
+    Raises:
+        CommandFailed: The value is not a route.
+    """
+    if not is_dict(route) or not str(route.get("url", "")).lower().startswith(_SCHEMES):
+        msg = f"{place} is not an object with a url that begins with http:// or https://"
+        raise CommandFailed(msg, status=MISUSE)
+    unknown = sorted(route.keys() - _FIELDS)
+    if unknown:
+        msg = f"{place} has unknown fields: {', '.join(unknown)}; these are known: "
+        raise CommandFailed(msg + ", ".join(sorted(_FIELDS)), status=MISUSE)
+    for field in ("model", "name", "format"):
+        if not isinstance(route.get(field, ""), str):
+            raise CommandFailed(f"{field} of {place} is a text", status=MISUSE)
+    for field in ("headers", "header_env"):
+        headers: Any = route.get(field, {})
+        if not is_dict(headers) or not all(isinstance(value, str) for value in headers.values()):
+            msg = f"{field} of {place} is an object whose values are texts"
             raise CommandFailed(msg, status=MISUSE)
-        unknown = sorted(route.keys() - _FIELDS)
-        if unknown:
-            msg = f"route {number} in {name} has unknown fields: {', '.join(unknown)}; these are known: "
-            raise CommandFailed(msg + ", ".join(sorted(_FIELDS)), status=MISUSE)
-        for field in ("model", "name", "format"):
-            if not isinstance(route.get(field, ""), str):
-                msg = f"{field} of route {number} in {name} is a text"
-                raise CommandFailed(msg, status=MISUSE)
-        for field in ("headers", "header_env"):
-            headers: Any = route.get(field, {})
-            if not is_dict(headers) or not all(isinstance(value, str) for value in headers.values()):
-                msg = f"{field} of route {number} in {name} is an object whose values are texts"
-                raise CommandFailed(msg, status=MISUSE)
-        yield route
+    return route
 
 
 def _make_candidate(fields: dict[str, Any], model: str | None) -> Candidate:
@@ -140,7 +152,6 @@ def _find_headers(
 
     Args:
         fields: The fields of the route; a route with headers of its own gets no key by itself.
-        host: The host of the request.
         format: The format of the answer; None if it is not known.
 
     Raises:

@@ -25,17 +25,17 @@ _PAYLOADS: dict[str, Callable[[str], dict[str, Any]]] = {
     "ollama": lambda model: {"model": model, "messages": _TURNS, "stream": True},
     "cohere": lambda model: {"model": model, "messages": _TURNS, "stream": True},
 }
-"""Makes the payload for a model, by format."""
+"""Maps each format to the function that makes the payload for a model."""
 _PAYLOADS_WITHOUT_MODEL: dict[str, dict[str, Any]] = {
     "gemini": {"contents": _GOOGLE_TURNS},
     "bedrock-converse": {"messages": [{"role": "user", "content": [{"text": _QUESTION}]}]},
     "tgi": {"inputs": _QUESTION},
 }
-"""The payload of APIs whose URLs name the model, by format."""
+"""Maps each format whose URLs name the model to the payload, which therefore names none."""
 
 
 class _Key(NamedTuple):
-    """The place for the key of a provider's API."""
+    """The header that takes the key of a provider's API, and the environment variable that holds the key."""
 
     header: str
     variable: str
@@ -53,14 +53,17 @@ _KEYS = {
     "api.mistral.ai": _Key("Authorization", "MISTRAL_API_KEY", "Bearer "),
     "api.deepseek.com": _Key("Authorization", "DEEPSEEK_API_KEY", "Bearer "),
 }
-"""The places for keys, by host, or by the end of one after a dot. No other host gets a key by itself."""
+"""Maps each host to the place of its key; ".example.com" stands for all hosts below example.com.
+
+A key is sent to no other host, unless the route itself has a header with it.
+"""
 
 
 class KeyMissing(Exception):
     """The environment has no key for a host.
 
     Args:
-        variable: The environment variable.
+        variable: The environment variable that should hold the key.
     """
 
     def __init__(self, variable: str) -> None:
@@ -69,7 +72,7 @@ class KeyMissing(Exception):
 
 
 def make_payload(format: str | None, model: str | None, place: str) -> dict[str, Any]:
-    """Return the payload of the smallest question.
+    """Return the payload of a request with a tiny question, in the words of the format's API.
 
     Args:
         format: The format of the answer; None if it is not known.
@@ -92,10 +95,9 @@ def make_payload(format: str | None, model: str | None, place: str) -> dict[str,
 
 
 def find_headers(host: str | None, format: str | None) -> list[tuple[str, str]]:
-    """Return the headers that a host needs besides its content: its key and, for Anthropic's API, a version.
+    """Return the headers that a request to a host needs: the API key and, for Anthropic's API, a version.
 
     Args:
-        host: The host of the request.
         format: The format of the answer; None if it is not known.
 
     Raises:
@@ -112,5 +114,5 @@ def find_headers(host: str | None, format: str | None) -> list[tuple[str, str]]:
 
 
 def _is_at(host: str, end: str) -> bool:
-    """Return True if a host is this one or, for one that begins with a dot, below it."""
+    """Return True if `host` equals `end` or, for an `end` such as ".example.com", is a host below it."""
     return host == end or (end.startswith(".") and host.endswith(end))

@@ -18,11 +18,7 @@ _COLUMNS = ("route", "host", "format")
 
 
 def lines_of(trials: Sequence[Trial]) -> Iterator[str]:
-    """Yield the lines of a report: the verdict, a table, and what to change.
-
-    Args:
-        trials: The trials of all routes.
-    """
+    """Yield the lines of a report: the verdict, a table, and what to change."""
     serving = sum(trial.serves for trial in trials)
     yield f"{serving} of {len(trials)} {'route' if len(trials) == 1 else 'routes'} would serve"
     yield ""
@@ -53,7 +49,6 @@ def _write_cells(seconds: str, cells: Sequence[str], widths: Sequence[int], answ
     Args:
         seconds: The first cell.
         cells: The cells that name the route.
-        widths: The widths of these cells.
         answer: The last cell.
     """
     padded = (f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True))
@@ -68,12 +63,7 @@ def _describe_answer(trial: Trial) -> str:
 
 
 def as_json(trials: Sequence[Trial], mask: SecretMask) -> str:
-    """Return the trials as a JSON object on one line.
-
-    Args:
-        trials: The trials of all routes.
-        mask: Hides the secrets.
-    """
+    """Return the trials as a JSON object on one line, with secrets hidden."""
     report: dict[str, Any] = {"serving": sum(trial.serves for trial in trials)}
     report["routes"] = [
         {

@@ -45,7 +45,6 @@ def try_route(candidate: Candidate, timeout: float) -> Trial:
     """Send a route's question; return the result of the trial, which ends at the first content.
 
     Args:
-        candidate: The route.
         timeout: Seconds to wait for the first content.
     """
     if candidate.missing is not None:

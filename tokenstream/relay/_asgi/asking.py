@@ -27,11 +27,7 @@ _HASH_DIGITS = 32
 
 
 class SourceRefused(Exception):
-    """Raised by a function that makes an answer, to have the request refused.
-
-    Args:
-        refusal: The response to send instead.
-    """
+    """Raised by a function that makes an answer, to have the request refused."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__()
@@ -40,7 +36,7 @@ class SourceRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The answer that a request asks for."""
+    """The facts with which a request selects an answer: its method and path, and a position, id or key."""
 
     method: str
     """The HTTP method."""
@@ -61,9 +57,6 @@ class Asked:
 
 def read_asked(scope: Mapping[str, Any]) -> Asked:
     """Return what a request says about the answer that it asks for.
-
-    Args:
-        scope: The request's ASGI scope.
 
     Example:
         >>> scope = {"method": "POST", "path": "/chat", "headers": [(b"last-event-id", b"4")]}
@@ -86,7 +79,6 @@ def read_header(scope: Mapping[str, Any], name: bytes) -> str:
     """Return a header of a request; "" if it is absent.
 
     Args:
-        scope: The request's ASGI scope.
         name: The header's name in lower case.
     """
     for key, value in scope["headers"]:
@@ -109,7 +101,7 @@ def id_of_key(key: str, owner: str | None, number: int) -> str:
 
     Args:
         owner: The answer's owner; None if it has none.
-        number: 1, or more if the answers before have failed before their first content.
+        number: 1; one more for each answer to this key that has failed before its first content.
 
     Example:
         >>> id_of_key("7", "ann", 1) == id_of_key("7", "ann", 1) != id_of_key("7", "bob", 1)

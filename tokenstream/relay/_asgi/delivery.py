@@ -99,9 +99,6 @@ class Delivery(ABC):
     def _stop_source(self, reason: str) -> bool:
         """Ask the source of the answer to end.
 
-        Args:
-            reason: The reason why the answer is stopped.
-
         Returns:
             True if the source will end by itself; False if the task that reads the source must be cancelled.
         """
@@ -122,11 +119,7 @@ class Delivery(ABC):
         await self._stop("its reader has gone")
 
     async def _stop(self, reason: str) -> None:
-        """End the answer: ask its source to end, and after a second cancel the task that sends.
-
-        Args:
-            reason: The reason why the answer is stopped.
-        """
+        """End the answer: ask its source to end, and after a second cancel the task that sends."""
         from anyio import sleep
 
         if self._stop_source(reason):

@@ -45,10 +45,7 @@ class FollowOutlet(Outlet):
     No queue grows for a slow reader: everything that arrives during a send forms the next chunk.
 
     Args:
-        journal: The journal.
-        id: The answer's id.
         last_event_id: The position that the reader has sent; None for the beginning.
-        protocol: The protocol's name.
         owner: The answer's owner; None if it has none.
         drop: Names of the kinds of content to leave out if the protocol cannot express them.
     """

@@ -57,13 +57,6 @@ class HTTPDelivery(Delivery):
 
     The task that sends the answer and the task that sends heartbeats never interleave: each waits
     until the other has sent its whole message.
-
-    Args:
-        outlet: Supplies the chunks.
-        head: The status and the headers of the response.
-        timing: The times after which to send the head, to send a heartbeat, or to give up the reader.
-        receive: The ASGI callable `receive`.
-        send: The ASGI callable `send`.
     """
 
     def __init__(
@@ -123,7 +116,6 @@ class HTTPDelivery(Delivery):
         """Send a chunk or a heartbeat; before the first of them, send the head.
 
         Args:
-            chunk: The chunk or the heartbeat.
             more: False for the last chunk of the response.
         """
         self._end_begun = not more
@@ -180,11 +172,12 @@ class HTTPDelivery(Delivery):
         from anyio import sleep
 
         keep_alive, heartbeat = self._timing.keep_alive, self._outlet.heartbeat
+        sends_heartbeats = bool(keep_alive and heartbeat)
         open_within = self._timing.open_within
         head_due = None if open_within is None else time.monotonic() + open_within
         while not (self._disconnected or self._end_begun):
-            if self._head_begun and not (keep_alive and heartbeat):
-                # After the head, this task would send only heartbeats.
+            if self._head_begun and not sends_heartbeats:
+                # Nothing is left for this task to send.
                 break
             # The next thing to send: before the head, the head; after it, a heartbeat.
             due = self._sent_at + (keep_alive or 0.0) if self._head_begun else head_due

@@ -40,10 +40,7 @@ class Outlet(ABC):
         """Close the source of the chunks."""
 
     async def prepare(self, asked: Asked) -> Mapping[str, str]:
-        """Take what the request says about the answer; called before all other methods.
-
-        Args:
-            asked: What the request says about the answer that it asks for.
+        """Prepare for a request, from what it says about its answer; called before all other methods.
 
         Returns:
             Further headers of the response, which replace those in `headers`.

@@ -45,7 +45,6 @@ def error_body(kind: str, message: str, *, retryable: bool, **more: object) -> b
         kind: The kind of error, in one word.
         message: A sentence that describes the error.
         retryable: True if the same request may succeed later.
-        more: Further keys and values.
 
     Example:
         >>> error_body("not_found", "there is nothing here", retryable=False)
@@ -100,11 +99,7 @@ def refuse_failed(error: StreamError, as_event: bytes | None) -> Refusal:
 
 
 def hide_not_expressible(error: NotExpressible) -> StreamError:
-    """Return the error for the reader of an answer that its protocol cannot express; log the reason.
-
-    Args:
-        error: The error; `drop` does not allow the loss.
-    """
+    """Return the error for the reader of an answer that its protocol cannot express; log the reason."""
     warn("an answer could not be sent: %s", error)
     return StreamError("the answer cannot be sent in this protocol", kind="server", retryable=False)
 
@@ -113,7 +108,6 @@ def refuse_not_expressible(error: StreamError, as_event: bytes | None) -> Refusa
     """Return the response for an answer that its protocol cannot express.
 
     Args:
-        error: The error for the reader.
         as_event: The error as an event of the protocol, to be sent if the head was sent already; None if the
             protocol has no event for errors.
     """

@@ -49,7 +49,6 @@ class AnswerOutlet(Outlet):
 
     Args:
         source: The stream or other async iterable that yields the events, or a function that makes it.
-        writer: Encodes the events.
     """
 
     def __init__(self, source: Source, writer: BodyWriter) -> None:

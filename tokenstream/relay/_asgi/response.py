@@ -117,7 +117,6 @@ def make_response(
     """Return the response for an outlet; if Starlette is imported, it is also a Starlette `Response`.
 
     Args:
-        outlet: Supplies the chunks.
         timing: The times for the head, heartbeats and a reader that has gone; None for the default times.
         status: The HTTP status if the answer begins.
         headers: Headers that extend or replace those of the protocol; None for no others.

@@ -115,10 +115,8 @@ class _RequestRefused(Exception):
     """Raised to refuse a request; the response is an error status with a JSON body.
 
     Args:
-        status: The HTTP status.
         kind: The kind of error, in one word.
         message: A sentence that describes the error.
-        headers: Further headers.
     """
 
     def __init__(self, status: int, kind: str, message: str, **headers: str) -> None:
@@ -154,11 +152,6 @@ class Routes:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Handle a request; a refusal, or an error of the answer or of the journal, becomes a response.
-
-        Args:
-            scope: The request's ASGI scope.
-            receive: The ASGI callable `receive`.
-            send: The ASGI callable `send`.
 
         Raises:
             MisuseError: The request is not one over HTTP.
@@ -304,9 +297,7 @@ class _JSONResponse:
     """A complete JSON response.
 
     Args:
-        status: The HTTP status.
         body: A JSON value, or the bytes of one.
-        headers: Further headers.
     """
 
     def __init__(self, status: int, body: Json, headers: dict[str, str] | None = None) -> None:

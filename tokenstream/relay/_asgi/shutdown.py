@@ -104,11 +104,7 @@ _Entry: TypeAlias = "tuple[Callable[[], None], tuple[Callable[[], bool], ...]]"
 
 
 class _Watch:
-    """Polls, while responses are open in one event loop, to learn if their servers are shutting down.
-
-    Args:
-        host: The event loop.
-    """
+    """Polls the servers of the responses that are open in one event loop, to notice a shutdown."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -182,10 +178,6 @@ class _Watch:
         """Poll the servers for a shutdown, at intervals, until the scope is cancelled.
 
         This runs as a task under trio, which has no timers.
-
-        Args:
-            scope: A cancel scope of trio.
-            sleep: The function `trio.sleep`.
         """
         with scope:
             while True:

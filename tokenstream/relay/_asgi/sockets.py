@@ -24,11 +24,7 @@ class Disconnected(Exception):
 
 
 class ServerSocket(ABC):
-    """The server's end of one WebSocket connection, with the same methods for every framework.
-
-    Args:
-        framework_socket: The WebSocket object of the framework.
-    """
+    """The server's end of one WebSocket connection, with the same methods for every framework."""
 
     def __init__(self, framework_socket: Any) -> None:  # noqa: ANN401 - one of several frameworks' types
         self._framework_socket = framework_socket
@@ -140,9 +136,6 @@ class _WebsocketsSocket(ServerSocket):
 
 def wrap_socket(websocket: object) -> ServerSocket:
     """Return the `ServerSocket` for a framework's WebSocket, which is recognised by its methods.
-
-    Args:
-        websocket: The WebSocket object of a framework.
 
     Raises:
         MisuseError: The object is not a supported WebSocket.

@@ -48,10 +48,7 @@ class StartOutlet(FollowOutlet):
     refused, and the source is closed unread.
 
     Args:
-        source: The answer, or a function that makes it.
-        journal: The journal.
         id: The answer's id; None for the id in the request, or a random id that cannot be guessed.
-        protocol: The protocol's name.
         owner: The answer's owner; None if it has none.
         raw: True to write the provider's own ids, payloads and error messages, too.
         shape: Transforms the text of each text part before it is written.
@@ -177,7 +174,9 @@ class StartOutlet(FollowOutlet):
         if self._refusal is None and not is_valid_id(self.id):
             self._refusal = None if self.continues else _refuse_id()
         try:
-            if self._refusal is None and (self.continues or self._is_id_given or self._has_key):
+            # Under a new random id, there is no answer yet.
+            may_exist = self.continues or self._is_id_given or self._has_key
+            if self._refusal is None and may_exist:
                 self._refusal = await self._check_existing()
             if self._refusal is not None or self.continues or self.exists:
                 await close_stream(self._source)

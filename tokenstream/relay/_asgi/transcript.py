@@ -30,7 +30,6 @@ class Transcript:
 
     Args:
         feed: The feed that reads the records of the answer.
-        protocol: The protocol's name.
         drop: Names of the kinds of content to leave out if the protocol cannot express them.
 
     Raises:
@@ -41,17 +40,20 @@ class Transcript:
     def __init__(self, feed: Feed, protocol: str, drop: Drop) -> None:
         # The answer has the same id in every process, so that a reader may reconnect to another process.
         body = BodyWriter(protocol, drop=drop, id=feed.id)
+        # The protocol.
         self.headers = body.headers
         self.heartbeat = body.heartbeat
         self.retry = body.retry
         """An instruction to reconnect after a while; empty if the protocol has none."""
         self.frame_record = body.frame_record
+        # Errors.
         self.error: StreamError | None = None
         """The error that ended the answer, if the protocol has no event for errors; else None."""
         self._refused: NotExpressible | None = None
         """The error for the record after the last chunk, if `drop` does not allow leaving its content out."""
         self._answer_key = b',"answer":%b' % json.dumps(feed.id).encode()
         """The JSON member with the answer's id, which `frame_live` adds to the first event of a response."""
+        # The records, and their bytes so far.
         self._feed = feed
         self._first = feed.first
         """The position of the first chunk."""
@@ -115,12 +117,12 @@ class Transcript:
         return self.frame_record(None, b'{"type":"live","at":%d%b}' % (live_after, self._answer_key))
 
     def break_off(self) -> bytes:
-        """Return the error event for readers that have all records, because no more can be read.
+        """Return the error event to send after the last record, because the journal has failed.
 
-        It has no position, so that a reader can continue after the last record that it has.
+        The event has no position, so that a reader can continue after the last record that it has.
 
         Returns:
-            The event's bytes; b"" if the protocol has no event for errors. `error` is set then.
+            The event's bytes. If the protocol has no event for errors, they are empty, and `error` is set.
         """
         if self._last_event is None:
             # The encoder needs every record before the error.
@@ -134,11 +136,7 @@ class Transcript:
         return self._last_event
 
     def trim(self, count: int) -> None:
-        """Drop the oldest chunks.
-
-        Args:
-            count: The number of chunks to drop.
-        """
+        """Drop the oldest chunks."""
         # The encoder needs each record once, even those whose chunks are dropped.
         self._catch_up()
         del self._chunks[:count]

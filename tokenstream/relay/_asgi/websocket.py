@@ -34,7 +34,6 @@ class _MessageRefused(Exception):
     """The client has sent a message that the protocol does not allow.
 
     Args:
-        code: The close code.
         reason: A sentence that describes the client's mistake.
     """
 
@@ -48,9 +47,6 @@ class _WebSocketDelivery(Delivery):
     """Sends one answer over a WebSocket, while listening for a message of the client.
 
     Args:
-        socket: The connection.
-        events: The answer's events.
-        writer: Encodes the events as messages.
         keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
         grace: Seconds that the answer is still read after the client has disconnected.
     """

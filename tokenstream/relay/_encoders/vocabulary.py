@@ -89,9 +89,9 @@ class Vocabulary:
     further_headers: ClassVar[Mapping[str, str]] = {}
     """Headers that a response needs besides those that all protocols have."""
     heartbeat: ClassVar[bytes] = b""
-    """The heartbeat, if the format is not SSE, in which it is a comment; empty if the format has none."""
+    """The heartbeat of a format that is not SSE; empty if it has none. In SSE formats, it is a comment."""
     has_ids: ClassVar[bool] = False
-    """True if events can have ids, if the format is not SSE, in which they can."""
+    """True if events can have ids in a format that is not SSE. In SSE formats, they always can."""
     messages: ClassVar[bool] = False
     """True if the format is sent over a WebSocket; each chunk is then one message."""
     expresses: ClassVar[frozenset[Kind]]

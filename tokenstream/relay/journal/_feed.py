@@ -51,8 +51,6 @@ class Feed:
     """The records of one answer, as far as this process has read them.
 
     Args:
-        storage: The storage to read from.
-        id: The answer's id.
         state: The answer's state when the feed was created.
         lease: Seconds without a heartbeat after which a producer counts as dead.
     """
@@ -60,6 +58,7 @@ class Feed:
     def __init__(self, storage: Storage, id: str, state: State, *, lease: float) -> None:
         self.id = id
         self.owner = state.owner
+        # The records so far.
         self.first = state.begin
         """The position of the first record in `records`."""
         self.records: list[bytes] = []
@@ -73,6 +72,7 @@ class Feed:
         self._lease = lease
         self.changes = Changes()
         """Wakes the followers when records were added or the feed has ended."""
+        # Records from a producer of this process.
         self._is_given = False
         """True while the feed gets its records from a producer of this process, not from the storage."""
         self._given_bytes = 0
@@ -81,6 +81,7 @@ class Feed:
         """Wakes the feed's own task when it has to read again although a producer gives it the records."""
         self._products: dict[object, Product] = {}
         """Objects made from the records, by key, which all followers share; see `get_product`."""
+        # When to stop reading, and when to end the answer in place of its producer.
         self._alone_since: float | None = None
         """The clock reading since which there have been no followers."""
         self._dead_since: float | None = None
@@ -117,9 +118,7 @@ class Feed:
         """Add records that a producer of this process has written; ignore them if earlier ones are missing.
 
         Args:
-            first: The position of the first record.
             records: The records, which are in the storage.
-            owner: The answer's owner.
             is_last: True if these records end the answer.
         """
         # The number of these records that the feed has already; negative if some before them are missing.
@@ -144,7 +143,6 @@ class Feed:
         """Return an object made from the records, such as their bytes in a protocol; all followers share it.
 
         Args:
-            key: Identifies the product.
             make: Creates the product for the first follower that asks.
         """
         product = self._products.get(key)

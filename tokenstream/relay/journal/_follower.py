@@ -39,8 +39,6 @@ class AnswerFollower:
     `Journal.follow` returns it.
 
     Args:
-        journal: The journal.
-        id: The answer's id.
         after: The position of the last record that the reader has; 0 for none.
         owner: The answer's owner; None if it has none.
     """

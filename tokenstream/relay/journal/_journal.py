@@ -208,19 +208,7 @@ class Journal:
         """
         tasks = self._require_tasks()
         try:
-            if isinstance(stream, Stream) or not hasattr(stream, "__aiter__"):
-                raise MisuseError(
-                    f"a journal takes an AsyncStream, or another async iterable of events, not {stream!r:.80}"
-                )
-            if not is_valid_id(id):
-                raise MisuseError(
-                    f"an id is a text of 1 to {_MAX_ID} characters, without half a surrogate pair"
-                )
-            if raw and shape is not None:
-                raise MisuseError(
-                    "raw=True writes the provider's payloads as they came, in which shape= changes nothing: "
-                    "leave one of them out"
-                )
+            _check_arguments(stream, id, raw=raw, shape=shape)
             if self._is_closing:
                 raise JournalClosed(_CLOSED)
             shaping = None if shape is None else Shaping(shape)
@@ -478,6 +466,21 @@ def is_valid_id(id: object) -> bool:
         return False
     # Storages and headers need the id in UTF-8, which has no place for an unpaired surrogate.
     return not any("\ud800" <= character <= "\udfff" for character in id)
+
+
+def _check_arguments(stream: object, id: object, *, raw: bool, shape: Shape | None) -> None:
+    """Raise MisuseError if a journal cannot start an answer with these arguments of `start`."""
+    if isinstance(stream, Stream) or not hasattr(stream, "__aiter__"):
+        raise MisuseError(
+            f"a journal takes an AsyncStream, or another async iterable of events, not {stream!r:.80}"
+        )
+    if not is_valid_id(id):
+        raise MisuseError(f"an id is a text of 1 to {_MAX_ID} characters, without half a surrogate pair")
+    if raw and shape is not None:
+        raise MisuseError(
+            "raw=True writes the provider's payloads as they came, in which shape= changes nothing: "
+            "leave one of them out"
+        )
 
 
 async def _wait_for_first_event(producer: Producer, seconds: float) -> None:

@@ -25,14 +25,7 @@ _MAX_LAST_BYTES = 4_096
 
 
 class _StoredAnswer:
-    """One answer, with as many of its newest records as `max_bytes` allows.
-
-    Args:
-        owner: The answer's owner; None if it has none.
-        token: The token that identifies the producer.
-        alive_until: The clock reading until which the producer counts as alive.
-        asked: The fingerprint of the request; None if it has none.
-    """
+    """One answer, with as many of its newest records as `max_bytes` allows."""
 
     __slots__ = (
         "_records",
@@ -87,7 +80,6 @@ class _StoredAnswer:
         """Add records, and trim the oldest records while all of them together are too large.
 
         Args:
-            records: The new records.
             max_bytes: The maximum size of all records together; the last record is always kept.
         """
         self._records += records
@@ -379,7 +371,6 @@ def _find_expired(answers: dict[str, _StoredAnswer], now: float) -> list[tuple[s
 
     Args:
         answers: Answers by their ids, in order of expiry.
-        now: The clock reading.
     """
     expired: list[tuple[str, _StoredAnswer]] = []
     for id, answer in answers.items():

@@ -62,7 +62,6 @@ class TellWritten(Protocol):
 
         Args:
             first: The position of the first record.
-            records: The records.
             is_last: True if these records end the answer.
         """
 
@@ -71,8 +70,6 @@ class Producer:
     """Reads the stream of one answer, and writes the answer's records to a storage.
 
     Args:
-        storage: The storage to write to.
-        id: The answer's id.
         token: Identifies the producer.
         stream: The answer: a stream of this library, or any asynchronous iterable of events.
         tell_written: Called after each write.
@@ -102,6 +99,7 @@ class Producer:
         """Set when the producer has finished."""
         self.failure: StreamError | None = None
         """The error of an answer that failed before its first event."""
+        # Given by the journal.
         self._storage = storage
         self._token = token
         self._stream: Any = stream
@@ -109,23 +107,27 @@ class Producer:
         self._lease = lease
         self._raw = raw
         self._shaping = shaping
+        # Reading the stream.
         self._told = ToldEnding()
         """Finds the ending of the answer from its events, for a source that does not know the ending."""
         self._reading = anyio.CancelScope()
         """The scope in which the stream is read; `stop` and `interrupt` cancel it."""
+        # Writing the records.
         self._queued: list[bytes] = []
         """Records that are not written yet."""
         self._queued_bytes = 0
         self._last_written = 0
         """The last position that is certainly in the storage."""
-        self._last_records: list[bytes] | None = None
-        """The records that end the answer; None until its ending is decided."""
         self._is_flushing = False
         """True while queued records are being written."""
+        # The end of the answer.
+        self._last_records: list[bytes] | None = None
+        """The records that end the answer; None until its ending is decided."""
         self._end_queued = False
         """True once the last records have been queued."""
         self._is_cut_off = False
         """True once the storage no longer accepts records from this producer."""
+        # The changes for which the tasks wait.
         self._has_queued = Changes()
         """Wakes the task that writes when a record has been queued."""
         self._has_room = Changes()
@@ -337,7 +339,6 @@ class Producer:
         """Write a batch of records in one attempt.
 
         Args:
-            batch: The records.
             is_last: True if these records end the answer.
         """
         # A share of the lease: in its rest, readers look again before they take the producer for dead.
@@ -345,11 +346,7 @@ class Producer:
         await self._storage.append(self.id, self._token, first, batch, lease=lease, over=is_last)
 
     def _give_up(self, error: Exception) -> None:
-        """Stop reading, since the storage accepts no more records of this answer.
-
-        Args:
-            error: The error that the storage raised.
-        """
+        """Stop reading, since the storage accepts no more records of this answer."""
         warn("an answer of a journal is given up in its middle: %s", describe_failure(error))
         self._is_cut_off = True
         # Wake the tasks that wait in `_consume_events` and in `_write`: nothing more will be written.

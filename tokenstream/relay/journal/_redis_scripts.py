@@ -36,6 +36,7 @@ local function finish(expire)
   redis.call('PEXPIRE', meta, math.max(2 * expire, 1))
 end
 """
+"""The beginning of each script: names for the keys, and functions for leases, expiry and the end."""
 _WRITE = """
 local function number_of(id)
   return tonumber(string.match(id, '^%d+'))
@@ -61,6 +62,7 @@ local function write(from, last, size, most)
   return last
 end
 """
+"""The function `write`, which adds records and trims the oldest ones; returns the last position."""
 
 CREATE = (
     _KEYS

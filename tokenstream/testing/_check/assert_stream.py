@@ -205,7 +205,6 @@ class _HandlerRun:
         allow: Exceptions that the handler may raise.
         replay_arguments: Arguments of `Recording.stream`, written as in a program; "" for the
             unchanged recording.
-        playback: The replay that the handler reads.
     """
 
     def __init__(
@@ -298,7 +297,8 @@ class _HandlerRun:
         """Return the error that reports this call as failed.
 
         Args:
-            differing_lines: Further lines about it.
+            failed_check: Sentence about what went wrong.
+            differing_lines: Lines that show where the results of two calls differ.
         """
         return AssertionError(
             "\n".join(
@@ -315,7 +315,6 @@ class _Trial(Generic[ResultT]):
     """Plans the calls of one handler, each with another replay of a recording, and checks their results.
 
     Args:
-        recording: The recording to replay.
         allow: Exceptions that the handler may raise.
         chunkings: One chunking or several; None for the usual chunkings.
         cuts: Largest number of cuts.
@@ -366,11 +365,11 @@ class _Trial(Generic[ResultT]):
         return value
 
     def _new_run(self, replay_arguments: str, **arguments: Unpack[PlaybackOptions]) -> _HandlerRun:
-        """Return another call of the handler.
+        """Return a new run, for a call of the handler that the caller is about to make.
 
         Args:
-            replay_arguments: The arguments of the replay, as written in a program.
-            **arguments: The same arguments.
+            replay_arguments: The arguments of the replay as code, for error messages.
+            **arguments: The same arguments as values.
         """
         return _HandlerRun(self._allow, replay_arguments, Playback(self._recording, **arguments))
 

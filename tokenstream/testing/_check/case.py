@@ -53,7 +53,6 @@ class Case:
     """A recording and the format under test, with the readings that rules compare.
 
     Args:
-        recording: The recording.
         make: Returns a new format.
         format_in_code: The format as written in a program, for messages.
         expected: The expected message, or some of its fields; None if the caller expects none in particular.
@@ -98,7 +97,10 @@ class Case:
 
     @cached_property
     def odd_readings(self) -> list[tuple[Odd, FormatReading]]:
-        """The outcomes of feeding the recording's frames with one replaced, once for each of `odd_frames`."""
+        """The outcomes of feeding the recording's frames with one frame replaced by an odd one.
+
+        Each is paired with the odd frame that was fed.
+        """
         return [
             (odd, self.read_replaced(odd.number, odd.frame)) for odd in odd_frames(self.frames, self.changes)
         ]
@@ -109,7 +111,7 @@ class Case:
         return split_frames(self.recording)
 
     def read_replaced(self, index: int, *frames: Framed) -> FormatReading:
-        """Feed a new format the recording's frames, with the one at `index` replaced; return the outcome."""
+        """Feed a new format the recording's frames, with the frame at `index` replaced by `frames`."""
         return feed_frames(self.make(), [*self.frames[:index], *frames, *self.frames[index + 1 :]])
 
     def violation(self, description: str, **replay: object) -> Violation:

@@ -72,7 +72,7 @@ def find_unpicklable_errors(case: Case) -> Iterator[Violation]:
 
 
 def find_dropped_content(case: Case) -> Iterator[Violation]:
-    """Find unknown fields and payloads that the format drops, or because of which it ends the stream."""
+    """Find unknown fields and payloads that the format drops, or that make it end the stream."""
     kinds = find_kinds(case.frames)
     for index, payload in kinds:
         frame = replace_payload(case.frames[index], {**payload, PROBE: "kept"})
@@ -209,7 +209,7 @@ def _contains_probe(reading: FormatReading) -> bool:
 
 
 def _get_text(holder: object, name: str) -> str:
-    """Return the text of an attribute; "" if it is missing or no text."""
+    """Return the value of an attribute if it is a string; "" if it is anything else or missing."""
     value = getattr(holder, name, None)
     return value if isinstance(value, str) else ""
 
@@ -220,7 +220,7 @@ def _has_type(value: object, *kinds: type) -> bool:
 
 def _are_names(value: object) -> bool:
     """Return True if a value is a set of strings."""
-    # A value that is no set fails the check by the None.
+    # Anything but a set is replaced by {None}, which fails the check below.
     names = cast("set[object]", value) if isinstance(value, frozenset | set) else {None}
     return all(isinstance(name, str) for name in names)
 
@@ -237,7 +237,7 @@ def _is_fast(value: object) -> bool:
 
 def _is_field_path(value: object) -> bool:
     """Return True if a value is the path of a field: a tuple of keys and indexes."""
-    # A value that is no tuple fails the check by the None.
+    # Anything but a tuple is replaced by (None,), which fails the check below.
     steps = cast("tuple[object, ...]", value) if isinstance(value, tuple) else (None,)
     return all(isinstance(step, str | int) for step in steps)
 

@@ -49,7 +49,6 @@ def odd_frames(frames: Sequence[Framed], max_changes: int) -> Iterator[Odd]:
     """Yield frames with odd payloads, then frames with one field replaced by a value of another type.
 
     Args:
-        frames: The frames of an answer.
         max_changes: Largest number of changed payloads; if more changes are possible, the same
             sample of them is made each time.
     """
@@ -77,9 +76,6 @@ def find_kinds(frames: Sequence[Framed]) -> list[tuple[int, dict[str, Any]]]:
     """Return one payload of each kind, with the index of its frame.
 
     Payloads with the same fields and the same `type` are of one kind.
-
-    Args:
-        frames: The frames of an answer.
     """
     first_of_kind: dict[object, tuple[int, dict[str, Any]]] = {}
     for index, frame in enumerate(frames):
@@ -92,11 +88,7 @@ def find_kinds(frames: Sequence[Framed]) -> list[tuple[int, dict[str, Any]]]:
 
 
 def make_unknown_frame(frame: Framed) -> Framed:
-    """Return a frame of the same framing, with a payload that no format knows.
-
-    Args:
-        frame: Any frame.
-    """
+    """Return a copy of a frame with a payload, and an event's name, that no format knows."""
     strange = replace_payload(frame, {"type": PROBE, PROBE: "kept"})
     if isinstance(strange, ServerSentEvent):
         # The type of an SSE event that names none.

@@ -60,12 +60,7 @@ class FormatReading(CrashWatch):
 
 
 def read(recording: Recording, format: Format | str, **replay: Unpack[PlaybackOptions]) -> FormatReading:
-    """Read a recording with a `Stream`.
-
-    Args:
-        format: The format that reads it.
-        **replay: Arguments of the replay.
-    """
+    """Read a recording with a `Stream`, and return the outcome."""
     reading = FormatReading()
     with Playback(recording, **replay).stream(format=format) as stream:
         # Any other exception than a `StreamError` is stored as `reading.crash`, and suppressed.
@@ -79,11 +74,7 @@ def read(recording: Recording, format: Format | str, **replay: Unpack[PlaybackOp
 
 
 def aread(recording: Recording, format: Format | str) -> FormatReading:
-    """Read a recording with an `AsyncStream`.
-
-    Args:
-        format: The format that reads it.
-    """
+    """Read a recording with an `AsyncStream`, in an event loop of its own, and return the outcome."""
     reading = FormatReading()
 
     async def run() -> None:
@@ -109,9 +100,7 @@ def feed_frames(
 
     Args:
         format: A new format.
-        frames: All frames of the answer.
-        second_format: Another format, which is fed the same frames in turn, and must not affect the first;
-            None for none.
+        second_format: If passed, this format is fed each frame after the first one, which must not notice.
     """
     reading = FormatReading()
     accumulator = Accumulator()

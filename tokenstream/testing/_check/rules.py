@@ -104,7 +104,7 @@ def find_wrong_calls(case: Case) -> Iterator[Violation]:
 
 
 def find_false_completeness(case: Case) -> Iterator[Violation]:
-    """Find cut-off answers that are reported complete although content is missing, or empty without error."""
+    """Find cut-off answers reported complete without all content, or with neither events nor an error."""
     # A format that ends with its input cannot tell a cut from the end. If a server sends its finish reason
     # before its last content, the answer is complete after the reason.
     if case.make().ends_with_input or "content_after_finish" in case.whole_reading.departures:
@@ -138,7 +138,7 @@ def find_unbalanced_parts(case: Case) -> Iterator[Violation]:
 
 
 def find_fast_differences(case: Case) -> Iterator[Violation]:
-    """Find an answer that a format reads wrongly, or never, on its fast path: without decoding the JSON."""
+    """Find an answer that a format's fast path, which does not decode the JSON, reads wrongly or never."""
     without_fast = case.make()
     if without_fast.fast is None:
         return
@@ -214,7 +214,6 @@ def _compare_fields(path: str, expected: object, actual: object) -> Iterator[str
     Args:
         path: Place of the values in the message; "" for the message itself.
         expected: The expected value; of a mapping, only the fields that it names are compared.
-        actual: The actual value, from the message.
     """
     expected_items, actual_items = _as_sequence(expected), _as_sequence(actual)
     expected_fields = _as_mapping(expected)
@@ -277,7 +276,7 @@ def _describe_excess(message: Message, whole: Message) -> str:
 
 
 def _list_wrong_calls(reading: FormatReading, whole: FormatReading) -> Iterator[str]:
-    """Yield a sentence on each call that is handed out twice, or incomplete, or with changes.
+    """Yield a sentence on each tool call that is handed out twice, incomplete, or unlike the whole answer's.
 
     Args:
         reading: The reading of an answer that may be cut.

@@ -83,13 +83,7 @@ def reorder(
     if len(spans) < 2:
         raise MisuseError(f"{recording.name!r} has fewer than two events: there is no other order")
     if seed is None:
-        middle = len(spans) // 2
-        indexes = [find_event(recording, number)[0] for number in (events or (middle, middle + 1))]
-        if len({*indexes}) != len(indexes) or len(indexes) != 2:
-            raise MisuseError(f"events={events!r} is invalid: name two different events to swap")
-        first, second = indexes
-        order = list(range(len(spans)))
-        order[first], order[second] = order[second], order[first]
+        order = _swap(recording, len(spans), events)
     elif events is None:
         order = _shuffle(len(spans), seed)
     else:
@@ -195,6 +189,13 @@ def heartbeat(
             f"{recording.name!r} stalls for ever, and there would be no end of heartbeats: give the stall "
             "some seconds"
         )
+    return replace_arrivals(recording, _add_timed_comments(recording, comment_event, boundaries, seconds))
+
+
+def _add_timed_comments(
+    recording: Recording, comment_event: bytes, boundaries: list[int], seconds: float
+) -> list[Arrival]:
+    """Return the recording's chunks, with a comment after every `seconds` of a silence between two events."""
     arrivals: list[Arrival] = []
     between_events = set(boundaries)
     offset, last_time = 0, 0.0
@@ -208,7 +209,7 @@ def heartbeat(
             ]
         arrivals.append(Arrival(at, data))
         offset, last_time = offset + len(data), at
-    return replace_arrivals(recording, arrivals)
+    return arrivals
 
 
 def _find_boundaries(recording: Recording) -> list[int]:
@@ -273,6 +274,27 @@ def _detect_format(recording: Recording) -> str:
             'recording.replaced(format="anthropic")'
         )
     return stream.format
+
+
+def _swap(recording: Recording, size: int, events: tuple[int, int] | None) -> list[int]:
+    """Return the order of a recording's events in which two of them are swapped.
+
+    Args:
+        size: Number of events in the recording; at least 2.
+        events: Numbers of the two events; None for two in the middle.
+
+    Raises:
+        MisuseError: The recording has no such events, or both are the same event.
+    """
+    middle = size // 2
+    indexes = [find_event(recording, number)[0] for number in (events or (middle, middle + 1))]
+    are_two_events = len(indexes) == 2 and indexes[0] != indexes[1]
+    if not are_two_events:
+        raise MisuseError(f"events={events!r} is invalid: name two different events to swap")
+    first, second = indexes
+    order = list(range(size))
+    order[first], order[second] = order[second], order[first]
+    return order
 
 
 def _shuffle(size: int, seed: int) -> list[int]:

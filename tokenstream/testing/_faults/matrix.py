@@ -102,7 +102,6 @@ class _Cuts(Sequence[Recording]):
     """A sequence of the copies that `every_cut` makes of a recording.
 
     Args:
-        whole: The recording.
         offsets: Offsets of the cuts in the recording's body.
         how: Effect of each cut.
     """
@@ -136,14 +135,13 @@ class _Cuts(Sequence[Recording]):
 
 
 class _Cut(Recording):
-    """A copy of a recording that ends at an offset.
+    """A copy of a recording that ends at an offset of its body.
 
     Its attributes are computed on each access and not stored: all cuts of a body of one
     megabyte would take half a terabyte.
 
     Args:
         cuts: The sequence to which the copy belongs.
-        offset: The offset in the body.
     """
 
     def __init__(self, cuts: _Cuts, offset: int) -> None:

@@ -191,9 +191,7 @@ def _check_number(name: str, number: float, *, excluded: float | None = None) ->
     """Raise `MisuseError` for a number of seconds, or a factor, that is negative or NaN.
 
     Args:
-        name: The argument's name.
-        number: The argument.
-        excluded: A value that is refused too, such as infinity; None if there is none.
+        excluded: One more value to refuse, such as infinity.
     """
     if not isinstance(cast("object", number), int | float) or not number >= 0 or number == excluded:
         raise MisuseError(f"{name}={number!r} is invalid: pass a number from 0")

@@ -42,8 +42,6 @@ def differences(
     differ, are missing or are added.
 
     Args:
-        left: Any value.
-        right: Another value.
         names: The names of the two values in the lines.
         path: Place of the values in the answer, such as "parts[0].text"; "" for whole values.
 
@@ -104,7 +102,7 @@ class _Report:
     # -- by kind -----------------------------------------------------------------
 
     def _compare_texts(self, path: str, left: str, right: str) -> None:
-        """Add the first difference between two long texts; nothing for short ones, shown as a whole."""
+        """Show where two long texts begin to differ; add nothing for short ones, which are printed whole."""
         if max(len(left), len(right)) > _MAX_SHORT_TEXT:
             self._add_first_difference(path, left, right, "character", _write_text)
 
@@ -125,8 +123,6 @@ class _Report:
 
         Args:
             path: Place of the texts in the answer.
-            left: A text, or bytes.
-            right: The value to compare with `left`.
             unit: Unit in which the place is counted, such as "character".
             write_excerpt: Writes an excerpt as it would be written in a program.
         """
@@ -166,7 +162,7 @@ class _Report:
     def _compare_mappings(
         self, path: str, left: Mapping[object, object], right: Mapping[object, object]
     ) -> None:
-        """Compare the values of the keys that both have; report each key that only one has."""
+        """Compare the values of the keys that both mappings have; report each key that only one has."""
         for key, value in left.items():
             if key in right:
                 self.compare(f"{path}[{key!r}]", value, right[key])
@@ -230,7 +226,7 @@ class _Report:
 
 
 def _list_fields(value: object) -> list[str]:
-    """Return the names of the fields that are compared, of a model or a dataclass; none for other values."""
+    """Return the names of the fields to compare in a model or a dataclass; an empty list for other values."""
     if isinstance(value, BaseModel):
         return list(type(value).model_fields)
     if is_dataclass(value):

@@ -11,9 +11,9 @@ PLUGIN = "tokenstream.testing.plugin"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options, unless they were added before.
+    """Add tokenstream's options to pytest, unless they were added before.
 
-    This function is a hook of the plugin, too, since pytest may run without the entry points of packages.
+    The plugin has this hook, too, since pytest may run without the entry points of packages.
     """
     group = parser.getgroup("tokenstream", "streamed answers (tokenstream)")
     if group.options:

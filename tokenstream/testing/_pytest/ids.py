@@ -11,9 +11,6 @@ from tokenstream.testing.faults import Fault
 def id_of(value: object) -> str | None:
     """Return a test id for a recording, a fault, a seed or a script; None for any other value.
 
-    Args:
-        value: The parameter's value.
-
     Example:
         >>> from tokenstream import testing
         >>> id_of(testing.script().text("Hello").tool_call("now").finish())

@@ -14,7 +14,7 @@ ResultT = TypeVar("ResultT")
 def run_apart(function: Callable[[], Awaitable[ResultT]]) -> ResultT:
     """Run an async function to its end in an event loop of its own, in a new thread.
 
-    The thread of the caller may be running an event loop already.
+    This works even if the caller's thread is running an event loop already.
 
     Returns:
         The function's result.

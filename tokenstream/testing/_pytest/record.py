@@ -24,7 +24,6 @@ def record_anew(source: Callable[[], object], path: Path, **options: object) -> 
 
     Args:
         source: Opens the stream; returns any object that a `Stream` or an `AsyncStream` can read.
-        path: The file.
         **options: `replace` and `filter` of `record`, applied before writing.
 
     Raises:
@@ -69,7 +68,7 @@ async def _read_to_end_async(source: Callable[[], object], start_recording: Call
 
 
 def _start_recording(opened: object, *, path: Path, **options: Any) -> object:  # noqa: ANN401 - what the source is, or stands for
-    """Return the object to read in place of an opened source; the recording is written at the end."""
+    """Begin to record an opened source; return the object to read in its place."""
     from tokenstream.testing._record.record import record
 
     return record(opened, path, overwrite=True, **options)

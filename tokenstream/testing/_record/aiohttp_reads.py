@@ -45,12 +45,7 @@ def _wrap_close(method: Callable[[], Any], notes: Notes) -> Callable[[], Any]:
 
 
 class _NotedContent:
-    """Replaces the body object of an aiohttp response, and records the bytes that are read from it.
-
-    Args:
-        content: The body.
-        notes: Receives the bytes.
-    """
+    """Replaces the body object of an aiohttp response, and records the bytes that are read from it."""
 
     def __init__(self, content: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohttp's, with all ways of reading
         self._content = content

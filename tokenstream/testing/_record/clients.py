@@ -46,7 +46,6 @@ def note_answers(client: FromHTTPX, terms: Terms) -> None:
 
     Args:
         client: A sync or async client; the hooks that are added run before the client's own hooks.
-        terms: Options of the recording.
     """
     hooks = _Hooks(terms)
     note_request, note_response = (

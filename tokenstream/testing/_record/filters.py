@@ -131,20 +131,18 @@ def _with_body(recording: Recording, body: bytes, changes: list[_Change]) -> Rec
     end of a shorter replacement.
 
     Args:
-        body: The new body.
         changes: The changes of the old body, in ascending order.
     """
     size = len(recording.body)
     new_ends: list[int] = []
-    # The last change is a sentinel behind the body, so that there is always a next change; it changes
-    # nothing.
-    remaining = iter([*changes, _Change(begin=size + 1, end=0, new_size=0)])
+    # The last change lies behind the body, and is never reached, so that there is always a next change.
+    remaining = iter([*changes, _Change(begin=size + 1, end=size + 1, new_size=0)])
     change = next(remaining)
     # Number of bytes by which the body has grown before the current change.
     growth = 0
     for boundary in accumulate(len(data) for _, data in recording.arrivals):
-        # Pass the changes that end before the boundary; the second condition stops at the sentinel.
-        while boundary >= change.end and change.begin <= size:
+        # Pass the changes that end before the boundary.
+        while boundary >= change.end:
             growth += change.new_size - (change.end - change.begin)
             change = next(remaining)
         # Number of bytes of the current change before the boundary; 0 unless the boundary is inside it.

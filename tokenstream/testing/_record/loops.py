@@ -36,7 +36,6 @@ def note_loop(source: object, notes: Notes) -> object:
 
     Args:
         source: An iterable, a context manager or an awaitable.
-        notes: The notes, from which the recording is written.
 
     Raises:
         MisuseError: The source is none of these, or it contains the whole body already.

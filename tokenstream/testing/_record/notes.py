@@ -86,8 +86,7 @@ class Notes:
     """A `Watcher` that collects the bytes of an answer while they are read, then writes the recording.
 
     Args:
-        terms: Options of the recording.
-        started_at: Time of the request, by the clock of `terms`; None for the present.
+        started_at: Time of the request, by the clock of `terms`; None for now.
         keep_empty: True to write a recording even if the body is empty.
     """
 
@@ -96,6 +95,7 @@ class Notes:
         self._started_at = terms.clock() if started_at is None else started_at
         self._keep_empty = keep_empty
         """False to write no recording of an answer without a body."""
+        # The answer so far.
         self._arrivals: list[Arrival] = []
         self._head: ResponseHead | None = None
         self._decoder: ContentDecoder | None = None
@@ -106,8 +106,9 @@ class Notes:
         """Number of items of an iterable that the application has read."""
         self.is_finished = False
         """True once the recording is written or given up; further chunks are ignored."""
+        # Facts that the wrapper of the source fills in.
         self.method = ""
-        """The method of the request."""
+        """The HTTP method of the request."""
         self.messages = False
         """True if each chunk is one WebSocket message."""
         self.format: Callable[[], str | None] = _no_format
@@ -123,7 +124,7 @@ class Notes:
     # -- how it begins -----------------------------------------------------
 
     def note_sent(self) -> None:
-        """Take the present as the time of the request, from which the times of the chunks are counted."""
+        """Set the time of the request to now; the times of the chunks are counted from it."""
         self._started_at = self._terms.clock()
 
     def note_open_error(self, error: BaseException) -> None:
@@ -143,10 +144,9 @@ class Notes:
     # -- what passes -------------------------------------------------------
 
     def see(self, chunk: Any, *, is_decoded: bool = False) -> None:  # noqa: ANN401 - a chunk of any kind
-        """Add a chunk that the application has read to the recording, with the present as its time.
+        """Add a chunk that the application has read to the recording, with the current time.
 
         Args:
-            chunk: Bytes, or text.
             is_decoded: True if the reader has already undone the content coding of these bytes.
         """
         if self.is_finished:
@@ -214,7 +214,6 @@ class Notes:
         If writing fails as well, that failure is added to `error` as a note, and is not raised.
 
         Args:
-            error: The exception of the read.
             final: True if no read can follow one that was cancelled or interrupted. After any other
                 exception, reading may go on only if the source survives a timeout.
         """

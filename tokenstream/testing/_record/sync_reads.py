@@ -57,7 +57,6 @@ def _note_reads(raw: object, source: SyncSource, notes: Notes) -> None:
     Args:
         raw: The response of urllib3 or http.client.
         source: The response as a source, for its head.
-        notes: Receives the bytes.
     """
     notes.note_head(source.head, source.coding)
     wrappers = _ReadWrappers(raw, notes)
@@ -68,12 +67,7 @@ def _note_reads(raw: object, source: SyncSource, notes: Notes) -> None:
 
 
 class _ReadWrappers:
-    """Replacements for the methods that read a response; each records the bytes that it returns.
-
-    Args:
-        raw: The response.
-        notes: Receives the bytes.
-    """
+    """Replacements for the methods that read a response; each records the bytes that it returns."""
 
     def __init__(self, raw: object, notes: Notes) -> None:
         self._raw = raw

@@ -45,12 +45,8 @@ def load_cassette(path: str | os.PathLike[str]) -> list[Recording]:
 def pick_streamed(data: bytes, path: Path) -> Recording | None:
     """Return the only answer of a cassette; if it has several answers, return the only streamed answer.
 
-    Args:
-        data: The file's content.
-        path: The file.
-
     Returns:
-        None for a JSON file that is not a cassette.
+        The answer; None for a JSON file that is not a cassette.
 
     Raises:
         RecordingInvalid: Several answers qualify, or none; the file is damaged; or a YAML file is not a
@@ -74,7 +70,7 @@ def pick_streamed(data: bytes, path: Path) -> Recording | None:
 
 
 def _describe(answer: Recording) -> str:
-    """Return an answer as a line of a list: the request, the status, the content type and the size."""
+    """Return a line that describes an answer: its request, status, content type and size."""
     content_type = answer.content_type or "no content type"
     return f"{answer.request or 'no request'}: {answer.status}, {content_type}, {len(answer.body):,} bytes"
 
@@ -109,7 +105,11 @@ def _parse_json(data: bytes, path: Path) -> object:
 
 
 def _build_recording(interaction: object, path: Path, number: int) -> Recording:
-    """Return the answer of one interaction."""
+    """Return the answer of one interaction (a request and its response) as a recording.
+
+    Args:
+        number: Number of the interaction in the cassette, from 1.
+    """
     name = f"{path.stem}-{number}"
     response: object = interaction.get("response") if is_dict(interaction) else None
     if not is_dict(interaction) or not is_dict(response):

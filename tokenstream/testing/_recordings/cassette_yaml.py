@@ -22,8 +22,7 @@ def read_yaml(data: bytes, path: Path) -> object:
     """Return a YAML document as plain values.
 
     Args:
-        data: The file's content.
-        path: The file, for the error's message.
+        path: The file, which error messages name.
 
     Raises:
         RecordingInvalid: The file is not YAML, or the document is built to exhaust its reader.
@@ -81,7 +80,6 @@ class _TooLarge(Exception):
     """A document is nested too deeply, or its aliases would expand to far more than its file.
 
     Args:
-        problem: A description of the problem.
         mark: The place in the document, as an object of PyYAML.
     """
 

@@ -42,8 +42,8 @@ class Seed:
 
 
 Chunking: TypeAlias = Literal["recorded", "events", "bytes", "whole"] | int | Seed
-"""Positions of the chunk boundaries: as recorded, after each frame, after each byte, none, each time after
-a number of bytes, or at random."""
+"""Positions of the chunk boundaries: as recorded, after each frame, after each byte, nowhere, at regular
+distances (a number of bytes), or at random (a `Seed`)."""
 
 _MAX_RANDOM = 64
 """Size of the largest random chunk, in bytes."""

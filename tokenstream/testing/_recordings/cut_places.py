@@ -50,10 +50,6 @@ def choose_cut_places(recording: Recording, max_places: int) -> list[int]:
     has fewer places, so that it does not take long to try all of them. The messages of a
     WebSocket are never cut inside.
 
-    Args:
-        recording: The recording to cut.
-        max_places: Largest number of places.
-
     Returns:
         For each cut, the number of bytes before it, from 0 to one less than the body's size.
     """

@@ -118,7 +118,7 @@ def _chunk_lines(data: bytes) -> Iterator[str]:
             yield f"= {piece.decode()}"
         return
     *lines, unfinished_line = text.split("\n")
-    # There is no plain line for a text with characters that need an escape.
+    # `_plain_text_line` returns None for a text that needs escapes.
     for line in lines:
         yield _plain_text_line("|", line) or _escaped_line(f"{line}\n")
     if unfinished_line:
@@ -162,7 +162,6 @@ def parse(data: bytes, path: Path) -> Recording:
     r"""Return the recording in a file's content.
 
     Args:
-        data: The file's content.
         path: The file, which errors mention, and whose name becomes the name of the recording.
 
     Raises:
@@ -254,7 +253,7 @@ class _FileReader:
         """Read the lines after the head: each "@" line begins a chunk, the next lines are its content."""
         times: list[float] = []
         chunks: list[list[bytes]] = []
-        # So many lines belong to the head; line numbers count from 1.
+        # The head has ended at line `_number`, counted from 1; the chunks follow.
         for number, line in enumerate(self._lines[self._number :], self._number + 1):
             self._number = number
             decode = _DECODERS.get(line[:2])

@@ -53,7 +53,6 @@ def select_headers(headers: Mapping[str, str], named: frozenset[str] = frozenset
     """Return the headers of a response that a replay needs.
 
     Args:
-        headers: The headers by lower-case name.
         named: Lower-case names of additional headers to keep.
     """
     selected = {

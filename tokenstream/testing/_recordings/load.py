@@ -25,9 +25,6 @@ def load(path: Path) -> Recording:
        "interactions". The cassette must have one answer, or among several one streamed answer.
     3. A body alone, if the extension is that of a body; it becomes one chunk at time 0.
 
-    Args:
-        path: The file.
-
     Raises:
         RecordingInvalid: The file is of none of these kinds, or it is damaged.
         FileNotFoundError: There is no such file.

@@ -143,7 +143,6 @@ def divide(
     whole, to the chunks after the offset.
 
     Args:
-        offset: The offset in the body.
         ends: The result of `chunk_ends`, if the caller has computed it.
     """
     arrivals = recording.arrivals
@@ -182,7 +181,6 @@ def splice(recording: Recording, edits: Iterable[Edit], **fields: Unpack[Recordi
 
     Args:
         edits: The edits, in the order of the body and without overlaps.
-        **fields: Other fields of the recording to replace.
     """
     # `begin` is the offset of the current chunk; the bytes before `copied_to` have been copied or replaced.
     new_arrivals: list[Arrival] = []

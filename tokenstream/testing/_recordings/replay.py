@@ -33,9 +33,8 @@ class Playback:
     """One replay of a recording.
 
     Args:
-        recording: The recording.
-        pace: Times of its chunks.
-        chunking: Boundaries of its chunks.
+        pace: Times of the recording's chunks.
+        chunking: Boundaries of the recording's chunks.
         fault: A fault, or several, applied after chunking and pace.
         clock: The clock; None for a new `VirtualClock`.
     """
@@ -158,7 +157,8 @@ class _Schedule:
             # The end comes at once, or never.
             due = math.inf if self._breaks == "stall" else -math.inf
         # `bounded` is False if something else can end the wait, such as a cancellation in real time.
-        if due == self._read_limit == math.inf and self.bounded:
+        waits_for_ever = due == math.inf and self._read_limit == math.inf and self.bounded
+        if waits_for_ever:
             raise MisuseError(
                 "the recording stalls for ever, and nothing ends the wait: pass `deadlines=` with one to the "
                 "stream, or give the client a read timeout"
@@ -188,12 +188,7 @@ class _Schedule:
 
 
 class Chunks(_Schedule):
-    """The chunks of a recording for a sync stream, each at its time.
-
-    Args:
-        recording: The recording.
-        clock: The clock that measures the times of the chunks.
-    """
+    """The chunks of a recording for a sync stream, each at its time."""
 
     def __init__(self, recording: Recording, clock: Clock) -> None:
         super().__init__(recording, clock)
@@ -219,12 +214,7 @@ class Chunks(_Schedule):
 
 
 class AsyncChunks(_Schedule):
-    """The chunks of a recording for an async stream, each at its time.
-
-    Args:
-        recording: The recording.
-        clock: The clock that measures the times of the chunks.
-    """
+    """The chunks of a recording for an async stream, each at its time."""
 
     end_exception = StopAsyncIteration
 

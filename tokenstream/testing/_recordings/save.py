@@ -23,10 +23,6 @@ def save(recording: Recording, path: Path, *, overwrite: bool) -> None:
     Headers whose purpose is to carry a secret, such as cookies, are left out. If the file has
     the extension of a body, such as `.sse`, only the body is written.
 
-    Args:
-        path: The file.
-        overwrite: True to replace an existing file.
-
     Raises:
         FileExistsError: The file exists, and `overwrite` is False.
         RecordingRefused: The recording contains something that looks like a secret.

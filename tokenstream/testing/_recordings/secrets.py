@@ -90,10 +90,6 @@ def _key_pattern(beginning: str, rest: str) -> str:
 
     The pattern begins with the fixed text, and then looks back: a search for a fixed text is a
     hundred times faster than one that looks back first.
-
-    Args:
-        beginning: Pattern of the fixed beginning.
-        rest: Pattern of the rest.
     """
     return rf"{beginning}(?:(?<!\w{beginning})|(?<=\\[bfnrt]{beginning})){rest}"
 
@@ -181,11 +177,11 @@ def _find_escaped(data: bytes) -> Secret | None:
 
 
 def _join_members(body: bytes) -> Iterator[bytes]:
-    """Yield, for each name of JSON members in a body, their strings, joined.
+    """Yield, for each name of JSON members in a body, all strings under that name, joined.
 
-    So a secret is found that an answer has spread over the same member of many events, such as the
-    `content` of the deltas. The format need not be known for this, and the bytes after an error, a limit
-    or the terminal event are searched, too. SSE data that are not JSON are joined in the same way.
+    The joined text shows a secret that an answer has spread over many events, such as over the `content`
+    of its deltas. The format need not be known for this, and the bytes after an error, a limit or the
+    terminal event are searched, too. SSE data that are not JSON are joined in the same way.
     """
     strings: dict[bytes, list[bytes]] = {}
     for name, string in _MEMBER.findall(body):

@@ -286,10 +286,9 @@ class Timeline:
 
 
 def make_timeline(steps: tuple[Step, ...], start: MessageStart, rate: float | None) -> Timeline:
-    """Return the timeline of a script.
+    """Return the timeline of a script: each event, raw payload and error with its time.
 
     Args:
-        steps: The steps of a script.
         start: The event that begins the answer.
         rate: Number of deltas per second; None for no time between deltas.
     """

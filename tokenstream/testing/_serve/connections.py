@@ -40,7 +40,6 @@ class Listener(socketserver.TCPServer):
 
     Args:
         address: Host and port to listen on.
-        answer: Returns the reply to a request.
         exchanges: The list to which each request is added.
         keep: Number of latest requests that stay in the list; None for all.
         tls: TLS context; None for plain HTTP.
@@ -331,7 +330,6 @@ class _Connection(BaseHTTPRequestHandler):
         """Cut the body: break the connection inside it; for "stall", only wait until the client leaves.
 
         Args:
-            kind: The way in which the connection breaks.
             exchange: The record of the request, in which the outcome is noted.
         """
         self.close_connection = True

@@ -38,7 +38,6 @@ class Player:
     """Chooses the answer to each request.
 
     Args:
-        what: The answers to play.
         format: Format in which scripts are sent; None to take it from the request's path.
         pace: Times of the chunks.
         chunking: Boundaries of the chunks; the messages of a WebSocket stay whole.
@@ -118,9 +117,6 @@ class Player:
         """Return the function that takes a request and returns the recording for the request's path.
 
         For a path that is not in `what`, the recording is an answer with status 404.
-
-        Args:
-            what: Maps paths to the answers to play.
         """
         choosers = {path: self._make_chooser(item) for path, item in what.items()}
 
@@ -183,9 +179,6 @@ def _refuse_path(path: str, played_paths: Iterable[str]) -> Recording:
 
 def headers_of(recording: Recording) -> dict[str, str]:
     """Return the headers to send with a recording, which always include a content type.
-
-    Args:
-        recording: The answer.
 
     Raises:
         MisuseError: A header cannot be sent.

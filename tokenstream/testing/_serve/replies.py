@@ -157,12 +157,7 @@ def paced(
 
 
 def refusal(status: int, message: str) -> Reply:
-    """Return a reply that refuses a request, with an error in the JSON that most providers use.
-
-    Args:
-        status: The HTTP status.
-        message: The error's message.
-    """
+    """Return a reply that refuses a request, with an error in the JSON that most providers use."""
     usual = "invalid_request_error" if 400 <= status < 500 else "api_error"
     error = {"message": message, "type": _ERROR_TYPES.get(status, usual), "param": None, "code": None}
     body = json.dumps({"type": "error", "error": error}).encode()

@@ -21,10 +21,7 @@ def _authority() -> Any:  # noqa: ANN401 - its methods take contexts of other li
 
 @cache
 def server_context(host: str) -> ssl.SSLContext:
-    """Return a server's TLS context.
-
-    Args:
-        host: The host on which the server listens.
+    """Return the TLS context of a server, with a certificate for its host.
 
     Raises:
         MisuseError: The package trustme is missing.

@@ -157,14 +157,17 @@ class AnthropicEncoder(BlockEncoder):
         return self.omit("the result of another provider's tool", "server_tool_result")
 
     def encode_fragment(self, event: PartDelta) -> Payloads:
-        """Return an `input_json_delta` of a tool that the provider runs; none while it holds the fragment."""
+        """Return an `input_json_delta` of a server tool; no payloads if the fragment is held back."""
         if event.part not in self._inputs:
             # A piece of a result, whose part was left out.
             return ()
         return self._server_input_deltas(event.part, event.fragment)
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template; one for an input that is wrapped in JSON escapes each piece once more."""
+        """Return a template: a function that makes the chunk of a later piece from the piece's text.
+
+        The pieces of a server tool's input pass through its `ServerInput`, which may wrap them in JSON.
+        """
         server_input = self._inputs.get(event.part or 0) if isinstance(event, PartDelta) else None
         if server_input is None:
             return super().make_template(event, head, tail)
