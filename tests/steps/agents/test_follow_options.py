@@ -86,7 +86,8 @@ def test_a_silent_pipe_ends_with_the_partial_run_and_without_a_thread() -> None:
     assert isinstance(error, StreamStalled)
     assert (error.limit, error.partial.text) == ("idle_bytes", "Done.")
     assert [turn.state for turn in run.turns] == ["failed"]
-    assert threads == before
+    # Threads of other tests may have ended meanwhile.
+    assert threads <= before
 
 
 @pytest.mark.parametrize(
@@ -237,7 +238,8 @@ def test_a_loop_that_is_left_leaves_no_thread() -> None:
             time.sleep(0.01)
         threads = threading.active_count()
 
-    assert threads == before
+    # Threads of other tests may have ended meanwhile.
+    assert threads <= before
 
 
 def test_a_line_that_is_nested_too_deeply_is_an_error_in_its_place() -> None:
