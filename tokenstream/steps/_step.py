@@ -334,13 +334,17 @@ class Step(RunNode):
             'Hello'
         """
         with self._log.lock:
-            self._refuse_if_ended("feed events")
+            if self.ended is not None:
+                self._refuse_if_ended("feed events")
             answer = self._answers[-1] if self._answers else None
-            begins_another = isinstance(event, MessageStart) and event.another
+            begins_another = event.__class__ is MessageStart and event.another
             if answer is None or answer.stream is not None or begins_another:
                 answer = self._add_answer(StepAnswer(len(self._log.answers)))
-            answer.accumulator.feed(event)
-            answer.accumulator.check()
+            accumulator = answer.accumulator
+            if accumulator.error is None:
+                accumulator.take(event)
+            if accumulator.error is not None:
+                accumulator.check()
         self._log.wake_readers(answer)
 
     def add_output(self, text: str) -> None:
