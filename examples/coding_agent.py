@@ -39,6 +39,7 @@ def main(task: str, agent: str = "claude") -> str | None:
     news = run.events()
     command = [*COMMANDS[agent], task]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process, run:
+        assert process.stdout is not None
         try:
             for _ in run.follow(process.stdout, exit_code=process.wait):
                 show(news)
