@@ -48,7 +48,7 @@ def parents(backend: Backend) -> list[tuple[str, str | None]]:
 
 
 def test_a_turn_is_an_invocation_of_the_agent_and_has_its_tools_below(backend: Backend) -> None:
-    """With the attributes of the conventions: session, models and tokens; and the agent's own count of the cost."""
+    """With the attributes of the conventions: session, models, tokens and cost."""
     run = observed(backend, CLAUDE)
     turn, hello, failed = backend.spans
 
