@@ -63,6 +63,7 @@ def test_a_turn_is_an_invocation_of_the_agent_and_has_its_tools_below(backend: B
         "gen_ai.agent.name": "claude-code",
         "gen_ai.provider.name": "anthropic",
         "gen_ai.conversation.id": run.session,
+        "gen_ai.request.model": "claude-sonnet-4-5",
         "gen_ai.response.model": "claude-sonnet-4-5",
         # Anthropic counts cached tokens apart, and the conventions count them as input.
         "gen_ai.usage.input_tokens": 410,
@@ -102,7 +103,10 @@ def test_the_durations_and_the_tokens_are_metrics(backend: Backend) -> None:
     assert turn.start_time is not None
     assert turn.end_time is not None
 
-    assert dict(agent.attributes) == {"gen_ai.agent.name": "claude-code"}
+    assert dict(agent.attributes) == {
+        "gen_ai.agent.name": "claude-code",
+        "gen_ai.request.model": "claude-sonnet-4-5",
+    }
     assert agent.sum == pytest.approx((turn.end_time - turn.start_time) / 1e9, abs=1e-6)
     assert (0.1, 409.6) == (agent.explicit_bounds[0], agent.explicit_bounds[-1])
     tools = {

@@ -15,8 +15,8 @@ import anyio
 import pytest
 
 from tests.project import ROOT
-from tokenstream import Steps, testing
-from tokenstream.errors import MisuseError, ProviderError, StreamTruncated
+from tokenstream import Deadlines, Steps, testing
+from tokenstream.errors import MisuseError, ProviderError, StreamStalled, StreamTruncated
 from tokenstream.testing import Recording, RecordingInvalid, RecordingRefused, faults
 
 if TYPE_CHECKING:
@@ -254,6 +254,30 @@ def test_a_stall_lasts_until_the_process_is_ended() -> None:
 
     with pytest.raises(MisuseError, match=r"a process has to be played with clock=time\.monotonic"):
         recording.process(fault=faults.stall(at=4)).stdout.read()
+
+
+def test_a_deadline_ends_a_stall() -> None:
+    """The run has what had arrived before the agent went silent."""
+    recording = Recording.load(LINES)
+    agent = recording.process(fault=faults.stall(event=9), clock=time.monotonic)
+    with agent, Steps() as run, pytest.raises(StreamStalled):
+        for _ in run.follow(agent.stdout, exit_code=agent.wait, deadlines=Deadlines(idle_content=0.1)):
+            pass
+
+    assert run.turns[0].state == "failed"
+    assert run.agent == "claude-code"
+
+
+@pytest.mark.anyio
+async def test_a_deadline_ends_a_stall_in_an_event_loop() -> None:
+    """The run has what had arrived before the agent went silent."""
+    recording = Recording.load(LINES)
+    agent = recording.aprocess(fault=faults.stall(event=9), clock=time.monotonic)
+    with Steps() as run, pytest.raises(StreamStalled):
+        async for _ in run.follow(agent.stdout, exit_code=agent.wait, deadlines=Deadlines(idle_content=0.1)):
+            pass
+
+    assert run.turns[0].state == "failed"
 
 
 @pytest.mark.anyio

@@ -11,7 +11,8 @@ from tokenstream.testing._recordings.clock import VirtualClock
 from tokenstream.testing._recordings.replay import AsyncChunks, Chunks
 
 if TYPE_CHECKING:
-    from typing import Self
+    from collections.abc import Iterator
+    from typing import IO, Self
 
     from tokenstream.testing._recordings.clock import Clock
     from tokenstream.testing._recordings.recording import Recording
@@ -59,7 +60,7 @@ class _Replayed(Generic[OutputT]):
         return self._exit_code
 
 
-class ReplayedProcess(_Replayed["io.BufferedReader"]):
+class ReplayedProcess(_Replayed["IO[bytes]"]):
     r"""A process that prints a recording, made by `Recording.process`; it is read like a `Popen`.
 
     Example:
@@ -69,6 +70,12 @@ class ReplayedProcess(_Replayed["io.BufferedReader"]):
         >>> lines, process.returncode
         ([b'one\n', b'two\n'], 3)
     """
+
+    def __init__(self, raw: _RawOutput, exit_code: int) -> None:
+        # Any, since the types of buffered readers do not take any raw file.
+        unbuffered: Any = raw
+        super().__init__(cast("IO[bytes]", _Output(io.BufferedReader(unbuffered))), exit_code)
+        self._raw = raw
 
     def wait(self, timeout: float | None = None) -> int:
         """Return the exit code, at once.
@@ -91,8 +98,7 @@ class ReplayedProcess(_Replayed["io.BufferedReader"]):
         self.wait()
 
     def _end_output(self) -> None:
-        raw: Any = self.stdout.raw
-        raw.end()
+        self._raw.end()
 
 
 class AsyncReplayedProcess(_Replayed["ReplayedReader"]):
@@ -104,6 +110,25 @@ class AsyncReplayedProcess(_Replayed["ReplayedReader"]):
 
     def _end_output(self) -> None:
         self.stdout.feed_eof()
+
+
+class _Output:
+    """The output of a replayed process: a `BufferedReader`, except that it has no `fileno`.
+
+    `BufferedReader.fileno` raises, as that of a file in memory, whose reads never wait. Those of this
+    object may wait, so `Steps.follow` reads it in a thread, where deadlines hold.
+    """
+
+    def __init__(self, reader: Any) -> None:  # noqa: ANN401 - a `BufferedReader` of any raw file
+        self._reader = reader
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - what the reader has
+        if name in ("fileno", "_reader"):
+            raise AttributeError(name)
+        return getattr(self._reader, name)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._reader)
 
 
 class _RawOutput(io.RawIOBase):
@@ -177,9 +202,7 @@ def play_process(recording: Recording, clock: Clock) -> ReplayedProcess:
         clock: The clock of the replay.
     """
     _refuse_messages(recording)
-    raw: Any = _RawOutput(recording, clock)
-    output = io.BufferedReader(raw)
-    return ReplayedProcess(output, recording.exit_code or 0)
+    return ReplayedProcess(_RawOutput(recording, clock), recording.exit_code or 0)
 
 
 def play_async_process(recording: Recording, clock: Clock) -> AsyncReplayedProcess:
