@@ -129,7 +129,7 @@ def test_a_page_says_what_was_recognised(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     assert 5 == main(["inspect", str(PARTIAL), "--html", str(page)])
 
-    assert "these are the lines of the agent claude-code" in page.read_text(encoding="utf-8")
+    assert "these are the lines of claude-code" in page.read_text(encoding="utf-8")
 
 
 def test_an_address_says_what_was_recognised(capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,7 +139,7 @@ def test_an_address_says_what_was_recognised(capsys: pytest.CaptureFixture[str])
         assert 1 == len(server.requests)
     shown = capsys.readouterr().out
 
-    assert "NotAStream      these are the lines of the agent claude-code" in shown
+    assert "NotAStream      these are the lines of claude-code" in shown
     assert "inspect shows the run of an agent from a file or a pipe" in shown
 
 
@@ -148,7 +148,7 @@ def test_an_address_says_what_was_recognised(capsys: pytest.CaptureFixture[str])
 async def test_a_stream_over_an_agents_lines_names_the_agent(name: str) -> None:
     """The error says how to follow the lines; every chunking gives the same error."""
     expected = (
-        f"these are the lines of the agent {agent_of(name)}, which may hold several answers: follow them "
+        f"these are the lines of {agent_of(name)}, which may hold several answers: follow them "
         "with Steps, run.follow(lines)"
     )
     recording = Recording.load(FOLDER / f"{name}.jsonl")

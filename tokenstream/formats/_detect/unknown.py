@@ -158,11 +158,15 @@ def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStre
 
 
 def _find_agent(objects: Sequence[dict[str, Any]]) -> str | None:
-    """Return the name of the agent that has printed some objects; None if they are of no known agent."""
+    """Return the name of the agent that has printed some objects; None if they are of no known agent.
+
+    If several agents print such objects, the name is "an agent".
+    """
     readers: Any = import_module(_READERS_OF_AGENTS)
-    name = next((name for each in objects if (name := readers.find_name(each)) is not None), None)
+    names = (readers.find_name(each) for each in objects)
+    name: str | None = next((name for name in names if name is not None), None)
     if name is not None:
-        return f"the agent {name}"
+        return name
     return "an agent" if any(map(readers.may_be_of_agent, objects)) else None
 
 
