@@ -111,8 +111,8 @@ def test_each_deadline_has_its_own_silence(then: str, limit: str) -> None:
 def test_the_time_of_the_loop_is_no_silence() -> None:
     """Only waiting for the agent counts."""
     with process_of(TURN) as process, Steps() as run:
-        for _ in run.follow(process.stdout, deadlines=Deadlines(first_event=30, idle_bytes=0.5)):
-            time.sleep(0.3)
+        for number, _ in enumerate(run.follow(process.stdout, deadlines=Deadlines(idle_bytes=1))):
+            time.sleep(1.5 if number == 0 else 0)
 
     assert run.turns[0].state == "done"
 
@@ -345,7 +345,7 @@ def test_byte_streams_keep_deadlines_and_drain_standard_error(kind: str) -> None
 
     async def test(process: Any) -> None:
         with Steps() as run:
-            followed = run.follow(process.stdout, stderr=process.stderr, deadlines=Deadlines(idle_bytes=0.3))
+            followed = run.follow(process.stdout, stderr=process.stderr, deadlines=Deadlines(idle_bytes=1))
             lines: list[Any] = []
             with pytest.raises(StreamStalled) as caught:
                 while True:
