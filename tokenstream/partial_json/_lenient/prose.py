@@ -255,9 +255,9 @@ class Prose:
     def _is_array(self, peek: Lookahead, position: int) -> bool:
         """Return True if a bracket begins an array, and not a link, a reference or a list in the prose.
 
-        It does if an object follows the bracket. If no word directly precedes the bracket, it also does if a
-        string follows, and then a comma or a closing bracket; and if the prose introduces JSON, as a colon
-        does, for `[]`, and for a number or a literal before a comma.
+        It begins an array if an object follows the bracket. Other arrays are recognised only if no word
+        directly precedes the bracket: with a string before a comma or a closing bracket; and where the
+        prose introduces JSON, as with a colon, `[]`, and a number or a literal before a comma.
         """
         # Skip the brackets of arrays in arrays. JSON that was escaped twice has line breaks as `\n`.
         start = position

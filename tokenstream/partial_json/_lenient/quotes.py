@@ -52,7 +52,7 @@ def is_ordinary(char: str) -> bool:
 
 
 def may_have_closing(string: str) -> bool:
-    """Return True if a closing bracket or a fence may follow a quote in a string: search it for `CLOSING`.
+    """Return True if a closing bracket or a fence may follow a quote in a string, which `CLOSING` then finds.
 
     White space at the end counts, too, since the bracket may be in the next piece.
 

@@ -355,7 +355,7 @@ class LenientReader:
         self.expects = self.place_after_value()
 
     def is_at(self, *places: Table) -> bool:
-        """Return True if the reader is at one of these places in the document; each place is a table."""
+        """Return True if the reader is at one of these places in the document; a table stands for a place."""
         expects = self.expects
         # Not `any`, which takes twice as long; this runs for most strings and keys.
         for place in places:  # noqa: SIM110
