@@ -32,6 +32,10 @@ class Requests:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._requests: dict[str, _Request] = {}
+        self._used_ids: set[str] = set()
+        """The ids of all requests, and those that were given out for one."""
+        self._last_numbers: dict[str, int] = {}
+        """Maps an id that several agents have used to the number of its last new id: 2 for "0-2"."""
 
     @property
     def open(self) -> tuple[StepWaiting, ...]:
@@ -52,10 +56,26 @@ class Requests:
             if known is not None:
                 return known.event
             event = StepWaiting(id, request)
+            self._used_ids.add(id)
             self._requests[id] = _Request(event, step, send)
             self._log.add_event(event, step.id)
         self._log.wake_readers()
         return event
+
+    def find_free_id(self, id: str) -> str:
+        """Return the id that the request of an agent has in the run, with a suffix if the id is in use.
+
+        Args:
+            id: The id that the agent has given the request.
+        """
+        with self._log.lock:
+            run_id, number = id, self._last_numbers.get(id, 1)
+            while run_id in self._used_ids:
+                number += 1
+                run_id = f"{id}-{number}"
+                self._last_numbers[id] = number
+            self._used_ids.add(run_id)
+        return run_id
 
     def answer(self, id: str, answer: object) -> None:
         """Send the answer to a request, and mark the request as answered.

@@ -41,6 +41,8 @@ class Prompts(TextAgentReader):
             self._open_turn()
 
     def read(self, line: dict[str, Any]) -> None:
+        if line.get("method") == "session/request_permission":
+            self.ask(self._open_turn().step, line)
         if line.get("method") == "session/update":
             self._add_text("text", line["params"].get("text", ""), is_whole=False)
 

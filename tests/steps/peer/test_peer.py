@@ -22,7 +22,7 @@ from tokenstream.errors import (
     StreamStalled,
     StreamTruncated,
 )
-from tokenstream.events import TextDelta
+from tokenstream.events import StepWaiting, TextDelta
 
 
 def peer_of(process: Any, **options: Any) -> Peer:
@@ -269,6 +269,25 @@ def test_a_run_is_built_from_both_directions() -> None:
     # The message that had come before the first prompt belongs to no turn.
     assert states == ["running"] * 8
     assert any(isinstance(event, TextDelta) for event in events)
+
+
+@pytest.mark.usefixtures("prompts")
+def test_two_agents_of_a_run_may_give_their_requests_the_same_id() -> None:
+    """Each agent numbers its requests from 0, and each request waits for its own answer."""
+    with Steps() as run:
+        for number in range(3):
+            with started() as process, peer_of(process) as peer:
+                turn = peer.begin("session/prompt", long=1)
+                for message in run.follow(peer, until=turn):
+                    if message.wants_reply:
+                        (waiting,) = run.waiting
+                        run.reply(waiting.id, {"optionId": str(number)})
+                    elif "outcome" in message.params:
+                        assert message.params["outcome"] == {"optionId": str(number)}
+                assert turn.result
+
+    ids = {event.id for event in run.events() if isinstance(event, StepWaiting)}
+    assert len(ids) == 3
 
 
 @pytest.mark.usefixtures("prompts")

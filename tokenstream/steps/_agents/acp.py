@@ -89,7 +89,7 @@ class ACP(Conversations["_Session"]):
         elif method == "session/update":
             self._session_of(params).read(dict_of(params, "update"))
         elif method in _ASKING and "id" in line:
-            self._session_of(params).ask(line)
+            self._session_of(params).read_request(line)
 
     # -- within ------------------------------------------------------------
 
@@ -160,13 +160,13 @@ class _Session(Conversation):
             ]
             self._open_turn().step.update({"type": "plan", "entries": entries})
 
-    def ask(self, message: dict[str, Json]) -> None:
+    def read_request(self, message: dict[str, Json]) -> None:
         """Report that a tool call, or the turn, waits for an answer."""
         call = dict_of(dict_of(message, "params"), "toolCall")
         id = text_of(call, "toolCallId")
         # A request repeats only some fields of a call that has begun.
         step = None if id is None else self._tools.get(id) or self._read_tool(call)
-        self._ask_owner(step or self._open_turn().step, message)
+        self._owner.ask(step or self._open_turn().step, message)
 
     def read_result(self, result: dict[str, Json], error: dict[str, Json] | None) -> None:
         """End the turn in progress with the answer to its prompt."""

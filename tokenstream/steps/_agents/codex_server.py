@@ -91,7 +91,7 @@ class CodexServer(Conversations["_Thread"]):
         elif method == "thread/started":
             self._run.session = self._run.session or text_of(dict_of(params, "thread"), "id")
         elif method == "serverRequest/resolved":
-            self._run.requests.note_answered(str(params.get("requestId")))
+            self.read_reply(params.get("requestId"))
         elif (id := text_of(params, "threadId")) is not None:
             thread = self._conversations.get(id)
             if thread is None:
@@ -134,7 +134,7 @@ class _Thread(Conversation):
         elif is_dict(params.get("item")):
             self._read_item(params["item"], is_done=method == "item/completed")
         elif method in _ASKING and "id" in line:
-            self._ask_owner(self._step_of(params), line)
+            self._owner.ask(self._step_of(params), line)
         else:
             self._read_news(method, params)
 

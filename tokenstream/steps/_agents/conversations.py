@@ -105,11 +105,6 @@ class Conversation(TextAgentReader):
         if not self._owner.is_of_subagent(self.id):
             self._owner.turns_ended += 1
 
-    def _ask_owner(self, step: Step, message: dict[str, Json]) -> None:
-        """Report that a step waits for the answer to a request, which `Conversations` can send."""
-        self.send_answer = self._owner.send_answer
-        self._ask(step, message)
-
     def _stop_turn(self, error: BaseException) -> None:
         """End the turn in progress as stopped, because it was cancelled or interrupted."""
         self.stop(error)

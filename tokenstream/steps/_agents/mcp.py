@@ -75,7 +75,7 @@ class MCP(AgentReader):
             step = self._call_of(None)[1]
             step.update({**params, "type": "log"})
         elif method in _ASKING and "id" in line:
-            self._ask(self._call_of(None)[1], line)
+            self.ask(self._call_of(None)[1], line)
         elif method is None and ("result" in line or "error" in line):
             self._read_answer(line)
 

@@ -100,9 +100,9 @@ class _Session(Conversation):
             self._read_message(dict_of(properties, "info"))
         elif kind in _ASKING:
             call_id = text_of(dict_of(properties, "tool"), "callID") or text_of(properties, "callID")
-            self._ask_owner(self._tools.get(call_id or "") or self._open_turn().step, properties)
+            self._owner.ask(self._tools.get(call_id or "") or self._open_turn().step, properties)
         elif kind in _ANSWERED:
-            self.read_reply(text_of(properties, "requestID") or text_of(properties, "permissionID"))
+            self._owner.read_reply(text_of(properties, "requestID") or text_of(properties, "permissionID"))
         else:
             self._read_state(kind, properties)
 

@@ -58,6 +58,8 @@ class AgentReader(ABC):
         """The exit code of the agent's process; None if it is not known."""
         self.turns_ended = 0
         """Number of turns that have ended."""
+        self._request_ids: dict[str, str] = {}
+        """The ids that the agent's requests have in the run, by the ids that the agent gave them."""
         self.send_answer: Callable[[int | str, Any], None] | None = None
         """Sends the answer to a request of the agent, by its id; None if the agent cannot be answered."""
 
@@ -101,7 +103,9 @@ class AgentReader(ABC):
         Args:
             id: The id of the request.
         """
-        self._run.requests.note_answered(str(id))
+        run_id = self._request_ids.get(str(id))
+        if run_id is not None:
+            self._run.requests.note_answered(run_id)
 
     def end(self, exit_code: int | None) -> StreamError | None:
         """End the turn that is still open, since no more lines come; return the error of the run, or None.
@@ -245,16 +249,21 @@ class AgentReader(ABC):
         message = turn.step.message or Message()
         return message.model_copy(update={"ending": ending})
 
-    def _ask(self, step: Step, message: dict[str, Json]) -> None:
+    def ask(self, step: Step, message: dict[str, Json]) -> None:
         """Report that a step waits for the answer to a request of the agent.
+
+        Each agent numbers its requests from 0, so a request has an id of its own in the run.
 
         Args:
             step: The step that waits.
             message: The request, as the agent sent it.
         """
         id: Any = message.get("id")
+        run_id = self._request_ids.get(str(id))
+        if run_id is None:
+            run_id = self._request_ids[str(id)] = self._run.requests.find_free_id(str(id))
         send = self.send_answer
-        step.wait_for(str(id), message, send=None if send is None else partial(send, id))
+        step.wait_for(run_id, message, send=None if send is None else partial(send, id))
 
     # -- tools -------------------------------------------------------------
 
