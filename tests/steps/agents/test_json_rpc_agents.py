@@ -152,6 +152,18 @@ def test_a_turn_counts_its_own_tokens() -> None:
     assert [each.usage.input_tokens for each in run.turns] == [200, 300]
 
 
+def test_a_resumed_thread_does_not_count_its_earlier_turns() -> None:
+    """The counts go on from those of an earlier process; the last request's own tell what came before."""
+
+    def usage(total: int, last: int) -> dict[str, Any]:
+        counts = {"total": {"inputTokens": total}, "last": {"inputTokens": last}}
+        return codex("thread/tokenUsage/updated", turnId="1", tokenUsage=counts)
+
+    run = follow([turn("turn/started"), usage(1100, 100), usage(1100, 100), usage(1250, 150), done()])
+
+    assert run.turns[0].usage.input_tokens == 250
+
+
 def test_messages_about_turns_and_items_that_come_again_change_nothing() -> None:
     """They have ids; a piece of text has none."""
     messages = messages_of("codex-server-own-app-server")

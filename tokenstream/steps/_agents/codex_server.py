@@ -199,10 +199,12 @@ class _Thread(Conversation):
 
     def _count(self, usage: dict[str, Json]) -> None:
         """Note the thread's tokens so far, and how full the model's context is."""
-        total, last = dict_of(usage, "total"), dict_of(usage, "last")
-        self._total = {
-            ours: n for theirs, ours in _COUNTS.items() if (n := int_of(total, theirs)) is not None
-        }
+        last = dict_of(usage, "last")
+        total, counts_of_last = _counts_in(dict_of(usage, "total")), _counts_in(last)
+        if not self._total:
+            # The first counts of a thread that an earlier process began have its earlier turns as well.
+            self._before = {name: n - counts_of_last.get(name, n) for name, n in total.items()}
+        self._total = total
         self._run.context_used = int_of(last, "totalTokens")
         self._run.context_size = int_of(usage, "modelContextWindow")
 
@@ -275,6 +277,11 @@ class _Thread(Conversation):
     def _step_of(self, params: dict[str, Json]) -> Step:
         """Return the step of the tool that a message is about; that of the turn if there is no such tool."""
         return self._tools.get(text_of(params, "itemId") or "") or self._open_turn().step
+
+
+def _counts_in(usage: dict[str, Json]) -> dict[str, int]:
+    """Return some counts by our names."""
+    return {ours: n for theirs, ours in _COUNTS.items() if (n := int_of(usage, theirs)) is not None}
 
 
 def _describe(kind: str, item: dict[str, Json]) -> tuple[str, Json]:
