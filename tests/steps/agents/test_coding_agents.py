@@ -295,6 +295,17 @@ def test_the_exit_code_of_the_process_decides_where_no_line_does() -> None:
     assert error.partial.text == "Done."
 
 
+def test_opencode_that_goes_on_after_a_last_answer_is_not_done() -> None:
+    """Only the `step_finish` behind which nothing follows ends the turn."""
+    finish = {"type": "step_finish", "sessionID": "s", "part": {"id": "1", "reason": "stop"}}
+    start = {"type": "step_start", "sessionID": "s", "part": {"id": "2"}}
+
+    assert follow([finish])[0].turns[0].state == "done"
+    run, _, error = follow([finish, start])
+    assert run.turns[0].state == "failed"
+    assert isinstance(error, StreamTruncated)
+
+
 def test_a_process_that_fails_after_a_turn_is_an_error() -> None:
     """An exit code other than 0 is told, unless the agent has told the failure itself."""
     done = body_of("codex-own-exec-command")

@@ -58,6 +58,8 @@ class OpenCode(TextAgentReader):
             self._end_answer("error")
             self._end_turn(self._failure(message))
         elif is_dict(part) and not self._is_repeated(text_of(part, "id") or text_of(part, "callID")):
+            # Whatever follows the end of an answer, the turn goes on.
+            self._reason = ""
             if kind in ("text", "reasoning"):
                 self._add_text(kind, text_of(part, "text") or "", is_whole=True)
             elif kind == "tool_use":
