@@ -173,3 +173,23 @@ def test_a_run_is_built_and_an_answer_from_elsewhere_wakes_the_loop(kind: str) -
             assert [each.state for each in steps.turns] == ["done", "failed"]
 
     run(kind, test)
+
+
+@pytest.mark.usefixtures("prompts")
+def test_another_thread_answers_through_the_run(kind: str) -> None:
+    """A button's handler may run in any thread, while the loop waits for the agent."""
+
+    async def test(process: Any) -> None:
+        with Steps() as steps:
+            async with AsyncPeer(process.stdout, process.stdin) as peer:
+                turn = await peer.begin("session/prompt", long=2)
+                async with anyio.create_task_group() as tasks:
+                    async for message in steps.follow(peer, until=turn):
+                        if message.wants_reply:
+                            (waiting,) = steps.waiting
+                            tasks.start_soon(anyio.to_thread.run_sync, steps.reply, waiting.id, {"n": 1})
+                        elif "outcome" in message.params:
+                            assert message.params["outcome"] == {"n": 1}
+                assert (turn.result, steps.waiting) == ({"stopReason": "end_turn"}, ())
+
+    run(kind, test)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.members import show_members
@@ -14,6 +15,7 @@ from tokenstream.steps._peer.base import BasePeer, broken_pipe_error, concurrent
 from tokenstream.steps._peer.exchange import join_params
 from tokenstream.steps._peer.message import AsyncPeerMessage
 from tokenstream.steps._read_beside import LEAST_WAIT, ReadBeside
+from tokenstream.stream._reading.host import find_host
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.steps._patience import Patience
     from tokenstream.steps._peer.call import PeerCall
+    from tokenstream.stream._reading.host import Host
 
 
 @show_members
@@ -62,6 +65,8 @@ class AsyncPeer(BasePeer):
         """Lets one task send at a time; None before the first."""
         self._wake: Any = None
         """Set when `reply_soon` has put something into `_outgoing`; None while nothing waits for that."""
+        self._host: Host | None = None
+        """The event loop in which the peer is read; None before that."""
         self._is_reading = False
         self._reading = ReadBeside([] if self._is_of_asyncio else [self._send_when_woken])
 
@@ -139,7 +144,7 @@ class AsyncPeer(BasePeer):
         await self._write(self.exchange.answer(to, {"result": result}))
 
     def reply_soon(self, to: JSONRPCMessage | RPCId, result: Any) -> None:  # noqa: ANN401 - JSON
-        """Answer a request of the agent from an ordinary function; the loop over the peer sends the answer.
+        """Answer a request of the agent from an ordinary function, in any thread; the loop sends the answer.
 
         Args:
             to: The message, or its id.
@@ -149,13 +154,12 @@ class AsyncPeer(BasePeer):
             MisuseError: No such request waits for a reply.
             StreamInterrupted: The agent no longer reads.
         """
-        data = self.exchange.answer(to, {"result": result})
-        if self._is_of_asyncio:
-            self._writer.write(data)
-            return
-        self._outgoing.append(data)
-        if self._wake is not None:
-            self._wake.set()
+        send = partial(self._send_soon, self.exchange.answer(to, {"result": result}))
+        host = self._host
+        if host is None or host.is_running():
+            send()
+        elif not host.call(send):
+            raise broken_pipe_error(RuntimeError("the event loop of the peer has ended"))
 
     async def refuse(self, to: JSONRPCMessage | RPCId, code: int, message: str) -> None:
         """Answer a request of the agent with an error.
@@ -217,6 +221,7 @@ class AsyncPeer(BasePeer):
         if self._is_reading:
             raise concurrent_read_error()
         self._is_reading = True
+        self._host = self._host or find_host()
         try:
             chunk: Any = await self._reading.read(self._chunks.read)
             return self.exchange.feed(chunk)
@@ -270,6 +275,15 @@ class AsyncPeer(BasePeer):
             await self._writer.drain()
         except (OSError, RuntimeError) as error:
             raise broken_pipe_error(error) from error
+
+    def _send_soon(self, data: bytes) -> None:
+        """Send bytes, or leave them to the loop that reads; called in the peer's event loop."""
+        if self._is_of_asyncio:
+            self._writer.write(data)
+            return
+        self._outgoing.append(data)
+        if self._wake is not None:
+            self._wake.set()
 
     async def _send_waiting(self) -> None:
         """Send the bytes that wait for it, on trio and with streams of anyio.
