@@ -128,6 +128,15 @@ def test_who_has_seen_some_events_gets_the_others() -> None:
     assert seen == set(session.ids())
 
 
+def test_a_task_of_a2a_that_comes_again_is_news() -> None:
+    """Its id is that of the task, and not of an event; the task may have gone on."""
+    task = {"kind": "task", "id": "t", "status": {"state": "working"}}
+    done = {"kind": "task", "id": "t", "status": {"state": "completed"}}
+    connections = iter([[task], [done]])
+
+    assert list(attach(lambda: next(connections))) == [task, done]
+
+
 def test_a_preview_of_an_event_that_is_known_is_dropped() -> None:
     """After a new connection, the whole event may be in the history while its pieces still arrive."""
     pieces = [
@@ -175,6 +184,27 @@ def test_a_server_that_closes_in_the_middle_of_a_turn_is_asked_again() -> None:
         event(0),
         event(1, "session.status_idle"),
     ]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        {"jsonrpc": "2.0", "id": 1, "result": {"kind": "task", "id": "t", "status": {"state": "working"}}},
+        {"type": "agent.session.in_progress"},
+    ],
+)
+def test_the_state_that_each_connection_begins_with_is_nothing_new(first: dict[str, Any]) -> None:
+    """A server that tells the state and then closes the events is not asked for ever."""
+    connections = 0
+
+    def live() -> list[dict[str, Any]]:
+        nonlocal connections
+        connections += 1
+        assert connections < 10
+        return [first if "jsonrpc" in first else {**first, "event_id": f"e{connections}"}]
+
+    with pytest.raises(StreamTruncated, match="2 attempts"):
+        list(attach(live, retries=2))
 
 
 @pytest.mark.parametrize(

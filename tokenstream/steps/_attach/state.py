@@ -87,6 +87,10 @@ class Attachment:
         """Number of attempts since the last new event."""
         self._is_resting = False
         """True if nothing has been going on since the last event, so that the events may end."""
+        self._is_first = True
+        """True until the first event of a connection has come."""
+        self._opening: dict[str, Json] | None = None
+        """The first event of the last connection, if it has no id; the next connection may repeat it."""
         self._random = Random()  # noqa: S311 - the wait before an attempt is no secret
 
     def admit(self, event: object) -> bool:
@@ -100,13 +104,20 @@ class Attachment:
             # A preview of an event that is known whole.
             id = text_of(shown, "id") if is_dict(shown) else shown
             return not (isinstance(id, str) and id in self.seen)
-        id = text_of(payload, "event_id") or text_of(payload, "id")
-        # The id of a JSON-RPC answer is that of the request.
-        if id is not None and "jsonrpc" not in payload:
+        is_opening = self._is_first
+        self._is_first = False
+        # The id of a JSON-RPC answer is that of the request, and a task of A2A has one for all its states.
+        has_id = "jsonrpc" not in payload and payload.get("kind") != "task"
+        id = text_of(payload, "event_id") or (text_of(payload, "id") if has_id else None)
+        if id is not None:
             if id in self.seen:
                 return False
             self.seen.add(id)
-        self._failures = 0
+        # A connection may begin with the state of the session or task, which is nothing new by itself.
+        if kind not in _GOING_ON and payload != self._opening:
+            self._failures = 0
+        if is_opening:
+            self._opening = payload if id is None else None
         self._note_state(kind, payload)
         return True
 
@@ -124,6 +135,7 @@ class Attachment:
             return None
         if error is not None and not (is_connection(error) or isinstance(error, StreamInterrupted)):
             raise error
+        self._is_first = True
         self._failures += 1
         if self._failures > self._retries:
             raise self._describe(error) from error
