@@ -358,6 +358,19 @@ def test_an_error_in_place_of_the_answer_fails_the_turn() -> None:
     assert "Authentication required" in str(turn.error)
 
 
+def test_an_agent_that_dies_within_a_turn_is_told_with_its_exit_code() -> None:
+    """The turn is truncated, and the code says that the process has failed."""
+    lines = [
+        json.dumps(turn("turn/started")),
+        json.dumps(codex("item/agentMessage/delta", itemId="a", delta="I")),
+    ]
+    with Steps() as run, pytest.raises(StreamTruncated, match="exit code 3") as raised:
+        for _ in run.follow(lines, exit_code=3):
+            pass
+
+    assert raised.value.partial.text == "I"
+
+
 def test_messages_that_end_within_a_turn_are_an_error() -> None:
     """An agent that dies is not taken for one that is done."""
     with Steps() as run, pytest.raises(StreamTruncated) as raised:

@@ -43,7 +43,7 @@ class Conversations(AgentReader, Generic[ConversationT]):
 
     def end(self, exit_code: int | None) -> StreamError | None:
         """End the turns that are still open; return the error of the run, or None."""
-        errors = [each.end(None) for each in self._conversations.values()]
+        errors = [each.end_open_turn(exit_code) for each in self._conversations.values()]
         return next((error for error in errors if error is not None), None) or super().end(exit_code)
 
     def stop(self, error: BaseException) -> None:

@@ -113,12 +113,9 @@ class AgentReader(ABC):
         Args:
             exit_code: The exit code of the agent's process; None if it is not known.
         """
-        turn, self._exit_code = self._turn, exit_code
-        if turn is not None:
-            error = None if self._ends_without_a_line() else self._truncation_of(turn)
-            self._end_turn(error)
-            if error is not None:
-                return error
+        error = self.end_open_turn(exit_code)
+        if error is not None:
+            return error
         last = self._run.turns[-1] if self._run.turns else None
         if exit_code and (last is None or last.state == "done"):
             failed = ProviderError(f"the process of {self._agent} ended with exit code {exit_code}")
@@ -126,6 +123,19 @@ class AgentReader(ABC):
                 failed.partial = self._find_partial(last, "failed")
             return failed
         return None
+
+    def end_open_turn(self, exit_code: int | None) -> StreamError | None:
+        """End the turn that is still open, since no more lines come; return its error, or None.
+
+        Args:
+            exit_code: The exit code of the agent's process; None if it is not known.
+        """
+        turn, self._exit_code = self._turn, exit_code
+        if turn is None:
+            return None
+        error = None if self._ends_without_a_line() else self._truncation_of(turn)
+        self._end_turn(error)
+        return error
 
     @property
     def has_open_turn(self) -> bool:
