@@ -75,7 +75,7 @@ def test_a_run_over_many_connections_is_that_of_one(name: str) -> None:
 
         assert _texts(run) == _texts(expected)
         assert session.connections == live.reattached + 1
-    assert told(run)[0] == told(expected)[0]
+        assert told(run)[0] == told(expected)[0]
 
 
 @pytest.mark.parametrize("name", NAMES)

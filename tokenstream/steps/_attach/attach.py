@@ -215,7 +215,8 @@ def attach(
 
     Each connection first opens the events as they happen, then asks for those before, and drops by
     their ids what was delivered already. A hosted session goes on while nobody listens, and with a
-    history nothing of it is lost. The iterator ends when the server closes the connection while nothing is going on.
+    history nothing of it is lost. The iterator ends when the server closes the connection while
+    nothing is going on.
 
     Args:
         events: A resource of an SDK with `stream(id)`, and perhaps `list(id)`, such as
