@@ -59,6 +59,7 @@ def agents(run: Steps, process: Popen[bytes], lines: list[str]) -> None:
     assert process.stdout is not None
     assert_type(run.follow(process.stdout, exit_code=process.wait), FollowedLines)
     assert_type(run.follow(lines, agent="codex"), FollowedLines)
+    assert_type(run.follow((line for line in lines), agent="codex", until="turn"), FollowedLines)
     for line in run.follow(process.stdout, stderr=process.stderr, until="turn", deadlines=Deadlines()):
         assert_type(line, dict[str, Any])
     assert_type(run.turns, tuple[Turn, ...])

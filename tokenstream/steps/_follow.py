@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 ItemT = TypeVar("ItemT")
 
+_LOOKED_AT = 200
+"""Number of items of a list among which a line of JSON is looked for."""
+
 
 class Followed(SyncWatchedStream[ItemT]):
     """The events of a framework's run, read in `for`; made by `Steps.follow`."""
@@ -85,7 +88,8 @@ class _Follower:
         elif self.item_count == 1 and _is_answer_piece(item) and not may_be_of_agent(item):
             raise MisuseError(
                 f"{class_name_of(item)} is a piece of a model's answer and not an event of a run: follow the "
-                "model's stream with step.follow(Stream(…)) or step.follow(AsyncStream(…))"
+                "model's stream with step.follow(Stream(…)) or step.follow(AsyncStream(…)); if it is a line "
+                "of an agent, name the agent, as in run.follow(lines, agent=…)"
             )
 
     def _read_event(self, reader: RunOfAFramework | _AgentLines, item: object) -> None:
@@ -177,9 +181,15 @@ def follow(events: object, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:
     # A loop over one of these three would give characters, numbers or keys, but no events.
     if sync and events.__class__ not in (str, bytes, dict):
         return Followed(events, _Follower(run))
-    raise MisuseError(
-        f"a run cannot follow {class_name_of(events)}: pass the events of a framework, such as "
-        "astream_events(…), result.stream_events() or handler.stream_events()"
+    raise cannot_follow_error(events)
+
+
+def cannot_follow_error(source: object) -> MisuseError:
+    """Return the error for something that is neither an agent's output nor the events of a framework."""
+    return MisuseError(
+        f"a run cannot follow {class_name_of(source)}: pass an agent's standard output, such as "
+        "process.stdout, a file, a list of lines, a response or a Peer, or the events of a framework, such "
+        "as astream_events(…)"
     )
 
 
@@ -187,8 +197,9 @@ def has_lines(events: object) -> bool:
     """Return True for an agent's output: a pipe, a file, a byte stream, a response, or a list of lines."""
     if hasattr(events, "readline") or is_byte_stream(events) or is_response(events):
         return True
-    first: object = events[0] if is_list(events) and events else None
-    return isinstance(first, bytes | str) and first.strip()[:1] in (b"{", "{")
+    # A banner or a log may come first.
+    first_items: list[object] = events[:_LOOKED_AT] if is_list(events) else []
+    return any(isinstance(item, bytes | str) and item.strip()[:1] in (b"{", "{") for item in first_items)
 
 
 class _AgentLines:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources.kinds import do_nothing
-from tokenstream.errors import MisuseError
 from tokenstream.limits import Deadlines, check_option
 from tokenstream.steps._chunks import AsyncChunks, SyncChunks, is_asynchronous, is_response
+from tokenstream.steps._follow import cannot_follow_error
 from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
 from tokenstream.steps._lines import AsyncFollowedLines, FollowedLines, LineReader
 from tokenstream.steps._patience import AGENT_DEADLINES
@@ -75,8 +75,5 @@ def follow_agent(
         return AsyncFollowedLines(AsyncChunks(source), lines, deadlines, exit_code, stderr)
     is_readable = is_response(source) or any(hasattr(source, name) for name in ("__iter__", "read"))
     if not is_readable or source.__class__ in (str, bytes, dict):
-        raise MisuseError(
-            f"a run cannot follow {type(source).__name__}: pass the agent's standard output, a file, a list "
-            "of lines, a response, or a Peer"
-        )
+        raise cannot_follow_error(source)
     return FollowedLines(SyncChunks(source), lines, deadlines, exit_code, stderr)

@@ -17,7 +17,7 @@ from tokenstream.steps._tree import draw_run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable
-    from typing import Self, Unpack
+    from typing import IO, Self, Unpack
 
     import httpx
 
@@ -177,6 +177,17 @@ class Steps(RunNode):
     def follow(
         self, events: httpx.Response, *, until: Until = None, **options: Unpack[FollowOptions]
     ) -> Any: ...  # noqa: ANN401 - as above
+    @overload
+    def follow(
+        self,
+        events: Iterable[bytes] | Iterable[str],
+        *,
+        agent: str,
+        exit_code: ExitCode = None,
+        stderr: IO[bytes] | IO[str] | None = None,
+        until: Until = None,
+        deadlines: Deadlines = AGENT_DEADLINES,
+    ) -> FollowedLines: ...
     @overload
     def follow(
         self,

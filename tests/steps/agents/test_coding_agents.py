@@ -373,6 +373,35 @@ def test_an_asynchronous_iterable_of_lines_is_read_too(backend: str) -> None:
     assert anyio.run(main, backend=backend).turns[0].result == "It said hello."
 
 
+def test_a_list_of_lines_may_begin_with_a_banner() -> None:
+    """It is passed by, as in a pipe."""
+    lines = ["agent 1.0 is ready", *body_of("codex-own-exec-command").decode().splitlines()]
+    with Steps() as run:
+        followed = run.follow(lines)
+        assert all(isinstance(line, dict) for line in followed)
+
+    assert ([turn.state for turn in run.turns], followed.plain_lines) == (["done"], 1)
+
+
+def test_a_generator_of_lines_needs_the_name_of_the_agent() -> None:
+    """Its text might as well be a model's answer; the error says so."""
+    lines = body_of("codex-own-exec-command").splitlines()
+    with Steps() as run, pytest.raises(MisuseError, match="agent="):
+        list(run.follow(line for line in lines))
+    with Steps() as run:
+        assert len(list(run.follow((line for line in lines), agent="codex"))) == len(lines)
+
+    assert [turn.state for turn in run.turns] == ["done"]
+
+
+def test_a_process_itself_is_refused_with_a_hint() -> None:
+    """Its output is what can be followed."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process, Steps() as run:
+        for options in ({}, {"agent": "codex"}):
+            with pytest.raises(MisuseError, match=r"process\.stdout"):
+                run.follow(process, **options)  # type: ignore[call-overload]
+
+
 def test_logs_and_banners_are_passed_by_and_counted() -> None:
     """They are no objects, so the loop does not get them."""
     body = b"Loading...\n[]\n" + body_of("gemini-cli-own-tools") + b"bye\n"
