@@ -81,10 +81,7 @@ class Conversation(TextAgentReader):
     """
 
     def __init__(self, run: Steps, id: str, owner: Conversations[Any]) -> None:
-        agent = run.agent
         super().__init__(run)
-        # The name of the agent is known to the reader of all conversations.
-        run.agent = agent
         self.id = id
         self._owner = owner
 

@@ -45,7 +45,6 @@ class AgentReader(ABC):
 
     def __init__(self, run: Steps) -> None:
         self._run = run
-        run.agent = self.name
         self._turn: Turn | None = None
         """The turn in progress; None between two turns."""
         self._tools: dict[str, Step] = {}
