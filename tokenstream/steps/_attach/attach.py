@@ -27,14 +27,23 @@ EventT = TypeVar("EventT")
 _END: Any = object()
 
 
-@show_members
-class Attached(Generic[EventT]):
-    """The events of a hosted session, each once, in `for`; made by `attach`."""
+class _Attached(Generic[EventT]):
+    """Base of both kinds of loop over the events of a hosted session.
+
+    Args:
+        open_live: Opens the events as they happen.
+        open_history: Returns the events before; None if there is no way to ask for them.
+        state: Tells which events are new, and when to open them again.
+    """
+
+    if not TYPE_CHECKING:
+        # The attributes are in the subclasses' dictionary.
+        __slots__ = ()
 
     def __init__(
         self,
-        open_live: Callable[[], Iterable[EventT]],
-        open_history: Callable[[], Iterable[EventT]] | None,
+        open_live: Callable[[], Any],
+        open_history: Callable[[], Any] | None,
         state: Attachment,
     ) -> None:
         self._open_live = open_live
@@ -42,7 +51,8 @@ class Attached(Generic[EventT]):
         self._state = state
         self._live: Any = None
         """The events as they happen; None between two connections."""
-        self._events: Iterator[EventT] = iter(())
+        self._events: Any = None
+        """The iterator over the history and the events as they happen; None between two connections."""
         self._is_over = False
 
     @property
@@ -52,8 +62,23 @@ class Attached(Generic[EventT]):
 
     @property
     def seen(self) -> MutableSet[str] | Recent:
-        """The ids of the events so far: the set that `attach` was given, or the last 100,000 of them."""
+        """The ids of the events so far: the set that was passed as `seen`, or the last 100,000 of them."""
         return self._state.seen
+
+    def _end(self, error: BaseException | None) -> float | None:
+        """Return the seconds to wait before the events are opened again; None at their end."""
+        try:
+            wait = self._state.wait_after(error)
+        except BaseException:
+            self._is_over = True
+            raise
+        self._is_over = wait is None
+        return wait
+
+
+@show_members
+class Attached(_Attached[EventT]):
+    """The events of a hosted session, each once, in `for`; made by `attach`."""
 
     def __iter__(self) -> Self:
         return self
@@ -61,9 +86,10 @@ class Attached(Generic[EventT]):
     def __next__(self) -> EventT:
         while not self._is_over:
             error: BaseException | None = None
+            event: EventT
             try:
-                if self._live is None:
-                    self._open()
+                if self._events is None:
+                    self._events = self._open()
                 event = next(self._events, _END)
             except Exception as raised:  # noqa: BLE001 - `wait_after` raises what does not concern the connection
                 event, error = _END, raised
@@ -90,24 +116,14 @@ class Attached(Generic[EventT]):
 
     # -- within ------------------------------------------------------------
 
-    def _open(self) -> None:
+    def _open(self) -> Iterator[EventT]:
         """Open the events as they happen, and then ask for those before, so that nothing falls between."""
         self._live = self._open_live()
         history = () if self._open_history is None else self._open_history()
-        self._events = _chain(history, self._live)
-
-    def _end(self, error: BaseException | None) -> float | None:
-        """Return the seconds to wait before the events are opened again; None at their end."""
-        try:
-            wait = self._state.wait_after(error)
-        except BaseException:
-            self._is_over = True
-            raise
-        self._is_over = wait is None
-        return wait
+        return _chain(history, self._live)
 
     def _close_live(self) -> None:
-        live, self._live = self._live, None
+        live, self._live, self._events = self._live, None, None
         close = getattr(live, "close", None)
         if close is not None:
             with suppress(OSError):
@@ -115,32 +131,8 @@ class Attached(Generic[EventT]):
 
 
 @show_members
-class AsyncAttached(Generic[EventT]):
+class AsyncAttached(_Attached[EventT]):
     """The events of a hosted session, each once, in `async for`; made by `aattach`."""
-
-    def __init__(
-        self,
-        open_live: Callable[[], Any],
-        open_history: Callable[[], Any] | None,
-        state: Attachment,
-    ) -> None:
-        self._open_live = open_live
-        self._open_history = open_history
-        self._state = state
-        self._live: Any = None
-        """The events as they happen; None between two connections."""
-        self._events: AsyncGenerator[Any] | None = None
-        self._is_over = False
-
-    @property
-    def reattached(self) -> int:
-        """Number of times that the events were opened again."""
-        return self._state.reattached
-
-    @property
-    def seen(self) -> MutableSet[str] | Recent:
-        """The ids of the events so far: the set that `aattach` was given, or the last 100,000 of them."""
-        return self._state.seen
 
     def __aiter__(self) -> Self:
         return self
@@ -153,8 +145,8 @@ class AsyncAttached(Generic[EventT]):
             event: EventT
             try:
                 if self._events is None:
-                    await self._open()
-                event = await anext(self._events, _END) if self._events is not None else _END
+                    self._events = await self._open()
+                event = await anext(self._events, _END)
             except Exception as raised:  # noqa: BLE001 - `wait_after` raises what does not concern the connection
                 event, error = _END, raised
             if event is not _END:
@@ -162,12 +154,7 @@ class AsyncAttached(Generic[EventT]):
                     return event
                 continue
             await self._close_live()
-            try:
-                wait = self._state.wait_after(error)
-            except BaseException:
-                self._is_over = True
-                raise
-            self._is_over = wait is None
+            wait = self._end(error)
             if wait is not None:
                 await sleep(wait)
         raise StopAsyncIteration
@@ -185,11 +172,11 @@ class AsyncAttached(Generic[EventT]):
 
     # -- within ------------------------------------------------------------
 
-    async def _open(self) -> None:
+    async def _open(self) -> AsyncGenerator[Any]:
         """Open the events as they happen, and then ask for those before, so that nothing falls between."""
         self._live = await _awaited(self._open_live())
         history: Any = () if self._open_history is None else await _awaited(self._open_history())
-        self._events = _achain(history, self._live)
+        return _achain(history, self._live)
 
     async def _close_live(self) -> None:
         live, self._live = self._live, None
