@@ -4,6 +4,7 @@ The agent is claude, codex, gemini or opencode, and has to be installed. It work
 in which you start this program.
 """
 
+import shutil
 import subprocess
 import sys
 
@@ -35,9 +36,12 @@ def show(news: RunEvents) -> None:
 
 def main(task: str, agent: str = "claude") -> str | None:
     """Follow the agent, print the tree of its steps, and return what went wrong."""
+    program = shutil.which(agent)
+    if program is None:
+        return f"{agent} is not installed, or not in a folder of PATH"
     run, problem = Steps(task), None
     news = run.events()
-    command = [*COMMANDS[agent], task]
+    command = [program, *COMMANDS[agent][1:], task]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process, run:
         assert process.stdout is not None
         try:

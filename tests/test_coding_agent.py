@@ -100,6 +100,18 @@ def test_an_agent_that_dies_is_told(tmp_path: Path) -> None:
     assert "exit code 3" in done.stderr
 
 
+def test_an_agent_that_is_not_installed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instead of with a traceback, the example ends with what is missing."""
+    monkeypatch.setenv("PATH", "")
+    done, _ = run_example(tmp_path, "claude", "claude-code-own-two-tools-partial", "mend the tests", "codex")
+
+    assert (1, "", "codex is not installed, or not in a folder of PATH\n") == (
+        done.returncode,
+        done.stdout,
+        done.stderr,
+    )
+
+
 def test_without_a_task_the_example_says_how_it_is_called(tmp_path: Path) -> None:
     """So it does with the name of an agent that it does not know."""
     for arguments in ([], ["mend the tests", "nobody"]):
