@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents.conversations import Conversation, Conversations
+from tokenstream.steps._agents.values import plan_of
 from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
@@ -154,11 +155,7 @@ class _Session(Conversation):
         elif kind in ("tool_call", "tool_call_update"):
             self._read_tool(line)
         elif kind == "plan":
-            entries = [
-                {name: entry.get(name) for name in ("content", "status", "priority") if name in entry}
-                for entry in dicts_of(line.get("entries"))
-            ]
-            self._open_turn().step.update({"type": "plan", "entries": entries})
+            self._open_turn().step.update(plan_of(line.get("entries")))
 
     def read_request(self, message: dict[str, Json]) -> None:
         """Report that a tool call, or the turn, waits for an answer."""

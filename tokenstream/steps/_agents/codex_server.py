@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, text_of
 from tokenstream.message import Usage
 from tokenstream.steps._agents.conversations import Conversation, Conversations
+from tokenstream.steps._agents.values import plan_of
 from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ _ASKING = frozenset(
 """Requests that a person has to answer."""
 _SPOKEN = frozenset({"userMessage", "hookPrompt", "contextCompaction", "subAgentActivity", "plan"})
 """Kinds of items that are neither tools nor parts of an answer."""
-_STATES = {"completed": "completed", "inProgress": "in_progress", "pending": "pending"}
-"""The words for the state of a task in a plan, by those of the app server."""
+_STATES = {"inProgress": "in_progress"}
+"""Our words for the state of a task in a plan, by those of the app server, where they differ."""
 _FAILED = frozenset({"failed", "declined"})
 _KINDS: dict[str, ErrorKind] = {
     "usageLimitExceeded": "quota",
@@ -145,11 +146,8 @@ class _Thread(Conversation):
         elif method == "item/mcpToolCall/progress":
             self._step_of(params).update({"type": "progress", "message": text_of(params, "message")})
         elif method == "turn/plan/updated":
-            entries = [
-                {"content": text_of(task, "step"), "status": _STATES.get(text_of(task, "status") or "")}
-                for task in dicts_of(params.get("plan"))
-            ]
-            self._open_turn().step.update({"type": "plan", "entries": entries})
+            tasks: Json = [_task_of(task) for task in dicts_of(params.get("plan"))]
+            self._open_turn().step.update(plan_of(tasks))
         elif method == "thread/tokenUsage/updated":
             self._count(dict_of(params, "tokenUsage"))
         elif method == "error":
@@ -282,6 +280,12 @@ class _Thread(Conversation):
 def _counts_in(usage: dict[str, Json]) -> dict[str, int]:
     """Return some counts by our names."""
     return {ours: n for theirs, ours in _COUNTS.items() if (n := int_of(usage, theirs)) is not None}
+
+
+def _task_of(task: dict[str, Json]) -> Json:
+    """Return a task of a plan with our names and words."""
+    status = text_of(task, "status") or ""
+    return {"content": task.get("step"), "status": _STATES.get(status, status)}
 
 
 def _describe(kind: str, item: dict[str, Json]) -> tuple[str, Json]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, text_of
+from tokenstream._basics.untrusted import dict_of, float_of, text_of
 from tokenstream.steps._agents.conversations import Conversation, Conversations
 from tokenstream.steps._agents.opencode import failure_in, usage_in
+from tokenstream.steps._agents.values import plan_of
 from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
@@ -116,11 +117,7 @@ class _Session(Conversation):
         elif kind == "session.error":
             self._finish(dict_of(properties, "error"))
         elif kind == "todo.updated":
-            entries = [
-                {name: task.get(name) for name in ("content", "status", "priority") if name in task}
-                for task in dicts_of(properties.get("todos"))
-            ]
-            self._open_turn().step.update({"type": "plan", "entries": entries})
+            self._open_turn().step.update(plan_of(properties.get("todos")))
         elif kind == "session.status" and text_of(status, "type") == "retry":
             self._open_turn().step.update({**status, "type": "retry"})
 

@@ -24,6 +24,18 @@ def text_in(content: Json) -> str | None:
     return "\n".join([text for text in texts if text]) or None
 
 
+def plan_of(tasks: Json) -> dict[str, Json]:
+    """Return the news of a step with a plan, as `Step.update` takes it.
+
+    Example:
+        >>> plan_of([{"content": "test", "status": "pending", "id": "1"}])
+        {'type': 'plan', 'entries': [{'content': 'test', 'status': 'pending'}]}
+    """
+    known = ("content", "status", "priority")
+    entries: Json = [{name: task[name] for name in known if name in task} for task in dicts_of(tasks)]
+    return {"type": "plan", "entries": entries}
+
+
 def with_cache(usage: Usage | None) -> Usage:
     """Return counts whose input has what was cached, which some agents leave out of it.
 
