@@ -9,7 +9,7 @@ from tokenstream.limits import Deadlines, check_option
 from tokenstream.steps._chunks import AsyncChunks, SyncChunks, is_asynchronous, is_response
 from tokenstream.steps._follow import cannot_follow_error
 from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
-from tokenstream.steps._lines import AsyncFollowedLines, FollowedLines, LineReader
+from tokenstream.steps._lines import AsyncFollowedLines, FollowedLines, LineReader, are_bare_lines
 from tokenstream.steps._patience import AGENT_DEADLINES
 from tokenstream.steps._peer.asynchronous import AsyncPeer
 from tokenstream.steps._peer.messages import MessageReader
@@ -70,7 +70,7 @@ def follow_agent(
             peer = _BorrowedAsyncPeer(source)
             return AsyncFollowedItems(peer, messages, limits, exit_code, stderr)
         return FollowedItems(_BorrowedPeer(source), messages, limits, exit_code, stderr)
-    lines = LineReader(run, agent, until)
+    lines = LineReader(run, agent, until, has_bare_lines=are_bare_lines(source))
     if is_asynchronous(source):
         return AsyncFollowedLines(AsyncChunks(source), lines, deadlines, exit_code, stderr)
     is_readable = is_response(source) or any(hasattr(source, name) for name in ("__iter__", "read"))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.untrusted import is_list
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.framing._json_frames import JSONFrames
 from tokenstream.steps._agents.agentcore import TEXT
-from tokenstream.steps._agents.payloads import begins_as_payload, value_in
+from tokenstream.steps._agents.payloads import begins_as_payload, is_envelope, value_in
 from tokenstream.steps._builder import NOTHING, RunBuilder
 from tokenstream.steps._followed import AsyncFollowedItems, FollowedItems
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.steps._run import Steps
 
+_LINE_ENDS = (b"\n", b"\r")
 _OBJECTS = (dict, str)
 """Types of values that a line may stand for; a string is text of an agent."""
 
@@ -27,14 +29,17 @@ class LineReader(RunBuilder):
         run: The run that receives the steps.
         agent: The name of the agent; None to detect it.
         until: Tells where the loop ends before the lines do; None for their end.
+        has_bare_lines: True if it is known that each item is a line without its line end.
     """
 
-    def __init__(self, run: Steps, agent: str | None, until: object) -> None:
+    def __init__(self, run: Steps, agent: str | None, until: object, *, has_bare_lines: bool = False) -> None:
         super().__init__(run, agent, until)
         self._frames = JSONFrames()
         self._ready: deque[Any] = deque()
         self._error: StreamError | None = None
         self._plain_lines = 0
+        self._is_after_bare_line = has_bare_lines
+        """True after a line without its line end: what follows is that end, or another line."""
 
     @property
     def plain_lines(self) -> int:
@@ -80,11 +85,25 @@ class LineReader(RunBuilder):
         if begins_as_payload(line) and b"\n" not in line and self._frames.holds_nothing:
             try:
                 value: object = value_in(line)
+            except LimitExceeded as error:
+                self._error = self._error or error
+                return
             except ProtocolError:
                 pass
             else:
+                # More digits may follow a number; an object or a string is complete.
+                is_complete = value.__class__ in _OBJECTS
+                self._is_after_bare_line = is_complete and chunk[-1:] not in _LINE_ENDS
                 self._add(value)
                 return
+        if self._is_after_bare_line:
+            begins_with_line_end = chunk.lstrip(b" \t")[:1] in _LINE_ENDS
+            if not begins_with_line_end and b"\n" not in line:
+                # A whole line is not followed by more of it, so this is another one.
+                if line and not is_envelope(line):
+                    self._plain_lines += 1
+                return
+            self._is_after_bare_line = False
         self._parse(self._frames.feed(chunk))
         self._error = self._error or self._frames.error
 
@@ -107,6 +126,16 @@ class LineReader(RunBuilder):
             self._ready.append(value)
         else:
             self._plain_lines += 1
+
+
+def are_bare_lines(source: object) -> bool:
+    """Return True for a list in which each item is a line without its line end."""
+    if not is_list(source):
+        return False
+    texts = [item for item in source if isinstance(item, bytes | str)]
+    has_whole_line = any(item[:1] in (b"{", "{") and item[-1:] in (b"}", "}") for item in texts)
+    has_line_end = any("\n" in text if isinstance(text, str) else b"\n" in text for text in texts)
+    return has_whole_line and not has_line_end
 
 
 class FollowedLines(FollowedItems[dict[str, Any]]):

@@ -16,7 +16,7 @@ import pytest
 
 from tests.steps.agents.support import FOLDER, Pieces, body_of, chunkings_of, cuts_of, follow, told
 from tokenstream import Steps
-from tokenstream.errors import MisuseError, ProviderError, StreamTruncated
+from tokenstream.errors import LimitExceeded, MisuseError, ProviderError, StreamTruncated
 from tokenstream.events import StepDone, StepStart, TextDelta
 from tokenstream.testing import Recording
 
@@ -381,6 +381,30 @@ def test_a_list_of_lines_may_begin_with_a_banner() -> None:
         assert all(isinstance(line, dict) for line in followed)
 
     assert ([turn.state for turn in run.turns], followed.plain_lines) == (["done"], 1)
+
+
+@pytest.mark.parametrize(
+    "log", ["[INFO] ready", '{"half": ', "event: ready", "Content-Type: text", "data", ""]
+)
+@pytest.mark.parametrize("place", [0, 3, 9])
+def test_a_log_between_lines_without_line_ends_takes_nothing_with_it(log: str, place: int) -> None:
+    """Each item is a line, whatever the log begins with; an iterator shows it with its first whole line."""
+    lines = body_of("codex-own-exec-command").decode().splitlines()
+    noisy = [*lines[:place], log, *lines[place:]]
+    for source in (noisy, iter(noisy)) if place else (noisy,):
+        with Steps() as run:
+            assert len(list(run.follow(source, agent="codex"))) == len(lines)
+
+        assert [turn.state for turn in run.turns] == ["done"]
+
+
+def test_a_line_that_is_nested_too_deeply_is_an_error_after_those_before_it() -> None:
+    """It is no log, so it is not left out in silence."""
+    lines = body_of("codex-own-exec-command").decode().splitlines()
+    run, items, error = follow([*lines[:3], '{"a": ' * 5_000 + "1" + "}" * 5_000, *lines[3:]])
+
+    assert (len(items), len(run.turns)) == (3, 1)
+    assert isinstance(error, LimitExceeded)
 
 
 def test_a_generator_of_lines_needs_the_name_of_the_agent() -> None:
