@@ -149,6 +149,7 @@ def test_the_app_server_of_codex_asks_and_goes_on(tmp_path: Path) -> None:
         peer.ask("initialize", clientInfo={"name": "test", "title": "test", "version": "1"})
         peer.notify("initialized")
         options = {
+            "model": "gpt-5",
             "cwd": str(tmp_path / "work"),
             "approvalPolicy": "untrusted",
             "sandbox": "danger-full-access",
