@@ -106,7 +106,11 @@ class _Follower:
         return False
 
     def end(self) -> None:
-        """End the steps that are still open, since the events have ended."""
+        """End the steps that are still open, since the events have ended.
+
+        Raises:
+            StreamError: The last turn of an agent has no end.
+        """
         self._end(None)
         if self._reader is None and self.item_count:
             warn(
@@ -146,9 +150,9 @@ class _Follower:
 
     def _end(self, error: BaseException | None) -> None:
         """End the open steps, unless this was done already."""
-        if not self._has_ended and self._reader is not None:
+        has_ended, self._has_ended = self._has_ended, True
+        if not has_ended and self._reader is not None:
             self._reader.end(error)
-        self._has_ended = True
 
 
 def follow(events: object, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:
@@ -195,11 +199,19 @@ class _AgentLines:
         self._agent.read(event)
 
     def end(self, error: BaseException | None) -> None:
-        """End the turn that is open; without an exception, it is truncated."""
+        """End the turn that is open; without an exception, it is truncated.
+
+        Raises:
+            StreamError: No line has ended the turn.
+        """
+        failure = None
         if error is None:
-            self._agent.end(None)
+            failure = self._agent.end(None)
         else:
             self._agent.stop(error)
+        if failure is not None:
+            # The loop gets it in place of the end of the lines.
+            raise failure from None
 
     def stop(self) -> None:
         """Stop the turn that is open, because the lines are not read any further."""
