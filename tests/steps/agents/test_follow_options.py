@@ -237,7 +237,8 @@ def test_a_loop_that_is_left_leaves_no_thread() -> None:
             time.sleep(0.01)
         threads = threading.active_count()
 
-    assert threads == before
+    # Threads of other tests may have ended meanwhile.
+    assert threads <= before
 
 
 def test_a_line_that_is_nested_too_deeply_is_an_error_in_its_place() -> None:
