@@ -232,6 +232,36 @@ def test_opencode_is_not_done_in_the_middle_of_another_step() -> None:
     assert follow([finish, begin])[0].turns[0].state == "failed"
 
 
+def test_the_pieces_of_a_newer_pi_are_read_as_they_come() -> None:
+    """Its lines have only what is new; a run that is cut keeps what had come."""
+    head = {"role": "assistant", "model": "m", "timestamp": 1}
+
+    def piece(kind: str, place: int, text: str) -> dict[str, Any]:
+        event = {"type": f"{kind}_delta", "contentIndex": place, "delta": text}
+        return {"type": "message_update", "assistantMessageEvent": event}
+
+    content = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Two, three."}]
+    lines: list[dict[str, Any]] = [
+        {"type": "session", "version": 3, "id": "s", "cwd": "/home/user/work"},
+        {"type": "agent_start"},
+        {"type": "message_start", "message": {**head, "content": [], "stopReason": "pending"}},
+        piece("thinking", 0, "Hm."),
+        piece("text", 1, "Two, "),
+        piece("text", 1, "three"),
+        {"type": "message_end", "message": {**head, "content": content, "stopReason": "stop"}},
+        {"type": "agent_end", "messages": []},
+        {"type": "agent_settled"},
+    ]
+
+    cut, _, error = follow(lines[:6])
+    (turn,) = follow(lines)[0].turns
+
+    assert isinstance(error, StreamTruncated)
+    assert cut.turns[0].step.text == "Two, three"
+    assert (turn.state, turn.result) == ("done", "Two, three.")
+    assert [message.reasoning for message in turn.step.messages] == ["Hm."]
+
+
 def test_a_failed_answer_of_gemini_cli_has_not_stopped_by_itself() -> None:
     """The result of the turn says so."""
     lines: list[dict[str, Any]] = [

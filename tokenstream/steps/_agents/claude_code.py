@@ -266,14 +266,13 @@ class ClaudeCode(AgentReader):
         if total is None:
             return None
         # The agent tells the cost of the session so far; it begins anew in another session.
-        cost = total - self._cost if total >= self._cost else total
+        own = total - self._cost if total >= self._cost else total
         self._cost = total
         # A session that was resumed begins with the cost of the turns before.
-        models = dict_of(line, "model_usage_since_last_result").values()
-        costs = [
-            cost for model in models if is_dict(model) and (cost := float_of(model, "costUSD")) is not None
-        ]
-        return sum(costs) if costs else cost
+        models = [*dict_of(line, "model_usage_since_last_result").values()]
+        told = [float_of(model, "costUSD") for model in models if is_dict(model)]
+        costs = [cost for cost in told if cost is not None]
+        return sum(costs) if costs else own
 
     def _set_aside(self) -> None:
         """Set the turn in progress aside if it has its last answer, because the next one begins.
