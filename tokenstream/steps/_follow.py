@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tokenstream.steps._run import Steps
 
 ItemT = TypeVar("ItemT")
+_SEARCHED = 200
+"""Number of lines in a list among which one with an object is searched."""
 
 
 class Followed(SyncWatchedStream[ItemT]):
@@ -180,8 +182,9 @@ def has_lines(events: object) -> bool:
     """Return True for an agent's output: a pipe, a file, a byte stream, a response, or a list of lines."""
     if hasattr(events, "readline") or is_byte_stream(events) or is_response(events):
         return True
-    first: object = events[0] if is_list(events) and events else None
-    return isinstance(first, bytes | str) and first.strip()[:1] in (b"{", "{")
+    # A banner may come before the first object.
+    first: list[object] = events[:_SEARCHED] if is_list(events) else []
+    return any(isinstance(line, bytes | str) and line.strip()[:1] in (b"{", "{") for line in first)
 
 
 class _AgentLines:

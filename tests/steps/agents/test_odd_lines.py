@@ -214,6 +214,15 @@ def test_objects_that_end_in_the_middle_of_a_turn_are_an_error_like_lines(*, asy
     assert [turn.state for turn in run.turns] == ["failed"]
 
 
+def test_a_list_of_lines_may_begin_with_a_banner() -> None:
+    """As an agent's output may; the line is passed by."""
+    lines = [b"# a log of codex\n", *body_of("codex-own-exec-command").splitlines()]
+
+    run, given, _ = follow(lines)
+
+    assert (run.agent, len(given)) == ("codex", len(lines) - 1)
+
+
 def test_opencode_is_not_done_while_it_asks_anew() -> None:
     """The text of an answer that broke comes after the line that ends the answer."""
     lines = body_of("opencode-own-broken-answer").splitlines()
