@@ -138,6 +138,7 @@ def test_subagents_of_a_session_that_goes_on_are_no_part_of_its_turns(tmp_path: 
         Steps("fix") as run,
     ):
         assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.write(json.dumps(message).encode() + b"\n")
         process.stdin.flush()
         for line in run.follow(process.stdout, exit_code=process.wait):

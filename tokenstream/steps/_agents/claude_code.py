@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from json import dumps
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, is_dict, is_list, text_of
 from tokenstream.events import UsageUpdate
 from tokenstream.formats._kit.values import counts_in
+from tokenstream.steps._agents.claude_answer import ClaudeAnswer
 from tokenstream.steps._agents.reader import AgentReader
 from tokenstream.steps._agents.values import text_in
-from tokenstream.steps._model_answer import ModelAnswer
 from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError
-    from tokenstream.message import ToolCall, Usage
+    from tokenstream.message import Usage
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
     from tokenstream.steps._turn import Turn
@@ -55,7 +54,7 @@ class ClaudeCode(AgentReader):
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
-        self._answers: dict[str, _Answer] = {}
+        self._answers: dict[str, ClaudeAnswer] = {}
         """The answer in progress of each agent, by the id of the call that has started the agent; "" for
         the main agent."""
         self._streamed: set[str] = set()
@@ -204,17 +203,19 @@ class ClaudeCode(AgentReader):
         answer, content = self._answers.get(agent), message.get("content")
         if id is not None and id in self._streamed:
             if answer is not None and answer.id == id:
-                self._end_call(answer, content)
+                answer.end_call(content)
+                self._begin_tools(answer)
             return
         if answer is None or answer.id != id or answer.reader.step.ended is not None:
             self._end_answer(agent)
             answer = self._begin_answer(agent, id)
             # The counts of a line are those of the answer's start, and come again with each line.
             head = {key: value for key, value in message.items() if key not in ("usage", "content")}
-            self._feed(answer, {"type": "message_start", "message": {**head, "content": []}})
+            answer.reader.read_piece({"type": "message_start", "message": {**head, "content": []}})
         for block in content if is_list(content) else [{"type": "text", "text": content}]:
             if is_dict(block):
-                self._feed_block(answer, block)
+                answer.feed_block(block)
+                self._begin_tools(answer)
 
     def _read_user(self, line: dict[str, Json]) -> None:
         """End the tools whose results are in a line."""
@@ -347,7 +348,7 @@ class ClaudeCode(AgentReader):
         step = self._tools[id]
         if step.ended is not None:
             cause = None if step.parent is None else step.parent.cause
-            above = None if cause is None or cause.id is None else self._tools.get(cause.id)
+            above = None if cause is None else self._tools.get(cause.id)
             parent = self._run if above is None or above.ended is not None else above
             step = self._tools[id] = parent.step(step.name, agent=step.agent, cause=step.cause)
             step.provider_executed = True
@@ -362,7 +363,7 @@ class ClaudeCode(AgentReader):
             self._begin_tool(agent, "agent", self._open_turn().step)
         return self._resume(agent)
 
-    def _begin_answer(self, agent: str, id: str | None) -> _Answer:
+    def _begin_answer(self, agent: str, id: str | None) -> ClaudeAnswer:
         """Begin an answer of an agent.
 
         Args:
@@ -371,15 +372,10 @@ class ClaudeCode(AgentReader):
         """
         if not agent:
             self._is_calling = False
-        answer = self._answers[agent] = _Answer(self._step_of(agent), id)
+        answer = self._answers[agent] = ClaudeAnswer(self._step_of(agent), id)
         return answer
 
-    def _feed(self, answer: _Answer, event: dict[str, Any]) -> None:
-        """Pass an event to an answer, and begin the steps of the tools that it has called."""
-        answer.reader.read_piece(event)
-        self._begin_tools(answer)
-
-    def _begin_tools(self, answer: _Answer) -> None:
+    def _begin_tools(self, answer: ClaudeAnswer) -> None:
         """Begin the steps of the tools that an answer has called."""
         for call in answer.calls:
             self._is_calling = self._is_calling or answer is self._answers.get("")
@@ -387,65 +383,18 @@ class ClaudeCode(AgentReader):
                 self._begin_tool(call.id, call.name, answer.reader.step, call.arguments_text)
         answer.calls.clear()
 
-    def _end_call(self, answer: _Answer, content: Json) -> None:
-        """End the block of a call whose whole line has come: its result may come before the block's end."""
-        open_id = text_of(dict_of(answer.block, "content_block"), "id")
-        if open_id is not None and open_id in [block.get("id") for block in dicts_of(content)]:
-            self._feed(answer, {"type": "content_block_stop", "index": answer.block.get("index")})
-            answer.block = {}
-
-    def _feed_block(self, answer: _Answer, block: dict[str, Any]) -> None:
-        """Pass a whole block to an answer, as the events that Anthropic's API would send for it."""
-        index, answer.blocks = answer.blocks, answer.blocks + 1
-        start: dict[str, Any] = {"type": "content_block_start", "index": index, "content_block": block}
-        deltas: list[dict[str, Any]] = []
-        if block.get("type") == "tool_use":
-            answer.has_called = True
-            start["content_block"] = {**block, "input": {}}
-            deltas = [{"type": "input_json_delta", "partial_json": dumps(block.get("input") or {})}]
-        self._feed(answer, start)
-        for delta in deltas:
-            self._feed(answer, {"type": "content_block_delta", "index": index, "delta": delta})
-        self._feed(answer, {"type": "content_block_stop", "index": index})
-
     def _end_answer(self, agent: str, usage: Json = None) -> None:
         """End the answer in progress of an agent; one of whole lines has no event that ends it."""
         answer = self._answers.pop(agent, None)
         if answer is not None:
-            if answer.blocks:
-                delta = {"stop_reason": "tool_use" if answer.has_called else "end_turn"}
-                self._feed(answer, {"type": "message_delta", "delta": delta, "usage": usage or {}})
-                self._feed(answer, {"type": "message_stop"})
-            answer.reader.end()
+            answer.end(usage)
+            self._begin_tools(answer)
 
     def _end_answers(self, usage: Usage) -> None:
         """End all answers; if no events have told the tokens of the turn, the last answer gets them."""
         for agent in [*self._answers]:
             counts = {"input_tokens": usage.input_tokens or 0, "output_tokens": usage.output_tokens or 0}
             self._end_answer(agent, counts if not (agent or self._streamed) and usage else None)
-
-
-class _Answer:
-    """An answer in progress, with the calls that its steps have not begun.
-
-    Args:
-        step: The step of its agent.
-        id: The id of its message; None if it has none.
-    """
-
-    __slots__ = ("block", "blocks", "calls", "has_called", "id", "reader")
-
-    def __init__(self, step: Step, id: str | None) -> None:
-        self.id = id
-        self.block: dict[str, Json] = {}
-        """The event that began the last block, until its whole line has come; empty before it."""
-        self.calls: list[ToolCall] = []
-        """The calls that are complete, and whose steps have not begun."""
-        self.reader = ModelAnswer(step, "anthropic", self.calls)
-        self.blocks = 0
-        """Number of whole blocks that were read; 0 for an answer whose events were sent."""
-        self.has_called = False
-        """True once a whole block was a call."""
 
 
 def _code(status: Json) -> str | None:
