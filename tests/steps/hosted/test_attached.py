@@ -67,6 +67,7 @@ def test_a_run_over_many_connections_is_that_of_one(name: str) -> None:
     with Steps() as expected:
         for _ in expected.follow(events_of(name)):
             pass
+    run = expected
     for seed in range(20):
         session = Session(name, random.Random(seed))
         with Steps() as run, attach(session.live, history=session.history) as live:

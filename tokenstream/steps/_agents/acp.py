@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents.conversations import Conversation, Conversations
+from tokenstream.steps._agents.values import change_arguments
 from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ class _Session(Conversation):
         arguments = dumps(update.get("rawInput", {}))
         step = self._begin_tool(id, name, self._open_turn().step, arguments)
         if "rawInput" in update:
-            self._change_arguments(step, update["rawInput"], text_of(update, "title"))
+            change_arguments(step, update["rawInput"], text_of(update, "title"))
         text = "".join(text_of(dict_of(piece, "content"), "text") or "" for piece in _contents(update))
         self._replace_output(step, text)
         status = text_of(update, "status")

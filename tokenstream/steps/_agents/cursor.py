@@ -42,7 +42,8 @@ class Cursor(TextAgentReader):
         if "session_id" not in line:
             return False
         if kind == "system":
-            return subtype == "init" and "tools" not in line and "permissionMode" in line
+            is_of_claude = "tools" in line or "uuid" in line
+            return subtype == "init" and not is_of_claude and "permissionMode" in line
         is_tool = kind == "tool_call" and "call_id" in line and is_dict(line.get("tool_call"))
         return is_tool or (kind == "thinking" and subtype in ("delta", "completed"))
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, text_of
 from tokenstream.steps._agents.conversations import Conversation, Conversations
 from tokenstream.steps._agents.opencode import failure_in, usage_in
+from tokenstream.steps._agents.values import change_arguments
 from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class _Session(Conversation):
             return
         name, metadata = text_of(part, "tool") or "tool", dict_of(state, "metadata")
         step = self._begin_tool(id, name, self._open_turn().step, dumps(state.get("input")))
-        self._change_arguments(step, state.get("input"), text_of(state, "title"))
+        change_arguments(step, state.get("input"), text_of(state, "title"))
         self._owner.note_starter(metadata.get("sessionId"), step)
         self._replace_output(step, text_of(metadata, "output") or "")
         if text_of(state, "status") in ("completed", "error"):
