@@ -233,7 +233,10 @@ class Format(Resuming, ABC):
 
     @property
     def withheld(self) -> StreamError | None:
-        """An error to raise only at the end of the input, as content may follow it; None if there is none."""
+        """The error that the server has reported, but that is raised only at the end of the input.
+
+        It waits because the server may send further content after its error. None if there is none.
+        """
         return None
 
     @property
@@ -342,8 +345,8 @@ class Format(Resuming, ABC):
     def make_delta_callback(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a function to call with each later delta that resembles `delta`; None if none is needed.
 
-        It is the function of `follow`, extended by that of the stage through which the format's events pass,
-        if there is one.
+        The fast path calls this method, and not `follow`: if the format's events pass through a stage, such
+        as that for `reasoning_tags`, the stage must see these deltas, too, which do not reach its `feed`.
         """
         stage, follow = self.parts.stage, self.follow(delta)
         return follow if stage is None else stage.follow(delta, follow)
@@ -467,7 +470,12 @@ class Format(Resuming, ABC):
             self.read_text(frame, event)
 
     def _report_unknown_event(self, event: str, payload: bytes) -> None:
-        """Report an event of an unknown name whose data are not a JSON object; some names mean a ping."""
+        """Report an event as a ping if its name says so, such as "heartbeat", and otherwise as unknown.
+
+        Args:
+            event: The SSE event's name, which this format does not know.
+            payload: The event's data, which are not a JSON object.
+        """
         if event in PING_NAMES:
             self.ping()
         else:
@@ -486,7 +494,7 @@ class Format(Resuming, ABC):
             self.ended = self.assumed = self._replay is None
 
     def end_without_finish(self) -> None:
-        """End an answer that has no finish reason: it is truncated if it breaks off inside a call."""
+        """End an answer without a finish reason: as truncated inside a tool call, otherwise as complete."""
         self.error = self.find_cut()
         if self.error is None:
             self.conclude_without_finish()
@@ -496,7 +504,10 @@ class Format(Resuming, ABC):
         return self.cut_short() if self.parts.breaks_off_in_call else None
 
     def conclude_without_finish(self) -> None:
-        """Close the open parts of an answer that ended without a finish reason."""
+        """Conclude an answer without a finish reason, which does not break off inside a tool call.
+
+        A format overrides this method if it must close such an answer's parts in another way than `conclude`.
+        """
         self.conclude()
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:
