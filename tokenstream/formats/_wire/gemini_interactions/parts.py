@@ -135,7 +135,7 @@ class InteractionSteps(Parts):
         self.stop_step(index)
 
     def repeat_steps(self, whole: list[dict[str, Any]]) -> None:
-        """Compare the whole interaction's steps with those that arrived; add what is missing, and close all.
+        """Compare the whole interaction's steps with those that arrived; add what is missing, and close them.
 
         Args:
             whole: The steps, without the user's.
@@ -165,15 +165,25 @@ class InteractionSteps(Parts):
         elif told.type == THOUGHT:
             summary = "".join([text_of(content, "text") or "" for content in dicts_of(data.get("summary"))])
             self._repeat_text(told.contents[0], step, "reasoning", summary)
-        if step is None:
-            return
+        if step is not None:
+            self._repeat_fields(step, data)
+            self.stop_step(told.index)
+
+    def _repeat_fields(self, step: InteractionStep, data: dict[str, Any]) -> None:
+        """Add to an open step the fields that the whole interaction has of it beside text.
+
+        Fields that have arrived are kept, except arguments that were not streamed: those in the step's start
+        may be a placeholder.
+
+        Raises:
+            ProtocolError: The arguments differ from the fragments that have arrived.
+        """
         if isinstance(step.part, OpenCall) and step.has_fragments:
             self._repeat_arguments(step.part, data.get("arguments"))
         further = fields_except(data, "type", "content", "summary") or {}
         step.data.update({key: value for key, value in further.items() if key not in step.data})
         if not step.has_fragments and "arguments" in further:
             step.data["arguments"] = further["arguments"]
-        self.stop_step(told.index)
 
     def _repeat_output(
         self, told: ToldStep, step: InteractionStep | None, contents: list[dict[str, Any]], *, is_last: bool
@@ -197,9 +207,15 @@ class InteractionSteps(Parts):
             self._add_content(step, content)
 
     def _repeat_text(self, index: int, step: InteractionStep | None, kind: str, whole: str) -> None:
-        """Compare the whole text of a part with what has arrived, and add its missing end."""
+        """Compare the whole text of a part with what has arrived, and add its missing end.
+
+        Args:
+            index: The index of the part.
+            step: The part's step; None if the step has ended.
+        """
         part = None if step is None else step.part
         if part is None or part.index != index:
+            # The part has ended, and its state was dropped; `tell` needs only its kind and index.
             part = OpenPart(kind, 0, index)
             part.closed = True
         self.tell(part, whole, len(whole))
@@ -447,6 +463,7 @@ class InteractionSteps(Parts):
         data = mend_surrogates(step.data) if self.may_hold_surrogates else step.data
         part = step.part
         if isinstance(part, OpenCall):
+            # A call is closed in any case: `whole` decides whether it is handed out.
             self._close_call_step(step, part, data, whole=whole)
         elif part is None:
             # A call whose name never arrived becomes an opaque part; an output without content, no part.
