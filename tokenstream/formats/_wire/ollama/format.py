@@ -128,7 +128,8 @@ class Ollama(Format):
     def _read_texts(self, holder: dict[str, Any]) -> None:
         """Add the texts in `holder`, which is a line or the message in it.
 
-        Reasoning that several fields repeat is added once; another text is kept as a field.
+        Several fields may have reasoning. The first one is added; another one is skipped if it has the same
+        text, and otherwise reported as an unknown field.
         """
         reasoning = ""
         for key, kind in _TEXT_FIELDS.items():
