@@ -332,10 +332,10 @@ class Format(Resuming, ABC):
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a function to call with each later delta that resembles `delta`; None if none is needed.
 
-        Such a delta is made on the fast path, without decoding its payload, so that `read` is not called.
-        A format that stores more of a delta than `Parts` does overrides this method; the function must
-        store the same of the later delta, which it gets as its argument. If it returns False, it must
-        have stored nothing, and the delta's payload is decoded after all.
+        The fast path makes such a delta without decoding its payload, so `read` is not called for it. If
+        `read` also stores something of each delta in the format, such as a count of characters, the format
+        overrides this method: the function gets the later delta, and must store the same of it. If the
+        function returns False, the payload is decoded after all; it must then have stored nothing.
 
         Args:
             delta: A delta that was decoded.
@@ -377,11 +377,12 @@ class Format(Resuming, ABC):
         return None if self._fast_path is None else self._fast_path.frame_shortcut()
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
-        """Return the means to read payloads without decoding them; None if they must be decoded.
+        """Return a function that reads payloads without decoding them, and which payloads these are.
 
-        The tuple contains the name of the payloads' SSE events, the bytes that each payload begins
-        with, and a function that reads the bytes after these. It is for framings that verify a chunk
-        before its payload may be used; the conditions are the same as for `shortcut`.
+        The tuple contains the name of the payloads' SSE events, the bytes that each payload begins with, and
+        the function, which reads the bytes after these. The result is None if payloads must be decoded. This
+        method is for framings that verify a chunk before its payload may be used; the conditions are the same
+        as for `shortcut`.
         """
         fast = self._fast_path
         return None if fast is None else fast.make_split_reader()

@@ -46,8 +46,10 @@ def find_mismatch(
         >>> find_mismatch(Anthropic(), [b'{"type": "ping"}', b"[DONE]"], 0) is None
         True
     """
-    is_own = may_be_own = False
-    """True if a payload is of the named format for certain; True if that is uncertain for a payload."""
+    is_own = False
+    """True if at least one payload is certainly of the named format."""
+    may_be_own = False
+    """True if at least one payload may be of the named format, but not for certain."""
     certain_names: set[str] = set()
     """The formats that single payloads have for certain."""
     payloads: list[Frame] = []

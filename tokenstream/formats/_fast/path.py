@@ -62,8 +62,8 @@ class Fast:
         texts: Places (keys and list indexes) of text of any kind, also reasoning and tool arguments.
         changing: Places of numbers, ids and times without meaning: their changes are not seen.
         counts: The changing places that must hold whole numbers from 1 on.
-        asides: Names of top-level fields without content of their own; they are ignored, even if they repeat
-            the text.
+        asides: Names of top-level fields without content of their own, such as a repetition of the text:
+            differences in them have no meaning.
         padding: Names of top-level fields that hide the length of the text and may change freely.
         head: The bytes before a payload on its line; an SSE event's name is on another line.
         units: The kinds of chunks that may hold one payload; `Unit` describes them.

@@ -71,9 +71,9 @@ class GrowingTexts:
     def judge(self, texts: Mapping[str, str], *, begins_other: bool) -> list[tuple[str, str]]:
         """Compare a whole message with the texts held back, to decide whether texts grow or are pieces.
 
-        Called before the texts of the message are read. If the message begins other content but lacks a
-        held-back text, it does not contain all so far, so texts are pieces. If it repeats a held-back text
-        beside other content that begins, it contains all so far, so texts grow.
+        Called before the texts of the message are read. If the message has a held-back text's field empty, or
+        lacks the text but begins other content, it does not contain all so far, so texts are pieces. If it
+        repeats a held-back text beside other content that begins, it contains all so far, so texts grow.
 
         Args:
             texts: The texts of the message, by their keys; "" for a text that the server sent empty.

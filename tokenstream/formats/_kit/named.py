@@ -22,7 +22,7 @@ NamedKind: TypeAlias = Literal["text", "reasoning"]
 
 
 class NamedParts(Parts):
-    """Texts, reasoning and tool calls whose deltas contain an id.
+    """Turns texts, reasoning and tool calls into events, for formats whose deltas contain the part's id.
 
     The server chooses the ids, and may use an id again once its part is closed. Parts
     also have an index, which counts up without gaps in the order of their starts.

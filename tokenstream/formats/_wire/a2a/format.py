@@ -89,7 +89,7 @@ class A2A(Format):
         self._task_parts = TaskParts(self.limits, self.note)
         self.parts = self._task_parts  # the same object, under the name that all formats have
         self._appends = False
-        """True if the last payload has added to an artifact, and has not sent all of it."""
+        """True if the last payload had further pieces of an artifact, and not the whole artifact."""
         self._is_paused = False
         """True while the task waits for the user; the server may close the stream, or go on later."""
         self._last_message_id: str | None = None

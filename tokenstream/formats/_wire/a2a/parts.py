@@ -307,7 +307,7 @@ def text_in(pieces: Iterable[Piece]) -> str:
 
 
 def _merge(pieces: Iterable[Piece]) -> list[Piece]:
-    """Return pieces with adjacent texts of one kind joined; a text that says nothing is left out."""
+    """Return pieces with adjacent texts of one kind joined; an empty text without fields is left out."""
     merged: list[Piece] = []
     texts: list[str] = []
     """The texts to be joined: `merged` ends with the piece of the first of them."""

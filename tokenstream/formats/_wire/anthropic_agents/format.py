@@ -165,7 +165,7 @@ class AnthropicAgents(HostedSession):
 
     def _read_end(self, payload: dict[str, Any]) -> bool:
         """End the session and, if an answer is open, that answer; return True: the event counts as read."""
-        # The error that has broken off the open answer; if none is open, that of the last answer.
+        # The last error since the open answer began; if no answer is open, the error of the last answer.
         failure = self._last_error if self.answer_is_open else self._failure
         if self.answer_is_open:
             self.end_answer("unknown" if failure is None else "error", "terminated", failure=failure)

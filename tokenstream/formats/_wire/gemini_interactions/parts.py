@@ -165,25 +165,17 @@ class InteractionSteps(Parts):
         elif told.type == THOUGHT:
             summary = "".join([text_of(content, "text") or "" for content in dicts_of(data.get("summary"))])
             self._repeat_text(told.contents[0], step, "reasoning", summary)
-        if step is not None:
-            self._repeat_fields(step, data)
-            self.stop_step(told.index)
-
-    def _repeat_fields(self, step: InteractionStep, data: dict[str, Any]) -> None:
-        """Add to an open step the fields that the whole interaction has of it beside text.
-
-        Fields that have arrived are kept, except arguments that were not streamed: those in the step's start
-        may be a placeholder.
-
-        Raises:
-            ProtocolError: The arguments differ from the fragments that have arrived.
-        """
+        if step is None:
+            # The step has ended, so it has all of its fields.
+            return
         if isinstance(step.part, OpenCall) and step.has_fragments:
             self._repeat_arguments(step.part, data.get("arguments"))
         further = fields_except(data, "type", "content", "summary") or {}
         step.data.update({key: value for key, value in further.items() if key not in step.data})
         if not step.has_fragments and "arguments" in further:
+            # Those in the start of the step may be a placeholder.
             step.data["arguments"] = further["arguments"]
+        self.stop_step(told.index)
 
     def _repeat_output(
         self, told: ToldStep, step: InteractionStep | None, contents: list[dict[str, Any]], *, is_last: bool
@@ -207,15 +199,10 @@ class InteractionSteps(Parts):
             self._add_content(step, content)
 
     def _repeat_text(self, index: int, step: InteractionStep | None, kind: str, whole: str) -> None:
-        """Compare the whole text of a part with what has arrived, and add its missing end.
-
-        Args:
-            index: The index of the part.
-            step: The part's step; None if the step has ended.
-        """
+        """Compare the whole text of the part `index` with what has arrived, and add its missing end."""
         part = None if step is None else step.part
         if part is None or part.index != index:
-            # The part has ended, and its state was dropped; `tell` needs only its kind and index.
+            # The part has ended; `tell` needs only its kind and index.
             part = OpenPart(kind, 0, index)
             part.closed = True
         self.tell(part, whole, len(whole))

@@ -213,7 +213,7 @@ class OpenAIAgents(HostedSession):
         """Read the state of a session: its model, and the calls whose results it waits for.
 
         Returns:
-            False, to have the event reported as unknown, too: the session has further fields.
+            False, to have the event reported as unknown, too.
         """
         session = dict_of(payload, "session")
         self._model = text_of(dict_of(session, "agent"), "model") or self._model

@@ -116,12 +116,12 @@ class TurnItems:
     def end(self, key: str, data: dict[str, Any]) -> bool:
         """End an item that the agent has written, and add the content that no earlier event has sent.
 
-        Returns:
-            False for an item that the agent was given.
-
         Args:
             key: The item's id; for an item without an id, a key with its index in the output.
             data: The item as the server sent it, with all of its content.
+
+        Returns:
+            False for an item that the agent was given.
         """
         if not self.begin(key, data):
             return False

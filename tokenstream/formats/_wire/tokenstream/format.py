@@ -425,11 +425,13 @@ class _PositionReplay(Replay):
         if position is None:
             return False
         last_read, last_repeated = self._last_read, self._last_repeated
-        if position <= last_read:
+        was_read = position <= last_read
+        if was_read:
             self._last_repeated = position
             return True
         self._last_read = position
         if self.ended:
+            # The first new event has come before, so nothing can be missing.
             return False
         # A merged delta covers several positions, so positions before it may seem to be missing.
         if not may_be_merged and position > max(last_read, last_repeated) + 1:
