@@ -107,23 +107,24 @@ class GrowingTexts:
         if self.grows is False:
             return [(key, text)]
         earlier = self._latest.get(key)
-        if not text or not earlier:
-            # Nothing to compare: the first text is new in any case.
-            if text:
-                self._latest[key], self._given[key] = text, len(text)
+        if not text:
+            return [(key, text)]
+        if not earlier:
+            # The first text under its key is new in any case.
+            self._latest[key], self._given[key] = text, len(text)
             return [(key, text)]
         if self.grows:
             return self._read_grown(key, text, earlier)
         if not text.startswith(earlier):
             return [*self.settle(grows=False), (key, text)]
-        # It may have grown, or be a piece that happens to begin with the same characters.
+        # The text may have grown, or be a piece that happens to begin with the same characters.
         self._held.setdefault(key, []).append(text)
         if text == earlier:
             # A repetition adds nothing to a text that grows, and so decides nothing.
             return []
         self._latest[key] = text
         if self._has_grown:
-            # For the second time in a row: chance would hardly make two pieces begin like that.
+            # A text seems to have grown for the second time: chance would hardly make two pieces begin so.
             return self.settle(grows=True)
         self._has_grown = True
         return []

@@ -368,6 +368,7 @@ class EventLog:
         # An SSE event without an id has that of the event before it. This is not a gap.
         lacks_id = not event.is_numbered and key == last
         if last is not None and not lacks_id:
+            # Once there was a gap, `_gapless` stays False.
             self._gapless = key == last + 1 and self._gapless is not False
 
     def _append(self, event: Description) -> None:

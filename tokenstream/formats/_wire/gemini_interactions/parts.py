@@ -347,11 +347,11 @@ class InteractionSteps(Parts):
 
     def _add_media(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
         """Add media to a step that is output of the model; for any other step, return False."""
+        if step.type != OUTPUT:
+            return False
         kind = text_of(delta, "type") or ""
         encoded = delta.get("data")
         data = b"" if encoded is None else base64_bytes(encoded)
-        if step.type != OUTPUT:
-            return False
         if data is None:
             # The data are not base64.
             self.add_undecodable_media(0, kind, delta)

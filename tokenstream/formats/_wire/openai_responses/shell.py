@@ -106,11 +106,12 @@ class ShellCommands:
                 self._hold(text)
             return ""
         json_text = self._end_current(text)
-        # `_end_current` has gone on to the next command, of which pieces or all may have arrived.
+        # `_end_current` has gone on to the next command. Write what was held back of it: its pieces
+        # (`_held`), and also its end, if that has arrived (`_ended`), after which the next one is current.
         while self._number in self._held or self._number in self._ended:
             json_text += "".join(map(self._write, self._held.pop(self._number, ())))
             if self._number not in self._ended:
-                # Now this is the first command that has not ended: it can grow.
+                # This command has not ended, so it stays the current one, and can grow.
                 break
             json_text += self._end_current(self._ended.pop(self._number))
         return json_text
