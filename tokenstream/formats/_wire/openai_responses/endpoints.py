@@ -74,10 +74,12 @@ class Endpoint:
         items.last_section = section
         self._has_segments = self._has_segments or text_of(payload, "segment_id") is not None
         text = text_of(payload, "text" if whole else "delta") or ""
-        if not whole or not section.length:
+        is_first_or_piece = not whole or not section.length
+        if is_first_or_piece:
             section.length += len(text)
             items.add(section.part, text)
         elif text and not self._has_segments:
+            # Without speakers, the pieces in their order are the beginning of the whole text.
             items.tell(section.part, text, section.length)
         logprobs = payload.get("logprobs")
         if is_list(logprobs) and logprobs and not (whole and section.has_logprobs):
