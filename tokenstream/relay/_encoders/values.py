@@ -70,7 +70,10 @@ def keep_class_name(words: str) -> str:
 
 
 def _to_json_value(value: Any) -> Json:  # noqa: ANN401 - whatever the tool has returned
-    """Return what a tool has returned as a JSON value; an object that is none is sent as its class's name."""
+    """Return the value that a tool has returned as a JSON value.
+
+    An object that JSON cannot express becomes the name of its class.
+    """
     if value is None or value.__class__ is str:
         return value
     try:
