@@ -204,7 +204,8 @@ class Journal:
             open_within: As for `start`.
             raw: As for `start`.
             shape: As for `start`.
-            asked: The fingerprint of the request, for the answer's state; None if it has none.
+            asked: The fingerprint of the request, which the storage keeps in the answer's state so that later
+                requests can be compared with it; None if the request has none.
         """
         tasks = self._require_tasks()
         try:
@@ -389,7 +390,8 @@ class Journal:
         import anyio
 
         with anyio.CancelScope(shield=True), anyio.move_on_after(self.lease):
-            # A share of the lease: in its rest, readers look again before they take the producer for dead.
+            # The storage gets a shorter lease: in the rest of the journal's lease, readers make sure that a
+            # producer which looks dead stays so.
             lease = self.lease * ALIVE_SHARE
             return await self._storage.create(id, owner=owner, token=token, lease=lease, asked=asked)
         raise JournalUnavailable("the journal's storage does not answer")
@@ -397,7 +399,12 @@ class Journal:
     def _pass_on(
         self, id: str, owner: str | None, first: int, records: Sequence[bytes], *, is_last: bool
     ) -> None:
-        """Give records that a producer has written to the answer's followers in this process."""
+        """Pass new records of an answer to its feed in this process, if the feed exists.
+
+        Args:
+            records: Records that a producer of this process has written to the storage.
+            is_last: True if these records end the answer.
+        """
         feed = self._feeds.get(id)
         if feed is not None:
             feed.take(first, records, owner=owner, is_last=is_last)
