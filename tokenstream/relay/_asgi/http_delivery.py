@@ -182,10 +182,11 @@ class HTTPDelivery(Delivery):
             # The next thing to send: before the head, the head; after it, a heartbeat.
             due = self._sent_at + (keep_alive or 0.0) if self._head_begun else head_due
             wait = _MAX_PAUSE if due is None else due - time.monotonic()
-            # While a part of the answer is being sent, nothing else may be sent: look again later. Pause for
-            # `keep_alive` at most, because a heartbeat is due that soon if the head is sent meanwhile.
+            # While a part of the answer is being sent, nothing else may be sent: look again later.
             if wait > 0 or self._busy:
-                await sleep(min(max(wait, _MIN_PAUSE), keep_alive or _MAX_PAUSE))
+                # If the head is sent during the pause, the first heartbeat is due `keep_alive` seconds later.
+                longest_pause = keep_alive or _MAX_PAUSE
+                await sleep(min(max(wait, _MIN_PAUSE), longest_pause))
             else:
                 await self._send_heartbeat(heartbeat if self._head_begun else b"")
 
