@@ -100,7 +100,8 @@ def feed_frames(
 
     Args:
         format: A new format.
-        second_format: If passed, this format is fed each frame after the first one, which must not notice.
+        second_format: Another new format, which is fed in turns with `format`, to see that it does not
+            change the events of `format`. None for no other format.
     """
     reading = FormatReading()
     accumulator = Accumulator()

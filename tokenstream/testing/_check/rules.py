@@ -298,7 +298,7 @@ def _list_wrong_calls(reading: FormatReading, whole: FormatReading) -> Iterator[
 
 
 def _has_whole_arguments(call: ToolCall) -> bool:
-    """Return True if a call's arguments are valid JSON, or need not be."""
+    """Return True if a call's arguments are valid JSON, are empty, or are the free text of a custom tool."""
     if call.type == "custom" or not call.arguments_text.strip():
         return True
     try:

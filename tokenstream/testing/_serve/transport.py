@@ -183,7 +183,11 @@ class _PlayedBody:
 
     @contextmanager
     def _read(self, chunks: Chunks | AsyncChunks) -> Generator[None]:
-        """Return a context for reading a chunk, with the client's read timeout and the client's errors."""
+        """Return a context manager in which one chunk is read as a network connection would be.
+
+        It applies the read timeout of the request, and raises a break of the connection as the error that the
+        client's library has for it.
+        """
         chunks.limit_read(self._client_request.extensions.get("timeout", {}).get("read"))
         try:
             yield
