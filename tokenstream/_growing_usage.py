@@ -29,9 +29,10 @@ class GrowingUsage:
 
     def add(self, usage: Usage) -> None:
         """Merge another report, except an estimated number of output tokens."""
-        is_estimated = usage.source == "estimated"
         # `build` decides on the source; the provider's own report is merged below.
-        left_out = ("source", "provider_data", "output_tokens" if is_estimated else "")
+        left_out: tuple[str, ...] = ("source", "provider_data")
+        if usage.source == "estimated":
+            left_out = (*left_out, "output_tokens")
         for name in Usage.model_fields:
             value = getattr(usage, name)
             if value is not None and name not in left_out:
