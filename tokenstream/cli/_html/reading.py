@@ -122,7 +122,7 @@ def read(options: argparse.Namespace) -> Reading:
 
 
 class _CountingNotes(Notes):
-    """Notes of an answer that keep the recording, and tell how many chunks were read."""
+    """Collects the chunks of an answer while they are read; keeps the recording in memory, not in a file."""
 
     recording: Recording | None = None
     """The recording, once the body has ended or was closed."""
