@@ -93,8 +93,8 @@ class Response:
     def _with_prepared(self, outlet: Outlet, prepared: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
         """Return the headers of the response to one request.
 
-        These are the headers of the response object and those for this request. If both have a header of one
-        name, the header for this request is used, unless the application has set the other one itself.
+        A header for this request replaces the header of that name in the response object, unless the
+        application has set the header of the object itself.
 
         Args:
             outlet: The outlet, whose default headers the response object had at first.

@@ -377,7 +377,7 @@ class Producer:
 
         Runs as a task of its own until all records are written. Any process may put a request to stop the
         answer into the storage. The reply to the next report contains the reason of such a request; between
-        two reports, the task waits for a request, so that it can report at once.
+        two reports, the task waits for a request, so that the next report is made at once.
         """
         import anyio
         from anyio.lowlevel import checkpoint

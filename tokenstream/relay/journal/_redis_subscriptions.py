@@ -26,7 +26,7 @@ _IDLE_SECONDS = 30.0
 class Subscription:
     """This process's subscription to the Redis channel of one answer, for the tasks that wait for changes."""
 
-    __slots__ = ("confirmed", "is_current", "last_message", "news", "used", "used_message", "waiting")
+    __slots__ = ("confirmed", "is_current", "last_message", "news", "reported_message", "used", "waiting")
 
     def __init__(self) -> None:
         self.confirmed = asyncio.Event()
@@ -35,7 +35,7 @@ class Subscription:
         """Wakes the waiting tasks at the next message."""
         self.last_message: str | None = None
         """The last message of the channel; None if later messages may have been lost."""
-        self.used_message: str | None = None
+        self.reported_message: str | None = None
         """The last message for which `Subscriptions.wait` has returned; None before the first."""
         self.is_current = False
         """True if the answer was read since the subscription began or was renewed: nothing is missed."""
@@ -114,9 +114,9 @@ class Subscriptions:
                     continue
                 # A message that has ended an earlier wait may be about an earlier answer with this id, which
                 # was forgotten: only the state shows if this answer has changed.
-                is_first_use = message is not subscription.used_message
-                if is_first_use or await has_changed():
-                    subscription.used_message = message
+                is_unreported = message is not subscription.reported_message
+                if is_unreported or await has_changed():
+                    subscription.reported_message = message
                     break
                 # The message was about the earlier answer: forget it, unless a newer message has arrived
                 # during `has_changed`, and wait for the next one.
