@@ -399,12 +399,7 @@ class Journal:
     def _pass_on(
         self, id: str, owner: str | None, first: int, records: Sequence[bytes], *, is_last: bool
     ) -> None:
-        """Pass new records of an answer to its feed in this process, if the feed exists.
-
-        Args:
-            records: Records that a producer of this process has written to the storage.
-            is_last: True if these records end the answer.
-        """
+        """Pass records, which a producer has just written, to the answer's feed in this process, if any."""
         feed = self._feeds.get(id)
         if feed is not None:
             feed.take(first, records, owner=owner, is_last=is_last)
