@@ -119,7 +119,7 @@ def fingerprint(key: str | None, body: object) -> str | None:
         body: The request's body: bytes, or a JSON value; None if it is not known.
 
     Returns:
-        The two hashes, of which either may be empty; None if neither is known.
+        Both hashes as one text; the hash of an unknown key or body is empty. None if both are unknown.
 
     Raises:
         MisuseError: The body is neither bytes nor a JSON value.

@@ -94,7 +94,7 @@ class FollowOutlet(Outlet):
             self._follower.close()
 
     async def prepare(self, asked: Asked) -> Mapping[str, str]:
-        """Prepare a refusal if the request names another answer than the one that is followed here.
+        """Prepare a refusal if the request names another answer than this outlet follows.
 
         Returns:
             No further headers.
@@ -188,7 +188,7 @@ class FollowOutlet(Outlet):
         return False
 
     def shutdown_chunk(self) -> bytes:
-        """Return the chunk that tells the reader to reconnect: the answer outlives this server."""
+        """Return the bytes of an instruction to reconnect, since the answer goes on without this response."""
         return self._retry
 
 
@@ -295,7 +295,7 @@ async def stop(
     Args:
         id: The answer's id.
         owner: The answer's owner; None if it has none.
-        reason: The reason, which the answer's readers are told.
+        reason: The reason, which is sent to the answer's readers.
 
     Returns:
         "stopped"; "ended" if the answer had ended before; "unknown" if the answer does not exist, or belongs

@@ -231,7 +231,8 @@ class HTTPDelivery(Delivery):
     async def _send_last_chunk(self) -> None:
         """Send the last chunk on shutdown; if it cannot be sent in time, abort the connection.
 
-        It cannot be sent while an earlier chunk is being sent. Nothing is sent after the end of the answer.
+        The last chunk cannot be sent while an earlier chunk is being sent to a reader that does not read.
+        Nothing is sent if the answer has ended already.
         """
         from anyio import move_on_after
 

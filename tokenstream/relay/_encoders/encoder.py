@@ -320,7 +320,7 @@ class Encoder(Vocabulary):
         return ()
 
     def encode_result(self, event: ToolResult) -> Payloads:
-        """Return no payloads for the result of a tool, which is no part of an answer in most formats."""
+        """Return no payloads for the result of a tool, which is not part of an answer in most formats."""
         return self.lose(event)
 
     def encode_unknown(self, event: Unknown) -> Payloads:

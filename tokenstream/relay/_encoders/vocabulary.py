@@ -220,7 +220,7 @@ class Vocabulary:
         raise self.not_expressible(what, kind)
 
     def lose(self, event: AnyEvent) -> tuple[()]:
-        """Return no payloads for an event of a class that the format cannot express; note the loss."""
+        """Return no payloads for an event that the format cannot express; add its class to `lost_events`."""
         self.lost_events.add(event.__class__.__name__)
         return ()
 

@@ -317,7 +317,7 @@ class MemoryStorage(Storage):
         self._drop_records(answer)
 
     def _make_room(self) -> None:
-        """Make room for a new answer: forget the one that ended first, or one whose producer is long dead.
+        """Make room for a new answer: forget the answer that ended first, or whose producer is long dead.
 
         Raises:
             JournalUnavailable: All answers are still being produced.

@@ -58,7 +58,7 @@ class TellWritten(Protocol):
     """The type of the function that a producer calls after each write to the storage."""
 
     def __call__(self, first: int, records: Sequence[bytes], /, *, is_last: bool) -> None:
-        """Take note that records are in the storage now, for example to pass them on to followers.
+        """Receive records that are in the storage now, for example to pass them on to followers.
 
         Args:
             first: The position of the first record.
@@ -160,7 +160,7 @@ class Producer:
         """End the answer because a stop was requested.
 
         Args:
-            reason: The reason, which the answer's readers are told.
+            reason: The reason, which is sent to the answer's readers.
         """
         if self._last_records is None:
             self._last_records = [record(Stopped(reason)), record_ending("stopped")]

@@ -231,7 +231,7 @@ def _call_payload(call: ToolCall, arguments: Json) -> dict[str, Any]:
 
 
 def _arguments_of(call: ToolCall) -> Json:
-    """Return the arguments of a call; as text if they are no JSON."""
+    """Return the arguments of a call; as text if they are not JSON."""
     try:
         return decode(call.arguments_text or "{}")
     except ProtocolError:
