@@ -96,7 +96,7 @@ def aread(recording: Recording, format: Format | str) -> FormatReading:
 def feed_frames(
     format: Format, frames: Sequence[Framed], *, second_format: Format | None = None
 ) -> FormatReading:
-    """Feed frames to a format, then tell it that the input has ended, as a driver does.
+    """Feed frames to a format, then end the format's input, as a driver does.
 
     Args:
         format: A new format.

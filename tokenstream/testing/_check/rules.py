@@ -258,7 +258,7 @@ def _find_choice(reading: FormatReading, choice: int) -> Message:
 
 
 def _describe_excess(message: Message, whole: Message) -> str:
-    """Return a sentence on how a cut message is not a beginning of the whole one; "" if it is."""
+    """Return a sentence that says why a cut message is not a beginning of the whole one; "" if it is."""
     for name in _TEXT_NAMES:
         # A character that was cut in the middle is decoded as U+FFFD.
         if not getattr(whole, name).startswith(getattr(message, name).rstrip("\ufffd")):

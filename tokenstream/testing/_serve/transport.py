@@ -172,13 +172,13 @@ class _PlayedBody:
             yield chunk
 
     def close(self) -> None:
-        """Note that the client has closed the response."""
+        """Record that the client has closed the response."""
         self._exchange.closed = True
         # After the end of the body, the outcome stays as it is.
         self._finish("abandoned")
 
     async def aclose(self) -> None:
-        """Note that the client has closed the response."""
+        """Record that the client has closed the response."""
         self.close()
 
     @contextmanager
