@@ -24,7 +24,7 @@ _SCRIPT_ENDINGS = re.compile(r"(-script\.pyw?|\.exe)$")
 def find_name(arguments: Sequence[str] | None) -> str:
     """Return the name under which the program was called: a script's name, or `python -m tokenstream`.
 
-    The latter is also the result if a program has called `main`.
+    `python -m tokenstream` is also the result if a program has called `main`.
 
     Args:
         arguments: The arguments that a program has passed to `main`; None for those of this process.

@@ -232,7 +232,7 @@ def _write_limit(hop: Hop, limit: Limit) -> str:
 def _judge_body(probe: ProbedAnswer, error: NotAStream) -> Finding:
     """Return the finding for a body that no known format fits.
 
-    The finding is grave, unless the body has events, or is text that streams all the same.
+    The finding is grave, unless the body has events of an unknown format, or is text that streams.
     """
     events = sum(arrival.events for arrival in probe.arrivals)
     is_unknown = is_unknown_format(error)

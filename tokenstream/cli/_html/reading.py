@@ -151,7 +151,7 @@ def _read_stream(
     Args:
         clock: The clock that measures the times of chunks and events.
         start: The clock's reading at the request.
-        recording: The recording that is played; None to note the chunks while they arrive.
+        recording: The recording that is played; None to collect the chunks while they arrive.
     """
     # The page needs the chunks with their times, as a recording has them, but no recording is written.
     terms = Terms(
