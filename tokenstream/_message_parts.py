@@ -157,7 +157,7 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
         It is a hash of the answer's identity, the name, the arguments as JSON, and the number of equal
         calls before. "" for a call that has not ended, or is in no stream's answer. An answer's identity
         is its id in a relay's journal, else the stream's `answer_id`, else the first id of its message,
-        else random; with the last two, a request that is sent anew leads to other keys.
+        else random. The message's id and a random one differ if the request is repeated, and so do the keys.
         """
         place = place_of(self)
         return "" if place is None else place.key

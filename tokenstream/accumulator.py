@@ -194,7 +194,8 @@ class Accumulator:
         """Add the tokens of an attempt that was given up; the usage becomes the sum of all attempts.
 
         Args:
-            usage: The attempt's usage; false if the attempt reported none, which makes the sum partial.
+            usage: The attempt's usage. If the attempt has reported none, the usage is false, and the sum
+                counts as partial.
         """
         counts = usage or Usage(source="partial")
         self._spent = counts if self._spent is None else self._spent + counts

@@ -463,7 +463,7 @@ class _OutputError(_AnswerError):
 
 @show_members
 class OutputInvalid(_OutputError):
-    """The model's output is not what was asked for.
+    """The model's output is not what the application asked for.
 
     Args:
         message: A description of the fault in the output.

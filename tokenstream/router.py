@@ -75,8 +75,8 @@ class Router:
         lenient: True to read the arguments of these tools leniently; see `router.tool`.
         once: A store of calls, such as `MemoryCallStore()`, with which no call is run twice, even if the
             answer is read twice. A call that has run before gives its stored result. If nobody knows whether
-            a call has run, the model is told so, and the call's id is in `ToolResults.errors`. None for no
-            store.
+            a call has run, the result tells the model so, and the call's id is in `ToolResults.errors`. None
+            for no store.
 
     Example:
         >>> from tokenstream import Stream
@@ -334,7 +334,7 @@ class Router:
 
         Args:
             purpose: A description, for errors, of the items that the handler takes.
-            events: The classes of events that the handler takes, or that may add an item to its view.
+            events: The classes of events that the handler takes, or after which its view may have a new item.
             view: Returns a cursor over the items that the handler takes; None if it takes events.
             source: The tool whose arguments the view reads; None if the view reads the text.
         """
