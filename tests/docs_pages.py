@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / ".github").glob("*.md"))]
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+# The example of a coding agent needs one; tests/test_coding_agent.py has programs that stand in.
+EXAMPLES = sorted(path for path in (ROOT / "examples").glob("*.py") if path.stem != "coding_agent")
 
 NEEDS = {
     "docs/coming-from/anthropic.md": ("anthropic",),

@@ -339,6 +339,7 @@ PUBLIC: dict[str, list[str]] = {
         "duplicate",
         "empty",
         "error_event",
+        "exit_code",
         "garble",
         "gzipped",
         "heartbeat",

@@ -157,7 +157,12 @@ class Accumulator:
         return []
 
     def check(self) -> None:
-        """Raise `error` if there is one."""
+        """Raise `error` if there is one.
+
+        Raises:
+            MisuseError: A part got deltas of two kinds, such as text and reasoning.
+        """
+        self._refuse_mixed_kinds()
         if self.error is not None:
             raise self.error
 

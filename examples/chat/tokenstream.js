@@ -545,8 +545,11 @@ export class Answer {
       case "step_done":
         this.steps.set(event.id, { ...this.steps.get(event.id), state: "done", error: null, ...event });
         break;
+      case "step_delta":
+      case "step_update":
+      case "step_waiting":
       case "tool_result":
-        // The result belongs to no message; it is among the events.
+        // These belong to no message; they are among the events.
         break;
       default: {
         const choice = event.choice ?? 0;

@@ -151,6 +151,7 @@ def test_the_app_server_of_codex_asks_and_goes_on(tmp_path: Path) -> None:
         options = {
             "cwd": str(tmp_path / "work"),
             "approvalPolicy": "untrusted",
+            "model": "gpt-5",
             "sandbox": "danger-full-access",
         }
         thread = peer.ask("thread/start", options)["thread"]["id"]

@@ -523,6 +523,9 @@ test("what begins again, other choices and steps have messages of their own", as
     { type: "text_delta", text: "found", step: "1" },
     { type: "restarted", step: "1" },
     { type: "text_delta", text: "sought", step: "1" },
+    { type: "step_delta", id: "2", text: "1 passed", step: "2" },
+    { type: "step_update", id: "2", data: { type: "plan", entries: [] }, step: "2" },
+    { type: "step_waiting", id: "r", request: { command: "ls" }, step: "2" },
     { type: "tool_result", id: "c", output: { n: 1 }, step: "2" },
     { type: "step_done", id: "1", state: "failed", error: "E" },
     { type: "restarted" },
@@ -542,6 +545,9 @@ test("what begins again, other choices and steps have messages of their own", as
   assert.deepEqual(answer.messages.map(({ choice, step, text }) => [choice, step, text]), [[0, "1", "sought"], [0, null, "Two"]]);
   assert.deepEqual([answer.discarded.text, message.text, message.refusal], ["One", "Two", "No"]);
   assert.deepEqual(answer.steps.get("1").error, "E");
+  const news = [];
+  for await (const { type, text, data, request } of answer) if (/^step_[duw]/.test(type)) news.push(text ?? data?.type ?? request);
+  assert.deepEqual(news.slice(0, 3), ["1 passed", "plan", { command: "ls" }]);
   const [, search, citation, media] = message.parts;
   assert.deepEqual([search.name, search.arguments_text, citation.kind], ["web", "{}", "citation"]);
   assert.deepEqual([media.chunks, media.transcript, media.complete], [[new Uint8Array([1, 2, 3])], "hi", true]);

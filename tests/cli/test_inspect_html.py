@@ -421,7 +421,7 @@ def test_an_interrupted_reading_has_its_page(tmp_path: Path, monkeypatch: pytest
     """Ctrl-C ends the answer, and the page shows what had arrived."""
     from tokenstream.cli import _input
 
-    class Pieces(_input._FilePieces):  # noqa: SLF001 - the source of standard input
+    class Pieces(_input.FilePieces):
         def __next__(self) -> bytes:
             if self.read_once:
                 raise KeyboardInterrupt
@@ -430,7 +430,7 @@ def test_an_interrupted_reading_has_its_page(tmp_path: Path, monkeypatch: pytest
 
         read_once = False
 
-    monkeypatch.setattr(_input, "_FilePieces", Pieces)
+    monkeypatch.setattr(_input, "FilePieces", Pieces)
     monkeypatch.setattr(_input, "open_standard_input", lambda _: None)
     target = tmp_path / "page.html"
 

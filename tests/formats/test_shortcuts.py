@@ -16,6 +16,7 @@ from tokenstream.limits import DEFAULT_LIMITS
 _NAMES = [name for name in ANSWERS if name != "pieces"]
 _UNITS = {
     "anthropic, objects": {"payload"},
+    "anthropic-agents": set[str](),
     "openai-chat, objects": {"payload"},
     "bedrock-converse": set[str](),
     "bedrock-invoke, Claude": set[str](),
@@ -27,10 +28,13 @@ _UNITS = {
     "langchain, JSON lines": {"event", "line"},
     "llamaindex, JSON lines": {"event", "line"},
     "ollama": {"event", "line"},
+    "openai-agents": set[str](),
     "openai-realtime, messages": {"message"},
     "tokenstream": {"event", "line", "message"},
 }
 """What each reads; what stands in messages of AWS has a way of its own."""
+_BY_ID = frozenset({"anthropic-agents", "openai-agents"})
+"""Formats that look at the id of each event, and so decode it."""
 _LEARNT = 40
 """Deltas after which every format has learnt what the next one looks like."""
 
@@ -69,7 +73,7 @@ def test_a_chunk_read_at_a_glance_says_what_it_says_in_the_plain_way(name: str) 
         glances += event is not None
 
         assert _read(plain, chunk) == (_read(quick, chunk) if event is None else [event])
-    assert len(chunks) // 2 < glances
+    assert (len(chunks) // 2 < glances) is (name not in _BY_ID)
     assert plain.frames_seen == quick.frames_seen
 
 

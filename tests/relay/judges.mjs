@@ -7,7 +7,8 @@ const asked = { model: "m", messages: [{ role: "user", content: "Hi" }], max_tok
 const tools = Object.fromEntries(["get_weather", "get_time"].map((name) => [name, name]));
 
 function heard(told) {
-  return { text: "", reasoning: "", calls: [], end: null, counts: null, error: null, deltas: 0, ...told };
+  const found = { text: "", reasoning: "", calls: [], end: null, counts: null, error: null, deltas: 0 };
+  return { ...found, news: [], output: "", results: [], ...told };
 }
 
 function openai(OpenAI, url) {
@@ -91,6 +92,7 @@ const JUDGES = {
         transform(chunk, controller) {
           if (chunk.type === "finish") told.end = chunk.finishReason;
           if (chunk.type === "text-delta") told.deltas += 1;
+          if (chunk.type === "data-output") told.output += chunk.data.delta;
           controller.enqueue(chunk);
         },
       }),
@@ -106,6 +108,8 @@ const JUDGES = {
       if (part.toolCallId) {
         told.calls.push([part.toolCallId, part.type.replace("tool-", ""), JSON.stringify(part.input)]);
       }
+      if (part.output !== undefined) told.results.push(part.output);
+      if (part.type.startsWith("data-")) told.news.push([part.type.slice("data-".length), part.data]);
     }
     const usage = last.metadata?.usage;
     if (usage) told.counts = [usage.inputTokens, usage.outputTokens];
@@ -117,6 +121,9 @@ const JUDGES = {
     const subscriber = {
       onEvent({ event }) {
         if (event.type === "TEXT_MESSAGE_CONTENT") told.deltas += 1;
+      },
+      onCustomEvent({ event }) {
+        told.output += event.value.delta;
       },
       onRunFinishedEvent({ event }) {
         told.end = event.outcome?.type ?? "success";
@@ -132,9 +139,11 @@ const JUDGES = {
     } finally {
       told.parts = [];
       for (const message of agent.messages) {
-        if (message.role === "reasoning") told.reasoning += message.content;
+        if (message.role === "activity") told.news.push([message.activityType.toLowerCase(), message.content]);
+        else if (message.role === "tool") told.results.push(message.content);
+        else if (message.role === "reasoning") told.reasoning += message.content;
         else told.text += message.content ?? "";
-        if (message.content) told.parts.push(message.content);
+        if (["reasoning", "assistant"].includes(message.role) && message.content) told.parts.push(message.content);
         for (const call of message.toolCalls ?? [])
           told.calls.push([call.id, call.function.name, call.function.arguments]);
       }

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from tests.relay.news import OUTPUT, PLANS, RESULTS, TEXTS, run_with_news
+from tests.support.encoders import create
 from tests.support.node import node_with
 from tokenstream import Steps, relay, testing
+from tokenstream.events import StepDelta, StepDone, StepStart, StepWaiting, TextDelta
 
 if TYPE_CHECKING:
     from tokenstream.events import Event
@@ -83,6 +86,12 @@ def _steps() -> list[Event]:
     return [*found, *events.ready()]
 
 
+def _cut_after_each(events: list[Event], protocol: str) -> list[bytes]:
+    """Return what was sent after each event of a run."""
+    encoder, sent = create(cast("Any", protocol), drop="all"), b""
+    return [sent := sent + b"".join(encoder.feed(event)) for event in events]
+
+
 @cache
 def _heard() -> dict[tuple[str, str], dict[str, Any]]:
     """Return what all clients make of all answers, by client and answer: one process has it all."""
@@ -93,7 +102,13 @@ def _heard() -> dict[tuple[str, str], dict[str, Any]]:
         bodies[judge, "whole"] = b"".join(_whole().chunks(format))
         bodies[judge, "error"] = b"".join(failing.chunks(format))
     for judge in STEPS:
-        bodies[judge, "steps"] = b"".join(relay.encode(_steps(), cast("Any", JUDGES[judge][0])))
+        protocol = cast("Any", JUDGES[judge][0])
+        bodies[judge, "steps"] = b"".join(relay.encode(_steps(), protocol))
+        bodies[judge, "news"] = b"".join(relay.encode(run_with_news(), protocol))
+        for at, body in enumerate(_cut_after_each(run_with_news(), protocol)):
+            bodies[judge, f"cut {at}"] = body
+    asking: list[Event] = [StepStart("1", "task"), StepWaiting("r", "Which town?"), StepDone("1")]
+    bodies["ag-ui", "asks"] = b"".join(relay.encode(asking, "ag-ui"))
     told = subprocess.run(
         [node, "--input-type=module", "--eval", _CLIENTS.read_text("utf-8")],
         cwd=folder,
@@ -144,3 +159,37 @@ def test_three_steps_that_take_turns_stay_apart(judge: str) -> None:
     assert ["a", "b", "c"] == sorted(json.loads(arguments)["zone"] for _, _, arguments in told["calls"])
     assert 3 == len({id for id, _, _ in told["calls"]})
     assert told["end"] in ("stop", "success")
+
+
+@pytest.mark.parametrize("judge", STEPS)
+def test_a_client_shows_plans_output_and_questions(judge: str) -> None:
+    """Of each plan and question the last word, beside all texts and the results of the tools."""
+    told = _heard()[judge, "news"]
+    news = {kind: found for kind, found in told["news"] if kind != "step"}
+    results = [RESULTS[0] if judge == "ai ui-message" else json.dumps(RESULTS[0], separators=(",", ":"))]
+
+    assert (None, "".join(OUTPUT)) == (told["error"], told["output"])
+    assert [*TEXTS] == told["parts"]
+    assert [*results, *RESULTS[1:]] == told["results"]
+    assert [PLANS[-1]] == [found for kind, found in told["news"] if kind == "plan"]
+    assert (2, True) == (news["progress"]["total"], news["waiting"]["answered"])
+    assert {"command": "pytest"} == news["waiting"]["request"]
+
+
+@pytest.mark.parametrize("judge", STEPS)
+def test_a_run_that_is_cut_after_any_event_is_valid_for_its_client(judge: str) -> None:
+    """It has what was sent, and complains of nothing."""
+    events = run_with_news()
+    for at in range(len(events)):
+        told = _heard()[judge, f"cut {at}"]
+        sent = "".join(event.text for event in events[: at + 1] if isinstance(event, TextDelta))
+        output = "".join(event.text for event in events[: at + 1] if isinstance(event, StepDelta))
+        assert (None, sent, output) == (told["error"], told["text"], told["output"])
+
+
+def test_a_run_that_ends_with_a_question_is_interrupted_for_its_client() -> None:
+    """The client shows the question, and knows that the run waits for its answer."""
+    told = _heard()["ag-ui", "asks"]
+
+    assert (None, "interrupt") == (told["error"], told["end"])
+    assert ["Which town?"] == [found["request"] for _, found in told["news"]]

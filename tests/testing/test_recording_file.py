@@ -40,6 +40,7 @@ RECORDINGS = st.builds(
     messages=st.booleans(),
     breaks=st.sampled_from([None, "close", "reset", "stall"]),
     request=TEXTS,
+    exit_code=st.none() | st.integers(-64, 0xFFFFFFFF),
 )
 
 WHOLE = Recording(

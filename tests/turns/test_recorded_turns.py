@@ -50,7 +50,9 @@ _RECORDED = [*ours(), *shared()]
 
 
 def _apis_of(recorded: Recorded) -> tuple[str, ...]:
-    more = ("mistral",) if "mistral" in recorded.name else ()
+    # The conversations of Mistral are another API, to which no turns are sent.
+    is_mistral = "mistral" in recorded.name and recorded.format != "mistral-conversations"
+    more = ("mistral",) if is_mistral else ()
     return (*_APIS.get(recorded.format, ()), *more)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, assert_type
 
-from tokenstream import AsyncStream, Stream, aconnect, connect, tap
+from tokenstream import AsyncStream, Steps, Stream, aconnect, connect, tap
 from tokenstream.otel import observe
 from tokenstream.stream import Tap
 
@@ -14,3 +14,4 @@ def observed(theirs: list[dict[str, Any]]) -> None:
     assert_type(observe(connect("url"), model="m"), Stream)
     assert_type(observe(aconnect("url"), attributes={"gen_ai.conversation.id": "c1"}), AsyncStream)
     assert_type(observe(tap(theirs), each_chunk=False), Tap[dict[str, Any]])
+    assert_type(observe(Steps("fix"), provider="anthropic"), Steps)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import assert_type
+from subprocess import Popen
+from typing import IO, Any, assert_type
 
 import httpx
 import httpx2
 from openai import Stream as OpenAIStream
 from openai.types.chat import ChatCompletionChunk
 
-from tokenstream import AsyncStream, Message, Stream, testing
+from tokenstream import AsyncStream, Message, Steps, Stream, testing
 from tokenstream.events import Event
 from tokenstream.testing import faults
 
@@ -45,6 +46,26 @@ def scripts() -> None:
     assert_type(script.events, list[Event])
     assert_type(script.formats, tuple[str, ...])
     assert_type(testing.all_formats, tuple[str, ...])
+
+
+def processes(path: Path, agent: Popen[bytes]) -> None:
+    """A process is recorded as what it is, and a played one is followed like a real one."""
+    recording = testing.Recording.load(path)
+    assert_type(testing.record(agent, path), Popen[bytes])
+    played = recording.process(fault=faults.cut(event=3) | faults.exit_code(1))
+    assert_type(played.stdout, IO[bytes])
+    assert_type(played.wait(), int)
+    with Steps() as run:
+        assert_type(list(run.follow(played.stdout, exit_code=played.wait)), list[dict[str, Any]])
+
+
+async def processes_in_a_loop() -> None:
+    """The same holds for asyncio."""
+    played = testing.Recording.load("fix.rec").aprocess(pace="recorded")
+    with Steps() as run:
+        async for line in run.follow(played.stdout, exit_code=played.wait):
+            assert_type(line, dict[str, Any])
+    assert_type(await played.wait(), int)
 
 
 def recordings(path: Path) -> None:

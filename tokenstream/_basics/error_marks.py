@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, TypeVar, cast
 if TYPE_CHECKING:
     from tokenstream.errors import TokenStreamError
 
-Cause: TypeAlias = Literal["redirect", "unknown_format"]
+Cause: TypeAlias = Literal["agent", "redirect", "unknown_format"]
 """The cause of a `NotAStream`, if the command line has advice for it."""
 
 EMPTY_INPUT_HINT = "; ask again, or pass a new iterator if the one that you passed was read before"

@@ -31,7 +31,9 @@ class _Call:
 
 @show_members
 class MemoryCallStore:
-    """Remembers tool calls in this process, for `Stream` and `AsyncStream`, and for several threads.
+    """Remembers in this process which tool calls have run, so that a repeated answer runs none of them again.
+
+    It is the argument `once=` of `validated_calls`, for `Stream` and `AsyncStream`, in any thread.
 
     Args:
         lease: Seconds within which a call has to end; after that, its state is "unknown".
@@ -95,16 +97,17 @@ class MemoryCallStore:
         """
         with self._lock:
             call = self._begun.get(key)
-            # This caller has begun the call itself, in an attempt whose reply it did not get.
-            is_repeated = call is not None and call.token == token
-            state = CallState("new") if is_repeated else self._look(key)
-            may_run = state.status == "new" or (again and state.status == "failed")
-            if call is None and may_run:
-                self._ended.pop(key, None)
-                self._make_room()
-                self._begun[key] = _Call(token, self._clock() + lease)
+            if call is not None and call.token == token:
+                # This caller has begun the call itself, but did not get the reply, and asks again.
                 return CallState("new")
-            return state
+            state = self._look(key)
+            may_run = state.status == "new" or (again and state.status == "failed")
+            if call is not None or not may_run:
+                return state
+            self._ended.pop(key, None)
+            self._make_room()
+            self._begun[key] = _Call(token, self._clock() + lease)
+            return CallState("new")
 
     def look(self, key: str) -> CallState:
         """Return the state of a call and change nothing; the status is "new" if nothing is known."""
@@ -116,9 +119,10 @@ class MemoryCallStore:
         with self._lock:
             call = self._begun.get(key) or self._ended.get(key)
             if call is None:
-                # The call was forgotten while it ran. Its end is known, which is worth keeping.
+                # The call was forgotten while it ran. Its end is known, which is worth keeping. A call that
+                # has ended needs no lease.
                 self._make_room()
-                call = _Call(token, 0.0)
+                call = _Call(token, lease_end=0.0)
             elif call.token != token:
                 return
             call.status, call.result = "failed" if failed else "done", result

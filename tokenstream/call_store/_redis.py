@@ -59,7 +59,9 @@ _FORGET = "return redis.call('DEL', KEYS[1], KEYS[2])"
 
 
 class _RedisCalls(ErasedGeneric[ReplyT]):
-    """The commands of both kinds of Redis stores; each returns a reply, or an awaitable of one.
+    """Sends the commands of both Redis stores, and returns Redis's replies.
+
+    For the client of an `AsyncRedisCallStore`, each method returns an awaitable of the reply instead.
 
     Args:
         kind: The class of the client.
@@ -106,7 +108,7 @@ class _RedisCalls(ErasedGeneric[ReplyT]):
         return CallStoreUnavailable(f"the call store's Redis cannot be used now ({type(error).__name__})")
 
     def _run(self, script: str, key: str, *arguments: object) -> ReplyT:
-        """Run a Lua script on the two keys of a call; return its reply, which may be an awaitable."""
+        """Run a Lua script on the two Redis keys of a call, its state and its lease; return the reply."""
         # The braces keep both keys of a call on one node of a cluster.
         keys = [f"{self._prefix}{{{key}}}:{what}" for what in ("call", "alive")]
         # Replies are raw bytes, even if the client is set up to decode them.
@@ -116,9 +118,11 @@ class _RedisCalls(ErasedGeneric[ReplyT]):
 
 @show_members
 class RedisCallStore:
-    """Remembers tool calls in Redis, for a `Stream`; needs redis-py: `pip install "llm-tokenstream[redis]"`.
+    """Remembers in Redis which tool calls have run, so that no process runs one of them again.
 
-    Redis must not evict the keys (`maxmemory-policy noeviction`), and a call that it loses can be run again.
+    It is the argument `once=` of `validated_calls`, for a `Stream`. It needs redis-py: `pip install
+    "llm-tokenstream[redis]"`. Redis must not evict the keys (`maxmemory-policy noeviction`): a call that
+    Redis has lost can be run again.
 
     Args:
         client: A `redis.Redis` of the application; the store does not close it.
@@ -185,7 +189,7 @@ class RedisCallStore:
 
 @show_members
 class AsyncRedisCallStore:
-    """Remembers tool calls in Redis, for an `AsyncStream` on asyncio; otherwise like `RedisCallStore`.
+    """Remembers in Redis which tool calls have run, for an `AsyncStream` on asyncio; see `RedisCallStore`.
 
     Args:
         client: A `redis.asyncio.Redis` of the application; the store does not close it.

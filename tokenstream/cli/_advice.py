@@ -66,7 +66,12 @@ def is_unknown_format(error: NotAStream) -> bool:
 
     The user may then name the format, with which the body can perhaps be read.
     """
-    return cause_of(error) == "unknown_format"
+    return cause_of(error) in ("unknown_format", "agent")
+
+
+def is_of_agent(error: StreamError) -> bool:
+    """Return True if a body was refused because it has the lines of an agent, and not one answer."""
+    return cause_of(error) == "agent"
 
 
 def advise_on_error(error: StreamError, origin: Origin) -> str:
@@ -105,6 +110,11 @@ def _advise_on_body(error: NotAStream, origin: Origin) -> str:
     Args:
         origin: Source of the body: a request, a file or a pipe.
     """
+    if is_of_agent(error):
+        return (
+            "inspect shows the run of an agent from a file or a pipe, without --format and --html; "
+            "a program follows it with the library's Steps"
+        )
     if is_unknown_format(error):
         return (
             f"if it is one of these formats, name it with --format: {', '.join(FORMATS)}; "

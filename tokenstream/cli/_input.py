@@ -18,6 +18,7 @@ from tokenstream.testing._recordings.recording import Recording
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
     from io import BufferedReader
 
     from tokenstream.cli._advice import Origin
@@ -38,8 +39,10 @@ _MAX_STALL = 1_000.0
 _NO_DEADLINES = Deadlines(first_event=None, idle_bytes=None, idle_content=None)
 
 
-class _FilePieces:
+class FilePieces:
     """Iterates over the bytes of a file as they arrive.
+
+    The first pieces are kept, until `forget` is called, so that they can be read again.
 
     Args:
         stack: Closes the file.
@@ -48,8 +51,10 @@ class _FilePieces:
     def __init__(self, file: BufferedReader, stack: ExitStack) -> None:
         self._file = file
         self._stack = stack
+        self._kept: list[bytes] | None = []
+        """The pieces that were read so far; None once they were forgotten."""
 
-    def __iter__(self) -> _FilePieces:
+    def __iter__(self) -> FilePieces:
         return self
 
     def __next__(self) -> bytes:
@@ -57,11 +62,46 @@ class _FilePieces:
         piece = self._file.read1(_READ_SIZE)
         if not piece:
             raise StopIteration
+        if self._kept is not None:
+            self._kept.append(piece)
         return piece
 
-    def close(self) -> None:
+    def forget(self) -> None:
+        """Keep no more pieces, because they are not read again."""
+        self._kept = None
+
+    def read_again(self) -> Iterator[bytes]:
+        """Yield the pieces that were kept, then the rest."""
+        kept, self._kept = self._kept or [], None
+        yield from kept
+        yield from self
+
+    def close_now(self) -> None:
         """Close the file."""
+        self._kept = None
         self._stack.close()
+
+    def close(self) -> None:
+        """Close the file, unless its first pieces are kept to be read again."""
+        if self._kept is None:
+            self._stack.close()
+
+
+def open_file_pieces(options: argparse.Namespace) -> FilePieces | None:
+    """Return an iterator over the file or the standard input that the command line names; None for a URL.
+
+    Raises:
+        CommandFailed: The file cannot be opened, or options of a request stand beside it.
+    """
+    source: str = options.source
+    if not source:
+        raise CommandFailed("no source is given: give a file, an http or https URL, or -", status=MISUSE)
+    if _URL.match(source):
+        return None
+    if has_request_options(options):
+        msg = f"a method, headers and data belong to a request, and {source!r} is no http or https URL"
+        raise CommandFailed(msg, status=MISUSE)
+    return _read_standard_input() if source == "-" else _read_file(source)
 
 
 def open_stream(options: argparse.Namespace) -> Stream:
@@ -70,19 +110,25 @@ def open_stream(options: argparse.Namespace) -> Stream:
     Raises:
         CommandFailed: The file cannot be opened, or the options contradict each other.
     """
-    source: str = options.source
-    if not source:
-        raise CommandFailed("no source is given: give a file, an http or https URL, or -", status=MISUSE)
-    if _URL.match(source):
-        return _open_url(source, options)
-    if has_request_options(options):
-        msg = f"a method, headers and data belong to a request, and {source!r} is no http or https URL"
-        raise CommandFailed(msg, status=MISUSE)
+    pieces = open_file_pieces(options)
+    if pieces is None:
+        return open_url(options)
+    # Only `inspect` reads a file again.
+    pieces.forget()
+    return stream_of_pieces(pieces, options)
+
+
+def stream_of_pieces(pieces: FilePieces, options: argparse.Namespace) -> Stream:
+    """Return a stream of a file, which it closes.
+
+    Args:
+        pieces: The pieces of the file.
+        options: The command line.
+    """
     from tokenstream.stream import Stream
 
-    pieces = _read_standard_input() if source == "-" else _read_file(source)
     with ExitStack() as stack:
-        stack.callback(pieces.close)
+        stack.callback(pieces.close_now)
         stream = Stream(pieces, format=options.format, pings=bool(options.pings))
         # The stream closes the pieces from now on; the stack closes them only if `Stream` has raised.
         stack.pop_all()
@@ -134,16 +180,28 @@ def play(recording: Recording, options: argparse.Namespace, clock: VirtualClock,
     return recording.stream(pace="recorded", clock=clock, format=format, deadlines=deadlines, pings=pings)
 
 
+def play_pieces(recording: Recording, clock: VirtualClock) -> Iterator[bytes]:
+    """Yield the chunks of a recording, at its own times.
+
+    Args:
+        recording: The recording.
+        clock: The clock, which moves to the time of each chunk.
+    """
+    for at, data in recording.arrivals:
+        clock.until(at)
+        yield data
+
+
 def origin_of(source: str) -> Origin:
     """Return the kind of source that the command line names."""
     return "request" if _URL.match(source) else "pipe" if source == "-" else "file"
 
 
-def _open_url(url: str, options: argparse.Namespace) -> Stream:
+def open_url(options: argparse.Namespace) -> Stream:
     """Return a stream of the answer to a request; the request is sent at the first read."""
     request = build_request(options)
     return connect(
-        url,
+        options.source,
         method=request.method,
         headers=request.headers,
         format=options.format,
@@ -152,20 +210,20 @@ def _open_url(url: str, options: argparse.Namespace) -> Stream:
     )
 
 
-def _read_standard_input() -> _FilePieces:
+def _read_standard_input() -> FilePieces:
     """Return an iterator over the bytes of standard input as they arrive; its `close` closes the file."""
     with ExitStack() as stack:
         file = open_standard_input(stack)
         # `pop_all` hands the closing over; without it, the `with` block would close the file.
-        return _FilePieces(file, stack.pop_all())
+        return FilePieces(file, stack.pop_all())
 
 
-def _read_file(name: str) -> _FilePieces:
+def _read_file(name: str) -> FilePieces:
     """Return an iterator over the bytes of a file; its `close` closes the file."""
     with ExitStack() as stack:
         file = open_file(name, stack, hint=_write_hint(name))
         # `pop_all` hands the closing over; without it, the `with` block would close the file.
-        return _FilePieces(file, stack.pop_all())
+        return FilePieces(file, stack.pop_all())
 
 
 def _write_hint(name: str) -> str:

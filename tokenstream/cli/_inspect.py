@@ -5,11 +5,21 @@ from __future__ import annotations
 import argparse
 import textwrap
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
-from tokenstream.cli._advice import FORMATS
+from tokenstream.cli._advice import FORMATS, is_of_agent
+from tokenstream.cli._agent_run import follow_agent
 from tokenstream.cli._asking import add_request
-from tokenstream.cli._input import load_recording, open_stream, origin_of, play
+from tokenstream.cli._input import (
+    load_recording,
+    open_file_pieces,
+    open_url,
+    origin_of,
+    play,
+    play_pieces,
+    stream_of_pieces,
+)
 from tokenstream.cli._json_lines import JSONLines
 from tokenstream.cli._lines import TextLines
 from tokenstream.cli._report import STATUS_OF, StreamReport
@@ -19,12 +29,16 @@ from tokenstream.testing._recordings.clock import VirtualClock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tokenstream.cli._input import FilePieces
     from tokenstream.stream import Stream
 
 _ABOUT = """\
 Print the events of a streamed answer, one a line, each with the seconds since the
 start; then the message, its metrics, what the server did that its documents do not
 say, and the error, if there is one.
+
+Of the lines of an agent, such as Claude Code, print the events of the run; then
+its steps as a tree, and its turns.
 """
 # A name is never split between two lines, so that it can be copied.
 _NAMES = textwrap.fill(
@@ -47,6 +61,7 @@ exit status:
 examples:
   %(prog)s answer.sse
   %(prog)s answer.sse --html answer.html
+  claude -p "…" --output-format stream-json --verbose | %(prog)s -
   %(prog)s https://api.example.com/v1/chat/completions \\
       -H "Authorization: Bearer $KEY" -d @request.json
   curl -N https://api.example.com/stream | %(prog)s --json -
@@ -91,22 +106,39 @@ def _run(options: argparse.Namespace) -> int:
         return write_page(options)
     recording = load_recording(options)
     clock: Callable[[], float] = time.monotonic
-    if recording is None:
-        stream = open_stream(options)
-    else:
+    pieces: FilePieces | None = None
+    if recording is not None:
         # The printed times are the recorded ones, without waiting for them.
         clock = played = VirtualClock()
         stream = play(recording, options, played, pings=bool(options.pings))
+    else:
+        pieces = open_file_pieces(options)
+        stream = open_url(options) if pieces is None else stream_of_pieces(pieces, options)
     printer = JSONLines(raw=options.raw) if options.json else TextLines(raw=options.raw)
     started_at = clock()
-    error = _print_events(stream, printer, clock, started_at)
-    report = StreamReport(stream, error, origin_of(options.source))
+    error = _print_events(stream, printer, clock, started_at, pieces)
+    origin = origin_of(options.source)
+    if error is not None and is_of_agent(error) and origin != "request":
+        # The same bytes are read again, as the lines of an agent.
+        if pieces is not None:
+            with closing(pieces):
+                return follow_agent(pieces.read_again(), printer, clock, origin)
+        if recording is not None:
+            clock = VirtualClock()
+            return follow_agent(play_pieces(recording, clock), printer, clock, origin, recording.exit_code)
+    if error is not None and is_of_agent(error):
+        printer.print_error(clock() - started_at, error)
+    report = StreamReport(stream, error, origin)
     printer.print_summary(clock() - started_at, report)
     return STATUS_OF[report.ending]
 
 
 def _print_events(
-    stream: Stream, printer: TextLines | JSONLines, clock: Callable[[], float], started_at: float
+    stream: Stream,
+    printer: TextLines | JSONLines,
+    clock: Callable[[], float],
+    started_at: float,
+    pieces: FilePieces | None,
 ) -> StreamError | None:
     """Print the events of a stream as they arrive.
 
@@ -114,6 +146,8 @@ def _print_events(
         stream: The stream, which is closed at the end.
         clock: The clock that measures the times of the events.
         started_at: The clock's reading at the start.
+        pieces: The file that the stream reads; None for another source. It stays open if it has the lines
+            of an agent.
 
     Returns:
         The error that ended the stream; None if it ended without one, or was stopped by Ctrl-C.
@@ -122,13 +156,21 @@ def _print_events(
     try:
         with stream:
             for event in stream:
+                if pieces is not None:
+                    pieces.forget()
                 printer.print_event(clock() - started_at, event)
     except StreamError as error:
         failure = error
-        printer.print_error(clock() - started_at, error)
+        if not is_of_agent(error):
+            printer.print_error(clock() - started_at, error)
     except KeyboardInterrupt:
         stream.stop("interrupted")
     finally:
+        # The file is closed with the stream, unless it is read again.
+        if pieces is not None and (failure is None or not is_of_agent(failure)):
+            pieces.forget()
         # Ctrl-C may have interrupted the closing at the end of the block.
         stream.close()
+        if pieces is not None:
+            pieces.close()
     return failure

@@ -38,11 +38,13 @@ class JSONLines:
             "part": event.part,
         }
         # The payload can be long, and is printed only with --raw.
+        if event.step is not None:
+            line["step"] = event.step
         names = [field.name for field in fields(event) if field.name not in {*line, "raw"}]
         line |= {name: getattr(event, name) for name in names}
         if self._raw:
             line["raw"] = event.raw
-        _print_object(line)
+        print_object(line)
 
     def print_error(self, seconds: float, error: StreamError) -> None:
         """Print nothing, because `print_summary` includes the error in the last line."""
@@ -52,14 +54,14 @@ class JSONLines:
         stream, error = report.stream, report.error
         first, *others = report.messages
         head = stream.response
-        _print_object(
+        print_object(
             {
                 "t": round(seconds, 6),
                 "format": stream.format,
                 "ending": report.ending,
                 "message": first,
                 "other_choices": others,
-                "error": None if error is None else _write_error(error),
+                "error": None if error is None else write_error(error),
                 "metrics": metrics_of(report),
                 "departures": {name: asdict(noted) for name, noted in stream.departures.items()},
                 "response": None if head is None else _write_head(head),
@@ -67,7 +69,7 @@ class JSONLines:
         )
 
 
-def _write_error(error: StreamError) -> dict[str, Any]:
+def write_error(error: StreamError) -> dict[str, Any]:
     return {"class": type(error).__name__, "message": str(error), **attributes_of(error)}
 
 
@@ -75,5 +77,5 @@ def _write_head(head: ResponseHead) -> dict[str, Any]:
     return {"status": head.status, "content_type": head.content_type, "request_id": head.request_id}
 
 
-def _print_object(line: dict[str, Any]) -> None:
+def print_object(line: dict[str, Any]) -> None:
     print(to_compact_json(line, ascii_only=True), flush=True)

@@ -50,6 +50,8 @@ class TextLines:
             seconds: Seconds from the start to the event.
         """
         pairs: dict[str, str] = {}
+        if event.step is not None:
+            pairs["step"] = quote_text(event.step)
         if event.choice:
             pairs["choice"] = str(event.choice)
         if event.part is not None:
@@ -60,7 +62,7 @@ class TextLines:
             # A field of the answer for which a message has none, such as OpenAI's `created`.
             name = event.name if event.name.isidentifier() else to_compact_json(event.name)
             label, pairs = "field", {name: to_compact_json(event.data)}
-        print(f"{seconds:9.3f}  {label:<15}{_write_pairs(pairs)}", flush=True)
+        print(f"{seconds:9.3f}  {label:<15}{write_pairs(pairs)}", flush=True)
         if self._raw and event.raw is not None:
             print(f"{'':9}  {'raw':<15} {to_compact_json(event.raw)}", flush=True)
 
@@ -73,27 +75,25 @@ class TextLines:
         for message in report.messages:
             self._print_message(message, report)
         stream = report.stream
-        _print_row(
+        print_row(
             "metrics",
-            _write_pairs({name: _write_figure(value) for name, value in metrics_of(report).items()}),
+            write_pairs({name: _write_figure(value) for name, value in metrics_of(report).items()}),
         )
         head = stream.response
         if head is not None:
             facts = {"status": str(head.status)}
             if head.request_id:
                 facts["request_id"] = _shorten(head.request_id)
-            _print_row("response", _write_pairs(facts))
+            print_row("response", write_pairs(facts))
         for name, noted in stream.departures.items():
-            _print_row(
-                "departure", f"{name} ×{noted.count}, first in event {noted.first_event}: {noted.rule}"
-            )
+            print_row("departure", f"{name} ×{noted.count}, first in event {noted.first_event}: {noted.rule}")
         if not stream.departures:
-            _print_row("departures", "none")
+            print_row("departures", "none")
         if "not_streamed" in stream.departures:
-            _print_row("what to do", ASK_FOR_A_STREAM)
+            print_row("what to do", ASK_FOR_A_STREAM)
         if report.error is not None:
             for label, text in list_error_rows(report.error, report.origin):
-                _print_row(label, text)
+                print_row(label, text)
 
     def _print_message(self, message: Message, report: StreamReport) -> None:
         """Print the parts of a message, then a row for each of its other fields."""
@@ -105,7 +105,7 @@ class TextLines:
             print("  nothing came")
         print()
         for label, text in list_message_rows(message, report.stream.format):
-            _print_row(label, text)
+            print_row(label, text)
 
 
 def describe_fields(event: Event) -> dict[str, str]:
@@ -118,7 +118,7 @@ def describe_fields(event: Event) -> dict[str, str]:
         if field.name in {"choice", "part", "raw"} or value is None:
             continue
         if isinstance(event, UsageUpdate):
-            pairs |= _list_counts(event.usage)
+            pairs |= list_counts(event.usage)
         else:
             pairs[field.name] = write(value)
     return pairs
@@ -131,18 +131,18 @@ def list_message_rows(message: Message, format: str | None) -> list[tuple[str, s
     """
     identity = {"id": message.id, "model": message.model, "role": message.role, "format": format}
     named = {name: quote_text(value) for name, value in identity.items() if value is not None}
-    rows = [("message", _write_pairs(named))]
+    rows = [("message", write_pairs(named))]
     if message.provider_data:
         rows.append(("provider data", to_compact_json(message.provider_data)))
     rows.append(("finish reason", describe_finish(message)))
     if not message.usage:
         rows.append(("usage", "none was sent"))
     else:
-        rows.append(("usage", _write_pairs(_list_counts(message.usage))))
+        rows.append(("usage", write_pairs(list_counts(message.usage))))
         if message.usage.provider_data:
             rows.append(("usage as sent", to_compact_json(message.usage.provider_data)))
     rows.append(("ending", message.ending))
-    # `_write_pairs` begins with spaces.
+    # `write_pairs` begins with spaces.
     return [(label, text.lstrip()) for label, text in rows]
 
 
@@ -175,7 +175,7 @@ def _print_part(index: int, part: Part) -> None:
     """Print a part: one line with its fields, then its text, if there is any."""
     pairs, text = split_part(part)
     state = "" if part.complete else " (not complete)"
-    print(f"  {index} {part.kind.replace('_', ' ')}{state}{_write_pairs(pairs)}")
+    print(f"  {index} {part.kind.replace('_', ' ')}{state}{write_pairs(pairs)}")
     if text:
         print(_INDENT + several_lines(text).replace("\n", f"\n{_INDENT}"))
 
@@ -194,7 +194,7 @@ def list_error_rows(error: StreamError, origin: Origin) -> list[tuple[str, str]]
             rows.append((f"its {name}", quote_text(text)))
     # The other attributes share a row without a label.
     rows.append(
-        ("", _write_pairs({name: to_compact_json(value) for name, value in attributes.items()}).lstrip())
+        ("", write_pairs({name: to_compact_json(value) for name, value in attributes.items()}).lstrip())
     )
     rows.append(("what to do", one_line(advise_on_error(error, origin))))
     return rows
@@ -220,7 +220,7 @@ def _shorten_field(value: object) -> Json:
     return f"{value[:_MAX_TEXT]}…" if isinstance(value, str) and len(value) > _MAX_TEXT else value
 
 
-def _list_counts(usage: Usage) -> dict[str, str]:
+def list_counts(usage: Usage) -> dict[str, str]:
     """Return the token counts that were reported, by name."""
     counts = usage.model_dump(exclude_none=True, exclude={"provider_data"})
     return {name: str(value) for name, value in counts.items()}
@@ -230,9 +230,9 @@ def _write_figure(value: float | str | None) -> str:
     return f"{value:.3f}" if isinstance(value, float) else "-" if value is None else str(value)
 
 
-def _write_pairs(pairs: Mapping[str, str]) -> str:
+def write_pairs(pairs: Mapping[str, str]) -> str:
     return "".join([f" {name}={value}" for name, value in pairs.items()])
 
 
-def _print_row(label: str, text: str) -> None:
+def print_row(label: str, text: str) -> None:
     print(f"{label:<{_LABEL}}{text.lstrip()}")

@@ -18,6 +18,7 @@ from tokenstream.formats._detect.first_frames import FirstFrames
 from tokenstream.formats._fast.path import Fast, FastPath
 from tokenstream.formats._kit.errors import classify_error, exception_error, provider_error, text_error
 from tokenstream.formats._kit.event_names import PING_NAMES, name_of
+from tokenstream.formats._kit.open import may_hold_halves
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.formats._kit.truncation import truncation_error
 from tokenstream.formats._resume.resuming import Resuming
@@ -253,6 +254,11 @@ class Format(Resuming, ABC):
         fast.learn_from(frame, events)
         return events
 
+    def adopt_shapes(self, other: Format) -> None:
+        """Take over the shapes of payloads that were learnt from an earlier answer of the same server."""
+        if self._fast_path is not None and other._fast_path is not None:
+            self._fast_path.adopt_shapes(other._fast_path)
+
     def feed_plainly(self, frame: Frame) -> list[Event]:
         """Return the events of `frame`, which is always decoded: the fast path is not tried."""
         if self.error is not None:
@@ -444,7 +450,8 @@ class Format(Resuming, ABC):
         """Read a frame: a decoded payload, an exception, the sentinel, an error, a ping, or JSON."""
         event = ""
         if isinstance(frame, dict):
-            self.parts.may_hold_surrogates = True
+            if not self.parts.may_hold_surrogates:
+                self.parts.may_hold_surrogates = may_hold_halves(frame)
             if self._replay is None or not self._check_repeated(self._replay, frame, ""):
                 self._read_object(frame, "")
             return

@@ -192,9 +192,10 @@ class AWSEventStreamParser:
     def shortcut(
         self, name: str, start: bytes, read: Callable[[bytes], EventT | None]
     ) -> Callable[[bytes], EventT | None] | None:
-        """Return a function that reads chunks that are one whole event each; None while bytes are held.
+        """Return a function that reads a chunk faster than `feed`, if the chunk is one whole event.
 
-        The result is also None before a message with this name was read, and after an error or the end.
+        The result is None while part of a message is held, before a message with this name was read, and
+        after an error or the end.
 
         The function remains valid only if it is called with every chunk. If it returns
         None for a chunk, pass that chunk to `feed` and request a new function.
@@ -227,19 +228,21 @@ class AWSEventStreamParser:
         start, size = 0, len(data)
         header_cache = self._header_cache
         while start + _PRELUDE <= size:
-            total, headers_size, stated = _unpack_prelude(data, start)
+            total, headers_size, stated_checksum = _unpack_prelude(data, start)
             checksum = crc32(data[start : start + 8])
             # The number of bytes left for headers and payload.
             room = total - _SMALLEST_MESSAGE
             needs_check = (
-                checksum != stated
+                checksum != stated_checksum
                 or total > self._largest_safe
                 or headers_size > room
                 or headers_size > _MOST_HEADERS
             )
             if needs_check:
                 # A message that is larger than `_largest_safe` may be within the limits nevertheless.
-                self.error = self._check_lengths(total, headers_size, start, verified=checksum == stated)
+                self.error = self._check_lengths(
+                    total, headers_size, start, verified=checksum == stated_checksum
+                )
                 if self.error is not None:
                     self._tail_at_error = data[start : start + _PRELUDE][: self._limits.tail]
                     return start
@@ -322,6 +325,8 @@ class AWSEventStreamParser:
 class _OneMessage:
     """Reads chunks that consist of one message with known headers, faster than the parser does.
 
+    The beginning of the payload is known, too; the function `read_rest` reads the rest of the payload.
+
     Args:
         name: The event's type.
         headers: All bytes between the message's prelude and its payload.
@@ -349,7 +354,7 @@ class _OneMessage:
         """Maps a message's length to the bytes before the part for `read_rest`, and to their checksum."""
 
     def expect(self, start: bytes) -> None:
-        """Set the bytes with which the payload of each message must begin; `read_rest` reads the rest."""
+        """Set the bytes with which the payload of each message must begin."""
         if self._start != self._headers + start:
             # Messages with another beginning have other checksums, so none is verified yet.
             self._start = self._headers + start
@@ -357,10 +362,10 @@ class _OneMessage:
             self._verified = {}
 
     def read(self, chunk: bytes) -> Any:  # noqa: ANN401 - what the payload is read as
-        """Return what `read_rest` makes of the rest of a message's payload, after its known beginning.
+        """Verify that a chunk is one message as expected; return what `read_rest` reads from its payload.
 
-        `read_rest` and the known beginning were set before. The result is None if `read_rest` returns None,
-        or if the chunk is not one valid message with the known headers and this beginning.
+        The result is None if the chunk is not one valid message with the known headers and the known
+        beginning of the payload, or if `read_rest` returns None.
         """
         size, total = self._size, len(chunk)
         # The start is verified once for each length of a message; b"" stands for a start that is not valid.

@@ -104,17 +104,18 @@ class JSONBody:
 
     @property
     def longest_alone(self) -> int:
-        """The longest chunk of NDJSON, in bytes, that a caller may read as one line without this parser.
+        """The length, in bytes, up to which a caller may read a chunk that is one line, without this parser.
 
-        It is 0 while the parser holds bytes of an unfinished line, and for other bodies.
+        Such a caller saves time: most servers send one line per chunk. The value is 0 if the body is not
+        NDJSON, and while this parser holds part of a line.
         """
         return self._framing.longest_alone if isinstance(self._framing, NDJSONParser) else 0
 
     def shortcut(self, reader: ElementReader[MadeT]) -> Callable[[bytes], MadeT | None] | None:
-        """Return a function that reads chunks that are one more array element each.
+        """Return a function that reads a chunk faster than `feed`, if the chunk is the next array element.
 
         Args:
-            reader: Makes that function; see `JSONArrayParser.shortcut`.
+            reader: Makes the function that reads the element; see `JSONArrayParser.shortcut`.
 
         Returns:
             The function; None if the body is not an array, or if the last chunk was not one element.

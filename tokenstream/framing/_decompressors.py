@@ -68,7 +68,10 @@ class _ZlibLayer(Decompressor):
     """Base of the codings that zlib decompresses, one stream at a time."""
 
     def inflate(self, stream: zlib._Decompress, data: bytes) -> Generator[bytes, None, bytes]:
-        """Yield the pieces that `data` completes; return the bytes after the stream, b"" if it goes on."""
+        """Yield the pieces that `data` completes; return the bytes after the end of the compressed stream.
+
+        The result is b"" as long as that end has not arrived.
+        """
         while True:
             copy = stream.copy()
             try:
@@ -90,7 +93,8 @@ class _ZlibLayer(Decompressor):
 
 def _read_until_fault(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
     """Yield the output before the fault in `data`; zlib itself discards that output when it raises."""
-    # Halve the input until it can be decompressed without the fault, then go on with the rest.
+    # Halve the input until it can be decompressed without the fault, then go on with the rest. The fault is
+    # always in the rest, so that at last a single byte cannot be decompressed.
     size = len(data)
     while True:
         size = max(1, size // 2)

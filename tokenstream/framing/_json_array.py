@@ -75,20 +75,20 @@ def _compile_before_comma() -> re.Pattern[bytes]:
 
 
 class ElementReader(Protocol[MadeT_co]):
-    """Makes the function with which `shortcut` reads a chunk that consists of exactly one array element."""
+    """Makes a fast reader of array elements, which `JSONArrayParser.shortcut` uses in place of the parser."""
 
     def __call__(
         self, max_size: int, before: bytes, after: bytes, /
     ) -> Callable[[bytes], MadeT_co | None] | None:
-        """Return a function that reads chunks of one element with the same separators around it.
+        """Return a function that reads a chunk of one element; None if no such function can be made.
 
-        The result is None if no such function can be made. The function must return None for any other
-        chunk.
+        The function must return None for a chunk that is longer than `max_size`, or is not exactly
+        `before`, one element, and `after`.
 
         Args:
             max_size: The maximum size of a chunk, in bytes.
-            before: The bytes before the element.
-            after: The bytes after the element.
+            before: The comma and white space in front of the element, if the server sends them there.
+            after: The comma and white space behind the element.
         """
 
 
@@ -171,7 +171,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return self._feed(chunk)
 
     def shortcut(self, reader: ElementReader[MadeT]) -> Callable[[bytes], MadeT | None] | None:
-        """Return a function that reads chunks which consist of one more array element each.
+        """Return a function that reads a chunk faster than `feed`, if the chunk is the next array element.
 
         The function remains valid only if it is called with every chunk. If it returns
         None for a chunk, pass that chunk to `feed` and request a new function.
@@ -195,7 +195,7 @@ class JSONArrayParser(LineFraming[bytes]):
         read_element = read
 
         def read_one_more(chunk: bytes) -> MadeT | None:
-            """Return what the reader makes of a chunk; None if the chunk must be passed to `feed`."""
+            """Return what `read_element` makes of a chunk; None if the chunk must be passed to `feed`."""
             result = read_element(chunk)
             if result is not None:
                 # The parser must still count the chunk's bytes, for the offset in an error.
@@ -228,7 +228,7 @@ class JSONArrayParser(LineFraming[bytes]):
         return self._step not in (self._read_opening, self._read_end)
 
     def _accept(self, chunk: object) -> bytes:
-        """Return the bytes of a chunk without a byte order mark, which counts for the offsets of errors."""
+        """Return the bytes of a chunk without a byte order mark; start `_offset` after that mark."""
         bytes_before = self._bom_start
         text = super()._accept(chunk)
         if bytes_before is not None and self._bom_start is None and isinstance(chunk, Sized):
@@ -239,9 +239,9 @@ class JSONArrayParser(LineFraming[bytes]):
     # -- steps: each returns the position up to which it has read -----------------
 
     def _read_text(self, text: bytes, frames: list[bytes]) -> None:
-        """Read a text: call the method `_step`, which reads some of the text and may choose the next step.
+        """Read a text, step by step: `_step` is the method that reads on, until the text is read or refused.
 
-        Each step returns the position in the text up to which it has read.
+        Each step returns the position in the text up to which it has read, and may choose the next step.
         """
         position, size = 0, len(text)
         while position < size and self.error is None:

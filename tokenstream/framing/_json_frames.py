@@ -28,13 +28,15 @@ _HEAD = 8 * 1024
 
 @show_members
 class JSONFrames:
-    r"""Cut JSON payloads out of bytes; the first line that tells how they are framed decides.
+    r"""Cut JSON payloads out of bytes, which may be framed in one of three ways.
 
-    Lines before it, such as a banner, are counted and left out. With lines, a payload may be
-    no JSON: the caller decides.
+    Each payload is a line; or it follows headers with its length; or it is the data of an SSE event. The
+    first line that has the form of one of these decides for the whole input. The lines before that line, such
+    as a banner, are counted in `banner_lines` and left out. If each payload is a line, some lines may not be
+    JSON, such as a log: `feed` returns them, too, and its caller decides.
 
     Args:
-        limits: `line` and `event` bound a payload.
+        limits: `line` and `event` limit the size of a payload.
 
     Example:
         >>> JSONFrames().feed(b'hello\n{"a": 1}\n{"b"')
@@ -51,11 +53,11 @@ class JSONFrames:
     def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
         self._limits = limits
         self._framing: NDJSONParser | SSEParser | HeaderParser | None = None
-        """The framing; None until a line has told it."""
+        """The framing; None until the first line that has the form of one of them."""
         self._start = b""
-        """The beginning of a line that does not tell the framing yet."""
+        """The beginning of a line that is too short to choose the framing yet."""
         self._is_in_banner = False
-        """True within a line that tells nothing."""
+        """True within a line that has the form of none of them."""
         self.banner_lines = 0
         """Number of lines before the framing was known."""
         self._has_ended = False
@@ -72,7 +74,7 @@ class JSONFrames:
 
     @property
     def has_headers(self) -> bool:
-        """True if each payload has headers that tell its length."""
+        """True if each payload follows headers with its length."""
         return isinstance(self._framing, HeaderParser)
 
     @property
@@ -124,43 +126,53 @@ class JSONFrames:
             raise self.error
 
     def _find_framing(self, text: bytes) -> bytes:
-        """Choose the framing if a line tells it; return the bytes from that line on.
+        """Choose the framing by the first line that has the form of one; return the bytes from that line on.
+
+        The result is b"" as long as there is no such line; an undecided beginning of a line is then in
+        `_start`.
 
         Args:
-            text: The bytes from the beginning of a line on, or from within a banner on.
+            text: The next bytes; they begin with a line, or within a line of the banner (`_is_in_banner`).
         """
         self._start = b""
         while text:
             if not self._is_in_banner:
-                line = text.removeprefix(_BOM).lstrip(_SPACE)[:_LONGEST_START].lower()
-                if _BOM.startswith(text) or not line:
-                    # Nothing but white space, which may go on for ever, or half of a byte order mark.
-                    self._start = text if _BOM.startswith(text) else b""
+                if _BOM.startswith(text):
+                    # The rest of a byte order mark may follow.
+                    self._start = text
                     return b""
-                if line[:1] in {b"{", b"["}:
-                    self._framing = NDJSONParser(limits=self._limits)
-                elif line.startswith(_HEADER):
-                    self._framing = HeaderParser(limits=self._limits)
-                elif line.startswith(_FIELDS):
-                    self._framing = SSEParser(limits=self._limits)
+                text = text.removeprefix(_BOM).lstrip(_SPACE)
+                if not text:
+                    # Only white space, which is not kept, since it may go on for ever.
+                    return b""
+                line_start = text[:_LONGEST_START].lower()
+                self._framing = self._choose_framing(line_start)
                 if self._framing is not None:
-                    return text.removeprefix(_BOM).lstrip(_SPACE)
-                if any(start.startswith(line) for start in (_HEADER, *_FIELDS)):
-                    self._start = text.removeprefix(_BOM).lstrip(_SPACE)
+                    return text
+                may_be_cut = any(start.startswith(line_start) for start in (_HEADER, *_FIELDS))
+                if may_be_cut:
+                    self._start = text
                     return b""
                 self._is_in_banner = True
                 self.banner_lines += 1
-                text = text.removeprefix(_BOM).lstrip(_SPACE)
-            _, end, text = text.partition(b"\n")
-            self._is_in_banner = not end
+            _, line_end, text = text.partition(b"\n")
+            self._is_in_banner = not line_end
         return b""
+
+    def _choose_framing(self, line_start: bytes) -> NDJSONParser | HeaderParser | SSEParser | None:
+        """Return the framing of the payloads if a line begins like this; None if it is part of a banner."""
+        if line_start[:1] in {b"{", b"["}:
+            return NDJSONParser(limits=self._limits)
+        if line_start.startswith(_HEADER):
+            return HeaderParser(limits=self._limits)
+        return SSEParser(limits=self._limits) if line_start.startswith(_FIELDS) else None
 
 
 class HeaderParser:
     r"""Read payloads that follow headers with their length, as the Language Server Protocol sends them.
 
     Args:
-        limits: `event` bounds a payload.
+        limits: `event` limits the size of a payload.
 
     Example:
         >>> parser = HeaderParser()
@@ -201,18 +213,10 @@ class HeaderParser:
         """Read the headers of the next message, if they are complete; return True if its length is known."""
         if self._length is not None:
             return True
-        # Some servers put more line ends between two messages.
-        while self._held and self._held[0] in _SPACE:
-            del self._held[0]
-        ends = [(self._held.find(end, 0, _HEAD), len(end)) for end in (b"\r\n\r\n", b"\n\n")]
-        end, size = min(((at, size) for at, size in ends if at >= 0), default=(-1, 0))
-        if end < 0:
-            if len(self._held) >= _HEAD:
-                self._fail(f"the headers of a JSON-RPC message are longer than {_HEAD:,} bytes")
+        head = self._take_head()
+        if head is None:
             return False
-        lines = bytes(self._held[:end]).split(b"\n")
-        del self._held[: end + size]
-        fields = [line.partition(b":") for line in lines]
+        fields = [line.partition(b":") for line in head.split(b"\n")]
         lengths = [value.strip() for name, _, value in fields if name.strip().lower() == b"content-length"]
         if len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > len(str(2**63)):
             self._fail("the headers of a JSON-RPC message have no Content-Length that is a number")
@@ -222,6 +226,23 @@ class HeaderParser:
             self.error = LimitExceeded(limit="event", value=self._limits.event)
             return False
         return True
+
+    def _take_head(self) -> bytes | None:
+        """Take the headers of the next message out of the held bytes; return None if they are incomplete."""
+        # Some servers put more line ends between two messages.
+        while self._held and self._held[0] in _SPACE:
+            del self._held[0]
+        # A blank line ends the headers; servers write line ends as CRLF or as LF.
+        blank_lines = [(self._held.find(blank, 0, _HEAD), len(blank)) for blank in (b"\r\n\r\n", b"\n\n")]
+        found = [(position, size) for position, size in blank_lines if position >= 0]
+        if not found:
+            if len(self._held) >= _HEAD:
+                self._fail(f"the headers of a JSON-RPC message are longer than {_HEAD:,} bytes")
+            return None
+        position, size = min(found)
+        head = bytes(self._held[:position])
+        del self._held[: position + size]
+        return head
 
     def _fail(self, message: str) -> None:
         """Set the error."""

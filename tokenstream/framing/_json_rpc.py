@@ -27,8 +27,8 @@ RPCKind: TypeAlias = Literal["request", "notification", "answer", "unknown"]
 class JSONRPCMessage:
     """A message of JSON-RPC 2.0; a missing `jsonrpc` is forgiven.
 
-    A message with a method is a request or a notification of the other side. Only one without
-    it is an answer, to the request of ours that has its id.
+    A message with a method comes from the other side: a request if it has an id, else a notification. A
+    message without a method answers the request of ours that has the same id.
 
     Args:
         raw: The message's object.
@@ -50,7 +50,7 @@ class JSONRPCMessage:
 
     @property
     def kind(self) -> RPCKind:
-        """The kind of the message: its direction comes first, then its id."""
+        """The kind of the message; "unknown" if it has no method, no result and no error."""
         if isinstance(self.raw.get("method"), str):
             return "notification" if self.id is None else "request"
         return "answer" if "result" in self.raw or "error" in self.raw else "unknown"
@@ -79,11 +79,11 @@ class JSONRPCParser:
     r"""Read the messages of JSON-RPC, wherever the chunks were cut.
 
     The messages are lines, or follow headers with their length (`Content-Length`, as in the Language
-    Server Protocol), or are the data of server-sent events; the first bytes tell. A batch gives its
-    messages one by one. Lines that are no JSON, such as a log, are left out and counted.
+    Server Protocol), or are the data of server-sent events; the first bytes show which. The messages of a
+    batch are returned one by one. Lines that are not JSON, such as a log, are left out and counted.
 
     Args:
-        limits: `line` and `event` bound a message, `depth` and `digits` its JSON.
+        limits: `line` and `event` limit the size of a message, `depth` and `digits` its JSON.
 
     Example:
         >>> parser = JSONRPCParser()
@@ -106,7 +106,7 @@ class JSONRPCParser:
 
     @property
     def skipped(self) -> int:
-        """Number of lines that are no JSON-RPC, such as logs, and were left out."""
+        """Number of lines that are not JSON-RPC, such as logs, and were left out."""
         return self._skipped + self._frames.banner_lines
 
     @property
@@ -140,7 +140,10 @@ class JSONRPCParser:
             raise self.error
 
     def _read(self, payloads: list[bytes]) -> list[JSONRPCMessage]:
-        """Return the messages in some payloads, up to the first that is an error."""
+        """Return the messages in some payloads; stop with `error` set at a payload that exceeds a limit.
+
+        A payload after headers must be JSON, too. Any other payload that is not JSON is skipped.
+        """
         messages: list[JSONRPCMessage] = []
         for payload in payloads:
             try:
@@ -151,24 +154,27 @@ class JSONRPCParser:
                     break
                 self._skipped += 1
                 continue
-            found = [each for each in value if is_dict(each)] if is_list(value) else [value]
-            objects = [each for each in found if is_dict(each)]
+            batch = value if is_list(value) else [value]
+            objects = [each for each in batch if is_dict(each)]
             if not objects:
                 self._skipped += 1
-            # A batch is counted as the size of its first message.
-            messages += [JSONRPCMessage(raw, 0 if at else len(payload)) for at, raw in enumerate(objects)]
+            # The size of a batch is counted once, with its first message.
+            messages += [
+                JSONRPCMessage(raw, size=len(payload) if index == 0 else 0)
+                for index, raw in enumerate(objects)
+            ]
         return messages
 
 
 def encode_json_rpc(message: dict[str, Any], *, has_headers: bool) -> bytes:
-    r"""Return the bytes of a message, as a line or with the header that tells its length.
+    r"""Return the bytes of a message: as a line, or with a header that has its length.
 
     Args:
         message: The message, without `jsonrpc`.
         has_headers: True for a header, False for a line.
 
     Raises:
-        MisuseError: The message has values that are no JSON.
+        MisuseError: The message has values that cannot be written as JSON.
 
     Example:
         >>> encode_json_rpc({"method": "initialized"}, has_headers=False)

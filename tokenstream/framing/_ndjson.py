@@ -121,9 +121,10 @@ class NDJSONParser(PlainNDJSONParser):
 
     @property
     def longest_alone(self) -> int:
-        """The longest chunk, in bytes, that a caller may read as one line without this parser.
+        """The length, in bytes, up to which a caller may read a chunk that is one line, without this parser.
 
-        It is 0 while the parser holds bytes of an unfinished line.
+        Such a caller saves time: most servers send one line per chunk. The value is 0 while this parser
+        holds part of a line.
         """
         return self._small_chunk if self._holds_nothing else 0
 

@@ -390,9 +390,10 @@ class SSEParser(PlainSSEParser):
 
     @property
     def longest_alone(self) -> int:
-        """The longest chunk, in bytes, that a caller may read without the parser; 0 if it may read none.
+        """The length, in bytes, up to which a caller may read a chunk that is one event, without this parser.
 
-        The parser is needed while it holds bytes of earlier chunks, and once events have ids.
+        Such a caller saves time: most servers send one event per chunk. The value is 0 while this parser
+        holds part of an event, and once events have ids, which only the parser keeps.
         """
         return self._small_chunk if self._holds_nothing and not self._id else 0
 

@@ -31,7 +31,9 @@ from tokenstream.otel._report import (
     run_quietly,
 )
 from tokenstream.otel._requested import parameters_of, server_address_of, server_attributes
+from tokenstream.otel._runs import RunObserver
 from tokenstream.otel._tools import around_tools
+from tokenstream.steps import Steps
 from tokenstream.stream import AsyncStream, AsyncTap, Stream, Tap
 from tokenstream.stream._base import find_driver
 from tokenstream.stream._driver import Driver
@@ -50,13 +52,13 @@ if TYPE_CHECKING:
     from tokenstream.stream._protocols import DriverView
     from tokenstream.stream._tap.onlooker import Onlooker
 
-StreamT = TypeVar("StreamT", bound="Stream | AsyncStream | Tap[Any] | AsyncTap[Any]")
+ObservedT = TypeVar("ObservedT", bound="Stream | AsyncStream | Tap[Any] | AsyncTap[Any] | Steps")
 
 _NS_PER_SECOND = 1_000_000_000
 
 
 def observe(
-    stream: StreamT,
+    stream: ObservedT,
     *,
     operation: str | None = None,
     provider: str | None = None,
@@ -65,7 +67,7 @@ def observe(
     each_chunk: bool = True,
     tracer_provider: TracerProvider | None = None,
     meter_provider: MeterProvider | None = None,
-) -> StreamT:
+) -> ObservedT:
     r"""Report an answer to OpenTelemetry, as a span and metrics with the names of the GenAI conventions.
 
     Everything is reported at the end of the answer, in whatever way it ends; if the stream is
@@ -74,16 +76,19 @@ def observe(
     The span starts at the request and is a child of the span that is current when this function
     is called; it never becomes the current span. It contains no text of the question or the answer.
 
+    A run gets a span for each turn of its agent, each subagent and each tool, once the turn or, for
+    other runs, the step at the top level has ended.
+
     Args:
-        stream: A stream or a tap, before it is read.
-        operation: The operation's name, such as "chat"; None to derive it from the format.
+        stream: A stream or a tap, before it is read; or a run, before its first step.
+        operation: The operation's name, such as "chat"; None to derive it from the format. Not for runs.
         provider: The provider's name in the conventions; None to derive it from the host, or if
             the host is unknown, from the format.
         model: The requested model; None to read it from the request, if `connect` sends the request.
         attributes: Further attributes of the span, such as {"gen_ai.conversation.id": …}; None for no
             others.
         each_chunk: True to record the time of each chunk, which takes OpenTelemetry's SDK some
-            microseconds per chunk.
+            microseconds per chunk. Not for runs.
         tracer_provider: Provider for the span; None for the process's global provider.
         meter_provider: Provider for the metrics; None for the process's global provider.
 
@@ -91,8 +96,8 @@ def observe(
         The stream itself.
 
     Raises:
-        MisuseError: opentelemetry-api is not installed; or `stream` is neither a stream nor a tap,
-            is observed already, or has ended.
+        MisuseError: opentelemetry-api is not installed; or `stream` is neither a stream nor a tap nor a
+            run, is observed already, or has ended.
 
     Example:
         >>> from tokenstream import Stream
@@ -107,8 +112,15 @@ def observe(
             'observe needs opentelemetry-api: install it with pip install "llm-tokenstream[otel]"'
         ) from None
     wrapped_stream: Any = stream
+    receivers = Receivers(tracer_provider, meter_provider, get_current())
+    if isinstance(wrapped_stream, Steps):
+        _observe_run(
+            wrapped_stream,
+            RunObserver(receivers, provider=provider, model=model, attributes=dict(attributes or {})),
+        )
+        return stream
     if not isinstance(wrapped_stream, Stream | AsyncStream | Tap | AsyncTap):
-        raise MisuseError(f"observe takes a stream or a tap, and not {type(stream).__name__}")
+        raise MisuseError(f"observe takes a stream, a tap or a run, and not {type(stream).__name__}")
     reader = find_driver(stream)
     # A shared stream is only one of the readers of its hub, and the hub has the driver.
     hub = getattr(reader, "hub", None)
@@ -122,7 +134,7 @@ def observe(
     pump: Any = getattr(reader, "pump", None)
     url, payload = getattr(getattr(pump, "source", None), "asked", None) or (None, None)
     observer = Observer(
-        Receivers(tracer_provider, meter_provider, get_current()),
+        receivers,
         reader,
         url=url,
         asked_model=model_in(payload, url),
@@ -135,6 +147,19 @@ def observe(
     # Report earlier streams that were garbage-collected before their end; that was no safe moment for it.
     report_dropped()
     return stream
+
+
+def _observe_run(run: Steps, observer: RunObserver) -> None:
+    """Report a run from now on.
+
+    Raises:
+        MisuseError: The run is observed already, or has begun.
+    """
+    if run.observer is not None:
+        raise MisuseError("the run is observed already; once is enough")
+    if run.steps or run.ended is not None:
+        raise MisuseError("the run has begun: observe a run before its first step")
+    run.observer = observer
 
 
 @cache

@@ -6,7 +6,7 @@ from tokenstream._apis import api_named
 from tokenstream._hosts import host_at
 from tokenstream.formats._detect.places import format_of_path
 
-_OTHER = "_OTHER"
+OTHER = "_OTHER"
 _AT_AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws")
 # Hosts of AWS belong to Bedrock only with this in their names: other AWS services, and load balancers
 # before any server, have names in the same domains.
@@ -35,7 +35,7 @@ def provider_of(host: str | None, format: str | None) -> str:
     row = host_at(host)
     name_by_host = None if row is None else row.provider
     api = api_named(format)
-    return name_by_host or (None if api is None else api.provider) or _OTHER
+    return name_by_host or (None if api is None else api.provider) or OTHER
 
 
 def operation_of(format: str | None) -> str:

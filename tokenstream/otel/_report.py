@@ -26,6 +26,7 @@ MODE, ROUTE = "tokenstream.attempt.mode", "tokenstream.route"
 """Attributes of an attempt's span and of its duration."""
 _NS_PER_SECOND = 1_000_000_000
 _BUCKETS_OF_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_BUCKETS_OF_AGENTS = tuple(round(0.1 * 2**power, 1) for power in range(13))
 _BUCKETS_OF_TOKENS = tuple(4**power for power in range(14))
 
 
@@ -187,6 +188,12 @@ class _Instruments:
         )
         self.tool = make_histogram_of_seconds(
             "gen_ai.execute_tool.duration", "The duration of a single tool execution."
+        )
+        self.agent = meter.create_histogram(
+            "gen_ai.invoke_agent.duration",
+            unit="s",
+            description="The end-to-end duration of a single agent invocation.",
+            explicit_bucket_boundaries_advisory=_BUCKETS_OF_AGENTS,
         )
         self.tokens = meter.create_histogram(
             "gen_ai.client.token.usage",

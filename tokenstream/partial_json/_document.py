@@ -39,10 +39,9 @@ class Frame(Place):
 
 
 def release_value(event: ValueDone) -> None:
-    """Release the parser's reference to a finished value, which the caller does not need any more.
+    """Let the memory of a finished value be freed, although the object or array around it is still open.
 
-    None takes the place of the value in its open container. The key or index remains, because
-    the parser counts the elements.
+    None takes the place of the value. The key or index remains, because the parser counts the elements.
     """
     # Found by the event's place: building its path would take longer.
     place = event.place
@@ -124,7 +123,7 @@ class Document:
         """The error, or None; the part of the value read before it remains available."""
 
     def catch_up(self) -> None:
-        """Read the pieces whose reading was put off, if there are any."""
+        """Read the long pieces whose reading was put off until somebody uses the value or their events."""
         read_postponed, self.read_postponed = self.read_postponed, None
         if read_postponed is not None:
             # It was a placeholder (POSTPONED_TEXT) that makes `value` call this method.
@@ -147,14 +146,14 @@ class Document:
         value = self.value
         if not self.has_value:
             return None
-        inner: Frame | None = None
-        # Innermost first, so that each copy can hold the copy of the container inside it.
+        inner_frame: Frame | None = None
+        # From the innermost container outwards: each copy gets the copy of the container inside it.
         for frame in reversed(self.frames):
             copy = frame.container.copy()
             # A container that is invisible until it ends has no place in the copy.
-            if inner is not None and self.is_shown(inner.container):
-                copy[inner.key] = value
-            inner, value = frame, copy
+            if inner_frame is not None and self.is_shown(inner_frame.container):
+                copy[inner_frame.key] = value
+            inner_frame, value = frame, copy
         return value
 
     # -- faults ------------------------------------------------------------------

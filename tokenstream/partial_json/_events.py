@@ -23,7 +23,7 @@ JSONKind: TypeAlias = Literal["object", "array", "string", "number", "literal"]
 
 
 class Place:
-    """The location of an object or array in a document; the location of an element adds its key."""
+    """The location of an object or array in a document; an event about a value in it adds the value's key."""
 
     __slots__ = ("cached_path", "key", "last_path", "parent")
 

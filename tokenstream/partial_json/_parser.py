@@ -147,7 +147,8 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         reader: Any = self._reader
         state = reader.state
         # Most pieces lie inside a string or a key. They are read here, because another call would
-        # take a tenth of the time of a piece. Printable text contains no control characters.
+        # take a tenth of the time of a piece. There are three cases, by the escapes in the piece: none; only
+        # codes; others. (Text that is printable contains no control characters, which JSON forbids.)
         if state is IN_STRING and text.__class__ is str:
             # The decoded piece; it stays None if only the reader can read the piece.
             string = None
@@ -175,15 +176,15 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
             elif text[-1] != "\\":
                 # Other escapes; the piece does not end in the middle of one. The added quote ends the scan.
                 try:
-                    read, end = scan_string(text + '"', 0)
+                    decoded, end = scan_string(text + '"', 0)
                 except ValueError:
                     pass
                 else:
                     if end <= len(text):
                         # The piece itself has the closing quote.
-                        end_events: list[JSONEvent] = reader.feed_string_end(text, read, end)
+                        end_events: list[JSONEvent] = reader.feed_string_end(text, decoded, end)
                         return end_events
-                    string = read
+                    string = decoded
             if string is not None:
                 reader.base += len(text)
                 if not string:
@@ -227,7 +228,7 @@ ValueStart(path=('title',), kind='string', offset=10), StringDelta(path=('title'
         return self._reader.end()
 
     def _get_current_document(self) -> Document:
-        """Return the document, after all pieces whose reading was put off have been read."""
+        """Return the document; first read the long pieces whose reading was put off until now."""
         document = self._document
         if document.read_postponed is not None:
             document.catch_up()
@@ -315,9 +316,10 @@ class OutputParser(PartialJSONParser):
 
     @property
     def start(self) -> int:
-        """Offset of the document that "last" or "matching" has chosen, at the end of the text; otherwise 0.
+        """Offset from which another parser can read the chosen document again, with the choice "first".
 
-        With "first" or None, a reader that begins at 0 finds the document by itself, even after prose.
+        At the end of the text, it is the start of the document that "last" or "matching" has chosen. With
+        "first" or None it is 0, even if prose precedes the document: the other parser skips the prose.
         """
         return self._reader.start
 

@@ -6,7 +6,7 @@ import time
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, TextDelta, ToolCallDelta
+from tokenstream.events import PartDelta, ReasoningDelta, RefusalDelta, StepDelta, TextDelta, ToolCallDelta
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -76,7 +76,8 @@ def _merge_key(event: Event) -> tuple[Any, ...] | None:
     cls = event.__class__
     if cls not in _TEXT_FIELDS or (isinstance(event, ReasoningDelta) and event.signature is not None):
         return None
-    return cls, event.choice, event.part, event.step
+    # The id of a tool call follows from its part, but the output of a step belongs to no part.
+    return cls, event.choice, event.part, event.step, event.id if isinstance(event, StepDelta) else None
 
 
 def _merge_group(deltas: list[Any]) -> Event:
@@ -88,7 +89,7 @@ def _merge_group(deltas: list[Any]) -> Event:
     cls = first.__class__
     text = "".join([getattr(delta, _TEXT_FIELDS[cls]) for delta in deltas])
     indexes = {"choice": first.choice, "part": first.part}
-    merged: Event = cls(first.id, text, **indexes) if cls is ToolCallDelta else cls(text, **indexes)
+    merged: Event = cls(first.id, text, **indexes) if cls in _WITH_ID else cls(text, **indexes)
     if first.step is not None:
         merged.step = first.step
     return merged
@@ -100,5 +101,8 @@ _TEXT_FIELDS: dict[type, str] = {
     RefusalDelta: "text",
     ToolCallDelta: "fragment",
     PartDelta: "fragment",
+    StepDelta: "text",
 }
 """Maps each class of delta that may be merged to its field for the text."""
+_WITH_ID = frozenset({ToolCallDelta, StepDelta})
+"""Classes of deltas that have an id besides their text."""

@@ -174,7 +174,7 @@ class ResponseFormat:
 
 
 def response_format(type: Any, *, name: str | None = None) -> ResponseFormat:  # noqa: A002, ANN401 - any type
-    """Describe the type of an answer, as a source of request options for each API.
+    """Describe the type of an answer; the result has a method per API that returns the request's options.
 
     Pass the same type to `stream.partials`, `stream.result` and similar methods.
 

@@ -267,11 +267,11 @@ class _SchemaWriter:
     def _must_stay_reference(self, name: str, enclosing: Sequence[str]) -> bool:
         """Return True if a definition must not be inlined, because inlining it might never end.
 
-        This holds for a recursive definition inside of any recursive definition: definitions that
-        refer to each other would be inlined along every path between them.
+        That is a recursive definition inside of another one, or of itself: definitions that refer to each
+        other would be inlined in each other again and again.
 
         Args:
-            enclosing: The names of the definitions that are being inlined around it.
+            enclosing: The names of the definitions in which the reference is, and which are being inlined.
         """
         return name in self._recursive and any(each in self._recursive for each in enclosing)
 
@@ -281,7 +281,7 @@ class _SchemaWriter:
         The result becomes part of a description, in which the model could not look up a reference.
 
         Args:
-            enclosing: The names of the definitions that are being replaced around it.
+            enclosing: The names of the definitions in which this part stands, and which are being written.
         """
         if is_list(value):
             return [self._spell_out(each, enclosing) for each in value]

@@ -37,7 +37,7 @@ class Tools(ToolTable):
     for `validated_calls(tools)` and for `Router(tools)`. The description of a tool is
     the first paragraph of its docstring. The description of a parameter is that in
     `Field(description=…)`, or the one in the docstring if the extra `griffe` is
-    installed. A parameter whose type has no JSON schema always has its default.
+    installed. A parameter whose type has no JSON schema is not offered to the model, and keeps its default.
 
     Args:
         tools: Functions, whose parameters are the arguments, or types (pydantic models,

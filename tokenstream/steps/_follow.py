@@ -20,6 +20,7 @@ from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStre
 
 if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
+    from tokenstream.errors import StreamError
     from tokenstream.steps._framework import RunOfAFramework
     from tokenstream.steps._run import Steps
 
@@ -106,8 +107,14 @@ class _Follower:
         return False
 
     def end(self) -> None:
-        """End the steps that are still open, since the events have ended."""
-        self._end(None)
+        """End the steps that are still open, since the events have ended.
+
+        Raises:
+            StreamError: The events of an agent have ended in the middle of a turn.
+        """
+        truncated = self._end(None)
+        if truncated is not None:
+            raise truncated from None
         if self._reader is None and self.item_count:
             warn(
                 "none of the %d events that were followed made a step: they are of no known framework",
@@ -144,11 +151,15 @@ class _Follower:
     def see(self, chunk: bytes) -> None:
         """Ignore bytes: only the events matter."""
 
-    def _end(self, error: BaseException | None) -> None:
-        """End the open steps, unless this was done already."""
-        if not self._has_ended and self._reader is not None:
-            self._reader.end(error)
-        self._has_ended = True
+    def _end(self, error: BaseException | None) -> StreamError | None:
+        """End the open steps, unless this was done already; return the error of an agent's run, or None."""
+        has_ended, self._has_ended = self._has_ended, True
+        if has_ended or self._reader is None:
+            return None
+        if isinstance(self._reader, _AgentLines):
+            return self._reader.end(error)
+        self._reader.end(error)
+        return None
 
 
 def follow(events: object, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:
@@ -194,12 +205,12 @@ class _AgentLines:
         """Begin, continue or end turns and steps, as a line says."""
         self._agent.read(event)
 
-    def end(self, error: BaseException | None) -> None:
-        """End the turn that is open; without an exception, it is truncated."""
+    def end(self, error: BaseException | None) -> StreamError | None:
+        """End the turn that is open; without an exception, it is truncated, and its error is returned."""
         if error is None:
-            self._agent.end(None)
-        else:
-            self._agent.stop(error)
+            return self._agent.end(None)
+        self._agent.stop(error)
+        return None
 
     def stop(self) -> None:
         """Stop the turn that is open, because the lines are not read any further."""

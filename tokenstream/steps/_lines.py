@@ -66,7 +66,12 @@ class LineReader(RunBuilder):
                 raise self._error
             return NOTHING
         item: object = self._ready.popleft()
-        self._read(item, {"type": TEXT, "text": item} if isinstance(item, str) else item)
+        line = {"type": TEXT, "text": item} if item.__class__ is str else item
+        if self._until is None and not self.has_ended:
+            # The way of most lines.
+            self._agent.read(line)
+        else:
+            self._read(item, line)
         return item
 
     def _feed_bytes(self, chunk: bytes) -> None:
@@ -85,11 +90,12 @@ class LineReader(RunBuilder):
 
     def _parse(self, payloads: list[bytes]) -> None:
         """Add the objects in some lines, up to the first that exceeds a limit."""
+        has_lines = self._frames.has_lines
         for payload in payloads:
             if self._error is not None:
                 return
             try:
-                self._add(value_in(payload if self._frames.has_lines else b"data:" + payload))
+                self._add(value_in(payload if has_lines else b"data:" + payload))
             except LimitExceeded as error:
                 self._error = error
             except ProtocolError:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import StreamTruncated
-from tokenstream.events import MessageStart, ToolCallDone
+from tokenstream.events import MessageStart, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallDone
 from tokenstream.formats import _registry as registry
 from tokenstream.limits import DEFAULT_LIMITS
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tokenstream.message import ToolCall
     from tokenstream.steps._step import Step
 
+_DELTAS = frozenset({TextDelta, ReasoningDelta, ToolCallDelta})
+
 
 class ModelAnswer:
     """One answer of a model in a step.
@@ -28,41 +30,52 @@ class ModelAnswer:
         step: The step.
         format: The format that reads the payloads, or its name.
         calls: A list to which the complete tool calls of the answer are added.
+        earlier: An earlier answer of the same server, whose payloads look alike; None for none.
     """
 
-    __slots__ = ("_calls", "_format", "has_begun", "step")
+    __slots__ = ("_calls", "format", "has_begun", "step")
 
-    def __init__(self, step: Step, format: str | Format, calls: list[ToolCall]) -> None:
+    def __init__(
+        self, step: Step, format: str | Format, calls: list[ToolCall], earlier: ModelAnswer | None = None
+    ) -> None:
         self.step = step
         self.has_begun = False
         """True once the format has read an event of the answer."""
-        self._format = registry.create(format, limits=DEFAULT_LIMITS, pings=False)
+        self.format = registry.create(format, limits=DEFAULT_LIMITS, pings=False)
         # A format keeps no text, but has to compare it with the whole text that a server may repeat.
-        self._format.parts.find_text = self._find_arrived
+        self.format.parts.find_text = self._find_arrived
         self._calls = calls
+        if earlier is not None:
+            # What an answer of a few pieces would cost to learn is as much as all its pieces cost.
+            self.format.adopt_shapes(earlier.format)
 
     @property
     def is_over(self) -> bool:
         """True once the answer has ended by itself, or has failed."""
-        return self._format.ended or self.error is not None
+        return self.format.ended or self.error is not None
 
     @property
     def error(self) -> StreamError | None:
         """The error with which the answer has failed; None if it has not."""
-        return self._format.error
+        return self.format.error
 
     def read_piece(self, item: object) -> None:
         """Read a piece of the answer; after the end of its step, ignore it."""
         payload: Any = item if item.__class__ is dict else payload_of(item)
         if payload.__class__ is dict and self.step.ended is None:
-            self._feed_step(self._format.feed(payload))
+            events = self.format.feed(payload)
+            if self.has_begun and len(events) == 1 and events[0].__class__ in _DELTAS:
+                # Most pieces are one delta.
+                self.step.feed(events[0])
+            else:
+                self._feed_step(events)
 
     def end(self) -> StreamError | None:
         """End the answer; return its error, or None if the answer is complete or nothing of it arrived."""
         if self.step.ended is not None:
             # The end of a step concludes its answers.
             return None
-        self._feed_step(self._format.end())
+        self._feed_step(self.format.end())
         if not self.has_begun:
             return None
         error = self.error

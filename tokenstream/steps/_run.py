@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
@@ -36,6 +36,14 @@ if TYPE_CHECKING:
     from tokenstream.steps._turn import Turn
 
 ItemT = TypeVar("ItemT")
+
+
+class Observer(Protocol):
+    """Observes a run, as `tokenstream.otel` does."""
+
+    def ended(self, node: RunNode) -> None:
+        """Note that the run, or a step at its top level, has ended."""
+        ...
 
 
 @show_members
@@ -71,6 +79,8 @@ class Steps(RunNode):
         self.context_size: int | None = None
         """Number of tokens that the model's context can hold; None if the agent has not told it."""
         self.requests = Requests(self._log)
+        self.observer: Observer | None = None
+        """Is told when the run or a step at its top level has ended; None if nobody observes the run."""
         self._turns: list[Turn] = []
 
     def __del__(self) -> None:
@@ -290,6 +300,10 @@ class Steps(RunNode):
         return RunEvents(self._log)
 
     # -- within ------------------------------------------------------------
+
+    def _tell_observer(self) -> None:
+        if self.observer is not None:
+            self.observer.ended(self)
 
     def _record_end(self) -> None:
         self._log.has_ended = True

@@ -59,6 +59,8 @@ class RunNode:
         """The name of the run or step."""
         self.error: str | None = None
         """A description of the error that ended the run or step; None if it ended without an error."""
+        self.error_type: str | None = None
+        """The name of the class of that error."""
         self.result: Any = None
         """The result, if the caller stores one here; for a tool that a router ran, the tool's result."""
         self.ended: float | None = None
@@ -108,10 +110,17 @@ class RunNode:
                 step.end(LeftOpen(f"it was still open when {_title_of(parent)} ended"))
             if error is not None:
                 self._outcome = "failed" if isinstance(error, Exception) else "stopped"
-                self.error = _describe_error(error)
+                self.error, self.error_type = _describe_error(error), type(error).__name__
             self.ended = self._clock()
             self._record_end()
         self._log.wake_readers()
+        # A step that was left open ends with its run, which holds the lock, and tells the observer itself.
+        if not isinstance(error, LeftOpen):
+            self._tell_observer()
+
+    def _tell_observer(self) -> None:
+        """Tell the run's observer, if it has one, that the run or a step at its top level has ended."""
+        raise NotImplementedError
 
     def _iterate_steps(self, *, running: bool = False) -> Iterator[Step]:
         """Yield all sub-steps at every depth, each before its own sub-steps.
@@ -334,13 +343,17 @@ class Step(RunNode):
             'Hello'
         """
         with self._log.lock:
-            self._refuse_if_ended("feed events")
+            if self.ended is not None:
+                self._refuse_if_ended("feed events")
             answer = self._answers[-1] if self._answers else None
-            begins_another = isinstance(event, MessageStart) and event.another
+            begins_another = event.__class__ is MessageStart and event.another
             if answer is None or answer.stream is not None or begins_another:
                 answer = self._add_answer(StepAnswer(len(self._log.answers)))
-            answer.accumulator.feed(event)
-            answer.accumulator.check()
+            accumulator = answer.accumulator
+            if accumulator.error is None:
+                accumulator.take(event)
+            if accumulator.error is not None:
+                accumulator.check()
         self._log.wake_readers(answer)
 
     def add_output(self, text: str) -> None:
@@ -518,6 +531,10 @@ class Step(RunNode):
         After the end of this step, the context manager does nothing, and its value is None.
         """
         return nullcontext() if self.ended is not None else self.step(call)
+
+    def _tell_observer(self) -> None:
+        if self.parent is None and self.run.observer is not None:
+            self.run.observer.ended(self)
 
     def _record_end(self) -> None:
         """Conclude the answers built by `feed`, and record the end of the step."""

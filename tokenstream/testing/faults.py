@@ -23,7 +23,16 @@ from tokenstream.testing._faults.answers import empty, html_instead, status, wro
 from tokenstream.testing._faults.base import Fault, combined
 from tokenstream.testing._faults.events import duplicate, error_event, heartbeat, no_done, reorder
 from tokenstream.testing._faults.text import bad_json, bom, crlf, garble
-from tokenstream.testing._faults.transport import close, cut, gzipped, reset, slow, split_utf8, stall
+from tokenstream.testing._faults.transport import (
+    close,
+    cut,
+    exit_code,
+    gzipped,
+    reset,
+    slow,
+    split_utf8,
+    stall,
+)
 
 __all__ = [
     "Fault",
@@ -36,6 +45,7 @@ __all__ = [
     "duplicate",
     "empty",
     "error_event",
+    "exit_code",
     "garble",
     "gzipped",
     "heartbeat",

@@ -56,37 +56,38 @@ class _OpenAIResponsesTurn(Turn):
         """Items that may consist of several parts, by type and id."""
         self._message_without_id: dict[str, Any] | None = None
         """The message without an id to which the last text was added."""
-        self._continued: set[str] = set()
-        """Ids of the reasoning items before a text that was cut off, and was continued by another request."""
-        self._unfinished = self._find_unfinished_reasoning()
-        """Ids of the reasoning items that the API would refuse; they are left out."""
+        self._unfinished, self._continued = self._find_unfinished_reasoning()
+        """Ids of the reasoning items that the API would refuse, which are left out; `_continued` has those of
+        them before a text that was cut off, and was continued by another request."""
         self._orphans = self._find_orphans()
         """Indexes of parts that must be sent without an id, because their reasoning is left out."""
         self._written_server_calls: set[str] = set()
         """Ids of the server tools' calls that were written."""
 
-    def _find_unfinished_reasoning(self) -> set[str]:
-        """Return the ids of the reasoning items that the API refuses: cut off, or without their next item.
+    def _find_unfinished_reasoning(self) -> tuple[set[str], set[str]]:
+        """Return the ids of the reasoning items to leave out, because the API would refuse them.
 
-        The reasoning before a text that another request has continued is also added to `_continued`.
+        The API refuses reasoning that was cut off, and reasoning without the finished item that followed it.
+
+        Returns:
+            The ids; and those of them that belong to reasoning before a text of which the server never
+            finished the item, because another request has continued the text.
         """
-        ids: set[str] = set()
-        # From the end: `is_followed` and `is_continued` describe the part after the current one.
-        is_followed = is_continued = False
+        unfinished: set[str] = set()
+        before_continued_text: set[str] = set()
+        # From the end, so that the part that follows the reasoning is known when the reasoning comes.
+        finished_item_follows = continued_text_follows = False
         for part in reversed(self.message.parts):
             if isinstance(part, ReasoningPart):
                 id = text_of(self.fields(part), "id")
-                if id is not None and not (is_followed and part.complete):
-                    ids.add(id)
-                    if is_continued:
-                        self._continued.add(id)
+                if id is not None and not (finished_item_follows and part.complete):
+                    unfinished.add(id)
+                    if continued_text_follows:
+                        before_continued_text.add(id)
             elif part.kind != "citation":
-                # A reasoning item is accepted only together with the finished item after it.
-                is_followed = part.kind not in self._drop and self._is_item(part)
-                # This text is complete, but the server never finished its item: another request has
-                # continued the text.
-                is_continued = part.kind == "text" and part.complete and not is_followed
-        return ids
+                finished_item_follows = part.kind not in self._drop and self._is_item(part)
+                continued_text_follows = part.kind == "text" and part.complete and not finished_item_follows
+        return unfinished, before_continued_text
 
     def _is_item(self, part: Part) -> bool:
         """Return True if a part will be sent as an item that the server has finished, or as a part of one."""

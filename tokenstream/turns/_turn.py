@@ -142,6 +142,7 @@ class Turn(ABC):
             if part.kind in self._drop:
                 continue
             if self.message.joined:
+                # While this part is written, `is_own` is about the part, and not about the whole message.
                 self.is_own = self._is_format(self._format_of(index))
             obstacle = self._find_obstacle(part) or self._WRITERS[part.kind](self, part, index)
             # A part that was written may still have a signature that this API does not take.
@@ -243,10 +244,10 @@ class Turn(ABC):
         return deepcopy(part.provider_data) or {}
 
     def _find_obstacle(self, part: Part) -> Obstacle | None:
-        """Return the obstacle that keeps a part from its `write_` method, or None.
+        """Return the reason not to try to write a part; None if its `write_` method decides.
 
-        The part may be incomplete, a call that is invalid or of an unsupported type, or one half of a server
-        tool's call and result of which the other half cannot be sent.
+        The part may be incomplete; it may be a call that is invalid, or of a type that the API does not
+        support; or it is the call or the result of a server tool, and the other of these cannot be sent.
         """
         if part.kind not in _USEFUL_IF_INCOMPLETE and not part.complete:
             return "incomplete"
@@ -277,7 +278,7 @@ class Turn(ABC):
         return "server_tool_call" if part.id in self._unpaired_ids else None
 
     def _find_lost_signature(self, part: Part) -> Obstacle | None:
-        """Return "signature" if a written part has lost one that the API does not accept, else None."""
+        """Return "signature" if a part was written without its signature, because this API takes none."""
         if not isinstance(part, TextPart | ToolCall) or (self.is_own and part.kind in self.accepts_signed):
             return None
         return "signature" if _is_signed(part.provider_data) else None

@@ -25,7 +25,7 @@ def test_only_a_stream_that_is_to_be_read_is_observed(backend: Backend) -> None:
         observe(ended)
     with observe(replayed(), **backend.takes) as twice, pytest.raises(MisuseError, match="observed already"):
         observe(twice)
-    with pytest.raises(MisuseError, match="a stream or a tap, and not list"):
+    with pytest.raises(MisuseError, match="a stream, a tap or a run, and not list"):
         observe(refused)
 
 

@@ -444,10 +444,9 @@ def test_a_long_run_costs_the_same_for_each_line() -> None:
     """The ids that are remembered are bounded; a line that is too long is an error of its own."""
     body = body_of("opencode-own-run").splitlines()[0]
     line = json.loads(body)
-    with Steps() as run:
-        for _ in run.follow(
-            [{**line, "part": {**line["part"], "id": str(number)}} for number in range(20_000)]
-        ):
+    lines = [{**line, "part": {**line["part"], "id": str(number)}} for number in range(20_000)]
+    with Steps() as run, pytest.raises(StreamTruncated):
+        for _ in run.follow(lines):
             pass
 
     assert len(run.turns) == 1

@@ -86,7 +86,8 @@ def test_a_silent_pipe_ends_with_the_partial_run_and_without_a_thread() -> None:
     assert isinstance(error, StreamStalled)
     assert (error.limit, error.partial.text) == ("idle_bytes", "Done.")
     assert [turn.state for turn in run.turns] == ["failed"]
-    assert threads == before
+    # Threads of other tests may have ended meanwhile.
+    assert threads <= before
 
 
 @pytest.mark.parametrize(
@@ -110,8 +111,8 @@ def test_each_deadline_has_its_own_silence(then: str, limit: str) -> None:
 def test_the_time_of_the_loop_is_no_silence() -> None:
     """Only waiting for the agent counts."""
     with process_of(TURN) as process, Steps() as run:
-        for _ in run.follow(process.stdout, deadlines=Deadlines(first_event=30, idle_bytes=0.5)):
-            time.sleep(0.3)
+        for number, _ in enumerate(run.follow(process.stdout, deadlines=Deadlines(idle_bytes=1))):
+            time.sleep(1.5 if number == 0 else 0)
 
     assert run.turns[0].state == "done"
 
@@ -237,7 +238,8 @@ def test_a_loop_that_is_left_leaves_no_thread() -> None:
             time.sleep(0.01)
         threads = threading.active_count()
 
-    assert threads == before
+    # Threads of other tests may have ended meanwhile.
+    assert threads <= before
 
 
 def test_a_line_that_is_nested_too_deeply_is_an_error_in_its_place() -> None:
@@ -343,7 +345,7 @@ def test_byte_streams_keep_deadlines_and_drain_standard_error(kind: str) -> None
 
     async def test(process: Any) -> None:
         with Steps() as run:
-            followed = run.follow(process.stdout, stderr=process.stderr, deadlines=Deadlines(idle_bytes=0.3))
+            followed = run.follow(process.stdout, stderr=process.stderr, deadlines=Deadlines(idle_bytes=1))
             lines: list[Any] = []
             with pytest.raises(StreamStalled) as caught:
                 while True:

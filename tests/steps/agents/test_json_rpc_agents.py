@@ -349,7 +349,7 @@ def test_an_error_in_place_of_the_answer_fails_the_turn() -> None:
 def test_messages_that_end_within_a_turn_are_an_error() -> None:
     """An agent that dies is not taken for one that is done."""
     with Steps() as run, pytest.raises(StreamTruncated) as raised:
-        for _ in run.follow([said("I will")], agent="acp"):
+        for _ in run.follow([said("I will")]):
             pass
 
     assert raised.value.partial is not None

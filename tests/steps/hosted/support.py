@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_args
 
 from tokenstream import Steps
+from tokenstream.errors import StreamTruncated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,10 +15,11 @@ if TYPE_CHECKING:
 
 
 def follow(events: Iterable[Any]) -> Steps:
-    """Follow some events to their end; return the run."""
-    given = list(events)
-    with Steps() as run:
-        seen = list(run.follow(given))
+    """Follow some events to their end, also where they are cut in the middle of a turn; return the run."""
+    given, seen = list(events), []
+    with Steps() as run, suppress(StreamTruncated):
+        for event in run.follow(given):
+            seen.append(event)
     assert all(one is other for one, other in zip(seen, given, strict=True))
     return run
 

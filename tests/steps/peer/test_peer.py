@@ -292,10 +292,10 @@ def test_a_request_that_waits_for_the_user_is_no_silence() -> None:
     """The agent waits, so no deadline ends its turn; while it works, one does."""
     with started() as process, peer_of(process) as peer, Steps() as run:
         turn = peer.begin("session/prompt", long=1)
-        deadlines = Deadlines(idle_bytes=0.3, idle_content=0.3)
+        deadlines = Deadlines(idle_bytes=1.5, idle_content=1.5)
         for message in run.follow(peer, until=turn, deadlines=deadlines):
             if message.wants_reply:
-                timer = threading.Timer(0.7, message.reply, [{}])
+                timer = threading.Timer(2.5, message.reply, [{}])
                 timer.start()
         assert turn.result
         peer.begin("sleep")

@@ -12,22 +12,20 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._connect import aconnect
+from tokenstream.cli._demo.tree import StepPrinter, build_tree
 from tokenstream.cli._screen import open_screen
 from tokenstream.errors import StreamError
-from tokenstream.events import StepDone, StepStart, TextDelta
 from tokenstream.router import Router, ToolFailed
 from tokenstream.steps import Steps
-from tokenstream.steps._tree import tokens_of
 from tokenstream.stream._reading.reader import only_error
 from tokenstream.testing._serve.server import ReplayServer, Reply, paced
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.tree import Tree
 
     from tokenstream.cli._screen import Screen
     from tokenstream.message import ToolCall
-    from tokenstream.steps import RunEvents, Step
+    from tokenstream.steps import RunEvents
     from tokenstream.stream import AsyncStream
 
 _REDRAWS_PER_SECOND = 20
@@ -44,14 +42,6 @@ _FIRST_EVENT_SECONDS = {
 }
 """Maps each recording to the seconds until its first event."""
 _TOOL_SECONDS = 0.7
-_GAP = 3
-"""Number of columns between the details of a step and its text."""
-_MARKS = {
-    "running": ("…", "cyan"),
-    "done": ("✓", "green"),
-    "failed": ("✗", "bold red"),
-    "stopped": ("■", "red"),
-}
 
 
 def run(*, fast: bool = False) -> int:
@@ -181,29 +171,9 @@ class _TripPlan:
 
 async def _print_steps(screen: Screen, events: RunEvents) -> None:
     """Print a line when a step begins, and another when it ends."""
-    # For each step: the indentation of its lines and its name, and the pieces of its text.
-    names: dict[str, tuple[str, str]] = {}
-    texts: dict[str | None, list[str]] = {}
+    printer = StepPrinter(screen)
     async for event in events:
-        match event:
-            case StepStart(id, name, parent, agent, cause):
-                indent = "" if parent is None else f"{names[parent][0]}  "
-                names[id] = indent, name
-                # The agent of an inner step has the name of the step's tool, so it is not printed.
-                details = [
-                    f"({agent})" if parent is None and agent else "",
-                    f"for {cause.id}" if cause else "",
-                ]
-                screen.print_line(" ".join([f"{indent}{name}", *filter(None, details), "begins"]), "dim")
-            case TextDelta(text):
-                texts.setdefault(event.step, []).append(text)
-            case StepDone(id, state, error):
-                indent, name = names[id]
-                outcome = error or "".join(texts.get(id, ())).strip()
-                style = "good" if state == "done" else "bad"
-                screen.print_line(f"{indent}{name} is {state}{f': {outcome}' if outcome else ''}", style)
-            case _:
-                pass
+        printer.print_event(event)
 
 
 async def _draw_tree(console: Console, steps: Steps, events: RunEvents) -> None:
@@ -214,48 +184,5 @@ async def _draw_tree(console: Console, steps: Steps, events: RunEvents) -> None:
         while not events.over:
             # The events are dropped, since the steps contain them; taking the last ones sets `over`.
             events.ready()
-            live.update(_build_tree(steps, console.width), refresh=True)
+            live.update(build_tree(steps, console.width), refresh=True)
             await asyncio.sleep(1 / _REDRAWS_PER_SECOND)
-
-
-def _build_tree(steps: Steps, width: int) -> Tree:
-    """Return the tree of all steps, with the time and the tokens of the whole run as its title."""
-    from rich.text import Text
-    from rich.tree import Tree
-
-    usage = steps.total_usage
-    spent = f", {tokens_of(usage)}" if usage else ""
-    tree = Tree(Text(f"{steps.name}: {steps.seconds:.1f} s{spent}", style="bold"), guide_style="dim")
-    _add_steps(tree, steps.steps, width - 4)
-    return tree
-
-
-def _add_steps(tree: Tree, steps: tuple[Step, ...], width: int) -> None:
-    """Add a line to a tree for each step, and for the steps inside it.
-
-    The line ends with the step's error or the end of its text, as far as there is room.
-
-    Args:
-        width: Number of columns for a line.
-    """
-    from rich.text import Text
-
-    for step in steps:
-        mark, style = _MARKS[step.state]
-        label = Text.assemble((f"{mark} ", style), (step.name, "bold"), (_write_details(step), "dim"))
-        text = " ".join((step.error or step.text).split())
-        columns = width - label.cell_len - _GAP
-        if text and columns > _GAP:
-            label.append(" " * _GAP + (text if len(text) <= columns else f"…{text[1 - columns :]}"))
-        label.no_wrap = True
-        label.overflow = "ellipsis"
-        # rich indents inner steps by four columns.
-        _add_steps(tree.add(label), step.steps, width - 4)
-
-
-def _write_details(step: Step) -> str:
-    """Return the details of a step: the arguments of its tool call or its agent, and its time."""
-    # A step that delegates a call has the agent in place of the arguments; only its inner steps show these.
-    if step.cause is not None and step.parent is not None:
-        return f" {step.cause.arguments_text} {step.seconds:.1f} s"
-    return f" ({step.agent}) {step.seconds:.1f} s" if step.parent is None else f" {step.seconds:.1f} s"

@@ -217,7 +217,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "demo", help="watch answers arrive, beside the code that reads them", description=about
     )
     parser.add_argument(
-        "part", nargs="?", choices=["agents"], help="agents: a run of agents, drawn as a tree while it grows"
+        "part",
+        nargs="?",
+        choices=["agents", "coding"],
+        help="agents: a run of agents, drawn as a tree while it grows; coding: a run of Claude Code",
     )
     parser.add_argument("--fast", action="store_true", help="send the recordings without pauses")
     parser.set_defaults(run=_run)
@@ -229,6 +232,10 @@ def _run(options: argparse.Namespace) -> int:
         from tokenstream.cli._demo import agents as demo_agents
 
         return demo_agents.run(fast=bool(options.fast))
+    if options.part == "coding":
+        from tokenstream.cli._demo import coding as demo_coding
+
+        return demo_coding.run(fast=bool(options.fast))
     return run(program=options.program, fast=bool(options.fast))
 
 
@@ -287,6 +294,7 @@ def _print_end(screen: Screen, program: str) -> None:
     screen.print_line("Read on:    https://github.com/llm-tokenstream/tokenstream")
     screen.print_line(f"Try yours:  {program} inspect --help")
     screen.print_line(f"Agents:     {program} demo agents")
+    screen.print_line(f"            {program} demo coding")
 
 
 class _Player:

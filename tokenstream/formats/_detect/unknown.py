@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.error_marks import add_code_hint, mark_cause
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _MOST_NAMES = 5
+_READERS_OF_AGENTS = "tokenstream.steps._agents.detect"
+"""The module that recognises agents. It is above the formats, and is loaded only to word an error."""
 _RUN_KEYS = (frozenset({"event", "run_id", "parent_ids"}), frozenset({"current_agent_name"}))
 """Keys of events about an agent's whole run: from LangChain's `astream_events`, and LlamaIndex's agents."""
 _MOST_NAME = 40
@@ -124,7 +127,7 @@ def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStre
     """Return the error for frames in no known format.
 
     The message lists the event types or, if there are none, the keys of the payloads. For the events of
-    a framework's run, it says instead how to follow them.
+    a framework's run, and for the lines of an agent, it says instead how to follow them.
 
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS
@@ -140,12 +143,31 @@ def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStre
             "these are the events of a whole run of a framework, which may hold several answers: follow them "
             "with Steps, run.follow(events), or hand over the stream of the model itself"
         )
+    objects = [object_of(frame, limits) for frame in frames]
+    agent = _find_agent(objects)
+    if agent is not None:
+        error = NotAStream(f"these are the lines of {agent}", body=_start_of(frames[0], limits.tail))
+        hint = ", which may hold several answers: follow them with Steps, run.follow(lines)"
+        return mark_cause(add_code_hint(error, hint), "agent")
     return _unknown_format_error(
         f"the events are of no known format; {_list_names(frames, limits)}.",
         f" If it is one of {', '.join(registry.names())}, name it with format=…; read a simple format of a "
         "server of your own with tokenstream.formats.custom(text=…), and any other with its SDK",
         body=_start_of(frames[0], limits.tail) if frames else "",
     )
+
+
+def _find_agent(objects: Sequence[dict[str, Any]]) -> str | None:
+    """Return the name of the agent that has printed some objects; None if they are of no known agent.
+
+    If several agents print such objects, the name is "an agent".
+    """
+    readers: Any = import_module(_READERS_OF_AGENTS)
+    names = (readers.find_name(each) for each in objects)
+    name: str | None = next((name for name in names if name is not None), None)
+    if name is not None:
+        return name
+    return "an agent" if any(map(readers.may_be_of_agent, objects)) else None
 
 
 def _unknown_format_error(message: str, hint: str, *, body: str) -> NotAStream:

@@ -282,6 +282,10 @@ class FastPath:
             self._shapes = [shape_learnt, *self._shapes[: _MOST_ENTRIES - 1]]
         return shape_learnt
 
+    def adopt_shapes(self, other: FastPath) -> None:
+        """Take over the shapes that were learnt from an earlier answer of the same server."""
+        self._shapes = other._shapes.copy()
+
     def forget(self, choice: int, part: int) -> None:
         """Forget entries learnt from a part that has ended, so that its later payloads are decoded."""
         ended = choice, part

@@ -57,10 +57,10 @@ _QUOTES = "".join(quote for quote in OPENING_QUOTES if quote != "`")
 
 @register_step
 def read_between(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Run the step that the table `reader.expects` defines for the next character.
+    """Take the step, a function, that the table `reader.expects` has for the next character.
 
-    The result is the position after what the step has read, as for every step.
-    After a closing bracket of the wrong kind, the text is refused if the step is not in `AFTER_MISMATCH`.
+    The result is the position after what the step has read, as for every step. After a closing bracket of
+    the wrong kind, only the steps in `AFTER_MISMATCH` are allowed; for any other, the text is refused.
     """
     char = text[position : position + 1]
     table = reader.expects
@@ -70,9 +70,9 @@ def read_between(reader: LenientReader, text: str, position: int, out: list[JSON
     # Only white space may stand between the two closing braces of `}}`.
     if reader.may_skip_brace and char not in " \t\r\n}":
         reader.may_skip_brace = False
-    if reader.owed_closers >= 0 and step not in AFTER_MISMATCH:
-        # A bracket was mismatched (else `owed_closers` is -1): a key or a value after that bracket may belong
-        # to either of two containers.
+    if reader.owed_closers is not None and step not in AFTER_MISMATCH:
+        # A bracket was mismatched (else `owed_closers` is None): a key or a value after that bracket may
+        # belong to either of two containers.
         return reader.refuse_two_readings(position)
     following: int = step(reader, text, position, out)
     return following
@@ -171,12 +171,12 @@ def close_bracket(reader: LenientReader, text: str, position: int, out: list[JSO
         reader.repair_log.note("trailing_comma", reader.comma_at)
     if is_wrong:
         reader.repair_log.note("wrong_closer", reader.base + position)
-        # -1 would mean that nothing was mismatched.
-        reader.owed_closers = max(reader.owed_closers, 0)
         # Close the containers inside the one that the bracket fits; their brackets may still follow.
+        owed_closers = reader.owed_closers or 0
         while reader.closer_counts[char] and closers[-1][0] != char:
             close_container(reader, reader.base + position, out)
-            reader.owed_closers += 1
+            owed_closers += 1
+        reader.owed_closers = owed_closers
     close_container(reader, reader.base + position + 1, out)
     return position + 1
 
@@ -200,7 +200,8 @@ def close_container(reader: LenientReader, offset: int, out: list[JSONEvent]) ->
     reader.closer_counts[closer[0]] -= 1
     is_empty_document = closer[0] == "}" and not (reader.closers or reader.document.container)
     if is_empty_document and not (reader.text_ended or reader.is_second):
-        # The object that may replace this one follows it. (The reader of a second document ends with it.)
+        # `{}` stays open: the object that replaces it may follow. (Not for the reader of a second document,
+        # which ends with that document.)
         reader.empty_end = offset
         reader.inside_step = None
     else:
@@ -218,8 +219,8 @@ def end_cut_document(reader: LenientReader, text: str, position: int, out: list[
     The text is refused instead if `must_be_closed` is set, or if what was read may also be prose.
     """
     if reader.opener_missing and len(reader.closers) == 1 and len(reader.document.container) < 2:
-        # A word in quotes, a colon and a value may also be prose.
-        reader.undo_last_repairs()
+        # Only a string, a colon and perhaps a value, without an opening brace: they may also be prose.
+        reader.forget_unfinished_values()
         return reader.refuse_two_readings(position)
     if reader.must_be_closed:
         # The option `lenient="closed"` allows all repairs but this one.
@@ -370,10 +371,10 @@ def read_quoted_key(reader: LenientReader, text: str, position: int, out: list[J
         pieces.clear()
     elif quoted.needs_more:
         return reader.hold_back(position)
-    elif reader.text_ended and not NO_KEY.isdisjoint("".join(pieces)):
-        # The closing quote is missing, and the fields after the key were read as part of it.
-        return reader.refuse_two_readings(reader.token_at - reader.base)
     elif reader.text_ended:
+        if not NO_KEY.isdisjoint("".join(pieces)):
+            # The closing quote is missing, and the fields after the key were read as part of it.
+            return reader.refuse_two_readings(reader.token_at - reader.base)
         drop_cut_key(reader, reader.token_at)
     return position
 
@@ -464,11 +465,12 @@ def read_string(reader: LenientReader, text: str, position: int, out: list[JSONE
         return reader.refuse_two_readings(quoted.unsure_at - reader.base)
     if quoted.needs_more:
         return reader.hold_back(position)
-    if not quoted.is_closed and not reader.text_ended:
-        return position
-    if not quoted.is_closed and (container is None or not quoted.seems_cut):
-        # Perhaps the closing quote is missing, and the fields after the string were read as part of it.
-        return reader.refuse_two_readings(position)
+    if not quoted.is_closed:
+        if not reader.text_ended:
+            return position
+        if container is None or not quoted.seems_cut:
+            # Perhaps the closing quote is missing, and the fields after the string were read as part of it.
+            return reader.refuse_two_readings(position)
     return _end_string(reader, position, out)
 
 

@@ -38,7 +38,8 @@ class ChoosingReader:
 
     __slots__ = (
         "_accepts",
-        "_chosen",
+        "_chosen_at",
+        "_chosen_fence",
         "_chosen_fits",
         "_document",
         "_pieces",
@@ -65,8 +66,10 @@ class ChoosingReader:
         self._text_length = 0
         self._starts: list[int] = []
         """Offsets of the documents."""
-        self._chosen = 0, ""
-        """Offset of the document chosen so far, and the character of the code fence around it."""
+        self._chosen_at = 0
+        """Offset of the document chosen so far."""
+        self._chosen_fence = ""
+        """The character of the code fence around that document; "" if there is none."""
         self._chosen_fits = False
         """True if `accepts` has found that the document chosen so far fits."""
         self._value: Any = None
@@ -92,7 +95,7 @@ class ChoosingReader:
     @property
     def start(self) -> int:
         """Offset of the chosen document; 0 until it has been chosen."""
-        return 0 if self._reader is None else self._chosen[0]
+        return 0 if self._reader is None else self._chosen_at
 
     def feed(self, text: str) -> list[JSONEvent]:
         """Read a piece of the text; return an empty list, because the events come only at the end."""
@@ -122,19 +125,22 @@ class ChoosingReader:
             return []
         # Read the chosen document again, now for its events; `takes_first` skips the text after it.
         self._reader = reader = LenientReader(document, takes_first=True)
-        reader.base, reader.prose.fence = self._chosen
-        skipped = self._chosen[0] - self._pieces[0][0]
-        text = "".join(piece for _, piece in self._pieces)[skipped:]
+        reader.base, reader.prose.fence = self._chosen_at, self._chosen_fence
+        first_piece_at, _ = self._pieces[0]
+        text = "".join(piece for _, piece in self._pieces)[self._chosen_at - first_piece_at :]
         self._pieces.clear()
         events = [*reader.feed(text), *reader.end()]
         # Repairs in other documents do not count; those of the text around all documents do.
         around = [each for each in scanner.repairs if each.name in _REPAIRS_AROUND]
-        others = [Repair("other_document", at) for at in self._starts if at != self._chosen[0]]
+        others = [Repair("other_document", at) for at in self._starts if at != self._chosen_at]
         self._repairs_made = tuple(sorted((*around, *others, *reader.repairs), key=lambda each: each.offset))
         return events
 
     def _consider(self, reader: LenientReader) -> None:
-        """Choose the document that a reader has finished, or keep the earlier choice."""
+        """Choose the document that a reader has finished, unless an earlier one fits the type.
+
+        If both fit the type but differ, the text is refused.
+        """
         document = reader.document
         self._starts.append(reader.root_at)
         accepts = self._accepts
@@ -148,17 +154,17 @@ class ChoosingReader:
             # The first that fits, or the last one as long as none does.
             self._chosen_fits = fits
             self._value = document.value if fits else None
-            self._chosen = reader.root_at, reader.root_fence
+            self._chosen_at, self._chosen_fence = reader.root_at, reader.root_fence
 
     def _drop_text(self) -> None:
-        """Drop the text that is not needed any more, to save memory.
+        """Drop the text that will not be read again, to save memory.
 
-        Once a chosen document fits the type, that is the text before it. As long as none fits, the last
-        document counts, so it is the text before the document that is being read.
+        Once a document that fits the type was chosen, the text before that document is dropped. As long as
+        none fits, the last document will be chosen: the text before the document being read is dropped.
         """
         scanner = self._scanner
         if self._chosen_fits:
-            needed_from, _ = self._chosen
+            needed_from = self._chosen_at
         else:
             needed_from = scanner.base if scanner.is_before_document else scanner.root_at
         pieces = self._pieces

@@ -225,7 +225,7 @@ def use_root_value(reader: LenientReader, position: int, out: list[JSONEvent]) -
 
 @register_step
 def read_after_document(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
-    """Read on directly after the document, by the step for the character there; return the next position.
+    """Take the step for the next character after the document; return the position after what was read.
 
     If only the first document is wanted, most of the text after it is skipped.
     """
@@ -238,7 +238,7 @@ def read_after_document(reader: LenientReader, text: str, position: int, out: li
         following: int = step(reader, text, position, out)
         return following
     if is_odd_space(char):
-        # `read_other` decides by the place, which `expects` is.
+        # `read_other` must know the place in the text, which the table `expects` stands for.
         reader.expects = AFTER_DOCUMENT
         return read_other(reader, text, position, out)
     return read_text_after_document(reader, text, position, out)
@@ -254,9 +254,9 @@ def skip_text_after_document(reader: LenientReader, text: str, position: int, ou
         if text[position : position + 1] == "{" and not has_text_between(reader):
             return replace_placeholder(reader, position)
         finish_empty_object(reader, out)
-    # After the last character, a step runs only if the text has ended.
-    if position == len(text):
-        reader.is_done = reader.text_ended
+    if position == len(text) and reader.text_ended:
+        # No text is left to skip, and none will follow.
+        reader.is_done = True
     return len(text)
 
 
@@ -339,10 +339,11 @@ def is_end_doubtful(reader: LenientReader, char: str) -> bool:
     if reader.gap == LINE_GAP:
         return False
     # The text after the document is on the same line.
-    if reader.owed_closers >= 0:
+    if reader.owed_closers is not None:
         # A closing bracket of the wrong kind may have ended the document too early.
         return True
     if not root or char.isdigit():
+        # `{}`, `[]`, 0 and the like are common in prose; and a digit may belong to the document.
         return True
     if is_list(root):
         # Brackets around nothing but numbers and literals are common in prose.
@@ -372,11 +373,11 @@ def skip_extra_closer(reader: LenientReader, text: str, position: int, out: list
     if reader.may_skip_brace and text[position] == "}":
         # The second of two closing braces, as in `}}`.
         reader.may_skip_brace = False
-    elif reader.in_prose or not reader.owed_closers:
+    elif reader.in_prose or reader.owed_closers == 0:
         # The bracket that it closes may be missing, or may have been read as prose.
         return reader.refuse_two_readings(position)
     else:
-        if reader.owed_closers > 0:
+        if reader.owed_closers is not None:
             # A bracket was mismatched; one fewer may follow now.
             reader.owed_closers -= 1
         reader.repair_log.note("extra_closer", reader.base + position)

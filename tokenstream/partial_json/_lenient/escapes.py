@@ -220,8 +220,10 @@ def _is_raw_backslash(string: QuotedString, text: str, position: int) -> bool | 
     if text[position] in ALWAYS_KEPT:
         # `\b` or `\f`: valid JSON is read as it is. But after an unescaped backslash in this string they are
         # never meant, and after one in another string of the document they are not meant before a letter.
-        if string.has_raw_backslash or not string.repair_log.has_raw_backslash:
-            return string.has_raw_backslash
+        if string.has_raw_backslash:
+            return True
+        if not string.repair_log.has_raw_backslash:
+            return False
         following = text[position + 1 : position + 2]
         return following.isalpha() if following else None
     if not string.has_raw_backslash:
@@ -264,7 +266,10 @@ def _note_doubtful_escape(string: QuotedString, offset: int) -> None:
 
 
 def _note_mixture(string: QuotedString, offset: int) -> None:
-    """Record a repair, once, if the string contains both unescaped backslashes and doubtful escapes."""
+    """Record the repair "mixed_escapes", once, if the string has unescaped backslashes and doubtful escapes.
+
+    If some of its backslashes are not escaped, the escapes that were decoded may be such backslashes, too.
+    """
     if string.has_raw_backslash and string.has_doubtful_escape and not string.is_mixed:
         string.is_mixed = True
         string.repair_log.note("mixed_escapes", offset)

@@ -177,7 +177,7 @@ class Lookahead:
             end += self._measure_special(kind, char, end)
 
     def _measure_special(self, kind: QuoteKind, char: str, position: int) -> int:
-        """Return the length of an escape; 1 for a special character that begins neither escape nor quote."""
+        """Return the length of the escape at a position; 1 for any special character but a backslash."""
         if char != "\\":
             return 1
         # Escaped twice, a backslash is written as four of them; any other escape begins with two.

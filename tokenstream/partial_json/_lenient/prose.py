@@ -93,12 +93,12 @@ class Prose:
         """The tag that ends the reasoning which is being skipped; "" outside of reasoning."""
 
     def pop_prose_start(self) -> int | None:
-        """Return the offset of the first visible prose since the last call, or None."""
+        """Return the offset of the first prose since the last call; None if there was only white space."""
         start, self._prose_start = self._prose_start, None
         return start
 
     def note_value_before(self) -> None:
-        """Record that a value precedes the prose on the same line; such prose introduces no array."""
+        """Record that a value precedes the prose on its line: numbers in brackets are then not an array."""
         self._introduces_json = self._follows_word = False
 
     def search(self, text: str, position: int, base: int, *, text_ended: bool) -> tuple[int, SearchResult]:
@@ -255,8 +255,9 @@ class Prose:
     def _is_array(self, peek: Lookahead, position: int) -> bool:
         """Return True if a bracket begins an array, and not a link, a reference or a list in the prose.
 
-        An object in the array proves it, and so does a string before a comma or a bracket, unless a
-        word directly precedes the array. `[]` and numbers prove it only where the prose introduces JSON.
+        It begins an array if an object follows the bracket. Other arrays are recognised only if no word
+        directly precedes the bracket: with a string before a comma or a closing bracket; and where the
+        prose introduces JSON, as with a colon, `[]`, and a number or a literal before a comma.
         """
         # Skip the brackets of arrays in arrays. JSON that was escaped twice has line breaks as `\n`.
         start = position

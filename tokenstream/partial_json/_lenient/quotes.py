@@ -51,13 +51,13 @@ def is_ordinary(char: str) -> bool:
     return not (char in '\\"}]`~' or char.isspace())
 
 
-def may_precede_end(string: str) -> bool:
-    """Return True if a quote in a string, or at its end, may be followed by a closing bracket or fence.
+def may_have_closing(string: str) -> bool:
+    """Return True if a closing bracket or a fence may follow a quote in a string, which `CLOSING` then finds.
 
-    For that, the string must contain a bracket or a fence, or end with white space.
+    White space at the end counts, too, since the bracket may be in the next piece.
 
     Example:
-        >>> may_precede_end('say "yes", or'), may_precede_end('["yes"]'), may_precede_end('say "yes" ')
+        >>> may_have_closing('say "yes", or'), may_have_closing('["yes"]'), may_have_closing('say "yes" ')
         (False, True, True)
     """
     return "}" in string or "]" in string or "`" in string or "~" in string or string[-1].isspace()
@@ -203,8 +203,8 @@ class QuoteJudge:
         return self._end_if_clean()
 
     @under((",", *_CLOSERS), _AFTER_COMMA)
-    def _judge_before_end(self, position: int) -> QuoteVerdict:
-        """Return `ENDS`, the verdict on a quote before a comma and the end of the list or object."""
+    def _judge_before_extra_comma(self, position: int) -> QuoteVerdict:
+        """Return `ENDS`: a surplus comma follows the quote, before a closing bracket or another comma."""
         return QuoteVerdict.ENDS
 
     @under(":+", _AFTER_QUOTE)
@@ -214,13 +214,13 @@ class QuoteJudge:
 
     @under(_CLOSERS, _AFTER_QUOTE)
     def _judge_before_closer(self, position: int) -> QuoteVerdict:
-        """Return the verdict on a quote before a closing bracket: if that fits an open container, `ENDS`."""
+        """Return `ENDS` for a quote before a closing bracket that fits an open container, else `INNER`."""
         closes_container = self._peek.get_char(position) in self._context.closers
         return QuoteVerdict.ENDS if closes_container else QuoteVerdict.INNER
 
     @under("/", _AFTER_QUOTE, _AFTER_COMMA)
     def _judge_before_slash(self, position: int) -> QuoteVerdict:
-        """Return the verdict on a quote before `/`: if no comment begins there, the quote is an inner one."""
+        """Return the verdict on a quote before `/`: it may only end the string if a comment begins there."""
         is_comment = self._peek.get_char(position + 1) in {"/", "*"}
         return self._end_if_clean() if is_comment else QuoteVerdict.INNER
 

@@ -39,8 +39,9 @@ class LenientReader:
         document: Receives the values.
         must_be_closed: True to refuse a document whose end is missing.
         takes_first: True to ignore everything after the first document.
-        choose: Called with this reader when another document follows a finished one, before the
-            other one is read. None refuses another document, unless the two are equal.
+        choose: Called with this reader when another document follows the finished one, to choose one of the
+            two; the other document then takes the place of the finished one in this reader. None refuses
+            another document, unless the two are equal.
         is_second: True for a reader of a second document, made by the reader of the first one:
             it stops at the end of its document.
     """
@@ -162,8 +163,8 @@ class LenientReader:
         """Number of open containers by closing bracket."""
         self.may_skip_brace = False
         """True if the second of two closing braces may follow, as in `}}`."""
-        self.owed_closers = -1
-        """Number of closing brackets that may still follow after a mismatched one; -1 without a mismatch.
+        self.owed_closers: int | None = None
+        """Number of closing brackets that may still follow after a mismatched one; None without a mismatch.
 
         After a mismatch, even if the number is 0, no further key or value may follow: it might belong
         to either of two containers.
@@ -305,15 +306,16 @@ class LenientReader:
 
     def refuse_cut(self, position: int) -> int:
         """Set the error for a document whose end is missing; return the position, as every step does."""
-        self.undo_last_repairs()
+        self.forget_unfinished_values()
         # Sets the error, as the document is not complete.
         self.document.end(self.base + position)
         return position
 
-    def undo_last_repairs(self) -> None:
-        """Take the last repairs out of the list if they are "unfinished_value"; the text stays unchanged.
+    def forget_unfinished_values(self) -> None:
+        """Remove each repair "unfinished_value" from the end of the list; the values stay dropped.
 
-        A document that is refused because its end is missing reports no repair of that end.
+        Such a repair drops a value that the end of the text has cut. A document that is refused because its
+        end is missing must not report that its end was repaired.
         """
         repairs = self.repair_log.made
         while repairs and repairs[-1].name == "unfinished_value":
@@ -353,7 +355,7 @@ class LenientReader:
         self.expects = self.place_after_value()
 
     def is_at(self, *places: Table) -> bool:
-        """Return True if the reader is at one of these places in the document, each given as its table."""
+        """Return True if the reader is at one of these places in the document; a table stands for a place."""
         expects = self.expects
         # Not `any`, which takes twice as long; this runs for most strings and keys.
         for place in places:  # noqa: SIM110
@@ -362,5 +364,5 @@ class LenientReader:
         return False
 
     def place_after_value(self) -> Table:
-        """Return the table of the steps that may follow a value in the innermost container."""
+        """Return the table for the place after a value in the innermost container."""
         return AFTER_FIELD if self.document.container.__class__ is dict else AFTER_ELEMENT

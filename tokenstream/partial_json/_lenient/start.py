@@ -84,11 +84,10 @@ def begin_comment_before_document(
 def read_prose(reader: LenientReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Search the prose for a document, a code fence, or reasoning; return the position at which to go on."""
     if position == len(text):
-        return (
-            read_after_document(reader, text, position, out)
-            if has_document(reader)
-            else refuse_empty_text(reader, position)
-        )
+        # The text has ended.
+        if has_document(reader):
+            return read_after_document(reader, text, position, out)
+        return refuse_empty_text(reader, position)
     prose = reader.prose
     position, finding = prose.search(text, position, reader.base, text_ended=reader.text_ended)
     prose_start = prose.pop_prose_start()
@@ -205,29 +204,34 @@ def read_another(reader: LenientReader, text: str, position: int, out: list[JSON
     reader.needs_more = second.needs_more
     document = second.document
     is_choosing = reader.choose is not None
-    is_end_missing = document.error is not None and reader.text_ended and reader.must_be_closed
-    if is_choosing and is_end_missing:
-        reader.document.error = document.error
-        return position
-    is_different = (
-        document.complete and not is_choosing and not are_equal(reader.document.root, document.value)
-    )
-    if document.error is not None or is_different:
+    if document.error is not None:
+        is_end_missing = reader.text_ended and reader.must_be_closed
+        if is_choosing and is_end_missing:
+            reader.document.error = document.error
+            return position
         return reader.refuse_two_readings(reader.second_at - reader.base)
-    if document.complete and is_choosing:
+    if not document.complete:
+        return position
+    if is_choosing:
         replace_document(reader, second)
-    elif document.complete:
-        # The other document is equal: only record it, and read on after it.
-        reader.may_skip_brace = second.may_skip_brace
-        reader.second_reader = None
-        reader.repair_log.note("repeated_document", reader.second_at)
-        for name, offset in second.repairs:
-            # The other repairs of a document that is not used are of no interest.
-            if name in _SUPPLIES_END:
-                reader.repair_log.note(name, offset)
-        reader.outside_step = STEPS["read_after_document"]
-        reader.gap = NO_GAP
+    elif are_equal(reader.document.root, document.value):
+        _leave_out_equal_document(reader, second)
+    else:
+        return reader.refuse_two_readings(reader.second_at - reader.base)
     return position
+
+
+def _leave_out_equal_document(reader: LenientReader, second: LenientReader) -> None:
+    """Record another document that equals the first one, without using it; the text after it is read next."""
+    reader.may_skip_brace = second.may_skip_brace
+    reader.second_reader = None
+    reader.repair_log.note("repeated_document", reader.second_at)
+    for name, offset in second.repairs:
+        # The other repairs of a document that is not used are of no interest.
+        if name in _SUPPLIES_END:
+            reader.repair_log.note(name, offset)
+    reader.outside_step = STEPS["read_after_document"]
+    reader.gap = NO_GAP
 
 
 def replace_document(reader: LenientReader, second: LenientReader) -> None:

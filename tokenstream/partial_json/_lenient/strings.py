@@ -13,7 +13,7 @@ from tokenstream.partial_json._lenient.quotes import (
     QuoteJudge,
     QuoteVerdict,
     is_ordinary,
-    may_precede_end,
+    may_have_closing,
 )
 from tokenstream.partial_json._strict.strings import (
     FAR,
@@ -106,10 +106,10 @@ class QuotedString:
 
     @property
     def seems_cut(self) -> bool:
-        """True if the string, which is open at the end of the text, was cut there.
+        """True if a string that is open at the end of the text was cut there, and can be closed as a repair.
 
-        Otherwise its closing quote may be missing: the string appears to contain quotes or closing
-        brackets, which may belong to the text after it.
+        False if its closing quote may be missing instead: it seems to contain quotes or closing
+        brackets, which may belong to the text after the string.
         """
         # `is_clean`: no quote inside of the string has been found.
         return self.is_clean and not (self._has_quotes or self._seems_closed or self._ends_with_bracket)
@@ -166,14 +166,15 @@ class QuotedString:
             try:
                 string, size = read_codes(escaped, None, False)  # noqa: FBT003 - it takes no names
             except UnicodeError:
-                # Not plain, so the piece is decoded below.
-                string, size = "\\", 0
-            # A string without quotes, backslashes and control characters changes no state. But the decoder
-            # accepts `\U`, which is not JSON, and misreads text that is not ASCII.
-            is_plain = "\\" not in string and '"' not in string and string.isprintable()
-            if is_plain and "U" not in text and text.isascii():
-                self.remember_end(string)
-                return string, escaped[size:]
+                # Some escapes are not codes, so the piece is decoded below.
+                pass
+            else:
+                # A string without quotes, backslashes and control characters changes no state. But the
+                # decoder accepts `\U`, which is not JSON, and misreads text that is not ASCII.
+                is_plain = "\\" not in string and '"' not in string and string.isprintable()
+                if is_plain and "U" not in text and text.isascii():
+                    self.remember_end(string)
+                    return string, escaped[size:]
         unfinished = ""
         if "\\" in escaped[-LONGEST_CODE:]:
             size = count_decided(escaped)
@@ -191,8 +192,8 @@ class QuotedString:
     def read_to_quote(self, text: str, position: int, pieces: list[str]) -> int:
         """Read the text before the next quote, as far as it needs no repair, and append it to `pieces`.
 
-        The result is the position after the text that was read: that of the quote, the end of the text, or
-        the start of the rest, which only `read` can read.
+        The result is the position after the text that was read. A quote or the end of the text is there; or
+        else the text from there on may need a repair, so that only `read` can read it.
         """
         end = text.find('"', position)
         piece = text[position:] if end < 0 else text[position:end]
@@ -220,8 +221,9 @@ class QuotedString:
     def _accept_if_certain(self, string: str, text: str, end: int) -> bool:
         """Accept a piece that was decoded by the rules of JSON, if it cannot have another meaning.
 
-        For an accepted piece, record whether the string may have ended in it, and if its escapes are
-        doubtful. Otherwise the caller discards it, and `read` decodes the text character by character.
+        For an accepted piece, record whether an escaped quote in it may be the end of the string, and whether
+        its escapes may be unescaped backslashes instead. If the piece is not accepted, the caller discards
+        it, and `read` decodes the text character by character.
 
         Args:
             string: The decoded piece.
@@ -240,17 +242,9 @@ class QuotedString:
             self.may_have_ended = False
         else:
             has_quote = '"' in string
-            if (has_quote or self.may_have_ended) and may_precede_end(string):
-                if self.may_have_ended:
-                    # Search as if the escaped quote of the piece before were part of this text.
-                    text, end = '\\"' + text, end + 2
-                # An escaped quote before a closing bracket or fence. The two characters of one at the end of
-                # the string are left out: the text after it decides later.
-                closing = CLOSING.search(text, 0, end - 2 * (string[-1] == '"'))
-                self._seems_closed = closing is not None and closing[0][-1] in "}]"
-                # Only `read` knows whether a fence is open, and finds a quote that is written as a code.
-                if not self._seems_closed and (closing is not None or text.find("\\u0022", 0, end) >= 0):
-                    return False
+            may_seem_closed = (has_quote or self.may_have_ended) and may_have_closing(string)
+            if may_seem_closed and not self._search_closing(string, text, end):
+                return False
             self.may_have_ended = has_quote and string[-1] == '"'
         if not self.has_doubtful_escape and (
             has_rare_control or "\n" in string or "\\" in string or "\t" in string or "\r" in string
@@ -258,6 +252,28 @@ class QuotedString:
             self.has_doubtful_escape = _DOUBTFUL_ESCAPE(text, 0, end) is not None
         self.ending = string[-_KEPT:] if len(string) >= _KEPT else (self.ending + string)[-_KEPT:]
         return True
+
+    def _search_closing(self, string: str, text: str, end: int) -> bool:
+        """Search a decoded piece for an escaped quote before a closing bracket; set `_seems_closed` if found.
+
+        Args:
+            string: The decoded piece.
+            text: The text that was decoded, with the escapes.
+            end: The end of the piece in `text`.
+
+        Returns:
+            False if the search does not decide, and `read` must examine the text.
+        """
+        if self.may_have_ended:
+            # Search as if the escaped quote of the piece before were part of this text.
+            text, end = '\\"' + text, end + 2
+        # An escaped quote at the end, which has two characters, is left out: the next piece decides about it.
+        closing = CLOSING.search(text, 0, end - 2 if string[-1] == '"' else end)
+        if closing is not None and closing[0][-1] in "}]":
+            self._seems_closed = True
+            return True
+        # Only `read` knows whether a fence is open, and finds a quote that is written as a code.
+        return closing is None and text.find("\\u0022", 0, end) < 0
 
     def _read_valid_escapes(self, text: str, start: int, end: int, pieces: list[str]) -> int:
         """Read the escapes that can only have their JSON meaning; return the position after them.

@@ -45,9 +45,9 @@ _known_values: ContextVar[Any] = ContextVar("_known_values")
 
 
 def _get_known(value: object) -> object:
-    """Return a value that was validated before; raise a placeholder error for an `InvalidEntry`.
+    """Return a value that was validated before; raise an error if it was found invalid (`InvalidEntry`).
 
-    `convert_errors` replaces the placeholder by the errors of the entry.
+    The error is a placeholder, which `convert_errors` replaces by the value's own errors.
     """
     if value.__class__ is InvalidEntry:
         raise PydanticCustomError(FAILED, "the value is invalid")
@@ -60,7 +60,11 @@ def _make_plain_validator(function: Callable[[Any], Any]) -> CoreSchema:
 
 
 def make_known_value_schema(key: object) -> CoreSchema:
-    """Return a schema that ignores its input, and returns the value validated before for a key."""
+    """Return a schema that takes a value validated before, whatever its input is.
+
+    The value is the one that `validate_with_known` has passed for the key. With such schemas, pydantic
+    assembles an object without validating the values in it again.
+    """
     # `_known_values` has these values while a validator runs.
     return _make_plain_validator(lambda _: _get_known(_known_values.get()[key]))
 
@@ -70,7 +74,7 @@ KNOWN_BY_NUMBER = _make_plain_validator(lambda number: _get_known(_known_values.
 
 
 def make_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
-    """Return a validator that follows its schema, also for a model that already has a validator."""
+    """Return a validator that follows a changed schema, also for a model that has a validator of its own."""
     # The options keep pydantic from using a model's own validator, which does not know replaced parts.
     make: Any = SchemaValidator
     validator: SchemaValidator = make(schema, config, **find_schema_options(make))
@@ -78,11 +82,12 @@ def make_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
 
 
 def validate_with_known(validator: SchemaValidator, text: str, known_values: object) -> Any:  # noqa: ANN401 - any value
-    """Return the value that a validator makes of a text in which numbers stand for the known values.
+    """Return an object or array that a validator assembles from values that were validated before.
 
     Args:
-        validator: The validator, of a changed schema.
-        known_values: The known values, which were validated before, by key or number.
+        validator: The validator; its schema takes the known values in place of its input.
+        text: JSON of the object or array, in which a number stands for each known value.
+        known_values: The values that were validated before, by key or number.
 
     Raises:
         ValidationError: The text and the known values do not fit the validator's schema.
@@ -96,25 +101,30 @@ def validate_with_known(validator: SchemaValidator, text: str, known_values: obj
 
 
 def strip_ref(schema: CoreSchema) -> CoreSchema:
-    """Return a copy of a schema without its reference name, serialization and metadata."""
+    """Return a copy of a schema, to be changed, without its reference name, serialization and metadata."""
     return {key: value for key, value in schema.items() if key not in {"ref", "serialization", "metadata"}}
 
 
 def make_layer_validator(schema: CoreSchema, config: Config) -> SchemaValidator:
-    """Return a validator that does only the work of a wrapper, such as calling a constructor.
+    """Return a validator that does only the work of a wrapper around a value, such as calling a constructor.
 
-    The schema inside the wrapper is replaced by the value that was validated before.
+    It does not validate the value again, but takes the value that `validate_with_known` passes.
+
+    Args:
+        schema: The wrapper's schema; the schema in it is replaced.
     """
     return make_validator(strip_ref(schema) | {"schema": make_known_value_schema(0)}, config)
 
 
 def convert_errors(error: ValidationError, entries: Entries, plain_data: object) -> Errors:
-    """Return the errors of an assembled value, equal to the errors of validating it as a whole.
+    """Return the errors of an object or array that could not be assembled from the values in it.
+
+    They equal the errors of validating the object or array as a whole.
 
     Args:
         error: The error of the assembly.
-        entries: The entries, under the names that the locations of errors use.
-        plain_data: The value as plain data.
+        entries: The values in it, some of them `InvalidEntry`, by the keys that the locations of errors use.
+        plain_data: The object or array as plain data.
     """
     out: list[dict[str, Any] | NestedErrors] = []
     for item in list_errors(error):
@@ -161,10 +171,10 @@ def list_errors(error: ValidationError) -> tuple[dict[str, Any], ...]:
 
 
 class LayeredSchema(NamedTuple):
-    """A schema, its config, and the layers around it, outermost first.
+    """The schema of an object or array, and the layers around it, which act once the object is assembled.
 
-    A layer is the validator of a wrapper around the schema, or a str: the tag of a union's member,
-    which is part of the locations of errors.
+    The layers are listed from the outside in. A layer is the validator of a wrapper, such as a model around
+    its fields, or a str: the tag of a union's member, which is part of the locations of errors.
     """
 
     schema: CoreSchema
@@ -222,11 +232,11 @@ class AssembledStructure(ValueStructure):
         return value
 
     def _make_refusal(self, prefix: tuple[str, ...], errors: Errors) -> InvalidValue | ContextNeeded:
-        """Return the exception for an invalid value: with its errors, which are located under `prefix`.
+        """Return the exception to raise for an invalid object or array.
 
-        If only reading the value as a whole gives its errors (`tentative`), it is `ContextNeeded` instead.
+        Usually it is `InvalidValue` with the errors, whose locations get `prefix` in front. For a member of
+        a union (`tentative`), it is `ContextNeeded`: only the whole union has the right errors.
         """
-        # Reading a tentative value as a whole gives its errors.
         return ContextNeeded() if self._tentative else InvalidValue((NestedErrors(prefix, errors),))
 
     def _locate_entries(self, entries: Entries) -> Entries:

@@ -69,7 +69,7 @@ SCALARS = frozenset(
 
 
 class Alternative(NamedTuple):
-    """One of the schemas between which a value may choose, for example a member of a union."""
+    """One of the schemas that a value of a type may have: a member of a union, or the only one."""
 
     schema: CoreSchema
     config: CoreSchema
@@ -235,7 +235,7 @@ class Definitions:
 
 
 def list_choices(schema: CoreSchema) -> list[tuple[CoreSchema, str]]:
-    """Return the members of a union, each with its label in locations, or with "" if it has none."""
+    """Return the members of a union, each with the label that it has in the locations of errors, or ""."""
     choices: Any = schema["choices"]
     if schema["type"] == "tagged-union":
         return [(choice, str(tag)) for tag, choice in choices.items() if isinstance(choice, dict)]

@@ -358,14 +358,14 @@ class _FieldsStructure(AssembledStructure):
         It has the text of each value that is still unread. A 0 takes the place of each value that was
         read before, which the validator gets separately.
         """
-        keys = tuple(entries)
         if any(entry.__class__ is UnreadEntry for entry in entries.values()):
             return _write_object(_list_entry_texts(entries))
         # Without unread values, the text depends only on the keys.
+        keys = tuple(entries)
         text = self._texts.get(keys)
-        return (
-            _remember(self._texts, keys, _write_object(_list_entry_texts(entries))) if text is None else text
-        )
+        if text is None:
+            text = _remember(self._texts, keys, _write_object(_list_entry_texts(entries)))
+        return text
 
     def _find_validator(self, unread: frozenset[str]) -> SchemaValidator:
         """Return the validator that assembles the object; it reads the fields in `unread` from the JSON."""
@@ -423,7 +423,7 @@ class _LateSlot(Slot):
         raise ContextNeeded
 
     def find_name(self, key: str) -> str:
-        """Return the name of a key in the growing value, as the field's own slot gives it."""
+        """Return the name under which a growing object shows the value at a key, from the field's slot."""
         return self._slot.find_name(key)
 
     def write(self, value: object, by_alias: ByAlias) -> str:
@@ -438,7 +438,7 @@ class _LateSlot(Slot):
         return self._slot.find_inner_show_unit(key)
 
     def find_defaults(self) -> Defaults | None:
-        """Return the defaults of an object at this place, as the field's own slot gives them."""
+        """Return the defaults to show in a growing object, as the field's own slot gives them."""
         return self._slot.find_defaults()
 
 

@@ -161,9 +161,11 @@ class _StructSlot(Slot):
         )
 
     def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
-        """Return the slots at a key in all members of the type; None if any type is possible there.
+        """Return the slots of the types that a value at a key may have; None if any type is possible there.
 
-        `attribute` is True if the step to the value is written as an attribute, False if as an item.
+        Args:
+            key: The step of a path, such as `lambda r: r.steps[0]`, from a value of this type.
+            attribute: True if the step is an attribute (`.steps`), False if it is an item (`[0]`).
         """
         found: list[Slot] = []
         for member in _list_members(self._type):
@@ -230,9 +232,10 @@ def _find_maker(
     kind: JSONKind,
     type_: object,
 ) -> Callable[[], ValueStructure | None] | None:
-    """Return a function that makes the structure for values of a kind; None if the type has no such values.
+    """Return a function that makes the structure for the objects, or the arrays, of a type.
 
-    If such values are read as a whole, the function returns None.
+    The result is None if a value of the type cannot be an object (an array). The function itself returns
+    None if such values are read as a whole.
 
     Args:
         slots: The slots of the types.
@@ -241,17 +244,20 @@ def _find_maker(
     origin, args = get_origin(type_) or type_, get_args(type_)
     struct = _find_struct(type_)
     if struct is not None:
-        # An array-like Struct is an array in JSON, which is read as a whole.
-        if kind != ("array" if struct.__struct_config__.array_like else "object"):
+        is_array = struct.__struct_config__.array_like
+        if kind != ("array" if is_array else "object"):
             return None
-        return _make_no_structure if kind == "array" else lambda: _StructStructure(slots, type_)
+        # A Struct that is an array in JSON is read as a whole.
+        return _make_no_structure if is_array else partial(_StructStructure, slots, type_)
     if origin is list and kind == "array":
-        return (lambda: _ListStructure(slots, args[0])) if args else _make_no_structure
+        return partial(_ListStructure, slots, args[0]) if args else _make_no_structure
     if origin is dict and kind == "object":
         # Keys of another type must be converted, so such a dict is read as a whole.
-        return (lambda: _DictStructure(slots, args[1])) if args[:1] == (str,) else _make_no_structure
+        return partial(_DictStructure, slots, args[1]) if args[:1] == (str,) else _make_no_structure
+    if origin in _SCALAR_TYPES or origin in {list, dict}:
+        return None
     # Any type that is not known here may have such values; they are read as a whole.
-    return None if origin in _SCALAR_TYPES or origin in {list, dict} else _make_no_structure
+    return _make_no_structure
 
 
 def _list_types_within(type_: Any, key: str | int, *, attribute: bool) -> list[Any] | None:  # noqa: ANN401 - any type
@@ -260,7 +266,7 @@ def _list_types_within(type_: Any, key: str | int, *, attribute: bool) -> list[A
     Args:
         type_: The type of the object or array.
         key: The name of a field, a key, or an index.
-        attribute: True if the key is used for an attribute (`.key`), False if for an item (`["key"]`).
+        attribute: True if the path has the key as an attribute (`.key`), False if as an item (`["key"]`).
     """
     if _find_struct(type_) is not None:
         # The fields of a Struct are attributes, and not items.
@@ -323,9 +329,10 @@ class _StructStructure(ValueStructure):
         return msgspec.json.encode(value).decode()
 
     def accepts_extra(self, key: str | int, text: str) -> bool:
-        """Return True for a key without a field that must be kept for `assemble`.
+        """Return True if a key that belongs to no field matters to `assemble`; the others are ignored.
 
-        `assemble` checks the tag, and lets msgspec report a key that the Struct forbids.
+        The tag does, which `assemble` checks; and if the Struct forbids unknown keys, all of them do, so that
+        msgspec reports them.
         """
         return key == self._config.tag_field or bool(self._config.forbid_unknown_fields)
 

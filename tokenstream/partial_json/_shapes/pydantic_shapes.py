@@ -217,11 +217,11 @@ class PydanticSlot(Slot):
         return list(self._types.definitions.iter_alternatives(self._schema, self._config))
 
     def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
-        """Return the slots at a key in all alternatives of the type; None if any type is possible there.
+        """Return the slots of the types that a value at a key may have; None if any type is possible there.
 
         Args:
-            key: The name of a field, a key, or an index.
-            attribute: True if the key is written as an attribute, False if as an item.
+            key: The step of a path, such as `lambda r: r.steps[0]`, from a value of this type.
+            attribute: True if the step is an attribute (`.steps`), False if it is an item (`[0]`).
         """
         found: list[Slot] = []
         for schema, config, _ in self._alternatives:
@@ -307,7 +307,10 @@ class _UnionChoice(TagChoice):
         """Maps each tag that has arrived to the result of `choose`."""
 
     def choose(self, value: object) -> ValueStructure | None:
-        """Return the structure of the member with this tag; None if no member has it and a structure."""
+        """Return the structure of the member with this tag.
+
+        The result is None if no member has this tag, or if its values are read as a whole.
+        """
         if not isinstance(value, str):
             return None
         if value not in self._chosen:

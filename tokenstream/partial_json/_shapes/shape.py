@@ -33,12 +33,13 @@ Errors: TypeAlias = "tuple[dict[str, Any] | NestedErrors, ...]"
 
 
 class NestedErrors(NamedTuple):
-    """Errors of a nested value; `locate_errors` completes their locations when they are needed.
+    """Errors of a nested value, with locations inside that value; `locate_errors` completes them when needed.
 
-    Without this class, each object and array around the value would copy all its errors.
+    This way no object or array around the value has to copy all its errors with longer locations.
     """
 
     loc: tuple[str | int, ...]
+    """The location of the value in the object or array around it."""
     errors: Errors
 
 
@@ -264,7 +265,10 @@ class Slot(ABC):
         return write_plain_json(value, by_alias)
 
     def find_name(self, key: str) -> str:
-        """Return the name of the field that is read from a key, for a value that is read as a whole."""
+        """Return the name under which an object that is read as a whole shows the value at a key.
+
+        It is the name of the field that is read from the key, or else the key itself.
+        """
         return key
 
     def find_inner_show_unit(self, key: str) -> ShowUnit | None:
@@ -281,22 +285,22 @@ class Slot(ABC):
         return False
 
     def is_root(self) -> bool:
-        """Return True for a root model, which is shown as its root value."""
+        """Return True for a pydantic root model; snapshots show its root value in place of the model."""
         return False
 
     def find_slots_within(self, key: str | int, *, attribute: bool) -> Sequence[Slot] | None:
-        """Return the slots for the value at a key, one step further along a path.
+        """Return the slots of the types that a value at a key may have, to check the next step of a path.
 
         The sequence is empty if no value can be there. The result is None if any value can be there.
 
         Args:
-            key: The name of a field, a key, or an index.
-            attribute: True if the step is written as an attribute, False if as an item.
+            key: The step of a path, such as `lambda r: r.steps[0]`, from a value of this type.
+            attribute: True if the step is an attribute (`.steps`), False if it is an item (`[0]`).
         """
         return None
 
     def find_defaults(self) -> Defaults | None:
-        """Return the defaults of an object at this place; None unless exactly one class is possible."""
+        """Return the defaults of the fields of an object; None unless the type allows exactly one class."""
         return None
 
 

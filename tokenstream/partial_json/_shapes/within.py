@@ -18,16 +18,16 @@ _LEAF_KINDS = SCALARS | {"set", "frozenset"}
 def find_schemas_within(
     definitions: Definitions, schema: CoreSchema, config: CoreSchema, key: str | int, *, attribute: bool
 ) -> list[CoreSchema] | None:
-    """Return the schemas that the value at a key may have.
+    """Return the schemas that the value at a key may have, to check the next step of a path.
 
-    The list is empty if no value can be there. The result is None if the schemas are not known.
+    The list is empty if no value can be there. The result is None if any value can be there.
 
     Args:
         definitions: The schemas to which `schema` refers.
-        schema: One alternative of a type.
-        config: The config of that alternative.
-        key: The name of a field, a key, or an index.
-        attribute: True if the step is written as an attribute, False if as an item.
+        schema: The schema before the step; not a union.
+        config: The config of that schema.
+        key: The step of a path, such as `lambda r: r.steps[0]`: a field's name, a key or an index.
+        attribute: True if the step is an attribute (`.steps`), False if it is an item (`[0]`).
     """
     kind = schema["type"]
     if kind in _OBJECTS:
@@ -50,7 +50,7 @@ def _step_to_field(
     """Return a list with the schema of the field that a key names.
 
     The list is empty if there is no such field. The result is None if the object allows any key.
-    `attribute` is True if the step to the field is written as an attribute, False if as an item.
+    `attribute` is True if the path has the field as an attribute (`.key`), False if as an item (`["key"]`).
     """
     # The fields of a typed dict are items, the fields of any other object are attributes.
     has_items = schema["type"] == "typed-dict"
@@ -82,7 +82,7 @@ def _step_through(
 ) -> list[CoreSchema] | None:
     """Return the schemas at a key in all alternatives of a schema; None if any schema is possible.
 
-    `attribute` is True if the step to the value is written as an attribute, False if as an item.
+    `attribute` is True if the path has the key as an attribute (`.key`), False if as an item (`["key"]`).
     """
     found: list[CoreSchema] = []
     for inner, inner_config, _ in definitions.iter_alternatives(schema, config):

@@ -104,14 +104,14 @@ def begin_literal(reader: StrictReader, text: str, position: int, out: list[JSON
 def continue_literal(reader: StrictReader, text: str, position: int, out: list[JSONEvent]) -> int:
     """Continue true, false or null that is split between pieces; return the position after its letters."""
     word, value, allow_bit = reader.literal
-    letters = reader.atom_progress
-    piece = text[position : position + len(word) - letters]
-    # Shorten the piece to the letters that continue the word.
-    while not word.startswith(piece, letters):
+    letters_before = reader.atom_progress
+    piece = text[position : position + len(word) - letters_before]
+    # Shorten the piece to the letters that continue the word; "" always does.
+    while not word.startswith(piece, letters_before):
         piece = piece[:-1]
     position += len(piece)
-    reader.atom_progress = letters = letters + len(piece)
-    if letters == len(word):
+    reader.atom_progress = letters_before + len(piece)
+    if reader.atom_progress == len(word):
         reader.document.end_atom(value, reader.base + position, out)
         reader.end_value()
         return position

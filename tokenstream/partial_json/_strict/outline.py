@@ -58,6 +58,7 @@ def find_open_string(text: str) -> int:
         # string, these quotes would be escaped, so there would be a backslash between them.
         start = text.rfind(spaced) + len(spaced)
         if start < len(spaced):
+            # Not found.
             start = text.rfind(dense) + len(dense)
     # Without a match, the start is smaller than the text that was searched for.
     return start if start > len(spaced) and len(text) - start >= _LONG else 0
@@ -72,8 +73,8 @@ def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, in
 
     Returns:
         The number of containers before the piece that it closes; the brackets that it leaves
-        open; True if the piece ends inside a string; an upper bound on its depth. None if the brackets
-        cannot belong to JSON, or are nested too deeply.
+        open; True if the piece ends inside a string; an upper bound on the nesting within the piece. None
+        if the brackets cannot belong to JSON, or are nested too deeply.
 
     Example:
         >>> outline('{"a": [{"b": 1}, {"c": "d'), outline('e"}]', in_string=True)
@@ -81,7 +82,8 @@ def outline(text: str, *, in_string: bool = False) -> tuple[int, bytes, bool, in
     """
     brackets, in_string = _collect_brackets(text, in_string=in_string)
     size, passes = len(brackets), 0
-    # Each pass removes the innermost pairs, until only the brackets without a partner are left.
+    # Each pass removes the innermost pairs, until only the brackets without a partner are left. The work is
+    # limited, because each pass over brackets that are nested very deeply removes only a few.
     remaining_work = _MOST_PASSES * size
     while size and remaining_work > 0:
         remaining_work -= size
@@ -148,11 +150,11 @@ def is_nested_at_most(text: str, max_depth: int) -> bool:
 
 
 def find_last_boundary(text: str, *, in_string: bool, in_object: bool) -> int:
-    """Return the length of the prefix that only lacks closing quotes and brackets; 0 if there is none.
+    """Return the length of the prefix that closing quotes and brackets would make whole; 0 if there is none.
 
-    The prefix ends before the comma after the last complete element or member: the end of the
-    piece may cut the next one. If the next one is a string, the prefix includes the whole string;
-    of a string that is open at the end of the piece, only the opening quote.
+    The prefix has all elements and members that are certain to be complete, but not the comma after them.
+    If a string that is a value follows them, the prefix includes that string; if the string is open at the
+    end of the piece, only its opening quote.
 
     Args:
         text: The piece, without escaped quotes.
@@ -166,29 +168,28 @@ def find_last_boundary(text: str, *, in_string: bool, in_object: bool) -> int:
         >>> find_last_boundary(text[:13], in_string=False, in_object=True), text[:7]
         (7, '{"a": 1')
     """
-    string_end = 0
-    quote = text.rfind('"')
+    last_quote = opening_quote = text.rfind('"')
     if not in_string:
-        after_quote = text[quote + 1 :]
+        after_quote = text[last_quote + 1 :]
         boundary = max(map(after_quote.rfind, _BOUNDARIES))
         if boundary >= 0:
             # Before a comma, or after a bracket.
             is_bracket = after_quote[boundary] != ","
-            return quote + 1 + boundary + is_bracket
-        if quote < 0:
+            return last_quote + 1 + boundary + is_bracket
+        if last_quote < 0:
             return 0
-        # The piece ends with a whole string; `quote` becomes its opening quote.
-        string_end = quote + 1
-        quote = text.rfind('"', 0, quote)
-    # The character before the string, without the white space between them.
-    char_before = text[max(0, quote - _MOST_SPACE) : max(0, quote)].rstrip(_SPACE)[-1:]
+        # The last string of the piece is whole.
+        opening_quote = text.rfind('"', 0, last_quote)
+    # The character before the last string, without the white space between them.
+    char_before = text[max(0, opening_quote - _MOST_SPACE) : max(0, opening_quote)].rstrip(_SPACE)[-1:]
     is_value = char_before == ":" or (char_before and not in_object)
     if is_value and in_string:
-        return quote + 1
+        return opening_quote + 1
     if is_value:
+        string_end = last_quote + 1
         is_last = not text[string_end:].strip(_SPACE)
         return string_end if is_last else 0
     # The string is a key: exclude it.
     if char_before == ",":
-        return text.rfind(",", 0, quote)
-    return text.rfind("{", 0, quote) + 1 if char_before == "{" else 0
+        return text.rfind(",", 0, opening_quote)
+    return text.rfind("{", 0, opening_quote) + 1 if char_before == "{" else 0

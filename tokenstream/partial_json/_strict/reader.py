@@ -322,26 +322,30 @@ class StrictReader(LateReader):
         start = position + 1
         offset = self.base + position
         end = text.find('"', start)
-        piece = text[start:] if end < 0 else text[start:end]
+        if end < 0:
+            end = len(text)
+        piece = text[start:end]
         is_plain = "\\" not in piece and piece.isprintable()
         if not is_plain:
-            # An end of -1 means that C cannot read the string; `continue_string` then finds the error.
-            end, piece = self._read_in_c(text, start) or (-1, "")
-        elif end < 0:
-            end = len(text)
-        if 0 <= end < len(text):
+            read = self._read_in_c(text, start)
+            if read is None:
+                # The text is not JSON: `continue_string` finds the error.
+                self.state = IN_STRING
+                self.document.begin_string(offset, out)
+                return self.continue_string(text, start, out)
+            end, piece = read
+        if end < len(text):
             self.add_whole("string", piece, offset, self.base + end + 1, out)
             return end + 1
-        # The closing quote has not arrived, so `end` is the end of the text, or -1 as above.
+        # The closing quote has not arrived.
         self.state = IN_STRING
         self.document.begin_string(offset, out, piece)
-        return end if end > 0 else self.continue_string(text, start, out)
+        return end
 
     def continue_string(self, text: str, position: int, out: list[JSONEvent]) -> int:
         """Continue a string that is a value; return the position after it, or after the text."""
         end = text.find('"', position)
-        # Only right if there is a quote; otherwise `end` is -1, and both are replaced below.
-        piece = text[position:end]
+        piece = "" if end < 0 else text[position:end]
         if end < 0 or self.incomplete or "\\" in piece or not piece.isprintable():
             # C cannot read text that is not JSON: then `_read_characters` finds the error.
             end, piece = self._read_in_c(text, position) or self._read_characters(text, position)

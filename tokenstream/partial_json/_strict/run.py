@@ -117,7 +117,8 @@ def read_run(document: Document, state: object, text: str) -> tuple[int, Any] | 
 
     Args:
         document: Receives the values.
-        state: The state of the reader: a table, or the step inside a string, without an incomplete escape.
+        state: The state of the reader: the table for the next character, or `IN_STRING` inside a string (not
+            inside an escape).
         text: The text; if the document has not begun, its first character is a bracket.
 
     Returns:
@@ -173,7 +174,7 @@ def _read_cut(document: Document, state: object, text: str) -> tuple[int, Any] |
     # The containers that the text closes, and the one around them.
     touched_frames = frames[staying_count - 1 if staying_count else 0 :]
     # 2. Write brackets around the text.
-    reopening = ""
+    added_before = ""
     if touched_frames:
         outer = [_REOPENING_OUTER[frame.container.__class__] for frame in touched_frames[:-1]]
         cls = touched_frames[-1].container.__class__
@@ -182,27 +183,27 @@ def _read_cut(document: Document, state: object, text: str) -> tuple[int, Any] |
         if innermost is None:
             # No other table is the state inside a container.
             return None
-        reopening = "".join(outer) + innermost
+        added_before = "".join(outer) + innermost
     open_brackets = _BRACKETS[touched_frames[0].container.__class__] + opened if staying_count else opened
-    end_of_cut, ending, is_empty = len(text), "", False
+    read_to, added_after, is_empty = len(text), "", False
     if open_brackets:
         bracket = open_brackets[-1:]
-        end_of_cut = find_last_boundary(blanked, in_string=in_string, in_object=bracket == b"{")
-        if end_of_cut <= 0:
+        read_to = find_last_boundary(blanked, in_string=in_string, in_object=bracket == b"{")
+        if read_to <= 0:
             # No prefix can be closed, so nothing is read.
             return 0, state
         # If the end cuts a key, the key is excluded.
-        in_string = in_string and blanked.find('"', end_of_cut) < 0
+        in_string = in_string and blanked.find('"', read_to) < 0
         # True if nothing has followed the innermost opening bracket.
-        is_empty = blanked[end_of_cut - 1] == _SIGNS[bracket]
+        is_empty = blanked[read_to - 1] == _SIGNS[bracket]
         if in_string:
-            end_of_cut += count_decided(text[end_of_cut:])
-            ending = _WRITTEN_MARK + '"'
+            read_to += count_decided(text[read_to:])
+            added_after = _WRITTEN_MARK + '"'
         elif opened:
-            ending = _END_PLACEHOLDERS[bracket][is_empty]
-        ending += open_brackets[::-1].translate(_CLOSERS).decode()
+            added_after = _END_PLACEHOLDERS[bracket][is_empty]
+        added_after += open_brackets[::-1].translate(_CLOSERS).decode()
     # 3. Parse the result.
-    run = f"{reopening}{text[:end_of_cut]}{ending}"
+    run = f"{added_before}{text[:read_to]}{added_after}"
     read = _scan_value(run)
     # If a container is open, nothing may follow the closing brackets that were written.
     if read is None or (open_brackets and read[1] != len(run)):
@@ -210,7 +211,7 @@ def _read_cut(document: Document, state: object, text: str) -> tuple[int, Any] |
     value, end = read
     if staying_count and not opened and not value:
         # There is only white space after a bracket, so the closing bracket may still follow.
-        return end_of_cut, state
+        return read_to, state
     keys = _find_open_keys(value, open_brackets, in_string=in_string, is_marked=bool(opened))
     if keys is None:
         # A repeated key has displaced the open value.
@@ -235,7 +236,7 @@ def _read_cut(document: Document, state: object, text: str) -> tuple[int, Any] |
     if frame is None:
         document.frame = document.container = None
         document.key, document.complete = 0, True
-        return end - len(reopening), END
+        return end - len(added_before), END
     for key in keys[: len(open_brackets) - 1]:
         frame = Frame(frame, key, frame.container[key])
         frames.append(frame)
@@ -243,9 +244,9 @@ def _read_cut(document: Document, state: object, text: str) -> tuple[int, Any] |
     document.container = container = frame.container
     if in_string:
         document.key = keys[-1]
-        return end_of_cut, IN_STRING
+        return read_to, IN_STRING
     document.key = len(container)
-    return end_of_cut, _STATE_AFTER[container.__class__][is_empty]
+    return read_to, _STATE_AFTER[container.__class__][is_empty]
 
 
 def _find_open_keys(
@@ -255,16 +256,19 @@ def _find_open_keys(
     in_string: bool,
     is_marked: bool,
 ) -> list[Any] | None:
-    """Return the keys that lead to the innermost open value, outermost first; remove its placeholder.
+    """Return the keys that lead to the innermost open value, outermost first; remove the placeholder in it.
+
+    The placeholder (`_MARK`) was written where the text ends: at the end of the open string, or as the last
+    member or element of the innermost open container.
 
     Args:
         value: The value that was read.
         open_brackets: The opening brackets of the open containers.
         in_string: True if a string is open in the innermost open container.
-        is_marked: True if a placeholder was written at the end of the innermost container.
+        is_marked: True if, without an open string, a placeholder is in the innermost open container.
 
     Returns:
-        The keys; None if they lead elsewhere because a key is repeated.
+        The keys; None if they do not lead there, because a repeated key has displaced the open value.
     """
     keys: list[Any] = []
     outer = node = value
@@ -299,7 +303,7 @@ def _merge(touched_frames: list[Frame], value: Any, state: object, document: Doc
         value: The outermost of these containers, with only what the text adds: the text was parsed with
             their opening brackets in front of it, and with `_MARK` or 0 in place of what is there already.
         state: The state of the reader before the text.
-        document: The document, whose innermost container is the last of these.
+        document: The document; its innermost open container is that of the last of these frames.
     """
     for frame in touched_frames[:-1]:
         container = frame.container

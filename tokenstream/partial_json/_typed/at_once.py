@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from tokenstream.partial_json._shapes.shape import Slot
-    from tokenstream.partial_json._show import Cutter, ShowUnit
     from tokenstream.partial_json._typed.draft import Draft
 
 _SPACE = " \t\n\r"
@@ -80,25 +79,22 @@ class LateObject(FilledObject):
     nevertheless the values of `outcome`, so that the second reading is not visible.
 
     Args:
-        make: The class of drafts, and the arguments for a new draft: the schema, whether
-            defaults are shown, the unit in which strings become visible, and the factory
-            of objects that cut text into words.
+        make_draft: Makes a new draft, with the options of the draft that validated the object.
         text: The document.
         names: The names of the fields of the type.
         outcome: The finished object.
     """
 
-    __slots__ = ("_made", "_make", "_names", "_outcome", "_text")
+    __slots__ = ("_made", "_make_draft", "_names", "_outcome", "_text")
 
     def __init__(
         self,
-        make: tuple[type[Draft[Any]], Any, bool, ShowUnit, Callable[[], Cutter] | None],
+        make_draft: Callable[[], Draft[Any]],
         text: str,
         names: Iterable[str],
         outcome: object,
     ) -> None:
-        self._make = make
-        """The class of drafts, the schema, if defaults are shown, the unit to show, the maker of a cutter."""
+        self._make_draft = make_draft
         self._text = text
         self._names = names
         self._outcome = outcome
@@ -119,13 +115,13 @@ class LateObject(FilledObject):
 
     def _read_fields(self) -> FilledObject:
         """Read the text again, field by field; return a view of the fields, with the values of `outcome`."""
-        make, schema, filled, how, words = self._make
-        draft = make(schema, defaults=filled, show=how, words=words)
+        draft = self._make_draft()
         # In two pieces: a single piece would be validated at once again.
         draft.feed(self._text[:1])
         draft.feed(self._text[1:])
         partial = draft.partial()
-        view, second_outcome = get_names_and_view(partial)[1], get_state(partial).outcome
+        _, view = get_names_and_view(partial)
+        second_outcome = get_state(partial).outcome
         values = view.log.values
         for position, name in enumerate(view.log.names):
             # Show the object in `outcome`, not its copy; a field that a validator of the whole has changed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+import functools
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from tokenstream._basics.text_log import TextLog
@@ -113,13 +113,13 @@ class Draft(Generic[T]):
 
     # Created only if the document does not arrive whole, since they take most of the time of a short one.
 
-    @cached_property
+    @functools.cached_property
     def _parser(self) -> OutputParser:
         """Parser of the document; of several documents, it may choose one that fits the type."""
         document = self._document
         return OutputParser(document.choice, self.schema.fits, lenient=document.lenient, max_depth=MOST_DEPTH)
 
-    @cached_property
+    @functools.cached_property
     def _tree(self) -> ValueTree:
         """The values of a document that is read piece by piece; made when first needed."""
         return ValueTree(
@@ -259,14 +259,15 @@ class Draft(Generic[T]):
     def _validate_whole(self, text: str) -> bool:
         """Validate the first piece at once if it is the whole document; return True if it is, and is valid.
 
-        A later piece, after a whole document, makes the parser read both, because that is an error.
+        More text after a whole document is an error, which only the parser finds: it is given the document.
         """
         has_document = self._whole is not None
         if has_document and text:
-            # More text after the whole document: the parser must read both to find the error.
             self._parser.feed(self._log.join())
             if self._has_ended:
                 self._parser.end()
+            self._needs_no_parser = False
+            return False
         may_be_whole = text.__class__ is str and not has_document
         closer = find_closer(text) if may_be_whole else ""
         outcome = read_at_once(self._slot, text, max_depth=MOST_DEPTH) if closer else MISSING
@@ -279,8 +280,15 @@ class Draft(Generic[T]):
         if closer == "}":
             # The view of an object whose fields are only read, by another draft, when they are first used. It
             # has no reference to this draft: the reference cycle would delay freeing it.
-            make = Draft, self.schema, self._filler is not None, self._show_unit, self._words
-            view = LateObject(make, text, self._type_names.field_names or (), outcome)
+            schema: Any = self.schema
+            make_draft = functools.partial(
+                Draft,
+                schema,
+                defaults=self._filler is not None,
+                show=self._show_unit,
+                words=self._words,
+            )
+            view = LateObject(make_draft, text, self._type_names.field_names or (), outcome)
         self._whole = _WholeDocument(outcome, view)
         self._snapshot = None
         return True

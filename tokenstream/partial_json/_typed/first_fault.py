@@ -37,7 +37,7 @@ def describe_first_fault(errors: Sequence[Mapping[str, Any]], type_words: Collec
 
     Args:
         errors: At least one error, in the form of `ValidationError.errors()`.
-        type_words: The words of the type. Any other key was written by the model, and is hidden.
+        type_words: The keys that the type itself defines. The model wrote any other key, which is hidden.
 
     Example:
         >>> error = {"type": "missing", "loc": ("steps", 1, "minutes"), "msg": "Field required"}
@@ -59,16 +59,16 @@ def describe_invalid(
     Args:
         title: The name of the type.
         errors: The errors, at least one.
-        type_words: The words of the type. Any other key was written by the model, and is hidden.
+        type_words: The keys that the type itself defines. The model wrote any other key, which is hidden.
     """
     return f"the output is not a valid {title}: {describe_first_fault(errors, type_words)}"
 
 
 def collect_words(schema: object) -> frozenset[str]:
-    """Return all words in a core schema; an error message may quote them, as a model wrote none of them.
+    """Return the words of a type, such as field names, which error messages may quote: no model wrote them.
 
     Args:
-        schema: A pydantic core schema.
+        schema: The pydantic core schema of the type.
     """
     words: set[str] = set()
     visited_ids: set[int] = set()
@@ -122,15 +122,15 @@ def _describe_error(error: Mapping[str, Any]) -> str:
         return message if message.startswith(_SAFE_BEGINNINGS) else "Invalid value"
     # The keys of `ctx` name what the message contains; those in `_QUOTING_KEYS` come from the value.
     may_quote = kind not in _SAFE_TYPES and not _QUOTING_KEYS.isdisjoint(error.get("ctx") or ())
-    if may_quote or kind not in _find_kinds():
+    if may_quote or kind not in _list_pydantic_kinds():
         # The message of a kind that pydantic does not define was written by the application's validator.
         return kind
     return message if len(message) <= _MOST_OF_MESSAGE else f"{message[:_MOST_OF_MESSAGE]}…"
 
 
 @cache
-def _find_kinds() -> frozenset[str]:
-    """Return the error types whose messages pydantic itself writes."""
+def _list_pydantic_kinds() -> frozenset[str]:
+    """Return the error types whose messages pydantic itself writes, and not a validator of the program."""
     from pydantic_core.core_schema import ErrorType
 
     return frozenset(get_args(ErrorType)) - _PROGRAMS

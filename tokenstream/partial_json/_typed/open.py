@@ -26,8 +26,8 @@ class OpenContainer:
         slot: The slot of the container's type.
         structure: Reads the values one by one; None if this or an outer container is read as a whole.
         show_unit: The unit in which strings in the container become visible.
-        fault_before: The last error found before the container.
-        in_whole: True if the container is part of a value that is read as a whole.
+        fault_before: The newest validation error in the document when the container begins, or None.
+        in_whole: True if a container around this one is read as a whole, from its text when it closes.
     """
 
     __slots__ = (
@@ -68,20 +68,20 @@ class OpenContainer:
         fault_before: FaultLink | None,
         in_whole: bool,
     ) -> None:
+        # Where the object or array is.
         self.parent = parent
         # Only the document itself has no key.
         self.key = 0 if event.key is None else event.key
-        self.name = name
-        self.slot = slot
-        self.structure = structure
         self.start = event.offset
+        self.is_object = event.kind == "object"
+        self.cached_location: tuple[str | int, ...] | None = None
+        """Cached `location`, which stays valid: the containers around an open one keep their structure."""
         self.fault_before = fault_before
         """The newest validation error before the object or array; None if there was none."""
-        self.is_object = event.kind == "object"
-        self.is_visible: bool = name is not None and (parent is None or parent.is_visible)
-        """True if the object or array is visible in snapshots."""
-        self.show_unit: ShowUnit = show_unit
-        """The unit in which strings in the object or array become visible."""
+
+        # How its values are read.
+        self.slot = slot
+        self.structure = structure
         self.in_whole = in_whole
         """True if the object or array is inside a container that is read as a whole."""
         self.is_read_whole = structure is None and not in_whole
@@ -93,6 +93,23 @@ class OpenContainer:
 
         In a container that is read as a whole, only plain data is: validation may change any other value.
         """
+        self.must_reread = False
+        """True if the text must be read again as a whole when the object or array closes."""
+        self.entries: Entries = {}
+        """Maps keys to validated values, `InvalidEntry` or `UnreadEntry`; empty if all is read as a whole."""
+        self.invalid_keys: set[str | int] = set()
+        """Keys whose values are invalid."""
+        self.tag_values: dict[str | int, Any] = {}
+        """Maps possible discriminators of a `TagChoice` to their values."""
+        self.used_discriminators: set[str | int] = set()
+        """Discriminators that were used for a choice; if one is repeated, the object must be read again."""
+
+        # What snapshots show of it.
+        self.name = name
+        self.is_visible: bool = name is not None and (parent is None or parent.is_visible)
+        """True if the object or array is visible in snapshots."""
+        self.show_unit: ShowUnit = show_unit
+        """The unit in which strings in the object or array become visible."""
         self.log = FieldLog(structure)
         """The fields of an object, as they are shown."""
         self.values = ValueLog(structure)
@@ -101,18 +118,6 @@ class OpenContainer:
         """Indexes of elements that have not been validated yet."""
         self.fillers: dict[str, Any] | None = None
         """Maps fields that have not arrived to the values to show for them; None if there are none."""
-        self.entries: Entries = {}
-        """Maps keys to validated values, `InvalidEntry` or `UnreadEntry`; empty if all is read as a whole."""
-        self.cached_location: tuple[str | int, ...] | None = None
-        """Cached `location`, which stays valid: the containers around an open one keep their structure."""
-        self.invalid_keys: set[str | int] = set()
-        """Keys whose values are invalid."""
-        self.tag_values: dict[str | int, Any] = {}
-        """Maps possible discriminators of a `TagChoice` to their values."""
-        self.used_discriminators: set[str | int] = set()
-        """Discriminators that were used for a choice; if one is repeated, the object must be read again."""
-        self.must_reread = False
-        """True if the text must be read again as a whole when the object or array closes."""
 
     def find_child(self, key: str | int) -> tuple[Slot, str | int | None]:
         """Return the slot that reads a key's value, and the name under which it is shown (None: hidden)."""
@@ -149,7 +154,7 @@ class OpenContainer:
             self.values.add(value, is_plain=is_plain)
 
     def mark_final(self, name: str | int | None) -> None:
-        """Mark the plain value that is shown under a name as final."""
+        """Record that a value which is shown as plain data is final: it will not be validated later."""
         value = self.log.find(name, len(self.log.names))
         if value is not MISSING:
             # A field that is added again takes the place of the earlier one, and is final by default.
@@ -169,9 +174,10 @@ class OpenContainer:
         if not self.is_object:
             return GrowingArray(self.values, growing, self.unvalidated)
         # Without the name of a visible field that is arriving, only the finished fields are shown.
+        field_name = name if isinstance(name, str) else ""
         if self.fillers is not None:
-            return FilledObject(self.log, name if isinstance(name, str) else "", growing, self.fillers)
-        return GrowingObject(self.log, name, growing) if isinstance(name, str) else GrowingObject(self.log)
+            return FilledObject(self.log, field_name, growing, self.fillers)
+        return GrowingObject(self.log, field_name, growing if isinstance(name, str) else MISSING)
 
     @property
     def location(self) -> tuple[str | int, ...]:

@@ -393,11 +393,11 @@ class Partial(Snapshot, Generic[T_co]):  # noqa: PLW1641 - equality compares val
         # Once the object is validated, its own fields count, because validators may have changed them.
         outcome = self._state.outcome
         validated = MISSING if outcome is MISSING else get_member(outcome, name)
-        if validated is not MISSING and name in (self._type_names.field_names or ()):
-            return validated
-        # A name that the type does not define must also have arrived. If it has, the validated value counts.
-        value = self._members.find(name)
-        return value if value is MISSING or validated is MISSING else validated
+        if validated is MISSING:
+            return self._members.find(name)
+        # A name that the type does not define must also have arrived.
+        is_field = name in (self._type_names.field_names or ())
+        return validated if is_field or self._members.find(name) is not MISSING else MISSING
 
     def _get_at(self, key: str | int) -> object:
         """Return what has arrived of the value at a key or index; MISSING if nothing has."""

@@ -47,7 +47,7 @@ class Changes:
         append: True to report text added to a string as an "append" operation.
     """
 
-    __slots__ = ("_append", "_by_alias", "_innermost", "_out", "_text")
+    __slots__ = ("_append", "_by_alias", "_innermost", "_out", "_text_log", "_text_path")
 
     def __init__(self, *, by_alias: ByAlias, append: bool) -> None:
         self._by_alias = by_alias
@@ -56,8 +56,10 @@ class Changes:
         """Operations of the current patch, in order."""
         self._innermost: tuple[FieldLog | ValueLog, str, TypeNames] | None = None
         """The log of the innermost open object or array, its path, and the names of its type."""
-        self._text: tuple[TextLog, str] | None = None
-        """The log and the path of the open string, once it has grown between two snapshots."""
+        self._text_log: TextLog | None = None
+        """The pieces of the open string, once it has grown between two snapshots."""
+        self._text_path = ""
+        """The path of that string."""
 
     def patch(self, before: Partial[Any] | None, after: Partial[Any]) -> list[Operation]:
         """Return the operations that turn a snapshot into a later one; empty if nothing has changed.
@@ -94,12 +96,11 @@ class Changes:
             # Another container has become the innermost one.
             return False
         text = after.growing
-        # `_text` has the log and the path of the open string.
-        if self._text is not None and text.__class__ is GrowingText and text.log is self._text[0]:
+        if text.__class__ is GrowingText and text.log is self._text_log:
             # The most common case: only the open string has grown.
             old_text = before.growing
             if old_text.__class__ is GrowingText and old_text.log is text.log:
-                self._add_growth(self._text[1], old_text, text)
+                self._add_growth(self._text_path, old_text, text)
                 return True
         open_child = self._compare_views(path, before, after, type_names)
         if open_child is not None:
@@ -125,7 +126,7 @@ class Changes:
                 return
             path, old, new = open_child
         if isinstance(after, GrowingText) and getattr(before, "log", None) is after.log:
-            self._text = after.log, path
+            self._text_log, self._text_path = after.log, path
             self._add_growth(path, before, after)
         elif before is not after:
             self._compare_data(path, self._dump(old), self._dump(new))

@@ -240,20 +240,7 @@ class ValueTree:
         # The text of a value around this one is being collected, because it is read as a whole.
         in_whole = self._excerpt.is_open
         if kind in CONTAINERS:
-            structure = None if in_whole else slot.find_structure(kind)
-            if structure is None and not in_whole:
-                # The container is read as a whole: its text is collected until it closes.
-                self._excerpt.open(event.offset)
-            top = self._top = OpenContainer(
-                node,
-                event,
-                name,
-                slot,
-                structure,
-                show_unit=show_unit,
-                fault_before=self.faults,
-                in_whole=in_whole,
-            )
+            top = self._begin_container(event, name, slot, show_unit, in_whole=in_whole)
             # A container annotated with `Show("values")` is hidden until it is complete.
             top.is_visible = top.is_visible and annotated_unit != "values"
             if self._filler is not None:
@@ -266,6 +253,26 @@ class ValueTree:
         shows_text = kind == "string" and is_visible and slot.shows_text
         self._text = make_log(show_unit, self._words) if shows_text else None
         return self._text is not None
+
+    def _begin_container(
+        self, event: ValueStart, name: str | int | None, slot: Slot, show_unit: ShowUnit, *, in_whole: bool
+    ) -> OpenContainer:
+        """Make an object or array, which has just begun, the innermost open one; return its node."""
+        structure = None if in_whole else slot.find_structure(event.kind)
+        if structure is None and not in_whole:
+            # The container is read as a whole: its text is collected until it closes.
+            self._excerpt.open(event.offset)
+        self._top = OpenContainer(
+            self._top,
+            event,
+            name,
+            slot,
+            structure,
+            show_unit=show_unit,
+            fault_before=self.faults,
+            in_whole=in_whole,
+        )
+        return self._top
 
     def _note_repeated_key(self, node: OpenContainer, key: str | int) -> None:
         """Mark an object with a repeated key to be read again when it closes: the key's last value counts."""
@@ -487,6 +494,6 @@ class ValueTree:
             if entry.__class__ not in _WITHOUT_VALUE:
                 node.add_value(name, entry)
             elif entry.__class__ is InvalidEntry or slot is PLAIN_SLOT:
-                # It will not be read later, so what is shown of it cannot change.
+                # The value will not be validated later, so its plain data, which is shown, cannot change.
                 node.mark_final(name)
             self._keep_entry(node, structure, key, slot, entry)

@@ -332,7 +332,10 @@ class GrowingArray(Sequence[Any]):  # noqa: PLW1641 - a list has no hash
         return make_repr(self, _DEEPEST)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Return the array for pickle and copies; its growing element becomes one that may still change."""
+        """Return what pickle and `copy` need: the elements, and which of them are not final.
+
+        A growing element becomes an ordinary element that is not final.
+        """
         unvalidated = {position for position in range(len(self)) if not self.is_final(position)}
         return GrowingArray, (list(self), MISSING, unvalidated)
 

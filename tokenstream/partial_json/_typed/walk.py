@@ -21,7 +21,7 @@ _INTEGER = re.compile(r"-?[0-9]{1,19}").fullmatch
 
 
 class Snapshot:
-    """Base of `Partial`, by which this module recognises one: it cannot import `Partial` itself."""
+    """Base class of `Partial`, for isinstance checks in this module, which cannot import `Partial` itself."""
 
     __slots__ = ()
 
@@ -52,7 +52,7 @@ def is_as_typed(
     value: object,
     slots: tuple[Slot, ...] | None,
 ) -> bool:
-    """Return True if a shown value has its annotated type, or is growing towards it.
+    """Return True if a value in a snapshot has its annotated type, or is an unfinished value of that type.
 
     Args:
         holder: The view or finished value that contains the value; None for the whole document.
@@ -75,9 +75,11 @@ def is_as_typed(
         holder = None if get_view is None else get_view(holder)
     if isinstance(holder, GrowingObject):
         return holder.is_validated(str(key))
+    if isinstance(holder, GrowingArray):
+        return holder.is_validated(key)
     # A member of a finished value was validated together with it. Without a key, the value is the whole
     # document, which is stored elsewhere once it is validated.
-    return holder.is_validated(key) if isinstance(holder, GrowingArray) else key is not None
+    return key is not None
 
 
 def get_member(value: object, key: str | int) -> object:
@@ -122,7 +124,7 @@ def _get_element(value: object, index: int) -> object:
 
 
 def _is_partial(value: object) -> TypeGuard[Partial[Any]]:
-    """Return True for a draft: `Snapshot` is the class of all drafts, and `Partial` its type for checkers."""
+    """Return True for a `Partial`, the only subclass of `Snapshot`."""
     return isinstance(value, Snapshot)
 
 

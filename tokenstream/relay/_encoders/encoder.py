@@ -30,7 +30,6 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
-    ToolResult,
     Unknown,
     UsageUpdate,
 )
@@ -38,7 +37,7 @@ from tokenstream.relay._encoders.pieces import find_surroundings, is_piece, make
 from tokenstream.relay._encoders.vocabulary import CUT_REASONS, Vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.errors import ErrorKind
@@ -50,7 +49,7 @@ Payload: TypeAlias = "tuple[str, Any]"
 """The name of an SSE event ("" for none) and its data: a JSON value, or a str to be sent unchanged."""
 Payloads: TypeAlias = "Iterable[Payload]"
 
-_HANDLERS: dict[type, str] = {
+HANDLERS: dict[type, str] = {
     MessageStart: "encode_start",
     PartStart: "encode_part_start",
     TextDelta: "encode_text",
@@ -71,10 +70,9 @@ _HANDLERS: dict[type, str] = {
     Stopped: "encode_stopped",
     StepStart: "encode_step_start",
     StepDone: "encode_step_end",
-    ToolResult: "encode_result",
     Unknown: "encode_unknown",
 }
-"""Maps each class of event to the name of its handler, a method of `Encoder`."""
+"""Maps the classes of events that every format can take to the names of handlers, methods of `Encoder`."""
 
 
 class Encoder(Vocabulary):
@@ -95,6 +93,8 @@ class Encoder(Vocabulary):
 
     error: None = None
     stop: None = None
+    handlers: ClassVar[Mapping[type, str]] = HANDLERS
+    """Maps each class of events for which the format has a place to the name of its handler."""
     steady: ClassVar[bool] = True
     """True if consecutive chunks of a part differ only in the piece of text, and fit a template."""
 
@@ -132,9 +132,9 @@ class Encoder(Vocabulary):
             chunk = write(event)
             if chunk is not None:
                 return [chunk]
-        handler_name = _HANDLERS.get(event.__class__)
+        handler_name = self.handlers.get(event.__class__)
         if handler_name is None:
-            # An event of a class that is newer than this encoder.
+            # The format has no place for events of this class, or the class is newer than this encoder.
             self.lose(event)
             return []
         if self._is_replaced or self.leaves_out(event):
@@ -318,10 +318,6 @@ class Encoder(Vocabulary):
     def encode_step_end(self, event: StepDone) -> Payloads:
         """Return no payloads for the end of a step."""
         return ()
-
-    def encode_result(self, event: ToolResult) -> Payloads:
-        """Return no payloads for the result of a tool, which is not part of an answer in most formats."""
-        return self.lose(event)
 
     def encode_unknown(self, event: Unknown) -> Payloads:
         """Return no payloads for an event of the provider that this library does not know."""

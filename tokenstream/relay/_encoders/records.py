@@ -23,6 +23,8 @@ from tokenstream.events import (
     PartDone,
     Restarted,
     StepDone,
+    StepUpdate,
+    StepWaiting,
     TextDelta,
     ToolCallDelta,
     ToolResult,
@@ -33,9 +35,17 @@ from tokenstream.formats._wire.tokenstream.words import End, end_of, error_field
 from tokenstream.message import MediaPart, Message, OpaquePart
 from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.relay._encoders.pieces import TEXTS
-from tokenstream.relay._encoders.values import keep_class_name, prepare_result, replace_unsound
+from tokenstream.relay._encoders.values import (
+    keep_class_name,
+    prepare_result,
+    replace_unsound,
+    to_json_object,
+    to_json_value,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream._basics.loose import AnyEvent, Json
     from tokenstream.message import Ending
 
@@ -45,6 +55,11 @@ _KEYS_BY_FIELD = {field: key for key, field in FIELDS.items()}
 _PROBE = "¿piece?"
 _HEAD, _TAIL = b'{"type":"text_delta","text":', b"}"
 """The bytes around a piece of text in its record, if the text is the first part of the answer."""
+_GIVEN: dict[tuple[type, str], Callable[[Any], Json]] = {
+    (StepUpdate, "data"): to_json_object,
+    (StepWaiting, "request"): to_json_value,
+}
+"""Maps the fields that the caller has filled, perhaps with no JSON value, to functions that return one."""
 _MAX_CACHED_ID = 200
 """The maximum length, in characters, of an id for which the bytes around pieces are cached."""
 _PRIVATE = frozenset({"provider_data"})
@@ -145,7 +160,8 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
             continue
         value = getattr(event, field)
         if value is not default and value != default:
-            payload[key] = _to_plain(value, raw=raw)
+            convert = _GIVEN.get((cls, field))
+            payload[key] = _to_plain(value, raw=raw) if convert is None else convert(value)
     if isinstance(event, StepDone) and event.error and not raw:
         payload["error"] = keep_class_name(event.error)
     if event.step is not None:

@@ -31,7 +31,7 @@ provider_executed=False)
     error = event.error if raw or event.error is None else keep_class_name(event.error)
     prepared = ToolResult(
         event.id,
-        _to_json_value(event.output),
+        to_json_value(event.output),
         error,
         event.provider_executed,
         choice=event.choice,
@@ -69,10 +69,14 @@ def keep_class_name(words: str) -> str:
     return name if colon and all(each.isidentifier() for each in name.split(".")) else words
 
 
-def _to_json_value(value: Any) -> Json:  # noqa: ANN401 - whatever the tool has returned
-    """Return the value that a tool has returned as a JSON value.
+def to_json_value(value: Any) -> Json:  # noqa: ANN401 - whatever the caller has, such as a tool's output
+    """Return a value of the caller as a JSON value.
 
     An object that JSON cannot express becomes the name of its class.
+
+    Example:
+        >>> to_json_value({"at": (1, b"a")})
+        {'at': [1, 'YQ==']}
     """
     if value is None or value.__class__ is str:
         return value
@@ -82,6 +86,16 @@ def _to_json_value(value: Any) -> Json:  # noqa: ANN401 - whatever the tool has 
         # The value contains itself, or is nested too deeply.
         return _name_class(value)
     return replace_unsound(plain)
+
+
+def to_json_object(value: dict[str, Any]) -> dict[str, Json]:
+    """Return a dict of the caller as a JSON object; a value in it that is no JSON is its class's name.
+
+    Example:
+        >>> to_json_object({"type": "progress", "progress": (1, 2)})
+        {'type': 'progress', 'progress': [1, 2]}
+    """
+    return {str(key): to_json_value(inner) for key, inner in value.items()}
 
 
 def _name_class(value: object) -> str:

@@ -57,6 +57,8 @@ class ClaudeCode(AgentReader):
         self._answers: dict[str, _Answer] = {}
         """The answer in progress of each agent, by the id of the call that has started the agent; "" for
         the main agent."""
+        self._last_reader: ModelAnswer | None = None
+        """The reader of the last answer; None before the first."""
         self._streamed: set[str] = set()
         """The ids of the messages whose events were sent."""
         self._in_background: set[str] = set()
@@ -272,7 +274,8 @@ class ClaudeCode(AgentReader):
         """
         if not agent:
             self._is_calling = False
-        answer = self._answers[agent] = _Answer(self._step_of(agent), id)
+        answer = self._answers[agent] = _Answer(self._step_of(agent), id, self._last_reader)
+        self._last_reader = answer.reader
         return answer
 
     def _feed(self, answer: _Answer, event: dict[str, Any]) -> None:
@@ -325,15 +328,16 @@ class _Answer:
     Args:
         step: The step of its agent.
         id: The id of its message; None if it has none.
+        earlier: The reader of an earlier answer; None for the first.
     """
 
     __slots__ = ("_calls", "blocks", "calls", "has_called", "id", "reader")
 
-    def __init__(self, step: Step, id: str | None) -> None:
+    def __init__(self, step: Step, id: str | None, earlier: ModelAnswer | None) -> None:
         self.id = id
         self.calls: list[ToolCall] = []
         """The calls that are complete, and whose steps have not begun."""
-        self.reader = ModelAnswer(step, "anthropic", self.calls)
+        self.reader = ModelAnswer(step, "anthropic", self.calls, earlier)
         self.blocks = 0
         """Number of whole blocks that were read; 0 for an answer whose events were sent."""
         self.has_called = False

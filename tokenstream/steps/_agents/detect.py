@@ -20,6 +20,7 @@ from tokenstream.steps._agents.codex_server import CodexServer
 from tokenstream.steps._agents.cursor import Cursor
 from tokenstream.steps._agents.gemini_cli import GeminiCLI
 from tokenstream.steps._agents.goose import Goose
+from tokenstream.steps._agents.mcp import MCP
 from tokenstream.steps._agents.mistral_conversations import MistralConversations
 from tokenstream.steps._agents.objects import line_of
 from tokenstream.steps._agents.openai_agents import OpenAIAgents
@@ -49,6 +50,7 @@ _ALL = (
     ADK,
     AgentCore,
     A2ATasks,
+    MCP,
     OpenAIAgents,
     AnthropicAgents,
     MistralConversations,

@@ -13,8 +13,8 @@ from tokenstream.steps._attach.state import Attachment, Recent
 
 if TYPE_CHECKING:
     from collections.abc import (
+        AsyncGenerator,
         AsyncIterable,
-        AsyncIterator,
         Awaitable,
         Callable,
         Iterable,
@@ -129,7 +129,7 @@ class AsyncAttached(Generic[EventT]):
         self._state = state
         self._live: Any = None
         """The events as they happen; None between two connections."""
-        self._events: AsyncIterator[EventT] | None = None
+        self._events: AsyncGenerator[Any] | None = None
         self._is_over = False
 
     @property
@@ -150,6 +150,7 @@ class AsyncAttached(Generic[EventT]):
 
         while not self._is_over:
             error: BaseException | None = None
+            event: EventT
             try:
                 if self._events is None:
                     await self._open()
@@ -191,7 +192,11 @@ class AsyncAttached(Generic[EventT]):
         self._events = _achain(history, self._live)
 
     async def _close_live(self) -> None:
-        live, self._live, self._events = self._live, None, None
+        live, self._live = self._live, None
+        events, self._events = self._events, None
+        if events is not None:
+            # The garbage collector of trio complains about a generator that was left.
+            await events.aclose()
         close = getattr(live, "aclose", None) or getattr(live, "close", None)
         if close is not None:
             with suppress(OSError):
@@ -296,7 +301,7 @@ def _chain(history: Iterable[EventT], live: Iterable[EventT]) -> Iterator[EventT
     yield from live
 
 
-async def _achain(history: Any, live: Any) -> AsyncIterator[Any]:  # noqa: ANN401 - iterables of two kinds
+async def _achain(history: Any, live: Any) -> AsyncGenerator[Any]:  # noqa: ANN401 - iterables of two kinds
     """Yield the events of the history, then those that happen."""
     for events in (history, live):
         if hasattr(events, "__aiter__"):

@@ -26,6 +26,10 @@ class BasePeer:
         deadlines: The longest waits for it.
     """
 
+    if not TYPE_CHECKING:
+        # The attributes are in the subclasses' dictionary.
+        __slots__ = ()
+
     def __init__(
         self,
         *,

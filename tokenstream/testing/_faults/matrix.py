@@ -201,6 +201,8 @@ def _choose_faults(recording: Recording) -> Iterator[Fault]:
     yield from _BREAK_FAULTS
     yield from _EVENT_FAULTS
     yield from _ANSWER_FAULTS
+    if recording.exit_code is not None:
+        yield faults.exit_code(1)
 
 
 _END_FAULTS = (faults.empty(), faults.cut(event=1), faults.cut(at=0.5), faults.cut(at=-1), faults.no_done())

@@ -141,6 +141,29 @@ def slow(recording: Recording, seconds: float = 0.0, *, factor: float = 1.0) -> 
 
 
 @fault
+def exit_code(recording: Recording, code: int = 1) -> Recording:
+    r"""End the program that prints the lines with an exit code.
+
+    Args:
+        code: The exit code; a negative one is the number of a signal, as for `Popen`.
+
+    Raises:
+        MisuseError: On replay, if `code` is not a whole number.
+
+    Example:
+        >>> from tokenstream.testing import Recording, faults
+        >>> killed = faults.cut(at=5) | faults.exit_code(-9)
+        >>> with Recording.of([b"one\ntwo\n"]).process(fault=killed) as process:
+        ...     process.stdout.read(), process.wait()
+        (b'one\nt', -9)
+    """
+    # Not isinstance: True is an int, too.
+    if type(cast("object", code)) is not int:
+        raise MisuseError(f"code={code!r} is invalid: an exit code is a whole number, such as 1")
+    return recording.replaced(exit_code=code)
+
+
+@fault
 def split_utf8(recording: Recording) -> Recording:
     r"""Split the bytes of each non-ASCII character between two chunks.
 

@@ -26,7 +26,7 @@ def note_aiohttp(response: AiohttpResponse, notes: Notes) -> None:
         notes.see(whole_body)
         notes.end()
         return
-    response.content = _NotedContent(response.content, notes)  # type: ignore[misc, assignment] # it has the same methods
+    response.content = NotedContent(response.content, notes)  # type: ignore[misc, assignment] # it has the same methods
     for name in ("close", "release"):
         setattr(response, name, _wrap_close(getattr(response, name), notes))
 
@@ -44,7 +44,7 @@ def _wrap_close(method: Callable[[], Any], notes: Notes) -> Callable[[], Any]:
     return close
 
 
-class _NotedContent:
+class NotedContent:
     """Replaces the body object of an aiohttp response, and records the bytes that are read from it."""
 
     def __init__(self, content: Any, notes: Notes) -> None:  # noqa: ANN401 - aiohttp's, with all ways of reading

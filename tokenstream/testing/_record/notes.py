@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import reading_error
@@ -104,6 +104,10 @@ class Notes:
         """Undoes the content coding of the chunks; None if they are not compressed."""
         self._breaks: Breaks | None = None
         """The way in which the connection broke; None if it did not."""
+        self._exit_code: int | None = None
+        """The exit code of the program that has printed the bytes; None if it is not known."""
+        self._written: Path | None = None
+        """The file that was written; None if none was."""
         self.item_count = 0
         """Number of items of an iterable that the application has read."""
         self.is_finished = False
@@ -238,6 +242,23 @@ class Notes:
             self._write(self.block_error)
         self.is_finished = True
 
+    def note_exit_code(self, code: int) -> None:
+        """Add the exit code of the program to the recording, also to one that was written before.
+
+        Args:
+            code: The exit code.
+
+        Raises:
+            RecordingRefused: The recording contains something that looks like a secret.
+        """
+        if self._exit_code is not None:
+            return
+        self._exit_code = code
+        if self._written is not None:
+            # The program has closed its output before it ended.
+            recording = self._build_recording(self._written)
+            replace(self._terms, overwrite=True).write(recording, self._written)
+
     def _write(self, error: BaseException | None) -> None:
         """Write the recording, unless it was written or given up before.
 
@@ -254,6 +275,7 @@ class Notes:
         path = self._terms.next_path()
         try:
             self._terms.write(self._build_recording(path), path)
+            self._written = path
         except TokenStreamError as failure:
             if error is None:
                 raise
@@ -270,6 +292,7 @@ class Notes:
             format=self.format(),
             messages=self.messages,
             breaks=self._breaks,
+            exit_code=self._exit_code,
             request=self._write_request(),
         )
 

@@ -14,6 +14,7 @@ from tokenstream.testing._record.clients import is_client, note_answers, refuse_
 from tokenstream.testing._record.filters import compile_replacements
 from tokenstream.testing._record.loops import note_loop
 from tokenstream.testing._record.notes import Notes, Terms
+from tokenstream.testing._record.processes import is_pipe, is_process, note_pipe, note_process
 from tokenstream.testing._record.streams import note_stream
 from tokenstream.testing._recordings.headers import check_named_headers
 from tokenstream.testing._recordings.save import refuse_existing, refuse_extension
@@ -48,6 +49,9 @@ def record(
     body is recorded. If `path` is `name.rec`, the second answer goes to `name-2.rec`; if the
     name contains `{n}`, the answer's number replaces it.
 
+    A process is returned unchanged, too; the lines that it prints are recorded as they are read from
+    its `stdout`, and its exit code once it was waited for.
+
     For any other source that can be iterated, entered or awaited, an object is returned that
     behaves like the source.
 
@@ -61,7 +65,7 @@ def record(
             that reads a response (openai, anthropic, mistralai, boto3); a `Stream` or
             `AsyncStream`; an httpx or httpx2 client, which may be passed to an SDK (openai,
             anthropic, google-genai, cohere, mistralai); a sync or async iterable of bytes or text;
-            a context manager or an awaitable that returns any of these.
+            a context manager or an awaitable that returns any of these; a process, or its output.
         path: The file. With the extension `.rec` it contains the whole recording; with that of a
             body, such as `.sse`, only the body. A missing folder is created.
         overwrite: True to replace an existing file.
@@ -107,5 +111,10 @@ def record(
     if isinstance(source, Stream | AsyncStream):
         note_stream(source, notes)
         return source
+    if is_process(source):
+        note_process(source, notes)
+        return source
+    if is_pipe(source):
+        return cast("SourceT", note_pipe(source, notes))
     # A source without a response is wrapped, and its loop is recorded.
     return source if note_body(source, notes) else cast("SourceT", note_loop(source, notes))

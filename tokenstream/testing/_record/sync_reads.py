@@ -59,11 +59,22 @@ def _note_reads(raw: object, source: SyncSource, notes: Notes) -> None:
         source: The same response as a source of this library, from which only the head is taken.
     """
     notes.note_head(source.head, source.coding)
+    wrap_reads(raw, notes, raw)
+
+
+def wrap_reads(raw: object, notes: Notes, replacement: object) -> None:
+    """Give an object the methods of another one that read and close it, so that the bytes are recorded.
+
+    Args:
+        raw: The object that is read.
+        notes: Receives the bytes.
+        replacement: The object that gets the methods; it may be `raw` itself.
+    """
     wrappers = _ReadWrappers(raw, notes)
     for name, wrap in _WRAPPERS.items():
         method = getattr(raw, name, None)
         if method is not None:
-            setattr(raw, name, wrap(wrappers, method))
+            setattr(replacement, name, wrap(wrappers, method))
 
 
 class _ReadWrappers:

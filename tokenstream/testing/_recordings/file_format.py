@@ -42,6 +42,7 @@ _HEAD_LINE = re.compile(rb"(header )?(%s):(~ )?(.*)" % _NAME.encode(), re.DOTALL
 _CHUNK_LINE = re.compile(rb"@ ([0-9]{1,15}(?:\.[0-9]{1,15})?) *")
 _VERSION_LINE = re.compile(rb"%s ([1-9][0-9]{0,8}) *" % _FORMAT_NAME)
 _STATUS = re.compile("[1-9][0-9]{2}")
+_EXIT_CODE = re.compile(r"-?[0-9]{1,10}")
 _BREAKS: dict[str, Breaks] = {"close": "close", "reset": "reset", "stall": "stall"}
 _YES_NO = {"yes": True, "no": False}
 
@@ -85,6 +86,8 @@ def _head_lines(recording: Recording) -> Iterator[str]:
         yield "messages: yes"
     if recording.breaks is not None:
         yield f"ended: {recording.breaks}"
+    if recording.exit_code is not None:
+        yield f"exit: {recording.exit_code:d}"
 
 
 def _head_line(name: str, value: str) -> str:
@@ -289,6 +292,13 @@ def _parse_status(value: str) -> int:
     return int(value)
 
 
+def _parse_exit_code(value: str) -> int:
+    """Return the exit code that a line of the head gives."""
+    if not _EXIT_CODE.fullmatch(value):
+        raise _InvalidLine("the exit code is not a whole number, such as 1")
+    return int(value)
+
+
 def _make_word_parser(words: dict[str, Any]) -> Callable[[str], Any]:
     """Return a parser for a field whose value is one of several words.
 
@@ -311,6 +321,7 @@ _FIELDS: dict[bytes, tuple[str, Callable[[str], Any]]] = {
     b"format": ("format", str),
     b"messages": ("messages", _make_word_parser(_YES_NO)),
     b"ended": ("breaks", _make_word_parser(_BREAKS)),
+    b"exit": ("exit_code", _parse_exit_code),
 }
 """Maps each known field of the head to an attribute of the recording, and to the parser of the value."""
 

@@ -51,6 +51,7 @@ class RecordingFields(TypedDict, total=False):
     """The fields of a recording, except for the chunks."""
 
     breaks: Breaks | None
+    exit_code: int | None
     format: str | None
     headers: Mapping[str, str]
     messages: bool

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 
     from tokenstream.stream import AsyncStream, Stream
     from tokenstream.testing._recordings.chunking import Chunking
-    from tokenstream.testing._recordings.options import AllRecordingFields, RecordingFields, StreamOptions
+    from tokenstream.testing._recordings.options import (
+        AllRecordingFields,
+        PlaybackOptions,
+        RecordingFields,
+        StreamOptions,
+    )
+    from tokenstream.testing._recordings.process import AsyncReplayedProcess, ReplayedProcess
     from tokenstream.testing._recordings.replay import Pace
     from tokenstream.testing.faults import Fault
 
@@ -58,6 +64,7 @@ class Recording:
         breaks: The way in which the connection broke after the last chunk; None if the body
             ended properly.
         request: Method and address of the request, without the query.
+        exit_code: The exit code of the program that has printed the body; None if it is not known.
 
     Example:
         >>> recording = Recording.of([b"data: Hel\n\n", b"data: lo\n\ndata: [DONE]\n\n"], format="text")
@@ -73,6 +80,7 @@ class Recording:
     messages: bool = False
     breaks: Breaks | None = None
     request: str = ""
+    exit_code: int | None = None
 
     def __post_init__(self) -> None:
         if self.headers:
@@ -261,3 +269,41 @@ class Recording:
         from tokenstream.testing._recordings.replay import Playback
 
         return Playback(self, pace=pace, chunking=chunking, fault=fault, clock=clock).astream(**options)
+
+    def process(self, **options: Unpack[PlaybackOptions]) -> ReplayedProcess:
+        r"""Return a process that prints the recording: its `stdout` and `wait` are those of a `Popen`.
+
+        The exit code is that of the recording; 0 if it has none.
+
+        Args:
+            **options: `pace`, `chunking`, `fault` and `clock`, as for `stream`.
+
+        Example:
+            >>> from tokenstream import Steps
+            >>> from tokenstream.errors import ProviderError
+            >>> agent = Recording.of([b'{"type": "thread.started"}\n'], exit_code=2).process()
+            >>> with Steps() as run:
+            ...     try:
+            ...         for line in run.follow(agent.stdout, agent="codex", exit_code=agent.wait):
+            ...             pass
+            ...     except ProviderError as error:
+            ...         print(error)
+            the process of codex ended with exit code 2
+        """
+        from tokenstream.testing._recordings.process import play_process
+        from tokenstream.testing._recordings.replay import Playback
+
+        playback = Playback(self, **options)
+        return play_process(playback.recording, playback.clock)
+
+    def aprocess(self, **options: Unpack[PlaybackOptions]) -> AsyncReplayedProcess:
+        """Return a process that prints the recording, as `asyncio.create_subprocess_exec` returns one.
+
+        Args:
+            **options: `pace`, `chunking`, `fault` and `clock`, as for `stream`.
+        """
+        from tokenstream.testing._recordings.process import play_async_process
+        from tokenstream.testing._recordings.replay import Playback
+
+        playback = Playback(self, **options)
+        return play_async_process(playback.recording, playback.clock)

@@ -160,7 +160,8 @@ class _Schedule:
         if waits_for_ever:
             raise MisuseError(
                 "the recording stalls for ever, and nothing ends the wait: pass `deadlines=` with one to the "
-                "stream, or give the client a read timeout"
+                "stream, or give the client a read timeout; a process has to be played with "
+                "clock=time.monotonic"
             )
         self._limit_comes_first = due > self._read_limit
         # The caller's deadline has passed only after its moment, so the wait is a little longer.

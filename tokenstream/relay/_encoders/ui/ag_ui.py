@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
 from tokenstream.relay._encoders.encoder import to_json_bytes
+from tokenstream.relay._encoders.media import drop_none
 from tokenstream.relay._encoders.pieces import add_recording
 from tokenstream.relay._encoders.ui.shared import NamedEncoder
-from tokenstream.relay._encoders.values import prepare_result
+from tokenstream.relay._encoders.values import prepare_result, to_json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import Event, StepDone, StepStart, ToolCallDone, ToolCallStart, ToolResult
+    from tokenstream.events import (
+        Event,
+        StepDelta,
+        StepDone,
+        StepStart,
+        StepUpdate,
+        StepWaiting,
+        ToolCallDone,
+        ToolCallStart,
+        ToolResult,
+    )
     from tokenstream.message import FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
@@ -34,8 +47,19 @@ _COUNTS = {
 """Maps fields of `Usage` to AG-UI's names of token counts."""
 _MESSAGES: dict[NamedKind, str] = {"text": "TEXT_MESSAGE", "reasoning": "REASONING_MESSAGE"}
 _ROLES: dict[NamedKind, str] = {"text": "assistant", "reasoning": "reasoning"}
-_PAUSED_OUTCOME = {"type": "interrupt", "interrupts": [{"id": "interrupt-1", "reason": "pause"}]}
-"""The outcome of a paused run; the protocol requires a list of the things that the run waits for."""
+_PAUSE = {"id": "interrupt-1", "reason": "pause"}
+"""What a paused run waits for; the protocol requires a list of such things."""
+
+
+@dataclass(slots=True, frozen=True)
+class _OpenStep:
+    """A step that has begun and not ended."""
+
+    name: str
+    """The name under which the step was sent."""
+    parent: str | None
+    call_id: str | None
+    """The id of the tool call that has started the step; None if there is none."""
 
 
 class AGUIEncoder(NamedEncoder):
@@ -58,8 +82,10 @@ class AGUIEncoder(NamedEncoder):
         """Fragments of the open calls' arguments, by the call's id."""
         self._run_ids: dict[str, str] = {}
         """The ids of the run and its thread, which the last event repeats."""
-        self._step_names: dict[str, str] = {}
-        """The names under which the open steps were sent, by the step's id."""
+        self._steps: dict[str, _OpenStep] = {}
+        """The open steps, by their ids."""
+        self._requests: dict[str, str | None] = {}
+        """The ids of the requests that wait for an answer, with the ids of their steps."""
 
     def encode_head(self) -> Payloads:
         """Return a `RUN_STARTED`."""
@@ -152,24 +178,56 @@ class AGUIEncoder(NamedEncoder):
 
     def encode_step_start(self, event: StepStart) -> Payloads:
         """Return a `STEP_STARTED`; AG-UI identifies steps by name, so two open steps get different names."""
-        name = event.name if event.name not in self._step_names.values() else f"{event.name} {event.id}"
-        self._step_names[event.id] = name
+        is_taken = any(step.name == event.name for step in self._steps.values())
+        name = f"{event.name} {event.id}" if is_taken else event.name
+        self._steps[event.id] = _OpenStep(name, event.parent, None if event.cause is None else event.cause.id)
         return [*self.unsent_head(), _step_payload("STARTED", name)]
 
     def encode_step_end(self, event: StepDone) -> Payloads:
         """Return a `STEP_FINISHED`; the step's messages stay open."""
-        name = self._step_names.pop(event.id, None)
-        return () if name is None else [_step_payload("FINISHED", name)]
+        step = self._steps.pop(event.id, None)
+        if step is None:
+            return ()
+        if step.parent is not None:
+            # The run has gone on without an answer. A top-level step may have ended because it waits.
+            self._requests = {id: owner for id, owner in self._requests.items() if owner != event.id}
+        return [_step_payload("FINISHED", step.name)]
+
+    def encode_output(self, event: StepDelta) -> Payloads:
+        """Return a `CUSTOM` with the added text.
+
+        An activity cannot have it: a JSON Patch cannot add to a text, and clients copy the whole activity at
+        each patch.
+        """
+        value = {**self._origin(event.id), "delta": event.text}
+        return [*self.unsent_head(), ("", {"type": "CUSTOM", "name": "step_output", "value": value})]
+
+    def encode_update(self, event: StepUpdate) -> Payloads:
+        """Return an `ACTIVITY_SNAPSHOT`, which replaces the one before of the same step and type."""
+        kind = text_of(event.data, "type") or "update"
+        return self._activity(kind, f"step-{event.id}-{kind}", event.id, event.data)
+
+    def encode_waiting(self, event: StepWaiting) -> Payloads:
+        """Return an `ACTIVITY_SNAPSHOT` with the request; once it is answered, it is replaced by another.
+
+        An interrupt would end the run, as there is no other way to answer one.
+        """
+        if event.answered:
+            self._requests.pop(event.id, None)
+        else:
+            self._requests[event.id] = event.step
+        content = {"id": event.id, "request": event.request, "answered": event.answered}
+        return self._activity("waiting", f"request-{event.id}", event.step, content)
 
     def encode_tail(self) -> Payloads:
         """Return the ends of all open messages, steps and incomplete calls, and a `RUN_FINISHED`."""
         word = self.word_for(self.finishes[0].reason)
-        steps = [_step_payload("FINISHED", name) for name in self._step_names.values()]
+        steps = [_step_payload("FINISHED", step.name) for step in self._steps.values()]
         before = [*self.unsent_head(), *self.close_all(), *steps]
         end: dict[str, Any] = {
             "type": "RUN_FINISHED",
             **self._run_ids,
-            "outcome": _PAUSED_OUTCOME if word == "interrupt" else {"type": word},
+            "outcome": self._outcome(word),
         }
         report = self._usage_report()
         if report:
@@ -191,6 +249,40 @@ class AGUIEncoder(NamedEncoder):
         return [*self.unsent_head(), ("", error)]
 
     # -- within ----------------------------------------------------------------
+
+    def _activity(self, kind: str, id: str, step: str | None, content: dict[str, Any]) -> Payloads:
+        """Return an `ACTIVITY_SNAPSHOT`: the client keeps the last one of each id as a message.
+
+        Args:
+            kind: The type of the activity, in lower case.
+            id: The id of the activity among all messages of the run.
+            step: The id of the step to which the activity belongs.
+            content: What is to be shown of it.
+        """
+        payload = {
+            "type": "ACTIVITY_SNAPSHOT",
+            "messageId": f"{self.scope}{id}",
+            "activityType": kind.upper(),
+            "content": to_json_object(content),
+            "metadata": {"tokenstream": self._origin(step)},
+        }
+        return [*self.unsent_head(), ("", payload)]
+
+    def _origin(self, step: str | None) -> dict[str, Any]:
+        """Return the name of an open step, and the id of the call that has started it, as far as known."""
+        known = self._steps.get(step or "")
+        return {} if known is None else drop_none(stepName=known.name, toolCallId=known.call_id)
+
+    def _outcome(self, word: str) -> dict[str, Any]:
+        """Return the outcome of the run; one that has ended with open requests is interrupted by these.
+
+        Args:
+            word: The word for the finish reason.
+        """
+        if word == "success" and self._requests:
+            interrupts = [{"id": id, "reason": "input_required"} for id in self._requests]
+            return {"type": "interrupt", "interrupts": interrupts}
+        return {"type": word, "interrupts": [_PAUSE]} if word == "interrupt" else {"type": word}
 
     def _usage_report(self) -> dict[str, Any]:
         """Return the token counts, and the model's name if it is known; {} if there are no counts."""

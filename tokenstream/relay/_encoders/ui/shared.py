@@ -6,9 +6,12 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
-from tokenstream.relay._encoders.encoder import Encoder
+from tokenstream.events import StepDelta, StepUpdate, StepWaiting, ToolResult
+from tokenstream.relay._encoders.encoder import HANDLERS, Encoder
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tokenstream.events import MessageStart, PartDone, PartStart, ReasoningDelta, TextDelta
     from tokenstream.message import Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
@@ -35,6 +38,13 @@ class NamedEncoder(Encoder, ABC):
     prefixes: ClassVar[dict[NamedKind, str]]
     """The prefixes of the ids of texts and of reasoning; the index of the part follows."""
 
+    handlers: ClassVar[Mapping[type, str]] = {
+        **HANDLERS,
+        StepDelta: "encode_output",
+        StepUpdate: "encode_update",
+        StepWaiting: "encode_waiting",
+        ToolResult: "encode_result",
+    }
     scope: str = ""
     """A text before the prefix of every id, which makes the ids unique among several answers."""
 
@@ -75,6 +85,22 @@ class NamedEncoder(Encoder, ABC):
         Args:
             part: The text or reasoning.
         """
+
+    @abstractmethod
+    def encode_output(self, event: StepDelta) -> Payloads:
+        """Return the payloads for more output of a running step."""
+
+    @abstractmethod
+    def encode_update(self, event: StepUpdate) -> Payloads:
+        """Return the payloads for news of a step, such as its plan."""
+
+    @abstractmethod
+    def encode_waiting(self, event: StepWaiting) -> Payloads:
+        """Return the payloads for a request that waits for an answer, or was answered."""
+
+    @abstractmethod
+    def encode_result(self, event: ToolResult) -> Payloads:
+        """Return the payloads for the result of a tool."""
 
     def keep_signature(self, part: OpenText, *pieces: str) -> None:
         """Keep pieces of a signature, which is sent at the end of the reasoning.

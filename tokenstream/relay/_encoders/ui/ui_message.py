@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.message import ToolCall
 from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.media import Media, drop_none
 from tokenstream.relay._encoders.ui.shared import NamedEncoder
-from tokenstream.relay._encoders.values import prepare_result
+from tokenstream.relay._encoders.values import prepare_result, to_json_object, to_json_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
         MediaDelta,
         PartDone,
         PartStart,
+        StepDelta,
         StepDone,
         StepStart,
+        StepUpdate,
+        StepWaiting,
         ToolCallDelta,
         ToolCallDone,
         ToolCallStart,
@@ -45,6 +49,8 @@ _COUNTS = {
 """Maps fields of `Usage` to the AI SDK's names of token counts."""
 _ABORT = "abort"
 """The type of the chunk that ends a cancelled answer, in place of `finish`."""
+_OWN_UPDATES = frozenset({"plan", "progress"})
+"""Types of a step's news that have a data part of their own; the names of all others begin with the step."""
 _PROVIDER = "anthropic"
 """The provider's name under which signatures are sent: the protocol groups metadata by provider."""
 
@@ -194,14 +200,43 @@ class UIMessageEncoder(NamedEncoder):
         """
         if event.cause is not None and event.cause.id not in self._sent_calls:
             self._causes[event.cause.id] = event.cause
-        data = {"name": event.name, "parent": event.parent, "agent": event.agent, "state": "running"}
-        self._steps[event.id] = data
-        return [*self.unsent_head(), _step_payload(event.id, data)]
+        call_id = None if event.cause is None else event.cause.id
+        data = {"name": event.name, "parent": event.parent, "agent": event.agent, "toolCallId": call_id}
+        data = self._steps[event.id] = {**data, "state": "running"}
+        return [*self.unsent_head(), _data_payload("data-step", event.id, drop_none(**data))]
 
     def encode_step_end(self, event: StepDone) -> Payloads:
         """Return another `data-step` with the step's id; the client replaces the first one with it."""
         data = self._steps.pop(event.id, None)
-        return () if data is None else [_step_payload(event.id, {**data, "state": event.state})]
+        if data is None:
+            return ()
+        return [_data_payload("data-step", event.id, drop_none(**{**data, "state": event.state}))]
+
+    def encode_output(self, event: StepDelta) -> Payloads:
+        """Return a `data-output` with the added text alone, so that long output costs no more than its size.
+
+        The client hands it to the application and doesn't keep it in the message, to which every kept part
+        would be added anew. The output of a tool is kept by the tool's result.
+        """
+        chunk = {"type": "data-output", "id": event.id, "data": {"delta": event.text}, "transient": True}
+        return [*self.unsent_head(), ("", chunk)]
+
+    def encode_update(self, event: StepUpdate) -> Payloads:
+        """Return a `data-plan`, `data-progress` or `data-step-…`, which replaces the step's earlier one."""
+        kind = text_of(event.data, "type") or "update"
+        name = f"data-{kind}" if kind in _OWN_UPDATES else f"data-step-{kind}"
+        return [*self.unsent_head(), _data_payload(name, event.id, to_json_object(event.data))]
+
+    def encode_waiting(self, event: StepWaiting) -> Payloads:
+        """Return a `data-waiting` with the request; once it is answered, the client replaces the first one.
+
+        The protocol's own `tool-approval-request` is not used: it has no place for the request, version 5 of
+        the AI SDK fails at it, and clients send their approval only after the end of the stream.
+        """
+        call_id = self._steps.get(event.step or "", {}).get("toolCallId")
+        origin = drop_none(step=event.step, toolCallId=call_id)
+        data = {**origin, "request": to_json_value(event.request), "answered": event.answered}
+        return [*self.unsent_head(), _data_payload("data-waiting", event.id, data)]
 
     def encode_tail(self) -> Payloads:
         """Return the ends of the step and of the message, with the token counts, and the sentinel."""
@@ -238,9 +273,9 @@ def _arguments_of(call: ToolCall) -> Json:
         return call.arguments_text
 
 
-def _step_payload(id: str, data: dict[str, Any]) -> Payload:
-    """Return a `data-step` payload, which has no event name; fields that are None are left out."""
-    return "", {"type": "data-step", "id": id, "data": drop_none(**data)}
+def _data_payload(kind: str, id: str, data: Json) -> Payload:
+    """Return a payload with data, by which the client replaces earlier data of the same type and id."""
+    return "", {"type": kind, "id": id, "data": data}
 
 
 def _file_payload(medium: Medium) -> dict[str, Any]:

@@ -1,0 +1,184 @@
+"""`inspect` on the lines of an agent: the events of its run, the tree, the turns, and who was recognised."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.cli.commands import run
+from tests.project import ROOT
+from tokenstream import AsyncStream, Decoder, NotAStream, Stream, testing
+from tokenstream.cli import main
+from tokenstream.testing import Arrival, Recording, faults
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FOLDER = ROOT / "tests/steps/agents/recordings"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.jsonl"))
+PARTIAL = FOLDER / "claude-code-own-two-tools-partial.jsonl"
+
+
+def agent_of(name: str) -> str:
+    """Return the name of the agent that has printed a recording."""
+    return name.partition("-own")[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_lines_of_an_agent_are_shown_as_its_run(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The answer of each agent is in the events, and the agent below the tree."""
+    status = main(["inspect", str(FOLDER / f"{name}.jsonl")])
+    events, _, summary = capsys.readouterr().out.partition("\n\nrun ")
+    failed = "error" in name or "failed-turn" in name
+
+    assert (5 if failed else 0) == status
+    assert " StepStart " in events
+    assert " TextDelta " in events
+    assert f"\nending         {'failed' if failed else 'complete'}\n" in summary
+    assert "\nagent          name=" in summary
+    assert f"\nturn 1         {'failed' if failed else 'done'}" in summary
+    assert "├─ " in summary or "└─ " in summary
+    # Agents that speak ACP tell their own name.
+    assert f'name="{agent_of(name)}"' in summary or name.startswith("acp")
+
+
+def test_a_turn_has_its_tokens_its_cost_and_its_result(capsys: pytest.CaptureFixture[str]) -> None:
+    """As Claude Code counts them; a tool that failed says why in the tree."""
+    assert 0 == main(["inspect", str(PARTIAL)])
+    shown = capsys.readouterr().out
+
+    assert "\nturn 1         done input_tokens=400 output_tokens=29 " in shown
+    assert " cost=0.001638\n" in shown
+    assert '\n               "It said hello."\n' in shown
+    assert "   └─ Bash [toolu_2] failed 0.0 s - Exit code 2" in shown
+
+
+def test_plans_and_questions_are_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A permission that the agent has asked for is a question, and its plan is the last one."""
+    lines = (FOLDER / "acp-own-opencode.jsonl").read_bytes().splitlines()
+    session = next(json.loads(line)["params"]["sessionId"] for line in lines if b"session/update" in line)
+    entry = {"content": "look", "status": "pending", "priority": "high"}
+    update = {"sessionUpdate": "plan", "entries": [entry]}
+    plan = {"jsonrpc": "2.0", "method": "session/update", "params": {"sessionId": session, "update": update}}
+    at = next(index for index, line in enumerate(lines) if b"tool_call" in line)
+    path = tmp_path / "acp.jsonl"
+    path.write_bytes(b"\n".join([*lines[:at], json.dumps(plan).encode(), *lines[at:], b""]))
+
+    assert 0 == main(["inspect", str(path)])
+    shown = capsys.readouterr().out
+    assert '\nplan           acp: {"type":"plan","entries":[{"content":"look","status":"pending"' in shown
+    assert '\nquestion       no answer was seen: {"jsonrpc":"2.0","id":0,' in shown
+    assert "\ncontext        used=" in shown
+
+
+def test_lines_that_end_too_early_are_a_truncated_run() -> None:
+    """What had arrived is shown, and the error."""
+    done = run("inspect", "-", given=PARTIAL.read_bytes()[:9_000])
+    shown = done.stdout.decode()
+
+    assert (3, b"") == (done.returncode, done.stderr)
+    assert "StreamTruncated claude-code ended without the line that ends a turn" in shown
+    assert "\nending         truncated\n" in shown
+    assert "\nerror          StreamTruncated: " in shown
+
+
+def test_a_recorded_process_has_its_times_and_its_exit_code(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are those of the recording, which is played without waiting."""
+    lines = PARTIAL.read_bytes().splitlines(keepends=True)
+    arrivals = tuple(Arrival(10.0 * number, line) for number, line in enumerate(lines))
+    Recording(arrivals, exit_code=2).save(tmp_path / "fix.rec")
+
+    assert 5 == main(["inspect", str(tmp_path / "fix.rec")])
+    shown = capsys.readouterr().out
+    assert f"{arrivals[-1].at:9.3f}  StepDone" in shown
+    assert "the process of claude-code ended with exit code 2" in shown
+    assert "claude-code (claude-code) done 3" in shown
+
+
+def test_programs_get_the_run_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each event is an object with its step, and the last object has the turns and the steps."""
+    assert 0 == main(["inspect", "--json", str(PARTIAL)])
+    *events, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    text = "".join(event["text"] for event in events if event["event"] == "TextDelta")
+
+    assert "I will run two commands.It said hello." == text
+    assert {"1", "2", "3"} == {event["step"] for event in events}
+    assert ("claude-code", "complete", None) == (last["agent"], last["ending"], last["error"])
+    (turn,) = last["turns"]
+    assert ("done", "It said hello.", 400) == (turn["state"], turn["result"], turn["usage"]["input_tokens"])
+    assert [("1", None), ("2", "1"), ("3", "1")] == [(step["id"], step["parent"]) for step in last["steps"]]
+    assert ["done", "done", "failed"] == [step["state"] for step in last["steps"]]
+
+
+def test_lines_that_are_no_json_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A log between the lines of an agent changes nothing else."""
+    lines = PARTIAL.read_bytes().splitlines(keepends=True)
+    path = tmp_path / "fix.jsonl"
+    path.write_bytes(b"".join([*lines[:5], b"warning: slow\n", *lines[5:]]))
+
+    assert 0 == main(["inspect", str(path)])
+    assert "\nother lines    1\n" in capsys.readouterr().out
+
+
+def test_a_page_says_what_was_recognised(tmp_path: Path) -> None:
+    """HTML shows one answer, and a run may hold several."""
+    page = tmp_path / "page.html"
+    assert 5 == main(["inspect", str(PARTIAL), "--html", str(page)])
+
+    assert "these are the lines of claude-code" in page.read_text(encoding="utf-8")
+
+
+def test_an_address_says_what_was_recognised(capsys: pytest.CaptureFixture[str]) -> None:
+    """The request is not sent a second time."""
+    with testing.serve(Recording.load(PARTIAL)) as server:
+        assert 5 == main(["inspect", f"{server.url}/lines"])
+        assert 1 == len(server.requests)
+    shown = capsys.readouterr().out
+
+    assert "NotAStream      these are the lines of claude-code" in shown
+    assert "inspect shows the run of an agent from a file or a pipe" in shown
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.anyio
+async def test_a_stream_over_an_agents_lines_names_the_agent(name: str) -> None:
+    """The error says how to follow the lines; every chunking gives the same error."""
+    expected = (
+        f"these are the lines of {agent_of(name)}, which may hold several answers: follow them "
+        "with Steps, run.follow(lines)"
+    )
+    recording = Recording.load(FOLDER / f"{name}.jsonl")
+    streams: list[Any] = [recording.stream(chunking=each) for each in ("whole", "bytes", "events", 7)]
+
+    for stream in streams:
+        with pytest.raises(NotAStream) as caught:
+            stream.final()
+        assert expected == str(caught.value)
+        assert '{"' in (caught.value.body or "")
+    with pytest.raises(NotAStream) as caught:
+        await AsyncStream(recording.aprocess().stdout).final()
+    assert expected == str(caught.value)
+    decoder = Decoder()
+    decoder.feed(recording.body)
+    assert expected == str(decoder.error)
+
+
+def test_lines_that_may_be_of_several_agents_are_those_of_an_agent() -> None:
+    """Amp and Cursor print lines like those of Claude Code."""
+    line = b'{"type": "user", "session_id": "s", "message": {"role": "user", "content": []}}\n'
+
+    with pytest.raises(NotAStream, match="these are the lines of an agent, which may hold"):
+        Stream([line]).final()
+
+
+def test_a_cut_before_the_first_line_is_a_truncated_stream() -> None:
+    """Nothing can be recognised in half a line."""
+    cut = Recording.load(PARTIAL).with_fault(faults.cut(at=40)).body
+    done = run("inspect", "-", given=cut)
+
+    assert done.returncode != 0
+    assert b"agent " not in done.stdout

@@ -1,0 +1,109 @@
+"""The example of a coding agent, with a program on the path that prints what the real agent has printed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.project import PACKAGE, ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="the program on the path is a script"),
+]
+FOLDER = ROOT / "tests/steps/agents/recordings"
+PROGRAM = """#!{python}
+import pathlib, sys
+pathlib.Path(__file__ + ".arguments").write_text("\\n".join(sys.argv[1:]))
+sys.stdout.buffer.write(pathlib.Path({lines!r}).read_bytes()[:{size}])
+sys.stdout.flush()
+sys.exit({exit_code})
+"""
+
+
+def run_example(
+    folder: Path, program: str, lines: str, *arguments: str, size: int | None = None, exit_code: int = 0
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
+    """Run the example with a program that prints a recording; return its output, and the program's arguments.
+
+    Args:
+        folder: The folder of the program.
+        program: The name of the program.
+        lines: The name of the recording.
+        *arguments: Arguments of the example.
+        size: Number of bytes that the program prints; None for all.
+        exit_code: The exit code of the program.
+    """
+    fake = folder / program
+    path = str(FOLDER / f"{lines}.jsonl")
+    fake.write_text(PROGRAM.format(python=sys.executable, lines=path, size=size, exit_code=exit_code))
+    fake.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(ROOT / "examples" / "coding_agent.py"), *arguments],
+        env={
+            **os.environ,
+            "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(PACKAGE.parent),
+            "PYTHONIOENCODING": "utf-8",
+        },
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    noted = folder / f"{program}.arguments"
+    return done, noted.read_text().split("\n") if noted.exists() else []
+
+
+@pytest.mark.parametrize(
+    ("program", "lines", "tools"),
+    [
+        ("claude", "claude-code-own-two-tools-partial", ["Bash", "Bash"]),
+        ("codex", "codex-own-exec-command", ["shell"]),
+        ("gemini", "gemini-cli-own-tools", None),
+        ("opencode", "opencode-own-run", None),
+    ],
+)
+def test_the_example_prints_the_steps_and_the_tree(
+    tmp_path: Path, program: str, lines: str, tools: list[str] | None
+) -> None:
+    """The task goes to the program as one argument; the texts are printed, and the tree at the end."""
+    done, given = run_example(tmp_path, program, lines, "mend the tests", program)
+    shown, _, end = done.stdout.partition("\n\nmend the tests done ")
+    names = [line.split()[1] for line in end.splitlines() if "── " not in line and "─ " in line][1:]
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert "mend the tests" == given[-1]
+    assert "hello" in shown
+    assert "\ndone" in end
+    if tools is not None:
+        assert len(tools) == len(names)
+        assert all(f"\n{tool} " in shown for tool in tools)
+
+
+def test_an_agent_that_dies_is_told(tmp_path: Path) -> None:
+    """The tree has what it did, and the exit status is not 0."""
+    done, _ = run_example(
+        tmp_path, "claude", "claude-code-own-two-tools-partial", "mend the tests", size=9_000, exit_code=3
+    )
+
+    assert 1 == done.returncode
+    assert "I will run two commands." in done.stdout
+    assert "\nfailed: StreamTruncated: " in done.stdout
+    assert done.stderr.startswith("StreamTruncated: claude-code ended without the line that ends a turn")
+    assert "exit code 3" in done.stderr
+
+
+def test_without_a_task_the_example_says_how_it_is_called(tmp_path: Path) -> None:
+    """So it does with the name of an agent that it does not know."""
+    for arguments in ([], ["mend the tests", "nobody"]):
+        done, given = run_example(tmp_path, "claude", "claude-code-own-two-tools-partial", *arguments)
+
+        assert (1, "", []) == (done.returncode, done.stdout, given)
+        assert "python examples/coding_agent.py TASK [AGENT]" in done.stderr

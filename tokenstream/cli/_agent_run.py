@@ -1,0 +1,203 @@
+"""The run of an agent as `inspect` prints it: its events, then its steps as a tree, and its turns."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast
+
+from tokenstream._basics.visible import one_line
+from tokenstream.cli._json_lines import JSONLines, print_object, write_error
+from tokenstream.cli._lines import list_counts, list_error_rows, print_row, write_pairs
+from tokenstream.cli._report import STATUS_OF
+from tokenstream.cli._visible import quote_text, to_compact_json
+from tokenstream.errors import StreamError, StreamTruncated
+from tokenstream.events import StepWaiting
+from tokenstream.steps import Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tokenstream.cli._advice import Origin
+    from tokenstream.cli._lines import TextLines
+    from tokenstream.message import Ending
+    from tokenstream.steps import RunEvents, Step, Turn
+
+_LONGEST_KIND = 14
+"""Length up to which the kind of news of a step is printed whole, in characters."""
+_ENDING_OF: dict[str, Ending] = {"running": "streaming", "failed": "failed", "stopped": "stopped"}
+"""Maps the state of a turn to the ending of the run."""
+
+
+def follow_agent(
+    pieces: Iterator[bytes],
+    printer: TextLines | JSONLines,
+    clock: Callable[[], float],
+    origin: Origin,
+    exit_code: int | None = None,
+) -> int:
+    """Print the run of an agent while its lines are read; return the exit status of the command.
+
+    Args:
+        pieces: The bytes of the lines.
+        printer: Prints the events.
+        clock: The clock that measures the times.
+        origin: The kind of source that is read.
+        exit_code: The exit code of the agent's process; None if it is not known.
+    """
+    started_at = clock()
+    run = Steps("run", clock=clock)
+    events = run.events()
+    # A function, because a plain None would not tell that the pieces are lines.
+    lines: Any = cast("Any", run).follow(pieces, exit_code=lambda: exit_code)
+    error: StreamError | None = None
+    waits: dict[str, StepWaiting] = {}
+    with run:
+        try:
+            for _ in lines:
+                waits |= _print_ready(events, printer, clock() - started_at)
+        except StreamError as failure:
+            error = failure
+        except KeyboardInterrupt:
+            lines.close()
+    seconds = clock() - started_at
+    waits |= _print_ready(events, printer, seconds)
+    ending = _find_ending(run, error)
+    if error is not None:
+        printer.print_error(seconds, error)
+    if isinstance(printer, JSONLines):
+        print_object(
+            {
+                "t": round(seconds, 6),
+                "ending": ending,
+                **_write_run(run),
+                "waits": [asdict(event) for event in waits.values()],
+                "other_lines": lines.plain_lines,
+                "error": None if error is None else write_error(error),
+            }
+        )
+        return STATUS_OF[ending]
+    _print_run(run, waits)
+    if lines.plain_lines:
+        print_row("other lines", str(lines.plain_lines))
+    print_row("ending", ending)
+    for label, text in [] if error is None else list_error_rows(error, origin):
+        print_row(label, text)
+    return STATUS_OF[ending]
+
+
+def _find_ending(run: Steps, error: StreamError | None) -> Ending:
+    """Return the ending of a run: that of its error, or of the first turn that is not done."""
+    if error is not None:
+        return "truncated" if isinstance(error, StreamTruncated) else "failed"
+    for turn in run.turns:
+        if turn.state != "done":
+            return _ENDING_OF[turn.state]
+    return "complete"
+
+
+def _print_ready(events: RunEvents, printer: TextLines | JSONLines, seconds: float) -> dict[str, StepWaiting]:
+    """Print the events that have arrived; return the requests among them by their ids."""
+    waits: dict[str, StepWaiting] = {}
+    for event in events.ready():
+        printer.print_event(seconds, event)
+        if isinstance(event, StepWaiting):
+            waits[event.id] = event
+    return waits
+
+
+# -- for people ---------------------------------------------------------------
+
+
+def _print_run(run: Steps, waits: dict[str, StepWaiting]) -> None:
+    """Print the tree of a run, its turns, its plans, and the requests that had to be answered."""
+    print(f"\n{run}\n")
+    print_row("agent", _write_known(name=run.agent, session=run.session, model=run.model))
+    if run.context_used is not None:
+        print_row(
+            "context", write_pairs({"used": str(run.context_used), "size": str(run.context_size or "?")})
+        )
+    for number, turn in enumerate(run.turns, 1):
+        _print_turn(number, turn)
+    for step in _iterate(run):
+        # The tree has the tools' calls.
+        for kind, data in step.updates.items() if step.cause is None else ():
+            print_row(one_line(kind[:_LONGEST_KIND]), f"{one_line(step.name)}: {to_compact_json(data)}")
+    for event in waits.values():
+        answered = "answered" if event.answered else "no answer was seen"
+        print_row("question", f"{answered}: {to_compact_json(event.request)}")
+
+
+def _print_turn(number: int, turn: Turn) -> None:
+    """Print a turn: its state, tokens and cost, then its result or its error."""
+    figures = write_pairs(list_counts(turn.usage)) + _write_known(cost=turn.cost)
+    print_row(f"turn {number}", f"{turn.state}{figures}")
+    if turn.error is not None:
+        print_row("", one_line(turn.error))
+    if turn.result is not None:
+        print_row(
+            "", quote_text(turn.result) if isinstance(turn.result, str) else to_compact_json(turn.result)
+        )
+
+
+def _write_known(**values: str | float | None) -> str:
+    """Return names and values, without those that are not known."""
+    return write_pairs({name: _write_value(value) for name, value in values.items() if value is not None})
+
+
+def _write_value(value: str | float) -> str:
+    """Return a text in quotes, or a number with six digits."""
+    return quote_text(value) if isinstance(value, str) else f"{value:.6g}"
+
+
+# -- for programs -------------------------------------------------------------
+
+
+def _write_run(run: Steps) -> dict[str, Any]:
+    """Return a run as JSON: its agent, its turns and its steps."""
+    return {
+        "agent": run.agent,
+        "session": run.session,
+        "model": run.model,
+        "cost": run.cost,
+        "turns": [
+            {
+                "state": turn.state,
+                "error": turn.error,
+                "result": turn.result,
+                "usage": turn.usage,
+                "cost": turn.cost,
+                "session": turn.session,
+                "step": turn.step.id,
+            }
+            for turn in run.turns
+        ],
+        "steps": [_write_step(step) for step in _iterate(run)],
+    }
+
+
+def _write_step(step: Step) -> dict[str, Any]:
+    """Return a step as JSON; its parent has the id that it gives."""
+    return {
+        "id": step.id,
+        "parent": None if step.parent is None else step.parent.id,
+        "name": step.name,
+        "agent": step.agent,
+        "state": step.state,
+        "error": step.error,
+        "seconds": round(step.seconds, 6),
+        "text": step.text,
+        "cause": step.cause,
+        "result": step.result,
+        "output": step.output,
+        "updates": step.updates,
+    }
+
+
+def _iterate(run: Steps) -> Iterator[Step]:
+    """Yield all steps of a run, each before its own sub-steps."""
+    # Not recursive: runs may nest deeper than Python's recursion limit.
+    waiting = [*reversed(run.steps)]
+    while waiting:
+        step = waiting.pop()
+        yield step
+        waiting.extend(reversed(step.steps))

@@ -1,0 +1,201 @@
+"""Spans and metrics of runs: a span for each turn of an agent, for each subagent and for each tool.
+
+The names are those of the GenAI conventions for agents:
+https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/gen-ai-agent-spans.md
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream.otel._answered import token_attributes
+from tokenstream.otel._providers import OTHER
+from tokenstream.otel._report import NAME, instruments_of, run_quietly
+from tokenstream.steps import Step, Steps
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+
+    from tokenstream.message import Usage
+    from tokenstream.otel._report import Receivers
+    from tokenstream.otel._requested import Attributes
+    from tokenstream.steps import Turn
+    from tokenstream.steps._step import RunNode
+
+_NS_PER_SECOND = 1_000_000_000
+_PROVIDERS = {
+    "amp": "anthropic",
+    "claude-code": "anthropic",
+    "codex": "openai",
+    "codex-server": "openai",
+    "gemini-cli": "gcp.gemini",
+}
+"""The providers of the models of agents that use those of one provider only."""
+_EXCLUDE_CACHE = frozenset({"amp", "claude-code"})
+"""Agents that count cached tokens apart from the input tokens, as Anthropic's API does."""
+
+
+class _Span(NamedTuple):
+    """The data of one span."""
+
+    name: str
+    attributes: Attributes
+    metric: Literal["turn", "agent", "tool"] | None
+    """The kind of the operation, which has a metric of its duration; None for any other step."""
+
+
+class RunObserver:
+    """Reports a run: each step at its top level when it ends, with all that is below.
+
+    Args:
+        receivers: OpenTelemetry's providers that receive the report, and its context.
+        provider: The provider's name; None to derive it from the agent.
+        model: The requested model; None for the one that the agent tells.
+        attributes: Further attributes of the spans of turns and subagents.
+    """
+
+    def __init__(
+        self, receivers: Receivers, *, provider: str | None, model: str | None, attributes: Attributes
+    ) -> None:
+        self._receivers = receivers
+        self._provider, self._model, self._attributes = provider, model, attributes
+        self._reported: set[str] = set()
+        """The ids of the steps at the top level that were reported."""
+
+    def ended(self, node: RunNode) -> None:
+        """Report the step that has ended, or what is left of the run that has ended."""
+        # The clock of the run has another zero than that of the spans.
+        zero_ns = time.time_ns() - round((node.ended or 0.0) * _NS_PER_SECOND)
+        steps = node.steps if isinstance(node, Steps) else (node,)
+        for step in steps:
+            if isinstance(step, Step) and step.id not in self._reported:
+                self._reported.add(step.id)
+                run_quietly(partial(self._report, step, zero_ns))
+
+    def _report(self, top: Step, zero_ns: int) -> None:
+        """Create the spans of a step and of all steps below, and record their metrics."""
+        from opentelemetry import trace
+
+        tracer = trace.get_tracer(NAME, tracer_provider=self._receivers.tracers)
+        turns = {turn.step.id: turn for turn in top.run.turns}
+        # Not recursive: runs may nest deeper than Python's recursion limit.
+        waiting: list[tuple[Step, Context]] = [(top, self._receivers.context)]
+        while waiting:
+            step, context = waiting.pop()
+            ended = step.started if step.ended is None else step.ended
+            for data in self._describe(step, turns.get(step.id)):
+                error = {} if step.state != "failed" else {"error.type": step.error_type or OTHER}
+                span = tracer.start_span(
+                    data.name,
+                    context=context,
+                    attributes={**data.attributes, **error},
+                    start_time=zero_ns + round(step.started * _NS_PER_SECOND),
+                )
+                if error:
+                    span.set_status(trace.StatusCode.ERROR, step.error_type)
+                context = trace.set_span_in_context(span, context)
+                self._record(data, error, ended - step.started, context)
+                span.end(zero_ns + round(ended * _NS_PER_SECOND))
+            waiting.extend((below, context) for below in reversed(step.steps))
+
+    def _record(self, data: _Span, error: dict[str, str], seconds: float, context: Context) -> None:
+        """Record the metrics of a span.
+
+        Args:
+            data: The data of the span.
+            error: The attribute with the type of the error, if there was one.
+            seconds: The duration of the span.
+            context: A context with the span.
+        """
+        instruments, attributes = instruments_of(self._receivers.meters), data.attributes
+
+        def those(*names: str) -> Attributes:
+            return {name: attributes[name] for name in names if name in attributes}
+
+        if data.metric == "tool":
+            shared = those("gen_ai.tool.name", "gen_ai.tool.type", "gen_ai.agent.name")
+            instruments.tool.record(seconds, {**shared, **error}, context)
+        elif data.metric is not None:
+            shared = those("gen_ai.agent.name", "gen_ai.request.model")
+            instruments.agent.record(seconds, {**shared, **error}, context)
+        if data.metric != "turn":
+            return
+        shared = those(
+            "gen_ai.operation.name", "gen_ai.provider.name", "gen_ai.request.model", "gen_ai.response.model"
+        )
+        for kind in ("input", "output"):
+            count = attributes.get(f"gen_ai.usage.{kind}_tokens")
+            if isinstance(count, int):
+                instruments.tokens.record(count, {**shared, "gen_ai.token.type": kind}, context)
+
+    def _describe(self, step: Step, turn: Turn | None) -> list[_Span]:
+        """Return the data of the spans of a step, the outer one first: two for a tool that is an agent.
+
+        Args:
+            step: The step.
+            turn: The turn whose step it is; None for any other step.
+        """
+        run = step.run
+        session = run.session if turn is None else turn.session
+        conversation: Attributes = {} if session is None else {"gen_ai.conversation.id": session}
+        above = None if step.parent is None else step.parent.agent
+        is_agent = turn is not None or (step.agent is not None and step.agent != above)
+        spans: list[_Span] = []
+        if step.cause is not None:
+            tool: Attributes = {
+                "gen_ai.operation.name": "execute_tool",
+                "gen_ai.tool.name": step.cause.name,
+                # The conventions call it so if the agent runs the tool, and not its client.
+                "gen_ai.tool.type": "function" if run.agent is None else "extension",
+                "gen_ai.tool.call.id": step.cause.id,
+                **({} if above is None else {"gen_ai.agent.name": above}),
+                **conversation,
+            }
+            spans.append(_Span(f"execute_tool {step.cause.name}", tool, "tool"))
+            # A tool with answers of its own is an agent.
+            is_agent = is_agent or bool(step.messages)
+        if is_agent:
+            name = _name_of(step)
+            agent = self._describe_agent(step, turn, name) | conversation
+            title = "invoke_agent" if name is None else f"invoke_agent {name}"
+            spans.append(_Span(title, agent, "agent" if turn is None else "turn"))
+        return spans or [_Span(step.name, conversation, None)]
+
+    def _describe_agent(self, step: Step, turn: Turn | None, name: str | None) -> Attributes:
+        """Return the attributes of a turn or of a subagent.
+
+        Args:
+            step: The step.
+            turn: The turn whose step it is; None for a subagent.
+            name: The agent's name; None if it is not known.
+        """
+        run, message = step.run, step.message
+        usage: Usage = step.total_usage if turn is None or not turn.usage else turn.usage
+        known: dict[str, Any] = {
+            "gen_ai.agent.name": name,
+            "gen_ai.request.model": self._model or run.model,
+            "gen_ai.response.model": None if message is None else message.model,
+            "tokenstream.cost": None if turn is None else turn.cost,
+        }
+        return {
+            "gen_ai.operation.name": "invoke_agent",
+            "gen_ai.provider.name": self._provider or _PROVIDERS.get(run.agent or "", OTHER),
+            **{key: value for key, value in known.items() if value is not None},
+            **token_attributes(usage or None, "anthropic" if run.agent in _EXCLUDE_CACHE else None),
+            "tokenstream.state": step.state,
+            **self._attributes,
+        }
+
+
+def _name_of(step: Step) -> str | None:
+    """Return the name of the agent that a step runs; None if it is not known."""
+    if step.cause is not None:
+        # The tools with which Claude Code and opencode call agents have it as an argument.
+        arguments: object = step.cause.arguments
+        named = text_of(arguments, "subagent_type") if is_dict(arguments) else None
+        if named:
+            return named
+    return step.agent
