@@ -166,8 +166,9 @@ def split_part(part: Part) -> tuple[dict[str, str], str]:
         pairs[name] = (
             f"{len(value):,} bytes (--json has them)" if isinstance(value, bytes) else to_compact_json(value)
         )
+    text = None if text_field is None else getattr(part, text_field)
     # The text of a citation may be None.
-    return pairs, (getattr(part, text_field) or "") if text_field is not None else ""
+    return pairs, text or ""
 
 
 def _print_part(index: int, part: Part) -> None:

@@ -63,9 +63,9 @@ class RecordedAnswer:
         """
         replies = [self._play(name, fast=fast) for name in (self.recording, self.rest) if name is not None]
         if self.cut is not None:
-            # In the middle of the bytes in `cut`.
+            # The first reply ends in the middle of these bytes.
             offset = _read(self.recording).index(self.cut) + len(self.cut) // 2
-            # Without a `cut` of the connection, the body ends as one that is complete.
+            # cut=None: the connection does not break, so the body ends as if it were complete.
             replies[0] = replace(replies[0].cut_after(offset), cut=None)
         return replies
 

@@ -149,9 +149,10 @@ class AGUIEncoder(NamedEncoder):
         return [_call_end(event.call.id)]
 
     def encode_result(self, event: ToolResult) -> Payloads:
-        """Return a `TOOL_CALL_RESULT`, whose content is text: an output that is no text is sent as JSON.
+        """Return a `TOOL_CALL_RESULT`, whose content is text: the output, as JSON unless it is a text.
 
-        What the event has no field for is in its metadata, under the key `tokenstream`.
+        Facts for which AG-UI has no field, such as an error, are sent in the metadata, under the key
+        `tokenstream`; there, `content` says if the content is JSON, or an error in place of the output.
         """
         result, told = prepare_result(event, raw=True), dict[str, Any]()
         content = result.output
