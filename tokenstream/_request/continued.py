@@ -135,7 +135,9 @@ class ContinuationRequests:
         return None
 
     def prefix(self, message: Message, asked: Prefill | None, *, refused: bool) -> Prefix | None:
-        """Return the request fields for sending the answer so far as a prefix; None to ask in a user's turn.
+        """Return the request fields for sending the answer so far as a prefix, which the server continues.
+
+        The result is None if a user's turn asks the model to continue the answer instead.
 
         Args:
             message: The answer so far.
