@@ -54,7 +54,7 @@ class TextLog:
             self.pack()
 
     def pack(self) -> None:
-        """Join the pieces since the last block into a new block."""
+        """Join the pieces that were added since the last call into one piece, a block."""
         # All pieces before this index are blocks, since `full_at` leaves room for the blocks so far.
         start = self.full_at - _BLOCK
         self.pieces[start:] = ["".join(self.pieces[start:])]

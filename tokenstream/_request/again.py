@@ -83,7 +83,7 @@ def make_route_opener(route: Route, deadlines: Deadlines | None, *, is_async: bo
 
 
 def asked_of(route: Route, deadlines: Deadlines | None) -> Asked:
-    """Return the arguments of a route's request.
+    """Return the arguments of the request that a caller has described as a `Route`.
 
     Args:
         deadlines: The stream's bounds on silence, for a route without its own; None for the defaults.
@@ -201,7 +201,11 @@ class _Requests(SourceOpener):
             raise FunctionFailed(error) from error
 
     def _cancel_before(self, source: Deferred, answer_id: str) -> Deferred:
-        """Return a source that first cancels a response in the background, and then is like `source`."""
+        """Return a source that, when it is opened, cancels an abandoned answer and then opens `source`.
+
+        Args:
+            answer_id: The id of the answer, which the server may still be writing in the background.
+        """
         # The response may still run where it was begun, which may be the server of another route.
         began = self._previous or self
         cancelling = self._make_source(_cancelling_arguments(answer_id, began.arguments))
@@ -402,7 +406,11 @@ def _fetching_arguments(attempt: Attempt, asked: Asked, parameter: str) -> Asked
 
 
 def _cancelling_arguments(answer_id: str, asked: Asked) -> Asked:
-    """Return the arguments of a request that cancels a response in the background."""
+    """Return the arguments of a request that cancels an answer, which the server writes in the background.
+
+    Args:
+        asked: The arguments of the request that began the answer.
+    """
     _, url, client, deadlines, options = asked
     other_options = {name: value for name, value in options.items() if name not in _BODY_OPTIONS}
     other_options["headers"] = headers_without(options, {"idempotency-key"})

@@ -115,7 +115,7 @@ class Match(TextStage):
                 dropped = len(self._tail) - tail_length
                 self._tail, self._has_start = self._tail[dropped:], False
                 if self._starts is not None:
-                    self._starts.shift(dropped)
+                    self._starts.drop_start(dropped)
         return [item]
 
     def end(self, *, now: float = 0.0) -> list[str]:

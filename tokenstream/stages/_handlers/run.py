@@ -222,5 +222,5 @@ class HandlerRun:
 
 
 def _pair_with_event(entry: HandlerEntry, event: Event) -> list[Work]:
-    """Return the one call to make for an event to a handler of events: with the event itself."""
+    """Return the call to make of a handler that takes events: with the event as its argument; in a list."""
     return [Work(entry, event)]

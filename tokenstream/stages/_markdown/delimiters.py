@@ -108,7 +108,7 @@ def _is_in_word(character: str) -> bool:
 
 
 def apply_run(openers: list[OpenRun], run: DelimiterRun) -> bool:
-    """Close open runs with a run, and add the marks that it does not use for that to the open runs.
+    """Take the next run of the text: it closes open runs, and its other marks become an open run.
 
     Args:
         openers: The open runs, outermost first; modified.
