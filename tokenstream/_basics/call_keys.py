@@ -109,7 +109,7 @@ class AnswerCalls:
         self.given = AnswerIdentity("journal", id)
 
     def note_id(self, id: str | None) -> None:
-        """Store the message's id, which may become the answer's identity; ignore all ids after the first."""
+        """Store the message's first id, which identifies the answer if nothing else does."""
         self._first_id = self._first_id or id
 
     def add(self, choice: int, call: ToolCall) -> None:
@@ -124,7 +124,7 @@ class AnswerCalls:
         calls = self._choices.get(choice)
         if calls is None:
             if self._fixed is None:
-                # Without any id, the keys are the same only within this process.
+                # No id is known: the keys are the same only in this stream, and if a checkpoint continues it.
                 self._fixed = self.identity or AnswerIdentity("random", os.urandom(16).hex())
             calls = self._choices[choice] = _ChoiceCalls(self._fixed, choice)
         set_place(call, calls.add(call))
@@ -230,7 +230,9 @@ def set_place(call: ToolCall, place: CallPlace | None) -> None:
 
 
 def identity_of_caller(answer_id: object) -> AnswerIdentity | None:
-    """Check the option `answer_id`, and return it as an identity; None if the caller gave none.
+    """Check the caller's own id for an answer (`answer_id`), and return it as the answer's identity.
+
+    The result is None if the caller gave no id.
 
     Raises:
         MisuseError: The id is not a text, or is empty.

@@ -348,7 +348,13 @@ class Connection:
         return events, self._find_error_if_cut_short(cause)
 
     def _find_error_if_cut_short(self, cause: StreamError | None) -> StreamError | None:
-        """Return the second result of `cut_short`."""
+        """Return the error of the answer if its input ends here; None if it is complete, or may be.
+
+        Only the end of the format can decide in some cases whether the answer is complete.
+
+        Args:
+            cause: The error that broke off the input; None if the input ended cleanly.
+        """
         error = self.error or self._find_unreported_error()
         if error is not None or self.finished:
             return error
@@ -427,7 +433,10 @@ class Connection:
         return [] if frame is None else self._read_unfinished(frame)
 
     def _end_format(self) -> list[Event]:
-        """End the format; return its remaining events, and set `error` if the answer is not complete."""
+        """Tell the format that the input has ended, and return its remaining events.
+
+        Afterwards, `error` is set if the answer is not complete.
+        """
         events = self.format.decide_at_end() if isinstance(self.format, Undetected) else []
         self.error = self.format.error
         if self.error is not None:

@@ -99,7 +99,7 @@ class ContinuationRequests:
         return other
 
     def _name_format(self, message: Message) -> str:
-        """Return the name of the request's format, which may be that of the answer so far; "" if unknown."""
+        """Return the name of the request's format, or of the answer's if that is not set; "" if unknown."""
         return (message.format if self.format is None else self.format) or ""
 
     def why_not(self, message: Message, limit_left: int | None, *, prefill: bool) -> str | None:

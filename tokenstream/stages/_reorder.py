@@ -262,8 +262,9 @@ class Reorder:
         Args:
             now: A clock reading, in seconds.
         """
-        if not (self._started or self._held) and number > self._first + self._window:
-            # The stream was joined in the middle: this frame is the first one.
+        is_first_to_arrive = not (self._started or self._held)
+        if is_first_to_arrive and number > self._first + self._window:
+            # More frames are missing than could be held: the stream was joined in the middle, at this frame.
             self._next_number = self._lowest = number
         if number < self._lowest:
             return self._fail(

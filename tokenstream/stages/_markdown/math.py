@@ -32,7 +32,7 @@ def continues_formula(mark: str, line: str, size: int) -> bool | None:
 
 
 def _continues_brackets(text: str, *, is_first_line: bool) -> bool | None:
-    r"""Return the result of `continues_formula` for a line of a formula that began with `\[`."""
+    r"""Return True if a formula that began with `\[` continues after a line; None if it is not a formula."""
     # The end may be followed by other text.
     if "\\]" not in text:
         return True
@@ -42,7 +42,7 @@ def _continues_brackets(text: str, *, is_first_line: bool) -> bool | None:
 
 
 def _continues_dollars(text: str, *, is_first_line: bool) -> bool | None:
-    """Return the result of `continues_formula` for a line of a formula that began with `$$`."""
+    """Return True if a formula that began with `$$` continues after a line; None if it is not a formula."""
     if is_first_line and len(text) <= 3:
         # After the opening mark, there is no room for an end.
         return True

@@ -82,11 +82,11 @@ class Node:
 
 
 class Automaton(NamedTuple):
-    """A pattern as an automaton.
+    """A pattern as nodes, which read a text character by character, and follow all possible matches at once.
 
     Args:
         first: The nodes at which a match begins.
-        last: The node that means a match.
+        last: The node that is reached at the end of a match.
         tests_next: True if a node tests the character after a place.
     """
 

@@ -205,7 +205,9 @@ class Starts:
             self._matched |= places >> oldest << oldest
 
     def _record_cut_matches(self, nodes: dict[Node, int], before: str) -> None:
-        """Record the matches near the limit that would exist if the text ended here.
+        """Record the matches that would exist if the text ended here, if they are about as long as the limit.
+
+        They count if the whole match turns out to be longer, because the text is then cut at the limit.
 
         Args:
             nodes: The nodes that are reached, each with its places as bits.
@@ -244,9 +246,10 @@ class Starts:
                 del self._counts[node]
 
     def _pass_tests(self, nodes: dict[Node, int], before: str, after: str) -> dict[Node, int]:
-        """Return the nodes with their places after all tests between two characters, `before` and `after`.
+        """Return the nodes that are reached between two characters once their tests are done.
 
-        A node that tests is replaced by the nodes after it, if it passes.
+        A node that tests the characters `before` and `after` is replaced by the nodes after it if the test is
+        passed, and left out if not.
         """
         waiting = [node for node in nodes if node.test is not None]
         if not waiting:

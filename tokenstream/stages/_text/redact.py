@@ -306,8 +306,7 @@ class Redact(TextStage):
                 return start + 1
             # A shorter match stands for the longer one, whose rest is dropped.
             match, end = short_match, short_match.end()
-            # The second `end`: no text beyond it was searched before.
-            end = self._extend_match(text, start, end, end)
+            end = self._extend_match(text, start, end, tried=end)
         self._emit_replacement(match, out)
         return end
 
@@ -322,8 +321,7 @@ class Redact(TextStage):
             out.append(text[position])
             return position + 1
         self._emit_replacement(match, out)
-        # The match may still grow: no longer one was looked for.
-        return self._skip_replaced_match(text, position, match.end(), match.end())
+        return self._skip_replaced_match(text, position, match.end(), tried=match.end())
 
     def _find_short_match(self, text: str, position: int) -> AnyMatch | None:
         """Return the match at `position` within as many characters as may be held back, or None."""

@@ -173,5 +173,5 @@ class CheckedCall(ToolCall[Any, Any]):
             raise error.with_traceback(None)
 
     def __repr_name__(self) -> str:
-        """Return the name that pydantic shows in the repr, that of the public class."""
+        """Return the name that pydantic shows in the repr: that of the public class, `ToolCall`."""
         return ToolCall.__name__
