@@ -10,7 +10,7 @@ from tokenstream.stages._markdown.leaf import Leaf, content_offset, is_underline
 from tokenstream.stages._markdown.math import MARKS, continues_formula
 from tokenstream.stages._markdown.openings import LineKind, read_opening
 from tokenstream.stages._markdown.starts import CODE_INDENT, MORE_NEEDED, expand_tabs
-from tokenstream.stages._markdown.tables import PossibleRow
+from tokenstream.stages._markdown.tables import PossibleRow, make_possible_row
 
 if TYPE_CHECKING:
     from tokenstream.stages._markdown.definitions import Definition
@@ -31,7 +31,6 @@ UNDECIDED, SAME, NEW, SPLIT, BLANK = range(5)
 
 _MAY_BEGIN_BLOCK = frozenset("#>-+*_=0123456789`~<|:")
 _MAY_BEGIN_ITEM = frozenset("-+*0123456789")
-_NOWHERE = 1 << 60
 
 
 class BlockStructure:
@@ -407,7 +406,7 @@ class BlockStructure:
         containers.enter(opened)
         if level == 0:
             containers.open_list_marker = opened[0].marker if opened and not opened[0].quote else None
-        self._open_row = self._make_possible_row(opening, level, is_next_item=is_next_item)
+        self._open_row = make_possible_row(opening, level, is_next_item=is_next_item)
         if kind not in {LineKind.NOTHING, LineKind.RULE}:
             self.leaf = Leaf(kind, line_match.text, opening.content_at, line=line, size=opening.size)
         self.open = True
@@ -419,24 +418,6 @@ class BlockStructure:
         else:
             self.kind = kind
         return NEW
-
-    def _make_possible_row(self, opening: Opening, level: int, *, is_next_item: bool) -> PossibleRow:
-        """Return a line as a possible first row of a table, with the positions at which the table may begin.
-
-        The line may begin other blocks, but markdown-it (a renderer) looks for tables first.
-
-        Args:
-            opening: The blocks that the line begins.
-            level: Number of the containers that the line continues.
-            is_next_item: True if the line begins another item of an open list; a table is then in that item.
-        """
-        content_starts = opening.content_starts
-        if opening.kind == LineKind.CODE:
-            # Indented code is not the row of a table.
-            content_starts[-1] = _NOWHERE
-        if is_next_item:
-            return PossibleRow(level + 1, content_starts[1:])
-        return PossibleRow(level, content_starts)
 
     # -- formulas and raw HTML ---------------------------------------------
 
