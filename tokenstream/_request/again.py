@@ -182,11 +182,11 @@ class _Requests(SourceOpener):
         self.asked = url, options.get("json")
         if attempt.mode == "continue":
             options = continued.build_options(attempt)
-        arguments = method, url, client, deadlines, options
+        asked = method, url, client, deadlines, options
         if attempt.mode == "resume":
-            arguments = _resuming_arguments(attempt, arguments)
-        *target, options = arguments
-        source = self._make_source((*target, self.key.add_to(options, attempt)))
+            asked = _resuming_arguments(attempt, asked)
+        method, url, client, deadlines, options = asked
+        source = self._make_source((method, url, client, deadlines, self.key.add_to(options, attempt)))
         return source if attempt.abandoned is None else self._cancel_before(source, attempt.abandoned)
 
     def _find_payload_or_fail(self, attempt: Attempt) -> Json:
