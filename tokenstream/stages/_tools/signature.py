@@ -315,7 +315,10 @@ def _find_inner_function(function: Any) -> object:  # noqa: ANN401 - any callabl
 
 
 def _local_names(function: object) -> dict[str, Any]:
-    """Return the local names of the functions that are running now and around a function's definition."""
+    """Return the local names that the annotations of a function may refer to.
+
+    They are those of the functions in which it was defined, as long as these are still running.
+    """
     names: dict[str, Any] = {}
     qualname = getattr(function, "__qualname__", "")
     frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the way to names that no closure holds
