@@ -99,7 +99,7 @@ class Machine:
     6. `joining.aligner` drops the event if the reader has it from the answer before.
     7. `guarding` passes the event to the guards, which may end the answer.
 
-    Which part does step 5 depends on the event and on the existing parts; the first row that applies decides:
+    The event and the existing parts decide which part does step 5; the first row that applies counts:
 
     | event                     | the event is added by                                                  |
     |---------------------------|------------------------------------------------------------------------|
@@ -544,7 +544,7 @@ class Machine:
 
     @property
     def owes_events(self) -> bool:
-        """True if the input has ended without an error, and `pull` has to return further events first."""
+        """True if the input has ended without an error, but `pull` still has events to return."""
         return bool(self.events_left) and self.error is None and not self._is_shut
 
     # -- the input -----------------------------------------------------------
@@ -650,7 +650,8 @@ class Machine:
 
         Args:
             hold: Gets the events of the last connection that were not returned, if the answer is resumed.
-            kept_format: The format that resumes the answer; None for a new format.
+            kept_format: The format object that has read the answer so far, if the next connection resumes
+                that answer; None for a new format.
             now: A clock reading, in seconds.
         """
         self.error = self.chunk = self.glanced_event = self.head = None

@@ -158,7 +158,8 @@ class Resumption:
         """Store what the next connection needs to know about those before.
 
         Args:
-            kept_format: The format that resumes the answer; None for a new answer.
+            kept_format: The format object that has read the answer so far, if the next connection resumes
+                that answer; None for a new answer.
         """
         machine = self.machine
         self._retry_before = self.reconnect_after

@@ -330,7 +330,7 @@ class Seam:
         """Return the text that has arrived so far for a part of the continuation.
 
         Args:
-            told: The part's whole text, which the server repeats at its end; the caller compares the two.
+            told: The part's whole text, which the server repeats; the caller compares it with the result.
             in_answer: The part's text in the answer, with what it had before the continuation.
         """
         if told.part in self._left_out:

@@ -58,7 +58,7 @@ class _HttpClientBody:
         self.socket: Any = getattr(getattr(response.fp, "raw", None), "_sock", None)
         self.limit = find_socket_limit(response)
         """Keeps the limit of the reads; None if the socket cannot be found."""
-        # `response.length` is the number of bytes that remain to be read; `length` was there at the start.
+        # `response.length` is the number of bytes that remain to be read, `length` that of the whole body.
         is_length_known = response.length is not None and length is not None
         # A 304 has no body, although its header has the length that the body would have.
         were_bytes_read = is_length_known and response.status != 304 and str(response.length) != length

@@ -125,8 +125,8 @@ class SourceOpener(ABC):
     def succeed(self, previous: SourceOpener) -> None:  # noqa: B027 - nothing, by default
         """Take over what the next request needs from the opener of the attempt before, which may be this one.
 
-        There is nothing to take over here; an opener that makes the request itself goes on with the numbers
-        of the requests.
+        There is nothing to take over here; an opener that makes the request itself continues the numbering of
+        the requests.
         """
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:

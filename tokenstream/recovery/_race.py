@@ -133,7 +133,7 @@ class Race:
             self._itinerary.note_end(opener_index, error, ended_at)
             have_same_opener = rival == 0
             if not error.retryable and not have_same_opener:
-                # The same opener would not be skipped: it may have served the winner.
+                # An opener of both attempts is not skipped, because it may have served the winner.
                 self._itinerary.skip(opener_index)
         self._machine.accumulator.spend(loser.usage.model_copy(update={"source": "partial"}))
 

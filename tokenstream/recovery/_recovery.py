@@ -189,6 +189,7 @@ class Recovery:
         current, refusal = self._current, self._joining.refusal
         self._has_given_up = True
         if isinstance(error, AnswerRejected) and error.outcome == "invalid":
+            # The option `accept` has refused the answer.
             self._end_undelivered(error, now)
             return
         if refusal is not None:
@@ -451,6 +452,7 @@ class Recovery:
             # The answer is still the content that was delivered before.
             current.note_discarded()
             return None
+        # From now on, the events of this attempt are delivered.
         is_first_content = not current.has_delivered
         current.has_delivered = True
         machine.accumulator.route = self._itinerary.name(current.opener_index)

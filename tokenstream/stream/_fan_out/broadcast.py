@@ -465,7 +465,7 @@ class BroadcastReader(SyncStreamBase, Choice):
 
     @property
     def _reader_driver(self) -> _SyncReaderDriver:
-        """The driver of this reader, with its exact type for type checkers, which the base class lacks."""
+        """The driver of this reader, with its exact type, which type checkers do not know of `_driver`."""
         driver: Any = self._driver
         reader_driver: _SyncReaderDriver = driver
         return reader_driver

@@ -396,7 +396,7 @@ class AsyncBroadcastReader(AsyncStreamBase, AsyncChoice):
 
     @property
     def _reader_driver(self) -> _AsyncReaderDriver:
-        """The driver of this reader, with its exact type for type checkers, which the base class lacks."""
+        """The driver of this reader, with its exact type, which type checkers do not know of `_driver`."""
         driver: Any = self._driver
         reader_driver: _AsyncReaderDriver = driver
         return reader_driver

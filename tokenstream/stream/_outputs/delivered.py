@@ -99,7 +99,7 @@ class DeliveredItems:
         self._position = len(self._items)
 
     def _skip_item(self, item: object) -> bool:
-        """Skip an item if the same one was delivered here before the restart; otherwise return False."""
+        """Skip an item that was delivered at this position before the restart; return False if it differs."""
         before = self._items[self._position]
         # `_INVALID` stands for an invalid element, which has no value to compare.
         is_same = before is item or (_INVALID not in (before, item) and _are_equal(before, item))

@@ -223,6 +223,7 @@ class AsyncPump:
         if self.source is None:
             # The source is closed.
             return False
+        # A source that never waits can be read at any time, and so needs no bell.
         without_task = self._is_instant and not even_if_instant
         # A `DirectReader` has no task. While it is intact, a task can take its place: its source is open, no
         # read is in progress, and no item was lost or is still to be taken.

@@ -49,9 +49,9 @@ class GapDeadline:
 
 
 class GuardDeadline:
-    """A stage that adds one deadline to a driver's chain: the earliest time at which a guard may stop it.
+    """A stage that adds one deadline to a driver's chain: the earliest one of the guards.
 
-    It passes items on unchanged.
+    It passes items on unchanged. When the deadline passes, the guard stops the answer.
 
     Args:
         machine: The machine with the guards.

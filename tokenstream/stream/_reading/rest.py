@@ -37,5 +37,5 @@ class RestLimits(NamedTuple):
         )
 
     def allow(self, machine: Machine, now: float) -> bool:
-        """Return True until a limit is reached, be it only by the first comment after the terminal event."""
+        """Return True while no limit is reached; the first comment after the terminal event reaches one."""
         return machine.meter.bytes < self.size and machine.comments == self.comments and now < self.until

@@ -217,6 +217,7 @@ class PartCursor:
         self._span_index += len(bounds) - len(bounds) % 2
         if len(bounds) % 2:
             bounds.append(max(length, bounds[-1]))
+        # Some of the first section may have been delivered before.
         begin = bounds[0] = max(bounds[0], self._position)
         self._position = end = bounds[-1]
         if begin == end:
