@@ -72,7 +72,7 @@ def find_outcome(
         outcomes: The outcomes to reject.
         accept: The caller's rule for answers; None if there is none.
     """
-    rejected = next((outcome for outcome in _outcomes_in(message) if outcome in outcomes), None)
+    rejected = next(filter(outcomes.__contains__, _outcomes_in(message)), None)
     if rejected is None:
         return None if accept is None else find_fault(message, accept)
     error = AnswerRejected(_MESSAGES[rejected], outcome=rejected)
