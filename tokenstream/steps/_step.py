@@ -346,7 +346,7 @@ class Step(RunNode):
             if self.ended is not None:
                 self._refuse_if_ended("feed events")
             answer = self._answers[-1] if self._answers else None
-            begins_another = event.__class__ is MessageStart and event.another
+            begins_another = isinstance(event, MessageStart) and event.another
             if answer is None or answer.stream is not None or begins_another:
                 answer = self._add_answer(StepAnswer(len(self._log.answers)))
             accumulator = answer.accumulator

@@ -81,7 +81,7 @@ class MCP(AgentReader):
 
     def end(self, exit_code: int | None) -> StreamError | None:
         """End the calls that have no result; return the error of the run, or None."""
-        errors = []
+        errors: list[StreamError] = []
         self._exit_code = exit_code
         for id in [*self._calls]:
             turn, _ = self._calls.pop(id)
