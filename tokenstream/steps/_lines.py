@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.json import decode
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.framing._json_frames import JSONFrames
 from tokenstream.steps._agents.agentcore import TEXT
@@ -95,7 +96,11 @@ class LineReader(RunBuilder):
             if self._error is not None:
                 return
             try:
-                self._add(value_in(payload if has_lines else b"data:" + payload))
+                if has_lines and payload[:1] == b"{":
+                    # The way of most lines.
+                    self._ready.append(decode(payload))
+                else:
+                    self._add(value_in(payload if has_lines else b"data:" + payload))
             except LimitExceeded as error:
                 self._error = error
             except ProtocolError:

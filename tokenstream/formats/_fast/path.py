@@ -144,13 +144,13 @@ class FastPath:
         if frame.__class__ is bytes:
             # A frame without a name is the payload itself.
             pass
+        elif frame.__class__ is dict:
+            # An SDK has decoded this payload; its entries have no name.
+            name = None
         elif isinstance(frame, ServerSentEvent) or (
             isinstance(frame, EventStreamMessage) and frame.kind == "event"
         ):
             name, payload = frame.event, frame.payload
-        elif frame.__class__ is dict:
-            # An SDK has decoded this payload; its entries have no name.
-            name = None
         else:
             return None
         entries = self.entries
