@@ -413,15 +413,19 @@ class FastPath:
         return call if isinstance(call, OpenCall) and not (call.held or call.placeholder) else None
 
     def _find_changing(self, payload: dict[str, Any]) -> list[Path] | tuple[Path, ...]:
-        """Record the values in the changing places; return the places whose values have changed so far.
+        """Return the places whose values a shape that is learnt now must not compare.
 
-        A changing place has a number or a code that may change without a meaning. For the first payload,
-        the result is all changing places. A place that has held only zeros so far is left out: its first
-        other value may have a meaning.
+        These are the changing places, with a number or code that may change without a meaning, whose values
+        have changed so far; all others are compared as constants, which is faster. Of the first payload, it
+        is not known which ones change, so all are returned. The payload's values are recorded, for the
+        comparison with the next payload.
+
+        Zero, or no value, is the exception. A place that has held nothing else so far is compared, too, so
+        that the payload with its first other value is decoded: that value may have a meaning.
         """
         places = self._fast.changing
-        # Numbers in changing places are not decoded on the fast path, and so not checked against the limit on
-        # digits. If the limit is lower than the digits that the fast path accepts, no place may change.
+        # The limit on the digits of a number is checked by decoding, which the fast path leaves out. In these
+        # places, it reads up to DIGITS_IN_A_ROW digits; so under a lower limit, no place may change.
         if not places or self._format.limits.digits < DIGITS_IN_A_ROW:
             return ()
         last_values, self._last_values = self._last_values, [find_at(payload, place) for place in places]

@@ -235,9 +235,11 @@ class EventLog:
     # -- comparing ---------------------------------------------------------
 
     def _find_start(self, entry: Entry) -> int | None:
-        """Return the index in the log of the first event of a replay; the log's length if the event is new.
+        """Return the index in the log of an event with which a replay may begin.
 
-        The result is None if the event is older than all that are remembered.
+        The result is the log's length if the event is new, and None if the event was forgotten, being older
+        than the log. After None, the next event is looked up here, too. So `_from_start` is set if the event
+        is the answer's first one: all events up to the first of the log were then read before.
         """
         key, end = entry.key, len(self._entries)
         if key is None:
@@ -249,11 +251,14 @@ class EventLog:
             return index
         if isinstance(key, int) and self._last_number is not None:
             # Numbers have an order: a lower one that is not in the log was forgotten.
-            return None if key < self._last_number else end
-        # Ids have no order: one that is not in the log was forgotten if the server has begun at the first
-        # event of all; otherwise, it is new.
-        self._from_start = self._from_start or (self._was_trimmed and key == self._first_key)
-        return None if self._from_start else end
+            is_forgotten = key < self._last_number
+        else:
+            # Ids have no order: one that is not in the log was forgotten if the server has begun at the first
+            # event of all; otherwise, it is new.
+            if self._was_trimmed and key == self._first_key:
+                self._from_start = True
+            is_forgotten = self._from_start
+        return None if is_forgotten else end
 
     def _index_after_last_key(self) -> int:
         """Return the index of the event after the one with the newest number or id; 0 if no event has either.

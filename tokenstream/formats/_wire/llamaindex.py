@@ -73,6 +73,8 @@ class LlamaIndex(Format):
         """True if the provider's raw chunks are of a kind that ends with a finish reason."""
         self._text_length = 0
         """Number of characters of text reported so far."""
+        # Reasoning arrives as deltas, in blocks, or as both; blocks may repeat what has arrived either way.
+        # `_find_new_reasoning` compares the blocks of a response with the following, to add only what is new.
         self._reasoning: str = ""
         """The reasoning reported so far; a response contains either a new piece or all reasoning so far."""
         self._last_thinking: str = ""
@@ -81,6 +83,7 @@ class LlamaIndex(Format):
         """Length of the longest piece of reasoning so far; a repetition of several pieces is longer."""
         self._sent_as_deltas: str = ""
         """The reasoning up to the last piece that did not arrive in a block; blocks may repeat it."""
+        # Other content.
         self._other_blocks_seen = 0
         """Number of blocks reported so far that are neither text, reasoning nor calls."""
 

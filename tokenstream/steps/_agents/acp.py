@@ -203,7 +203,7 @@ class _Session(Conversation):
     def _read_tool(self, update: dict[str, Json]) -> Step | None:
         """Begin, change or end the step of a tool call; return the step if the call has not ended before."""
         id = text_of(update, "toolCallId") or ""
-        if self._is_repeated(id, remember=False):
+        if self._has_read(id):
             return None
         if id not in self._tools:
             self._end_answer("tool_calls")
@@ -216,7 +216,7 @@ class _Session(Conversation):
         self._replace_output(step, text)
         status = text_of(update, "status")
         if status in ("completed", "failed"):
-            self._is_repeated(id)
+            self._remember(id)
             result = update.get("rawOutput", update.get("content"))
             self._end_tool(
                 id, result, failure=_failure_in(update, text) if status == "failed" else _exit(update)

@@ -88,7 +88,7 @@ class Codex(TextAgentReader):
         if kind in _TEXTS:
             self._add_item(id, _TEXTS[kind], text_of(item, "text") or "")
             return
-        if id and self._is_repeated(f"done {id}", remember=False):
+        if id and self._has_read(f"done {id}"):
             return
         if id not in self._tools:
             self._end_answer("tool_calls")
@@ -107,7 +107,8 @@ class Codex(TextAgentReader):
             ]
             self._open_turn().step.update({"type": "plan", "entries": entries})
         if is_done:
-            self._is_repeated(f"done {id}" if id else None)
+            if id:
+                self._remember(f"done {id}")
             self._end_tool(id, _result_of(item), failure=_failure_of(item))
 
     def _add_item(self, id: str, kind: str, text: str) -> None:

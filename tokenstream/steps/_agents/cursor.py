@@ -85,13 +85,14 @@ class Cursor(TextAgentReader):
         tools = {name: call for name, call in dict_of(line, "tool_call").items() if is_dict(call)}
         name = next((name for name in tools if name.endswith(_TOOL)), next(iter(tools), _TOOL))
         call = tools.get(name, {})
-        if self._is_repeated(f"done {id}", remember=False):
+        if self._has_read(f"done {id}"):
             return
         self._end_answer("tool_calls")
         self._pieces.clear()
         shown = name.removesuffix(_TOOL) or "tool"
         self._begin_tool(id, shown, self._open_turn().step, dumps(call.get("args")))
-        if line.get("subtype") == "completed" and not self._is_repeated(f"done {id}"):
+        if line.get("subtype") == "completed":
+            self._remember(f"done {id}")
             result = call.get("result")
             self._end_tool(id, _value_of(result), failure=_failure_of(result))
 

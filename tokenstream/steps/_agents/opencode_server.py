@@ -166,7 +166,7 @@ class _Session(Conversation):
     def _read_tool(self, part: dict[str, Json]) -> None:
         """Begin, change or end the step of a tool."""
         id, state = text_of(part, "callID") or "", dict_of(part, "state")
-        if self._is_repeated(f"tool {id}", remember=False):
+        if self._has_read(f"tool {id}"):
             return
         name, metadata = text_of(part, "tool") or "tool", dict_of(state, "metadata")
         step = self._begin_tool(id, name, self._open_turn().step, dumps(state.get("input")))
@@ -174,7 +174,7 @@ class _Session(Conversation):
         self._owner.note_starter(metadata.get("sessionId"), step)
         self._replace_output(step, text_of(metadata, "output") or "")
         if text_of(state, "status") in ("completed", "error"):
-            self._is_repeated(f"tool {id}")
+            self._remember(f"tool {id}")
             self._end_tool(id, state.get("output"), failure=failure_in(state))
 
     def _finish_step(self, part: dict[str, Json]) -> None:

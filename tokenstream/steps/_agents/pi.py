@@ -130,7 +130,7 @@ class Pi(TextAgentReader):
     def _read_tool(self, kind: str, line: dict[str, Json]) -> None:
         """Begin or end a tool."""
         id = text_of(line, "toolCallId") or ""
-        if self._is_repeated(f"done {id}", remember=False):
+        if self._has_read(f"done {id}"):
             return
         name = text_of(line, "toolName") or "tool"
         step = self._begin_tool(id, name, self._open_turn().step, dumps(line.get("args")))
@@ -138,7 +138,8 @@ class Pi(TextAgentReader):
             # Each of these lines has the whole output so far.
             output = text_in(dict_of(line, "partialResult").get("content")) or ""
             step.add_output(output[len(step.output) :])
-        elif kind == "tool_execution_end" and not self._is_repeated(f"done {id}"):
+        elif kind == "tool_execution_end":
+            self._remember(f"done {id}")
             outcome = dict_of(line, "result")
             result = text_in(outcome.get("content"))
             exit_code = int_of(dict_of(outcome, "details"), "exit_code", "exitCode")

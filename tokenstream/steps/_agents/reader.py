@@ -168,22 +168,29 @@ class AgentReader(ABC):
         """Return True if the open turn is complete although no line has ended it."""
         return False
 
-    def _is_repeated(self, id: str | None, *, remember: bool = True) -> bool:
-        """Return True if a line with this id was read before.
+    def _is_repeated(self, id: str | None) -> bool:
+        """Return True if a line with this id was read before; otherwise remember the id.
 
         Args:
             id: The id; None for a line without one, which never counts as repeated.
-            remember: True to remember the id.
         """
         if id is None:
             return False
-        if id in self._seen or id in self._seen_before:
+        if self._has_read(id):
             return True
-        if remember:
+        self._remember(id)
+        return False
+
+    def _has_read(self, id: str) -> bool:
+        """Return True if `_remember` was called for the id of a line, since the line was read before."""
+        return id in self._seen or id in self._seen_before
+
+    def _remember(self, id: str) -> None:
+        """Remember the id of a line, to recognise the line if it is repeated."""
+        if not self._has_read(id):
             self._seen.add(id)
             if len(self._seen) == _REMEMBERED:
                 self._seen, self._seen_before = set(), self._seen
-        return False
 
     def _forget(self) -> None:
         """Forget the ids that were read, because they begin anew."""

@@ -121,6 +121,7 @@ class CallDraftCursor:
             # A call that is still open was cut off.
             cut_call = next((call for call in self._open_calls.values() if call.has_drafts), None)
             self._failure = None if cut_call is None else self._make_cut_error(cut_call)
+        # `ready` has left no draft in the queue: this raises the failure, or returns None if there is none.
         return self._next_draft(at_end=True)
 
     # -- within ------------------------------------------------------------------
