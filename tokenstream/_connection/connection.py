@@ -501,7 +501,7 @@ class Connection:
             format.note("not_streamed")
 
     def _note_replaced_characters(self) -> None:
-        """Count a departure for each character that replaced malformed UTF-8."""
+        """Count a departure of the server from the protocol for each replaced piece of malformed UTF-8."""
         if isinstance(self.framing, SSEParser | TextBody) and self.framing.replaced:
             self._departures.note("invalid_utf8", event=self.frames_seen, count=self.framing.replaced)
 

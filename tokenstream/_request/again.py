@@ -125,7 +125,7 @@ class _Requests(SourceOpener):
         self.key = _IdempotencyKey(options)
 
     def take_route(self, route: Route) -> None:
-        """Send the requests of a route, report its name, and apply its deadlines to each attempt."""
+        """Use `route` from now on: report its name, and apply its deadlines to each attempt."""
         self.route, self.deadlines = route, route.deadlines
 
     def look_ahead(self, attempt: Attempt, *, is_other: bool) -> None:

@@ -71,7 +71,7 @@ class TextLines:
         print(f"{seconds:9.3f}  {type(error).__name__:<15} {one_line(describe_error(error))}", flush=True)
 
     def print_summary(self, seconds: float, report: StreamReport) -> None:
-        """Print the messages, then what is known about the stream."""
+        """Print the message of each choice, then what is known about the stream."""
         for message in report.messages:
             self._print_message(message, report)
         stream = report.stream

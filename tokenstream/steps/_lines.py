@@ -27,7 +27,7 @@ class LineReader(RunBuilder):
     Args:
         run: The run that receives the steps.
         agent: The name of the agent; None to detect it.
-        until: Tells where the loop ends before the lines do; None for their end.
+        until: Ends the loop before the end of the lines, as in `RunBuilder`; None to read all lines.
     """
 
     def __init__(self, run: Steps, agent: str | None, until: object) -> None:
@@ -115,8 +115,8 @@ class LineReader(RunBuilder):
 
 
 class FollowedLines(FollowedItems[dict[str, Any]]):
-    """The lines of an agent, each as its object, read in `for`; made by `Steps.follow`."""
+    """Yields the decoded JSON object of each line of an agent, in `for`; made by `Steps.follow`."""
 
 
 class AsyncFollowedLines(AsyncFollowedItems[dict[str, Any]]):
-    """The lines of an agent, each as its object, read in `async for`; made by `Steps.follow`."""
+    """Yields the decoded JSON object of each line of an agent, in `async for`; made by `Steps.follow`."""

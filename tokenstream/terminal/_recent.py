@@ -40,7 +40,9 @@ def cut_to_recent(kind: str, text: str, *, rows: int, columns: int) -> str:
 
 
 def _cut_code(text: str, rows: int, cells: int) -> str:
-    """Return the first line of a fenced block of code, which names the language, and the last screens of it.
+    """Return a fenced block of code without its middle: its first line, and the last screens of its code.
+
+    The first line names the language. A block of a few screens is returned whole.
 
     Args:
         rows: Rows of the screen.

@@ -223,7 +223,7 @@ def _is_anything(_value: object) -> bool:
 
 
 def _is_code_or_number(value: Json) -> bool:
-    """Return True for a value that a changing place may hold: a code such as an id, or a number."""
+    """Return True for a code, such as an id, or a number: the check for a value that may differ freely."""
     if value.__class__ is str:
         return _is_code(value) is not None
     return (value.__class__ is int or value.__class__ is float) and -_MOST < value < _MOST

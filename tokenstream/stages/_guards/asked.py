@@ -42,8 +42,8 @@ class AskedRule:
     """Base class of the rules that ask a function of the application whether to stop the answer.
 
     Args:
-        ask: The function, which returns the reason to stop the answer, or None. An async function is
-            not called: its argument is passed to `ask_async`, which the stream sets.
+        ask: The function, which returns the reason to stop the answer, or None. If the function is async,
+            the stream calls and awaits it in place of this rule, which passes the argument to `ask_async`.
     """
 
     deadline: float | None = None
@@ -56,7 +56,7 @@ class AskedRule:
         self.answer_number = 0
         """The number of the answer that is checked, counted from 1."""
         self.ask_async: Callable[[Any], object] | None = None
-        """Receives the function's argument, if the function is async; None for a plain function."""
+        """Calls the function with an argument and awaits it; set by the stream if the function is async."""
         self.begin_again()
 
     def begin_again(self) -> None:

@@ -338,10 +338,11 @@ class _Window:
         return self._new_union | (self._old[-1] if self._old else 0)
 
     def add(self, places: int) -> None:
-        """Add a set to the window, and drop the oldest one if the window is full.
+        """Add a set of places to the window, and drop the oldest set if the window is full.
 
-        A union cannot be undone. So the older sets are stored as unions, each of a set and all newer ones:
-        dropping the oldest set is dropping the last union.
+        To drop a set from a union of all sets is impossible, since other sets may have the same places. So
+        the older sets are stored as unions, each of a set and all newer ones of them: the last union is
+        that of all older sets, and dropping it drops the oldest set alone.
         """
         self._new.append(places)
         self._new_union |= places

@@ -143,7 +143,10 @@ class A2A(Format):
         return count
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; if the task waits for the user, the answer ends with the input."""
+        """Return the held-back events, at the end of the input.
+
+        If the task waits for the user, the answer is whole: the pause, and not a cut, has ended the input.
+        """
         if self._is_paused and self.error is None:
             self.conclude()
         return super().end(now=now)

@@ -299,9 +299,11 @@ class StreamedArguments:
         return text if more else f'{text}"'
 
     def _write_again(self) -> str:
-        """Return the text of the members that must be written a second time, because values came too late.
+        """Return the text of the members to write a second time, at the end of the arguments.
 
-        The text is "" if there are none, or if the values do not fit together; that also sets `broken`.
+        A value in such a member arrived when the text was already past the place where the value belongs.
+        The text is "" if there are no such members, or if the values do not fit together; that also sets
+        `broken`.
         """
         if not self._members_to_rewrite:
             return ""

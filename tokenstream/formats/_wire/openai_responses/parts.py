@@ -320,7 +320,7 @@ class ResponseItems(Parts):
         return matches
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part, and report the number of the last event.
+        """Close every part, and then add the number of the last event to the answer's fields.
 
         If the answer was cut off, so that `complete` is False, no tool call is handed out.
         """

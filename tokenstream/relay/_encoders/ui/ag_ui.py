@@ -129,7 +129,9 @@ class AGUIEncoder(NamedEncoder):
         return [("", {"type": "TOOL_CALL_ARGS", "toolCallId": event.id, "delta": event.fragment})]
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template: a function that makes the chunk of a later piece, and keeps a call's arguments.
+        """Return a template: a function that makes the chunk of a later piece.
+
+        If the piece belongs to a call, the template also adds it to the call's arguments in `_open_calls`.
 
         Args:
             event: A piece that was sent; the later pieces differ from it only in their text.
@@ -152,7 +154,8 @@ class AGUIEncoder(NamedEncoder):
         """Return a `TOOL_CALL_RESULT`, whose content is text: the output, as JSON unless it is a text.
 
         Facts for which AG-UI has no field, such as an error, are sent in the metadata, under the key
-        `tokenstream`; there, `content` says if the content is JSON, or an error in place of the output.
+        `tokenstream`. There, `content` is "json" if the text is JSON, and "error" if the text is the error,
+        because there is no output.
         """
         result, told = prepare_result(event, raw=True), dict[str, Any]()
         content = result.output
