@@ -71,7 +71,10 @@ ProtocolName: TypeAlias = Literal[
 
 
 class RequestRecord(NamedTuple):
-    """The fields of an API's request that are changed or checked to request the rest of a broken answer."""
+    """The fields of an API's requests that matter for continuing an answer that broke off.
+
+    The library changes or checks these fields in the request for the rest of the answer.
+    """
 
     turns: str
     """The field that contains the turns, or the prompt that the model continues."""

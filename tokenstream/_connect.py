@@ -42,7 +42,8 @@ def connect(
     The request is sent when the `with` block begins, or at the first read.
 
     Args:
-        url: The endpoint; or a `Route`, which has the request, so that no other part of it is given.
+        url: The endpoint; or a `Route`, which contains a whole request: `method`, `client`, `format` and
+            `**request` must then be left out.
         misplaced: Always empty: all other arguments are keyword-only.
         method: The HTTP method.
         client: An httpx or httpx2 client with which to send the request; it keeps its
@@ -86,6 +87,7 @@ def connect(
     check_options(connect, options, client)
     route: Route | None = None
     asked: Asked = (method, str(url), client, deadlines, options)
+    # A `Route` is recognised by a method, so that its class need not be imported.
     if not isinstance(url, str) and hasattr(url, "make_opener"):
         route, retry, asked, format = _take_route(url, retry, asked, format)
     if retry is not None:
@@ -139,7 +141,8 @@ def aconnect(
     The result is not awaited: the request is sent when the `async with` block begins, or at the first read.
 
     Args:
-        url: The endpoint; or a `Route`, which has the request, so that no other part of it is given.
+        url: The endpoint; or a `Route`, which contains a whole request: `method`, `client`, `format` and
+            `**request` must then be left out.
         misplaced: Always empty: all other arguments are keyword-only.
         method: The HTTP method.
         client: An asynchronous httpx or httpx2 client, or an `aiohttp.ClientSession`, with which to send
@@ -183,6 +186,7 @@ def aconnect(
     check_options(aconnect, options, client)
     route: Route | None = None
     asked: Asked = (method, str(url), client, deadlines, options)
+    # A `Route` is recognised by a method, so that its class need not be imported.
     if not isinstance(url, str) and hasattr(url, "make_opener"):
         route, retry, asked, format = _take_route(url, retry, asked, format)
     if retry is not None:
@@ -219,20 +223,21 @@ def aconnect(
 def _take_route(
     route: Route, retry: Retry | None, asked: Asked, format: FormatName | type[Format] | Format | None
 ) -> tuple[Route, Retry, Asked, FormatName | type[Format] | Format | None]:
-    """Return what a stream of a route needs: the route, retry rules, arguments of the request, and a format.
+    """Return the route, and the arguments of `connect` with those of the route's request in their place.
 
     Args:
-        retry: The rules that were given beside it; None to ask it once.
-        asked: The arguments that were given beside it.
-        format: The format that was given beside it.
+        retry: The rules for further attempts that the caller has passed; None to make one attempt.
+        asked: The arguments of the request that the caller has passed; only the deadlines are allowed.
+        format: The format that the caller has passed; it must be None.
 
     Raises:
-        MisuseError: A part of the request is given beside the route.
+        MisuseError: The caller has passed a part of the request, although the route has its own request.
     """
     from tokenstream._request.again import asked_of
     from tokenstream.recovery import Retry
 
     method, _, client, deadlines, options = asked
+    # "POST" is the default, so it counts as not given.
     given = [name for name, value in (("client", client), ("format", format)) if value is not None]
     given += [*options] if method == "POST" else ["method", *options]
     if given:

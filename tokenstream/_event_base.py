@@ -94,7 +94,7 @@ class CallEvent(PartEvent):
 
 
 class SummingEvent(AnswerEvent):
-    """An event that sums up the events before it."""
+    """An event whose content may only repeat that of earlier events of the answer, such as a `Restarted`."""
 
     __slots__ = ("told_before",)
 
@@ -103,7 +103,7 @@ class SummingEvent(AnswerEvent):
 
 
 class SummingPartEvent(PartEvent):
-    """An event that sums up the earlier events of its part."""
+    """An event whose content may only repeat that of earlier events of its part: a `PartDone`."""
 
     __slots__ = ("told_before",)
 

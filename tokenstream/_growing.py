@@ -32,7 +32,10 @@ _OWN_ENDS = frozenset({"stop", "tool_calls"})
 
 
 def ended_itself(reason: FinishReason | None, ending: Ending) -> bool:
-    """Return True if the model itself ended the answer, by its finish reason or, without one, its ending."""
+    """Return True if the model itself ended the answer, so that nothing was cut off.
+
+    The finish reason decides; if there is none, the ending does.
+    """
     return reason in _OWN_ENDS or (reason is None and ending == "complete")
 
 
@@ -136,7 +139,7 @@ class GrowingPart:
         """Pieces of a signature, or of media."""
 
     def add_piece(self, text: str) -> Arguments:
-        """Append to the text of the part's arguments, or its transcript; return the object that holds it."""
+        """Append to the part's arguments or transcript; return the object that contains the whole text."""
         pieces = self.pieces
         if pieces is None:
             start = self.start
@@ -209,7 +212,9 @@ class SharedLog(TextLog):
 
 
 class Target:
-    """The destination of a delta, kept because the next delta usually has the same destination.
+    """The place to which the text of the last delta was added: a part of a choice, and its growing text.
+
+    The accumulator keeps it, because the next delta usually goes to the same place.
 
     Args:
         kind: The delta's class.
@@ -285,7 +290,7 @@ class ChoiceState:
         """The ids of the calls that cannot be run, and whose errors are among `results`."""
 
     def refuse_call(self, call: ToolCall) -> None:
-        """Record the error of a call that cannot be run as its result, unless that was done before."""
+        """Add the error of a tool call that cannot be run to `results`, unless it was added before."""
         if call.id not in self.refused:
             self.refused |= {call.id}
             self.results.append(ToolResult(call.id, error=call.error_for_model, choice=self.index))
@@ -384,11 +389,11 @@ class ChoiceState:
 
     def join(self, event: Resumed) -> None:
         """Note where a continuation joins the text: in the part that is open, or behind all parts."""
-        # The last part that is not a citation: citations may follow a text that goes on.
+        # Citations are passed over, because they may follow a text that goes on.
         indexes_from_end = reversed(range(len(self.parts)))
-        index = next((i for i in indexes_from_end if not isinstance(self.parts[i].final, Citation)), -1)
-        if index < 0 or self.parts[index].final is not None:
-            index = len(self.parts)
+        last = next((i for i in indexes_from_end if not isinstance(self.parts[i].final, Citation)), None)
+        is_open = last is not None and self.parts[last].final is None
+        index = last if last is not None and is_open else len(self.parts)
         join = Join(
             mode=event.mode,
             part=index,

@@ -29,9 +29,10 @@ class GrowingUsage:
 
     def add(self, usage: Usage) -> None:
         """Merge another report, except an estimated number of output tokens."""
-        is_estimated = usage.source == "estimated"
         # `build` decides on the source; the provider's own report is merged below.
-        left_out = ("source", "provider_data", "output_tokens" if is_estimated else "")
+        left_out: tuple[str, ...] = ("source", "provider_data")
+        if usage.source == "estimated":
+            left_out = (*left_out, "output_tokens")
         for name in Usage.model_fields:
             value = getattr(usage, name)
             if value is not None and name not in left_out:
@@ -50,7 +51,7 @@ class GrowingUsage:
         return merged
 
     def build(self, *, final: bool) -> Usage:
-        """Return the counts as they are now; a usage that is false if none were reported.
+        """Return the counts as they are now; if none were reported, a `Usage` that is false as a condition.
 
         Args:
             final: True if the counts will no longer change: their source is then "reported", else "partial".
@@ -63,7 +64,9 @@ class GrowingUsage:
     def with_spent(
         self, spent: Usage | None, *, final: bool, choices: dict[int, ChoiceState] | None = None
     ) -> Usage:
-        """Return the counts including those of attempts that were given up; false if there are none.
+        """Return the counts including those of attempts that were given up.
+
+        If there are no counts at all, the `Usage` is false as a condition.
 
         Args:
             spent: The counts of the attempts that were given up; None if there were none.

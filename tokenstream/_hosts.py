@@ -88,7 +88,9 @@ HOSTS = (
 
 
 def host_at(host: str | None) -> HostRow | None:
-    """Return the row of the provider to which a host belongs; None for an unknown host.
+    """Return the row of the provider that owns a host, for tracing; None for an unknown host.
+
+    A host belongs to a provider by the end of its name. `api_at` is stricter: it finds the host of an API.
 
     Example:
         >>> host_at("eu-west1-aiplatform.googleapis.com").provider, host_at("notx.ai")

@@ -157,7 +157,7 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
         It is a hash of the answer's identity, the name, the arguments as JSON, and the number of equal
         calls before. "" for a call that has not ended, or is in no stream's answer. An answer's identity
         is its id in a relay's journal, else the stream's `answer_id`, else the first id of its message,
-        else random; with the last two, a request that is sent anew leads to other keys.
+        else random. The message's id and a random one differ if the request is repeated, and so do the keys.
         """
         place = place_of(self)
         return "" if place is None else place.key
@@ -205,13 +205,15 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
         return None
 
     def finish(self, result: object) -> Any:  # noqa: ANN401 - None, or an awaitable of None
-        """Store the result of a call that the application has run itself, such as one of a type's tool.
+        """Store the result of a call that the application has run itself.
 
-        `call.run()` does this for functions. On an `AsyncStream`: `await call.finish(result)`.
+        `call.run()` does this for a tool that is a function; a tool that is only a type has no function to
+        run. On an `AsyncStream`: `await call.finish(result)`.
 
         Args:
-            result: The result, which is stored as JSON. One that JSON cannot express, or that is too
-                long, is not stored, and the call is uncertain for those who ask for it again.
+            result: The result, which is stored as JSON. If JSON cannot express it, or it is too long, the
+                store only keeps that the call has run: whoever gets the same call again gets a
+                `CallUncertain` as its `error`.
 
         Raises:
             MisuseError: The call is not from `validated_calls(…, once=store)`, or is not "new".

@@ -199,7 +199,8 @@ class Accumulator:
         """Add the tokens of an attempt that was given up; the usage becomes the sum of all attempts.
 
         Args:
-            usage: The attempt's usage; false if the attempt reported none, which makes the sum partial.
+            usage: The attempt's usage. If the attempt has reported none, the usage is false, and the sum
+                counts as partial.
         """
         counts = usage or Usage(source="partial")
         self._spent = counts if self._spent is None else self._spent + counts
@@ -221,7 +222,8 @@ class Accumulator:
 
         Args:
             ending: The verdict on how the answer ended.
-            cut: Indexes of choices that were cut off in spite of a finish reason, or were only announced.
+            cut: Indexes of choices that had begun, and are known to be unfinished. Such a choice is cut off
+                even if it has a finish reason, and gets a message even if no event of it has arrived.
         """
         if self.ending != "streaming":
             return
@@ -298,7 +300,11 @@ class Accumulator:
             self.tool_calls_delivered.append(id)
 
     def refuse_call(self, call: ToolCall, choice: int | None = None) -> None:
-        """Record the error of a call that cannot be run as its result, once; None is the first choice."""
+        """Add the error of a tool call that cannot be run to the results of a choice, if it is not there yet.
+
+        Args:
+            choice: The index of the choice; None for the first choice.
+        """
         self._choice(self.main if choice is None else choice).refuse_call(call)
 
     def ended_call(self, choice: int, number: int) -> ToolCall | None:
@@ -511,7 +517,7 @@ class Accumulator:
         return False  # the content follows
 
     def take_back(self) -> None:
-        """Drop the new answer, and restore the one that was given up for it, if there is one."""
+        """Restore the answer in `given_up`, if there is one, because the restarted answer differs from it."""
         if self.given_up is not None:
             self._choices = self.given_up.restore_choices()
             self._id, self._model, self._role, self._provider_data = self.given_up.head

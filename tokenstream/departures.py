@@ -99,7 +99,7 @@ RULES: dict[str, str] = {
 @show_members
 @dataclass(slots=True)
 class Departure:
-    """One rule that a stream had to apply.
+    """One rule of `RULES` that a stream had to apply, because the server deviated from its documentation.
 
     Example:
         >>> Departure(rule=RULES["done_missing"], count=1, first_event=12).count
@@ -120,7 +120,7 @@ _NONE: frozenset[str] = frozenset()
 
 @show_members
 class Departures(Mapping[str, Departure]):
-    """The rules that were applied, by name.
+    """The rules of `RULES` that a stream had to apply, by name.
 
     Example:
         >>> departures = Departures()
@@ -133,7 +133,7 @@ class Departures(Mapping[str, Departure]):
 
     def __init__(self) -> None:
         self._noted: dict[str, Departure] = {}
-        """The rules that were applied."""
+        """The rules that were applied so far."""
         self._left_out = _NONE
         """Names of the rules that are not counted, because they do not apply to the connection."""
 

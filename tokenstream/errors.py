@@ -416,11 +416,13 @@ class GuardFailed(StreamError):
 
 
 class AnswerRejected(StreamError):
-    """An answer was rejected for its outcome, such as an empty text, or does not continue the earlier answer.
+    """An answer arrived without an error, but was rejected.
 
-    It is raised only if `Retry.accept` accepts none of the answers; `.partial` then has the last one. In all
-    other cases it only appears in `stream.attempts`: the answer of the last attempt is returned, or, if no
-    continuation joins the answer, the error that had broken it off is raised.
+    Either its outcome was rejected, such as an empty text; or it was to continue an earlier answer that had
+    broken off, and does not join it. A stream raises this error only if `Retry.accept` accepts none of the
+    answers; `.partial` is then the last answer. In all other cases the error only appears in
+    `stream.attempts`: the stream returns the answer of the last attempt or, if no continuation joins the
+    earlier answer, raises the error that had broken that answer off.
 
     Args:
         message: The outcome of the answer.
@@ -461,7 +463,7 @@ class _OutputError(_AnswerError):
 
 @show_members
 class OutputInvalid(_OutputError):
-    """The model's output is not what was asked for.
+    """The model's output is not what the application asked for.
 
     Args:
         message: A description of the fault in the output.
@@ -520,9 +522,10 @@ class OutputIncomplete(_OutputError):
 
 @show_members
 class CallUncertain(_AnswerError):
-    """A tool call may have run, or not: it had begun, and its end was never stored. It is not run again.
+    """A tool call has begun before, but its result is not known, so it is not run again.
 
-    Find out whether it has run; if it has not, `store.forget(error.key)` allows it.
+    Either its end was never stored, and it may have run or not; or it has run, and its result could not be
+    kept. Find out. If the call is to run after all, `store.forget(error.key)` lets the next attempt run it.
 
     Args:
         message: What is known about the call.

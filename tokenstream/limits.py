@@ -45,7 +45,7 @@ class Limits:
     """The most bytes of an unfinished event that an error contains."""
 
     def __post_init__(self) -> None:
-        """Refuse a bound that is not a whole number, is negative, or is above the maximum of the decoder."""
+        """Refuse a bound that is not a whole number, is negative, or is above the JSON decoder's maximum."""
         for name in self.__slots__:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:

@@ -70,7 +70,7 @@ FinishReason: TypeAlias = Literal[
 
 @show_members
 class Join(Value):
-    """A place at which an answer was joined: there, the text of another request begins.
+    """A place in a message at which its answer had broken off, and a later request continued it.
 
     Example:
         >>> Join(part=0, at=120, dropped=40, confidence=1.0).mode

@@ -75,8 +75,8 @@ class Router:
         lenient: True to read the arguments of these tools leniently; see `router.tool`.
         once: A store of calls, such as `MemoryCallStore()`, with which no call is run twice, even if the
             answer is read twice. A call that has run before gives its stored result. If nobody knows whether
-            a call has run, the model is told so, and the call's id is in `ToolResults.errors`. None for no
-            store.
+            a call has run, the result tells the model so, and the call's id is in `ToolResults.errors`. None
+            for no store.
 
     Example:
         >>> from tokenstream import Stream
@@ -201,9 +201,9 @@ class Router:
             at: The string's path, as in `stream.field`.
             tool: The tool whose arguments are read; None to read the text.
             fail_fast: True to end the stream at invalid JSON or a value that is not a string.
-            lenient: True to accept almost-JSON; "closed" accepts it only if it was not cut off.
-            document: The document to read if there are several, as in `stream.field`; None refuses
-                documents that differ.
+            lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
+            document: The document to read if there are several, as in `stream.field`. With None,
+                several documents that differ are an error.
 
         Raises:
             MisuseError: `at` is not a path.
@@ -234,9 +234,9 @@ class Router:
             at: The array's path, as in `stream.items`; "" is the whole answer.
             tool: The tool whose arguments are read; None to read the text.
             fail_fast: True to end the stream at the first invalid element.
-            lenient: True to accept almost-JSON; "closed" accepts it only if it was not cut off.
-            document: The document to read if there are several, as in `stream.items`; None refuses
-                documents that differ.
+            lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
+            document: The document to read if there are several, as in `stream.items`. With None,
+                several documents that differ are an error.
 
         Raises:
             MisuseError: `at` is not a path, or the path and the type are in the wrong order.
@@ -282,7 +282,7 @@ class Router:
                 function.
             arguments: The arguments' type, or a pydantic `TypeAdapter`; None for the types of the
                 function's parameters.
-            lenient: True to accept almost-JSON; "closed" accepts it only if it was not cut off.
+            lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
 
         Raises:
             MisuseError: The router already has a tool with that name, or there is no function.
@@ -334,7 +334,7 @@ class Router:
 
         Args:
             purpose: A description, for errors, of the items that the handler takes.
-            events: The classes of events that the handler takes, or that may add an item to its view.
+            events: The classes of events that the handler takes, or after which its view may have a new item.
             view: Returns a cursor over the items that the handler takes; None if it takes events.
             source: The tool whose arguments the view reads; None if the view reads the text.
         """
@@ -380,7 +380,7 @@ class Router:
             function: The function that runs the tool's calls.
             name: The tool's name for the model.
             arguments: The type of the arguments; None to use the function's signature.
-            lenient: True to accept almost-JSON; "closed" accepts it only if it was not cut off.
+            lenient: True to accept almost-JSON; "closed" refuses a document that is cut off.
             made: A ready-made checker of the tool's calls; None to create one: now for a function inside
                 another function, otherwise when it is needed.
         """
@@ -425,10 +425,10 @@ def _functions(tools: object) -> dict[str, Callable[..., Any]]:
 
 
 def _local_tool(function: Any, name: str) -> Tool | None:  # noqa: ANN401 - whatever is given
-    """Return the checked tool of a function that was defined inside another function; otherwise None.
+    """Return the checker of a tool's calls for a function inside another one; None for any other function.
 
-    The function's annotations may name local types of the enclosing function, which exist
-    only while that function runs; the router is run later.
+    Such a checker is made at once, because the function's annotations may name local types of the enclosing
+    function. They exist only while that function runs, and the router is run later.
     """
     if "<locals>" in getattr(function, "__qualname__", ""):
         # A name that cannot be resolved yet is tried again when the router is run, and is an error then.
@@ -438,7 +438,7 @@ def _local_tool(function: Any, name: str) -> Tool | None:  # noqa: ANN401 - what
 
 
 def _name_of(function: object) -> str:
-    """Return a function's name for the model; raise `MisuseError` if it has none, as a lambda."""
+    """Return a function's name for the model; raise `MisuseError` if it has none, such as a lambda."""
     # The name of a lambda begins with "<"; so does the stand-in for a missing name.
     name = getattr(function, "__name__", "<")
     if callable(function) and (not isinstance(name, str) or name.startswith("<")):

@@ -7,9 +7,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tokenstream import testing
-from tokenstream.testing import Recording
+from tokenstream.testing import Recording, faults
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tokenstream.testing import Request, Script
 
 _SHELLS = ("Bash", "bash", "exec_command", "shell_command", "shell")
@@ -53,6 +55,40 @@ def one_subagent(request: Request) -> Script | Recording:
     kind = "general" if name == "task" else "general-purpose"
     arguments = {"description": "look", "prompt": "SUBTASK look", "subagent_type": kind}
     return _call(_say("I delegate.", tokens=(100, 20)), name, arguments).finish("tool_calls")
+
+
+def two_subagents(request: Request) -> Script | Recording:
+    """Answer with calls of two subagents, each of which runs a command; then with an answer."""
+    tools, text = _tools_of(request), json.dumps(_turns_of(request))
+    if not tools:
+        return _answer_beside(request)
+    if "MAINTASK" not in text:
+        if _has_results(request):
+            return _say("Sub ", "result.", tokens=(50, 5)).finish("stop")
+        return _call(_say("Sub looks.", tokens=(40, 4)), *_command(tools, "echo sub")).finish("tool_calls")
+    if _has_results(request):
+        return _say("The answer ", "is 7.", tokens=(300, 9)).finish("stop")
+    script = _say("I delegate twice.", tokens=(100, 20))
+    for number in ("one", "two"):
+        prompt = {"description": number, "prompt": f"SUBTASK {number}", "subagent_type": "general-purpose"}
+        script = _call(script, "Agent", prompt)
+    return script.finish("tool_calls")
+
+
+def broken_once() -> Callable[[Request], Script | Recording]:
+    """Return a model whose first answer breaks off in its middle."""
+    answers = itertools.count()
+
+    def answer(request: Request) -> Script | Recording:
+        if not _tools_of(request):
+            return _answer_beside(request)
+        if next(answers):
+            return _say("The whole ", "answer.", tokens=(20, 5)).finish("stop")
+        format = "anthropic" if "messages" in request.path else "openai-responses"
+        half = _say("Half ", "an ", "answer.", tokens=(10, 4)).finish("stop")
+        return half.recording(format).with_fault(faults.cut(event=5))
+
+    return answer
 
 
 def refuse(request: Request) -> Recording:

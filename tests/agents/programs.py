@@ -18,7 +18,7 @@ import pytest
 from tests.support.node import node_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 PACKAGES = {
     "claude": ("@anthropic-ai/claude-code", "2.1.330"),
@@ -63,7 +63,7 @@ def program(name: str) -> str:
 
 
 @contextmanager
-def started(name: str, folder: Path, url: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def started(name: str, folder: Path, url: str, *arguments: str) -> Generator[subprocess.Popen[bytes]]:
     """Start an agent in a folder of its own, with pipes; it is killed at the end of the block.
 
     Args:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.agents.model import one_subagent, refuse, two_commands
+from tests.agents.model import broken_once, one_subagent, refuse, two_commands, two_subagents
 from tests.agents.programs import started
 from tokenstream import Peer, Steps, testing
 from tokenstream.errors import StreamError
@@ -114,6 +115,44 @@ def test_a_refused_request_fails_the_turn(agent: str, tmp_path: Path) -> None:
     assert error is None
 
 
+@pytest.mark.parametrize("agent", ["claude-partial", "codex", "opencode"])
+def test_an_answer_that_breaks_off_is_asked_for_anew(agent: str, tmp_path: Path) -> None:
+    """What had come of the first one is not part of the second."""
+    run, error, _ = run_of(agent, tmp_path, broken_once())
+
+    (turn,) = run.turns
+    assert error is None
+    assert (turn.state, turn.result, turn.usage.output_tokens) == ("done", "The whole answer.", 5)
+    assert turn.step.messages[-1].text == "The whole answer."
+    if agent == "claude-partial":
+        assert [message.ending for message in turn.step.messages] == ["truncated", "complete"]
+
+
+def test_subagents_of_a_session_that_goes_on_are_no_part_of_its_turns(tmp_path: Path) -> None:
+    """Claude Code with its messages at standard input: its subagents outlive the turn that began them."""
+    command = ("-p", "--input-format", "stream-json", *_COMMANDS["claude-partial"][2:])
+    message = {"type": "user", "message": {"role": "user", "content": "MAINTASK"}}
+    with (
+        testing.serve(two_subagents) as server,
+        started("claude", tmp_path, server.url, *command) as process,
+        Steps("fix") as run,
+    ):
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(message).encode() + b"\n")
+        process.stdin.flush()
+        for line in run.follow(process.stdout, exit_code=process.wait):
+            if line["type"] == "result":
+                process.stdin.close()
+
+    agents = [step for step in [*run.steps, *run.turns[0].step.steps] if step.name == "Agent"]
+    said = "".join(message.text for turn in run.turns for message in turn.step.messages)
+    assert {turn.state for turn in run.turns} == {"done"}
+    assert "Sub" not in said
+    assert [agent.result for agent in agents if agent.state == "done"] == ["Sub result."] * 2
+    assert len({agent.cause.id for agent in agents if agent.cause}) == 2
+
+
 def test_opencode_is_driven_over_acp(tmp_path: Path) -> None:
     """As an editor does: open a session, prompt, and let the run grow."""
     with (
@@ -149,9 +188,9 @@ def test_the_app_server_of_codex_asks_and_goes_on(tmp_path: Path) -> None:
         peer.ask("initialize", clientInfo={"name": "test", "title": "test", "version": "1"})
         peer.notify("initialized")
         options = {
+            "model": "gpt-5",
             "cwd": str(tmp_path / "work"),
             "approvalPolicy": "untrusted",
-            "model": "gpt-5",
             "sandbox": "danger-full-access",
         }
         thread = peer.ask("thread/start", options)["thread"]["id"]

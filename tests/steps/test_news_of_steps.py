@@ -208,7 +208,7 @@ def test_of_many_threads_one_answers() -> None:
 @pytest.mark.parametrize(
     "deltas", [[ReasoningDelta("hm"), TextDelta("Hi")], [TextDelta("Hi"), ReasoningDelta("hm")]]
 )
-def test_deltas_of_two_kinds_in_one_part_are_refused(deltas: list[Event]) -> None:
+def test_deltas_of_two_kinds_in_one_part_are_refused(deltas: list[Any]) -> None:
     """Until now, the text was lost in silence; what was said before is kept."""
     accumulator = Accumulator()
     with Steps() as run, run.step("agent") as step:

@@ -241,7 +241,7 @@ def test_a_stage_is_fed_each_character_once(pieces: list[tuple[str, str]], tool:
     text = "".join(piece for piece, _ in pieces)
     accumulator.take(ToolCallStart("call_0", "recipe", part=0))
     for piece, how in pieces:
-        event = TextDelta(piece) if tool is None else ToolCallDelta("call_0", piece, part=0)
+        event = TextDelta(piece, part=1) if tool is None else ToolCallDelta("call_0", piece, part=0)
         accumulator.take(event)
         if how == "live":
             given_out.append(cursor.after(event))

@@ -63,7 +63,9 @@ def wait_before(
     # "not >" and not "<=", so that NaN counts as no wait.
     if requested is None or not requested > 0:
         return wait
-    return max(wait, requested * (1 + _SPREAD * random)) if requested <= maximum_asked else None
+    if requested > maximum_asked:
+        return None
+    return max(wait, requested * (1 + _SPREAD * random))
 
 
 def clamp_reconnect(milliseconds: int | None) -> float:

@@ -28,7 +28,10 @@ _NO_ARGUMENTS = frozenset({"", "null"})
 
 
 class AnswerIdentity(NamedTuple):
-    """The identity of an answer; another connection or process that reads the answer finds the same one."""
+    """The id from which the keys of an answer's tool calls are computed, and the kind of that id.
+
+    Another connection or process that reads the same answer finds the same id, unless it is random.
+    """
 
     kind: IdentityKind
     id: str
@@ -62,24 +65,35 @@ class AnswerCalls:
 
     @property
     def identity(self) -> AnswerIdentity | None:
-        """The answer's identity, which no longer changes once a call has ended; None while it has none."""
+        """The answer's identity, which no longer changes once a call has ended; None while it has none.
+
+        The first of these ids that exists: the id in a relay's journal, the id that the caller gave (or a
+        checkpoint), the id of the message.
+        """
         if self._fixed is not None:
             return self._fixed
-        if self.given is not None and self.given.kind == "journal":
-            return self.given
-        journal_id = None if self.find_journal_id is None else self.find_journal_id()
-        if journal_id is not None:
-            return AnswerIdentity("journal", journal_id)
+        journal_identity = self._find_journal_identity()
+        if journal_identity is not None:
+            return journal_identity
         if self.given is not None:
             return self.given
         return AnswerIdentity("message", self._first_id) if self._first_id else None
 
+    def _find_journal_identity(self) -> AnswerIdentity | None:
+        """Return the answer's id in the journal of a relay as its identity; None if it is in no journal."""
+        if self.given is not None and self.given.kind == "journal":
+            return self.given
+        journal_id = None if self.find_journal_id is None else self.find_journal_id()
+        return None if journal_id is None else AnswerIdentity("journal", journal_id)
+
     @property
     def identity_to_keep(self) -> AnswerIdentity | None:
-        """The identity for a checkpoint; None if there is none, or a random one that no key has used yet."""
+        """The identity to store in a checkpoint; None if the answer has none that must be kept.
+
+        A random identity must be kept only once the application has read a key that was computed from it.
+        """
         identity = self.identity
         if identity is not None and identity.kind == "random" and not self._has_read_keys():
-            # No key that the application knows depends on it.
             return None
         return identity
 
@@ -88,11 +102,14 @@ class AnswerCalls:
         return self._were_keys_read or any(calls.has_keys for calls in self._choices.values())
 
     def record_in_journal(self, id: str) -> None:
-        """Set the answer's identity to its id in a journal, which those that read the journal know, too."""
+        """Use the answer's id in a relay's journal as its identity.
+
+        Clients that read the answer from the journal then get the same keys.
+        """
         self.given = AnswerIdentity("journal", id)
 
     def note_id(self, id: str | None) -> None:
-        """Store the message's id, which may become the answer's identity; ignore all ids after the first."""
+        """Store the message's first id, which identifies the answer if nothing else does."""
         self._first_id = self._first_id or id
 
     def add(self, choice: int, call: ToolCall) -> None:
@@ -102,10 +119,12 @@ class AnswerCalls:
             choice: The index of the choice that the call belongs to.
         """
         if self.find_journal_id is None:
+            # These calls were read by another stream, which has given them their keys.
             return
         calls = self._choices.get(choice)
         if calls is None:
             if self._fixed is None:
+                # No id is known: the keys are the same only in this stream, and if a checkpoint continues it.
                 self._fixed = self.identity or AnswerIdentity("random", os.urandom(16).hex())
             calls = self._choices[choice] = _ChoiceCalls(self._fixed, choice)
         set_place(call, calls.add(call))
@@ -126,7 +145,7 @@ class AnswerCalls:
 class CallPlace:
     """The place of a tool call in its answer, from which the call's key is computed at the first access.
 
-    The key shows that a call was run before: see the module.
+    A program that runs a call stores its key, and looks for the key before it runs the call again.
 
     Args:
         find_key: Computes the key; None if `key` is passed.
@@ -196,19 +215,24 @@ class _ChoiceCalls:
 
 
 def place_of(call: ToolCall) -> CallPlace | None:
-    """Return the place of a call in its answer; None if the call has not ended, or is not from an answer."""
+    """Return the `CallPlace` of a call, which computes its key; None before the call has ended.
+
+    The result is also None for a call that does not come from an answer.
+    """
     return call.__dict__.get("_place")
 
 
 def set_place(call: ToolCall, place: CallPlace | None) -> None:
-    """Set the place of a call in its answer."""
+    """Attach a `CallPlace` to a call, from which the call's key is computed; None to attach none."""
     # Not a field: calls of two answers are equal if their contents are.
     attributes: Any = vars(call)
     attributes["_place"] = place
 
 
 def identity_of_caller(answer_id: object) -> AnswerIdentity | None:
-    """Check the option `answer_id`, and return it as an identity; None if the caller gave none.
+    """Check the caller's own id for an answer (`answer_id`), and return it as the answer's identity.
+
+    The result is None if the caller gave no id.
 
     Raises:
         MisuseError: The id is not a text, or is empty.

@@ -165,12 +165,12 @@ def explain_options(**hints: str) -> Callable[[FunctionT], FunctionT]:
 
 
 class _MissingNames:
-    """Holds the method `__getattr__` that stream classes get, so that errors say what to use instead."""
+    """Holds the method `__getattr__` that stream classes get, to explain names from other libraries."""
 
     def __getattr__(self, name: str) -> Never:
-        """Raise an AttributeError.
+        """Raise the AttributeError for a name that a stream does not have.
 
-        If the name is known from another library, such as `text_stream`, the error says what to use here.
+        If streams of another library have the name, such as `text_stream`, the error says what to use here.
         """
         hint = _STREAM_HINTS.get(name)
         if hint is None:
@@ -223,7 +223,7 @@ def refuse_block(kind: type, *, is_async: bool) -> None:
 
 
 def _refuse_index(self: object, _index: object) -> Never:
-    """Raise an error: the object is read in an `async for` loop, and has no items to be picked."""
+    """Raise the error for a `for` loop over an asynchronous object, which must be read in `async for`."""
     raise UnsupportedUse(
         f"{type(self).__name__} has no items to be picked: read it in `async for`; "
         "in `for`, use Stream or connect"

@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 else:
 
     class _Erased:
-        """Stands for `Generic` at run time: as a base class, `ErasedGeneric[T]` is `object`."""
+        """Replaces `Generic` at run time, to keep the methods of `Generic` out of `help`.
+
+        As a base class, `ErasedGeneric[T]` then is `object`.
+        """
 
         def __getitem__(self, parameters: object) -> type:
             """Return `object` as the base class, whatever the type parameters are."""

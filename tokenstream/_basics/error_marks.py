@@ -36,11 +36,15 @@ def message_without_hint(error: Exception) -> str:
 
 
 def mark_cause(error: ErrorT, cause: Cause) -> ErrorT:
-    """Note the cause of an error on the error itself, for `cause_of`; return the error."""
+    """Note on an error why it was raised, so that the command line can give advice; return the error.
+
+    Args:
+        cause: The cause, such as "redirect", by which the command line chooses the advice.
+    """
     vars(error)["_cause"] = cause
     return error
 
 
 def cause_of(error: Exception) -> Cause | None:
-    """Return the cause that `mark_cause` noted on an error; None if there is none."""
+    """Return why an error was raised, as `mark_cause` has noted it; None if nothing was noted."""
     return cast("Cause | None", vars(error).get("_cause"))

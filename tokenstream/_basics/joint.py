@@ -39,7 +39,9 @@ _SURE, _LIKELY, _DOUBTFUL, _BEGUN_AGAIN = 1.0, 0.9, 0.8, 0.1
 
 
 def anchor_of(answer: str) -> str:
-    """Return the anchor, with which a continuation should begin: the answer's last 40 characters, stripped.
+    """Return the last 40 characters of a broken-off answer, without white space around them: the anchor.
+
+    A model that is asked to continue the answer is asked to begin with the anchor.
 
     Example:
         >>> anchor_of("Once upon a time there was a king of Thule. ")
@@ -49,7 +51,7 @@ def anchor_of(answer: str) -> str:
 
 
 def is_recognizable(answer: str) -> bool:
-    """Return True if an answer is long enough to be recognized at the beginning of a continuation.
+    """Return True if an answer is long enough to be recognized when its continuation repeats the end of it.
 
     Example:
         >>> is_recognizable("Once upon"), is_recognizable("Once upon a time there")
@@ -59,10 +61,10 @@ def is_recognizable(answer: str) -> bool:
 
 
 class Joint:
-    """Finds the number of characters at a continuation's beginning that repeat the answer so far.
+    """Finds the number of characters at a continuation's beginning that repeat the broken-off answer.
 
-    The continuation is passed to `feed` in pieces. The result is in `dropped` and `confidence` once
-    `decided` is True.
+    An answer breaks off, and another request asks the model to continue it. The text of this continuation
+    is passed to `feed` in pieces. The result is in `dropped` and `confidence` once `decided` is True.
 
     Args:
         answer: The text of the answer so far.
@@ -111,12 +113,18 @@ class Joint:
             self.decided = True
 
     def doubt(self) -> None:
-        """Lower `confidence` to that of an unknown result, because something besides the text casts doubt."""
+        """Lower `confidence` to `UNKNOWN`: something other than the text casts doubt on the continuation.
+
+        An example is a refusal in place of text.
+        """
         self.confidence = min(self.confidence, UNKNOWN)
 
     @cached_property
     def _is_echo_distinct(self) -> bool:
-        """True if a continuation that begins with the whole answer can only repeat it, not write new text."""
+        """True if a continuation that begins with all words of the answer must be a repetition of the answer.
+
+        In a short answer, or in one that ends with its own beginning, these words may be new text.
+        """
         return self._is_distinct(self._compared_text)
 
     @property
@@ -208,6 +216,8 @@ class PrefixJoint(Joint):
     def _confidence_without_echo(self) -> float:
         """Return the confidence in a continuation from which nothing but white space is dropped."""
         if self._echoed >= _ANCHOR and self._base.find(self._base[:_ANCHOR], 1) < 0:
+            # The model has written the answer's first words again, which occur nowhere else in the answer:
+            # it has probably started over.
             return _BEGUN_AGAIN
         if self._echoes is None and self._echoed_all and self._is_echo_distinct:
             # The echo is too short to be dropped, and too long for chance.
@@ -318,10 +328,8 @@ class AskedJoint(Joint):
         if not is_distinct:
             return _DOUBTFUL if is_anchor else UNKNOWN
         # If the text before the repeated words ends as they do, the answer repeats itself at this distance.
-        before = self._base[: len(self._base) - len(repeated)].rstrip()
-        # The last characters of both, in reverse, so that a common prefix is a common ending.
-        ends = (each[: -_SHORTEST_OVERLAP - 1 : -1] for each in (before, self._base))
-        common_ending = _common_length(*ends)
+        text_before = self._base[: len(self._base) - len(repeated)].rstrip()
+        common_ending = _common_length_at_end(text_before, self._base, _SHORTEST_OVERLAP)
         if common_ending >= _MIN_PERIODIC:
             return _DOUBTFUL if is_anchor else UNKNOWN
         return _SURE if is_anchor and not common_ending else _LIKELY
@@ -380,6 +388,11 @@ def _length_repeated_at_end(words: str) -> int:
             length += 1
         repeated[end] = length
     return length
+
+
+def _common_length_at_end(one: str, other: str, most: int) -> int:
+    """Return the number of characters, up to `most`, with which both texts end."""
+    return _common_length(one[: -most - 1 : -1], other[: -most - 1 : -1])
 
 
 def _common_length(one: str, other: str) -> int:

@@ -26,7 +26,10 @@ def holds_markers(text: str) -> bool:
 
 
 def breaks_line_behind_marker(text: str) -> bool:
-    """Return True if a line break follows the closing marker: it belongs to the marker or to the answer."""
+    """Return True if a line break follows the marker `</last_words>`.
+
+    It is unknown whether the model meant the line break as part of the marker or of the answer's text.
+    """
     return _LINE_BREAK_BEHIND.search(text) is not None
 
 

@@ -15,6 +15,7 @@ from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from ast import stmt
     from collections.abc import Callable, Iterable
 
 T = TypeVar("T")
@@ -101,7 +102,7 @@ def _read_words(kind: type) -> dict[str, str]:
     They are the string below the attribute in the source; if there is none, the words on the argument
     of the same name in the class's docstring.
     """
-    from ast import Assign, Attribute, ClassDef, Constant, Expr, FunctionDef, Name, parse, walk
+    from ast import ClassDef, FunctionDef, parse, walk
     from inspect import getsource
     from textwrap import dedent
 
@@ -121,14 +122,30 @@ def _read_words(kind: type) -> dict[str, str]:
     for body in (node.body for node in walk(tree) if isinstance(node, ClassDef | FunctionDef)):
         # A string directly below an assignment describes the attribute.
         for statement, below in pairwise(body):
-            targets = statement.targets if isinstance(statement, Assign) else []
-            # An assignment with an annotation has a single `target`.
-            target = targets[0] if targets else getattr(statement, "target", None)
-            value = below.value if isinstance(below, Expr) else None
-            text = value.value if isinstance(value, Constant) else None
-            if isinstance(target, Name | Attribute) and isinstance(text, str):
-                words[target.id if isinstance(target, Name) else target.attr] = text
+            name, text = _find_assigned_name(statement), _find_text(below)
+            if name is not None and text is not None:
+                words[name] = text
     return words
+
+
+def _find_assigned_name(statement: stmt) -> str | None:
+    """Return the name or attribute to which a statement assigns a value; None for any other statement."""
+    from ast import Assign, Attribute, Name
+
+    # An assignment with an annotation has a single `target`.
+    target = statement.targets[0] if isinstance(statement, Assign) else getattr(statement, "target", None)
+    if isinstance(target, Name):
+        return target.id
+    return target.attr if isinstance(target, Attribute) else None
+
+
+def _find_text(statement: stmt) -> str | None:
+    """Return the text of a statement that is nothing but a string; None for any other statement."""
+    from ast import Constant, Expr
+
+    value = statement.value if isinstance(statement, Expr) else None
+    text = value.value if isinstance(value, Constant) else None
+    return text if isinstance(text, str) else None
 
 
 def name_defaults(function: T) -> T:

@@ -46,7 +46,7 @@ class TextLog:
         """True if this text no longer counts, because the answer was restarted from its beginning."""
 
     def append(self, text: str) -> None:
-        """Add a piece."""
+        """Add a piece at the end of the text."""
         pieces = self.pieces
         pieces.append(text)
         self.length += len(text)
@@ -54,7 +54,7 @@ class TextLog:
             self.pack()
 
     def pack(self) -> None:
-        """Join the pieces since the last block into a new block."""
+        """Join the pieces that were added since the last call into one, so that there are never too many."""
         # All pieces before this index are blocks, since `full_at` leaves room for the blocks so far.
         start = self.full_at - _BLOCK
         self.pieces[start:] = ["".join(self.pieces[start:])]

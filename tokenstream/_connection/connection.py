@@ -80,7 +80,7 @@ class Connection:
         "_find_text",
         "_found",
         "_framing_ended",
-        "_left",
+        "_last_events",
         "_limits",
         "_make_stage",
         "_pings",
@@ -111,7 +111,7 @@ class Connection:
         self._pings = pings
         self._make_stage = make_stage
         self._find_text = find_text
-        self._left: list[Event] = []
+        self._last_events: list[Event] = []
         """The events of the last frames, read at the end of the input, which the message may still lack."""
         self._accepted_unfinished = False
         """True if a last frame was accepted although its end is missing."""
@@ -150,7 +150,7 @@ class Connection:
             )
 
     def _use_format(self, format: Format) -> None:
-        """Set the format, connect it to the departures and the stage after it, and report its name."""
+        """Use a format from now on, with this connection's settings, and report its name to `found`."""
         self.format = format
         format.departures = self._departures
         format.parts.find_text = None if self._find_text is None else self._find_arrived
@@ -168,12 +168,15 @@ class Connection:
             self.format.messages = isinstance(framing, WholeMessages)
 
     def _find_arrived(self, told: Told) -> str:
-        """Return the text that has arrived so far for the part whose whole text the server repeats in `told`.
+        """Return the text of a part so far, to find the new text if the server repeats all of the part.
 
-        It is in the message, or in events that the message does not contain yet.
+        The text so far is in the message, or in events that the message does not contain yet.
+
+        Args:
+            told: The part, with its whole text as the server repeats it.
         """
         arrived = "" if self._find_text is None else self._find_text(told)
-        return arrived + added_by(self._left, told)
+        return arrived + added_by(self._last_events, told)
 
     @property
     def finished(self) -> bool:
@@ -208,7 +211,7 @@ class Connection:
 
     @property
     def tail(self) -> bytes:
-        """The bytes of an unfinished frame; empty if the frame was accepted as it is, at the end."""
+        """The bytes of an unfinished frame; empty if the frame was read, as only its end was missing."""
         return b"" if self._accepted_unfinished else self.framing.tail
 
     @property
@@ -330,30 +333,43 @@ class Connection:
     def cut_short(
         self, cause: StreamError | None, *, leaves_unfinished: bool = False
     ) -> tuple[list[Event], StreamError | None]:
-        """End only the framing; return its remaining events, and the error if the answer ended here.
-
-        The format is not ended, so that it can continue with another connection. The error is
-        None if the answer is complete, or if only the end of the format can decide that.
+        """End the framing, but not the format, which may go on with another connection.
 
         Args:
             cause: The error that broke off the input; None if the input ended cleanly.
             leaves_unfinished: True to leave a last frame without its end unread, because the server can
                 be asked for it again; `read_left_frame` reads it after all.
+
+        Returns:
+            The events of the last frames; and the error of the answer, if no other connection continues it.
+            The error is None if the answer is complete, or if only the end of the format can decide that.
         """
         events = self._end_framing(leaves_unfinished=leaves_unfinished)
+        return events, self._find_error_if_cut_short(cause)
+
+    def _find_error_if_cut_short(self, cause: StreamError | None) -> StreamError | None:
+        """Return the error of the answer if its input ends here; None if it is complete, or may be.
+
+        Only the end of the format can decide in some cases whether the answer is complete.
+
+        Args:
+            cause: The error that broke off the input; None if the input ended cleanly.
+        """
         error = self.error or self._find_unreported_error()
-        format = self.format
         if error is not None or self.finished:
-            return events, error
+            return error
         if cause is not None:
-            return events, cause
+            return cause
+        # The input ended cleanly, but nothing says that the answer is complete.
+        format = self.format
         first_frames = format.first_frames
         mismatch = first_frames.find_mismatch(format)
         if mismatch is not None:
-            return events, mismatch
-        # In these cases, a clean end of the input may be the end of the answer.
-        end_decides = isinstance(format, Undetected) or format.ended or format.ends_with_input
-        return events, None if end_decides else first_frames.explain(format.cut_short(), format)
+            return mismatch
+        end_may_complete = isinstance(format, Undetected) or format.ended or format.ends_with_input
+        if end_may_complete:
+            return None
+        return first_frames.explain(format.cut_short(), format)
 
     def find_position(self) -> _Position:
         """Return the position at which a server can resume, and the state of the format at that position.
@@ -374,13 +390,17 @@ class Connection:
         Nothing is stored for a finished answer, or for a format that cannot resume.
 
         Args:
-            events_left: Number of events of the last frames, which the end of the framing returned.
+            events_left: Number of events before this position that the caller has not got yet: those of the
+                last frames, which the end of the framing returned.
         """
         if self.format.resumes and not self.format.finished:
             self.last_position = self.find_position()._replace(events_left=events_left)
 
     def _end_framing(self, *, leaves_unfinished: bool = False) -> list[Event]:
-        """End the framing, once; return the events of its last frames."""
+        """End the framing, and return the events of its last frames.
+
+        Only the first call ends the framing. A later call reads the frame that the first one left unread.
+        """
         if self._framing_ended:
             return self.read_left_frame()
         self._framing_ended = True
@@ -413,34 +433,45 @@ class Connection:
         return [] if frame is None else self._read_unfinished(frame)
 
     def _end_format(self) -> list[Event]:
-        """End the format; return its remaining events, and set `error` if the answer is not complete."""
+        """Tell the format that the input has ended, and return its remaining events.
+
+        Afterwards, `error` is set if the answer is not complete.
+        """
         events = self.format.decide_at_end() if isinstance(self.format, Undetected) else []
         self.error = self.format.error
         if self.error is not None:
             return events
+        # From here on, the format is the detected one.
         format = self.format
-        first_frames = format.first_frames
-        self.error = first_frames.find_mismatch(format)
-        if self.error is None and format.assumed and first_frames.is_empty(format):
-            # The sentinel alone is not an answer: the server has lost the answer.
+        self.error = self._find_missing_answer_error()
+        if self.error is None and isinstance(self.framing, Payloads) and format.finished and not format.ended:
+            # The sentinel was not passed on by the code that framed the payloads.
+            format.conclude()
+        if self.error is None and format.finished and not self.finished:
+            # The input ends inside a frame, which may have held more of the answer.
             self.error = format.cut_short()
         if self.error is not None:
             return events + self.abandon()
-        if isinstance(self.framing, Payloads) and format.finished and not format.ended:
-            # The sentinel was not passed on by the code that framed the payloads.
-            format.conclude()
-        if format.finished and not self.finished:
-            # The input ends inside a frame, which may have held more of the answer.
-            self.error = format.cut_short()
-            return events + self.abandon()
         events += format.end()
-        self.error = first_frames.explain(format.error, format)
+        # The format may find the answer truncated only because the frames are of another format.
+        self.error = format.first_frames.explain(format.error, format)
         if isinstance(self.framing, JSONBody) and not self.framing.is_array and format.frames == 1:
             self._note_if_not_streamed()
         if self.error is None and isinstance(self.framing, AWSEventStreamParser) and self.framing.tail:
             # Each message states its length, so remaining bytes are a message that was cut off.
             format.note("broken_after_finish")
         return events
+
+    def _find_missing_answer_error(self) -> StreamError | None:
+        """Return the error if the frames are of another format, or only say that an answer has ended."""
+        format = self.format
+        mismatch = format.first_frames.find_mismatch(format)
+        if mismatch is not None:
+            return mismatch
+        if format.assumed and format.first_frames.is_empty(format):
+            # The sentinel alone is not an answer: the server has lost the answer.
+            return format.cut_short()
+        return None
 
     def _find_unreported_error(self) -> StreamError | None:
         """Return an error that was reported without ending the answer; None if there is none.
@@ -470,7 +501,7 @@ class Connection:
             format.note("not_streamed")
 
     def _note_replaced_characters(self) -> None:
-        """Count a departure for each character that replaced malformed UTF-8."""
+        """Count a departure of the server from the protocol for each replaced piece of malformed UTF-8."""
         if isinstance(self.framing, SSEParser | TextBody) and self.framing.replaced:
             self._departures.note("invalid_utf8", event=self.frames_seen, count=self.framing.replaced)
 
@@ -493,7 +524,7 @@ class Connection:
             events += read
             # A later frame may repeat the whole text of a part. It is compared with what has arrived, which
             # includes these events, although the message will get them only when this method has returned.
-            self._left += read
+            self._last_events += read
             self.error = self.format.error
             if self.error is not None:
                 break
@@ -504,10 +535,10 @@ class Connection:
         reorder: Any,  # noqa: ANN401 - a stage, from a higher layer
         now: float,
     ) -> tuple[list[Event], StreamError | None]:
-        """Read the frames that a `Reorder` held back to the end of the input.
+        """Read the frames that are still held back at the end of the input, because earlier ones are missing.
 
         Args:
-            reorder: The stage that holds the frames.
+            reorder: The `Reorder` that has put the frames in order, and holds some of them.
             now: A clock reading, in seconds.
 
         Returns:

@@ -21,7 +21,7 @@ _MAX_BODY_BYTES = 64 * 1024
 
 
 class ErrorBody(Format):
-    """Reads the body of a response with an error status: a format without events, only an error.
+    """Reads the body of a response with an error status, in place of a format: it gives an error, no events.
 
     Args:
         limits: `Limits.tail` bounds the part of the body that the error keeps.

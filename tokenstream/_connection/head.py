@@ -48,7 +48,7 @@ class ResponseHead:
 
     @property
     def place(self) -> str:
-        """The address without the parts that may be secret: user, password and query."""
+        """The address of the response, without the parts that may be secret: user, password and query."""
         return strip_secrets(self.url)
 
     @property

@@ -60,12 +60,12 @@ answer. "new": it goes on where the reader's part ends; what the reader has was 
 
 
 def make_difference_error(accumulator: Accumulator) -> StreamError:
-    """Return the error that ends a stream whose restarted answer differs from the first answer.
+    """Return the error that ends a stream whose answer was requested again and came out differently.
 
     The result is the error that broke off the first answer, if there was one; otherwise a new error.
 
     Args:
-        accumulator: Holds the restarted answer.
+        accumulator: Holds the second answer, and the first one as given up.
     """
     restarted = None if accumulator.given_up is None else accumulator.given_up.event
     error = None if restarted is None else restarted.error
@@ -103,21 +103,26 @@ def _value_of(call: ToolCall) -> str:
         return text
 
 
+def _text_of(part: Part) -> Any:  # noqa: ANN401 - a str or bytes
+    """Return the content to which deltas add: a call's arguments, the bytes of media, or a text; or ""."""
+    any_part: Any = part
+    content = getattr(any_part, "arguments_text", None)
+    if content is None:
+        content = getattr(any_part, "data" if part.kind == "media" else "text", "")
+    # Media may have no data.
+    return content if isinstance(content, str | bytes) else ""
+
+
 class _KnownPart:
-    """A part that the reader had before the restart, and how much of it has been repeated since."""
+    """A part of the first answer, as far as the reader has it, and the extent to which it was repeated."""
 
     __slots__ = ("end_repeated", "part", "repeated", "signature", "signature_repeated", "started", "text")
 
     def __init__(self, part: Part) -> None:
         any_part: Any = part
         self.part = part
-        # The field to which deltas add: the arguments, the data of media, or the text.
-        self.text: Any = getattr(any_part, "arguments_text", None)
-        if self.text is None:
-            self.text = getattr(any_part, "data" if part.kind == "media" else "text", "")
-        if not isinstance(self.text, str | bytes):
-            # Media may have no data.
-            self.text = ""
+        self.text = _text_of(part)
+        """What deltas add to: the text, the arguments of a call, or the bytes of media."""
         self.signature: str = getattr(any_part, "signature", None) or ""
         self.repeated = self.signature_repeated = 0
         """Length of the text, and of the signature, that was repeated so far."""
@@ -137,7 +142,10 @@ class _KnownPart:
 
     @property
     def must_end(self) -> bool:
-        """True while a part that the reader has whole has not ended again: nothing may be added to it."""
+        """True if the reader has the whole part, and the new answer has not ended it yet.
+
+        The new answer differs from the first one if it adds anything to such a part.
+        """
         return self.part.complete and not self.end_repeated
 
 
@@ -179,10 +187,11 @@ class Aligner:
     def drop_repeated(self, event: Event) -> Event | None:
         """Return an event without the text that the reader already has; None if the reader has all of it.
 
-        If the answers differ, `error` is set.
+        If the new answer differs from what the reader has, the result is None, and `error` is set.
 
         Args:
-            event: An event that was added to the message; with guards, a `Finish` is added only afterwards.
+            event: An event of the new answer, which the message already contains. If the stream has guards
+                (rules that may stop the answer), the message gets a `Finish` only later.
         """
         if isinstance(event, MessageStart):
             # The reader keeps the first answer's head.
@@ -207,9 +216,9 @@ class Aligner:
         return event if comparison == "new" else None
 
     def _compare(self, known_part: _KnownPart, event: AnyEvent) -> _Comparison:
-        """Compare an event with the part that it is for, and note how much of that part is repeated by now.
+        """Compare an event of the new answer with the reader's part, and count what it repeats of that part.
 
-        Any text that the reader has is cut off from the event.
+        The text of the event loses what the reader already has. `_Comparison` explains the results.
         """
         kind = event.__class__
         if kind is PartStart:
@@ -232,12 +241,14 @@ class Aligner:
         return "new"
 
     def _compare_start(self, known_part: _KnownPart, content: Part) -> _Comparison:
-        """Compare the start of a part with what the reader has; count the text in the start as repeated.
+        """Compare the event that starts a part with the reader's part, and count its text as repeated.
 
         Args:
             known_part: The part that the reader has.
-            content: The part as the event starts it, perhaps with some text and a signature. It is new to
-                the reader only if it adds a signature.
+            content: The part as the event starts it, perhaps with some text and a signature.
+
+        Returns:
+            "known" if the reader has all of it; "new" if only its signature is missing; else "different".
         """
         start = _KnownPart(content)
         if known_part.part.kind != content.kind or not known_part.text.startswith(start.text):
@@ -281,19 +292,19 @@ class Aligner:
         return "new"
 
     def _compare_signature(self, known_part: _KnownPart, signature: str) -> _Comparison:
-        """Compare a signature, or a piece of it, with the signature of a part."""
+        """Compare a signature, or a piece of it, with the rest of the reader's signature."""
         expected = known_part.signature[known_part.signature_repeated :]
         if not expected:
-            # The reader has no signature, or all of it, so this one is new.
+            # Nothing is left to be repeated, so this signature adds to the part.
             return "different" if known_part.must_end else "new"
         known_part.signature_repeated += len(signature)
-        # A signature that is longer than the first one counts as different.
+        # A signature that is longer than the reader's counts as different.
         return "known" if expected.startswith(signature) else "different"
 
     def _compare_call_start(self, part: Part, event: ToolCallStart) -> _Comparison:
-        """Compare the start of a call with a part; a call that is known gets the id of the part.
+        """Compare the event that starts a call with the reader's part; the same call keeps the reader's id.
 
-        The reader knows the call by that id, whatever id it has in the new answer.
+        The new answer mostly gives the call another id, but the reader knows the call by the first one.
         """
         if not isinstance(part, ToolCall) or part.name != event.name:
             return "different"
@@ -301,7 +312,7 @@ class Aligner:
         return "known"
 
     def _compare_call_end(self, known_part: _KnownPart, event: ToolCallDone) -> _Comparison:
-        """Compare the end of a call, which contains the whole call, with a part."""
+        """Compare the event that ends a call, and contains the whole call, with the reader's part."""
         part = known_part.part
         if not isinstance(part, ToolCall) or part.name != event.call.name:
             return "different"

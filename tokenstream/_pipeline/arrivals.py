@@ -42,12 +42,12 @@ class Arrivals:
 
     @property
     def holds_frames(self) -> bool:
-        """True while frames wait for a missing one, which has a deadline."""
+        """True while frames wait for a missing frame, which must arrive before a deadline."""
         return self.reorder is not None and self.reorder.deadline is not None
 
     @property
     def gap(self) -> StreamError | None:
-        """The error if frames never arrived, or belong to another answer; otherwise None."""
+        """The error if a missing frame never came, or a frame belongs to another answer; otherwise None."""
         return self.lost if self.reorder is None else self.reorder.error or self.lost
 
     def sort(
@@ -88,6 +88,7 @@ class Arrivals:
     def _log_frames(self, log: EventLog, frames: Iterable[Any], format: Format) -> Iterator[Any]:
         """Record frames in `log`, and yield those that no earlier connection has brought."""
         for frame in frames:
+            # A comment is no event, and the body of an error is no part of the answer.
             if frame is COMMENT or isinstance(format, ErrorBody):
                 yield frame
                 continue
@@ -105,7 +106,8 @@ class Arrivals:
         """Prepare for another connection, which resumes the answer, or begins a new one.
 
         Args:
-            kept_format: The format that resumes the answer; None for a new answer.
+            kept_format: The format object that has read the answer so far, if this connection resumes that
+                answer; None for a new answer.
             skips_ids: True if the server may skip numbers in its ids, so that a gap does not mean a loss.
         """
         self.lost, self.ready = None, []

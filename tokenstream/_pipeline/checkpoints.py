@@ -43,7 +43,7 @@ def make_checkpoint(
         waiting: Events that were decoded but not yet returned, such as the rest of a frame.
         events_seen: The number of events that were returned.
         last_event_id: The id of the last SSE event.
-        log: Remembers which events were read, in case the server repeats some; None if it cannot.
+        log: Remembers which events were read, in case the server repeats some; None if no server can.
     """
     # After the end of the input, the position is that from before the end closed the open parts.
     last_position = connection.last_position or connection.find_position()
@@ -68,7 +68,7 @@ def make_checkpoint(
 
 
 def with_final_ending(checkpoint: Checkpoint, accumulator: Accumulator) -> Checkpoint:
-    """Return a checkpoint from before the end of the answer, updated with the final ending."""
+    """Return a checkpoint that was made before the answer ended, with the ending that is known by now."""
     messages = [
         message.model_copy(update={"ending": accumulator.ending_of(message.choice)})
         for message in checkpoint.messages
@@ -81,16 +81,17 @@ def with_final_ending(checkpoint: Checkpoint, accumulator: Accumulator) -> Check
 def restore_answer(
     checkpoint: Checkpoint, accumulator: Accumulator, *, limits: Limits, pings: bool
 ) -> tuple[Format, list[Event], EventLog | None]:
-    """Restore an answer from a checkpoint: the accumulator gets its messages, a new format its position.
+    """Restore an answer from a checkpoint: its messages into the accumulator, its position into a new format.
 
     Args:
-        accumulator: Receives the answer so far.
+        accumulator: Receives the answer as the stream had returned it.
         limits: Bounds for the format.
         pings: True to return heartbeats as events.
 
     Returns:
-        The format; the events that were decoded before the checkpoint, but are still to be returned; and
-        the log, which recognises events that the server repeats, or None if the format itself does that.
+        The new format object; the events that were decoded before the checkpoint, but are still to be
+        returned; and the log, which recognises events that the server repeats. The log is None if the format
+        itself recognises them.
 
     Raises:
         MisuseError: The answer cannot be continued from this checkpoint.
@@ -99,17 +100,17 @@ def restore_answer(
     format = registry.create(name, limits=limits, pings=pings)
     try:
         unreturned = read_events(state["events"]) if "events" in state else []
-        # The format's state includes the events that still have to be returned. So the messages for the
-        # format have to include these events, too; the stream's accumulator takes them only later.
-        ahead = Accumulator(limits=limits)
+        # The format had already read the events that are still to be returned, so it needs the messages with
+        # these events. The stream's accumulator gets the events only when they are returned.
+        as_decoded = Accumulator(limits=limits)
         for message in checkpoint.messages:
-            ahead.restore(message)
+            as_decoded.restore(message)
         for event in unreturned:
-            ahead.take(event)
-        format.restore(state["format"], ahead.messages or [ahead.message])
+            as_decoded.take(event)
+        format.restore(state["format"], as_decoded.messages or [as_decoded.message])
         log = None
         if not format.merges_replays:
-            log = EventLog.restore(state.get("log"), format, ahead.message.id)
+            log = EventLog.restore(state.get("log"), format, as_decoded.message.id)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         msg = "the checkpoint's state is not what `checkpoint()` returned: store it unchanged, or ask anew"
         raise MisuseError(msg) from error
@@ -119,12 +120,12 @@ def restore_answer(
     accumulator.calls.given = checkpoint.identity
     for message in checkpoint.messages:
         accumulator.restore(message, shared)
-    # Read again, because the accumulator above may have changed the first copies.
+    # These events are read a second time, because `as_decoded` may have changed the first copies.
     return format, read_events(state["events"]) if unreturned else [], log
 
 
 def _check_resumable(checkpoint: Checkpoint) -> tuple[str, dict[str, Any]]:
-    """Check that an answer can be continued from a checkpoint; return the format's name and the state.
+    """Check that an answer can be continued from a checkpoint; return its format's name and stored state.
 
     Raises:
         MisuseError: The answer cannot be continued from this checkpoint.

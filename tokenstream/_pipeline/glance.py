@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 def make_glance(  # noqa: C901 - what runs for every token is in one place
     machine: Machine, read: Callable[[Any], Event | None]
 ) -> Callable[[Any, float], Event | None]:
-    """Return the fast path: a function that reads a chunk, adds its delta to the message, and returns it.
+    """Return the fast path: a function that reads a chunk in a single call.
 
-    The function does this in a single call, and remembers to which part the last delta was added. When
-    it returns None for a chunk, `Machine.pull` has to read that chunk, and the function must not be
-    called again.
+    It adds the chunk's delta to the message, and returns the delta. When it returns None for a chunk,
+    `Machine.pull` has to read that chunk, and the function must not be called again.
 
     Args:
         read: Reads a chunk that is like the last one; returns None for any other chunk.
     """
     meter, accumulator = machine.meter, machine.accumulator
     max_bytes, max_text = machine.limits.body, machine.limits.text
+    # The destination of the last delta: the next one mostly goes there, too.
     target: Target | None = None
     kind: Any = None
     choice = part = -1

@@ -50,10 +50,10 @@ class Guarding:
     # -- the way of an event -----------------------------------------------
 
     def count(self, event: Event) -> None:
-        """Pass an event to the guards that count what arrives, such as budgets, even if it is held back.
+        """Pass an event to the guards that count all that arrives, such as budgets, even what is held back.
 
-        The answer is not stopped here, but when the event is returned, or when more input is needed: an
-        answer that ends with the same input costs nothing more.
+        A guard that has counted too much does not stop the answer here, but once this event is returned, or
+        once more input is needed: to stop an answer whose end has already arrived would save nothing.
         """
         try:
             self.guards.count(event, self._machine.now)
@@ -81,17 +81,17 @@ class Guarding:
     def take(self, event: Event) -> bool:
         """Add an event to the message, and return True if it has content.
 
-        A `Finish` is not added yet: the guards have to receive it first. `_show_finish` adds it, or
-        `add_repeated` if it is not returned.
+        A `Finish` is not added yet: the guards have to judge it first. `_show_finish` adds it once they allow
+        it; or `add_repeated` does, if the reader does not get it.
         """
         return not isinstance(event, Finish) and self._machine.accumulator.take(event)
 
     def add_repeated(self, event: Event) -> None:
-        """Add to the message a `Finish` of a restarted answer that the reader does not get.
+        """Add a `Finish` that is not returned, because the restarted answer only repeats what the reader has.
 
-        The guards do not see it either. It may repeat the `Finish` of the first answer, which they have
-        judged; or it may differ, and then `Accumulator.take_back` drops the new answer. Any other event is in
-        the message already.
+        The guards do not get this `Finish`. Either it repeats the `Finish` of the first answer, which the
+        guards have judged; or the answers differ, and then `Accumulator.take_back` drops the new answer. For
+        any other event, this does nothing: it was added before.
         """
         if isinstance(event, Finish):
             self._machine.accumulator.take(event)
@@ -129,7 +129,7 @@ class Guarding:
         if guards.pending:
             self._finish, machine.waits = event, True
             return None
-        # Only now, because `take` leaves finish events out.
+        # Only now: `Guarding.take` has left this event out of the message.
         machine.accumulator.take(event)
         return event
 
@@ -143,7 +143,8 @@ class Guarding:
             The `Stopped` event if a guard stops the answer; otherwise None.
         """
         machine = self._machine
-        if machine.continues:
+        needs_more_input = machine.continues
+        if needs_more_input:
             if self.guards.can_count:
                 self._stop_if_wanted()
         elif machine.guarding is not None and machine.input_ended and not machine.holds_back:
@@ -231,7 +232,7 @@ class Guarding:
         self._stop_if_wanted()
 
     def _fail_for(self, cause: Exception, message: str) -> None:
-        """End the answer with `GuardFailed`, because of an exception of the application's function."""
+        """End the answer with `GuardFailed`, because a guard's function has raised an exception."""
         failed = GuardFailed(message)
         failed.__cause__ = cause
         self.fail(failed)

@@ -54,8 +54,8 @@ class Hold:
         until: Returns True for an event that ends the hold; that event is returned, too.
         on_release: Called when the held events are released. Returns events to be returned before them,
             or None to drop the held events. The argument is True if the input failed before any of
-            the answer was visible. Recovery decides about the attempt here: its function may also call
-            `Joining.align`, or set `Joining.refusal`.
+            the answer was visible. Recovery passes a function that accepts or refuses the attempt; this
+            function may also call `Joining.align`, or set `Joining.refusal`.
     """
 
     __slots__ = ("_dropped", "_held", "_met", "_on_release", "_until", "guarded", "ready", "released")
@@ -110,9 +110,9 @@ class Hold:
         self.ready.extend(other.ready)
 
     def take_events_left(self, events: list[Event]) -> None:
-        """Take the events that were left at the end of a connection.
+        """Take the events that a connection had decoded, but not returned, when it ended.
 
-        They come after the held ones; if none are held, they are returned next.
+        They are held back behind the events that are held already; if none are held, they are returned next.
         """
         if not self._held:
             self.ready.extend(events)

@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 
 class _Held(NamedTuple):
-    """The result of reading while events stay held back, or will never be returned."""
+    """The result of reading if no held-back event may be returned now."""
 
     meanwhile: Event | None = None
     """The event to return now, which is a heartbeat; None if there is none."""
 
 
 class _Complete(NamedTuple):
-    """The result of reading when the held-back events may be released."""
+    """The result of reading if all held-back events may be returned now."""
 
     last: Event | None
     """The event with which the hold became complete; None if it was complete before, or the input ended."""
 
 
 class Joining:
-    """Holds back, joins and compares the events of an attempt.
+    """Holds back, joins and compares the events of an attempt, which is one of the requests for an answer.
 
     Each event passes in this order:
 
@@ -72,23 +72,23 @@ class Joining:
 
     @property
     def is_over(self) -> bool:
-        """True if events need no change any more, so that the machine can return them as it reads them.
+        """True if the machine can return events just as it reads them: nothing is held back or changed.
 
-        A seam never ends by itself: after a continuation has begun, this is False until `end`, or until
-        the next attempt begins.
+        For a continuation this stays False, because its seam may change any of its events. Only `end`, or the
+        beginning of the next attempt, ends a seam.
         """
         return self.hold is None and self.aligner is None and (self.seam is None or self.seam.is_over)
 
     @property
     def adds_later(self) -> bool:
-        """True if the machine must not add an event to the message as soon as it has read it."""
+        """True if `pull` adds events to the message, and not the machine as soon as it has read them."""
         return self.hold is not None or not (self.seam is None or self.seam.is_over)
 
     @property
     def changes_events(self) -> bool:
         """True if events are held back, moved or dropped, so that no chunk may be read on the fast path.
 
-        A seam whose `moves` is False leaves the deltas of the fast path as they are.
+        A seam alone does not prevent the fast path while its `moves` is False: it leaves deltas unchanged.
         """
         moves = self.seam is not None and not self.seam.is_over and self.seam.moves
         return self.hold is not None or self.aligner is not None or moves
@@ -110,7 +110,7 @@ class Joining:
         self._cleaned.clear()
 
     def drop_held(self) -> None:
-        """Drop the held-back events, which are then never returned; their tokens count as spent."""
+        """Drop the held-back events, which are never returned; the usage still includes their tokens."""
         hold, self.hold = self.hold, None
         if hold is not None:
             if usage := hold.usage:
@@ -118,7 +118,7 @@ class Joining:
             hold.drop()
 
     def end(self) -> None:
-        """Let all further events pass unchanged, because none of them comes from an attempt any more."""
+        """Let all further events pass unchanged: they end the answer, and come from no attempt."""
         self.hold = self.aligner = None
         if self.seam is not None:
             self.seam.is_over = True
@@ -189,9 +189,9 @@ class Joining:
         while (hold := self.hold) is not None:
             # `ready` has the events that are returned next; `released` is True once no more are held back.
             if not hold.ready and not hold.released:
-                held = self._fill(hold)
-                if held is not None:
-                    return held.meanwhile
+                still_held = self._fill(hold)
+                if still_held is not None:
+                    return still_held.meanwhile
             if not hold.ready:
                 # All held-back events were returned, so the hold is over.
                 self.hold = None
@@ -203,7 +203,7 @@ class Joining:
     def _pull_after(self, seam: Seam) -> Event | None:
         """Return the next event of a continuation, or None when more input is needed.
 
-        Of each event, the seam first removes the markers of the request, which may give several events or
+        The seam first removes from each event the markers of the request, which may give several events or
         none; `_add` then changes each of these into an event of the answer.
         """
         machine, cleaned = self._machine, self._cleaned
@@ -214,7 +214,7 @@ class Joining:
                 if event is None:
                     break
                 if event is glanced:
-                    # An event that was read on the fast path was already taken.
+                    # An event that was read on the fast path is in the message already.
                     return event
                 cleaned.extend(seam.clean(event))
             elif (relocated := self._add(cleaned.popleft())) is not None:
@@ -257,9 +257,10 @@ class Joining:
             return result
         # Without a last event, the input has ended before the hold was complete.
         hold.release(failed=result.last is None and machine.error is not None)
+        # The release has called `on_release`, which may have refused the continuation.
         if self.refusal is not None:
             machine.error, machine.continues = self.refusal, False
-            # Even after its end, this attempt may be replaced by another one.
+            # False even if the input has ended: after its end, no other attempt would replace this one.
             machine.input_ended = False
             hold.ready.clear()
             return _Held()
@@ -276,8 +277,9 @@ class Joining:
         """Hold back the events that the available input contains.
 
         Returns:
-            `_Complete` if they may be released now; `_Held` if the hold is not complete, a heartbeat comes
-            first, the guards have not decided, or the answer has failed or was stopped.
+            `_Complete` if they may be released now. `_Held` if the hold is not complete, if the guards have
+            not decided, or if the answer has failed or was stopped; also for a heartbeat, which is returned
+            at once, before the held-back events.
         """
         machine = self._machine
         event = None if hold.is_complete else machine.read()
@@ -289,8 +291,11 @@ class Joining:
                 return _Held()
             if machine.guarding is not None and self.shows_held:
                 machine.guarding.show_held(event)
-            # `resting`: the server waits for the client to speak. No hold: a guard has stopped the answer.
-            if hold.keep(event) or machine.resting or self.hold is None:
+            is_complete = hold.keep(event)
+            # A guard that has stopped the answer has also dropped the hold.
+            was_stopped = self.hold is None
+            # `resting`: the server waits for the client to speak, so nothing follows to complete the hold.
+            if is_complete or machine.resting or was_stopped:
                 break
             event = machine.read()
         # Without an event, the input so far is used up, and more of it may complete the hold.
@@ -303,7 +308,10 @@ class Joining:
     # -- what the format and the accumulator ask ---------------------------
 
     def name_format(self, name: str) -> bool:
-        """Keep the format's name for later while events are held back; return False if none are."""
+        """Keep the format's name until the held-back events are returned; return False if none are held back.
+
+        The message gets the name only together with its first event.
+        """
         if self.hold is not None:
             self._format_name = name
         return self.hold is not None
@@ -312,13 +320,15 @@ class Joining:
         """Return the text that has arrived so far for a part, including text that is held back.
 
         Args:
-            told: The whole text of the part, as the server repeats it; the caller compares the two.
+            told: The part's whole text, which the server has repeated at its end. The caller compares it
+                with the result, and reports an end that is missing.
         """
         machine, hold, seam = self._machine, self.hold, self.seam
         if hold is not None:
             # While the events of a new answer are held back, the message may still be that of the old answer.
-            before = "" if machine.kept_format is None else machine.find_own_text(told)
-            return before + added_by((*hold.ready, *hold.held), told)
+            resumes_answer = machine.kept_format is not None
+            in_message = machine.find_own_text(told) if resumes_answer else ""
+            return in_message + added_by((*hold.ready, *hold.held), told)
         if seam is None:
             return machine.find_own_text(told)
         return seam.find_text(told, machine.find_own_text(seam.locate(told)))

@@ -89,7 +89,7 @@ class Machine:
     `give` and `push` take input, `pull` returns its events one by one, `finish`
     and `cut` end the input, `conclude` sets the ending.
 
-    Its parts are there when they are needed. An event passes them in this order:
+    Some of its parts are created only when they are needed. An event passes them in this order:
 
     1. `arrivals` puts frames in order, and drops those that an earlier connection has brought.
     2. `read` (the generator `reading.read_events`) has the format read a frame, and returns its events.
@@ -99,7 +99,7 @@ class Machine:
     6. `joining.aligner` drops the event if the reader has it from the answer before.
     7. `guarding` passes the event to the guards, which may end the answer.
 
-    Which part does step 5 depends on the event and on what is there; the first row that applies decides:
+    The event and the existing parts decide which part does step 5; the first row that applies counts:
 
     | event                     | the event is added by                                                  |
     |---------------------------|------------------------------------------------------------------------|
@@ -301,7 +301,7 @@ class Machine:
         else:
             self.on_read = self.accumulator.take if guarding is None else guarding.take
         if guarding is not None and guarding.guards.can_count:
-            self.on_read = _after(guarding.count, self.on_read)
+            self.on_read = _count_first(guarding.count, self.on_read)
         self.changes_events = joining is not None and joining.changes_events
         if self.stopped_event is not None:
             self.pull = self.pull_stopped
@@ -446,26 +446,37 @@ class Machine:
         self.accumulator.may_restart |= name == "tokenstream"
 
     def _find_late_usage(self) -> Usage | None:
-        """Return token counts that no event has reported yet; None while the first events are held back."""
+        """Return token counts that the format knows, but has reported in no event; the message includes them.
+
+        The result is None while the first events are held back, because the message lacks these as well.
+        """
         return None if self.holds_back else self.connection.format.late_usage()
 
     def find_text(self, told: Told) -> str:
         """Return the text that has arrived so far for a part, including text that is held back.
 
         Args:
-            told: The whole text of the part, as the server repeats it; the caller compares the two.
+            told: The part's whole text, which the server has repeated at its end. The caller compares it
+                with the result, and reports an end that is missing.
         """
         return self.find_own_text(told) if self.joining is None else self.joining.find_text(told)
 
     def find_own_text(self, told: Told) -> str:
-        """Return the text that the message has for the part whose whole text the server repeats in `told`."""
+        """Return the text that the message has for a part.
+
+        Args:
+            told: The whole text of that part, which the server has repeated; it has the part's index.
+        """
         parts = self.accumulator.parts_from(told.choice, told.part)
         content: Any = parts[0].final or parts[0].build(complete=False) if parts else None
         return getattr(content, "transcript" if told.kind == "transcript" else "text", "")
 
     @property
     def answer_format(self) -> Format:
-        """The format that reads the answer; if this response is an error, that of an earlier connection."""
+        """The format object that reads the answer.
+
+        If this connection has brought an error instead, it is the one that read the earlier connection.
+        """
         return self.kept_format if self.kept_format is not None and self.refused else self.connection.format
 
     @property
@@ -493,7 +504,7 @@ class Machine:
             self.connect(head.content_type, coding)
 
     def take_request(self, asked: object) -> None:
-        """Pass the format the JSON of the request that this connection answers."""
+        """Pass the JSON of the request to the format, which may use it to read the response."""
         take_request(self.connection.format, asked)
 
     def take_messages(self) -> None:
@@ -533,7 +544,7 @@ class Machine:
 
     @property
     def owes_events(self) -> bool:
-        """True if the input has ended without an error, and `pull` still has events of it to return."""
+        """True if the input has ended without an error, but `pull` still has events to return."""
         return bool(self.events_left) and self.error is None and not self._is_shut
 
     # -- the input -----------------------------------------------------------
@@ -544,7 +555,7 @@ class Machine:
         If the result is None, `pull` has to be called, which reads the input.
 
         Args:
-            chunk: The input: bytes of the body, or decoded text, depending on `unit`.
+            chunk: The input, of the class that the attribute `unit` names: bytes, or str for decoded text.
             now: A clock reading, in seconds.
         """
         if self.shortcut is not None:
@@ -580,38 +591,43 @@ class Machine:
         self.shortcut = None
 
     def _take_payload(self, payload: dict[str, Any]) -> None:
-        """Check a payload that is already decoded, and have the connection expect more of them."""
+        """Check a payload that is already decoded; from now on, the connection expects only such payloads."""
         if not are_text(payload):
             raise MisuseError("the payload has a key that is not text; pass JSON objects as dicts")
         self.connection.take_payloads()
 
     def _read_at_a_glance(self, payload: dict[str, Any], now: float) -> bool:
-        """Read a decoded payload on the fast path; `pull` then returns its event from `glanced_event`.
+        """Try to read a decoded payload on the fast path, and store its event for `pull` in `glanced_event`.
 
         Returns:
-            True if that worked; False if `push` has to give the payload to `pull`.
+            True if the event is stored; False if `pull` has to read the payload itself.
         """
-        # Not with guards: the event would wait here, where a guard cannot stop it.
+        # Not with guards: the event would wait in `glanced_event`, where a guard cannot stop it.
         if self.shortcut is None or not self.connection.takes_payloads or self.guarding is not None:
             return False
         self.glanced_event = self.shortcut(cast("Any", payload), now)
         if self.glanced_event is None:
-            # The fast path has put the payload into `chunk`. It is taken out again, because `push` first
-            # checks the payload, and may refuse it.
+            # The fast path has stored the payload in `chunk`, for `pull`. That is undone here, because `push`
+            # has to check the payload first, and stores it only then.
             self.chunk = None
             return False
-        # The fast path has added the dict's length to the bytes, but a decoded payload has no known size.
+        # The fast path has counted `len(payload)` as bytes. For a dict, that is the number of its keys; its
+        # size in bytes is not known, so it does not count.
         self.meter.bytes -= len(payload)
         return True
 
     def make_shortcut(self, chunk: object, now: float) -> Event | None:
-        """Create the fast path for chunks like the last one, and then give it the next chunk.
+        """Create the fast path for chunks like the last one, and use it to read the next chunk.
 
-        While the machine waits for that chunk, `shortcut` is this method; so the fast path is created only
-        if there is another chunk. The result is the chunk's event; None if `pull` has to read the chunk.
+        After a chunk, this method itself is the `shortcut`, until the next chunk arrives. So no fast path is
+        created after the last chunk of an answer.
+
+        Returns:
+            The chunk's event; None if `pull` has to read the chunk.
         """
-        read, guarding = self.connection.shortcut(), self.guarding
-        glance = None if read is None else make_glance(self, read)
+        # None if the format has no fast way to read a chunk like the last one.
+        read_like_last, guarding = self.connection.shortcut(), self.guarding
+        glance = None if read_like_last is None else make_glance(self, read_like_last)
         if glance is None or guarding is None:
             self.shortcut = glance
         else:
@@ -634,7 +650,8 @@ class Machine:
 
         Args:
             hold: Gets the events of the last connection that were not returned, if the answer is resumed.
-            kept_format: The format that resumes the answer; None for a new format.
+            kept_format: The format object that has read the answer so far, if the next connection resumes
+                that answer; None for a new format.
             now: A clock reading, in seconds.
         """
         self.error = self.chunk = self.glanced_event = self.head = None
@@ -660,7 +677,7 @@ class Machine:
         return self.coding.error
 
     def leave(self, events: Sequence[Event]) -> None:
-        """Return these events next, after the end of the input; a checkpoint before that contains them."""
+        """Let `pull` return these events after all others; a checkpoint contains them until then."""
         self.events_left += events
         self.current_events = [*self.events_left], self.returned_count
 
@@ -677,18 +694,19 @@ class Machine:
         connection = self.connection
         if self.error is None:
             cause = self.end_coding(cause, now)
-        # `Resumption.cut_short` may have left events before.
+        # `Resumption.cut_short` may have left events that are not returned yet.
         left_before = len(self.events_left)
         reorder = self.arrivals.reorder
         if reorder is not None and cause is None and self.error is None:
             late_events, self.error = connection.end_order(reorder, now)
             self.events_left += late_events
         is_broken = self._end_connection(cause)
-        # A checkpoint contains the events that are not returned yet, except those that only close open
-        # parts: it is from before these. Without a known position, it contains all (`[:None]`).
-        last_position = connection.last_position
-        waiting_count = None if last_position is None else left_before + last_position.events_left
-        self.current_events = self.events_left[:waiting_count], self.returned_count
+        # A checkpoint made from now on contains the events that are not returned yet (`current_events`). It
+        # does not contain the events that only close open parts, because it is from before these.
+        events_in_checkpoint = self.events_left[:]
+        if connection.last_position is not None:
+            del events_in_checkpoint[left_before + connection.last_position.events_left :]
+        self.current_events = events_in_checkpoint, self.returned_count
         self.progress.keep()
         if is_broken and connection.finished and connection.format.parts.difference is None:
             # The whole answer had arrived, so the broken end takes nothing from it.
@@ -729,7 +747,7 @@ class Machine:
         self.settle()
 
     def drop_all(self) -> None:
-        """Stop reading here, as `cut` does, and return nothing more; held-back tokens count as spent."""
+        """Stop reading here, as `cut` does, and drop held-back events; the usage includes their tokens."""
         self.cut(self.now)
         if self.joining is not None:
             self.joining.drop_held()
@@ -790,12 +808,12 @@ def _is_callers_fault(cause: StreamError) -> bool:
     return isinstance(cause, StreamInterrupted) and cause.kind == "unknown"
 
 
-def _after(count: Callable[[Event], object], read: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Return a function that calls `count` with an event, and then returns what `read` returns for it."""
+def _count_first(count: Callable[[Event], object], on_read: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return an `on_read` that first passes each event to `count`, for guards that count what arrives."""
 
     def count_and_read(event: Any) -> bool:  # noqa: ANN401 - an event
         count(event)
-        return read(event)
+        return on_read(event)
 
     return count_and_read
 

@@ -79,15 +79,15 @@ class Progress:
         machine = self._machine
         last_id = machine.connection.last_event_id
         if last_id is not None and self.id_at_fault is not None:
-            # After an error in a frame, the framing's own id is ahead, by the rest of the chunk; "" stands
-            # for a frame without an id.
+            # After an error in a frame, the id of that frame counts ("" if it has none). The framing has cut
+            # the whole chunk into frames, and may already be at the id of a later frame.
             last_id = self.id_at_fault
         return last_id or (None if machine.resumption is None else machine.resumption.id_before)
 
     def keep(self) -> None:
-        """Store the checkpoint of an answer that has ended, once its last events have been returned.
+        """Store the checkpoint of an answer whose input has ended, unless events must be returned first.
 
-        The checkpoint is from before the events that only close open parts at the end.
+        The checkpoint is from before the events with which the end closes the parts that are still open.
         """
         if self._machine.connection.last_position is not None and not self._waiting:
             self.last = self.checkpoint()

@@ -136,7 +136,7 @@ def read_events(machine: Machine) -> Iterator[Event | None]:  # noqa: C901 - wha
 
 
 def _count_late_content(machine: Machine, event: Event, *, is_first: bool) -> None:
-    """Count, for the metrics, an event with content that only the end of the input released.
+    """Count an event with content in the metrics, if only the end of the input has produced the event.
 
     Args:
         is_first: True for the first such event.

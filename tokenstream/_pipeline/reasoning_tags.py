@@ -77,12 +77,12 @@ class _TaggedText:
         """Number of characters so far, with the tags, and their checksum: the text itself is not kept."""
 
     def count(self, piece: str) -> None:
-        """Add a piece to the length and the checksum."""
+        """Count a piece of this text, as the format reported it: update the length and the checksum."""
         self.length += len(piece)
         self.checksum = _checksum(piece, self.checksum)
 
     def is_beginning_of(self, whole: str) -> bool:
-        """Return True if a text begins with the text so far."""
+        """Return True if `whole` begins with the text that was counted so far, as the checksum shows."""
         return self.length <= len(whole) and _checksum(whole[: self.length], 0) == self.checksum
 
 
@@ -184,14 +184,15 @@ class ReasoningTags:
         return self._format_indexes.get((choice, index), index)
 
     def follow(self, delta: AnyEvent, inner: _Follow) -> _Follow:
-        """Return a callback that the fast path calls with each delta like `delta`; None if it need not.
+        """Return a callback for the deltas that the fast path reads; None if no callback is needed.
 
-        The fast path reads such deltas without decoding their payloads. The callback returns False for a
-        delta whose payload has to be decoded after all, and True for any other.
+        The fast path reads deltas of the same part as `delta` without decoding their payloads, and calls the
+        callback with each. The callback returns False if the payload has to be decoded after all.
 
         Args:
-            delta: A delta that was decoded.
-            inner: The callback of the format itself (see `Format.follow`); None if it has none.
+            delta: The delta that was decoded last.
+            inner: The callback of the format itself (see `Format.follow`), which is called, too; None if it
+                has none.
         """
         text = self._by_receiver.get((delta.choice, delta.part))
         if text is None:
@@ -200,7 +201,7 @@ class ReasoningTags:
         receiver = text.receiver
 
         def accept(event: AnyEvent) -> bool:
-            """Count a delta that was read without decoding; return False if it has to be decoded."""
+            """Count the text of a delta from the fast path; return False if its payload has to be decoded."""
             # A text that may contain a tag, or goes to another part by now, must be decoded.
             if text.receiver != receiver or not text.scanner.passes(event.text):
                 return False
@@ -244,36 +245,45 @@ class ReasoningTags:
             )
 
     def _compare(self, text: _TaggedText | None, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
-        """Compare a whole text, which the server repeats, with what arrived; add what is missing.
+        """Compare the whole text of a part with what has arrived.
 
-        A whole text that is added to `out` is compared once more, with the message. The message lacks the
-        tags, so that this comparison fails for a text with tags, which is how a difference becomes an error.
+        A `Told` that this adds to `out` is compared once more, with the text in the message. That text lacks
+        the tags, so for a text with tags this comparison fails, and the difference becomes an error.
 
         Args:
-            text: The open text of that part; None if the part is not a text, or has ended.
-            told: A `Told`: it has the whole text of a part.
+            text: The open text of that part; None if the part has ended, or is not a text.
+            told: A `Told`: the whole text of the part, which the server has repeated.
             out: Receives the events.
         """
-        if text is not None:
-            if text.is_beginning_of(told.text):
-                # The text so far is the same, so only its rest is new.
-                rest = told.text[text.length :]
-                self._write(text, TextDelta(rest, choice=told.choice, part=text.part, raw=told.raw), out)
-            elif len(told.text.strip()) >= text.length:
-                # The text differs; a shorter one is ignored.
-                other = copy(told)
-                other.part = text.receiver
-                out.append(other)
+        if text is None:
+            self._compare_other(told, out)
+        else:
+            self._compare_open(text, told, out)
+
+    def _compare_open(self, text: _TaggedText, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
+        """Compare the whole text of an open part with what has arrived, and add an end that is missing."""
+        if text.is_beginning_of(told.text):
+            missing_end = told.text[text.length :]
+            self._write(text, TextDelta(missing_end, choice=told.choice, part=text.part, raw=told.raw), out)
             return
+        is_shorter = len(told.text.strip()) < text.length
+        # A shorter text is ignored, any other one is a difference.
+        if not is_shorter:
+            moved = copy(told)
+            moved.part = text.receiver
+            out.append(moved)
+
+    def _compare_other(self, told: Any, out: list[Event]) -> None:  # noqa: ANN401 - no event of a reader
+        """Compare the whole text of a part that has ended, or is not a text part, with what has arrived."""
         ended = self._ended_texts.get((told.choice, told.part))
         if ended is None or told.choice not in self._tagged_choices:
-            # The message has the text as the server has sent it.
+            # The message has the text just as the server has sent it.
             out.append(self._renumber(told))
             return
-        # The tags of an end that is missing cannot be split any more, so it is an error as well.
+        # An end that is missing could not be split at its tags any more, so it is a difference as well.
         is_same = ended.is_beginning_of(told.text) and not told.text[ended.length :].strip()
-        # A shorter text is ignored.
-        if not is_same and len(told.text.strip()) >= ended.length:
+        is_shorter = len(told.text.strip()) < ended.length
+        if not (is_same or is_shorter):
             out.append(self._renumber(told))
 
     def _write(self, text: _TaggedText, event: TextDelta, out: list[Event]) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
     from tokenstream.message import Checkpoint, Ending
+    from tokenstream.stages._guards.guards import Guards
 
 
 class Resume(NamedTuple):
@@ -48,6 +49,15 @@ Renewal: TypeAlias = Resume | Continue | Restart
 """The purpose of another connection: to resume the answer, to continue it, or to restart it."""
 
 
+class _UnreadFrame(NamedTuple):
+    """The last frame of a connection that broke off; a later connection may bring it again."""
+
+    connection: Connection
+    """The connection that broke off; its `read_left_frame` reads the frame."""
+    frames_before: int
+    """Number of frames that the format had read before this frame."""
+
+
 class Resumption:
     """Lets a machine use further connections, and keeps what the next one needs of those before.
 
@@ -56,11 +66,11 @@ class Resumption:
     """
 
     __slots__ = (
-        "_checkpoint_at_break",
-        "_checkpoint_before",
-        "_cut_off",
         "_first_id",
+        "_old_checkpoint",
+        "_resume_checkpoint",
         "_retry_before",
+        "_unread",
         "continued",
         "id_before",
         "joining",
@@ -74,17 +84,16 @@ class Resumption:
         answer."""
         self._first_id = ""
         """The id of the first SSE event of the answer."""
-        self._cut_off: tuple[Connection, int] | None = None
-        """The last connection that left a frame unread, and the number of frames read until then.
-
-        None if no frame was left unread.
-        """
+        self._unread: _UnreadFrame | None = None
+        """The last frame of a connection that broke off, which was not read; None if there is none."""
         self.id_before: str | None = None
         """The id of the last event on the previous connection; None for an answer that begins again."""
-        self._checkpoint_before: Checkpoint | None = None
-        """The checkpoint at which to resume; it stays valid if the server refuses to resume."""
-        self._checkpoint_at_break: Checkpoint | None = None
-        """The checkpoint at which the answer broke off, until a new answer has returned an event."""
+        self._resume_checkpoint: Checkpoint | None = None
+        """While the answer is resumed: the checkpoint at which it broke off. If the server refuses to resume,
+        this is still the checkpoint of the answer. None for a new answer."""
+        self._old_checkpoint: Checkpoint | None = None
+        """While a new answer has returned no events: the checkpoint of the answer that it replaces or
+        continues. None otherwise."""
         self._retry_before: int | None = None
         """The reconnection time that the server sent on the previous connection."""
         self.continued = False
@@ -95,12 +104,12 @@ class Resumption:
     def renew(self, hold: Hold, now: float, renewal: Renewal) -> None:
         """Prepare for another connection.
 
-        | `renewal`            | format    | message     | guards that hold back          |
-        |----------------------|-----------|-------------|--------------------------------|
-        | `Resume`             | reads on  | goes on     | judge on, from where they are  |
-        | `Continue`           | a new one | goes on     | judge what is joined           |
-        | `Restart`            | a new one | a new one   | judge the new answer           |
-        | `Restart`, aligned   | a new one | a new one   | judge what the reader gets new |
+        | `renewal`            | format    | message     | guards that hold back           |
+        |----------------------|-----------|-------------|---------------------------------|
+        | `Resume`             | reads on  | goes on     | judge on, from where they are   |
+        | `Continue`           | a new one | goes on     | judge what is joined            |
+        | `Restart`            | a new one | a new one   | judge the new answer            |
+        | `Restart`, aligned   | a new one | a new one   | judge what is new to the reader |
 
         Args:
             hold: Holds back the first events.
@@ -117,17 +126,14 @@ class Resumption:
             # The replay goes on after the events that were held back, so these stay held back.
             hold.adopt(joining.hold)
         machine.begin_again(hold, kept_format, now)
-        if kept_format is None and machine.guarding is not None:
-            # Another answer arrives next, also if it continues the text of this one.
-            machine.guarding.guards.count_again()
-        begins_anew = isinstance(renewal, Restart) and not renewal.is_aligned
-        if begins_anew and machine.guarding is not None:
-            # The guards that hold the answer back judge it from its start.
-            machine.guarding.guards.hold_again()
+        # An aligned restart does not count here: the reader gets only the rest of the new answer.
+        is_from_start = isinstance(renewal, Restart) and not renewal.is_aligned
+        if machine.guarding is not None:
+            self._reset_guards(machine.guarding.guards, renewal, is_from_start=is_from_start)
         if kept_format is None or joining.hold is None:
             # Guards judge events that are held back only if those are the whole answer so far. A resumed
             # answer whose events are still held back keeps the value that it has.
-            joining.shows_held = begins_anew
+            joining.shows_held = is_from_start
         joining.begin(renewal.seam if isinstance(renewal, Continue) else None)
         machine.hold_back(hold)
         # The content type becomes known with the head of the response.
@@ -135,28 +141,44 @@ class Resumption:
         if kept_format is not None and self.id_before is not None and machine.arrivals.log is None:
             kept_format.drop_repeated_events(self.id_before, self._first_id)
 
+    def _reset_guards(self, guards: Guards, renewal: Renewal, *, is_from_start: bool) -> None:
+        """Prepare the guards for the events of the next connection.
+
+        Args:
+            is_from_start: True if the reader gets a new answer from its start.
+        """
+        if not isinstance(renewal, Resume):
+            # Another answer arrives next, also if it continues the text of this one.
+            guards.count_again()
+        if is_from_start:
+            # The guards that hold the answer back judge it from its start.
+            guards.hold_again()
+
     def _keep_from_last_connection(self, kept_format: Format | None) -> None:
         """Store what the next connection needs to know about those before.
 
         Args:
-            kept_format: The format that resumes the answer; None for a new answer.
+            kept_format: The format object that has read the answer so far, if the next connection resumes
+                that answer; None for a new answer.
         """
         machine = self.machine
         self._retry_before = self.reconnect_after
-        # `Progress.checkpoint` reads these attributes, too, so the order of the assignments matters.
+        # The order matters: `progress.checkpoint` and `progress.last_event_id` read these attributes, too.
         if kept_format is None:
-            self._checkpoint_before, self._first_id, self.id_before = None, "", None
-            # As long as the new answer has returned no events, the old checkpoint stays valid.
+            # A new answer comes next. The checkpoint of this one stays valid until the new answer has
+            # returned events.
+            self._resume_checkpoint, self._first_id, self.id_before = None, "", None
             has_answer = bool(machine.accumulator.messages)
-            self._checkpoint_at_break = machine.progress.checkpoint() if has_answer else None
+            self._old_checkpoint = machine.progress.checkpoint() if has_answer else None
         else:
-            self._checkpoint_before = machine.progress.checkpoint()
+            # The same answer goes on.
+            self._resume_checkpoint = machine.progress.checkpoint()
             self._first_id = self._first_id or machine.connection.first_event_id
             self.id_before = machine.progress.last_event_id
-            self._checkpoint_at_break = None
+            self._old_checkpoint = None
 
     def end_at_limit(self, now: float) -> None:
-        """End the answer with finish reason "length" and no error: it is as long as the request allows."""
+        """End the answer with finish reason "length" and no error, because its output limit is used up."""
         machine = self.machine
         machine.error = None
         if not machine.input_ended:
@@ -177,7 +199,7 @@ class Resumption:
             continued: True if they continue the answer of another request.
         """
         # The old checkpoint is no longer valid.
-        self._checkpoint_at_break = None
+        self._old_checkpoint = None
         self.continued = continued
 
     def refuse_other_answer(self, event: Event) -> bool:
@@ -186,7 +208,7 @@ class Resumption:
         The server was asked to resume an answer, and may have begun another one.
         """
         machine = self.machine
-        is_resumed = machine.kept_format is not None and self._checkpoint_before is not None
+        is_resumed = machine.kept_format is not None and self._resume_checkpoint is not None
         expected = machine.accumulator.message.id if is_resumed else None
         if expected is None or not isinstance(event, MessageStart) or event.id in (None, expected):
             return False
@@ -200,13 +222,14 @@ class Resumption:
     # -- the end of a connection -------------------------------------------
 
     def cut_short(self, cause: StreamError | None) -> StreamError | None:
-        """End only the framing, not the format, so that the answer can be resumed; return the error, if any.
+        """End the framing of a connection that broke off, but not the format, which may read on from another.
 
         Args:
             cause: The error that broke off the input; None if the input ended cleanly.
 
         Returns:
-            The error; None if the answer is complete, or if only the end of the format can decide that.
+            The error of the connection; None if the answer is complete, or if only the end of the format
+            shows if it is.
         """
         machine = self.machine
         connection = machine.connection
@@ -219,22 +242,26 @@ class Resumption:
         )
         events, error = connection.cut_short(cause, leaves_unfinished=resumes_by_id)
         if connection.left_frame is not None:
-            self._cut_off = (connection, connection.format.frames)
+            self._unread = _UnreadFrame(connection, connection.format.frames)
         machine.leave(events)
         return error
 
     def read_left_frame(self) -> bool:
-        """Read the last frame of the connection that broke off, if no later connection has brought it.
+        """Read the frame that `cut_short` left unread, if no later connection has brought it again.
+
+        Such a frame ended without a blank line, and may be the last one of the answer.
 
         Returns:
             True if the answer is finished with that frame.
         """
         machine = self.machine
-        cut_off, self._cut_off = self._cut_off, None
-        # If the format has read further frames since, a later connection has brought the missing one.
-        if cut_off is None or cut_off[0].format.frames != cut_off[1]:
+        unread, self._unread = self._unread, None
+        if unread is None:
             return False
-        connection = cut_off[0]
+        connection = unread.connection
+        was_brought_again = connection.format.frames != unread.frames_before
+        if was_brought_again:
+            return False
         events = connection.read_left_frame()
         machine.leave(events)
         if not events or not connection.finished:
@@ -245,15 +272,15 @@ class Resumption:
 
     def find_checkpoint(self) -> Checkpoint | None:
         """Return the checkpoint from before this attempt, if the attempt was refused or has no event yet."""
-        checkpoint = self._checkpoint_before if self.machine.refused else None
-        checkpoint = checkpoint or self._checkpoint_at_break
+        checkpoint = self._resume_checkpoint if self.machine.refused else None
+        checkpoint = checkpoint or self._old_checkpoint
         return None if checkpoint is None else with_final_ending(checkpoint, self.machine.accumulator)
 
     def store_attempt_partial(self, error: StreamError, ending: Ending) -> None:
         """Store the partial answer of the failed attempt on its error, unless the error has one already.
 
         Args:
-            ending: The ending that the answer would have had with this error.
+            ending: The ending to store, as if the answer had ended with this error.
         """
         if has_partial(error):
             return

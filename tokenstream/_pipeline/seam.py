@@ -68,14 +68,18 @@ _WITH_ID = frozenset({"tool_call", "server_tool_call", "server_tool_result"})
 class Seam:
     """Changes the events of a continuation so that they go on with the answer that broke off.
 
-    1. `look_for_overlap` is called with each event that is held back, until the overlap is known.
-    2. `drop_overlap` turns the held-back events into the continuation, without the repeated text.
-    3. `relocate` changes the part indexes of these and all later events to those in the answer.
+    A continuation is the answer to a second request, which asked the model to go on. It may begin with the
+    last words of the first answer: the *overlap*, which is dropped.
+
+    1. The first events are held back, and `look_for_overlap` gets each of them, until the overlap is known.
+    2. `drop_overlap` removes the overlap from the held-back events.
+    3. `relocate` changes the part indexes of these and all later events to those in the whole answer.
 
     Args:
         accumulator: Holds the answer.
         joint: Finds the overlap.
-        marked: True if the request quoted the answer's last words between markers, which are removed.
+        marked: True if the request quoted the answer's last words between markers, such as `<last_words>`.
+            The model may copy these markers, so they are removed from its text.
     """
 
     def __init__(self, accumulator: Accumulator, joint: Joint, *, marked: bool = False) -> None:
@@ -147,11 +151,11 @@ class Seam:
 
     @property
     def known_confidence(self) -> float | None:
-        """Confidence from 0 to 1 that nothing is missing or doubled; None until the overlap is known."""
+        """Confidence from 0 to 1 that no text is lost or repeated at the seam; None until that is known."""
         return self._joint.confidence if self._joint.decided else None
 
     def look_for_overlap(self, event: Event) -> bool:
-        """Take a held-back event; return True once it is known how much the continuation repeats."""
+        """Look in the next held-back event for repeated text; return True once all of that is known."""
         if isinstance(event, MessageStart):
             # The answer keeps the head that it began with.
             self.id, self.model = event.id, event.model
@@ -171,7 +175,7 @@ class Seam:
         return True
 
     def _search(self, text: str) -> bool:
-        """Search a piece of the continuation's text for the overlap; return True once that is known."""
+        """Search the next piece of the continuation's text for the overlap; return True once it is known."""
         self._text_searched += text
         return self._joint.feed(text if self._search_filter is None else self._search_filter.feed(text))
 
@@ -186,13 +190,11 @@ class Seam:
         joint = self._joint
         if not joint.decided:
             self._end_search()
-        space = self._text_before[len(self._text_before.rstrip()) :]
-        if (
-            self._search_filter is not None
-            and breaks_line_behind_marker(self._text_searched)
-            and "\n" not in space
-        ):
-            # The line break may belong to the marker or to the text.
+        trailing_space = self._text_before[len(self._text_before.rstrip()) :]
+        breaks_line = self._search_filter is not None and breaks_line_behind_marker(self._text_searched)
+        if breaks_line and "\n" not in trailing_space:
+            # The model has written a line break behind a marker, where the answer has none: it may belong to
+            # the marker or to the text.
             joint.doubt()
         return Resumed(
             mode="continue",
@@ -204,9 +206,10 @@ class Seam:
         )
 
     def clean(self, event: AnyEvent) -> list[Any]:
-        """Return an event without the markers of the request, after any text that was held back before it.
+        """Remove the markers of the request from an event, and return the events that can be used now.
 
-        The end of a text is held back while it may be the beginning of a marker.
+        The end of a text is held back while it may be the beginning of a marker, so the result may be empty.
+        It may also begin with text that was held back and is no marker.
         """
         answer_filter = self._answer_filter
         if answer_filter is None or event.choice != 0 or isinstance(event, _NO_TEXT):
@@ -249,18 +252,27 @@ class Seam:
             if isinstance(following, TextDelta):
                 # The continuation may have a text without a start.
                 self._join_text(following)
-                repeated = min(to_drop, len(following.text))
-                to_drop -= repeated
-                self._dropped[following.part] += repeated
-                if repeated == len(following.text):
+                new_text = self._cut_overlap(following, to_drop)
+                to_drop -= len(following.text) - len(new_text)
+                if not new_text:
                     continue
-                if repeated:
+                if new_text != following.text:
                     following = copy(following)
-                    following.text = following.text[repeated:]
+                    following.text = new_text
             # New parts get their indexes in the order of their events.
             self._index_in_answer(following)
             joined.append(following)
         return joined
+
+    def _cut_overlap(self, delta: TextDelta, to_drop: int) -> str:
+        """Return a delta's text without the overlap at its beginning, and count what was cut off.
+
+        Args:
+            to_drop: Number of characters of the overlap that are still to be dropped.
+        """
+        repeated = min(to_drop, len(delta.text))
+        self._dropped[delta.part] += repeated
+        return delta.text[repeated:]
 
     def _join_start(self, event: object) -> bool:
         """Join the continuation's first text to the answer's unfinished text when the event starts it.
@@ -309,7 +321,7 @@ class Seam:
         return moved
 
     def locate(self, told: Told) -> Told:
-        """Return a copy of `told`, the whole text of a part, with the part's index in the answer."""
+        """Return a copy of `told`, a part's whole text, in which the part has its index in the answer."""
         located = copy(told)
         located.part = self._indexes.get(told.part, -1)
         return located
@@ -318,20 +330,20 @@ class Seam:
         """Return the text that has arrived so far for a part of the continuation.
 
         Args:
-            told: The whole text of the part, as the server repeats it; the caller compares the two.
-            in_answer: The text of the part in the answer.
+            told: The part's whole text, which the server repeats; the caller compares it with the result.
+            in_answer: The part's text in the answer, with what it had before the continuation.
         """
         if told.part in self._left_out:
             # The answer leaves the part out, so the comparison has to find nothing missing.
             return told.text
         if told.kind != "text":
             return in_answer
-        # The answer has the part without the text that the continuation repeated.
         begins_at = len(self._part_before) if told.part == self._joined_part else 0
-        text = told.text if self._answer_filter is None else without_markers(told.text)
-        found = text[: self._dropped[told.part]] + in_answer[begins_at:]
-        # What was held back because it might become a marker has arrived, too.
-        return told.text if found == text else found
+        unmarked = told.text if self._answer_filter is None else without_markers(told.text)
+        # The overlap has arrived, but was dropped; the answer has what came after it.
+        found = unmarked[: self._dropped[told.part]] + in_answer[begins_at:]
+        # If only the markers make a difference, nothing is missing.
+        return told.text if found == unmarked else found
 
     def _is_left_out(self, event: Event) -> bool:
         """Return True if an event must not be added to the answer.
@@ -361,17 +373,17 @@ class Seam:
         return event.part == self._joined_part
 
     def _end_open_text(self, event: Event) -> bool:
-        """Give up the answer's unfinished text if an event shows that the continuation does not continue it.
+        """Stop waiting for more of the answer's unfinished text if an event shows that none will follow.
 
         Returns:
-            True if the unfinished text has to be ended now.
+            True if this event is the first that shows it: the caller then adds the event that ends the text.
         """
         if self._open_part is None or self._joined_part is not None:
             return False
         # `Resumed` is our own announcement, not an event of the continuation.
         if isinstance(event, Resumed) or _may_precede_text(event):
             return False
-        # The caller makes the event that ends the text.
+        # The caller's event gets the index `_UNCONTINUED`, which `relocate` replaces by that of the text.
         self._indexes[_UNCONTINUED], self._open_part = self._open_part, None
         return True
 
@@ -480,5 +492,5 @@ def _is_reasoning(event: Event) -> bool:
 
 
 def _needs_reasoning(event: Event) -> bool:
-    """Return True if an event begins a call, which providers accept back only together with its reasoning."""
+    """Return True if an event begins a call, which later requests must send together with its reasoning."""
     return isinstance(event, ToolCallStart) or _kind_of(event) in _WITH_ID

@@ -44,19 +44,22 @@ _CANCEL_SECONDS = 5.0
 def request_again(
     kind: type[StreamT], retry: Retry, asked: Asked, options: Options, route: Route | None = None
 ) -> StreamT:
-    """Return a stream that sends as many requests as necessary.
+    """Return a stream that sends a request, and further ones if attempts at the answer fail.
 
     Args:
         kind: `Stream` or `AsyncStream`.
         retry: Rules for further attempts.
+        asked: The arguments of the first request.
         options: Options for reading the answer.
-        route: The route of the first request; None if it has none.
+        route: The caller's `Route` (a request at one of several providers) that the first request is sent
+            for; None for a request that is not a route.
     """
     stream_class: Any = kind
     is_async = stream_class is AsyncStream
     retry = check_retry(retry, is_async=is_async)
-    if retry.mode == "continue" and not callable(asked[-1].get("json")):
-        method, *_, request_options = asked
+    method, *_, request_options = asked
+    # A function makes the JSON only when an attempt begins, so it cannot be checked now.
+    if retry.mode == "continue" and not callable(request_options.get("json")):
         check_continuable(method, request_options, options.format)
     kind_of_requests: type[_Requests] = _AsyncRequests if is_async else _SyncRequests
     first = kind_of_requests(asked, options.format)
@@ -66,9 +69,10 @@ def request_again(
 
 
 def make_route_opener(route: Route, deadlines: Deadlines | None, *, is_async: bool) -> SourceOpener:
-    """Return an opener that sends the requests of a route for one stream.
+    """Return the object that sends a route's request for the attempts of one stream.
 
     Args:
+        route: The caller's request at one of several providers.
         deadlines: The stream's bounds on silence; None for the defaults.
         is_async: True for an `AsyncStream`.
     """
@@ -79,7 +83,7 @@ def make_route_opener(route: Route, deadlines: Deadlines | None, *, is_async: bo
 
 
 def asked_of(route: Route, deadlines: Deadlines | None) -> Asked:
-    """Return the arguments of a route's request.
+    """Return the arguments of the request that a caller has described as a `Route`.
 
     Args:
         deadlines: The stream's bounds on silence, for a route without its own; None for the defaults.
@@ -121,11 +125,16 @@ class _Requests(SourceOpener):
         self.key = _IdempotencyKey(options)
 
     def take_route(self, route: Route) -> None:
-        """Send the requests of the caller's route, with the route's own deadlines."""
+        """Use `route` from now on: report its name, and apply its deadlines to each attempt."""
         self.route, self.deadlines = route, route.deadlines
 
     def look_ahead(self, attempt: Attempt, *, is_other: bool) -> None:
-        """Prepare for questions about an attempt: find out the format and, from a function, the payload."""
+        """Find out the request's format and JSON before an attempt, because `why_not` and others need them.
+
+        Args:
+            attempt: The attempt that may be made, which the caller's function for the JSON gets.
+            is_other: True if the attempt before was made with another opener.
+        """
         if is_other:
             # The answer so far may be from another API, so its format need not be that of this request.
             self._continued.format = format_of_request(self.arguments[1], self.format) or ""
@@ -133,10 +142,13 @@ class _Requests(SourceOpener):
             self._continued = self._continued.with_payload(self._find_payload(attempt))
 
     def succeed(self, previous: SourceOpener) -> None:
-        """Take over from the opener of the attempt before, which may be this one.
+        """Take over from the opener that made the attempt before, so that the next request fits to it.
 
-        The numbers in the idempotency keys go on from those of that opener. If its answer still runs in the
-        background, the next request cancels it there.
+        The numbers in the idempotency keys go on from those of the previous opener. If the server still
+        writes the previous answer in the background, the next request first cancels it at that server.
+
+        Args:
+            previous: The opener of the attempt before, which may be this one.
         """
         self._previous = previous if isinstance(previous, _Requests) else None
         if self._previous is not None and self._previous is not self:
@@ -156,22 +168,24 @@ class _Requests(SourceOpener):
         # The source for the first attempt was created in advance, and can be used only once.
         first, self._first = self._first, None
         method, url, client, deadlines, options = self.arguments
-        has_new_payload = attempt.payload is not None or callable(options.get("json"))
+        is_of_on_retry = attempt.payload is not None
+        has_new_payload = is_of_on_retry or callable(options.get("json"))
         if first is not None and attempt.mode == "start" and not has_new_payload:
             return first
         continued = self._continued
         if has_new_payload:
             payload = self._find_payload_or_fail(attempt)
             continued, options = continued.with_payload(payload), {**options, "json": payload}
-        if attempt.payload is None:
-            # Not for a payload of `on_retry`, which is for this attempt only.
-            self._continued = continued
+            if not is_of_on_retry:
+                # A payload of `on_retry` is for this attempt only.
+                self._continued = continued
         self.asked = url, options.get("json")
         if attempt.mode == "continue":
             options = continued.build_options(attempt)
-        elif attempt.mode == "resume":
-            asked = method, url, client, deadlines, options
-            method, url, client, deadlines, options = _resuming_arguments(attempt, asked)
+        asked = method, url, client, deadlines, options
+        if attempt.mode == "resume":
+            asked = _resuming_arguments(attempt, asked)
+        method, url, client, deadlines, options = asked
         source = self._make_source((method, url, client, deadlines, self.key.add_to(options, attempt)))
         return source if attempt.abandoned is None else self._cancel_before(source, attempt.abandoned)
 
@@ -187,7 +201,11 @@ class _Requests(SourceOpener):
             raise FunctionFailed(error) from error
 
     def _cancel_before(self, source: Deferred, answer_id: str) -> Deferred:
-        """Return a source that first cancels a response in the background, and then is like `source`."""
+        """Return a source that, when it is opened, cancels an abandoned answer and then opens `source`.
+
+        Args:
+            answer_id: The id of the answer, which the server may still be writing in the background.
+        """
         # The response may still run where it was begun, which may be the server of another route.
         began = self._previous or self
         cancelling = self._make_source(_cancelling_arguments(answer_id, began.arguments))
@@ -212,7 +230,10 @@ class _Requests(SourceOpener):
         return api is not None and api.gives_finished and message.id is not None
 
     def prefix(self, message: Message) -> Prefix | None:
-        """Return the request fields for sending the answer so far as a prefix; None for a user's turn."""
+        """Return the request fields for sending the answer so far as a prefix, which the server continues.
+
+        The result is None if a user's turn asks the model to continue the answer instead.
+        """
         # `prefills` is the caller's setting, which no longer counts after a refusal.
         return self._continued.prefix(
             message, None if self._prefix_refused else self.prefills, refused=self._prefix_refused
@@ -306,7 +327,10 @@ class _IdempotencyKey:
         """The JSON of the last request that was not to resume an answer."""
 
     def succeed(self, other: _IdempotencyKey) -> None:
-        """Share another route's numbering, and its key if this route has none of its own."""
+        """Take over from the keys of the request before, which went to another server.
+
+        The numbers are shared from now on. The caller's key is taken over if there is none for this server.
+        """
         self._key, self._numbers = self._key or other._key, other._numbers
         # This object is not equal to any payload, so the next request counts as new.
         self._payload = self
@@ -316,9 +340,9 @@ class _IdempotencyKey:
         if self._key is None:
             return options
         if attempt.mode != "resume":
-            is_new = self._note_payload(options.get("json"), attempt)
+            needs_new_key = self._note_payload(options.get("json"), attempt)
             # The first request has the caller's own key.
-            if is_new and attempt.mode != "start":
+            if needs_new_key and attempt.mode != "start":
                 self._number = next(self._numbers)
         key = self._key if self._number == 1 else b"%b-%d" % (self._key, self._number)
         headers = [
@@ -327,32 +351,51 @@ class _IdempotencyKey:
         return {**options, "headers": [*headers, (b"Idempotency-Key", key)]}
 
     def _note_payload(self, payload: object, attempt: Attempt) -> bool:
-        """Remember a request's payload; return False if it repeats the last one, which brought no content."""
+        """Remember a request's payload; return True if the request needs another key than the one before.
+
+        It needs no other key if it repeats the request before, and that request brought no content.
+        """
         last, self._payload = self._payload, payload
         return not attempt.is_repetition or payload != last
 
 
 def _resuming_arguments(attempt: Attempt, asked: Asked) -> Asked:
-    """Return the arguments of a request that resumes the answer from a position.
+    """Return the arguments of a request that resumes the answer from the attempt's position.
 
-    If the attempt has no position, the request is for the finished answer.
+    In some formats, an answer has an address of its own, which takes the position as a parameter. In all
+    others, the original request is sent again, with the position in a header.
     """
-    method, url, client, deadlines, options = asked
-    # The parameter for the position, in formats whose answers have addresses of their own.
     api = api_named(attempt.message.format)
     parameter = None if api is None else api.replay_parameter
     if parameter is None:
-        # The same address is asked again, with a header for the position.
-        replaced = {"last-event-id"} if attempt.answer_id is None else {"last-event-id", "x-answer-id"}
-        other_headers = [(_bytes(name), _bytes(value)) for name, value in headers_without(options, replaced)]
-        # NDJSON lines have no event ids; the position then is a number inside their payloads.
-        position_id = attempt.last_event_id or ("" if attempt.sequence is None else str(attempt.sequence))
-        headers = [*other_headers, (b"Last-Event-ID", last_event_id_header(position_id))]
-        if attempt.answer_id is not None:
-            headers.append((b"X-Answer-Id", quote(attempt.answer_id, safe="").encode()))
-        return method, url, client, deadlines, {**options, "headers": headers}
+        return _with_position_header(attempt, asked)
+    return _fetching_arguments(attempt, asked, parameter)
+
+
+def _with_position_header(attempt: Attempt, asked: Asked) -> Asked:
+    """Return the arguments of the original request, with the position from which to resume in a header."""
+    method, url, client, deadlines, options = asked
+    replaced = {"last-event-id"} if attempt.answer_id is None else {"last-event-id", "x-answer-id"}
+    other_headers = [(_bytes(name), _bytes(value)) for name, value in headers_without(options, replaced)]
+    # NDJSON lines have no event ids; the position then is a number inside their payloads.
+    position_id = attempt.last_event_id or ("" if attempt.sequence is None else str(attempt.sequence))
+    headers = [*other_headers, (b"Last-Event-ID", last_event_id_header(position_id))]
+    if attempt.answer_id is not None:
+        headers.append((b"X-Answer-Id", quote(attempt.answer_id, safe="").encode()))
+    return method, url, client, deadlines, {**options, "headers": headers}
+
+
+def _fetching_arguments(attempt: Attempt, asked: Asked, parameter: str) -> Asked:
+    """Return the arguments of a request that fetches an answer from its own address.
+
+    The answer is fetched from the attempt's position on; without a position, the finished answer is.
+
+    Args:
+        parameter: The name of the query parameter for the position.
+    """
+    _, url, client, deadlines, options = asked
     position = attempt.last_event_id if attempt.sequence is None else attempt.sequence
-    # The answer has its own address, which is fetched without the body of the original request.
+    # The body belongs to the original request.
     options_without_body = {name: value for name, value in options.items() if name not in _BODY_OPTIONS}
     address, query = _answer_address(url, attempt.message.id or "")
     # With `params`, httpx replaces the query of the address.
@@ -363,7 +406,11 @@ def _resuming_arguments(attempt: Attempt, asked: Asked) -> Asked:
 
 
 def _cancelling_arguments(answer_id: str, asked: Asked) -> Asked:
-    """Return the arguments of a request that cancels a response in the background."""
+    """Return the arguments of a request that cancels an answer, which the server writes in the background.
+
+    Args:
+        asked: The arguments of the request that began the answer.
+    """
     _, url, client, deadlines, options = asked
     other_options = {name: value for name, value in options.items() if name not in _BODY_OPTIONS}
     other_options["headers"] = headers_without(options, {"idempotency-key"})

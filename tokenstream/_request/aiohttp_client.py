@@ -169,7 +169,10 @@ def _without_credentials(session: aiohttp.ClientSession) -> aiohttp.ClientSessio
 
 
 class _Body(httpx.AsyncByteStream):
-    """The body of an aiohttp response, for the rare responses that httpx itself reads."""
+    """The body of an aiohttp response as httpx reads it, for example between the requests of an auth flow.
+
+    An answer's body is read from aiohttp itself.
+    """
 
     def __init__(self, source: AsyncSource) -> None:
         self._source = source

@@ -99,7 +99,7 @@ class ContinuationRequests:
         return other
 
     def _name_format(self, message: Message) -> str:
-        """Return the name of the request's format, which may be that of the answer so far; "" if unknown."""
+        """Return the name of the request's format, or of the answer's if that is not set; "" if unknown."""
         return (message.format if self.format is None else self.format) or ""
 
     def why_not(self, message: Message, limit_left: int | None, *, prefill: bool) -> str | None:
@@ -135,7 +135,9 @@ class ContinuationRequests:
         return None
 
     def prefix(self, message: Message, asked: Prefill | None, *, refused: bool) -> Prefix | None:
-        """Return the request fields for sending the answer so far as a prefix; None to ask in a user's turn.
+        """Return the request fields for sending the answer so far as a prefix, which the server continues.
+
+        The result is None if a user's turn asks the model to continue the answer instead.
 
         Args:
             message: The answer so far.

@@ -58,7 +58,7 @@ def _find_bad_value(payload: object) -> str:
         if mistake:
             return f"{path} {mistake}"
         if _is_container(value):
-            inner = [(f"{path}{key}", each, (*within, id(value))) for key, each in _iterate_members(value)]
+            inner = [(f"{path}{step}", each, (*within, id(value))) for step, each in _iterate_members(value)]
             waiting.extend(reversed(inner))
     return ""
 
@@ -69,7 +69,7 @@ def _is_container(value: object) -> bool:
 
 
 def _iterate_members(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - a dict, a list or a tuple
-    """Yield the members of an object or array, each after the last step of its path, such as `["a"]`."""
+    """Yield each member of an object or array, after its key or index as a path has it, such as `["a"]`."""
     if is_dict(value):
         for key, each in value.items():
             yield f"[{dumps(str(key))}]", each

@@ -24,7 +24,7 @@ def is_aiohttp(source: object) -> TypeGuard[AiohttpResponse]:
 
 
 def from_aiohttp(response: AiohttpResponse) -> AsyncSource:
-    """Return the source of an aiohttp response for an `AsyncStream`."""
+    """Return the source through which an `AsyncStream` reads an aiohttp response."""
     head = ResponseHead(
         status=response.status,
         headers=lower_header_names(response.headers.items()),
@@ -37,7 +37,7 @@ def from_aiohttp(response: AiohttpResponse) -> AsyncSource:
         return read_at_once(SyncSource(iter([stored_body]), do_nothing, head, _coding_of(response)))
 
     async def close() -> None:
-        """Close the response at once, even over TLS."""
+        """Close the response without waiting for the server, even over TLS."""
         # After the end of the body, the connection is in its pool already; before that, this cuts it.
         transport = _transport_of(response)
         response.close()

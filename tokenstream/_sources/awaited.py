@@ -32,12 +32,12 @@ def is_awaitable(source: object) -> TypeGuard[Awaitable[Any]]:
 
 
 def is_manager_of_answer(source: object) -> bool:
-    """Return True for a context manager of a single answer; False for a client, a session or a lock."""
+    """Return True for a context manager that opens a single answer; False for that of a client or a lock."""
     return hasattr(type(source), "__enter__") and not _outlives_answer(source)
 
 
 def is_async_manager_of_answer(source: object) -> bool:
-    """Return True for an asynchronous context manager of a single answer; False for a client, for example."""
+    """Return True for an async context manager that opens a single answer; False for that of a client."""
     # An object that can also be awaited, such as aiohttp's request, belongs to one answer.
     return hasattr(type(source), "__aenter__") and (is_awaitable(source) or not _outlives_answer(source))
 
@@ -109,10 +109,10 @@ def from_async_manager(source: Any, make_source: Callable[[Any], AsyncSource | D
 def from_awaitable(
     source: Awaitable[Any], make_source: Callable[[Any], AsyncSource | Deferred]
 ) -> AsyncSource | Deferred:
-    """Return a source that awaits an object, and then reads the result.
+    """Return a source that awaits an object, and then reads the result, such as a response.
 
-    The result of a finished future is used at once, because it may be open, and must be closed
-    even if it is never read.
+    A future that has finished is not awaited later: its result may be an open response, which has to
+    be closed even if the stream is never read. So the source is made from that result at once.
 
     Args:
         make_source: Converts any object to a source.

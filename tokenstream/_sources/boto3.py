@@ -39,7 +39,7 @@ def raw_response_of(source: BotocoreEventStream) -> Urllib3Response:
 
 
 def from_event_stream(source: BotocoreEventStream) -> SyncSource:
-    """Return the source of an event stream for a `Stream`; it reads the bytes of the urllib3 response."""
+    """Return the source through which a `Stream` reads the urllib3 response beneath an event stream."""
     return replace(from_urllib3(raw_response_of(source)), close=source.close)
 
 

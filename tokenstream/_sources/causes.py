@@ -94,7 +94,7 @@ def is_connection(error: BaseException) -> bool:
 
 
 def message_of(error: BaseException) -> str:
-    """Return the message of an exception; "" if the exception cannot say it."""
+    """Return the message of an exception; "" if its `__str__` fails."""
     try:
         return str(error)
     except Exception:  # noqa: BLE001 - the error still counts if its `__str__` fails
@@ -115,7 +115,9 @@ def describe(error: BaseException) -> str:
 
 
 def without_quotes(message: str, harmless: frozenset[str] = frozenset()) -> str:
-    """Return an exception's message with "…" in place of quotations, which may be a key or a payload.
+    """Return an exception's message with "…" in place of quoted text, which may contain a secret.
+
+    The messages of some libraries quote a header with a key, or a part of the payload.
 
     Args:
         harmless: Words that stay even if they are quoted.

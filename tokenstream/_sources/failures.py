@@ -71,7 +71,7 @@ _ALREADY_READ = frozenset(
 class FunctionFailed(MisuseError):
     """Wraps an exception that one of the application's functions raised while a source was opened.
 
-    The stream raises the wrapped exception: it is neither a failed attempt nor an error of the request.
+    The stream ends, and raises the wrapped exception itself; no further attempt is made because of it.
     """
 
     def __init__(self, raised: Exception) -> None:
@@ -211,7 +211,8 @@ def _convert_opening(
         return MisuseError(f"the source cannot be opened: {describe(error)}")
     cause = describe_chain(error)[-1]
     if "LocalProtocolError" in names:
-        # The client itself refuses to send the request, because of the state of the connection.
+        # The client itself refuses to go on, because of the state of the connection. With these words, it
+        # does so before it has sent the request.
         was_sent = "outbound streams" not in message_of(error)
         return ConnectError(
             f"the connection to {server} takes no request now ({cause})",

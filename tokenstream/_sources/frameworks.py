@@ -93,7 +93,7 @@ def _convert_chunk(chunk: Any) -> dict[str, Any]:  # noqa: ANN401 - of LangChain
 
 
 def _convert_whole(message: object) -> dict[str, Any]:
-    """Return the payload for a whole message of LangChain: that of a chunk, with further fields."""
+    """Return the payload for a whole message of LangChain, which has further fields than a chunk."""
     return _convert_chunk(message) | {
         name: _to_json_types(getattr(message, name, None)) for name in _WHOLE_MESSAGE_FIELDS
     }

@@ -26,7 +26,7 @@ def is_http_client(source: object) -> TypeGuard[HTTPClientResponse]:
 
 
 def from_http_client(response: HTTPClientResponse) -> SyncSource:
-    """Return the source of an http.client response for a `Stream`."""
+    """Return the source through which a `Stream` reads an http.client response."""
     head = ResponseHead(
         status=response.status,
         headers=lower_header_names(response.getheaders()),
@@ -58,12 +58,12 @@ class _HttpClientBody:
         self.socket: Any = getattr(getattr(response.fp, "raw", None), "_sock", None)
         self.limit = find_socket_limit(response)
         """Keeps the limit of the reads; None if the socket cannot be found."""
-        # `response.length` is the number of bytes that remain: of an unread body, all of them. A 304 has no
-        # body, so that 0 bytes remain from the start.
-        is_length_unknown = None in (response.length, length)
-        is_unread = is_length_unknown or response.status == 304 or str(response.length) == length
+        # `response.length` is the number of bytes that remain to be read, `length` that of the whole body.
+        is_length_known = response.length is not None and length is not None
+        # A 304 has no body, although its header has the length that the body would have.
+        were_bytes_read = is_length_known and response.status != 304 and str(response.length) != length
         is_in_a_chunk = isinstance(response.chunk_left, int)
-        self._has_begun = response.isclosed() or is_in_a_chunk or not is_unread
+        self._has_begun = response.isclosed() or is_in_a_chunk or were_bytes_read
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the bytes; raise if the response was already read, or if the body ends too early."""
@@ -81,7 +81,7 @@ class _HttpClientBody:
         self._was_read_to_end = True
 
     def _end_limit(self) -> None:
-        """Give back the socket's own timeout, since the connection may be used for further requests."""
+        """Set the socket's own timeout again, because further requests may use the connection."""
         if self.limit is not None:
             self.limit.give_back()
 

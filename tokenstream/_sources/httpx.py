@@ -27,7 +27,7 @@ def is_response(source: object) -> bool:
 
 
 def from_response(response: FromHTTPX) -> SyncSource:
-    """Return the source of an httpx or httpx2 response for a `Stream`.
+    """Return the source through which a `Stream` reads an httpx or httpx2 response.
 
     Raises:
         MisuseError: The response is asynchronous.
@@ -49,7 +49,7 @@ def from_response(response: FromHTTPX) -> SyncSource:
 
 
 def from_async_response(response: FromHTTPX) -> AsyncSource:
-    """Return the source of an asynchronous httpx or httpx2 response for an `AsyncStream`.
+    """Return the source through which an `AsyncStream` reads an asynchronous httpx or httpx2 response.
 
     Raises:
         MisuseError: The response is not asynchronous.
@@ -91,14 +91,14 @@ def _find_limiter(response: FromHTTPX) -> Callable[[ReadLimit], object] | None:
 
 
 class _LimitedRead:
-    """Takes the place of the method `read` of a connection's network stream while one response uses it.
+    """Replaces the method `read` of a connection's network stream, to give each read a timeout of its own.
 
-    httpcore reads the timeout of a request once, when the body begins, but a stream that waits for its
-    first event may be silent for longer than one in the middle of an answer.
+    httpcore itself uses one timeout for the whole body. But while a `Stream` waits for its first event, it
+    accepts a longer silence than later in the answer.
 
     Args:
-        response: The response that alone uses the connection. Only weak references are kept, because
-            the network stream has this object, also after it has gone back to its pool.
+        response: The response that alone uses the connection. Only weak references to it and to the network
+            stream are kept, because that stream has this object even after the response is over.
     """
 
     __slots__ = ("_limit", "_response", "_stream")

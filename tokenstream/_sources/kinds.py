@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Reading(NamedTuple):
-    """The format and the stage with which to read one source, if its stream was given none."""
+    """The format and the stage with which to read one source, unless the stream that reads it has its own."""
 
     format: str | type[Format] | Format | None
     """The answer's format; None to detect it."""
@@ -149,7 +149,10 @@ class AsyncSource:
 
     @property
     def closes_at_once(self) -> bool:
-        """True if closing the source surely waits for nothing, as the attribute `is_over` of `close` says."""
+        """True if it is certain that closing the source need not wait; False if that is not known.
+
+        A `close` for which it is certain has an attribute `is_over`, which is True.
+        """
         return getattr(self.close, "is_over", False) is True
 
     async def next_chunk(self) -> object:

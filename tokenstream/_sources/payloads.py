@@ -139,17 +139,19 @@ def as_received(items: object, item: object) -> object:
 
 
 def _stream_in_router(items: object) -> object:
-    """Return the inner stream, whose items a stream of litellm's `Router` passes on; None if it is not found.
+    """Return the inner stream inside a stream of litellm's `Router`; return any other object unchanged.
 
-    Any other object is returned unchanged. Only the inner stream has the attributes with the finish reasons.
-    The outer stream keeps it, or that of a fallback, only among the local variables of a generator.
+    The router's stream passes on the items of an inner stream, and only the inner stream has attributes that
+    show the finish reasons. It has no public access: the generator that reads it has it as a local variable.
+    The result is None if it is not found there.
     """
     while items.__class__.__module__.startswith(_ROUTER_PREFIX):
         generator = getattr(items, "completion_stream", None)
         frame = getattr(generator, "gi_frame", None) or getattr(generator, "ag_frame", None)
-        names: Mapping[str, Any] = {} if frame is None else frame.f_locals
-        fallback = names.get("fallback_response")
-        items = names.get("model_response") if fallback is None else fallback
+        local_variables: Mapping[str, Any] = {} if frame is None else frame.f_locals
+        # If the first model has failed, the router reads the stream of another one.
+        fallback = local_variables.get("fallback_response")
+        items = local_variables.get("model_response") if fallback is None else fallback
     return items
 
 

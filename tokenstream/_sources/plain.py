@@ -21,7 +21,7 @@ _CHUNK_SIZE = 65_536
 
 
 def from_body(body: Any) -> SyncSource:  # noqa: ANN401 - bytes, bytearray, memoryview or str
-    """Return the source of a whole body, as one chunk."""
+    """Return a source whose only chunk is the given body."""
     # Mutable objects are copied, so that a later change does not change the answer.
     chunk = body if isinstance(body, bytes | str) else bytes(body)
     return SyncSource(iter([chunk]), do_nothing)
@@ -63,7 +63,7 @@ def is_file(source: object) -> bool:
 
 
 def from_file(file: Any) -> SyncSource:  # noqa: ANN401 - a binary or a text file
-    """Return the source of an open file, which the stream closes.
+    """Return a source that reads an open file; the stream closes the file.
 
     A pipe is read as its data arrive. If a text file has an underlying binary file, that file
     is read, so that the encoding of the text file does not matter.
@@ -107,7 +107,7 @@ def _read_file(file: Any) -> Iterator[Any]:  # noqa: ANN401 - a binary or a text
 
 
 def from_iterable(source: Iterable[Any]) -> SyncSource:
-    """Return the source of an iterable of chunks or payloads."""
+    """Return a source that reads an iterable of chunks or payloads."""
     items = iter(source)
     # Bytes need no conversion. The items of an iterator are not known in advance.
     is_bytes = isinstance(source, list | tuple) and all(type(item) is bytes for item in source)
@@ -130,7 +130,7 @@ def _make_closer(items: object, source: object) -> Callable[[], object]:
 
 
 def from_async_iterable(source: AsyncIterable[Any]) -> AsyncSource:
-    """Return the source of an asynchronous iterable of chunks or payloads."""
+    """Return a source that reads an asynchronous iterable of chunks or payloads."""
     items = aiter(source)
     # The events of an agent's run are whole messages, and may belong to several answers.
     return AsyncSource(

@@ -107,8 +107,8 @@ def _find_tls_advice(reason: str) -> str:
     """Return advice for a TLS handshake that failed; "" if the failure has another reason.
 
     Args:
-        reason: The words of OpenSSL, in upper case. An alert is sent by the server, so it is about the
-            client's certificate.
+        reason: The words of OpenSSL, in upper case. If they name an alert, the server has sent it; an alert
+            about a certificate is then about the client's.
     """
     if "CERTIFICATE REQUIRED" in reason:
         return (

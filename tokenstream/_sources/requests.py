@@ -39,7 +39,7 @@ def was_read(response: object) -> bool:
 
 
 def from_requests(response: RequestsResponse) -> SyncSource:
-    """Return the source of a requests response for a `Stream`."""
+    """Return the source through which a `Stream` reads a requests response."""
     head = ResponseHead(
         status=response.status_code,
         headers=lower_header_names(response.headers.items()),
@@ -54,7 +54,7 @@ def from_requests(response: RequestsResponse) -> SyncSource:
 
 
 def from_urllib3(response: Urllib3Response) -> SyncSource:
-    """Return the source of a urllib3 response for a `Stream`."""
+    """Return the source through which a `Stream` reads a urllib3 response."""
     head = ResponseHead(
         status=response.status,
         headers=lower_header_names(response.headers.items()),
@@ -69,7 +69,7 @@ def from_urllib3(response: Urllib3Response) -> SyncSource:
 
 
 def _make_live_source(raw: Urllib3Response, head: ResponseHead, close: Callable[[], object]) -> SyncSource:
-    """Return the source of a response whose body is read from the connection, still compressed."""
+    """Return a source that reads a response's body from its connection, still compressed."""
     # Below urllib3's response is one of http.client. urllib3 sets the timeout of its socket for each
     # request, so it need not be given back.
     limit = find_socket_limit(getattr(raw, "_fp", None))

@@ -29,9 +29,9 @@ def response_beneath(source: object) -> FromHTTPX:
 
 
 def _is_empty_response(response: object, source: object) -> bool:
-    """Return True if the response is read and empty, while the object itself can be iterated.
+    """Return True if an object's response was read and is empty, but the object itself has items.
 
-    This is so in a litellm stream that iterates over a whole answer.
+    A litellm stream is such an object if it iterates over an answer that came whole.
     """
     return getattr(response, "_content", None) == b"" and isinstance(source, Iterable | AsyncIterable)
 

@@ -17,8 +17,8 @@ class SocketLimit:
     sends the length of a chunk byte by byte.
 
     Args:
-        file: The file through which http.client reads one response from its socket. Only a weak reference
-            is kept, because the file has a method of this object.
+        file: The file through which http.client reads one response from its socket. This object replaces
+            the file's method `readinto` by one of its own, and so keeps only a weak reference to the file.
     """
 
     __slots__ = ("_file", "_limit", "_own", "_socket")

@@ -116,7 +116,7 @@ def _find_receive(connection: Any) -> Callable[[], Any]:  # noqa: ANN401 - of we
 
 
 def from_socket(socket: OpenWebSocket) -> SyncSource:
-    """Return the source of a connection for a `Stream`; each message is one payload."""
+    """Return the source through which a `Stream` reads a connection; each message is one payload."""
     connection = socket.connection
     enter = getattr(connection, "__enter__", None)
     if enter is not None:
@@ -135,7 +135,7 @@ def from_socket(socket: OpenWebSocket) -> SyncSource:
 
 
 def from_async_socket(socket: OpenWebSocket) -> AsyncSource:
-    """Return the source of a connection for an `AsyncStream`; each message is one payload."""
+    """Return the source through which an `AsyncStream` reads a connection; each message is one payload."""
     connection = socket.connection
 
     def find() -> object:
@@ -194,9 +194,10 @@ def handshake_error(response: Any) -> StatusError | None:  # noqa: ANN401 - of w
 def _error_kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
     """Return the kind of error that a closing frame means, and True if another attempt may help.
 
-    The second value is None if the closing frame does not say; the kind of error then decides.
+    The second value is None if the closing frame does not show that: then the kind of error decides it.
     """
-    # The reason may be an error code, a type or a text of the provider.
+    # The first of these that says more than "unknown" decides: the reason as a provider's error code or type,
+    # if that has a specific kind; a word in the reason; the reason's general kind; the close code.
     kind, retryable = error_kind(reason)
     if ERROR_KINDS[kind].is_specific:
         return kind, retryable

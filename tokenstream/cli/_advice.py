@@ -96,7 +96,7 @@ def _advise_to_retry(retry_after: float | None, tool_calls: Sequence[str]) -> st
 
     Args:
         retry_after: Seconds that the server asked the client to wait; None if it did not ask.
-        tool_calls: Ids of the calls that were delivered, and would be made twice.
+        tool_calls: Ids of the tool calls that the stream has delivered; a second answer may repeat them.
     """
     time = f"in {retry_after:g} seconds" if retry_after else "again"
     if tool_calls:

@@ -163,7 +163,7 @@ def load_recording(options: argparse.Namespace) -> Recording | None:
 
 
 def play(recording: Recording, options: argparse.Namespace, clock: VirtualClock, *, pings: bool) -> Stream:
-    """Return a stream that reads a recording at its own times.
+    """Return a stream that reads a recording at the recorded times, without waiting for them.
 
     Args:
         options: The command line, which may name the format.
@@ -172,8 +172,8 @@ def play(recording: Recording, options: argparse.Namespace, clock: VirtualClock,
     """
     deadlines: Deadlines | None = _NO_DEADLINES
     if recording.breaks == "stall":
-        # The library's own deadlines end a recording that stalls for ever. Between the answers of a
-        # WebSocket, only the deadline for the whole does.
+        # A recording that stalls for ever needs a deadline that ends it: the library's defaults (None). On a
+        # WebSocket, they do not apply between two answers, so the whole reading gets a deadline.
         last = max((at for at, _ in recording.arrivals), default=0.0)
         deadlines = Deadlines(total=last + _MAX_STALL) if recording.messages else None
     format = options.format or recording.format

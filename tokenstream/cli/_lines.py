@@ -71,7 +71,7 @@ class TextLines:
         print(f"{seconds:9.3f}  {type(error).__name__:<15} {one_line(describe_error(error))}", flush=True)
 
     def print_summary(self, seconds: float, report: StreamReport) -> None:
-        """Print the messages, then what is known about the stream."""
+        """Print the message of each choice, then what is known about the stream."""
         for message in report.messages:
             self._print_message(message, report)
         stream = report.stream
@@ -166,8 +166,9 @@ def split_part(part: Part) -> tuple[dict[str, str], str]:
         pairs[name] = (
             f"{len(value):,} bytes (--json has them)" if isinstance(value, bytes) else to_compact_json(value)
         )
+    text = None if text_field is None else getattr(part, text_field)
     # The text of a citation may be None.
-    return pairs, (getattr(part, text_field) or "") if text_field is not None else ""
+    return pairs, text or ""
 
 
 def _print_part(index: int, part: Part) -> None:

@@ -24,7 +24,7 @@ _SCRIPT_ENDINGS = re.compile(r"(-script\.pyw?|\.exe)$")
 def find_name(arguments: Sequence[str] | None) -> str:
     """Return the name under which the program was called: a script's name, or `python -m tokenstream`.
 
-    The latter is also the result if a program has called `main`.
+    `python -m tokenstream` is also the result if a program has called `main`.
 
     Args:
         arguments: The arguments that a program has passed to `main`; None for those of this process.
@@ -49,7 +49,10 @@ def _find_version(distribution: str) -> str | None:
 
 
 class PrintVersion(argparse.Action):
-    """Prints the versions, which take a moment to look up, and exits."""
+    """Prints the versions and exits, for the option --version.
+
+    argparse's own action takes a finished text, but looking up the versions takes a moment.
+    """
 
     def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:  # noqa: ANN401 - argparse's
         super().__init__(option_strings, dest, nargs=0, **options)

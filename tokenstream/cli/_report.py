@@ -61,7 +61,7 @@ class StreamReport:
 
 
 def attributes_of(error: StreamError) -> dict[str, Any]:
-    """Return the attributes of an error that are reported, by name."""
+    """Return those attributes of an error that the command prints, by name: those in `_ERROR_ATTRIBUTES`."""
     return {name: getattr(error, name) for name in _ERROR_ATTRIBUTES if hasattr(error, name)}
 
 

@@ -234,7 +234,10 @@ class Format(Resuming, ABC):
 
     @property
     def withheld(self) -> StreamError | None:
-        """An error to raise only at the end of the input, as content may follow it; None if there is none."""
+        """The error that the server has reported, but that is raised only at the end of the input.
+
+        It waits because the server may send further content after its error. None if there is none.
+        """
         return None
 
     @property
@@ -335,10 +338,10 @@ class Format(Resuming, ABC):
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a function to call with each later delta that resembles `delta`; None if none is needed.
 
-        Such a delta is made on the fast path, without decoding its payload, so that `read` is not called.
-        A format that stores more of a delta than `Parts` does overrides this method; the function must
-        store the same of the later delta, which it gets as its argument. If it returns False, it must
-        have stored nothing, and the delta's payload is decoded after all.
+        The fast path makes such a delta without decoding its payload, so `read` is not called for it. If
+        `read` also stores something of each delta in the format, such as a count of characters, the format
+        overrides this method: the function gets the later delta, and must store the same of it. If the
+        function returns False, the payload is decoded after all; it must then have stored nothing.
 
         Args:
             delta: A delta that was decoded.
@@ -348,8 +351,8 @@ class Format(Resuming, ABC):
     def make_delta_callback(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a function to call with each later delta that resembles `delta`; None if none is needed.
 
-        It is the function of `follow`, extended by that of the stage through which the format's events pass,
-        if there is one.
+        The fast path calls this method, and not `follow`: if the format's events pass through a stage, such
+        as that for `reasoning_tags`, the stage must see these deltas, too, which do not reach its `feed`.
         """
         stage, follow = self.parts.stage, self.follow(delta)
         return follow if stage is None else stage.follow(delta, follow)
@@ -380,11 +383,12 @@ class Format(Resuming, ABC):
         return None if self._fast_path is None else self._fast_path.frame_shortcut()
 
     def payload_shortcut(self) -> tuple[str, bytes, Callable[[bytes], Event | None]] | None:
-        """Return the means to read payloads without decoding them; None if they must be decoded.
+        """Return a function that reads payloads without decoding them, and which payloads these are.
 
-        The tuple contains the name of the payloads' SSE events, the bytes that each payload begins
-        with, and a function that reads the bytes after these. It is for framings that verify a chunk
-        before its payload may be used; the conditions are the same as for `shortcut`.
+        The tuple contains the name of the payloads' SSE events, the bytes that each payload begins with, and
+        the function, which reads the bytes after these. The result is None if payloads must be decoded. This
+        method is for framings that verify a chunk before its payload may be used; the conditions are the same
+        as for `shortcut`.
         """
         fast = self._fast_path
         return None if fast is None else fast.make_split_reader()
@@ -474,7 +478,12 @@ class Format(Resuming, ABC):
             self.read_text(frame, event)
 
     def _report_unknown_event(self, event: str, payload: bytes) -> None:
-        """Report an event of an unknown name whose data are not a JSON object; some names mean a ping."""
+        """Report an event as a ping if its name says so, such as "heartbeat", and otherwise as unknown.
+
+        Args:
+            event: The SSE event's name, which this format does not know.
+            payload: The event's data, which are not a JSON object.
+        """
         if event in PING_NAMES:
             self.ping()
         else:
@@ -493,7 +502,7 @@ class Format(Resuming, ABC):
             self.ended = self.assumed = self._replay is None
 
     def end_without_finish(self) -> None:
-        """End an answer that has no finish reason: it is truncated if it breaks off inside a call."""
+        """End an answer without a finish reason: as truncated inside a tool call, otherwise as complete."""
         self.error = self.find_cut()
         if self.error is None:
             self.conclude_without_finish()
@@ -503,7 +512,10 @@ class Format(Resuming, ABC):
         return self.cut_short() if self.parts.breaks_off_in_call else None
 
     def conclude_without_finish(self) -> None:
-        """Close the open parts of an answer that ended without a finish reason."""
+        """Conclude an answer without a finish reason, which does not break off inside a tool call.
+
+        A format overrides this method if it must close such an answer's parts in another way than `conclude`.
+        """
         self.conclude()
 
     def _read_object(self, data: dict[str, Any], event: str) -> None:

@@ -228,11 +228,14 @@ class JSONArrayParser(LineFraming[bytes]):
         return self._step not in (self._read_opening, self._read_end)
 
     def _accept(self, chunk: object) -> bytes:
-        """Return the bytes of a chunk without a byte order mark; start `_offset` after that mark."""
+        """Return the bytes of a chunk, without the byte order mark if the body begins with one.
+
+        The mark is not read, but is part of the body; so `_offset`, for errors, starts after it.
+        """
         bytes_before = self._bom_start
         text = super()._accept(chunk)
         if bytes_before is not None and self._bom_start is None and isinstance(chunk, Sized):
-            # The offset of an error includes the byte order mark.
+            # This chunk has decided if the body begins with a mark; what is missing in the text is the mark.
             self._offset = len(bytes_before) + len(chunk) - len(text)
         return text
 

@@ -26,17 +26,18 @@ _NS_PER_SECOND = 1_000_000_000
 
 
 def has_spans(attempts: Sequence[AttemptReport]) -> bool:
-    """Return True if each attempt gets a span: if there are several of them, or routes.
+    """Return True if each attempt at the answer gets a span of its own, below the span of the operation.
 
-    A single attempt without routes is the operation itself.
+    They do if there are several attempts, or if the caller has named routes. Otherwise, the only attempt is
+    the whole operation, which has a span already.
     """
     return len(attempts) > 1 or any(attempt.route is not None for attempt in attempts)
 
 
 def find_last(attempts: Sequence[AttemptReport]) -> AttemptReport | None:
-    """Return the attempt that ended last, whose answer the reader got; None if there are no attempts.
+    """Return the attempt whose answer the reader got: the one that ended last; None if there are no attempts.
 
-    Of two attempts that ran side by side, the loser was closed before the winner ended.
+    If two attempts ran side by side, the other one was closed before this one ended.
     """
     return max(attempts, key=lambda each: math.inf if each.seconds is None else _end_of(each), default=None)
 

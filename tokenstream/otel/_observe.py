@@ -39,7 +39,7 @@ from tokenstream.stream._base import find_driver
 from tokenstream.stream._driver import Driver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
@@ -176,8 +176,8 @@ class Observer:
     is dropped before the end of the answer, the observer's `__del__` prepares the report.
 
     Args:
-        receivers: OpenTelemetry's providers that receive the report, and its context.
-        reader: The object that reads the answer: the stream's driver, or the tap's onlooker.
+        receivers: The OpenTelemetry objects that the report goes to.
+        reader: The object that reads the answer for a stream (its driver) or for a tap (its onlooker).
         url: The URL of the request; None if it is not known.
         asked_model: The model that the request names; None if it is not known.
         names: The names of the operation, the provider and the model; None for those that the caller did not
@@ -273,22 +273,61 @@ class Observer:
         # "wrapped": the source was passed to the stream, so that the stream itself has sent no request.
         if metrics.started == "wrapped" and not was_read:
             return None
-        messages: list[Message] = [] if machine is None else machine.accumulator.messages
-        answer = messages[0] if messages else None
         recovery = None if driver is None else driver.recovery
-        attempts = () if recovery is None else recovery.attempts
-        format, model, server_address = self._describe_request(machine, find_last(attempts))
-        host = server_address.get("server.address")
-        was_streamed = machine is None or "not_streamed" not in machine.departures
+        attempts = None if recovery is None else recovery.attempts
         seconds = metrics.duration or 0.0
         # The answer may have ended some time before this report.
         ended_ns = now_ns - round((now - self._meter.started_at - seconds) * _NS_PER_SECOND)
-        operation = self._operation or operation_of(format)
         # If a response of another client was passed to the stream, the time of the request is unknown.
         first_chunk_seconds = metrics.ttft if metrics.started == "request" else None
-        span = SpanReport(
+        span = self._build_span(
+            machine,
+            attempts,
+            error,
+            times_ns=(ended_ns - round(seconds * _NS_PER_SECOND), ended_ns),
+            first_chunk_seconds=first_chunk_seconds,
+        )
+        names = {"provider": self._provider, "model": self._model}
+        return OperationReport(
+            span=span,
+            failures=list_failures(attempts or (), span),
+            attempts=[
+                report_attempt(attempt, span, error, **names)
+                for attempt in (attempts if attempts is not None and has_spans(attempts) else ())
+            ],
+            seconds=seconds,
+            first_chunk_seconds=first_chunk_seconds,
+            gaps=self._gaps,
+        )
+
+    def _build_span(
+        self,
+        machine: Machine | None,
+        attempts: Sequence[AttemptReport] | None,
+        error: StreamError | None,
+        *,
+        times_ns: tuple[int, int],
+        first_chunk_seconds: float | None,
+    ) -> SpanReport:
+        """Return the data of the operation's span.
+
+        Args:
+            machine: The machine with the answer; None if the stream was dropped.
+            attempts: The attempts at the answer; None for a stream that makes only one.
+            error: The error with which the operation ended; None if there is none.
+            times_ns: The times at which the operation began and ended, in nanoseconds since the epoch.
+            first_chunk_seconds: Seconds to the first chunk; None if they are not known.
+        """
+        started_ns, ended_ns = times_ns
+        messages: list[Message] = [] if machine is None else machine.accumulator.messages
+        answer = messages[0] if messages else None
+        format, model, server_address = self._describe_request(machine, find_last(attempts or ()))
+        host = server_address.get("server.address")
+        was_streamed = machine is None or "not_streamed" not in machine.departures
+        operation = self._operation or operation_of(format)
+        return SpanReport(
             name=operation if model is None else f"{operation} {model}",
-            started_ns=ended_ns - round(seconds * _NS_PER_SECOND),
+            started_ns=started_ns,
             ended_ns=ended_ns,
             shared_attributes={
                 "gen_ai.operation.name": operation,
@@ -304,25 +343,13 @@ class Observer:
                 **first_chunk_attribute(first_chunk_seconds),
                 **answer_attributes(messages),
                 **token_attributes(None if answer is None else answer.usage, format),
-                **({} if recovery is None else {"tokenstream.attempts": len(attempts)}),
+                **({} if attempts is None else {"tokenstream.attempts": len(attempts)}),
                 **({} if answer is None or answer.route is None else {ROUTE: answer.route}),
                 # To drop a stream before its end is to stop it.
                 "tokenstream.ending": "stopped" if machine is None else machine.accumulator.ending,
             },
             error_type=None if error is None else error_type_of(error),
             error_name=None if error is None else type(error).__name__,
-        )
-        names = {"provider": self._provider, "model": self._model}
-        return OperationReport(
-            span=span,
-            failures=list_failures(attempts, span),
-            attempts=[
-                report_attempt(attempt, span, error, **names)
-                for attempt in (attempts if has_spans(attempts) else ())
-            ],
-            seconds=seconds,
-            first_chunk_seconds=first_chunk_seconds,
-            gaps=self._gaps,
         )
 
     def _describe_request(

@@ -39,6 +39,6 @@ def provider_of(host: str | None, format: str | None) -> str:
 
 
 def operation_of(format: str | None) -> str:
-    """Return the operation's name in the GenAI conventions for a format."""
+    """Return the name that the GenAI conventions have for an operation, such as "chat", by its format."""
     api = api_named(format)
     return "chat" if api is None else api.operation

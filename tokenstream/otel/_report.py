@@ -31,7 +31,7 @@ _BUCKETS_OF_TOKENS = tuple(4**power for power in range(14))
 
 
 class SpanReport(NamedTuple):
-    """The data of a span, of an operation or of one attempt at it, which also have metrics."""
+    """The data of the span of an operation, or of one attempt at it; some of it is also used for metrics."""
 
     name: str
     started_ns: int
@@ -62,7 +62,7 @@ class OperationReport(NamedTuple):
 
 
 class Receivers(NamedTuple):
-    """The OpenTelemetry objects that receive a report: a provider of spans, one of metrics, and a context."""
+    """The OpenTelemetry objects that a report goes to: providers of spans and metrics, and a context."""
 
     tracers: TracerProvider | None
     """Provider for spans; None for the process's global provider."""
@@ -142,7 +142,7 @@ def _create_child(tracer: Tracer, attempt: SpanReport, context: Context) -> None
 
 
 def _start_span(tracer: Tracer, report: SpanReport, context: Context) -> Span:
-    """Start a span with all its attributes, which is to be ended."""
+    """Start a span with all its attributes, and return it; the caller has to end it."""
     from opentelemetry import trace
 
     span = tracer.start_span(
@@ -208,10 +208,10 @@ _instruments_by_provider: WeakKeyDictionary[Any, _Instruments] = WeakKeyDictiona
 
 
 class _Process:
-    """Key of the histograms of the process's global provider in `_instruments_by_provider`.
+    """The key in `_instruments_by_provider` under which the histograms of the global provider are.
 
-    The global provider itself is no key, because the application may set it later; the
-    histograms then still work.
+    The process's global provider cannot be the key itself, because the application may set another one
+    later, for which the same histograms then work.
     """
 
 

@@ -73,7 +73,12 @@ _OUTPUT_TYPES = {"text": "text", "audio": "speech", "image": "image", **dict.fro
 
 
 def parameters_of(payload: object) -> Attributes:
-    """Return the attributes for the parameters in a request's JSON, without any text of the question.
+    """Return the attributes that a span gets for a request's parameters, such as its temperature.
+
+    They contain no text of the question.
+
+    Args:
+        payload: The JSON of the request.
 
     Example:
         >>> parameters_of({"model": "m", "generationConfig": {"topP": 0.5, "maxOutputTokens": 9}})

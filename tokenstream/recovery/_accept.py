@@ -28,13 +28,12 @@ def find_fault(message: Message, accept: Accept) -> AnswerRejected | None:
     cause: OutputInvalid | OutputIncomplete | None = None
     if _is_type(accept):
         cause = _find_mismatch(whole, accept)
-        if cause is None:
-            return None
+        is_accepted, words = cause is None, "it does not match the type of accept="
     else:
-        judge: Any = accept
-        if judge(whole):
-            return None
-    words = "accept= returned False for it" if cause is None else "it does not match the type of accept="
+        accepts: Any = accept
+        is_accepted, words = bool(accepts(whole)), "accept= returned False for it"
+    if is_accepted:
+        return None
     error = AnswerRejected(f"the answer is not good enough: {words}", outcome="invalid")
     error.partial, error.__cause__ = whole, cause
     return error

@@ -93,7 +93,8 @@ class CurrentAttempt:
 
         Args:
             index: The index of the opener.
-            now: A clock reading, in seconds, if an attempt begins that the route counts; otherwise None.
+            now: The clock reading at which the attempt begins, in seconds; None if the attempt does not count
+                towards the attempts of its route.
         """
         self.opener_index = index
         if now is not None:
@@ -151,10 +152,11 @@ class CurrentAttempt:
             self._wait, self._begun_at = wait, first_began_at + wait
 
     def note_discarded(self, *, always: bool = False) -> None:
-        """Note that this attempt failed before it brought content; its tokens count as spent.
+        """Note that nothing of this attempt becomes part of the answer; the usage still includes its tokens.
 
         Args:
-            always: True if the model has written something, even if the server has not counted it yet.
+            always: True if the model has certainly written something, so that the attempt counts as one with
+                an unknown usage even if the server has reported no tokens.
         """
         usage = self.hold.usage
         self._was_discarded, self._discarded_usage, self._discarded_start = True, usage, self.hold.start
@@ -182,6 +184,7 @@ class CurrentAttempt:
         # Only a continuation has a seam, and only its report has a confidence.
         seam = self._joining.seam
         usage, head = self._usage, self._head
+        # The report has a cost only once `find_cost` has computed it, for `_priced_usage`.
         return AttemptReport(
             number=self.number,
             mode=self.mode,

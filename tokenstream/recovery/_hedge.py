@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 
 class Contender:
-    """An attempt in a race: it reads its source up to the first content; the stream reads the chunks again.
+    """An attempt in a race, which reads its source up to the first content.
+
+    The chunks are kept: if the attempt wins, the stream reads them again, from the first one.
 
     Args:
         open_source: Opens the attempt's source.

@@ -173,7 +173,7 @@ class Itinerary:
 
         Without routes, that is at most the next one. With routes, the openers behind the current one come
         first, then those before it, which were passed over or have lost a race. Within both groups, routes
-        that are out come last: to try them is better than to give up.
+        that are out, because they have failed too often, come last: to try them is better than to give up.
 
         Args:
             current: The index of the opener.
@@ -196,18 +196,23 @@ def _set_attempts(openers: list[SourceOpener], retry: Retry) -> None:
 
 
 def _sort(openers: list[SourceOpener], retry: Retry, now: float) -> list[SourceOpener]:
-    """Return the openers in the order that the caller wants, except that no route that is out comes first."""
+    """Return the openers in the order that the caller wants, beginning with one that may be used now.
+
+    A route that has failed too often is out for a while, and so may not be used.
+    """
     key = _KEYS.get(retry.order)
     # Fallbacks, of which nothing is known, stay at the end.
     count = len(openers) - len(retry.fallback)
     routes, fallbacks = openers[:count], openers[count:]
     if key is not None:
         routes.sort(key=key)
-    # If all routes are out, the loop ends with the order with which it began.
+    # Move routes that are out to the end. If all of them are, the order is that from before the loop again.
     for _ in routes:
         route = routes[0].route
-        # Of several streams that find a route on trial, only one may begin with it.
-        if route is None or route.health.begin_attempt(now):
+        # This does not only ask, but begins the attempt: of several streams that find a route on trial, only
+        # one may use it.
+        may_be_used = route is None or route.health.begin_attempt(now)
+        if may_be_used:
             break
         routes.append(routes.pop(0))
     return [*routes, *fallbacks]

@@ -52,15 +52,17 @@ class Judge:
         machine = self._machine
         if self._joining.refusal is not None:
             return self._joining.refusal
-        # Answered: the terminal event has arrived. Refused: the response is an error, not an answer.
-        # Assumed: only the sentinel has arrived, and the end of the format decides.
-        answered = machine.answered and not machine.end_is_assumed
-        if answered and not machine.refused and machine.error is None and cause is None:
+        # After a mere sentinel, the end is only assumed, and the end of the format decides.
+        has_terminal_event = machine.answered and not machine.end_is_assumed
+        has_failed = machine.error is not None or cause is not None
+        # Refused: the response is an error, not an answer.
+        if has_terminal_event and not machine.refused and not has_failed:
             # The answer may be useless nevertheless, such as an empty one.
             return self._find_outcome()
         lost = machine.arrivals.lost
         if lost is not None and machine.error is lost and not machine.answered:
-            # Nothing was read from this connection, so the open parts stay open for the next attempt.
+            # The connection brought another answer than the resumed one, and nothing of it was read. So the
+            # open parts stay open for the next attempt.
             return lost
         if machine.error is None and self._planner.position is not None:
             # The server can replay the answer: the format stays open, because the next attempt may resume it.

@@ -112,7 +112,10 @@ class SourceOpener(ABC):
         return format_of_request("" if self.asked is None else self.asked[0], self.format)
 
     def look_ahead(self, attempt: Attempt, *, is_other: bool) -> None:  # noqa: B027 - nothing, by default
-        """Prepare for questions about an attempt that may be made, such as `why_not`.
+        """Prepare to be asked about an attempt that may be made, for example by `why_not`.
+
+        There is nothing to prepare here; an opener that makes the request itself finds out its format and
+        payload.
 
         Args:
             attempt: The attempt, with the answer so far.
@@ -120,7 +123,11 @@ class SourceOpener(ABC):
         """
 
     def succeed(self, previous: SourceOpener) -> None:  # noqa: B027 - nothing, by default
-        """Take over from the opener of the attempt before, which may be this one."""
+        """Take over what the next request needs from the opener of the attempt before, which may be this one.
+
+        There is nothing to take over here; an opener that makes the request itself continues the numbering of
+        the requests.
+        """
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
         """Return the reason why no request can continue an answer; None if a request can.

@@ -72,13 +72,10 @@ def find_outcome(
         outcomes: The outcomes to reject.
         accept: The caller's rule for answers; None if there is none.
     """
-    for outcome in _outcomes_in(message):
-        if outcome in outcomes:
-            break
-    else:
-        # The answer has none of the outcomes that are to be rejected.
+    rejected = next(filter(outcomes.__contains__, _outcomes_in(message)), None)
+    if rejected is None:
         return None if accept is None else find_fault(message, accept)
-    error = AnswerRejected(_MESSAGES[outcome], outcome=outcome)
+    error = AnswerRejected(_MESSAGES[rejected], outcome=rejected)
     # The answer itself has ended properly; only its content is useless.
     error.partial = message.model_copy(update={"ending": "complete"})
     return error

@@ -142,10 +142,12 @@ class Planner:
         # An attempt that was refused for its prefix does not count, and neither does one that fetches.
         has_left = self._itinerary.has_left(current.opener_index, is_free=end.is_free)
         if has_left and (end.fetches or self._resumes(error)):
-            resuming = self._plan_at(current.opener_index, end, "resume")
-            self._was_fetched = self._was_fetched or (end.fetches and resuming is not None)
-            candidates = self._find_candidates(end, has_left=False) if self._itinerary.has_routes else []
-            plan = resuming or self._plan_first(candidates, end)
+            plan = self._plan_at(current.opener_index, end, "resume")
+            if plan is not None:
+                self._was_fetched = self._was_fetched or end.fetches
+            elif self._itinerary.has_routes:
+                # Another route cannot resume the answer, but may continue or restart it.
+                plan = self._plan_first(self._find_candidates(end, has_left=False), end)
         else:
             plan = self._plan_first(self._find_candidates(end, has_left=has_left), end)
         if plan is None:
@@ -158,7 +160,7 @@ class Planner:
         return next((plan for index in candidates if (plan := self._plan_at(index, end)) is not None), None)
 
     def _resumes(self, error: StreamError) -> bool:
-        """Return True if the next attempt should resume the answer; for an attempt at the same server.
+        """Return True if the next attempt, at the same server, should resume the answer.
 
         Before anything was delivered, a restart would leave no trace. But if the server is still writing the
         answer, both answers would have to be paid for.
@@ -204,8 +206,10 @@ class Planner:
         wait = 0.0 if at_once else self._wait_before(error, mode)
         if wait is None:
             return None
-        decides_later = callable(self._retry.wait) and not at_once
-        late = None if decides_later else self.why_late(end.now + wait)
+        # A function for the wait is called later, with the planned attempt; `Recovery._decide` then checks if
+        # the attempt would begin too late.
+        wait_is_set_later = callable(self._retry.wait) and not at_once
+        late = None if wait_is_set_later else self.why_late(end.now + wait)
         if late is not None:
             end.notes.append(late)
             return None
@@ -229,18 +233,18 @@ class Planner:
             end.notes.append(f"the answer was not continued: {why_not}")
 
     def _wants(self, end: _End, *, otherwise: bool) -> bool:
-        """Return True if the caller wants the error of an attempt to be retried.
-
-        The caller's function is called only once for each value of `otherwise`.
+        """Return True if the caller wants the error of an attempt to be retried, as `Retry.on` decides.
 
         Args:
             otherwise: True if the error is retried by default.
         """
         if self._itinerary.has_routes and is_filtered(end.error):
-            # Another provider may answer what one has filtered: the caller decides if it is asked.
-            if not callable(self._retry.on) and "content_filter" in self._retry.outcomes:
+            # Another provider may answer what one has filtered, but it is only asked if the caller says so.
+            is_named = not callable(self._retry.on) and "content_filter" in self._retry.outcomes
+            if is_named:
                 return True
             otherwise = False
+        # A function in `Retry.on` is called only once for each default.
         if otherwise not in end.wanted:
             end.wanted[otherwise] = self._retry.wants(end.error, otherwise=otherwise)
         return end.wanted[otherwise]
@@ -301,16 +305,19 @@ class Planner:
         if mode != "continue" and not opener.makes_request:
             # In mode "auto", only a request of this library is known to follow the mode "continue".
             return None, None if is_other else _ONLY_WHOLE
-        # A fallback whose function takes no attempt can only restart the answer.
+        # A fallback whose function takes no attempt can only restart the answer. It may do so only if the
+        # current opener cannot continue the answer, so the obstacle is that of the current opener.
         only_restarts = is_other and not opener.takes_attempt
-        why = self._find_obstacle(current.opener_index if only_restarts else index, end.error)
+        why_not = self._find_obstacle(current.opener_index if only_restarts else index, end.error)
         if end.request_refused and not is_other and not end.prefix_refused:
-            why = "the server refuses the request to continue it"
-        if why is None:
-            return (None, None) if only_restarts else ("continue", None)
+            why_not = "the server refuses the request to continue it"
+        if why_not is None and only_restarts:
+            return None, None
+        if why_not is None:
+            return "continue", None
         # An answer that cannot be continued is restarted in mode "continue"; mode "auto" raises the error.
-        may_restart = mode == "continue" or (why == HAS_CALL and self._has_only_cut_calls)
-        return "restart" if may_restart else None, why
+        may_restart = mode == "continue" or (why_not == HAS_CALL and self._has_only_cut_calls)
+        return "restart" if may_restart else None, why_not
 
     def _find_obstacle(self, index: int, error: StreamError) -> str | None:
         """Return the reason why an opener cannot continue the answer; None if it can.
@@ -332,10 +339,10 @@ class Planner:
 
     @property
     def _has_only_cut_calls(self) -> bool:
-        """True if the answer has only reasoning and tool calls, and no loop over calls has got one of them.
+        """True if the answer has only reasoning and tool calls, none of which a loop over calls has received.
 
-        The answer can then be restarted, because nothing has to be taken back: a loop over events gets
-        `Restarted`, and the loops over calls have not seen the answer.
+        The answer can then be restarted: the loops over calls have received nothing that would have to be
+        taken back, and a loop over events gets `Restarted`.
         """
         accumulator = self._machine.accumulator
         kinds = {part.kind for part in accumulator.message.parts if part.kind != "reasoning"}

@@ -60,7 +60,8 @@ class Race:
         after, began_at = self._retry.hedge_after or 0.0, clock()
         rival = self._itinerary.find_rival(began_at + after)
         if rival is None:
-            # Only one attempt is allowed, so the second attempt never begins.
+            # Only one attempt is allowed, so the second one never begins; the first opener stands in for its
+            # opener.
             rival, after = 0, math.inf
         opener, other = openers[0], openers[rival]
         if other is not opener:
@@ -74,7 +75,7 @@ class Race:
             loser, second_won = (first, True) if winner is second else (second, False)
             self._itinerary.note_attempt(rival, began_at + after)
             self._note_loser(loser, rival, second_won=second_won, began_at=began_at, now=clock())
-            if second_won and rival:
+            if second_won and other is not opener:
                 # Another provider's answer may be in another format.
                 self._machine.wanted = other.format
                 self._machine.connect(None)
@@ -119,7 +120,7 @@ class Race:
         opener_index = 0 if second_won else rival
         report = self._report_loser(loser, opener_index, ended_at)
         if not second_won:
-            # The loser is the second attempt. The first one began when the meter did.
+            # The loser is the second attempt, so it gets the number and the times of a second attempt.
             began = max(0.0, began_at + wait - self._machine.meter.started_at)
             seconds = max(0.0, ended_at - began_at - wait)
             report = replace(report, number=2, mode="hedge", wait=wait, began=began, seconds=seconds)
@@ -130,13 +131,14 @@ class Race:
             self._itinerary.note_content(opener_index, report.seconds or 0.0)
         else:
             self._itinerary.note_end(opener_index, error, ended_at)
-            if rival and not error.retryable:
-                # Not if both attempts have the same opener (`rival` is 0): it may have served the other one.
+            have_same_opener = rival == 0
+            if not error.retryable and not have_same_opener:
+                # An opener of both attempts is not skipped, because it may have served the winner.
                 self._itinerary.skip(opener_index)
         self._machine.accumulator.spend(loser.usage.model_copy(update={"source": "partial"}))
 
     def _report_loser(self, loser: Contender, opener_index: int, ended_at: float) -> AttemptReport:
-        """Return a report on the losing attempt, with the number and the times of a first attempt."""
+        """Return a report on the losing attempt, as if it were the first: with its number and its times."""
         return AttemptReport(
             number=1,
             mode="start",

@@ -93,10 +93,10 @@ class Recovery:
             machine.arrivals.log = EventLog()
 
         # What has happened so far.
-        self._broken_by: StreamError | None = None
-        """The error that broke off the delivered answer; None if there is no error, or the answer goes on."""
-        self._interrupted_by: StreamError | None = None
-        """The error that broke off the part of the answer that was delivered; None before one did."""
+        self._restart_cause: StreamError | None = None
+        """The error of the delivered answer that a restart is about to replace; None if there is none."""
+        self._last_break: StreamError | None = None
+        """The last error after delivered content; the stream ends with it if no continuation joins."""
         self._has_given_up = False
         """True once an attempt has failed and no further one was made; the rest of its source may be read."""
         self._answer_id: str | None = None
@@ -159,15 +159,12 @@ class Recovery:
         error = None if is_final else self._judge.find_error(cause, now)
         if error is None:
             return None
+        # A refusal means that this attempt was a continuation, which does not join the answer.
         current, refusal = self._current, self._joining.refusal
         if refusal is None and current.was_released:
-            # If it cannot be continued, the answer ends with this error.
-            self._interrupted_by = error
-        if (
-            refusal is not None
-            and current.continuation is not None
-            and current.continuation.prefix is not None
-        ):
+            self._last_break = error
+        sent_prefix = current.continuation is not None and current.continuation.prefix is not None
+        if refusal is not None and sent_prefix:
             # The server does not continue prefixes, so the next request asks with a user's turn.
             self._openers[current.opener_index].stop_prefixes(known=False)
         had_partial = has_partial(error)
@@ -175,7 +172,8 @@ class Recovery:
         if source is not None or current.ended:
             return source
         if not had_partial:
-            # No other attempt replaces what is held back, so it is a part of the answer.
+            # A partial answer that was stored for the next attempt lacks what is held back. Without a next
+            # attempt, that becomes a part of the answer, so the partial answer is stored again later.
             del error.partial
         self._give_up(error, cause, now)
         return None
@@ -191,6 +189,7 @@ class Recovery:
         current, refusal = self._current, self._joining.refusal
         self._has_given_up = True
         if isinstance(error, AnswerRejected) and error.outcome == "invalid":
+            # The option `accept` has refused the answer.
             self._end_undelivered(error, now)
             return
         if refusal is not None:
@@ -245,15 +244,14 @@ class Recovery:
         self._machine.error = error
 
     def _end_as_interrupted(self, refusal: StreamError) -> None:
-        """End the stream with the error that broke off the answer, because no continuation joins it.
+        """End the stream with the error that broke off the delivered answer: no continuation joins it.
 
         Args:
             refusal: The error of the last continuation.
         """
-        interrupted = self._interrupted_by
-        if interrupted is not None:
-            add_note_once(interrupted, f"the answer was not continued: {refusal}")
-            self._machine.error = interrupted
+        if self._last_break is not None:
+            add_note_once(self._last_break, f"the answer was not continued: {refusal}")
+            self._machine.error = self._last_break
 
     # -- the next attempt --------------------------------------------------
 
@@ -265,11 +263,10 @@ class Recovery:
             now: A clock reading, in seconds.
         """
         current = self._current
-        stored, notes = False, list[str]()
+        notes = list[str]()
+        # Each decision to skip an opener leads to another plan.
         while (plan := self._planner.plan(error, now)) is not None:
-            if not stored:
-                self._resumption.store_attempt_partial(error, ending_with(error))
-                stored = True
+            self._resumption.store_attempt_partial(error, ending_with(error))
             opener = self._openers[plan.opener_index]
             attempt = self._make_attempt(plan, error)
             if attempt is None:
@@ -346,7 +343,7 @@ class Recovery:
             self._rules.begin_again()
             if current.has_delivered:
                 # The error of the delivered answer stays, even if restarts fail before they bring content.
-                self._broken_by = self._broken_by or error
+                self._restart_cause = self._restart_cause or error
         # If JSON or a short text is restarted in place of a continuation, the loop gets only what is new.
         self._aligns = retry.align or plan.why in (JSON_ASKED, JSON_TEXT, TOO_SHORT)
         self._renew_machine(plan, attempt.asked, now)
@@ -369,6 +366,7 @@ class Recovery:
             if tokens_left is not None and tokens_left < 1:
                 return None
         resumes = plan.mode == "resume" and not plan.fetches
+        # A number (`sequence`) or the id of an event, depending on the server.
         position = self._planner.position if resumes else None
         last_event_id = None if plan.fetches else machine.progress.last_event_id
         self._answer_id = self._find_answer_id() if plan.mode == "resume" else None
@@ -454,6 +452,7 @@ class Recovery:
             # The answer is still the content that was delivered before.
             current.note_discarded()
             return None
+        # From now on, the events of this attempt are delivered.
         is_first_content = not current.has_delivered
         current.has_delivered = True
         machine.accumulator.route = self._itinerary.name(current.opener_index)
@@ -461,7 +460,7 @@ class Recovery:
             self._itinerary.note_content(current.opener_index, machine.now - current.begun_at)
         if machine.arrivals.log is not None and not self._planner.can_resume(current.hold.held):
             machine.arrivals.log = None
-        broken_by, self._broken_by = self._broken_by, None
+        restart_cause, self._restart_cause = self._restart_cause, None
         if is_first_content:
             # The loop has no content yet, so earlier attempts leave no trace.
             return []
@@ -469,10 +468,10 @@ class Recovery:
             return [Resumed(dropped=machine.answer_format.dropped)]
         if self._joining.seam is not None:
             return self._announce_continuation(self._joining.seam)
-        if broken_by is None:
+        if restart_cause is None:
             # No content that the loop has is replaced.
             return []
-        restarted = Restarted(machine.accumulator.message, broken_by)
+        restarted = Restarted(machine.accumulator.message, restart_cause)
         # The reader knows the abandoned message from earlier events, so a relay need not send it.
         restarted.told_before = True
         if not self._aligns:

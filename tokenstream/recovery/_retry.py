@@ -145,9 +145,10 @@ is restarted |
             if getattr(self, name) is not None:
                 check_wait(name, getattr(self, name))
         _check_continuation(self)
-        # As tuples; the dataclass is frozen, so its attributes can only be set in this way.
-        # A class of errors can be called, too, but it is a condition.
-        if self.on is not None and (isinstance(self.on, type) or not callable(self.on)):
+        # A class of errors can be called like a function, but is a condition.
+        is_function = callable(self.on) and not isinstance(self.on, type)
+        # These options are stored as tuples. The dataclass is frozen, so this is the only way to set them.
+        if self.on is not None and not is_function:
             object.__setattr__(self, "on", _check_conditions(self.on))
         object.__setattr__(self, "fallback", _check_fallbacks(self.fallback))
         object.__setattr__(self, "routes", _check_routes(self.routes))

@@ -155,9 +155,6 @@ def ending_with(error: StreamError) -> Ending:
 
 
 def make_continuation_note(reports: list[AttemptReport]) -> str:
-    """Return the note for the error of a failed continuation, which names the error before it.
-
-    That is the error that broke off the answer.
-    """
+    """Return a note for the error of a failed continuation: it names the error that broke off the answer."""
     broken = next((report.error for report in reversed(reports) if report.mode != "continue"), None)
     return f"the request to continue the answer failed; before it, the answer had broken off ({broken})"

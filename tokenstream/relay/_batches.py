@@ -50,7 +50,7 @@ class BatchReader:
         return merge_deltas(events) if self._merges else events
 
     def begin_send(self) -> None:
-        """Note that the caller begins to send the events that `next` returned last.
+        """Record that the caller begins to send the events that `next` returned last.
 
         The time until the next call of `next` counts as the time of this send.
         """

@@ -29,7 +29,8 @@ class _EncodedPieces(Generic[PieceT]):
 
     Args:
         source: The stream or other iterable that yields the events.
-        joins: True to join all chunks of one event into one piece.
+        joins: True to join the chunks that `sending` returns for one event, so that the iterator returns
+            one piece for each event.
     """
 
     def __init__(self, source: Any, sending: Sending, *, joins: bool) -> None:  # noqa: ANN401 - sync or async
@@ -304,7 +305,7 @@ def _make_iterator(source: object, sending: Sending, *, joins: bool) -> object:
 
     Args:
         source: The stream or other iterable that yields the events.
-        joins: True to join all chunks of one event into one piece.
+        joins: True to join the chunks for one event, so that the iterator returns one piece for each event.
 
     Raises:
         MisuseError: The source is not iterable.

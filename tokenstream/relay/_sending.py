@@ -87,7 +87,7 @@ class Sending:
             encoder_class.frame_record if issubclass(encoder_class, TokenStreamEncoder) else None
         )
         """The function that frames a record unchanged; None if the protocol encodes events differently."""
-        # The ids in the output.
+        # Ids of the answer and its messages, which replace the provider's private ones.
         self._id: str | None = None
         """The id that replaces the provider's id; None to send the provider's id, or none."""
         if not raw and not self._is_own_protocol:
@@ -101,6 +101,7 @@ class Sending:
         if as_payloads:
             # The application wants JSON objects, which it frames itself, and no bytes.
             _return_objects(self._encoder)
+        # What changes or is found while events are encoded.
         self._shaping = None if shape is None else Shaping(shape)
         """Transforms the events with the function `shape`."""
         self._position = 0 if ids and not self._is_own_protocol else None
@@ -265,16 +266,17 @@ def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose ou
     if isinstance(encoder, TokenStreamEncoder):
         encoder.frame_record = _to_numbered_object  # type: ignore[assignment]
         return
-    # Formats that send bare text have no words for finish reasons.
-    if not any(encoder.words.values()):
+    # A format without words for finish reasons sends bare text, which has no field for such a word.
+    sends_bare_text = not any(encoder.words.values())
+    if sends_bare_text:
         raise MisuseError(f"what {encoder.name!r} sends are not JSON objects: use relay.encode()")
     is_binary = encoder.content_type == AWS_EVENT_STREAM
-    # A steady encoder fills the text of a delta into a template, whose result is bytes.
+    # A steady encoder makes chunks from templates, which would return bytes in spite of the other `frame`.
     encoder.steady = False
     encoder.frame = _to_named_object if is_binary else _to_object
     feed, end = encoder.feed, encoder.end
 
-    # A sentinel is None, and is left out.
+    # `_to_object` returns None for a sentinel, which is left out.
     def feed_objects(event: Event) -> list[Any]:
         """Return what the protocol sends for an event, as JSON objects; sentinels are left out."""
         return [each for each in feed(event) if each is not None]

@@ -244,7 +244,7 @@ class Shaping:
         return [*events, _set_step(done, event.step)]
 
     def _end_texts(self, texts: list[_ShapedText], now: float) -> list[Event]:
-        """End some text parts; return the text that their stages held back, then the events behind it."""
+        """End text parts; return, for each, the text that its stages held back and the events that waited."""
         events: list[Event] = []
         for text in texts:
             self._forget(text)

@@ -35,12 +35,16 @@ class ToldEnding:
         """The state of the step without a parent that ended last."""
 
     def note(self, event: AnyEvent) -> None:
-        """Take an event of a class in `TELLING`: the start or end of a step, or a stop of the answer."""
+        """Remember what an event implies about the ending.
+
+        Args:
+            event: The start or end of a step, or a stop of the answer: an event of a class in `TELLING`.
+        """
         if isinstance(event, Stopped):
             self._stopped = True
             return
         self.is_run = True
-        # A run ends as its last step at the top level does; the ends of inner steps tell nothing about it.
+        # The run gets the state of the step without a parent that ends last; inner steps do not count.
         if isinstance(event, StepStart):
             if event.parent is None:
                 self._root_ids.add(event.id)
@@ -56,7 +60,7 @@ class ToldEnding:
         """
         if ending is None and self.is_run:
             endings: dict[str, Ending] = {"failed": "failed", "stopped": "stopped"}
-            # A run ends as the step without a parent that ended last.
+            # The run ends as the last step without a parent; any state but these two means "complete".
             return endings.get(self._last_state, "complete")
         # The events have ended, so the answer is not "streaming" any more, even if its stream says so.
         if ending is None or ending == "streaming":

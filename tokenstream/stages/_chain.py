@@ -117,7 +117,7 @@ class Chain(Generic[InT_contra, OutT]):
         ]
 
     def feed(self, item: InT_contra, *, now: float = 0.0) -> list[OutT]:
-        """Return the last stage's output for an input item of the chain; nothing after an error.
+        """Return the last stage's output for an input item of the chain; an empty list after an error.
 
         Args:
             item: The input of the first stage.
@@ -127,8 +127,10 @@ class Chain(Generic[InT_contra, OutT]):
             return []
         # -1 stands for the input, as the stage before the first one.
         out = self._pass_on(-1, [item], now)
-        # If a stage has failed, the later stages return what they hold back.
-        return out + self.end(now=now) if self._ended_count else out
+        if not self._ended_count:
+            return out
+        # A stage has failed: the later stages are ended, and return what they hold back.
+        return out + self.end(now=now)
 
     def end(self, *, now: float = 0.0) -> list[OutT]:
         """End each stage in order and return the last stage's output for all items that were held back.
@@ -151,8 +153,10 @@ class Chain(Generic[InT_contra, OutT]):
         """
         out: list[OutT] = []
         for index, stage in self._timed:
-            # Once a stage has failed, the time of the others no longer matters: they end below.
-            due = None if self._ended_count else stage.deadline
+            if self._ended_count:
+                # A stage has failed, so the time of the others no longer matters: they end below.
+                break
+            due = stage.deadline
             if due is not None and due <= now:
                 out += self._pass_on(index, stage.tick(now), now)
         return out + self.end(now=now) if self._ended_count else out
@@ -187,8 +191,9 @@ class Chain(Generic[InT_contra, OutT]):
     def _pass_on(self, index: int, items: list[Any], now: float) -> list[Any]:
         """Pass one stage's output through all later stages, and return the output of the last stage.
 
-        If several stages fail, the last of them has received the least of the input, so its error is
-        the one that comes first in the input: it becomes the chain's `error`.
+        If a stage fails, the later stages still receive what it returned before that, and one of them may
+        fail, too. Such a failure is at an earlier place of the input, so the error of the last stage that
+        has failed becomes the chain's `error`.
 
         Args:
             index: The index of the stage that returned the items; -1 for the chain's own input.
@@ -202,7 +207,7 @@ class Chain(Generic[InT_contra, OutT]):
             for item in inputs:
                 items += stage.feed(item, now=now)
                 if stage.error is not None:
-                    # A later stage has received less of the input, so its error comes first.
+                    # Replaces the failure of an earlier stage, which is at a later place of the input.
                     failed = later
                     break
         if failed is not None:

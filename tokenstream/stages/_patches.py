@@ -44,7 +44,7 @@ class Patches(SoundStage):
         """The draft that the last patch produces."""
 
     def feed(self, item: Partial[Any], /, *, now: float = 0.0) -> list[list[Operation]]:
-        """Return the patch that produces a draft, or no patch if nothing has changed.
+        """Return the patch that turns the previous draft into this one, or no patch if nothing has changed.
 
         Args:
             item: The draft.

@@ -10,7 +10,6 @@ from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import MisuseError, PositionLost, ProtocolError
 from tokenstream.formats._resume.described import content_of
-from tokenstream.framing import ServerSentEvent
 from tokenstream.limits import check_wait, check_whole
 
 if TYPE_CHECKING:
@@ -152,7 +151,7 @@ class Reorder:
             self._remember(frame_id, frame)
         if not self._held:
             return [frame]
-        # A frame without a number stays after the frame that arrived before it.
+        # A frame without a number is returned after all frames that arrived before it.
         return self._hold(max(self._held), frame)
 
     def end(self, *, now: float = 0.0) -> list[Frame]:
@@ -234,21 +233,21 @@ class Reorder:
 
     def _get_frame_id(self, frame: object) -> FrameId:
         """Return the number or the id of a frame; None if it has neither."""
-        if self._key is not None:
-            value: Any = self._key(frame)
-        else:
-            value = frame
-            if isinstance(frame, ServerSentEvent):
-                value = frame.payload
-            if not is_dict(value):
-                # A frame of another framing also has a payload; bytes are the payload itself.
-                value = self._decode(getattr(value, "payload", value))
-            for name in self._path:
-                value = value.get(name) if is_dict(value) else None
+        value: Any = self._find_at_path(frame) if self._key is None else self._key(frame)
         if isinstance(value, str) and _is_number(value):
             return int(value)
         # In Python, True and False are integers, too.
         return value if isinstance(value, int | str) and not isinstance(value, bool) else None
+
+    def _find_at_path(self, frame: object) -> Json:
+        """Return the value in a frame's payload to which the caller's path leads; None if there is none."""
+        # Bytes, and dicts that were decoded elsewhere, are the payload themselves.
+        value: Any = getattr(frame, "payload", frame)
+        if not is_dict(value):
+            value = self._decode(value)
+        for name in self._path:
+            value = value.get(name) if is_dict(value) else None
+        return value
 
     def _decode(self, payload: Json) -> Json:
         try:
@@ -263,8 +262,9 @@ class Reorder:
         Args:
             now: A clock reading, in seconds.
         """
-        if not (self._started or self._held) and number > self._first + self._window:
-            # The stream was joined in the middle: this frame is the first one.
+        is_first_to_arrive = not (self._started or self._held)
+        if is_first_to_arrive and number > self._first + self._window:
+            # More frames are missing than could be held: the stream was joined in the middle, at this frame.
             self._next_number = self._lowest = number
         if number < self._lowest:
             return self._fail(
@@ -303,15 +303,18 @@ class Reorder:
         self.dropped += 1
         return []
 
-    def _release_frames(self, now: float) -> list[Frame]:
-        """Return the held frames that come next in the order, up to the next gap."""
+    def _release_frames(self, gap_since: float) -> list[Frame]:
+        """Return the held frames that come next in the order, up to the next gap.
+
+        Args:
+            gap_since: The clock reading from which on that gap, if there is one, counts as open.
+        """
         frames: list[Frame] = []
         while (group := self._held.pop(self._next_number, None)) is not None:
             frames += group
             self._held_count -= len(group)
             self._next_number += 1
-        # If frames are still held, a gap begins here.
-        self._gap_since = now
+        self._gap_since = gap_since
         return frames
 
     def _drop_held(self) -> None:
@@ -323,7 +326,7 @@ class Reorder:
         """Hold a frame, and return no frames; give up waiting if too many frames are held.
 
         Args:
-            number: The frame's number; for a frame without a number, the number of the frame before it.
+            number: The frame's number; for a frame without a number, the highest number that is held.
 
         Returns:
             An empty list; or the frames that are released by giving up.
@@ -345,6 +348,7 @@ class Reorder:
         if only_first_is_missing:
             self._started, self._next_number = True, missing + 1
             self._lowest = self._next_number
+            # A gap that is left has been open as well since the first frame was missed.
             return self._release_frames(self._gap_since)
         return self._fail(missing, f"frame number {missing} never came ({why})")
 

@@ -22,15 +22,17 @@ _ENDS_OF_TURN = ("turn", "idle")
 
 
 class RunBuilder(ABC):
-    """Finds out which agent it is, and builds the run from the items that the loop takes.
+    """Builds a run from an agent's items as the loop takes them, and detects which agent sends them.
 
     Args:
         run: The run that receives the steps.
         agent: The name of the agent; None to detect it.
-        until: Tells where the loop ends before the input does; None for its end.
+        until: Ends the loop before the end of the input: "turn" or "idle" once a turn has ended and none is
+            open, what `peer.begin(…)` returns once it is answered, or a function of an item that returns
+            True for the last one. None to read all of the input.
 
     Raises:
-        MisuseError: No agent has this name, or `until` is of another kind.
+        MisuseError: `agent` is not the name of a known agent, or `until` is none of these values.
     """
 
     def __init__(self, run: Steps, agent: str | None, until: Any) -> None:  # noqa: ANN401 - checked here
@@ -45,7 +47,7 @@ class RunBuilder(ABC):
         self.has_ended = False
         """True once the run's turns were ended."""
         self.must_stop = False
-        """True once `until` has come: the loop gets nothing more."""
+        """True once the loop must end because of `until`."""
         self._agent = AgentRun(run, agent, self._prepare)
 
     @property

@@ -20,14 +20,12 @@ from tokenstream.stream._tap.wrappers import AsyncWatchedStream, SyncWatchedStre
 
 if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
-    from tokenstream.errors import StreamError
     from tokenstream.steps._framework import RunOfAFramework
     from tokenstream.steps._run import Steps
 
 ItemT = TypeVar("ItemT")
-
-_LOOKED_AT = 200
-"""Number of items of a list among which a line of JSON is looked for."""
+_SEARCHED = 200
+"""Number of lines in a list among which one with an object is searched."""
 
 
 class Followed(SyncWatchedStream[ItemT]):
@@ -114,11 +112,9 @@ class _Follower:
         """End the steps that are still open, since the events have ended.
 
         Raises:
-            StreamError: The events of an agent have ended in the middle of a turn.
+            StreamError: The last turn of an agent has no end.
         """
-        truncated = self._end(None)
-        if truncated is not None:
-            raise truncated from None
+        self._end(None)
         if self._reader is None and self.item_count:
             warn(
                 "none of the %d events that were followed made a step: they are of no known framework",
@@ -155,15 +151,11 @@ class _Follower:
     def see(self, chunk: bytes) -> None:
         """Ignore bytes: only the events matter."""
 
-    def _end(self, error: BaseException | None) -> StreamError | None:
-        """End the open steps, unless this was done already; return the error of an agent's run, or None."""
+    def _end(self, error: BaseException | None) -> None:
+        """End the open steps, unless this was done already."""
         has_ended, self._has_ended = self._has_ended, True
-        if has_ended or self._reader is None:
-            return None
-        if isinstance(self._reader, _AgentLines):
-            return self._reader.end(error)
-        self._reader.end(error)
-        return None
+        if not has_ended and self._reader is not None:
+            self._reader.end(error)
 
 
 def follow(events: object, run: Steps) -> Followed[Any] | AsyncFollowed[Any]:
@@ -197,9 +189,9 @@ def has_lines(events: object) -> bool:
     """Return True for an agent's output: a pipe, a file, a byte stream, a response, or a list of lines."""
     if hasattr(events, "readline") or is_byte_stream(events) or is_response(events):
         return True
-    # A banner or a log may come first.
-    first_items: list[object] = events[:_LOOKED_AT] if is_list(events) else []
-    return any(isinstance(item, bytes | str) and item.strip()[:1] in (b"{", "{") for item in first_items)
+    # A banner may come before the first object.
+    first: list[object] = events[:_SEARCHED] if is_list(events) else []
+    return any(isinstance(line, bytes | str) and line.strip()[:1] in (b"{", "{") for line in first)
 
 
 class _AgentLines:
@@ -216,12 +208,20 @@ class _AgentLines:
         """Begin, continue or end turns and steps, as a line says."""
         self._agent.read(event)
 
-    def end(self, error: BaseException | None) -> StreamError | None:
-        """End the turn that is open; without an exception, it is truncated, and its error is returned."""
+    def end(self, error: BaseException | None) -> None:
+        """End the turn that is open; without an exception, it is truncated.
+
+        Raises:
+            StreamError: No line has ended the turn.
+        """
+        failure = None
         if error is None:
-            return self._agent.end(None)
-        self._agent.stop(error)
-        return None
+            failure = self._agent.end(None)
+        else:
+            self._agent.stop(error)
+        if failure is not None:
+            # The loop gets it in place of the end of the lines.
+            raise failure from None
 
     def stop(self) -> None:
         """Stop the turn that is open, because the lines are not read any further."""

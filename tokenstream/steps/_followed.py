@@ -180,9 +180,11 @@ class FollowedItems(_Base[ItemT]):
         if self._builder.has_ended:
             return
         self._source.release()
-        error = self._builder.finish(ask(self._exit_code))
+        ended = ask(self._exit_code)
+        error = self._builder.finish(ended)
         if self._drain is not None:
-            self._drain.finish(PATIENCE)
+            # A process that still runs was waited for long enough.
+            self._drain.finish(0 if ended.still_runs else PATIENCE)
         if error is not None:
             raise error
 
@@ -268,8 +270,9 @@ class AsyncFollowedItems(_Base[ItemT]):
         """
         if self._builder.has_ended:
             return
-        error = self._builder.finish(await ask_async(self._exit_code))
+        ended = await ask_async(self._exit_code)
+        error = self._builder.finish(ended)
         if self._drain is not None:
-            await self._drain.finish(PATIENCE)
+            await self._drain.finish(LEAST_WAIT if ended.still_runs else PATIENCE)
         if error is not None:
             raise error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_list
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.framing._json_frames import JSONFrames
@@ -28,7 +29,7 @@ class LineReader(RunBuilder):
     Args:
         run: The run that receives the steps.
         agent: The name of the agent; None to detect it.
-        until: Tells where the loop ends before the lines do; None for their end.
+        until: Ends the loop before the end of the lines, as in `RunBuilder`; None to read all lines.
         has_bare_lines: True if it is known that each item is a line without its line end.
     """
 
@@ -114,7 +115,11 @@ class LineReader(RunBuilder):
             if self._error is not None:
                 return
             try:
-                self._add(value_in(payload if has_lines else b"data:" + payload))
+                if has_lines and payload[:1] == b"{":
+                    # The way of most lines.
+                    self._ready.append(decode(payload))
+                else:
+                    self._add(value_in(payload if has_lines else b"data:" + payload))
             except LimitExceeded as error:
                 self._error = error
             except ProtocolError:
@@ -139,8 +144,8 @@ def are_bare_lines(source: object) -> bool:
 
 
 class FollowedLines(FollowedItems[dict[str, Any]]):
-    """The lines of an agent, each as its object, read in `for`; made by `Steps.follow`."""
+    """Yields the decoded JSON object of each line of an agent, in `for`; made by `Steps.follow`."""
 
 
 class AsyncFollowedLines(AsyncFollowedItems[dict[str, Any]]):
-    """The lines of an agent, each as its object, read in `async for`; made by `Steps.follow`."""
+    """Yields the decoded JSON object of each line of an agent, in `async for`; made by `Steps.follow`."""

@@ -15,24 +15,25 @@ LEAST_WAIT = 0.02
 
 
 class ReadBeside:
-    """Reads while other coroutines run, and ends these when something was read.
+    """Reads an input piece by piece; other coroutines run during each read, and are cancelled after it.
 
-    So there is no task that could outlive the loop, on asyncio or on trio.
+    So none of them is a task that could outlive the loop over the input, on asyncio or on trio.
 
     Args:
-        beside: Functions that return the coroutines; a cancellation must lose nothing of theirs.
+        beside: Functions that return the other coroutines, anew for each read; a cancellation must lose
+            nothing that a coroutine has read.
     """
 
     def __init__(self, beside: Sequence[Callable[[], Coroutine[Any, Any, object]]]) -> None:
         self._beside = beside
         self._held: object = NOTHING
-        """What was read when a cancellation came, before it could be returned; else `NOTHING`."""
+        """A piece that could not be returned, because a cancellation came after its read; else `NOTHING`."""
 
     async def read(self, read: Callable[[], Awaitable[object]]) -> object:
-        """Return what a read returns.
+        """Return the next piece of the input; run the other coroutines until it was read.
 
         Args:
-            read: Begins the read.
+            read: Reads the next piece.
         """
         if not self._beside:
             return await read()

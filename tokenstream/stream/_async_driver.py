@@ -210,14 +210,15 @@ class AsyncDriver(Driver):
 
     @property
     def will_ring(self) -> bool:
-        """True if all items were delivered, so that a loop may wait for the bell that it gave to `poll`."""
+        """True if nothing is left to deliver, and the next arrival sets the bell passed to `poll`."""
         machine = self.machine  # while it has a shortcut, it has no event left from an earlier chunk
         return machine.shortcut is not None and machine.continues and self.pump.will_ring
 
     async def _advance_without_waiting(self, bell: ArrivalBell) -> Event | None:
         """Read chunks that have arrived until one produces an event; return that event, or None.
 
-        The reading task opens and closes sources, so this method does not wait; it rings `bell` later.
+        Only the reading task opens and closes sources, so that this method never waits. The task sets `bell`
+        once it has done that.
         """
         machine, pump = self.machine, self.pump
         event = None
@@ -243,8 +244,8 @@ class AsyncDriver(Driver):
         """Begin to read for a loop that also reads other streams.
 
         Args:
-            bell: Wakes that loop when something has arrived. A source that never waits rings it only if the
-                stream has guards that are awaited.
+            bell: Set when something has arrived, to wake that loop. For a source that never waits, it is set
+                only if the stream has guards that are awaited.
         """
         if self.phase is not _ENDED and not self.pump.begun:
             self._begin()
@@ -412,6 +413,7 @@ class AsyncDriver(Driver):
             # A pair: the time of its arrival, and a chunk or the like.
             item = next(self.pump.batch, None) or await self.next_item(until)
             return self.process_item(item[1], item[0])
+        # Nothing is left to read.
         had_ended = self.phase is _ENDED
         are_events_left = not had_ended and self.conclude()
         # The caller pulls the events that `conclude` has released, or the `Stopped` event of a guard.
@@ -477,19 +479,21 @@ class AsyncDriver(Driver):
                 item = await pump.read(until)
             elif item is None:
                 item = await self._wait_steadily(until) or await pump.read(
-                    self.find_read_limit(pump.since, until), good_for=self._steady_deadline
+                    self.find_read_limit(pump.since, until), steady_deadline=self._steady_deadline
                 )
         finally:
             pump.busy = False
         return item
 
     async def _wait_steadily(self, until: float | None) -> tuple[float, Any] | None:
-        """Wait for the next item without computing a deadline; return None if that is not possible.
-
-        The result is also None if the wait has ended without an item.
+        """Wait for the next item with the timer of an earlier wait, so that no deadline has to be computed.
 
         Args:
-            until: Time at which the caller stops waiting; the item is then `NOTHING`.
+            until: Time at which the caller stops waiting.
+
+        Returns:
+            The item, which is `NOTHING` if the time `until` has come. None if there is no such timer, or if
+            the timer has rung; the caller then waits with `pump.read`, which applies the deadlines.
         """
         limit = self.machine.guarded_until if until is None else min(until, self.machine.guarded_until)
         arrival = self.pump.begin_steady_wait(self._steady_deadline, limit)
@@ -503,7 +507,7 @@ class AsyncDriver(Driver):
 
     @property
     def _steady_deadline(self) -> float:
-        """The `earliest_deadline` while all deadlines only move later, whatever arrives; otherwise NaN."""
+        """The `earliest_deadline`, as long as a chunk can only postpone deadlines; otherwise NaN."""
         machine = self.machine
         is_steady = machine.continues and not (
             machine.resting or machine.waits or machine.arrivals.holds_frames
@@ -537,7 +541,7 @@ class AsyncDriver(Driver):
             await self.close_source(failed=True)
 
     async def _explain(self, error: ValueError | StopIteration) -> Exception:
-        """Return the exception to raise in the loop for one from the machine's generator of events."""
+        """Return the exception to raise in place of one that the machine's generator of events has raised."""
         if isinstance(error, ValueError):  # perhaps because the generator has a second reader
             self.raise_pull_error(error)
         # The generator has ended: a Ctrl-C or the like has interrupted it.

@@ -112,13 +112,14 @@ class Continuation:
 
         Args:
             accepted: The message with only those parts that providers accept.
-            method: The name of its method that writes the turns.
+            method: The name of the method of `Message` that writes the turns.
         """
         kept = [part.kind for part in accepted.parts]
         self.left_out.update(
             part.kind for part in self.message.parts if kept.count(part.kind) < self._count(part.kind)
         )
         try:
+            # Without `drop`, the method raises an error that names the parts which the format cannot express.
             getattr(accepted, method)()
         except NotExpressible as error:
             self.left_out.update(error.kinds)

@@ -38,9 +38,10 @@ _ENDED = Phase.ENDED
 
 
 class Driver(SingleConsumer):
-    """Drives one stream through the phases of `Phase`: processes items, and decides how the stream ends.
+    """Drives one stream through the phases of `Phase`, and decides how the stream ends.
 
-    A pump reads the items from the source; `SyncDriver` and `AsyncDriver` add the loop that waits for them.
+    A pump reads items from the source: its chunks, its end, and errors. This class processes the items;
+    `SyncDriver` and `AsyncDriver` add the loop that waits for them.
     """
 
     block: ClassVar[str]
@@ -206,30 +207,31 @@ class Driver(SingleConsumer):
         if machine.answered:
             # Events are held back at this point only if recovery has to judge the answer.
             # After a mere sentinel, the end of the input decides.
-            judged = machine.changes_events and not machine.end_is_assumed
-            if judged and self._change_source(None, machine.now):
+            is_judged_now = machine.changes_events and not machine.end_is_assumed
+            if is_judged_now and self._change_source(None, machine.now):
                 return True
             self._begin_draining()
             # The rest of the connection, after the terminal event, is read within narrow limits.
             return self.limits_after_end().allow(machine, self.clock())
-        if not is_on_time:
-            # No read is in progress.
-            self.silence.since = None
-            self._check_deadlines(machine.now)
-            # With reordering, any chunk may open a gap, whose deadline may be the earliest.
-            knows_gaps = machine.arrivals.reorder is None or self.prepares_each_read
-            earliest = self.silence.earliest_deadline if knows_gaps else -math.inf
-            self.earliest_deadline = min(earliest, machine.guarded_until)
-            return not self.machine.input_ended and machine.error is None
-        return True
+        return is_on_time or self._apply_deadlines_between_reads()
+
+    def _apply_deadlines_between_reads(self) -> bool:
+        """Apply the deadlines, and set `earliest_deadline`; return False if the answer has ended thereby."""
+        machine = self.machine
+        # No read is in progress.
+        self.silence.since = None
+        self._check_deadlines(machine.now)
+        # With reordering, any chunk may open a gap, whose deadline may be the earliest.
+        knows_gaps = machine.arrivals.reorder is None or self.prepares_each_read
+        earliest = self.silence.earliest_deadline if knows_gaps else -math.inf
+        self.earliest_deadline = min(earliest, machine.guarded_until)
+        return not machine.input_ended and machine.error is None
 
     def find_read_limit(self, since: float | None, until: float | None = None) -> float | None:
         """Return the time at which a read has to stop waiting; None for no limit.
 
-        From now on, the silence is counted from `since`.
-
         Args:
-            since: Time at which the read in progress began; None for now.
+            since: Time at which the read began, from which its silence is counted; None for now.
             until: Time at which the caller stops waiting.
         """
         if self.machine.answered:
@@ -305,7 +307,7 @@ class Driver(SingleConsumer):
             self.machine.give_late(now)
 
     def make_timed_chain(self) -> TimedStage[Any, Any]:
-        """Return the stages with the deadlines for a silence, for a gap between frames, and for guards."""
+        """Return the stages with deadlines as one: for a silence, for a missing frame, and for guards."""
         machine = self.machine
         chain: TimedStage[Any, Any] = self.silence
         if machine.arrivals.reorder is not None:
@@ -383,14 +385,17 @@ class Driver(SingleConsumer):
         self._end_input(converted, self.clock())
 
     def conclude(self, ending: Ending | None = None) -> bool:
-        """Decide the ending and end the stream; return True if events must be delivered before that.
+        """End the stream, once all its events are delivered.
 
         Args:
             ending: The ending; None to let the machine decide.
+
+        Returns:
+            True if events may be left: the caller pulls and delivers these, and then calls this method again.
         """
         machine = self.machine
         if not machine.input_ended:
-            # The end of the input may release events that were held back.
+            # End the input first, which may release events that were held back.
             machine.finish(None, self.clock())
             return True
         if self.phase is not _ENDED:
@@ -491,10 +496,13 @@ class Driver(SingleConsumer):
         raise NotImplementedError
 
     def note_unclosed(self, error: Exception, *, failed: bool = False) -> None:
-        """Log an error of closing the source; a `MisuseError` is raised or becomes a note, too.
+        """Log an error that was raised while the source was closed, or report it if it is a `MisuseError`.
 
-        It becomes a note on the stream's error, or on the error during which it was raised. With neither, it
-        is raised, unless `failed` is True: then another error is being raised, which it must not replace.
+        A `MisuseError` becomes a note on the stream's error, or on the error that was being raised when
+        the closing began. If there is neither, the `MisuseError` is raised.
+
+        Args:
+            failed: True if another error is being raised, which the `MisuseError` must not replace.
         """
         if isinstance(error, MisuseError):
             main_error = self.error or error.__context__
@@ -512,7 +520,7 @@ class Driver(SingleConsumer):
         raise error
 
     def _decide_ending(self, ending: Ending | None) -> Ending | None:
-        """Return "stopped" or "complete" after a stop, or else `ending`; None lets the machine decide."""
+        """Return the ending of the stream: "stopped" or "complete" if a stop was requested, else `ending`."""
         # `decide` returns True if `stop` or `close` was called before the end.
         ending = "stopped" if self.verdict.decide() else ending
         # A stop after the terminal event leaves the answer complete, unless a guard is still undecided.

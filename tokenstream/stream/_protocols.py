@@ -82,7 +82,7 @@ class DriverView(CursorDriver, Protocol):
 
     @property
     def diverted(self) -> bool:
-        """True once `stream.responses` reads the answers one by one."""
+        """True once `stream.responses` reads the connection's answers; this stream itself then reads none."""
         ...
 
     @property
@@ -213,7 +213,10 @@ class SyncDriverView(DriverView, Protocol):
 
     @property
     def event_driver(self) -> SyncRunDriver:
-        """A driver whose `step` returns events, unlike that of a broadcast's reader, which returns `NEWS`."""
+        """A driver whose `step` returns events.
+
+        The `step` of a broadcast's reader returns no event, but the constant `NEWS` if anything has arrived.
+        """
         ...
 
     @property
@@ -273,7 +276,10 @@ class AsyncDriverView(DriverView, Protocol):
 
     @property
     def event_driver(self) -> AsyncRunDriver:
-        """A driver whose `step` returns events, unlike that of a broadcast's reader, which returns `NEWS`."""
+        """A driver whose `step` returns events.
+
+        The `step` of a broadcast's reader returns no event, but the constant `NEWS` if anything has arrived.
+        """
         ...
 
     @property

@@ -194,8 +194,8 @@ class SyncDriver(Driver):
         if pump.limit_read is not None:
             return pump.read(self.find_read_limit(None, until))  # None: the wait begins now
         if pump.chunks is not None and (pump.keeps_limit or not self.machine.answered):
-            # The source keeps the deadlines itself, or only a shutdown of its socket could end the read.
-            # By a shutdown, nothing is lost only before the source is open, and after the terminal event.
+            # The source applies the deadlines itself, or only a shutdown of its socket could end a read. That
+            # would lose the rest of the answer. (Before the opening and after the end, it loses nothing.)
             return pump.read(None)
         if until is not None and pump.awaits_retry:
             # Nothing is lost if the caller stops waiting before the source is opened again.
@@ -241,7 +241,7 @@ class SyncDriver(Driver):
 
     @property
     def will_ring(self) -> bool:
-        """True if all items were delivered, so that a loop may wait for the bell that it gave to `poll`."""
+        """True if nothing is left to deliver, and the next arrival sets the bell passed to `poll`."""
         machine = self.machine
         # On the fast path (`shortcut` is set), a chunk has one event, so none of its events is left.
         return machine.shortcut is not None and machine.continues and self.pump.will_ring

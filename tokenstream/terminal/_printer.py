@@ -199,8 +199,10 @@ class MarkdownPrinter:
             hide_cursor = "" if self._cursor_hidden else _HIDE_CURSOR
             self._cursor_hidden = True
             self._write(f"{_BEGIN_FRAME}{hide_cursor}{drawn}{_END_FRAME}")
-        # If there are fewer rows than before, the others are erased, but still count as drawn.
-        self._rows = rows + [""] * (len(self._rows) - len(rows) if size == self._size else 0)
+        if size == self._size:
+            # If there are fewer rows than before, the others are erased, but still count as drawn.
+            rows = rows + [""] * (len(self._rows) - len(rows))
+        self._rows = rows
         self._size = size
 
     def _write_changes(self, rows: list[str]) -> str:

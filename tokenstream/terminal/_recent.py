@@ -25,16 +25,7 @@ def cut_to_recent(kind: str, text: str, *, rows: int, columns: int) -> str:
     """
     cells = rows * columns
     if kind == "fence":
-        # Code keeps its opening line, which names the language, and is cut at a line.
-        opening, lines = text.find("\n") + 1, text.count("\n")
-        if lines <= 3 * rows and len(text) <= 4 * cells:
-            return text
-        # At least a screen, and the lines since the last multiple of a screen: so the cut seldom moves.
-        start = _find_line_from_end(text, lines % rows + rows)
-        if len(text) - start > 4 * cells:
-            # The lines are long, and wrap: cut inside a line.
-            start = max(start, _cut_offset(text, cells))
-        return text[:opening] + text[max(start, opening) :]
+        return _cut_code(text, rows, cells)
     if len(text) <= 4 * cells:
         return text
     start = _cut_offset(text, cells)
@@ -46,6 +37,26 @@ def cut_to_recent(kind: str, text: str, *, rows: int, columns: int) -> str:
     if kind == "list" and (item := _ITEM.search(text, _next_line_start(text, start))):
         start = item.start()
     return text[start:]
+
+
+def _cut_code(text: str, rows: int, cells: int) -> str:
+    """Return a fenced block of code without its middle: its first line, and the last screens of its code.
+
+    The first line names the language. A block of a few screens is returned whole.
+
+    Args:
+        rows: Rows of the screen.
+        cells: Number of characters that fit on a screen.
+    """
+    opening_end, lines = text.find("\n") + 1, text.count("\n")
+    if lines <= 3 * rows and len(text) <= 4 * cells:
+        return text
+    # At least a screen, and the lines since the last multiple of a screen: so the cut seldom moves.
+    start = _find_line_from_end(text, lines % rows + rows)
+    if len(text) - start > 4 * cells:
+        # The lines are long, and wrap: cut inside a line.
+        start = max(start, _cut_offset(text, cells))
+    return text[:opening_end] + text[max(start, opening_end) :]
 
 
 def _cut_offset(text: str, cells: int) -> int:

@@ -90,7 +90,10 @@ class _OpenAIResponsesTurn(Turn):
         return unfinished, before_continued_text
 
     def _is_item(self, part: Part) -> bool:
-        """Return True if a part will be sent as an item that the server has finished, or as a part of one."""
+        """Return True if a part will be sent in an item that the API accepts after a reasoning item.
+
+        It accepts any item that the server has finished, and a text as a message without an id.
+        """
         fields = self.fields(part)
         if part.kind == "refusal" or (part.kind == "text" and "id" in fields):
             # The item is a message, which can be unfinished although this part of it is complete.

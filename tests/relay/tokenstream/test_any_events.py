@@ -120,6 +120,9 @@ def _in_order(events: list[Event]) -> list[Event]:
         key = (event.choice, event.part)
         if key in ended:
             continue
+        if isinstance(event, told.PartDelta | PartDone) and not kind:
+            # Either begins a part that no event has begun.
+            kinds.setdefault(key, "server_tool_call" if isinstance(event, told.PartDelta) else "text")
         is_end = isinstance(event, PartDone | told.ToolCallDone)
         if is_end and "tool_call" == kinds.get(key, kind) and kind in ("", "tool_call"):
             ended.add(key)

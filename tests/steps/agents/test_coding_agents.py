@@ -44,6 +44,25 @@ _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] =
         ["I will run two commands.", "It said hello."],
         (400, 29),
     ),
+    "claude-code-own-unknown-tool": (
+        "done",
+        ["Read failed", "NoSuchTool failed", "Edit failed"],
+        ["I read.", "It failed."],
+        (40, 5),
+    ),
+    "claude-code-own-interrupted": ("failed", ["Bash failed"], ["I sleep."], (10, 2)),
+    "claude-code-own-max-turns": (
+        "failed",
+        ["Bash done hello", "Bash failed"],
+        ["I will run two commands."],
+        (100, 20),
+    ),
+    "claude-code-own-broken-answer": (
+        "done",
+        [],
+        ["Half an answer that breaks here.", "The whole answer."],
+        None,
+    ),
     "codex-own-exec-command": (
         "done",
         ["shell done hello"],
@@ -86,6 +105,12 @@ _OUTCOMES: dict[str, tuple[str, list[str], list[str], tuple[int, int] | None]] =
         ["bash done hello", "bash failed"],
         ["I will run two commands.", "It said hello."],
         (410, 29),
+    ),
+    "opencode-own-broken-answer": (
+        "done",
+        [],
+        ["", "Half an answer that breaks here.", "The whole answer."],
+        (20, 5),
     ),
     "pi-own-tools": (
         "done",
@@ -509,11 +534,11 @@ def test_a_long_run_costs_the_same_for_each_line() -> None:
     body = body_of("opencode-own-run").splitlines()[0]
     line = json.loads(body)
     lines = [{**line, "part": {**line["part"], "id": str(number)}} for number in range(20_000)]
-    with Steps() as run, pytest.raises(StreamTruncated):
-        for _ in run.follow(lines):
-            pass
 
-    assert len(run.turns) == 1
+    run, given, error = follow(lines)
+
+    assert isinstance(error, StreamTruncated)
+    assert (len(run.turns), len(given)) == (1, 20_000)
 
 
 def _functions_called(lines: list[str]) -> int:

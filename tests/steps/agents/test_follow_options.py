@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -438,3 +439,17 @@ def test_closing_in_the_middle_stops_the_turn() -> None:
         return run
 
     assert anyio.run(main).turns[0].state == "stopped"
+
+
+def test_a_process_that_still_runs_is_waited_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its standard error stays open as well, and is not waited for a second time."""
+    monkeypatch.setattr("tokenstream.steps._followed.PATIENCE", 3600.0)
+
+    def wait(timeout: float) -> int:
+        raise subprocess.TimeoutExpired("agent", timeout)
+
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as stderr, os.fdopen(writing, "wb"), Steps() as run:
+        body = io.BytesIO("".join(f"{json.dumps(line)}\n" for line in TURN).encode())
+        with pytest.raises(StreamStalled, match="still runs"):
+            list(run.follow(body, exit_code=wait, stderr=stderr))

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
 
 
 def follow(events: Iterable[Any]) -> Steps:
-    """Follow some events to their end, also where they are cut in the middle of a turn; return the run."""
-    given, seen = list(events), []
-    with Steps() as run, suppress(StreamTruncated):
-        for event in run.follow(given):
-            seen.append(event)
+    """Follow some events to their end; return the run."""
+    given = list(events)
+    with Steps() as run:
+        followed, seen = run.follow(given), list[Any]()
+        # A turn without its end is an error after all the events.
+        with suppress(StreamTruncated):
+            seen.extend(followed)
     assert all(one is other for one, other in zip(seen, given, strict=True))
     return run
 

@@ -50,8 +50,8 @@ class RecordedAnswer:
     """Seconds until the first event."""
     rate: float
     """Events per second after the first."""
-    cut: bytes | None = None
-    """A byte sequence of the recording. The body ends inside it, as if it were complete."""
+    ends_inside: bytes | None = None
+    """Bytes of the recording, in the middle of which the body of the first reply ends; None to send all."""
     rest: str | None = None
     """The recording that answers the second request, if there is one."""
 
@@ -62,11 +62,11 @@ class RecordedAnswer:
             fast: True to send the recordings without pauses.
         """
         replies = [self._play(name, fast=fast) for name in (self.recording, self.rest) if name is not None]
-        if self.cut is not None:
-            # In the middle of the bytes in `cut`.
-            offset = _read(self.recording).index(self.cut) + len(self.cut) // 2
-            # Without a `cut` of the connection, the body ends as one that is complete.
-            replies[0] = replace(replies[0].cut_after(offset), cut=None)
+        if self.ends_inside is not None:
+            size = _read(self.recording).index(self.ends_inside) + len(self.ends_inside) // 2
+            # `cut_after` shortens the body, and has the connection break there. `cut=None` takes the break
+            # back: the short body then ends as if it were complete.
+            replies[0] = replace(replies[0].cut_after(size), cut=None)
         return replies
 
     def _play(self, name: str, *, fast: bool) -> Reply:
@@ -111,7 +111,7 @@ _CUT = RecordedAnswer(
     payload=_ask("demo-1", "Please make room on the disk.", stream_options=_INCLUDE_USAGE),
     first=2.0,
     rate=20.0,
-    cut=b'"arguments":"2023"',
+    ends_inside=b'"arguments":"2023"',
 )
 _ANNOUNCEMENT = (
     "The answer will end too early, inside a tool call. Here openai and anthropic return half an answer "
@@ -195,7 +195,7 @@ PARTS = (
             _CUT,
             path="/retry/v1/chat/completions",
             first=1.2,
-            cut=b'{"content":" because"}',
+            ends_inside=b'{"content":" because"}',
             rest="openai-chat-rest.sse",
         ),
         opening="stream = connect(url, json=payload, retry=Retry())",

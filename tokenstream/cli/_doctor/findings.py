@@ -160,6 +160,7 @@ def _find_failure(probe: ProbedAnswer, hops: Sequence[Hop]) -> Iterator[Finding]
     elif isinstance(error, NotAStream):
         yield _judge_body(probe, error)
     else:
+        # Such as an error event of the provider: not grave, because it says nothing about the path.
         yield Finding(
             name="failed", grave=False, what=describe_error(error), do=(advise_on_error(error, "request"),)
         )
@@ -199,9 +200,10 @@ def _judge_cut(probe: ProbedAnswer, hops: Sequence[Hop]) -> Finding:
 def _list_limits_met(times: dict[LimitOn, float], hops: Sequence[Hop]) -> tuple[str, ...]:
     """Return advice about the time limits that may have cut an answer; () if there is none.
 
-    If limits of the recognised hops fit the times, the advice names only these. Otherwise it is guesses:
-    first the round times, which somebody may have set as limits, then the limits of all known hops that
-    fit. If no hop was recognised, round times are left out when a known limit fits.
+    1. If default limits of the recognised hops fit the times, the advice names only these limits.
+    2. If no hop was recognised, and limits of any known hops fit, the advice names these, as guesses.
+    3. Otherwise, the advice first names the times that are close to a round number, which somebody may have
+       set as a limit, and then the limits of any known hops that fit, as guesses.
 
     Args:
         times: The measured seconds, for each kind of limit.
@@ -212,7 +214,6 @@ def _list_limits_met(times: dict[LimitOn, float], hops: Sequence[Hop]) -> tuple[
     guesses = tuple(f"perhaps {_write_limit(*limit)}" for limit in find_limits(times)[:_MAX_GUESSES])
     if guesses and not hops:
         return guesses
-    # No default limit of a hop that is known to be on the path fits: somebody may have set another.
     places = " or ".join(hop.name for hop in hops) or "the proxies before the server"
     limits_set = (
         f"{time} s {_LIMIT_WORDS[on]} may be a limit that somebody has set: look for it in the settings of "
@@ -231,7 +232,7 @@ def _write_limit(hop: Hop, limit: Limit) -> str:
 def _judge_body(probe: ProbedAnswer, error: NotAStream) -> Finding:
     """Return the finding for a body that no known format fits.
 
-    The finding is grave, unless the body has events, or is text that streams all the same.
+    The finding is grave, unless the body has events of an unknown format, or is text that streams.
     """
     events = sum(arrival.events for arrival in probe.arrivals)
     is_unknown = is_unknown_format(error)

@@ -247,7 +247,9 @@ _ROUND_TIMES = (
 
 
 def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
-    """Return the hops that the headers of responses reveal, by name, each with its sign.
+    """Return the hops that the headers of responses reveal, by name.
+
+    Each comes with a description of the sign: the header that reveals the hop.
 
     Args:
         headers: Pairs of a lower-case name and a value.
@@ -270,7 +272,7 @@ def find_hops(headers: Iterable[tuple[str, str]]) -> dict[str, tuple[Hop, str]]:
         if name == "via" and not matches:
             matches = [(_UNKNOWN_HOP, value)]
         for hop, expected in matches:
-            # If any value of the header is a sign of the hop, the value says nothing.
+            # If the mere presence of the header is the sign, its value is not part of the description.
             description = f"its header {name}" + (f": {value}" if expected else "")
             hops.setdefault(hop.name, (hop, description))
     return hops

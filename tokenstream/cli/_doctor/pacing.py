@@ -108,8 +108,8 @@ def moments_of(arrivals: Sequence[TimedChunk]) -> list[Moment]:
 def pace_of(arrivals: Sequence[TimedChunk]) -> EventPace:
     """Return the pace of an answer's events, from the times and sizes of its chunks.
 
-    The verdict is based on that of a stream's metrics (`buffered`). In addition, a probe knows
-    the bytes as they were transferred, and so can recognise a buffer by its size.
+    The verdict uses the same rules as `Metrics.buffered`. In addition, it can recognise a buffer by its size,
+    because a probe knows the number of bytes that were transferred at each moment.
 
     Example:
         >>> pace = pace_of([TimedChunk(float(second), 4096, 16) for second in range(1, 6)])
@@ -142,21 +142,23 @@ def _judge(arrivals: Sequence[TimedChunk], moments: Sequence[Moment], buffer: in
     events = sum(moment.events for moment in moments)
     gaps = GapHistogram.of([later.at - earlier.at for earlier, later in pairwise(arrivals)])
     buffered = detect_buffering(gaps, wait=first, deltas=events)
-    # After a wait, more events arrived together than a model could write in that time.
+    # 1. All at once: after a wait, the events arrived faster than any model could write them.
     came_at_once = first >= _MIN_WAIT_WHOLE and span <= events * _SECONDS_PER_EVENT
     is_short = proves_nothing(events, bursts=1)
     if buffered == "at_end" or (came_at_once and not is_short):
         return "whole"
+    # 2. In bursts with silence between them.
     bursts = _count_bursts(moments, events)
     if buffered == "bursts" or (bursts and not proves_nothing(events, bursts)):
         return "bursts"
-    # Full buffers over some time, even if each contains few events.
+    # 3. In full buffers, which are bursts even if each contains few events.
     if buffer is not None and span >= _MIN_SPAN_BUFFERS and _list_full_buffers(moments):
         return "bursts"
-    # Two moments could also be those at which a buffer was emptied. A few events that mostly come together
-    # are those of a quick answer, or what a buffer has held: another answer might look the other way.
+    # 4. One by one. This is unclear for only two moments, at which a buffer may have been emptied; and for a
+    # short answer whose events mostly come together, because it may be quick or may have been held back.
+    is_spread = len(moments) >= 3 and span >= _MIN_SPAN
     is_even = not bursts and (not is_short or len(moments) >= events * _MIN_MOMENTS_SHARE)
-    return "streams" if len(moments) >= 3 and span >= _MIN_SPAN and is_even else "unclear"
+    return "streams" if is_spread and is_even else "unclear"
 
 
 def _count_bursts(moments: Sequence[Moment], events: int) -> int:

@@ -29,7 +29,7 @@ _MIN_SECRET = 8
 
 
 def write_page(options: argparse.Namespace) -> int:
-    """Write the page of an answer; return the exit status, which tells the ending.
+    """Write the page of an answer; return the exit status for the answer's ending.
 
     Args:
         options: The command line, with the page's name in `html` and the answer in `source`, or
@@ -87,7 +87,10 @@ def _refuse_other_file(path: Path) -> None:
 
 
 def _describe_command(options: argparse.Namespace, path: Path) -> str:
-    """Return the command, without folders, headers and data; of an address, without user and query."""
+    """Return the command line that made the page, without anything private.
+
+    Folders and the options of the request are left out, and so are the user and the query of an address.
+    """
     source: str = options.source
     if origin_of(source) == "request":
         source = strip_secrets(source) or "URL"
@@ -103,8 +106,9 @@ def _describe_command(options: argparse.Namespace, path: Path) -> str:
 def _refuse_secrets(reading: Reading, page: str, secrets: list[str]) -> None:
     """Raise if the answer or the page contains something that looks like a secret.
 
-    Such a page is not written at all, like such a recording. A secret that is spread over many
-    events cannot be blacked out reliably, and a page with blacked-out words would seem to be safe.
+    No page is written then, as `testing.record` writes no recording that contains a secret. To black out the
+    secret instead would not be safe: a secret that is spread over many events cannot be found reliably, and a
+    page with some words blacked out would seem to be safe.
     """
     recording = reading.recording
     recording = recording.replaced(headers=without_secret_headers(recording.headers))

@@ -38,9 +38,9 @@ def element(name: str, /, *children: Child, **attributes: Attribute) -> Markup:
     """Return an element.
 
     Args:
-        children: Its content; text is escaped.
-        attributes: Its attributes, except those that are None; "_" in a name stands for "-", and a "_" at
-            its end is dropped.
+        children: The element's content; text is escaped.
+        attributes: The element's attributes; one that is None is left out. "_" in a name stands for "-", and
+            a "_" at its end is dropped.
 
     Example:
         >>> print(element("p", "1 < 2", element("b", "!"), class_="note"))

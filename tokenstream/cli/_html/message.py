@@ -91,7 +91,7 @@ class _Texts:
 
 
 def show_error(reading: Reading) -> Markup | None:
-    """Return a section about an answer's error, and what is kept of the answer; None if it is complete."""
+    """Return a section about an answer's error, and the content that arrived; None for a complete answer."""
     report = reading.report
     if report.ending == "complete":
         return None

@@ -122,7 +122,7 @@ def read(options: argparse.Namespace) -> Reading:
 
 
 class _CountingNotes(Notes):
-    """Notes of an answer that keep the recording, and tell how many chunks were read."""
+    """Collects the chunks of an answer while they are read; keeps the recording in memory, not in a file."""
 
     recording: Recording | None = None
     """The recording, once the body has ended or was closed."""
@@ -151,7 +151,7 @@ def _read_stream(
     Args:
         clock: The clock that measures the times of chunks and events.
         start: The clock's reading at the request.
-        recording: The recording that is played; None to note the chunks while they arrive.
+        recording: The recording that is played; None to collect the chunks while they arrive.
     """
     # The page needs the chunks with their times, as a recording has them, but no recording is written.
     terms = Terms(

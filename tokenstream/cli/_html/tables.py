@@ -139,7 +139,10 @@ def _row(cells: list[str], kind: str) -> Markup:
 
 
 class _Payloads:
-    """Shows the raw payloads of events on a page, up to a total size; one of several events is shown once."""
+    """Shows the raw payloads of events on a page, up to a total size.
+
+    If several events come from one payload, it is shown only at the first of them.
+    """
 
     def __init__(self) -> None:
         self._last_shown: tuple[int, Any] = (0, None)

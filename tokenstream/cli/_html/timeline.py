@@ -259,7 +259,7 @@ def describe_gap(gap: Gap) -> str:
 
 
 def _draw_end(reading: Reading) -> Markup | None:
-    """Return a vertical line that marks in the picture where an incomplete answer ended; None for no mark."""
+    """Return a vertical line at the end of the picture; None unless `_has_broken_end` is true."""
     if not _has_broken_end(reading):
         return None
     title = element("title", f"the end: {reading.report.ending}")

@@ -74,10 +74,10 @@ def _parse_seconds(argument: str) -> float:
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Try the routes, and print which of them would serve.
+    """Send a tiny question to each route, and print which routes answer, and so would serve a program.
 
     Returns:
-        The exit status: 0 if at least one would serve.
+        The exit status: 0 if at least one route answers.
 
     Raises:
         CommandFailed: A route or its file is invalid.
@@ -95,10 +95,10 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _try_all(candidates: Sequence[Candidate], timeout: float) -> Iterator[Trial]:
-    """Yield the trial of each route; if standard error is a terminal, say there which one is tried.
+    """Yield the trial of each route; if standard error is a terminal, print there which route is tried.
 
     Args:
-        timeout: Seconds to wait for the first content of each.
+        timeout: Seconds to wait for the first content of each answer.
     """
     shows = sys.stderr is not None and sys.stderr.isatty()
     for number, candidate in enumerate(candidates, 1):

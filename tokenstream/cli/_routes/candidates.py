@@ -25,7 +25,7 @@ _SCHEMES = ("http://", "https://")
 
 
 class Candidate(NamedTuple):
-    """A route to try."""
+    """A route to try, which is a request at one provider, with facts about it for the report."""
 
     route: Route
     server: str
@@ -151,7 +151,7 @@ def _find_headers(
         variable that should have a key, but has none. It is None if no key is missing.
 
     Args:
-        fields: The fields of the route; a route with headers of its own gets no key by itself.
+        fields: The fields of the route. If they contain headers, no key is added from the environment.
         format: The format of the answer; None if it is not known.
 
     Raises:

@@ -17,7 +17,7 @@ _EMPTY = "the answer came to its end without content"
 
 
 class Trial(NamedTuple):
-    """The result of a trial."""
+    """The result of sending a route's question: the time of the first content, or the failure."""
 
     candidate: Candidate
     seconds: float | None
@@ -73,9 +73,11 @@ def try_route(candidate: Candidate, timeout: float) -> Trial:
         seconds, head = stream.metrics.ttft, stream.response
         format = stream.attempts[-1].format
         is_document = "not_streamed" in stream.departures
+    # A trial without a `kind` has no failure: the route would serve.
     if kind is None and seconds is None:
         kind, what, advice = "empty", _EMPTY, "check the model"
     if kind is None and is_document:
+        # Only a note: the route would serve, but does not stream.
         what, advice = "the answer came as one JSON document: nobody streamed it", ASK_FOR_A_STREAM
     status, reason = (None, "") if head is None else (head.status, head.reason)
     return Trial(candidate, seconds, status, reason, format, kind, what, advice)

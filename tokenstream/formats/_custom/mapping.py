@@ -134,7 +134,7 @@ def check_event_names(option: str, value: str | Collection[str] | None) -> froze
         value: A name, or several; None if the option was not set.
 
     Raises:
-        MisuseError: A value is not a name, or there is none.
+        MisuseError: A value is not a name, or the list of names is empty.
     """
     if value is None:
         return None

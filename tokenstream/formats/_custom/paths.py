@@ -92,13 +92,15 @@ def find_text(payload: object, path: Path) -> str | None:
 
 
 def list_single_places(paths: Iterable[Path], others: Sequence[Path]) -> list[Path]:
-    """Return the single places that paths lead to, except places that overlap with another path.
+    """Return the places in a payload from which the fast path may read text: those of `paths`.
 
-    A number in a path may be an index or an object's key, so each such path gives two places.
+    A path that may lead to several places, because it contains `"*"`, is left out, as is the path of the
+    whole payload. A number in a path may be an index or an object's key, so such a path gives two places.
 
     Args:
-        paths: The paths; a path with `"*"`, and the path of the whole payload, have no single place.
-        others: Other paths; a place that one of them leads to, through or into is left out.
+        paths: The paths to text.
+        others: The paths to other values. A place that overlaps with one of them is left out, because the
+            fast path would not read that value.
 
     Example:
         >>> list_single_places([("choices", 0, "text"), ("a", "*"), ("b",)], [("b", "end")])

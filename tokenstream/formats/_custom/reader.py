@@ -80,7 +80,7 @@ class Custom(Format):
             return None
 
         def is_not_sentinel(piece: AnyEvent) -> bool:
-            """Return False for the sentinel, to have it decoded; True for any other payload."""
+            """Return True if the fast path may read the payload; False for the sentinel, to be decoded."""
             payload = piece._raw  # noqa: SLF001 - the bytes, not decoded yet
             return is_dict(payload) or payload.strip() != sentinel
 

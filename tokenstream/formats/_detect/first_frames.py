@@ -16,7 +16,8 @@ _MOST_KEPT = 8
 class FirstFrames:
     """Keeps the first frames of a connection, to tell whether they are of the format that was named.
 
-    Once the format has read content, only the very first frame is kept.
+    Once the format has read content, it is probably the right one, so only the very first frame is kept:
+    if the answer later seems truncated, that frame may still show that it is of another format.
     """
 
     __slots__ = ("_frames", "_later", "enough")

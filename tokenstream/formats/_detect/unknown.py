@@ -126,8 +126,9 @@ def _lost_line_ends_error(symptom: str, cause: str, tail: bytes) -> NotAStream:
 def describe_unknown_format(frames: Sequence[Frame], limits: Limits) -> NotAStream:
     """Return the error for frames in no known format.
 
-    The message lists the event types or, if there are none, the keys of the payloads. For the events of
-    a framework's run, and for the lines of an agent, it says instead how to follow them.
+    The error's message lists the event types or, if there are none, the keys of the payloads. If the frames
+    are the events of a framework's whole run, or the lines of an agent, the message says instead how to
+    follow these.
 
     Example:
         >>> from tokenstream.limits import DEFAULT_LIMITS

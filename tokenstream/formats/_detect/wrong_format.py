@@ -46,8 +46,10 @@ def find_mismatch(
         >>> find_mismatch(Anthropic(), [b'{"type": "ping"}', b"[DONE]"], 0) is None
         True
     """
-    own_results: set[bool | None] = set()
-    """Results of `_is_of`: contains True if a payload is of the named format, None if one may be."""
+    is_own = False
+    """True if at least one payload is certainly of the named format."""
+    may_be_own = False
+    """True if at least one payload may be of the named format, but not for certain."""
     certain_names: set[str] = set()
     """The formats that single payloads have for certain."""
     payloads: list[Frame] = []
@@ -56,17 +58,19 @@ def find_mismatch(
         if result == PING or payload_of(frame) == _SENTINEL or isinstance(result, StreamError):
             continue
         payloads.append(frame)
-        own_results.add(_is_of(format, frame))
+        result_of_own = _is_of(format, frame)
+        is_own = is_own or result_of_own is True
+        may_be_own = may_be_own or result_of_own is None
         if isinstance(result, str) and result != WAIT:
             certain_names.add(result)
-    if not payloads or True in own_results or format.name in certain_names:
+    if not payloads or is_own or format.name in certain_names:
         return None
     # If the payloads are of several formats, it is not known which one was meant.
     likely = None
     if len(certain_names) < 2:
         likely = certain_names.pop() if certain_names else _find_likeliest(payloads, format.limits)
     is_guess = likely in (None, format.name, *_ANY_TEXT)
-    if is_guess and (certain or None in own_results):
+    if is_guess and (certain or may_be_own):
         # No other format is certain, and the payloads may be of this one, whose content was still to come.
         return None
     return _mismatch_error(format.name, len(payloads) + later, likely)

@@ -183,8 +183,9 @@ def _make_comparison(
 
     Args:
         keys: The keys or indexes in the learnt object or array; keys with constant values are first.
-        kinds: The types of their values.
-        checks: Positions in `keys` whose values need a further check, each with the function that checks.
+        kinds: The type of the learnt value under each key.
+        constant: The learnt values of the first keys; a value that is compared must have the same.
+        checks: Pairs of a position in `keys` and the function that checks the value under that key.
     """
     size, constants = len(keys), len(constant)
     # The first key is repeated, because `itemgetter` with a single key would return the bare value.
@@ -222,7 +223,7 @@ def _is_anything(_value: object) -> bool:
 
 
 def _is_code_or_number(value: Json) -> bool:
-    """Return True for a value that a changing place may hold: a code such as an id, or a number."""
+    """Return True for a code, such as an id, or a number: the check for a value that may differ freely."""
     if value.__class__ is str:
         return _is_code(value) is not None
     return (value.__class__ is int or value.__class__ is float) and -_MOST < value < _MOST

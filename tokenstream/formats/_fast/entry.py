@@ -41,7 +41,8 @@ class ShapeEntry:
         format: The format whose frames are counted.
         name: The name of the payload's SSE event; None for a payload that arrived decoded.
         example: The delta in the payload, which the format decoded; deltas read later have its kind and part.
-        log: The argument text of the delta's call; None if the delta is not of a call.
+        log: The argument text so far of the tool call that the delta adds to; the functions append to it,
+            because the end of the call is found by its whole arguments. None if the delta is not of a call.
     """
 
     __slots__ = (
@@ -98,11 +99,11 @@ class ShapeEntry:
         return self.read
 
     def create_read_for(self, payload: Payload) -> Read | None:
-        """Create the function as `create_read` does, but return None if the payload surely has another shape.
+        """Return the function of `create_read`; None if the payload certainly has another shape.
 
-        While whole chunks are read by a function of `make_framed_reader`, this method is not called. The
-        first payload that it gets has not fitted that function, mostly because it has a finish reason:
-        creating another function would be wasted on it.
+        Creating a function takes time, which a payload of another shape does not repay. Such a payload is
+        common: while whole chunks are read by a function of `make_framed_reader`, the first payload that
+        arrives here is one that this function could not read, such as the last one, with a finish reason.
         """
         shape = self.shape
         if isinstance(shape, Shape) and isinstance(payload, bytes) and not shape.has_ends(payload):
@@ -110,11 +111,13 @@ class ShapeEntry:
         return self.create_read()
 
     def is_same(self, name: str | None, payload: Payload, event: AnyEvent, text: str) -> bool:
-        """Return True if this entry would read a payload as the event that the format decoded from it.
+        """Return True if this entry would make the same delta of a payload as decoding has, and so suffices.
 
         Args:
             name: The name of the payload's SSE event.
+            payload: The payload as it arrived.
             event: The delta that the format decoded from the payload.
+            text: The text of the delta.
         """
         means_the_same = (name, event.__class__, event.choice, event.part) == (
             self.name,

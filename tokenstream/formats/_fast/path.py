@@ -62,12 +62,14 @@ class Fast:
         texts: Places (keys and list indexes) of text of any kind, also reasoning and tool arguments.
         changing: Places of numbers, ids and times without meaning: their changes are not seen.
         counts: The changing places that must hold whole numbers from 1 on.
-        asides: Names of top-level fields with nothing of the answer, except that they may repeat the text.
+        asides: Names of top-level fields without content of their own, such as a repetition of the text:
+            differences in them have no meaning.
         padding: Names of top-level fields that hide the length of the text and may change freely.
         head: The bytes before a payload on its line; an SSE event's name is on another line.
         units: The kinds of chunks that may hold one payload; `Unit` describes them.
         crlf: True if servers may end lines with CR LF.
-        turns: True if a delta does not depend on the one before, so that up to four choices may alternate.
+        turns: True if deltas of several choices or parts may alternate without changing each other's
+            meaning. Payloads of up to four of them are then read without decoding.
 
     Example:
         >>> Fast(texts=[("token", "text")], changing=[("index",)]).head
@@ -142,13 +144,13 @@ class FastPath:
         if frame.__class__ is bytes:
             # A frame without a name is the payload itself.
             pass
+        elif frame.__class__ is dict:
+            # An SDK has decoded this payload; its entries have no name.
+            name = None
         elif isinstance(frame, ServerSentEvent) or (
             isinstance(frame, EventStreamMessage) and frame.kind == "event"
         ):
             name, payload = frame.event, frame.payload
-        elif frame.__class__ is dict:
-            # An SDK has decoded this payload; its entries have no name.
-            name = None
         else:
             return None
         entries = self.entries
@@ -196,7 +198,8 @@ class FastPath:
         """
         is_paused = self._misses > _MOST_MISSES and self._deltas_to_wait > 1
         if is_paused and not self.entries:
-            # The shapes keep differing: learning would cost half as much as decoding.
+            # The shapes keep differing, so only count the delta: to examine each payload for its shape would
+            # cost half as much as decoding. The last delta of the wait is examined again.
             self._deltas_to_wait -= 1
             return
         format = self._format
@@ -255,7 +258,8 @@ class FastPath:
         changing = self._find_changing(value)
         path = self._find_path(value, text)
         if path is None:
-            # The payload has other text, too, or half a surrogate pair is held back: no entry may be used.
+            # The payload has other text, too, or half a surrogate pair of the text is held back. An entry
+            # would read later payloads wrongly.
             self.clear()
             return None
         # Learning takes longer than decoding: after a shape that was soon dropped, wait for some deltas.
@@ -392,9 +396,12 @@ class FastPath:
         return text if text and is_dict(event.raw) else None
 
     def _find_path(self, payload: dict[str, Any], text: str) -> Path | None:
-        """Return the place of a delta's text in its payload, if it is the only text there."""
+        """Return the place of a delta's text in its payload; None if other places have text, too.
+
+        The result is also None if the delta's text is not exactly the text in the payload.
+        """
         texts = [(path, value) for path in self._fast.texts if (value := find_at(payload, path))]
-        # The texts differ if half of a surrogate pair is held back.
+        # The text of the delta differs from that in the payload if half of a surrogate pair is held back.
         return texts[0][0] if len(texts) == 1 and texts[0][1] == text else None
 
     def _find_call(self, event: ToolCallDelta) -> OpenCall | None:
@@ -406,14 +413,19 @@ class FastPath:
         return call if isinstance(call, OpenCall) and not (call.held or call.placeholder) else None
 
     def _find_changing(self, payload: dict[str, Any]) -> list[Path] | tuple[Path, ...]:
-        """Record the values in the changing places; return the places whose values have changed so far.
+        """Return the places whose values a shape that is learnt now must not compare.
 
-        A changing place has a number or a code that may change without a meaning. For the first payload,
-        the result is all changing places. A place that has held only zeros so far is left out: its first
-        other value may have a meaning.
+        These are the changing places, with a number or code that may change without a meaning, whose values
+        have changed so far; all others are compared as constants, which is faster. Of the first payload, it
+        is not known which ones change, so all are returned. The payload's values are recorded, for the
+        comparison with the next payload.
+
+        Zero, or no value, is the exception. A place that has held nothing else so far is compared, too, so
+        that the payload with its first other value is decoded: that value may have a meaning.
         """
         places = self._fast.changing
-        # A number that is not decoded is not checked against the limit on digits.
+        # The limit on the digits of a number is checked by decoding, which the fast path leaves out. In these
+        # places, it reads up to DIGITS_IN_A_ROW digits; so under a lower limit, no place may change.
         if not places or self._format.limits.digits < DIGITS_IN_A_ROW:
             return ()
         last_values, self._last_values = self._last_values, [find_at(payload, place) for place in places]

@@ -209,22 +209,25 @@ def _find_holes(
         text_span: Start and end of the text, without its quotes.
         changing: Names of the fields that may change; True for a field that must hold a whole number.
         padding: Names of the fields that hide the length of the text.
-        again: True if the text may be repeated.
+        again: True if a field of the payload may repeat the text.
     """
     start, end = text_span
     holes: list[_HoleSpan] = [(start, end, Hole.TEXT)]
     for found in _field_pattern(padding.union(changing)).finditer(payload):
         name, number, string = found[1].decode(), found[2], found[3]
-        # True or False for a field that may change: True if it must hold a whole number. None for padding,
-        # which is never a number.
-        must_count = changing.get(name)
+        is_padding = name not in changing
+        is_count_field = not is_padding and changing[name]
         if string is None:
-            if must_count is False or (must_count and is_count(number)):
-                holes.append((*found.span(2), Hole.COUNT if must_count else Hole.NUMBER))
-        elif must_count is False:
+            # A number; padding is never one.
+            if is_count_field and is_count(number):
+                holes.append((*found.span(2), Hole.COUNT))
+            elif not is_count_field and not is_padding:
+                holes.append((*found.span(2), Hole.NUMBER))
+        elif is_padding:
+            if string.isalnum() or not string:
+                holes.append((*found.span(3), Hole.PADDING))
+        elif not is_count_field:
             holes.append((*found.span(3), Hole.CODE))
-        elif must_count is None and (string.isalnum() or not string):
-            holes.append((*found.span(3), Hole.PADDING))
     spaces = _find_spaces(payload)
     if spaces is not None:
         holes.append((*spaces.span(1), Hole.SPACES))

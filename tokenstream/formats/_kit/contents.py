@@ -145,8 +145,9 @@ class ContentParts(Answer):
 
         Args:
             part: The part: a text, reasoning, a refusal, or media with a transcript.
-            length: Number of characters that were added to the part so far; used only if there is no message
-                to compare with. If the number is unknown, pass the length of `whole`: nothing is then added.
+            length: Number of characters that were added to the part so far, after which `whole` goes on; used
+                only if there is no message to compare with. A caller that does not know the number passes the
+                length of `whole`, so that nothing is added.
             rewritten: True if the provider documents that it changes the text when it repeats it.
         """
         # Half a pair that is held back is whole in the whole text.

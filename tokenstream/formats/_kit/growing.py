@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 class GrowingTexts:
     """Finds what is new in texts that a server sends again and again, either growing or in pieces.
 
-    The first text is new in both cases. A later text that does not begin with the text so far proves
-    pieces. A text that does is ambiguous: `1` and then `10` may be "10" or "110". It is held back until
-    the next text decides, and the decision is for good, and for all texts of the answer.
+    The first text is new in both cases. If a later text does not begin with the text so far, the server
+    sends pieces. If it does, it may still be a piece: `1` and then `10` may be "10" or "110". Such a text is
+    held back until the next text decides. The decision is made once, for all texts of the answer.
 
     Args:
         note: Counts a departure of the server from its documentation.
@@ -58,7 +58,10 @@ class GrowingTexts:
         return bool(self._held)
 
     def has(self, key: str) -> bool:
-        """Return True if a text with this key has arrived; False once the texts are known to be pieces."""
+        """Return True if a text with this key has arrived, unless the texts are known to be pieces.
+
+        Pieces are not compared with each other, so their keys are not kept.
+        """
         return key in self._latest
 
     def continues(self, key: str, text: str) -> bool:
@@ -66,26 +69,29 @@ class GrowingTexts:
         return text.startswith(self._latest.get(key, ""))
 
     def judge(self, texts: Mapping[str, str], *, begins_other: bool) -> list[tuple[str, str]]:
-        """Decide by all texts of a message whether texts grow or are pieces, if a text is held back.
+        """Compare a whole message with the texts held back, to decide whether texts grow or are pieces.
 
-        Called before the texts of the message are read. If the message has other content and lacks the
-        text that is held back, texts are pieces. If it repeats that text beside other content, they grow.
+        Called before the texts of the message are read. If the message has a held-back text's field empty, or
+        lacks the text but begins other content, it does not contain all so far, so texts are pieces. If it
+        repeats a held-back text beside other content that begins, it contains all so far, so texts grow.
 
         Args:
-            texts: The texts of the message; "" for a text that the server sent empty.
-            begins_other: True if other content than texts begins in the message.
+            texts: The texts of the message, by their keys; "" for a text that the server sent empty.
+            begins_other: True if content other than text, such as a tool call, begins in the message.
 
         Returns:
             The keys and texts that were held back and are now known to be new; [] if nothing was decided.
         """
-        begins_other = begins_other or any(text and key not in self._latest for key, text in texts.items())
+        begins_text = any(text and key not in self._latest for key, text in texts.items())
+        begins_content = begins_other or begins_text
         for key in self._held:
             text = texts.get(key, "")
-            lacks_text = not text and (begins_other or key in texts)
+            was_sent_empty = key in texts and not text
+            lacks_text = was_sent_empty or (not text and begins_content)
             if lacks_text:
                 return self.settle(grows=False)
-            repeats_text = begins_other and text == self._latest[key]
-            if repeats_text:
+            repeats_text = text == self._latest[key]
+            if repeats_text and begins_content:
                 return self.settle(grows=True)
         return []
 
@@ -101,23 +107,24 @@ class GrowingTexts:
         if self.grows is False:
             return [(key, text)]
         earlier = self._latest.get(key)
-        if not text or not earlier:
-            # Nothing to compare: the first text is new in any case.
-            if text:
-                self._latest[key], self._given[key] = text, len(text)
+        if not text:
+            return [(key, text)]
+        if not earlier:
+            # The first text under its key is new in any case.
+            self._latest[key], self._given[key] = text, len(text)
             return [(key, text)]
         if self.grows:
             return self._read_grown(key, text, earlier)
         if not text.startswith(earlier):
             return [*self.settle(grows=False), (key, text)]
-        # It may have grown, or be a piece that happens to begin with the same characters.
+        # The text may have grown, or be a piece that happens to begin with the same characters.
         self._held.setdefault(key, []).append(text)
         if text == earlier:
             # A repetition adds nothing to a text that grows, and so decides nothing.
             return []
         self._latest[key] = text
         if self._has_grown:
-            # For the second time in a row: chance would hardly make two pieces begin like that.
+            # A text seems to have grown for the second time: chance would hardly make two pieces begin so.
             return self.settle(grows=True)
         self._has_grown = True
         return []
@@ -154,10 +161,11 @@ class GrowingTexts:
             self._latest[key] = text
             self._has_grown = self._has_grown or text != earlier
             return [(key, text[len(earlier) :])]
-        if not self._has_grown and not earlier.startswith(text):
-            # The server was asked for texts that grow, but sends pieces.
+        is_shorter_form = earlier.startswith(text)
+        if not self._has_grown and not is_shorter_form:
+            # The server was asked for texts that grow, but none has grown so far, so it sends pieces.
             return [*self.settle(grows=False), (key, text)]
         self.note("text_rewritten")
-        if not earlier.startswith(text):
+        if not is_shorter_form:
             self._report_change(key, text)
         return []

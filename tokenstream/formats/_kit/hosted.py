@@ -25,7 +25,9 @@ REMEMBERED = 2_000
 
 
 class HostedSession(Format):
-    """Base of the formats of hosted agents: a session has one answer after the other, and stays open between.
+    """Base of the formats of hosted agents, which run at their provider.
+
+    A session has any number of answers, one after another, and stays open between them.
 
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
@@ -115,7 +117,11 @@ class HostedSession(Format):
         return True
 
     def drop_earlier(self, ids: RecentIds) -> None:
-        """Drop the events with these ids, which are those of earlier answers, if they come again."""
+        """Count events as read before: if the server sends them again, they are dropped.
+
+        Args:
+            ids: The ids of the events of earlier answers, which must not count for the answer to read.
+        """
         self._earlier_ids = ids
         self._ids = ids.copy()
 

@@ -22,7 +22,7 @@ NamedKind: TypeAlias = Literal["text", "reasoning"]
 
 
 class NamedParts(Parts):
-    """Texts, reasoning and tool calls whose deltas contain an id.
+    """Turns texts, reasoning and tool calls into events, for formats whose deltas contain the part's id.
 
     The server chooses the ids, and may use an id again once its part is closed. Parts
     also have an index, which counts up without gaps in the order of their starts.
@@ -85,7 +85,7 @@ class NamedParts(Parts):
             self.note("content_after_finish")
 
     def tell_result(self, id: str, output: Json, error: str | None, *, provider_executed: bool) -> None:
-        """Report the result of a tool, beside the part that the message has for it.
+        """Report a tool's result as a `ToolResult`; the caller also adds it to the message, as a part.
 
         Args:
             id: The id of the call.
@@ -165,7 +165,11 @@ class NamedParts(Parts):
         self.close(part)
 
     def merge_data(self, part: OpenPart, kind: NamedKind, data: dict[str, Any] | None) -> None:
-        """Merge data into the data of an open part; if these change, report the part's start again."""
+        """Add fields to the `provider_data` of an open part; if they change, report the part's start again.
+
+        Args:
+            data: The fields, as a payload has them; None if it has none.
+        """
         if data is None:
             return
         merged = {**(self.data_of(part) or {}), **data}

@@ -253,9 +253,10 @@ class Parts(ContentParts):
             )
 
     def _compare_with_finished(self, call: OpenCall, fragment: str) -> None:
-        """Add a fragment to a call that may repeat a finished call.
+        """Add a fragment to a call that no event has reported, because it may repeat a finished call.
 
-        Once the call's arguments differ from those of all finished calls in question, report the call.
+        Finished calls with other arguments are removed from `may_repeat`. If none is left, the call repeats
+        no other call, and is reported.
         """
         position = call.arguments.length
         if not position and looks_whole(fragment):
@@ -378,7 +379,14 @@ class Parts(ContentParts):
 
 
 def _find_equal(arguments: str, calls: list[ToolCall]) -> str:
-    """Return arguments in the spelling of a call whose arguments equal them as JSON; else unchanged."""
+    """Return the arguments of a finished call that equal the given ones as JSON; else the given ones.
+
+    Two texts of the same arguments may differ in white space, but later fragments are compared as text.
+
+    Args:
+        arguments: The whole arguments of a call that may repeat one of the finished calls.
+        calls: The finished calls.
+    """
     # Texts of equal values have similar lengths; decoding any others would cost more than was sent.
     longest = MOST_SPREAD * len(arguments)
     similar = [call.arguments_text for call in calls if len(call.arguments_text) <= longest]

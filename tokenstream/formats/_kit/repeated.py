@@ -47,7 +47,8 @@ class RepeatedArguments:
             note: Counts a departure of the server from its documentation.
         """
         if self.held:
-            # The held fragment was a repetition if this one begins with it, and else a piece.
+            # This fragment decides about the one before it, which was held back. If it begins with that one,
+            # both repeat the arguments so far; otherwise, both are pieces.
             held, self.held, call.placeholder = self.held, "", ""
             extends_held = text.startswith(held) and text != held
             # A fragment that is the same again adds nothing, and so proves nothing, unless it is whole.
@@ -64,8 +65,14 @@ class RepeatedArguments:
             # The usual case: a fragment that repeats all arguments so far would be longer than they are.
             return text
         arguments = call.arguments.join()
-        if not self._grows and not self._begins_to_grow(text, arguments, call):
-            return "" if self.held else text
+        if not self._grows:
+            self._judge(text, arguments, call)
+        if self.held:
+            return ""
+        if not self._grows:
+            # The fragment is a piece.
+            return text
+        # The fragment repeats the arguments so far; only what follows them is new.
         if text.startswith(arguments):
             note("arguments_repeated")
             return text[len(arguments) :]
@@ -85,19 +92,19 @@ class RepeatedArguments:
             self._canonical = len(own), canonical_json(own)
         return self._canonical[1] is not None and self._canonical[1] == canonical_json(arguments)
 
-    def _begins_to_grow(self, text: str, arguments: str, call: OpenCall) -> bool:
-        """Return True if a fragment repeats the arguments so far; hold it back if that is uncertain.
+    def _judge(self, text: str, arguments: str, call: OpenCall) -> None:
+        """Set `_grows` if a fragment repeats the arguments so far; hold it back if that is uncertain.
 
         Args:
             text: The fragment.
             arguments: The arguments so far.
+            call: The call; its `placeholder` becomes what the fragment adds if no other one follows.
         """
         if not text.startswith(arguments) or is_one_value(arguments):
-            return False
+            return
         # If the fragment cannot be a piece, because JSON forbids it after the arguments, it is a repetition.
         self._grows = not may_go_on(arguments + text)
         if not self._grows:
             # If no fragment follows, it counts as a repetition only if that makes the arguments whole.
             repeats = is_one_value(text) and not is_one_value(arguments + text)
             self.held, call.placeholder = text, text[len(arguments) :] if repeats else text
-        return self._grows

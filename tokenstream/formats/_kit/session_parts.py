@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class SessionParts(Parts):
-    """Turns the content of a session's answers into events; the answers have no choices.
+    """Turns the content of a session's answers into events; each answer has a single choice, with index 0.
 
     Args:
         limits: Bounds on parts and tool calls.

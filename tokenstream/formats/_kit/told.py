@@ -30,10 +30,11 @@ _OFTEN_REWRITTEN = frozenset({"reasoning", "transcript"})
 
 @dataclass(slots=True)
 class Told(PartEvent):
-    """The whole text of a part, as the server repeats it; never returned to a reader.
+    """The whole text of a part, as the server repeats it after the pieces; the application never sees it.
 
-    A format adds a `Told` to its events, and so need not keep the text itself. `settle` compares the text
-    with the message, and replaces the `Told` by a delta with the end that is missing, if any.
+    A format adds a `Told` to its events, and so need not keep the text itself. Before the events are
+    returned, `settle` compares the text with the message, and replaces the `Told` by a delta with the end
+    that the message lacks, if any.
     """
 
     text: str

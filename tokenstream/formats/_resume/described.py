@@ -73,6 +73,7 @@ class Ids:
         if event.item is not None:
             index, id = event.item
             if index in self.items:
+                # Once an item has changed its id, `keeps_items` stays False.
                 self.keeps_items = self.keeps_items is not False and self.items[index] == id
             else:
                 self.items[index] = id

@@ -42,9 +42,9 @@ class EventLog:
     While the first connection is read, events are only collected. When another one is to go on with the
     answer, `begin_replay` is called; from then on, each event is compared with the log:
 
-    1. An event with the id of another answer or item is `PositionLost`.
-    2. The first event decides where the replay begins: at the known event with its number or id, or behind
-       the last event.
+    1. If an event names another answer or item, the server sends another answer: raise `PositionLost`.
+    2. The first event decides where the replay begins: at the known event with the same number or id; or, if
+       there is none, after the last known event.
     3. Until the replay has passed the last known event, each event must be the next one of the log, with
        the same number or id and the same content.
     4. Later, a number or id that is known is a repetition if its content is the same. If the numbers had no
@@ -235,81 +235,102 @@ class EventLog:
     # -- comparing ---------------------------------------------------------
 
     def _find_start(self, entry: Entry) -> int | None:
-        """Return the index in the log of the first event of a replay; the log's length if the event is new.
+        """Return the index in the log of an event with which a replay may begin.
 
-        The result is None if the event is older than all that are remembered.
+        The result is the log's length if the event is new, and None if the event was forgotten, being older
+        than the log. After None, the next event is looked up here, too. So `_from_start` is set if the event
+        is the answer's first one: all events up to the first of the log were then read before.
         """
         key, end = entry.key, len(self._entries)
         if key is None:
             # The event follows the last one with an id, which the server was asked to go on after.
             tail = self._index_after_last_key()
             return tail if tail < end and _is_same(entry, self._entries[tail]) else end
-        place = self._index.get(key)
-        if place is not None:
-            return place
+        index = self._index.get(key)
+        if index is not None:
+            return index
         if isinstance(key, int) and self._last_number is not None:
             # Numbers have an order: a lower one that is not in the log was forgotten.
-            return None if key < self._last_number else end
-        # Ids have no order: one that is not in the log was forgotten if the server has begun at the first
-        # event of all; otherwise, it is new.
-        self._from_start = self._from_start or (self._was_trimmed and key == self._first_key)
-        return None if self._from_start else end
+            is_forgotten = key < self._last_number
+        else:
+            # Ids have no order: one that is not in the log was forgotten if the server has begun at the first
+            # event of all; otherwise, it is new.
+            if self._was_trimmed and key == self._first_key:
+                self._from_start = True
+            is_forgotten = self._from_start
+        return None if is_forgotten else end
 
     def _index_after_last_key(self) -> int:
-        """Return the index after the first event that has the newest number or id; 0 if no event has one."""
+        """Return the index of the event after the one with the newest number or id; 0 if no event has either.
+
+        If several events have the newest id, since SSE events without ids have that of the event before,
+        the first of them counts.
+        """
         key = next((entry.key for entry in reversed(self._entries) if entry.key is not None), None)
         return 0 if key is None else self._index[key] + 1
 
-    def _match(self, event: Description, place: int | None) -> bool:
-        """Match an event of a replay with the log, and go to the next index; return True if it is repeated.
+    def _match(self, event: Description, expected: int | None) -> bool:
+        """Compare an event with the log; return True if it is repeated, False if it is new.
+
+        If the event is in the log, the event after it becomes the next one that is expected.
 
         Args:
-            place: The index of the event in the log, if it is repeated; None if it is older than the log.
+            expected: The index in the log of the event that should come now; the log's length if all events
+                of the log have been repeated; None if the event is older than the log.
 
         Raises:
-            PositionLost: The event is not the one at that index, or events before it are missing.
+            PositionLost: The event is another one than the expected one, or events before it are missing.
         """
-        entry = event.entry
-        if place is None:
-            # Older than the log: it was read, and so were all events until one that is remembered.
+        if expected is None:
+            # The event was read, as were all events up to the first one that is remembered.
             return True
-        if place < len(self._entries):
-            if not _is_same(entry, self._entries[place]):
-                # The server may go back, as when it sends what it has stored and then what is live. It must
-                # not skip an event: a later place than the next one, or no place at all, is an error.
-                if entry.key is not None:
-                    place = self._index.get(entry.key, place)
-                goes_back = place < (self._next or 0)
-                if not goes_back or not _is_same(entry, self._entries[place]):
-                    raise _replay_error(entry, self._entries[self._next or 0])
-            self._next = place + 1
-            return True
-        # The replay is over: the event is new, unless the server sends it a second time.
-        if self._was_sent_twice(event):
-            return True
-        self._refuse_gap(event)
-        return False
+        if expected == len(self._entries):
+            # The event is new, unless the server sends it a second time.
+            if self._was_sent_twice(event):
+                return True
+            self._refuse_gap(event)
+            return False
+        is_expected = _is_same(event.entry, self._entries[expected])
+        index = expected if is_expected else self._find_before(event.entry, expected)
+        self._next = index + 1
+        return True
+
+    def _find_before(self, entry: Entry, expected: int) -> int:
+        """Return the index of an event that is sent instead of the expected one, but is before it in the log.
+
+        A server may go back, as when it sends what it has stored and then what is live; it must not skip an
+        event.
+
+        Raises:
+            PositionLost: The event is not in the log before the expected one, or has other content there.
+        """
+        index = None if entry.key is None else self._index.get(entry.key)
+        if index is None or index >= expected or not _is_same(entry, self._entries[index]):
+            raise _replay_error(entry, self._entries[expected])
+        return index
 
     def _was_sent_twice(self, event: Description) -> bool:
-        """Return True if an event behind the replay has the number or id and the content of an earlier one.
+        """Return True if an event that arrives after the replay was read before; False if it is new.
+
+        It was read before if an event of the log has the same number or id, and the same content.
 
         Raises:
             PositionLost: An event with the same number or id had other content.
         """
         key = event.entry.key
-        place = None if key is None else self._index.get(key)
-        if place is None:
+        index = None if key is None else self._index.get(key)
+        if index is None:
             return self._is_forgotten(key)
         # An SSE event that was sent without an id has that of the event before it, so it may be new although
         # its id is known. On a server that does this, even equal content proves nothing.
         may_lack_id = not event.is_numbered and key == self._entries[-1].key
         if may_lack_id and self._shares_keys:
             return False
-        if any(entry.key == key and _is_same(event.entry, entry) for entry in self._entries[place:]):
+        if any(entry.key == key and _is_same(event.entry, entry) for entry in self._entries[index:]):
             return True
         if may_lack_id:
             return False
-        raise _replay_error(event.entry, self._entries[place])
+        raise _replay_error(event.entry, self._entries[index])
 
     def _is_forgotten(self, key: int | str | None) -> bool:
         """Return True for the number of an event that was read, and is older than all that are remembered."""
@@ -352,6 +373,7 @@ class EventLog:
         # An SSE event without an id has that of the event before it. This is not a gap.
         lacks_id = not event.is_numbered and key == last
         if last is not None and not lacks_id:
+            # Once there was a gap, `_gapless` stays False.
             self._gapless = key == last + 1 and self._gapless is not False
 
     def _append(self, event: Description) -> None:
@@ -369,9 +391,9 @@ class EventLog:
             del self._entries[: MOST_EVENTS // 2]
             self._was_trimmed = True
             self._index = {}
-            for place, entry in enumerate(self._entries):
+            for index, entry in enumerate(self._entries):
                 if entry.key is not None:
-                    self._index.setdefault(entry.key, place)
+                    self._index.setdefault(entry.key, index)
 
     def _describe(self, frame: Frame) -> Description:
         """Return an event's number or id, its digest, and the ids of the answer and item that it names."""

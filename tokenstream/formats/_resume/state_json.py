@@ -43,7 +43,10 @@ class StateWriter:
         """The number of each object that was written, by `id(object)`."""
 
     def write_roots(self, roots: list[object]) -> list[Any]:
-        """Return only the slots of each object as JSON: `fill_roots` restores them in an existing object."""
+        """Return the slots of each object as JSON, without the object's class.
+
+        The reader does not create these objects, such as a format: `fill_roots` fills those that it is given.
+        """
         self._numbers = {id(thing): number for number, thing in enumerate(roots)}
         return [self._write_slots(thing) for thing in roots]
 

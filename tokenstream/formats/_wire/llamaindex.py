@@ -73,6 +73,8 @@ class LlamaIndex(Format):
         """True if the provider's raw chunks are of a kind that ends with a finish reason."""
         self._text_length = 0
         """Number of characters of text reported so far."""
+        # Reasoning arrives as deltas, in blocks, or as both; blocks may repeat what has arrived either way.
+        # `_find_new_reasoning` compares the blocks of a response with the following, to add only what is new.
         self._reasoning: str = ""
         """The reasoning reported so far; a response contains either a new piece or all reasoning so far."""
         self._last_thinking: str = ""
@@ -81,6 +83,7 @@ class LlamaIndex(Format):
         """Length of the longest piece of reasoning so far; a repetition of several pieces is longer."""
         self._sent_as_deltas: str = ""
         """The reasoning up to the last piece that did not arrive in a block; blocks may repeat it."""
+        # Other content.
         self._other_blocks_seen = 0
         """Number of blocks reported so far that are neither text, reasoning nor calls."""
 
@@ -170,26 +173,33 @@ class LlamaIndex(Format):
         """Add the new reasoning.
 
         Args:
-            delta: The new reasoning; if it is None, the blocks contain all reasoning so far.
+            delta: The new reasoning; None if only the blocks may contain any.
         """
         thinking = [block for block in blocks if block.get("block_type") == "thinking"]
-        reasoning = "".join(text_of(block, "content") or "" for block in thinking)
-        is_delta = delta is not None
-        if delta is None:
-            # Blocks add nothing if they repeat the last blocks, reasoning that deltas have sent, or several
-            # earlier pieces at once. A single piece may contain words that occurred before, and is new.
-            is_repeated = (
-                reasoning == self._last_thinking
-                or reasoning in self._sent_as_deltas
-                or (len(reasoning) > self._longest_piece and reasoning in self._reasoning)
-            )
-            delta = "" if is_repeated else reasoning.removeprefix(self._reasoning)
-        self._last_thinking = reasoning or self._last_thinking
-        self._reasoning += delta
-        self._longest_piece = max(self._longest_piece, len(delta))
-        if is_delta:
+        in_blocks = "".join(text_of(block, "content") or "" for block in thinking)
+        new = delta or ""
+        if delta is None and in_blocks:
+            new = self._find_new_reasoning(in_blocks)
+        self._last_thinking = in_blocks or self._last_thinking
+        self._reasoning += new
+        self._longest_piece = max(self._longest_piece, len(new))
+        if delta is not None:
             self._sent_as_deltas = self._reasoning
-        self.parts.write(0, "reasoning", delta)
+        self.parts.write(0, "reasoning", new)
+
+    def _find_new_reasoning(self, in_blocks: str) -> str:
+        """Return the reasoning in the blocks of a response without what was reported before.
+
+        The blocks contain either all reasoning so far or a new piece. They add nothing if they repeat the
+        blocks of the response before, reasoning that deltas have sent, or several pieces at once. A text that
+        is no longer than a single piece is new even if the same words were reported before.
+        """
+        is_repeated = (
+            in_blocks == self._last_thinking
+            or in_blocks in self._sent_as_deltas
+            or (len(in_blocks) > self._longest_piece and in_blocks in self._reasoning)
+        )
+        return "" if is_repeated else in_blocks.removeprefix(self._reasoning)
 
     def _read_call(self, index: int, item: dict[str, Any]) -> None:
         """Read a call, which each response repeats with more of its arguments.
@@ -276,17 +286,18 @@ class LlamaIndex(Format):
             raw: The provider's chunk; empty if the response has none.
         """
         choices = dicts_of(raw.get("choices")) or dicts_of(raw.get("candidates"))
-        response = dict_of(raw, "response")
-        # The places where providers put the reason: the first choice, the chunk, or Bedrock's `messageStop`.
-        holders = (*choices[:1], raw, dict_of(raw, "delta"), dict_of(raw, "messageStop"))
-        reason = next((word for holder in holders if (word := text_of(holder, *_FINISH_REASON_FIELDS))), None)
-        status = text_of(response, "status")
-        if reason is None and status not in (None, "in_progress", "queued"):
-            reason = text_of(dict_of(response, "incomplete_details"), "reason") or status
         # Chunks of OpenAI and Gemini, of Ollama, and of OpenAI's Responses API end with a finish reason.
         is_responses = (text_of(raw, "type") or "").startswith("response.")
         if choices or "done" in raw or is_responses:
             self._expects_finish = True
+        # The places where providers put the reason: the first choice, the chunk, or Bedrock's `messageStop`.
+        holders = (*choices[:1], raw, dict_of(raw, "delta"), dict_of(raw, "messageStop"))
+        reason = next((word for holder in holders if (word := text_of(holder, *_FINISH_REASON_FIELDS))), None)
+        # In OpenAI's Responses API, the response has a status instead, perhaps with details.
+        response = dict_of(raw, "response")
+        status = text_of(response, "status")
+        if reason is None and status not in (None, "in_progress", "queued"):
+            reason = text_of(dict_of(response, "incomplete_details"), "reason") or status
         if reason is not None and reason != "FINISH_REASON_UNSPECIFIED":
             self._add_pending_arguments()
             self.parts.finish(0, reason_of(reason), reason)

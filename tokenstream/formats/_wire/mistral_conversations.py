@@ -60,9 +60,13 @@ class MistralConversations(Format):
     def __init__(self, *, limits: Limits | None = None, pings: bool = False) -> None:
         super().__init__(limits=limits, pings=pings)
         self._written: tuple[object, ...] | None = None
-        """The entry, its content and the kind of text that was written last; None before any text."""
+        """The source of the text written last; None before any text.
+
+        The source is the id of an entry in the conversation, the index of the content in the entry, and the
+        kind of text.
+        """
         self._written_part: OpenPart = NO_PART
-        """The part with that text."""
+        """The part of the text written last."""
         self._calls: dict[str, OpenCall] = {}
         """The calls of the application's tools, by their ids."""
         self._tools: dict[str, OpenPart] = {}
@@ -144,6 +148,7 @@ class MistralConversations(Format):
         if kind == "text" or (not kind and "text" in chunk):
             self._write(payload, "text", text_of(chunk, "text") or "")
         elif kind == "thinking":
+            # The reasoning is one text, or a list of texts.
             thinking = chunk.get("thinking")
             texts = [thinking] if isinstance(thinking, str) else [t.get("text") for t in dicts_of(thinking)]
             self._write(payload, "reasoning", "".join([text for text in texts if isinstance(text, str)]))
@@ -151,34 +156,46 @@ class MistralConversations(Format):
             if signature:
                 self.parts.add_signature(self._open_part(payload, "reasoning"), signature)
         elif kind == "tool_reference":
-            cites = None if self._written_part is NO_PART else self._written_part.index
-            self.parts.cite(
-                0,
-                Citation(
-                    url=text_of(chunk, "url"),
-                    title=text_of(chunk, "title"),
-                    text=text_of(chunk, "description"),
-                    cites=cites,
-                    provider_data=chunk,
-                ),
-            )
+            self._cite(chunk)
         else:
             self._close_written()
             self.parts.whole(0, _part_of(kind, chunk))
 
+    def _cite(self, chunk: dict[str, Any]) -> None:
+        """Add a source, which a tool has found, as a citation of the text written last."""
+        self.parts.cite(
+            0,
+            Citation(
+                url=text_of(chunk, "url"),
+                title=text_of(chunk, "title"),
+                text=text_of(chunk, "description"),
+                cites=None if self._written_part is NO_PART else self._written_part.index,
+                provider_data=chunk,
+            ),
+        )
+
     def _write(self, payload: dict[str, Any], kind: str, text: str) -> None:
-        """Add text to the part of its entry, which the text of another entry, content or kind ends."""
+        """Add text to the part that `_open_part` returns for it, unless the text is empty.
+
+        Args:
+            payload: The event with the text.
+            kind: "text" or "reasoning".
+        """
         if text:
             self.parts.add(self._open_part(payload, kind), text)
 
     def _open_part(self, payload: dict[str, Any], kind: str) -> OpenPart:
-        """Return the open part for a kind of text of an entry; open it if another one was written last."""
-        place = (payload.get("id"), payload.get("content_index"), kind)
-        if self._written_part.closed or place != self._written:
+        """Return the part to which an event's text is added: the one written last, if the text continues it.
+
+        A text of another kind, or of another entry of the conversation or content in the entry, closes the
+        part written last, and opens a new one.
+        """
+        source = (payload.get("id"), payload.get("content_index"), kind)
+        if self._written_part.closed or source != self._written:
             self._close_written()
             data = {name: payload[name] for name in _ENTRY if text_of(payload, name)} or None
             start = TextPart(provider_data=data) if kind == "text" else ReasoningPart(provider_data=data)
-            self._written, self._written_part = place, self.parts.open(0, start)
+            self._written, self._written_part = source, self.parts.open(0, start)
         return self._written_part
 
     def _close_written(self) -> None:
@@ -225,9 +242,10 @@ class MistralConversations(Format):
             self.parts.add(part, arguments)
 
     def _read_tool_done(self, payload: dict[str, Any]) -> None:
-        """End a call of one of Mistral's tools, and add what is told of its result."""
+        """End a call of one of Mistral's tools, and add what the event says of its result (`info`)."""
         part = self._tools.get(text_of(payload, "id") or "")
         if part is None:
+            # No earlier event has begun the call.
             self._read_tool(payload)
             part = self._tools[text_of(payload, "id") or ""]
         if part.closed:
@@ -238,7 +256,7 @@ class MistralConversations(Format):
         self.parts.whole(0, ServerToolResult(id=id, name=name, content=payload.get("info")))
 
     def _report_rest(self, payload: dict[str, Any], *known: str) -> None:
-        """Report the fields of a payload that nothing else reads."""
+        """Report the fields of a payload as unknown, except those in `known` and those in `_NUMBERING`."""
         self.parts.report_unknown_fields(payload, (*known, *_NUMBERING))
 
     _READERS: ClassVar[dict[str, _Reader]] = {
@@ -264,7 +282,7 @@ def _tool_of(payload: dict[str, Any]) -> ServerToolCall:
 
 
 def _part_of(kind: str, chunk: dict[str, Any]) -> MediaPart | OpaquePart:
-    """Return the part for a chunk that comes whole: an image, a file, a document, or any other content."""
+    """Return the part for a chunk that is not text: media for an image or a file, else an opaque part."""
     if kind == "image_url":
         image = chunk.get("image_url")
         url = image if isinstance(image, str) else text_of(dict_of(chunk, "image_url"), "url")

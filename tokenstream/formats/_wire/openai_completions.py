@@ -90,7 +90,10 @@ class OpenAICompletions(Format):
 
     @property
     def may_go_on(self) -> bool:
-        """True once a choice of llama.cpp's native route has ended: the next prompt's choice may follow."""
+        """True once a choice has ended on llama.cpp's own route, where another choice may follow.
+
+        A request to this route may have several prompts, and the answer then has one choice for each.
+        """
         return self._is_native
 
     @classmethod

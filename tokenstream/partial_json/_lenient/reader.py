@@ -39,9 +39,9 @@ class LenientReader:
         document: Receives the values.
         must_be_closed: True to refuse a document whose end is missing.
         takes_first: True to ignore everything after the first document.
-        choose: Called with this reader when another document follows the finished one, to choose one of the
-            two; the other document then takes the place of the finished one in this reader. None refuses
-            another document, unless the two are equal.
+        choose: Called with this reader for each finished document that another one follows, while the reader
+            still has it, so that the caller can keep it; the reader then goes on to the next document. None
+            to refuse a text with a second document, unless it equals the first.
         is_second: True for a reader of a second document, made by the reader of the first one:
             it stops at the end of its document.
     """
@@ -112,7 +112,7 @@ class LenientReader:
         self.takes_first = takes_first
         """True to skip all text after the first document."""
         self.choose: Callable[[LenientReader], None] | None = choose
-        """Called with this reader when another document follows; None to refuse one that differs."""
+        """Called with this reader before the next document replaces the finished one; None to refuse that."""
         self.is_second = is_second
         """True if another reader made this one for a second document, at whose end this reader stops."""
 

@@ -122,8 +122,9 @@ def convert_errors(error: ValidationError, entries: Entries, plain_data: object)
     They equal the errors of validating the object or array as a whole.
 
     Args:
-        error: The error of the assembly.
-        entries: The values in it, some of them `InvalidEntry`, by the keys that the locations of errors use.
+        error: pydantic's error of the assembly.
+        entries: The values in the object or array, by the keys that the locations of errors use; an
+            `InvalidEntry` with its errors takes the place of an invalid value.
         plain_data: The object or array as plain data.
     """
     out: list[dict[str, Any] | NestedErrors] = []
@@ -131,7 +132,7 @@ def convert_errors(error: ValidationError, entries: Entries, plain_data: object)
         loc = item["loc"]
         entry = entries.get(loc[0]) if loc else None
         if item["type"] == FAILED and isinstance(entry, InvalidEntry):
-            # The errors of the entry itself, in place of the placeholder.
+            # The invalid value's own errors, in place of the placeholder.
             out.append(NestedErrors(loc, entry.errors))
         elif not loc or (item["type"] == "missing" and len(loc) == 1):
             # The error is about the whole object or array. pydantic's input was a text in which numbers
@@ -212,10 +213,13 @@ class AssembledStructure(ValueStructure):
         self.prefix = tuple(prefix)
 
     def assemble(self, entries: Entries, plain_data: object) -> object:
-        """Return the object or array made of its entries, after each layer around it has validated it.
+        """Return the object or array made of validated values, after each wrapper around it has validated it.
 
-        The entries are the validated values by key, `InvalidEntry` for an invalid one. `plain_data` is the
-        same object or array as plain data, for the errors.
+        The wrappers are the layers of `LayeredSchema`, such as a model around its fields.
+
+        Args:
+            entries: The validated values in the object or array, by key; `InvalidEntry` for an invalid one.
+            plain_data: The same object or array as plain data, for the errors.
         """
         try:
             value = self._gather(entries)

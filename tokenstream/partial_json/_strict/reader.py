@@ -343,7 +343,12 @@ class StrictReader(LateReader):
         return end
 
     def continue_string(self, text: str, position: int, out: list[JSONEvent]) -> int:
-        """Continue a string that is a value; return the position after it, or after the text."""
+        """Continue a string that is a value.
+
+        Returns:
+            The position after the closing quote; beyond the text if the text ends before that quote, or if
+            an error was found. To read on from there is to read nothing.
+        """
         end = text.find('"', position)
         piece = "" if end < 0 else text[position:end]
         if end < 0 or self.incomplete or "\\" in piece or not piece.isprintable():
@@ -353,6 +358,7 @@ class StrictReader(LateReader):
             self._end_string(piece, end + 1, out)
         elif piece:
             self.document.grow_string(piece, out)
+        # Without a closing quote, `end` is already the end of the text or beyond it; one more does no harm.
         return end + 1
 
     def _end_string(self, piece: str, end: int, out: list[JSONEvent]) -> None:

@@ -84,7 +84,7 @@ class FaultLink(NamedTuple):
 
 
 class SnapshotState(NamedTuple):
-    """Everything that belongs to a snapshot except its view, the values that it shows."""
+    """What a snapshot of an object knows besides the object's values: place in the text, errors, result."""
 
     document: DocumentText
     start: int

@@ -36,7 +36,7 @@ class SourceRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The facts with which a request selects an answer: its method and path, and a position, id or key."""
+    """The parts of a request that say which answer it asks for, and from which position on."""
 
     method: str
     """The HTTP method."""
@@ -119,7 +119,7 @@ def fingerprint(key: str | None, body: object) -> str | None:
         body: The request's body: bytes, or a JSON value; None if it is not known.
 
     Returns:
-        The two hashes, of which either may be empty; None if neither is known.
+        Both hashes as one text; the hash of an unknown key or body is empty. None if both are unknown.
 
     Raises:
         MisuseError: The body is neither bytes nor a JSON value.
@@ -175,7 +175,7 @@ def _hash(content: bytes) -> str:
 
 
 def refuse_without_id() -> Refusal:
-    """Return the response (409) to a request with a position, but without the id of the answer it is in."""
+    """Return the response (409) to a request with a position in an answer, but without that answer's id."""
     message = "A position belongs to an answer: send the answer's id in X-Answer-Id."
     return Refusal(409, error_body("no_answer_id", message, retryable=False), as_event=b"")
 
@@ -193,6 +193,6 @@ def refuse_other_request() -> Refusal:
 
 
 def refuse_key() -> Refusal:
-    """Return the response (422) to an Idempotency-Key that was sent with another body before."""
+    """Return the response (422) to a request whose Idempotency-Key was sent with another body before."""
     message = "This Idempotency-Key was sent with another body before."
     return Refusal(422, error_body("key_reused", message, retryable=False), as_event=b"")

@@ -106,7 +106,7 @@ class Delivery(ABC):
     # -- ending ------------------------------------------------------------------
 
     def _note_disconnect(self) -> None:
-        """Set that the reader has disconnected, and let the answer end after the grace period."""
+        """Record that the reader has disconnected, and let the answer end after the grace period."""
         if not self._disconnected:
             self._disconnected = True
             self._tasks.start_soon(self._stop_after_grace)

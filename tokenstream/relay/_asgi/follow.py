@@ -94,7 +94,7 @@ class FollowOutlet(Outlet):
             self._follower.close()
 
     async def prepare(self, asked: Asked) -> Mapping[str, str]:
-        """Prepare a refusal if the request names another answer than the one that is followed here.
+        """Prepare a refusal if the request names another answer than this outlet follows.
 
         Returns:
             No further headers.
@@ -128,8 +128,9 @@ class FollowOutlet(Outlet):
         # The head is sent at once: the answer exists, although its next record may arrive much later.
         self._first_chunk = b""
         live_after = follower.live_after
-        if (after or live_after) and not self._is_own:
-            # Tell the reader up to which position the records are replayed, and which answer it gets.
+        has_earlier_records = bool(after or live_after)
+        if has_earlier_records and not self._is_own:
+            # Report to the reader up to which position the records are replayed, and which answer it gets.
             self._first_chunk = self._transcript.frame_live(live_after)
         self._first_is_next = True
         return None
@@ -161,9 +162,10 @@ class FollowOutlet(Outlet):
     async def _next_chunk(self) -> bytes:
         """Wait for more records, and return their bytes; set `_has_ended` if there will be no more.
 
-        If the storage fails, return an error event: to reconnect would not help, because a full storage can
-        still be read, and would give the same records again. Other errors of the journal are not sent: the
-        reader sees the connection close, reconnects, perhaps to another server, and gets the error's status.
+        If the storage has failed, the result is an error event, so that the reader does not reconnect: a full
+        storage can still be read, so each new request would get the same records and fail again. Any other
+        error of the journal only ends the response. The reader then reconnects, perhaps to another server; if
+        the error persists, the new response has its status.
         """
         follower = self._follower
         try:
@@ -171,6 +173,7 @@ class FollowOutlet(Outlet):
                 chunk, follower.position = self._transcript.chunk_after(follower.position)
                 return chunk
         except JournalClosed:
+            # A subclass of `JournalUnavailable`, but its storage has not failed: another server may go on.
             pass
         except JournalUnavailable:
             self._has_ended = True
@@ -185,7 +188,7 @@ class FollowOutlet(Outlet):
         return False
 
     def shutdown_chunk(self) -> bytes:
-        """Return the chunk that tells the reader to reconnect: the answer outlives this server."""
+        """Return the bytes of an instruction to reconnect, since the answer goes on without this response."""
         return self._retry
 
 
@@ -212,7 +215,7 @@ def parse_position(value: str | int | None) -> int:
 
 
 def refuse_journal_error(error: JournalError, as_event: bytes = b"") -> Refusal:
-    """Return the response that tells a reader about an error of a journal.
+    """Return the response that reports an error of a journal to a reader.
 
     Args:
         error: The error; its class determines the HTTP status.
@@ -292,7 +295,7 @@ async def stop(
     Args:
         id: The answer's id.
         owner: The answer's owner; None if it has none.
-        reason: The reason, which the answer's readers are told.
+        reason: The reason, which is sent to the answer's readers.
 
     Returns:
         "stopped"; "ended" if the answer had ended before; "unknown" if the answer does not exist, or belongs

@@ -182,10 +182,11 @@ class HTTPDelivery(Delivery):
             # The next thing to send: before the head, the head; after it, a heartbeat.
             due = self._sent_at + (keep_alive or 0.0) if self._head_begun else head_due
             wait = _MAX_PAUSE if due is None else due - time.monotonic()
-            # While a part of the answer is being sent, nothing else may be sent: look again later. Pause for
-            # `keep_alive` at most, because a heartbeat is due that soon if the head is sent meanwhile.
+            # While a part of the answer is being sent, nothing else may be sent: look again later.
             if wait > 0 or self._busy:
-                await sleep(min(max(wait, _MIN_PAUSE), keep_alive or _MAX_PAUSE))
+                # If the head is sent during the pause, the first heartbeat is due `keep_alive` seconds later.
+                longest_pause = keep_alive or _MAX_PAUSE
+                await sleep(min(max(wait, _MIN_PAUSE), longest_pause))
             else:
                 await self._send_heartbeat(heartbeat if self._head_begun else b"")
 
@@ -230,7 +231,8 @@ class HTTPDelivery(Delivery):
     async def _send_last_chunk(self) -> None:
         """Send the last chunk on shutdown; if it cannot be sent in time, abort the connection.
 
-        It cannot be sent while an earlier chunk is being sent. Nothing is sent after the end of the answer.
+        The last chunk cannot be sent while an earlier chunk is being sent to a reader that does not read.
+        Nothing is sent if the answer has ended already.
         """
         from anyio import move_on_after
 

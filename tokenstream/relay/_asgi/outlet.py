@@ -40,7 +40,10 @@ class Outlet(ABC):
         """Close the source of the chunks."""
 
     async def prepare(self, asked: Asked) -> Mapping[str, str]:
-        """Prepare for a request, from what it says about its answer; called before all other methods.
+        """Prepare for one request; called before all other methods.
+
+        Args:
+            asked: The parts of the request that say which answer it asks for.
 
         Returns:
             Further headers of the response, which replace those in `headers`.
@@ -59,7 +62,7 @@ class Outlet(ABC):
         """Prepare for a HEAD request, which gets a head without a body; the answer is not read.
 
         Returns:
-            The response whose head is to be sent instead; else None.
+            The refusal whose head is to be sent in place of the answer's; None if the answer's is sent.
         """
         self.stop("only its head was asked for")
         return None

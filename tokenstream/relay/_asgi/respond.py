@@ -145,10 +145,10 @@ class AnswerOutlet(Outlet):
         return None
 
     async def open_head(self) -> Refusal | None:
-        """Prepare the head alone, and let the answer be closed unread.
+        """Prepare for a HEAD request, for which the answer is not made, or is closed unread.
 
         Returns:
-            The response whose head is to be sent instead; else None.
+            The refusal whose head is to be sent in place of the answer's; None if the answer's is sent.
         """
         self._is_head = True
         return await super().open_head()

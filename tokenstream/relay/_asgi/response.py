@@ -91,18 +91,22 @@ class Response:
             await self.background()
 
     def _with_prepared(self, outlet: Outlet, prepared: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
-        """Return the response's headers, with those for this request that the application has not set itself.
+        """Return the headers of the response to one request.
+
+        A header for this request replaces the header of that name in the response object, unless the
+        application has set the header of the object itself.
 
         Args:
-            outlet: The outlet, whose own headers may be replaced.
-            prepared: The headers for this request.
+            outlet: The outlet, whose default headers the response object had at first.
+            prepared: The headers for this request, by lower-case name.
         """
         headers = self.raw_headers
         for name, value in prepared.items():
-            key, own = name.encode("latin-1"), outlet.headers.get(name)
-            default = None if own is None else (key, own.encode("latin-1"))
-            # A header that still has the outlet's own value was not set by the application.
-            if all(pair[0] != key or pair == default for pair in headers):
+            key, outlet_value = name.encode("latin-1"), outlet.headers.get(name)
+            default = None if outlet_value is None else (key, outlet_value.encode("latin-1"))
+            # A header with another value than the outlet's default was set by the application.
+            set_by_application = any(pair[0] == key and pair != default for pair in headers)
+            if not set_by_application:
                 headers = [*(pair for pair in headers if pair[0] != key), (key, value.encode("latin-1"))]
         return headers
 

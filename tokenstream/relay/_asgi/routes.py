@@ -234,7 +234,7 @@ class Routes:
         )
 
     async def _stop_answer(self, scope: MutableMapping[str, Any], id: str) -> _JSONResponse:
-        """Stop an answer of the journal; return the response that tells if it was stopped or had ended."""
+        """Stop an answer of the journal; return the response that says if it was stopped or had ended."""
         state = await self._journal.stop(id, owner=await self._find_owner(scope))
         if state == "unknown":
             raise UnknownAnswer("no answer has this id")

@@ -54,8 +54,8 @@ class StartOutlet(FollowOutlet):
         shape: Transforms the text of each text part before it is written.
         drop: Names of the kinds of content to leave out if the protocol cannot express them.
         body: The request's body, as bytes or a JSON value; None if it is not known.
-        location: The address of the answer, in which `{id}` stands for its id; None for the address of the
-            request and the id.
+        location: The address of the answer, in which `{id}` stands for its id; None for the request's own
+            address, a slash and the id.
     """
 
     def __init__(
@@ -112,10 +112,11 @@ class StartOutlet(FollowOutlet):
     async def _choose_answer(self, asked: Asked) -> Refusal | None:
         """Choose the answer's id, by the first rule that applies.
 
-        1. The id in the request's header, unless the application has passed another id: this is refused.
+        1. The id in the request's header. If the application has passed another id, the request is refused.
         2. The id that the application has passed.
         3. An id that is derived from the request's Idempotency-Key.
-        4. The random id, unless the request has a position, which needs an answer: this is refused.
+        4. The random id that `__init__` has made for a new answer. A request with a position is refused,
+           because it does not say to which existing answer the position belongs.
 
         Returns:
             The response to a refused request; None if the id is chosen.
@@ -164,15 +165,15 @@ class StartOutlet(FollowOutlet):
         """Start the answer, unless it exists.
 
         Args:
-            open_within: Seconds to wait for its first event. If it is late, a delivery sends the head
-                meanwhile, and so needs no limit here.
+            open_within: Seconds to wait for the answer's first event. The default, no limit, is for an answer
+                that an `HTTPDelivery` sends: it sends the head meanwhile if the first event is late.
 
         Returns:
             The response to send instead if the answer cannot be started or continued; else None.
         """
-        # An answer that is to be continued cannot exist under an invalid id: `_check_existing` refuses it.
-        if self._refusal is None and not is_valid_id(self.id):
-            self._refusal = None if self.continues else _refuse_id()
+        # If the request continues an answer, `_check_existing` finds that no answer has the invalid id.
+        if self._refusal is None and not self.continues and not is_valid_id(self.id):
+            self._refusal = _refuse_id()
         try:
             # Under a new random id, there is no answer yet.
             may_exist = self.continues or self._is_id_given or self._has_key

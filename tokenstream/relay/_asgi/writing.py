@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tokenstream.turns import Drop
 
     class _SendingOptions(TypedDict, total=False):
-        """The options of `Sending`, as far as those who send chunks use them."""
+        """The options that a `ChunkWriter` passes on to `Sending`."""
 
         drop: Drop
         id: str | None
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 class ChunkWriter(Sending):
-    """Encodes an answer in chunks, each of which is one event of a protocol.
+    """Encodes several events at once as chunks, each of which is one event of a protocol.
 
-    Its options are those of `Sending`.
+    The options are those of `Sending`, but `end` and `fail` never raise `NotExpressible`.
     """
 
     def feed(self, events: Iterable[Event]) -> list[bytes]:
@@ -58,7 +58,7 @@ class ChunkWriter(Sending):
 
 
 class BodyWriter(ChunkWriter):
-    """Encodes an answer as the body of a response."""
+    """Encodes an answer as the body of an HTTP response, and has the protocol's headers for it."""
 
     def __init__(self, protocol: str, **options: Unpack[_SendingOptions]) -> None:
         super().__init__(protocol, **options)

@@ -236,7 +236,7 @@ class Encoder(Vocabulary):
         return ()
 
     def encode_fragment(self, event: PartDelta) -> Payloads:
-        """Return the payloads for a piece of a part that has no class of deltas of its own."""
+        """Return the payloads for a piece of any other kind of part, such as a server tool's arguments."""
         return ()
 
     def encode_part_end(self, event: PartDone) -> Payloads:
@@ -389,7 +389,9 @@ class Encoder(Vocabulary):
     # -- within ----------------------------------------------------------------
 
     def _note_piece(self, key: PieceKey, event: AnyEvent, sent: Payload) -> None:
-        """Count a part's pieces that were sent as one chunk; make a template for later ones from the second.
+        """Make a template for a part's later pieces, once two of its pieces were sent as one chunk each.
+
+        A part with a single piece needs no template, so the first piece is only recorded in `_writers`.
 
         Args:
             key: The class of the event, its choice and its part.
@@ -397,8 +399,8 @@ class Encoder(Vocabulary):
             sent: The payload that was sent for the event.
         """
         if key not in self._writers:
-            # This is the part's first piece; the template is made from the second one, if any fits.
-            # The chunks of a format that is not `steady` differ in more than the text.
+            # This is the part's first piece. In a format that is not `steady`, there are never templates,
+            # because the chunks differ in more than the text.
             if self.steady:
                 self._writers[key] = None
             return
@@ -427,8 +429,9 @@ class WholeCalls:
 class UnmarkedCalls(Encoder):
     """Base class of encoders for formats in which nothing marks the end of a tool call.
 
-    If an answer was cut off, readers of such a format think that its last call is incomplete. So a
-    reason of `CUT_REASONS` after a complete last call is refused, unless `drop` allows losing the call.
+    Readers of such a format take the last call for incomplete if the finish reason says that the answer was
+    cut off. So if the last call is complete, a finish reason in `CUT_REASONS` raises `NotExpressible`, unless
+    `drop` allows losing the call.
     """
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's

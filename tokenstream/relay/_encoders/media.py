@@ -29,7 +29,7 @@ class Medium:
         return self.mime_type is not None and self.mime_type.startswith("audio/")
 
     def add_details(self, content: MediaPart) -> None:
-        """Note the type and the URL, if the content has them."""
+        """Store the medium's type and URL, if the content of a start has them."""
         self.mime_type = content.mime_type or self.mime_type
         self.url = content.url or self.url
 
@@ -65,7 +65,7 @@ class Media:
         return self._open.setdefault((event.choice, event.part), Medium())
 
     def start(self, event: PartStart, content: MediaPart) -> list[MediaDelta]:
-        """Note the start of a medium, and return the content that the start contains, as deltas.
+        """Record the start of a medium, and return the content that the start contains, as deltas.
 
         The result is empty if the start contains no content, or only repeats an earlier start.
         """

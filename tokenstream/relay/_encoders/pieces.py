@@ -78,7 +78,8 @@ def find_surroundings(
 ) -> Surroundings | None:
     r"""Return the bytes before and after a piece in its chunk; None if they cannot be determined.
 
-    A probe, which is a fixed text, takes the piece's place; the chunk is then split at the probe.
+    A probe, which is a fixed text, takes the piece's place; the chunk is then split at the probe. This fails
+    if the probe is not in the chunk, or is in it twice because another value equals the piece.
 
     Args:
         payload: A JSON value that contains the piece.

@@ -98,9 +98,10 @@ def _record_piece(event: AnyEvent) -> bytes | None:
     text = "" if read_text is None else read_text(event)
     if not text:
         return None
+    # For most pieces, those of a text that is the first part of the answer, the template is a constant.
     step, head, tail = event.step, _HEAD, _TAIL
     try:
-        # The most frequent pieces need no look-up in the cache.
+        # All other pieces get the template of their part from the cache of `_surroundings`.
         if step is not None or event.part or event.choice or cls is not TextDelta:
             id = event.id if cls is ToolCallDelta else ""
             # Templates are cached by their ids, so a long id gets none.
@@ -292,7 +293,10 @@ _FIELDS = {cls: _list_fields(cls) for cls in _TYPES}
 
 
 def _to_plain(value: Any, *, raw: bool) -> Json:  # noqa: ANN401 - a field of an event
-    """Return a value as a JSON value; a model is an object of the fields that differ from their defaults."""
+    """Return the value of an event's field as a JSON value.
+
+    A pydantic model, such as a part, becomes an object without the fields that have their defaults.
+    """
     if value.__class__ is str:
         return value
     if isinstance(value, BaseModel):

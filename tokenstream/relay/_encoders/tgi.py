@@ -35,7 +35,7 @@ class TGIEncoder(Encoder):
     """Encodes each piece of text as one token; the last token has the whole text and the details.
 
     If the model itself has ended the text, the last token is the special end token. Otherwise
-    it is a token without text: no piece has to be held back to become the last token.
+    it is a token without text, so that no piece has to be held back until it is known to be the last.
     """
 
     name: ClassVar[str] = "tgi"

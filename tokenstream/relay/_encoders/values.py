@@ -70,7 +70,9 @@ def keep_class_name(words: str) -> str:
 
 
 def to_json_value(value: Any) -> Json:  # noqa: ANN401 - whatever the caller has, such as a tool's output
-    """Return a value of the caller as a JSON value; an object that is none is sent as its class's name.
+    """Return a value of the caller as a JSON value.
+
+    An object that JSON cannot express becomes the name of its class.
 
     Example:
         >>> to_json_value({"at": (1, b"a")})

@@ -159,9 +159,12 @@ class Vocabulary:
 
         1. The reason itself, if the format has a word for it.
         2. "stop", if the reason is "tool_calls" and the answer has calls: the client sees the calls anyway.
-        3. If `drop` is "all" and the answer was filtered or refused: the other of these two reasons if the
-           format has a word for it, or the reason itself if it has a stand-in.
-        4. "stop", if `drop` is "all"; `lost_reasons` notes the loss.
+
+        The other rules apply only if `drop` is "all":
+
+        3. The reason itself, if the format has a stand-in for the missing word.
+        4. "refusal" in place of "content_filter", or the reverse, if the format has a word for it.
+        5. "stop". If the reader should not take the end for success, the reason is added to `lost_reasons`.
 
         Raises:
             NotExpressible: None of these rules applies.
@@ -174,11 +177,12 @@ class Vocabulary:
             raise self.not_expressible(f"the finish reason {reason!r}")
         if reason in self.stand_ins:
             return reason
-        sent = _RELATED_REASONS.get(reason, "stop")
-        sent = sent if sent in self.words else "stop"
-        if sent == "stop" and reason in _LOSSES:
+        related = _RELATED_REASONS.get(reason)
+        if related is not None and related in self.words:
+            return related
+        if reason in _LOSSES:
             self.lost_reasons.add(reason)
-        return sent
+        return "stop"
 
     def word_for(self, reason: FinishReason) -> str:
         """Return the provider's word for the finish reason that `choose_reason` chooses.
@@ -216,7 +220,7 @@ class Vocabulary:
         raise self.not_expressible(what, kind)
 
     def lose(self, event: AnyEvent) -> tuple[()]:
-        """Return no payloads for an event of a class that the format cannot express; note the loss."""
+        """Return no payloads for an event that the format cannot express; add its class to `lost_events`."""
         self.lost_events.add(event.__class__.__name__)
         return ()
 
@@ -251,12 +255,12 @@ class Vocabulary:
         key = (event.choice, event.part)
         kind = self._kinds.get(key)
         if kind is not None:
-            if self._comes_too_late(event, key, kind):
+            if self._is_stray(event, key, kind):
                 return True
         else:
             kind = None if event.__class__ in _LATER else _kind_of(event)
             if kind is None:
-                # Nothing of this part was sent, so its later events are left out, too.
+                # The start of the part has not arrived, so this later event of it cannot be sent.
                 return True
             self._kinds[key] = kind
             if isinstance(event, ToolCallStart):
@@ -266,17 +270,21 @@ class Vocabulary:
         self.omit(f"{PHRASES.get(kind, kind)} (part {event.part} of the answer)", kind)
         return True
 
-    def _comes_too_late(self, event: Event, key: tuple[int, int], kind: Kind) -> bool:
-        """Return True for an event that its tool call cannot have: a call has one start, one end and one id.
+    def _is_stray(self, event: Event, key: tuple[int, int], kind: Kind) -> bool:
+        """Return True if an event of a tool call does not fit the call's earlier events.
+
+        A call has one start, one end and one id: a second start, an event after the end, and an event with
+        another id do not fit. The method also records the call's end. Events of other parts always fit.
 
         Args:
-            key: The choice and the index of its part, which has begun.
-            kind: The kind of its part.
+            event: An event of a part that has begun.
+            key: The choice and the index of the part.
+            kind: The kind of the part.
 
         Raises:
             NotExpressible: The part was of another kind before.
         """
-        # Two kinds of calls are no contradiction: most events of a call do not tell which kind it is.
+        # A call may be of a custom tool, which only the start of the call shows.
         own_kind = _kind_of(event)
         if own_kind is not None and own_kind != kind and not {own_kind, kind} <= _CALLS:
             raise self.not_expressible(
@@ -321,7 +329,7 @@ class Vocabulary:
 
 
 def _kind_of(event: Event) -> Kind | None:
-    """Return the kind of the part that an event belongs to; None if the event does not tell."""
+    """Return the kind of the part that an event belongs to; None if the event does not show it."""
     if isinstance(event, PartStart):
         return event.content.kind
     if isinstance(event, ToolCallStart) and event.type == "custom":
@@ -330,7 +338,7 @@ def _kind_of(event: Event) -> Kind | None:
 
 
 def _call_id_of(event: Event) -> str | None:
-    """Return the id of the call that an event belongs to; None if the event does not tell."""
+    """Return the id of the call that an event belongs to; None if the event has none."""
     if isinstance(event, ToolCallDone):
         return event.call.id
     return event.id if isinstance(event, ToolCallDelta) else None

@@ -34,7 +34,10 @@ _IDLE_SECONDS = 5.0
 
 
 class Product(Protocol):
-    """An object made from the records of an answer, such as their encoded bytes, for all its followers."""
+    """An object that is made from an answer's records, and shared by the answer's followers.
+
+    An example is a transcript: the bytes of the records in one protocol.
+    """
 
     def trim(self, count: int) -> None:
         """Process all records that were not processed yet, then drop the results for the oldest records.
@@ -135,7 +138,7 @@ class Feed:
             self._must_read.notify()
 
     def read_again(self) -> None:
-        """Read all records from the storage from now on, since no producer gives any more."""
+        """Read from the storage again, because the producer of this process gives no more records."""
         self._is_given = False
         self._must_read.notify()
 
@@ -167,23 +170,25 @@ class Feed:
 
         while self.error is None and not self.is_complete and not self._check_abandoned():
             try:
-                # A producer may give records during the read.
+                # Remember the end: a producer of this process may give records during the read.
                 end, self._given_bytes = self.end, 0
                 page = await retry(partial(self._storage.read, self.id, end, _PAGE_SIZE), self._lease)
-                # The answer was forgotten, its next records were trimmed, or another answer has its id.
+                # 1. The answer was forgotten, its next records were trimmed, or another answer has its id.
                 if page is None or page.state.begin > self.end + 1 or page.state.owner != self.owner:
                     self.fail(AnswerExpired("the next records of this answer are no longer held"))
                     break
+                # 2. The storage has fewer records than before: it was restored from an older backup.
                 if page.state.end < end and not page.records:
-                    # The database was restored from an older backup.
                     self.fail(AnswerExpired("the journal has lost the end of this answer"))
                     break
+                # 3. The usual case.
                 self._add_page(page)
                 if self._seems_dead(page.state):
                     # End the answer in place of its producer.
                     await self._bury()
                 elif len(page.records) < _PAGE_SIZE and not self.is_complete:
-                    # All records were read; wait for the next ones.
+                    # All records were read; wait for the next ones. Even if none arrive, look at the
+                    # producer's state four times a lease.
                     with anyio.move_on_after(self._lease / 4):
                         await (self._must_read.wait() if self._is_given else self._wait_for_news())
             except JournalUnavailable as error:

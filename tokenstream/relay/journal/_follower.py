@@ -89,7 +89,7 @@ class AnswerFollower:
         return True
 
     def check_held(self) -> None:
-        """Check that the next record is still held.
+        """Check that the feed still has the next record.
 
         Raises:
             AnswerExpired: The next record was trimmed.

@@ -204,7 +204,8 @@ class Journal:
             open_within: As for `start`.
             raw: As for `start`.
             shape: As for `start`.
-            asked: The fingerprint of the request, for the answer's state; None if it has none.
+            asked: The fingerprint of the request, which the storage keeps in the answer's state so that later
+                requests can be compared with it; None if the request has none.
         """
         tasks = self._require_tasks()
         try:
@@ -276,7 +277,7 @@ class Journal:
         Args:
             id: The answer's id.
             owner: The answer's owner; None if it has none.
-            reason: The reason, which the answer's readers are told.
+            reason: The reason, which is sent to the answer's readers.
 
         Returns:
             "stopped" once its producer was asked to stop it; "ended" if the answer had ended before;
@@ -309,8 +310,9 @@ class Journal:
         if self._is_closing:
             raise JournalClosed(_CLOSED)
         feed = self._feeds.get(id)
-        # A producer may give the feed more records while the state is read.
-        progress = (0, False) if feed is None else feed.progress
+        nothing_read = (0, False)
+        # Read before the state: a producer may give the feed more records while the state is read.
+        progress = nothing_read if feed is None else feed.progress
         state = await self.read_state(id, owner)
         if after < 0 or after > state.end:
             raise UnknownPosition(f"the answer has no position {after} yet")
@@ -318,8 +320,8 @@ class Journal:
             raise AnswerExpired("the records after this position were trimmed")
         current = self._feeds.get(id)
         if current is not feed:
-            # Another follower has made one meanwhile, which had read nothing before.
-            feed, progress = current, (0, False)
+            # Another follower has made a feed meanwhile, which had read nothing before the state was read.
+            feed, progress = current, nothing_read
         # The existing feed may belong to an earlier answer with this id, which has expired or was lost.
         if feed is None or not feed.is_answer_of(state, progress):
             feed = self._feeds[id] = Feed(self._storage, id, state, lease=self.lease)
@@ -347,7 +349,7 @@ class Journal:
         return page.state
 
     async def failed_early(self, id: str, owner: str | None) -> bool:
-        """Return True if an answer has failed before its first content, so that asking anew loses nothing.
+        """Return True if an answer has failed before its first content, so that a new request loses nothing.
 
         Args:
             id: The answer's id.
@@ -389,7 +391,8 @@ class Journal:
         import anyio
 
         with anyio.CancelScope(shield=True), anyio.move_on_after(self.lease):
-            # A share of the lease: in its rest, readers look again before they take the producer for dead.
+            # The storage gets a shorter lease: in the rest of the journal's lease, readers make sure that a
+            # producer which looks dead stays so.
             lease = self.lease * ALIVE_SHARE
             return await self._storage.create(id, owner=owner, token=token, lease=lease, asked=asked)
         raise JournalUnavailable("the journal's storage does not answer")
@@ -397,7 +400,7 @@ class Journal:
     def _pass_on(
         self, id: str, owner: str | None, first: int, records: Sequence[bytes], *, is_last: bool
     ) -> None:
-        """Give records that a producer has written to the answer's followers in this process."""
+        """Pass records, which a producer has just written, to the answer's feed in this process, if any."""
         feed = self._feeds.get(id)
         if feed is not None:
             feed.take(first, records, owner=owner, is_last=is_last)

@@ -73,7 +73,7 @@ class _StoredAnswer:
 
     @property
     def ended(self) -> bool:
-        """True once the answer has ended, since only then its time of expiry is known."""
+        """True once the answer has ended, which shows in its time of expiry: it gets one only at its end."""
         return self.expires is not None
 
     def extend(self, records: Sequence[bytes], max_bytes: int) -> None:
@@ -317,7 +317,7 @@ class MemoryStorage(Storage):
         self._drop_records(answer)
 
     def _make_room(self) -> None:
-        """Make room for a new answer: forget the one that ended first, or one whose producer is long dead.
+        """Make room for a new answer: forget the answer that ended first, or whose producer is long dead.
 
         Raises:
             JournalUnavailable: All answers are still being produced.
@@ -356,9 +356,10 @@ class MemoryStorage(Storage):
             self._delete_records(id, self._ended[id])
 
     def _finish_dead(self) -> None:
-        """Mark answers as ended whose producers have long been dead.
+        """Mark answers as ended whose producers have been dead for `expire` seconds.
 
-        Followers do this as soon as they notice; these are the answers that nobody follows.
+        The feed of an answer's followers ends the answer soon after its producer's death, so these are the
+        answers that nobody follows.
         """
         dead_before = self._clock() - self._expire
         for id, answer in list(self._answers.items()):

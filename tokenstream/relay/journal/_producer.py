@@ -58,7 +58,7 @@ class TellWritten(Protocol):
     """The type of the function that a producer calls after each write to the storage."""
 
     def __call__(self, first: int, records: Sequence[bytes], /, *, is_last: bool) -> None:
-        """Take note that records are in the storage now, for example to pass them on to followers.
+        """Receive records that are in the storage now, for example to pass them on to followers.
 
         Args:
             first: The position of the first record.
@@ -160,7 +160,7 @@ class Producer:
         """End the answer because a stop was requested.
 
         Args:
-            reason: The reason, which the answer's readers are told.
+            reason: The reason, which is sent to the answer's readers.
         """
         if self._last_records is None:
             self._last_records = [record(Stopped(reason)), record_ending("stopped")]
@@ -250,11 +250,12 @@ class Producer:
         """Queue the records that end the answer, unless they were queued already.
 
         Args:
-            records: The records to queue, unless other records were chosen before to end the answer.
+            records: The records that end the answer if `stop` or `interrupt` has not chosen others before.
         """
         if not self._end_queued:
-            self._last_records = records if self._last_records is None else self._last_records
-            # This replaces the last records if `shape` fails.
+            if self._last_records is None:
+                self._last_records = records
+            # If `shape` fails here, its error replaces the last records.
             self._queue_rest_of_text()
             self._queued += self._last_records
             self._queued_bytes += sum(map(len, self._last_records))
@@ -308,7 +309,7 @@ class Producer:
         self._has_queued.notify()
 
     async def _flush(self) -> None:
-        """Write all records that are queued now to the storage; give up if it does not accept them."""
+        """Write the records that are queued now to the storage; give up if the storage refuses them."""
         self._is_flushing = True
         last = self._last_written + len(self._queued)
         while self._last_written < last and not self._is_cut_off:
@@ -374,8 +375,9 @@ class Producer:
     async def _watch(self) -> None:
         """Report to the storage, four times a lease, that the producer is alive; stop the answer on request.
 
-        Runs as a task of its own until all records are written. A request to stop the answer, which any
-        process may have put into the storage, is seen in the reply or by waiting for it.
+        Runs as a task of its own until all records are written. Any process may put a request to stop the
+        answer into the storage. The reply to the next report contains the reason of such a request; between
+        two reports, the task waits for a request, so that the next report is made at once.
         """
         import anyio
         from anyio.lowlevel import checkpoint
@@ -390,9 +392,9 @@ class Producer:
                     reason = await self._storage.beat(self.id, self._token, lease=self._lease * ALIVE_SHARE)
                 if reason is not None:
                     self.stop(reason)
+                    # Give the stream time to end by itself. If it ignores the cancellation, end the answer
+                    # without it: readers must not wait. No records are passed, since `stop` has chosen them.
                     await anyio.sleep(pause)
-                    # Readers must not wait for a stream that reacts slowly to cancellation or ignores it.
-                    # `stop` has chosen the last records.
                     self._queue_end([])
                 with anyio.move_on_after(pause):
                     await self._storage.wait_stop(self.id)

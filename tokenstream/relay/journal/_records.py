@@ -42,7 +42,7 @@ def record_ending(ending: Ending) -> bytes:
     """Return the last record of an answer whose events ended without an error.
 
     Args:
-        ending: The ending of the answer. If it broke off or failed all the same, the record is an error.
+        ending: The ending of the answer. For "truncated" and "failed", the record reports an error.
 
     Example:
         >>> record_ending("stopped")

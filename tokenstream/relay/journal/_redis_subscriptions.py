@@ -24,9 +24,9 @@ _IDLE_SECONDS = 30.0
 
 
 class Subscription:
-    """This process's subscription to the Redis channel of one answer, and the state of its waiting tasks."""
+    """This process's subscription to the Redis channel of one answer, for the tasks that wait for changes."""
 
-    __slots__ = ("confirmed", "is_current", "last_message", "news", "told", "used", "waiting")
+    __slots__ = ("confirmed", "is_current", "last_message", "news", "reported_message", "used", "waiting")
 
     def __init__(self) -> None:
         self.confirmed = asyncio.Event()
@@ -35,7 +35,7 @@ class Subscription:
         """Wakes the waiting tasks at the next message."""
         self.last_message: str | None = None
         """The last message of the channel; None if later messages may have been lost."""
-        self.told: str | None = None
+        self.reported_message: str | None = None
         """The last message for which `Subscriptions.wait` has returned; None before the first."""
         self.is_current = False
         """True if the answer was read since the subscription began or was renewed: nothing is missed."""
@@ -88,8 +88,9 @@ class Subscriptions:
             channel: The answer's channel.
             is_new: Returns True if a message reports the awaited change.
             has_changed: Reads the answer's state, and returns True if the awaited change has happened. Called
-                if no message can tell: after a new subscription, and for a message that has ended a wait
-                before, which may be about an earlier answer with the same id.
+                in two cases: after a new subscription, because a change before it sent no message here; and
+                for a message that has ended an earlier wait, because the message may be about an earlier
+                answer with the same id.
         """
         try:
             subscription = await self._subscribe(channel)
@@ -111,12 +112,14 @@ class Subscriptions:
                 if message is None or not is_new(message):
                     await subscription.news.wait()
                     continue
-                # A message that has ended a wait before may be about an earlier answer with this id, which
-                # was forgotten.
-                if message is not subscription.told or await has_changed():
-                    subscription.told = message
+                # A message that has ended an earlier wait may be about an earlier answer with this id, which
+                # was forgotten: only the state shows if this answer has changed.
+                is_unreported = message is not subscription.reported_message
+                if is_unreported or await has_changed():
+                    subscription.reported_message = message
                     break
-                # It was about that answer: forget it, unless a newer one has come, and wait for the next.
+                # The message was about the earlier answer: forget it, unless a newer message has arrived
+                # during `has_changed`, and wait for the next one.
                 if subscription.last_message is message:
                     subscription.last_message = None
         finally:

@@ -101,7 +101,8 @@ class Storage(ABC):
             owner: The answer's owner; None if it has none.
             token: Identifies the producer.
             lease: Seconds for which the producer counts as alive from now.
-            asked: The fingerprint of the request, to be kept in the answer's state; None if it has none.
+            asked: The fingerprint of the request, to be kept in the answer's state; None if the request has
+                none.
 
         Returns:
             True if the answer has begun, now or by an earlier call for this producer; False if another

@@ -42,8 +42,8 @@ class AskedRule:
     """Base class of the rules that ask a function of the application whether to stop the answer.
 
     Args:
-        ask: The function, which returns the reason to stop the answer, or None. An async function is
-            not called: its argument is passed to `ask_async`, which the stream sets.
+        ask: The function, which returns the reason to stop the answer, or None. If the function is async,
+            the stream calls and awaits it in place of this rule, which passes the argument to `ask_async`.
     """
 
     deadline: float | None = None
@@ -56,7 +56,7 @@ class AskedRule:
         self.answer_number = 0
         """The number of the answer that is checked, counted from 1."""
         self.ask_async: Callable[[Any], object] | None = None
-        """Receives the function's argument, if the function is async; None for a plain function."""
+        """Calls the function with an argument and awaits it; set by the stream if the function is async."""
         self.begin_again()
 
     def begin_again(self) -> None:
@@ -190,7 +190,7 @@ class FieldRule(AskedRule):
         return self.has_returned and not self.pending and not self._waiting
 
     def record_result(self, result: object) -> None:
-        """Record what the function returned; if it was awaited, call it with the next value that waits.
+        """Record what the function returned, and call the function with the values that have waited for that.
 
         Raises:
             MisuseError: The function returned neither text nor None.
@@ -224,7 +224,8 @@ class FieldRule(AskedRule):
     def _ask_next(self) -> None:
         """Call the function with the values that wait, until a call is pending or stops the answer."""
         if self._is_asking:
-            # A call that is not awaited has returned within the loop below, which goes on by itself.
+            # `call` has got the result of a function that is not async, and `record_result` has led here: the
+            # loop below is running already, and goes on with the next value.
             return
         self._is_asking = True
         try:
@@ -244,6 +245,7 @@ class _Values(Search[Any]):
     _wanted_name: ClassVar = "a value"
 
     def _on_end(self, event: ValueDone, position: int, out: list[Any]) -> None:
-        """Append a finished value to `out` if it is at the path (`position` 0), and not above or below it."""
+        """Append a finished value to `out` if the path leads to it, and not to a value around or in it."""
+        # 0 stands for a value at the path.
         if position == 0:
             out.append(event.value)

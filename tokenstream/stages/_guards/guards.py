@@ -174,7 +174,8 @@ class _Guard:
         first: The number of pieces of content after which the rule counts as decided; not used for
             a rule that calls a function.
         hold: True if the answer is held back until the rule has decided.
-        counts: True if the rule counts what arrives, also what is held back, changed or left out.
+        counts: True if the rule counts what the answer costs, and so gets each event when it arrives, also
+            if the event is then held back, changed or left out.
     """
 
     __slots__ = ("_first", "_pieces", "counts", "hold", "rule")
@@ -266,7 +267,8 @@ class Guards:
             rule: The rule, as `make_rule` returns it.
             first: The number of pieces of content after which the rule counts as decided.
             hold: True if the answer is held back until the rule has decided.
-            counts: True if the rule counts what arrives, also what is held back, changed or left out.
+            counts: True if the rule counts what the answer costs, and so gets each event when it arrives,
+                also if the event is then held back, changed or left out.
         """
         self._guards.append(_Guard(rule, first, hold=hold, counts=counts))
 

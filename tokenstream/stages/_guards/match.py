@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from tokenstream.errors import MisuseError
 from tokenstream.stages._matching.automaton import build
@@ -68,8 +68,13 @@ class Match(TextStage):
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._pattern = pattern
-        self._ahead, self._behind, self._is_sure = _analyse_ends(pattern)
-        """The numbers of characters after and before a match that can undo it; True if none after it can."""
+        surroundings = _find_surroundings(pattern)
+        self._ahead = surroundings.ahead
+        """The number of characters after a match that must be known, because they may undo it."""
+        self._behind = surroundings.behind
+        """The number of characters before a match that must be known, because the pattern may test them."""
+        self._is_sure = surroundings.is_sure
+        """True if a match stays a match, whatever follows it."""
         self._must_wait = "(?!" in pattern.pattern
         """True if no trial of next characters can prove that a match is final: then more text is awaited."""
         self._search_back = min(width_of(pattern.pattern, pattern.flags), LONGEST_MATCH) + self._ahead
@@ -110,7 +115,7 @@ class Match(TextStage):
                 dropped = len(self._tail) - tail_length
                 self._tail, self._has_start = self._tail[dropped:], False
                 if self._starts is not None:
-                    self._starts.shift(dropped)
+                    self._starts.drop_start(dropped)
         return [item]
 
     def end(self, *, now: float = 0.0) -> list[str]:
@@ -142,35 +147,49 @@ class Match(TextStage):
         match = search(tail, max(first, searched - self._search_back))
         if match is None:
             return
-        start = match.start()
         # At most `_ahead` characters after a match may undo it.
         is_final = at_end or self._is_sure or match.end() + self._ahead <= len(tail)
-        if not is_final and not self._must_wait:
-            # Try what may follow: each text of `_NEXT`, once and very often. The match is final if all these
-            # searches find it. (They stand for any text, but not after a negative look-ahead: `_must_wait`.)
-            # "Very often", since a match that grows with the text after it may become too long to count.
-            is_final = all(
-                _begins_at(start, search(tail + following * times, start))
-                for following in _NEXT
-                for times in (1, LONGEST_MATCH)
-            )
-        if is_final:
+        if is_final or self._survives_next_text(match.start()):
             self._stop = f"the text matches {self._pattern.pattern!r}"
 
+    def _survives_next_text(self, start: int) -> bool:
+        """Return True if the match that begins at `start` stays a match, whatever text follows the tail.
 
-def _analyse_ends(pattern: re.Pattern[str]) -> tuple[int, int, bool]:
-    """Find out what the text after and before a match can change.
+        Each text in `_NEXT` is tried, once and very often: a match that grows with the text after it may
+        become too long to count. These trials stand for any text, except after a negative look-ahead.
+        """
+        if self._must_wait:
+            return False
+        tail, search = self._tail, self._pattern.search
+        return all(
+            _begins_at(start, search(tail + following * times, start))
+            for following in _NEXT
+            for times in (1, LONGEST_MATCH)
+        )
 
-    Returns:
-        The numbers of characters after and before a match that must be known, as they may show that it is not
-        a match; and True if a match stays a match, whatever follows.
+
+class _Surroundings(NamedTuple):
+    """The text around a match on which it depends if this is a match.
+
+    Args:
+        ahead: The number of characters after the match that may undo it.
+        behind: The number of characters before the match that the pattern may test.
+        is_sure: True if no text after the match can undo it.
     """
+
+    ahead: int
+    behind: int
+    is_sure: bool
+
+
+def _find_surroundings(pattern: re.Pattern[str]) -> _Surroundings:
+    """Return on how much text before and after a match it depends if this is a match of the pattern."""
     source = pattern.pattern
     try:
         watched = watch_end("a guard", pattern)
     except MisuseError:
         # The pattern cannot be analysed, so it may look at any number of characters.
-        return LONGEST_MATCH, LONGEST_MATCH, False
+        return _Surroundings(LONGEST_MATCH, LONGEST_MATCH, is_sure=False)
     # One character at least, for `\b` and other tests of the next character.
     counts = [1]
     if "$" in _ESCAPED.sub("", source):
@@ -183,7 +202,7 @@ def _analyse_ends(pattern: re.Pattern[str]) -> tuple[int, int, bool]:
             counts.append(width_of(body, 0) + (1 if tests_next else 0))
     # One character before the match, for `^` and `\b`; also at the start of a look-behind.
     behind = 1 + sum(width_of(body, 0) for body in watched.behind)
-    return min(max(counts), LONGEST_MATCH), min(behind, LONGEST_MATCH), watched.sure_at_end
+    return _Surroundings(min(max(counts), LONGEST_MATCH), min(behind, LONGEST_MATCH), watched.sure_at_end)
 
 
 def _begins_at(start: int, match: re.Match[str] | None) -> bool:

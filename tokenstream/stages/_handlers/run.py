@@ -29,7 +29,12 @@ if TYPE_CHECKING:
         """Makes the cursors of a stream; the class is in a layer above, which this module cannot import."""
 
         def router_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> Cursor[Any]:
-            """Return a cursor in the tool calls, with checked arguments."""
+            """Return a cursor that goes through the answer's tool calls, and checks their arguments.
+
+            Args:
+                *tools: The objects that check the arguments of each tool.
+                lenient: Maps the names of tools to the leniency with which almost-JSON is read for them.
+            """
             ...
 
 
@@ -217,5 +222,5 @@ class HandlerRun:
 
 
 def _pair_with_event(entry: HandlerEntry, event: Event) -> list[Work]:
-    """Return the one call to make for an event to a handler of events: with the event itself."""
+    """Return the call to make of a handler that takes events: with the event as its argument; in a list."""
     return [Work(entry, event)]

@@ -53,10 +53,12 @@ class Work(NamedTuple):
 
 
 class WorkFinder(ABC):
-    """Base class: turns the items of a view into work, the calls of handlers that are still to be made.
+    """Base class: finds the handler calls that are still to be made ("work") for what a stream delivers.
+
+    The stream delivers the items of a view: pieces of text, elements of an array, or tool calls.
 
     Args:
-        cursor: The run's position in the view.
+        cursor: The position in the view up to which items have led to calls.
     """
 
     def __init__(self, cursor: Cursor[Any]) -> None:
@@ -85,10 +87,11 @@ class WorkFinder(ABC):
 
 
 class ViewWorkFinder(WorkFinder):
-    """Turns the items of one view into calls of its handler that are still to be made.
+    """Finds the calls to make of a handler that takes the items of a view, such as the pieces of the text.
 
     Args:
-        cursor: The run's position in the view.
+        entry: The handler.
+        cursor: The position in the view up to which items have led to calls.
     """
 
     def __init__(self, entry: HandlerEntry, cursor: Cursor[Any]) -> None:

@@ -62,12 +62,14 @@ class BlockShape(NamedTuple):
     """Number of lines at the paragraph's beginning that are definitions."""
     may_define: bool = False
     """True if an unfinished definition may follow the definitions at the paragraph's beginning."""
-    leaf_end: str = ""
-    """The fence that closes the leaf, or the kind of its HTML."""
+    closing_fence: str = ""
+    """The fence that closes the leaf; "" if the leaf is not in a fence."""
     containers: tuple[Container, ...] = ()
-    """The containers around the leaf."""
+    """The containers (quotes and list items) around the leaf."""
     may_begin_table: bool = False
     """True if the last line may be the first row of a table."""
+    html_kind: int = 0
+    """The kind of the leaf if it is HTML, 1 to 7 as in CommonMark; 0 for any other leaf."""
 
     @property
     def closed(self) -> bool:
@@ -120,8 +122,8 @@ class MarkdownBlock:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the computed properties instead of the state, which is large and shared."""
-        # The rest of the state is the unfinished line, which only the computed properties need; these
-        # (`_READERS`) are computed now.
+        # All other properties are computed from these parts of the state, so they are computed now.
+        values = {name: self._value(name) for name in _READERS}
         shape = self._state[0]
         small_shape = shape._replace(
             last_text=[],
@@ -133,7 +135,7 @@ class MarkdownBlock:
             registry={},
             definition_count=0,
         )
-        return _restore_block, (small_shape, {name: self._value(name) for name in _READERS})
+        return _restore_block, (small_shape, values)
 
     def _facts(self) -> tuple[Any, ...]:
         """Return the values that are the same in two equal snapshots."""

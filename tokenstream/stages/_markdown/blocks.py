@@ -414,15 +414,17 @@ class MarkdownBlocks:
         leaf = structure.leaf
         # Without an open leaf, all lines are shown unchanged. `settled` is the number of leading characters
         # that no later snapshot changes.
-        kind, leaf_first_line, leaf_end = "", 0, ""
+        kind, leaf_first_line, closing_fence, html_kind = "", 0, "", 0
         offsets: list[int] = []
         settled = block.chars
         if leaf is not None:
             kind, leaf_first_line, offsets = leaf.kind, leaf.first_line, leaf.offsets
-            # For a fence, the closing fence; for HTML, the number of its kind.
-            leaf_end = leaf.mark * leaf.size if kind == LineKind.FENCE else str(leaf.size)
+            if kind == LineKind.FENCE:
+                closing_fence = leaf.mark * leaf.size
+            elif kind == LineKind.HTML:
+                html_kind = leaf.size
             # In CommonMark, these kinds of HTML are comments, instructions, declarations and CDATA.
-            is_comment_or_the_like = kind == LineKind.HTML and leaf.size in {2, 3, 4, 5}
+            is_comment_or_the_like = html_kind in {2, 3, 4, 5}
             shows_whole_lines = kind in {LineKind.FENCE, LineKind.CODE, LineKind.TABLE}
             if not (shows_whole_lines or is_comment_or_the_like):
                 # What is shown of the leaf may still change.
@@ -436,7 +438,8 @@ class MarkdownBlocks:
         self._shape = shape = BlockShape(
             block.id, structure.kind, block.info, block.start, block.last_text, block.completion, block.lines,
             len(block.lines), settled, self._registry, self._definition_count, kind, leaf_first_line, offsets,
-            text_from, may_define, leaf_end, structure.containers.freeze(), structure.may_begin_table,
+            text_from, may_define, closing_fence, structure.containers.freeze(), structure.may_begin_table,
+            html_kind,
         )  # fmt: skip
         return shape
 

@@ -25,7 +25,7 @@ _MOST_NESTED = 32
 
 
 class Definition(NamedTuple):
-    """A link definition in its original wording, but without the marks of its containers."""
+    """A link definition as it was written, but without the marks of quotes and list items around it."""
 
     label: str
     text: str

@@ -108,7 +108,7 @@ def _is_in_word(character: str) -> bool:
 
 
 def apply_run(openers: list[OpenRun], run: DelimiterRun) -> bool:
-    """Close open runs with a run, and add the marks that it does not use for that to the open runs.
+    """Take the next run of the text: it closes open runs, and its other marks become an open run.
 
     Args:
         openers: The open runs, outermost first; modified.
@@ -190,10 +190,11 @@ def find_closing_marks(openers: list[OpenRun], before: str, end: int) -> tuple[s
         return "", []
     positions: list[int] = []
     marks_start = len(before.rstrip(to_close[-1].run.mark))
-    if marks_start < len(before) and before[:marks_start][-1:] in WHITE:
-        # Marks at the end that close nothing would merge with the closing marks into one run.
+    ends_with_loose_marks = marks_start < len(before) and before[:marks_start][-1:] in WHITE
+    if ends_with_loose_marks:
+        # They close nothing, but would merge with the closing marks into one run: so they are escaped.
         positions += range(end + marks_start - len(before), end)
-        # With backslashes before them, they are punctuation.
+        # An escaped mark counts as punctuation before the closing marks, like this backslash.
         before = "\\"
     elif len(openers) == 1 and not openers[0].run.closes:
         # The common case, in which the rule of three (see `_may_pair`) does not apply.

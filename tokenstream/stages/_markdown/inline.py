@@ -187,28 +187,36 @@ class InlineCompleter:
         if self._scanned_to == end and not self._openers and not brackets:
             return text
         openers = [OpenRun(opener.run, opener.count) for opener in self._openers]
-        bracket_at, closing_ticks = None, ""
         if self._ticks and not brackets:
-            # The text ends in code, which is shown as far as it has arrived.
-            end = _strip_blanks(text, self._code_end)
-            # A space keeps two runs of backticks from merging.
-            closing_ticks = (" " if text[end - 1] == "`" else "") + "`" * self._ticks
-        else:
-            # The text is shown up to an open bracket, or to a mark that is undecided.
-            stop = brackets[0].position if brackets else self._scanned_to
-            if self._in_dest and self._can_show_link(text, brackets):
-                # The text of a link is shown while its destination arrives, but without the bracket.
-                bracket_at, stop = stop, self._scanned_to
-            end = self._find_shown_end(text, stop, openers, cut=stop < end)
+            return self._preview_code(text, openers)
+        # The text is shown up to an open bracket, or to a mark that is undecided.
+        stop = brackets[0].position if brackets else self._scanned_to
+        bracket_at = None
+        if self._in_dest and self._can_show_link(text, brackets):
+            # The text of a link is shown while its destination arrives, but without the bracket.
+            bracket_at, stop = stop, self._scanned_to
+        end = self._find_shown_end(text, stop, openers, cut=stop < end)
         if not openers and bracket_at is None:
-            return text[:end] + closing_ticks
+            return text[:end]
         # Only the marks at the end, and the character before them, matter: a few characters suffice.
-        before = "`" if closing_ticks else text[max(end - 8, 0) : end]
-        marks, escaped = find_closing_marks(openers, before, end)
-        shown = text[:end]
+        marks, escaped = find_closing_marks(openers, text[max(end - 8, 0) : end], end)
         if escaped or bracket_at is not None:
-            shown = _apply_edits(text, end, bracket_at, escaped)
-        return shown + closing_ticks + marks
+            return _apply_edits(text, end, bracket_at, escaped) + marks
+        return text[:end] + marks
+
+    def _preview_code(self, text: str, openers: list[OpenRun]) -> str:
+        """Return the text to show if it ends in code, which is shown as far as it has arrived.
+
+        Args:
+            text: The content.
+            openers: The runs that are open before the code.
+        """
+        end = _strip_blanks(text, self._code_end)
+        # A space keeps two runs of backticks from merging.
+        space = " " if text[end - 1] == "`" else ""
+        marks, escaped = find_closing_marks(openers, "`", end)
+        shown = _apply_edits(text, end, None, escaped) if escaped else text[:end]
+        return shown + space + "`" * self._ticks + marks
 
     # -- scanning ----------------------------------------------------------------
 
@@ -267,12 +275,13 @@ class InlineCompleter:
         return _WAIT
 
     def _scan_run(self, text: str, position: int, end: int) -> int:
-        """Read a run of `*`, `_` or `~`; apply it, or store it in a bracket; return its end, or _WAIT."""
+        """Read a run of `*`, `_` or `~`, which may open or close emphasis; return its end, or _WAIT."""
         if end == len(text):
             # The run may go on, and the character after it decides what it does.
             return _WAIT
         run = classify_run(text, position, end - position)
         if self._brackets:
+            # Its effect depends on whether the bracket turns out to begin a link.
             self._brackets[-1].runs.append(run)
         else:
             apply_run(self._openers, run)
@@ -329,7 +338,13 @@ class InlineCompleter:
                 bracket.may_be_link = bracket.may_be_link and bracket.is_image
 
     def _drop_old_brackets(self, position: int) -> None:
-        """Treat the outermost brackets as text while they cannot begin a link that ends at a position."""
+        """Treat the outermost brackets as text if they can no longer begin a link.
+
+        They cannot if they contain a link, or if their text is too long.
+
+        Args:
+            position: The earliest position at which the text of such a link may end.
+        """
         while self._brackets:
             outermost = self._brackets[0]
             if outermost.may_be_link and position - outermost.position <= LONGEST:
@@ -407,18 +422,23 @@ class InlineCompleter:
             cut: True if text after `end` is held back.
         """
         # If the rest of a line is held back, what is shown of it could look like another block, such as a
-        # lone `-`: the line from `line_start` on is tested. `len(text)` stands for no test.
-        line_start = text.rfind("\n", 0, end) + 1 if cut and not self._one_line else len(text)
+        # lone `-`. So the shown part of that line is tested: from `cut_line_start` on, if it is not None.
+        cut_line_start = text.rfind("\n", 0, end) + 1 if cut and not self._one_line else None
+        # Each round leaves out one thing more at the end; the last round finds nothing to leave out.
         while True:
             end = self._strip_breaks(_strip_blanks(text, end))
-            if end > line_start and _NO_TEXT.fullmatch(text, line_start, end):
-                # The rest of the line would render as a block of its own.
-                end = line_start
+            if (
+                cut_line_start is not None
+                and end > cut_line_start
+                and _NO_TEXT.fullmatch(text, cut_line_start, end)
+            ):
+                # The shown part of the line would render as a block of its own.
+                end = cut_line_start
             elif openers and openers[-1].end >= end:
                 # The last open run encloses nothing: leave it out.
                 end = min(end, openers.pop().run.position)
                 if not self._one_line:  # from now on, the rest of this line is left out, too
-                    line_start = text.rfind("\n", 0, end) + 1
+                    cut_line_start = text.rfind("\n", 0, end) + 1
             elif not end or text[end - 1] not in WHITE:
                 return end
 

@@ -27,7 +27,8 @@ class Leaf:
         kind: The kind of the leaf, from `LineKind`.
         text: The leaf's first line, with expanded tabs.
         content_at: The offset of the leaf's content in `text`.
-        line: The original line; not needed for a leaf whose offsets are not recorded.
+        line: The original line; only needed for a paragraph, a heading, HTML or a formula, whose `offsets`
+            refer to it.
         size: The fence's length, the heading's level, or the kind of HTML block; 0 for other leaves.
     """
 

@@ -25,20 +25,29 @@ def continues_formula(mark: str, line: str, size: int) -> bool | None:
         line: The line; for the formula's first line, only the part from the mark on.
         size: Number of the formula's characters before this line.
     """
-    text = line.strip(" \t")
-    is_first_line = not size
-    if mark == "\\[":
-        # The end may be followed by other text.
-        if "\\]" in text:
-            # Some renderers treat an empty formula as text; the mark takes the first two characters.
-            is_empty = is_first_line and "\\]" not in text[3:]
-            return None if is_empty else False
-    # With `$$`, a first line of up to three characters has an opening mark, and no room for an end.
-    elif not is_first_line or len(text) > 3:
-        # A label such as `(1)` may follow the end.
-        if text.endswith("$$") or _LABEL.search(text):
-            return False
-        if is_first_line and "$$" in text[2:]:
-            # The formula ends in the middle of the line, so it is not displayed.
-            return None
-    return True if size + len(line) <= MOST_MATH else None
+    continues = _continues_brackets if mark == "\\[" else _continues_dollars
+    result = continues(line.strip(" \t"), is_first_line=not size)
+    is_too_long = size + len(line) > MOST_MATH
+    return None if result and is_too_long else result
+
+
+def _continues_brackets(text: str, *, is_first_line: bool) -> bool | None:
+    r"""Return True if a formula that began with `\[` continues after a line; None if it is not a formula."""
+    # The end may be followed by other text.
+    if "\\]" not in text:
+        return True
+    # Some renderers treat an empty formula as text; the mark takes the first two characters.
+    is_empty = is_first_line and "\\]" not in text[3:]
+    return None if is_empty else False
+
+
+def _continues_dollars(text: str, *, is_first_line: bool) -> bool | None:
+    """Return True if a formula that began with `$$` continues after a line; None if it is not a formula."""
+    if is_first_line and len(text) <= 3:
+        # After the opening mark, there is no room for an end.
+        return True
+    # A label such as `(1)` may follow the end.
+    if text.endswith("$$") or _LABEL.search(text):
+        return False
+    # An end in the middle of the first line: then the formula is part of a text, and not displayed.
+    return None if is_first_line and "$$" in text[2:] else True

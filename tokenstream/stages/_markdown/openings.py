@@ -216,12 +216,17 @@ class _OpeningLine:
         return self.read_item(match[2], match.end(), limited=int(match[1]) != 1)
 
     def read_item(self, marker: str, marker_end: int, *, limited: bool) -> Opening | None:
-        """Enter a list item; return None if its content is still to be read, else the opening, or `_WAIT`.
+        """Enter a list item, whose marker was found; or find out that no item begins here.
 
         Args:
             marker: The character that identifies the list.
             marker_end: The position after the marker.
             limited: True if the item, because of its number, cannot interrupt a paragraph at the same level.
+
+        Returns:
+            None if the item was entered, and its content on this line is to be read next. An opening if
+            nothing of the line is left to read: the item is empty, or the line is text and no item. `_WAIT`
+            while more of the line is needed.
         """
         text = self.text
         if marker_end == len(text) and not self.complete:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tokenstream.stages._markdown.inline import InlineCompleter
 from tokenstream.stages._markdown.openings import LineKind
+from tokenstream.stages._markdown.starts import HTML_ENDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 _MAY_DEFINE = re.compile(r"\[(?:[^\\\[\]]|\\.)*+\\?(?:\Z|\](?::|\Z))")
 _CELL_END = re.compile(r"(?<!\\)\|")
 _OPEN_TAG = re.compile(r"<[^<>]*\Z")
-_HTML_ENDINGS = {"2": "-->", "3": "?>", "4": ">", "5": "]]>"}
-_HTML_ENDS = {kind: re.compile(re.escape(end)) for kind, end in _HTML_ENDINGS.items()} | {
-    "1": re.compile(r"</(?:script|pre|style|textarea)>", re.IGNORECASE)
-}
+_HTML_ENDINGS = {2: "-->", 3: "?>", 4: ">", 5: "]]>"}
+"""The text that ends an HTML block, by its kind in CommonMark; the other kinds have no fixed end."""
+_SCRIPT_OR_THE_LIKE = 1
+"""The kind of the HTML blocks that end with the closing tag of a script, of preformatted text or the like."""
 _RAW_NAME = re.compile(r"<(script|pre|style|textarea)[^>]*>?", re.IGNORECASE | re.ASCII)
 _RAW_END = re.compile(r"</?[A-Za-z]*\Z")
 
@@ -177,7 +178,7 @@ def _container_prefix(containers: Sequence[Container]) -> str:
 def _preview_fence(shape: BlockShape, source: str) -> str:
     """Return the source of an open code block, with a last line that closes it, in the same containers."""
     newline = "" if source.endswith(("\n", "\r")) else "\n"
-    return f"{source}{newline}{_container_prefix(shape.containers)}{shape.leaf_end}"
+    return f"{source}{newline}{_container_prefix(shape.containers)}{shape.closing_fence}"
 
 
 def _preview_paragraph(shape: BlockShape, tail: str) -> str:
@@ -286,18 +287,16 @@ def _preview_html(shape: BlockShape, before: str, tail: str) -> str:
         tail: The block's unfinished last line.
     """
     source = before + tail
-    # For HTML, this is the number of its kind in CommonMark.
-    kind = shape.leaf_end
-    if kind in {"6", "7"}:
-        # These kinds have no end of their own, but their last tag may be half-open.
+    kind = shape.html_kind
+    end_pattern = HTML_ENDS.get(kind)
+    if end_pattern is None:
+        # This kind of block ends at a blank line, but its last tag may be half-open.
         match = _OPEN_TAG.search(source, max(0, len(source) - MOST_TAG))
         return source[: match.start()] if match else source
-    if _HTML_ENDS[kind].search(tail.lstrip(" \t>")):
+    if end_pattern.search(tail.lstrip(" \t>")):
         # The end is in the last line.
         return source
-    ending = _HTML_ENDINGS.get(kind, "")
-    if kind == "1":
-        # A script and the like: its end is the closing tag of the same name.
+    if kind == _SCRIPT_OR_THE_LIKE:
         opening = _RAW_NAME.search(source, shape.settled)
         if opening is None or not opening[0].endswith(">"):
             # The opening tag is not whole.
@@ -306,5 +305,7 @@ def _preview_html(shape: BlockShape, before: str, tail: str) -> str:
         partial = _RAW_END.search(source, max(0, len(source) - MOST_TAG))
         source = source[: partial.start()] if partial else source
         ending = f"</{opening[1]}>"
+    else:
+        ending = _HTML_ENDINGS[kind]
     at_line_start = source.endswith(("\n", "\r"))
     return source + (_container_prefix(shape.containers) if at_line_start else "") + ending

@@ -10,7 +10,7 @@ from tokenstream.stages._markdown.leaf import Leaf, content_offset, is_underline
 from tokenstream.stages._markdown.math import MARKS, continues_formula
 from tokenstream.stages._markdown.openings import LineKind, read_opening
 from tokenstream.stages._markdown.starts import CODE_INDENT, MORE_NEEDED, expand_tabs
-from tokenstream.stages._markdown.tables import PossibleRow
+from tokenstream.stages._markdown.tables import PossibleRow, make_possible_row
 
 if TYPE_CHECKING:
     from tokenstream.stages._markdown.definitions import Definition
@@ -31,7 +31,6 @@ UNDECIDED, SAME, NEW, SPLIT, BLANK = range(5)
 
 _MAY_BEGIN_BLOCK = frozenset("#>-+*_=0123456789`~<|:")
 _MAY_BEGIN_ITEM = frozenset("-+*0123456789")
-_NOWHERE = 1 << 60
 
 
 class BlockStructure:
@@ -216,14 +215,17 @@ class BlockStructure:
         """
         leaf = self.leaf
         is_text = leaf is not None and leaf.kind == LineKind.TEXT
+        # The lines of the open paragraph, the last of which is the first row.
         line_count = len(leaf.offsets) if leaf is not None and is_text else 0
         # Parsers disagree if the table begins with the mark of a container or of a heading, or if its
         # second row may also be the underline of a heading of several lines.
         disputed = has_deeper or not is_text or (line_count > 1 and is_underline(line_match))
         joins_open_block = self._in_doubt or self._in_raw_html
         is_top_level = not self.containers.items
-        # Only the last line of the paragraph becomes part of the table.
-        split = line_count > 1 and is_top_level and not (joins_open_block or disputed)
+        # The other lines of the paragraph stay a block of their own, before the table.
+        splits_block = line_count > 1 and is_top_level and not (joins_open_block or disputed)
+        # There are no other lines, so the open block becomes the table.
+        becomes_table = line_count < 2 and not joins_open_block
         self._in_doubt = self._in_doubt or disputed
         self._close_leaf()
         self.kind_before = self.kind
@@ -232,9 +234,9 @@ class BlockStructure:
         self._open_row = None
         if level == 0:
             self.containers.open_list_marker = None
-            if split or (line_count < 2 and not joins_open_block):
+            if splits_block or becomes_table:
                 self.kind = "table"  # otherwise, the table is only a part of the open block
-        return SPLIT if split else SAME
+        return SPLIT if splits_block else SAME
 
     # -- everything else ---------------------------------------------------
 
@@ -294,7 +296,10 @@ class BlockStructure:
         return self._take_underline(leaf, line_match, complete=complete) if is_underline(line_match) else None
 
     def _take_underline(self, leaf: Leaf, line_match: MatchedLine, *, complete: bool) -> int | None:
-        """Turn a paragraph into a heading at its underline; return the line's effect, None without text."""
+        """Turn a paragraph into a heading at its underline; return the line's effect.
+
+        The result is None if the paragraph has only link definitions, and no text for a heading.
+        """
         if not complete:
             return UNDECIDED
         if leaf.reader is not None and leaf.reader.only_definitions:
@@ -328,12 +333,24 @@ class BlockStructure:
             # The mark is whole, and alone on the line.
             if line_match.text.endswith(self._math_mark, 0, len(line_match.text.rstrip(" \t"))):
                 return self._open_formula(line, line_match)
+        reader, character = leaf.reader, line_match.text[line_match.content_at]
+        if reader is not None and leaf.defines and continues_all and not reader.may_continue(character):
+            return self._take_after_definitions(leaf, line, line_match, complete=complete)
+        self._continue_paragraph(leaf, line, line_match, continues_all=continues_all)
+        return SAME
+
+    def _continue_paragraph(
+        self, leaf: Leaf, line: str, line_match: MatchedLine, *, continues_all: bool
+    ) -> None:
+        """Add a line to the open paragraph, and note if some parsers see another block in the line.
+
+        Args:
+            leaf: The paragraph.
+            continues_all: True if the line continues all containers around the paragraph.
+        """
         character = line_match.text[line_match.content_at]
         may_begin_block = character in _MAY_BEGIN_BLOCK
-        reader = leaf.reader
-        if reader is not None and leaf.defines:
-            if continues_all and not reader.may_continue(character):
-                return self._take_after_definitions(leaf, line, line_match, complete=complete)
+        if leaf.reader is not None and leaf.defines:
             # In an unfinished definition, some parsers see a block in this line.
             self._in_doubt = self._in_doubt or may_begin_block or not continues_all
         if may_begin_block and not continues_all and (line_match.indent >= CODE_INDENT or character == "<"):
@@ -344,7 +361,6 @@ class BlockStructure:
             self._open_row = PossibleRow(line_match.level, [line_match.content_at])
         else:
             self._row_in_doubt = True
-        return SAME
 
     def _take_after_definitions(
         self, leaf: Leaf, line: str, line_match: MatchedLine, *, complete: bool
@@ -390,7 +406,7 @@ class BlockStructure:
         containers.enter(opened)
         if level == 0:
             containers.open_list_marker = opened[0].marker if opened and not opened[0].quote else None
-        self._open_row = self._make_possible_row(opening, level, is_next_item=is_next_item)
+        self._open_row = make_possible_row(opening, level, is_next_item=is_next_item)
         if kind not in {LineKind.NOTHING, LineKind.RULE}:
             self.leaf = Leaf(kind, line_match.text, opening.content_at, line=line, size=opening.size)
         self.open = True
@@ -402,24 +418,6 @@ class BlockStructure:
         else:
             self.kind = kind
         return NEW
-
-    def _make_possible_row(self, opening: Opening, level: int, *, is_next_item: bool) -> PossibleRow:
-        """Return a line as a possible first row of a table, with the positions at which the table may begin.
-
-        The line may begin other blocks, but markdown-it (a renderer) looks for tables first.
-
-        Args:
-            opening: The blocks that the line begins.
-            level: Number of the containers that the line continues.
-            is_next_item: True if the line begins another item of an open list; a table is then in that item.
-        """
-        content_starts = opening.content_starts
-        if opening.kind == LineKind.CODE:
-            # Indented code is not the row of a table.
-            content_starts[-1] = _NOWHERE
-        if is_next_item:
-            return PossibleRow(level + 1, content_starts[1:])
-        return PossibleRow(level, content_starts)
 
     # -- formulas and raw HTML ---------------------------------------------
 
@@ -444,6 +442,7 @@ class BlockStructure:
             leaf.size += len(line) + 1
             return
         if continues is None:
+            # It is not a formula, at least not for some parsers.
             self._in_doubt = True
             if is_first_line:
                 # The line begins a paragraph instead.
@@ -459,7 +458,7 @@ class BlockStructure:
         """Look in a whole line for the tag that an HTML block leaves open, and for the tag's end.
 
         Args:
-            tag: The tag, which is modified. Only an HTML block that a blank line would end needs one.
+            tag: The tag, which is modified. It is looked for only in an HTML block that ends at a blank line.
         """
         leaf = self.leaf
         kind = None if leaf is None else leaf.kind

@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from tokenstream.stages._markdown.openings import LineKind
 from tokenstream.stages._markdown.starts import BLANKS, CODE_INDENT, MORE_NEEDED
 
 if TYPE_CHECKING:
     from tokenstream.stages._markdown.containers import MatchedLine
+    from tokenstream.stages._markdown.openings import Opening
 
 _TRIMMED = (
     " \t\n\v\f\r\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000"
 )
+_NOWHERE = 1 << 60
+"""A start beyond the end of any line."""
 _DELIMITER_CELL = re.compile(r":?-+:?")
 _DELIMITER = re.compile(r"(?:[|:][-:|]|-[-:|]|[|:][ \t])[-:| \t]*|[-:|]")
 
@@ -59,6 +63,25 @@ class PossibleRow(NamedTuple):
             if columns and columns == count_columns(first_row):
                 return level
         return None
+
+
+def make_possible_row(opening: Opening, level: int, *, is_next_item: bool) -> PossibleRow:
+    """Return a line as a possible first row of a table, with the positions at which the table may begin.
+
+    The line may begin other blocks, but markdown-it (a renderer) looks for tables first.
+
+    Args:
+        opening: The blocks that the line begins.
+        level: Number of the containers that the line continues.
+        is_next_item: True if the line begins another item of an open list; a table is then in that item.
+    """
+    content_starts = opening.content_starts
+    if opening.kind == LineKind.CODE:
+        # Indented code is not the row of a table.
+        content_starts[-1] = _NOWHERE
+    if is_next_item:
+        return PossibleRow(level + 1, content_starts[1:])
+    return PossibleRow(level, content_starts)
 
 
 def trim(text: str) -> str:

@@ -82,11 +82,11 @@ class Node:
 
 
 class Automaton(NamedTuple):
-    """A pattern as an automaton.
+    """A pattern as nodes, which read a text character by character, and follow all possible matches at once.
 
     Args:
         first: The nodes at which a match begins.
-        last: The node that means a match.
+        last: The node that is reached at the end of a match.
         tests_next: True if a node tests the character after a place.
     """
 
@@ -190,11 +190,10 @@ class _Builder:
         counted = fewest if is_unbounded else most
         kind, argument = body[0] if len(body) == 1 else (None, None)
         if kind in _ONE_CHARACTER and counted >= _COUNTED:
-            # One node that counts takes the place of `counted` nodes. Without an upper bound, the same again
-            # follows any number of times. The nodes in `before` are ends, too, if all of it may be left out.
-            node = Node(_make_accepts(kind, argument, flags), fewest=max(1, fewest), most=counted)
-            ends = self._attach(node, before) + ([] if fewest else before)
+            ends = self._count(_make_accepts(kind, argument, flags), fewest, counted, before)
+            # Without an upper bound, the same again follows any number of times.
             return self._repeat((0, most), body, ends, flags) if is_unbounded else ends
+        # The body is added as often as it must match, and then as often as it may match besides.
         ends = before
         for _ in range(fewest):
             ends = self.add_all(body, ends, flags)
@@ -204,13 +203,23 @@ class _Builder:
             for end in self.add_all(body, start, flags):
                 end.direct += start
             return start
-        left_out = ends
+        # The repetition may end after any of the optional bodies.
+        all_ends = ends
         for _ in range(most - fewest):
             ends = self.add_all(body, ends, flags)
-            left_out = left_out + ends
-            if len(left_out) > _MOST_NODES:
+            all_ends = all_ends + ends
+            if len(all_ends) > _MOST_NODES:
                 raise NoAutomaton
-        return left_out
+        return all_ends
+
+    def _count(self, accepts: Accepts, fewest: int, most: int, before: list[Node]) -> list[Node]:
+        """Add one node for a character that is repeated often; return the nodes at which the repetition ends.
+
+        The node counts the characters that it reads, and so takes the place of `most` nodes.
+        """
+        ends = self._attach(Node(accepts, fewest=max(1, fewest), most=most), before)
+        # If there may be no such character at all, the nodes before it are ends, too.
+        return ends if fewest else ends + before
 
     def _test_at(self, place: object, flags: int) -> Callable[[str, str], bool]:
         r"""Return the test for `^`, `\b` or the like, a function of the characters around a place."""

@@ -241,7 +241,8 @@ class _Rewriter:
         """
         # After `(?<=` or `(?<!`.
         body_start = position + 4
-        # `rewrite` is only called for the tests that it finds in the body, which it adds to `ahead`.
+        # `rewrite` is only called to find the tests in the body: it adds them to `ahead`, which is empty for
+        # the time of the call, so that the tests found before are not taken for them.
         ahead_outside, self.ahead = self.ahead, []
         _, body_end = self.rewrite(body_start, anonymous=True)
         ahead_inside = self.ahead

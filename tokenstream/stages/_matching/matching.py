@@ -116,10 +116,10 @@ class Matcher:
         return position < len(text) and self._partial_only.match(text, position, partial=True) is not None
 
     def follow_long(self, text: str, position: int) -> Starts | None:
-        """Return an automaton's reading of the held-back text, if that is long; otherwise None.
+        """Return an automaton that will read the held-back text, if that is long; otherwise None.
 
-        The engine (`re`) reads short texts faster, but searches them again and again while they grow. The
-        caller lets the automaton read: none of the text is read yet.
+        The automaton reads each character once, when the caller passes it to `read`. The engine (`re`) is
+        faster for short texts, but searches a text again and again while it grows.
 
         Args:
             text: The text so far.
@@ -141,13 +141,14 @@ class Matcher:
         return self.compiled.match(text, position, last)
 
     def choose_cuts(self, cuts: range) -> range:
-        r"""Return the lengths to which to cut the text for a search: the first of `cuts`, or the first 16.
+        r"""Return the lengths to which to cut the text, one after another, when a match is tried at a place.
 
-        Mostly, the first one is enough. But a pattern that tests the character after a match, such as one
-        that ends in `\b`, may match if the text is cut at one position, and not if it is cut at another.
+        Mostly, the greatest length is enough. But a pattern that tests the character after a match, such as
+        one that ends in `\b`, may match if the text is cut at one position, and not if it is cut at another:
+        then the 16 greatest lengths are tried.
 
         Args:
-            cuts: Lengths of the text, the greatest first.
+            cuts: The possible lengths of the text, the greatest first.
         """
         return cuts[:1] if self.sure_at_end else cuts[:TRIED]
 

@@ -117,13 +117,13 @@ class Starts:
             for count in self._counts.values():
                 count.change(lambda mask: mask >> stale)
 
-    def shift(self, length: int) -> None:
-        """Move all places back: the caller has removed `length` characters at the start of the text."""
+    def drop_start(self, length: int) -> None:
+        """Adapt all positions: the caller has removed the first `length` characters of the text."""
         self._base -= length
         self.now -= length
 
-    def skip_back(self, length: int) -> None:
-        """Move the reading position back: the caller has removed `length` characters before it."""
+    def drop_middle(self, length: int) -> None:
+        """Adapt the reading position: the caller has removed `length` characters behind all places."""
         self.now -= length
 
     def read(self, text: str, end: int) -> None:
@@ -205,20 +205,25 @@ class Starts:
             self._matched |= places >> oldest << oldest
 
     def _record_cut_matches(self, nodes: dict[Node, int], before: str) -> None:
-        """Record the matches near the limit that would exist if the text ended here.
+        """Record the matches that would exist if the text ended here, if they are about as long as the limit.
+
+        They count if the whole match turns out to be longer, because the text is then cut at the limit.
 
         Args:
             nodes: The nodes that are reached, each with its places as bits.
             before: The character before the end of the text.
         """
-        # The bit of the place from which a match to here has the length of the limit; negative if that is
-        # before the first bit. Only the `_CUTS` places from there on are near the limit.
-        oldest = self.now - (self._limit or 0) - self._base
-        if oldest + _CUTS <= 0:
+        # A match that begins at the place of this bit, and ends here, is as long as the limit. Only this
+        # place and the `_CUTS` - 1 places after it are near the limit. The number is negative if the place
+        # lies before the first bit.
+        limit_bit = self.now - (self._limit or 0) - self._base
+        if limit_bit + _CUTS <= 0:
             return
         all_cuts = (1 << _CUTS) - 1
-        near = all_cuts << oldest if oldest >= 0 else all_cuts >> -oldest
-        near_nodes = {node: mask & near for node, mask in nodes.items() if node.test and mask & near}
+        near_limit = all_cuts << limit_bit if limit_bit >= 0 else all_cuts >> -limit_bit
+        near_nodes = {
+            node: places & near_limit for node, places in nodes.items() if node.test and places & near_limit
+        }
         if near_nodes:
             self._cut |= self._pass_tests(near_nodes, before, "").get(self._automaton.last, 0)
 
@@ -241,9 +246,10 @@ class Starts:
                 del self._counts[node]
 
     def _pass_tests(self, nodes: dict[Node, int], before: str, after: str) -> dict[Node, int]:
-        """Return the nodes with their places after all tests between two characters, `before` and `after`.
+        """Return the nodes that are reached between two characters once their tests are done.
 
-        A node that tests is replaced by the nodes after it, if it passes.
+        A node that tests the characters `before` and `after` is replaced by the nodes after it if the test is
+        passed, and left out if not.
         """
         waiting = [node for node in nodes if node.test is not None]
         if not waiting:
@@ -332,10 +338,11 @@ class _Window:
         return self._new_union | (self._old[-1] if self._old else 0)
 
     def add(self, places: int) -> None:
-        """Add a set to the window, and drop the oldest one if the window is full.
+        """Add a set of places to the window, and drop the oldest set if the window is full.
 
-        A union cannot be undone. So the older sets are stored as unions, each of a set and all newer ones:
-        dropping the oldest set is dropping the last union.
+        To drop a set from a union of all sets is impossible, since other sets may have the same places. So
+        the older sets are stored as unions, each of a set and all newer ones of them: the last union is
+        that of all older sets, and dropping it drops the oldest set alone.
         """
         self._new.append(places)
         self._new_union |= places

@@ -53,7 +53,7 @@ def detect_buffering(
         gaps: The gaps between chunks with content.
         wait: Seconds until the first content.
         deltas: Number of events with content.
-        away: Seconds without a reader.
+        away: Seconds in which the caller was busy with something else, so that nothing was read.
 
     Example:
         >>> from tokenstream.stages import GapHistogram

@@ -185,7 +185,7 @@ class Meter:
             self.first_event_at = now
 
     def mark_text(self, now: float) -> None:
-        """Record the time of the first text, which is the last of the marks that most answers reach."""
+        """Record the time of the first text, after which most answers reach no other mark."""
         self._first_text = now
         # Events of the text are no longer compared with the marks.
         self.waiting = False

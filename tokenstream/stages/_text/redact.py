@@ -136,7 +136,7 @@ class Redact(TextStage):
         keep_from = max(0, position - self._matcher.context)
         self._text, self._pending_at = text[keep_from:], position - keep_from
         if self._starts is not None:
-            self._starts.shift(keep_from)
+            self._starts.drop_start(keep_from)
         if self._replaced_end is not None:
             self._replaced_end -= keep_from
             self._tried -= keep_from
@@ -168,15 +168,19 @@ class Redact(TextStage):
             if self._starts is not None or (is_long and self._begin_following(text, position)):
                 position = self._follow(text, position, out)
                 if self._is_following:
+                    # All text is read, and the automaton holds some of it back.
                     break
+                # The automaton holds nothing back any more; text that it has not read may follow.
                 is_long, was_open = len(text) - position > LONGEST_SEARCH, False
                 continue
             # Text is held back only from a position at which a match may still begin or change.
             open_at = matcher.find_open_position(text, position, was_open=was_open)
             position = self._emit_until(text, position, open_at, out)
-            if position > open_at or self._begin_following(text, position):
-                # The last match goes beyond the open position: look for the next one. Or the automaton reads
-                # on from here, because much text is held back.
+            if position > open_at:
+                # The last match goes beyond the open position: look for the next one.
+                continue
+            if self._begin_following(text, position):
+                # Much text is held back, so the automaton reads on from here.
                 continue
             if limit is None or len(text) - position <= limit:
                 # The text from here on is held back.
@@ -208,7 +212,7 @@ class Redact(TextStage):
         self._replaced_end -= dropped
         self._tried -= dropped
         if self._starts is not None:
-            self._starts.skip_back(dropped)
+            self._starts.drop_middle(dropped)
         return shorter
 
     def _follow(self, text: str, position: int, out: list[str]) -> int:
@@ -239,12 +243,14 @@ class Redact(TextStage):
             is_open = starts.is_open(start)
             if is_open and (limit is None or starts.now - start <= limit):
                 return start
+            # A match that is still open here has become too long.
+            is_too_long = is_open
             match = None
-            if starts.has_match(start, cut=is_open):
+            if starts.has_match(start, cut=is_too_long):
                 # The engine (`re`) finds where the match ends.
                 match = (
                     self._find_short_match(text, start)
-                    if is_open
+                    if is_too_long
                     else self._matcher.compiled.match(text, start, starts.now)
                 )
             if match is None:
@@ -253,7 +259,8 @@ class Redact(TextStage):
                 continue
             self._emit_replacement(match, out)
             position = match.end()
-            if is_open:
+            if is_too_long:
+                # The rest of the long match is dropped as it arrives.
                 starts.keep_only(start)
                 self._replaced_end = self._tried = position
                 return start
@@ -299,8 +306,7 @@ class Redact(TextStage):
                 return start + 1
             # A shorter match stands for the longer one, whose rest is dropped.
             match, end = short_match, short_match.end()
-            # The second `end`: no text beyond it was searched before.
-            end = self._extend_match(text, start, end, end)
+            end = self._extend_match(text, start, end, tried=end)
         self._emit_replacement(match, out)
         return end
 
@@ -315,8 +321,7 @@ class Redact(TextStage):
             out.append(text[position])
             return position + 1
         self._emit_replacement(match, out)
-        # The match may still grow: no longer one was looked for.
-        return self._skip_replaced_match(text, position, match.end(), match.end())
+        return self._skip_replaced_match(text, position, match.end(), tried=match.end())
 
     def _find_short_match(self, text: str, position: int) -> AnyMatch | None:
         """Return the match at `position` within as many characters as may be held back, or None."""
@@ -331,10 +336,9 @@ class Redact(TextStage):
         out.append(with_ if isinstance(with_, str) else with_(match))
 
     def _skip_replaced_match(self, text: str, position: int, end: int, tried: int) -> int:
-        """Skip a match that was already replaced; return its end, or its start while more may belong to it.
+        """Return the end of a match that was already replaced; its start while more text may belong to it.
 
-        The arguments are those of `_extend_match`: `end` is the end known so far, and `tried` the length
-        of the text that was searched for a longer match before.
+        The arguments are those of `_extend_match`.
         """
         limit, starts = self._matcher.limit or 0, self._starts
         if starts is not None:
@@ -353,16 +357,16 @@ class Redact(TextStage):
         return end
 
     def _extend_match(self, text: str, position: int, end: int, tried: int) -> int:
-        """Return the end of a match that exceeds `max_length`.
+        """Return the end of a match that exceeds `max_length`, as far as the text shows it.
 
-        The match counts as ended where none that is longer ends within the next `max_length + 1` characters.
-        So it is extended step by step, and its end does not depend on how much text arrives at once.
+        It is extended to a longer match only if that ends within the next `max_length + 1` characters, and so
+        on from there. So its end does not depend on how much text arrives at once.
 
         Args:
             text: The text so far.
             position: Start of the match.
             end: End of the match as far as it is known.
-            tried: The length of the text in the last call for this match; in the first call, `end`.
+            tried: The length of the text in which a longer match was looked for before; `end` if none was.
         """
         step = (self._matcher.limit or 0) + 1
         while True:

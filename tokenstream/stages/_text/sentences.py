@@ -105,10 +105,9 @@ class Sentences(TextStage):
         """Return the sentences of a text whose end is certain, and keep the rest."""
         out: list[str] = []
         start = 0
-        while self._find_next_mark(text):
-            # `_find_next_mark` has set both; the zeros are for type checkers.
-            mark_at, marks_end, next_start = self._mark_at or 0, self._marks_end or 0, self._scanned_to
-            self._mark_at = self._marks_end = None
+        while (mark := self._find_next_mark(text)) is not None:
+            mark_at, marks_end = mark
+            next_start = self._scanned_to
             start = self._cut_overlong(text, start, next_start, out)
             if mark_at < start:
                 # The sentence before this mark has been cut already: scan the rest as a new sentence.
@@ -132,28 +131,40 @@ class Sentences(TextStage):
             self._marks_end -= start
         return out
 
-    def _find_next_mark(self, text: str) -> bool:
-        """Find the next mark that may end a sentence; return False if none, or not its end, has arrived.
+    def _find_next_mark(self, text: str) -> tuple[int, int] | None:
+        """Find the next mark that may end a sentence; None while it, or the text after it, has not arrived.
 
         Afterwards, the text is scanned up to the first character after the mark and its white
         space: that character decides whether the mark ends the sentence. Each character is
         scanned once, however small the pieces are.
+
+        Returns:
+            The position of the mark; and the end of the marks, quotes and brackets that follow it.
         """
         if self._mark_at is None:
             match = (_END if self._min_first is None else _END_OR_CLAUSE).search(text, self._scanned_to)
             if match is None:
                 self._scanned_to = len(text)
-                return False
+                return None
             self._mark_at = match.start()
             # A line ending is a mark, and also belongs to the white space after the mark.
             self._scanned_to = match.start() if match[0].isspace() else match.end()
-        if self._marks_end is None and not self._skip_closing_marks(text, text[self._mark_at]):
-            return False
+        mark_at, marks_end = self._mark_at, self._marks_end
+        if marks_end is None:
+            marks_end = self._marks_end = self._skip_closing_marks(text, text[mark_at])
+        if marks_end is None:
+            return None
         self._scanned_to = _end_of_match(_BLANKS, text, self._scanned_to)
-        return self._scanned_to < len(text)
+        if self._scanned_to == len(text):
+            return None
+        # The next call looks for another mark.
+        self._mark_at = self._marks_end = None
+        return mark_at, marks_end
 
-    def _skip_closing_marks(self, text: str, mark: str) -> bool:
-        """Advance past the quotes, brackets and references after a mark; return False if more may come.
+    def _skip_closing_marks(self, text: str, mark: str) -> int | None:
+        """Advance past the quotes, brackets and references after a mark; return their end.
+
+        The result is None if more of them may come.
 
         Args:
             text: The held text and the new piece.
@@ -166,9 +177,8 @@ class Sentences(TextStage):
             while (citation := _CITATION.match(text, self._scanned_to)) is not None:
                 self._scanned_to = _end_of_match(closing, text, citation.end())
             if self._scanned_to == len(text) or _HALF_CITATION.match(text, self._scanned_to):
-                return False
-        self._marks_end = self._scanned_to
-        return True
+                return None
+        return self._scanned_to
 
     def _is_end(self, text: str, start: int, mark_at: int, marks_end: int) -> bool:
         """Return True if the sentence, or a clause that may be the first piece, ends at this mark.

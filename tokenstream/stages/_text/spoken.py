@@ -152,7 +152,7 @@ class MarkdownSpeech:
 
     @staticmethod
     def _skip_plus(text: str, position: int, *, at_end: bool) -> int:
-        """Skip `+` if it is a bullet, before white space; return its end (else `position`) or _WAIT."""
+        """Skip a `+` before white space, which is a bullet; return its end (`position` if none) or _WAIT."""
         following = text[position + 1 : position + 2]
         if not following and not at_end:
             return _WAIT

@@ -150,26 +150,32 @@ class TagScanner:
             if first_tag_end is not None:
                 return first_tag_end
             self._at_text_start = False
-        start, opening = position, None
-        while (tag_at := text.find("<", position)) >= 0:
-            self._note_outside(text[position:tag_at])
-            position = tag_at
-            if self._after_space and not self._code.is_code():
-                opening = self._opening.pattern.match(text, tag_at)
-                if opening is not None or self._opening.may_begin(text, tag_at):
-                    break
-            # This is not a tag (it is in code, directly after a word, or has another name): go on after it.
-            self._note_outside("<")
-            position = tag_at + 1
-        else:
-            self._note_outside(text[position:])
-            tag_at = len(text)
-        if tag_at > start:
-            out.append((False, text[start:tag_at]))
+        tag_at, opening = self._find_opening(text, position)
+        if tag_at > position:
+            out.append((False, text[position:tag_at]))
         if opening is not None:
             return self._enter(opening[0], opening.end())
         self._held = text[tag_at:]
         return len(text)
+
+    def _find_opening(self, text: str, position: int) -> tuple[int, re.Match[str] | None]:
+        """Find the next opening tag that counts, or the beginning of one at the end of the text.
+
+        Returns:
+            The position of the tag, and its match. The match is None for the beginning of a tag; and if there
+            is no tag at all, with the end of the text as the position.
+        """
+        while (tag_at := text.find("<", position)) >= 0:
+            self._note_outside(text[position:tag_at])
+            if self._after_space and not self._code.is_code():
+                opening = self._opening.pattern.match(text, tag_at)
+                if opening is not None or self._opening.may_begin(text, tag_at):
+                    return tag_at, opening
+            # This is not a tag (it is in code, directly after a word, or has another name): go on after it.
+            self._note_outside("<")
+            position = tag_at + 1
+        self._note_outside(text[position:])
+        return len(text), None
 
     def _read_first_tag(self, text: str, position: int) -> int | None:
         """Read a tag at the start of the text, where only white space may precede the tag.

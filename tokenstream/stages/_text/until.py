@@ -122,7 +122,7 @@ class Until(TextStage):
         keep_from = max(0, position - self._matcher.context)
         self._text, self._pending_at = text[keep_from:], position - keep_from
         if self._starts is not None:
-            self._starts.shift(keep_from)
+            self._starts.drop_start(keep_from)
 
     def _emit_certain(self, text: str, position: int, out: list[str], *, was_open: bool) -> int:
         """Emit the text before a possible marker, and return the marker's start; or finish at the marker.
@@ -146,32 +146,35 @@ class Until(TextStage):
             if self._starts is not None or (is_long and self._begin_following(text, position)):
                 position = self._follow(text, position, out)
                 if self._is_following:
+                    # All text is read, and the automaton holds some of it back.
                     break
+                # The automaton holds nothing back any more; text that it has not read may follow.
                 is_long, was_open = len(text) - position > LONGEST_SEARCH, False
                 continue
             # Text is held back only from a position at which a match may still begin or change.
-            start = matcher.find_open_position(text, position, was_open=was_open)
-            match = self._find_certain(text, position, start)
+            open_at = matcher.find_open_position(text, position, was_open=was_open)
+            match = self._find_certain(text, position, open_at)
+            # If there is a marker, it begins here.
+            marker_at = open_at if match is None else match.start()
+            out.append(text[position:marker_at])
+            position = marker_at
             if match is None:
-                # The text from here on is held back.
-                out.append(text[position:start])
-                position = start
                 if self._begin_following(text, position):
+                    # Much text is held back, so the automaton reads on from here.
                     continue
                 if limit is None or len(text) - position <= limit:
+                    # The text from here on is held back.
                     break
-                # No more text may be held back: it is the marker now, or it is not.
+            if match is None or (limit is not None and match.end() - match.start() > limit):
+                # No more text may be held back: the first `max_length` characters decide, as if the text had
+                # arrived in small pieces.
                 match = matcher.match_at(text, position)
-            elif limit is not None and match.end() - match.start() > limit:
-                # Cut the match as if the text had arrived in small pieces.
-                start = match.start()
-                match = matcher.match_at(text, start)
             if match is not None:
                 self._finish(text, position, match, out)
                 break
-            # No marker begins at `start`.
-            out.append(text[position : start + 1])
-            position, was_open = start + 1, True
+            # No marker begins here.
+            out.append(text[position])
+            position, was_open = position + 1, True
         return position
 
     def _find_certain(self, text: str, position: int, open_at: int) -> AnyMatch | None:

@@ -48,10 +48,14 @@ class Words(TextStage):
         if text.isascii() and len(text) <= self._longest and item.isprintable():
             # Shortcut: in most pieces, the only boundary is at their only blank.
             blanks = item.count(" ")
-            if blanks < 2:
-                boundary = text.find(" ", len(held)) if blanks else 0
-                if boundary < 1 or text[boundary - 1].isspace():
-                    # Without a blank, or with one that follows another, no word has ended.
+            if blanks == 0:
+                self._held = text
+                return []
+            if blanks == 1:
+                boundary = text.find(" ", len(held))
+                ends_word = boundary > 0 and not text[boundary - 1].isspace()
+                if not ends_word:
+                    # The blank begins the text, or follows white space: it belongs to the word to come.
                     self._held = text
                     return []
                 self._held = text[boundary:]

@@ -63,22 +63,26 @@ class CheckedCall(ToolCall[Any, Any]):
         return self
 
     def enter(self, run: CallRun) -> Generator[Step, Any, object]:
-        """Return the steps to take at the store before the stream returns the call.
+        """Return what the stream does at a store of calls (the option `once`) before it returns this call.
 
-        A call of a function is only looked up: it begins when the application calls `run`. A call that is
-        declared by a type begins now, because the application may act on it as soon as it has it.
+        If the tool is a function, the call is only looked up: it begins when the application calls `run`. If
+        the tool is a type, the call begins now, because the application may act on it as soon as it has it.
 
         Args:
-            run: The run of the call.
+            run: Runs the call at most once, by means of the store.
+
+        Returns:
+            The steps, which may block; the stream takes each of them, and awaits it if it is async.
         """
         return run.begin() if isinstance(self._tool, TypeTool) else run.look()
 
     def join_store(self, run: CallRun, do: Callable[[Any], Any]) -> None:
-        """Let `run`, `finish` and `fail` use a store.
+        """Let the methods `run`, `finish` and `fail` of this call use a store, which remembers calls.
 
         Args:
-            run: The run of the call, with the call's state at the store.
-            do: Takes the steps that `run` returns; its result is awaited in an `AsyncStream`.
+            run: Runs the call at most once, and knows the call's state at the store.
+            do: Takes all the steps that a generator of `run` yields, and returns its result; an awaitable of
+                it in an `AsyncStream`.
         """
         self._run, self._do = run, do
         self._error = run.make_error(run.state)
@@ -144,7 +148,7 @@ class CheckedCall(ToolCall[Any, Any]):
 
     @property
     def state(self) -> CallState | None:
-        """The store's state of the call; None without a store."""
+        """The state of the call in the store of calls (the option `once`); None without a store."""
         state: CallState | None = None if self._run is None else self._run.state
         return state
 
@@ -169,5 +173,5 @@ class CheckedCall(ToolCall[Any, Any]):
             raise error.with_traceback(None)
 
     def __repr_name__(self) -> str:
-        """Return the name that pydantic shows in the repr, that of the public class."""
+        """Return the name that pydantic shows in the repr: that of the public class, `ToolCall`."""
         return ToolCall.__name__

@@ -209,7 +209,10 @@ class CallPartials:
 
 
 class _FirstKey:
-    """Finds the first key in almost-JSON, which may begin with prose, a code fence or other quotes."""
+    """Finds the first key in almost-JSON arguments, by which the schema of the arguments is chosen.
+
+    Almost-JSON may begin with prose or a code fence, or have other quotes, so it is read by a parser.
+    """
 
     __slots__ = ("_parser",)
 

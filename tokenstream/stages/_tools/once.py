@@ -180,7 +180,7 @@ class CallRun:
         try:
             value = yield run
         except Exception as failure:
-            yield from self._store_end(*_words_of(failure), token)
+            yield from self._store_end(_make_failed_state(failure), token)
             raise
         except BaseException:
             # A cancellation or Ctrl-C: how far the tool has come is unknown.
@@ -211,7 +211,7 @@ class CallRun:
         if result is not None and len(result) > self._store.max_result:
             self._warn("the result of tool call %s is not kept: it is too long", self.id)
             result = None
-        yield from self._store_end(result, False, token)  # noqa: FBT003 - as `_words_of` returns it
+        yield from self._store_end(CallState("done", result), token)
 
     def fail(self, error: BaseException | str) -> Generator[Step, Any, None]:
         """Store the failure of a call that the application has run itself.
@@ -219,7 +219,7 @@ class CallRun:
         Args:
             error: The error, or words for the model.
         """
-        yield from self._store_end(*_words_of(error), self._tokens[0])
+        yield from self._store_end(_make_failed_state(error), self._tokens[0])
 
     def check_new(self) -> None:
         """Check that the application may end the call itself.
@@ -234,22 +234,17 @@ class CallRun:
                 "then finished or failed"
             )
 
-    def _store_end(
-        self,
-        result: str | None,
-        failed: bool,  # noqa: FBT001 - as `_words_of` returns it
-        token: str,
-    ) -> Generator[Step, Any, None]:
+    def _store_end(self, end: CallState, token: str) -> Generator[Step, Any, None]:
         """Store the end of a call; if the store cannot be used now, only warn.
 
         Args:
-            result: The result as JSON, None if it is not kept; if the call failed, words for the model.
-            failed: True if the call failed.
+            end: The state of the call from now on: "done", or "failed" with words for the model.
             token: Identifies the reader that has begun the call.
         """
-        self.state = CallState("failed" if failed else "done", result)
+        self.state = end
+        has_failed = end.status == "failed"
         try:
-            yield lambda: self._store.finish(self.key, result, token=token, failed=failed)
+            yield lambda: self._store.finish(self.key, end.result, token=token, failed=has_failed)
         except CallStoreUnavailable as error:
             # The tool has run, so its result is given; for everybody else, the call is unknown.
             self._warn("the end of tool call %s is not stored: %s", self.id, error)
@@ -260,7 +255,11 @@ def _make_token() -> str:
     return os.urandom(12).hex()
 
 
-def _words_of(error: BaseException | str) -> tuple[str, bool]:
-    """Return the last arguments of `_store_end` for a failed call: a message for the model, and True."""
+def _make_failed_state(error: BaseException | str) -> CallState:
+    """Return the state of a call that has failed, with a message for the model.
+
+    Args:
+        error: The tool's exception; or the message, if the application has written one.
+    """
     words = str(error) if isinstance(error, str | ToolFailed) else f"{type(error).__name__}: {error}"
-    return words[:_MAX_WORDS], True
+    return CallState("failed", words[:_MAX_WORDS])

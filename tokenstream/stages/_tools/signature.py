@@ -49,10 +49,10 @@ _VAR_ARGS, _VAR_KWARGS = inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR
 class Signature:
     """The parameters of a function: validates arguments for the function, and calls it with them.
 
-    The model writes one JSON object with a key for each parameter, of whatever kind;
+    The language model writes one JSON object with a key for each parameter, of whatever kind;
     the arguments for `*values` are a list under that name, the arguments for `**others`
-    are additional keys. If the only parameter is a model, a dataclass, a TypedDict or a
-    Struct, the object may also be the value of that parameter itself.
+    are additional keys. If the only parameter is a pydantic model, a dataclass, a TypedDict
+    or a Struct, the object may also be the value of that parameter itself.
 
     Args:
         function: The function, or another callable.
@@ -85,10 +85,10 @@ class Signature:
 
     @property
     def schema(self) -> Schema[Any]:
-        """The schema of the JSON that models usually write: an object with a key for each parameter.
+        """The schema of the JSON that language models usually write: an object with a key for each parameter.
 
-        If the only parameter is a model or another object, models usually write the JSON of that object,
-        without the parameter's name; then this is the object's schema.
+        If the only parameter is itself an object in JSON, such as a dataclass or a pydantic model, they
+        usually write that object without the parameter's name; then this is the object's schema.
         """
         return self._schema if self._only is None else self._only.schema
 
@@ -315,7 +315,10 @@ def _find_inner_function(function: Any) -> object:  # noqa: ANN401 - any callabl
 
 
 def _local_names(function: object) -> dict[str, Any]:
-    """Return the local names of the functions that are running now and around a function's definition."""
+    """Return the local names that the annotations of a function may refer to.
+
+    They are those of the functions in which it was defined, as long as these are still running.
+    """
     names: dict[str, Any] = {}
     qualname = getattr(function, "__qualname__", "")
     frame: FrameType | None = sys._getframe()  # noqa: SLF001 - the way to names that no closure holds

@@ -45,9 +45,10 @@ class CallPolicy(Protocol):
 
 
 class CallStore(CallPolicy, Protocol):
-    """Remembers tool calls by their keys; subclass it to keep them elsewhere.
+    """Remembers by their keys which tool calls have begun and ended, so that no call is run twice.
 
-    Each method is atomic, and may be repeated if its outcome is unknown.
+    Subclass it to keep the calls in a database or service of your own. Each method is atomic, and may be
+    called again if its outcome is unknown.
     """
 
     def begin(self, key: str, lease: float, *, token: str, again: bool = False) -> CallState:
@@ -56,7 +57,7 @@ class CallStore(CallPolicy, Protocol):
         Args:
             key: The call's key.
             lease: Seconds within which the call has to end.
-            token: Identifies the caller: if the caller has begun the call already, it is "new" once more.
+            token: Identifies the caller, which gets "new" once more if it has begun this call already.
             again: True to begin a failed call again.
 
         Raises:

@@ -171,24 +171,26 @@ def _locate(value: object, error: Mapping[str, Any], above: int) -> tuple[str, s
     """
     loc = error.get("loc", ())[above:]
     missing = error.get("type") == "missing"
-    member = union_place = place = ""
+    place = member = inner_place = ""
     for position, key in enumerate(loc):
         # The location of a missing value ends with the key that is absent.
         is_missing_key = missing and position == len(loc) - 1
         if is_list(value) and isinstance(key, int) and (is_missing_key or key < len(value)):
             value = None if is_missing_key else value[key]
-            place += f"[{key}]"
+            step = f"[{key}]"
         elif is_dict(value) and (is_missing_key or key in value):
             value = value.get(str(key))
-            place += f".{key}"
-        elif not member:
+            step = f".{key}"
+        else:
             # A key that the value does not have is the name of a union member; those of inner unions, which
-            # follow, are left out. From here on, `place` is the place inside the value of the union.
-            member = str(key)
-            union_place, place = place, ""
-    if member:
-        return union_place.removeprefix("."), member, place.removeprefix(".")
-    return place.removeprefix("."), "", ""
+            # follow, are left out.
+            member = member or str(key)
+            continue
+        if member:
+            inner_place += step
+        else:
+            place += step
+    return place.removeprefix("."), member, inner_place.removeprefix(".")
 
 
 def _describe_problem(error: Mapping[str, Any]) -> str:

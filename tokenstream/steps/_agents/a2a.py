@@ -50,7 +50,7 @@ class A2ATasks(AgentReader):
         id = (text_of(content, "id") if kind == "task" else text_of(content, "taskId", "messageId")) or ""
         end = f"{id} {state}"
         is_last = kind == "message" or state in FINISH_REASONS
-        if is_last and id not in self._tasks and self._is_repeated(end, remember=False):
+        if is_last and id not in self._tasks and self._has_read(end):
             # Servers may send a task once more after its end.
             return
         turn, answer = self._find_or_begin(id)
@@ -60,7 +60,7 @@ class A2ATasks(AgentReader):
         if status:
             self._report_status(id, turn.step, state, status)
         if answer.is_over:
-            self._is_repeated(end)
+            self._remember(end)
             self._end_task(id)
 
     @property

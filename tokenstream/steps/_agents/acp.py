@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, is_dict, text_of
 from tokenstream.formats._kit.values import counts_in
 from tokenstream.steps._agents.conversations import Conversation, Conversations
-from tokenstream.steps._agents.values import plan_of
+from tokenstream.steps._agents.values import change_arguments, plan_of
 from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class _Session(Conversation):
     def _read_tool(self, update: dict[str, Json]) -> Step | None:
         """Begin, change or end the step of a tool call; return the step if the call has not ended before."""
         id = text_of(update, "toolCallId") or ""
-        if self._is_repeated(id, remember=False):
+        if self._has_read(id):
             return None
         if id not in self._tools:
             self._end_answer("tool_calls")
@@ -207,12 +207,12 @@ class _Session(Conversation):
         arguments = dumps(update.get("rawInput", {}))
         step = self._begin_tool(id, name, self._open_turn().step, arguments)
         if "rawInput" in update:
-            self._change_arguments(step, update["rawInput"], text_of(update, "title"))
+            change_arguments(step, update["rawInput"], text_of(update, "title"))
         text = "".join(text_of(dict_of(piece, "content"), "text") or "" for piece in _contents(update))
         self._replace_output(step, text)
         status = text_of(update, "status")
         if status in ("completed", "failed"):
-            self._is_repeated(id)
+            self._remember(id)
             result = update.get("rawOutput", update.get("content"))
             self._end_tool(
                 id, result, failure=_failure_in(update, text) if status == "failed" else _exit(update)

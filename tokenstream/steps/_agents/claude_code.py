@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
-from json import dumps
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, is_dict, is_list, text_of
 from tokenstream.events import UsageUpdate
 from tokenstream.formats._kit.values import counts_in
+from tokenstream.steps._agents.claude_answer import ClaudeAnswer
 from tokenstream.steps._agents.reader import AgentReader
 from tokenstream.steps._agents.values import text_in
-from tokenstream.steps._model_answer import ModelAnswer
+from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import StreamError
-    from tokenstream.message import ToolCall, Usage
+    from tokenstream.message import Usage
+    from tokenstream.steps._model_answer import ModelAnswer
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
     from tokenstream.steps._turn import Turn
@@ -27,7 +28,7 @@ _OVER = frozenset({"completed", "failed", "stopped", "killed", "cancelled"})
 """States of a task in the background that are final."""
 _OF_BOTH = frozenset({"system", "stream_event", "assistant", "user", "result"})
 """Types of lines by which Claude Code or Amp can be told."""
-_OWN_FACTS = frozenset({"claude_code_version", "model", "permissionMode", "uuid"})
+_OWN_FACTS = frozenset({"model", "permissionMode", "uuid"})
 """Fields of the first line of Claude Code that Amp's has not."""
 _COUNTS = {
     "input_tokens": "input_tokens",
@@ -54,7 +55,7 @@ class ClaudeCode(AgentReader):
 
     def __init__(self, run: Steps) -> None:
         super().__init__(run)
-        self._answers: dict[str, _Answer] = {}
+        self._answers: dict[str, ClaudeAnswer] = {}
         """The answer in progress of each agent, by the id of the call that has started the agent; "" for
         the main agent."""
         self._last_reader: ModelAnswer | None = None
@@ -63,6 +64,10 @@ class ClaudeCode(AgentReader):
         """The ids of the messages whose events were sent."""
         self._in_background: set[str] = set()
         """The ids of calls whose agents go on after the call's result."""
+        self._tasks: dict[str, str] = {}
+        """The ids of the calls that have begun tasks, by the ids of the tasks."""
+        self._over: dict[str, str | None] = {}
+        """The calls whose tasks have ended, with their failures, until the results of the tasks are told."""
         self._is_calling = False
         """True if the last answer of the main agent has called a tool, so that another answer follows."""
         self._answered: deque[tuple[Turn, bool]] = deque()
@@ -96,7 +101,7 @@ class ClaudeCode(AgentReader):
         if kind == "stream_event":
             return cls.name
         if kind == "system":
-            is_own = "tools" in line and not _OWN_FACTS.isdisjoint(line)
+            is_own = "claude_code_version" in line or ("tools" in line and not _OWN_FACTS.isdisjoint(line))
             return cls.name if line.get("subtype") == "init" and is_own else None
         if kind == "result" and line.get("is_error") is True and text_of(line, "error") is not None:
             return "amp"
@@ -134,6 +139,7 @@ class ClaudeCode(AgentReader):
             turn, _ = self._answered.popleft()
             error = self._truncation_of(turn)
             self._close_turn(turn, error)
+        self._stop_background()
         return error
 
     def stop(self, error: BaseException) -> None:
@@ -144,6 +150,7 @@ class ClaudeCode(AgentReader):
             self._count_turn()
         self._answered.clear()
         super().stop(error)
+        self._stop_background()
 
     # -- lines -------------------------------------------------------------
 
@@ -156,15 +163,13 @@ class ClaudeCode(AgentReader):
             self._set_aside()
             self._open_turn()
         elif subtype == "task_started" and call_id is not None:
-            self._in_background.add(call_id)
-        elif subtype in ("task_updated", "task_notification") and call_id is not None:
-            patch = line.get("patch")
-            status = text_of(patch, "status") if is_dict(patch) else text_of(line, "status")
-            if status in _OVER and call_id in self._in_background:
-                self._in_background.discard(call_id)
-                self._end_answer(call_id)
-                failure = None if status == "completed" else status
-                self._end_tool(call_id, text_of(line, "summary"), failure=failure)
+            self._tasks[text_of(line, "task_id") or ""] = call_id
+            if line.get("is_backgrounded") is not False:
+                self._in_background.add(call_id)
+        elif subtype in ("task_updated", "task_notification"):
+            id = call_id or self._tasks.get(text_of(line, "task_id") or "")
+            if id is not None:
+                self._follow_task(id, line)
 
     def _read_event(self, line: dict[str, Json]) -> None:
         """Pass an event of Anthropic's API to the answer of its agent."""
@@ -182,7 +187,11 @@ class ClaudeCode(AgentReader):
             self._begin_answer(agent, id)
         answer = self._answers.get(agent)
         if answer is not None:
-            answer.reader.read_piece(event)
+            if kind == "content_block_start":
+                answer.block = event
+            if "abandoned_blocks" not in line:
+                # The agent ends an answer itself if its provider has not; it then asks anew.
+                answer.reader.read_piece(event)
             if answer.calls:
                 self._begin_tools(answer)
             if kind == "message_stop":
@@ -194,29 +203,38 @@ class ClaudeCode(AgentReader):
         if not is_dict(message):
             return
         agent, id = text_of(line, "parent_tool_use_id") or "", text_of(message, "id")
+        answer, content = self._answers.get(agent), message.get("content")
         if id is not None and id in self._streamed:
+            if answer is not None and answer.id == id:
+                answer.end_call(content)
+                self._begin_tools(answer)
             return
-        answer = self._answers.get(agent)
-        if answer is None or answer.id != id:
+        if answer is None or answer.id != id or answer.reader.step.ended is not None:
             self._end_answer(agent)
             answer = self._begin_answer(agent, id)
             # The counts of a line are those of the answer's start, and come again with each line.
             head = {key: value for key, value in message.items() if key not in ("usage", "content")}
-            self._feed(answer, {"type": "message_start", "message": {**head, "content": []}})
-        content = message.get("content")
+            answer.reader.read_piece({"type": "message_start", "message": {**head, "content": []}})
         for block in content if is_list(content) else [{"type": "text", "text": content}]:
             if is_dict(block):
-                self._feed_block(answer, block)
+                answer.feed_block(block)
+                self._begin_tools(answer)
 
     def _read_user(self, line: dict[str, Json]) -> None:
         """End the tools whose results are in a line."""
+        agent = text_of(line, "parent_tool_use_id") or ""
         for block in dicts_of(dict_of(line, "message").get("content")):
             id = text_of(block, "tool_use_id")
-            if id is not None and id not in self._in_background:
+            if id is None:
+                continue
+            answer = self._answers.get(agent)
+            if answer is not None and answer.id is None:
+                # Without ids, only the results of its tools tell that an answer has ended.
+                self._end_answer(agent)
+            if id not in self._in_background:
                 result = text_in(block.get("content"))
                 is_error = block.get("is_error") is True
-                self._end_answer(id)
-                self._end_tool(id, result, failure=(result or "it failed") if is_error else None)
+                self._end_call_of(agent, id, result, failure=(result or "it failed") if is_error else None)
 
     def _read_result(self, line: dict[str, Json]) -> None:
         """End the turn: `is_error` decides if it has failed, and not the word `success`."""
@@ -224,10 +242,7 @@ class ClaudeCode(AgentReader):
         turn, was_whole = self._answered.popleft() if is_aside else (self._open_turn(), False)
         self._run.session = turn.session = text_of(line, "session_id") or turn.session
         turn.usage = counts_in(dict_of(line, "usage"), _COUNTS) or turn.usage
-        total = float_of(line, "total_cost_usd")
-        if total is not None:
-            # The agent tells the cost of the session so far; it begins anew in another session.
-            turn.cost, self._cost = (total - self._cost if total >= self._cost else total), total
+        turn.cost = self._count_cost(line)
         structured = line.get("structured_output")
         turn.result = structured if structured is not None else text_of(line, "result")
         error = None
@@ -249,6 +264,20 @@ class ClaudeCode(AgentReader):
 
     # -- within ------------------------------------------------------------
 
+    def _count_cost(self, line: dict[str, Json]) -> float | None:
+        """Return the cost of the turn that a result ends; None if the agent has not told it."""
+        total = float_of(line, "total_cost_usd")
+        if total is None:
+            return None
+        # The agent tells the cost of the session so far; it begins anew in another session.
+        own = total - self._cost if total >= self._cost else total
+        self._cost = total
+        # A session that was resumed begins with the cost of the turns before.
+        models = [*dict_of(line, "model_usage_since_last_result").values()]
+        told = [float_of(model, "costUSD") for model in models if is_dict(model)]
+        costs = [cost for cost in told if cost is not None]
+        return sum(costs) if costs else own
+
     def _set_aside(self) -> None:
         """Set the turn in progress aside if it has its last answer, because the next one begins.
 
@@ -256,16 +285,88 @@ class ClaudeCode(AgentReader):
         """
         if self._turn is not None and self._turn.step.has_answer and not self._is_calling:
             answer = self._answers.get("")
-            self._answered.append((self._turn, answer is not None and answer.blocks > 0))
+            is_whole = answer is not None and answer.blocks > 0 and not self._streamed
+            self._answered.append((self._turn, is_whole))
             self._end_answer("")
             self._turn = None
 
+    def _end_turn(self, error: StreamError | None) -> None:
+        """End the turn in progress with its tools, but for those of agents that go on in the background."""
+        for id, failure in [*self._over.items()]:
+            self._end_call_of("", id, None, failure=failure)
+        kept: dict[str, Step] = {}
+        for id, step in self._tools.items():
+            caller = None if step.parent is None or step.parent.cause is None else step.parent.cause.id
+            if id in self._in_background or caller in kept:
+                kept[id] = step
+        super()._end_turn(error)
+        self._tools.update(kept)
+
+    def _stop_background(self) -> None:
+        """Stop the steps of agents in the background, because no more lines are read."""
+        for step in self._tools.values():
+            step.end(LeftOpen("its lines have ended"))
+
+    def _follow_task(self, id: str, line: dict[str, Json]) -> None:
+        """Note that a task goes on in the background, or has ended.
+
+        Args:
+            id: The id of the call that has begun the task.
+            line: The line about the task; only a notification has its result.
+        """
+        patch = dict_of(line, "patch")
+        if patch.get("is_backgrounded") is True:
+            self._in_background.add(id)
+        status = text_of(patch, "status") or text_of(line, "status")
+        if status not in _OVER or id not in self._tools:
+            return
+        self._in_background.discard(id)
+        summary = text_of(line, "summary")
+        failure = None if status == "completed" else summary or status
+        if line.get("subtype") == "task_notification":
+            self._end_call_of("", id, summary, failure=failure)
+        else:
+            self._over[id] = failure
+
+    def _end_call_of(self, agent: str, id: str, result: str | None, *, failure: str | None) -> None:
+        """End the step of a call and the answer of the agent that it has begun.
+
+        Args:
+            agent: The agent that has made the call; "" for the main agent.
+            id: The id of the call.
+            result: Its result; None for the last text of its agent.
+            failure: A description of its failure; None if it has succeeded.
+        """
+        self._over.pop(id, None)
+        self._end_answer(id)
+        if id in self._tools:
+            if agent:
+                self._step_of(agent)
+            step = self._resume(id)
+            texts = [message.text for message in step.messages if message.text] if result is None else []
+            self._end_tool(id, texts[-1] if texts else result, failure=failure)
+
+    def _resume(self, id: str) -> Step:
+        """Return the step of a call; if its turn has ended, it goes on in another step, beside the turns."""
+        step = self._tools[id]
+        if step.ended is not None:
+            cause = None if step.parent is None else step.parent.cause
+            above = None if cause is None else self._tools.get(cause.id)
+            parent = self._run if above is None or above.ended is not None else above
+            step = self._tools[id] = parent.step(step.name, agent=step.agent, cause=step.cause)
+            step.provider_executed = True
+        return step
+
     def _step_of(self, agent: str) -> Step:
         """Return the step in which an agent's answers are: that of the turn, or of the call that began it."""
-        turn = self._open_turn()
-        return self._tools.get(agent) or turn.step
+        if not agent:
+            return self._open_turn().step
+        if agent not in self._tools:
+            # No line has told of the call, as of one in the turns before this run.
+            self._begin_tool(agent, "agent", self._open_turn().step)
+        return self._resume(agent)
 
-    def _begin_answer(self, agent: str, id: str | None) -> _Answer:
+    def _begin_answer(self, agent: str, id: str | None) -> ClaudeAnswer:
         """Begin an answer of an agent.
 
         Args:
@@ -274,16 +375,11 @@ class ClaudeCode(AgentReader):
         """
         if not agent:
             self._is_calling = False
-        answer = self._answers[agent] = _Answer(self._step_of(agent), id, self._last_reader)
+        answer = self._answers[agent] = ClaudeAnswer(self._step_of(agent), id, self._last_reader)
         self._last_reader = answer.reader
         return answer
 
-    def _feed(self, answer: _Answer, event: dict[str, Any]) -> None:
-        """Pass an event to an answer, and begin the steps of the tools that it has called."""
-        answer.reader.read_piece(event)
-        self._begin_tools(answer)
-
-    def _begin_tools(self, answer: _Answer) -> None:
+    def _begin_tools(self, answer: ClaudeAnswer) -> None:
         """Begin the steps of the tools that an answer has called."""
         for call in answer.calls:
             self._is_calling = self._is_calling or answer is self._answers.get("")
@@ -291,57 +387,18 @@ class ClaudeCode(AgentReader):
                 self._begin_tool(call.id, call.name, answer.reader.step, call.arguments_text)
         answer.calls.clear()
 
-    def _feed_block(self, answer: _Answer, block: dict[str, Any]) -> None:
-        """Pass a whole block to an answer, as the events that Anthropic's API would send for it."""
-        index, answer.blocks = answer.blocks, answer.blocks + 1
-        start: dict[str, Any] = {"type": "content_block_start", "index": index, "content_block": block}
-        deltas: list[dict[str, Any]] = []
-        if block.get("type") == "tool_use":
-            answer.has_called = True
-            start["content_block"] = {**block, "input": {}}
-            deltas = [{"type": "input_json_delta", "partial_json": dumps(block.get("input") or {})}]
-        self._feed(answer, start)
-        for delta in deltas:
-            self._feed(answer, {"type": "content_block_delta", "index": index, "delta": delta})
-        self._feed(answer, {"type": "content_block_stop", "index": index})
-
     def _end_answer(self, agent: str, usage: Json = None) -> None:
         """End the answer in progress of an agent; one of whole lines has no event that ends it."""
         answer = self._answers.pop(agent, None)
         if answer is not None:
-            if answer.blocks:
-                delta = {"stop_reason": "tool_use" if answer.has_called else "end_turn"}
-                self._feed(answer, {"type": "message_delta", "delta": delta, "usage": usage or {}})
-                self._feed(answer, {"type": "message_stop"})
-            answer.reader.end()
+            answer.end(usage)
+            self._begin_tools(answer)
 
     def _end_answers(self, usage: Usage) -> None:
-        """End all answers; the last one of whole lines gets the tokens of the turn, told by no other line."""
+        """End all answers; if no events have told the tokens of the turn, the last answer gets them."""
         for agent in [*self._answers]:
             counts = {"input_tokens": usage.input_tokens or 0, "output_tokens": usage.output_tokens or 0}
-            self._end_answer(agent, counts if not agent and usage else None)
-
-
-class _Answer:
-    """An answer in progress, with the calls that its steps have not begun.
-
-    Args:
-        step: The step of its agent.
-        id: The id of its message; None if it has none.
-        earlier: The reader of an earlier answer; None for the first.
-    """
-
-    __slots__ = ("_calls", "blocks", "calls", "has_called", "id", "reader")
-
-    def __init__(self, step: Step, id: str | None, earlier: ModelAnswer | None) -> None:
-        self.id = id
-        self.calls: list[ToolCall] = []
-        """The calls that are complete, and whose steps have not begun."""
-        self.reader = ModelAnswer(step, "anthropic", self.calls, earlier)
-        self.blocks = 0
-        """Number of whole blocks that were read; 0 for an answer whose events were sent."""
-        self.has_called = False
-        """True once a whole block was a call."""
+            self._end_answer(agent, counts if not (agent or self._streamed) and usage else None)
 
 
 def _code(status: Json) -> str | None:

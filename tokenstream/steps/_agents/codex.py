@@ -5,9 +5,10 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import int_of, is_dict, text_of
+from tokenstream._basics.untrusted import dicts_of, int_of, is_dict, text_of
 from tokenstream.message import Usage
 from tokenstream.steps._agents.reader import TextAgentReader
+from tokenstream.steps._agents.values import change_arguments
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
@@ -21,7 +22,7 @@ _COUNTS = {
     "reasoning_output_tokens": "reasoning_tokens",
 }
 """Codex's names of counts, and ours."""
-_TEXTS = {"agent_message": "text", "reasoning": "reasoning"}
+_TEXTS = {"agent_message": "text", "assistant_message": "text", "reasoning": "reasoning"}
 """Kinds of items that are parts of an answer, and the kinds of the parts."""
 _FAILED = frozenset({"failed", "declined"})
 
@@ -41,8 +42,6 @@ class Codex(TextAgentReader):
         """The text of each item of an answer so far, by its id."""
         self._total: dict[str, int] = {}
         """The counts of the thread up to the last turn."""
-        self._complaint: str | None = None
-        """The message of the last line of the type `error`."""
 
     @classmethod
     def recognises(cls, line: dict[str, Json]) -> bool:
@@ -65,8 +64,9 @@ class Codex(TextAgentReader):
         elif is_dict(item):
             self._read_item(item, is_done=kind == "item.completed")
         elif kind == "error":
-            self._complaint = text_of(line, "message")
+            self._last_error = text_of(line, "message")
         elif kind == "turn.completed":
+            self._last_error = None
             self._open_turn().usage = self._count(line.get("usage"))
             self._end_answer("stop", self._open_turn().usage)
             self._end_turn(None)
@@ -74,33 +74,50 @@ class Codex(TextAgentReader):
             self._open_turn()
             self._end_answer("error")
             error = line.get("error")
-            self._end_turn(self._failure(text_of(error, "message") if is_dict(error) else self._complaint))
+            self._end_turn(self._failure(text_of(error, "message") if is_dict(error) else self._last_error))
 
     # -- within ------------------------------------------------------------
 
     def _read_item(self, item: dict[str, Json], *, is_done: bool) -> None:
         """Add an item to the answer, or begin or end a tool's step."""
-        kind, id = text_of(item, "type") or "", text_of(item, "id") or ""
+        # Versions before 0.42 called it the type of the item.
+        kind, id = text_of(item, "type", "item_type") or "", text_of(item, "id") or ""
         if kind == "error":
             # A warning, which ends nothing.
             return
         if kind in _TEXTS:
             self._add_item(id, _TEXTS[kind], text_of(item, "text") or "")
             return
-        if self._is_repeated(f"done {id}", remember=False):
+        if id and self._has_read(f"done {id}"):
             return
-        self._end_answer("tool_calls")
+        if id not in self._tools:
+            self._end_answer("tool_calls")
         name, arguments = _describe(kind, item)
-        self._begin_tool(id, name, self._open_turn().step, dumps(arguments))
-        if is_done and not self._is_repeated(f"done {id}"):
+        step = self._begin_tool(id, name, self._open_turn().step, dumps(arguments))
+        if kind != "todo_list":
+            # A search tells what it looks for only at its end.
+            change_arguments(step, arguments)
+        else:
+            entries = [
+                {
+                    "content": text_of(task, "text"),
+                    "status": "completed" if task.get("completed") is True else "pending",
+                }
+                for task in dicts_of(item.get("items"))
+            ]
+            self._open_turn().step.update({"type": "plan", "entries": entries})
+        if is_done:
+            if id:
+                self._remember(f"done {id}")
             self._end_tool(id, _result_of(item), failure=_failure_of(item))
 
     def _add_item(self, id: str, kind: str, text: str) -> None:
         """Add the text of an item, or what has been added to it since it was sent last."""
-        if kind == "text" and id not in self._said and self._has_text:
+        is_new = not id or id not in self._said
+        if kind == "text" and is_new and self._has_text:
             # Each message of the agent is an answer of its own.
             self._end_answer("stop")
-        before, self._said[id] = self._said.get(id, ""), text
+        before, self._said[id] = "" if is_new else self._said[id], text
         added = text.removeprefix(before)
         self._add_text(kind, added, is_whole=not before)
 
@@ -123,7 +140,9 @@ def _describe(kind: str, item: dict[str, Json]) -> tuple[str, Json]:
     if kind == "command_execution":
         return "shell", {"command": item.get("command")}
     if kind == "mcp_tool_call":
-        return f"{text_of(item, 'server') or 'mcp'}.{text_of(item, 'tool') or 'tool'}", item.get("arguments")
+        name = f"{text_of(item, 'server') or 'mcp'}.{text_of(item, 'tool') or 'tool'}"
+        arguments = item.get("arguments")
+        return name, {} if arguments is None else arguments
     if kind == "collab_tool_call":
         return text_of(item, "tool") or kind, {"prompt": item.get("prompt")}
     known = ("query", "action", "changes", "items")

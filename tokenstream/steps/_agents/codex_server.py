@@ -165,12 +165,12 @@ class _Thread(Conversation):
     def _is_of_ended_turn(self, params: dict[str, Json]) -> bool:
         """Return True if a message is about a turn that has ended."""
         id = text_of(params, "turnId")
-        return id is not None and id != self._turn_id and self._is_repeated(f"turn {id}", remember=False)
+        return id is not None and id != self._turn_id and self._has_read(f"turn {id}")
 
     def _complete_turn(self, turn: dict[str, Json]) -> None:
         """End a turn with the agent's verdict."""
         id, status, error = text_of(turn, "id"), text_of(turn, "status"), dict_of(turn, "error")
-        self._is_repeated(f"turn {id}")
+        self._remember(f"turn {id}")
         if self._is_repeated(f"ended {id}"):
             return
         open_turn = self._open_turn()
@@ -243,7 +243,7 @@ class _Thread(Conversation):
             if is_done and not self._is_repeated(f"done {id}"):
                 self._complete_text(kind, id, item)
             return
-        if self._is_repeated(f"done {id}", remember=False):
+        if self._has_read(f"done {id}"):
             return
         self._end_answer("tool_calls")
         name, arguments = _describe(kind, item)
@@ -252,7 +252,7 @@ class _Thread(Conversation):
         for receiver in receivers if is_list(receivers) else ():
             self._owner.note_starter(receiver, step)
         if is_done:
-            self._is_repeated(f"done {id}")
+            self._remember(f"done {id}")
             self._end_tool(id, _result_of(item), failure=_failure_of(item))
 
     def _complete_text(self, kind: str, id: str, item: dict[str, Json]) -> None:

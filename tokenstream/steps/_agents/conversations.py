@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from json import dumps
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tokenstream.steps._agents.reader import AgentReader, TextAgentReader
@@ -106,19 +105,6 @@ class Conversation(TextAgentReader):
         """End the turn in progress as stopped, because it was cancelled or interrupted."""
         self.stop(error)
         self._tools.clear()
-
-    def _change_arguments(self, step: Step, arguments: Json, title: str | None) -> None:
-        """Give a step the arguments of its call, which may follow the beginning of the call.
-
-        Args:
-            step: The step of the call.
-            arguments: The arguments.
-            title: A title for the call; None if the agent gives none.
-        """
-        text = dumps(arguments)
-        if step.cause is not None and text != step.cause.arguments_text:
-            step.cause = step.cause.model_copy(update={"arguments_text": text})
-            step.update({"type": "call", "title": title, "arguments": arguments})
 
     @staticmethod
     def _replace_output(step: Step, output: str) -> None:

@@ -42,7 +42,8 @@ class Cursor(TextAgentReader):
         if "session_id" not in line:
             return False
         if kind == "system":
-            return subtype == "init" and "tools" not in line and "permissionMode" in line
+            is_of_claude = "tools" in line or "uuid" in line
+            return subtype == "init" and not is_of_claude and "permissionMode" in line
         is_tool = kind == "tool_call" and "call_id" in line and is_dict(line.get("tool_call"))
         return is_tool or (kind == "thinking" and subtype in ("delta", "completed"))
 
@@ -84,13 +85,14 @@ class Cursor(TextAgentReader):
         tools = {name: call for name, call in dict_of(line, "tool_call").items() if is_dict(call)}
         name = next((name for name in tools if name.endswith(_TOOL)), next(iter(tools), _TOOL))
         call = tools.get(name, {})
-        if self._is_repeated(f"done {id}", remember=False):
+        if self._has_read(f"done {id}"):
             return
         self._end_answer("tool_calls")
         self._pieces.clear()
         shown = name.removesuffix(_TOOL) or "tool"
         self._begin_tool(id, shown, self._open_turn().step, dumps(call.get("args")))
-        if line.get("subtype") == "completed" and not self._is_repeated(f"done {id}"):
+        if line.get("subtype") == "completed":
+            self._remember(f"done {id}")
             result = call.get("result")
             self._end_tool(id, _value_of(result), failure=_failure_of(result))
 

@@ -96,9 +96,11 @@ class AgentRun:
 
     def read(self, item: object) -> None:
         """Build the run further from a line, or from an object that stands for one; pass other items by."""
-        line: Any = item if is_dict(item) else line_of(item) or payload_of(item)
-        if not is_dict(line):
-            return
+        line: Any = item
+        if item.__class__ is not dict:
+            line = line_of(item) or payload_of(item)
+            if not is_dict(line):
+                return
         reader = self.reader
         if reader is None:
             self.call("read", line, line)

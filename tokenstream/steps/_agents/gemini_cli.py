@@ -47,6 +47,8 @@ class GeminiCLI(TextAgentReader):
             message = text_of(dict_of(line, "error"), "message")
             failure = (message or "it failed") if line.get("status") == "error" else None
             self._end_tool(text_of(line, "tool_id") or "", line.get("output"), failure=failure)
+        elif kind == "error":
+            self._last_error = text_of(line, "message")
         elif kind == "result":
             self._read_result(line)
 
@@ -54,6 +56,8 @@ class GeminiCLI(TextAgentReader):
         """End the turn, which has the counts of all its requests."""
         turn = self._open_turn()
         turn.usage = counts_in(dict_of(line, "stats"), _COUNTS) or turn.usage
-        self._end_answer("stop", turn.usage)
-        message = text_of(dict_of(line, "error"), "message")
-        self._end_turn(None if line.get("status") == "success" else self._failure(message))
+        has_failed = line.get("status") != "success"
+        self._end_answer("error" if has_failed else "stop", turn.usage)
+        message = text_of(dict_of(line, "error"), "message") or self._last_error
+        self._last_error = None
+        self._end_turn(self._failure(message) if has_failed else None)

@@ -121,7 +121,7 @@ class MCP(AgentReader):
             # The request was not seen: the answer is that of the only call.
             self._call_of(id)
             id = next(iter(self._calls))
-        self._is_repeated(id)
+        self._remember(id)
         turn, _ = self._calls.pop(id)
         text = "\n".join(text_of(part, "text") or "" for part in dicts_of(result.get("content")))
         failure = None

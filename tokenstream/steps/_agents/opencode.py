@@ -58,9 +58,11 @@ class OpenCode(TextAgentReader):
             self._end_answer("error")
             self._end_turn(self._failure(message))
         elif is_dict(part) and not self._is_repeated(text_of(part, "id") or text_of(part, "callID")):
-            # Whatever follows the end of an answer, the turn goes on.
-            self._reason = ""
-            if kind in ("text", "reasoning"):
+            if kind == "step_start":
+                # The agent goes on: it asks anew after a broken answer, whose text may come after its end.
+                self._end_answer("unknown")
+                self._reason = ""
+            elif kind in ("text", "reasoning"):
                 self._add_text(kind, text_of(part, "text") or "", is_whole=True)
             elif kind == "tool_use":
                 self._read_tool(part)
@@ -90,7 +92,8 @@ class OpenCode(TextAgentReader):
         if cost is not None:
             turn.cost = (turn.cost or 0.0) + cost
         reason = text_of(part, "reason")
-        self._reason = reason if reason in (None, "tool-calls") else "done"
+        # The reason is not known if the provider has not told it, as when its stream has broken.
+        self._reason = None if reason == "unknown" else reason if reason in (None, "tool-calls") else "done"
         self._end_answer("tool_calls" if reason == "tool-calls" else "stop", usage)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from tokenstream._basics.untrusted import dict_of, float_of, text_of
 from tokenstream.steps._agents.conversations import Conversation, Conversations
 from tokenstream.steps._agents.opencode import failure_in, usage_in
-from tokenstream.steps._agents.values import plan_of
+from tokenstream.steps._agents.values import change_arguments, plan_of
 from tokenstream.steps._step import LeftOpen
 
 if TYPE_CHECKING:
@@ -162,15 +162,15 @@ class _Session(Conversation):
     def _read_tool(self, part: dict[str, Json]) -> None:
         """Begin, change or end the step of a tool."""
         id, state = text_of(part, "callID") or "", dict_of(part, "state")
-        if self._is_repeated(f"tool {id}", remember=False):
+        if self._has_read(f"tool {id}"):
             return
         name, metadata = text_of(part, "tool") or "tool", dict_of(state, "metadata")
         step = self._begin_tool(id, name, self._open_turn().step, dumps(state.get("input")))
-        self._change_arguments(step, state.get("input"), text_of(state, "title"))
+        change_arguments(step, state.get("input"), text_of(state, "title"))
         self._owner.note_starter(metadata.get("sessionId"), step)
         self._replace_output(step, text_of(metadata, "output") or "")
         if text_of(state, "status") in ("completed", "error"):
-            self._is_repeated(f"tool {id}")
+            self._remember(f"tool {id}")
             self._end_tool(id, state.get("output"), failure=failure_in(state))
 
     def _finish_step(self, part: dict[str, Json]) -> None:

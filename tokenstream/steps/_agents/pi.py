@@ -36,7 +36,7 @@ _FAILED = frozenset({"error", "aborted"})
 
 
 class Pi(TextAgentReader):
-    """Reads Pi: each line about an answer has the whole of it so far, of which only the end is new.
+    """Reads Pi: each line about an answer has the whole of it so far, or, in newer versions, a piece.
 
     What Pi calls an agent is a turn here, and what Pi calls a turn is an answer with its tools. A turn fails
     if its last answer does; if Pi then tries again by itself, that is another turn.
@@ -78,6 +78,8 @@ class Pi(TextAgentReader):
             self._open_turn()
             error, self._error = self._error, None
             self._end_turn(error)
+        elif kind == "message_update" and "message" not in line:
+            self._read_piece(dict_of(line, "assistantMessageEvent"))
         elif message.get("role") == "assistant":
             if kind == "message_start":
                 self._lengths.clear()
@@ -95,7 +97,7 @@ class Pi(TextAgentReader):
             message: The whole answer so far.
             is_whole: True if nothing of it follows.
         """
-        self._model = text_of(message, "model")
+        self._model = text_of(message, "model") or self._model
         for place, block in enumerate(dicts_of(message.get("content"))):
             field = text_of(block, "type")
             if field in _KINDS:
@@ -103,6 +105,14 @@ class Pi(TextAgentReader):
                 if len(text) > before:
                     self._lengths[place] = len(text)
                     self._add_text(_KINDS[field], text[before:], is_whole=is_whole and not before)
+
+    def _read_piece(self, event: dict[str, Json]) -> None:
+        """Add a piece of an answer; the versions since the summer of 2026 send the whole only at its end."""
+        kind, _, word = (text_of(event, "type") or "").partition("_")
+        text, place = text_of(event, "delta"), int_of(event, "contentIndex")
+        if kind in _KINDS and word == "delta" and text is not None and place is not None:
+            self._lengths[place] = self._lengths.get(place, 0) + len(text)
+            self._add_text(_KINDS[kind], text, is_whole=False)
 
     def _finish(self, message: dict[str, Json]) -> None:
         """End an answer; add its tokens and its cost to those of the turn."""
@@ -120,7 +130,7 @@ class Pi(TextAgentReader):
     def _read_tool(self, kind: str, line: dict[str, Json]) -> None:
         """Begin or end a tool."""
         id = text_of(line, "toolCallId") or ""
-        if self._is_repeated(f"done {id}", remember=False):
+        if self._has_read(f"done {id}"):
             return
         name = text_of(line, "toolName") or "tool"
         step = self._begin_tool(id, name, self._open_turn().step, dumps(line.get("args")))
@@ -128,7 +138,8 @@ class Pi(TextAgentReader):
             # Each of these lines has the whole output so far.
             output = text_in(dict_of(line, "partialResult").get("content")) or ""
             step.add_output(output[len(step.output) :])
-        elif kind == "tool_execution_end" and not self._is_repeated(f"done {id}"):
+        elif kind == "tool_execution_end":
+            self._remember(f"done {id}")
             outcome = dict_of(line, "result")
             result = text_in(outcome.get("content"))
             exit_code = int_of(dict_of(outcome, "details"), "exit_code", "exitCode")

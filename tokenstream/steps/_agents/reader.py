@@ -53,6 +53,8 @@ class AgentReader(ABC):
         """The ids of the last lines."""
         self._seen_before: set[str] = set()
         """The ids of the lines before those; a set that is full takes its place."""
+        self._last_error: str | None = None
+        """The agent's last message about an error that has ended no turn; None if it has sent none."""
         self._exit_code: int | None = None
         """The exit code of the agent's process; None if it is not known."""
         self.turns_ended = 0
@@ -117,11 +119,13 @@ class AgentReader(ABC):
             return error
         last = self._run.turns[-1] if self._run.turns else None
         if exit_code and (last is None or last.state == "done"):
-            failed = ProviderError(f"the process of {self._agent} ended with exit code {exit_code}")
+            failed = ProviderError(
+                f"the process of {self._agent} ended with exit code {exit_code}{self._last_words}"
+            )
             if last is not None:
                 failed.partial = self._find_partial(last, "failed")
             return failed
-        return None
+        return self._failure(self._last_error) if last is None and self._last_error else None
 
     def end_open_turn(self, exit_code: int | None) -> StreamError | None:
         """End the turn that is still open, since no more lines come; return its error, or None.
@@ -177,22 +181,29 @@ class AgentReader(ABC):
         """Return True if the open turn is complete although no line has ended it."""
         return False
 
-    def _is_repeated(self, id: str | None, *, remember: bool = True) -> bool:
-        """Return True if a line with this id was read before.
+    def _is_repeated(self, id: str | None) -> bool:
+        """Return True if a line with this id was read before; otherwise remember the id.
 
         Args:
             id: The id; None for a line without one, which never counts as repeated.
-            remember: True to remember the id.
         """
         if id is None:
             return False
-        if id in self._seen or id in self._seen_before:
+        if self._has_read(id):
             return True
-        if remember:
+        self._remember(id)
+        return False
+
+    def _has_read(self, id: str) -> bool:
+        """Return True if `_remember` was called for the id of a line, since the line was read before."""
+        return id in self._seen or id in self._seen_before
+
+    def _remember(self, id: str) -> None:
+        """Remember the id of a line, to recognise the line if it is repeated."""
+        if not self._has_read(id):
             self._seen.add(id)
             if len(self._seen) == _REMEMBERED:
                 self._seen, self._seen_before = set(), self._seen
-        return False
 
     def _forget(self) -> None:
         """Forget the ids that were read, because they begin anew."""
@@ -236,9 +247,16 @@ class AgentReader(ABC):
     def _truncation_of(self, turn: Turn) -> StreamTruncated:
         """Return the error of a turn that no line has ended."""
         told = "" if self._exit_code is None else f", and its process with exit code {self._exit_code}"
-        error = StreamTruncated(f"{self._agent} ended without the line that ends a turn{told}")
+        error = StreamTruncated(
+            f"{self._agent} ended without the line that ends a turn{told}{self._last_words}"
+        )
         error.partial = self._find_partial(turn, "truncated")
         return error
+
+    @property
+    def _last_words(self) -> str:
+        """The agent's last message about an error, for the end of an error's message."""
+        return f": {self._last_error[:_SHOWN]}" if self._last_error else ""
 
     def _failure(self, message: str | None, *, code: str | None = None) -> ProviderError:
         """Return the error of a turn whose agent says that it has failed.

@@ -1,7 +1,8 @@
-"""Values that several agents print in the same manner: texts in blocks, and counts beside a cache."""
+"""Values that several agents print in the same manner: texts in blocks, counts beside a cache, arguments."""
 
 from __future__ import annotations
 
+from json import dumps
 from typing import TYPE_CHECKING
 
 from tokenstream._basics.untrusted import dicts_of, text_of
@@ -9,6 +10,7 @@ from tokenstream.message import Usage
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
+    from tokenstream.steps._step import Step
 
 
 def text_in(content: Json) -> str | None:
@@ -50,3 +52,17 @@ def with_cache(usage: Usage | None) -> Usage:
         return usage or Usage()
     whole = usage.input_tokens + (usage.cached_tokens or 0) + (usage.cache_write_tokens or 0)
     return usage.model_copy(update={"input_tokens": whole})
+
+
+def change_arguments(step: Step, arguments: Json, title: str | None = None) -> None:
+    """Give a step the arguments of its call, which may follow the beginning of the call.
+
+    Args:
+        step: The step of the call.
+        arguments: The arguments.
+        title: A title for the call; None if the agent gives none.
+    """
+    text = dumps(arguments)
+    if step.cause is not None and text != step.cause.arguments_text:
+        step.cause = step.cause.model_copy(update={"arguments_text": text})
+        step.update({"type": "call", "title": title, "arguments": arguments})

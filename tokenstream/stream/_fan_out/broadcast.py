@@ -45,7 +45,7 @@ class _SharedPump(Pump):
 
     Args:
         pump: The pump that has read the source so far.
-        lock: The hub's lock, held by the thread that reads the stream or looks at the message.
+        lock: The broadcast's lock, held by the thread that reads the stream or looks at the message.
     """
 
     __slots__ = ("_lock",)
@@ -332,8 +332,8 @@ class _SyncReaderDriver(ReaderDriver):
     def read_ahead(self) -> None:
         """Let a thread read the source from the next read on, so that a read can have a time limit.
 
-        If another reader is reading now, that read goes on without a thread. It does not matter here, since
-        the wait for another reader can have a time limit anyway.
+        If another reader is reading now, that read goes on without a thread. For this reader that makes no
+        difference, because its wait for the other reader can have a time limit anyway.
         """
         self.hub.reads_ahead = True
 
@@ -465,7 +465,7 @@ class BroadcastReader(SyncStreamBase, Choice):
 
     @property
     def _reader_driver(self) -> _SyncReaderDriver:
-        """The driver of this reader, by its own type; the base class accepts drivers of other types."""
+        """The driver of this reader, with its exact type, which type checkers do not know of `_driver`."""
         driver: Any = self._driver
         reader_driver: _SyncReaderDriver = driver
         return reader_driver

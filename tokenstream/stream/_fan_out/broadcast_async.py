@@ -137,7 +137,7 @@ class AsyncHub(Hub[AsyncDriver]):
     def wake(self) -> None:
         """Wake the tasks that wait for an event, and ring the bells that wake loops over several streams.
 
-        Tasks that wait later wait for a new `anyio.Event`.
+        An `anyio.Event` can be set only once, so tasks that wait later get a new one.
         """
         super().wake()
         event, self._wake_event = self._wake_event, None
@@ -396,7 +396,7 @@ class AsyncBroadcastReader(AsyncStreamBase, AsyncChoice):
 
     @property
     def _reader_driver(self) -> _AsyncReaderDriver:
-        """The driver of this reader, by its own type; the base class accepts drivers of other types."""
+        """The driver of this reader, with its exact type, which type checkers do not know of `_driver`."""
         driver: Any = self._driver
         reader_driver: _AsyncReaderDriver = driver
         return reader_driver

@@ -26,7 +26,9 @@ else:
 
 
 class SharedCursor(Generic[ItemT]):
-    """A cursor in an answer of which other readers may have read more.
+    """A reader's position in an answer that a broadcast reads for all its readers.
+
+    Other readers may be ahead, so more than one event may have arrived since this cursor last looked.
 
     Args:
         hub: The hub, which reads the stream for all readers.
@@ -68,13 +70,12 @@ class SharedCursor(Generic[ItemT]):
             event: An event, or `NEWS`, which only says that something has arrived.
         """
         place = self._place
-        # The number of events that have arrived, and the last of them.
-        number, last_event = self._hub.news
-        place.seen_count = self._seen_count = number
-        # If only one event is new since the look before this news, the cursor can read that event itself.
-        if event is NEWS and number == place.seen_before + 1:
-            return self._cursor.after(last_event)
-        return self._cursor.ready()
+        event_count, last_event = self._hub.news
+        place.seen_count = self._seen_count = event_count
+        # `seen_before` is the number of events before the look that has found this news.
+        is_only_one_new = event is NEWS and event_count == place.seen_before + 1
+        # A single new event need not be looked up in the message.
+        return self._cursor.after(last_event) if is_only_one_new else self._cursor.ready()
 
     def end(self) -> ItemT | None:
         """Return the next item that the end of the stream adds; None if the end adds no further item."""

@@ -48,7 +48,7 @@ class Hub(EventQueue[DriverT]):
         driver.pump.busy = True
 
     def __del__(self) -> None:
-        """Allow others to read the stream again, if the hub is dropped; its creation may have failed."""
+        """Allow others to read the stream again, because the hub is dropped; its creation may have failed."""
         driver = getattr(self, "driver", None)
         if driver is not None:
             driver.pump.busy = False
@@ -123,7 +123,10 @@ class Hub(EventQueue[DriverT]):
             self.driver.begin_polling(bell)
 
     def free_pump(self) -> None:
-        """Mark the driver's pump as free, so that the stream can be ended, unless a reader is reading now."""
+        """Mark the driver's pump as free, unless a reader is reading now.
+
+        Between two reads, the pump seems busy; the driver would then not end the stream.
+        """
         if self.leader is None:
             self.driver.pump.busy = False
 

@@ -259,7 +259,7 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
     def _schedule_pause(self) -> None:
         """Set the number of events until the loop pauses again, so that the tasks that read the streams run.
 
-        It is two for each stream in the queue, or a minimum.
+        It is two for each stream in the queue, but never less than a minimum.
         """
         self._events_until_pause = max(_MIN_BETWEEN_PAUSES, 2 * len(self._queue.entries))
 
@@ -274,17 +274,16 @@ class MergeBase(UncopyableObject, Generic[K, StreamT, DriverT]):
         # `grace_given` is True while unread chunks may be why a deadline seems passed: all are read now.
         lane.grace_given = lane.entry.is_queued = False
         driver, machine = lane.driver, lane.driver.machine
-        # In this state (the answer goes on, its deadlines have begun, and no frame is missing), chunks only
-        # postpone deadlines.
-        has_begun = machine.continues and driver.earliest_deadline > -math.inf
-        is_earliest = has_begun and not machine.arrivals.holds_frames
-        if is_earliest and lane.alarm_is_earliest:
+        # In the middle of an answer, unless a frame is missing, chunks can only postpone deadlines.
+        is_in_the_middle = machine.continues and driver.earliest_deadline > -math.inf
+        chunks_only_postpone = is_in_the_middle and not machine.arrivals.holds_frames
+        if chunks_only_postpone and lane.alarm_is_earliest:
             # The alarm that is set is early enough.
             return
         since = lane.since = driver.clock()
         until = driver.idle_until(since)
         if until is not None:
-            lane.alarm_is_earliest = is_earliest
+            lane.alarm_is_earliest = chunks_only_postpone
             self._set_alarm(lane, time.monotonic() + until - since)
 
     def _remove_lane(self, lane: MergeLane[K, DriverT]) -> None:

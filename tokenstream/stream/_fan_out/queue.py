@@ -174,7 +174,7 @@ class EventQueue(Generic[DriverT]):
         self._options_fixed = self._options_fixed or policy is not None or size is not None
 
     def _new_ring(self, events: Ring[Event]) -> Ring[Event]:
-        """Return a ring buffer of the queue's present size, with the events of an earlier one."""
+        """Return a ring buffer of the queue's present size, with the events of the buffer before it."""
         # The event that reports a stop does not wait for slow readers, so it needs an extra slot.
         slots = self.size + 1 if self.policy == "wait" else self.size
         ring: Ring[Event] = Ring(slots, begin=events.begin)
@@ -297,8 +297,10 @@ class EventQueue(Generic[DriverT]):
         if not is_anybody_slow or self.driver.phase is Phase.ENDED:
             # After the end, only the report of a stop may follow, which does not wait for slow readers.
             return False
-        if self._slow_count and not recheck and id(caller) not in self._slow_users:
-            # The last check found slow readers, of which none is the caller's.
+        found_slow_readers = self._slow_count > 0
+        is_caller_slow = id(caller) in self._slow_users
+        if found_slow_readers and not is_caller_slow and not recheck:
+            # The result of the last check still counts.
             return True
         # Do not wait for a reader whose thread or task has ended; the traceback of an error may keep
         # that reader alive.

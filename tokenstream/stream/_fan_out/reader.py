@@ -157,15 +157,16 @@ class ReaderDriver(UncopyableObject):
 
     @property
     def will_ring(self) -> bool:
-        """True if all events were delivered, so that a loop may wait for the bell that it gave to `poll`."""
+        """True if nothing is left to deliver, and the next arrival sets the bell passed to `poll`."""
         waiting: bool = self.hub.driver.will_ring
         return waiting and not self.has_events
 
     @property
     def earliest_deadline(self) -> float:
-        """A time before which no deadline has to be checked.
+        """A time before which a loop over several streams need not check the deadlines of this reader.
 
-        While the queue is full, it is minus infinity, so that each step of a loop checks; see `idle_until`.
+        While the queue is full, it is minus infinity, so that the loop checks each time: a slow reader, for
+        which the queue waits, may be gone without notice.
         """
         due: float = self.hub.driver.earliest_deadline
         return -math.inf if self.hub.is_full else due

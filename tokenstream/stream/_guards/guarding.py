@@ -63,7 +63,7 @@ def guard(
     field: At | None,
     counts: bool = False,
 ) -> Any:  # noqa: ANN401 - the rule in its internal form
-    """Add a guard to a stream, and return the guard's rule in the internal form.
+    """Add a guard to a stream, and return the object that applies the guard's rule.
 
     Args:
         rule: The rule, as the caller passed it.
@@ -72,7 +72,7 @@ def guard(
         every: Number of content pieces between further calls of the function; None for no more calls.
         hold: True to hold back events until the rule has decided.
         field: Path to the output field whose value the function gets; None to pass the message.
-        counts: True if the rule counts what arrives, also what is held back, changed or left out.
+        counts: True if the rule counts all that arrives, even what never becomes part of the answer.
 
     Raises:
         MisuseError: The argument is not a rule, or reading has begun.

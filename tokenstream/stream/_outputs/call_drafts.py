@@ -97,8 +97,10 @@ class CallDraftCursor:
         if open_call is None or self._failure is not None:
             # The call has not been looked at yet, or no call is read any further.
             return self.ready()
-        if accumulator.held == self._chars_read + len(event.fragment):
-            # Nothing else has arrived, so the other calls need not be read.
+        # `held` is the length of the whole answer.
+        only_this_arrived = accumulator.held == self._chars_read + len(event.fragment)
+        if only_this_arrived:
+            # The other calls need not be read.
             self._chars_read = accumulator.held
         self._read_piece(open_call, open_call.text.after(event))
         return self._next_draft()
@@ -119,6 +121,7 @@ class CallDraftCursor:
             # A call that is still open was cut off.
             cut_call = next((call for call in self._open_calls.values() if call.has_drafts), None)
             self._failure = None if cut_call is None else self._make_cut_error(cut_call)
+        # `ready` has left no draft in the queue: this raises the failure, or returns None if there is none.
         return self._next_draft(at_end=True)
 
     # -- within ------------------------------------------------------------------
@@ -239,8 +242,12 @@ class _OpenCall:
         return CallDraft(call.id, call.name, self.call.number, self.stage.partial(), ended)
 
     def finish(self) -> None:
-        """Read the rest of the arguments; if they differ from their pieces, read all of them again."""
+        """Read the rest of the arguments, after the call has ended.
+
+        If the server has sent other arguments at the end than piece by piece, all of them are read again.
+        """
         document, text = self.document, self.text
+        # What has arrived since the last read, and then what was held back.
         for read in (text.ready, text.end):
             piece = read()
             if piece is not None:

@@ -28,6 +28,8 @@ _CLOSING = frozenset('}]"')
 class OutputCursor(Generic[ItemT]):
     """A reader's position in the structured output of a choice.
 
+    The output is one JSON document, the text of the choice; or several, the arguments of a tool's calls.
+
     Args:
         make_stage: Makes a stage that reads one document.
         kind: The kind of items that the stage returns.
@@ -215,7 +217,7 @@ class OutputCursor(Generic[ItemT]):
             self._read_piece(document, document.text.ready())
 
     def _read_piece(self, document: OutputDocument[ItemT], piece: str | None) -> None:
-        """Read a piece of a document, or the whole document if it differs from its pieces.
+        """Read a piece of a document; if the finished document differs from its pieces, read all of it again.
 
         Args:
             piece: The piece; None if nothing was added, or if the document was rewritten.

@@ -81,39 +81,36 @@ class DeliveredItems:
             if not self.lacks_items:
                 self._record(item)
                 return item
-            if self._are_pieces and isinstance(item, str):
-                remainder = self._skip_piece(item)
-            else:
-                remainder = self._skip_item(item)
-            if remainder is None:
+            if not (self._are_pieces and isinstance(item, str)):
+                if not self._skip_item(item):
+                    raise make_difference_error(accumulator)
+                continue
+            new_text = self._skip_piece(item)
+            if new_text is None:
                 raise make_difference_error(accumulator)
-            if remainder:
-                # A piece that begins with delivered text also has new text.
-                self._record(remainder)
-                return remainder
+            if new_text:
+                # The piece begins with delivered text, and goes on after it.
+                self._record(new_text)
+                return new_text
 
     def _record(self, item: object) -> None:
         """Record an item that is delivered now."""
         self._items.append(item)
         self._position = len(self._items)
 
-    def _skip_item(self, item: object) -> str | None:
-        """Skip an item that was delivered at the same position before the restart.
-
-        Returns:
-            "" if the item is the same, so that nothing of it is left to deliver; None if it is different.
-        """
+    def _skip_item(self, item: object) -> bool:
+        """Skip an item that was delivered at this position before the restart; return False if it differs."""
         before = self._items[self._position]
         # `_INVALID` stands for an invalid element, which has no value to compare.
         is_same = before is item or (_INVALID not in (before, item) and _are_equal(before, item))
         # After a part of a piece, only the rest of that piece may follow.
         if not is_same or self._matched_chars:
-            return None
+            return False
         self._position += 1
-        return ""
+        return True
 
     def _skip_piece(self, piece: str) -> str | None:
-        """Skip the delivered part of a string's piece, and return the rest; None if the text differs."""
+        """Skip the part of a piece that was delivered before, and return the rest; None if it differs."""
         while piece and self.lacks_items:
             before = self._items[self._position]
             if not isinstance(before, str):

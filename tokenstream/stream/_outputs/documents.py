@@ -156,7 +156,9 @@ class OutputDocument(Generic[ItemT]):
         is_cut = text.is_cut(message, complete=is_complete)
         items = stage.end()
         error = stage.error
-        if isinstance(error, InvalidJSON) or not (is_cut or isinstance(error, OutputIncomplete)):
+        is_wrong_anyway = isinstance(error, InvalidJSON)
+        lacks_end = is_cut or isinstance(error, OutputIncomplete)
+        if is_wrong_anyway or not lacks_end:
             # The text is whole, or would be wrong even if it were whole.
             return self._count_items(items), error
         if error is None:

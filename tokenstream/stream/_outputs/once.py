@@ -42,7 +42,7 @@ class Once:
         self.store = store
 
     def make_run(self, call: ToolCall) -> CallRun:
-        """Return an object that runs a call at most once; `do` carries out its steps, which ask the store."""
+        """Return an object that runs a call at most once; its methods yield steps for `do` to carry out."""
         return CallRun(call, self.store, warn)
 
     def do(self, steps: Generator[Step, Any, Any]) -> object:

@@ -7,8 +7,8 @@ Two rules keep this right:
   deadlines, and waits again.
 - While a stream is steady, its deadlines only move later, whatever arrives. So a timer that was early
   enough for one wait is early enough for the next ones, and no deadline has to be computed for them.
-  `good_for` names the steady state for which this holds, by its earliest deadline; it is forgotten when
-  the timer rings.
+  `steady_deadline` names the steady state for which this holds, by its earliest deadline; it is forgotten
+  when the timer rings.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Alarm:
     although its timer rings minutes later.
     """
 
-    __slots__ = ("_due", "_timer", "_waiter", "good_for", "loop", "until")
+    __slots__ = ("_due", "_timer", "_waiter", "loop", "steady_deadline", "until")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -39,7 +39,7 @@ class Alarm:
         """Rings at `_due`; None if no time is set."""
         self._due = math.inf
         """Time at which the timer rings, as returned by `time.monotonic`; infinity without a timer."""
-        self.good_for = math.nan
+        self.steady_deadline = math.nan
         """The stream's `earliest_deadline` for which the timer rings early enough; NaN if there is none."""
         self.until = math.inf
         """Earliest time limit of a wait, by the stream's clock, for which the timer rings early enough."""
@@ -79,7 +79,7 @@ class Alarm:
         """Cancel the timer, because nothing more arrives."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer, self._due, self.good_for = None, math.inf, math.nan
+        self._timer, self._due, self.steady_deadline = None, math.inf, math.nan
 
     def _ring(self) -> None:
         """Wake the task, because the time has come."""

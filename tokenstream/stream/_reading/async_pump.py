@@ -127,7 +127,10 @@ class AsyncPump:
         return length_hint(self.batch, 1) == 0
 
     async def take_arrived(self) -> tuple[float, Any] | None:
-        """Return the next item that has already arrived, or None; the reading task may run once for it."""
+        """Return the next item that has already arrived, or None.
+
+        The reading task, if there is one, gets the chance to run once, and so to read what has arrived.
+        """
         item = self.take_item()
         if item is not None:
             return item
@@ -142,7 +145,7 @@ class AsyncPump:
             return await self.read(self._clock())
         return None
 
-    async def read(self, until: float | None, *, good_for: float = math.nan) -> tuple[float, Any]:
+    async def read(self, until: float | None, *, steady_deadline: float = math.nan) -> tuple[float, Any]:
         """Wait for the next item, and return that item with the time of its arrival.
 
         Cancelling this call loses nothing if a separate task reads the source. Without a task, a
@@ -150,8 +153,9 @@ class AsyncPump:
 
         Args:
             until: Time at which to stop waiting, and to return the item `WAITED`; None for no limit.
-            good_for: The stream's `earliest_deadline`, if later waits may reuse the timer of this wait while
-                that deadline stays the same (see `begin_steady_wait`); otherwise NaN.
+            steady_deadline: The stream's `earliest_deadline`, if chunks can only postpone deadlines now:
+                later waits reuse this wait's timer while that value stays the same (`begin_steady_wait`).
+                Otherwise NaN.
         """
         reader = self._reader
         if reader is None:
@@ -159,7 +163,7 @@ class AsyncPump:
         seconds = None if until is None else max(until - self._clock(), 0.0)
         if isinstance(reader, Reader):
             has_arrived = await reader.wait(
-                seconds, good_for=good_for, until=math.inf if until is None else until
+                seconds, steady_deadline=steady_deadline, until=math.inf if until is None else until
             )
         else:
             has_arrived = await reader.wait(seconds)
@@ -174,21 +178,24 @@ class AsyncPump:
     def begin_steady_wait(
         self, earliest_deadline: float, until: float | None = None
     ) -> asyncio.Future[Any] | None:
-        """Begin to wait for the next item on asyncio, without the cost of `read`; None if that is impossible.
+        """Begin to wait for the next item with the timer of an earlier wait, which costs less than `read`.
 
-        Call it only if `batch` is empty. Await the future, then call `end_steady_wait`.
+        Call this only if `batch` is empty. Await the future that is returned, then call `end_steady_wait`.
 
         Args:
-            earliest_deadline: The stream's `earliest_deadline`. If an earlier wait has set its timer for
-                another one, that timer may be too late, and the result is None.
+            earliest_deadline: The stream's `earliest_deadline`. The earlier wait must have set its timer for
+                the same one; otherwise the timer may ring too late.
             until: Time at which the caller stops waiting; None for no limit.
+
+        Returns:
+            A future; None if there is no such timer, or none on asyncio.
         """
         reader = self._reader
         # Any other reader than a `Reader` has no task that reads ahead.
         return reader.begin_steady_wait(earliest_deadline, until) if isinstance(reader, Reader) else None
 
     def end_steady_wait(self) -> tuple[float, Any] | None:
-        """Return the item that has arrived; None if there is none, then `read` has to check the deadlines."""
+        """Return the item that has arrived; None if the timer has rung, so that deadlines must be checked."""
         reader = self._reader
         if not isinstance(reader, Reader):
             return None
@@ -216,6 +223,7 @@ class AsyncPump:
         if self.source is None:
             # The source is closed.
             return False
+        # A source that never waits can be read at any time, and so needs no bell.
         without_task = self._is_instant and not even_if_instant
         # A `DirectReader` has no task. While it is intact, a task can take its place: its source is open, no
         # read is in progress, and no item was lost or is still to be taken.

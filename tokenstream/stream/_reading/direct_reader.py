@@ -77,9 +77,9 @@ class DirectReader:
     def take_items(self) -> list[tuple[float, Any]]:
         """Return the items that have arrived, each with the time of its arrival.
 
-        If no item has arrived, the caller reads next, and the time of that read is counted from now. The
-        list is then empty, or, if the last read was a while ago, it has one item, a `BusyTime`: the loop,
-        not the source, has caused the pause.
+        If none has arrived, the caller is about to read, so the time of its read is counted from now. If the
+        last read was a while ago, the result then has one item, a `BusyTime`: the loop, not the source, has
+        caused that pause.
         """
         items, self._items = self._items, []
         if not items:

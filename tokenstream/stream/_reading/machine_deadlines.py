@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 class GapDeadline:
-    """A stage that passes items on unchanged, and has the deadline by which a missing frame must arrive.
+    """A stage that adds one deadline to a driver's chain: the time by which a missing frame must arrive.
+
+    It passes items on unchanged; the machine itself acts once the deadline has passed.
 
     Args:
         reorder: The stage that waits for the missing frame.
@@ -47,7 +49,9 @@ class GapDeadline:
 
 
 class GuardDeadline:
-    """A stage that passes items on unchanged, and has the earliest deadline of the guards.
+    """A stage that adds one deadline to a driver's chain: the earliest one of the guards.
+
+    It passes items on unchanged. When the deadline passes, the guard stops the answer.
 
     Args:
         machine: The machine with the guards.

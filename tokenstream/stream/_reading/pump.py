@@ -137,12 +137,8 @@ class Pump:
                 self._end_limit()
                 reader = ReadAhead(self.chunks, self._socket)
             # From now on, chunks come from the thread, and never directly from the source.
-            self._read_ahead, self.chunks, self.limit_read, self.direct = (
-                reader,
-                reader,
-                reader.limit_read,
-                None,
-            )
+            self._read_ahead = self.chunks = reader
+            self.limit_read, self.direct = reader.limit_read, None
         reader.bell = bell
 
     @property
@@ -233,14 +229,21 @@ class Pump:
                     return self._next_chunk(chunks)
             return self._next_chunk(chunks)
         except Exception as error:  # noqa: BLE001 - raised later, after the events before it
-            if timer is None:
-                # If a thread reads, it raises `ReadTimeout`; a TimeoutError is then an error of the source.
-                timeout_error = TimeoutError if self._read_ahead is None else ReadTimeout
-                is_timeout = self.limit_read is not None and isinstance(error, timeout_error)
-            else:
-                is_timeout = timer.fired
-            is_timeout = is_timeout or self._has_passed_limit(error)
-            return WAITED if is_timeout else SourceFailed(error)
+            return WAITED if self._is_timeout(error, timer) else SourceFailed(error)
+
+    def _is_timeout(self, error: Exception, timer: ReadTimer | None) -> bool:
+        """Return True if a read has raised an exception only because its time was over.
+
+        Args:
+            timer: Has limited the read by a shutdown of the socket; None if the read had no such timer.
+        """
+        if timer is not None:
+            was_limited = timer.fired
+        else:
+            # If a thread reads, it raises `ReadTimeout`; a TimeoutError is then an error of the source.
+            timeout_error = TimeoutError if self._read_ahead is None else ReadTimeout
+            was_limited = self.limit_read is not None and isinstance(error, timeout_error)
+        return was_limited or self._has_passed_limit(error)
 
     def _has_passed_limit(self, error: Exception) -> bool:
         """Return True if an exception of the source means that a deadline has passed."""
@@ -261,7 +264,9 @@ class Pump:
         return WAITED
 
     def convert(self, item: object) -> Any:  # noqa: ANN401 - a payload, or an item of `_items`
-        """Convert an item that a driver itself has taken from `direct`, to what `read` would have returned.
+        """Convert an item that a driver has taken from `direct` itself, to what `read` would have returned.
+
+        To take chunks from `direct`, the iterator of the source, is faster than to call `read`.
 
         | item                               | result                                               |
         |------------------------------------|------------------------------------------------------|

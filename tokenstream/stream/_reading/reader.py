@@ -172,20 +172,21 @@ class Reader:
             self._items.append((self._clock(), SourceFailed(ended_loop_error())))
 
     async def wait(
-        self, seconds: float | None, *, good_for: float = math.nan, until: float = math.inf
+        self, seconds: float | None, *, steady_deadline: float = math.nan, until: float = math.inf
     ) -> bool:
         """Wait until something has arrived or the task has ended; return False after the time limit.
 
         Args:
             seconds: Longest time to wait; None to wait forever.
-            good_for: The stream's `earliest_deadline`, if later waits may reuse the timer of this wait while
-                that deadline stays the same (see `begin_steady_wait`); otherwise NaN.
+            steady_deadline: The stream's `earliest_deadline`, if chunks can only postpone deadlines now:
+                later waits reuse this wait's timer while that value stays the same (`begin_steady_wait`).
+                Otherwise NaN.
             until: Time at which the caller stops waiting, which `seconds` respects.
         """
         if self._items or self.has_ended:
             return True
         if self._host.name == "asyncio":
-            return await self._wait_for_alarm(seconds, good_for, until)
+            return await self._wait_for_alarm(seconds, steady_deadline, until)
         from anyio import Event, move_on_after
         from anyio.lowlevel import checkpoint
 
@@ -206,27 +207,28 @@ class Reader:
             self._restore_bell(earlier_bell)
         return arrival.is_set()
 
-    async def _wait_for_alarm(self, seconds: float | None, good_for: float, until: float) -> bool:
+    async def _wait_for_alarm(self, seconds: float | None, steady_deadline: float, until: float) -> bool:
         """Wait on asyncio, without the cost of anyio's cancel scopes.
 
         Args:
             seconds: Longest time to wait; None to wait forever.
-            good_for: The stream's `earliest_deadline`, if later waits may reuse the timer of this wait while
-                that deadline stays the same (see `begin_steady_wait`); otherwise NaN.
+            steady_deadline: The stream's `earliest_deadline`, if chunks can only postpone deadlines now:
+                later waits reuse this wait's timer while that value stays the same (`begin_steady_wait`).
+                Otherwise NaN.
             until: Time at which the caller stops waiting.
         """
         earlier_bell = self._bell
         alarm = self._bell = self._alarm = self._alarm or Alarm(self._host.loop)
         due = math.inf if seconds is None else monotonic() + max(seconds, LEAST_WAIT)
         alarm.set_timer(due)
-        alarm.good_for, alarm.until = good_for, until
+        alarm.steady_deadline, alarm.until = steady_deadline, until
         try:
             while (rung_at := await alarm.begin()) is not None:
                 # Only the timer has rung, perhaps for an earlier wait.
                 if rung_at >= due:
                     return False
                 alarm.set_timer(due)
-                alarm.good_for = good_for
+                alarm.steady_deadline = steady_deadline
         finally:
             if earlier_bell is not None and earlier_bell is not alarm:
                 self._restore_bell(earlier_bell)
@@ -236,7 +238,8 @@ class Reader:
         """Begin to wait for the next item on asyncio, with the timer of an earlier wait.
 
         Await the future that is returned, then take the items; if there are none, the timer has rung. The
-        result is None if the timer may be too late for this wait, or if there is nothing to wait for.
+        result is None if no earlier wait has set a timer that is early enough for this wait, or if there is
+        nothing to wait for.
 
         Args:
             earliest_deadline: The stream's `earliest_deadline`; the timer must be set for the same one.
@@ -249,7 +252,7 @@ class Reader:
             or self._bell is not alarm
             or self._items
             or self.has_ended
-            or alarm.good_for != earliest_deadline
+            or alarm.steady_deadline != earliest_deadline
             or (until is not None and alarm.until > until)
             or not self._host.is_running()
         ):
@@ -257,7 +260,7 @@ class Reader:
         return alarm.begin()
 
     def _restore_bell(self, bell: ArrivalBell | None) -> None:
-        """Ring an earlier bell again from now on, and once now: arrivals during the wait did not ring it."""
+        """Use an earlier bell again, and ring it now, because arrivals during the wait did not ring it."""
         self._bell = bell
         if bell is not None:
             bell.set()

@@ -29,7 +29,7 @@ class RestLimits(NamedTuple):
 
     @classmethod
     def begin(cls, machine: Machine, now: float) -> RestLimits:
-        """Return the limits after a terminal event: a number of bytes, a time, and no further comment."""
+        """Return the limits for the time after a terminal event: for bytes, for seconds, and for comments."""
         return cls(
             size=machine.meter.bytes + _MAX_BYTES_AFTER_END,
             comments=machine.comments,
@@ -37,5 +37,5 @@ class RestLimits(NamedTuple):
         )
 
     def allow(self, machine: Machine, now: float) -> bool:
-        """Return True if none of the limits has been reached; a further comment, a heartbeat, reaches one."""
+        """Return True while no limit is reached; the first comment after the terminal event reaches one."""
         return machine.meter.bytes < self.size and machine.comments == self.comments and now < self.until

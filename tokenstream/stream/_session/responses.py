@@ -362,18 +362,18 @@ class AsyncResponses(UncopyableObject, Generic[AsyncStreamT]):
             now: Time of the item's arrival; the asynchronous pump takes back an item only with its time.
         """
         driver, session = self._driver, self._session
+        is_about_connection = item is WAITED or item.__class__ in (SourceOpened, BusyTime)
         if driver.phase is Phase.ENDED:
-            # The parent stream was stopped or closed, so no answer goes on.
-            item = END
-        elif item is WAITED or item.__class__ in (SourceOpened, BusyTime):
+            # The parent stream was stopped or closed, so no answer goes on: this ends the session.
+            item, is_about_connection = END, False
+        elif is_about_connection:
             driver.process_item(item, now)
         if session.sorter is None and isinstance(driver.pump.source, AsyncSource):
             # The source is open now.
             session.open(driver.pump.source)
         if driver.machine.error is not None:
-            # A deadline of the connection has passed.
-            item = SourceFailed(driver.machine.error)
-        is_about_connection = item is WAITED or item.__class__ in (SourceOpened, BusyTime)
+            # A deadline of the connection has passed: this ends the session, too.
+            item, is_about_connection = SourceFailed(driver.machine.error), False
         if not is_about_connection and not session.end_if_last(item, (now, item)):
             session.sort_chunk(item, (now, item))
 

@@ -260,6 +260,7 @@ class Sorter:
         answer_name, is_end = connection_format.place_of(payload)
         if answer_name is None:
             self._note_unassigned(connection_format, payload)
+        # First, a lane for an answer that begins.
         new_lanes: list[AnswerLane] = []
         if (
             answer_name is not None
@@ -271,9 +272,9 @@ class Sorter:
         if is_end and answer_name is None:
             # The message ends an answer without naming it: the oldest one.
             answer_name = oldest
-        lane = None if answer_name is None else self._open_lanes.get(answer_name)
-        # A message that belongs to no open answer goes to the oldest answer, or else to the next answer.
-        receiver = lane or (None if oldest is None else self._open_lanes[oldest])
+        own_lane = None if answer_name is None else self._open_lanes.get(answer_name)
+        # Then the message goes to its answer; without an open one, to the oldest answer, or else to the next.
+        receiver = own_lane or (None if oldest is None else self._open_lanes[oldest])
         if receiver is not None:
             receiver.put_message(payload_of(frame))
         else:
@@ -281,8 +282,9 @@ class Sorter:
             self._waiting.size += _size_of(self._messages_between[-1])
         if self._waiting.size > self._limits.body:
             self.error = LimitExceeded(limit="body", value=self._limits.body)
-        if lane is not None and answer_name is not None and is_end:
-            lane.has_ended = lane.is_whole = True
+        if own_lane is not None and answer_name is not None and is_end:
+            # The message was the last one of its answer.
+            own_lane.has_ended = own_lane.is_whole = True
             del self._open_lanes[answer_name]
             self._finished_names.append(answer_name)
         return new_lanes

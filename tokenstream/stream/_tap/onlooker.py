@@ -97,14 +97,17 @@ class Onlooker:
         """Process a chunk of bytes or text, or a payload as a dict."""
         if self.has_ended:
             return
+        # Something arrives, so a read that was broken off before has not ended the source.
         self._was_read_lost = False
         machine = self.machine
         try:
+            # The machine accepts the chunk (`push`, or `give` for the usual kind of chunk), and reads one
+            # event of it in each `pull`. The events are not used: the machine adds them to the message.
             if chunk.__class__ is not machine.unit:
                 # A payload, or another kind of chunk than usual.
                 machine.push(chunk, self.clock())
             elif machine.give(chunk, self.clock()) is not None:
-                # The fast path has read the chunk, so no events are left to pull.
+                # The chunk was read at once, by the fast path: its only event was returned.
                 if machine.error is not None:
                     self._finish(None)
                 return

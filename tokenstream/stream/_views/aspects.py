@@ -73,7 +73,10 @@ class Cursors:
         return CheckedCursor(self._driver.accumulator, self._choice, tools_to_check, answers=True)
 
     def router_calls(self, *tools: object, lenient: Mapping[str, Lenient]) -> CallCursor[ToolCall]:
-        """Return a cursor in the tool calls, with checked arguments, for a router, which answers itself."""
+        """Return a cursor in the tool calls, with checked arguments, for a router.
+
+        Unlike with `validated_calls`, no error is recorded as the result of a call: the router does that.
+        """
         from tokenstream.stages._tools.calls import ValidatedCalls
         from tokenstream.stream._outputs.tools_cursor import CheckedCursor
 

@@ -91,15 +91,16 @@ class DeltaCursor:
         Yields:
             A key for sorting, which is the index of the part and the position of the text, and a delta.
         """
-        # `begin` is the position of the new text in the cursor's log, to which the spans of parts refer.
-        begin, choice = cursor.position - len(text), self._choice or self._accumulator.main
+        # The position of the new text in the cursor's log, to which the spans of parts refer, too.
+        begin = cursor.position - len(text)
+        choice = self._choice or self._accumulator.main
         for index, part in enumerate(self._accumulator.parts_from(choice, 0)):
             if part.log is None or part.log.kind != cursor.kind:
                 continue
             # A part's spans are starts and ends in the log; while the part is open, its last end is missing.
             bounds = [*part.spans, cursor.position] if len(part.spans) % 2 else part.spans
             for start, stop in zip(bounds[::2], bounds[1::2], strict=True):
-                # Both count in the log, as `begin` does; a span that ended before `begin` gives no piece.
+                # The part of the new text that is in this span; "" if the span ended before the new text.
                 piece = text[max(0, start - begin) : max(0, stop - begin)]
                 if piece:
                     delta_type: Any = _DELTA_TYPES[cursor.kind]

@@ -59,8 +59,8 @@ class EventCursor:
         "_reported_spent",
         "_reported_usage",
         "_restarts",
-        "_spent",
-        "_usage",
+        "_seen_spent",
+        "_seen_usage",
     )
 
     def __init__(self, accumulator: Accumulator) -> None:
@@ -69,12 +69,14 @@ class EventCursor:
         """The states of the choices, by index; a restart replaces the whole dict."""
         self._restarts = accumulator.restarts
         """Number of restarts for which an event was returned, or which were before this cursor."""
-        self._spent: Usage | None = None
-        """Usage of abandoned attempts, as of the last call."""
+        # What the accumulator had at the last call, to notice a change.
+        self._seen_spent: Usage | None = None
+        """Usage of abandoned attempts."""
+        self._seen_usage: tuple[Any, ...] = ()
+        """Token counts and the provider's report, and the usage of abandoned attempts."""
+        # What the returned events have reported, to report only what is new.
         self._reported_spent: Usage | None = None
         """Usage of abandoned attempts, as reported by the events returned so far."""
-        self._usage: tuple[Any, ...] = ()
-        """Token counts, the provider's report and `_spent`, as of the last call; kept to notice a change."""
         self._reported_usage = GrowingUsage()
         """Usage of this attempt, as reported by the events returned so far."""
         self._start_over()
@@ -97,7 +99,7 @@ class EventCursor:
         # The head's last element is the dict of the fields that belong to all choices.
         *_, fields = head
         events: list[Event] = []
-        if choices is not self._choices or spent is not self._spent:
+        if choices is not self._choices or spent is not self._seen_spent:
             self._add_restart(choices, spent, events)
         # Finish reasons are read first: another thread may be writing, and once a choice has a finish
         # reason, all its parts are there.
@@ -124,28 +126,20 @@ class EventCursor:
     def _add_restart(self, choices: dict[int, ChoiceState], spent: Usage | None, events: list[Event]) -> None:
         """Add an event for a new attempt: `Restarted` if the answer begins again, `Resumed` if it goes on.
 
-        The event also makes the reader's own accumulator count the usage of the new attempt separately. So
-        none is added if the answer goes on, and the usage of the abandoned attempts is final.
+        From this event on, the reader's own accumulator counts the usage of the new attempt separately. No
+        event is added if that is not needed: if the answer goes on, and the usage so far is final.
 
         Args:
             choices: The states of the choices; another dict than before if the answer was restarted.
             spent: The usage of abandoned attempts; None if there are none.
         """
         restarted = choices is not self._choices
-        self._choices, self._spent = choices, spent
+        self._choices, self._seen_spent = choices, spent
         # Reported counts are final, and can be added to the counts of this attempt. Partial counts
         # must stay separate, because their sum would look final, so an event has to divide them.
         if not restarted and (spent is None or spent.source == "reported"):
             return
-        # First report the usage of the abandoned attempt that was not reported yet. All that was reported
-        # then counts as spent, and the new attempt begins without usage.
-        has_finished = any(cursor.finish is not None for cursor in self._choice_cursors.values())
-        self._add_counts(_find_attempt_usage(spent, self._reported_spent, self._reported_usage), events)
-        counted = self._reported_usage.with_spent(self._reported_spent, final=has_finished)
-        # Without any counts, a usage that is still not empty (it has a source), so that an attempt counts as
-        # abandoned.
-        self._reported_spent = counted or Usage(source="partial")
-        self._reported_usage, self._usage = GrowingUsage(), ()
+        self._end_attempt_usage(spent, events)
         if not restarted and self._begun:
             events.append(Resumed("continue"))
             return
@@ -159,6 +153,17 @@ class EventCursor:
             events.append(Restarted(Message.model_construct()))
         self._restarts = restarts
         self._start_over()
+
+    def _end_attempt_usage(self, spent: Usage | None, events: list[Event]) -> None:
+        """Report the rest of the abandoned attempt's usage; the new attempt begins without usage."""
+        has_finished = any(cursor.finish is not None for cursor in self._choice_cursors.values())
+        self._add_counts(_find_attempt_usage(spent, self._reported_spent, self._reported_usage), events)
+        # All that was reported counts as spent from now on.
+        counted = self._reported_usage.with_spent(self._reported_spent, final=has_finished)
+        # Without any counts, a usage that is still not empty (it has a source), so that an attempt counts as
+        # abandoned.
+        self._reported_spent = counted or Usage(source="partial")
+        self._reported_usage, self._seen_usage = GrowingUsage(), ()
 
     def _add_head(
         self, head: tuple[Any, ...], finishes: dict[int, Finish | None], events: list[Event]
@@ -187,20 +192,20 @@ class EventCursor:
     def _add_usage(self, usage: GrowingUsage, events: list[Event]) -> None:
         """Add an event if the usage has changed."""
         # The counts are copied, because they grow in place.
-        now = (dict(usage.counts), dict(usage.report), self._spent)
-        if now == self._usage:
+        now = (dict(usage.counts), dict(usage.report), self._seen_spent)
+        if now == self._seen_usage:
             return
-        self._usage = now
+        self._seen_usage = now
         # `final` makes no difference, since only the counts of the result are used.
         self._add_counts(
             _find_attempt_usage(
-                usage.with_spent(self._spent, final=True), self._reported_spent, self._reported_usage
+                usage.with_spent(self._seen_spent, final=True), self._reported_spent, self._reported_usage
             ),
             events,
         )
 
     def _add_counts(self, usage: Usage | None, events: list[Event]) -> None:
-        """Add an event for the usage, unless it changes nothing."""
+        """Add an event with the usage of this attempt, unless earlier events have reported the same."""
         if not usage:
             return
         counts, report = dict(self._reported_usage.counts), dict(self._reported_usage.report)
@@ -291,7 +296,8 @@ def _find_attempt_usage(total: Usage | None, spent: Usage | None, reported: Grow
     Args:
         total: The usage of all attempts; None or empty if nothing was counted: the result is then None.
         spent: Usage of abandoned attempts, which was reported before.
-        reported: Usage reported for this attempt before; the result replaces these counts.
+        reported: Usage that was reported for this attempt before. The result has all of its counts, perhaps
+            with other values, because it replaces them.
     """
     if not total:
         return None

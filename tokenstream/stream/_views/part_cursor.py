@@ -68,14 +68,14 @@ class PartCursor:
         """Yield events for the changes of the part since the last call."""
         part = self._part
         # These are read first: another thread may be writing, and once they are set, the rest is there.
-        final, start = part.final, part.start
+        final, first_start = part.final, part.start
         was_end_delivered = final is not None and final is self._final
         # A gap is an index for which no part has arrived yet.
         if part.is_gap or was_end_delivered:
             return
-        content = start
-        if final is not None:
-            content, start = final, self._start_of(final)
+        # While the part grows, its content is that of its start; further content is in its pieces.
+        content = first_start if final is None else final
+        start = first_start if final is None else self._start_of(final)
         match content:
             case TextPart() | ReasoningPart() | RefusalPart():
                 yield from self._read_words(start, content)
@@ -217,6 +217,7 @@ class PartCursor:
         self._span_index += len(bounds) - len(bounds) % 2
         if len(bounds) % 2:
             bounds.append(max(length, bounds[-1]))
+        # Some of the first section may have been delivered before.
         begin = bounds[0] = max(bounds[0], self._position)
         self._position = end = bounds[-1]
         if begin == end:

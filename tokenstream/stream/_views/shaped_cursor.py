@@ -27,7 +27,8 @@ _MAX_GATHERED = 4_096
 class ShapedCursor(Generic[ItemT]):
     """A reader's position in a text, or in a series of drafts, that is shaped by stages.
 
-    The stages are created by the first read: a view from which another one is made is mostly not read.
+    The stages are created only by the first read, since many views are never read: they only serve to make
+    another view, by a method such as `words`.
 
     Args:
         text: The cursor in the unshaped text.

@@ -90,7 +90,8 @@ class ShapingPlan(NamedTuple):
                     f"put .{method}() first"
                 )
             # Several stages may change the text, but only one may set its pieces, and only one its pace.
-            if earlier_rank == rank != _CHANGES:
+            must_be_single = rank != _CHANGES
+            if must_be_single and earlier_rank == rank:
                 raise MisuseError(f".{step.method}() {promise}, and so does .{method}(): keep one of them")
         if self.text is refuse_closed:
             # The plan of a closed view has this function in place of its text; it raises the error.

@@ -176,7 +176,7 @@ def find_recognition_faults(case: Case) -> Iterator[Violation]:
 def _describe_crash(error: Exception, format: Format) -> str:
     """Return a description of an exception, with the place in the format's own module that raised it.
 
-    If no line of that module is in the traceback, the place is the innermost one.
+    If no line of that module is in the traceback, the place is the line that raised the exception.
     """
     frames = [*walk_tb(error.__traceback__)]
     own_frames = [each for each in frames if each[0].f_globals.get("__name__") == type(format).__module__]

@@ -96,11 +96,12 @@ def aread(recording: Recording, format: Format | str) -> FormatReading:
 def feed_frames(
     format: Format, frames: Sequence[Framed], *, second_format: Format | None = None
 ) -> FormatReading:
-    """Feed frames to a format, then tell it that the input has ended, as a driver does.
+    """Feed frames to a format, then end the format's input, as a driver does.
 
     Args:
         format: A new format.
-        second_format: If passed, this format is fed each frame after the first one, which must not notice.
+        second_format: Another new format, which is fed in turns with `format`, to see that it does not
+            change the events of `format`. None for no other format.
     """
     reading = FormatReading()
     accumulator = Accumulator()

@@ -258,7 +258,7 @@ def _find_choice(reading: FormatReading, choice: int) -> Message:
 
 
 def _describe_excess(message: Message, whole: Message) -> str:
-    """Return a sentence on how a cut message is not a beginning of the whole one; "" if it is."""
+    """Return a sentence that says why a cut message is not a beginning of the whole one; "" if it is."""
     for name in _TEXT_NAMES:
         # A character that was cut in the middle is decoded as U+FFFD.
         if not getattr(whole, name).startswith(getattr(message, name).rstrip("\ufffd")):
@@ -298,7 +298,7 @@ def _list_wrong_calls(reading: FormatReading, whole: FormatReading) -> Iterator[
 
 
 def _has_whole_arguments(call: ToolCall) -> bool:
-    """Return True if a call's arguments are valid JSON, or need not be."""
+    """Return True if a call's arguments are valid JSON, are empty, or are the free text of a custom tool."""
     if call.type == "custom" or not call.arguments_text.strip():
         return True
     try:

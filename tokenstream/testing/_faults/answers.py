@@ -98,7 +98,7 @@ def _check_status(status: object) -> None:
 
 
 def _replace_answer(recording: Recording, body: bytes, *, status: int, headers: dict[str, str]) -> Recording:
-    """Return a recording with another answer; its body arrives at once, when the first chunk did before."""
+    """Return a recording with another answer, whose whole body arrives at the time of the old first chunk."""
     at = recording.arrivals[0].at if recording.arrivals else 0.0
     return recording.replaced(
         arrivals=(Arrival(at, body),), status=status, headers=headers, messages=False, breaks=None

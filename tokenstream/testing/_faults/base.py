@@ -97,7 +97,8 @@ def fault(change: Callable[Concatenate[Recording, _P], Recording]) -> Callable[_
     details = signature.replace(parameters=list(signature.parameters.values())[1:])
     kind = change.__name__
     _CHANGES[kind] = change
-    # The repr of a fault, which is its name in tests, leaves out the arguments with these values.
+    # The repr of a fault, which is its name in tests, leaves out the arguments with these values. A
+    # positional argument stays, such as the code in `status(code=529)`, unless it is None.
     _OMITTED_DEFAULTS[kind] = {
         name: detail.default
         for name, detail in details.parameters.items()

@@ -68,12 +68,14 @@ def every_cut(
         raise MisuseError(f"every={every!r} is invalid: cuts are 1 or more bytes apart")
     # A copy with bytes of its own, even of a recording that this function has made.
     whole = as_recording(recording).replaced()
-    # A cut after the last byte would change nothing; a break of the connection there does.
-    broken = how != "cut"
+    # To end the body after its last byte would change nothing; to break the connection there does.
+    includes_end = how != "cut"
     if whole.messages:
         boundaries = [0, *chunk_ends(whole)]
-        return _Cuts(whole, boundaries[: None if broken else -1][::every], how)
-    return _Cuts(whole, range(0, len(whole.body) + broken, every), how)
+        if not includes_end:
+            boundaries.pop()
+        return _Cuts(whole, boundaries[::every], how)
+    return _Cuts(whole, range(0, len(whole.body) + includes_end, every), how)
 
 
 def fault_matrix(recording: Playable) -> Sequence[Recording]:

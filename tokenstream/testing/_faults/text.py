@@ -36,7 +36,8 @@ def garble(
         event: Number of an event; if passed instead of `at`, the overwritten bytes follow that event.
         size: Number of bytes to change; fewer are changed if the body ends before that.
         seed: Seed of the random replacements; the same seed gives the same bytes.
-        data: Bytes to write instead, such as `b"\xff"`, which is invalid UTF-8.
+        data: Bytes to write, such as `b"\xff"`, which is invalid UTF-8; `size` and `seed` then do
+            nothing. None for random bytes.
 
     Raises:
         MisuseError: On replay, if no bytes follow the offset or the event.

@@ -189,7 +189,8 @@ def gzipped(recording: Recording) -> Recording:
     """Compress the body with gzip; each chunk can be decompressed when it arrives.
 
     Faults that are applied later act on the compressed bytes: `gzipped() | cut(at=-10)` cuts
-    the compressed body. Faults of lines or events are applied before.
+    the compressed body. A fault of lines or events does not find them in a compressed body, so it must be
+    applied before this one.
 
     Raises:
         MisuseError: On replay, if the body is compressed already or consists of messages.

@@ -59,7 +59,7 @@ def differences(
 
 
 def contains_answers(value: object) -> bool:
-    """Return True for a message, an event, a recording or a part of one.
+    """Return True for a message, a part of a message, an event or a recording.
 
     The result is also True for a list, a tuple or a dict that contains at least one of these.
     """

@@ -13,7 +13,8 @@ PLUGIN = "tokenstream.testing.plugin"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add tokenstream's options to pytest, unless they were added before.
 
-    The plugin has this hook, too, since pytest may run without the entry points of packages.
+    This hook runs twice if pytest loads both this module, as the entry point of the package, and the plugin,
+    which imports the hook for projects that run pytest without entry points.
     """
     group = parser.getgroup("tokenstream", "streamed answers (tokenstream)")
     if group.options:

@@ -83,7 +83,9 @@ class Terms:
 
 
 class Notes:
-    """A `Watcher` that collects the bytes of an answer while they are read, then writes the recording.
+    """Collects the bytes of an answer while the application reads them, then writes the recording.
+
+    It is a `Watcher`: the wrapper of the source or response that is recorded calls its methods.
 
     Args:
         started_at: Time of the request, by the clock of `terms`; None for now.
@@ -182,7 +184,11 @@ class Notes:
         )
 
     def is_first(self, item: object) -> bool:
-        """Return False: bytes that equal the first ones do not show that a loop has started over."""
+        """Return False, so that the items of every loop are recorded.
+
+        A watcher of objects recognises by the first item that a loop has started over. Chunks of bytes do not
+        show that, because two chunks of an answer may be equal.
+        """
         return False
 
     def note_method(self, response: Any) -> None:  # noqa: ANN401 - httpx's, httpx2's or of requests
@@ -218,16 +224,17 @@ class Notes:
         If writing fails as well, that failure is added to `error` as a note, and is not raised.
 
         Args:
-            final: True if no read can follow one that was cancelled or interrupted. After any other
-                exception, reading may go on only if the source survives a timeout.
+            final: True if nothing more can be read after a cancellation or interruption. After any other
+                exception, reading may go on only if it is a timeout that the source survives.
         """
         if isinstance(error, Exception):
             self._breaks = _classify_break(error)
-            if self.survives_timeout and self._breaks == "stall":
-                return
-        elif not final:
-            return
-        self._write(error)
+            may_go_on = self.survives_timeout and self._breaks == "stall"
+        else:
+            # A cancellation, or an interruption such as Ctrl-C.
+            may_go_on = not final
+        if not may_go_on:
+            self._write(error)
 
     def stop(self) -> None:
         """Write the recording of the bytes read so far, because the reader has closed the body."""

@@ -35,7 +35,8 @@ def is_pipe(source: object) -> bool:
     if _is_stream_reader(source):
         return True
     pipe: Any = source
-    return is_file(pipe) and not pipe.closed and not pipe.seekable()
+    # Responses of http.client and urllib3 are files as well.
+    return is_file(pipe) and not hasattr(pipe, "headers") and not pipe.closed and not pipe.seekable()
 
 
 def note_process(process: Any, notes: Notes) -> None:  # noqa: ANN401 - of `subprocess` or of asyncio

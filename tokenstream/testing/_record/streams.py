@@ -52,7 +52,7 @@ def note_stream(stream: Stream | AsyncStream, notes: Notes) -> None:
 
 
 def _note_deferred(deferred: Deferred, notes: Notes) -> None:
-    """Record a source that is not open yet: once it is opened, the bytes that it reads."""
+    """Record the bytes that are read from a source, as soon as the source has been opened."""
     open_source = deferred.open
 
     def note(source: SyncSource | AsyncSource) -> SyncSource | AsyncSource:

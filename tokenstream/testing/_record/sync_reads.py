@@ -56,7 +56,7 @@ def _note_reads(raw: object, source: SyncSource, notes: Notes) -> None:
 
     Args:
         raw: The response of urllib3 or http.client.
-        source: The response as a source, for its head.
+        source: The same response as a source of this library, from which only the head is taken.
     """
     notes.note_head(source.head, source.coding)
     wrap_reads(raw, notes, raw)
@@ -121,10 +121,13 @@ class _ReadWrappers:
     def _wrap(
         self, method: Callable[..., Any], note_result: Callable[[Any, Any, Any], None]
     ) -> Callable[..., Any]:
-        """Wrap a method so that its result is recorded, unless another wrapped method calls it.
+        """Wrap a method so that its result is recorded.
+
+        If another wrapped method calls the method, only the result of the other one is recorded.
 
         Args:
-            note_result: Takes the method's result, its positional and its named arguments.
+            note_result: Records a result; takes the result, and the positional and named arguments of the
+                method.
         """
 
         def read_and_note(*args: object, **options: object) -> object:

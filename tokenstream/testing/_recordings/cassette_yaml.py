@@ -131,13 +131,14 @@ class _SizeCounter:
         self._sum += self._limit if contains_itself else self._anchor_sizes.get(event.anchor, 1)
 
     def _begin_collection(self, event: _YAMLEvent) -> None:
-        """Note that a list or mapping begins, and the sum of the sizes before it."""
+        """Remember that a list or mapping begins, and the sum of the sizes before it."""
         self._open.append((event.anchor, self._sum))
 
     def _end_collection(self, event: object) -> None:
-        """Replace the sizes of a list's or mapping's items in the sum by the size of the whole."""
+        """Compute the size of a list or mapping that ends, so that each alias of it can add this size."""
         anchor, sum_before = self._open.pop()
-        # The collection's own size is 1, and its items have been added since it began.
+        # The collection's own size is 1; the sizes of its items have been added to the sum since it began.
+        # They are taken out again here, because `_add_size` adds the size of the whole.
         size, self._sum = self._sum + 1 - sum_before, sum_before
         self._add_size(anchor, size)
 

@@ -49,9 +49,10 @@ def frames_of(recording: Recording) -> list[bytes]:
 
 
 def framing_of(recording: Recording) -> Framing | None:
-    """Return the framing of a recording's body; None if none fits or is visible, and for a WebSocket.
+    """Return the framing of a recording's body; None if no known framing fits.
 
-    In a compressed body, no framing is visible, although the content type may name one.
+    The result is None also for a compressed body, even if its content type names a framing, and for a
+    WebSocket, whose messages need no framing.
     """
     if recording.messages or is_compressed(recording):
         return None

@@ -206,7 +206,7 @@ def splice(recording: Recording, edits: Iterable[Edit], **fields: Unpack[Recordi
         new_arrivals.append(Arrival(at, b"".join(pieces)))
         copied_to = max(copied_to, end)
         begin = end
-    # An empty body has no chunk to which these edits could belong.
+    # Edits are left only if the body is empty, and has no chunk to which they could belong; `at` is then 0.
     new_arrivals += [Arrival(at, edit.data) for edit in remaining_edits]
     return replace_arrivals(recording, [arrival for arrival in new_arrivals if arrival.data], **fields)
 

@@ -49,9 +49,9 @@ class Playback:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.clock = as_clock(clock)
-        # In the usual case, all chunks arrive at once and unchanged: no copy of the recording is needed.
+        # The usual replay, called "plain", plays the chunks unchanged and all at once. It needs no copy of
+        # the recording: `_played` then still has the recorded times, which `stream` ignores.
         is_unchanged = pace == "instant" and chunking == "recorded" and fault is None
-        # A replay like this is "plain".
         self._is_plain = is_unchanged and recording.breaks is None and self._on_virtual_clock
         self._played = recording if self._is_plain else prepare(recording, pace, chunking, fault)
         self.closed = False
@@ -60,15 +60,14 @@ class Playback:
     @property
     def recording(self) -> Recording:
         """The recording as it is played, with pace, chunking and fault applied."""
-        # A plain replay plays the original, at once: its times are removed only here.
+        # The recorded times of a plain replay, which are not played, are removed only here.
         return self._played.at_pace("instant") if self._is_plain else self._played
 
     def stream(self, **options: Unpack[StreamOptions]) -> Stream:
         """Return a `Stream` of the replay."""
         recording, head = self._played, self._head
         options.setdefault("format", recording.format)
-        # Without times and breaks, a list iterator is enough, and faster: it does not use the recorded times
-        # that `_played` still has if the replay is plain (at once and unchanged).
+        # Without times and breaks, a list iterator is enough, and faster.
         at_once = self._is_plain or (self._on_virtual_clock and recording.at_once)
         chunks = None if at_once else Chunks(recording, self.clock)
         source = SyncSource(
@@ -86,7 +85,7 @@ class Playback:
 
     def astream(self, **options: Unpack[StreamOptions]) -> AsyncStream:
         """Return an `AsyncStream` of the replay."""
-        # `recording` differs from `_played` if the replay is plain: it has no recorded times.
+        # Not `_played`: `AsyncChunks` would wait for the recorded times that it has if the replay is plain.
         recording, head = self.recording, self._head
         options.setdefault("format", recording.format)
         chunks = AsyncChunks(recording, self.clock)

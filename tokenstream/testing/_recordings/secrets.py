@@ -186,6 +186,7 @@ def _join_members(body: bytes) -> Iterator[bytes]:
     strings: dict[bytes, list[bytes]] = {}
     for name, string in _MEMBER.findall(body):
         strings.setdefault(name, []).append(string)
+    # SSE data that are not JSON have no name.
     strings[b""] = _TEXT_LINE.findall(body)
     if b"bytes" in strings:
         # Bedrock wraps the payloads of other APIs in base64 under "bytes".

@@ -233,6 +233,7 @@ class _EventMaker:
             return
         part_type, delta_type = _TEXT_EVENTS[step.kind]
         state = self._state_of(step.choice)
+        # The last part, if it is open and of this kind.
         index = state.parts - 1
         if state.kind != step.kind:
             index = yield from self._begin_part(step.choice, step.kind)

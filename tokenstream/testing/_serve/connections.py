@@ -278,8 +278,9 @@ class _Connection(BaseHTTPRequestHandler):
 
         # No HTTP request can follow on the connection.
         self.close_connection = True
-        # `hold` returns True if it has left the connection open, to be broken here.
-        if Conversation(self.connection, exchange).hold(request, reply) and reply.cut is not None:
+        must_cut = Conversation(self.connection, exchange).hold(request, reply)
+        # `must_cut` is False without a cut; the second condition is for type checkers.
+        if must_cut and reply.cut is not None:
             self._cut_body(reply.cut, exchange)
 
     def _send_head(self, reply: Reply, number: int, *, chunked: bool) -> None:

@@ -38,6 +38,7 @@ class Player:
     """Chooses the answer to each request.
 
     Args:
+        what: As for `testing.serve`.
         format: Format in which scripts are sent; None to take it from the request's path.
         pace: Times of the chunks.
         chunking: Boundaries of the chunks; the messages of a WebSocket stay whole.

@@ -172,18 +172,22 @@ class _PlayedBody:
             yield chunk
 
     def close(self) -> None:
-        """Note that the client has closed the response."""
+        """Record that the client has closed the response."""
         self._exchange.closed = True
         # After the end of the body, the outcome stays as it is.
         self._finish("abandoned")
 
     async def aclose(self) -> None:
-        """Note that the client has closed the response."""
+        """Record that the client has closed the response."""
         self.close()
 
     @contextmanager
     def _read(self, chunks: Chunks | AsyncChunks) -> Generator[None]:
-        """Return a context for reading a chunk, with the client's read timeout and the client's errors."""
+        """Return a context manager in which one chunk is read as a network connection would be.
+
+        It applies the read timeout of the request, and raises a break of the connection as the error that the
+        client's library has for it.
+        """
         chunks.limit_read(self._client_request.extensions.get("timeout", {}).get("read"))
         try:
             yield

@@ -53,7 +53,10 @@ class Conversation:
         """Time from which the client counts as silent; each of its messages postpones it."""
 
     def hold(self, request: Request, reply: Reply) -> bool:
-        """Send the whole answer; return True if the caller must break the connection now.
+        """Send the whole answer, and end or keep the connection as the reply asks for.
+
+        Returns:
+            True if the reply has a cut that the caller must make now; False if nothing is left to do.
 
         The connection stays open until the client has been silent for a moment, so that a late
         message of the client does not meet a closed connection.
@@ -67,13 +70,14 @@ class Conversation:
             return False
         self._exchange.outcome = "answered"
         client_stays = self._listen(lambda: self._quiet_until)
-        if not client_stays or reply.cut is not None:
+        if reply.cut is not None:
             # A connection that the client has left cannot be broken any more.
-            return self._protocol.state is OPEN
-        # The proper end: both sides send a closing frame.
-        self._protocol.send_close(_NORMAL_CLOSURE)
-        self._write()
-        self._listen(_return_fixed(time.monotonic() + _FAREWELL_SECONDS))
+            return client_stays
+        if client_stays:
+            # The proper end: both sides send a closing frame.
+            self._protocol.send_close(_NORMAL_CLOSURE)
+            self._write()
+            self._listen(_return_fixed(time.monotonic() + _FAREWELL_SECONDS))
         return False
 
     def _open_socket(self, request: Request) -> bool:

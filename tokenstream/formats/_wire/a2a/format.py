@@ -37,7 +37,9 @@ _KNOWN_IN_STATUS = ("state", "message", "timestamp")
 
 
 class A2A(Format):
-    """The `a2a` format: the updates of one task, with JSON-RPC around them or without, or one message.
+    """The `a2a` format: the updates of one task, or one message of the agent, which is the whole answer.
+
+    A payload may be the result in a JSON-RPC response, or stand alone.
 
     Args:
         limits: Bounds on parts and JSON payloads.
@@ -87,7 +89,7 @@ class A2A(Format):
         self._task_parts = TaskParts(self.limits, self.note)
         self.parts = self._task_parts  # the same object, under the name that all formats have
         self._appends = False
-        """True if the last payload has added to an artifact, and has not sent all of it."""
+        """True if the last payload had further pieces of an artifact, and not the whole artifact."""
         self._is_paused = False
         """True while the task waits for the user; the server may close the stream, or go on later."""
         self._last_message_id: str | None = None
@@ -126,10 +128,13 @@ class A2A(Format):
         self._READERS[kind](self, content)
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return a callback that counts the text of an artifact that grows; other deltas are decoded."""
+        """Return a callback that counts the characters of later deltas, if they add to an artifact.
+
+        If the artifact was sent whole, return `always_decode`, which has later payloads decoded: each of them
+        must be compared with what has arrived of the artifact.
+        """
         run = self._task_parts.last_run
         if not self._appends or run is None:
-            # An artifact that is sent whole has to be compared with what has arrived of it.
             return always_decode
 
         def count(event: AnyEvent) -> None:
@@ -138,13 +143,16 @@ class A2A(Format):
         return count
 
     def end(self, *, now: float = 0.0) -> list[Event]:
-        """Return the held-back events; a task that waits for the user may end the stream."""
+        """Return the held-back events, at the end of the input.
+
+        If the task waits for the user, the answer is whole: the pause, and not a cut, has ended the input.
+        """
         if self._is_paused and self.error is None:
             self.conclude()
         return super().end(now=now)
 
     def after_end(self, frame: Frame) -> None:
-        """Ignore a frame after the terminal event; a server may send the whole task once more."""
+        """Ignore a frame after the terminal event; count a departure, unless it repeats the whole task."""
         payload = payload_of(frame)
         try:
             data = decode(payload, self.limits) if isinstance(payload, bytes) else payload
@@ -176,7 +184,7 @@ class A2A(Format):
         self.conclude()
 
     def _read_artifact_update(self, update: dict[str, Any]) -> None:
-        """Read an artifact or more of one."""
+        """Read an update of an artifact: all of the artifact, or further pieces of it."""
         self._go_on()
         task_id = text_of(update, "taskId")
         self._read_head(task_id, update)
@@ -205,7 +213,12 @@ class A2A(Format):
     # -- within ------------------------------------------------------------
 
     def _read_head(self, id: str | None, content: dict[str, Any]) -> None:
-        """Report the id, the conversation, the metadata and the token counts in them."""
+        """Report what any payload may have: an id, the conversation, and metadata, perhaps with token counts.
+
+        Args:
+            id: The id of the task or message; None if the payload names none.
+            content: The task, the message or the update.
+        """
         if id != self.parts.id or not self.parts.started:
             self.parts.head(id=id)
         context_id, metadata = text_of(content, "contextId"), dict_of(content, "metadata")
@@ -231,15 +244,20 @@ class A2A(Format):
         is_new = bool(message) and not self._is_repeated(message)
         reason = FINISH_REASONS.get(state)
         if reason is None:
+            # The task is in progress.
             self._go_on()
+            if is_new:
+                self._read_status_message(state, message)
+            else:
+                self.ping()
+            return
         if is_new:
             self._read_status_message(state, message)
-        elif reason is None:
-            self.ping()
-        if reason is None or (self._is_paused and state in PAUSED and not is_new and not is_final):
+        elif self._is_paused and state in PAUSED and not is_final:
+            # The server only says again that the task waits for the user.
             return
-        if self._is_paused:
-            self._go_on()
+        # The new finish reason replaces that of an earlier pause.
+        self._go_on()
         self.parts.finish(0, reason, word)
         if reason == "error":
             text = text_in(pieces_of(message)) or _FAILURES[state]
@@ -249,7 +267,10 @@ class A2A(Format):
             self.conclude()
 
     def _read_status_message(self, state: str, message: dict[str, Any]) -> None:
-        """Read the message of a status: content if it asks the user, or is the only answer."""
+        """Add the message of a status to the answer if it asks the user something, or is the whole answer.
+
+        Any other message, such as one about the progress of the task, is reported as unknown.
+        """
         is_only_answer = state == "completed" and not self.parts.has_parts
         is_question = state in PAUSED and not self._task_parts.has_said(pieces_of(message))
         if is_only_answer or is_question:
@@ -266,7 +287,7 @@ class A2A(Format):
         return is_repeated
 
     def _go_on(self) -> None:
-        """Forget that the task has waited for the user, because it goes on."""
+        """Drop the finish reason of a pause, if the task has waited for the user: it goes on now."""
         if self._is_paused:
             self._is_paused = False
             self.parts.choice(0).finish = None

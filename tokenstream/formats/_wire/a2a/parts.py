@@ -27,9 +27,10 @@ _MESSAGE_FIELDS = ("kind", "role", "parts", "content", "taskId", "contextId")
 
 
 class Run:
-    """Text of one kind in an artifact, up to something of another kind.
+    """Adjacent texts of one kind, text or reasoning, in an artifact or a message.
 
-    It is one part of our message, or several if the server goes on after it has ended the artifact.
+    A run becomes one part of our message; or several parts, if the server adds to an artifact that it has
+    ended.
     """
 
     __slots__ = ("fields", "kind", "length", "parts")
@@ -38,16 +39,17 @@ class Run:
         self.kind: TextKind = kind
         self.parts: list[OpenPart] = []
         self.fields: dict[str, Any] | None = None
-        """The fields of its last piece besides the text; None if there are none."""
+        """The fields of the run's last piece besides the text; None if there are none."""
         self.length = 0
-        """Number of characters."""
+        """Number of characters that have arrived."""
 
 
 class Content:
-    """The content of an artifact or of a message that has been read so far.
+    """What has been read so far of an artifact, or of a message.
 
     Args:
-        owner: The word for what it is of: "artifact" or "message".
+        owner: "artifact" or "message": the name under which the `provider_data` of each part has the fields
+            of the artifact or message.
     """
 
     __slots__ = ("fields", "is_ended", "owner", "segments")
@@ -57,18 +59,20 @@ class Content:
         self.fields: dict[str, Any] = {}
         """The fields of the artifact or message besides the content, such as its name."""
         self.segments: list[Run | int] = []
-        """Its texts, and a fingerprint of each piece that is not text."""
+        """The runs of text, and a fingerprint of each piece that is not text, in order."""
         self.is_ended = False
         """True once the server has said that nothing more follows."""
 
     @property
     def open_run(self) -> Run | None:
-        """The text at the end, which more text may follow; None if the content does not end with text."""
+        """The run to which more text would be added; None if the content does not end with text."""
         last = self.segments[-1] if self.segments else None
         return last if isinstance(last, Run) else None
 
     def describe(self, piece: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Return the `provider_data` of a part; None if there are none.
+        """Return the `provider_data` of a part: fields of the artifact or message, and of the part's piece.
+
+        The result is None if there are no such fields.
 
         Args:
             piece: The fields of the piece besides its content; None if there are none.
@@ -97,12 +101,12 @@ class TaskParts(Parts):
     # -- artifacts ---------------------------------------------------------
 
     def read_artifact(self, task_id: str, artifact: dict[str, Any], *, appends: bool, is_last: bool) -> None:
-        """Add to an artifact, or compare an artifact that is sent whole with what has arrived of it.
+        """Add pieces to an artifact; if the artifact is sent whole, add only what has not arrived.
 
         Args:
-            task_id: The id of its task.
+            task_id: The id of the artifact's task.
             artifact: The artifact, with its new pieces or with all of them.
-            appends: True if the pieces follow the earlier ones; False if they replace them.
+            appends: True if the pieces follow those that have arrived; False if the artifact is sent whole.
             is_last: True if nothing more of the artifact follows.
         """
         id = text_of(artifact, "artifactId")
@@ -115,12 +119,15 @@ class TaskParts(Parts):
                 self.note("part_unopened")
             if len(self._artifacts) >= self.limits.parts:
                 raise LimitExceeded(limit="parts", value=self.limits.parts)
-            content, appends = self._artifacts.setdefault(key, Content("artifact")), True
+            content = self._artifacts.setdefault(key, Content("artifact"))
+            # Nothing has arrived with which a whole artifact could be compared.
+            appends = True
         pieces = dicts_of(artifact.get("parts"))
         self._merge_fields(content, fields_except(artifact, "parts") or {})
         if appends:
             self._append_pieces(content, pieces)
         elif not self._append_what_is_new(content, pieces):
+            # No event can take back what has arrived, so the new artifact is only reported.
             self.note("text_rewritten")
             self.field(f"artifacts.{id or ''}", artifact)
         if is_last:
@@ -128,7 +135,7 @@ class TaskParts(Parts):
             self._close_run(content)
 
     def has_said(self, pieces: Iterable[Piece]) -> bool:
-        """Return whether an artifact consists of the same pieces."""
+        """Return whether the content of a message, given by its pieces, has arrived before as an artifact."""
         merged = _merge(pieces)
         return any(
             len(content.segments) == len(merged) and self._find_new(content, merged) == []
@@ -159,11 +166,11 @@ class TaskParts(Parts):
                 self._add_other(content, piece)
 
     def _add_text(self, content: Content, kind: TextKind, text: str, fields: dict[str, Any] | None) -> None:
-        """Add text to the run at the end of some content, or begin one.
+        """Add text to the run at the end of an artifact or a message; begin a run if the kind is another.
 
         Args:
-            content: The content.
-            kind: Text or reasoning.
+            content: The artifact or message.
+            kind: "text" or "reasoning".
             text: The text.
             fields: The fields of the piece besides the text; None if there are none.
         """
@@ -174,20 +181,23 @@ class TaskParts(Parts):
             self._close_run(content)
             run = Run(kind)
             content.segments.append(run)
-        is_changed = fields is not None and fields != run.fields
-        run.fields = run.fields if fields is None else fields
+        has_new_fields = fields is not None and fields != run.fields
+        if has_new_fields:
+            run.fields = fields
         if not run.parts or run.parts[-1].closed:
+            # The run is new, or the server adds to an artifact that it has ended.
             if content.is_ended:
                 self.note("part_after_close")
             run.parts.append(self.open(0, _blank(kind, content.describe(run.fields))))
-        elif is_changed:
+        elif has_new_fields:
             self.report_start_again(run.parts[-1], _blank(kind, content.describe(run.fields)))
         run.length += len(text)
         self.last_run = run
         self.add(run.parts[-1], text)
 
     def _add_other(self, content: Content, piece: Piece) -> None:
-        """Add a file as media, and anything else unchanged."""
+        """Add a piece that is not text: a file as media, and anything else as an opaque part."""
+        # In version 1.0, the fields of a file are in the piece itself.
         file = dict_of(piece, "file") or piece
         encoded, url = (
             text_of(file, "bytes", "raw", "fileWithBytes"),
@@ -201,17 +211,17 @@ class TaskParts(Parts):
         if encoded is not None and data is None:
             self.add_undecodable_media(0, "file", {**(content.describe(None) or {}), **piece})
             return
-        more = {**(fields_except(piece, "file") or {}), **file}
+        all_fields = {**(fields_except(piece, "file") or {}), **file}
         media = MediaPart(
             mime_type=text_of(file, "mimeType", "mediaType"),
             data=data or b"",
             url=url,
-            provider_data=content.describe(fields_except(more, *_FILE_FIELDS)),
+            provider_data=content.describe(fields_except(all_fields, *_FILE_FIELDS)),
         )
         self.whole(0, media)
 
     def _merge_fields(self, content: Content, fields: dict[str, Any]) -> None:
-        """Merge fields into those of an artifact; if these change, report its open part's start again."""
+        """Add fields to those of an artifact; if they change, report the start of the open part again."""
         metadata = {**dict_of(content.fields, "metadata"), **dict_of(fields, "metadata")}
         merged = {**content.fields, **fields, **({"metadata": metadata} if metadata else {})}
         if merged != content.fields:
@@ -221,7 +231,7 @@ class TaskParts(Parts):
                 self.report_start_again(run.parts[-1], _blank(run.kind, content.describe(run.fields)))
 
     def _close_run(self, content: Content) -> None:
-        """End the text at the end of some content."""
+        """Close the part of the run at the end of an artifact or a message, if there is such a run."""
         run = content.open_run
         if run is not None:
             self.close(run.parts[-1])
@@ -229,24 +239,29 @@ class TaskParts(Parts):
     # -- content that is sent again ----------------------------------------
 
     def _append_what_is_new(self, content: Content, pieces: list[Piece]) -> bool:
-        """Add what an artifact that is sent whole has more than before; return False if it is another one."""
+        """Add the pieces of a whole artifact that have not arrived.
+
+        Returns:
+            False, without adding anything, if the artifact does not begin with what has arrived.
+        """
         new = self._find_new(content, _merge(pieces))
         if new is not None:
             self._append_pieces(content, new)
         return new is not None
 
     def _find_new(self, content: Content, pieces: list[Piece]) -> list[Piece] | None:
-        """Return the pieces after those that have arrived; None if those are not its beginning.
+        """Return the pieces that follow what has arrived; None if `pieces` do not begin with that.
 
         Args:
-            content: The content that has arrived.
-            pieces: All pieces, of which no two texts of one kind follow each other.
+            content: What has arrived of the artifact.
+            pieces: All pieces of the artifact, with adjacent texts of one kind joined, as in a `Run`.
         """
         arrived = content.segments
         if len(pieces) < len(arrived):
             return None
         for position, (segment, piece) in enumerate(zip(arrived, pieces, strict=False)):
             if not isinstance(segment, Run):
+                # The fingerprint of a piece that is not text.
                 if segment != _fingerprint_of(piece):
                     return None
                 continue
@@ -255,16 +270,19 @@ class TaskParts(Parts):
                 return None
             text = mend_surrogates(text) if self.may_hold_surrogates else text
             length = self._count_arrived(segment, text)
-            if length is None or (position < len(arrived) - 1 and length < len(text)):
+            if length is None:
                 return None
             if length < len(text):
-                return [{**piece, "text": text[length:]}, *pieces[position + 1 :]]
+                # Only the last run can have arrived without its end.
+                is_last_run = position == len(arrived) - 1
+                rest = {**piece, "text": text[length:]}
+                return [rest, *pieces[position + 1 :]] if is_last_run else None
         return pieces[len(arrived) :]
 
     def _count_arrived(self, run: Run, text: str) -> int | None:
-        """Return the number of characters of a text that have arrived as a run; None if others have."""
+        """Return the length of a run in characters; None if `text` does not begin with the run's text."""
         if self.find_text is None:
-            # Without a message, the text that has arrived is not known.
+            # Without a message, the text of the run is not known, but only its length.
             return run.length if len(text) >= run.length else None
         arrived = ""
         for part in run.parts:
@@ -289,11 +307,13 @@ def text_in(pieces: Iterable[Piece]) -> str:
 
 
 def _merge(pieces: Iterable[Piece]) -> list[Piece]:
-    """Return pieces with the texts of one kind that follow each other joined, and without empty ones."""
+    """Return pieces with adjacent texts of one kind joined; an empty text without fields is left out."""
     merged: list[Piece] = []
     texts: list[str] = []
+    """The texts to be joined: `merged` ends with the piece of the first of them."""
 
-    def join() -> None:
+    def end_text() -> None:
+        """Put all of the text into the last piece of `merged`."""
         if texts:
             merged[-1] = {**merged[-1], "text": "".join(texts)}
             texts.clear()
@@ -301,22 +321,22 @@ def _merge(pieces: Iterable[Piece]) -> list[Piece]:
     for piece in pieces:
         text = piece.get("text")
         if not isinstance(text, str):
-            join()
+            end_text()
             merged.append(piece)
         elif text or fields_except(piece, *_TEXT_FIELDS):
             if not texts or is_thought(merged[-1]) != is_thought(piece):
-                join()
+                end_text()
                 merged.append(piece)
             texts.append(text)
-    join()
+    end_text()
     return merged
 
 
 def _fingerprint_of(piece: Piece) -> int:
-    """Return a number that equal pieces have."""
+    """Return a number by which a later piece is found to be equal to this one."""
     return hash(canonical_json(piece))
 
 
 def _blank(kind: TextKind, data: dict[str, Any] | None) -> TextPart | ReasoningPart:
-    """Return a part without its text."""
+    """Return a part for text or reasoning, without its text."""
     return ReasoningPart(provider_data=data) if kind == "reasoning" else TextPart(provider_data=data)

@@ -50,8 +50,8 @@ _COUNTS = {
 def unwrap(payload: dict[str, Any]) -> tuple[PayloadKind, dict[str, Any]] | None:
     """Return the kind and the content of a payload; None if it is not one of A2A.
 
-    Version 0.3 names the kind in a field. In version 1.0, and over HTTP without JSON-RPC also in 0.3, the
-    name of the field around the content tells it.
+    In version 0.3 of the protocol, the field `kind` of the content names the kind. In version 1.0, the
+    content is in a field named after its kind; so it is in 0.3 over HTTP without JSON-RPC.
 
     Args:
         payload: The payload, with JSON-RPC around it or without.
@@ -76,7 +76,7 @@ def unwrap(payload: dict[str, Any]) -> tuple[PayloadKind, dict[str, Any]] | None
 
 
 def _is_of_kind(kind: PayloadKind, content: dict[str, Any]) -> bool:
-    """Return whether the content of a payload has the fields without which its kind says nothing."""
+    """Return whether the content of a payload has the fields that every payload of the kind must have."""
     if kind == "message":
         return isinstance(content.get("messageId"), str) and is_list(parts_field(content))
     if kind == "artifact-update":
@@ -85,7 +85,7 @@ def _is_of_kind(kind: PayloadKind, content: dict[str, Any]) -> bool:
 
 
 def parts_field(message: dict[str, Any]) -> object:
-    """Return the pieces of a message; over HTTP without JSON-RPC, 0.3 has another name for them."""
+    """Return a message's field `parts`; or `content`, its name in version 0.3 over HTTP without JSON-RPC."""
     return message["parts"] if "parts" in message else message.get("content")
 
 

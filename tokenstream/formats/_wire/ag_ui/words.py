@@ -29,7 +29,8 @@ def read_output(payload: dict[str, Any]) -> tuple[Json, str | None, bool]:
     """Return the output and the error of a `TOOL_CALL_RESULT`, and True if the agent has run the tool itself.
 
     Args:
-        payload: The event. If a relay of this library has sent it, its metadata say what its content is.
+        payload: The event. If a relay of this library has sent it, its metadata say whether its `content` is
+            JSON text, plain text or the message of an error.
 
     Example:
         >>> told = {"content": "json", "providerExecuted": True}
@@ -42,7 +43,7 @@ def read_output(payload: dict[str, Any]) -> tuple[Json, str | None, bool]:
     if kind == "error":
         content = None
     elif kind == "json" and isinstance(content, str):
-        # What is no JSON after all stays text.
+        # Content that is not JSON, although the metadata say so, stays text.
         with suppress(ProtocolError):
             content = decode(content)
     return content, error if isinstance(error, str) else None, told.get("providerExecuted") is True

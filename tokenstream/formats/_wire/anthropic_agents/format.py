@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from tokenstream.message import FinishReason
 
 _Reader: TypeAlias = "Callable[[AnthropicAgents, dict[str, Any]], bool]"
+"""Reads an event of one type; returns False if the event must be reported as unknown, too."""
 
 _ENDS_OF_SESSION = frozenset({"session.status_terminated", "session.deleted"})
 _PREFIXES = ("agent.", "user.", "system.", "session.", "span.", "workflow_run.")
-"""The beginnings of the types of the events that are kept, which have ids."""
+"""The beginnings of the types of all events except previews; these events have ids."""
 _TOOL_FIELDS = ("id", "type", "processed_at", "name", "input")
 _IDS_OF_CALLS = ("tool_use_id", "mcp_tool_use_id")
 
@@ -36,7 +37,7 @@ class AnthropicAgents(HostedSession):
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
         pings: True if frames without content, such as pings, become `Ping` events.
-        answer: "" to read only one answer; None to read all of them.
+        answer: "" to end after one answer; None to read all answers of the session.
 
     Example:
         >>> session = AnthropicAgents()
@@ -60,11 +61,11 @@ class AnthropicAgents(HostedSession):
         self._usage = Usage()
         """The tokens of the answer's requests to the model so far."""
         self._places_answer = False
-        """True while an answer is open, as `place_of` has seen the events."""
+        """True while an answer is open, judging by the events that `place_of` was given."""
         self._placed_ids = RecentIds(REMEMBERED)
-        """The ids of the events that `place_of` has seen."""
+        """The ids of the events that `place_of` was given."""
         self._ended_ids = RecentIds(REMEMBERED)
-        """Those of them that came before the end of the last answer."""
+        """The ids in `_placed_ids` when the last answer ended."""
 
     @classmethod
     @override
@@ -74,24 +75,28 @@ class AnthropicAgents(HostedSession):
             return text_of(dict_of(payload, "event"), "id") is not None
         if kind == "event_delta":
             return "event_id" in payload and "delta" in payload
+        # All events have ids, except the two types of previews above.
+        has_type_and_id = kind.startswith(_PREFIXES) and isinstance(payload.get("id"), str)
         # OpenAI's sessions have events about a `session`, and ids of another name.
-        is_kept = kind.startswith(_PREFIXES) and isinstance(payload.get("id"), str)
-        return is_kept and "session" not in payload and "event_id" not in payload
+        return has_type_and_id and "session" not in payload and "event_id" not in payload
 
     @override
     def place_of(self, payload: dict[str, Any]) -> tuple[str | None, bool]:
         kind, id = text_of(payload, "type") or "", text_of(payload, "id")
-        if id is not None and not self._placed_ids.add(id):
+        is_repeated = id is not None and not self._placed_ids.add(id)
+        if is_repeated:
             return None, False
         if kind in _ENDS_OF_SESSION:
             self._places_answer = False
             return None, True
         if kind == "session.status_idle":
+            # The end of the open answer; without an open answer, an event about the session.
             was_open, self._places_answer = self._places_answer, False
             if was_open:
                 self._ended_ids = self._placed_ids.copy()
             return ("" if was_open else None), was_open
-        if kind not in self._OF_ANSWER or _is_of_thread(payload, kind):
+        is_about_session = kind not in self._OF_ANSWER or _is_of_thread(payload, kind)
+        if is_about_session:
             return None, False
         self._places_answer = True
         return "", False
@@ -132,16 +137,16 @@ class AnthropicAgents(HostedSession):
         self.begin_answer()
 
     def _read_start(self, payload: dict[str, Any]) -> bool:
-        """Read the start of an answer or of a request to the model; return True."""
+        """Return True: the event only begins an answer, as `_begin` has done, or a request to the model."""
         return True
 
     def _read_idle(self, payload: dict[str, Any]) -> bool:
-        """End the answer that is open; return False if none is, to pass the event on."""
+        """End the open answer, because the agent is idle; return False if no answer is open."""
         if not self.answer_is_open:
             return False
         reason = dict_of(payload, "stop_reason")
         word = text_of(reason, "type")
-        known = None if word is None else FINISH_REASONS.get(word, "unknown")
+        finish_reason = "unknown" if word is None else FINISH_REASONS.get(word, "unknown")
         waits_for = reason.get("event_ids")
         if waits_for:
             self.parts.field("stop_reason.event_ids", waits_for)
@@ -150,31 +155,40 @@ class AnthropicAgents(HostedSession):
         if details:
             self.parts.field("stop_details", details)
         failure = None
-        if known == "error":
+        if finish_reason == "error":
             failure = self._last_error or ProviderError(
                 "the agent's requests to the model have failed too often"
             )
         self._messages.end_previews()
-        self.end_answer(known or "unknown", word, failure=failure, awaits_results=word == "requires_action")
+        self.end_answer(finish_reason, word, failure=failure, awaits_results=word == "requires_action")
         return True
 
     def _read_end(self, payload: dict[str, Any]) -> bool:
-        """End the session, and the answer that is open; return True."""
+        """End the session and, if an answer is open, that answer; return True: the event counts as read."""
+        # The last error since the open answer began; if no answer is open, the error of the last answer.
         failure = self._last_error if self.answer_is_open else self._failure
         if self.answer_is_open:
             self.end_answer("unknown" if failure is None else "error", "terminated", failure=failure)
         self.error = failure
+        # If this format reads only one answer, `end_answer` may have concluded it.
         if not self.ended and failure is None:
             self.conclude()
         return True
 
     def _read_error(self, payload: dict[str, Any]) -> bool:
-        """Keep the error of an event; return True. The agent may try again: the end of the answer tells."""
+        """Keep the error of an event; return True: the event counts as read.
+
+        The agent may try again after the error. Only the end of the answer shows whether the answer failed.
+        """
         self.note_error(payload)
         return True
 
     def _read_request_end(self, payload: dict[str, Any]) -> bool:
-        """Add the tokens of a request to the model, and end the previews that it has left; return True."""
+        """Read the end of a request to the model; return True: the event counts as read.
+
+        The tokens of the request are added to those of the answer. Previews that the request has left open
+        are closed, because their messages will not come.
+        """
         usage = usage_of(payload)
         if usage is not None:
             self._usage = self._usage + usage
@@ -185,12 +199,14 @@ class AnthropicAgents(HostedSession):
     # -- content -----------------------------------------------------------
 
     def _read_preview(self, payload: dict[str, Any]) -> bool:
-        """Read the start of a preview; return False for that of a kind without content."""
-        # The part begins with the first piece of text: an index comes with it.
+        """Return True for the start of a message's preview; False for a preview of any other kind.
+
+        Nothing is opened yet: the first piece of text opens the part, since only the piece has an index.
+        """
         return text_of(dict_of(payload, "event"), "type") == "agent.message"
 
     def _read_delta(self, payload: dict[str, Any]) -> bool:
-        """Add a piece of a preview; return False if it has no text that can be shown."""
+        """Add a piece of text to the preview of a message; return False if the event has no text to add."""
         id = text_of(payload, "event_id")
         if id is None:
             return False
@@ -201,12 +217,12 @@ class AnthropicAgents(HostedSession):
         return self._messages.add(id, dict_of(payload, "delta"))
 
     def _read_message(self, payload: dict[str, Any]) -> bool:
-        """Read a message, which replaces its preview; return True."""
+        """Read a whole message, which completes its preview, if any; return True: the event is read."""
         self._messages.read(text_of(payload, "id") or "", payload.get("content"))
         return True
 
     def _read_tool(self, payload: dict[str, Any]) -> bool:
-        """Read a call of a tool that the agent runs itself; return True."""
+        """Read a call of a tool that the agent runs itself; return True: the event counts as read."""
         data = fields_except(payload, *_TOOL_FIELDS)
         call = ServerToolCall(
             id=text_of(payload, "id") or "",
@@ -219,7 +235,7 @@ class AnthropicAgents(HostedSession):
         return True
 
     def _read_tool_result(self, payload: dict[str, Any]) -> bool:
-        """Read the result of such a tool; return True."""
+        """Read the result of a tool that the agent has run itself; return True: the event counts as read."""
         data = {"is_error": True} if payload.get("is_error") is True else None
         self.parts.whole(
             0,
@@ -233,7 +249,7 @@ class AnthropicAgents(HostedSession):
         return True
 
     def _read_call(self, payload: dict[str, Any]) -> bool:
-        """Hand out a call of one of the application's tools; return False if it has no name."""
+        """Hand out a call of one of the application's tools; return False if the call has no tool name."""
         name = text_of(payload, "name")
         if name is None:
             self.note("call_nameless")
@@ -265,5 +281,5 @@ class AnthropicAgents(HostedSession):
 
 
 def _is_of_thread(payload: dict[str, Any], kind: str) -> bool:
-    """Return True for a tool of another agent's thread that the application need not run."""
+    """Return True for an event of another agent's thread, except a call that the application must answer."""
     return kind != "agent.custom_tool_use" and text_of(payload, "session_thread_id") is not None

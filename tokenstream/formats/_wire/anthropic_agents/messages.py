@@ -16,18 +16,21 @@ if TYPE_CHECKING:
 
 
 class _Block:
-    """A block of text that was previewed."""
+    """A block of text in a message, whose pieces have arrived before the message itself."""
 
     __slots__ = ("part", "text")
 
     def __init__(self, part: OpenPart) -> None:
         self.part = part
         self.text = TextLog()
-        """The text so far, to be compared with that of the message."""
+        """The text of the pieces, to be compared with that of the whole message."""
 
 
 class AgentMessages:
-    """The messages of one answer, and their previews, which are kept until the messages come.
+    """Turns the messages of one answer into parts.
+
+    The server may send the text of a message twice: first in pieces, as a *preview*, and then as a whole
+    message with the same id. The preview opens the parts; the message completes them, or corrects their text.
 
     Args:
         parts: Makes the events.
@@ -38,18 +41,21 @@ class AgentMessages:
     def __init__(self, parts: SessionParts) -> None:
         self._parts = parts
         self._previews: dict[str, dict[int, _Block]] = {}
-        """The blocks of each previewed message, by its id and their indexes."""
+        """The blocks of each preview, by the id of the message and the index of the block."""
 
     def clear(self) -> None:
-        """Forget the previews, since the next answer begins."""
+        """Forget the previews of the answer before, because another answer begins."""
         self._previews.clear()
 
     def add(self, id: str, delta: dict[str, Any]) -> bool:
-        """Add a piece of a preview; return False if it has no text.
+        """Add a piece of text to a preview.
 
         Args:
             id: The id that the message will have.
             delta: The piece.
+
+        Returns:
+            False if the piece has no text, or if the preview was closed before.
         """
         text = dict_of(delta, "content").get("text")
         if not isinstance(text, str):
@@ -70,13 +76,13 @@ class AgentMessages:
         return True
 
     def end_previews(self) -> None:
-        """Close the previews whose message does not come, because the request to the model has ended."""
+        """Close the parts of all previews: the request to the model has ended, so no message will come."""
         for blocks in self._previews.values():
             for block in blocks.values():
                 self._parts.close(block.part)
 
     def read(self, id: str, content: object) -> None:
-        """Read a whole message, which replaces its preview.
+        """Read a whole message; if it had a preview, complete the preview's parts.
 
         Args:
             id: The message's id.
@@ -94,11 +100,18 @@ class AgentMessages:
                 self._parts.add(part, text)
                 self._parts.close(part)
         for block in blocks.values():
-            # The message does not have this block.
+            # The message lacks this block of its preview, so the text of the block becomes empty.
             self._complete(block, id, "")
 
     def _complete(self, block: _Block, id: str, text: str) -> None:
-        """Add what a preview lacks of the text of its message, or replace its text if that differs."""
+        """Close the part of a previewed block, after adding the text that its preview lacks.
+
+        If the message has other text than the preview, it replaces the text of the part.
+
+        Args:
+            id: The id of the message.
+            text: The whole text of the block in the message.
+        """
         before = block.text.join()
         if text.startswith(before) and not block.part.closed:
             if text != before:

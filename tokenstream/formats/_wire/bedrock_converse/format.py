@@ -29,7 +29,10 @@ _INITIAL_RESPONSE = "initial-response"
 
 
 class BedrockConverse(Format):
-    """The `bedrock-converse` format: named events; from boto3 and gateways, objects with the name as key.
+    """The `bedrock-converse` format: the events of a stream, or a whole answer in one payload.
+
+    In a binary event stream, each event has a name. From boto3 and gateways, an event is an object with the
+    name as its only key.
 
     The answer is complete at `messageStop`, but token counts may follow, so the stream
     goes on to the end of the input.

@@ -178,10 +178,10 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
     # The methods in `_DELTA_READERS` are passed one field of a delta.
 
     def _get_or_open_part(self, block: ConverseBlock, kind: str) -> OpenPart:
-        """Return the block's part, to which a delta adds; open a part if the block has none of this kind.
+        """Return the part of a block, for a delta to be added; open a part if the block has none of the kind.
 
         Args:
-            kind: The kind of part that the delta belongs to.
+            kind: The kind of part that the delta adds to, such as "text".
         """
         if block.part is not None and block.part.kind != kind:
             # Gateways that imitate Bedrock use one index for all blocks.

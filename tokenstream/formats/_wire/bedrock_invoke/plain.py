@@ -173,9 +173,17 @@ class PlainModel(Format):
         self.parts.report_unknown_fields(item, (*known, *read_here), choice)
         words = [value_at(item, path) for path in shape.finish]
         reason = next((word for word in words if isinstance(word, str)), "")
-        if not reason or (is_dict(whole_answer) and self.parts.finished):
-            # The answer goes on, or its end was read as part of the whole answer.
-            return
+        was_read_in_whole_answer = is_dict(whole_answer) and self.parts.finished
+        if reason and not was_read_in_whole_answer:
+            self._finish(reason, index)
+
+    def _finish(self, reason: str, index: int | None) -> None:
+        """Report a finish reason, and then the token counts.
+
+        Args:
+            reason: The model's word for the reason.
+            index: The index of the choice that has ended; None if all choices have ended.
+        """
         # Without an index, all choices have ended; without any choice so far, the answer is choice 0.
         ended = list(self.parts.choices) if index is None else [index]
         for ended_choice in ended or [0]:

@@ -58,10 +58,11 @@ class Cohere(V1, V2):
         kind = text_of(payload, "type")
         if kind is None and "event_type" not in payload and not event:
             return cls.is_whole_v2(payload) or cls.is_whole_v1(payload)
-        if (kind or event) == "debug":
+        name = kind or event
+        if name == "debug":
             # Other formats have events of that name, too.
             return None if "prompt" in payload else False
-        return (kind or event) in V2.READERS or text_of(payload, "event_type") in V1.READERS_V1
+        return name in V2.READERS or text_of(payload, "event_type") in V1.READERS_V1
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
         """Return a function that counts each later delta without the event name that v2 documents.

@@ -168,14 +168,14 @@ class V1(V2):
         whole, sent_index = text_of(generation, "text"), int_of(generation, "index")
         if not whole:
             return
-        number = number if sent_index is None or sent_index < 0 else sent_index
-        choice = self.parts.choice(number)
+        index = number if sent_index is None or sent_index < 0 else sent_index
+        choice = self.parts.choice(index)
         if choice.current_part is not None and choice.current_part.kind == "text":
             self.parts.tell(choice.current_part, whole, len(whole))
         elif not choice.next_part and not self.content.has_plan:
             # If there are tool calls, the text is the model's plan for using them.
             self.parts.note("text_completed")
-            self.content.write_text(whole, number)
+            self.content.write_text(whole, index)
 
     READERS_V1: ClassVar[dict[str, Callable[[V1, dict[str, Any]], None]]] = {
         "stream-start": _read_stream_start,

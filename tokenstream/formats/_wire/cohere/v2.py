@@ -229,20 +229,18 @@ class V2(Format):
         if report:
             self.parts.usage(usage_of(report))
         self.content.note_unclosed_parts()
-        if reason is None:
+        if reason is not None:
+            # The reason is that of all choices; an answer without content is choice 0.
+            for choice in sorted(self.parts.choices) or [0]:
+                self.parts.finish(choice, FINISH_REASONS.get(reason.upper(), "unknown"), reason)
+            self.error = failure_of(reason.upper(), failure_message)
+        elif failure_message is not None:
             # An end with an error but without a reason is a failure, too.
-            self.error = None if failure_message is None else failure_of("ERROR", failure_message)
-            if self.error is None:
-                self.note("finish_missing")
-                self.error = self.find_cut()
-            if self.error is None:
-                self.conclude()
-            return
-        # The reason is that of all choices; an answer without content is choice 0.
-        choices = sorted(self.parts.choices) or [0]
-        for choice in choices:
-            self.parts.finish(choice, FINISH_REASONS.get(reason.upper(), "unknown"), reason)
-        self.error = failure_of(reason.upper(), failure_message)
+            self.error = failure_of("ERROR", failure_message)
+        else:
+            self.note("finish_missing")
+            # The error of an answer that breaks off inside a tool call.
+            self.error = self.find_cut()
         if self.error is None:
             self.conclude()
 

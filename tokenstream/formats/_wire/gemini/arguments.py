@@ -138,7 +138,7 @@ class StreamedArguments:
         self._open_string: PathSteps | None = None
         """Path of the open string in the text."""
         self._unfinished: dict[PathSteps, _StringPieces] = {}
-        """Strings for which more text was announced, by path."""
+        """Incomplete strings, of which the server will send more text, by path."""
         self._log: list[tuple[PathSteps, object]] = []
         """All values so far, each with its path; a string is stored in pieces."""
         self._members_to_rewrite: dict[str | int, None] = {}
@@ -148,7 +148,7 @@ class StreamedArguments:
 
     @property
     def lacks_text(self) -> bool:
-        """True while a string lacks text that was announced."""
+        """True while a string is incomplete: the server has said that more of its text will follow."""
         return bool(self._unfinished)
 
     @property
@@ -162,8 +162,8 @@ class StreamedArguments:
         The text is "" if the value can only be written at the end, or not at all.
 
         Args:
-            value: A JSON value; if more text was announced at this path, a string continues that text.
-            more: True if more text is announced at this path.
+            value: A JSON value; if the last string at this path was incomplete, a string continues it.
+            more: True if the string is incomplete, because the server will send more of its text.
         """
         if self.broken:
             return ""
@@ -204,7 +204,7 @@ class StreamedArguments:
 
     def end(self) -> str:
         """Return the text that closes the arguments; if they are not whole, leave them open."""
-        # `broken`: a value has no place in the arguments; `lacks_text`: text that was announced has not come.
+        # `broken`: a value does not fit into the arguments; `lacks_text`: the rest of a string has not come.
         rewritten = "" if self.broken or self.lacks_text else self._write_again()
         # Writing the members again may have failed, too.
         if self.broken or self.lacks_text:
@@ -218,8 +218,8 @@ class StreamedArguments:
     def _write_now_or_later(self, path: PathSteps, value: object, *, more: bool) -> str:
         """Return a value's text to append now; "" if its member must be written again at the end.
 
-        Sets `broken` if the value has no place in the arguments. `more` is True if more text of a string is
-        announced.
+        The result is also "" if the value cannot be at its path, such as under a name in an array; this sets
+        `broken`. `more` is True if the value is a string whose text goes on in a later value.
         """
         if self._members_to_rewrite:
             # Once one member must be written at the end, so must the members of all later values.
@@ -299,9 +299,11 @@ class StreamedArguments:
         return text if more else f'{text}"'
 
     def _write_again(self) -> str:
-        """Return the text of the members that must be written a second time, because values came too late.
+        """Return the text of the members to write a second time, at the end of the arguments.
 
-        The text is "" if there are none, or if the values do not fit together; that also sets `broken`.
+        A value in such a member arrived when the text was already past the place where the value belongs.
+        The text is "" if there are no such members, or if the values do not fit together; that also sets
+        `broken`.
         """
         if not self._members_to_rewrite:
             return ""

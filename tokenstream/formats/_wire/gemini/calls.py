@@ -65,17 +65,17 @@ class CallParts(Parts):
                 **(call.provider_data or {}),
                 **(mend_surrogates(part_fields) if self.may_hold_surrogates else part_fields),
             }
-        if value.get("willContinue") is True:
-            self._add_values(choice, candidate, call, value)
-            candidate.call = call
+        is_last_piece = value.get("willContinue") is not True
+        is_only_piece = is_last_piece and candidate.call is None and "partialArgs" not in value
+        if is_only_piece:
+            # The usual case: a call that is not streamed.
+            self.add_whole_arguments(call, value.get("args"))
         else:
-            # This piece is the last one, and often also the first: then its `args` are all arguments.
-            if candidate.call is None and "partialArgs" not in value:
-                self.add_whole_arguments(call, value.get("args"))
-            else:
-                self._add_values(choice, candidate, call, value)
+            self._add_values(choice, candidate, call, value)
+            if is_last_piece:
                 self.add_arguments(call, candidate.arguments.end())
-            candidate.call = None
+        candidate.call = None if is_last_piece else call
+        if is_last_piece:
             self.close_call(call)
         return True
 

@@ -43,8 +43,8 @@ class Sources:
         """Yield a citation for each source of each supported passage, unless it was cited before.
 
         Args:
-            metadata: The grounding metadata; its supports name chunks by their positions in its list
-                of chunks or, if it has none, in the last list.
+            metadata: The grounding metadata: a list of chunks, and supports, which name chunks by their
+                positions in the list. Without a list, the positions are those in the list that came last.
         """
         chunks = metadata.get("groundingChunks")
         if is_list(chunks) and chunks:

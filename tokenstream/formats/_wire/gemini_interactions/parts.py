@@ -135,7 +135,7 @@ class InteractionSteps(Parts):
         self.stop_step(index)
 
     def repeat_steps(self, whole: list[dict[str, Any]]) -> None:
-        """Compare the whole interaction's steps with those that arrived; add what is missing, and close all.
+        """Compare the whole interaction's steps with those that arrived; add what is missing, and close them.
 
         Args:
             whole: The steps, without the user's.
@@ -166,12 +166,14 @@ class InteractionSteps(Parts):
             summary = "".join([text_of(content, "text") or "" for content in dicts_of(data.get("summary"))])
             self._repeat_text(told.contents[0], step, "reasoning", summary)
         if step is None:
+            # The step has ended, so it has all of its fields.
             return
         if isinstance(step.part, OpenCall) and step.has_fragments:
             self._repeat_arguments(step.part, data.get("arguments"))
         further = fields_except(data, "type", "content", "summary") or {}
         step.data.update({key: value for key, value in further.items() if key not in step.data})
         if not step.has_fragments and "arguments" in further:
+            # Those in the start of the step may be a placeholder.
             step.data["arguments"] = further["arguments"]
         self.stop_step(told.index)
 
@@ -197,9 +199,10 @@ class InteractionSteps(Parts):
             self._add_content(step, content)
 
     def _repeat_text(self, index: int, step: InteractionStep | None, kind: str, whole: str) -> None:
-        """Compare the whole text of a part with what has arrived, and add its missing end."""
+        """Compare the whole text of the part `index` with what has arrived, and add its missing end."""
         part = None if step is None else step.part
         if part is None or part.index != index:
+            # The part has ended; `tell` needs only its kind and index.
             part = OpenPart(kind, 0, index)
             part.closed = True
         self.tell(part, whole, len(whole))
@@ -344,11 +347,11 @@ class InteractionSteps(Parts):
 
     def _add_media(self, step: InteractionStep, delta: dict[str, Any]) -> bool:
         """Add media to a step that is output of the model; for any other step, return False."""
+        if step.type != OUTPUT:
+            return False
         kind = text_of(delta, "type") or ""
         encoded = delta.get("data")
         data = b"" if encoded is None else base64_bytes(encoded)
-        if step.type != OUTPUT:
-            return False
         if data is None:
             # The data are not base64.
             self.add_undecodable_media(0, kind, delta)
@@ -447,6 +450,7 @@ class InteractionSteps(Parts):
         data = mend_surrogates(step.data) if self.may_hold_surrogates else step.data
         part = step.part
         if isinstance(part, OpenCall):
+            # A call is closed in any case: `whole` decides whether it is handed out.
             self._close_call_step(step, part, data, whole=whole)
         elif part is None:
             # A call whose name never arrived becomes an opaque part; an output without content, no part.

@@ -75,7 +75,7 @@ class LangChainBlocks:
             self._write_text(text)
 
     def _write_text(self, text: str) -> None:
-        """Add text to the current part, or to a new one if that has no text."""
+        """Add text to the current part; if that is not a part with text, begin one."""
         self._parts.write(0, "text", text)
         part = self._parts.choice(0).current_part
         if text and part is not None and (not self._texts or part is not self._texts[-1]):
@@ -96,7 +96,7 @@ class LangChainBlocks:
     def _read_text(self, block: dict[str, Any]) -> None:
         """Add the text and citations of a block.
 
-        If the text before was in another block, the text begins a new part.
+        A block whose index differs from that of the last block with text begins a new part.
         """
         text, index = text_of(block, "text") or "", block.get("index")
         current = self._parts.choice(0).current_part

@@ -128,21 +128,23 @@ class Ollama(Format):
     def _read_texts(self, holder: dict[str, Any]) -> None:
         """Add the texts in `holder`, which is a line or the message in it.
 
-        Reasoning that several fields repeat is added once; another text is kept as a field.
+        Several fields may have reasoning. The first one is added; another one is skipped if it has the same
+        text, and otherwise reported as an unknown field.
         """
-        reasoning = ""
+        first_reasoning = ""
         for key, kind in _TEXT_FIELDS.items():
             text = holder.get(key)
             if not isinstance(text, str) or not text:
                 continue
-            if kind != "reasoning" or not reasoning:
+            if kind != "reasoning":
                 self.parts.write(0, kind, text)
-            elif text == reasoning:
+            elif not first_reasoning:
+                first_reasoning = text
+                self.parts.write(0, kind, text)
+            elif text == first_reasoning:
                 self.note("reasoning_twice")
             else:
                 self.parts.field(key, text)
-            if kind == "reasoning":
-                reasoning = reasoning or text
 
     def _read_message(self, message: dict[str, Any]) -> None:
         """Read a message's tool calls and images, and report its unknown fields."""

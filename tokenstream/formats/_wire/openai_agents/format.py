@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Limits
 
 _Reader: TypeAlias = "Callable[[OpenAIAgents, dict[str, Any], str], bool]"
+"""Reads an event of one type; returns False if the event must be reported as unknown, too."""
 
 _OUTPUT = "agent.output."
 _REMEMBERED = 500
@@ -33,7 +34,8 @@ class OpenAIAgents(HostedSession):
     Args:
         limits: Bounds on parts, tool calls, and JSON payloads.
         pings: True if frames without content, such as pings, become `Ping` events.
-        answer: The id of the only turn to read, also of a subagent; None to read all of the main agent.
+        answer: The id of the only turn to read, which may be that of a subagent; None to read all turns of
+            the main agent.
 
     Example:
         >>> session = OpenAIAgents()
@@ -57,7 +59,7 @@ class OpenAIAgents(HostedSession):
         self._turn: str | None = None
         """The id of the turn in progress; None between turns."""
         self._placed_turn: str | None = None
-        """The id of the turn in progress, as `place_of` has seen the events."""
+        """The id of the turn in progress, judging by the events that `place_of` was given."""
         self._others = RecentIds(_REMEMBERED)
         """The ids of subagents' turns, and of turns that have ended."""
         self._model: str | None = None
@@ -107,7 +109,7 @@ class OpenAIAgents(HostedSession):
     # -- turns -------------------------------------------------------------
 
     def _find_turn(self, payload: dict[str, Any], current: str | None) -> str | None:
-        """Return the id of the turn that an event is about; None if that is not one of the answers.
+        """Return the id of the turn that an event is about; None if this format does not read that turn.
 
         Args:
             payload: The event.
@@ -121,9 +123,10 @@ class OpenAIAgents(HostedSession):
             return id if id == self._answer else None
         if text_of(turn, "subagent_id") is not None:
             self._others.add(id)
-        # The turn of a subagent may have begun before this connection did: then no event says so.
-        is_strange = current not in (None, id) and not turn
-        return None if is_strange or id in self._others else id
+        # An event of another turn than the one in progress, which is not about the turn as a whole, is taken
+        # for a subagent's: its turn may have begun before this connection, so that no event has said so.
+        is_of_unknown_turn = current not in (None, id) and not turn
+        return None if is_of_unknown_turn or id in self._others else id
 
     def _begin_turn(self, turn: str, kind: str) -> None:
         """Begin an answer, unless it has begun."""
@@ -149,11 +152,11 @@ class OpenAIAgents(HostedSession):
         self._turn = None
 
     def _read_start(self, payload: dict[str, Any], _kind: str) -> bool:
-        """Read the start of a turn, which has begun; return True."""
+        """Return True: the event only begins a turn, as `_begin_turn` has done."""
         return True
 
     def _read_end(self, payload: dict[str, Any], kind: str) -> bool:
-        """End the answer of a turn, with its token counts and its error; return True."""
+        """End the answer of a turn, with its token counts and its error; return True: the event is read."""
         turn = dict_of(payload, "turn")
         report = dict_of(payload, "usage") or dict_of(turn, "usage")
         if report:
@@ -169,11 +172,11 @@ class OpenAIAgents(HostedSession):
     # -- content -----------------------------------------------------------
 
     def _read_item_added(self, payload: dict[str, Any], _kind: str) -> bool:
-        """Begin an item; return False if it is none of the agent's own."""
+        """Begin an item that the agent writes; return False for an item that the agent was given."""
         return self._items.begin(_key_of(payload), dict_of(payload, "item"))
 
     def _read_item_done(self, payload: dict[str, Any], _kind: str) -> bool:
-        """End an item; return False if it is none of the agent's own."""
+        """End an item that the agent has written; return False for an item that the agent was given."""
         return self._items.end(_key_of(payload), dict_of(payload, "item"))
 
     def _read_text(self, payload: dict[str, Any], kind: str) -> bool:
@@ -181,7 +184,8 @@ class OpenAIAgents(HostedSession):
         is_summary = "reasoning_summary" in kind
         index = payload.get("summary_index" if is_summary else "content_index", 0)
         delta, id = payload.get("delta"), text_of(payload, "item_id")
-        if id is None or not isinstance(index, int) or isinstance(index, bool):
+        has_index = isinstance(index, int) and not isinstance(index, bool)
+        if id is None or not has_index:
             return False
         item = self._items.find(id)
         item.data.setdefault("id", id)
@@ -206,7 +210,11 @@ class OpenAIAgents(HostedSession):
     # -- the session -------------------------------------------------------
 
     def _read_session(self, payload: dict[str, Any], _kind: str) -> bool:
-        """Read the state of the session: its model, and what it waits for; return False to pass it on."""
+        """Read the state of a session: its model, and the calls whose results it waits for.
+
+        Returns:
+            False, to have the event reported as unknown, too.
+        """
         session = dict_of(payload, "session")
         self._model = text_of(dict_of(session, "agent"), "model") or self._model
         if self.answer_is_open:
@@ -273,5 +281,5 @@ class OpenAIAgents(HostedSession):
 
 
 def _key_of(payload: dict[str, Any]) -> str:
-    """Return the id of the item in an event, or its place in the output if it has none."""
+    """Return the id of the item in an event; for an item without an id, a key made from its index."""
     return text_of(dict_of(payload, "item"), "id") or f"item {payload.get('output_index')}"

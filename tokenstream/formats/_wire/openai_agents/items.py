@@ -35,7 +35,7 @@ class _Text:
         self.length = 0
         """Number of characters that were added."""
         self.is_whole = False
-        """True once the whole text was told, so that later pieces of it are repetitions."""
+        """True once the whole text has arrived, so that later pieces of it are repetitions."""
 
 
 class _Item:
@@ -45,7 +45,7 @@ class _Item:
 
     def __init__(self) -> None:
         self.data: dict[str, Any] = {}
-        """The item as it was told last, without its texts."""
+        """The item as the server has described it last, without its texts."""
         self.texts: dict[int, _Text] = {}
         """The texts of a message, or of the summary of reasoning, by their indexes."""
         self.call: OpenCall | None = None
@@ -78,7 +78,7 @@ class TurnItems:
         self._called.clear()
 
     def find(self, id: str) -> _Item:
-        """Return the item with an id; it is new if no event was about it.
+        """Return the item with an id; create it if no event so far was about it.
 
         Raises:
             LimitExceeded: The turn has more items than a message may have parts.
@@ -94,10 +94,10 @@ class TurnItems:
     # -- items -------------------------------------------------------------
 
     def begin(self, key: str, data: dict[str, Any]) -> bool:
-        """Begin an item; return False if it is none of the agent's own.
+        """Begin an item that the agent writes; return False for an item that the agent was given.
 
         Args:
-            key: The item's id, or its place if it has none.
+            key: The item's id; for an item without an id, a key with its index in the output.
             data: The item as the server sent it; its content may be incomplete.
         """
         kind = text_of(data, "type") or ""
@@ -114,11 +114,14 @@ class TurnItems:
         return True
 
     def end(self, key: str, data: dict[str, Any]) -> bool:
-        """End an item, and add what no other event has sent of it; return False if it is not the agent's.
+        """End an item that the agent has written, and add the content that no earlier event has sent.
 
         Args:
-            key: The item's id, or its place if it has none.
+            key: The item's id; for an item without an id, a key with its index in the output.
             data: The item as the server sent it, with all of its content.
+
+        Returns:
+            False for an item that the agent was given.
         """
         if not self.begin(key, data):
             return False
@@ -152,7 +155,7 @@ class TurnItems:
         """
         text = item.texts.get(index)
         if text is None:
-            data = {name: item.data[name] for name in ("id",) if name in item.data} or None
+            data = {"id": item.data["id"]} if "id" in item.data else None
             phase = PHASES.get(text_of(item.data, "phase") or "")
             start = (
                 ReasoningPart(provider_data=data) if is_summary else TextPart(provider_data=data, phase=phase)
@@ -161,7 +164,7 @@ class TurnItems:
         return text
 
     def add_text(self, text: _Text, delta: str) -> None:
-        """Add a piece to a text, unless the whole text was told before."""
+        """Add a piece to a text, unless the whole text has arrived before."""
         if text.is_whole:
             self._parts.note("content_twice")
         elif delta:
@@ -170,12 +173,12 @@ class TurnItems:
             self._parts.add(text.part, delta)
 
     def tell_text(self, item: _Item, index: int, data: dict[str, Any], *, is_summary: bool) -> None:
-        """Compare the whole text that the server repeats with its pieces, add the rest, and close its part.
+        """Read a whole text: add what its pieces lack of it, and close its part.
 
         Args:
             item: The item.
             index: The index of the text within the item.
-            data: The text as the server sent it.
+            data: The whole text, as the server repeats it after the pieces.
             is_summary: True for a text of the summary of reasoning.
         """
         whole = data.get("text")
@@ -187,13 +190,17 @@ class TurnItems:
             self._parts.tell(text.part, whole, text.length)
         elif whole:
             self._parts.add(text.part, whole)
-        text.length, text.is_whole = max(text.length, len(whole)), True
+        text.length = max(text.length, len(whole))
+        text.is_whole = True
         self._parts.close(text.part)
 
     # -- calls -------------------------------------------------------------
 
     def hand_out(self, action: dict[str, Any]) -> None:
-        """Hand out a call that the session waits for, also one of a subagent, if no item has told it."""
+        """Hand out a call that the session waits for, unless an item with this call has arrived.
+
+        No item of this turn has the call if a subagent has made it.
+        """
         id, name = text_of(action, "call_id"), text_of(action, "name")
         if id is not None and name is not None and id not in self._called:
             self._called.add(id)
@@ -203,20 +210,20 @@ class TurnItems:
             self._parts.close_call(call)
 
     def _begin_call(self, item: _Item, data: dict[str, Any]) -> None:
-        """Open the call of a function, unless it is known."""
+        """Open the call of a function, unless it has no name, or was opened or handed out before."""
         id, name = text_of(data, "call_id"), text_of(data, "name")
-        if item.call is not None or (id is not None and id in self._called):
-            return
-        if name is None:
+        is_known = item.call is not None or (id is not None and id in self._called)
+        if is_known or name is None:
             return
         if id is not None:
             self._called.add(id)
-        own = {"id": data["id"]} if text_of(data, "id") else {}
-        fields = {**own, **(fields_except(data, *_CALL_FIELDS) or {})} or None
+        # The item has an id of its own, beside that of the call.
+        item_id = {"id": data["id"]} if text_of(data, "id") else {}
+        fields = {**item_id, **(fields_except(data, *_CALL_FIELDS) or {})} or None
         item.call = self._parts.open_call(0, id, name, provider_data=fields)
 
     def _end_call(self, call: OpenCall, data: dict[str, Any]) -> None:
-        """Add the arguments of a call, which come whole, and hand it out if it is whole."""
+        """Add all arguments of a call at once, and hand the call out, unless it was cut off."""
         if not call.closed:
             self._parts.add_whole_arguments(call, data.get("arguments"))
             self._parts.close_call(call, whole=text_of(data, "status") not in _CUT_OFF)
@@ -231,7 +238,7 @@ class TurnItems:
             item.tool = self._parts.open(0, call)
 
     def add_output(self, item: _Item, delta: str) -> bool:
-        """Add output of a tool that is running; return False if the item is no tool, or has ended."""
+        """Add output of a tool that is running; return False if the item runs no tool, or has ended."""
         if item.tool is None or item.has_ended:
             return False
         if item.result is None:
@@ -244,13 +251,14 @@ class TurnItems:
     def _end_tool(self, item: _Item, tool: OpenPart, data: dict[str, Any]) -> None:
         """Close the call of a tool, and add its result."""
         self._close_tool(tool, data)
-        content, failed = tool_result(data), text_of(data, "status") in _CUT_OFF
-        status = {"status": data["status"]} if failed else None
+        content, has_failed = tool_result(data), text_of(data, "status") in _CUT_OFF
+        failure = {"status": data["status"]} if has_failed else None
         id = text_of(data, "id") or ""
-        result = ServerToolResult(id=id, name=tool_name(data), content=content, provider_data=status)
+        result = ServerToolResult(id=id, name=tool_name(data), content=content, provider_data=failure)
         if item.result is not None:
+            # Output that arrived while the tool was running has opened this part.
             self._parts.close(item.result, result.model_copy(update={"complete": True}))
-        elif content is not None or failed:
+        elif content is not None or has_failed:
             self._parts.whole(0, result)
 
     def _close_tool(self, tool: OpenPart, data: dict[str, Any]) -> None:

@@ -42,7 +42,7 @@ RETRYABLE: Mapping[str, bool] = MappingProxyType(
 INPUT_ITEMS = frozenset(
     {"agent_message", "computer_use_approval_request_result", "function_call_output", "mcp_approval_result"}
 )
-"""Types of items that the agent gets, and has not written."""
+"""Types of items that the agent was given, and has not written."""
 PHASES: dict[str, Phase] = {"commentary": "commentary", "final_answer": "final_answer"}
 
 _NO_ARGUMENTS = (
@@ -81,7 +81,9 @@ def tool_name(item: dict[str, Any]) -> str:
 
 
 def tool_arguments(item: dict[str, Any]) -> object:
-    """Return the arguments of the tool that an item runs; an MCP tool has its own, another one fields.
+    """Return the arguments of the tool that an item runs.
+
+    The item of an MCP tool has a field `arguments`; the arguments of any other tool are fields of its item.
 
     Example:
         >>> tool_arguments({"id": "i", "type": "command_execution", "command": "ls", "exit_code": 0})

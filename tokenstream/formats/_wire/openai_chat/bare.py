@@ -63,9 +63,9 @@ def has_bare_layout(payload: dict[str, Any]) -> bool:
 
 
 def convert_to_chunk(payload: dict[str, Any]) -> dict[str, Any] | None:
-    """Convert a bare payload, which has its content in fewer or more layers than a chunk, to a chunk.
+    """Put the content of a bare payload into the layers of a chunk (`choices`, and `delta` or `message`).
 
-    The result is None for any other payload.
+    The result is None if the payload is not bare.
 
     Example:
         >>> convert_to_chunk({"response": "Hel", "p": "abc"})["choices"][0]["delta"]

@@ -139,17 +139,20 @@ class ChatCalls:
         # All fragments of the `function_call` have one made-up index, and so belong to one call.
         fragment = Fragment({"index": LEGACY, "type": LEGACY, "function": body}, None)
         # Once it has been read as a call of its own, a `function_call` repeats no other call.
-        if LEGACY not in self._by_index and self._repeats_earlier_call(fragment):
+        if LEGACY not in self._by_index and self._skip_repetition(fragment):
             self._parts.note("call_twice")
         else:
             self._read_fragment(fragment)
 
-    def _repeats_earlier_call(self, fragment: Fragment) -> bool:
-        """Return whether a fragment of a `function_call` repeats a call in earlier `tool_calls`.
+    def _skip_repetition(self, fragment: Fragment) -> bool:
+        """Compare a fragment of a `function_call` with the calls in earlier `tool_calls`.
 
-        A `function_call` may begin like that call, and differ in a later fragment. It is then another call:
-        the name and the text that were taken for a repetition are put into the fragment, and the result is
-        False.
+        A `function_call` may begin like one of these calls, and differ in a later fragment. It is then
+        another call: the name and the text of the fragments that were skipped are put into this one.
+
+        Returns:
+            True if the fragment repeats a part of an earlier call, and is to be skipped; False if it must be
+            read.
         """
         text = "" if fragment.arguments in (ABSENT, None) else fragment.arguments
         if not isinstance(text, str):

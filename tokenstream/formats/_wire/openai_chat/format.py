@@ -84,7 +84,7 @@ class _AnswerPlan:
 
 
 class _ChatParts(Parts):
-    """The parts of an answer, of which the readers of the choices may hold back some content."""
+    """The parts of an answer, some content of which the readers of choices may hold back until its end."""
 
     def close_all(self, *, complete: bool) -> None:
         """Add the texts that are held back, report the calls that have no name, and close every part.

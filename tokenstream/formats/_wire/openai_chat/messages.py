@@ -37,7 +37,7 @@ _ITEM_KINDS = (None, "text")
 
 
 class _MessageCall:
-    """A tool call of the messages so far, and the key that its arguments have in `GrowingTexts`."""
+    """A tool call that messages have contained so far, with the key of its arguments in `GrowingTexts`."""
 
     __slots__ = ("call", "key")
 
@@ -109,19 +109,23 @@ class MessageReader:
         self._write(self._texts.settle_at_end())
 
     def _new_fields(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Return the fields of a message without those that the deltas have sent."""
+        """Return the fields of a message without those that only repeat the deltas or an earlier message.
+
+        The texts and calls in the result may still repeat earlier messages in part.
+        """
         fields = {name: value for name, value in message.items() if name not in _REPEATED_FIELDS}
-        kinds, grows = self._content.kinds, self._texts.grows
+        kinds_so_far, grows = self._content.kinds, self._texts.grows
         for name, kind in _REPEATED_FIELDS.items():
             value = message.get(name)
             # The number 0 is content, a token of the text; other empty values are not.
             if not value and value != 0:
                 continue
-            # If an earlier message had the field, too, `kinds` may have its kind from there, and not from a
-            # delta. A piece is then new in any case; of a text or a call, a comparison will find what is new.
+            # If an earlier message had the field, too, `kinds_so_far` may have its kind from there, and not
+            # from a delta. A piece is then new in any case; of a text or a call, a comparison will find what
+            # is new.
             was_in_messages = name in self._message_fields
-            may_add = grows is False or name in _COMPARED_FIELDS
-            if kind in kinds and not (was_in_messages and may_add):
+            may_have_more = was_in_messages and (grows is False or name in _COMPARED_FIELDS)
+            if kind in kinds_so_far and not may_have_more:
                 # Deltas have sent this content, or an earlier message has sent it whole.
                 self._content.parts.note("text_twice")
                 continue
@@ -140,7 +144,13 @@ class MessageReader:
         fields: dict[str, Any],
         calls: list[tuple[_MessageCall | None, Fragment]],
     ) -> dict[str, str]:
-        """Return the texts of a message by key, and the arguments of calls known from earlier messages."""
+        """Return the texts of a message and the arguments of its known calls, by their keys in `_texts`.
+
+        Args:
+            message: The message as the server sent it.
+            fields: The result of `_new_fields` for the message.
+            calls: The result of `_match_calls`: the calls, each with the known call that it repeats.
+        """
         texts = {name: fields[name] for name in _TEXT_KINDS if isinstance(fields.get(name), str)}
         # An empty text has a meaning, too: after other text, the message does not contain all so far.
         empty = [name for name in _TEXT_KINDS if message.get(name) == ""]
@@ -156,11 +166,16 @@ class MessageReader:
         return texts
 
     def _read_compared(self, fields: dict[str, Any], texts: dict[str, str]) -> None:
-        """Read all fields of a message except its calls; of its texts, add only what is new."""
+        """Read the fields of a message, except its calls, as a delta with only what is new in them.
+
+        Args:
+            fields: The result of `_new_fields` for the message.
+            texts: The result of `_texts_in` for the message.
+        """
         delta = {name: value for name, value in fields.items() if name not in _CALL_FIELDS}
         for name in _TEXT_KINDS:
             if isinstance(delta.get(name), str):
-                # Also other texts that were held back until this one decided that they are new.
+                # Besides this text's end, other texts that were held back may now prove to be new.
                 new_texts = self._join(self._texts.read(name, texts[name]))
                 delta.update(new_texts or {name: ""})
         if is_list(delta.get("content")):
@@ -178,7 +193,7 @@ class MessageReader:
             self._last_items[position] = item
             return [item] if is_new else []
         own_key = _item_key(position)
-        # Also other texts that were held back until this one decided that they are new.
+        # Besides this text's end, other texts that were held back may now prove to be new.
         new_texts = self._texts.read(own_key, text)
         self._write(pair for pair in new_texts if pair[0] != own_key)
         new = "".join(added for key, added in new_texts if key == own_key)
@@ -234,7 +249,11 @@ class MessageReader:
     def _judge_calls(
         self, calls: list[tuple[_MessageCall | None, Fragment]], *, begins_another: bool
     ) -> list[tuple[str, str]]:
-        """Decide from the calls of a message whether the messages grow, so that each contains all so far.
+        """Compare the calls of a message with earlier ones, to decide whether the messages grow.
+
+        Args:
+            calls: The result of `_match_calls` for the message.
+            begins_another: True if one of the calls is new.
 
         Returns:
             The keys and texts that were held back and are now known to be new; [] if nothing was decided.
@@ -247,12 +266,12 @@ class MessageReader:
                 return self._texts.settle(grows=grows)
         repeated_count = sum(call is not None for call, _ in calls)
         if begins_another and repeated_count < len(self._calls):
-            # A message with all so far has the earlier calls beside the new one.
+            # An earlier call is missing beside the new one, so the message does not contain all so far.
             return self._texts.settle(grows=False)
         return []
 
     def _judge_call(self, known: _MessageCall, fragment: Fragment) -> bool | None:
-        """Return True if a repeated call shows that the messages grow, False if they are pieces; else None.
+        """Return what a repeated call shows: True if messages grow, False if they are pieces, else None.
 
         In a message that contains all so far, a call keeps its id and name; a piece of a call has neither.
         """
@@ -268,7 +287,12 @@ class MessageReader:
     def _read_calls(
         self, fields: dict[str, Any], matched: list[tuple[_MessageCall | None, Fragment]]
     ) -> None:
-        """Read the calls of a message: those that are new, and what is new in the others' arguments."""
+        """Read the calls of a message: begin the new ones, and add to the known ones what is new.
+
+        Args:
+            fields: The result of `_new_fields` for the message.
+            matched: The result of `_match_calls`: the calls, each with the known call that it repeats.
+        """
         if self._texts.grows is False or not matched:
             # The message has proved to be a piece, or has no calls, but perhaps other values in their place.
             self._read_delta({name: fields[name] for name in _CALL_FIELDS if name in fields})
@@ -283,13 +307,14 @@ class MessageReader:
                 # The call was reported as an opaque part, since it had no name; read all of it again.
                 known.call, known.key = calls.begin(fragment), ""
             if not message_call.key:
+                # The call has just begun.
                 self._call_key_count += 1
                 message_call.key = f"{_CALL}{self._call_key_count}"
             elif not isinstance(fragment.arguments, str) and message_call.call.part is not None:
                 # Arguments that are a JSON value arrive whole, so this is a repetition.
                 continue
             if isinstance(fragment.arguments, str):
-                # Also other texts that were held back until these arguments decided that they are new.
+                # Besides the end of these arguments, other texts that were held back may now prove to be new.
                 new_texts = self._texts.read(message_call.key, fragment.arguments)
                 self._write(pair for pair in new_texts if pair[0] != message_call.key)
                 fragment.arguments = "".join(new for key, new in new_texts if key == message_call.key)

@@ -254,6 +254,7 @@ class ChatContent:
             self._has_plain_reasoning = True
             if any(text_of(item, *_DETAIL_TEXT_FIELDS) for item in details):
                 self.parts.note("reasoning_twice")
+        unread_text = text
         for item in details:
             encrypted = text_of(item, "data")
             if encrypted is not None:
@@ -261,8 +262,8 @@ class ChatContent:
                 continue
             # If there is a text, the first readable detail gets all of it, and later details get nothing.
             # Once reasoning has arrived as text, the texts of details only repeat it, also in later deltas.
-            added_text = text if self._has_plain_reasoning else text_of(item, *_DETAIL_TEXT_FIELDS) or ""
-            text = ""
+            own_text = "" if self._has_plain_reasoning else text_of(item, *_DETAIL_TEXT_FIELDS) or ""
+            added_text, unread_text = unread_text or own_text, ""
             signature = text_of(item, "signature")
             if added_text or signature:
                 self._open_detail(item)
@@ -272,14 +273,15 @@ class ChatContent:
             elif fields_except(item, *_DETAIL_FIELDS) is not None and not text_of(item, *_DETAIL_TEXT_FIELDS):
                 # A detail of an unknown kind.
                 self._read_opaque(item)
-        if text:
-            # The loop has not used the text, because all details are encrypted.
-            self.write("reasoning", text)
+        if unread_text:
+            # All details are encrypted, so none of them got the text.
+            self.write("reasoning", unread_text)
 
     def _open_detail(self, item: dict[str, Any]) -> None:
         """Open a reasoning part for an item of `reasoning_details` or `thinking_blocks`.
 
-        An open reasoning part goes on if it began without an item, or with one of the same type and index.
+        If a reasoning part is open, it goes on, provided that it began as plain text, or with an item of the
+        same type and index.
         """
         current = self.state.current_part
         key = (item.get("type"), _scalar_or_none(item.get("index")))

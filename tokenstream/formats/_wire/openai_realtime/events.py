@@ -36,8 +36,8 @@ def is_event(payload: dict[str, Any]) -> bool:
 def response_of(payload: dict[str, Any]) -> tuple[str | None, bool]:
     """Return the id of the event's response, and whether the event ends that response.
 
-    The id is None for an event about the session itself, and for an event that names no response: it is about
-    the open one.
+    The id is None for an event about the session itself. It is also None for an event about a response that
+    does not name the response; such an event belongs to the response that is open.
 
     Example:
         >>> response_of({"type": "response.done", "response": {"id": "resp_1"}})

@@ -136,10 +136,10 @@ class OpenAIRealtime(Format):
         return not self._open_responses
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None] | None:
-        """Return None if later payloads like this delta's may be read without decoding, else `always_decode`.
+        """Return None if the delta is from a delta event: later ones may be read without decoding.
 
-        Those of delta events may. An event with a whole text must be decoded, because it may repeat deltas
-        that were reported.
+        Otherwise, return `always_decode`: the event had a whole text, and the next event of its type may only
+        repeat deltas that were reported, so it must be decoded.
         """
         return None if (text_of(delta.raw, "type") or "").endswith(".delta") else always_decode
 

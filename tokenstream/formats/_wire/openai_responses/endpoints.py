@@ -66,7 +66,11 @@ class Endpoint:
         return True
 
     def _read_text(self, items: ResponseItems, payload: dict[str, Any], *, whole: bool) -> None:
-        """Add a piece of a transcript, or the text that the whole transcript has beyond its pieces."""
+        """Add a piece of a transcript; or, from the whole transcript, the text that no piece has sent.
+
+        Args:
+            whole: True if the payload has the whole transcript, at the end; False if it has a piece.
+        """
         section = self._transcript
         if section is None:
             section = self._transcript = Section(items.open(0, TextPart()), {})
@@ -74,13 +78,17 @@ class Endpoint:
         items.last_section = section
         self._has_segments = self._has_segments or text_of(payload, "segment_id") is not None
         text = text_of(payload, "text" if whole else "delta") or ""
-        if not whole or not section.length:
+        has_pieces = section.length > 0
+        if not whole or not has_pieces:
             section.length += len(text)
             items.add(section.part, text)
         elif text and not self._has_segments:
+            # The whole text begins with the pieces, so only its rest is added. This is not so with speakers,
+            # whose pieces may arrive in another order than they have in the whole text.
             items.tell(section.part, text, section.length)
         logprobs = payload.get("logprobs")
-        if is_list(logprobs) and logprobs and not (whole and section.has_logprobs):
+        repeats_logprobs = whole and section.has_logprobs
+        if is_list(logprobs) and logprobs and not repeats_logprobs:
             section.has_logprobs = True
             items.items("logprobs", logprobs)
 

@@ -21,7 +21,7 @@ _Reader: TypeAlias = "Callable[[ResponseItems, dict[str, Any], str], bool]"
 
 
 class _TextTarget(NamedTuple):
-    """The kind of text that events of one name are about, with its item's type and the field of its index."""
+    """Describes the text that the events of one name add to: the item with the text, and the text's index."""
 
     item_type: str
     """The type of the item that contains the text."""

@@ -113,7 +113,7 @@ class SinglePartItem(ResponseItem):
 
     @abstractmethod
     def make_part(self, item: dict[str, Any]) -> Part:
-        """Return the part for an item's data, without the content that deltas have added."""
+        """Return the part that an item becomes, without the content that deltas have added to the part."""
 
     def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
         """Open the part, or report its new data; close it if the item is complete."""
@@ -159,7 +159,7 @@ class ResultItem(SinglePartItem):
     __slots__ = ()
 
     def make_part(self, item: dict[str, Any]) -> Part:
-        """Return the result, with the whole item as provider data."""
+        """Return the part with the tool's result, and with the whole item as provider data."""
         names = [name for name in ("output", "tools", "result") if name in item]
         return ServerToolResult(
             id=text_of(item, "call_id", "id") or "",

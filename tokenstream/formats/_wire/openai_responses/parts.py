@@ -320,7 +320,7 @@ class ResponseItems(Parts):
         return matches
 
     def close_all(self, *, complete: bool) -> None:
-        """Close every part, and report the number of the last event.
+        """Close every part, and then add the number of the last event to the answer's fields.
 
         If the answer was cut off, so that `complete` is False, no tool call is handed out.
         """
@@ -379,11 +379,13 @@ def sequence_number_of(payload: dict[str, Any]) -> int | None:
 
 
 def _fits(item: ResponseItem, item_type: str) -> bool:
-    """Return whether an event may be about an item that was found by its index or id.
+    """Return whether an event may be about the item that its index or id names.
 
-    The types must be equal if either of them has texts; otherwise any event fits any item.
+    If the event or the item is about texts, as in a message or in reasoning, the types must be equal. Other
+    types of items are not told apart.
 
     Args:
+        item: The item that has the index or id.
         item_type: The type of item that the event belongs to.
     """
     if item_type in _TEXT_TYPES or isinstance(item, TextItem):

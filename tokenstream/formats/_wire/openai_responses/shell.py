@@ -106,17 +106,20 @@ class ShellCommands:
                 self._hold(text)
             return ""
         json_text = self._end_current(text)
-        # `_end_current` has gone on to the next command, of which pieces or all may have arrived.
+        # `_end_current` has gone on to the next command. Write what was held back of it: its pieces
+        # (`_held`), and also its end, if that has arrived (`_ended`), after which the next one is current.
         while self._number in self._held or self._number in self._ended:
             json_text += "".join(map(self._write, self._held.pop(self._number, ())))
             if self._number not in self._ended:
-                # Now this is the first command that has not ended: it can grow.
+                # This command has not ended, so it stays the current one, and can grow.
                 break
             json_text += self._end_current(self._ended.pop(self._number))
         return json_text
 
     def complete(self, action: object) -> str:
-        """Return the whole JSON text of a call that has ended, which usually begins with the text so far.
+        """Return the JSON text of a whole action, at the end of its call.
+
+        It begins with the text so far, unless the pieces of a command differ from the whole command.
 
         Args:
             action: The action in the finished item: an object with all commands and the bounds of the call.
@@ -257,13 +260,13 @@ class ShellOutputItem(ResultItem):
         Returns:
             False if there is no piece. After the end of the item, pieces are ignored, and the result is True.
         """
+        if self.ended:
+            return True
         pieces = {name: text for name in _STREAMS if (text := text_of(streams, name))}
-        if not pieces or self.ended:
-            return self.ended
         for name, text in pieces.items():
             self._lengths[number, name] = self._lengths.get((number, name), 0) + len(text)
             self.parts.add(self._part, text)
-        return True
+        return bool(pieces)
 
     def end_output(self, number: int, output: list[dict[str, Any]]) -> None:
         """Add the rest of a command's output; keep all of it, with its exit code, for the item's end."""
@@ -276,7 +279,10 @@ class ShellOutputItem(ResultItem):
         self._outputs[number] = output
 
     def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
-        """Report the output; if a finished item lacks it, report what the ends of its commands contained."""
+        """Report the output in the item.
+
+        If a finished item has no output, report that of the events that ended its commands.
+        """
         if complete and self._outputs:
             outputs, self._outputs = self._outputs, {}
             if says_nothing(item.get("output")):
@@ -284,7 +290,7 @@ class ShellOutputItem(ResultItem):
         super().read_item(item, complete=complete)
 
     def close(self, *, complete: bool) -> None:
-        """Close the part, after reporting the output of ended commands if the item itself has not ended."""
+        """Close the part; if the item has no end event, first report the output of its ended commands."""
         if self._outputs and not self.ended:
             self.read_item(self._data, complete=True)
         else:

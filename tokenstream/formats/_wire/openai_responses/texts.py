@@ -203,14 +203,15 @@ class TextItem(ResponseItem):
     def _report_missing(self, section: Section, content: dict[str, Any]) -> None:
         """Report what a whole text contains beyond earlier events: text, annotations, log probabilities."""
         text = text_of(content, "text", "refusal") or ""
-        if not section.part.closed:
-            if not section.length:
-                section.length = len(text)
-                self.parts.add(section.part, text)
-            elif text:
-                self.tell(section, text)
+        is_open = not section.part.closed
+        if is_open and not section.length:
+            # No delta has arrived.
+            section.length = len(text)
+            self.parts.add(section.part, text)
+        elif is_open and text:
+            self.tell(section, text)
         elif len(text) > section.length:
-            # The end of the item has stated less than the end of the response.
+            # The text was closed at the end of its item, but the end of the response has more of it.
             self.tell(section, text)
         annotations = content.get("annotations")
         if is_list(annotations):
@@ -305,7 +306,7 @@ class ReasoningItem(TextItem):
         """The text of the first part; None before any text has arrived."""
 
     def kind_of(self, content: dict[str, Any]) -> str:
-        """Return "reasoning" if the content has text of any type, else "opaque": its part has only data."""
+        """Return "reasoning" for content with text; "opaque" for any other, whose part has only its data."""
         return "reasoning" if text_of(content, "type") in _KINDS else "opaque"
 
     def open_section(self, key: TextKey, kind: str, content: dict[str, Any]) -> Section:

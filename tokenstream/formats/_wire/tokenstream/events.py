@@ -26,7 +26,10 @@ _Reader: TypeAlias = Callable[[Any], Any]
 
 
 class _EventType(NamedTuple):
-    """A class of events, and the functions that read its fields, by the fields' keys in the protocol."""
+    """A class of events, with a function for each of its fields that reads the field's value from JSON.
+
+    The functions are found by the keys that the fields have in the protocol.
+    """
 
     cls: Any
     required: dict[str, _Reader]

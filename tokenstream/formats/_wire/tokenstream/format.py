@@ -333,7 +333,7 @@ class TokenStream(Format):
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         if event.part is not None:
             self._check_part_kind(event, event.part)
-            if self._comes_too_late(event, event.part):
+            if self._drop_if_late(event, event.part):
                 return
         if payload.get("type") == "tool_call_start":
             self._call_count += 1
@@ -366,10 +366,11 @@ class TokenStream(Format):
             msg = f"part {part} was {first_kind!r} before, and cannot be {kind!r}"
             raise ProtocolError(msg)
 
-    def _comes_too_late(self, event: Event, part: int) -> bool:
-        """Return True if an event comes after the end of its tool call, so that it must be ignored; count it.
+    def _drop_if_late(self, event: Event, part: int) -> bool:
+        """Drop an event that comes after the end of its tool call: count a departure, and return True.
 
-        The reader may have run the call, which therefore must not change.
+        The application may have run the call, which therefore must not change. If the event itself ends a
+        call, this end is recorded, so that later events are dropped.
         """
         key = (event.choice, part)
         if self._part_kinds.get(key) != "tool_call":
@@ -424,11 +425,13 @@ class _PositionReplay(Replay):
         if position is None:
             return False
         last_read, last_repeated = self._last_read, self._last_repeated
-        if position <= last_read:
+        was_read = position <= last_read
+        if was_read:
             self._last_repeated = position
             return True
         self._last_read = position
         if self.ended:
+            # The first new event has come before, so nothing can be missing.
             return False
         # A merged delta covers several positions, so positions before it may seem to be missing.
         if not may_be_merged and position > max(last_read, last_repeated) + 1:

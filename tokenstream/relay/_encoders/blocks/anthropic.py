@@ -78,7 +78,7 @@ class AnthropicEncoder(BlockEncoder):
         """Further fields for the last `message_delta`."""
 
     def encode_head(self) -> Payloads:
-        """Return a `message_start`, with the known token counts of the request; `encode_ending` sends all."""
+        """Return a `message_start` with the request's token counts; `encode_ending` sends all counts."""
         message: dict[str, Any] = {
             "id": self.answer_id,
             "type": "message",
@@ -142,8 +142,8 @@ class AnthropicEncoder(BlockEncoder):
         """Return a block of a tool call that the provider runs, or of its result.
 
         Raises:
-            NotExpressible: It is the result of another provider's tool, and `drop` does not allow leaving
-                it out.
+            NotExpressible: The part is the result of another provider's tool, and `drop` does not allow
+                leaving it out.
         """
         if content.kind == "server_tool_call":
             start = self.open_block(event.part, _server_call_block(content))
@@ -220,7 +220,10 @@ class AnthropicEncoder(BlockEncoder):
         return _input_delta(self.blocks[part], fragment)
 
     def _server_input_deltas(self, part: int, fragment: str) -> list[Payload]:
-        """Return the delta for a fragment of the input of a tool that the provider runs, if it has one."""
+        """Return the deltas for a fragment of the input of a tool that the provider runs.
+
+        There is one delta, or none while `ServerInput` holds back the start of the input.
+        """
         server_input = self._inputs.get(part)
         sent = fragment if server_input is None else server_input.feed(fragment)
         return [self._input_delta(part, sent)] if sent else []
@@ -250,7 +253,10 @@ def _server_call_block(call: ServerToolCall) -> dict[str, Any]:
 
 
 def _server_result_block(result: ServerToolResult) -> dict[str, Any]:
-    """Return the block of a server tool's result, whose name is the block's type, as Anthropic names them."""
+    """Return the block of a server tool's result; the block's type is the result's name.
+
+    The reader of Anthropic's format stores the type, such as `web_search_tool_result`, as the name.
+    """
     block = {"type": result.name, "tool_use_id": result.id, "content": result.content}
     return {**(result.provider_data or {}), **block}
 

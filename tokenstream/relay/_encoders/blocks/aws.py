@@ -193,6 +193,11 @@ def _json_message(kind: str, name: str, payload: bytes) -> bytes:
 
 
 def _headers(kind: str, name: str) -> bytes:
-    """Return the packed headers of a message of a kind: an event or an exception, of this name."""
+    """Return the packed headers of a message.
+
+    Args:
+        kind: "event" or "exception".
+        name: The name of the event or exception.
+    """
     content = {":content-type": "application/json", ":message-type": kind}
     return b"".join(_header(name, value) for name, value in {f":{kind}-type": name, **content}.items())

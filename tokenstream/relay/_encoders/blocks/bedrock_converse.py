@@ -97,7 +97,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         """Return the start of an image's block, and the image if the start of the part contains it.
 
         Raises:
-            NotExpressible: The medium is no image, and `drop` does not allow leaving it out.
+            NotExpressible: The medium is not an image, and `drop` does not allow leaving it out.
         """
         if content.kind != "media" or content.mime_type not in _IMAGES:
             return self.omit("media that are no image", "media")

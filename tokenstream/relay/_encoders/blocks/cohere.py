@@ -104,7 +104,9 @@ class CohereEncoder(BlockEncoder):
         return self._content_delta(event.part, "text", event.text)
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template: a function that makes the chunk of a later piece, and keeps text for citations.
+        """Return a template: a function that makes the chunk of a later piece of a part.
+
+        For a text, the template also keeps the piece, because later citations repeat passages of the text.
 
         Args:
             event: A piece that was sent; the later pieces differ from it only in their text.

@@ -10,10 +10,13 @@ _UNDECIDED = re.compile(r"\s*(?:\{\s*)?")
 
 
 class ServerInput:
-    r"""Passes on the pieces of an input that is JSON, and wraps the pieces of any other input.
+    r"""Makes JSON of the input that a model writes for one call of a tool that the provider runs.
+
+    An input that is a JSON object is passed on unchanged, piece by piece. Any other input is the bare code of
+    a program, which is wrapped as the string in `{"code":"…"}`.
 
     Args:
-        is_code: True if the input is code, whatever it looks like; False if its beginning decides.
+        is_code: True if the input is known to be code; False to decide by the beginning of the input.
 
     Example:
         >>> code = ServerInput()
@@ -30,10 +33,9 @@ class ServerInput:
         self._is_code = is_code
 
     def feed(self, text: str) -> str:
-        """Return what to send for a piece of the input; "" if the piece is held until more has arrived.
+        """Return the JSON to send for a piece of the input.
 
-        The start is held until it shows whether the input is a JSON object, which is sent unchanged, or the
-        bare code of a program, which becomes the string in `{"code":"…"}`.
+        The result is "" while the start of the input may be that of an object or of code: it is held back.
         """
         if not text:
             return ""
@@ -52,7 +54,7 @@ class ServerInput:
         return rest + ('"}' if self._held is None and self._is_code else "")
 
     def _decide(self, *, is_code: bool) -> str:
-        """Note the kind of input, and return the held start as it is to be sent."""
+        """Record the kind of the input, and return its start, which was held back, as JSON."""
         held, self._held, self._is_code = self._held or "", None, is_code
         return '{"code":"' + _escape(held) if is_code else held
 

@@ -120,9 +120,15 @@ class BlockEncoder(Encoder, ABC):
     def find_cited_part(self, event: CitationAdded) -> int:
         """Return the index of the part to which the block for a citation belongs.
 
-        1. The cited text, if its block has not ended.
-        2. The citation's own part, if the block of the cited text has ended.
-        3. The text with an open block, or else the citation's own part, if the citation names no text.
+        If the citation names a text part:
+
+        1. That part, unless its block has ended.
+        2. The citation's own part, if the block of the text has ended.
+
+        If the citation names no text part:
+
+        1. The text part that has an open block.
+        2. The citation's own part, if no text has an open block.
         """
         cited_part = event.citation.cites
         # `_kinds` has the kinds of parts by choice and part; there is only one choice.

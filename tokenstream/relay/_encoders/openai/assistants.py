@@ -83,18 +83,20 @@ class OpenAIAssistantsEncoder(ItemEncoder):
         """The finish reason that applies to the items that are still open at the end."""
 
     def keep_finish(self, event: Finish) -> Payloads:
-        """Keep the finish reason, which is sent at the end; with complete calls, "stop" becomes "tool_calls".
+        """Keep the finish reason, which is sent at the end; return no payloads.
+
+        If the answer has a complete call, "stop" becomes "tool_calls": only a run with this reason lets its
+        reader run the calls.
 
         Raises:
-            NotExpressible: The format has no word for the reason, or no word that fits complete calls; and
-                `drop` does not allow the loss.
+            NotExpressible: The format has no word for the reason; or the answer has a complete call, which
+                the reader would not run because of the reason; and `drop` does not allow the loss.
         """
         reason = self.choose_reason(event.reason)
         if any(call.is_complete for call in self._calls):
             if reason == "stop":
                 event = Finish("tool_calls", event.raw_reason)
             elif reason != "tool_calls":
-                # Only a run that ends with "tool_calls" tells its reader to run the calls.
                 self.require_drop_of_call(reason)
         return super().keep_finish(event)
 

@@ -127,7 +127,10 @@ class ItemEncoder(Encoder, ABC):
         return self.unsent_head()
 
     def encode_part_start(self, event: PartStart) -> Payloads:
-        """Keep the start of a part, which may be repeated, until the first piece; return no payloads."""
+        """Keep the content of a part's start; return no payloads.
+
+        The item begins at the first piece, since a part may have several starts, of which the last counts.
+        """
         self.starts[event.part] = event.content
         return ()
 
@@ -161,10 +164,11 @@ class ItemEncoder(Encoder, ABC):
         return self.end_item(item)
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return the payloads for a part that is complete; most parts have none yet.
+        """Return the payloads for the end of a part; usually none.
 
-        Two kinds of parts have payloads: a call whose arguments are invalid, and a medium without pieces,
-        which is sent whole. The end of any other item is sent later, because citations may follow.
+        The end of a part's item is usually sent when the next item begins, because citations may follow.
+        There are payloads for a call whose arguments are invalid, which ends at once, and for a medium that
+        arrived without pieces, which is sent whole.
         """
         if isinstance(event.content, ToolCall):
             # The arguments are not JSON, but the call has ended all the same.
@@ -190,10 +194,10 @@ class ItemEncoder(Encoder, ABC):
                 without calls; and `drop` is not "all".
         """
         if event.reason == "tool_calls" and CALLS.isdisjoint(item.kind for item in self.items):
-            # A call that was left out is no item, but `has_calls` counts it.
+            # No call was sent: `drop` has left out all calls, which `has_calls` counts all the same, or the
+            # answer has none. The client then has nothing to run, so an ordinary end is sent.
             if "all" not in self.drop and not self.has_calls():
                 raise self.not_expressible("the finish reason 'tool_calls' without a tool call")
-            # The calls were left out, so the client has nothing to run.
             event = Finish("stop", event.raw_reason)
         return super().keep_finish(event)
 

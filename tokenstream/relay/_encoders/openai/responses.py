@@ -217,7 +217,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         """Return the payloads that begin an image's item; the image itself is sent when it is complete.
 
         Raises:
-            NotExpressible: The medium is no image, and `drop` does not allow leaving it out.
+            NotExpressible: The medium is not an image, and `drop` does not allow leaving it out.
         """
         start = self.starts.get(event.part)
         mime = (start.mime_type if isinstance(start, MediaPart) else None) or "image/png"
@@ -441,5 +441,5 @@ def _content_json(item: OutputItem, names: _TextNames, text: str) -> dict[str, A
 
 
 def _logprobs(item: OutputItem) -> dict[str, Any]:
-    """Return the field that OpenAI adds to events about text, always with an empty list here."""
+    """Return the field `logprobs`, empty, for events about a text; {} for events about any other item."""
     return {"logprobs": []} if item.kind == "text" else {}

@@ -129,7 +129,9 @@ class AGUIEncoder(NamedEncoder):
         return [("", {"type": "TOOL_CALL_ARGS", "toolCallId": event.id, "delta": event.fragment})]
 
     def make_template(self, event: Event, head: bytes, tail: bytes) -> Template:
-        """Return a template: a function that makes the chunk of a later piece, and keeps a call's arguments.
+        """Return a template: a function that makes the chunk of a later piece.
+
+        If the piece belongs to a call, the template also adds it to the call's arguments in `_open_calls`.
 
         Args:
             event: A piece that was sent; the later pieces differ from it only in their text.
@@ -149,9 +151,11 @@ class AGUIEncoder(NamedEncoder):
         return [_call_end(event.call.id)]
 
     def encode_result(self, event: ToolResult) -> Payloads:
-        """Return a `TOOL_CALL_RESULT`, whose content is text: an output that is no text is sent as JSON.
+        """Return a `TOOL_CALL_RESULT`, whose content is text: the output, as JSON unless it is a text.
 
-        What the event has no field for is in its metadata, under the key `tokenstream`.
+        Facts for which AG-UI has no field, such as an error, are sent in the metadata, under the key
+        `tokenstream`. There, `content` is "json" if the text is JSON, and "error" if the text is the error,
+        because there is no output.
         """
         result, told = prepare_result(event, raw=True), dict[str, Any]()
         content = result.output

@@ -174,7 +174,7 @@ class NamedEncoder(Encoder, ABC):
         return part, [*self.unsent_head(), *self.encode_begin(part)]
 
     def _add_proofs(self, part: OpenText, content: Part) -> None:
-        """Note the signature and the encrypted form in the content of a part."""
+        """Store the signature and the encrypted form that the content of a part has; they are sent later."""
         if content.kind != "reasoning":
             return
         if content.signature is not None:

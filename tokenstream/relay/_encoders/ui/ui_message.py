@@ -140,10 +140,11 @@ class UIMessageEncoder(NamedEncoder):
         return [("", _call_payload(event.call, decode(event.call.arguments_text or "{}")))]
 
     def encode_result(self, event: ToolResult) -> Payloads:
-        """Return a `tool-output-available` or `tool-output-error`, which has no place for an output.
+        """Return a `tool-output-available`; for a call that failed, a `tool-output-error` without the output.
 
-        Clients fail at the result of a call that they do not know: a call that only a step has named is
-        sent before, marked as run already. The result of any other unknown call is left out.
+        Clients fail at the result of a call that was not sent to them. If the call is known as the cause of a
+        step, it is sent before its result, marked as run by the provider, so that the client does not run it.
+        The result of any other call that was not sent is left out.
         """
         result = prepare_result(event, raw=True)
         calls: list[Payload] = []
@@ -265,7 +266,7 @@ def _call_payload(call: ToolCall, arguments: Json) -> dict[str, Any]:
 
 
 def _arguments_of(call: ToolCall) -> Json:
-    """Return the arguments of a call; as text if they are no JSON."""
+    """Return the arguments of a call; as text if they are not JSON."""
     try:
         return decode(call.arguments_text or "{}")
     except ProtocolError:

@@ -1,0 +1,285 @@
+"""Lines of coding agents that are rare: broken answers, missing ids, other versions, last words."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.steps.agents.support import body_of, follow, tools_of
+from tokenstream import Steps
+from tokenstream.errors import ProviderError, StreamTruncated
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+_INIT = {"type": "system", "subtype": "init", "tools": [], "session_id": "s"}
+_THREAD = {"type": "thread.started", "thread_id": "t"}
+_USAGE = {"input_tokens": 9, "output_tokens": 2}
+
+
+def item(kind: str, **fields: Any) -> dict[str, Any]:
+    """Return a line of Codex for an item."""
+    return {"type": f"item.{kind}", "item": fields}
+
+
+def test_an_answer_whose_provider_has_broken_off_is_truncated() -> None:
+    """Claude Code closes it with the events of a whole answer, and asks anew."""
+    run, _, error = follow(body_of("claude-code-own-broken-answer"))
+    (turn,) = run.turns
+
+    assert error is None
+    assert [message.ending for message in turn.step.messages] == ["truncated", "complete"]
+    assert (turn.result, turn.usage.output_tokens) == ("The whole answer.", 5)
+
+
+def test_the_tokens_are_counted_once_if_only_the_last_answer_is_whole() -> None:
+    """As with the message that Claude Code makes itself if its provider fails."""
+    start = {"id": "m1", "content": [], "usage": {"input_tokens": 10, "output_tokens": 0}}
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": start},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 4}},
+        {"type": "message_stop"},
+    ]
+    own = {"id": "own", "content": [{"type": "text", "text": "API Error"}]}
+    lines: list[dict[str, Any]] = [
+        _INIT,
+        *[{"type": "stream_event", "event": event, "session_id": "s"} for event in events],
+        {"type": "assistant", "message": own, "session_id": "s"},
+        {
+            "type": "result",
+            "is_error": True,
+            "result": "API Error",
+            "usage": {"input_tokens": 10, "output_tokens": 4},
+            "session_id": "s",
+        },
+    ]
+
+    run, _, _ = follow(lines)
+
+    assert (run.total_usage.input_tokens, run.total_usage.output_tokens) == (10, 4)
+
+
+def test_messages_without_ids_are_parted_by_the_results_of_tools() -> None:
+    """As Amp and other programs print them."""
+    call = {"type": "tool_use", "id": "c", "name": "Bash", "input": {}}
+    result = {"type": "tool_result", "tool_use_id": "c", "content": "a.txt"}
+    lines: list[dict[str, Any]] = [
+        _INIT,
+        {"type": "assistant", "message": {"content": [call]}, "session_id": "s"},
+        {"type": "user", "message": {"content": [result]}, "session_id": "s"},
+        {"type": "assistant", "message": {"content": [{"type": "text", "text": "One."}]}, "session_id": "s"},
+        {"type": "result", "is_error": False, "result": "One.", "session_id": "s"},
+    ]
+
+    run, _, _ = follow(lines, agent="amp")
+
+    messages = run.turns[0].step.messages
+    assert [message.text for message in messages] == ["", "One."]
+    assert [message.finish_reason for message in messages] == ["tool_calls", "stop"]
+
+
+def test_text_of_an_agent_whose_call_is_not_known_is_not_that_of_the_main_agent() -> None:
+    """A session that is resumed may have agents that earlier turns have begun."""
+    said = {"content": [{"type": "text", "text": "Still here."}]}
+    lines: list[dict[str, Any]] = [
+        _INIT,
+        {"type": "assistant", "message": said, "session_id": "s", "parent_tool_use_id": "earlier"},
+        {"type": "result", "is_error": False, "result": "", "session_id": "s"},
+    ]
+
+    (turn,) = follow(lines)[0].turns
+
+    assert turn.step.messages == ()
+    assert [message.text for message in turn.step.steps[0].messages] == ["Still here."]
+
+
+def test_a_turn_of_a_session_that_goes_on_has_its_own_cost() -> None:
+    """Of `claude --resume`, the first result has the cost of the earlier turns in its total."""
+    spent = {"opus": {"costUSD": 0.25}, "haiku": {"costUSD": 0.5}}
+    result = {"type": "result", "is_error": False, "result": "", "session_id": "s", "total_cost_usd": 3.0}
+
+    run, _, _ = follow([_INIT, {**result, "model_usage_since_last_result": spent}])
+
+    assert [turn.cost for turn in run.turns] == [0.75]
+
+
+def test_claude_code_is_told_from_cursor_without_its_list_of_tools() -> None:
+    """Logs that were made shorter may lack it."""
+    line = {
+        "type": "system",
+        "subtype": "init",
+        "session_id": "s",
+        "permissionMode": "default",
+        "claude_code_version": "2.1.207",
+        "uuid": "u",
+    }
+
+    assert follow([line])[0].agent == "claude-code"
+
+
+def test_what_codex_has_searched_for_is_told_at_the_end_of_the_search() -> None:
+    """The line that begins it has an empty query."""
+    lines = [
+        _THREAD,
+        item("started", id="w", type="web_search", query=""),
+        item("completed", id="w", type="web_search", query="tides"),
+        {"type": "turn.completed", "usage": _USAGE},
+    ]
+
+    (step,) = follow(lines)[0].turns[0].step.steps
+
+    assert step.cause is not None
+    assert step.cause.arguments == {"query": "tides"}
+    assert step.updates["call"]["arguments"] == {"query": "tides"}
+
+
+def test_the_tasks_of_codex_are_a_plan() -> None:
+    """Its end after the last message does not make that message one that calls a tool."""
+    tasks = [{"text": "Look", "completed": True}, {"text": "Say", "completed": False}]
+    lines = [
+        _THREAD,
+        item("started", id="p", type="todo_list", items=[{"text": "Look", "completed": False}]),
+        item("updated", id="p", type="todo_list", items=tasks),
+        item("completed", id="m", type="agent_message", text="One."),
+        item("completed", id="p", type="todo_list", items=tasks),
+        {"type": "turn.completed", "usage": _USAGE},
+    ]
+
+    turn = follow(lines)[0].turns[0].step
+
+    assert turn.updates["plan"]["entries"] == [
+        {"content": "Look", "status": "completed"},
+        {"content": "Say", "status": "pending"},
+    ]
+    assert [message.finish_reason for message in turn.messages] == ["stop"]
+
+
+def test_items_of_codex_without_ids_are_all_read() -> None:
+    """Two messages are two answers, and two commands are two tools; the type may have its older name."""
+    lines = [
+        _THREAD,
+        item("completed", item_type="assistant_message", text="First."),
+        item("started", item_type="command_execution", command="ls"),
+        item("completed", item_type="command_execution", command="ls", exit_code=0, aggregated_output="a"),
+        item("completed", item_type="command_execution", command="pwd", exit_code=1, aggregated_output="b"),
+        item("completed", item_type="assistant_message", text="Second."),
+        {"type": "turn.completed", "usage": _USAGE},
+    ]
+
+    turn = follow(lines)[0].turns[0].step
+
+    assert [message.text for message in turn.messages] == ["First.", "Second."]
+    assert tools_of(turn) == [("shell", "done", "a"), ("shell", "failed", "b")]
+
+
+def test_the_last_error_that_an_agent_has_told_is_in_the_error() -> None:
+    """A line of the type `error` ends no turn, and may be the last one."""
+    complaint = {"type": "error", "message": "no such key"}
+    started = {"type": "init", "timestamp": "2026-01-01T00:00:00Z", "session_id": "s"}
+
+    cut = follow([_THREAD, {"type": "turn.started"}, complaint])[2]
+    before_a_turn = follow([_THREAD, complaint])[2]
+    gone = follow([_THREAD, complaint], exit_code=1)[2]
+    gemini = follow([started, complaint])[2]
+
+    assert isinstance(cut, StreamTruncated)
+    assert isinstance(before_a_turn, ProviderError)
+    assert isinstance(gone, ProviderError)
+    assert [str(each).endswith(": no such key") for each in (cut, before_a_turn, gone, gemini)] == [True] * 4
+    assert "exit code 1" in str(gone)
+
+
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_objects_that_end_in_the_middle_of_a_turn_are_an_error_like_lines(*, asynchronous: bool) -> None:
+    """Also those that a generator yields, as the messages of an SDK are."""
+    lines = [_THREAD, {"type": "turn.started"}, item("completed", id="m", type="agent_message", text="Half")]
+
+    async def read(run: Steps) -> None:
+        async def events() -> AsyncIterator[dict[str, Any]]:
+            for line in lines:
+                yield line
+
+        async for _ in run.follow(events()):
+            pass
+
+    with Steps() as run, pytest.raises(StreamTruncated) as caught:
+        if asynchronous:
+            asyncio.run(read(run))
+        for _ in run.follow(line for line in lines):
+            pass
+
+    assert caught.value.partial.text == "Half"
+    assert [turn.state for turn in run.turns] == ["failed"]
+
+
+def test_a_list_of_lines_may_begin_with_a_banner() -> None:
+    """As an agent's output may; the line is passed by."""
+    lines = [b"# a log of codex\n", *body_of("codex-own-exec-command").splitlines()]
+
+    run, given, _ = follow(lines)
+
+    assert (run.agent, len(given)) == ("codex", len(lines) - 1)
+
+
+def test_opencode_is_not_done_while_it_asks_anew() -> None:
+    """The text of an answer that broke comes after the line that ends the answer."""
+    lines = body_of("opencode-own-broken-answer").splitlines()
+
+    states = [follow(lines[:cut], exit_code=1)[0].turns[0].state for cut in range(1, len(lines) + 1)]
+
+    assert states == ["failed"] * 5 + ["done"]
+
+
+def test_opencode_is_not_done_in_the_middle_of_another_step() -> None:
+    """A step that begins after the one that seemed to be the last has to end, too."""
+    finish = {"type": "step_finish", "sessionID": "s", "part": {"id": "1", "reason": "stop"}}
+    begin = {"type": "step_start", "sessionID": "s", "part": {"id": "2"}}
+
+    assert follow([finish])[0].turns[0].state == "done"
+    assert follow([finish, begin])[0].turns[0].state == "failed"
+
+
+def test_the_pieces_of_a_newer_pi_are_read_as_they_come() -> None:
+    """Its lines have only what is new; a run that is cut keeps what had come."""
+    head = {"role": "assistant", "model": "m", "timestamp": 1}
+
+    def piece(kind: str, place: int, text: str) -> dict[str, Any]:
+        event = {"type": f"{kind}_delta", "contentIndex": place, "delta": text}
+        return {"type": "message_update", "assistantMessageEvent": event}
+
+    content = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Two, three."}]
+    lines: list[dict[str, Any]] = [
+        {"type": "session", "version": 3, "id": "s", "cwd": "/home/user/work"},
+        {"type": "agent_start"},
+        {"type": "message_start", "message": {**head, "content": [], "stopReason": "pending"}},
+        piece("thinking", 0, "Hm."),
+        piece("text", 1, "Two, "),
+        piece("text", 1, "three"),
+        {"type": "message_end", "message": {**head, "content": content, "stopReason": "stop"}},
+        {"type": "agent_end", "messages": []},
+        {"type": "agent_settled"},
+    ]
+
+    cut, _, error = follow(lines[:6])
+    (turn,) = follow(lines)[0].turns
+
+    assert isinstance(error, StreamTruncated)
+    assert cut.turns[0].step.text == "Two, three"
+    assert (turn.state, turn.result) == ("done", "Two, three.")
+    assert [message.reasoning for message in turn.step.messages] == ["Hm."]
+
+
+def test_a_failed_answer_of_gemini_cli_has_not_stopped_by_itself() -> None:
+    """The result of the turn says so."""
+    lines: list[dict[str, Any]] = [
+        {"type": "init", "timestamp": "2026-01-01T00:00:00Z", "session_id": "s"},
+        {"type": "message", "role": "assistant", "content": "Half", "delta": True},
+        {"type": "result", "status": "error", "error": {"message": "no luck"}, "stats": {}},
+    ]
+
+    (turn,) = follow(lines)[0].turns
+
+    assert turn.state == "failed"
+    assert [message.finish_reason for message in turn.step.messages] == ["error"]
