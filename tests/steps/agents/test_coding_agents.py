@@ -398,16 +398,6 @@ def test_an_asynchronous_iterable_of_lines_is_read_too(backend: str) -> None:
     assert anyio.run(main, backend=backend).turns[0].result == "It said hello."
 
 
-def test_a_list_of_lines_may_begin_with_a_banner() -> None:
-    """It is passed by, as in a pipe."""
-    lines = ["agent 1.0 is ready", *body_of("codex-own-exec-command").decode().splitlines()]
-    with Steps() as run:
-        followed = run.follow(lines)
-        assert all(isinstance(line, dict) for line in followed)
-
-    assert ([turn.state for turn in run.turns], followed.plain_lines) == (["done"], 1)
-
-
 @pytest.mark.parametrize(
     "log", ["[INFO] ready", '{"half": ', "event: ready", "Content-Type: text", "data", ""]
 )
