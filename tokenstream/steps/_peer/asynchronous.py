@@ -8,10 +8,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.members import show_members
+from tokenstream.errors import StreamInterrupted
 from tokenstream.limits import DEFAULT_LIMITS
 from tokenstream.steps._chunks import AsyncChunks
 from tokenstream.steps._patience import AGENT_DEADLINES
-from tokenstream.steps._peer.base import BasePeer, broken_pipe_error, concurrent_read_error
+from tokenstream.steps._peer.base import BasePeer, broken_pipe_error, concurrent_read_error, is_broken_pipe
 from tokenstream.steps._peer.exchange import join_params
 from tokenstream.steps._peer.message import AsyncPeerMessage
 from tokenstream.steps._read_beside import LEAST_WAIT, ReadBeside
@@ -187,16 +188,19 @@ class AsyncPeer(BasePeer):
 
     async def aclose(self) -> None:
         """Send what waits to be sent, and close the agent's input; the process and its output are yours."""
-        with suppress(Exception):
+        with suppress(StreamInterrupted):
             await self._send_waiting()
         close = getattr(self._writer, "aclose", None)
-        # A pipe that the agent has closed cannot be closed without an error.
-        with suppress(Exception):
+        try:
             if close is not None:
                 await close()
             else:
                 self._writer.close()
                 await self._writer.wait_closed()
+        except Exception as error:
+            # A pipe that the agent has closed cannot be closed without an error.
+            if not is_broken_pipe(error):
+                raise
 
     async def __aenter__(self) -> Self:
         return self
@@ -300,6 +304,8 @@ class AsyncPeer(BasePeer):
                 try:
                     await send(self._outgoing.popleft())
                 except Exception as error:
+                    if not is_broken_pipe(error):
+                        raise
                     raise broken_pipe_error(error) from error
 
     async def _send_when_woken(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from tokenstream._sources.causes import class_names
 from tokenstream.errors import ConcurrentRead, StreamInterrupted
 from tokenstream.framing._json_rpc import JSONRPCMessage
 from tokenstream.limits import DEFAULT_LIMITS
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines, Limits
     from tokenstream.steps._agents.reader import AgentReader
     from tokenstream.steps._run import Steps
+
+_BROKEN = frozenset({"BrokenResourceError", "ClosedResourceError"})
+"""Classes of errors of trio and of anyio for a stream that can no longer be written."""
 
 
 class BasePeer:
@@ -72,6 +76,11 @@ class BasePeer:
         if call is not None and call.error is not None:
             raise call.error
         return None
+
+
+def is_broken_pipe(error: BaseException) -> bool:
+    """Return True for an error of a writer that is closed, or whose reader has gone."""
+    return isinstance(error, OSError) or not _BROKEN.isdisjoint(class_names(error))
 
 
 def concurrent_read_error() -> ConcurrentRead:
