@@ -106,7 +106,7 @@ def test_errors_are_those_of_the_synchronous_peer(kind: str) -> None:
     """A refusal, a silence and an end are told as in a `for` loop."""
 
     async def test(process: Any) -> None:
-        async with AsyncPeer(process.stdout, process.stdin, deadlines=Deadlines(first_event=4)) as peer:
+        async with AsyncPeer(process.stdout, process.stdin, deadlines=Deadlines(first_event=2)) as peer:
             with pytest.raises(ProviderError) as refused:
                 await peer.ask("refuse")
             assert refused.value.data == {"mode": "x"}
@@ -128,7 +128,7 @@ def test_a_silent_agent_meets_the_deadline_and_a_cancelled_request_goes_on(kind:
     """A timeout of the caller's loses nothing."""
 
     async def test(process: Any) -> None:
-        async with AsyncPeer(process.stdout, process.stdin, deadlines=Deadlines(first_event=4)) as peer:
+        async with AsyncPeer(process.stdout, process.stdin, deadlines=Deadlines(first_event=2)) as peer:
             with anyio.move_on_after(0.05) as scope:
                 await anext(peer)
             assert scope.cancelled_caught
