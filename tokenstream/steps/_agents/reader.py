@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.recent_ids import RecentIds
 from tokenstream.errors import ProviderError, StreamError, StreamTruncated
 from tokenstream.events import (
     Finish,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tokenstream.steps._step import Step
 
 _REMEMBERED = 5_000
-"""Number of ids of lines that are remembered at least; at most, there are twice as many."""
+"""Number of ids of lines that are remembered at least."""
 _SHOWN = 200
 """Number of characters of an agent's error message that a step's error quotes."""
 
@@ -49,10 +50,8 @@ class AgentReader(ABC):
         """The turn in progress; None between two turns."""
         self._tools: dict[str, Step] = {}
         """The steps of tools that have not ended, by the ids of their calls."""
-        self._seen: set[str] = set()
-        """The ids of the last lines."""
-        self._seen_before: set[str] = set()
-        """The ids of the lines before those; a set that is full takes its place."""
+        self._ids = RecentIds(_REMEMBERED)
+        """The ids of the last lines, to recognise a line that is repeated."""
         self._last_error: str | None = None
         """The agent's last message about an error that has ended no turn; None if it has sent none."""
         self._exit_code: int | None = None
@@ -187,28 +186,19 @@ class AgentReader(ABC):
         Args:
             id: The id; None for a line without one, which never counts as repeated.
         """
-        if id is None:
-            return False
-        if self._has_read(id):
-            return True
-        self._remember(id)
-        return False
+        return id is not None and not self._ids.add(id)
 
     def _has_read(self, id: str) -> bool:
         """Return True if `_remember` was called for the id of a line, since the line was read before."""
-        return id in self._seen or id in self._seen_before
+        return id in self._ids
 
     def _remember(self, id: str) -> None:
         """Remember the id of a line, to recognise the line if it is repeated."""
-        if not self._has_read(id):
-            self._seen.add(id)
-            if len(self._seen) == _REMEMBERED:
-                self._seen, self._seen_before = set(), self._seen
+        self._ids.add(id)
 
     def _forget(self) -> None:
         """Forget the ids that were read, because they begin anew."""
-        self._seen.clear()
-        self._seen_before.clear()
+        self._ids = RecentIds(_REMEMBERED)
 
     # -- turns -------------------------------------------------------------
 

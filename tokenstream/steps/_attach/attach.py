@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
-from tokenstream.steps._attach.state import Attachment, Recent
+from tokenstream.steps._attach.state import Attachment
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         MutableSet,
     )
     from typing import Self
+
+    from tokenstream._basics.recent_ids import RecentIds
 
 EventT = TypeVar("EventT")
 _END: Any = object()
@@ -61,8 +63,8 @@ class _Attached(Generic[EventT]):
         return self._state.reattached
 
     @property
-    def seen(self) -> MutableSet[str] | Recent:
-        """The ids of the events so far: the set that was passed as `seen`, or the last 100,000 of them."""
+    def seen(self) -> MutableSet[str] | RecentIds:
+        """The ids of the events so far: the set that was passed as `seen`, or at least the last 100,000."""
         return self._state.seen
 
     def _end(self, error: BaseException | None) -> float | None:

@@ -6,10 +6,12 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.backoff import wait_before
+from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream._sources.causes import is_connection
 from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import StreamError, StreamInterrupted, StreamTruncated
+from tokenstream.formats._wire.a2a.words import FINISH_REASONS, state_of, unwrap
 
 if TYPE_CHECKING:
     from collections.abc import MutableSet
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
 
 _REMEMBERED = 100_000
-"""Number of ids that are remembered if the caller keeps none."""
+"""Number of ids that are remembered at least, if the caller keeps none."""
 _INITIAL, _MAXIMUM = 0.5, 20.0
 """The longest wait before the second attempt, and before any attempt, in seconds."""
 _RESTING = frozenset(
@@ -35,39 +37,10 @@ _RESTING = frozenset(
 """Types of events after which a server may close the connection, because nothing is going on."""
 _GOING_ON = frozenset({"session.status_running", "agent.session.in_progress", "session.status_rescheduled"})
 """Types of events after which something is going on."""
-_RESTING_STATES = frozenset(
-    {"completed", "failed", "canceled", "rejected", "input-required", "auth-required", "unknown"}
-)
+_RESTING_STATES = frozenset({*FINISH_REASONS, "unknown"})
 """States of an A2A task after which the server may close the connection."""
 _PREVIEWS = {"event_start": "event", "event_delta": "event_id"}
 """Types of events that show beforehand what another event will have, and their field for its id."""
-
-
-class Recent:
-    """The ids that were added last, up to a number of them.
-
-    Example:
-        >>> recent = Recent(2)
-        >>> for id in ("a", "b", "c"):
-        ...     recent.add(id)
-        >>> "a" in recent, "c" in recent
-        (False, True)
-    """
-
-    __slots__ = ("_ids", "_most")
-
-    def __init__(self, most: int = _REMEMBERED) -> None:
-        self._most = most
-        self._ids: dict[str, None] = {}
-
-    def __contains__(self, id: object) -> bool:
-        return id in self._ids
-
-    def add(self, id: str) -> None:
-        """Add an id, and forget the oldest one if there are too many."""
-        self._ids[id] = None
-        if len(self._ids) > self._most:
-            del self._ids[next(iter(self._ids))]
 
 
 class Attachment:
@@ -78,8 +51,8 @@ class Attachment:
         retries: Number of attempts to open the events again without anything new in between.
     """
 
-    def __init__(self, seen: MutableSet[str] | Recent | None, retries: int) -> None:
-        self.seen = seen if seen is not None else Recent()
+    def __init__(self, seen: MutableSet[str] | RecentIds | None, retries: int) -> None:
+        self.seen = seen if seen is not None else RecentIds(_REMEMBERED)
         self.reattached = 0
         """Number of times that the events were opened again."""
         self._retries = retries
@@ -160,18 +133,9 @@ class Attachment:
         if kind in _RESTING or kind in _GOING_ON:
             self._is_resting = kind in _RESTING
             return
-        # A2A, version 0.3 or 1.0, with or without the envelope of JSON-RPC.
-        result = payload.get("result", payload)
-        if not is_dict(result):
-            return
-        task = next((result[key] for key in ("task", "statusUpdate") if is_dict(result.get(key))), result)
-        state = text_of(dict_of(task, "status"), "state")
+        a2a_kind, content = unwrap(payload) or (None, {})
+        state = text_of(dict_of(content, "status"), "state")
         if state is not None:
-            word = state.removeprefix("TASK_STATE_").lower().replace("_", "-")
-            self._is_resting = word in _RESTING_STATES
-        elif (
-            is_dict(result.get("message"))
-            or result.get("kind") == "message"
-            or ("jsonrpc" in payload and "error" in payload)
-        ):
+            self._is_resting = state_of(state) in _RESTING_STATES
+        elif a2a_kind == "message" or ("jsonrpc" in payload and "error" in payload):
             self._is_resting = True
