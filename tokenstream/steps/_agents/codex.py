@@ -5,26 +5,18 @@ from __future__ import annotations
 from json import dumps
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dicts_of, int_of, is_dict, text_of
+from tokenstream._basics.untrusted import dicts_of, is_dict, text_of
 from tokenstream.message import Usage
+from tokenstream.steps._agents.codex_items import counts_in, describe, failure_of, result_of
 from tokenstream.steps._agents.reader import TextAgentReader
-from tokenstream.steps._agents.values import change_arguments
+from tokenstream.steps._agents.values import change_arguments, plan_of
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
     from tokenstream.steps._run import Steps
 
-_COUNTS = {
-    "input_tokens": "input_tokens",
-    "cached_input_tokens": "cached_tokens",
-    "cache_write_input_tokens": "cache_write_tokens",
-    "output_tokens": "output_tokens",
-    "reasoning_output_tokens": "reasoning_tokens",
-}
-"""Codex's names of counts, and ours."""
 _TEXTS = {"agent_message": "text", "assistant_message": "text", "reasoning": "reasoning"}
 """Kinds of items that are parts of an answer, and the kinds of the parts."""
-_FAILED = frozenset({"failed", "declined"})
 
 
 class Codex(TextAgentReader):
@@ -92,24 +84,19 @@ class Codex(TextAgentReader):
             return
         if id not in self._tools:
             self._end_answer("tool_calls")
-        name, arguments = _describe(kind, item)
+        name, arguments = describe(kind, item)
+        if arguments is None:
+            arguments = {}
         step = self._begin_tool(id, name, self._open_turn().step, dumps(arguments))
         if kind != "todo_list":
             # A search tells what it looks for only at its end.
             change_arguments(step, arguments)
         else:
-            entries = [
-                {
-                    "content": text_of(task, "text"),
-                    "status": "completed" if task.get("completed") is True else "pending",
-                }
-                for task in dicts_of(item.get("items"))
-            ]
-            self._open_turn().step.update({"type": "plan", "entries": entries})
+            self._open_turn().step.update(plan_of([_task_of(task) for task in dicts_of(item.get("items"))]))
         if is_done:
             if id:
                 self._remember(f"done {id}")
-            self._end_tool(id, _result_of(item), failure=_failure_of(item))
+            self._end_tool(id, result_of(item), failure=failure_of(item, declined="it failed"))
 
     def _add_item(self, id: str, kind: str, text: str) -> None:
         """Add the text of an item, or what has been added to it since it was sent last."""
@@ -125,9 +112,7 @@ class Codex(TextAgentReader):
         """Return the counts of the turn: those of the thread so far, less those of the turns before."""
         if not is_dict(counts):
             return Usage()
-        total = {
-            ours: value for theirs, ours in _COUNTS.items() if (value := int_of(counts, theirs)) is not None
-        }
+        total = counts_in(counts)
         before, self._total = self._total, total
         own = {name: value - before.get(name, 0) for name, value in total.items()}
         # Counts that are smaller than before are those of another thread.
@@ -135,33 +120,9 @@ class Codex(TextAgentReader):
         return Usage(**counts_of_turn)
 
 
-def _describe(kind: str, item: dict[str, Json]) -> tuple[str, Json]:
-    """Return the name of the tool that an item stands for, and its arguments."""
-    if kind == "command_execution":
-        return "shell", {"command": item.get("command")}
-    if kind == "mcp_tool_call":
-        name = f"{text_of(item, 'server') or 'mcp'}.{text_of(item, 'tool') or 'tool'}"
-        arguments = item.get("arguments")
-        return name, {} if arguments is None else arguments
-    if kind == "collab_tool_call":
-        return text_of(item, "tool") or kind, {"prompt": item.get("prompt")}
-    known = ("query", "action", "changes", "items")
-    return kind or "item", {name: item[name] for name in known if name in item}
-
-
-def _result_of(item: dict[str, Json]) -> Json:
-    """Return the result of a tool: its output, or the item's own field for it."""
-    for name in ("aggregated_output", "result", "changes", "items"):
-        if item.get(name) is not None:
-            return item[name]
-    return None
-
-
-def _failure_of(item: dict[str, Json]) -> str | None:
-    """Return a description of a tool's failure; None if it has succeeded."""
-    error, exit_code = item.get("error"), int_of(item, "exit_code")
-    if is_dict(error):
-        return text_of(error, "message") or "it failed"
-    if exit_code:
-        return f"exit code {exit_code}"
-    return "it failed" if text_of(item, "status") in _FAILED else None
+def _task_of(task: dict[str, Json]) -> Json:
+    """Return a task of a plan with our names and words."""
+    return {
+        "content": text_of(task, "text"),
+        "status": "completed" if task.get("completed") is True else "pending",
+    }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, is_list, text_of
 from tokenstream.message import Usage
+from tokenstream.steps._agents.codex_items import counts_in, describe, failure_of, result_of
 from tokenstream.steps._agents.conversations import Conversation, Conversations
 from tokenstream.steps._agents.values import plan_of
 from tokenstream.steps._step import LeftOpen
@@ -17,14 +18,6 @@ if TYPE_CHECKING:
     from tokenstream.steps._run import Steps
     from tokenstream.steps._step import Step
 
-_COUNTS = {
-    "inputTokens": "input_tokens",
-    "cachedInputTokens": "cached_tokens",
-    "cacheWriteInputTokens": "cache_write_tokens",
-    "outputTokens": "output_tokens",
-    "reasoningOutputTokens": "reasoning_tokens",
-}
-"""Our names of counts by those of the app server."""
 _DELTAS = {
     "item/agentMessage/delta": "text",
     "item/reasoning/summaryTextDelta": "reasoning",
@@ -46,7 +39,6 @@ _SPOKEN = frozenset({"userMessage", "hookPrompt", "contextCompaction", "subAgent
 """Kinds of items that are neither tools nor parts of an answer."""
 _STATES = {"inProgress": "in_progress"}
 """Our words for the state of a task in a plan, by those of the app server, where they differ."""
-_FAILED = frozenset({"failed", "declined"})
 _KINDS: dict[str, ErrorKind] = {
     "usageLimitExceeded": "quota",
     "serverOverloaded": "overloaded",
@@ -198,7 +190,7 @@ class _Thread(Conversation):
     def _count(self, usage: dict[str, Json]) -> None:
         """Note the thread's tokens so far, and how full the model's context is."""
         last = dict_of(usage, "last")
-        total, counts_of_last = _counts_in(dict_of(usage, "total")), _counts_in(last)
+        total, counts_of_last = counts_in(dict_of(usage, "total")), counts_in(last)
         if not self._total:
             # The first counts of a thread that an earlier process began have its earlier turns as well.
             self._before = {name: n - counts_of_last.get(name, n) for name, n in total.items()}
@@ -246,14 +238,14 @@ class _Thread(Conversation):
         if self._has_read(f"done {id}"):
             return
         self._end_answer("tool_calls")
-        name, arguments = _describe(kind, item)
+        name, arguments = describe(kind, item)
         step = self._begin_tool(id, name, self._open_turn().step, dumps(arguments))
         receivers: Json = item.get("receiverThreadIds")
         for receiver in receivers if is_list(receivers) else ():
             self._owner.note_starter(receiver, step)
         if is_done:
             self._remember(f"done {id}")
-            self._end_tool(id, _result_of(item), failure=_failure_of(item))
+            self._end_tool(id, result_of(item), failure=failure_of(item, declined="it was declined"))
 
     def _complete_text(self, kind: str, id: str, item: dict[str, Json]) -> None:
         """Add what the deltas of an item lack: some providers send none."""
@@ -277,43 +269,7 @@ class _Thread(Conversation):
         return self._tools.get(text_of(params, "itemId") or "") or self._open_turn().step
 
 
-def _counts_in(usage: dict[str, Json]) -> dict[str, int]:
-    """Return some counts by our names."""
-    return {ours: n for theirs, ours in _COUNTS.items() if (n := int_of(usage, theirs)) is not None}
-
-
 def _task_of(task: dict[str, Json]) -> Json:
     """Return a task of a plan with our names and words."""
     status = text_of(task, "status") or ""
     return {"content": task.get("step"), "status": _STATES.get(status, status)}
-
-
-def _describe(kind: str, item: dict[str, Json]) -> tuple[str, Json]:
-    """Return the name of the tool that an item stands for, and its arguments."""
-    if kind == "commandExecution":
-        return "shell", {"command": item.get("command")}
-    if kind == "mcpToolCall":
-        return f"{text_of(item, 'server') or 'mcp'}.{text_of(item, 'tool') or 'tool'}", item.get("arguments")
-    if kind == "collabAgentToolCall":
-        return text_of(item, "tool") or kind, {"prompt": item.get("prompt")}
-    if kind == "dynamicToolCall":
-        return text_of(item, "tool") or kind, item.get("arguments")
-    known = ("query", "action", "changes", "path", "review", "durationMs")
-    return kind or "item", {name: item[name] for name in known if name in item}
-
-
-def _result_of(item: dict[str, Json]) -> Json:
-    """Return the result of a tool: its output, or the item's own field for it."""
-    known = ("aggregatedOutput", "result", "contentItems", "changes", "agentsStates")
-    return next((item[name] for name in known if item.get(name) is not None), None)
-
-
-def _failure_of(item: dict[str, Json]) -> str | None:
-    """Return a description of a tool's failure; None if it has succeeded."""
-    error, exit_code = item.get("error"), int_of(item, "exitCode")
-    if is_dict(error):
-        return text_of(error, "message") or "it failed"
-    if exit_code:
-        return f"exit code {exit_code}"
-    status = text_of(item, "status")
-    return f"it was {status}" if status == "declined" else "it failed" if status in _FAILED else None
