@@ -8,13 +8,12 @@ from typing import Any, get_args
 
 import pytest
 
-from tests.formats.told import Told, adds_up, tell
+from tests.formats.told import Told, adds_up, responses_of, tell
 from tests.support.formats import AnthropicAgents
 from tests.support.packages import needed
 from tests.support.recordings import events_of, ours
-from tests.support.wire import sse
 from tokenstream import Stream, testing
-from tokenstream.errors import ProviderError, StreamError, StreamTruncated
+from tokenstream.errors import ProviderError, StreamTruncated
 
 RECORDED = {each.name: each.body for each in ours() if each.format == "anthropic-agents"}
 TOOLS, CUSTOM_TOOL, THREADS = (
@@ -64,17 +63,6 @@ def read(*frames: Any, **options: Any) -> Told:
     return tell(AnthropicAgents(**options), *frames)
 
 
-def responses_of(*events: dict[str, Any]) -> list[Any]:
-    """Return the messages of a session, one for each answer."""
-    messages = []
-    for response in Stream([sse(each, event=each["type"]) for each in events]).responses:
-        try:
-            messages.append(response.final())
-        except StreamError as error:
-            messages.append(error.partial)
-    return messages
-
-
 def test_an_answer_lasts_until_the_session_is_idle() -> None:
     """Its messages are its parts, and its tokens those of all requests to the model."""
     told = read(running(), message("Hel"), spent(2), message("lo", id="m2"), spent(3), idle())
@@ -98,7 +86,7 @@ def test_a_message_adds_what_its_preview_lacks() -> None:
 
 
 def test_a_message_replaces_a_preview_that_differs() -> None:
-    """What was shown cannot be taken back, but the part ends with the right text."""
+    """Text that was shown cannot be taken back, but the part ends with the right text."""
     told = read(running(), begun(), preview("Help"), preview("x", index=1), message("Hello"), idle())
 
     assert "Hello" == told.message.text
@@ -143,7 +131,7 @@ def test_the_agents_own_tools_have_results() -> None:
 
 
 def test_a_tool_of_the_application_ends_the_answer() -> None:
-    """What you send for it goes on with another answer."""
+    """The result that you send begins another answer."""
     first, second = responses_of(*CUSTOM_TOOL)
 
     assert ("tool_calls", "requires_action") == (first.finish_reason, first.raw_finish_reason)

@@ -9,13 +9,12 @@ from typing import Any, get_args
 
 import pytest
 
-from tests.formats.told import Told, adds_up, tell
+from tests.formats.told import Told, adds_up, responses_of, tell
 from tests.support.formats import OpenAIAgents
 from tests.support.packages import needed
 from tests.support.recordings import events_of, ours
-from tests.support.wire import sse
 from tokenstream import AsyncStream, Stream, testing
-from tokenstream.errors import ProtocolError, ProviderError, StreamError, StreamTruncated
+from tokenstream.errors import ProtocolError, ProviderError, StreamTruncated
 from tokenstream.events import PartDelta
 
 RECORDED = {each.name: each.body for each in ours() if each.format == "openai-agents"}
@@ -68,17 +67,6 @@ def session(status: str, **fields: Any) -> dict[str, Any]:
 
 def read(*frames: Any, **options: Any) -> Told:
     return tell(OpenAIAgents(**options), *frames)
-
-
-def responses_of(*events: dict[str, Any]) -> list[Any]:
-    """Return the messages of a session, one for each turn."""
-    messages = []
-    for response in Stream([sse(each, event=each["type"]) for each in events]).responses:
-        try:
-            messages.append(response.final())
-        except StreamError as error:
-            messages.append(error.partial)
-    return messages
 
 
 def test_a_turn_is_an_answer() -> None:

@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from tokenstream import Decoder
+from tests.support.wire import sse
+from tokenstream import Decoder, Stream
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamError, StreamTruncated
 from tokenstream.events import TextDelta, ToolCallDone, Unknown
@@ -139,6 +140,17 @@ def tell(format: Format, *frames: Any, plain: bool = False) -> Told:
     return Told(format).read(
         [frame if plain and isinstance(frame, dict) else frame_of(frame) for frame in frames]
     )
+
+
+def responses_of(*events: dict[str, Any]) -> list[Any]:
+    """Return the messages of a session, one for each answer; partial ones for answers that failed."""
+    messages = []
+    for response in Stream([sse(each, event=each["type"]) for each in events]).responses:
+        try:
+            messages.append(response.final())
+        except StreamError as error:
+            messages.append(error.partial)
+    return messages
 
 
 def adds_up(told: Told) -> None:

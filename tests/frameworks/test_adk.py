@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.steps.agents.support import follow, told, tools_of
+from tests.steps.agents.support import follow, tools_of
+from tests.steps.told import told
 from tests.support.packages import needed
 from tokenstream import Steps
 
@@ -86,7 +87,7 @@ async def _run(mode: Any) -> tuple[Steps, list[Any]]:
 
 @pytest.mark.parametrize("mode", ["SSE", "NONE"])
 def test_each_agent_of_a_run_is_a_step_with_its_answers_and_tools(mode: str) -> None:
-    """Whether the model's pieces are passed on or not."""
+    """The steps are the same with the model's pieces and without."""
     run, events = asyncio.run(_run(config.StreamingMode[mode]))
 
     (turn,) = run.turns

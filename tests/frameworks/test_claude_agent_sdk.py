@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.steps.agents.support import body_of, follow, told
+from tests.steps.agents.support import body_of, follow
+from tests.steps.told import told
 from tests.support.packages import needed
 from tokenstream import Steps
 

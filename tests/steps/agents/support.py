@@ -30,37 +30,6 @@ class Pieces(io.BytesIO):
         return self.read(next(self._sizes))
 
 
-def told(run: Steps) -> Any:
-    """Return all that a user sees of a run, without its times."""
-    return [
-        (
-            turn.state,
-            turn.error,
-            turn.result,
-            turn.usage,
-            turn.cost,
-            turn.session,
-            [message.model_dump() for message in turn.step.messages],
-            [_tree(step) for step in turn.step.steps],
-        )
-        for turn in run.turns
-    ]
-
-
-def _tree(step: Any) -> Any:
-    cause = None if step.cause is None else (step.cause.id, step.cause.name, step.cause.arguments_text)
-    messages = [message.model_dump() for message in step.messages]
-    return (
-        step.name,
-        step.state,
-        step.error,
-        step.result,
-        cause,
-        messages,
-        [_tree(below) for below in step.steps],
-    )
-
-
 def tools_of(step: Any) -> list[tuple[str, str, Any]]:
     """Return the name, the state and the result of each tool of a step."""
     return [(tool.name, tool.state, tool.result) for tool in step.steps]

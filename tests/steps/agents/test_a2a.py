@@ -10,6 +10,7 @@ import pytest
 
 from tests.formats.a2a.support import artifact, message, payload, status, task, whole
 from tests.project import ROOT
+from tests.steps.told import told
 from tokenstream import Steps
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
 from tokenstream.events import StepDone, StepStart, StepUpdate, StepWaiting, TextDelta
@@ -46,22 +47,6 @@ def follow(*payloads: Any, **options: Any) -> tuple[Steps, StreamError | None]:
         except StreamError as raised:
             error = raised
     return run, error
-
-
-def told(run: Steps) -> Any:
-    """Return all that a user sees of a run, without its times."""
-    return [
-        (
-            turn.state,
-            turn.error,
-            turn.result,
-            turn.usage,
-            turn.session,
-            [answer.model_dump() for answer in turn.step.messages],
-            turn.step.updates,
-        )
-        for turn in run.turns
-    ]
 
 
 @pytest.mark.parametrize("path", _RECORDINGS, ids=lambda path: path.stem)

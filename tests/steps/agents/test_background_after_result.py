@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.steps.agents.support import FOLDER, chunkings_of, cuts_of, follow, told, tools_of
+from tests.steps.agents.support import FOLDER, chunkings_of, cuts_of, follow, tools_of
+from tests.steps.told import told
 
 BODY = (FOLDER / "sessions" / "claude-code-own-background-after-result.jsonl").read_bytes()
 LINES = BODY.splitlines(keepends=True)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
-from tests.steps.agents.support import FOLDER, Pieces, body_of, chunkings_of, cuts_of, follow, told
+from tests.steps.agents.support import FOLDER, Pieces, body_of, chunkings_of, cuts_of, follow
+from tests.steps.told import told
 from tokenstream import Steps
 from tokenstream.errors import LimitExceeded, MisuseError, ProviderError, StreamTruncated
 from tokenstream.events import StepDone, StepStart, TextDelta

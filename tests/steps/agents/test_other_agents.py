@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.steps.agents.support import body_of, chunkings_of, cuts_of, follow, told, tools_of
+from tests.steps.agents.support import body_of, chunkings_of, cuts_of, follow, tools_of
+from tests.steps.told import told
 from tests.support.beside import SHARED
 from tokenstream import Steps
 from tokenstream.errors import StreamTruncated

@@ -35,30 +35,3 @@ def objects_of(union: Any, events: list[dict[str, Any]]) -> list[Any]:
 def tree(step: Step | Steps) -> list[Any]:
     """Return the steps below a step: their names, states, texts and what is below them."""
     return [(each.name, each.state, each.text, tree(each)) for each in step.steps]
-
-
-def told(run: Steps) -> Any:
-    """Return all that a user sees of a run, without its times."""
-    return (
-        run.agent,
-        run.session,
-        [(turn.state, turn.error, turn.result, turn.usage, turn.cost, turn.session) for turn in run.turns],
-        [_told(step) for step in run.steps],
-        run.total_usage,
-    )
-
-
-def _told(step: Step) -> Any:
-    cause = None if step.cause is None else (step.cause.id, step.cause.name, step.cause.arguments_text)
-    messages = [message.model_dump() for message in step.messages]
-    return (
-        step.name,
-        step.agent,
-        step.state,
-        step.error,
-        step.result,
-        step.output,
-        cause,
-        messages,
-        [_told(each) for each in step.steps],
-    )

@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 import pytest
 
-from tests.steps.hosted.support import follow, objects_of, told, tree
+from tests.steps.hosted.support import follow, objects_of, tree
+from tests.steps.told import told
 from tests.support.packages import needed
 from tests.support.recordings import events_of
 from tokenstream import Steps

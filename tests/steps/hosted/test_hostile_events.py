@@ -8,7 +8,7 @@ import random
 import pytest
 
 from tests.steps.agents.test_hostile_lines import are_over, spoil
-from tests.steps.hosted.support import told
+from tests.steps.told import told
 from tests.support.recordings import events_of, ours
 from tokenstream import Steps
 from tokenstream.errors import StreamError

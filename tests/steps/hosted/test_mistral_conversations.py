@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.steps.hosted.support import follow, told, tree
+from tests.steps.hosted.support import follow, tree
+from tests.steps.told import told
 from tests.support.packages import needed
 from tests.support.recordings import events_of
 from tokenstream import Steps
