@@ -117,7 +117,7 @@ def test_a_refused_request_fails_the_turn(agent: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("agent", ["claude-partial", "codex", "opencode"])
 def test_an_answer_that_breaks_off_is_asked_for_anew(agent: str, tmp_path: Path) -> None:
-    """What had come of the first one is not part of the second."""
+    """The second answer has nothing of the first one."""
     run, error, _ = run_of(agent, tmp_path, broken_once())
 
     (turn,) = run.turns

@@ -1,4 +1,4 @@
-"""What a line of Claude Code costs, and what a long run holds."""
+"""Time for a line of Claude Code, and memory that a long run holds."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_plans_and_questions_are_listed(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_lines_that_end_too_early_are_a_truncated_run() -> None:
-    """What had arrived is shown, and the error."""
+    """The turns that had arrived are shown, and the error."""
     done = run("inspect", "-", given=PARTIAL.read_bytes()[:9_000])
     shown = done.stdout.decode()
 

@@ -118,7 +118,7 @@ def test_lines_that_are_no_messages_are_counted() -> None:
     ],
 )
 def test_sizes_and_depth_are_bounded(body: bytes, limit: str) -> None:
-    """What came before is given."""
+    """Messages before it are given."""
     limits = Limits(event=100, depth=8)
     first = b'{"method": "a"}'
     start = {b"C": b"Content-Length: 15\r\n\r\n" + first, b"d": b"data: " + first + b"\n\n"}

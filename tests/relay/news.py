@@ -15,7 +15,7 @@ __all__ = ["OUTPUT", "PLANS", "RESULTS", "TEXTS", "run_with_news"]
 TEXTS = ("I look. ", "The helper reads. ", "Two tests fail.")
 """The texts of the run, each of an answer of its own."""
 OUTPUT = ("1 passed\n", '2 failed: "größer" <b>\n')
-"""What the tool prints while it runs."""
+"""Output of the tool while it runs."""
 RESULTS: tuple[Any, ...] = ({"exit": 1}, "read")
 PLANS = tuple(
     {"type": "plan", "entries": [{"content": "test", "status": status}]}

@@ -116,7 +116,7 @@ def test_a_result_is_read_as_it_was_written(protocol: ProtocolName, events: list
 @each_with_results
 @given(calls_in_turns())
 def test_a_result_goes_on_through_a_second_relay(protocol: ProtocolName, events: list[Event]) -> None:
-    """What a reader is given may be sent again, and is sent once, beside the part that the message has."""
+    """The second relay sends each result once, beside the part that the message has."""
     once = list(read_back([*events, Finish("tool_calls")], protocol, raw=True))
     again = list(read_back(once, protocol, raw=True))
 
@@ -124,7 +124,7 @@ def test_a_result_goes_on_through_a_second_relay(protocol: ProtocolName, events:
 
 
 def test_the_message_has_the_result_as_a_part_and_the_text_is_the_same() -> None:
-    """Where a format has always had a part for it."""
+    """Protocols that have a part for results keep it."""
     events = [*call_of("c", 0), ToolResult("c", "sun"), TextDelta("Sun.", part=1), Finish("stop")]
     for protocol, has_part in (("ui-message", True), ("ag-ui", True), ("tokenstream", False)):
         message = read_back(events, cast("Any", protocol)).final()

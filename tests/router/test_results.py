@@ -74,7 +74,7 @@ def test_a_handler_of_an_async_stream_is_given_the_results_too(backend: str) -> 
 
 
 def test_a_call_that_cannot_be_run_has_a_result_too() -> None:
-    """What the model is told is wrong with it."""
+    """The result is the error that the model is told."""
     told: list[Event] = []
     script = testing.script().tool_call("other", {}, id="a").tool_call("weather", {"town": 1}, id="b")
     results = stream_of(script.finish("tool_calls").chunks("openai-chat")).run(router_with(told))

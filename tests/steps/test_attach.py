@@ -87,7 +87,7 @@ class Session:
 def test_each_event_arrives_once_and_in_order_wherever_the_connections_break(
     total: int, cuts: list[int], ahead: int
 ) -> None:
-    """What happens while no connection is open comes from the history."""
+    """Events that happen while no connection is open come from the history."""
     session = Session(total, cuts, ahead)
     with attach(session.live, history=session.history) as live:
         ids = [each["id"] for each in live]
@@ -98,7 +98,7 @@ def test_each_event_arrives_once_and_in_order_wherever_the_connections_break(
 
 @given(st.integers(1, 12), st.lists(st.integers(0, 4), max_size=4), st.sampled_from(["asyncio", "trio"]))
 def test_the_same_holds_for_async_for(total: int, cuts: list[int], backend: str) -> None:
-    """Whether the functions return iterables, asynchronous ones, or awaitables."""
+    """The functions may return iterables, asynchronous ones, or awaitables."""
     session = Session(total, cuts, 1)
 
     async def live() -> AsyncIterator[Any]:

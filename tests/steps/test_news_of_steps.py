@@ -1,4 +1,4 @@
-"""What a running step tells beside its answers: output, progress, and requests that wait for an answer."""
+"""News of a running step beside its answers: output, progress, and requests that wait for an answer."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_output_comes_between_the_start_and_the_end_of_its_step() -> None:
 
 
 def test_output_and_the_text_of_answers_do_not_mix() -> None:
-    """What a command prints is not what the model says."""
+    """Output of a command is not text of the model."""
     with Steps() as run, run.step("agent") as step:
         step.feed(TextDelta("I look."))
         step.add_output("README.md\n")

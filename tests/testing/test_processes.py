@@ -315,7 +315,7 @@ def test_what_is_played_has_its_recorded_times() -> None:
 
 
 def test_messages_of_a_websocket_are_no_output() -> None:
-    """What a WebSocket has sent is refused as the output of a process."""
+    """A recording of a WebSocket is refused as the output of a process."""
     for play in (Recording.of([b"{}"], messages=True).process, Recording.of([b"{}"], messages=True).aprocess):
         with pytest.raises(MisuseError, match="no process prints it"):
             play()

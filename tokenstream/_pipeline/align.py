@@ -122,7 +122,7 @@ class _KnownPart:
         any_part: Any = part
         self.part = part
         self.text = _text_of(part)
-        """What deltas add to: the text, the arguments of a call, or the bytes of media."""
+        """The content that deltas extend: text, the arguments of a call, or the bytes of media."""
         self.signature: str = getattr(any_part, "signature", None) or ""
         self.repeated = self.signature_repeated = 0
         """Length of the text, and of the signature, that was repeated so far."""

@@ -88,7 +88,7 @@ class Arrivals:
     def _log_frames(self, log: EventLog, frames: Iterable[Any], format: Format) -> Iterator[Any]:
         """Record frames in `log`, and yield those that no earlier connection has brought."""
         for frame in frames:
-            # A comment is no event, and the body of an error is no part of the answer.
+            # A comment is not an event, and the body of an error is not part of the answer.
             if frame is COMMENT or isinstance(format, ErrorBody):
                 yield frame
                 continue

@@ -119,7 +119,7 @@ class Machine:
     """
 
     __slots__ = (  # noqa: RUF023 - grouped by what they are about
-        # What is asked for.
+        # The caller's options.
         "limits",
         "make_stage",
         "pings",
@@ -178,7 +178,7 @@ class Machine:
         make_stage: StageFactory | None = None,
     ) -> None:
         check_option("limits", limits, Limits)
-        # What is asked for.
+        # The caller's options.
         self.limits = limits = limits if limits is not None else DEFAULT_LIMITS
         self.wanted = format
         self.pings, self.make_stage = pings, make_stage

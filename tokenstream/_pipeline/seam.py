@@ -116,7 +116,7 @@ class Seam:
         self._text_searched = ""
         """The continuation's text until the overlap was known, with the markers."""
 
-        # What changes in the events that are returned.
+        # Changes to the events that are returned.
         self._answer_filter: MarkerFilter | None = MarkerFilter() if is_filtered else None
         """Removes the markers from the text that becomes part of the answer; None to remove nothing."""
         self._filtered_part: int | None = None

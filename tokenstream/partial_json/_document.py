@@ -90,7 +90,7 @@ class Document:
         self.max_depth = max_depth
         self.decimals = decimals
 
-        # Where the reader is.
+        # The reader's position.
         self.frames: list[Frame] = []
         """The open objects and arrays, outermost first."""
         self.frame: Frame | None = None

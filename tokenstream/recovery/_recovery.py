@@ -61,7 +61,7 @@ class Recovery:
     def __init__(
         self, retry: Retry, itinerary: Itinerary, resumption: Resumption, deadlines: Deadlines
     ) -> None:
-        # What the caller wants.
+        # The caller's options.
         self._retry = retry
         self._itinerary, self._openers = itinerary, itinerary.openers
         self._deadlines = deadlines
@@ -92,7 +92,7 @@ class Recovery:
         if self._planner.may_resume and machine.arrivals.reorder is None:
             machine.arrivals.log = EventLog()
 
-        # What has happened so far.
+        # State of the recovery so far.
         self._restart_cause: StreamError | None = None
         """The error of the delivered answer that a restart is about to replace; None if there is none."""
         self._last_break: StreamError | None = None

@@ -101,7 +101,7 @@ class Sending:
         if as_payloads:
             # The application wants JSON objects, which it frames itself, and no bytes.
             _return_objects(self._encoder)
-        # What changes or is found while events are encoded.
+        # State that changes while events are encoded.
         self._shaping = None if shape is None else Shaping(shape)
         """Transforms the events with the function `shape`."""
         self._position = 0 if ids and not self._is_own_protocol else None

@@ -16,7 +16,7 @@ PATIENCE = 5.0
 
 
 class Exit(NamedTuple):
-    """How an agent's process ended, as far as is known."""
+    """The end of an agent's process, as far as is known."""
 
     code: int | None = None
     """Its exit code; None if it is not known."""

@@ -29,7 +29,7 @@ AsyncLines: TypeAlias = asyncio.StreamReader | TrioStream | AnyIOStream
 ExitCode: TypeAlias = int | Callable[..., int | Awaitable[int] | None] | None
 """The exit code of an agent's process, or a function that returns it."""
 Until: TypeAlias = Literal["turn", "idle"] | Callable[[Any], object] | None
-"""What ends a loop early."""
+"""The point at which a loop ends early."""
 
 
 class FollowOptions(TypedDict, total=False):

@@ -46,7 +46,7 @@ class ModelAnswer:
         self.format.parts.find_text = self._find_arrived
         self._calls = calls
         if earlier is not None:
-            # What an answer of a few pieces would cost to learn is as much as all its pieces cost.
+            # Learning the shapes of an answer of a few pieces would cost as much as reading all its pieces.
             self.format.adopt_shapes(earlier.format)
 
     @property

@@ -1,4 +1,4 @@
-"""What each protocol says of a run in which agents plan, tools print, and somebody is asked."""
+"""Runs in which agents plan, tools print and somebody is asked, in each protocol."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _text_of(events: Iterable[Event]) -> str:
 
 @pytest.mark.parametrize("protocol", READ_BACK)
 def test_a_run_that_is_cut_after_any_event_is_valid_so_far(protocol: ProtocolName) -> None:
-    """What was sent until then is read, and nothing of it is malformed."""
+    """Everything sent until then is read, and nothing of it is malformed."""
     events = run_with_news()
     encoder = create(protocol, drop="all")
     sent: list[bytes] = []
@@ -246,7 +246,7 @@ class Command:
 
 @pytest.mark.parametrize("protocol", [*OWN, *UI])
 def test_news_of_any_kind_are_sent_as_json(protocol: ProtocolName) -> None:
-    """What is no data is told by the name of its class, and news without a type have a place, too."""
+    """An object that is not data is sent as the name of its class; news without a type are sent, too."""
     endless: list[Any] = []
     endless.append(endless)
     data = {"at": date(2026, 1, 2), "of": float("nan"), "in": endless, "by": Command("ls")}

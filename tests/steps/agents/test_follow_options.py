@@ -244,7 +244,7 @@ def test_a_loop_that_is_left_leaves_no_thread() -> None:
 
 
 def test_a_line_that_is_nested_too_deeply_is_an_error_in_its_place() -> None:
-    """What came before it is read."""
+    """Lines before it are read."""
     body = text_of(CUT) + "[" * 100_000 + "\n" + '{"a":' * 500 + "1" + "}" * 500 + "\n"
     with Steps() as run:
         followed = run.follow(io.StringIO(body))
@@ -383,7 +383,7 @@ def test_exit_codes_are_awaited(kind: str) -> None:
 
 
 def test_a_process_that_runs_on_is_told_in_coroutines_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether its exit code comes from a coroutine or from a function that blocks."""
+    """The exit code may come from a coroutine or from a function that blocks."""
     monkeypatch.setattr("tokenstream.steps._exit_code.PATIENCE", 0.2)
 
     async def lines() -> AsyncIterator[str]:

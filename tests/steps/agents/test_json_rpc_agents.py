@@ -222,7 +222,7 @@ def test_a_subagent_of_codex_is_below_the_call_that_began_it() -> None:
 
 @pytest.mark.parametrize("info", ["usageLimitExceeded", {"httpConnectionFailed": {}}, None])
 def test_a_failed_turn_says_why(info: Any) -> None:
-    """Whether or not the app server gives a code."""
+    """The app server may give a code, with details or without, or none."""
     error = {"message": "no credit", "codexErrorInfo": info}
     run = follow([turn("turn/started"), done("failed", error=error)])
 
@@ -352,7 +352,7 @@ def test_the_reason_of_the_end_is_that_of_the_answer(reason: str, state: str, fi
 
 
 def test_an_error_in_place_of_the_answer_fails_the_turn() -> None:
-    """What was said before is kept."""
+    """The text before it is kept."""
     error = {"jsonrpc": "2.0", "id": 2, "error": {"code": -32000, "message": "Authentication required"}}
     (turn,) = follow([said("I will"), error]).turns
 

@@ -131,7 +131,7 @@ class PydanticSlot(Slot):
         self._structures: dict[str, ValueStructure | None] = {}
         """Caches the result of `find_structure`, by the kind of value."""
 
-        # How values are shown. `Slot` describes these attributes, as well as `type_names`.
+        # Display of values. `Slot` describes these attributes, as well as `type_names`.
         self.shows_text = types.definitions.shows_text(schema)
         self.is_plain = types.definitions.is_plain(schema)
         self.show_unit = types.definitions.find_show_unit(schema)

@@ -68,7 +68,7 @@ class OpenContainer:
         fault_before: FaultLink | None,
         in_whole: bool,
     ) -> None:
-        # Where the object or array is.
+        # Place of the object or array.
         self.parent = parent
         # Only the document itself has no key.
         self.key = 0 if event.key is None else event.key
@@ -79,7 +79,7 @@ class OpenContainer:
         self.fault_before = fault_before
         """The newest validation error before the object or array; None if there was none."""
 
-        # How its values are read.
+        # Rules for reading its values.
         self.slot = slot
         self.structure = structure
         self.in_whole = in_whole
@@ -104,7 +104,7 @@ class OpenContainer:
         self.used_discriminators: set[str | int] = set()
         """Discriminators that were used for a choice; if one is repeated, the object must be read again."""
 
-        # What snapshots show of it.
+        # Its appearance in snapshots.
         self.name = name
         self.is_visible: bool = name is not None and (parent is None or parent.is_visible)
         """True if the object or array is visible in snapshots."""

@@ -84,7 +84,7 @@ class FaultLink(NamedTuple):
 
 
 class SnapshotState(NamedTuple):
-    """What a snapshot of an object knows besides the object's values: place in the text, errors, result."""
+    """Place, errors and result of an object: the part of its snapshot besides the object's values."""
 
     document: DocumentText
     start: int

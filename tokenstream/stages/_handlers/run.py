@@ -61,7 +61,7 @@ class HandlerRun:
     ) -> None:
         self._entries = entries
 
-        # How tools are run.
+        # Settings for running tools.
         self.around_tool: Callable[[ToolCall], AbstractContextManager[Any]] | None = None
         """Returns a context manager in which a tool is run; None if there is none."""
         self.on_refusal: Callable[[ToolCall], object] | None = None

@@ -427,7 +427,7 @@ class MarkdownBlocks:
             is_comment_or_the_like = html_kind in {2, 3, 4, 5}
             shows_whole_lines = kind in {LineKind.FENCE, LineKind.CODE, LineKind.TABLE}
             if not (shows_whole_lines or is_comment_or_the_like):
-                # What is shown of the leaf may still change.
+                # The text shown for the leaf may still change.
                 settled = leaf.start
         text_from, may_define = 0, False
         if leaf is not None and leaf.reader is not None:

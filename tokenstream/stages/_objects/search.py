@@ -77,7 +77,7 @@ class Search(DocumentStage, Generic[OutT]):
         """True if the parser still needs the finished values: to compare them with a second document, and to
         distinguish a document from brackets in prose."""
 
-        # What was read.
+        # State of the reading so far.
         self._length = 0
         """Number of characters read."""
         self._last_start = -1

@@ -31,7 +31,7 @@ class Note(NamedTuple):
     method: str
     """The method of the request or notification."""
     message: dict[str, Any]
-    """What was sent, or the answer."""
+    """The message that was sent, or the answer to it."""
     is_answer: bool
 
 

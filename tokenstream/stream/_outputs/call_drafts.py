@@ -247,7 +247,7 @@ class _OpenCall:
         If the server has sent other arguments at the end than piece by piece, all of them are read again.
         """
         document, text = self.document, self.text
-        # What has arrived since the last read, and then what was held back.
+        # The text that has arrived since the last read, and then the text that was held back.
         for read in (text.ready, text.end):
             piece = read()
             if piece is not None:

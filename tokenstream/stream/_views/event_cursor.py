@@ -69,12 +69,12 @@ class EventCursor:
         """The states of the choices, by index; a restart replaces the whole dict."""
         self._restarts = accumulator.restarts
         """Number of restarts for which an event was returned, or which were before this cursor."""
-        # What the accumulator had at the last call, to notice a change.
+        # State of the accumulator at the last call, to notice a change.
         self._seen_spent: Usage | None = None
         """Usage of abandoned attempts."""
         self._seen_usage: tuple[Any, ...] = ()
         """Token counts and the provider's report, and the usage of abandoned attempts."""
-        # What the returned events have reported, to report only what is new.
+        # Values that the returned events have reported, to report only what is new.
         self._reported_spent: Usage | None = None
         """Usage of abandoned attempts, as reported by the events returned so far."""
         self._reported_usage = GrowingUsage()

@@ -45,7 +45,7 @@ class Run:
 
 
 class Content:
-    """What has been read so far of an artifact, or of a message.
+    """The fields and segments of an artifact or a message that have been read so far.
 
     Args:
         owner: "artifact" or "message": the name under which the `provider_data` of each part has the fields

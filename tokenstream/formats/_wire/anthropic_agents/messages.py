@@ -63,7 +63,7 @@ class AgentMessages:
         blocks = self._previews.setdefault(id, {})
         index = int_of(delta, "index") or 0
         if index not in blocks:
-            # A block without text is no part, so the limit on parts must be checked here, too.
+            # A block without text does not become a part, so the limit on parts must be checked here, too.
             if len(blocks) >= self._parts.limits.parts:
                 raise LimitExceeded(limit="parts", value=self._parts.limits.parts)
             blocks[index] = _Block(self._parts.open(0, TextPart(provider_data={"id": id})))

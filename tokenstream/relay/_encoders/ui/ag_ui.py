@@ -48,7 +48,7 @@ _COUNTS = {
 _MESSAGES: dict[NamedKind, str] = {"text": "TEXT_MESSAGE", "reasoning": "REASONING_MESSAGE"}
 _ROLES: dict[NamedKind, str] = {"text": "assistant", "reasoning": "reasoning"}
 _PAUSE = {"id": "interrupt-1", "reason": "pause"}
-"""What a paused run waits for; the protocol requires a list of such things."""
+"""The interrupt that a paused run waits for; the protocol requires a list of interrupts."""
 
 
 @dataclass(slots=True, frozen=True)
