@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.steps.told import told
 from tokenstream import Steps
 from tokenstream.errors import StreamTruncated
 
@@ -29,14 +29,6 @@ def follow(lines: list[bytes]) -> tuple[Steps, StreamTruncated | None]:
         except StreamTruncated as error:
             return run, error
     return run, None
-
-
-def told(run: Steps) -> Any:
-    """Return the turns of a run, without their times."""
-    return [
-        (turn.state, turn.result, turn.usage, turn.cost, [message.text for message in turn.step.messages])
-        for turn in run.turns
-    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -74,7 +66,7 @@ def test_lines_that_come_twice_change_nothing(name: str) -> None:
 def test_no_turn_is_done_without_its_result(name: str) -> None:
     """Cut after each line: a turn that waits for its result has failed, and keeps its answers."""
     lines = lines_of(name)
-    whole = told(follow(lines)[0])
+    whole = follow(lines)[0]
     for cut in range(1, len(lines)):
         run, error = follow(lines[:cut])
         results = sum(json.loads(line).get("type") == "result" for line in lines[:cut])
@@ -82,6 +74,6 @@ def test_no_turn_is_done_without_its_result(name: str) -> None:
 
         assert states == ["done"] * results + ["failed"] * (len(states) - results)
         assert (error is None) == (results == len(states))
-        for turn, (*_, texts) in zip(run.turns, whole, strict=False):
+        for turn, whole_turn in zip(run.turns, whole.turns, strict=False):
             said = "\n".join(message.text for message in turn.step.messages)
-            assert "\n".join(texts).startswith(said)
+            assert "\n".join(message.text for message in whole_turn.step.messages).startswith(said)
