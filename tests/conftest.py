@@ -44,6 +44,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or _USUAL)
 _SLOW_SECONDS = 900
 
 NOT_QUICK = (
+    "tests/agents/",
     "tests/benchmarks/",
     "tests/browser/",
     "tests/cli/",

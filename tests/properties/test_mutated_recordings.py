@@ -145,13 +145,13 @@ def _read(name: str, frames: list[Frame]) -> tuple[StreamError | None, list[Mess
     accumulator = Accumulator()
     for frame in frames:
         for event in format.feed(frame):
-            accumulator.feed(event)
-        if format.error is not None:
+            accumulator.take(event)
+        if format.error is not None or accumulator.error is not None:
             break
     else:
         for event in format.end():
-            accumulator.feed(event)
-    return format.error, accumulator.messages
+            accumulator.take(event)
+    return format.error or accumulator.error, accumulator.messages
 
 
 @pytest.mark.parametrize("name", sorted(set(registry.names()) - {"pieces", "text"}))

@@ -100,6 +100,7 @@ _ODD = regex.compile(r"(?:\A|[\r\n\u2028])[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}]
 @given(texts().filter(lambda text: not _ODD.search(text)))
 @example("က့္က")
 @example("a\u094d\u1000")
+@example("a\u1039\u0301\u1000")
 def test_no_piece_ends_within_a_word_or_a_letter(text: str) -> None:
     """By UAX #29, as another library reads it."""
     inside = set(borders(run(Words(), [text]))) - (word_borders(text) & letter_borders(text))

@@ -49,7 +49,7 @@ _AFTER = rf"{_LETTERS}{_KATAKANA}\u30fc\uff70{_CLOSING}"
 
 WORD_CUT = re.compile(
     rf"(?<=[^\s{_PREPENDED}])(?=\s)"
-    rf"|(?<![\s\"'{_OPENING}{_PREPENDED}{_LINKERS}])(?<![{_LINKERS}][{_MARKS}])(?=[{_LETTERS}])"
+    rf"|(?<![\s\"'{_OPENING}{_PREPENDED}{_LINKERS}])(?<![{_LINKERS}]\W)(?=[{_LETTERS}])"
     rf"|(?<=[{_LETTERS}{_CLOSING}])(?=[{_KATAKANA}])"
     rf"|(?<=[{_AFTER}])(?=[^\W{_NEVER_FIRST}{_LETTERS}{_KATAKANA}])"
     rf"|(?<=[{_AFTER}{_MARKS}{_FULL_WIDTH}])(?=[{_OPENING}])"
