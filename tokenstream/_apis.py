@@ -94,6 +94,21 @@ class RequestRecord(NamedTuple):
     """The field of a turn that has a list of pieces, such as texts; None if a turn has a text."""
 
 
+class PauseRecord(NamedTuple):
+    """What an API wants in the request after an answer that it has paused."""
+
+    token: str | None = None
+    """The field, of the answer and of the request, that has the token with which the answer goes on; None if
+    the request sends the answer back instead, as the assistant's turn.
+    """
+    parent: str | None = None
+    """The field for the id of the answer that the token is from; None if there is no such field. The API then
+    has stored the input, unless the request says `"store": false`.
+    """
+    carried: str | None = None
+    """The field, of the answer and of the request, that has the container in which the answer's code runs."""
+
+
 class APIRecord(NamedTuple):
     """All facts about one API."""
 
@@ -117,6 +132,8 @@ class APIRecord(NamedTuple):
     """The name of the method, of `Message` and of `ToolResults`, that makes the turns of its requests."""
     request: RequestRecord | None = None
     """The fields of its requests; None if an answer cannot be continued by another request."""
+    pause: PauseRecord | None = None
+    """The way to go on after a pause; None if no request goes on."""
     replay_parameter: str | None = None
     """The query parameter for the position from which to replay an answer; None if there is no replay."""
     gives_finished: bool = False
@@ -152,6 +169,7 @@ _APIS = (
         request=RequestRecord(
             "messages", (("max_tokens",),), json=(("output_config", "format"), ("output_format",))
         ),
+        pause=PauseRecord(carried="container"),
         provider="anthropic",
         input_excludes_cache=True,
     ),
@@ -186,6 +204,7 @@ _APIS = (
             ),
             pieces="parts",
         ),
+        pause=PauseRecord("continuationToken"),
         provider="gcp.gen_ai",
         operation="generate_content",
         counts_bytes=True,
@@ -221,6 +240,7 @@ _APIS = (
         paths="/invoke-with-response-stream",
         turn="to_anthropic",
         request=RequestRecord("messages", (("max_tokens",),)),
+        pause=PauseRecord(carried="container"),
         provider="aws.bedrock",
         input_excludes_cache=True,
     ),
@@ -258,6 +278,7 @@ _APIS = (
         f"{_WIRE}.gemini_interactions.GeminiInteractions",
         f"{_ENCODERS}.google.gemini_interactions.GeminiInteractionsEncoder",
         paths="/interactions(/[^/]+)?",
+        pause=PauseRecord("continuation_token", parent="previous_interaction_id"),
         replay_parameter="last_event_id",
         provider="gcp.gen_ai",
         operation="generate_content",

@@ -509,8 +509,10 @@ class Accumulator:
         return False
 
     def _take_resumed(self, event: Resumed) -> bool:
-        if event.mode == "continue":  # another request, with token counts of its own
-            self.spend(self.own_usage)
+        if event.mode != "resume":  # another request, with token counts of its own
+            # A paused answer has ended, although its `Finish` was not reported.
+            is_final = event.mode == "pause" or self._has_finish
+            self.spend(self._usage_now().build(final=is_final))
             self._usage = GrowingUsage()
         if event.at is not None:
             self._choice(event.choice).join(event)

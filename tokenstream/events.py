@@ -394,21 +394,23 @@ class Restarted(SummingEvent):
 @show_members
 @dataclass(slots=True)
 class Resumed(AnswerEvent):
-    """The answer continues where it broke off, over another connection.
+    """The answer continues where it broke off or paused, over another connection.
 
     Example:
         >>> Resumed(dropped=2).mode
         'resume'
     """
 
-    mode: Literal["resume", "continue"] = "resume"
-    """The way: "resume" if the server replays from a position, "continue" if a model was asked to go on."""
+    mode: Literal["resume", "continue", "pause"] = "resume"
+    """The way: "resume" if the server replays from a position, "continue" if a model was asked to go on,
+    "pause" if the provider had paused the answer."""
     dropped: int = 0
     """The amount of repeated input that was dropped: frames of a replay, or characters of a continuation."""
     confidence: float = 1.0
     """Confidence from 0 to 1 that nothing is missing or doubled at the transition; always 1 for a replay."""
     at: int | None = None
-    """The length of the text that is continued, in characters, within its part; None for a replay."""
+    """The length of the text that is continued, in characters, within its part; 0 after a pause, with which
+    a new part begins; None for a replay."""
     id: str | None = None
     """The provider's id of the continuation; None for a replay."""
     model: str | None = None

@@ -70,15 +70,15 @@ FinishReason: TypeAlias = Literal[
 
 @show_members
 class Join(Value):
-    """A place in a message at which its answer had broken off, and a later request continued it.
+    """A place in a message at which its answer had broken off or paused, and a later request continued it.
 
     Example:
         >>> Join(part=0, at=120, dropped=40, confidence=1.0).mode
         'continue'
     """
 
-    mode: Literal["resume", "continue"] = "continue"
-    """The way, as in `Resumed`: "continue" if a model was asked to go on."""
+    mode: Literal["resume", "continue", "pause"] = "continue"
+    """The way, as in `Resumed`: "continue" if a model was asked to go on, "pause" after a pause."""
     part: int
     """Index of the part with the new text."""
     at: int

@@ -72,10 +72,12 @@ class Connection:
         continued_format: A format that has read another connection, and continues with this connection;
             None for a new format.
         find_text: Returns the text that the message has for a part; None if there is no message.
+        adapt: Prepares a new format for an answer with pauses; None if pauses are not gone through.
     """
 
     __slots__ = (
         "_accepted_unfinished",
+        "_adapt",
         "_departures",
         "_find_text",
         "_found",
@@ -104,7 +106,9 @@ class Connection:
         make_stage: StageFactory | None = None,
         continued_format: Format | None = None,
         find_text: TextFinder | None = None,
+        adapt: Callable[[Format], None] | None = None,
     ) -> None:
+        self._adapt = adapt
         self._limits = limits
         self._found = found
         self._departures = departures
@@ -128,6 +132,8 @@ class Connection:
         self.last_position: _Position | None = None
         """The position before the end of the input closed the open parts; None before the end."""
         if continued_format is not None:
+            # It was prepared for the connection that it has read before.
+            self._adapt = None
             self._use_format(continued_format)
             continued_format.prepare_to_continue()
         elif format is None:
@@ -157,6 +163,8 @@ class Connection:
         # A format that continues from another connection already has its stage.
         if self._make_stage is not None and format.parts.stage is None:
             format.parts.stage = self._make_stage(self._limits)
+        if self._adapt is not None:
+            self._adapt(format)
         if format.name:
             self._found(format.name)
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tokenstream._connection.connection import Connection
     from tokenstream.errors import StreamError
-    from tokenstream.events import Event
+    from tokenstream.events import Event, Finish
     from tokenstream.formats._base import Format
     from tokenstream.limits import Limits
     from tokenstream.message import Message
@@ -76,6 +76,16 @@ def with_final_ending(checkpoint: Checkpoint, accumulator: Accumulator) -> Check
     # Since then, the application may have read the key of a tool call, which fixes the answer's identity.
     identity = accumulator.calls.identity_to_keep
     return checkpoint.model_copy(update={"messages": tuple(messages), "identity": identity})
+
+
+def with_pause(checkpoint: Checkpoint, finish: Finish) -> Checkpoint:
+    """Return the checkpoint of an answer that has ended with a pause, which was not reported.
+
+    No server can replay it from there: the next request sends the answer back.
+    """
+    reasons = {"finish_reason": finish.reason, "raw_finish_reason": finish.raw_reason}
+    messages = [message.model_copy(update=reasons) for message in checkpoint.messages]
+    return checkpoint.model_copy(update={"messages": tuple(messages), "position": None, "state": None})
 
 
 def restore_answer(

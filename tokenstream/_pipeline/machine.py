@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from tokenstream._connection.head import ResponseHead
     from tokenstream._pipeline.guarding import Stops
     from tokenstream._pipeline.observes import Observes
+    from tokenstream._pipeline.pausing import Pausing
     from tokenstream._pipeline.reading import CurrentEvents
     from tokenstream._pipeline.resumption import Resumption
     from tokenstream.events import Event
@@ -133,6 +134,7 @@ class Machine:
         "joining",
         "meter",
         "observer",
+        "pausing",
         "progress",
         "resumption",
         "timer",
@@ -201,6 +203,8 @@ class Machine:
         """Passes events to the guards; None if there are none, or if a guard has stopped the answer."""
         self.resumption: Resumption | None = None
         """Lets further connections go on with the answer; None if there is only one."""
+        self.pausing: Pausing | None = None
+        """Prepares formats for an answer that goes on after pauses; None if a pause ends the answer."""
         self.observer: Observes | None = None
         """The observer that is notified of the end; None if there is none."""
         self.timer: Callable[[], float] | None = None
@@ -395,6 +399,7 @@ class Machine:
             make_stage=self.make_stage,
             continued_format=kept_format or self.kept_format,
             find_text=self.find_text,
+            adapt=None if self.pausing is None else self.pausing.adapt,
         )
         self.unit = str if self.connection.takes_text else bytes  # the type of the chunks
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from tokenstream._pipeline.checkpoints import has_partial, with_final_ending
+from tokenstream._pipeline.checkpoints import has_partial, with_final_ending, with_pause
 from tokenstream.errors import PositionLost
 from tokenstream.events import Finish, MessageStart, PartDone
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
     from tokenstream.formats._base import Format
-    from tokenstream.message import Checkpoint, Ending
+    from tokenstream.message import Checkpoint, Ending, Message
     from tokenstream.stages._guards.guards import Guards
 
 
@@ -45,8 +45,17 @@ class Restart(NamedTuple):
     """
 
 
-Renewal: TypeAlias = Resume | Continue | Restart
-"""The purpose of another connection: to resume the answer, to continue it, or to restart it."""
+class GoOn(NamedTuple):
+    """Another connection brings the rest of an answer that was paused."""
+
+    finish: Finish
+    """The end of the answer so far, which was not reported."""
+    message: Message
+    """The answer so far."""
+
+
+Renewal: TypeAlias = Resume | Continue | Restart | GoOn
+"""The purpose of another connection: to resume, continue or restart the answer, or to go on after a pause."""
 
 
 class _UnreadFrame(NamedTuple):
@@ -108,6 +117,7 @@ class Resumption:
         |----------------------|-----------|-------------|---------------------------------|
         | `Resume`             | reads on  | goes on     | judge on, from where they are   |
         | `Continue`           | a new one | goes on     | judge what is joined            |
+        | `GoOn`               | a new one | goes on     | judge on, from where they are   |
         | `Restart`            | a new one | a new one   | judge the new answer            |
         | `Restart`, aligned   | a new one | a new one   | judge what is new to the reader |
 
@@ -119,6 +129,11 @@ class Resumption:
         machine, joining = self.machine, self.joining
         kept_format = renewal.format if isinstance(renewal, Resume) else None
         self._keep_from_last_connection(kept_format)
+        if isinstance(renewal, GoOn) and self._old_checkpoint is not None:
+            # Until the next connection has brought something, the answer is a paused one.
+            self._old_checkpoint = with_pause(self._old_checkpoint, renewal.finish)
+        if machine.pausing is not None:
+            machine.pausing.begin(renewal.message if isinstance(renewal, GoOn) else None)
         # A relay that sends the answer's id numbers its own events, some of which its protocol does not show.
         is_named = machine.head is not None and "x-answer-id" in machine.head.headers
         machine.arrivals.begin_again(kept_format, skips_ids=is_named)

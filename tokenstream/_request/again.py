@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from tokenstream._apis import all_apis, api_named
 from tokenstream._basics.backoff import last_event_id_header
-from tokenstream._request.continued import ContinuationRequests, check_continuable
+from tokenstream._request.continued import BODY_HEADERS, ContinuationRequests, check_continuable
 from tokenstream._request.request import HTTPRequest, headers_without
 from tokenstream._sources import FunctionFailed
 from tokenstream.errors import StreamError
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from tokenstream.stream._attempts import Attempt
     from tokenstream.stream._continuation import Prefix
     from tokenstream.stream._options import Options
+    from tokenstream.stream._pauses import PausedAnswer
 
 Asked: TypeAlias = "tuple[str, str, Any, Deadlines | None, dict[str, Any]]"
 """The arguments of a request: method, address, client, deadlines, and the options for httpx."""
@@ -182,6 +183,10 @@ class _Requests(SourceOpener):
         self.asked = url, options.get("json")
         if attempt.mode == "continue":
             options = continued.build_options(attempt)
+        elif attempt.mode == "pause":
+            # Headers that describe only the first body are removed.
+            headers = {"headers": headers_without(options, BODY_HEADERS)} if options.get("headers") else {}
+            options = {**options, **headers, "json": attempt.request(options["json"])}
         asked = method, url, client, deadlines, options
         if attempt.mode == "resume":
             asked = _resuming_arguments(attempt, asked)
@@ -223,6 +228,15 @@ class _Requests(SourceOpener):
         if self._continued.format == "":
             return f"the API of {self.name} is not known: give it, as in Route(…, format=…)"
         return self._continued.why_not(message, limit_left, prefill=self.prefix(message) is not None)
+
+    def why_paused(self, paused: PausedAnswer) -> str | None:
+        """Return the reason why no request goes on with a paused answer; None if one does."""
+        method, *_, options = self.arguments
+        if method.upper() != "POST":
+            return "the request is not a POST"
+        payload = options.get("json")
+        # A function makes the JSON only when the request is made.
+        return paused.why_not(None if callable(payload) else payload or "")
 
     def can_fetch(self, message: Message) -> bool:
         """Return True if a request for the finished answer, by its id, brings what is missing."""

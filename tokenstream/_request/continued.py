@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _SHAPES: dict[str, RequestRecord] = {api.name: api.request for api in all_apis() if api.request is not None}
 """The places in the requests of each format that a continuation changes or checks."""
-_BODY_HEADERS = frozenset({"content-length"})
+BODY_HEADERS = frozenset({"content-length"})
 """Headers that are valid only for the original body."""
 _FREE_CHOICES = frozenset({"auto", "none", "mode_unspecified", "validated"})
 """Tool choices that do not force a call."""
@@ -203,7 +203,7 @@ class ContinuationRequests:
         options = {**self._options, "json": payload}
         if options.get("headers"):
             # Headers that describe only the original body are removed.
-            options["headers"] = headers_without(options, _BODY_HEADERS)
+            options["headers"] = headers_without(options, BODY_HEADERS)
         return options
 
     def _make_turns(self, original: Any, attempt: Attempt, format: str) -> list[Any]:  # noqa: ANN401 - turns, or a text

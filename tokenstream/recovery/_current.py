@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.seam import Seam
     from tokenstream.errors import StreamError
     from tokenstream.events import MessageStart
+    from tokenstream.formats._kit.parts import Parts
     from tokenstream.message import Message
     from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.recovery._spending import Spending
@@ -48,6 +49,8 @@ class CurrentAttempt:
         """Index of the opener that opened this attempt's source."""
         self.continuation: Continuation | None = None
         """The continuation that this attempt requests; None for other modes."""
+        self.goes_on = False
+        """True if this attempt brings the rest of a paused answer."""
         self.has_delivered = False
         """True once this or an earlier attempt has delivered content, so that a restart must be announced."""
         self.ended = False
@@ -68,6 +71,11 @@ class CurrentAttempt:
         """The head (id and model) of this attempt's answer if it was discarded; otherwise None."""
 
     @property
+    def next_number(self) -> int:
+        """The number of the next attempt."""
+        return self.counted + self.uncounted + 1
+
+    @property
     def was_released(self) -> bool:
         """True if this attempt has brought content, so that its events are no longer held back."""
         return self.hold.released
@@ -80,6 +88,7 @@ class CurrentAttempt:
             is_uncounted: True if this attempt does not count towards `Retry.attempts`.
         """
         self.number, self.mode, self.continuation = attempt.number, attempt.mode, attempt.asked
+        self.goes_on = attempt.mode == "pause"
         if is_uncounted:
             self.uncounted += 1
         else:
@@ -201,13 +210,17 @@ class CurrentAttempt:
         )
 
     @property
-    def _head(self) -> Message | MessageStart | Seam | None:
+    def _head(self) -> Message | MessageStart | Seam | Parts | None:
         """An object with the id and the model of the answer to this attempt; None if there is none."""
         if self._joining.seam is not None:
             return self._joining.seam
         if not self.was_released or self.hold.was_dropped:
             return self.hold.start
-        return self._discarded_start if self._was_discarded else self._machine.accumulator.message
+        if self._was_discarded:
+            return self._discarded_start
+        parts = self._machine.answer_format.parts
+        # After a pause, the message keeps the head of what was before it.
+        return self._machine.accumulator.message if parts.text_before is None else parts
 
     @property
     def _usage(self) -> Usage:

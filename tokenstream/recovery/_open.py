@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.recovery._retry import Fallback, Opens, Retry
     from tokenstream.recovery._route import Route
     from tokenstream.stream._attempts import Attempt
+    from tokenstream.stream._pauses import PausedAnswer
 
 _POSITIONAL = (
     inspect.Parameter.POSITIONAL_ONLY,
@@ -137,6 +138,12 @@ class SourceOpener(ABC):
             limit_left: Number of tokens left until the output limit; None if no limit is known.
         """
         return None if self.takes_attempt else "open takes no attempt, and so does not get the answer so far"
+
+    def why_paused(self, paused: PausedAnswer) -> str | None:
+        """Return the reason why no request goes on with a paused answer; None if one does."""
+        if not self.takes_attempt:
+            return "open takes no attempt, and so cannot make the request that goes on"
+        return paused.why_not(None)
 
     def can_fetch(self, message: Message) -> bool:
         """Return True if a request can fetch the finished answer by its id."""

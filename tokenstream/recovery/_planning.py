@@ -295,6 +295,9 @@ class Planner:
             continued, or None if there is no reason to report.
         """
         mode, current = self._retry.mode, self._current
+        if current.goes_on and not current.was_released and index == current.opener_index:
+            # Nothing of what follows the pause has arrived, so the same request is made again.
+            return "pause", None
         if not current.has_delivered or mode == "restart":
             # If nothing was delivered, a restart leaves no trace.
             return "restart", None
@@ -381,10 +384,14 @@ class Planner:
 
     @property
     def message(self) -> Message:
-        """The answer so far; while all its events are still held back, only its head."""
+        """The answer so far; while all its events are still held back, only its head.
+
+        After a pause, it has the id of what goes on, which is another one than that of the message.
+        """
         current, machine = self._current, self._machine
         if current.has_delivered or current.hold.released:
-            return machine.accumulator.message
+            message, parts = machine.accumulator.message, machine.answer_format.parts
+            return message if parts.text_before is None else message.model_copy(update={"id": parts.id})
         # With `hold`, the accumulator has no event yet.
         return _head_of(current.hold.held).model_copy(update={"format": machine.answer_format.name})
 

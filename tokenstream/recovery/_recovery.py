@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tokenstream._pipeline.checkpoints import has_partial
 from tokenstream._pipeline.hold import Hold, ends_at_once
-from tokenstream._pipeline.resumption import Continue, Restart, Resume
+from tokenstream._pipeline.resumption import Continue, GoOn, Restart, Resume
 from tokenstream.errors import (
     AnswerRejected,
     MisuseError,
@@ -21,7 +21,8 @@ from tokenstream.recovery._current import CurrentAttempt
 from tokenstream.recovery._judge import Judge
 from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT, TOO_SHORT
 from tokenstream.recovery._outcome import make_content_test
-from tokenstream.recovery._planning import Planner
+from tokenstream.recovery._pauses import Pauses
+from tokenstream.recovery._planning import AttemptPlan, Planner
 from tokenstream.recovery._race import Race
 from tokenstream.recovery._retry import Retry, check_returned_wait
 from tokenstream.recovery._rules import ContinuationRules, add_note_once, ending_with, make_continuation_note
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
     from tokenstream.events import Event
     from tokenstream.limits import Deadlines
     from tokenstream.recovery._itinerary import Itinerary
-    from tokenstream.recovery._planning import AttemptPlan
     from tokenstream.stream._attempts import AttemptMode
     from tokenstream.stream._continuation import Continuation
+    from tokenstream.stream._pauses import Hop
 
 _LONG_WAIT = 10.0
 """Seconds from which a wait is logged at INFO: a program that waits so long seems to hang."""
@@ -88,6 +89,8 @@ class Recovery:
             self._rules,
             total=deadlines.total,
         )
+        self._pauses = Pauses(retry.pauses, resumption, self._current) if retry.pauses else None
+        """Goes through the pauses of the answer; None if a pause ends it."""
         self._judge = Judge(retry, resumption, self._current, self._planner)
         if self._planner.may_resume and machine.arrivals.reorder is None:
             machine.arrivals.log = EventLog()
@@ -114,6 +117,11 @@ class Recovery:
         current = self._current
         running = [] if current.ended else [current.make_report(error=None, now=None)]
         return tuple(sorted([*current.reports, *running], key=lambda report: report.number))
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """The stretches of the answer between its pauses; empty if it was never paused."""
+        return () if self._pauses is None else self._pauses.hops
 
     @property
     def deadlines(self) -> Deadlines:
@@ -158,7 +166,7 @@ class Recovery:
         is_final = self._joining.differs or self._has_given_up
         error = None if is_final else self._judge.find_error(cause, now)
         if error is None:
-            return None
+            return None if is_final else self._go_on_after_pause(now)
         # A refusal means that this attempt was a continuation, which does not join the answer.
         current, refusal = self._current, self._joining.refusal
         if refusal is None and current.was_released:
@@ -255,6 +263,15 @@ class Recovery:
 
     # -- the next attempt --------------------------------------------------
 
+    def _go_on_after_pause(self, now: float) -> Deferred | None:
+        """Return the source of the rest of a paused answer; None if it is not paused, or does not go on."""
+        current = self._current
+        opener = self._openers[current.opener_index]
+        attempt = None if self._pauses is None else self._pauses.find_pause(opener, current.next_number)
+        if attempt is None:
+            return None
+        return self._follow_plan(AttemptPlan("pause", current.opener_index, 0.0), attempt, None, now)
+
     def _make_planned_source(self, error: StreamError, now: float) -> Deferred | None:
         """Return the source of the next attempt; None if no further attempt is made.
 
@@ -310,12 +327,14 @@ class Recovery:
         decision = None if on_retry is None else on_retry(attempt)
         return decision if isinstance(decision, AttemptDecision) else None
 
-    def _follow_plan(self, plan: AttemptPlan, attempt: Attempt, error: StreamError, now: float) -> Deferred:
+    def _follow_plan(
+        self, plan: AttemptPlan, attempt: Attempt, error: StreamError | None, now: float
+    ) -> Deferred:
         """Prepare the planned attempt, and return its source.
 
         Args:
             attempt: The attempt, as the caller's functions get it.
-            error: The error that ended the current attempt.
+            error: The error that ended the current attempt; None if it has ended with a pause.
             now: A clock reading, in seconds.
         """
         retry, current = self._retry, self._current
@@ -336,11 +355,15 @@ class Recovery:
         if plan.opener_index != current.opener_index:
             # The opener before refuses to serve, or has no attempts left.
             self._itinerary.skip(current.opener_index)
-        is_uncounted = plan.prefix_refused or plan.fetches
+        is_uncounted = plan.prefix_refused or plan.fetches or error is None
         current.begin(attempt, now, is_uncounted=is_uncounted)
         current.begin_route(plan.opener_index, None if is_uncounted else now + attempt.wait)
-        if plan.mode == "restart":
+        if plan.mode in ("restart", "pause"):
+            # Each request has the whole output limit.
             self._rules.begin_again()
+        if plan.mode == "restart":
+            if self._pauses is not None:
+                self._pauses.begin_again()
             if current.has_delivered:
                 # The error of the delivered answer stays, even if restarts fail before they bring content.
                 self._restart_cause = self._restart_cause or error
@@ -371,7 +394,7 @@ class Recovery:
         last_event_id = None if plan.fetches else machine.progress.last_event_id
         self._answer_id = self._find_answer_id() if plan.mode == "resume" else None
         attempt = Attempt(
-            number=current.counted + current.uncounted + 1,
+            number=current.next_number,
             mode=plan.mode,
             # Before any content, only the events that are held back have the answer's id.
             message=self._planner.message if resumes or plan.fetches else error.partial,
@@ -386,6 +409,7 @@ class Recovery:
             why=plan.why,
             route=self._itinerary.name(plan.opener_index),
             asked=continuation,
+            paused=self._pauses.paused if plan.mode == "pause" and self._pauses is not None else None,
         )
         if callable(wait) and plan.may_wait:
             attempt = replace(attempt, wait=check_returned_wait(wait(attempt)))
@@ -413,8 +437,12 @@ class Recovery:
             # Another opener may send its answers in another format.
             machine.wanted = self._openers[plan.opener_index].format
             machine.make_stage = self._make_stage
+        pauses = self._pauses
         if resuming_format is not None:
             renewal: Renewal = Resume(resuming_format)
+        elif plan.mode == "pause" and pauses is not None and pauses.paused and pauses.finish:
+            renewal = GoOn(pauses.finish, pauses.paused.message)
+            pauses.begin(hold)
         elif seam is not None:
             renewal = Continue(seam)
         else:
@@ -453,6 +481,8 @@ class Recovery:
             current.note_discarded()
             return None
         # From now on, the events of this attempt are delivered.
+        if self._pauses is not None and current.mode == "pause":
+            self._pauses.announce()
         is_first_content = not current.has_delivered
         current.has_delivered = True
         machine.accumulator.route = self._itinerary.name(current.opener_index)
@@ -463,6 +493,8 @@ class Recovery:
         restart_cause, self._restart_cause = self._restart_cause, None
         if is_first_content:
             # The loop has no content yet, so earlier attempts leave no trace.
+            return []
+        if current.mode == "pause":
             return []
         if current.mode == "resume":
             return [Resumed(dropped=machine.answer_format.dropped)]

@@ -67,6 +67,9 @@ is restarted |
     `routes`, the number of attempts at the first of them alone, by default 2."""
     mode: Mode = "auto"
     """The way to recover an answer after its first content was delivered; see the table."""
+    pauses: int = 0
+    """Number of pauses of the answer to go through, such as Anthropic's `pause_turn`: the next request is
+    made at once, and is none of the `attempts`. With 0, a pause ends the answer."""
     wait: float | Callable[[Attempt], float] = 0.5
     """Seconds before the second attempt, which double for each later attempt, up to a minute, and are
     shortened at random so that clients do not all return at once; or a function that returns the seconds.
@@ -137,6 +140,9 @@ is restarted |
         is_count = isinstance(attempts, int) and not isinstance(attempts, bool) and attempts >= 1
         if attempts is not None and not is_count:
             raise MisuseError(f"attempts= is the number of attempts in all, 1 or more, and not {attempts!r}")
+        pauses: Any = self.pauses
+        if not isinstance(pauses, int) or isinstance(pauses, bool) or pauses < 0:
+            raise MisuseError(f"pauses= is the number of pauses to go through, 0 or more, and not {pauses!r}")
         if mode not in _MODES:
             raise MisuseError(f"mode= is one of {', '.join(sorted(_MODES))}, and not {mode!r}")
         if not callable(self.wait):

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from tokenstream.errors import StreamError
     from tokenstream.message import Message
     from tokenstream.stream._continuation import Continuation
+    from tokenstream.stream._pauses import PausedAnswer
 
-AttemptMode: TypeAlias = Literal["start", "restart", "resume", "continue", "hedge"]
+AttemptMode: TypeAlias = Literal["start", "restart", "resume", "continue", "pause", "hedge"]
 """The kind of an attempt.
 
 | mode | the request is for |
@@ -22,6 +23,7 @@ AttemptMode: TypeAlias = Literal["start", "restart", "resume", "continue", "hedg
 | restart | the answer, once more from its beginning |
 | resume | a replay from the point where the answer broke off |
 | continue | a continuation of the text received so far |
+| pause | the rest of an answer that the provider has paused |
 | hedge | the same answer, because the first request has brought nothing so far |
 """
 
@@ -83,6 +85,8 @@ class Attempt:
     """The JSON that `with_payload` puts in place of the request's own; None to leave that."""
     asked: Continuation | None = field(default=None, repr=False, compare=False)
     """The broken-off answer, from which `continuation` makes its turns; None if `mode` is not "continue"."""
+    paused: PausedAnswer | None = field(default=None, repr=False, compare=False)
+    """The paused answer, from which `request` makes the next request; None if `mode` is not "pause"."""
 
     @property
     def prefill(self) -> bool:
@@ -93,7 +97,9 @@ class Attempt:
         return self.asked is not None and self.asked.prefix is not None
 
     def continuation(self, format: str | None = None) -> list[dict[str, Any]]:
-        """Return the turns to append to the turns of the first request; none unless `mode` is "continue".
+        """Return the turns to append to the turns of the first request, to continue an answer that broke off.
+
+        There are none unless `mode` is "continue".
 
         The first turn is the assistant's, with the answer so far. With `prefill`, it is the only
         turn, and has no trailing white space; otherwise, a user's turn follows that asks
@@ -111,6 +117,25 @@ class Attempt:
             []
         """
         return [] if self.asked is None else self.asked.write_turns(format)
+
+    def request(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """Return the request with which a paused answer goes on, made from the first request.
+
+        An API wants its answer back as the assistant's turn, or a token, and the container of its code; all
+        else stays the same. In every mode but "pause", the request is the first one, unchanged.
+
+        Args:
+            payload: The first request: its JSON, or an SDK's arguments of the same names.
+
+        Raises:
+            MisuseError: The request has no turns to which a turn can be added.
+
+        Example:
+            >>> from tokenstream import Message
+            >>> Attempt(number=1, mode="start", message=Message()).request({"messages": []})
+            {'messages': []}
+        """
+        return payload if self.paused is None else self.paused.write_request(payload)
 
     def skip(self) -> AttemptDecision:
         """Return the decision to make no further attempt at this route, and to ask the next one instead.

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines
     from tokenstream.stages import Reorder
     from tokenstream.stream._attempts import AttemptReport
+    from tokenstream.stream._pauses import Hop
     from tokenstream.stream._protocols import DriverView
 
 First: TypeAlias = Literal["head", "event"]
@@ -31,6 +32,11 @@ class Recovers(Protocol):
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
         """The attempts so far."""
+        ...
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """The stretches of the answer between its pauses; empty if it was never paused."""
         ...
 
     @property

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias
 
 from tokenstream._basics.untrusted import says_nothing
 from tokenstream.errors import LimitExceeded, ProtocolError
-from tokenstream.events import Event, MessageStart, Unknown, UsageUpdate
+from tokenstream.events import Event, Finish, MessageStart, Unknown, UsageUpdate
 from tokenstream.formats._kit.open import OpenChoice, mend_surrogates
 from tokenstream.formats._kit.told import settle
 
@@ -80,16 +80,32 @@ class Answer:
         "difference",
         "fields",
         "find_text",
+        "first_part",
         "limits",
         "may_hold_surrogates",
         "note",
         "raw",
         "stage",
+        "text_before",
         "whole_text_repeated",
+        "withheld",
+        "withholds",
     )
 
     unkept: ClassVar[frozenset[str]] = frozenset(
-        {"_out", "difference", "fields", "find_text", "limits", "note", "raw", "stage", "whole_text_repeated"}
+        {
+            "_out",
+            "difference",
+            "fields",
+            "find_text",
+            "limits",
+            "note",
+            "raw",
+            "stage",
+            "whole_text_repeated",
+            "withheld",
+            "withholds",
+        }
     )
     """Slots left out of a saved state: they hold nothing of the answer, or values that its message has."""
 
@@ -107,6 +123,11 @@ class Answer:
         self.choices: dict[int, OpenChoice] = {}
         self._parts_seen = 0
         """Number of parts of all choices."""
+        self.first_part = 0
+        """Index of the first part of each choice: above 0 if the message has parts from before a pause."""
+        self.text_before: int | None = None
+        """Length of the message's text from before a pause, as the provider counts it, which the message's
+        head is from, too; None if this is the beginning of the message."""
         self.fields: dict[str | tuple[int, str], object] = {}
         """The last value reported for each field; a choice's field has the choice's index in its key."""
         # The events.
@@ -114,6 +135,11 @@ class Answer:
         """The events made since the last call of `take`."""
         self.stage: EventStage | None = None
         """The stage that events pass through before they are returned; None leaves them unchanged."""
+        # The end of the answer, which may be a pause.
+        self.withholds: Callable[[Finish], bool] | None = None
+        """Returns True for a finish that is a pause after which another answer goes on; None if none is."""
+        self.withheld: Finish | None = None
+        """The finish that was not reported, because another answer goes on; None if there is none."""
         # Whole texts, which servers repeat at the end of a part: `Told` events.
         self.find_text: TextFinder | None = None
         """Returns the text of a part in the message; None if there is no message."""
@@ -165,6 +191,11 @@ class Answer:
         """The answer's id; None if the server sent none."""
         return None if self._head is None else self._head[0]
 
+    @property
+    def model(self) -> str | None:
+        """The model that writes the answer; None if the server has not named it."""
+        return None if self._head is None else self._head[1]
+
     # -- the answer as a whole ---------------------------------------------
 
     def head(self, *, id: str | None = None, model: str | None = None, role: str | None = None) -> None:
@@ -174,7 +205,7 @@ class Answer:
         head = self._head
         if head is None:
             self._head = (id or None, model or None, role or "assistant")
-            self._out.append(MessageStart(*self._head, raw=self.raw))
+            self._report_head()
             return
         if id and head[0] and id != head[0]:
             self.note("id_changed")
@@ -182,7 +213,12 @@ class Answer:
         updated = (head[0] or id or None, model or head[1], head[2])
         if updated != head:
             self._head = updated
-            self._out.append(MessageStart(*updated, raw=self.raw))
+            self._report_head()
+
+    def _report_head(self) -> None:
+        """Report the answer's head, unless the message has one from before a pause."""
+        if self._head is not None and self.text_before is None:
+            self._out.append(MessageStart(*self._head, raw=self.raw))
 
     def usage(self, usage: Usage) -> None:
         """Report token counts; their `provider_data` should hold the report that the provider sent."""
@@ -271,6 +307,6 @@ class Answer:
         if self._parts_seen >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         self._parts_seen += 1
-        index = choice.next_part
+        index = self.first_part + choice.next_part
         choice.next_part += 1
         return index

@@ -199,6 +199,11 @@ class ContentParts(Answer):
         index = self._take_part_index(self.choice(choice))
         if self.may_hold_surrogates:
             citation = mend_surrogates(citation)
+        if self.text_before and citation.cites is None:
+            # The positions count in the text of all parts, of which the message has more than this answer.
+            positions = {"start": citation.start, "end": citation.end}
+            moved = {name: at + self.text_before for name, at in positions.items() if at is not None}
+            citation = citation.model_copy(update=moved)
         self._out.append(CitationAdded(citation, choice=choice, part=index, raw=self.raw))
 
     def close(self, part: OpenPart, content: Part | None = None) -> None:

@@ -84,7 +84,10 @@ class Parts(ContentParts):
         message = mend_surrogates(state.finish_message) if self.may_hold_surrogates else state.finish_message
         # The stored event has no `raw`, so that it does not keep the payload in memory.
         state.finish = Finish(reason, raw_reason, message, choice=choice)
-        self._out.append(Finish(reason, raw_reason, message, choice=choice, raw=self.raw))
+        if self.withholds is not None and self.withholds(state.finish):
+            self.withheld = state.finish
+        else:
+            self._out.append(Finish(reason, raw_reason, message, choice=choice, raw=self.raw))
 
     def close_choice(self, choice: OpenChoice, *, complete: bool) -> None:
         """Close every part of a choice.

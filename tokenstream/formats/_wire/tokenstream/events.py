@@ -277,7 +277,7 @@ EVENTS: dict[str, _EventType] = {
         _events.Resumed,
         {},
         {
-            "mode": _word_reader("resume", "continue"),
+            "mode": _word_reader("resume", "continue", "pause"),
             "dropped": _read_index,
             "confidence": _read_number,
             "at": _read_index_or_none,

@@ -1,0 +1,72 @@
+"""Prepares formats for an answer that goes on after pauses, each time over another connection.
+
+A *hop* is the stretch of an answer between two pauses, which is the answer to one request.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream._apis import api_named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream._pipeline.machine import Machine
+    from tokenstream.events import Finish
+    from tokenstream.formats._base import Format
+    from tokenstream.message import Message
+
+
+class Pausing:
+    """Lets each new format number its parts behind those of the hops before, and withhold a pause.
+
+    So the events of all hops are those of one message: it has one head, and one end.
+
+    Args:
+        withholds: Returns True for a finish that is a pause after which the answer may go on.
+    """
+
+    __slots__ = ("_machine", "_paused", "_withholds")
+
+    def __init__(self, machine: Machine, withholds: Callable[[Finish], bool]) -> None:
+        self._machine = machine
+        self._withholds = withholds
+        self._paused: Message | None = None
+        """The answer before its last pause, if the next format reads a hop behind that; otherwise None."""
+        machine.pausing = self
+
+    def begin(self, paused: Message | None) -> None:
+        """Begin another connection.
+
+        Args:
+            paused: The paused answer whose rest the connection brings; None if it brings something else.
+        """
+        self._paused = paused
+
+    def adapt(self, format: Format) -> None:
+        """Prepare a new format for this connection."""
+        parts = format.parts
+        parts.withholds = self._withholds
+        message = self._paused
+        if message is None:
+            return
+        api = api_named(format.name)
+        counts_bytes = api is not None and api.counts_bytes
+        text = message.text
+        parts.first_part = len(message.parts)
+        parts.text_before = len(text.encode("utf-8", "surrogatepass")) if counts_bytes else len(text)
+        # Limits bound the whole message, and a call without an id gets one that no other call has.
+        parts.calls_seen = len(message.tool_calls)
+
+    @property
+    def finish(self) -> Finish | None:
+        """The pause with which this connection has ended; None if it has not, or not with a pause."""
+        return self._machine.connection.format.parts.withheld
+
+    def report(self) -> None:
+        """Report the pause with which this connection has ended after all: nothing goes on behind it."""
+        parts = self._machine.connection.format.parts
+        finish, parts.withheld = parts.withheld, None
+        if finish is not None:
+            self._machine.leave([finish])

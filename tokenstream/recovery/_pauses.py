@@ -1,0 +1,174 @@
+"""Pauses of an answer: decides whether another request goes on after one, and reports on all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream._pipeline.pausing import Pausing
+from tokenstream.accumulator import Accumulator
+from tokenstream.events import Resumed
+from tokenstream.message import Usage
+from tokenstream.stream._attempts import Attempt
+from tokenstream.stream._log import inform, log
+from tokenstream.stream._pauses import Hop, PausedAnswer
+
+if TYPE_CHECKING:
+    from tokenstream._pipeline.hold import Hold
+    from tokenstream._pipeline.resumption import Resumption
+    from tokenstream.events import Event, Finish
+    from tokenstream.message import Message
+    from tokenstream.recovery._current import CurrentAttempt
+    from tokenstream.recovery._open import SourceOpener
+
+
+class Pauses:
+    """Goes through the pauses of an answer, each of which ends a *hop*: the stretch that one request brings.
+
+    Args:
+        most: The highest number of pauses to go through.
+        resumption: Lets further connections go on with the answer.
+    """
+
+    def __init__(self, most: int, resumption: Resumption, current: CurrentAttempt) -> None:
+        self._most = most
+        self._machine, self._joining = resumption.machine, resumption.joining
+        self._current = current
+        self._pausing = Pausing(self._machine, self._withholds)
+        self.paused: PausedAnswer | None = None
+        """The answer at its last pause, of which the current attempt brings the rest; None for no pause."""
+        self.finish: Finish | None = None
+        """The finish of that answer, which was not reported; None for no pause."""
+        self._gone_through = 0
+        """Number of pauses so far after which another request was made."""
+        self._hops: list[Hop] = []
+        """The hops that have ended."""
+        self._reports_before = 0
+        """Number of attempts before the current hop."""
+        self._held: tuple[Event, ...] = ()
+        """Events of the answer before its last pause that are held back."""
+        self._resumed = Resumed("pause")
+        """The event that announces the current hop."""
+
+    @property
+    def hops(self) -> tuple[Hop, ...]:
+        """The hops so far, including the current one; empty if the answer was never paused."""
+        if not self._hops or self._hops[-1].why is not None:
+            return tuple(self._hops)
+        head = self._machine.connection.format.parts
+        finish = next((choice.finish for choice in head.choices.values()), None)
+        begun = self._current.was_released or self._current.has_delivered
+        parts = len(self._machine.accumulator.message.parts) - self._first_part if begun else 0
+        current = self._make_hop(None if finish is None else finish.raw_reason, max(0, parts))
+        return (*self._hops, current)
+
+    @property
+    def _first_part(self) -> int:
+        """Index of the message's part with which the current hop begins."""
+        return sum(hop.parts for hop in self._hops)
+
+    def _make_hop(self, reason: str | None, parts: int, why: str | None = None) -> Hop:
+        """Return a report on the current hop."""
+        answer = self._machine.connection.format.parts
+        reports = self._current.reports[self._reports_before :]
+        if not self._current.ended:
+            reports = [*reports, self._current.make_report(error=None, now=None)]
+        return Hop(
+            id=answer.id,
+            model=answer.model,
+            reason=reason,
+            first_part=self._first_part,
+            parts=parts,
+            usage=sum((report.usage for report in reports if report.usage), start=Usage()),
+            why=why,
+        )
+
+    def _withholds(self, finish: Finish) -> bool:
+        """Return True if a finish is not to be reported for now, because another request may go on."""
+        return finish.reason == "pause" and finish.choice == 0
+
+    def begin_again(self) -> None:
+        """Forget the pauses so far, because the answer begins again."""
+        self.paused = self.finish = None
+        self._hops, self._held = [], ()
+        self._reports_before = len(self._current.reports)
+
+    # -- a pause -----------------------------------------------------------
+
+    def find_pause(self, opener: SourceOpener, number: int) -> Attempt | None:
+        """Return the attempt that goes on with the answer; None if it is not paused, or does not go on.
+
+        A pause after which nothing goes on is reported as the end of the answer.
+
+        Args:
+            opener: The opener of the current attempt, which would open the next one.
+            number: The number of the next attempt.
+        """
+        finish = self._pausing.finish
+        if finish is None:
+            return None
+        message = self._make_message()
+        answer = self._machine.connection.format.parts
+        paused = PausedAnswer(
+            message,
+            answer.id or message.id,
+            finish.raw_reason,
+            self._first_part,
+            None if self.paused is None else self.paused.own_token,
+        )
+        why = self._why_not(paused, opener)
+        self._hops.append(self._make_hop(finish.raw_reason, len(message.parts) - self._first_part, why))
+        if why is not None:
+            inform("the answer stays paused: %s", why)
+            self._pausing.report()
+            return None
+        log("the answer was paused, and goes on")
+        self.paused, self.finish = paused, finish
+        self._gone_through += 1
+        hold = self._joining.hold
+        self._held = () if hold is None else (*hold.ready, *hold.held)
+        return self.make_attempt(number, opener)
+
+    def make_attempt(self, number: int, opener: SourceOpener, route: str | None = None) -> Attempt:
+        """Return the attempt that brings the rest of the paused answer."""
+        assert self.paused is not None
+        return Attempt(
+            number=number, mode="pause", message=self.paused.message, route=route, paused=self.paused
+        )
+
+    def _why_not(self, paused: PausedAnswer, opener: SourceOpener) -> str | None:
+        """Return the reason why no request goes on after a pause; None if one does."""
+        if self._gone_through >= self._most:
+            return f"pauses={self._most} is used up"
+        if self._current.has_spent_all:
+            return "Retry.most is used up"
+        if len(self._machine.accumulator.messages) > 1:
+            return "it has several choices"
+        return opener.why_paused(paused)
+
+    def _make_message(self) -> Message:
+        """Return the answer so far, with the events that are held back."""
+        machine, hold = self._machine, self._joining.hold
+        message = machine.accumulator.message
+        waiting = () if hold is None else (*hold.ready, *hold.held)
+        if not waiting:
+            return message
+        accumulator = Accumulator()
+        accumulator.restore(message)
+        accumulator.format = machine.format
+        for event in waiting:
+            accumulator.take(event)
+        return accumulator.message
+
+    # -- the next hop ------------------------------------------------------
+
+    def begin(self, hold: Hold) -> None:
+        """Begin a hop behind the last pause, whose first events are held back."""
+        self._reports_before = len(self._current.reports)
+        self._resumed = Resumed("pause", at=0)
+        for event in (*self._held, self._resumed):
+            hold.keep(event)
+
+    def announce(self) -> None:
+        """Complete the event that announces the hop, whose first events are about to be returned."""
+        answer = self._machine.connection.format.parts
+        self._resumed.id, self._resumed.model = answer.id, answer.model

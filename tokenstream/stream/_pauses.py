@@ -1,0 +1,174 @@
+"""Pauses of an answer: the request that goes on after one, and a report on each stretch between two pauses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._apis import api_named
+from tokenstream._basics.members import show_members
+from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream.errors import MisuseError, NotExpressible
+from tokenstream.message import Usage
+from tokenstream.turns._methods import turn_method
+
+if TYPE_CHECKING:
+    from tokenstream._apis import APIRecord
+    from tokenstream.message import Message
+
+_NO_ID = "the answer that it is about has no id"
+
+
+@show_members
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """A stretch of an answer that was paused: what one request has brought, up to a pause or to the end.
+
+    Example:
+        >>> Hop(id="msg_1", reason="pause_turn", parts=2).usage
+        Usage(input_tokens=None, output_tokens=None, total_tokens=None, reasoning_tokens=None, \
+cached_tokens=None, cache_write_tokens=None, input_audio_tokens=None, output_audio_tokens=None, \
+input_image_tokens=None, source='none', provider_data={})
+    """
+
+    id: str | None = None
+    """The provider's id of this stretch, while the message keeps the first one; None if it has none yet."""
+    model: str | None = None
+    """The model that wrote it, by the provider's own word; None if that is not known yet."""
+    reason: str | None = None
+    """The provider's word for its end, such as "pause_turn"; None before that."""
+    first_part: int = 0
+    """Index of the message's part with which it begins."""
+    parts: int = 0
+    """Number of the message's parts that it has brought."""
+    usage: Usage = field(default_factory=Usage)
+    """The token counts of its requests; the message has the sum of those of all hops."""
+    why: str | None = None
+    """Reason why the answer did not go on after this pause; None if it did, or if this was no pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class PausedAnswer:
+    """An answer that its provider has paused, and the way to ask for the rest of it."""
+
+    message: Message
+    """The answer so far, of all hops."""
+    id: str | None
+    """The provider's id of the last hop."""
+    reason: str | None
+    """The provider's word for the pause."""
+    first_part: int = 0
+    """Index of the part with which the last hop has begun."""
+    token: str | None = None
+    """The token with which the last hop was requested; None if it needed none."""
+
+    def why_not(self, payload: object) -> str | None:
+        """Return the reason why no request goes on after this pause; None if one does.
+
+        Args:
+            payload: The first request; None if it is not known.
+        """
+        api = api_named(self.message.format)
+        if api is None or api.pause is None:
+            return f"answers of {self.message.format} do not go on after a pause"
+        if any(call.complete for call in self.message.tool_calls):
+            # The next request needs the results of these calls.
+            return "it has calls of the application's tools, whose results the next request needs"
+        if api.pause.token is None:
+            return self._why_no_turn(api, payload)
+        return self._why_no_token(api, payload)
+
+    def _why_no_turn(self, api: APIRecord, payload: object) -> str | None:
+        """Return the reason why the answer cannot be sent back as a turn; None if it can."""
+        if len(self.message.parts) <= self.first_part:
+            return "it has brought nothing since the last request"
+        if payload is not None and not _has_turns(payload, api):
+            return "the request was not given as json={…} with turns"
+        if is_dict(payload) and payload.get("compaction") is not None:
+            # Each such request only compacts, and the model never answers it.
+            return "the request asks for a compaction alone"
+        try:
+            self._write_turn()
+        except NotExpressible as error:
+            return str(error)
+        return None
+
+    def _why_no_token(self, api: APIRecord, payload: object) -> str | None:
+        """Return the reason why no token goes on with the answer; None if one does."""
+        token = self._find_token(api)
+        if token is None:
+            return "the server has sent no token with which to go on"
+        if token == self.token:
+            return "it has brought the token that it was requested with, and so got no further"
+        if payload is not None and not is_dict(payload):
+            return "the request was not given as json={…}"
+        parent = None if api.pause is None else api.pause.parent
+        if parent is not None and self.id is None and is_dict(payload) and payload.get("store") is not False:
+            return _NO_ID
+        return None
+
+    def write_request(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """Return the next request, made from the first one; see `Attempt.request`."""
+        api = api_named(self.message.format)
+        if api is None or api.pause is None or not is_dict(payload):
+            raise MisuseError("only a dict, with the fields of the API's requests, can go on after a pause")
+        if api.pause.token is not None:
+            return self._add_token(api, payload)
+        if not _has_turns(payload, api):
+            raise MisuseError("the request has no list of turns, to which the answer so far can be added")
+        turns = "messages" if api.request is None else api.request.turns
+        written = {**payload, turns: [*payload[turns], self._write_turn()]}
+        container = None if api.pause.carried is None else self._find_container(api.pause.carried)
+        if api.pause.carried is not None and container is not None:
+            given = payload.get(api.pause.carried)
+            # The skills of a container are given beside its id.
+            written[api.pause.carried] = {**given, "id": container} if is_dict(given) else container
+        return written
+
+    def _write_turn(self) -> dict[str, Any]:
+        """Return the assistant's turn with the whole answer so far, unchanged."""
+        # A call of a server's tool is sent without its result only after a proper end, which this pause is.
+        ended = self.message.model_copy(update={"ending": "complete"})
+        turn: dict[str, Any] = getattr(ended, turn_method(self.message.format) or "")()
+        return turn
+
+    def _add_token(self, api: APIRecord, payload: dict[str, Any]) -> dict[str, Any]:
+        """Return the request with the token, and with the answer that it is from in place of the input."""
+        pause = api.pause
+        assert pause is not None
+        assert pause.token is not None
+        name = next((key for key in payload if _is_same(key, pause.token)), pause.token)
+        written = {**payload, name: self._find_token(api)}
+        if pause.parent is not None and payload.get("store") is not False:
+            # The server has stored the input.
+            written.pop("input", None)
+            written[pause.parent] = self.id
+        return written
+
+    def _find_token(self, api: APIRecord) -> str | None:
+        """Return the token that the answer has brought last; None if it has brought none."""
+        name = None if api.pause is None else api.pause.token
+        token = None if name is None else self.message.provider_data.get(name)
+        return token if isinstance(token, str) and token else None
+
+    @property
+    def own_token(self) -> str | None:
+        """The token that the next request sends; None if it sends none."""
+        api = api_named(self.message.format)
+        return None if api is None else self._find_token(api)
+
+    def _find_container(self, field: str) -> str | None:
+        """Return the id of the container in which the answer's code runs; None if there is none."""
+        container = self.message.provider_data.get(field)
+        named = container.get("id") if is_dict(container) else container
+        return named if isinstance(named, str) and named else None
+
+
+def _has_turns(payload: object, api: APIRecord) -> bool:
+    """Return True if a request has a list of turns."""
+    return is_dict(payload) and api.request is not None and is_list(payload.get(api.request.turns))
+
+
+def _is_same(key: str, name: str) -> bool:
+    """Return True for the same name: Google accepts camel case as well as underscores."""
+    return key.replace("_", "").lower() == name.replace("_", "").lower()
