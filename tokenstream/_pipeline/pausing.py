@@ -35,6 +35,8 @@ class Pausing:
         self._paused: Message | None = None
         """The answer before its last pause, if the next format reads a hop behind that; otherwise None."""
         machine.pausing = self
+        # The connection that the machine was created with knows nothing of pauses.
+        machine.connect(None)
 
     def begin(self, paused: Message | None) -> None:
         """Begin another connection.

@@ -126,14 +126,8 @@ class Pauses:
         self._gone_through += 1
         hold = self._joining.hold
         self._held = () if hold is None else (*hold.ready, *hold.held)
-        return self.make_attempt(number, opener)
-
-    def make_attempt(self, number: int, opener: SourceOpener, route: str | None = None) -> Attempt:
-        """Return the attempt that brings the rest of the paused answer."""
-        assert self.paused is not None
-        return Attempt(
-            number=number, mode="pause", message=self.paused.message, route=route, paused=self.paused
-        )
+        route = self._machine.accumulator.route
+        return Attempt(number=number, mode="pause", message=message, route=route, paused=paused)
 
     def _why_not(self, paused: PausedAnswer, opener: SourceOpener) -> str | None:
         """Return the reason why no request goes on after a pause; None if one does."""
@@ -158,6 +152,11 @@ class Pauses:
         for event in waiting:
             accumulator.take(event)
         return accumulator.message
+
+    def give_up(self) -> None:
+        """Let the message end with its pause, because no request for the rest of the answer has succeeded."""
+        if self.finish is not None:
+            self._machine.accumulator.take(self.finish)
 
     # -- the next hop ------------------------------------------------------
 

@@ -196,6 +196,9 @@ class Recovery:
         """
         current, refusal = self._current, self._joining.refusal
         self._has_given_up = True
+        if self._pauses is not None and current.goes_on and not current.was_released:
+            # The answer is still paused, and a later request may go on with it.
+            self._pauses.give_up()
         if isinstance(error, AnswerRejected) and error.outcome == "invalid":
             # The option `accept` has refused the answer.
             self._end_undelivered(error, now)

@@ -285,6 +285,7 @@ class BedrockInvoke(Format):
         chosen.shortcuts = self.shortcuts
         self._inner = chosen
         # The model's format opens and closes all parts, so `parts` must be the same object.
+        chosen.parts.adopt_pauses(self.parts)
         self.parts = chosen.parts
         return chosen
 

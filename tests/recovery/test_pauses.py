@@ -1,0 +1,347 @@
+"""A provider pauses an answer, and the stream goes on by itself: one answer, as if it had not paused."""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from pydantic import TypeAdapter
+
+from tests.recovery.attempts import Played, in_each_world, play
+from tests.recovery.paused import ASKED, BLOCKS, HOPS, QUESTION, TEXT, TOOLS, hop, number_asked
+from tests.support.packages import needed
+from tokenstream import Message, Retry, aconnect, connect, resilient, testing
+from tokenstream.errors import MisuseError, StatusError, StreamError
+from tokenstream.events import Finish, MessageStart, Resumed
+from tokenstream.recovery import Attempt
+
+GO_ON = Retry(attempts=1, pauses=8)
+URL = "https://api.anthropic.com/v1/messages"
+
+
+class Server:
+    """Sends the hop that a request asks for, and keeps the requests."""
+
+    def __init__(self, hops: list[list[bytes]] = HOPS) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self._hops = hops
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        asked = httpx.Response(200, content=request.content).json()
+        self.asked.append(asked)
+        content = b"".join(self._hops[number_asked(asked)])
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=content)
+
+    def ask(self, world: str, retry: Retry, url: str = URL, **asked: Any) -> Played:
+        """Read the answer in one of the worlds."""
+        played = Played()
+        transport = httpx.MockTransport(self)
+        payload = {**ASKED, **asked}
+        if world == "sync":
+            with connect(url, json=payload, client=httpx.Client(transport=transport), retry=retry) as stream:
+                played.given, played.message, played.reports = [*stream], stream.message, stream.attempts
+            return played
+
+        async def read() -> None:
+            client = httpx.AsyncClient(transport=transport)
+            async with aconnect(url, json=payload, client=client, retry=retry) as stream:
+                played.given = [event async for event in stream]
+                played.message, played.reports = stream.message, stream.attempts
+
+        anyio.run(read, backend=world)
+        return played
+
+
+@in_each_world
+def test_a_paused_answer_goes_on_by_itself(world: str) -> None:
+    """The loop sees one answer: one head, one end, all texts, and nothing of the pauses but where they were."""
+    played = Server().ask(world, GO_ON)
+
+    counts = Counter(type(event) for event in played.given)
+    assert (1, 1, 2) == (counts[MessageStart], counts[Finish], counts[Resumed])
+    assert ["pause"] * 2 == [event.mode for event in played.given if isinstance(event, Resumed)]
+    assert (TEXT, "stop", "complete") == (
+        played.message.text,
+        played.message.finish_reason,
+        played.message.ending,
+    )
+    assert "msg_1" == played.message.id
+    assert [*range(8)] == sorted({event.part for event in played.given} - {None})
+
+
+def test_over_a_real_connection() -> None:
+    """Each request is a request like the first one."""
+    asked: list[Any] = []
+
+    def answer(request: testing.Request) -> Any:
+        asked.append(request.json)
+        return testing.Recording.of(HOPS[number_asked(request.json)], format="anthropic")
+
+    with testing.serve(answer) as server:
+        with connect(f"{server.url}/v1/messages", json=ASKED, retry=GO_ON) as stream:
+            assert TEXT == "".join(stream.text)
+    assert 3 == len(asked)
+
+
+@in_each_world
+def test_without_pauses_a_pause_ends_the_answer(world: str) -> None:
+    """As it does without `Retry`: the caller sends the turn back."""
+    for retry in (Retry(), Retry(attempts=5)):
+        server = Server()
+        played = server.ask(world, retry)
+
+        assert ("pause", "pause_turn", "complete") == (
+            played.message.finish_reason,
+            played.message.raw_finish_reason,
+            played.message.ending,
+        )
+        assert 1 == len(server.asked)
+
+
+def test_the_next_request_sends_the_answer_back_unchanged() -> None:
+    """Byte for byte: signatures, encrypted data, calls of server tools without results; and the container."""
+    server = Server()
+    server.ask("sync", GO_ON)
+
+    first, second, third = server.asked
+    assert ASKED == first
+    assert [QUESTION, {"role": "assistant", "content": BLOCKS[0]}] == second["messages"]
+    assert [QUESTION, {"role": "assistant", "content": [*BLOCKS[0], *BLOCKS[1]]}] == third["messages"]
+    for later in (second, third):
+        assert {**ASKED, "messages": later["messages"], "container": "container_011C"} == later
+        assert TOOLS == later["tools"]
+
+
+def test_all_else_of_the_request_stays() -> None:
+    """The tools, the model, the limit; and a container's skills stay beside its id."""
+    server = Server()
+    container = {"skills": [{"type": "anthropic", "skill_id": "pptx"}]}
+    server.ask("sync", GO_ON, container=container)
+
+    for later in server.asked[1:]:
+        assert {**later, "messages": 0, "container": 0} == {**ASKED, "messages": 0, "container": 0}
+        assert {**container, "id": "container_011C"} == later["container"]
+
+
+@in_each_world
+def test_usage_is_added_and_each_hop_has_its_own(world: str) -> None:
+    """Each request is paid for; a pause is none of the attempts that failed."""
+    played = Server().ask(world, GO_ON)
+
+    usage = played.message.usage
+    assert (600, 60, "reported") == (usage.input_tokens, usage.output_tokens, usage.source)
+    assert [("start", "msg_1", 10), ("pause", "msg_2", 20), ("pause", "msg_3", 30)] == [
+        (report.mode, report.id, report.usage.output_tokens) for report in played.reports
+    ]
+
+
+def read(retry: Retry, server: Server, **options: Any) -> Any:
+    """Read the research to its end; return the stream."""
+    client = httpx.Client(transport=httpx.MockTransport(server))
+    with connect(URL, json=ASKED, client=client, retry=retry, **options) as stream:
+        stream.final()
+    return stream
+
+
+def test_the_hops_are_reported() -> None:
+    """With the id, the provider's word, the parts and the tokens of each."""
+    stream = read(GO_ON, Server())
+
+    assert [("msg_1", "pause_turn", 0, 3), ("msg_2", "pause_turn", 3, 3), ("msg_3", "end_turn", 6, 2)] == [
+        (hop.id, hop.reason, hop.first_part, hop.parts) for hop in stream.pauses
+    ]
+    assert stream.message.usage.output_tokens == sum(hop.usage.output_tokens for hop in stream.pauses)
+    assert ["msg_2", "msg_3"] == [join.id for join in stream.message.joined]
+    assert {None} == {hop.why for hop in stream.pauses}
+
+
+def test_there_are_no_hops_without_a_pause() -> None:
+    """There is nothing to report."""
+    stream = resilient(lambda attempt: HOPS[2], GO_ON)
+    assert (8 - 6, ()) == (len(stream.final().parts), stream.pauses)
+
+
+def test_more_pauses_than_allowed_end_the_answer_with_a_pause() -> None:
+    """The caller can then send the turn back, or ask for more pauses."""
+    stream = read(Retry(attempts=1, pauses=1), Server())
+
+    assert ("pause", "complete") == (stream.message.finish_reason, stream.message.ending)
+    assert [None, "pauses=1 is used up"] == [hop.why for hop in stream.pauses]
+    assert 6 == len(stream.message.to_anthropic()["content"])
+
+
+def test_a_pause_that_brings_nothing_ends_the_answer() -> None:
+    """Or the stream would ask for ever."""
+    empty = hop(2, [], "pause_turn")
+    server = Server([HOPS[0], empty])
+    stream = read(GO_ON, server)
+
+    assert "pause" == stream.message.finish_reason
+    assert "it has brought nothing since the last request" == stream.pauses[-1].why
+    assert 2 == len(server.asked)
+
+
+def test_a_call_of_the_application_in_a_paused_answer_ends_it() -> None:
+    """The call is handed out; the next request needs its result."""
+    call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": "Oslo"}}
+    server = Server([hop(1, [*BLOCKS[0], call], "pause_turn")])
+    client = httpx.Client(transport=httpx.MockTransport(server))
+    with connect(URL, json=ASKED, client=client, retry=GO_ON) as stream:
+        assert ["look"] == [call.name for call in stream.tool_calls]
+
+    assert "pause" == stream.message.finish_reason
+    assert "results" in str(stream.pauses[-1].why)
+    assert 1 == len(server.asked)
+
+
+def test_a_call_of_the_application_after_a_pause_is_handed_out_once() -> None:
+    """It belongs to the one answer, whose turn the next request sends with the results."""
+    call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": "Oslo"}}
+    server = Server([HOPS[0], hop(2, [*BLOCKS[1][:1], call], "tool_use")])
+    client = httpx.Client(transport=httpx.MockTransport(server))
+    with connect(URL, json=ASKED, client=client, retry=GO_ON) as stream:
+        assert [{"at": "Oslo"}] == [call.arguments for call in stream.tool_calls]
+
+    assert [*BLOCKS[0], *BLOCKS[1][:1], call] == stream.message.to_anthropic()["content"]
+    assert "tool_calls" == stream.message.finish_reason
+
+
+@pytest.mark.parametrize("broken", [0, 1, "by an error"])
+@in_each_world
+def test_a_hop_that_breaks_before_its_content_is_asked_for_again(world: str, broken: Any) -> None:
+    """By the same request; that is one of the attempts, and leaves no trace."""
+    cut = [httpx.ReadTimeout("slow") if isinstance(broken, str) else HOPS[1][:broken]]
+    played = play(world, [HOPS[0], *cut, HOPS[1], HOPS[2]], Retry(attempts=2, pauses=8, wait=0))
+
+    assert played.error is None
+    assert TEXT == played.message.text
+    modes = ["start", "pause", "pause", "pause"]
+    assert modes == [attempt.mode for attempt in played.asked]
+    sent = [len(attempt.request(ASKED)["messages"][-1]["content"]) for attempt in played.asked[1:]]
+    assert [3, 3, 6] == sent
+    counts = Counter(type(event) for event in played.given)
+    assert (1, 1, 2) == (counts[MessageStart], counts[Finish], counts[Resumed])
+
+
+def test_a_request_to_go_on_that_is_refused_leaves_a_paused_answer() -> None:
+    """The partial answer says that it is paused, so the turn can be sent back later."""
+
+    def refuses(request: httpx.Request) -> httpx.Response:
+        if b"assistant" in request.content:
+            return httpx.Response(400, json={"error": {"type": "invalid_request_error", "message": "no"}})
+        return server(request)
+
+    server = Server()
+    client = httpx.Client(transport=httpx.MockTransport(refuses))
+    with pytest.raises(StatusError) as caught:
+        connect(URL, json=ASKED, client=client, retry=Retry(pauses=8)).final()
+
+    for message in (caught.value.partial, caught.value.checkpoint.message):
+        assert ("pause", "pause_turn", 3) == (
+            message.finish_reason,
+            message.raw_finish_reason,
+            len(message.parts),
+        )
+
+
+def test_an_open_without_the_attempt_cannot_go_on() -> None:
+    """It could only ask the question again."""
+    with resilient(lambda: HOPS[0], GO_ON) as stream:
+        assert "pause" == stream.final().finish_reason
+    assert "open takes no attempt, and so cannot make the request that goes on" == stream.pauses[-1].why
+
+
+def test_your_own_function_makes_the_request() -> None:
+    """Of the first request's arguments, as for an SDK."""
+    asked: list[dict[str, Any]] = []
+
+    def ask(attempt: Attempt) -> list[bytes]:
+        asked.append(attempt.request(ASKED))
+        return HOPS[number_asked(asked[-1])]
+
+    with resilient(ask, GO_ON) as stream:
+        assert TEXT == "".join(stream.text)
+    assert [1, 2, 2] == [len(each["messages"]) for each in asked]
+    assert ASKED == asked[0]
+
+
+@pytest.mark.parametrize("pauses", [-1, True, 1.5, "8"])
+def test_pauses_is_a_number(pauses: Any) -> None:
+    with pytest.raises(MisuseError, match="pauses= is the number"):
+        Retry(pauses=pauses)
+
+
+def test_a_view_reads_over_the_pauses() -> None:
+    """As over any other place of an answer."""
+    client = httpx.Client(transport=httpx.MockTransport(Server()))
+    with connect(URL, json=ASKED, client=client, retry=GO_ON) as stream:
+        assert "Search for it." == "".join(stream.reasoning)
+        assert TEXT == "".join(stream.text)
+
+
+def test_the_sdk_accepts_the_requests_and_sends_the_same_itself() -> None:
+    """The content of the turn is what the SDK's own reader has of the hops."""
+    anthropic = needed("anthropic")
+    params = importlib.import_module("anthropic.types.beta.message_create_params")
+    server = Server()
+    server.ask("sync", GO_ON)
+    for asked in server.asked:
+        TypeAdapter(params.MessageCreateParamsStreaming).validate_python(asked)
+
+    replay = httpx_of_sdk(anthropic)
+    client = anthropic.Anthropic(api_key="k", base_url="https://api.test", http_client=replay)
+    messages = [QUESTION]
+    for asked in server.asked[1:]:
+        with client.beta.messages.stream(model="m", max_tokens=9, messages=messages, tools=TOOLS) as stream:
+            content = [block.model_dump(exclude_none=True) for block in stream.get_final_message().content]
+        messages.append({"role": "assistant", "content": content})
+        sent = [block for turn in messages[1:] for block in turn["content"]]
+        assert asked["messages"][1]["content"] == sent
+
+
+def httpx_of_sdk(anthropic: Any) -> Any:
+    """Return a client of the library that the SDK runs on, whose server sends the hops one after the other."""
+    http = importlib.import_module(anthropic.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
+    left = iter(HOPS)
+    headers = {"content-type": "text/event-stream"}
+    return http.Client(
+        transport=http.MockTransport(
+            lambda request: http.Response(200, headers=headers, content=b"".join(next(left)))
+        )
+    )
+
+
+def test_bedrock_goes_on_alike() -> None:
+    """With the same turn, in its own framing."""
+    script = testing.script(id="msg_1").text("Half, ")
+    hops = [script.finish("pause"), testing.script(id="msg_2").text("and the rest.").finish("stop")]
+    asked: list[Any] = []
+
+    def ask(attempt: Attempt) -> list[bytes]:
+        asked.append(attempt.request({"anthropic_version": "bedrock-2023-05-31", "messages": [QUESTION]}))
+        return hops[len(asked) - 1].chunks("bedrock-invoke")
+
+    with resilient(ask, GO_ON) as stream:
+        assert "Half, and the rest." == stream.final().text
+    assert [QUESTION, {"role": "assistant", "content": [{"type": "text", "text": "Half, "}]}] == asked[1][
+        "messages"
+    ]
+
+
+def _is_sendable(message: Message) -> bool:
+    return bool(message.to_anthropic()["content"])
+
+
+def test_an_error_of_the_provider_in_a_later_hop_is_raised_with_all_before_it() -> None:
+    """Nothing that has arrived is lost."""
+    broken = [*HOPS[1][:5], b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"x"}}\n\n']
+    with pytest.raises(StreamError) as caught:
+        resilient(lambda attempt: [HOPS[0], broken][attempt.mode == "pause"], GO_ON).final()
+
+    assert "I'll look it up." == caught.value.partial.text
+    assert 4 <= len(caught.value.partial.parts)
+    assert _is_sendable(caught.value.partial)
