@@ -13,17 +13,18 @@ from tokenstream.events import (
     PartDelta,
     ReasoningDelta,
     RefusalDelta,
+    Resumed,
     TextDelta,
     ToolCallDelta,
     UsageUpdate,
 )
 from tokenstream.limits import check_seconds, check_whole
+from tokenstream.message import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream.events import Event
-    from tokenstream.message import Usage
 
 
 @show_members
@@ -65,8 +66,10 @@ class Budget:
         "_reported_tokens",
         "_seconds",
         "_tokens",
+        "_tokens_before",
         "_uncounted_bytes",
         "_usage",
+        "_usage_before",
         "started_at",
         "stop",
     )
@@ -103,6 +106,8 @@ class Budget:
         self.stop: str | None = None
         """The reason to stop the answer; None while the budget lasts."""
         self._usage = GrowingUsage()
+        self._usage_before, self._tokens_before = Usage(), 0
+        """The counts of the requests before the last one, and their output tokens, some of them estimated."""
         self._reported_tokens = 0
         """The provider's last count of tokens."""
         self._uncounted_bytes = self._characters_used = 0
@@ -178,6 +183,9 @@ class Budget:
             self._add_text(event.text)
         elif isinstance(event, ToolCallDelta | PartDelta):
             self._add_text(event.fragment)
+        elif isinstance(event, Resumed) and event.mode != "resume":
+            self._begin_request()
+            return
         else:
             return
         used, max_tokens = self._tokens_used, self._tokens
@@ -192,6 +200,12 @@ class Budget:
             if cost > self._max_cost:
                 self._stop_for(f"{self._max_cost:g} for the answer", estimated=self._uncounted_bytes > 0)
 
+    def _begin_request(self) -> None:
+        """Keep the counts so far: from now on, the provider counts the tokens of another request."""
+        self._usage_before, self._tokens_before = self._build_usage(self._tokens_used), self._tokens_used
+        self._usage = GrowingUsage()
+        self._reported_tokens = self._uncounted_bytes = 0
+
     def _add_text(self, text: str) -> None:
         """Count text that no report of token counts includes yet."""
         self._characters_used += len(text)
@@ -200,7 +214,8 @@ class Budget:
     @property
     def _tokens_used(self) -> int:
         """The provider's count of output tokens, plus an estimate for the text since that count."""
-        return self._reported_tokens + math.ceil(self._uncounted_bytes / BYTES_PER_TOKEN)
+        estimated = math.ceil(self._uncounted_bytes / BYTES_PER_TOKEN)
+        return self._tokens_before + self._reported_tokens + estimated
 
     def _build_usage(self, tokens: int) -> Usage:
         """Return the token counts, estimated if text has arrived since the provider's count.
@@ -208,7 +223,7 @@ class Budget:
         Args:
             tokens: Number of output tokens, including those estimated.
         """
-        usage = self._usage.build(final=False)
+        usage = self._usage_before + self._usage.build(final=False)
         if not self._uncounted_bytes:
             return usage
         return usage.model_copy(update={"output_tokens": tokens, "source": "estimated"})

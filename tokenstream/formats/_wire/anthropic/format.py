@@ -232,7 +232,7 @@ provider_data=None, phase=None))]
         delta = dict_of(payload, "delta")
         self._report_unknown_fields(payload, "type", "delta", "usage")
         self._report_unknown_fields(delta, *_END_FIELDS)
-        self._read_usage(payload)
+        self._read_usage(payload, reason=text_of(delta, "stop_reason"))
         self._read_finish(delta)
 
     def _read_message_stop(self, payload: dict[str, Any]) -> None:
@@ -277,7 +277,7 @@ provider_data=None, phase=None))]
         self._report_unknown_fields(message, *_MESSAGE_FIELDS, *_END_FIELDS)
         if whole:
             self._read_content(message.get("content"))
-        self._read_usage(message)
+        self._read_usage(message, reason=text_of(message, "stop_reason"))
         # A stop reason in a start without content is ignored: some gateways send one before any content.
         if whole:
             self._read_finish(message)
@@ -290,11 +290,15 @@ provider_data=None, phase=None))]
         for index, block in enumerate(dicts_of(content)):
             self._blocks.add_whole_block(index, block)
 
-    def _read_usage(self, payload: dict[str, Any]) -> None:
-        """Report the token counts in a payload, if it has any."""
+    def _read_usage(self, payload: dict[str, Any], reason: str | None = None) -> None:
+        """Report the token counts in a payload, if it has any.
+
+        Args:
+            reason: The stop reason that comes with them; None if none does.
+        """
         report = dict_of(payload, "usage")
         if report:
-            self.parts.usage(usage_of(report))
+            self.parts.usage(usage_of(report, reason=reason))
 
     def _read_finish(self, payload: dict[str, Any]) -> None:
         """Report the stop sequence and details, and the finish reason if there is one."""

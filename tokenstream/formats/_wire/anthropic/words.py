@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import dict_of, int_of, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
 from tokenstream.message import Citation, Usage
 
 if TYPE_CHECKING:
@@ -23,20 +23,32 @@ FINISH_REASONS: dict[str, FinishReason] = {
 """Maps Anthropic's stop reasons to finish reasons."""
 
 
-def usage_of(report: dict[str, Any]) -> Usage:
+def usage_of(report: dict[str, Any], *, reason: str | None = None) -> Usage:
     """Return token counts as `Usage`; counts that the server did not send are None.
+
+    Args:
+        reason: The answer's stop reason. After a compaction, its tokens are added, which the API counts in
+            `iterations` alone; in an answer that goes on behind a compaction, they stay there.
 
     Example:
         >>> usage_of({"input_tokens": 9, "cache_read_input_tokens": 4, "output_tokens": None}).cached_tokens
         4
     """
     details = dict_of(report, "output_tokens_details")
+    iterations = dicts_of(report.get("iterations")) if reason == "compaction" else []
+    compactions = [each for each in iterations if each.get("type") == "compaction"]
+
+    def count(name: str) -> int | None:
+        """Return a count, with that of the compactions if the server has sent it."""
+        total = int_of(report, name)
+        return None if total is None else sum([int_of(each, name) or 0 for each in compactions], start=total)
+
     return Usage(
-        input_tokens=int_of(report, "input_tokens"),
-        output_tokens=int_of(report, "output_tokens"),
+        input_tokens=count("input_tokens"),
+        output_tokens=count("output_tokens"),
         reasoning_tokens=int_of(details, "thinking_tokens"),
-        cached_tokens=int_of(report, "cache_read_input_tokens"),
-        cache_write_tokens=int_of(report, "cache_creation_input_tokens"),
+        cached_tokens=count("cache_read_input_tokens"),
+        cache_write_tokens=count("cache_creation_input_tokens"),
         provider_data=report,
     )
 

@@ -1,0 +1,72 @@
+"""Real compactions of Anthropic, cut into a request that pauses after its compaction, and one that goes on."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support import wire
+from tests.support.beside import SHARED, needs_recordings
+from tokenstream import Message, Retry, Stream, resilient
+from tokenstream.framing import SSEParser
+from tokenstream.recovery import Attempt
+
+COMPACTIONS = ["compaction-1-c6a584b9", "compaction-response-4e3381c9"]
+QUESTION = {"role": "user", "content": "Sum it up."}
+
+
+def body_of(name: str) -> bytes:
+    """Return a recorded answer."""
+    return next((SHARED / "recordings" / "anthropic").glob(f"*{name}.sse")).read_bytes()
+
+
+def split(body: bytes) -> tuple[list[bytes], list[bytes]]:
+    """Return the answer as the API sends it with `pause_after_compaction`, in two responses.
+
+    The tokens of the compaction are in `iterations` alone; those of the rest are the answer's.
+    """
+    start, *events = [json.loads(event.data) for event in SSEParser().frames(body)]
+    last = next(place for place, event in enumerate(events) if event["type"] == "content_block_stop")
+    paused, rest = events[: last + 1], events[last + 1 :]
+    ended = next(event for event in rest if event["type"] == "message_delta")
+    spent = [each for each in ended["usage"].pop("iterations", []) if each["type"] == "compaction"]
+    usage = {"input_tokens": 0, "output_tokens": 0, "iterations": spent}
+    delta = {"stop_reason": "compaction", "stop_sequence": None}
+    paused += [{"type": "message_delta", "delta": delta, "usage": usage}, {"type": "message_stop"}]
+    begun = {**start, "message": {**start["message"], "id": "msg_2"}}
+    rest = [{**event, "index": 0} if "index" in event else event for event in rest]
+    return (
+        [wire.sse(event, event=event["type"]) for event in (start, *paused)],
+        [wire.sse(event, event=event["type"]) for event in (begun, *rest)],
+    )
+
+
+@needs_recordings
+@pytest.mark.parametrize("name", COMPACTIONS)
+def test_the_answer_behind_a_compaction_is_the_recorded_one(name: str) -> None:
+    """With the compaction sent back unchanged, and its tokens counted."""
+    body = body_of(name)
+    hops, asked = split(body), list[Any]()
+
+    def ask(attempt: Attempt) -> list[bytes]:
+        asked.append(attempt.request({"messages": [QUESTION]}))
+        return hops[len(asked) - 1]
+
+    with resilient(ask, Retry(attempts=1, pauses=8)) as stream:
+        message = stream.final()
+    whole = Stream(body).final()
+    assert whole.parts == message.parts
+    assert ["compaction", "end_turn"] == [hop.reason for hop in stream.pauses]
+    assert [_compaction(whole)] == asked[1]["messages"][-1]["content"]
+    spent = (whole.usage.provider_data.get("iterations") or [{}])[0]
+    assert (
+        whole.usage.input_tokens + spent.get("input_tokens", 0),
+        whole.usage.output_tokens + spent.get("output_tokens", 0),
+    ) == (message.usage.input_tokens, message.usage.output_tokens)
+
+
+def _compaction(message: Message) -> Any:
+    """Return the block of the compaction, as it was received."""
+    return message.to_anthropic()["content"][0]
