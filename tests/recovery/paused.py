@@ -17,17 +17,29 @@ ASKED: dict[str, Any] = {
     "stream": True,
 }
 CONTAINER = {"id": "container_011C", "expires_at": "2026-11-25T09:00:00Z"}
-RESULTS = [{"type": "web_search_result", "url": "https://oslo.test", "title": "Oslo", "encrypted_content": "Eo=="}]
+RESULTS = [
+    {"type": "web_search_result", "url": "https://oslo.test", "title": "Oslo", "encrypted_content": "Eo=="}
+]
 BLOCKS: tuple[list[dict[str, Any]], ...] = (
     [
         {"type": "thinking", "thinking": "Search for it.", "signature": SIGNATURE},
         {"type": "text", "text": "I'll look it up."},
-        {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "Oslo news"}},
+        {
+            "type": "server_tool_use",
+            "id": "srvtoolu_1",
+            "name": "web_search",
+            "input": {"query": "Oslo news"},
+        },
     ],
     [
         {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": RESULTS},
         {"type": "redacted_thinking", "data": "EmwKAhgBEgy3va3pzix/LafPsn4a"},
-        {"type": "server_tool_use", "id": "srvtoolu_2", "name": "web_search", "input": {"query": "Oslo opera"}},
+        {
+            "type": "server_tool_use",
+            "id": "srvtoolu_2",
+            "name": "web_search",
+            "input": {"query": "Oslo opera"},
+        },
     ],
     [
         {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_2", "content": RESULTS},
@@ -49,7 +61,9 @@ def events_of(block: dict[str, Any], index: int) -> list[bytes]:
             deltas.append(("signature_delta", "signature", signature))
         case {"input": {**values}}:
             start = {**block, "input": {}}
-            deltas = [("input_json_delta", "partial_json", piece) for piece in halves(wire.json.dumps(values))]
+            deltas = [
+                ("input_json_delta", "partial_json", piece) for piece in halves(wire.json.dumps(values))
+            ]
         case _:
             start, deltas = block, []
     pieces = [wire.claude_delta(index, kind, **{field: piece}) for kind, field, piece in deltas]
@@ -62,7 +76,9 @@ def halves(text: str) -> list[str]:
     return [text[:middle], text[middle:]]
 
 
-def hop(number: int, blocks: list[dict[str, Any]], reason: str, *, usage: Any = None, **end: Any) -> list[bytes]:
+def hop(
+    number: int, blocks: list[dict[str, Any]], reason: str, *, usage: Any = None, **end: Any
+) -> list[bytes]:
     """Return one hop, with `msg_` and its number as its id, and ten tokens of output for each number."""
     start = wire.claude_start_payload()
     start["message"] |= {"id": f"msg_{number}", "usage": {"input_tokens": 100 * number, "output_tokens": 1}}

@@ -338,7 +338,10 @@ def _is_sendable(message: Message) -> bool:
 
 def test_an_error_of_the_provider_in_a_later_hop_is_raised_with_all_before_it() -> None:
     """Nothing that has arrived is lost."""
-    broken = [*HOPS[1][:5], b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"x"}}\n\n']
+    broken = [
+        *HOPS[1][:5],
+        b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"x"}}\n\n',
+    ]
     with pytest.raises(StreamError) as caught:
         resilient(lambda attempt: [HOPS[0], broken][attempt.mode == "pause"], GO_ON).final()
 

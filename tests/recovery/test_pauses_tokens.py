@@ -128,7 +128,9 @@ def test_each_interaction_is_paid_for() -> None:
         usage.total_tokens,
         usage.source,
     )
-    assert [("v1_1", 10), ("v1_2", 20), ("v1_3", 30)] == [(hop.id, hop.usage.input_tokens) for hop in stream.pauses]
+    assert [("v1_1", 10), ("v1_2", 20), ("v1_3", 30)] == [
+        (hop.id, hop.usage.input_tokens) for hop in stream.pauses
+    ]
 
 
 @pytest.mark.parametrize("token", ["token-1", None])
@@ -214,7 +216,9 @@ def test_the_sdk_asks_for_the_same_interactions() -> None:
             assert made == asked
 
 
-GENERATE = "https://generativelanguage.googleapis.com/v1beta/models/gemini-3.6-pro:streamGenerateContent?alt=sse"
+GENERATE = (
+    "https://generativelanguage.googleapis.com/v1beta/models/gemini-3.6-pro:streamGenerateContent?alt=sse"
+)
 
 
 def test_generate_content_goes_on_from_its_token() -> None:
@@ -228,7 +232,9 @@ def test_generate_content_goes_on_from_its_token() -> None:
             ended = {"finishReason": "CONTINUATION", "continuationToken": TOKENS[number + 1]}
         token = {"continuationToken": ended.pop("continuationToken")} if number < 2 else {}
         chunk = {
-            "candidates": [{"content": {"role": "model", "parts": [{"text": WORDS[number]}]}, "index": 0, **ended}],
+            "candidates": [
+                {"content": {"role": "model", "parts": [{"text": WORDS[number]}]}, "index": 0, **ended}
+            ],
             "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 2, "totalTokenCount": 12},
             "responseId": f"r{number}",
             **token,

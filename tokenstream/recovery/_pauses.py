@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tokenstream._pipeline.pausing import Pausing
+from tokenstream._pipeline.resumption import GoOn
 from tokenstream.accumulator import Accumulator
 from tokenstream.events import Resumed
 from tokenstream.message import Usage
@@ -33,11 +34,9 @@ class Pauses:
         self._most = most
         self._machine, self._joining = resumption.machine, resumption.joining
         self._current = current
-        self._pausing = Pausing(self._machine, self._withholds)
+        self._pausing = Pausing(self._machine, self._withholds) if most else None
         self.paused: PausedAnswer | None = None
         """The answer at its last pause, of which the current attempt brings the rest; None for no pause."""
-        self.finish: Finish | None = None
-        """The finish of that answer, which was not reported; None for no pause."""
         self._gone_through = 0
         """Number of pauses so far after which another request was made."""
         self._hops: list[Hop] = []
@@ -88,7 +87,7 @@ class Pauses:
 
     def begin_again(self) -> None:
         """Forget the pauses so far, because the answer begins again."""
-        self.paused = self.finish = None
+        self.paused = None
         self._hops, self._held = [], ()
         self._reports_before = len(self._current.reports)
 
@@ -103,15 +102,15 @@ class Pauses:
             opener: The opener of the current attempt, which would open the next one.
             number: The number of the next attempt.
         """
-        finish = self._pausing.finish
-        if finish is None:
+        finish = None if self._pausing is None else self._pausing.finish
+        if self._pausing is None or finish is None:
             return None
         message = self._make_message()
         answer = self._machine.connection.format.parts
         paused = PausedAnswer(
             message,
             answer.id or message.id,
-            finish.raw_reason,
+            finish,
             self._first_part,
             None if self.paused is None else self.paused.own_token,
         )
@@ -122,7 +121,7 @@ class Pauses:
             self._pausing.report()
             return None
         log("the answer was paused, and goes on")
-        self.paused, self.finish = paused, finish
+        self.paused = paused
         self._gone_through += 1
         hold = self._joining.hold
         self._held = () if hold is None else (*hold.ready, *hold.held)
@@ -155,19 +154,20 @@ class Pauses:
 
     def give_up(self) -> None:
         """Let the message end with its pause, because no request for the rest of the answer has succeeded."""
-        if self.finish is not None:
-            self._machine.accumulator.take(self.finish)
+        if self.paused is not None:
+            self._machine.accumulator.take(self.paused.finish)
 
     # -- the next hop ------------------------------------------------------
 
-    def begin(self, hold: Hold) -> None:
-        """Begin a hop behind the last pause, whose first events are held back."""
+    def begin(self, paused: PausedAnswer, hold: Hold) -> GoOn:
+        """Begin a hop behind a pause, whose first events are held back."""
         self._reports_before = len(self._current.reports)
         self._resumed = Resumed("pause", at=0)
         for event in (*self._held, self._resumed):
             hold.keep(event)
+        return GoOn(paused.finish, paused.message)
 
-    def announce(self) -> None:
+    def complete_announcement(self) -> None:
         """Complete the event that announces the hop, whose first events are about to be returned."""
         answer = self._machine.connection.format.parts
         self._resumed.id, self._resumed.model = answer.id, answer.model

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from tokenstream._pipeline.checkpoints import has_partial
 from tokenstream._pipeline.hold import Hold, ends_at_once
-from tokenstream._pipeline.resumption import Continue, GoOn, Restart, Resume
+from tokenstream._pipeline.resumption import Continue, Restart, Resume
 from tokenstream.errors import (
     AnswerRejected,
     MisuseError,
     PositionLost,
     StreamError,
 )
-from tokenstream.events import Restarted, Resumed
 from tokenstream.formats._resume.event_log import EventLog
+from tokenstream.recovery._announcing import Announcing
 from tokenstream.recovery._current import CurrentAttempt
 from tokenstream.recovery._judge import Judge
 from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT, TOO_SHORT
@@ -34,13 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tokenstream._pipeline.resumption import Renewal, Resumption
-    from tokenstream._pipeline.seam import Seam
     from tokenstream._sources import Deferred
     from tokenstream.events import Event
     from tokenstream.limits import Deadlines
     from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.stream._attempts import AttemptMode
-    from tokenstream.stream._continuation import Continuation
     from tokenstream.stream._pauses import Hop
 
 _LONG_WAIT = 10.0
@@ -73,7 +71,7 @@ class Recovery:
         self._machine = machine = resumption.machine
         self._is_content: Callable[[Event], bool] = make_content_test(retry.outcomes)
         """Returns True for an event with content that no outcome can reject; it ends the holding back."""
-        hold = Hold(self._is_content, self._announce)
+        hold = self._make_hold(self._is_content)
         machine.hold_back(hold)
 
         # The parts that observe attempts and decide about them.
@@ -89,15 +87,15 @@ class Recovery:
             self._rules,
             total=deadlines.total,
         )
-        self._pauses = Pauses(retry.pauses, resumption, self._current) if retry.pauses else None
-        """Goes through the pauses of the answer; None if a pause ends it."""
+        self._pauses = Pauses(retry.pauses, resumption, self._current)
         self._judge = Judge(retry, resumption, self._current, self._planner)
+        self._announcing = Announcing(
+            retry, itinerary, resumption, self._current, self._rules, self._planner, self._pauses
+        )
         if self._planner.may_resume and machine.arrivals.reorder is None:
             machine.arrivals.log = EventLog()
 
         # State of the recovery so far.
-        self._restart_cause: StreamError | None = None
-        """The error of the delivered answer that a restart is about to replace; None if there is none."""
         self._last_break: StreamError | None = None
         """The last error after delivered content; the stream ends with it if no continuation joins."""
         self._has_given_up = False
@@ -108,8 +106,6 @@ class Recovery:
         """Creates the stage for reasoning in tags, unless an attempt has its own; None for no stage."""
         self._race: Race | None = None
         """The race of the first two attempts; None without hedging."""
-        self._aligns = retry.align
-        """True if a restarted answer's repetition of delivered content is skipped in the loop over events."""
 
     @property
     def attempts(self) -> tuple[AttemptReport, ...]:
@@ -121,7 +117,7 @@ class Recovery:
     @property
     def hops(self) -> tuple[Hop, ...]:
         """The stretches of the answer between its pauses; empty if it was never paused."""
-        return () if self._pauses is None else self._pauses.hops
+        return self._pauses.hops
 
     @property
     def deadlines(self) -> Deadlines:
@@ -196,7 +192,7 @@ class Recovery:
         """
         current, refusal = self._current, self._joining.refusal
         self._has_given_up = True
-        if self._pauses is not None and current.goes_on and not current.was_released:
+        if current.goes_on and not current.was_released:
             # The answer is still paused, and a later request may go on with it.
             self._pauses.give_up()
         if isinstance(error, AnswerRejected) and error.outcome == "invalid":
@@ -270,7 +266,7 @@ class Recovery:
         """Return the source of the rest of a paused answer; None if it is not paused, or does not go on."""
         current = self._current
         opener = self._openers[current.opener_index]
-        attempt = None if self._pauses is None else self._pauses.find_pause(opener, current.next_number)
+        attempt = self._pauses.find_pause(opener, current.next_number)
         if attempt is None:
             return None
         return self._follow_plan(AttemptPlan("pause", current.opener_index, 0.0), attempt, None, now)
@@ -365,14 +361,13 @@ class Recovery:
             # Each request has the whole output limit.
             self._rules.begin_again()
         if plan.mode == "restart":
-            if self._pauses is not None:
-                self._pauses.begin_again()
+            self._pauses.begin_again()
             if current.has_delivered:
                 # The error of the delivered answer stays, even if restarts fail before they bring content.
-                self._restart_cause = self._restart_cause or error
+                self._announcing.restart_cause = self._announcing.restart_cause or error
         # If JSON or a short text is restarted in place of a continuation, the loop gets only what is new.
-        self._aligns = retry.align or plan.why in (JSON_ASKED, JSON_TEXT, TOO_SHORT)
-        self._renew_machine(plan, attempt.asked, now)
+        self._announcing.aligns = retry.align or plan.why in (JSON_ASKED, JSON_TEXT, TOO_SHORT)
+        self._renew_machine(plan, attempt, now)
         # `begins=False`: the timing of the answer goes on from the first attempt.
         return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
 
@@ -412,7 +407,7 @@ class Recovery:
             why=plan.why,
             route=self._itinerary.name(plan.opener_index),
             asked=continuation,
-            paused=self._pauses.paused if plan.mode == "pause" and self._pauses is not None else None,
+            paused=self._pauses.paused if plan.mode == "pause" else None,
         )
         if callable(wait) and plan.may_wait:
             attempt = replace(attempt, wait=check_returned_wait(wait(attempt)))
@@ -422,9 +417,9 @@ class Recovery:
         """Return the answer's id, which a relay with a journal sends in a header and in the first event."""
         return self._machine.find_answer_id() if self._answer_id is None else self._answer_id
 
-    def _renew_machine(self, plan: AttemptPlan, continuation: Continuation | None, now: float) -> None:
+    def _renew_machine(self, plan: AttemptPlan, attempt: Attempt, now: float) -> None:
         """Make the machine ready for the next attempt's events, which a new hold holds back."""
-        machine = self._machine
+        machine, continuation = self._machine, attempt.asked
         resuming_format = machine.answer_format if plan.mode == "resume" else None
         seam = None if continuation is None else self._rules.make_seam(continuation)
         # `until` returns True for the event at which the hold ends.
@@ -435,22 +430,24 @@ class Recovery:
             until = ends_at_once
         else:
             until = self._is_content
-        self._current.hold = hold = Hold(until, self._announce)
+        self._current.hold = hold = self._make_hold(until)
         if resuming_format is None:
             # Another opener may send its answers in another format.
             machine.wanted = self._openers[plan.opener_index].format
             machine.make_stage = self._make_stage
-        pauses = self._pauses
         if resuming_format is not None:
             renewal: Renewal = Resume(resuming_format)
-        elif plan.mode == "pause" and pauses is not None and pauses.paused and pauses.finish:
-            renewal = GoOn(pauses.finish, pauses.paused.message)
-            pauses.begin(hold)
+        elif attempt.paused is not None:
+            renewal = self._pauses.begin(attempt.paused, hold)
         elif seam is not None:
             renewal = Continue(seam)
         else:
-            renewal = Restart(is_aligned=self._aligns and self._current.has_delivered)
+            renewal = Restart(is_aligned=self._announcing.aligns and self._current.has_delivered)
         self._resumption.renew(hold, now, renewal)
+
+    def _make_hold(self, until: Callable[[Event], bool]) -> Hold:
+        """Return a hold that ends with an event for which `until` returns True."""
+        return Hold(until, lambda failed: self._announcing.announce(failed=failed))
 
     def _end_at_limit(self, error: StreamError, now: float) -> None:
         """End the answer, because its output limit is used up."""
@@ -469,64 +466,3 @@ class Recovery:
         # The message includes the usage of released events already. Without any event, no tokens are known.
         if mode != "resume" and not hold.released and hold.held:
             self._machine.accumulator.spend(hold.usage)
-
-    def _announce(self, failed: bool) -> list[Event] | None:  # noqa: FBT001 - one question
-        """Return the events to deliver before the first events of an attempt; None to discard the attempt.
-
-        The attempt's `Hold` calls this when it releases the events that it has held back.
-
-        Args:
-            failed: True if the attempt failed before it brought content.
-        """
-        machine, current = self._machine, self._current
-        if failed and current.has_delivered:
-            # The answer is still the content that was delivered before.
-            current.note_discarded()
-            return None
-        # From now on, the events of this attempt are delivered.
-        if self._pauses is not None and current.mode == "pause":
-            self._pauses.announce()
-        is_first_content = not current.has_delivered
-        current.has_delivered = True
-        machine.accumulator.route = self._itinerary.name(current.opener_index)
-        if not failed:
-            self._itinerary.note_content(current.opener_index, machine.now - current.begun_at)
-        if machine.arrivals.log is not None and not self._planner.can_resume(current.hold.held):
-            machine.arrivals.log = None
-        restart_cause, self._restart_cause = self._restart_cause, None
-        if is_first_content:
-            # The loop has no content yet, so earlier attempts leave no trace.
-            return []
-        if current.mode == "pause":
-            return []
-        if current.mode == "resume":
-            return [Resumed(dropped=machine.answer_format.dropped)]
-        if self._joining.seam is not None:
-            return self._announce_continuation(self._joining.seam)
-        if restart_cause is None:
-            # No content that the loop has is replaced.
-            return []
-        restarted = Restarted(machine.accumulator.message, restart_cause)
-        # The reader knows the abandoned message from earlier events, so a relay need not send it.
-        restarted.told_before = True
-        if not self._aligns:
-            return [restarted]
-        # The aligner skips the content that the loop already has.
-        self._joining.align(restarted)
-        return []
-
-    def _announce_continuation(self, seam: Seam) -> list[Event] | None:
-        """Return the event to deliver before a continuation; None to discard it, because it does not join.
-
-        Args:
-            seam: The seam between the answer and the continuation.
-        """
-        machine = self._machine
-        announced = self._rules.announce(seam)
-        if announced is None:
-            self._current.note_discarded(always=True)
-            return None
-        if machine.format != machine.accumulator.format:
-            # Another API's answer is continued, whose format the message keeps.
-            announced.format = machine.format
-        return [announced]

@@ -1,4 +1,4 @@
-"""Pauses of an answer: the request that goes on after one, and a report on each stretch between two pauses."""
+"""Pauses of an answer: the request that goes on after one, and reports on the stretches between them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from tokenstream.message import Usage
 from tokenstream.turns._methods import turn_method
 
 if TYPE_CHECKING:
-    from tokenstream._apis import APIRecord
+    from tokenstream._apis import APIRecord, PauseRecord
+    from tokenstream.events import Finish
     from tokenstream.message import Message
 
 _NO_ID = "the answer that it is about has no id"
@@ -55,8 +56,8 @@ class PausedAnswer:
     """The answer so far, of all hops."""
     id: str | None
     """The provider's id of the last hop."""
-    reason: str | None
-    """The provider's word for the pause."""
+    finish: Finish
+    """The pause, which was not reported as the end of the answer."""
     first_part: int = 0
     """Index of the part with which the last hop has begun."""
     token: str | None = None
@@ -76,7 +77,7 @@ class PausedAnswer:
             return "it has calls of the application's tools, whose results the next request needs"
         if api.pause.token is None:
             return self._why_no_turn(api, payload)
-        return self._why_no_token(api, payload)
+        return self._why_no_token(api.pause, api.pause.token, payload)
 
     def _why_no_turn(self, api: APIRecord, payload: object) -> str | None:
         """Return the reason why the answer cannot be sent back as a turn; None if it can."""
@@ -93,19 +94,16 @@ class PausedAnswer:
             return str(error)
         return None
 
-    def _why_no_token(self, api: APIRecord, payload: object) -> str | None:
+    def _why_no_token(self, pause: PauseRecord, field: str, payload: object) -> str | None:
         """Return the reason why no token goes on with the answer; None if one does."""
-        token = self._find_token(api)
+        token = self._find_token(field)
         if token is None:
             return "the server has sent no token with which to go on"
         if token == self.token:
             return "it has brought the token that it was requested with, and so got no further"
         if payload is not None and not is_dict(payload):
             return "the request was not given as json={…}"
-        parent = None if api.pause is None else api.pause.parent
-        if parent is not None and self.id is None and is_dict(payload) and payload.get("store") is not False:
-            return _NO_ID
-        return None
+        return _NO_ID if _needs_parent(pause, payload) and self.id is None else None
 
     def write_request(self, payload: dict[str, Any]) -> dict[str, Any]:
         """Return the next request, made from the first one; see `Attempt.request`."""
@@ -113,7 +111,7 @@ class PausedAnswer:
         if api is None or api.pause is None or not is_dict(payload):
             raise MisuseError("only a dict, with the fields of the API's requests, can go on after a pause")
         if api.pause.token is not None:
-            return self._add_token(api, payload)
+            return self._add_token(api.pause, api.pause.token, payload)
         if not _has_turns(payload, api):
             raise MisuseError("the request has no list of turns, to which the answer so far can be added")
         turns = "messages" if api.request is None else api.request.turns
@@ -132,30 +130,26 @@ class PausedAnswer:
         turn: dict[str, Any] = getattr(ended, turn_method(self.message.format) or "")()
         return turn
 
-    def _add_token(self, api: APIRecord, payload: dict[str, Any]) -> dict[str, Any]:
+    def _add_token(self, pause: PauseRecord, field: str, payload: dict[str, Any]) -> dict[str, Any]:
         """Return the request with the token, and with the answer that it is from in place of the input."""
-        pause = api.pause
-        assert pause is not None
-        assert pause.token is not None
-        name = next((key for key in payload if _is_same(key, pause.token)), pause.token)
-        written = {**payload, name: self._find_token(api)}
-        if pause.parent is not None and payload.get("store") is not False:
-            # The server has stored the input.
+        name = next((key for key in payload if _is_same(key, field)), field)
+        written = {**payload, name: self._find_token(field)}
+        if pause.parent is not None and _needs_parent(pause, payload):
             written.pop("input", None)
             written[pause.parent] = self.id
         return written
 
-    def _find_token(self, api: APIRecord) -> str | None:
+    def _find_token(self, field: str) -> str | None:
         """Return the token that the answer has brought last; None if it has brought none."""
-        name = None if api.pause is None else api.pause.token
-        token = None if name is None else self.message.provider_data.get(name)
+        token = self.message.provider_data.get(field)
         return token if isinstance(token, str) and token else None
 
     @property
     def own_token(self) -> str | None:
         """The token that the next request sends; None if it sends none."""
         api = api_named(self.message.format)
-        return None if api is None else self._find_token(api)
+        field = None if api is None or api.pause is None else api.pause.token
+        return None if field is None else self._find_token(field)
 
     def _find_container(self, field: str) -> str | None:
         """Return the id of the container in which the answer's code runs; None if there is none."""
@@ -167,6 +161,11 @@ class PausedAnswer:
 def _has_turns(payload: object, api: APIRecord) -> bool:
     """Return True if a request has a list of turns."""
     return is_dict(payload) and api.request is not None and is_list(payload.get(api.request.turns))
+
+
+def _needs_parent(pause: PauseRecord, payload: object) -> bool:
+    """Return True if a request names the answer before it, because the server has stored its input."""
+    return pause.parent is not None and is_dict(payload) and payload.get("store") is not False
 
 
 def _is_same(key: str, name: str) -> bool:

@@ -168,7 +168,11 @@ class Answer:
 
     def adopt_pauses(self, other: Answer) -> None:
         """Take over what another object, which has read nothing, knows of the pauses of the message."""
-        self.first_part, self.text_before, self.withholds = other.first_part, other.text_before, other.withholds
+        self.first_part, self.text_before, self.withholds = (
+            other.first_part,
+            other.text_before,
+            other.withholds,
+        )
 
     def emit(self, event: Event) -> None:
         """Add an event that needs no bookkeeping."""

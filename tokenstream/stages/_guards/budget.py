@@ -168,11 +168,7 @@ class Budget:
     # -- within ------------------------------------------------------------
 
     def _count(self, event: Event) -> None:
-        """Add an event's tokens and characters; set `stop` if they exceed a bound.
-
-        Raises:
-            MisuseError: The function `price` has returned NaN.
-        """
+        """Add an event's tokens and characters; set `stop` if they exceed a bound."""
         if isinstance(event, UsageUpdate):
             self._usage.add(event.usage)
             tokens = event.usage.output_tokens
@@ -183,11 +179,18 @@ class Budget:
             self._add_text(event.text)
         elif isinstance(event, ToolCallDelta | PartDelta):
             self._add_text(event.fragment)
-        elif isinstance(event, Resumed) and event.mode != "resume":
-            self._begin_request()
-            return
         else:
+            if isinstance(event, Resumed) and event.mode != "resume":
+                self._begin_request()
             return
+        self._check_bounds()
+
+    def _check_bounds(self) -> None:
+        """Set `stop` if the tokens, the characters or the cost exceed a bound.
+
+        Raises:
+            MisuseError: The function `price` has returned NaN.
+        """
         used, max_tokens = self._tokens_used, self._tokens
         if self._characters is not None and self._characters_used > self._characters:
             self._stop_for(f"{self._characters:,} characters")

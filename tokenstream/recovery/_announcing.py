@@ -1,0 +1,117 @@
+"""The first events of an attempt: accepts or discards them, and announces how they go on with the answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream.events import Restarted, Resumed
+
+if TYPE_CHECKING:
+    from tokenstream._pipeline.resumption import Resumption
+    from tokenstream._pipeline.seam import Seam
+    from tokenstream.errors import StreamError
+    from tokenstream.events import Event
+    from tokenstream.recovery._current import CurrentAttempt
+    from tokenstream.recovery._itinerary import Itinerary
+    from tokenstream.recovery._pauses import Pauses
+    from tokenstream.recovery._planning import Planner
+    from tokenstream.recovery._retry import Retry
+    from tokenstream.recovery._rules import ContinuationRules
+
+
+class Announcing:
+    """Decides which events come before those that an attempt's `Hold` releases.
+
+    Args:
+        retry: The caller's options.
+        itinerary: The openers, in order.
+        resumption: Lets further connections go on with the answer.
+        rules: The rules for continuing the answer.
+        planner: Knows if a later attempt may resume the answer.
+        pauses: Goes through the pauses of the answer.
+    """
+
+    def __init__(
+        self,
+        retry: Retry,
+        itinerary: Itinerary,
+        resumption: Resumption,
+        current: CurrentAttempt,
+        rules: ContinuationRules,
+        planner: Planner,
+        pauses: Pauses,
+    ) -> None:
+        self._itinerary = itinerary
+        self._machine, self._joining = resumption.machine, resumption.joining
+        self._current = current
+        self._rules, self._planner, self._pauses = rules, planner, pauses
+        self.restart_cause: StreamError | None = None
+        """The error of the delivered answer that a restart is about to replace; None if there is none."""
+        self.aligns = retry.align
+        """True if a restarted answer's repetition of delivered content is skipped in the loop over events."""
+
+    def announce(self, *, failed: bool) -> list[Event] | None:
+        """Return the events to deliver before the first events of an attempt; None to discard the attempt.
+
+        Args:
+            failed: True if the attempt failed before it brought content.
+        """
+        machine, current = self._machine, self._current
+        if failed and current.has_delivered:
+            # The answer is still the content that was delivered before.
+            current.note_discarded()
+            return None
+        # From now on, the events of this attempt are delivered.
+        is_first_content = not current.has_delivered
+        current.has_delivered = True
+        machine.accumulator.route = self._itinerary.name(current.opener_index)
+        if not failed:
+            self._itinerary.note_content(current.opener_index, machine.now - current.begun_at)
+        if machine.arrivals.log is not None and not self._planner.can_resume(current.hold.held):
+            machine.arrivals.log = None
+        restart_cause, self.restart_cause = self.restart_cause, None
+        if current.goes_on:
+            # The event that announces what follows a pause is one of those held back.
+            self._pauses.complete_announcement()
+            return []
+        # Without content, earlier attempts leave no trace.
+        return [] if is_first_content else self._announce_change(restart_cause)
+
+    def _announce_change(self, restart_cause: StreamError | None) -> list[Event] | None:
+        """Return the events that say how an attempt goes on with content that was delivered before.
+
+        Args:
+            restart_cause: The error of the delivered answer that is restarted; None if none is.
+        """
+        machine = self._machine
+        if self._current.mode == "resume":
+            return [Resumed(dropped=machine.answer_format.dropped)]
+        if self._joining.seam is not None:
+            return self._announce_continuation(self._joining.seam)
+        if restart_cause is None:
+            # No content that the loop has is replaced.
+            return []
+        restarted = Restarted(machine.accumulator.message, restart_cause)
+        # The reader knows the abandoned message from earlier events, so a relay need not send it.
+        restarted.told_before = True
+        if not self.aligns:
+            return [restarted]
+        # The aligner skips the content that the loop already has.
+        self._joining.align(restarted)
+        return []
+
+    def _announce_continuation(self, seam: Seam) -> list[Event] | None:
+        """Return the event to deliver before a continuation; None to discard it, because it does not join.
+
+        Args:
+            seam: The seam between the answer and the continuation.
+        """
+        machine = self._machine
+        announced = self._rules.announce(seam)
+        if announced is None:
+            self._current.note_discarded(always=True)
+            return None
+        if machine.format != machine.accumulator.format:
+            # Another API's answer is continued, whose format the message keeps.
+            announced.format = machine.format
+        return [announced]
