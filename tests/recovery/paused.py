@@ -100,7 +100,7 @@ HOPS = [
 
 
 def number_asked(asked: dict[str, Any]) -> int:
-    """Return the number of the hop, from 0, that a request of the research asks for, by what it sends back."""
+    """Return the number of the hop, from 0, that a request asks for, by what it sends back."""
     *_, last = asked["messages"]
     if last["role"] == "user":
         return 0

@@ -1,4 +1,4 @@
-"""Real compactions of Anthropic, cut into a request that pauses after its compaction, and one that goes on."""
+"""Real compactions of Anthropic, in two requests: one pauses after its compaction, and one goes on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def split(body: bytes) -> tuple[list[bytes], list[bytes]]:
 
     The tokens of the compaction are in `iterations` alone; those of the rest are the answer's.
     """
-    start, *events = [json.loads(event.data) for event in SSEParser().frames(body)]
+    parser = SSEParser()
+    start, *events = [json.loads(event.data) for event in [*parser.feed(body), *parser.end()]]
     last = next(place for place, event in enumerate(events) if event["type"] == "content_block_stop")
     paused, rest = events[: last + 1], events[last + 1 :]
     ended = next(event for event in rest if event["type"] == "message_delta")

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.recovery._pauses import Pauses
     from tokenstream.recovery._planning import Planner
-    from tokenstream.recovery._retry import Retry
     from tokenstream.recovery._rules import ContinuationRules
 
 
@@ -23,23 +22,24 @@ class Announcing:
     """Decides which events come before those that an attempt's `Hold` releases.
 
     Args:
-        retry: The caller's options.
-        itinerary: The openers, in order.
         resumption: Lets further connections go on with the answer.
+        itinerary: The openers, in order.
         rules: The rules for continuing the answer.
         planner: Knows if a later attempt may resume the answer.
         pauses: Goes through the pauses of the answer.
+        aligns: The caller's option; see the attribute.
     """
 
     def __init__(
         self,
-        retry: Retry,
-        itinerary: Itinerary,
         resumption: Resumption,
         current: CurrentAttempt,
+        itinerary: Itinerary,
+        *,
         rules: ContinuationRules,
         planner: Planner,
         pauses: Pauses,
+        aligns: bool,
     ) -> None:
         self._itinerary = itinerary
         self._machine, self._joining = resumption.machine, resumption.joining
@@ -47,7 +47,7 @@ class Announcing:
         self._rules, self._planner, self._pauses = rules, planner, pauses
         self.restart_cause: StreamError | None = None
         """The error of the delivered answer that a restart is about to replace; None if there is none."""
-        self.aligns = retry.align
+        self.aligns = aligns
         """True if a restarted answer's repetition of delivered content is skipped in the loop over events."""
 
     def announce(self, *, failed: bool) -> list[Event] | None:

@@ -90,7 +90,13 @@ class Recovery:
         self._pauses = Pauses(retry.pauses, resumption, self._current)
         self._judge = Judge(retry, resumption, self._current, self._planner)
         self._announcing = Announcing(
-            retry, itinerary, resumption, self._current, self._rules, self._planner, self._pauses
+            resumption,
+            self._current,
+            itinerary,
+            rules=self._rules,
+            planner=self._planner,
+            pauses=self._pauses,
+            aligns=retry.align,
         )
         if self._planner.may_resume and machine.arrivals.reorder is None:
             machine.arrivals.log = EventLog()
