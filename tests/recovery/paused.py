@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.support import wire
@@ -61,9 +62,7 @@ def events_of(block: dict[str, Any], index: int) -> list[bytes]:
             deltas.append(("signature_delta", "signature", signature))
         case {"input": {**values}}:
             start = {**block, "input": {}}
-            deltas = [
-                ("input_json_delta", "partial_json", piece) for piece in halves(wire.json.dumps(values))
-            ]
+            deltas = [("input_json_delta", "partial_json", piece) for piece in halves(json.dumps(values))]
         case _:
             start, deltas = block, []
     pieces = [wire.claude_delta(index, kind, **{field: piece}) for kind, field, piece in deltas]

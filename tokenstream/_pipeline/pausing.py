@@ -57,6 +57,8 @@ class Pausing:
         counts_bytes = api is not None and api.counts_bytes
         text = message.text
         parts.first_part = len(message.parts)
+        if parts.stage is not None:
+            parts.stage.begin_at(parts.first_part)
         parts.text_before = len(text.encode("utf-8", "surrogatepass")) if counts_bytes else len(text)
         # Limits bound the whole message, and a call without an id gets one that no other call has.
         parts.calls_seen = len(message.tool_calls)

@@ -173,6 +173,10 @@ class ReasoningTags:
         self._parts_cut.clear()
         return out
 
+    def begin_at(self, part: int) -> None:
+        """Number the parts of the first choice from `part` on: the message has others from before a pause."""
+        self._part_counts[0] = part
+
     def original_index(self, choice: int, index: int) -> int:
         """Return the index that the format gave to a part before this stage renumbered it.
 

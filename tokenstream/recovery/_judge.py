@@ -97,6 +97,9 @@ class Judge:
         current = self._current
         if not self._retry.outcomes or current.was_released or current.has_delivered:
             return None
+        if self._machine.connection.format.parts.withheld is not None:
+            # The answer is only paused. If it does not go on, it is judged as it is then.
+            return None
         if self._accepted is current.hold:
             # The end of the input follows the end of the answer, which was judged already.
             return None

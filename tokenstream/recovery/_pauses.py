@@ -49,6 +49,11 @@ class Pauses:
         """The event that announces the current hop."""
 
     @property
+    def holds_back(self) -> bool:
+        """True if events of the answer before its last pause are held back."""
+        return bool(self._held)
+
+    @property
     def hops(self) -> tuple[Hop, ...]:
         """The hops so far, including the current one; empty if the answer was never paused."""
         if not self._hops or self._hops[-1].why is not None:

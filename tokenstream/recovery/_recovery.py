@@ -469,6 +469,9 @@ class Recovery:
                 not abandoned.
         """
         hold = self._current.hold
+        if mode == "pause" and self._pauses.holds_back:
+            # The events that are held back stay held back, with the tokens that they report.
+            return
         # The message includes the usage of released events already. Without any event, no tokens are known.
         if mode != "resume" and not hold.released and hold.held:
             self._machine.accumulator.spend(hold.usage)

@@ -31,6 +31,9 @@ class EventStage(Protocol):
         """Return the events that replace the events of one payload."""
         ...
 
+    def begin_at(self, part: int) -> None:
+        """Number the parts of the first choice from `part` on: the message has others from before a pause."""
+
     def cut(self, choice: int, part: int) -> None:
         """Note that a part was cut off: the next call of `feed` also returns the part's held-back text."""
 

@@ -267,7 +267,7 @@ class Encoder(Vocabulary):
         if not_expressible:
             self.omit(f"usage.{', usage.'.join(not_expressible)}", "usage")
         expressible = {name: value for name, value in report.items() if name in self.counts}
-        self.usage = self.usage.model_copy(update=expressible)
+        self.count_tokens(expressible)
         return ()
 
     def keep_finish(self, event: Finish) -> Payloads:
@@ -305,6 +305,8 @@ class Encoder(Vocabulary):
 
     def encode_resumed(self, event: Resumed) -> Payloads:
         """Return no payloads: the answer goes on over another connection, which readers need not know."""
+        if event.mode != "resume":
+            self.begin_request()
         return ()
 
     def encode_stopped(self, event: Stopped) -> Payloads:

@@ -115,7 +115,11 @@ class Vocabulary:
         """The answer's id; None until it is known."""
         self.model: str | None = None
         self.usage = Usage()
-        """The token counts so far."""
+        """The token counts so far, of all requests for the answer."""
+        self._usage_before: Usage | None = None
+        """The token counts of the requests before the last one; None if there was only one."""
+        self._last_usage = Usage()
+        """The token counts of the last request."""
         self.lost_reasons: set[FinishReason] = set()
         """Finish reasons for which a word for an ordinary end was sent."""
         self.lost_events: set[str] = set()
@@ -183,6 +187,16 @@ class Vocabulary:
         if reason in _LOSSES:
             self.lost_reasons.add(reason)
         return "stop"
+
+    def count_tokens(self, counts: dict[str, Any]) -> None:
+        """Replace token counts of the last request by those of a later report."""
+        self._last_usage = self._last_usage.model_copy(update=counts)
+        before = self._usage_before
+        self.usage = self._last_usage if before is None else before + self._last_usage
+
+    def begin_request(self) -> None:
+        """Count the tokens of another request, with which the answer goes on, in addition to those so far."""
+        self._usage_before, self._last_usage = self.usage, Usage()
 
     def word_for(self, reason: FinishReason) -> str:
         """Return the provider's word for the finish reason that `choose_reason` chooses.

@@ -1,0 +1,147 @@
+"""Pauses and the rest of the library: relays, guards, budgets, tags, two readers, answers that are judged."""
+
+from __future__ import annotations
+
+from threading import Thread
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.recovery.paused import ASKED, HOPS, TEXT, hop
+from tests.recovery.test_pauses import GO_ON, URL, Server
+from tokenstream import Message, Retry, Stream, connect, relay, resilient
+from tokenstream.errors import AnswerRejected
+from tokenstream.events import Event, Finish, MessageStart
+from tokenstream.recovery import Route
+from tokenstream.stages import Budget
+
+
+def ask(retry: Retry = GO_ON, **options: Any) -> Stream:
+    """Return a stream of the research, which is paused twice."""
+    client = httpx.Client(transport=httpx.MockTransport(Server()))
+    return connect(URL, json=ASKED, client=client, retry=retry, **options)
+
+
+@pytest.mark.parametrize("protocol", ["anthropic", "openai-chat", "ui-message", "ag-ui", "tokenstream"])
+def test_a_relay_sends_one_answer(protocol: Any) -> None:
+    """With one end, and the tokens of all hops."""
+    with ask() as stream:
+        chunks = [*relay.encode(stream, protocol=protocol, drop="all")]
+
+    message = Stream(chunks, format=protocol).final()
+    assert (TEXT, "stop", "complete") == (message.text, message.finish_reason, message.ending)
+    assert (600, 60) == (message.usage.input_tokens, message.usage.output_tokens)
+
+
+def test_our_own_protocol_also_says_where_the_pauses_were() -> None:
+    """So a follower has the same message, but for the provider's ids."""
+    with ask() as stream:
+        chunks = [*relay.encode(stream, protocol="tokenstream")]
+
+    message = Stream(chunks, format="tokenstream").final()
+    assert [("pause", 3), ("pause", 6)] == [(join.mode, join.part) for join in message.joined]
+
+
+@pytest.mark.parametrize(("tokens", "asked"), [(25, 2), (9, 1)])
+def test_a_budget_is_for_all_hops(tokens: int, asked: int) -> None:
+    """The tokens of each hop count in addition to those before, so 25 end in the second hop."""
+    server = Server()
+    client = httpx.Client(transport=httpx.MockTransport(server))
+    with connect(URL, json=ASKED, client=client, retry=GO_ON) as stream:
+        stream.guard(Budget(tokens=tokens))
+        stream.final()
+
+    assert "stopped" == stream.message.ending
+    assert asked == len(server.asked) == len(stream.pauses or "1")
+
+
+def test_a_guard_that_judges_the_whole_answer_is_asked_once() -> None:
+    """At its end, and not at a pause."""
+    judged: list[str] = []
+
+    def judge(message: Message) -> None:
+        judged.append(message.text)
+
+    with ask() as stream:
+        stream.guard(judge, every=10_000)
+        stream.final()
+    assert [TEXT] == judged
+
+
+def one_answer(events: list[Event]) -> bool:
+    """Return True if there is one head and one end among some events."""
+    kinds = [type(event) for event in events]
+    return (1, 1) == (kinds.count(MessageStart), kinds.count(Finish))
+
+
+def test_an_answer_that_a_guard_holds_back_goes_on_meanwhile() -> None:
+    """Nothing is shown before the guard has decided, and nothing is counted twice."""
+    with ask() as stream:
+        stream.guard(lambda _: None, hold=True, first_tokens=10_000)
+        assert one_answer([*stream])
+    assert (TEXT, 60) == (stream.message.text, stream.message.usage.output_tokens)
+    assert [10, 20, 30] == [hop.usage.output_tokens for hop in stream.pauses]
+
+
+@pytest.mark.parametrize(("word", "text"), [("opera", TEXT), ("zoo", None)])
+def test_an_answer_is_judged_as_a_whole(word: str, text: str | None) -> None:
+    """Not at a pause: only the last hop may have what it needs."""
+    retry = Retry(attempts=1, pauses=8, accept=lambda message: word in message.text)
+    with ask(retry) as stream:
+        try:
+            message: Message | None = stream.final()
+        except AnswerRejected:
+            message = None
+    assert text == (None if message is None else message.text)
+
+
+def test_tags_of_reasoning_are_found_in_each_hop() -> None:
+    """And the parts that they make are numbered behind those of the hops before."""
+    blocks = [{"type": "text", "text": "<think>Look it up.</think>I look "}]
+    last = [{"type": "text", "text": "<think>Found.</think>it up."}]
+    bodies = [hop(1, blocks, "pause_turn"), hop(2, last, "end_turn")]
+
+    def ask_for(attempt: Any) -> list[bytes]:
+        return bodies[attempt.mode == "pause"]
+
+    with resilient(ask_for, GO_ON, reasoning_tags=("think",)) as stream:
+        assert ["reasoning", "text"] * 2 == [part.kind for part in stream.final().parts]
+    assert ("I look it up.", "Look it up.Found.") == (stream.message.text, stream.message.reasoning)
+
+
+def test_two_readers_have_the_same_answer() -> None:
+    """Each reads over the pauses."""
+    with ask() as stream:
+        one, other = stream.tee(2)
+        given: list[Event] = []
+        thread = Thread(target=lambda: given.extend(other))
+        thread.start()
+        events = [*one]
+        thread.join()
+    assert one_answer(events)
+    assert len(events) == len(given)
+
+
+def test_a_stop_between_two_hops_asks_no_more() -> None:
+    """The message keeps what there is, and is not a paused one."""
+    server = Server()
+    client = httpx.Client(transport=httpx.MockTransport(server))
+    with connect(URL, json=ASKED, client=client, retry=GO_ON) as stream:
+        for event in stream:
+            if event.part == 2:
+                stream.stop("enough")
+    assert (1, "stopped") == (len(server.asked), stream.message.ending)
+
+
+def test_the_money_for_all_attempts_is_for_all_hops() -> None:
+    """Once it is spent, the answer stays paused."""
+
+    def price(usage: Any) -> float:
+        return float(usage.output_tokens or 0)
+
+    client = httpx.Client(transport=httpx.MockTransport(Server(HOPS)))
+    route = Route(URL, json=ASKED, client=client, price=price)
+    with resilient(lambda: (_ for _ in ()), Retry(routes=[route], pauses=8, most=30.0)) as stream:
+        message = stream.final()
+    assert ("pause", "Retry.most is used up") == (message.finish_reason, stream.pauses[-1].why)
