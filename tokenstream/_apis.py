@@ -280,6 +280,7 @@ _APIS = (
         paths="/interactions(/[^/]+)?",
         pause=PauseRecord("continuation_token", parent="previous_interaction_id"),
         replay_parameter="last_event_id",
+        gives_finished=True,
         provider="gcp.gen_ai",
         operation="generate_content",
     ),

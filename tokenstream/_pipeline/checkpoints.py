@@ -73,6 +73,9 @@ def with_final_ending(checkpoint: Checkpoint, accumulator: Accumulator) -> Check
         message.model_copy(update={"ending": accumulator.ending_of(message.choice)})
         for message in checkpoint.messages
     ]
+    if not messages and accumulator.message.id is not None:
+        # Its head has arrived since then, with the id by which the answer is found again.
+        messages = [accumulator.message]
     # Since then, the application may have read the key of a tool call, which fixes the answer's identity.
     identity = accumulator.calls.identity_to_keep
     return checkpoint.model_copy(update={"messages": tuple(messages), "identity": identity})

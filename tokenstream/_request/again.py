@@ -12,12 +12,11 @@ from tokenstream._basics.backoff import last_event_id_header
 from tokenstream._request.continued import BODY_HEADERS, ContinuationRequests, check_continuable
 from tokenstream._request.request import HTTPRequest, headers_without
 from tokenstream._sources import FunctionFailed
-from tokenstream.errors import StreamError
 from tokenstream.formats._detect.places import format_of_request
 from tokenstream.recovery._open import AsyncOpener, SourceOpener, SyncOpener, make_openers
 from tokenstream.recovery._resilient import StreamT, check_retry, make_stream
 from tokenstream.stream import AsyncStream
-from tokenstream.stream._log import log
+from tokenstream.stream._cancelling import send, send_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,9 +211,10 @@ class _Requests(SourceOpener):
             answer_id: The id of the answer, which the server may still be writing in the background.
         """
         # The response may still run where it was begun, which may be the server of another route.
-        began = self._previous or self
-        cancelling = self._make_source(_cancelling_arguments(answer_id, began.arguments))
-        return replace(source, open=self._open_after(cancelling, source.open))
+        cancelling = (self._previous or self).cancel(answer_id)
+        return (
+            source if cancelling is None else replace(source, open=self._open_after(cancelling, source.open))
+        )
 
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
         """Return the reason why an answer cannot be continued; None if it can be continued.
@@ -242,6 +242,10 @@ class _Requests(SourceOpener):
         """Return True if a request for the finished answer, by its id, brings what is missing."""
         api = api_named(message.format)
         return api is not None and api.gives_finished and message.id is not None
+
+    def cancel(self, answer_id: str) -> Deferred | None:
+        """Return a source that, when it is opened, cancels an answer which runs in the background."""
+        return self._make_source(_cancelling_arguments(answer_id, self.arguments))
 
     def prefix(self, message: Message) -> Prefix | None:
         """Return the request fields for sending the answer so far as a prefix, which the server continues.
@@ -288,10 +292,7 @@ class _SyncRequests(_Requests, SyncOpener):
         """Return a function that sends a request, and opens the source of a `Stream`."""
 
         def open_source() -> Any:  # noqa: ANN401 - a source
-            try:
-                first.open().close()
-            except StreamError as error:
-                log("the abandoned response was not cancelled: %s", type(error).__name__)
+            send_now(first)
             return then()
 
         return open_source
@@ -308,11 +309,7 @@ class _AsyncRequests(_Requests, AsyncOpener):
         """Return a function that sends a request, and opens the source of an `AsyncStream`."""
 
         async def open_source() -> Any:  # noqa: ANN401 - a source
-            try:
-                source = await first.open()
-                await source.close()
-            except StreamError as error:
-                log("the abandoned response was not cancelled: %s", type(error).__name__)
+            await send(first)
             return await then()
 
         return open_source
@@ -443,7 +440,9 @@ def _answer_address(url: str, answer_id: str) -> tuple[str, str]:
         The endpoint's address without its query, followed by the id; and the query.
     """
     parts = urlsplit(url)
-    path = f"{parts.path.rstrip('/')}/{quote(answer_id, safe='')}"
+    path, ending = parts.path.rstrip("/"), f"/{quote(answer_id, safe='')}"
+    # A GET may have asked for the answer at its own address already.
+    path = path if path.endswith(ending) else path + ending
     return urlunsplit((parts.scheme, parts.netloc, path, "", "")), parts.query
 
 

@@ -78,6 +78,7 @@ class Format(Resuming, ABC):
         "pings",
         "shortcuts",
         "stop",
+        "unfinished",
     )
 
     name: ClassVar[str]
@@ -122,6 +123,7 @@ class Format(Resuming, ABC):
             "pings",
             "shortcuts",
             "stop",
+            "unfinished",
         }
     )
     """Slots that `state` does not save; a derived class adds those of its own slots that need no saving."""
@@ -156,6 +158,8 @@ class Format(Resuming, ABC):
         """True once a terminal event has arrived."""
         self.assumed = False
         """True if only the sentinel marked the end; the answer is complete if the input then ends cleanly."""
+        self.unfinished = False
+        """True once the server has sent all of an answer that it is still writing, in the background."""
         self.error: StreamError | None = None
         self.stop: str | None = None  # a format never asks to end the input
         # The content of the answer.

@@ -49,6 +49,8 @@ class CurrentAttempt:
         """Index of the opener that opened this attempt's source."""
         self.continuation: Continuation | None = None
         """The continuation that this attempt requests; None for other modes."""
+        self.polls = False
+        """True if this attempt polls for an answer that the server writes in the background."""
         self.goes_on = False
         """True if this attempt brings the rest of a paused answer."""
         self.has_delivered = False
@@ -88,7 +90,7 @@ class CurrentAttempt:
             is_uncounted: True if this attempt does not count towards `Retry.attempts`.
         """
         self.number, self.mode, self.continuation = attempt.number, attempt.mode, attempt.asked
-        self.goes_on = attempt.mode == "pause"
+        self.goes_on, self.polls = attempt.mode == "pause", False
         if is_uncounted:
             self.uncounted += 1
         else:

@@ -149,6 +149,10 @@ class SourceOpener(ABC):
         """Return True if a request can fetch the finished answer by its id."""
         return False
 
+    def cancel(self, answer_id: str) -> Deferred | None:
+        """Return a source that cancels an answer when it is opened; None if the library makes no requests."""
+        return None
+
     def prefix(self, message: Message) -> Prefix | None:
         """Return the request fields for sending the answer so far as a prefix, which the model continues.
 

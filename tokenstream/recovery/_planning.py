@@ -10,6 +10,7 @@ from tokenstream._basics.backoff import clamp_reconnect, wait_before
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import PositionLost, ProviderError, StatusError, StreamError, StreamStalled
 from tokenstream.events import MessageStart, Unknown
+from tokenstream.message import Message
 from tokenstream.recovery._never import HAS_CALL, is_bad_request, is_filtered, refuses_prefill
 from tokenstream.recovery._rules import add_note_once
 from tokenstream.stream._attempts import Attempt
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from tokenstream._pipeline.resumption import Resumption
     from tokenstream.events import Event
-    from tokenstream.message import Message
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.recovery._retry import Retry
@@ -58,6 +58,8 @@ class AttemptPlan(NamedTuple):
     """True if the wait is one that the server asks for."""
     fetches: bool = False
     """True if the finished answer is fetched by its id; this attempt does not count, as it asks no model."""
+    polls: bool = False
+    """True if it is fetched because it had not finished when it was last asked for."""
 
 
 @dataclass(slots=True)
@@ -392,18 +394,20 @@ class Planner:
         if current.has_delivered or current.hold.released:
             message, parts = machine.accumulator.message, machine.answer_format.parts
             return message if parts.text_before is None else message.model_copy(update={"id": parts.id})
-        # With `hold`, the accumulator has no event yet.
-        return _head_of(current.hold.held).model_copy(update={"format": machine.answer_format.name})
+        # The accumulator has no event yet, and a stop drops those that are held back.
+        reader = machine.answer_format
+        fields = {name: value for name, value in reader.parts.fields.items() if isinstance(name, str)}
+        return Message(id=reader.parts.id, model=reader.parts.model, provider_data=fields, format=reader.name)
 
-    def find_running(self, error: StreamError) -> str | None:
+    def find_running(self, error: StreamError | None) -> str | None:
         """Return the id of the answer if the server may still be writing it, at the caller's cost.
 
         The result is None if the answer has ended, or if its server does not go on writing.
 
         Args:
-            error: The error that ended the current attempt.
+            error: The error that ended the current attempt; None if it was stopped.
         """
-        message, cause = self.message, error.__cause__
+        message, cause = self.message, None if error is None else error.__cause__
         has_ended = isinstance(error, ProviderError) or self._machine.answer_format.ended
         is_gone = isinstance(cause, StatusError) and cause.status in _GONE
         opener = self._openers[self._current.opener_index]
@@ -419,7 +423,7 @@ class Planner:
     def _is_kept(self) -> bool:
         """True if the answer has a position, and its server is known to keep the answer for a replay."""
         reader = self._machine.answer_format
-        return reader.position is not None and reader.is_kept(self.message)
+        return (reader.position is not None or reader.unfinished) and reader.is_kept(self.message)
 
     @property
     def position(self) -> int | str | None:

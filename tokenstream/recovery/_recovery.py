@@ -23,6 +23,7 @@ from tokenstream.recovery._never import JSON_ASKED, JSON_TEXT, TOO_SHORT
 from tokenstream.recovery._outcome import make_content_test
 from tokenstream.recovery._pauses import Pauses
 from tokenstream.recovery._planning import AttemptPlan, Planner
+from tokenstream.recovery._polling import Polling
 from tokenstream.recovery._race import Race
 from tokenstream.recovery._retry import Retry, check_returned_wait
 from tokenstream.recovery._rules import ContinuationRules, add_note_once, ending_with, make_continuation_note
@@ -88,6 +89,7 @@ class Recovery:
             total=deadlines.total,
         )
         self._pauses = Pauses(retry.pauses, resumption, self._current)
+        self._polling = Polling(retry, machine, self._current, itinerary=itinerary, planner=self._planner)
         self._judge = Judge(retry, resumption, self._current, self._planner)
         self._announcing = Announcing(
             resumption,
@@ -225,6 +227,11 @@ class Recovery:
             # It replaces the error of the refused request.
             self._machine.error = error
 
+    def make_cancelling(self) -> Deferred | None:
+        """Return a source that cancels the answer when it is opened; None if its server does not write on."""
+        answer_id = self._planner.find_running(None) if self._retry.pauses else None
+        return None if answer_id is None else self._openers[self._current.opener_index].cancel(answer_id)
+
     def find_cost(self) -> None:
         """Compute the cost of the last attempt, which has ended, for its report.
 
@@ -287,14 +294,15 @@ class Recovery:
         current = self._current
         notes = list[str]()
         # Each decision to skip an opener leads to another plan.
-        while (plan := self._planner.plan(error, now)) is not None:
+        while (plan := self._polling.plan(error) or self._planner.plan(error, now)) is not None:
             self._resumption.store_attempt_partial(error, ending_with(error))
             opener = self._openers[plan.opener_index]
             attempt = self._make_attempt(plan, error)
             if attempt is None:
                 self._end_at_limit(error, now)
                 return None
-            decision = self._decide(attempt, now, notes)
+            # A poll asks no model, and so is nothing to decide about.
+            decision = None if plan.polls else self._decide(attempt, now, notes)
             if current.ended:
                 # `on_retry` has stopped the stream.
                 return None
@@ -353,15 +361,20 @@ class Recovery:
         if attempt.wait > _LONG_WAIT:
             asked = "as the server asks" if plan.server_asks else "to give the server time"
             inform("waiting %.0f s before attempt %d, %s", attempt.wait, attempt.number, asked)
-        current.end(error, now)
-        self._count_abandoned_tokens(plan.mode)
         opener = self._openers[plan.opener_index]
         opener.succeed(self._openers[current.opener_index])
+        if plan.polls and current.polls:
+            # All polls are one attempt.
+            self._renew_machine(plan, attempt, now)
+            return replace(opener.deferred(attempt), begins=False, wait=attempt.wait)
+        current.end(error, now)
+        self._count_abandoned_tokens(plan.mode)
         if plan.opener_index != current.opener_index:
             # The opener before refuses to serve, or has no attempts left.
             self._itinerary.skip(current.opener_index)
         is_uncounted = plan.prefix_refused or plan.fetches or error is None
         current.begin(attempt, now, is_uncounted=is_uncounted)
+        current.polls = plan.polls
         current.begin_route(plan.opener_index, None if is_uncounted else now + attempt.wait)
         if plan.mode in ("restart", "pause"):
             # Each request has the whole output limit.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream.errors import MisuseError
+from tokenstream.stream._cancelling import send
 from tokenstream.stream._driver import Driver
 from tokenstream.stream._opening import has_begun
 from tokenstream.stream._phase import Phase
@@ -376,6 +377,7 @@ class AsyncDriver(Driver):
             quiet: If closing fails, log the error instead of raising it: the caller did not ask to close.
         """
         error = await self.pump.close(failed=failed)
+        await send(self.take_cancelling())
         if error is not None:
             if not (failed or quiet):
                 raise error

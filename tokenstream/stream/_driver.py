@@ -63,6 +63,7 @@ class Driver(SingleConsumer):
         "earliest_deadline",
         "error",
         "head",
+        "is_cancelled",
         "machine",
         "phase",
         "recovery",
@@ -86,6 +87,8 @@ class Driver(SingleConsumer):
         """True once `stream.responses` reads the answers one by one; this stream then has no own answer."""
         self.recovery: Recovers | None = None
         """Continues an answer that broke off; None if the stream does not retry."""
+        self.is_cancelled = False
+        """True once an answer that runs in the background was cancelled, because the stream was stopped."""
         self._rest_limits: RestLimits | None = None
         """Limits for reading after the terminal event; None before that."""
         self._read_deadlines: Deadlines | None = None
@@ -352,6 +355,19 @@ class Driver(SingleConsumer):
             self.cut_short("stopped", "a function of the application's raised")
         finally:
             self.release_source()
+
+    def take_cancelling(self) -> Deferred | None:
+        """Return a source that, when it is opened, cancels an answer that runs in the background.
+
+        The result is None unless `stop` or a guard has stopped this stream, and for a second call.
+        """
+        recovery = self.recovery
+        if recovery is None or self.phase is not _ENDED or self.verdict.stop_reason is None:
+            return None
+        if self.is_cancelled:
+            return None
+        self.is_cancelled = True
+        return recovery.make_cancelling()
 
     def release_source(self) -> None:
         """Close the source without waiting, or ask the reading task to close it."""

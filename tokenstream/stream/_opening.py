@@ -54,6 +54,10 @@ class Recovers(Protocol):
         """
         ...
 
+    def make_cancelling(self) -> Deferred | None:
+        """Return a source that cancels the answer when it is opened; None if its server does not write on."""
+        ...
+
     def find_cost(self) -> None:
         """Compute the cost of the last attempt, which has ended, for its report.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import Deferred, SyncSource
 from tokenstream.errors import MisuseError
+from tokenstream.stream._cancelling import send_now
 from tokenstream.stream._driver import Driver
 from tokenstream.stream._opening import has_begun
 from tokenstream.stream._phase import Phase
@@ -377,6 +378,8 @@ class SyncDriver(Driver):
             if not quiet:
                 raise
             self.note_unclosed(error)
+        finally:
+            send_now(self.take_cancelling())
 
     def __del__(self, is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         """Warn about a stream that was dropped unclosed, and close its source.
@@ -429,8 +432,7 @@ class SyncDriver(Driver):
             # The program has done something else since the last chunk.
             self._exclude_busy_time(now)
         event = self._process_unless_stopped(self.next_item(until))
-        # The item is stored now: an interruption from here on loses nothing.
-        pump.pending = False
+        pump.pending = False  # the item is stored now, so that an interruption loses nothing
         return event
 
     def _exclude_busy_time(self, now: float) -> None:
@@ -447,8 +449,7 @@ class SyncDriver(Driver):
             The item's event, if the machine's fast path produced one; else None.
         """
         if self.verdict.end_request is not None and item.__class__ is not SourceOpened:
-            # Somebody called `stop` while the item was being read. (A source that was just opened is stored
-            # first, so that it can be closed.)
+            # Somebody called `stop` meanwhile. (An opened source is stored first, so that it can be closed.)
             self._end_with_lock(quiet=True)
             return None
         try:

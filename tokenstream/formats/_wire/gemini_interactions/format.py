@@ -243,8 +243,11 @@ class GeminiInteractions(Format):
         if has_ended:
             self._read_ended_interaction(interaction)
             return
+        self.unfinished = True
         self._read_interaction_fields(interaction)
-        self._read_steps(interaction)
+        if self.parts.withholds is None:
+            # Otherwise, the finished interaction is asked for, which has all steps.
+            self._read_steps(interaction)
 
     def _read_steps(self, interaction: dict[str, Any]) -> None:
         """Read the steps in an interaction, unless events have reported content before."""

@@ -365,6 +365,7 @@ class OpenAIResponses(Format):
         if status in FINAL_STATUSES:
             self._read_end(response, status)
         else:
+            self.unfinished = True
             self._read_head(response)
 
     def _read_head(self, response: dict[str, Any]) -> None:

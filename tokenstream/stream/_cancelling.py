@@ -1,0 +1,44 @@
+"""Sends the request that cancels an answer which its provider writes in the background."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import StreamError
+from tokenstream.stream._log import inform
+
+if TYPE_CHECKING:
+    from tokenstream._sources import AsyncSource, Deferred, SyncSource
+
+
+def send_now(cancelling: Deferred | None) -> None:
+    """Open and close a source, if there is one, to send its request; a failure is only logged."""
+    if cancelling is not None:
+        try:
+            source = cancelling.open()
+            _check(source)
+            source.close()
+        except StreamError as error:
+            _report(type(error).__name__)
+
+
+async def send(cancelling: Deferred | None) -> None:
+    """Open and close an asynchronous source, if there is one, as `send_now` does."""
+    if cancelling is not None:
+        try:
+            source = await cancelling.open()
+            _check(source)
+            await source.close()
+        except StreamError as error:
+            _report(type(error).__name__)
+
+
+def _check(source: SyncSource | AsyncSource) -> None:
+    """Log that an answer was not cancelled, if the server has refused to."""
+    if source.head is not None and source.head.refuses:
+        _report(f"status {source.head.status}")
+
+
+def _report(why: str) -> None:
+    """Log that an answer was not cancelled."""
+    inform("the answer may still run at the provider, which was asked to cancel it: %s", why)
