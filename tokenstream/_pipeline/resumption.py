@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from tokenstream._pipeline.checkpoints import has_partial, with_final_ending, with_pause
 from tokenstream.errors import PositionLost
-from tokenstream.events import Finish, MessageStart, PartDone
+from tokenstream.events import MessageStart, PartDone
 
 if TYPE_CHECKING:
     from tokenstream._connection.connection import Connection
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tokenstream._pipeline.machine import Machine
     from tokenstream._pipeline.seam import Seam
     from tokenstream.errors import StreamError
-    from tokenstream.events import Event
+    from tokenstream.events import Event, Finish
     from tokenstream.formats._base import Format
     from tokenstream.message import Checkpoint, Ending, Message
     from tokenstream.stages._guards.guards import Guards
@@ -192,7 +192,7 @@ class Resumption:
             self.id_before = machine.progress.last_event_id
             self._old_checkpoint = None
 
-    def end_at_limit(self, now: float) -> None:
+    def end_at_limit(self, now: float, finish: Finish) -> None:
         """End the answer with finish reason "length" and no error, because its output limit is used up."""
         machine = self.machine
         machine.error = None
@@ -205,7 +205,7 @@ class Resumption:
             PartDone(None, part=index) for index, part in enumerate(message.parts) if not part.complete
         ]
         machine.events_left = []
-        machine.leave([*ended, Finish("length")])
+        machine.leave([*ended, finish])
 
     def note_release(self, *, continued: bool) -> None:
         """Note that events of this attempt are returned now.

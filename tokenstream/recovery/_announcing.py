@@ -111,6 +111,10 @@ class Announcing:
         if announced is None:
             self._current.note_discarded(always=True)
             return None
+        if self._current.is_at_limit:
+            # The answer had ended, and each request has the whole output limit.
+            announced.mode = "pause"
+            self._rules.begin_again()
         if machine.format != machine.accumulator.format:
             # Another API's answer is continued, whose format the message keeps.
             announced.format = machine.format

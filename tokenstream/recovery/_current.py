@@ -73,6 +73,16 @@ class CurrentAttempt:
         """The head (id and model) of this attempt's answer if it was discarded; otherwise None."""
 
     @property
+    def is_at_limit(self) -> bool:
+        """True if this attempt goes on with an answer that has reached its output limit."""
+        return self.continuation is not None and self.continuation.at_limit
+
+    @property
+    def is_behind_pause(self) -> bool:
+        """True if this attempt goes on after a pause, and has brought nothing yet."""
+        return (self.goes_on or self.is_at_limit) and not self.was_released
+
+    @property
     def next_number(self) -> int:
         """The number of the next attempt."""
         return self.counted + self.uncounted + 1

@@ -52,10 +52,11 @@ _ANYWHERE = frozenset({"tool_call", "refusal", "media"})
 _BAD_REQUEST = (400, 422)
 
 
-def reason_against(messages: Sequence[Message], error: StreamError, *, prefill: bool) -> str | None:
+def reason_against(messages: Sequence[Message], error: StreamError | None, *, prefill: bool) -> str | None:
     """Return the reason not to continue an answer; None if the answer may be continued.
 
     Args:
+        error: The error that broke off the answer; None if it has reached its output limit.
         messages: The messages of the choices so far.
         prefill: True if the answer would be sent as a prefix.
 
@@ -69,7 +70,7 @@ def reason_against(messages: Sequence[Message], error: StreamError, *, prefill: 
     message = messages[0]
     if len(messages) > 1 or message.choice != 0:
         return "it has several choices"
-    if message.finish_reason is not None or is_filtered(error):
+    if message.finish_reason is not None or (error is not None and is_filtered(error)):
         return "the provider has ended it"
     kinds = [part.kind for part in message.parts if part.kind != "citation" and not _is_blank(part)]
     # Parts of some kinds prevent a continuation wherever they are, others only at the end.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tokenstream._pipeline.pausing import Pausing
 from tokenstream._pipeline.resumption import GoOn
 from tokenstream.accumulator import Accumulator
-from tokenstream.events import Resumed
+from tokenstream.events import Finish, Resumed
 from tokenstream.message import Usage
 from tokenstream.stream._attempts import Attempt
 from tokenstream.stream._log import inform, log
@@ -16,22 +17,30 @@ from tokenstream.stream._pauses import Hop, PausedAnswer
 if TYPE_CHECKING:
     from tokenstream._pipeline.hold import Hold
     from tokenstream._pipeline.resumption import Resumption
-    from tokenstream.events import Event, Finish
+    from tokenstream.events import Event
     from tokenstream.message import Message
     from tokenstream.recovery._current import CurrentAttempt
     from tokenstream.recovery._open import SourceOpener
+    from tokenstream.recovery._retry import Retry
+    from tokenstream.recovery._rules import ContinuationRules
 
 
 class Pauses:
     """Goes through the pauses of an answer, each of which ends a *hop*: the stretch that one request brings.
 
     Args:
-        most: The highest number of pauses to go through.
+        retry: The caller's options; the highest number of pauses to go through is 0 if a pause is an end.
         resumption: Lets further connections go on with the answer.
+        rules: The rules for continuing an answer that has reached its output limit.
     """
 
-    def __init__(self, most: int, resumption: Resumption, current: CurrentAttempt) -> None:
-        self._most = most
+    def __init__(
+        self, retry: Retry, resumption: Resumption, current: CurrentAttempt, rules: ContinuationRules
+    ) -> None:
+        self._most = most = retry.pauses
+        self._reasons = frozenset[str](("pause", *retry.pauses_at))
+        """The finish reasons that are pauses."""
+        self._rules = rules
         self._machine, self._joining = resumption.machine, resumption.joining
         self._current = current
         self._pausing = Pausing(self._machine, self._withholds) if most else None
@@ -88,7 +97,7 @@ class Pauses:
 
     def _withholds(self, finish: Finish) -> bool:
         """Return True if a finish is not to be reported for now, because another request may go on."""
-        return finish.reason == "pause" and finish.choice == 0
+        return finish.reason in self._reasons and finish.choice == 0
 
     def begin_again(self) -> None:
         """Forget the pauses so far, because the answer begins again."""
@@ -128,10 +137,15 @@ class Pauses:
         log("the answer was paused, and goes on")
         self.paused = paused
         self._gone_through += 1
+        # The report on the attempt that has ended now follows.
+        self._reports_before = len(self._current.reports) + 1
         hold = self._joining.hold
         self._held = () if hold is None else (*hold.ready, *hold.held)
         route = self._machine.accumulator.route
-        return Attempt(number=number, mode="pause", message=message, route=route, paused=paused)
+        if finish.reason == "pause":
+            return Attempt(number=number, mode="pause", message=message, route=route, paused=paused)
+        asked = replace(self._rules.make_continuation(opener), at_limit=True)
+        return Attempt(number=number, mode="continue", message=message, route=route, asked=asked)
 
     def _why_not(self, paused: PausedAnswer, opener: SourceOpener) -> str | None:
         """Return the reason why no request goes on after a pause; None if one does."""
@@ -141,7 +155,11 @@ class Pauses:
             return "Retry.most is used up"
         if len(self._machine.accumulator.messages) > 1:
             return "it has several choices"
-        return opener.why_paused(paused)
+        if paused.finish.reason == "pause":
+            return opener.why_paused(paused)
+        # A message that lacks what is held back cannot be continued.
+        is_shown = self._current.was_released or self._current.has_delivered
+        return self._rules.why_not(None, opener) if is_shown else "it has no text"
 
     def _make_message(self) -> Message:
         """Return the answer so far, with the events that are held back."""
@@ -162,11 +180,21 @@ class Pauses:
         if self.paused is not None:
             self._machine.accumulator.take(self.paused.finish)
 
+    def end_at_limit(self, why: str) -> Finish:
+        """Return the end of an answer that has reached its limit, because nothing goes on with it.
+
+        Args:
+            why: The reason for that, for the report on the last hop.
+        """
+        if not self._current.is_at_limit or self.paused is None:
+            return Finish("length")
+        self._hops[-1] = replace(self._hops[-1], why=why)
+        return self.paused.finish
+
     # -- the next hop ------------------------------------------------------
 
     def begin(self, paused: PausedAnswer, hold: Hold) -> GoOn:
         """Begin a hop behind a pause, whose first events are held back."""
-        self._reports_before = len(self._current.reports)
         self._resumed = Resumed("pause", at=0)
         for event in (*self._held, self._resumed):
             hold.keep(event)

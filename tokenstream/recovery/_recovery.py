@@ -88,7 +88,7 @@ class Recovery:
             self._rules,
             total=deadlines.total,
         )
-        self._pauses = Pauses(retry.pauses, resumption, self._current)
+        self._pauses = Pauses(retry, resumption, self._current, self._rules)
         self._polling = Polling(retry, machine, self._current, itinerary=itinerary, planner=self._planner)
         self._judge = Judge(retry, resumption, self._current, self._planner)
         self._announcing = Announcing(
@@ -200,7 +200,11 @@ class Recovery:
         """
         current, refusal = self._current, self._joining.refusal
         self._has_given_up = True
-        if current.goes_on and not current.was_released:
+        if refusal is not None and current.is_at_limit:
+            # What the model has written does not join the answer, which is whole without it.
+            self._end_at_limit(error, now)
+            return
+        if current.is_behind_pause:
             # The answer is still paused, and a later request may go on with it.
             self._pauses.give_up()
         if isinstance(error, AnswerRejected) and error.outcome == "invalid":
@@ -220,7 +224,7 @@ class Recovery:
             error.partial = self._judge.make_message().model_copy(update={"ending": ending_with(error)})
             self._end_undelivered(error, now)
             return
-        if current.continuation is not None and not current.was_released:
+        if current.continuation is not None and not (current.was_released or current.is_at_limit):
             # The last attempt was a continuation that brought no content.
             add_note_once(error, make_continuation_note(current.reports))
         if isinstance(error, PositionLost):
@@ -282,7 +286,7 @@ class Recovery:
         attempt = self._pauses.find_pause(opener, current.next_number)
         if attempt is None:
             return None
-        return self._follow_plan(AttemptPlan("pause", current.opener_index, 0.0), attempt, None, now)
+        return self._follow_plan(AttemptPlan(attempt.mode, current.opener_index, 0.0), attempt, None, now)
 
     def _make_planned_source(self, error: StreamError, now: float) -> Deferred | None:
         """Return the source of the next attempt; None if no further attempt is made.
@@ -376,7 +380,7 @@ class Recovery:
         current.begin(attempt, now, is_uncounted=is_uncounted)
         current.polls = plan.polls
         current.begin_route(plan.opener_index, None if is_uncounted else now + attempt.wait)
-        if plan.mode in ("restart", "pause"):
+        if error is None or plan.mode in ("restart", "pause"):
             # Each request has the whole output limit.
             self._rules.begin_again()
         if plan.mode == "restart":
@@ -472,7 +476,7 @@ class Recovery:
         """End the answer, because its output limit is used up."""
         self._current.end(error, now)
         self._current.ended = True
-        self._resumption.end_at_limit(now)
+        self._resumption.end_at_limit(now, self._pauses.end_at_limit(str(error)))
 
     def _count_abandoned_tokens(self, mode: AttemptMode) -> None:
         """Add the tokens of the attempt that has ended to the usage, if its answer is abandoned.

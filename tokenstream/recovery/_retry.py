@@ -29,6 +29,8 @@ Opens: TypeAlias = Callable[[Attempt], Any] | Callable[[], Any]
 Fallback: TypeAlias = "Opens | Stream | AsyncStream | tuple[Opens, str | Format]"
 """Function that opens a source of another model or provider, alone or with the format's name; or an unread
 stream of `connect`."""
+PauseReason: TypeAlias = Literal["length"]
+"""A finish reason of a whole answer after which another request may go on with it."""
 Condition: TypeAlias = "type[StreamError] | ErrorKind | Outcome"
 """Condition for a retry: a class of errors, a kind of errors, or an outcome."""
 
@@ -70,6 +72,9 @@ is restarted |
     pauses: int = 0
     """Number of pauses of the answer to go through, such as Anthropic's `pause_turn`: the next request is
     made at once, and is none of the `attempts`. With 0, a pause ends the answer."""
+    pauses_at: Iterable[PauseReason] = ()
+    """Finish reasons that are pauses, too. With "length", an answer that has reached its output limit is
+    continued by a user's turn that asks the model to go on, with the same limit once more."""
     wait: float | Callable[[Attempt], float] = 0.5
     """Seconds before the second attempt, which double for each later attempt, up to a minute, and are
     shortened at random so that clients do not all return at once; or a function that returns the seconds.
@@ -140,9 +145,7 @@ is restarted |
         is_count = isinstance(attempts, int) and not isinstance(attempts, bool) and attempts >= 1
         if attempts is not None and not is_count:
             raise MisuseError(f"attempts= is the number of attempts in all, 1 or more, and not {attempts!r}")
-        pauses: Any = self.pauses
-        if not isinstance(pauses, int) or isinstance(pauses, bool) or pauses < 0:
-            raise MisuseError(f"pauses= is the number of pauses to go through, 0 or more, and not {pauses!r}")
+        _check_pauses(self)
         if mode not in _MODES:
             raise MisuseError(f"mode= is one of {', '.join(sorted(_MODES))}, and not {mode!r}")
         if not callable(self.wait):
@@ -212,6 +215,21 @@ Retry.__init__ = explain_options(  # type: ignore[method-assign] # its signature
     backoff_factor="wait= takes the seconds before the second attempt, or a function of the attempt",
     delay="it is called wait=",
 )(Retry.__init__)
+
+
+def _check_pauses(retry: Retry) -> None:
+    """Refuse invalid options for going through pauses."""
+    pauses: Any = retry.pauses
+    reasons: Any = retry.pauses_at
+    if not isinstance(pauses, int) or isinstance(pauses, bool) or pauses < 0:
+        raise MisuseError(f"pauses= is the number of pauses to go through, 0 or more, and not {pauses!r}")
+    reasons = (reasons,) if isinstance(reasons, str) else reasons
+    if not isinstance(reasons, Iterable) or not set(reasons) <= {"length"}:
+        raise MisuseError(f'pauses_at= takes finish reasons that are pauses, too: "length", not {reasons!r}')
+    if reasons and not pauses:
+        raise MisuseError("pauses_at= needs pauses=, the number of pauses to go through")
+    # The dataclass is frozen, so this is the only way to set the attribute.
+    object.__setattr__(retry, "pauses_at", tuple(reasons))
 
 
 def _check_continuation(retry: Retry) -> None:

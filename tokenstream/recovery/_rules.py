@@ -48,11 +48,12 @@ class ContinuationRules:
         self._counted_before = 0
         """Number of the answer's tokens, as counted by servers on earlier connections."""
 
-    def why_not(self, error: StreamError, opener: SourceOpener) -> str | None:
+    def why_not(self, error: StreamError | None, opener: SourceOpener) -> str | None:
         """Return the reason not to continue the answer; None if the answer may be continued.
 
         Args:
-            error: The error that broke off the answer.
+            error: The error that broke off the answer; None if it has reached its output limit, which the
+                next request has once more.
             opener: The opener that would request the rest.
         """
         accumulator = self._machine.accumulator
@@ -61,7 +62,7 @@ class ContinuationRules:
         reason = reason_against(messages, error, prefill=has_prefix)
         if reason is not None:
             return reason
-        tokens_left = self.tokens_left(opener)
+        tokens_left = None if error is None else self.tokens_left(opener)
         # With no tokens left, the answer ends at its limit, and no continuation has to be recognized.
         if not has_prefix and self._is_too_short(messages[0]) and tokens_left != 0:
             return TOO_SHORT

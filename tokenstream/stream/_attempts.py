@@ -119,10 +119,11 @@ class Attempt:
         return [] if self.asked is None else self.asked.write_turns(format)
 
     def request(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """Return the request with which a paused answer goes on, made from the first request.
+        """Return the request of this attempt, made from the first request.
 
-        An API wants its answer back as the assistant's turn, or a token, and the container of its code; all
-        else stays the same. In every mode but "pause", the request is the first one, unchanged.
+        After a pause, an API wants its answer back as the assistant's turn, or a token, and the container of
+        its code; to continue an answer, it gets the turns of `continuation`. All else stays the same, and in
+        any other mode, so does the whole request.
 
         Args:
             payload: The first request: its JSON, or an SDK's arguments of the same names.
@@ -135,7 +136,8 @@ class Attempt:
             >>> Attempt(number=1, mode="start", message=Message()).request({"messages": []})
             {'messages': []}
         """
-        return payload if self.paused is None else self.paused.write_request(payload)
+        asked = self.paused or self.asked
+        return payload if asked is None else asked.write_request(payload)
 
     def skip(self) -> AttemptDecision:
         """Return the decision to make no further attempt at this route, and to ask the next one instead.

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from tokenstream.message import Part
 
 _DEFAULT_QUESTION = """\
-Your last answer was cut off by a broken connection; what you see of it is all that arrived. \
+Your last answer was cut off {cause}; what you see of it is all that arrived. \
 Go on exactly where it stops, and do not begin again. \
 Begin your reply with its last words, which stand between the markers, character for character, \
 and write the rest directly behind them{space}. \
 Say nothing about this request, and nothing before those words.
 """ + "{tail}".join(LAST_WORDS)
+_BREAK = "by a broken connection"
+_LIMIT = "because it reached the limit of its length"
 _SPACE = "; a space or a line break stands between them and the next word"
 _NO_SPACE = ", with a space only where the next word begins with one"
 
@@ -55,6 +57,8 @@ class Continuation:
 
     None for the default text.
     """
+    at_limit: bool = False
+    """True if the answer did not break off, but has reached its output limit."""
     left_out: set[str] = field(default_factory=set[str], compare=False)
     """The kinds of parts that were left out of the turns; empty before the turns are written."""
 
@@ -69,11 +73,31 @@ class Continuation:
         last_words = anchor_of(self.message.text)
         if self.ask is None:
             ends_in_space = self.message.text[-1:].isspace()
-            return _DEFAULT_QUESTION.format(tail=last_words, space=_SPACE if ends_in_space else _NO_SPACE)
+            return _DEFAULT_QUESTION.format(
+                cause=_LIMIT if self.at_limit else _BREAK,
+                tail=last_words,
+                space=_SPACE if ends_in_space else _NO_SPACE,
+            )
         question: Any = self.ask(last_words) if callable(self.ask) else self.ask
         if not isinstance(question, str) or not question.strip():
             raise MisuseError(f"ask= must give the text of a user turn, not {type(question).__name__}")
         return question
+
+    def write_request(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """Return the request for the rest of the answer, made from the first one; see `Attempt.request`.
+
+        Raises:
+            MisuseError: The request has no turns to which others can be added.
+        """
+        api = api_named(self.message.format)
+        field = None if api is None or api.request is None or api.request.is_text else api.request.turns
+        turns: Any = None if field is None else payload.get(field)
+        if isinstance(turns, str):
+            turns = [{"role": "user", "content": turns}]
+        if field is None or not isinstance(turns, list):
+            raise MisuseError("the request has no list of turns, to which the answer so far can be added")
+        extra = {} if self.prefix is None else self.prefix.extra
+        return {**payload, field: [*turns, *self.write_turns()], **extra}
 
     def write_turns(self, format: str | None = None) -> list[dict[str, Any]]:
         """Return the turns of a request for the rest of the answer; see `Attempt.continuation`.

@@ -1,0 +1,165 @@
+"""An answer that has reached its output limit goes on, where the caller says that this is a pause."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from tests.recovery.attempts import in_each_world
+from tokenstream import Message, Retry, aconnect, connect, resilient, testing
+from tokenstream._basics.joint import anchor_of
+from tokenstream.errors import MisuseError, StreamError
+from tokenstream.recovery import Attempt
+
+URL = "https://api.openai.com/v1/responses"
+ASKED: dict[str, Any] = {"model": "m", "input": "Of a river?", "max_output_tokens": 64, "stream": True}
+TEXT = "A river does not mind a stone. It parts, goes around on both sides, and is one river again. "
+HALVES = [TEXT[:45], TEXT[45:]]
+GO_ON = Retry(attempts=1, pauses=8, pauses_at=["length"])
+
+
+def script(text: str, number: int = 1) -> Any:
+    """Return an answer of 64 tokens that is still to be ended."""
+    return testing.script(id=f"resp_{number}").text(text).usage(input_tokens=10, output_tokens=64)
+
+
+class Server:
+    """Sends half of the answer, and then what a model writes that is asked for the rest."""
+
+    def __init__(self, rest: Any = None, format: str = "openai-responses") -> None:
+        self.asked: list[dict[str, Any]] = []
+        self._rest = rest
+        self._format = format
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(json.loads(request.content))
+        if len(self.asked) == 1:
+            answer: Any = script(HALVES[0]).finish("length")
+        else:
+            answer = self._rest or script(anchor_of(HALVES[0]) + HALVES[1], 2).finish("stop")
+        if isinstance(answer, httpx.Response):
+            return answer
+        headers = {"content-type": "text/event-stream"}
+        return httpx.Response(200, headers=headers, content=b"".join(answer.chunks(self._format)))
+
+    def read(self, retry: Retry = GO_ON, world: str = "sync", **asked: Any) -> Any:
+        """Read the answer to its end in one of the worlds; return the stream."""
+        options: dict[str, Any] = {"json": {**ASKED, **asked}, "retry": retry}
+        transport = httpx.MockTransport(self)
+        if world == "sync":
+            with connect(URL, client=httpx.Client(transport=transport), **options) as stream:
+                stream.final()
+            return stream
+
+        async def read() -> Any:
+            async with aconnect(URL, client=httpx.AsyncClient(transport=transport), **options) as stream:
+                await stream.final()
+            return stream
+
+        return anyio.run(read, backend=world)
+
+
+@in_each_world
+def test_the_model_is_asked_to_go_on(world: str) -> None:
+    """What it repeats is dropped, and it has the whole limit once more."""
+    server = Server()
+    stream = server.read(world=world)
+
+    assert (TEXT, "stop", "complete") == (
+        stream.message.text,
+        stream.message.finish_reason,
+        stream.message.ending,
+    )
+    first, second = server.asked
+    assert (64, 64) == (first["max_output_tokens"], second["max_output_tokens"])
+    question, answer, ask = second["input"]
+    assert {"role": "user", "content": ASKED["input"]} == question
+    assert "assistant" == answer["role"]
+    assert "because it reached the limit of its length" in str(ask)
+
+
+def test_the_tokens_of_both_requests_are_added() -> None:
+    """And each hop has its own."""
+    stream = Server().read()
+
+    usage = stream.message.usage
+    assert (20, 128, "reported") == (usage.input_tokens, usage.output_tokens, usage.source)
+    assert [("resp_1", 64, None), ("resp_2", 64, None)] == [
+        (hop.id, hop.usage.output_tokens, hop.why) for hop in stream.pauses
+    ]
+    assert [("pause", "resp_2", 1.0)] == [
+        (join.mode, join.id, join.confidence) for join in stream.message.joined
+    ]
+
+
+@pytest.mark.parametrize("retry", [Retry(), Retry(pauses=8)])
+def test_the_limit_ends_the_answer_by_default(retry: Retry) -> None:
+    """A limit is mostly meant as one."""
+    server = Server()
+    stream = server.read(retry)
+    assert ("length", 1) == (stream.message.finish_reason, len(server.asked))
+
+
+@pytest.mark.parametrize("attempts", [1, 3])
+@in_each_world
+def test_what_does_not_join_the_answer_is_left_out(world: str, attempts: int) -> None:
+    """The answer then ends at its limit, as a whole answer does, and the report says why."""
+    other = script("Sorry, I cannot go on with what you have sent me.", 2).finish("stop")
+    retry = Retry(attempts=attempts, pauses=8, pauses_at=["length"], wait=0)
+    stream = Server(other).read(retry, world)
+
+    assert (HALVES[0], "length", "complete") == (
+        stream.message.text,
+        stream.message.finish_reason,
+        stream.message.ending,
+    )
+    assert "confidence" in str(stream.pauses[-1].why)
+
+
+def test_a_request_that_fails_leaves_the_answer_as_it_was() -> None:
+    """The error is raised, and the partial answer says that it has reached its limit."""
+    refusal = httpx.Response(400, json={"error": {"message": "no"}})
+    with pytest.raises(StreamError) as caught:
+        Server(refusal).read()
+    partial: Message = caught.value.partial
+    assert (HALVES[0], "length") == (partial.text, partial.finish_reason)
+
+
+def test_a_call_that_was_cut_off_is_not_continued() -> None:
+    """As after a broken connection: the model would answer with prose."""
+    server = Server()
+    cut = testing.script().tool_call("look", '{"at": "Os').finish("length").chunks("openai-responses")
+    with resilient(lambda attempt: cut if attempt.number else [], GO_ON) as stream:
+        assert "length" == stream.final().finish_reason
+    assert "it has a tool call" == stream.pauses[-1].why
+    assert [] == server.asked
+
+
+@pytest.mark.parametrize("format", ["openai-chat", "anthropic", "gemini", "ollama", "cohere"])
+def test_your_own_function_gets_the_request(format: str) -> None:
+    """Of any API whose requests can carry the answer so far."""
+    asked: list[Any] = []
+    turns = "contents" if format == "gemini" else "messages"
+
+    def ask(attempt: Attempt) -> list[bytes]:
+        asked.append(attempt.request({turns: [{"role": "user"}]})[turns])
+        if attempt.mode == "start":
+            return script(HALVES[0]).finish("length").chunks(format)  # type: ignore[no-any-return] # a script
+        return script(anchor_of(HALVES[0]) + HALVES[1]).finish("stop").chunks(format)  # type: ignore[no-any-return]
+
+    with resilient(ask, GO_ON) as stream:
+        assert TEXT == "".join(stream.text)
+    assert [1, 3] == [len(each) for each in asked]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"pauses": 8, "pauses_at": ["stop"]}, {"pauses_at": ["length"]}, {"pauses": 1, "pauses_at": 3}],
+)
+def test_the_option_is_checked(options: Any) -> None:
+    with pytest.raises(MisuseError, match="pauses_at="):
+        Retry(**options)
