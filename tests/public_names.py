@@ -234,7 +234,7 @@ PUBLIC: dict[str, list[str]] = {
         "UnknownAnswer",
         "UnknownPosition",
     ],
-    "tokenstream.recovery": ["Attempt", "AttemptReport", "Retry", "Route", "aresilient", "resilient"],
+    "tokenstream.recovery": ["Attempt", "AttemptReport", "Leg", "Retry", "Route", "aresilient", "resilient"],
     "tokenstream.router": ["Router", "ToolFailed", "ToolResults"],
     "tokenstream.stages": [
         "Accumulate",

@@ -1,4 +1,4 @@
-"""Answers with pauses: a research of Anthropic's, in hops as a server sends them, and the server itself."""
+"""Answers with pauses: a research of Anthropic's, in legs as a server sends them, and the server itself."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ BLOCKS: tuple[list[dict[str, Any]], ...] = (
         {"type": "text", "text": " The opera has opened again."},
     ],
 )
-"""The content of each hop, as the API writes it in an answer that is not streamed."""
+"""The content of each leg, as the API writes it in an answer that is not streamed."""
 TEXT = "I'll look it up. The opera has opened again."
 
 
@@ -75,10 +75,10 @@ def halves(text: str) -> list[str]:
     return [text[:middle], text[middle:]]
 
 
-def hop(
+def leg(
     number: int, blocks: list[dict[str, Any]], reason: str, *, usage: Any = None, **end: Any
 ) -> list[bytes]:
-    """Return one hop, with `msg_` and its number as its id, and ten tokens of output for each number."""
+    """Return one leg, with `msg_` and its number as its id, and ten tokens of output for each number."""
     start = wire.claude_start_payload()
     start["message"] |= {"id": f"msg_{number}", "usage": {"input_tokens": 100 * number, "output_tokens": 1}}
     delta = {"stop_reason": reason, "stop_sequence": None, **end}
@@ -91,15 +91,15 @@ def hop(
     ]
 
 
-HOPS = [
-    hop(1, BLOCKS[0], "pause_turn", container=CONTAINER),
-    hop(2, BLOCKS[1], "pause_turn", container=CONTAINER),
-    hop(3, BLOCKS[2], "end_turn", container=CONTAINER),
+LEGS = [
+    leg(1, BLOCKS[0], "pause_turn", container=CONTAINER),
+    leg(2, BLOCKS[1], "pause_turn", container=CONTAINER),
+    leg(3, BLOCKS[2], "end_turn", container=CONTAINER),
 ]
 
 
 def number_asked(asked: dict[str, Any]) -> int:
-    """Return the number of the hop, from 0, that a request asks for, by what it sends back."""
+    """Return the number of the leg, from 0, that a request asks for, by what it sends back."""
     *_, last = asked["messages"]
     if last["role"] == "user":
         return 0

@@ -12,7 +12,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from tests.recovery.attempts import Played, in_each_world, play
-from tests.recovery.paused import ASKED, BLOCKS, HOPS, QUESTION, TEXT, TOOLS, hop, number_asked
+from tests.recovery.paused import ASKED, BLOCKS, LEGS, QUESTION, TEXT, TOOLS, leg, number_asked
+from tests.support import wire
 from tests.support.packages import needed
 from tokenstream import Message, Retry, aconnect, connect, resilient, testing
 from tokenstream.errors import MisuseError, StatusError, StreamError
@@ -24,16 +25,16 @@ URL = "https://api.anthropic.com/v1/messages"
 
 
 class Server:
-    """Sends the hop that a request asks for, and keeps the requests."""
+    """Sends the leg that a request asks for, and keeps the requests."""
 
-    def __init__(self, hops: list[list[bytes]] = HOPS) -> None:
+    def __init__(self, legs: list[list[bytes]] = LEGS) -> None:
         self.asked: list[dict[str, Any]] = []
-        self._hops = hops
+        self._legs = legs
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         asked = httpx.Response(200, content=request.content).json()
         self.asked.append(asked)
-        content = b"".join(self._hops[number_asked(asked)])
+        content = b"".join(self._legs[number_asked(asked)])
         return httpx.Response(200, headers={"content-type": "text/event-stream"}, content=content)
 
     def ask(self, world: str, retry: Retry, url: str = URL, **asked: Any) -> Played:
@@ -79,7 +80,7 @@ def test_over_a_real_connection() -> None:
 
     def answer(request: testing.Request) -> Any:
         asked.append(request.json)
-        return testing.Recording.of(HOPS[number_asked(request.json)], format="anthropic")
+        return testing.Recording.of(LEGS[number_asked(request.json)], format="anthropic")
 
     with (
         testing.serve(answer) as server,
@@ -130,7 +131,7 @@ def test_all_else_of_the_request_stays() -> None:
 
 
 @in_each_world
-def test_usage_is_added_and_each_hop_has_its_own(world: str) -> None:
+def test_usage_is_added_and_each_leg_has_its_own(world: str) -> None:
     """Each request is paid for; a pause is none of the attempts that failed."""
     played = Server().ask(world, GO_ON)
 
@@ -149,21 +150,21 @@ def read(retry: Retry, server: Server, **options: Any) -> Any:
     return stream
 
 
-def test_the_hops_are_reported() -> None:
+def test_the_legs_are_reported() -> None:
     """With the id, the provider's word, the parts and the tokens of each."""
     stream = read(GO_ON, Server())
 
     assert [("msg_1", "pause_turn", 0, 3), ("msg_2", "pause_turn", 3, 3), ("msg_3", "end_turn", 6, 2)] == [
-        (hop.id, hop.reason, hop.first_part, hop.parts) for hop in stream.pauses
+        (leg.id, leg.reason, leg.first_part, leg.parts) for leg in stream.pauses
     ]
-    assert stream.message.usage.output_tokens == sum(hop.usage.output_tokens for hop in stream.pauses)
+    assert stream.message.usage.output_tokens == sum(leg.usage.output_tokens for leg in stream.pauses)
     assert ["msg_2", "msg_3"] == [join.id for join in stream.message.joined]
-    assert {None} == {hop.why for hop in stream.pauses}
+    assert {None} == {leg.why for leg in stream.pauses}
 
 
-def test_there_are_no_hops_without_a_pause() -> None:
+def test_there_are_no_legs_without_a_pause() -> None:
     """There is nothing to report."""
-    stream = resilient(lambda: HOPS[2], GO_ON)
+    stream = resilient(lambda: LEGS[2], GO_ON)
     assert (2, ()) == (len(stream.final().parts), stream.pauses)
 
 
@@ -172,14 +173,14 @@ def test_more_pauses_than_allowed_end_the_answer_with_a_pause() -> None:
     stream = read(Retry(attempts=1, pauses=1), Server())
 
     assert ("pause", "complete") == (stream.message.finish_reason, stream.message.ending)
-    assert [None, "pauses=1 is used up"] == [hop.why for hop in stream.pauses]
+    assert [None, "pauses=1 is used up"] == [leg.why for leg in stream.pauses]
     assert 6 == len(stream.message.to_anthropic()["content"])
 
 
 def test_a_pause_that_brings_nothing_ends_the_answer() -> None:
     """Or the stream would ask for ever."""
-    empty = hop(2, [], "pause_turn")
-    server = Server([HOPS[0], empty])
+    empty = leg(2, [], "pause_turn")
+    server = Server([LEGS[0], empty])
     stream = read(GO_ON, server)
 
     assert "pause" == stream.message.finish_reason
@@ -190,7 +191,7 @@ def test_a_pause_that_brings_nothing_ends_the_answer() -> None:
 def test_a_call_of_the_application_in_a_paused_answer_ends_it() -> None:
     """The call is handed out; the next request needs its result."""
     call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": "Oslo"}}
-    server = Server([hop(1, [*BLOCKS[0], call], "pause_turn")])
+    server = Server([leg(1, [*BLOCKS[0], call], "pause_turn")])
     client = httpx.Client(transport=httpx.MockTransport(server))
     with connect(URL, json=ASKED, client=client, retry=GO_ON) as stream:
         assert ["look"] == [call.name for call in stream.tool_calls]
@@ -203,7 +204,7 @@ def test_a_call_of_the_application_in_a_paused_answer_ends_it() -> None:
 def test_a_call_of_the_application_after_a_pause_is_handed_out_once() -> None:
     """It belongs to the one answer, whose turn the next request sends with the results."""
     call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": "Oslo"}}
-    server = Server([HOPS[0], hop(2, [*BLOCKS[1][:1], call], "tool_use")])
+    server = Server([LEGS[0], leg(2, [*BLOCKS[1][:1], call], "tool_use")])
     client = httpx.Client(transport=httpx.MockTransport(server))
     with connect(URL, json=ASKED, client=client, retry=GO_ON) as stream:
         assert [{"at": "Oslo"}] == [call.arguments for call in stream.tool_calls]
@@ -214,10 +215,10 @@ def test_a_call_of_the_application_after_a_pause_is_handed_out_once() -> None:
 
 @pytest.mark.parametrize("broken", [0, 1, "by an error"])
 @in_each_world
-def test_a_hop_that_breaks_before_its_content_is_asked_for_again(world: str, broken: Any) -> None:
+def test_a_leg_that_breaks_before_its_content_is_asked_for_again(world: str, broken: Any) -> None:
     """By the same request; that is one of the attempts, and leaves no trace."""
-    cut = [httpx.ReadTimeout("slow") if isinstance(broken, str) else HOPS[1][:broken]]
-    played = play(world, [HOPS[0], *cut, HOPS[1], HOPS[2]], Retry(attempts=2, pauses=8, wait=0))
+    cut = [httpx.ReadTimeout("slow") if isinstance(broken, str) else LEGS[1][:broken]]
+    played = play(world, [LEGS[0], *cut, LEGS[1], LEGS[2]], Retry(attempts=2, pauses=8, wait=0))
 
     assert played.error is None
     assert TEXT == played.message.text
@@ -252,7 +253,7 @@ def test_a_request_to_go_on_that_is_refused_leaves_a_paused_answer() -> None:
 
 def test_an_open_without_the_attempt_cannot_go_on() -> None:
     """It could only ask the question again."""
-    with resilient(lambda: HOPS[0], GO_ON) as stream:
+    with resilient(lambda: LEGS[0], GO_ON) as stream:
         assert "pause" == stream.final().finish_reason
     assert "open takes no attempt, and so cannot make the request that goes on" == stream.pauses[-1].why
 
@@ -263,7 +264,7 @@ def test_your_own_function_makes_the_request() -> None:
 
     def ask(attempt: Attempt) -> list[bytes]:
         asked.append(attempt.request(ASKED))
-        return HOPS[number_asked(asked[-1])]
+        return LEGS[number_asked(asked[-1])]
 
     with resilient(ask, GO_ON) as stream:
         assert TEXT == "".join(stream.text)
@@ -286,7 +287,7 @@ def test_a_view_reads_over_the_pauses() -> None:
 
 
 def test_the_sdk_accepts_the_requests_and_sends_the_same_itself() -> None:
-    """The content of the turn is what the SDK's own reader has of the hops."""
+    """The content of the turn is what the SDK's own reader has of the legs."""
     anthropic = needed("anthropic")
     params = importlib.import_module("anthropic.types.beta.message_create_params")
     server = Server()
@@ -306,9 +307,9 @@ def test_the_sdk_accepts_the_requests_and_sends_the_same_itself() -> None:
 
 
 def httpx_of_sdk(anthropic: Any) -> Any:
-    """Return a client of the library that the SDK runs on, whose server sends one hop after the other."""
+    """Return a client of the library that the SDK runs on, whose server sends one leg after the other."""
     http = importlib.import_module(anthropic.DefaultHttpxClient.__mro__[1].__module__.partition(".")[0])
-    left = iter(HOPS)
+    left = iter(LEGS)
     headers = {"content-type": "text/event-stream"}
     return http.Client(
         transport=http.MockTransport(
@@ -320,12 +321,12 @@ def httpx_of_sdk(anthropic: Any) -> Any:
 def test_bedrock_goes_on_alike() -> None:
     """With the same turn, in its own framing."""
     script = testing.script(id="msg_1").text("Half, ")
-    hops = [script.finish("pause"), testing.script(id="msg_2").text("and the rest.").finish("stop")]
+    legs = [script.finish("pause"), testing.script(id="msg_2").text("and the rest.").finish("stop")]
     asked: list[Any] = []
 
     def ask(attempt: Attempt) -> list[bytes]:
         asked.append(attempt.request({"anthropic_version": "bedrock-2023-05-31", "messages": [QUESTION]}))
-        return hops[len(asked) - 1].chunks("bedrock-invoke")
+        return legs[len(asked) - 1].chunks("bedrock-invoke")
 
     with resilient(ask, GO_ON) as stream:
         assert "Half, and the rest." == stream.final().text
@@ -338,14 +339,11 @@ def _is_sendable(message: Message) -> bool:
     return bool(message.to_anthropic()["content"])
 
 
-def test_an_error_of_the_provider_in_a_later_hop_is_raised_with_all_before_it() -> None:
+def test_an_error_of_the_provider_in_a_later_leg_is_raised_with_all_before_it() -> None:
     """Nothing that has arrived is lost."""
-    broken = [
-        *HOPS[1][:5],
-        b'event: error\ndata: {"type":"error","error":{"type":"api_error","message":"x"}}\n\n',
-    ]
+    broken = [*LEGS[1][:5], wire.claude("error", error={"type": "api_error", "message": "x"})]
     with pytest.raises(StreamError) as caught:
-        resilient(lambda attempt: [HOPS[0], broken][attempt.mode == "pause"], GO_ON).final()
+        resilient(lambda attempt: [LEGS[0], broken][attempt.mode == "pause"], GO_ON).final()
 
     assert "I'll look it up." == caught.value.partial.text
     assert 4 <= len(caught.value.partial.parts)

@@ -1,4 +1,4 @@
-"""However many pauses, and wherever a hop breaks: one answer, exact, each call once, each hop paid once."""
+"""However many pauses, and wherever a leg breaks: one answer, exact, each call once, each leg paid once."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ FORMATS = ["anthropic", "bedrock-invoke", "gemini-interactions", "gemini"]
 WORLDS = ["sync", "asyncio", "trio"]
 
 texts = st.lists(st.sampled_from(["Oslo ", "ö🌊 ", "is ", "a\n", "town. "]), min_size=1, max_size=4)
-hops = st.lists(texts, min_size=1, max_size=9)
+legs = st.lists(texts, min_size=1, max_size=9)
 
 
 class Server:
-    """Writes an answer in hops; each request says by itself which hop it asks for.
+    """Writes an answer in legs; each request says by itself which leg it asks for.
 
     Args:
-        written: The pieces of each hop; the last one also calls a tool.
+        written: The pieces of each leg; the last one also calls a tool.
         breaks: For some requests, by their number, how many chunks the server sends before it breaks off.
     """
 
@@ -45,12 +45,12 @@ class Server:
         else:
             *_, last = attempt.request(ASKED)["messages"]
             number = 0 if last["role"] == "user" else len(last["content"])
-        chunks = self.hop(number)
+        chunks = self.leg(number)
         self.asked += 1
         return chunks[: self.breaks.get(self.asked - 1)]
 
-    def hop(self, number: int) -> list[bytes]:
-        """Return one hop, of as many tokens as its number counts from one."""
+    def leg(self, number: int) -> list[bytes]:
+        """Return one leg, of as many tokens as its number counts from one."""
         script = testing.script(id=f"id_{number}").text(*self.written[number])
         script = script.usage(input_tokens=10, output_tokens=number + 1)
         if number == len(self.written) - 1:
@@ -68,7 +68,7 @@ class Server:
 
     @property
     def text(self) -> str:
-        return "".join(piece for hop in self.written for piece in hop)
+        return "".join(piece for leg in self.written for piece in leg)
 
     @property
     def tokens(self) -> int:
@@ -86,9 +86,9 @@ def check(server: Server, played: Played, message: Message) -> None:
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("format", FORMATS)
 @settings(max_examples=15, deadline=None)
-@given(written=hops)
+@given(written=legs)
 def test_any_number_of_pauses_is_one_answer(format: str, world: str, written: list[list[str]]) -> None:
-    """With one head and one end, and the tokens of all hops."""
+    """With one head and one end, and the tokens of all legs."""
     server = Server(format, written, {})
     played = play(world, [server] * len(written), Retry(attempts=1, pauses=8), format=format)
 
@@ -107,9 +107,9 @@ def test_any_number_of_pauses_is_one_answer(format: str, world: str, written: li
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("format", ["anthropic", "gemini"])
 @settings(max_examples=15, deadline=None)
-@given(written=hops, cuts=st.lists(st.integers(0, 12), min_size=1, max_size=5))
-def test_a_hop_may_break_anywhere(format: str, world: str, written: list[list[str]], cuts: list[int]) -> None:
-    """The answer begins again where some of the hop was shown, and else the hop does: the text is exact."""
+@given(written=legs, cuts=st.lists(st.integers(0, 12), min_size=1, max_size=5))
+def test_a_leg_may_break_anywhere(format: str, world: str, written: list[list[str]], cuts: list[int]) -> None:
+    """The answer begins again where some of the leg was shown, and else the leg does: the text is exact."""
     server = Server(format, written, dict(enumerate(cuts)))
     total = (len(cuts) + 1) * len(written)
     retry = Retry(attempts=len(cuts) + 1, pauses=total, mode="restart", wait=0)
@@ -123,7 +123,7 @@ def test_a_hop_may_break_anywhere(format: str, world: str, written: list[list[st
 
 @pytest.mark.parametrize("view", ["tool_calls", "text", "events"])
 @settings(max_examples=15, deadline=None)
-@given(written=hops)
+@given(written=legs)
 def test_every_view_reads_over_the_pauses(view: str, written: list[list[str]]) -> None:
     """And so does one that begins once all has arrived."""
     server = Server("anthropic", written, {})

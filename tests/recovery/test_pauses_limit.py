@@ -83,13 +83,13 @@ def test_the_model_is_asked_to_go_on(world: str) -> None:
 
 
 def test_the_tokens_of_both_requests_are_added() -> None:
-    """And each hop has its own."""
+    """And each leg has its own."""
     stream = Server().read()
 
     usage = stream.message.usage
     assert (20, 128, "reported") == (usage.input_tokens, usage.output_tokens, usage.source)
     assert [("resp_1", 64, None), ("resp_2", 64, None)] == [
-        (hop.id, hop.usage.output_tokens, hop.why) for hop in stream.pauses
+        (leg.id, leg.usage.output_tokens, leg.why) for leg in stream.pauses
     ]
     assert [("pause", "resp_2", 1.0)] == [
         (join.mode, join.id, join.confidence) for join in stream.message.joined

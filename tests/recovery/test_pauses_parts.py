@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.recovery.paused import ASKED, HOPS, TEXT, hop
+from tests.recovery.paused import ASKED, LEGS, TEXT, leg
 from tests.recovery.test_pauses import GO_ON, URL, Server
 from tokenstream import Message, Retry, Stream, connect, relay, resilient
 from tokenstream.errors import AnswerRejected
@@ -25,7 +25,7 @@ def ask(retry: Retry = GO_ON, **options: Any) -> Stream:
 
 @pytest.mark.parametrize("protocol", ["anthropic", "openai-chat", "ui-message", "ag-ui", "tokenstream"])
 def test_a_relay_sends_one_answer(protocol: Any) -> None:
-    """With one end, and the tokens of all hops."""
+    """With one end, and the tokens of all legs."""
     with ask() as stream:
         chunks = [*relay.encode(stream, protocol=protocol, drop="all")]
 
@@ -44,8 +44,8 @@ def test_our_own_protocol_also_says_where_the_pauses_were() -> None:
 
 
 @pytest.mark.parametrize(("tokens", "asked"), [(25, 2), (9, 1)])
-def test_a_budget_is_for_all_hops(tokens: int, asked: int) -> None:
-    """The tokens of each hop count in addition to those before, so 25 end in the second hop."""
+def test_a_budget_is_for_all_legs(tokens: int, asked: int) -> None:
+    """The tokens of each leg count in addition to those before, so 25 end in the second leg."""
     server = Server()
     client = httpx.Client(transport=httpx.MockTransport(server))
     with connect(URL, json=ASKED, client=client, retry=GO_ON) as stream:
@@ -81,12 +81,12 @@ def test_an_answer_that_a_guard_holds_back_goes_on_meanwhile() -> None:
         stream.guard(lambda _: None, hold=True, first_tokens=10_000)
         assert one_answer([*stream])
     assert (TEXT, 60) == (stream.message.text, stream.message.usage.output_tokens)
-    assert [10, 20, 30] == [hop.usage.output_tokens for hop in stream.pauses]
+    assert [10, 20, 30] == [leg.usage.output_tokens for leg in stream.pauses]
 
 
 @pytest.mark.parametrize(("word", "text"), [("opera", TEXT), ("zoo", None)])
 def test_an_answer_is_judged_as_a_whole(word: str, text: str | None) -> None:
-    """Not at a pause: only the last hop may have what it needs."""
+    """Not at a pause: only the last leg may have what it needs."""
     retry = Retry(attempts=1, pauses=8, accept=lambda message: word in message.text)
     with ask(retry) as stream:
         try:
@@ -96,11 +96,11 @@ def test_an_answer_is_judged_as_a_whole(word: str, text: str | None) -> None:
     assert text == (None if message is None else message.text)
 
 
-def test_tags_of_reasoning_are_found_in_each_hop() -> None:
-    """And the parts that they make are numbered behind those of the hops before."""
+def test_tags_of_reasoning_are_found_in_each_leg() -> None:
+    """And the parts that they make are numbered behind those of the legs before."""
     blocks = [{"type": "text", "text": "<think>Look it up.</think>I look "}]
     last = [{"type": "text", "text": "<think>Found.</think>it up."}]
-    bodies = [hop(1, blocks, "pause_turn"), hop(2, last, "end_turn")]
+    bodies = [leg(1, blocks, "pause_turn"), leg(2, last, "end_turn")]
 
     def ask_for(attempt: Any) -> list[bytes]:
         return bodies[attempt.mode == "pause"]
@@ -123,7 +123,7 @@ def test_two_readers_have_the_same_answer() -> None:
     assert len(events) == len(given)
 
 
-def test_a_stop_between_two_hops_asks_no_more() -> None:
+def test_a_stop_between_two_legs_asks_no_more() -> None:
     """The message keeps what there is, and is not a paused one."""
     server = Server()
     client = httpx.Client(transport=httpx.MockTransport(server))
@@ -134,13 +134,13 @@ def test_a_stop_between_two_hops_asks_no_more() -> None:
     assert (1, "stopped") == (len(server.asked), stream.message.ending)
 
 
-def test_the_money_for_all_attempts_is_for_all_hops() -> None:
+def test_the_money_for_all_attempts_is_for_all_legs() -> None:
     """Once it is spent, the answer stays paused."""
 
     def price(usage: Any) -> float:
         return float(usage.output_tokens or 0)
 
-    client = httpx.Client(transport=httpx.MockTransport(Server(HOPS)))
+    client = httpx.Client(transport=httpx.MockTransport(Server(LEGS)))
     route = Route(URL, json=ASKED, client=client, price=price)
     with resilient(lambda: (_ for _ in ()), Retry(routes=[route], pauses=8, most=30.0)) as stream:
         message = stream.final()

@@ -49,17 +49,17 @@ def split(body: bytes) -> tuple[list[bytes], list[bytes]]:
 def test_the_answer_behind_a_compaction_is_the_recorded_one(name: str) -> None:
     """With the compaction sent back unchanged, and its tokens counted."""
     body = body_of(name)
-    hops, asked = split(body), list[Any]()
+    legs, asked = split(body), list[Any]()
 
     def ask(attempt: Attempt) -> list[bytes]:
         asked.append(attempt.request({"messages": [QUESTION]}))
-        return hops[len(asked) - 1]
+        return legs[len(asked) - 1]
 
     with resilient(ask, Retry(attempts=1, pauses=8)) as stream:
         message = stream.final()
     whole = Stream(body).final()
     assert whole.parts == message.parts
-    assert ["compaction", "end_turn"] == [hop.reason for hop in stream.pauses]
+    assert ["compaction", "end_turn"] == [leg.reason for leg in stream.pauses]
     assert [_compaction(whole)] == asked[1]["messages"][-1]["content"]
     spent = (whole.usage.provider_data.get("iterations") or [{}])[0]
     assert (

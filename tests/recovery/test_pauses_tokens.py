@@ -22,7 +22,7 @@ WORDS = ["A river does ", "not mind a stone. ", "It goes around."]
 GO_ON = Retry(attempts=1, pauses=8)
 
 
-def hop(number: int, text: str, token: str | None) -> list[bytes]:
+def leg(number: int, text: str, token: str | None) -> list[bytes]:
     """Return one interaction, in events with ids; with a token, it ends before the answer does."""
     status = "completed" if token is None else "requires_continuation"
     ended = {} if token is None else {"continuation_token": token}
@@ -48,17 +48,17 @@ def hop(number: int, text: str, token: str | None) -> list[bytes]:
     ]
 
 
-HOPS = [hop(1, WORDS[0], "token-1"), hop(2, WORDS[1], "token-2"), hop(3, WORDS[2], None)]
+LEGS = [leg(1, WORDS[0], "token-1"), leg(2, WORDS[1], "token-2"), leg(3, WORDS[2], None)]
 TOKENS = [None, "token-1", "token-2"]
 
 
 class Server:
     """Sends the interaction that a request asks for; breaks off after some events of one of them."""
 
-    def __init__(self, hops: list[list[bytes]] = HOPS, cut: tuple[int, int] | None = None) -> None:
+    def __init__(self, legs: list[list[bytes]] = LEGS, cut: tuple[int, int] | None = None) -> None:
         self.asked: list[dict[str, Any]] = []
         self.fetched: list[str] = []
-        self._hops, self._cut = hops, cut
+        self._legs, self._cut = legs, cut
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.method == "GET":
@@ -66,12 +66,12 @@ class Server:
             number, place = map(int, after.split("-"))
             assert request.url.path.endswith(f"/v1_{number}")
             self.fetched.append(after)
-            chunks = self._hops[number - 1][place + 1 :]
+            chunks = self._legs[number - 1][place + 1 :]
         else:
             asked = json.loads(request.content)
             self.asked.append(asked)
             number = TOKENS.index(asked.get("continuation_token"))
-            chunks = self._hops[number]
+            chunks = self._legs[number]
             if self._cut is not None and self._cut[0] == number:
                 chunks, self._cut = chunks[: self._cut[1]], None
         headers = {"content-type": "text/event-stream"}
@@ -129,18 +129,18 @@ def test_each_interaction_is_paid_for() -> None:
         usage.source,
     )
     assert [("v1_1", 10), ("v1_2", 20), ("v1_3", 30)] == [
-        (hop.id, hop.usage.input_tokens) for hop in stream.pauses
+        (leg.id, leg.usage.input_tokens) for leg in stream.pauses
     ]
 
 
 @pytest.mark.parametrize("token", ["token-1", None])
 def test_a_token_that_stays_the_same_ends_the_answer(token: str | None) -> None:
     """The server got no further: the answer is still paused, and the stream does not ask for ever."""
-    same = hop(2, WORDS[1], "token-1")
+    same = leg(2, WORDS[1], "token-1")
     if token is None:
         same[-1] = same[-1].replace(b', "continuation_token": "token-1"', b"")
         assert b"token-1" not in same[-1]
-    stream = Server([HOPS[0], same]).read(GO_ON)
+    stream = Server([LEGS[0], same]).read(GO_ON)
 
     assert ("pause", "requires_continuation") == (
         stream.message.finish_reason,
@@ -151,7 +151,7 @@ def test_a_token_that_stays_the_same_ends_the_answer(token: str | None) -> None:
 
 def test_a_paused_answer_without_a_token_stays_paused() -> None:
     """Only a token goes on with it."""
-    first = [*HOPS[0][:-1], HOPS[0][-1].replace(b"continuation_token", b"other")]
+    first = [*LEGS[0][:-1], LEGS[0][-1].replace(b"continuation_token", b"other")]
     stream = Server([first]).read(GO_ON)
     assert "the server has sent no token with which to go on" == stream.pauses[-1].why
 
@@ -159,7 +159,7 @@ def test_a_paused_answer_without_a_token_stays_paused() -> None:
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_an_interaction_that_breaks_is_resumed_where_it_broke(number: int) -> None:
     """The server still has it, so nothing is paid twice: also behind a pause."""
-    for cut in range(1, len(HOPS[number])):
+    for cut in range(1, len(LEGS[number])):
         server = Server(cut=(number, cut))
         stream = server.read(Retry(attempts=2, pauses=8, wait=0))
 
@@ -171,7 +171,7 @@ def test_an_interaction_that_breaks_is_resumed_where_it_broke(number: int) -> No
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_checkpoint_of_any_interaction_goes_on_in_another_process(number: int) -> None:
     """It has the answer so far, the id of the interaction that broke, and its position."""
-    for cut in range(2, len(HOPS[number])):
+    for cut in range(2, len(LEGS[number])):
         with pytest.raises(StreamError) as caught:
             Server(cut=(number, cut)).read(GO_ON)
         stored = caught.value.checkpoint.model_validate_json(caught.value.checkpoint.model_dump_json())
@@ -182,7 +182,7 @@ def test_a_checkpoint_of_any_interaction_goes_on_in_another_process(number: int)
             continue
 
         assert f"v1_{number + 1}" == last
-        message = Stream.from_checkpoint(stored, HOPS[number][cut:]).final()
+        message = Stream.from_checkpoint(stored, LEGS[number][cut:]).final()
         assert "".join(WORDS[: number + 1]) == message.text
         assert [*range(len(message.parts))] == [*range(number + 1)]
 
@@ -193,7 +193,7 @@ def test_an_agent_function_makes_the_request_of_an_sdk() -> None:
 
     def ask(attempt: Attempt) -> list[bytes]:
         asked.append(attempt.request(ASKED))
-        return HOPS[len(asked) - 1]
+        return LEGS[len(asked) - 1]
 
     with resilient(ask, GO_ON) as stream:
         assert "".join(WORDS) == stream.final().text

@@ -1,6 +1,6 @@
 """Prepares formats for an answer that goes on after pauses, each time over another connection.
 
-A *hop* is the stretch of an answer between two pauses, which is the answer to one request.
+A *leg* is the stretch of an answer between two pauses, which is the answer to one request.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class Pausing:
-    """Lets each new format number its parts behind those of the hops before, and withhold a pause.
+    """Lets each new format number its parts behind those of the legs before, and withhold a pause.
 
-    So the events of all hops are those of one message: it has one head, and one end.
+    So the events of all legs are those of one message: it has one head, and one end.
 
     Args:
         withholds: Returns True for a finish that is a pause after which the answer may go on.
@@ -33,7 +33,7 @@ class Pausing:
         self._machine = machine
         self._withholds = withholds
         self._paused: Message | None = None
-        """The answer before its last pause, if the next format reads a hop behind that; otherwise None."""
+        """The answer before its last pause, if the next format reads a leg behind that; otherwise None."""
         machine.pausing = self
         # The connection that the machine was created with knows nothing of pauses.
         machine.connect(None)

@@ -12,7 +12,7 @@ from tokenstream.events import Finish, Resumed
 from tokenstream.message import Usage
 from tokenstream.stream._attempts import Attempt
 from tokenstream.stream._log import inform, log
-from tokenstream.stream._pauses import Hop, PausedAnswer
+from tokenstream.stream._pauses import Leg, PausedAnswer
 
 if TYPE_CHECKING:
     from tokenstream._pipeline.hold import Hold
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Pauses:
-    """Goes through the pauses of an answer, each of which ends a *hop*: the stretch that one request brings.
+    """Goes through the pauses of an answer, each of which ends a *leg*: the stretch that one request brings.
 
     Args:
         retry: The caller's options; the highest number of pauses to go through is 0 if a pause is an end.
@@ -48,14 +48,14 @@ class Pauses:
         """The answer at its last pause, of which the current attempt brings the rest; None for no pause."""
         self._gone_through = 0
         """Number of pauses so far after which another request was made."""
-        self._hops: list[Hop] = []
-        """The hops that have ended."""
+        self._legs: list[Leg] = []
+        """The legs that have ended."""
         self._reports_before = 0
-        """Number of attempts before the current hop."""
+        """Number of attempts before the current leg."""
         self._held: tuple[Event, ...] = ()
         """Events of the answer before its last pause that are held back."""
         self._resumed = Resumed("pause")
-        """The event that announces the current hop."""
+        """The event that announces the current leg."""
 
     @property
     def holds_back(self) -> bool:
@@ -63,29 +63,29 @@ class Pauses:
         return bool(self._held)
 
     @property
-    def hops(self) -> tuple[Hop, ...]:
-        """The hops so far, including the current one; empty if the answer was never paused."""
-        if not self._hops or self._hops[-1].why is not None:
-            return tuple(self._hops)
+    def legs(self) -> tuple[Leg, ...]:
+        """The legs so far, including the current one; empty if the answer was never paused."""
+        if not self._legs or self._legs[-1].why is not None:
+            return tuple(self._legs)
         head = self._machine.connection.format.parts
         finish = next((choice.finish for choice in head.choices.values()), None)
         begun = self._current.was_released or self._current.has_delivered
         parts = len(self._machine.accumulator.message.parts) - self._first_part if begun else 0
-        current = self._make_hop(None if finish is None else finish.raw_reason, max(0, parts))
-        return (*self._hops, current)
+        current = self._make_leg(None if finish is None else finish.raw_reason, max(0, parts))
+        return (*self._legs, current)
 
     @property
     def _first_part(self) -> int:
-        """Index of the message's part with which the current hop begins."""
-        return sum(hop.parts for hop in self._hops)
+        """Index of the message's part with which the current leg begins."""
+        return sum(leg.parts for leg in self._legs)
 
-    def _make_hop(self, reason: str | None, parts: int, why: str | None = None) -> Hop:
-        """Return a report on the current hop."""
+    def _make_leg(self, reason: str | None, parts: int, why: str | None = None) -> Leg:
+        """Return a report on the current leg."""
         answer = self._machine.connection.format.parts
         reports = self._current.reports[self._reports_before :]
         if not self._current.ended:
             reports = [*reports, self._current.make_report(error=None, now=None)]
-        return Hop(
+        return Leg(
             id=answer.id,
             model=answer.model,
             reason=reason,
@@ -102,7 +102,7 @@ class Pauses:
     def begin_again(self) -> None:
         """Forget the pauses so far, because the answer begins again."""
         self.paused = None
-        self._hops, self._held = [], ()
+        self._legs, self._held = [], ()
         self._reports_before = len(self._current.reports)
 
     # -- a pause -----------------------------------------------------------
@@ -129,7 +129,7 @@ class Pauses:
             None if self.paused is None else self.paused.own_token,
         )
         why = self._why_not(paused, opener)
-        self._hops.append(self._make_hop(finish.raw_reason, len(message.parts) - self._first_part, why))
+        self._legs.append(self._make_leg(finish.raw_reason, len(message.parts) - self._first_part, why))
         if why is not None:
             inform("the answer stays paused: %s", why)
             self._pausing.report()
@@ -184,23 +184,23 @@ class Pauses:
         """Return the end of an answer that has reached its limit, because nothing goes on with it.
 
         Args:
-            why: The reason for that, for the report on the last hop.
+            why: The reason for that, for the report on the last leg.
         """
         if not self._current.is_at_limit or self.paused is None:
             return Finish("length")
-        self._hops[-1] = replace(self._hops[-1], why=why)
+        self._legs[-1] = replace(self._legs[-1], why=why)
         return self.paused.finish
 
-    # -- the next hop ------------------------------------------------------
+    # -- the next leg ------------------------------------------------------
 
     def begin(self, paused: PausedAnswer, hold: Hold) -> GoOn:
-        """Begin a hop behind a pause, whose first events are held back."""
+        """Begin a leg behind a pause, whose first events are held back."""
         self._resumed = Resumed("pause", at=0)
         for event in (*self._held, self._resumed):
             hold.keep(event)
         return GoOn(paused.finish, paused.message)
 
     def complete_announcement(self) -> None:
-        """Complete the event that announces the hop, whose first events are about to be returned."""
+        """Complete the event that announces the leg, whose first events are about to be returned."""
         answer = self._machine.connection.format.parts
         self._resumed.id, self._resumed.model = answer.id, answer.model

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines
     from tokenstream.recovery._itinerary import Itinerary
     from tokenstream.stream._attempts import AttemptMode
-    from tokenstream.stream._pauses import Hop
+    from tokenstream.stream._pauses import Leg
 
 _LONG_WAIT = 10.0
 """Seconds from which a wait is logged at INFO: a program that waits so long seems to hang."""
@@ -123,9 +123,9 @@ class Recovery:
         return tuple(sorted([*current.reports, *running], key=lambda report: report.number))
 
     @property
-    def hops(self) -> tuple[Hop, ...]:
+    def legs(self) -> tuple[Leg, ...]:
         """The stretches of the answer between its pauses; empty if it was never paused."""
-        return self._pauses.hops
+        return self._pauses.legs
 
     @property
     def deadlines(self) -> Deadlines:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Checkpoint, Message
     from tokenstream.stages._metrics.metrics import Metrics
     from tokenstream.stream._attempts import AttemptReport
-    from tokenstream.stream._pauses import Hop
+    from tokenstream.stream._pauses import Leg
     from tokenstream.stream._protocols import AsyncDriverView, DriverView, SyncDriverView
     from tokenstream.stream._tap.onlooker import Onlooker
 
@@ -87,13 +87,13 @@ class StreamBase(ErasedGeneric[DriverT]):
         return () if recovery is None else recovery.attempts
 
     @property
-    def pauses(self) -> tuple[Hop, ...]:
+    def pauses(self) -> tuple[Leg, ...]:
         """Reports on what each request for a paused answer has brought, in order; empty without a pause.
 
         There are none either without `Retry(pauses=…)`, with which a stream goes through the pauses.
         """
         recovery = self._driver.recovery
-        return () if recovery is None else recovery.hops
+        return () if recovery is None else recovery.legs
 
     def checkpoint(self) -> Checkpoint:
         """Return the answer so far, with the position at which a server can resume that answer."""

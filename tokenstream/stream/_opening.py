@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tokenstream.limits import Deadlines
     from tokenstream.stages import Reorder
     from tokenstream.stream._attempts import AttemptReport
-    from tokenstream.stream._pauses import Hop
+    from tokenstream.stream._pauses import Leg
     from tokenstream.stream._protocols import DriverView
 
 First: TypeAlias = Literal["head", "event"]
@@ -35,7 +35,7 @@ class Recovers(Protocol):
         ...
 
     @property
-    def hops(self) -> tuple[Hop, ...]:
+    def legs(self) -> tuple[Leg, ...]:
         """The stretches of the answer between its pauses; empty if it was never paused."""
         ...
 

@@ -22,11 +22,11 @@ _NO_ID = "the answer that it is about has no id"
 
 @show_members
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hop:
+class Leg:
     """A stretch of an answer that was paused: what one request has brought, up to a pause or to the end.
 
     Example:
-        >>> Hop(id="msg_1", reason="pause_turn", parts=2).usage
+        >>> Leg(id="msg_1", reason="pause_turn", parts=2).usage
         Usage(input_tokens=None, output_tokens=None, total_tokens=None, reasoning_tokens=None, \
 cached_tokens=None, cache_write_tokens=None, input_audio_tokens=None, output_audio_tokens=None, \
 input_image_tokens=None, source='none', provider_data={})
@@ -43,7 +43,7 @@ input_image_tokens=None, source='none', provider_data={})
     parts: int = 0
     """Number of the message's parts that it has brought."""
     usage: Usage = field(default_factory=Usage)
-    """The token counts of its requests; the message has the sum of those of all hops."""
+    """The token counts of its requests; the message has the sum of those of all legs."""
     why: str | None = None
     """Reason why the answer did not go on after this pause; None if it did, or if this was no pause."""
 
@@ -53,15 +53,15 @@ class PausedAnswer:
     """An answer that its provider has paused, and the way to ask for the rest of it."""
 
     message: Message
-    """The answer so far, of all hops."""
+    """The answer so far, of all legs."""
     id: str | None
-    """The provider's id of the last hop."""
+    """The provider's id of the last leg."""
     finish: Finish
     """The pause, which was not reported as the end of the answer."""
     first_part: int = 0
-    """Index of the part with which the last hop has begun."""
+    """Index of the part with which the last leg has begun."""
     token: str | None = None
-    """The token with which the last hop was requested; None if it needed none."""
+    """The token with which the last leg was requested; None if it needed none."""
 
     def why_not(self, payload: object) -> str | None:
         """Return the reason why no request goes on after this pause; None if one does.
