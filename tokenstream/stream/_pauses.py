@@ -26,10 +26,9 @@ class Leg:
     """A stretch of an answer that was paused: what one request has brought, up to a pause or to the end.
 
     Example:
-        >>> Leg(id="msg_1", reason="pause_turn", parts=2).usage
-        Usage(input_tokens=None, output_tokens=None, total_tokens=None, reasoning_tokens=None, \
-cached_tokens=None, cache_write_tokens=None, input_audio_tokens=None, output_audio_tokens=None, \
-input_image_tokens=None, source='none', provider_data={})
+        >>> leg = Leg(id="msg_1", reason="pause_turn", parts=2)
+        >>> leg.reason, leg.first_part, bool(leg.usage)
+        ('pause_turn', 0, False)
     """
 
     id: str | None = None
