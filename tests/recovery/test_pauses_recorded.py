@@ -28,6 +28,8 @@ def split(body: bytes) -> tuple[list[bytes], list[bytes]]:
     The tokens of the compaction are in `iterations` alone; those of the rest are the answer's.
     """
     parser = SSEParser()
+    start: dict[str, Any]
+    events: list[dict[str, Any]]
     start, *events = [json.loads(event.data) for event in [*parser.feed(body), *parser.end()]]
     last = next(place for place, event in enumerate(events) if event["type"] == "content_block_stop")
     paused, rest = events[: last + 1], events[last + 1 :]
@@ -36,7 +38,7 @@ def split(body: bytes) -> tuple[list[bytes], list[bytes]]:
     usage = {"input_tokens": 0, "output_tokens": 0, "iterations": spent}
     delta = {"stop_reason": "compaction", "stop_sequence": None}
     paused += [{"type": "message_delta", "delta": delta, "usage": usage}, {"type": "message_stop"}]
-    begun = {**start, "message": {**start["message"], "id": "msg_2"}}
+    begun: dict[str, Any] = {**start, "message": {**start["message"], "id": "msg_2"}}
     rest = [{**event, "index": 0} if "index" in event else event for event in rest]
     return (
         [wire.sse(event, event=event["type"]) for event in (start, *paused)],

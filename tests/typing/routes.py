@@ -7,7 +7,7 @@ from typing import Any, assert_type
 from pydantic import BaseModel, TypeAdapter
 
 from tokenstream import AsyncStream, Message, Retry, Route, Stream, Usage, aconnect, connect
-from tokenstream.recovery import Attempt, AttemptReport
+from tokenstream.recovery import Attempt, AttemptReport, Leg
 
 
 class Order(BaseModel):
@@ -55,3 +55,13 @@ def reports(report: AttemptReport, stream: Stream) -> None:
     assert_type(report.cost, float | None)
     assert_type(report.left_out, tuple[str, ...])
     assert_type(stream.message.route, str | None)
+
+
+def pauses(stream: Stream, later: AsyncStream, attempt: Attempt) -> None:
+    """Each leg of a paused answer is reported, and `request` makes the next request of the first one."""
+    Retry(attempts=1, pauses=8, pauses_at=["length"])
+    Retry(pauses=8, pauses_at="length")
+    assert_type(stream.pauses, tuple[Leg, ...])
+    assert_type(later.pauses, tuple[Leg, ...])
+    assert_type(attempt.request({"messages": []}), dict[str, Any])
+    assert_type(stream.pauses[0].why, str | None)

@@ -72,7 +72,7 @@ is restarted |
     pauses: int = 0
     """Number of pauses of the answer to go through, such as Anthropic's `pause_turn`: the next request is
     made at once, and is none of the `attempts`. With 0, a pause ends the answer."""
-    pauses_at: Iterable[PauseReason] = ()
+    pauses_at: PauseReason | Iterable[PauseReason] = ()
     """Finish reasons that are pauses, too. With "length", an answer that has reached its output limit is
     continued by a user's turn that asks the model to go on, with the same limit once more."""
     wait: float | Callable[[Attempt], float] = 0.5
@@ -223,13 +223,15 @@ def _check_pauses(retry: Retry) -> None:
     reasons: Any = retry.pauses_at
     if not isinstance(pauses, int) or isinstance(pauses, bool) or pauses < 0:
         raise MisuseError(f"pauses= is the number of pauses to go through, 0 or more, and not {pauses!r}")
-    reasons = (reasons,) if isinstance(reasons, str) else reasons
-    if not isinstance(reasons, Iterable) or not set(reasons) <= {"length"}:
+    if isinstance(reasons, str) or not isinstance(reasons, Iterable):
+        reasons = (reasons,)
+    named: tuple[Any, ...] = tuple(reasons)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if any(each != "length" for each in named):
         raise MisuseError(f'pauses_at= takes finish reasons that are pauses, too: "length", not {reasons!r}')
-    if reasons and not pauses:
+    if named and not pauses:
         raise MisuseError("pauses_at= needs pauses=, the number of pauses to go through")
     # The dataclass is frozen, so this is the only way to set the attribute.
-    object.__setattr__(retry, "pauses_at", tuple(reasons))
+    object.__setattr__(retry, "pauses_at", named)
 
 
 def _check_continuation(retry: Retry) -> None:
