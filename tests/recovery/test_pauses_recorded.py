@@ -32,14 +32,14 @@ def split(body: bytes) -> tuple[list[bytes], list[bytes]]:
     events: list[dict[str, Any]]
     start, *events = [json.loads(event.data) for event in [*parser.feed(body), *parser.end()]]
     last = next(place for place, event in enumerate(events) if event["type"] == "content_block_stop")
-    paused, rest = events[: last + 1], events[last + 1 :]
-    ended = next(event for event in rest if event["type"] == "message_delta")
+    paused, following = events[: last + 1], events[last + 1 :]
+    ended = next(event for event in following if event["type"] == "message_delta")
     spent = [each for each in ended["usage"].pop("iterations", []) if each["type"] == "compaction"]
     usage = {"input_tokens": 0, "output_tokens": 0, "iterations": spent}
     delta = {"stop_reason": "compaction", "stop_sequence": None}
     paused += [{"type": "message_delta", "delta": delta, "usage": usage}, {"type": "message_stop"}]
     begun: dict[str, Any] = {**start, "message": {**start["message"], "id": "msg_2"}}
-    rest = [{**event, "index": 0} if "index" in event else event for event in rest]
+    rest: list[dict[str, Any]] = [{**event, "index": 0} if "index" in event else event for event in following]
     return (
         [wire.sse(event, event=event["type"]) for event in (start, *paused)],
         [wire.sse(event, event=event["type"]) for event in (begun, *rest)],
