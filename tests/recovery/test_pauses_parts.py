@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import AsyncIterator
+from itertools import count
 from threading import Thread
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
-from tests.recovery.paused import ASKED, LEGS, TEXT, leg
+from tests.recovery.paused import ASKED, LEGS, TEXT, leg, number_asked
 from tests.recovery.test_pauses import GO_ON, URL, Server
-from tokenstream import Message, Retry, Stream, connect, relay, resilient
+from tokenstream import Message, Retry, Stream, aresilient, connect, relay, resilient, testing
 from tokenstream.errors import AnswerRejected
 from tokenstream.events import Event, Finish, MessageStart
-from tokenstream.recovery import Route
+from tokenstream.recovery import Attempt, Route
 from tokenstream.stages import Budget
 
 
@@ -145,3 +149,80 @@ def test_the_money_for_all_attempts_is_for_all_legs() -> None:
     with resilient(lambda: (_ for _ in ()), Retry(routes=[route], pauses=8, most=30.0)) as stream:
         message = stream.final()
     assert ("pause", "Retry.most is used up") == (message.finish_reason, stream.pauses[-1].why)
+
+
+def test_a_leg_that_breaks_in_its_text_is_continued_and_may_pause_again() -> None:
+    """The model is asked for the rest of that leg; then the answer goes on behind its pause."""
+    first, text = (
+        "First part of the research about Oslo. ",
+        "The second part tells of the opera house. ",
+    )
+    words = [f"{word} " for word in text.split()]
+    asked: list[list[Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content)["messages"])
+        if len(asked) == 1:
+            body = testing.script(id="msg_1").text(first).finish("pause").chunks("anthropic")
+        elif len(asked) == 2:
+            body = testing.script(id="msg_2").text(*words).finish("pause").chunks("anthropic")[:8]
+        elif len(asked) == 3:
+            said = "".join(block["text"] for block in asked[-1][1]["content"])
+            rest = testing.script(id="msg_3").text(said[-40:], (first + text)[len(said) :])
+            body = rest.finish("pause").chunks("anthropic")
+        else:
+            body = testing.script(id="msg_4").text("The end.").finish("stop").chunks("anthropic")
+        headers = {"content-type": "text/event-stream"}
+        return httpx.Response(200, headers=headers, content=b"".join(body))
+
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    with connect(URL, json=ASKED, client=client, retry=Retry(pauses=8, wait=0)) as stream:
+        assert one_answer([*stream])
+
+    assert f"{first}{text}The end." == stream.message.text
+    assert ["start", "pause", "continue", "pause"] == [report.mode for report in stream.attempts]
+    assert [["user"], ["user", "assistant"], ["user", "assistant", "user"], ["user", "assistant"]] == [
+        [turn["role"] for turn in turns] for turns in asked
+    ]
+    assert [("pause", "msg_2"), ("continue", "msg_3"), ("pause", "msg_4")] == [
+        (join.mode, join.id) for join in stream.message.joined
+    ]
+
+
+def test_the_winner_of_a_hedge_goes_on() -> None:
+    """Its next request is its own."""
+
+    async def ask_slowly(attempt: Attempt) -> AsyncIterator[bytes]:
+        if attempt.number == 1:
+            await anyio.sleep(60)
+
+        async def body() -> AsyncIterator[bytes]:
+            for chunk in LEGS[number_asked(attempt.request(ASKED))]:
+                yield chunk
+
+        return body()
+
+    async def read() -> None:
+        async with aresilient(ask_slowly, Retry(hedge_after=0.01, pauses=8)) as stream:
+            assert TEXT == (await stream.final()).text
+        assert ["start", "hedge", "pause", "pause"] == [report.mode for report in stream.attempts]
+
+    anyio.run(read)
+
+
+@pytest.mark.parametrize("timeout", [12.0, None])
+def test_the_time_for_new_attempts_begins_again_with_each_leg(timeout: float | None) -> None:
+    """A task may take longer than a single answer is waited for."""
+    clock = count().__next__
+    bodies: list[Any] = [LEGS[0], LEGS[1], [], LEGS[2]]
+    retry = Retry(attempts=2, pauses=8, wait=0, timeout=timeout)
+    with resilient(lambda *_: bodies.pop(0), retry, clock=lambda: float(clock())) as stream:
+        assert TEXT == stream.final().text
+
+
+def test_a_question_to_the_user_is_no_pause_to_go_through() -> None:
+    """An agent that waits for an answer, and not for a request to go on, ends its turn as ever."""
+    chunks = testing.script().text("Which city?").finish("pause").chunks("ag-ui")
+    with resilient(lambda attempt: chunks if attempt else [], GO_ON, format="ag-ui") as stream:
+        assert "pause" == stream.final().finish_reason
+    assert () == stream.pauses

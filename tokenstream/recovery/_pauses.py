@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tokenstream._apis import api_named
 from tokenstream._pipeline.pausing import Pausing
 from tokenstream._pipeline.resumption import GoOn
 from tokenstream.accumulator import Accumulator
@@ -97,7 +98,11 @@ class Pauses:
 
     def _withholds(self, finish: Finish) -> bool:
         """Return True if a finish is not to be reported for now, because another request may go on."""
-        return finish.reason in self._reasons and finish.choice == 0
+        if finish.reason not in self._reasons or finish.choice != 0:
+            return False
+        api = api_named(self._machine.format)
+        # In other formats, a pause waits for the user, such as for a question to be answered.
+        return api is not None and (finish.reason != "pause" or api.pause is not None)
 
     def begin_again(self) -> None:
         """Forget the pauses so far, because the answer begins again."""

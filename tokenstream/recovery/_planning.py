@@ -116,9 +116,13 @@ class Planner:
         self._rules = rules
         self._was_fetched = False
         """True once the finished answer was fetched by its id, because the server could not resume it."""
+        self.begun_at = 0.0
+        """Time of the last pause, or of the last poll of an answer that is written in the background, from
+        which the seconds of `Retry.timeout` count; 0 before that, so that they count from the first request.
+        """
         # Seconds after the first request in which new attempts may begin, each with the option that sets it.
         bounds = ((retry.timeout, "Retry.timeout"), (total, "Deadlines.total"))
-        self._bounds = [(bound, name) for bound, name in bounds if bound is not None]
+        self._bounds = sorted((bound, name) for bound, name in bounds if bound is not None)
 
     def plan(self, error: StreamError, now: float) -> AttemptPlan | None:
         """Return the plan for the next attempt; None if no further attempt is to be made.
@@ -258,7 +262,10 @@ class Planner:
             begin: The clock reading at which the attempt would begin.
         """
         first_request = self._machine.meter.started_at
-        passed = min((each for each in self._bounds if begin - first_request > each[0]), default=None)
+        since = {"Retry.timeout": max(first_request, self.begun_at)}
+        passed = next(
+            (bound for bound in self._bounds if begin - since.get(bound[1], first_request) > bound[0]), None
+        )
         if passed is None:
             return None
         bound, option = passed

@@ -49,11 +49,12 @@ class Polling:
         self._polls = 0
         """Number of polls since the last one that failed."""
 
-    def plan(self, error: StreamError) -> AttemptPlan | None:
+    def plan(self, error: StreamError, now: float) -> AttemptPlan | None:
         """Return the plan for the next poll; None if the answer is not polled.
 
         Args:
             error: The error that ended the current attempt; for a poll, that the answer is not complete.
+            now: A clock reading, in seconds.
         """
         reader = self._machine.answer_format
         is_late = isinstance(error, StreamStalled) and error.limit == "total"
@@ -67,6 +68,8 @@ class Polling:
         self._polls = self._polls + 1 if has_answered else 0
         if not has_answered and not (error.retryable and self._itinerary.has_left(index)):
             return None
+        if has_answered:
+            self._planner.begun_at = now
         self._frames = reader.frames
         if reader.position is None:
             # Each poll brings the whole answer, and not events that could be repeated.

@@ -298,7 +298,7 @@ class Recovery:
         current = self._current
         notes = list[str]()
         # Each decision to skip an opener leads to another plan.
-        while (plan := self._polling.plan(error) or self._planner.plan(error, now)) is not None:
+        while (plan := self._polling.plan(error, now) or self._planner.plan(error, now)) is not None:
             self._resumption.store_attempt_partial(error, ending_with(error))
             opener = self._openers[plan.opener_index]
             attempt = self._make_attempt(plan, error)
@@ -380,6 +380,8 @@ class Recovery:
         current.begin(attempt, now, is_uncounted=is_uncounted)
         current.polls = plan.polls
         current.begin_route(plan.opener_index, None if is_uncounted else now + attempt.wait)
+        if error is None:
+            self._planner.begun_at = now
         if error is None or plan.mode in ("restart", "pause"):
             # Each request has the whole output limit.
             self._rules.begin_again()

@@ -315,7 +315,7 @@ class Answer:
         Raises:
             LimitExceeded: There are more parts than `Limits.parts`.
         """
-        if self._parts_seen >= self.limits.parts:
+        if self.first_part + self._parts_seen >= self.limits.parts:
             raise LimitExceeded(limit="parts", value=self.limits.parts)
         self._parts_seen += 1
         index = self.first_part + choice.next_part
