@@ -335,6 +335,25 @@ def test_bedrock_goes_on_alike() -> None:
     ]
 
 
+def test_bedrock_over_http_goes_on_alike() -> None:
+    """Also in the message of the one answer, whatever Bedrock adds to the payloads."""
+    url = "https://bedrock-runtime.us-east-1.amazonaws.com/model/anthropic.claude/invoke-with-response-stream"
+    legs = [
+        testing.script(id="msg_1").text("Half, ").usage(input_tokens=5, output_tokens=2).finish("pause"),
+        testing.script(id="msg_2").text("and the rest.").usage(input_tokens=5, output_tokens=3).finish(),
+    ]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        body = b"".join(legs[b"assistant" in request.content].chunks("bedrock-invoke"))
+        headers = {"content-type": "application/vnd.amazon.eventstream"}
+        return httpx.Response(200, headers=headers, content=body)
+
+    client = httpx.Client(transport=httpx.MockTransport(answer))
+    with connect(url, json={"messages": [QUESTION]}, client=client, retry=GO_ON) as stream:
+        assert "Half, and the rest." == stream.final().text
+    assert (10, 5) == (stream.message.usage.input_tokens, stream.message.usage.output_tokens)
+
+
 def _is_sendable(message: Message) -> bool:
     return bool(message.to_anthropic()["content"])
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from typing import Any
 
 import anyio
 import httpx
 import pytest
+from pydantic import TypeAdapter
 
 from tests.recovery.attempts import in_each_world
+from tests.support.packages import needed
 from tokenstream import Message, Retry, aconnect, connect, resilient, testing
 from tokenstream._basics.joint import anchor_of
 from tokenstream.errors import MisuseError, StreamError
@@ -94,6 +97,16 @@ def test_the_tokens_of_both_requests_are_added() -> None:
     assert [("pause", "resp_2", 1.0)] == [
         (join.mode, join.id, join.confidence) for join in stream.message.joined
     ]
+
+
+def test_the_sdk_accepts_the_request() -> None:
+    """Its items are those of OpenAI's API."""
+    needed("openai")
+    params = importlib.import_module("openai.types.responses.response_create_params")
+    server = Server()
+    server.read()
+    for asked in server.asked:
+        TypeAdapter(params.ResponseCreateParamsStreaming).validate_python(asked)
 
 
 @pytest.mark.parametrize("retry", [Retry(), Retry(pauses=8)])
