@@ -30,12 +30,12 @@ def run(server: RedisServer, effects: Path, place: str) -> tuple[int, list[str]]
 @pytest.mark.parametrize(
     ("place", "effects_of_first", "then"),
     [
-        ("before begin", [], BOOKED),
+        pytest.param("before begin", [], BOOKED, marks=pytest.mark.slow),
         ("after begin", [], [UNKNOWN, *BOOKED[1:]]),
-        ("before the effect", [], [UNKNOWN, *BOOKED[1:]]),
-        ("after the effect", ["12"], [UNKNOWN, *BOOKED[1:]]),
+        pytest.param("before the effect", [], [UNKNOWN, *BOOKED[1:]], marks=pytest.mark.slow),
+        pytest.param("after the effect", ["12"], [UNKNOWN, *BOOKED[1:]], marks=pytest.mark.slow),
         ("before finish", ["12"], [UNKNOWN, *BOOKED[1:]]),
-        ("after finish", ["12"], BOOKED),
+        pytest.param("after finish", ["12"], BOOKED, marks=pytest.mark.slow),
     ],
 )
 def test_a_call_of_a_killed_process_has_no_second_effect(

@@ -14,6 +14,9 @@ import anyio
 import pytest
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.call_store.places import server
 from tests.support.redis_servers import RedisServer
@@ -183,9 +186,9 @@ def test_a_store_in_redis_refuses_what_cannot_work(cls: Any) -> None:
 async def test_a_redis_that_is_gone_is_an_error_without_its_address(tmp_path: Path) -> None:
     """The address may name a host, a port and a user."""
     path = str(tmp_path / "none.sock")
-    plain = RedisCallStore(Redis(unix_socket_path=path))
+    plain = RedisCallStore(Redis(unix_socket_path=path, retry=Retry(NoBackoff(), 0)))
     with pytest.raises(CallStoreUnavailable, match=r"cannot be used now \(ConnectionError\)"):
         plain.begin("key", 60, token="t")
-    later = AsyncRedisCallStore(AsyncRedis(unix_socket_path=path))
+    later = AsyncRedisCallStore(AsyncRedis(unix_socket_path=path, retry=AsyncRetry(NoBackoff(), 0)))
     with pytest.raises(CallStoreUnavailable, match=r"cannot be used now \(ConnectionError\)"):
         await later.finish("key", "1", token="t")

@@ -90,7 +90,7 @@ def test_events_that_are_sent_twice_behind_the_break_are_given_once(world: str, 
     """First those that the server has stored, then the same ones live; a call is handed out once."""
     whole = answer(format)
     plain = play(world, [whole], RESUME, format=format)
-    for cut in range(3, len(whole) - 2):
+    for cut in range(3, len(whole) - 2, 1 if world == "sync" else 3):
         for stored in range(cut, len(whole) - 1):
             resumed = [*whole[cut - 1 : stored], *whole[cut:]]
             played = play(world, [whole[:cut], resumed], RESUME, format=format)

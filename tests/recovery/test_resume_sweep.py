@@ -21,7 +21,7 @@ from tokenstream.errors import StreamError
 from tokenstream.events import TextDelta, ToolCallDone
 from tokenstream.formats import FormatName
 
-CASES = [pytest.param(range(25), id="some"), pytest.param(range(25, 600), id="many", marks=pytest.mark.slow)]
+CASES = [pytest.param(range(10), id="some"), pytest.param(range(10, 400), id="many", marks=pytest.mark.slow)]
 """The seeds of the cases for each format and world."""
 TEXT = ["Once ", "upon ", "a ", "time ", "there ", "was ", "a ", "king ", "a ", "king ", "indeed."]
 OTHER_TEXT = ["Once ", "upon ", "the ", "hill ", "lived ", "nobody, ", "a ", "king ", "said."]

@@ -116,7 +116,7 @@ each_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 
 @each_text
 @pytest.mark.parametrize("model", JOINING.values(), ids=JOINING)
-@pytest.mark.parametrize("size", [1, 5, 1_000])
+@pytest.mark.parametrize("size", [1, pytest.param(5, marks=pytest.mark.slow), 1_000])
 def test_a_model_that_writes_the_last_words_is_joined_or_not_shown(
     text: str, model: Model, size: int
 ) -> None:

@@ -1,4 +1,4 @@
-"""The command `python -m tokenstream routes`, which finds out which of several routes would serve."""
+"""The command `python -m tokenstream routes`: asks several providers one question, and says who answers."""
 
 from __future__ import annotations
 

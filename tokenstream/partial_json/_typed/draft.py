@@ -278,8 +278,9 @@ class Draft(Generic[T]):
         self._log.append(text)
         view = outcome
         if closer == "}":
-            # The view of an object whose fields are only read, by another draft, when they are first used. It
-            # has no reference to this draft: the reference cycle would delay freeing it.
+            # A draft shows an object as a partial one, also when all of it has come; few callers look at its
+            # fields, so a second draft reads them at the first look. The view has no reference to this
+            # draft: the reference cycle would delay freeing it.
             schema: Any = self.schema
             make_draft = functools.partial(
                 Draft,

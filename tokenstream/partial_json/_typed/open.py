@@ -1,4 +1,4 @@
-"""Nodes of a draft, each of which represents an open object or array while its type reads the values."""
+"""Unfinished objects and arrays in a draft, a typed object that is read while its JSON text arrives."""
 
 from __future__ import annotations
 

@@ -195,7 +195,10 @@ class AsyncPump:
         return reader.begin_steady_wait(earliest_deadline, until) if isinstance(reader, Reader) else None
 
     def end_steady_wait(self) -> tuple[float, Any] | None:
-        """Return the item that has arrived; None if the timer has rung, so that deadlines must be checked."""
+        """Return the item that the wait of `begin_steady_wait` brought; None if its timer rang first.
+
+        Without an item, the caller has to check the deadlines.
+        """
         reader = self._reader
         if not isinstance(reader, Reader):
             return None

@@ -1,4 +1,4 @@
-"""A cursor in a text, or in the drafts of an object, that is shaped by stages."""
+"""A reader's position in a text, or in the drafts of a typed object, behind stages such as a throttle."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ class Gemini(Format):
         return events
 
     def follow(self, delta: Event) -> Callable[[Any], bool | None]:
-        """Return the callback that stores each delta for its token counts; see `Format.follow`."""
+        """Return a function that keeps the token counts of each delta that is not decoded."""
         return self._gemini_parts.store_delta
 
     def late_usage(self) -> Usage | None:

@@ -1,4 +1,4 @@
-"""The base class of output items, and the items that become a single part without text."""
+"""The base class of output items, and the items that become one part of the message and hold no text."""
 
 from __future__ import annotations
 
