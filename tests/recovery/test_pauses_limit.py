@@ -142,6 +142,18 @@ def test_a_request_that_fails_leaves_the_answer_as_it_was() -> None:
     assert (HALVES[0], "length") == (partial.text, partial.finish_reason)
 
 
+def test_a_full_context_window_is_no_pause() -> None:
+    """The next request would be longer still."""
+    chunks = script(HALVES[0]).finish("length").chunks("anthropic")
+    full = [chunk.replace(b'"max_tokens"', b'"model_context_window_exceeded"') for chunk in chunks]
+    with resilient(lambda attempt: full if attempt.number else [], GO_ON) as stream:
+        assert ("length", "model_context_window_exceeded") == (
+            stream.final().finish_reason,
+            stream.message.raw_finish_reason,
+        )
+    assert () == stream.pauses
+
+
 def test_a_call_that_was_cut_off_is_not_continued() -> None:
     """As after a broken connection: the model would answer with prose."""
     server = Server()

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import BaseModel
 
 from tests.support.packages import needed
 from tests.support.wire import sse
@@ -131,6 +132,24 @@ def test_each_interaction_is_paid_for() -> None:
     assert [("v1_1", 10), ("v1_2", 20), ("v1_3", 30)] == [
         (leg.id, leg.usage.input_tokens) for leg in stream.pauses
     ]
+
+
+class Order(BaseModel):
+    """What a customer wants."""
+
+    dish: str
+    table: int
+
+
+def test_json_may_be_cut_anywhere_by_a_pause() -> None:
+    """The views of it read on in the next leg."""
+    pieces = ['{"dish": "so', 'up", "tab', 'le": 3}']
+    legs = [leg(number, piece, TOKENS[number % 3]) for number, piece in enumerate(pieces, 1)]
+    client = httpx.Client(transport=httpx.MockTransport(Server(legs)))
+    with connect(URL, json=ASKED, client=client, retry=GO_ON) as stream:
+        drafts = [*stream.partials(Order)]
+    assert Order(dish="soup", table=3) == stream.result(Order)
+    assert "soup" == drafts[-1].dish
 
 
 @pytest.mark.parametrize("token", ["token-1", None])

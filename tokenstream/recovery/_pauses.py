@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from tokenstream.recovery._rules import ContinuationRules
 
 
+_FINAL = frozenset({"model_context_window_exceeded", "budget_exceeded"})
+"""Providers' words for limits that another request would exceed at once."""
+
+
 class Pauses:
     """Goes through the pauses of an answer, each of which ends a *leg*: the stretch that one request brings.
 
@@ -68,8 +72,8 @@ class Pauses:
         """The legs so far, including the current one; empty if the answer was never paused."""
         if not self._legs or self._legs[-1].why is not None:
             return tuple(self._legs)
-        head = self._machine.connection.format.parts
-        finish = next((choice.finish for choice in head.choices.values()), None)
+        answer = self._machine.connection.format.parts
+        finish = next((choice.finish for choice in answer.choices.values()), None)
         begun = self._current.was_released or self._current.has_delivered
         parts = len(self._machine.accumulator.message.parts) - self._first_part if begun else 0
         current = self._make_leg(None if finish is None else finish.raw_reason, max(0, parts))
@@ -98,7 +102,7 @@ class Pauses:
 
     def _withholds(self, finish: Finish) -> bool:
         """Return True if a finish is not to be reported for now, because another request may go on."""
-        if finish.reason not in self._reasons or finish.choice != 0:
+        if finish.reason not in self._reasons or finish.choice != 0 or finish.raw_reason in _FINAL:
             return False
         api = api_named(self._machine.format)
         # In other formats, a pause waits for the user, such as for a question to be answered.
