@@ -12,9 +12,9 @@ import anyio
 import httpx
 import pytest
 
-from tests.recovery.paused import ASKED, LEGS, TEXT, leg, number_asked
+from tests.recovery.paused import ASKED, BLOCKS, LEGS, TEXT, leg, number_asked
 from tests.recovery.test_pauses import GO_ON, URL, Server
-from tokenstream import Message, Retry, Stream, aresilient, connect, relay, resilient, testing
+from tokenstream import Message, Retry, Router, Stream, Tools, aresilient, connect, relay, resilient, testing
 from tokenstream.errors import AnswerRejected
 from tokenstream.events import Event, Finish, MessageStart
 from tokenstream.recovery import Attempt, Route
@@ -226,3 +226,24 @@ def test_a_question_to_the_user_is_no_pause_to_go_through() -> None:
     with resilient(lambda attempt: chunks if attempt else [], GO_ON, format="ag-ui") as stream:
         assert "pause" == stream.final().finish_reason
     assert () == stream.pauses
+
+
+def test_a_router_runs_a_tool_behind_a_pause() -> None:
+    """The turns that it returns have the whole answer, with the server's tools, and the result."""
+    ran: list[str] = []
+
+    def look(at: str) -> str:
+        """Look at a place."""
+        ran.append(at)
+        return "rain"
+
+    call = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": "Oslo"}}
+    server = Server([LEGS[0], leg(2, [*BLOCKS[1][:1], call], "tool_use")])
+    client = httpx.Client(transport=httpx.MockTransport(server))
+    with connect(URL, json=ASKED, client=client, retry=GO_ON) as stream:
+        results = stream.run(Router(Tools(look)))
+
+    assert ["Oslo"] == ran
+    answer, result = results.turns()
+    assert [*BLOCKS[0], *BLOCKS[1][:1], call] == answer["content"]
+    assert "toolu_1" == result["content"][0]["tool_use_id"]
