@@ -17,7 +17,7 @@ from tests.support import wire
 from tests.support.packages import needed
 from tokenstream import Message, Retry, aconnect, connect, resilient, testing
 from tokenstream.errors import MisuseError, StatusError, StreamError
-from tokenstream.events import Finish, MessageStart, Resumed
+from tokenstream.events import Finish, MessageStart, Resumed, TextDelta
 from tokenstream.recovery import Attempt
 
 GO_ON = Retry(attempts=1, pauses=8)
@@ -228,6 +228,30 @@ def test_a_leg_that_breaks_before_its_content_is_asked_for_again(world: str, bro
     assert [3, 3, 6] == sent
     counts = Counter(type(event) for event in played.given)
     assert (1, 1, 2) == (counts[MessageStart], counts[Finish], counts[Resumed])
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_wherever_a_leg_breaks_the_answer_is_whole_or_a_beginning_of_it(number: int) -> None:
+    """Nothing is shown twice or lost, and the checkpoint names the answer that all legs belong to."""
+    for cut in range(len(LEGS[number])):
+        left = [cut]
+
+        def ask(attempt: Attempt, left: list[int] = left) -> list[bytes]:
+            asked = number_asked(attempt.request(ASKED))
+            return LEGS[asked][: left.pop() if left and asked == number else None]
+
+        played = play("sync", [ask] * 4, Retry(attempts=2, pauses=8, wait=0))
+        counts = Counter(type(event) for event in played.given)
+        text = "".join(event.text for event in played.given if isinstance(event, TextDelta))
+        assert played.message.text == text
+        if played.error is None:
+            assert (TEXT, 1, 1) == (text, counts[MessageStart], counts[Finish]), cut
+            continue
+
+        assert TEXT.startswith(text)
+        assert (1, 0) == (counts[MessageStart], counts[Finish]), cut
+        assert "msg_1" == played.error.checkpoint.message.id
+        assert played.error.partial.parts == played.message.parts
 
 
 def test_a_request_to_go_on_that_is_refused_leaves_a_paused_answer() -> None:
