@@ -62,13 +62,17 @@ def _cut(draw: st.DrawFn, body: bytes) -> list[bytes]:
 
 def _as_sse(form: str) -> bytes:
     """Return the lines as server-sent events: data alone, all fields, or data in several lines."""
-    if form == "data":
-        return b"".join([b"data: %b\n\n" % line for line in _BODY.splitlines()])
-    if form == "fields":
-        lines = enumerate(_BODY.splitlines())
-        return b"".join([b": ping\nid: %d\nevent: message\ndata:%b\n\n" % each for each in lines])
-    texts = [json.dumps(line, indent=1).encode().replace(b"\n", b"\ndata: ") for line in _LINES]
-    return b"".join([b"event: message\ndata: %b\n\n" % text for text in texts])
+    events: list[bytes] = []
+    for number, line in enumerate(_BODY.splitlines()):
+        if form == "data":
+            fields = [b"data: " + line]
+        elif form == "fields":
+            fields = [b": ping", b"id: %d" % number, b"event: message", b"data:" + line]
+        else:
+            text = json.dumps(json.loads(line), indent=1).encode()
+            fields = [b"event: message", *[b"data: " + part for part in text.split(b"\n")]]
+        events.append(b"\n".join([*fields, b"\n"]))
+    return b"".join(events)
 
 
 def _follow_async(chunks: list[bytes]) -> tuple[Steps, list[Any], int]:
