@@ -56,12 +56,12 @@ class JSONFrames:
         limits: `line` and `event` limit the size of a payload.
 
     Example:
-        >>> list(JSONFrames().feed(b'hello\n{"a": 1}\n{"b"'))
-        [[b'{"a": 1}']]
-        >>> list(JSONFrames().feed(b'Content-Length: 8\r\n\r\n{"a": 1}'))
-        [[b'{"a": 1}']]
-        >>> list(JSONFrames().feed(b'event: message\ndata: {"a": 1}\n\n'))
-        [[b'{"a": 1}']]
+        >>> sum(JSONFrames().feed(b'hello\n{"a": 1}\n{"b"'), [])
+        [b'{"a": 1}']
+        >>> sum(JSONFrames().feed(b'Content-Length: 8\r\n\r\n{"a": 1}'), [])
+        [b'{"a": 1}']
+        >>> sum(JSONFrames().feed(b'event: message\ndata: {"a": 1}\n\n'), [])
+        [b'{"a": 1}']
         >>> sum(JSONFrames().feed(b'id: 5\n{"a": 1}\n'), [])
         [b'{"a": 1}']
     """
