@@ -38,6 +38,8 @@ _JSON_LINE = re.compile(rb"\n[ \t]*(?:\{|\[[ \t]*\{)")
 """The beginning of a line that holds JSON; no line of SSE begins like this."""
 _LINE_START = re.compile(rb"\n[ \t]*[^\s]")
 """The beginning of a line that is not blank."""
+_FALSE_STARTS = 16
+"""Maximum number of lines that begin like JSON but are not, after which the payloads are lines for good."""
 _ATTEMPTS = 8
 """Maximum number of lines of an event's data from which on the data is tried as JSON."""
 
@@ -79,6 +81,8 @@ class JSONFrames:
         """True within a line that has the form of none of them."""
         self._is_certain = False
         """True once a line was JSON, so that no later line changes the framing."""
+        self._false_starts = 0
+        """Number of lines that began like JSON, but were not."""
         self._is_at_line_start = True
         """True if the next bytes of SSE begin a line, to which `_start` belongs."""
         self._left_out = 0
@@ -227,11 +231,12 @@ class JSONFrames:
         payloads = lines.frames(chunk[:line_end] if line_end else chunk)
         if not line_end or lines.error is not None:
             return
-        self._is_certain = all(map(self._is_json, payloads))
+        self._is_certain = self._false_starts == _FALSE_STARTS or all(map(self._is_json, payloads))
         if self._is_certain:
             yield payloads
         else:
             self._framing = None
+            self._false_starts += 1
             self.banner_lines += 1
         yield from self.feed(chunk[line_end:])
 
@@ -288,7 +293,7 @@ class JSONFrames:
 
 def _end_of_headers(text: bytes) -> int:
     """Return the place after the lines at the beginning of a text that may be headers."""
-    found = _HEADERS.match(text)
+    found = _HEADERS.match(text, 0, LONGEST_HEAD)
     return 0 if found is None else found.end()
 
 

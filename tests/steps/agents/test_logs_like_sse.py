@@ -183,3 +183,12 @@ def test_a_log_between_the_lines_changes_nothing() -> None:
 
         assert (given, plain_lines) == (_LINES, 2)
         assert told(run) == _EXPECTED
+
+
+def test_many_logs_that_begin_like_json_take_nothing() -> None:
+    """However many there are in one chunk, and with lines like those of SSE between them."""
+    for log, lines in ((b"{\n", 1), (b"{\nid: 5\n", 2), (b"data: 3\n{x\n\n", 2)):
+        run, given, plain_lines = _follow_pipe([log * 20_000 + _BODY])
+
+        assert (given, plain_lines) == (_LINES, 20_000 * lines)
+        assert told(run) == _EXPECTED
