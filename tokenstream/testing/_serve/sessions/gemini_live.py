@@ -1,0 +1,174 @@
+"""The server's side of the Gemini Live API."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream.testing._serve.sessions.session import ServedSession
+
+if TYPE_CHECKING:
+    from tokenstream.testing._serve.sessions.session import Payload, Turn
+
+_INVALID = 1007
+"""Code with which the connection is closed after a message that is wrong."""
+_REFUSED = 1008
+_FAILED = 1011
+_MAX_REASON = 120
+"""Longest reason of a closing frame, in bytes."""
+_CONTENT = frozenset({"modelTurn", "outputTranscription"})
+"""Fields of `serverContent` that belong to an answer, in contrast to those that end it."""
+_SNAKE = re.compile(r"_([a-z])")
+
+
+class GeminiLiveSession(ServedSession):
+    """A session with one conversation, which may be resumed on another connection."""
+
+    format: ClassVar[str] = "gemini-live"
+
+    def __init__(self, *args: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(*args)
+        self._is_set_up = False
+        self._resumption: Payload | None = None
+        """The client's wish to be told handles; None without it."""
+        self._consumed = 0
+        """Number of the client's messages after the setup."""
+        self._open_calls: list[str] = []
+        """Ids of the calls whose results the model waits for."""
+
+    # -- what the client sends ---------------------------------------------
+
+    def handle(self, request: Payload) -> None:
+        """Act on a message of the client, whose fields may be in camelCase or in snake_case."""
+        request = _to_camel_case(request)
+        setup = request.get("setup")
+        if not self._is_set_up:
+            if isinstance(setup, dict):
+                self._set_up(setup)
+            else:
+                self.close(_INVALID, "setup must be the first message and only the first")
+            return
+        self._consumed += 1
+        if isinstance(content := request.get("clientContent"), dict):
+            self._interrupt()
+            if content.get("turnComplete"):
+                self.ask(request)
+        elif isinstance(result := request.get("toolResponse"), dict):
+            self._take_results(result, request)
+        elif isinstance(said := request.get("realtimeInput"), dict):
+            if "activityStart" in said or "text" in said:
+                self._interrupt()
+            if "text" in said or "activityEnd" in said or "audioStreamEnd" in said:
+                self.ask(request)
+        else:
+            self.close(_INVALID, "setup must be the first message and only the first")
+
+    def _set_up(self, setup: Payload) -> None:
+        """Begin the session, or resume the one that a handle names."""
+        resumption = setup.get("sessionResumption")
+        self._resumption = resumption if isinstance(resumption, dict) else None
+        handle = None if self._resumption is None else self._resumption.get("handle")
+        if handle is not None and handle not in self.store.handles:
+            self.close(_REFUSED, "BidiGenerateContent session not found")
+            return
+        self._is_set_up = True
+        self.send({"setupComplete": {}})
+        self._tell_handle()
+
+    def _tell_handle(self) -> None:
+        """Send a new handle, if the client wants one."""
+        if self._resumption is None:
+            return
+        handle = self.store.make_id("handle")
+        self.store.handles.add(handle)
+        update: Payload = {"newHandle": handle, "resumable": True}
+        if self._resumption.get("transparent"):
+            update["lastConsumedClientMessageIndex"] = str(self._consumed)
+        self.send({"sessionResumptionUpdate": update})
+
+    def _interrupt(self) -> None:
+        """End the current answer early, and cancel the calls whose results the model waits for."""
+        if self._open_calls:
+            self.send({"toolCallCancellation": {"ids": self._open_calls}})
+        if self.turn is None and not self._open_calls:
+            return
+        was_waiting, self._open_calls = bool(self._open_calls), []
+        ending = [{"serverContent": {"interrupted": True}}, {"serverContent": {"turnComplete": True}}]
+        if was_waiting:
+            self.forget_rest()
+            for message in ending:
+                self.send(message)
+        else:
+            self.cancel(*ending)
+
+    def _take_results(self, result: Payload, request: Payload) -> None:
+        """Go on with the answer once the results of all calls have come."""
+        results = result.get("functionResponses")
+        ids = (
+            {each.get("id") for each in results if isinstance(each, dict)}
+            if isinstance(results, list)
+            else {}
+        )
+        self._open_calls = [id for id in self._open_calls if id not in ids]
+        if not self._open_calls:
+            self.ask(request)
+
+    def refuse(self, message: str, *, code: str, request: Payload, **details: str) -> None:
+        """Close the connection: this protocol has no messages for errors."""
+        self.close(_INVALID, message)
+
+    def refuse_answer(self, status: int, error: Payload, asked: Payload) -> None:
+        """Close the connection."""
+        reason = str(error.get("message")).encode()[:_MAX_REASON].decode(errors="ignore")
+        self.close(_FAILED, reason)
+
+    # -- what an answer says -----------------------------------------------
+
+    def is_greeting(self, message: Payload) -> bool:
+        """Return True for the message that begins a session."""
+        return "setupComplete" in message
+
+    def note(self, turn: Turn, message: Payload) -> bool:
+        """Keep the ids of calls; return True if the model has ended its turn, or waits for results."""
+        calls = message.get("toolCall")
+        if isinstance(calls, dict):
+            self._open_calls += [str(call.get("id")) for call in calls.get("functionCalls", ())]
+            # Several calls may come in several messages.
+            return not (turn.messages and b'"toolCall"' in turn.messages[0][1])
+        content = message.get("serverContent")
+        return isinstance(content, dict) and bool(content.get("turnComplete"))
+
+    def keeps_rest(self, turn: Turn) -> bool:
+        """Return False if, after a call, the rest of a script is only the end of its turn.
+
+        The next answer is then what the model says with the results.
+        """
+        return any(_has_content(data) for _, data in turn.messages)
+
+    def finish_turn(self, turn: Turn) -> None:
+        """Send a new handle, unless the model waits for results."""
+        if not self._open_calls:
+            self._tell_handle()
+
+
+def _has_content(data: bytes) -> bool:
+    """Return True if a message of the server belongs to an answer and does not merely end it."""
+    try:
+        message = json.loads(data)
+    except (ValueError, RecursionError):
+        return True
+    if not isinstance(message, dict):
+        return True
+    content = message.get("serverContent")
+    return "toolCall" in message or (isinstance(content, dict) and not _CONTENT.isdisjoint(content))
+
+
+def _to_camel_case(value: Any, depth: int = 3) -> Any:  # noqa: ANN401 - JSON
+    """Return a message with the names of its fields in camelCase, down to a depth."""
+    if not isinstance(value, dict) or not depth:
+        return value
+    return {
+        _SNAKE.sub(lambda match: match[1].upper(), name): _to_camel_case(item, depth - 1)
+        for name, item in value.items()
+    }
