@@ -56,7 +56,7 @@ def test_the_server_closes_the_connection_in_place_of_an_answer(format: str) -> 
 @FORMATS
 @pytest.mark.parametrize("fault", [faults.close(event=3), faults.reset(event=3)], ids=str)
 def test_the_connection_breaks_without_a_closing_frame(format: str, fault: testing.faults.Fault) -> None:
-    """Which clients call 1006."""
+    """Clients report the code 1006 then."""
     messages, error = played(format, fault)
 
     assert (len(messages) >= 2, error.rcvd) == (True, None)
@@ -72,7 +72,7 @@ def test_the_connection_breaks_inside_a_message(format: str) -> None:
 
 
 def test_a_realtime_session_that_is_too_old_is_closed() -> None:
-    """With an error before."""
+    """It says so with an error before."""
     messages, error = played("openai-realtime", faults.connection_limit(event=2))
 
     assert (messages[-1]["error"]["code"], error.rcvd.code) == ("session_expired", 1001)
@@ -153,7 +153,7 @@ def test_a_fault_that_cannot_be_is_refused(fault: Any, said: str) -> None:
 
 @pytest.mark.parametrize("fault", [faults.half_frame(), faults.connection_limit()], ids=str)
 def test_a_fault_of_sessions_needs_a_format_that_has_them(fault: testing.faults.Fault) -> None:
-    """And names those."""
+    """The error names the formats that have them."""
     with pytest.raises(MisuseError, match="openai-realtime"):
         HELLO.recording("anthropic").with_fault(fault)
 

@@ -145,7 +145,7 @@ def test_a_session_is_resumed_by_its_handle() -> None:
 
 
 def test_an_unknown_handle_ends_the_connection() -> None:
-    """With code 1008."""
+    """Its code is 1008, and the reason says why."""
     with testing.serve(HELLO, sessions=True) as server, open_client(server, LIVE) as client:
         client.send(setup={"sessionResumption": {"handle": "lost"}})
         with pytest.raises(exceptions.ConnectionClosed) as caught:

@@ -34,7 +34,7 @@ def test_each_request_gets_the_next_answer_on_the_same_socket() -> None:
 
 
 def test_what_the_client_sent_can_be_seen() -> None:
-    """In order, as JSON."""
+    """The messages of a connection are kept in order, as JSON."""
     with testing.serve([HELLO], sessions=True) as server:
         with open_client(server, RESPONSES) as client:
             client.respond(input="Hi")
@@ -59,7 +59,7 @@ def test_a_function_sees_each_request_for_an_answer() -> None:
 
 
 def test_a_stream_reads_one_answer_after_the_other() -> None:
-    """As from the provider."""
+    """The server can be read like the provider."""
     with testing.serve([HELLO, AGAIN], sessions=True) as server, open_client(server, RESPONSES) as client:
         texts: list[str] = []
         client.send("response.create")
@@ -110,7 +110,7 @@ def test_a_failed_continuation_evicts_its_parent() -> None:
 
 
 def test_a_connection_that_is_too_old_creates_no_more_responses() -> None:
-    """Another one does."""
+    """Another connection goes on with the stored response."""
     old = HELLO.recording("openai-responses").with_fault(faults.connection_limit())
     with testing.serve([HELLO, old, AGAIN], sessions=True) as server:
         with open_client(server, RESPONSES) as client:
@@ -202,7 +202,7 @@ def test_a_request_without_an_answer_is_told_so() -> None:
 
 @pytest.mark.parametrize("message", ["{", "[1]", '{"type": "session.update"}'])
 def test_a_message_that_is_wrong_is_refused(message: str) -> None:
-    """The connection stays open."""
+    """The connection stays open for the next message."""
     with testing.serve(HELLO, sessions=True) as server, open_client(server, RESPONSES) as client:
         client.socket.send(message)
         assert client.recv()["type"] == "error"
