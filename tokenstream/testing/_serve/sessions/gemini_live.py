@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import dict_of, dicts_of, is_dict
 from tokenstream.testing._serve.sessions.session import ServedSession
 
 if TYPE_CHECKING:
@@ -44,19 +45,19 @@ class GeminiLiveSession(ServedSession):
         request = _to_camel_case(request)
         setup = request.get("setup")
         if not self._is_set_up:
-            if isinstance(setup, dict):
+            if is_dict(setup):
                 self._set_up(setup)
             else:
                 self.close(_INVALID, "setup must be the first message and only the first")
             return
         self._consumed += 1
-        if isinstance(content := request.get("clientContent"), dict):
+        if is_dict(content := request.get("clientContent")):
             self._interrupt()
             if content.get("turnComplete"):
                 self.ask(request)
-        elif isinstance(result := request.get("toolResponse"), dict):
+        elif is_dict(result := request.get("toolResponse")):
             self._take_results(result, request)
-        elif isinstance(said := request.get("realtimeInput"), dict):
+        elif is_dict(said := request.get("realtimeInput")):
             if "activityStart" in said or "text" in said:
                 self._interrupt()
             if "text" in said or "activityEnd" in said or "audioStreamEnd" in said:
@@ -67,9 +68,9 @@ class GeminiLiveSession(ServedSession):
     def _set_up(self, setup: Payload) -> None:
         """Begin the session, or resume the one that a handle names."""
         resumption = setup.get("sessionResumption")
-        self._resumption = resumption if isinstance(resumption, dict) else None
+        self._resumption = resumption if is_dict(resumption) else None
         handle = None if self._resumption is None else self._resumption.get("handle")
-        if handle is not None and handle not in self.store.handles:
+        if handle is not None and str(handle) not in self.store.handles:
             self.close(_REFUSED, "BidiGenerateContent session not found")
             return
         self._is_set_up = True
@@ -104,12 +105,7 @@ class GeminiLiveSession(ServedSession):
 
     def _take_results(self, result: Payload, request: Payload) -> None:
         """Go on with the answer once the results of all calls have come."""
-        results = result.get("functionResponses")
-        ids = (
-            {each.get("id") for each in results if isinstance(each, dict)}
-            if isinstance(results, list)
-            else {}
-        )
+        ids = {str(each.get("id")) for each in dicts_of(result.get("functionResponses"))}
         self._open_calls = [id for id in self._open_calls if id not in ids]
         if not self._open_calls:
             self.ask(request)
@@ -131,13 +127,11 @@ class GeminiLiveSession(ServedSession):
 
     def note(self, turn: Turn, message: Payload) -> bool:
         """Keep the ids of calls; return True if the model has ended its turn, or waits for results."""
-        calls = message.get("toolCall")
-        if isinstance(calls, dict):
-            self._open_calls += [str(call.get("id")) for call in calls.get("functionCalls", ())]
+        if calls := dicts_of(dict_of(message, "toolCall").get("functionCalls")):
+            self._open_calls += [str(call.get("id")) for call in calls]
             # Several calls may come in several messages.
             return not (turn.messages and b'"toolCall"' in turn.messages[0][1])
-        content = message.get("serverContent")
-        return isinstance(content, dict) and bool(content.get("turnComplete"))
+        return bool(dict_of(message, "serverContent").get("turnComplete"))
 
     def keeps_rest(self, turn: Turn) -> bool:
         """Return False if, after a call, the rest of a script is only the end of its turn.
@@ -158,15 +152,14 @@ def _has_content(data: bytes) -> bool:
         message = json.loads(data)
     except (ValueError, RecursionError):
         return True
-    if not isinstance(message, dict):
+    if not is_dict(message):
         return True
-    content = message.get("serverContent")
-    return "toolCall" in message or (isinstance(content, dict) and not _CONTENT.isdisjoint(content))
+    return "toolCall" in message or not _CONTENT.isdisjoint(dict_of(message, "serverContent"))
 
 
 def _to_camel_case(value: Any, depth: int = 3) -> Any:  # noqa: ANN401 - JSON
     """Return a message with the names of its fields in camelCase, down to a depth."""
-    if not isinstance(value, dict) or not depth:
+    if not is_dict(value) or not depth:
         return value
     return {
         _SNAKE.sub(lambda match: match[1].upper(), name): _to_camel_case(item, depth - 1)

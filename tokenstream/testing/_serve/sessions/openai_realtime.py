@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.testing._serve.sessions.session import ServedSession
 
 if TYPE_CHECKING:
@@ -66,8 +67,7 @@ class RealtimeSession(ServedSession):
             action(request)
 
     def _update(self, request: Payload) -> None:
-        update = request.get("session")
-        self._session = _merge(self._session, update if isinstance(update, dict) else {})
+        self._session = _merge(self._session, dict_of(request, "session"))
         self._say("session.updated", session=self._session)
 
     def _create(self, request: Payload) -> None:
@@ -91,7 +91,7 @@ class RealtimeSession(ServedSession):
 
     def _add_item(self, request: Payload) -> None:
         item = request.get("item")
-        if not isinstance(item, dict):
+        if not is_dict(item):
             self.refuse(
                 "Missing required parameter: 'item'.",
                 code="missing_required_parameter",
@@ -114,8 +114,8 @@ class RealtimeSession(ServedSession):
     def _delete_item(self, request: Payload) -> None:
         item = self._find_item(request, "item_delete_invalid_item_id")
         if item is not None:
-            del self._items[item["id"]]
-            self._say("conversation.item.deleted", item_id=item["id"])
+            del self._items[str(request["item_id"])]
+            self._say("conversation.item.deleted", item_id=request["item_id"])
 
     def _truncate_item(self, request: Payload) -> None:
         """Cut an item's audio to what was heard; refuse a place behind its end, as the provider does."""
@@ -123,9 +123,11 @@ class RealtimeSession(ServedSession):
         if item is None:
             return
         end_ms = request.get("audio_end_ms")
-        output_format = self._session["audio"]["output"]["format"]["type"]
-        bytes_per_ms = _BYTES_PER_MS.get(output_format, _BYTES_PER_MS["audio/pcm"])
-        length_ms = self._audio_sizes.get(item["id"], 0) // bytes_per_ms
+        output = dict_of(dict_of(self._session, "audio"), "output")
+        audio_type = str(dict_of(output, "format").get("type"))
+        bytes_per_ms = _BYTES_PER_MS.get(audio_type, _BYTES_PER_MS["audio/pcm"])
+        id = str(request["item_id"])
+        length_ms = self._audio_sizes.get(id, 0) // bytes_per_ms
         if not isinstance(end_ms, int) or end_ms < 0:
             message = f"Invalid value for 'audio_end_ms': {end_ms}."
             self.refuse(message, code="invalid_value", param="audio_end_ms", request=request)
@@ -133,10 +135,10 @@ class RealtimeSession(ServedSession):
             message = f"Audio content of {length_ms}ms is already shorter than {end_ms}ms"
             self.refuse(message, code="invalid_value", param="audio_end_ms", request=request)
         else:
-            self._audio_sizes[item["id"]] = end_ms * bytes_per_ms
+            self._audio_sizes[id] = end_ms * bytes_per_ms
             self._say(
                 "conversation.item.truncated",
-                item_id=item["id"],
+                item_id=id,
                 content_index=request.get("content_index", 0),
                 audio_end_ms=end_ms,
             )
@@ -178,7 +180,7 @@ class RealtimeSession(ServedSession):
 
     def is_greeting(self, message: Payload) -> bool:
         """Return True for the message that begins a session."""
-        return message.get("type") in {"session.created", "conversation.created"}
+        return text_of(message, "type") in {"session.created", "conversation.created"}
 
     def keeps_rest(self, turn: Turn) -> bool:
         """Return True if another response follows, and not only messages of the session."""
@@ -186,11 +188,9 @@ class RealtimeSession(ServedSession):
 
     def note(self, turn: Turn, message: Payload) -> bool:
         """Keep the response, its items and the length of its audio; return True if the response ends."""
-        kind = message.get("type")
-        item = message.get("item")
-        if isinstance(message.get("response"), dict):
-            turn.response = message["response"]
-        if isinstance(item, dict):
+        kind = text_of(message, "type")
+        turn.response = dict_of(message, "response") or turn.response
+        if item := dict_of(message, "item"):
             self._items[str(item.get("id"))] = item
             if kind == "response.output_item.done":
                 turn.output.append(item)
@@ -218,7 +218,7 @@ def _merge(old: Payload, update: Payload) -> Payload:
     merged = dict(old)
     for name, value in update.items():
         before = merged.get(name)
-        if isinstance(before, dict) and isinstance(value, dict):
+        if is_dict(before) and is_dict(value):
             merged[name] = _merge(before, value)
         else:
             merged[name] = value

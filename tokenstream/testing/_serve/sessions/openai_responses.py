@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import dict_of, is_dict, text_of
 from tokenstream.testing._serve.sessions.session import ServedSession
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class ResponsesSession(ServedSession):
             message = "The connection has reached its limit of 60 minutes. Open another one to continue."
             self.refuse(message, code=LIMIT_REACHED, request=request)
             return False
-        if parent is not None and parent not in self._cached and parent not in self.store.responses:
+        if parent is not None and not self._knows(parent):
             message = f"Previous response with id '{parent}' not found."
             self.refuse(
                 message, code="previous_response_not_found", request=request, param="previous_response_id"
@@ -87,6 +88,10 @@ class ResponsesSession(ServedSession):
             self._warm_up(request)
             return False
         return True
+
+    def _knows(self, parent: object) -> bool:
+        """Return True if a response can be continued."""
+        return isinstance(parent, str) and (parent in self._cached or parent in self.store.responses)
 
     def _warm_up(self, request: Payload) -> None:
         """Create a response without any output."""
@@ -139,7 +144,7 @@ class ResponsesSession(ServedSession):
             changed = True
         response = message.get("response")
         parent = turn.asked.get("previous_response_id")
-        if isinstance(response, dict) and response.get("previous_response_id") != parent:
+        if is_dict(response) and response.get("previous_response_id") != parent:
             response["previous_response_id"] = parent
             changed = True
         if message.get("type") == "error" and "error" not in message:
@@ -158,17 +163,15 @@ class ResponsesSession(ServedSession):
 
     def note(self, turn: Turn, message: Payload) -> bool:
         """Keep the response and its items; return True if the response ends."""
-        kind = message.get("type")
-        response = message.get("response")
-        if isinstance(response, dict):
-            turn.response = response
+        kind = text_of(message, "type")
+        turn.response = dict_of(message, "response") or turn.response
         if kind == "response.output_item.done":
-            turn.output.append(message["item"])
+            turn.output.append(dict_of(message, "item"))
         if kind in _CONTINUABLE:
             self._keep(str(turn.response.get("id")), turn.asked)
         if kind == "error":
             self._cached.discard(str(turn.asked.get("previous_response_id")))
-            self._is_expired = self._is_expired or message.get("error", {}).get("code") == LIMIT_REACHED
+            self._is_expired = self._is_expired or dict_of(message, "error").get("code") == LIMIT_REACHED
         return kind in _ENDS
 
     def _keep(self, id: str, request: Payload) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from tokenstream._basics.untrusted import dict_of, is_dict
 from tokenstream.errors import MisuseError
 from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.testing._recordings.chunking import apply_chunking
@@ -100,12 +101,13 @@ class ServedSession:
         self.now = now
         try:
             payload = json.loads(message)
+            if is_dict(payload):
+                self.handle(payload)
+                return
         except (ValueError, RecursionError):
-            payload = None
-        if isinstance(payload, dict):
-            self.handle(payload)
-        else:
-            self.refuse("the message is not a JSON object", code="invalid_json", request={})
+            # It is no JSON, or is nested too deeply to be sent back.
+            pass
+        self.refuse("the message is not a JSON object", code="invalid_json", request={})
 
     def take(self, now: float) -> list[bytes]:
         """Return the messages to send now."""
@@ -273,7 +275,7 @@ class ServedSession:
             message = json.loads(data)
         except (ValueError, RecursionError):
             return data, False
-        if not isinstance(message, dict):
+        if not is_dict(message):
             return data, False
         if self.is_greeting(message):
             return b"", False
@@ -332,7 +334,5 @@ def _error_of(recording: Recording) -> Payload:
         body = json.loads(recording.body)
     except (ValueError, RecursionError):
         body = None
-    error = body.get("error") if isinstance(body, dict) else None
-    if isinstance(error, dict):
-        return error
-    return {"type": "server_error", "code": None, "message": f"HTTP status {recording.status}"}
+    error = dict_of(body, "error") if is_dict(body) else {}
+    return error or {"type": "server_error", "code": None, "message": f"HTTP status {recording.status}"}

@@ -7,6 +7,8 @@ import threading
 from itertools import count
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.untrusted import is_dict, is_list
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -81,9 +83,9 @@ def _rewrite(value: Json, new_id: Callable[[str], str]) -> bool:
     pending = [value]
     while pending:
         current = pending.pop()
-        if isinstance(current, list):
+        if is_list(current):
             pending += current
-        elif isinstance(current, dict):
+        elif is_dict(current):
             for name, item in current.items():
                 if isinstance(item, str):
                     if name in _ID_FIELDS and item != (replacement := new_id(item)):
