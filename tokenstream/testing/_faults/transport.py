@@ -234,10 +234,10 @@ def _make_close_frame(code: int | None, reason: str) -> tuple[int, str] | None:
     """
     if code is None:
         if reason:
-            raise MisuseError("a reason is sent with a code: pass `code`, too")
+            raise MisuseError("a reason is sent with a code: pass code=, too")
         return None
     if code == _NO_FRAME:
-        raise MisuseError("code 1006 means that no closing frame came: leave `code` out")
+        raise MisuseError("code 1006 means that no closing frame came: leave code= out")
     if type(cast("object", code)) is not int or not (code in _STANDARD_CODES or 3000 <= code < 5000):
         raise MisuseError(
             f"code={code!r} cannot be sent: a closing frame has 1000 to 1003, 1007 to 1014 or 3000 to 4999"
