@@ -8,7 +8,7 @@ import pytest
 
 from tests.testing.sessions.support import REALTIME, open_client
 from tokenstream import testing
-from tokenstream.testing import Recording, faults
+from tokenstream.testing import Arrival, Recording, faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -138,6 +138,38 @@ def test_a_cancelled_response_ends_after_its_late_events(late: int) -> None:
     assert (done["response"]["id"], done["response"]["status"]) == (response["id"], "cancelled")
     assert done["response"]["status_details"] == {"type": "cancelled", "reason": "client_cancelled"}
     assert texts_of(following) == ["Hel", "lo"]
+
+
+def test_a_response_outside_the_conversation_may_be_created_meanwhile() -> None:
+    """The conversation's own response goes on."""
+    with (
+        testing.serve([PAUSED, HELLO], sessions=True, pace="recorded") as server,
+        open_client(server, REALTIME) as client,
+    ):
+        client.send("response.create")
+        client.until("response.output_text.delta")
+        client.send("response.create", response={"conversation": "none"})
+        assert texts_of(client.until("response.done")) == ["Hel", "lo"]
+        client.send("response.cancel")
+        assert client.recv()["response"]["status"] == "cancelled"
+
+
+def test_a_cancelled_response_of_a_recording_is_followed_by_the_next_one() -> None:
+    """The rest of the cancelled one is left out."""
+    arrivals = [*PAUSED.recording("openai-realtime").arrivals]
+    end = arrivals[-1].at
+    arrivals += [Arrival(end + at, data) for at, data in HELLO.recording("openai-realtime").arrivals]
+    recorded = Recording(tuple(arrivals), messages=True, format="openai-realtime")
+    with (
+        testing.serve(recorded, sessions=True, pace="recorded") as server,
+        open_client(server, REALTIME) as client,
+    ):
+        client.send("response.create")
+        client.until("response.output_text.delta")
+        client.send("response.cancel")
+        assert client.recv()["response"]["status"] == "cancelled"
+        client.send("response.create")
+        assert texts_of(client.until("response.done")) == ["Hel", "lo"]
 
 
 def test_a_stalled_response_can_be_cancelled() -> None:

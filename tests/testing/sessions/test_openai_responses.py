@@ -167,14 +167,33 @@ def test_a_cancellation_without_a_response_is_an_error() -> None:
         assert text_of(client.respond()) == "Hello"
 
 
-def test_requests_wait_for_the_response_before_them() -> None:
-    """In the order in which they came, each with its lane."""
+def test_requests_of_a_lane_wait_for_the_response_before_them() -> None:
+    """Each gets its answer in the order in which they came, with its lane."""
     with testing.serve([HELLO, AGAIN], sessions=True) as server, open_client(server, RESPONSES) as client:
         client.send("response.create", stream_id="a")
-        client.send("response.create", stream_id="b")
-        lanes = [client.until("response.completed")[-1]["stream_id"] for _ in range(2)]
+        client.send("response.create", stream_id="a")
+        ends = [client.until("response.completed")[-1] for _ in range(2)]
 
-        assert lanes == ["a", "b"]
+        assert [text_of(end["response"]) for end in ends] == ["Hello", "Again"]
+        assert [end["stream_id"] for end in ends] == ["a", "a"]
+
+
+def test_responses_of_different_lanes_are_created_at_the_same_time() -> None:
+    """One that pauses holds up no other, and is cancelled by its id."""
+    with (
+        testing.serve([PAUSED, AGAIN], sessions=True, pace="recorded") as server,
+        open_client(server, RESPONSES) as client,
+    ):
+        client.send("response.create", stream_id="slow")
+        slow = client.until("response.output_text.delta")[0]["response"]
+        client.send("response.create", stream_id="fast")
+        fast = client.until("response.completed")
+        client.send("response.cancel", response_id=slow["id"])
+        cancelled = client.recv()
+
+        assert {each["stream_id"] for each in fast} == {"fast"}
+        assert text_of(fast[-1]["response"]) == "Again"
+        assert (cancelled["type"], cancelled["stream_id"]) == ("response.cancelled", "slow")
 
 
 def test_lanes_have_bounds() -> None:

@@ -106,7 +106,7 @@ class Conversation:
                 ending = session.ending
                 return self._break(ending.kind, ending.close_frame, ending.half)
             client_stays = self._listen(lambda: session.deadline)
-        if session.turn is None:
+        if not session.turns:
             self._exchange.outcome = "answered"
         return None
 

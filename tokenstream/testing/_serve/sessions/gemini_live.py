@@ -90,18 +90,19 @@ class GeminiLiveSession(ServedSession):
 
     def _interrupt(self) -> None:
         """End the current answer early, and cancel the calls whose results the model waits for."""
+        turn = self.turn
         if self._open_calls:
             self.send({"toolCallCancellation": {"ids": self._open_calls}})
-        if self.turn is None and not self._open_calls:
+        elif turn is None:
             return
-        was_waiting, self._open_calls = bool(self._open_calls), []
+        self._open_calls = []
         ending = [{"serverContent": {"interrupted": True}}, {"serverContent": {"turnComplete": True}}]
-        if was_waiting:
+        if turn is None:
             self.forget_rest()
             for message in ending:
                 self.send(message)
         else:
-            self.cancel(*ending)
+            self.cancel(turn, *ending)
 
     def _take_results(self, result: Payload, request: Payload) -> None:
         """Go on with the answer once the results of all calls have come."""
@@ -125,12 +126,20 @@ class GeminiLiveSession(ServedSession):
         """Return True for the message that begins a session."""
         return "setupComplete" in message
 
-    def note(self, turn: Turn, message: Payload) -> bool:
-        """Keep the ids of calls; return True if the model has ended its turn, or waits for results."""
-        if calls := dicts_of(dict_of(message, "toolCall").get("functionCalls")):
-            self._open_calls += [str(call.get("id")) for call in calls]
+    def note(self, turn: Turn, message: Payload) -> None:
+        """Keep the ids of calls."""
+        calls = dicts_of(dict_of(message, "toolCall").get("functionCalls"))
+        self._open_calls += [str(call.get("id")) for call in calls]
+
+    def ends_turn(self, turn: Turn, message: Payload) -> bool:
+        """Return True if the model ends its turn with a message, or then waits for the results of calls."""
+        if dicts_of(dict_of(message, "toolCall").get("functionCalls")):
             # Several calls may come in several messages.
             return not (turn.messages and b'"toolCall"' in turn.messages[0][1])
+        return self.ends_answer(turn, message)
+
+    def ends_answer(self, turn: Turn, message: Payload) -> bool:
+        """Return True if the model ends its turn with a message."""
         return bool(dict_of(message, "serverContent").get("turnComplete"))
 
     def keeps_rest(self, turn: Turn) -> bool:

@@ -71,7 +71,10 @@ class RealtimeSession(ServedSession):
         self._say("session.updated", session=self._session)
 
     def _create(self, request: Payload) -> None:
-        if self.turn is not None:
+        if dict_of(request, "response").get("conversation") == "none":
+            # A response outside the conversation may be created while another one is.
+            self.ask(request, self.store.make_id("lane"))
+        elif self.turn is not None:
             id = self.turn.response.get("id")
             message = f"Conversation already has an active response in progress: {id}."
             self.refuse(message, code="conversation_already_has_active_response", request=request)
@@ -79,15 +82,14 @@ class RealtimeSession(ServedSession):
             self.ask(request)
 
     def _cancel(self, request: Payload) -> None:
-        turn = self.turn
-        id = request.get("response_id")
-        if turn is None or (id is not None and id != turn.response.get("id")):
+        turn = self.find_turn(request.get("response_id"))
+        if turn is None:
             message = "Cancellation failed: no active response found"
             self.refuse(message, code="response_cancel_not_active", request=request)
             return
         details = {"type": "cancelled", "reason": "client_cancelled"}
         fields = {"status": "cancelled", "status_details": details, "output": turn.output}
-        self.cancel(self._event("response.done", response={**turn.response, **fields}))
+        self.cancel(turn, self._event("response.done", response={**turn.response, **fields}))
 
     def _add_item(self, request: Payload) -> None:
         item = request.get("item")
@@ -186,8 +188,14 @@ class RealtimeSession(ServedSession):
         """Return True if another response follows, and not only messages of the session."""
         return any(b'"response.created"' in data for _, data in turn.messages)
 
-    def note(self, turn: Turn, message: Payload) -> bool:
-        """Keep the response, its items and the length of its audio; return True if the response ends."""
+    def ends_turn(self, turn: Turn, message: Payload) -> bool:
+        """Return True if a response ends with a message."""
+        kind = text_of(message, "type")
+        # An error before its response has begun is the whole answer.
+        return kind == "response.done" or (kind == "error" and not turn.response)
+
+    def note(self, turn: Turn, message: Payload) -> None:
+        """Keep the response, its items and the length of its audio."""
         kind = text_of(message, "type")
         turn.response = dict_of(message, "response") or turn.response
         if item := dict_of(message, "item"):
@@ -197,8 +205,6 @@ class RealtimeSession(ServedSession):
         if kind == "response.output_audio.delta":
             id = str(message.get("item_id"))
             self._audio_sizes[id] = self._audio_sizes.get(id, 0) + _audio_size(message.get("delta"))
-        # An error before its response has begun is the whole answer.
-        return kind == "response.done" or (kind == "error" and not turn.response)
 
 
 def _ignore(request: Payload) -> None:

@@ -44,7 +44,7 @@ class ResponsesSession(ServedSession):
         kind = request.get("type")
         if kind == "response.create":
             if self._may_use_lane(request):
-                self.ask(request)
+                self.ask(request, request.get("stream_id") or "")
         elif kind == "response.cancel":
             self._cancel(request)
         else:
@@ -112,13 +112,12 @@ class ResponsesSession(ServedSession):
 
     def _cancel(self, request: Payload) -> None:
         """End the current response, which is then neither complete nor continued by another one."""
-        turn = self.turn
-        id = request.get("response_id")
-        if turn is None or (id is not None and id != turn.response.get("id")):
+        turn = self.find_turn(request.get("response_id"))
+        if turn is None:
             self.refuse("There is no active response.", code="response_cancel_not_active", request=request)
             return
         response = {**turn.response, "status": "cancelled", "output": turn.output}
-        self.cancel(_with_lane({"type": "response.cancelled", "response": response}, turn.asked))
+        self.cancel(turn, _with_lane({"type": "response.cancelled", "response": response}, turn.asked))
 
     def refuse(self, message: str, *, code: str, request: Payload, **details: str) -> None:
         """Send an error; the connection stays open."""
@@ -161,8 +160,12 @@ class ResponsesSession(ServedSession):
         """Return True if another response follows, and not only messages of the session."""
         return any(b'"response.created"' in data for _, data in turn.messages)
 
-    def note(self, turn: Turn, message: Payload) -> bool:
-        """Keep the response and its items; return True if the response ends."""
+    def ends_turn(self, turn: Turn, message: Payload) -> bool:
+        """Return True if a response ends with a message."""
+        return text_of(message, "type") in _ENDS
+
+    def note(self, turn: Turn, message: Payload) -> None:
+        """Keep the response and its items."""
         kind = text_of(message, "type")
         turn.response = dict_of(message, "response") or turn.response
         if kind == "response.output_item.done":
@@ -172,7 +175,6 @@ class ResponsesSession(ServedSession):
         if kind == "error":
             self._cached.discard(str(turn.asked.get("previous_response_id")))
             self._is_expired = self._is_expired or dict_of(message, "error").get("code") == LIMIT_REACHED
-        return kind in _ENDS
 
     def _keep(self, id: str, request: Payload) -> None:
         """Keep a response, so that it can be continued."""

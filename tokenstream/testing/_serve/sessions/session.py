@@ -38,6 +38,8 @@ class Turn:
 
     asked: Payload
     """The client's message that asked for it."""
+    lane: str
+    """Answers with the same lane follow one another; others may be played at the same time."""
     recording: Recording
     messages: deque[tuple[float, bytes]]
     """The messages that remain, each with the time at which it is sent."""
@@ -76,16 +78,16 @@ class ServedSession:
         self._handshake = handshake
         self._choose_answer = choose_answer
         self.store = store
-        self.turn: Turn | None = None
-        """The answer that is being played; None between two turns."""
+        self.turns: dict[str, Turn] = {}
+        """The answers that are being played, by lane."""
         self.now = 0.0
         """Time of the current call."""
         self._out: deque[bytes] = deque()
         """Messages to send at once."""
         self._remaining: tuple[Recording, AnswerIds] | None = None
         """The later turns of a recording that has several."""
-        self._waiting: deque[Payload] = deque()
-        """Requests that wait for the end of the current answer."""
+        self._waiting: dict[str, deque[Payload]] = {}
+        """Requests that wait for the end of the answer before them, by lane."""
         self.ending: Break | None = None
         """The way in which the connection ends once all messages have been taken; None to keep it open."""
 
@@ -116,9 +118,10 @@ class ServedSession:
         while not self.ending:
             if self._out:
                 taken.append(self._out.popleft())
-            elif (data := self._next_of_turn()) is not None:
-                taken.append(data)
-            elif not self._is_due:
+            elif (data := self._next_message()) is not None:
+                # An empty one is not sent.
+                taken += [data] if data else []
+            else:
                 break
         # What was to be said before the connection ends.
         return [*taken, *self._out] if self.ending else taken
@@ -128,7 +131,13 @@ class ServedSession:
         """Time at which `take` next returns a message; infinity if it depends on the client."""
         if self._out or self.ending:
             return -math.inf
-        return self.turn.messages[0][0] if self.turn is not None and self.turn.messages else math.inf
+        turn = self._next_turn
+        return math.inf if turn is None else turn.messages[0][0]
+
+    @property
+    def turn(self) -> Turn | None:
+        """The answer that is being played in the usual lane, which has no name; None between two turns."""
+        return self.turns.get("")
 
     # -- for the protocols to override -------------------------------------
 
@@ -156,9 +165,17 @@ class ServedSession:
         """Return True for a message that begins a session, and that an answer does not repeat."""
         raise NotImplementedError
 
-    def note(self, turn: Turn, message: Payload) -> bool:
-        """Keep what a message of an answer says; return True if the turn ends with it."""
+    def note(self, turn: Turn, message: Payload) -> None:
+        """Keep what a message of an answer says."""
         raise NotImplementedError
+
+    def ends_turn(self, turn: Turn, message: Payload) -> bool:
+        """Return True if the turn ends with a message."""
+        raise NotImplementedError
+
+    def ends_answer(self, turn: Turn, message: Payload) -> bool:
+        """Return True if nothing of the answer follows a message, even if the client sends what it wants."""
+        return self.ends_turn(turn, message)
 
     def edit(self, turn: Turn, message: Payload) -> bool:
         """Change a message of an answer as the request wants it; return True if it was changed."""
@@ -177,38 +194,41 @@ class ServedSession:
         """Send a message at once."""
         self._out.append(to_json_bytes(message))
 
-    def ask(self, request: Payload) -> None:
-        """Play the next answer, after the current one if there is one."""
-        if self.turn is not None:
-            self._waiting.append(request)
-        elif self.may_begin(request):
-            self._begin(request)
+    def ask(self, request: Payload, lane: str = "") -> None:
+        """Play the next answer, after the current one of the same lane if there is one."""
+        self._waiting.setdefault(lane, deque()).append(request)
+        self._begin_waiting(lane)
 
     def may_begin(self, request: Payload) -> bool:
         """Return True if an answer can be given to a request; otherwise refuse the request."""
         return True
 
-    def cancel(self, *ending: Payload) -> None:
-        """End the current answer early.
+    def find_turn(self, response_id: object) -> Turn | None:
+        """Return the answer with an id, or without one that of the usual lane; None if there is none."""
+        if response_id is None:
+            return self.turn
+        turns = (turn for turn in self.turns.values() if turn.response.get("id") == response_id)
+        return next(turns, None)
+
+    def cancel(self, turn: Turn, *ending: Payload) -> None:
+        """End an answer early, with the late messages that its recording asks for.
 
         Args:
-            *ending: The messages that end it.
+            *ending: The messages that end the answer.
         """
-        turn = self.turn
-        if turn is None:
-            return
         late = turn.recording.late
-        while turn.messages and late > 0:
+        while turn.messages:
             _, data = turn.messages.popleft()
-            data, ends = self._prepare(turn, data)
-            if ends:
+            message = _object_of(data)
+            if message is not None and self.ends_answer(turn, message):
                 break
-            if data:
+            if late > 0 and (data := self._prepare(turn, data, message)):
                 self._out.append(data)
                 late -= 1
-        for message in ending:
-            self.send(message)
-        # The messages of a cut-off recording, and the way in which it breaks, were part of the answer.
+        for each in ending:
+            self.send(each)
+        self._keep_rest(turn)
+        # Without later turns, the way in which the recording breaks was part of the answer.
         self._end_turn(turn)
 
     def forget_rest(self) -> None:
@@ -225,7 +245,21 @@ class ServedSession:
     def _is_due(self) -> bool:
         return self.deadline <= self.now
 
-    def _begin(self, asked: Payload) -> None:
+    @property
+    def _next_turn(self) -> Turn | None:
+        """The answer whose next message is due first; None if none has messages left."""
+        turns = [turn for turn in self.turns.values() if turn.messages]
+        return min(turns, key=lambda turn: turn.messages[0][0], default=None)
+
+    def _begin_waiting(self, lane: str) -> None:
+        """Play the next answer for which a client has asked in a lane, unless one is being played there."""
+        waiting = self._waiting.get(lane, deque[Payload]())
+        while waiting and lane not in self.turns:
+            request = waiting.popleft()
+            if self.may_begin(request):
+                self._begin(request, lane)
+
+    def _begin(self, asked: Payload, lane: str) -> None:
         """Play the next answer."""
         if self._remaining is not None:
             (recording, ids), self._remaining = self._remaining, None
@@ -245,44 +279,43 @@ class ServedSession:
             self.refuse_answer(recording.status, _error_of(recording), asked)
             return
         messages = deque((self.now + at, data) for at, data in _messages_of(recording))
-        self.turn = Turn(asked, recording, messages, ids)
+        self.turns[lane] = turn = Turn(asked, lane, recording, messages, ids)
         if not messages:
-            self._conclude(self.turn)
+            self._conclude(turn)
 
-    def _next_of_turn(self) -> bytes | None:
-        """Return the next message of the current answer; None if none is due."""
-        turn = self.turn
-        while turn is not None and turn is self.turn and turn.messages and self._is_due:
-            _, data = turn.messages.popleft()
-            breaks_now = not turn.messages and turn.recording.breaks == "half"
-            data, ends = self._prepare(turn, data)
-            if breaks_now:
-                self.ending = Break("half", half=data)
-                return None
-            if ends:
-                self._keep_rest(turn)
-                if turn.messages or turn.recording.breaks is None:
-                    self._end_turn(turn)
-            if self.turn is turn and not turn.messages:
-                self._conclude(turn)
-            if data:
-                return data
-        return None
+    def _next_message(self) -> bytes | None:
+        """Return the next message of an answer, which may be empty; None if none is due."""
+        turn = self._next_turn
+        if turn is None or not self._is_due:
+            return None
+        _, data = turn.messages.popleft()
+        message = _object_of(data)
+        ends = message is not None and self.ends_turn(turn, message)
+        data = self._prepare(turn, data, message)
+        if not turn.messages and turn.recording.breaks == "half":
+            self.ending = Break("half", half=data)
+            return None
+        if ends and (turn.messages or turn.recording.breaks is None):
+            self._keep_rest(turn)
+            self._end_turn(turn)
+        elif not turn.messages:
+            self._conclude(turn)
+        return data
 
-    def _prepare(self, turn: Turn, data: bytes) -> tuple[bytes, bool]:
-        """Return a message as it is sent, empty to send nothing; and True if the turn ends with it."""
-        try:
-            message = json.loads(data)
-        except (ValueError, RecursionError):
-            return data, False
-        if not is_dict(message):
-            return data, False
+    def _prepare(self, turn: Turn, data: bytes, message: Payload | None) -> bytes:
+        """Return a message as it is sent, empty to send nothing.
+
+        Args:
+            message: The message as an object; None if it is none.
+        """
+        if message is None:
+            return data
         if self.is_greeting(message):
-            return b"", False
+            return b""
         # Both must be called.
         changed = [turn.ids.rewrite(message), self.edit(turn, message)]
-        ends = self.note(turn, message)
-        return to_json_bytes(message) if any(changed) else data, ends
+        self.note(turn, message)
+        return to_json_bytes(message) if any(changed) else data
 
     def _keep_rest(self, turn: Turn) -> None:
         """Keep the messages after the end of a turn for the client's next request."""
@@ -302,13 +335,19 @@ class ServedSession:
             self.ending = Break(kind, turn.recording.close_frame)
 
     def _end_turn(self, turn: Turn) -> None:
-        """Forget the current answer, and begin the next one for which the client has asked."""
-        self.turn = None
+        """Forget an answer, and begin the next one for which the client has asked in its lane."""
+        del self.turns[turn.lane]
         self.finish_turn(turn)
-        while self._waiting and self.turn is None:
-            request = self._waiting.popleft()
-            if self.may_begin(request):
-                self._begin(request)
+        self._begin_waiting(turn.lane)
+
+
+def _object_of(data: bytes) -> Payload | None:
+    """Return a message as an object; None if it is none."""
+    try:
+        message = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return message if is_dict(message) else None
 
 
 def _messages_of(recording: Recording) -> list[Arrival]:
@@ -330,9 +369,5 @@ def _data_of(event: bytes) -> bytes:
 
 def _error_of(recording: Recording) -> Payload:
     """Return the error in the body of a refusal."""
-    try:
-        body = json.loads(recording.body)
-    except (ValueError, RecursionError):
-        body = None
-    error = dict_of(body, "error") if is_dict(body) else {}
+    error = dict_of(_object_of(recording.body) or {}, "error")
     return error or {"type": "server_error", "code": None, "message": f"HTTP status {recording.status}"}
