@@ -159,6 +159,19 @@ def test_a_cancelled_response_ends_after_its_late_events(late: int) -> None:
         assert [each["delta"] for each in following if "delta" in each] == ["Again"]
 
 
+def test_a_response_may_be_cancelled_before_it_begins() -> None:
+    """Its lane tells which one is meant, since it has no id yet."""
+    silent = HELLO.recording("openai-responses").with_fault(faults.stall(event=0))
+    with testing.serve([silent, AGAIN], sessions=True) as server, open_client(server, RESPONSES) as client:
+        client.send("response.create", stream_id="a")
+        client.send("response.cancel", stream_id="a")
+        cancelled = client.recv()
+
+        assert (cancelled["type"], cancelled["stream_id"]) == ("response.cancelled", "a")
+        assert cancelled["response"]["id"]
+        assert text_of(client.respond(stream_id="a")) == "Again"
+
+
 def test_a_cancellation_without_a_response_is_an_error() -> None:
     """The next response comes all the same."""
     with testing.serve([HELLO], sessions=True) as server, open_client(server, RESPONSES) as client:

@@ -89,7 +89,8 @@ class RealtimeSession(ServedSession):
             return
         details = {"type": "cancelled", "reason": "client_cancelled"}
         fields = {"status": "cancelled", "status_details": details, "output": turn.output}
-        self.cancel(turn, self._event("response.done", response={**turn.response, **fields}))
+        begun = turn.response or {"id": self.store.make_id("resp_cancelled"), "object": "realtime.response"}
+        self.cancel(turn, self._event("response.done", response={**begun, **fields}))
 
     def _add_item(self, request: Payload) -> None:
         item = request.get("item")

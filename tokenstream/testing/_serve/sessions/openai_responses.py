@@ -112,11 +112,12 @@ class ResponsesSession(ServedSession):
 
     def _cancel(self, request: Payload) -> None:
         """End the current response, which is then neither complete nor continued by another one."""
-        turn = self.find_turn(request.get("response_id"))
+        turn = self.find_turn(request.get("response_id"), text_of(request, "stream_id") or "")
         if turn is None:
             self.refuse("There is no active response.", code="response_cancel_not_active", request=request)
             return
-        response = {**turn.response, "status": "cancelled", "output": turn.output}
+        begun = turn.response or {"id": self.store.make_id("resp_cancelled"), "object": "response"}
+        response = {**begun, "status": "cancelled", "output": turn.output}
         self.cancel(turn, _with_lane({"type": "response.cancelled", "response": response}, turn.asked))
 
     def refuse(self, message: str, *, code: str, request: Payload, **details: str) -> None:

@@ -203,10 +203,10 @@ class ServedSession:
         """Return True if an answer can be given to a request; otherwise refuse the request."""
         return True
 
-    def find_turn(self, response_id: object) -> Turn | None:
-        """Return the answer with an id, or without one that of the usual lane; None if there is none."""
+    def find_turn(self, response_id: object, lane: str = "") -> Turn | None:
+        """Return the answer with an id; without an id, the answer of a lane; None if there is none."""
         if response_id is None:
-            return self.turn
+            return self.turns.get(lane)
         turns = (turn for turn in self.turns.values() if turn.response.get("id") == response_id)
         return next(turns, None)
 
