@@ -54,6 +54,16 @@ def test_the_server_closes_the_connection_in_place_of_an_answer(format: str) -> 
 
 
 @FORMATS
+@pytest.mark.parametrize("fault", [faults.close(event=-1, code=1001), faults.close(event=-1)], ids=str)
+def test_the_server_closes_an_idle_connection(format: str, fault: testing.faults.Fault) -> None:
+    """The answer before it is complete."""
+    messages, error = played(format, fault)
+
+    assert messages[-1]["response"]["status"] == "completed"
+    assert (error.rcvd is not None) is ("code" in str(fault))
+
+
+@FORMATS
 @pytest.mark.parametrize("fault", [faults.close(event=3), faults.reset(event=3)], ids=str)
 def test_the_connection_breaks_without_a_closing_frame(format: str, fault: testing.faults.Fault) -> None:
     """Clients report the code 1006 then."""
