@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 BYTES_PER_TOKEN = 4
 """The number of bytes per token, for estimates where the provider reported no count."""
+_COUNTS = tuple(name for name in Usage.model_fields if name not in ("source", "provider_data"))
+"""The names of the counts in a `Usage`."""
 _MOST_BYTES_PER_TOKEN = 16
 """More bytes per token than any language has on average: beyond it, a reported count is incomplete."""
 
@@ -29,13 +31,10 @@ class GrowingUsage:
 
     def add(self, usage: Usage) -> None:
         """Merge another report, except an estimated number of output tokens."""
-        # `build` decides on the source; the provider's own report is merged below.
-        left_out: tuple[str, ...] = ("source", "provider_data")
-        if usage.source == "estimated":
-            left_out = (*left_out, "output_tokens")
-        for name in Usage.model_fields:
+        left_out = "output_tokens" if usage.source == "estimated" else None
+        for name in _COUNTS:
             value = getattr(usage, name)
-            if value is not None and name not in left_out:
+            if value is not None and name != left_out:
                 self.counts[name] = value
         for key, value in usage.provider_data.items():
             # A field that is null is kept, but does not replace an earlier value.

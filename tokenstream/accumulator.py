@@ -53,6 +53,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Accumulator"]
 
+_EMPTY_CALL = ToolCall.model_construct()
+
 
 class _MixedKinds(ProtocolError):
     """A part got deltas of two kinds; `Accumulator.feed` raises MisuseError in its place."""
@@ -418,8 +420,13 @@ class Accumulator:
         return True  # the event has content
 
     def _take_call_start(self, event: ToolCallStart) -> bool:
-        start = ToolCall.model_construct(
-            id=event.id, name=event.name, type=event.type, provider_data=event.provider_data
+        start = _EMPTY_CALL.model_copy(  # takes two thirds of the time of `model_construct`
+            update={
+                "id": event.id,
+                "name": event.name,
+                "type": event.type,
+                "provider_data": event.provider_data,
+            }
         )
         self._get_or_begin_part(event, lambda: start).start = start
         return True  # the event has content
@@ -451,9 +458,12 @@ class Accumulator:
     def _take_done(self, event: PartDone) -> bool:
         """Finish a part, with the event's content or that of the deltas; return False: it adds no content."""
         if event.content is None:
-            event.content = self._get_or_begin_part(event, TextPart).build(complete=True)
+            part = self._get_or_begin_part(event, TextPart)
+            event.content = part.build(complete=True)
             event.told_before = True  # deltas have told all of the content
-        elif isinstance(event.content, ToolCall):
+            part.finish(event.content)
+            return False
+        if isinstance(event.content, ToolCall):
             self._choice(event.choice).ended.append(event.content)  # its arguments are not valid JSON
             self.calls.add(event.choice, event.content)
         elif not event.content.complete:

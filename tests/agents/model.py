@@ -1,4 +1,4 @@
-"""A scripted model that the real coding agents ask: two commands, of which one fails, then an answer."""
+"""Scripted models that the real coding agents ask in place of their providers'."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ if TYPE_CHECKING:
 
     from tokenstream.testing import Request, Script
 
-_SHELLS = ("Bash", "bash", "exec_command", "shell_command", "shell")
+_SHELLS = ("Bash", "bash", "exec_command", "shell_command", "shell", "run_shell_command")
 """The names of the tool that runs a command, in the agents."""
+PLANS = (
+    (("Look", "in_progress"), ("Say", "pending")),
+    (("Look", "completed"), ("Say", "in_progress")),
+    (("Look", "completed"), ("Say", "completed")),
+)
+"""The plans of `a_plan`: the tasks with their states, as they follow each other."""
 _DELEGATES = ("Task", "task", "Agent")
 """The names of the tool that begins a subagent."""
 _numbers = itertools.count(1)
@@ -35,9 +41,11 @@ def two_commands(request: Request) -> Script | Recording:
     script = (
         _begin((100, 20)).reasoning("Let me think.", signature=signature).text("I will run two commands.")
     )
-    for command in ("echo hello", "ls /nope"):
-        script = _call(script, *_command(tools, command))
-    return script.finish("tool_calls")
+    script = _call(script, *_command(tools, "echo hello"))
+    if "run_shell_command" in tools:
+        # Gemini CLI calls a command that fails a success, but not a file that is missing.
+        return _call(script, "read_file", {"file_path": "nope.txt"}).finish("tool_calls")
+    return _call(script, *_command(tools, "ls /nope")).finish("tool_calls")
 
 
 def one_subagent(request: Request) -> Script | Recording:
@@ -75,6 +83,18 @@ def two_subagents(request: Request) -> Script | Recording:
     return script.finish("tool_calls")
 
 
+def a_plan(request: Request) -> Script | Recording:
+    """Make a plan of two tasks, change it twice, then answer."""
+    tools = _tools_of(request)
+    if not tools:
+        return _answer_beside(request)
+    done = json.dumps(_turns_of(request)).count('"function_call_output"')
+    if done == len(PLANS):
+        return _say("It is ", "done.", tokens=(300, 9)).finish("stop")
+    tasks = [{"step": step, "status": status} for step, status in PLANS[done]]
+    return _call(_begin((100, 20)), "update_plan", {"plan": tasks}).finish("tool_calls")
+
+
 def broken_once() -> Callable[[Request], Script | Recording]:
     """Return a model whose first answer breaks off in its middle."""
     answers = itertools.count()
@@ -84,17 +104,19 @@ def broken_once() -> Callable[[Request], Script | Recording]:
             return _answer_beside(request)
         if next(answers):
             return _say("The whole ", "answer.", tokens=(20, 5)).finish("stop")
-        format = "anthropic" if "messages" in request.path else "openai-responses"
+        format = _format_of(request)
         half = _say("Half ", "an ", "answer.", tokens=(10, 4)).finish("stop")
-        return half.recording(format).with_fault(faults.cut(event=5))
+        return half.recording(format).with_fault(faults.cut(event=2 if format == "gemini" else 5))
 
     return answer
 
 
 def refuse(request: Request) -> Recording:
     """Refuse every request, as a provider does whose account has no credit."""
-    kind = "invalid_request_error" if request.path else "unknown"
-    error = {"type": kind, "message": "no credit", "code": "invalid_prompt"}
+    if _format_of(request) == "gemini":
+        error = {"code": 400, "message": "no credit", "status": "INVALID_ARGUMENT"}
+    else:
+        error = {"type": "invalid_request_error", "message": "no credit", "code": "invalid_prompt"}
     body = json.dumps({"type": "error", "error": error}).encode()
     return Recording.of([body], status=400, headers={"content-type": "application/json"})
 
@@ -124,21 +146,30 @@ def _body_of(request: Request) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
+def _format_of(request: Request) -> str:
+    """Return the format in which an agent expects the answer."""
+    formats = {"generateContent": "gemini", "streamGenerateContent": "gemini", "messages": "anthropic"}
+    return next((format for word, format in formats.items() if word in request.path), "openai-responses")
+
+
 def _tools_of(request: Request) -> set[str]:
     """Return the names of the tools that a request offers to the model."""
-    return {str(tool.get("name")) for tool in _body_of(request).get("tools") or []}
+    tools = _body_of(request).get("tools") or []
+    # Gemini's API has the tools in groups.
+    tools = [each for tool in tools for each in tool.get("functionDeclarations", [tool])]
+    return {str(tool.get("name")) for tool in tools}
 
 
 def _turns_of(request: Request) -> Any:
     """Return the turns of the conversation in a request."""
     body = _body_of(request)
-    return body.get("messages") or body.get("input") or []
+    return body.get("messages") or body.get("input") or body.get("contents") or []
 
 
 def _has_results(request: Request) -> bool:
     """Return True if the conversation in a request has the result of a tool."""
     text = json.dumps(_turns_of(request))
-    return '"tool_result"' in text or '"function_call_output"' in text
+    return any(f'"{word}"' in text for word in ("tool_result", "function_call_output", "functionResponse"))
 
 
 def _command(tools: set[str], command: str) -> tuple[str, dict[str, Any]]:

@@ -24,6 +24,7 @@ PACKAGES = {
     "claude": ("@anthropic-ai/claude-code", "2.1.330"),
     "codex": ("@openai/codex", "0.163.0"),
     "opencode": ("opencode-ai", "1.18.33"),
+    "gemini": ("@google/gemini-cli", "0.61.0"),
 }
 """The package of each program, with the version that the readers were written for."""
 _QUIET = {
@@ -42,8 +43,21 @@ _QUIET = {
         "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
         "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
     },
+    "gemini": {
+        "GEMINI_API_KEY": "made-up",
+        "GEMINI_TELEMETRY_ENABLED": "false",
+        "GEMINI_CLI_TRUST_WORKSPACE": "true",
+        "NO_COLOR": "1",
+    },
 }
 """The environment in which each program sends nothing to anybody but its provider."""
+_GEMINI_SETTINGS = {
+    # With the address of a gateway alone, Gemini CLI refuses to start without a terminal.
+    "security": {"auth": {"selectedType": "gemini-api-key"}},
+    "privacy": {"usageStatisticsEnabled": False},
+    "general": {"enableAutoUpdate": False, "enableAutoUpdateNotification": False},
+}
+"""The settings of Gemini CLI for which there are no variables of the environment."""
 
 
 def program(name: str) -> str:
@@ -84,7 +98,18 @@ def started(name: str, folder: Path, url: str, *arguments: str) -> Generator[sub
     elif name == "codex":
         environment["CODEX_HOME"] = str(folder / "home")
         provider = f'{{name="test",base_url="{url}/v1",wire_api="responses",env_key="OPENAI_API_KEY"}}'
-        arguments = ("-c", "model_provider=test", "-c", f"model_providers.test={provider}", *arguments)
+        # Codex offers its tool for plans only if it is told to.
+        settings = (
+            "model_provider=test",
+            f"model_providers.test={provider}",
+            "tools.update_plan={enabled=true}",
+        )
+        arguments = (*[word for setting in settings for word in ("-c", setting)], *arguments)
+    elif name == "gemini":
+        environment["GOOGLE_GEMINI_BASE_URL"] = url
+        file = folder / "home" / ".gemini" / "settings.json"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps(_GEMINI_SETTINGS), encoding="utf-8")
     else:
         (folder / "work" / "opencode.json").write_text(json.dumps(_opencode_settings(url)), encoding="utf-8")
     with subprocess.Popen(

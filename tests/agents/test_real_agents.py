@@ -1,4 +1,4 @@
-"""Claude Code, Codex and opencode themselves, started as a user starts them, with a scripted model."""
+"""Claude Code, Codex, Gemini CLI and opencode, started as a user starts them, with a scripted model."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.agents.model import broken_once, one_subagent, refuse, two_commands, two_subagents
+from tests.agents.model import PLANS, a_plan, broken_once, one_subagent, refuse, two_commands, two_subagents
 from tests.agents.programs import started
 from tokenstream import Peer, Steps, testing
 from tokenstream.errors import StreamError
+from tokenstream.events import StepUpdate
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,9 +46,17 @@ _COMMANDS: dict[str, tuple[str, ...]] = {
         "MAINTASK",
     ),
     "opencode": ("run", "--format", "json", "--pure", "--thinking", "MAINTASK"),
+    # Without the name of a model, it asks a smaller one which model to ask.
+    "gemini": ("-p", "MAINTASK", "-m", "gemini-2.5-pro", "--output-format", "stream-json", "--yolo"),
 }
 """The command line of each agent without the name of its program."""
-_NAMES = {"claude": "claude-code", "claude-partial": "claude-code", "codex": "codex", "opencode": "opencode"}
+_NAMES = {
+    "claude": "claude-code",
+    "claude-partial": "claude-code",
+    "codex": "codex",
+    "opencode": "opencode",
+    "gemini": "gemini-cli",
+}
 
 
 def run_of(agent: str, folder: Path, model: Any) -> tuple[Steps, StreamError | None, list[Any]]:
@@ -105,7 +114,7 @@ def test_a_subagent_is_below_the_call_that_began_it(agent: str, tmp_path: Path) 
         assert [step.name for step in delegate.steps] == ["Bash"]
 
 
-@pytest.mark.parametrize("agent", ["claude", "codex"])
+@pytest.mark.parametrize("agent", ["claude", "codex", "gemini"])
 def test_a_refused_request_fails_the_turn(agent: str, tmp_path: Path) -> None:
     """The provider's message is in the error, and the exit code adds no second one."""
     run, error, _ = run_of(agent, tmp_path, refuse)
@@ -126,6 +135,16 @@ def test_an_answer_that_breaks_off_is_asked_for_anew(agent: str, tmp_path: Path)
     assert turn.step.messages[-1].text == "The whole answer."
     if agent == "claude-partial":
         assert [message.ending for message in turn.step.messages] == ["truncated", "complete"]
+
+
+def test_gemini_cli_prints_no_line_between_an_answer_that_breaks_off_and_the_next_one(tmp_path: Path) -> None:
+    """So the text of both is one, as its own count of tokens is; nothing in the lines parts them."""
+    run, error, lines = run_of("gemini", tmp_path, broken_once())
+
+    (turn,) = run.turns
+    assert error is None
+    assert (turn.state, turn.result, turn.usage.output_tokens) == ("done", "Half an The whole answer.", 9)
+    assert [line["type"] for line in lines] == ["init", *["message"] * 5, "result"]
 
 
 def test_subagents_of_a_session_that_goes_on_are_no_part_of_its_turns(tmp_path: Path) -> None:
@@ -175,6 +194,42 @@ def test_opencode_is_driven_over_acp(tmp_path: Path) -> None:
     assert (run.agent, run.session, found.state) == ("OpenCode", session, "done")
     assert [message.text for message in found.step.messages] == ["I will run two commands.", "It said hello."]
     assert sorted(step.state for step in found.step.steps) == ["done", "failed"]
+
+
+def plans_of(run: Steps) -> list[Any]:
+    """Return the plans that a run has told: the tasks with their states."""
+    updates = [event.data for event in run.events() if isinstance(event, StepUpdate)]
+    return [[(task["content"], task["status"]) for task in update["entries"]] for update in updates]
+
+
+def test_the_plan_of_codex_is_told_at_each_change(tmp_path: Path) -> None:
+    """`codex exec` tells of each task only whether it is completed."""
+    run, error, _ = run_of("codex", tmp_path, a_plan)
+
+    states = {"pending": "pending", "in_progress": "pending", "completed": "completed"}
+    (turn,) = run.turns
+    assert (error, turn.state, turn.result) == (None, "done", "It is done.")
+    assert plans_of(run) == [[(task, states[state]) for task, state in plan] for plan in PLANS]
+    assert [task["status"] for task in turn.step.updates["plan"]["entries"]] == ["completed"] * 2
+
+
+def test_the_app_server_of_codex_tells_the_state_of_each_task(tmp_path: Path) -> None:
+    """At each change of the plan, in words that all agents share."""
+    with (
+        testing.serve(a_plan) as server,
+        started("codex", tmp_path, server.url, "app-server") as process,
+        Peer(process.stdout, process.stdin) as peer,
+        Steps("codex") as run,
+    ):
+        peer.ask("initialize", clientInfo={"name": "test", "title": "test", "version": "1"})
+        peer.notify("initialized")
+        thread = peer.ask("thread/start", model="gpt-5", cwd=str(tmp_path / "work"))["thread"]["id"]
+        peer.ask("turn/start", threadId=thread, input=[{"type": "text", "text": "MAINTASK"}])
+        for _ in run.follow(peer, until="turn"):
+            pass
+
+    assert [turn.state for turn in run.turns] == ["done"]
+    assert plans_of(run) == [list(plan) for plan in PLANS]
 
 
 def test_the_app_server_of_codex_asks_and_goes_on(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ class _Writer:
         self._lines = _recorded()
         self._events = [line for line in self._lines if line["type"] == "stream_event"]
         self._envelope = {key: value for key, value in self._events[1].items() if key != "event"}
+        self._whole = next(line for line in self._lines if line["type"] == "assistant")
         self.written: list[bytes] = []
         self.add(self._lines[0])
 
@@ -54,17 +55,31 @@ class _Writer:
         self.event(**{**start, "message": {**start["message"], "id": id}})
         self.event(type="content_block_start", index=0, content_block={"type": "text", "text": ""})
 
-    def text(self, number: int) -> None:
-        delta = {"type": "text_delta", "text": f"some words of {number} "}
-        self.event(type="content_block_delta", index=0, delta=delta)
+    def text(self, number: int) -> str:
+        text = f"some words of {number} "
+        self.event(type="content_block_delta", index=0, delta={"type": "text_delta", "text": text})
+        return text
 
-    def call(self, id: str, pieces: int) -> None:
+    def whole(self, answer: str, **block: Any) -> None:
+        """Write the line with a whole block of an answer, which comes before the block's end."""
+        self.add({**self._whole, "message": {**self._whole["message"], "id": answer, "content": [block]}})
+
+    def call(self, id: str, pieces: int, answer: str | None = None) -> None:
+        """Write the end of the text, and a call with its result.
+
+        Args:
+            id: The id of the call.
+            pieces: Number of pieces of its arguments.
+            answer: The id of the answer's message, for the line with the whole call; None for no such line.
+        """
         block = {"type": "tool_use", "id": id, "name": "Bash", "input": {}}
         self.event(type="content_block_stop", index=0)
         self.event(type="content_block_start", index=1, content_block=block)
         for fragment in ('{"command":"', *["echo "] * pieces, '"}'):
             delta = {"type": "input_json_delta", "partial_json": fragment}
             self.event(type="content_block_delta", index=1, delta=delta)
+        if answer is not None:
+            self.whole(answer, **{**block, "input": {"command": "echo " * pieces}})
         self.event(type="content_block_stop", index=1)
         self.event(type="message_delta", delta={"stop_reason": "tool_use"}, usage={"output_tokens": 9})
         self.event(type="message_stop")
@@ -81,10 +96,11 @@ def _answers(count: int, pieces: int) -> list[bytes]:
     writer, number = _Writer(), 0
     while len(writer.written) < count:
         number += 1
-        writer.begin(f"msg_{number}")
-        for piece in range(pieces):
-            writer.text(piece)
-        writer.call(f"toolu_{number}", pieces // 3)
+        id = f"msg_{number}"
+        writer.begin(id)
+        text = "".join([writer.text(piece) for piece in range(pieces)])
+        writer.whole(id, type="text", text=text)
+        writer.call(f"toolu_{number}", pieces // 3, id)
     return writer.end()
 
 

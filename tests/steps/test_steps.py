@@ -14,7 +14,7 @@ import pytest
 from tests.steps.answers import asking, async_stream_of, stream_of, talk
 from tokenstream import Steps, Usage
 from tokenstream.errors import MisuseError, StreamTruncated
-from tokenstream.events import TextDelta, UsageUpdate
+from tokenstream.events import MessageStart, TextDelta, UsageUpdate
 from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:
@@ -48,6 +48,21 @@ def test_steps_nest_as_their_blocks_do() -> None:
     assert (run.steps, plan.steps) == ((plan,), (search, write))
     assert [None, plan, plan] == [plan.parent, search.parent, write.parent]
     assert ["1", "2", "3"] == [plan.id, search.id, write.id]
+
+
+def test_what_was_read_of_a_step_does_not_change() -> None:
+    """Later steps and answers are in what is read after them."""
+    with Steps() as run, run.step("plan") as plan:
+        first = plan.step("search")
+        plan.feed(TextDelta("Hello"))
+        steps, messages = plan.steps, plan.messages
+        plan.step("write")
+        plan.feed(MessageStart(another=True))
+        plan.feed(TextDelta("again"))
+
+    assert (steps, [message.text for message in messages]) == ((first,), ["Hello"])
+    assert [step.name for step in plan.steps] == ["search", "write"]
+    assert [message.text for message in plan.messages] == ["Hello", "again"]
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

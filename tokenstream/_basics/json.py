@@ -43,11 +43,13 @@ def decode(payload: bytes | str, limits: Limits = DEFAULT_LIMITS) -> Json:
         {'text': 'Hel'}
     """
     try:
-        value = from_json(payload)
+        # The keys of payloads repeat, which a cache of their texts saves; most values do not.
+        value = from_json(payload, cache_strings="keys")
     except (TypeError, ValueError):
         # pydantic_core raises TypeError for text with half a surrogate pair.
         return decode_tolerantly(payload, limits)
-    check_bounds(payload, limits)
+    if limits is not DEFAULT_LIMITS:
+        check_bounds(payload, limits)
     return value
 
 

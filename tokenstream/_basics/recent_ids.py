@@ -28,10 +28,12 @@ class RecentIds:
 
     def add(self, id: str) -> bool:
         """Remember an id; return False if it was known."""
-        if id in self:
+        # A run asks this for each of its lines, so it costs no further call.
+        latest = self._latest
+        if id in latest or id in self._earlier:
             return False
-        if len(self._latest) >= self._size:
-            self._latest, self._earlier = set(), self._latest
+        if len(latest) >= self._size:
+            self._latest, self._earlier = set(), latest
         self._latest.add(id)
         return True
 

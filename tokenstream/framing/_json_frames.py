@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.json import decode
 from tokenstream._basics.members import show_members
 from tokenstream.errors import LimitExceeded, ProtocolError
 from tokenstream.framing._chunks import as_bytes
+from tokenstream.framing._header_frames import LONGEST_HEAD, HeaderParser
 from tokenstream.framing._ndjson import NDJSONParser
 from tokenstream.framing._sse import SSEParser
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tokenstream.errors import StreamError
     from tokenstream.limits import Limits
 
 _BOM = b"\xef\xbb\xbf"
 _SPACE = b" \t\r\n"
 _HEADER = b"content-"
-_FIELDS = (b"data:", b"event:", b"retry:", b"id:", b":")
+_DATA = b"data:"
+_FIELDS = (_DATA, b"event:", b"retry:", b"id:", b":")
 """Beginnings of the lines of SSE."""
 _LONGEST_START = 8
 """Length of the longest of these beginnings."""
-_HEAD = 8 * 1024
-"""Maximum number of bytes in the headers of one message."""
+_FIRST_HEADER = re.compile(rb"content-(?:length|type):", re.IGNORECASE)
+_HEADERS = re.compile(rb"(?:content-[a-z]+:[^\n]*\n)*", re.IGNORECASE)
+_OPEN_HEADER = re.compile(rb"\r?|[a-z-]+(?::[^\n]*)?", re.IGNORECASE)
+"""A line that may become a header, or the blank line after the headers."""
+_JSON_STARTS = (b"{", b"[", b'"')
+_ARRAY = re.compile(rb"\[[ \t]*[{\]]")
+_JSON_LINE = re.compile(rb"\n[ \t]*(?:\{|\[[ \t]*\{)")
+"""The beginning of a line that holds JSON; no line of SSE begins like this."""
+_LINE_START = re.compile(rb"\n[ \t]*[^\s]")
+"""The beginning of a line that is not blank."""
+_FALSE_STARTS = 16
+"""Maximum number of lines that begin like JSON but are not, after which the payloads are lines for good."""
+_ATTEMPTS = 8
+"""Maximum number of lines of an event's data from which on the data is tried as JSON."""
 
 
 @show_members
@@ -31,19 +49,22 @@ class JSONFrames:
     r"""Cut JSON payloads out of bytes, which may be framed in one of three ways.
 
     Each payload is a line; or it follows headers with its length; or it is the data of an SSE event. The
-    first line that has the form of one of these decides for the whole input. The lines before that line, such
-    as a banner, are counted in `banner_lines` and left out. If each payload is a line, some lines may not be
-    JSON, such as a log: `feed` returns them, too, and its caller decides.
+    first lines that have the form of one of these decide, and the lines before them, such as a banner, are
+    counted in `banner_lines` and left out. Log lines may look like fields of SSE: once a line holds JSON,
+    which no line of SSE does, the payloads are lines. Data of SSE, and lines, may not be JSON, such as a log:
+    they are among the payloads, too, and the caller decides.
 
     Args:
         limits: `line` and `event` limit the size of a payload.
 
     Example:
-        >>> JSONFrames().feed(b'hello\n{"a": 1}\n{"b"')
+        >>> sum(JSONFrames().feed(b'hello\n{"a": 1}\n{"b"'), [])
         [b'{"a": 1}']
-        >>> JSONFrames().feed(b'Content-Length: 8\r\n\r\n{"a": 1}')
+        >>> sum(JSONFrames().feed(b'Content-Length: 8\r\n\r\n{"a": 1}'), [])
         [b'{"a": 1}']
-        >>> JSONFrames().feed(b'event: message\ndata: {"a": 1}\n\n')
+        >>> sum(JSONFrames().feed(b'event: message\ndata: {"a": 1}\n\n'), [])
+        [b'{"a": 1}']
+        >>> sum(JSONFrames().feed(b'id: 5\n{"a": 1}\n'), [])
         [b'{"a": 1}']
     """
 
@@ -55,9 +76,17 @@ class JSONFrames:
         self._framing: NDJSONParser | SSEParser | HeaderParser | None = None
         """The framing; None until the first line that has the form of one of them."""
         self._start = b""
-        """The beginning of a line that is too short to choose the framing yet."""
+        """The beginning of a line that does not show yet to which framing it belongs."""
         self._is_in_banner = False
         """True within a line that has the form of none of them."""
+        self._is_certain = False
+        """True once a line was JSON, so that no later line changes the framing."""
+        self._false_starts = 0
+        """Number of lines that began like JSON, but were not."""
+        self._is_at_line_start = True
+        """True if the next bytes of SSE begin a line, to which `_start` belongs."""
+        self._left_out = 0
+        """Number of lines of SSE that are in no payload: a banner if the payloads turn out to be lines."""
         self.banner_lines = 0
         """Number of lines before the framing was known."""
         self._has_ended = False
@@ -73,14 +102,22 @@ class JSONFrames:
         return isinstance(self._framing, NDJSONParser)
 
     @property
+    def has_events(self) -> bool:
+        """True if the payloads are the data of SSE, as far as it is known."""
+        return isinstance(self._framing, SSEParser)
+
+    @property
     def has_headers(self) -> bool:
         """True if each payload follows headers with its length."""
         return isinstance(self._framing, HeaderParser)
 
     @property
     def holds_nothing(self) -> bool:
-        """True between two payloads."""
-        return not self._start if self._framing is None else not self._framing.tail
+        """True unless a payload has begun that more bytes may continue."""
+        if self._framing is None or self._start:
+            return not self._start
+        tail = self._framing.tail
+        return not any(map(_may_hold_json, tail.split(b"\n"))) if self.has_events else not tail
 
     @property
     def tail(self) -> bytes:
@@ -88,30 +125,37 @@ class JSONFrames:
         return self._start if self._framing is None else self._framing.tail
 
     @property
-    def unfinished(self) -> bytes | None:
-        """The payload that lacks only the end of its line or event; None if there is none."""
+    def unfinished(self) -> list[bytes]:
+        """The payload that lacks only the end of its line or event, and log lines before it."""
         if self._framing is None or isinstance(self._framing, HeaderParser):
-            return None
+            return []
         unfinished = self._framing.unfinished
-        return unfinished if unfinished is None or isinstance(unfinished, bytes) else unfinished.payload
+        if unfinished is None or isinstance(unfinished, bytes):
+            return [] if unfinished is None else [unfinished]
+        return self._payloads_in([unfinished.payload])
 
-    def feed(self, chunk: bytes, *, now: float = 0.0) -> list[bytes]:
-        """Return the payloads that a chunk completes.
+    def feed(self, chunk: bytes, *, now: float = 0.0) -> Iterator[list[bytes]]:
+        """Yield the payloads that a chunk completes, in lists; each is of the framing known at its time.
 
         Args:
             chunk: Bytes as the transport delivered them.
             now: Not used; every stage has this parameter.
         """
-        if self._framing is None:
-            chunk = self._find_framing(self._start + as_bytes(chunk, "JSONRPCParser", ended=self._has_ended))
-            if self._framing is None:
-                return []
         framing = self._framing
+        if isinstance(framing, NDJSONParser) and self._is_certain:
+            # The way of most chunks.
+            yield framing.frames(chunk)
+            return
+        chunk = as_bytes(chunk, "JSONRPCParser", ended=self._has_ended)
+        if framing is None:
+            chunk = self._find_framing(self._start + chunk)
+            framing = self._framing
         if isinstance(framing, SSEParser):
-            events = framing.frames(chunk)
-            payloads = [event if isinstance(event, bytes) else event.payload for event in events]
-            return [payload for payload in payloads if payload]
-        return framing.frames(chunk)
+            yield from self._read_events(framing, chunk)
+        elif isinstance(framing, NDJSONParser):
+            yield from self._read_first_line(framing, chunk)
+        elif framing is not None:
+            yield framing.frames(chunk)
 
     def end(self, *, now: float = 0.0) -> list[bytes]:
         """End the input; an unfinished payload remains in `unfinished`."""
@@ -124,6 +168,17 @@ class JSONFrames:
         """Raise `error` if there is one."""
         if self.error is not None:
             raise self.error
+
+    def begin_lines(self) -> list[bytes]:
+        """Read lines from here on, although there were lines of SSE; return the data in the last of them."""
+        payloads = self.unfinished
+        self._framing, self._start = NDJSONParser(limits=self._limits), b""
+        self._is_at_line_start = True
+        self._left_out, left_out = 0, self._left_out
+        self.banner_lines += left_out
+        return payloads
+
+    # -- finding the framing -------------------------------------------------
 
     def _find_framing(self, text: bytes) -> bytes:
         """Choose the framing by the first line that has the form of one; return the bytes from that line on.
@@ -145,12 +200,10 @@ class JSONFrames:
                 if not text:
                     # Only white space, which is not kept, since it may go on for ever.
                     return b""
-                line_start = text[:_LONGEST_START].lower()
-                self._framing = self._choose_framing(line_start)
+                self._framing = self._choose_framing(text)
                 if self._framing is not None:
                     return text
-                may_be_cut = any(start.startswith(line_start) for start in (_HEADER, *_FIELDS))
-                if may_be_cut:
+                if len(text) < LONGEST_HEAD and _is_undecided(text):
                     self._start = text
                     return b""
                 self._is_in_banner = True
@@ -159,92 +212,103 @@ class JSONFrames:
             self._is_in_banner = not line_end
         return b""
 
-    def _choose_framing(self, line_start: bytes) -> NDJSONParser | HeaderParser | SSEParser | None:
-        """Return the framing of the payloads if a line begins like this; None if it is part of a banner."""
-        if line_start[:1] in {b"{", b"["}:
+    def _choose_framing(self, text: bytes) -> NDJSONParser | HeaderParser | SSEParser | None:
+        """Return the framing of the payloads if a text begins like this; None if it begins with a banner."""
+        if text[:1] == b"{" or _ARRAY.match(text):
             return NDJSONParser(limits=self._limits)
-        if line_start.startswith(_HEADER):
-            return HeaderParser(limits=self._limits)
-        return SSEParser(limits=self._limits) if line_start.startswith(_FIELDS) else None
+        if _FIRST_HEADER.match(text):
+            # Only a blank line shows that the lines before it are headers, and no log.
+            rest = text[_end_of_headers(text) :]
+            are_headers = rest.startswith((b"\n", b"\r\n")) and len(rest) < len(text)
+            are_too_long = len(text) >= LONGEST_HEAD and b"\n" not in rest
+            return HeaderParser(limits=self._limits) if are_headers or are_too_long else None
+        is_field = text[:_LONGEST_START].lower().startswith(_FIELDS)
+        return SSEParser(limits=self._limits) if is_field else None
 
+    def _read_first_line(self, lines: NDJSONParser, chunk: bytes) -> Iterator[list[bytes]]:
+        """Yield the payloads of a chunk if its first line is JSON; otherwise that line is the banner's."""
+        line_end = chunk.find(b"\n") + 1
+        payloads = lines.frames(chunk[:line_end] if line_end else chunk)
+        if not line_end or lines.error is not None:
+            return
+        self._is_certain = self._false_starts == _FALSE_STARTS or all(map(self._is_json, payloads))
+        if self._is_certain:
+            yield payloads
+        else:
+            self._framing = None
+            self._false_starts += 1
+            self.banner_lines += 1
+        yield from self.feed(chunk[line_end:])
 
-class HeaderParser:
-    r"""Read payloads that follow headers with their length, as the Language Server Protocol sends them.
-
-    Args:
-        limits: `event` limits the size of a payload.
-
-    Example:
-        >>> parser = HeaderParser()
-        >>> parser.frames(b'Content-Length: 8\r\n\r\n{"a"'), parser.frames(b": 1}")
-        ([], [b'{"a": 1}'])
-    """
-
-    def __init__(self, *, limits: Limits = DEFAULT_LIMITS) -> None:
-        self._limits = limits
-        self._held = bytearray()
-        self._length: int | None = None
-        """Length of the payload whose headers were read; None while headers are read."""
-        self._has_ended = False
-        self.error: StreamError | None = None
-
-    @property
-    def tail(self) -> bytes:
-        """The bytes of the unfinished message, at most `Limits.tail` of them."""
-        return bytes(self._held[: self._limits.tail])
-
-    def frames(self, chunk: bytes) -> list[bytes]:
-        """Return the payloads that a chunk completes."""
-        payloads: list[bytes] = []
-        chunk = as_bytes(chunk, "JSONRPCParser", ended=self._has_ended)
-        if self.error is None:
-            self._held += chunk
-            while self._read_head() and self._length is not None and len(self._held) >= self._length:
-                payloads.append(bytes(self._held[: self._length]))
-                del self._held[: self._length]
-                self._length = None
-        return payloads
-
-    def end(self) -> None:
-        """End the input; an unfinished message remains in `tail`."""
-        self._has_ended = True
-
-    def _read_head(self) -> bool:
-        """Read the headers of the next message, if they are complete; return True if its length is known."""
-        if self._length is not None:
+    def _is_json(self, payload: bytes) -> bool:
+        """Return True for a payload that is JSON, or exceeds a limit."""
+        try:
+            decode(payload, self._limits)
+        except LimitExceeded:
             return True
-        head = self._take_head()
-        if head is None:
-            return False
-        fields = [line.partition(b":") for line in head.split(b"\n")]
-        lengths = [value.strip() for name, _, value in fields if name.strip().lower() == b"content-length"]
-        if len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > len(str(2**63)):
-            self._fail("the headers of a JSON-RPC message have no Content-Length that is a number")
-            return False
-        self._length = int(lengths[0])
-        if self._length > self._limits.event:
-            self.error = LimitExceeded(limit="event", value=self._limits.event)
+        except ProtocolError:
             return False
         return True
 
-    def _take_head(self) -> bytes | None:
-        """Take the headers of the next message out of the held bytes; return None if they are incomplete."""
-        # Some servers put more line ends between two messages.
-        while self._held and self._held[0] in _SPACE:
-            del self._held[0]
-        # A blank line ends the headers; servers write line ends as CRLF or as LF.
-        blank_lines = [(self._held.find(blank, 0, _HEAD), len(blank)) for blank in (b"\r\n\r\n", b"\n\n")]
-        found = [(position, size) for position, size in blank_lines if position >= 0]
-        if not found:
-            if len(self._held) >= _HEAD:
-                self._fail(f"the headers of a JSON-RPC message are longer than {_HEAD:,} bytes")
-            return None
-        position, size = min(found)
-        head = bytes(self._held[:position])
-        del self._held[: position + size]
-        return head
+    # -- lines of SSE ----------------------------------------------------------
 
-    def _fail(self, message: str) -> None:
-        """Set the error."""
-        self.error = ProtocolError(message)
-        self.error.tail = self.tail
+    def _read_events(self, events: SSEParser, chunk: bytes) -> Iterator[list[bytes]]:
+        """Yield the payloads of SSE; from the first line on that holds JSON, those of lines."""
+        # The regular expressions find the beginnings of lines by the line ends before them.
+        text = b"\n" + self._start + chunk if self._is_at_line_start else chunk
+        begin = int(self._is_at_line_start)
+        found = _JSON_LINE.search(text)
+        end = len(text) if found is None else found.start() + 1
+        self._start = b""
+        if found is None:
+            line = text[text.rfind(b"\n") + 1 :]
+            if line and len(line) < min(LONGEST_HEAD, len(text)) and not line.strip(b" \t["):
+                self._start = line
+                end -= len(line)
+        self._left_out += len(_LINE_START.findall(text, 0, end))
+        self._is_at_line_start = text.endswith(b"\n", 0, end)
+        frames = events.frames(text[begin:end])
+        yield self._payloads_in([frame if isinstance(frame, bytes) else frame.payload for frame in frames])
+        if found is not None and events.error is None:
+            yield self.begin_lines()
+            yield from self.feed(text[end:])
+
+    def _payloads_in(self, datas: list[bytes]) -> list[bytes]:
+        """Return the JSON in the data of some events, and the lines that are beside it, such as a log."""
+        parts = [self._part(data) if b"\n" in data else (data,) for data in datas]
+        payloads = [payload for part in parts for payload in part if payload]
+        self._left_out -= len(payloads) + sum(payload.count(b"\n") for payload in payloads)
+        return payloads
+
+    def _part(self, data: bytes) -> list[bytes]:
+        """Return the lines of an event's data; those that are JSON only together are one."""
+        lines = data.split(b"\n")
+        starts = [place for place, line in enumerate(lines) if line.lstrip()[:1] in _JSON_STARTS]
+        for start in starts[:_ATTEMPTS]:
+            payload = b"\n".join(lines[start:])
+            if self._is_json(payload):
+                return [*lines[:start], payload]
+        return lines
+
+
+def _end_of_headers(text: bytes) -> int:
+    """Return the place after the lines at the beginning of a text that may be headers."""
+    found = _HEADERS.match(text, 0, LONGEST_HEAD)
+    return 0 if found is None else found.end()
+
+
+def _is_undecided(text: bytes) -> bool:
+    """Return True if the beginning of a text does not show yet to which framing it belongs."""
+    line_start = text[:_LONGEST_START].lower()
+    if line_start == _HEADER:
+        return _OPEN_HEADER.fullmatch(text, _end_of_headers(text)) is not None
+    is_cut = any(start.startswith(line_start) for start in (_HEADER, *_FIELDS))
+    return is_cut or (text[:1] == b"[" and not text[1:].strip(b" \t"))
+
+
+def _may_hold_json(line: bytes) -> bool:
+    """Return True for a line of SSE, perhaps unfinished, with data that may be JSON, or a part of JSON."""
+    if not line.startswith(_DATA):
+        return line != b"" and _DATA.startswith(line)
+    value = line[len(_DATA) :].lstrip()
+    return not value or value[:1] in _JSON_STARTS

@@ -123,7 +123,7 @@ class JSONRPCParser:
         """
         if self.error is not None:
             return []
-        messages = self._read(self._frames.feed(chunk))
+        messages = [message for payloads in self._frames.feed(chunk) for message in self._read(payloads)]
         if self._frames.error is not None and self.error is None:
             self.error = self._frames.error
         return messages
@@ -132,7 +132,7 @@ class JSONRPCParser:
         """End the input; return the last message, if only the end of its line is missing."""
         rest = self._frames.unfinished
         self._frames.end()
-        return [] if rest is None or self.error is not None else self._read([rest])
+        return [] if self.error is not None else self._read(rest)
 
     def check(self) -> None:
         """Raise `error` if there is one."""
@@ -146,6 +146,8 @@ class JSONRPCParser:
         """
         messages: list[JSONRPCMessage] = []
         for payload in payloads:
+            if self.error is not None:
+                break
             try:
                 value: object = decode(payload, self._limits)
             except ProtocolError as error:

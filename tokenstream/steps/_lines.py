@@ -41,6 +41,8 @@ class LineReader(RunBuilder):
         self._plain_lines = 0
         self._is_after_bare_line = has_bare_lines
         """True after a line without its line end: what follows is that end, or another line."""
+        self._envelope_lines = 0
+        """Number of lines without their line ends that are SSE without data, or else a log."""
 
     @property
     def plain_lines(self) -> int:
@@ -62,8 +64,7 @@ class LineReader(RunBuilder):
         """Take in the end of the input; the last line may lack its line end."""
         rest = self._frames.unfinished
         self._frames.end()
-        if rest is not None:
-            self._parse([rest])
+        self._parse(rest)
 
     def take(self) -> object:
         """Return the object of the next line, and build the run from it; `NOTHING` if there is none yet."""
@@ -95,18 +96,28 @@ class LineReader(RunBuilder):
                 # More digits may follow a number; an object or a string is complete.
                 is_complete = value.__class__ in _OBJECTS
                 self._is_after_bare_line = is_complete and chunk[-1:] not in _LINE_ENDS
+                if line[:1] == b"{":
+                    self._begin_lines()
                 self._add(value)
                 return
         if self._is_after_bare_line:
             begins_with_line_end = chunk.lstrip(b" \t")[:1] in _LINE_ENDS
             if not begins_with_line_end and b"\n" not in line:
                 # A whole line is not followed by more of it, so this is another one.
-                if line and not is_envelope(line):
-                    self._plain_lines += 1
+                self._envelope_lines += is_envelope(line)
+                self._plain_lines += line != b"" and not is_envelope(line)
                 return
             self._is_after_bare_line = False
-        self._parse(self._frames.feed(chunk))
+        for payloads in self._frames.feed(chunk):
+            self._parse(payloads)
         self._error = self._error or self._frames.error
+
+    def _begin_lines(self) -> None:
+        """Take in that a line holds JSON: the lines that looked like SSE before it were a log."""
+        self._plain_lines += self._envelope_lines
+        self._envelope_lines = 0
+        if self._frames.has_events:
+            self._parse(self._frames.begin_lines())
 
     def _parse(self, payloads: list[bytes]) -> None:
         """Add the objects in some lines, up to the first that exceeds a limit."""

@@ -146,7 +146,7 @@ class Log:
         event.step = step
         self.entries.append(event)
 
-    def find_cause(self, call: ToolCall, parent_answers: tuple[StepAnswer, ...]) -> ToolCall:
+    def find_cause(self, call: ToolCall, parent_answers: list[StepAnswer]) -> ToolCall:
         """Return a copy of the tool call that started a step, with the id that the call has in the run.
 
         Args:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources.payloads import payload_of
 from tokenstream.errors import StreamTruncated
-from tokenstream.events import MessageStart, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallDone
+from tokenstream.events import MessageStart, ToolCallDone
 from tokenstream.formats import _registry as registry
 from tokenstream.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from tokenstream.errors import StreamError
     from tokenstream.events import Event
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.formats._kit.told import Told
     from tokenstream.message import ToolCall
     from tokenstream.steps._step import Step
-
-_DELTAS = frozenset({TextDelta, ReasoningDelta, ToolCallDelta})
 
 
 class ModelAnswer:
@@ -33,7 +31,7 @@ class ModelAnswer:
         earlier: An earlier answer of the same server, whose payloads look alike; None for none.
     """
 
-    __slots__ = ("_calls", "format", "has_begun", "step")
+    __slots__ = ("_calls", "_read_like_last", "format", "has_begun", "step")
 
     def __init__(
         self, step: Step, format: str | Format, calls: list[ToolCall], earlier: ModelAnswer | None = None
@@ -45,6 +43,8 @@ class ModelAnswer:
         # A format keeps no text, but has to compare it with the whole text that a server may repeat.
         self.format.parts.find_text = self._find_arrived
         self._calls = calls
+        self._read_like_last: Callable[[Any], Event | None] | None = None
+        """Reads a payload that differs from the last one only in its text; None after any but a delta."""
         if earlier is not None:
             # Learning the shapes of an answer of a few pieces would cost as much as reading all its pieces.
             self.format.adopt_shapes(earlier.format)
@@ -62,19 +62,22 @@ class ModelAnswer:
     def read_piece(self, item: object) -> None:
         """Read a piece of the answer; after the end of its step, ignore it."""
         payload: Any = item if item.__class__ is dict else payload_of(item)
-        if payload.__class__ is dict and self.step.ended is None:
-            events = self.format.feed(payload)
-            if self.has_begun and len(events) == 1 and events[0].__class__ in _DELTAS:
-                # Most pieces are one delta.
-                self.step.feed(events[0])
-            else:
-                self._feed_step(events)
+        if payload.__class__ is not dict or self.step.ended is not None:
+            return
+        event = None if self._read_like_last is None else self._read_like_last(payload)
+        if event is not None:
+            # Most pieces are a delta like the last one.
+            self.step.feed(event)
+            return
+        self._feed_step(self.format.feed(payload))
+        self._read_like_last = self.format.frame_shortcut()
 
     def end(self) -> StreamError | None:
         """End the answer; return its error, or None if the answer is complete or nothing of it arrived."""
         if self.step.ended is not None:
             # The end of a step concludes its answers.
             return None
+        self._read_like_last = None
         self._feed_step(self.format.end())
         if not self.has_begun:
             return None

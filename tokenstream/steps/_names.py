@@ -20,6 +20,8 @@ from tokenstream.message import ToolCall
 if TYPE_CHECKING:
     from tokenstream.events import Event
 
+_EMPTY_CALL = ToolCall.model_construct()
+
 
 class Names:
     """Maps the part indexes and call ids of each answer to part numbers and call ids of the run.
@@ -67,13 +69,16 @@ class Names:
 
     def rename_call(self, answer: int, call: ToolCall) -> ToolCall:
         """Return a copy of a tool call with the id that the call has in the run."""
-        return ToolCall.model_construct(
-            id=self.make_run_id(answer, call.id),
-            name=call.name,
-            arguments_text=call.arguments_text,
-            complete=call.complete,
-            type=call.type,
-            provider_data=call.provider_data,
+        # A copy takes two thirds of the time of `model_construct`.
+        return _EMPTY_CALL.model_copy(
+            update={
+                "id": self.make_run_id(answer, call.id),
+                "name": call.name,
+                "arguments_text": call.arguments_text,
+                "complete": call.complete,
+                "type": call.type,
+                "provider_data": call.provider_data,
+            }
         )
 
     def renumber_event(self, event: Event, answer: int, step: str) -> Event:

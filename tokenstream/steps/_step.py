@@ -32,6 +32,7 @@ StreamT = TypeVar("StreamT", bound="Stream | AsyncStream")
 State: TypeAlias = Literal["running", "done", "failed", "stopped"]
 """The state of a run or a step."""
 Outcome: TypeAlias = Literal["done", "failed", "stopped"]
+_ENDINGS = get_args(Ending)
 
 OPEN: ContextVar[tuple[Step, ...]] = ContextVar("tokenstream_steps", default=())
 """The steps whose `with` blocks are running; a new step becomes a sub-step of the last of them in its run."""
@@ -67,17 +68,17 @@ class RunNode:
         """The clock reading at the end; None while the run or step is running."""
         self._log = log
         self._clock = clock
-        self._steps: tuple[Step, ...] = ()
+        self._steps: list[Step] = []
         self.started = clock()
         """The clock reading at the beginning."""
-        self._answers: tuple[StepAnswer, ...] = ()
+        self._answers: list[StepAnswer] = []
         """The answers of the streams that the step follows, and those built by `feed`."""
         self._outcome: Outcome = "done"
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """The direct sub-steps, in the order in which they began."""
-        return self._steps
+        return tuple(self._steps)
 
     @property
     def state(self) -> State:
@@ -188,7 +189,7 @@ class RunNode:
                 log=self._log,
                 clock=self._clock,
             )
-            self._steps = (*self._steps, step)
+            self._steps.append(step)
             parent_id = None if parent is None else parent.id
             start = StepStart(step.id, name, parent_id, step.agent, cause_in_run)
             self._log.add_event(start, step.id)
@@ -458,8 +459,8 @@ class Step(RunNode):
         Raises:
             MisuseError: The value is not an ending.
         """
-        if ending not in get_args(Ending):
-            raise MisuseError(f"ending= takes one of {', '.join(get_args(Ending))}, not {ending!r}")
+        if ending not in _ENDINGS:
+            raise MisuseError(f"ending= takes one of {', '.join(_ENDINGS)}, not {ending!r}")
         if self._answers and self._answers[-1].stream is None:
             self._answers[-1].accumulator.conclude(ending)
             self._log.wake_readers()
@@ -520,7 +521,7 @@ class Step(RunNode):
         """Add an answer to the step and to the log; return the answer."""
         if self._answers:
             self._answers[-1].is_closed = True
-        self._answers = (*self._answers, answer)
+        self._answers.append(answer)
         self._log.answers.append(answer)
         self._log.entries.append((self.id, answer))
         return answer

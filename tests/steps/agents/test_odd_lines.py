@@ -10,6 +10,7 @@ import pytest
 from tests.steps.agents.support import body_of, follow, tools_of
 from tokenstream import Steps
 from tokenstream.errors import ProviderError, StreamTruncated
+from tokenstream.events import StepUpdate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -147,8 +148,11 @@ def test_the_tasks_of_codex_are_a_plan() -> None:
         {"type": "turn.completed", "usage": _USAGE},
     ]
 
-    turn = follow(lines)[0].turns[0].step
+    run = follow(lines)[0]
+    turn = run.turns[0].step
 
+    # The last line repeats the plan.
+    assert len([event for event in run.events() if isinstance(event, StepUpdate)]) == 2
     assert turn.updates["plan"]["entries"] == [
         {"content": "Look", "status": "completed"},
         {"content": "Say", "status": "pending"},
@@ -269,6 +273,21 @@ def test_the_pieces_of_a_newer_pi_are_read_as_they_come() -> None:
     assert cut.turns[0].step.text == "Two, three"
     assert (turn.state, turn.result) == ("done", "Two, three.")
     assert [message.reasoning for message in turn.step.messages] == ["Hm."]
+
+
+def test_gemini_cli_may_tell_why_it_failed_before_the_result() -> None:
+    """As after four answers that broke off: the result itself has no error."""
+    lines: list[dict[str, Any]] = [
+        {"type": "init", "timestamp": "2026-01-01T00:00:00Z", "session_id": "s"},
+        {"type": "message", "role": "assistant", "content": "Half ", "delta": True},
+        {"type": "error", "severity": "error", "message": "Model stream ended without a finish reason."},
+        {"type": "result", "status": "error", "stats": {"output_tokens": 16}},
+    ]
+
+    (turn,) = follow(lines)[0].turns
+
+    assert (turn.state, turn.step.text, turn.usage.output_tokens) == ("failed", "Half ", 16)
+    assert str(turn.error).endswith(": Model stream ended without a finish reason.")
 
 
 def test_a_failed_answer_of_gemini_cli_has_not_stopped_by_itself() -> None:

@@ -8,7 +8,6 @@ format reads it.
 from __future__ import annotations
 
 import re
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tokenstream._basics.json import is_deeper
@@ -142,11 +141,10 @@ class _ShapeLearner:
         if self._values_left < 0 or len(path) > _MOST_DEEP:
             return None
         is_object = value.__class__ is dict
-        # Key or index, and value: leaves that must stay equal, and all other values.
-        constant: list[tuple[Any, Any]] = []
-        others: list[tuple[Any, Any]] = []
-        # The position in `others` of each value that needs a check, and the check.
-        checks: list[tuple[int, Fits]] = []
+        # Key or index, type and value of the leaves that must stay equal.
+        constant: list[tuple[Any, type, Json]] = []
+        # Key or index, type and check of all other values; None for the text, of which any will do.
+        others: list[tuple[Any, type, Fits | None]] = []
         for key, item in value.items() if is_object else enumerate(value):
             if is_object and key.__class__ is not str:
                 return None
@@ -156,69 +154,50 @@ class _ShapeLearner:
             if not may_change:
                 # Not a hole, or a hole whose learnt value is unusual: it must stay the same.
                 if item.__class__ in _LEAVES:
-                    constant.append((key, item))
+                    constant.append((key, item.__class__, item))
                     continue
                 check = self.make_check(item, place) if item.__class__ in (dict, list) else None
             if check is None:
                 return None
-            # Of the text, only the type is compared.
-            if check is not _is_anything:
-                checks.append((len(others), check))
-            others.append((key, item))
-        items = [*constant, *others]
-        if not items:
-            return _is_empty
-        return _make_comparison(
-            [key for key, _ in items],
-            [item.__class__ for _, item in items],
-            tuple(item for _, item in constant),
-            [(len(constant) + position, check) for position, check in checks],
-        )
+            others.append((key, item.__class__, None if check is _is_anything else check))
+        return _make_comparison(len(value), constant, others)
 
 
 def _make_comparison(
-    keys: list[Any], kinds: list[type[Any]], constant: tuple[Any, ...], checks: list[tuple[int, Fits]]
+    size: int, constant: list[tuple[Any, type, Json]], others: list[tuple[Any, type, Fits | None]]
 ) -> Fits:
     """Return a function that compares objects or arrays with an object or array of the learnt payload.
 
     Args:
-        keys: The keys or indexes in the learnt object or array; keys with constant values are first.
-        kinds: The type of the learnt value under each key.
-        constant: The learnt values of the first keys; a value that is compared must have the same.
-        checks: Pairs of a position in `keys` and the function that checks the value under that key.
+        size: The number of values in the learnt object or array.
+        constant: Key or index, type and value of each value that must stay equal.
+        others: Key or index and type of each other value, and the function that checks the value; None if
+            any value of the type will do.
     """
-    size, constants = len(keys), len(constant)
-    # The first key is repeated, because `itemgetter` with a single key would return the bare value.
-    get: Callable[[Any], tuple[Any, ...]] = itemgetter(*keys, keys[0])
-    kinds = [*kinds, kinds[0]]
 
     def fits(value: Json) -> bool:
         """Return True if a value has the learnt keys, types and constants, and passes all further checks."""
         if len(value) != size:
             return False
         try:
-            values = get(value)
+            # Types are compared first: only the comparison of plain types is known to be safe.
+            for key, kind, item in constant:
+                found = value[key]
+                if found.__class__ is not kind or found != item:
+                    return False
+            for key, kind, check in others:
+                found = value[key]
+                if found.__class__ is not kind or (check is not None and not check(found)):
+                    return False
         except KeyError:
             return False
-        # Types are compared first: only the comparison of plain types is known to be safe. Of the values, the
-        # first ones (`constants` in number) must be equal.
-        if [*map(type, values)] != kinds or values[:constants] != constant:
-            return False
-        for position, check in checks:  # noqa: SIM110 - a generator would take twice as long
-            if not check(values[position]):
-                return False
         return True
 
     return fits
 
 
-def _is_empty(value: object) -> bool:
-    """Return True for an empty object or array: the check for a place where the learnt payload has one."""
-    return not value
-
-
 def _is_anything(_value: object) -> bool:
-    """Return True: the check for a place that may have any value in later payloads."""
+    """Return True: the check for the place of the text."""
     return True
 
 

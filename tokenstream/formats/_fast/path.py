@@ -172,13 +172,15 @@ class FastPath:
     def frame_shortcut(self) -> Callable[[Frame], Event | None] | None:
         """Return a function that reads frames that differ from the last one only in their text, or None.
 
-        The result is None if no such frame was learnt, or if payloads arrive decoded.
+        The result is None if no such frame was learnt.
         """
-        if not self.entries or self.entries[0].name is None:
-            # An entry whose name is None is for payloads that arrive decoded, which are not frames of bytes.
+        if not self.entries:
             return None
         entry = self.entries[0]
         read, name = entry.read or entry.create_read(), entry.name
+        if name is None:
+            # Payloads that arrive decoded: the function refuses any other.
+            return read
         if name == _NAMELESS:
             # An event without a name arrives as its bare payload.
             return lambda frame: read(frame) if frame.__class__ is bytes else None
@@ -204,22 +206,21 @@ class FastPath:
             return
         format = self._format
         event: Any = events[0] if len(events) == 1 else None
+        is_departure = format.noted_at == format.frames
+        may_learn = not is_departure and format.error is None and format.shortcuts
+        text = self._find_text(event) if may_learn and events else None
+        # The event's text must be in this payload, and not in an earlier one.
+        if text is None or (is_dict(frame) and event.raw is not frame):
+            self.clear()
+            if events and self._fast.changing and self._last_values is None and is_dict(events[-1].raw):
+                # Keep the values of the first payload: the next one shows which of them change.
+                self._find_changing(events[-1].raw)
+            return
         # None is the name of a payload that arrived decoded.
         name = None if is_dict(frame) else _NAMELESS
         if isinstance(frame, ServerSentEvent | EventStreamMessage):
             name, frame = frame.event, frame.payload
-        is_departure = format.noted_at == format.frames
-        may_learn = not is_departure and format.error is None and format.shortcuts
-        text = self._find_text(event) if may_learn else None
-        # The event's text must be in this payload, and not in an earlier one.
-        if text is None or (name is None and event.raw is not frame):
-            self.clear()
-            raw = events[-1].raw if events else None
-            if self._last_values is None and is_dict(raw):
-                # Keep the values of the first payload: the next one shows which of them change.
-                self._find_changing(raw)
-            return
-        if any(entry.is_same(name, frame, event, text) for entry in self.entries):
+        if self.entries and any(entry.is_same(name, frame, event, text) for entry in self.entries):
             # The payload fits an entry, but is too long for it, or the format asked to decode it.
             return
         if not self._fast.turns:

@@ -124,7 +124,7 @@ class ClaudeCode(AgentReader):
         # A run may have many thousand lines, so the fields of each are taken without a call.
         kind, uuid = line.get("type"), line.get("uuid")
         read = self._readers.get(kind) if isinstance(kind, str) else None
-        if read is not None and not (isinstance(uuid, str) and self._is_repeated(uuid)):
+        if read is not None and not (isinstance(uuid, str) and not self._ids.add(uuid)):
             read(line)
 
     @property

@@ -92,7 +92,13 @@ class Codex(TextAgentReader):
             # A search tells what it looks for only at its end.
             change_arguments(step, arguments)
         else:
-            self._open_turn().step.update(plan_of([_task_of(task) for task in dicts_of(item.get("items"))]))
+            turn, plan = (
+                self._open_turn().step,
+                plan_of([_task_of(task) for task in dicts_of(item.get("items"))]),
+            )
+            if turn.updates.get("plan") != plan:
+                # The end of the turn repeats the last plan.
+                turn.update(plan)
         if is_done:
             if id:
                 self._remember(f"done {id}")

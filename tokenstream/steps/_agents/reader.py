@@ -18,6 +18,7 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.message import ReasoningPart, TextPart, ToolCall
+from tokenstream.stages._handlers.tool_failed import ToolFailed
 from tokenstream.steps._turn import Turn
 
 if TYPE_CHECKING:
@@ -309,8 +310,6 @@ class AgentReader(ABC):
         """
         step = self._tools.pop(id, None)
         if step is not None:
-            from tokenstream.stages._handlers.tool_failed import ToolFailed
-
             step.result = result
             step.end(None if failure is None else ToolFailed(failure[:_SHOWN]))
 

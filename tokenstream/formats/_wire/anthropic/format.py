@@ -35,23 +35,25 @@ _ERROR_FIELDS = frozenset({"type", "error", "request_id"})
 _ERROR_DETAILS = frozenset({"type", "message", "details"})
 # Events that the SDK's stream helper adds to the server's events; they repeat the content.
 _HELPER_EVENTS = frozenset({"text", "thinking", "input_json", "citation"})
-_MESSAGE_FIELDS = ("id", "type", "role", "model", "content", "usage")
-_END_FIELDS = ("type", "stop_reason", "stop_sequence", "stop_details")
-# The fields of a payload with a delta, unless the server adds others.
-_USUAL_DELTA_FIELDS = {"type", "index", "delta"}
-_KNOWN_IN_DELTAS = frozenset(
-    {
-        "type",
-        "text",
-        "thinking",
-        "estimated_tokens",
-        "signature",
-        "partial_json",
-        "citation",
-        "content",
-        "encrypted_content",
-    }
-)
+# Fields that are read, or have no meaning, by the object that has them. The SDK's stream helper adds the
+# finished block or message to the events that end one. `PADDING` hides the length of the text.
+_KNOWN_IN_STARTS_AND_ENDS = PADDING | {"type", "message"}
+_KNOWN_IN_BLOCK_EVENTS = PADDING | {"type", "index", "content_block"}
+_KNOWN_IN_DELTA_EVENTS = PADDING | {"type", "index", "delta"}
+_KNOWN_IN_MESSAGE_DELTAS = PADDING | {"type", "delta", "usage"}
+_END_FIELDS = PADDING | {"type", "stop_reason", "stop_sequence", "stop_details"}
+_MESSAGE_FIELDS = _END_FIELDS | {"id", "role", "model", "content", "usage"}
+_KNOWN_IN_DELTAS = PADDING | {
+    "type",
+    "text",
+    "thinking",
+    "estimated_tokens",
+    "signature",
+    "partial_json",
+    "citation",
+    "content",
+    "encrypted_content",
+}
 
 
 class Anthropic(Format):
@@ -174,7 +176,7 @@ provider_data=None, phase=None))]
             self.note("start_repeated")
             # The indexes of blocks begin with 0 again.
             self._blocks.restart()
-        self._report_unknown_fields(payload, "type", "message")
+        self._report_unknown_fields(payload, _KNOWN_IN_STARTS_AND_ENDS)
         # Quirk (Anthropic, 2025-12): a call made by code is a whole answer in the start, without blocks;
         # recording: anthropic-ai-anthropic-programmatic-tool-calling-1-1-6f77857c.
         has_content = bool(message.get("content")) and not self._blocks.has_parts
@@ -199,7 +201,7 @@ provider_data=None, phase=None))]
             return
         index = self._block_index(payload, self._blocks.newest + 1)
         self._blocks.start(index, dict_of(payload, "content_block"))
-        self._report_unknown_fields(payload, "type", "index", "content_block")
+        self._report_unknown_fields(payload, _KNOWN_IN_BLOCK_EVENTS)
 
     def _read_block_delta(self, payload: dict[str, Any]) -> None:
         """Add a delta to its block, and report the unknown fields of the payload and the delta."""
@@ -209,14 +211,10 @@ provider_data=None, phase=None))]
         delta = dict_of(payload, "delta")
         # Without an index, a delta belongs to the newest block, or to block 0 if none has begun.
         index = self._block_index(payload, max(self._blocks.newest, 0))
-        if not self._blocks.add_delta(index, delta, payload):
-            # The payload was reported as unknown, with all its fields.
-            return
-        if payload.keys() == _USUAL_DELTA_FIELDS and delta.keys() <= _KNOWN_IN_DELTAS:
-            # Nearly all payloads are like this one, and have no further fields to report.
-            return
-        self._report_unknown_fields(payload, "type", "index", "delta")
-        self._report_unknown_fields(delta, *_KNOWN_IN_DELTAS)
+        # A payload that fits no block was reported as unknown, with all its fields.
+        if self._blocks.add_delta(index, delta, payload):
+            self._report_unknown_fields(payload, _KNOWN_IN_DELTA_EVENTS)
+            self._report_unknown_fields(delta, _KNOWN_IN_DELTAS)
 
     def _read_block_stop(self, payload: dict[str, Any]) -> None:
         """Close a block."""
@@ -224,21 +222,19 @@ provider_data=None, phase=None))]
             # The start already contained the whole answer.
             return
         self._blocks.stop(self._block_index(payload, self._blocks.newest))
-        # The SDK's stream helper adds the finished block.
-        self._report_unknown_fields(payload, "type", "index", "content_block")
+        self._report_unknown_fields(payload, _KNOWN_IN_BLOCK_EVENTS)
 
     def _read_message_delta(self, payload: dict[str, Any]) -> None:
         """Read the end of the message: token counts and finish reason."""
         delta = dict_of(payload, "delta")
-        self._report_unknown_fields(payload, "type", "delta", "usage")
-        self._report_unknown_fields(delta, *_END_FIELDS)
+        self._report_unknown_fields(payload, _KNOWN_IN_MESSAGE_DELTAS)
+        self._report_unknown_fields(delta, _END_FIELDS)
         self._read_usage(payload, reason=text_of(delta, "stop_reason"))
         self._read_finish(delta)
 
     def _read_message_stop(self, payload: dict[str, Any]) -> None:
         """Read the end of the answer."""
-        # The SDK's stream helper adds the finished message.
-        self._report_unknown_fields(payload, "type", "message")
+        self._report_unknown_fields(payload, _KNOWN_IN_STARTS_AND_ENDS)
         self._end_answer()
 
     # -- internals -----------------------------------------------------------
@@ -274,7 +270,7 @@ provider_data=None, phase=None))]
         self.parts.head(
             id=text_of(message, "id"), model=text_of(message, "model"), role=text_of(message, "role")
         )
-        self._report_unknown_fields(message, *_MESSAGE_FIELDS, *_END_FIELDS)
+        self._report_unknown_fields(message, _MESSAGE_FIELDS)
         if whole:
             self._read_content(message.get("content"))
         self._read_usage(message, reason=text_of(message, "stop_reason"))
@@ -310,14 +306,16 @@ provider_data=None, phase=None))]
         if reason is not None:
             self.parts.finish(0, FINISH_REASONS.get(reason, "unknown"), reason)
 
-    def _report_unknown_fields(self, payload: dict[str, Any], *known: str) -> None:
+    def _report_unknown_fields(self, payload: dict[str, Any], known: frozenset[str]) -> None:
         """Report the fields of a payload that are not in `known`; token counts are read wherever they are."""
+        if payload.keys() <= known:
+            # Nearly all payloads are like this one.
+            return
         if "usage" not in known and is_dict(payload.get("usage")) and payload["usage"]:
             self.note("usage_misplaced")
             self._read_usage(payload)
-            known = (*known, "usage")
-        # `PADDING` names meaningless fields that hide the length of the text.
-        self.parts.report_unknown_fields(payload, (*known, *PADDING))
+            known |= {"usage"}
+        self.parts.report_unknown_fields(payload, known)
 
     _READERS: ClassVar[dict[str, Callable[[Anthropic, dict[str, Any]], None]]] = {
         "ping": _read_ping,

@@ -1,0 +1,194 @@
+"""Log lines that look like server-sent events, before the lines of an agent and before events of SSE."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.steps.agents.support import Pieces, body_of, follow
+from tests.steps.told import told
+from tests.support.chunkings import cut_at
+from tokenstream import Steps
+from tokenstream.framing import JSONRPCParser
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+_BODY = body_of("codex-own-exec-command")
+_LINES = [json.loads(line) for line in _BODY.splitlines()]
+_EXPECTED = told(follow(_BODY)[0])
+_PREFIXES = [
+    "data:",
+    "data: ",
+    "event: ",
+    "id: ",
+    "retry: ",
+    ":",
+    "DATA: ",
+    "data",
+    "[",
+    "Content-Length: ",
+    "",
+]
+
+
+def _is_log(line: str) -> bool:
+    """Return True for a line that is not blank, and does not end with JSON, which a chunk may have alone."""
+    for place in range(len(line)):
+        try:
+            json.loads(line[place:])
+        except ValueError:
+            continue
+        return line[place:].strip().isdigit()
+    return line.strip() != ""
+
+
+_WORDS = st.text(st.sampled_from('ab5 {}[]":,\\'), max_size=9)
+_LOG = st.builds(str.__add__, st.sampled_from(_PREFIXES), _WORDS).filter(_is_log)
+_LOGS = st.lists(_LOG, max_size=5)
+
+
+@st.composite
+def _cut(draw: st.DrawFn, body: bytes) -> list[bytes]:
+    """Draw a way to cut a body, most often in its beginning."""
+    places = st.integers(0, 80).map(lambda place: min(place, len(body))) | st.integers(0, len(body))
+    return cut_at(body, draw(st.lists(places, max_size=12)))
+
+
+def _as_sse(form: str) -> bytes:
+    """Return the lines as server-sent events: data alone, all fields, or data in several lines."""
+    events: list[bytes] = []
+    for number, line in enumerate(_BODY.splitlines()):
+        if form == "data":
+            fields = [b"data: " + line]
+        elif form == "fields":
+            fields = [b": ping", b"id: %d" % number, b"event: message", b"data:" + line]
+        else:
+            text = json.dumps(json.loads(line), indent=1).encode()
+            fields = [b"event: message", *[b"data: " + part for part in text.split(b"\n")]]
+        events.append(b"\n".join([*fields, b"\n"]))
+    return b"".join(events)
+
+
+def _follow_async(chunks: list[bytes]) -> tuple[Steps, list[Any], int]:
+    """Follow some chunks in `async for`; return the run, what the loop got, and the number of plain lines."""
+
+    async def read() -> tuple[Steps, list[Any], int]:
+        async def source() -> AsyncIterator[bytes]:
+            for chunk in chunks:
+                yield chunk
+
+        with Steps() as run:
+            followed = run.follow(source(), agent="codex")
+            given = [line async for line in followed]
+        return run, given, followed.plain_lines
+
+    return asyncio.run(read())
+
+
+def _follow_pipe(chunks: list[bytes]) -> tuple[Steps, list[Any], int]:
+    """Follow a pipe that gives some chunks, in `for`."""
+    sizes = iter([*[len(chunk) for chunk in chunks if chunk], 1])
+    with Steps() as run:
+        followed = run.follow(Pieces(b"".join(chunks), sizes))
+        given = list(followed)
+    return run, given, followed.plain_lines
+
+
+@pytest.mark.parametrize(
+    "log", ["data: 3 files", "event: something happened", "id: 5", ": a", "retry: 3", "[5]"]
+)
+def test_a_first_line_that_looks_like_sse_takes_nothing_of_the_lines(log: str) -> None:
+    """It is passed by and counted, at each way to give the lines."""
+    lines = [log.encode(), *_BODY.splitlines()]
+    body = b"\n".join(lines)
+    sources: list[Any] = [
+        Pieces(body, iter([len(body), 1])),
+        Pieces(body, iter(lambda: 1, None)),
+        [line + b"\n" for line in lines],
+        lines,
+        iter(lines),
+        (line.decode() for line in lines),
+    ]
+    for source in sources:
+        with Steps() as run:
+            followed = run.follow(source, agent="codex")
+            assert list(followed) == _LINES
+        assert told(run) == _EXPECTED
+        assert followed.plain_lines == 1
+
+
+@given(_LOGS, st.data())
+@example(["id: 5", "data: {", "data: 1", "[ab"], None)
+def test_no_line_of_an_agent_is_lost_after_logs(logs: list[str], data: Any) -> None:
+    """Whatever the logs look like, and wherever the output was cut; each log line is counted."""
+    body = "".join([f"{log}\n" for log in logs]).encode() + _BODY
+    chunks = [body] if data is None else data.draw(_cut(body))
+
+    for follow_chunks in (_follow_pipe, _follow_async):
+        run, given, plain_lines = follow_chunks(chunks)
+
+        assert given == _LINES
+        assert told(run) == _EXPECTED
+        assert plain_lines == len(logs)
+
+
+@given(_LOGS, st.sampled_from(["data", "fields", "several"]), st.data())
+def test_no_event_of_sse_is_lost_after_logs(logs: list[str], form: str, data: Any) -> None:
+    """A log line may even have the form of data; one of another field can't be told from SSE."""
+    body = "".join([f"{log}\n" for log in logs]).encode() + _as_sse(form)
+    chunks = data.draw(_cut(body))
+
+    for follow_chunks in (_follow_pipe, _follow_async):
+        run, given, plain_lines = follow_chunks(chunks)
+
+        assert given == _LINES
+        assert told(run) == _EXPECTED
+        assert plain_lines <= len(logs)
+
+
+def test_log_lines_of_data_before_sse_are_counted() -> None:
+    """Such lines belong to the first event; its JSON is read nevertheless."""
+    for form in ("data", "fields", "several"):
+        run, given, plain_lines = _follow_pipe([b"starting\ndata: 3 files\n" + _as_sse(form)])
+
+        assert (given, plain_lines) == (_LINES, 2)
+        assert told(run) == _EXPECTED
+
+
+@given(_LOGS, st.data())
+def test_no_message_of_json_rpc_is_lost_after_logs(logs: list[str], data: Any) -> None:
+    """A peer reads the same lines."""
+    messages = [{"method": "a", "params": {"n": n}} for n in range(3)]
+    body = "".join([f"{line}\n" for line in [*logs, *map(json.dumps, messages)]]).encode()
+    parser = JSONRPCParser()
+
+    found = [message.raw for chunk in data.draw(_cut(body)) for message in parser.feed(chunk)]
+
+    assert found == messages
+    assert parser.skipped == len(logs)
+
+
+def test_a_log_between_the_lines_changes_nothing() -> None:
+    """Only the first lines decide."""
+    first, *others = _BODY.splitlines(keepends=True)
+    body = b"".join([first, b"data: 3 files\n\nid: 5\n", *others])
+    for chunks in ([body], cut_at(body, range(0, len(body), 3))):
+        run, given, plain_lines = _follow_pipe(chunks)
+
+        assert (given, plain_lines) == (_LINES, 2)
+        assert told(run) == _EXPECTED
+
+
+def test_many_logs_that_begin_like_json_take_nothing() -> None:
+    """However many there are in one chunk, and with lines like those of SSE between them."""
+    for log, lines in ((b"{\n", 1), (b"{\nid: 5\n", 2), (b"data: 3\n{x\n\n", 2)):
+        run, given, plain_lines = _follow_pipe([log * 20_000 + _BODY])
+
+        assert (given, plain_lines) == (_LINES, 20_000 * lines)
+        assert told(run) == _EXPECTED
