@@ -131,6 +131,8 @@ NOT_QUICK = (
     "tests/test_terminal_chat",
     "tests/test_testing_examples",
     "tests/test_vocabulary.py::test_the_tables_on_the_page_are_current",
+    "tests/testing/sessions/test_any_input",
+    "tests/testing/sessions/test_sdks",
     "tests/testing/test_assert_stream.py::test_allow_may_permit_more_and_less",
     "tests/testing/test_assert_stream.py::test_it_returns_what_the_handler_returns",
     "tests/testing/test_check_format.py::test_a_format_that_keeps_the_rules_passes",

@@ -38,7 +38,7 @@ NEEDS = {
     "docs/sources.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
     "docs/tap.md": ("anthropic", "openai"),
     "docs/terminal.md": ("rich",),
-    "docs/testing.md": ("anthropic", "google.genai", "openai"),
+    "docs/testing.md": ("anthropic", "google.genai", "openai", "websockets"),
     "docs/websockets.md": ("websockets",),
 }
 """Modules that must be installed for the code of a page to run, beyond what all tests need."""

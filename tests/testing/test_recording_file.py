@@ -38,7 +38,9 @@ RECORDINGS = st.builds(
     headers=st.dictionaries(NAMES, TEXTS, max_size=3),
     format=st.none() | st.sampled_from(["openai-chat", "text"]),
     messages=st.booleans(),
-    breaks=st.sampled_from([None, "close", "reset", "stall"]),
+    breaks=st.sampled_from([None, "close", "reset", "stall", "half"]),
+    close_frame=st.none() | st.tuples(st.integers(1000, 4999), TEXTS),
+    late=st.integers(0, 9),
     request=TEXTS,
     exit_code=st.none() | st.integers(-64, 0xFFFFFFFF),
 )

@@ -128,6 +128,10 @@ async def clients(script: testing.Script) -> None:
 
 async def servers(script: testing.Script, recording: testing.Recording) -> None:
     """A server is entered in either way."""
+    assert_type(faults.close(event=3, code=1011, reason="Restart") | faults.late(2), faults.Fault)
+    assert_type(faults.half_frame(event=3) | faults.connection_limit() | faults.go_away(5), faults.Fault)
+    with testing.serve([script, recording], sessions=True) as sessions:
+        assert_type(sessions.exchanges[0].received_json, list[Any])
     with testing.serve([script, recording]) as server:
         assert_type(server, testing.Server)
         assert_type(server.url, str)

@@ -22,6 +22,7 @@ from __future__ import annotations
 from tokenstream.testing._faults.answers import empty, html_instead, status, wrong_content_type
 from tokenstream.testing._faults.base import Fault, combined
 from tokenstream.testing._faults.events import duplicate, error_event, heartbeat, no_done, reorder
+from tokenstream.testing._faults.sessions import connection_limit, go_away, half_frame, late
 from tokenstream.testing._faults.text import bad_json, bom, crlf, garble
 from tokenstream.testing._faults.transport import (
     close,
@@ -40,6 +41,7 @@ __all__ = [
     "bom",
     "close",
     "combined",
+    "connection_limit",
     "crlf",
     "cut",
     "duplicate",
@@ -47,9 +49,12 @@ __all__ = [
     "error_event",
     "exit_code",
     "garble",
+    "go_away",
     "gzipped",
+    "half_frame",
     "heartbeat",
     "html_instead",
+    "late",
     "no_done",
     "reorder",
     "reset",

@@ -201,6 +201,8 @@ def _choose_faults(recording: Recording) -> Iterator[Fault]:
     yield from _BREAK_FAULTS
     yield from _EVENT_FAULTS
     yield from _ANSWER_FAULTS
+    if recording.messages:
+        yield from _SOCKET_FAULTS
     if recording.exit_code is not None:
         yield faults.exit_code(1)
 
@@ -231,6 +233,7 @@ _EVENT_FAULTS = (
     faults.bom(),
     faults.heartbeat(),
 )
+_SOCKET_FAULTS = (faults.half_frame(event=-1), faults.close(event=-2, code=1011))
 _ANSWER_FAULTS = (
     faults.html_instead(502),
     faults.html_instead(200),

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 _SEVERAL_BYTES = re.compile(rb"[\xc2-\xf4][\x80-\xbf]+")
 """A character that takes several bytes in UTF-8."""
 _GZIP_WINDOW_BITS = 16 + zlib.MAX_WBITS
+_STANDARD_CODES = frozenset({*range(1000, 1004), *range(1007, 1015)})
+"""The codes of RFC 6455, and those registered since, that a closing frame may have."""
+_NO_FRAME = 1006
+_MAX_REASON = 123
+"""Largest reason of a closing frame, in bytes (RFC 6455 §5.5)."""
 
 
 @fault
@@ -50,19 +55,29 @@ def cut(recording: Recording, *, at: float | None = None, event: int | None = No
 
 
 @fault
-def close(recording: Recording, *, at: float | None = None, event: int | None = None) -> Recording:
+def close(
+    recording: Recording,
+    *,
+    at: float | None = None,
+    event: int | None = None,
+    code: int | None = None,
+    reason: str = "",
+) -> Recording:
     """Close the connection inside the body, without a proper end.
 
     Args:
         at: Offset in the body, as for `cut`: a number of bytes, or a fraction, of which 1.0 closes the
             connection after the last byte. By default, the connection is closed in the middle.
         event: Number of the event after which the connection is closed, as for `cut`.
+        code: Code with which a WebSocket is closed, such as 1011; None to cut the connection without
+            a closing frame, which clients report as 1006.
+        reason: Reason in the closing frame; at most 123 bytes.
 
     Raises:
-        MisuseError: On replay, if the body has no such offset or event.
+        MisuseError: On replay, if the body has no such offset or event, or the code cannot be sent.
     """
     before, _ = divide(recording, find_offset(recording, at, event))
-    return replace_arrivals(recording, before, breaks="close")
+    return replace_arrivals(recording, before, breaks="close", close_frame=_make_close_frame(code, reason))
 
 
 @fault
@@ -209,6 +224,27 @@ def gzipped(recording: Recording) -> Recording:
     headers = {**recording.headers, "content-encoding": "gzip"}
     headers.pop("content-length", None)
     return recording.replaced(arrivals=tuple(arrivals), headers=headers)
+
+
+def _make_close_frame(code: int | None, reason: str) -> tuple[int, str] | None:
+    """Return the content of a closing frame; None for no frame.
+
+    Raises:
+        MisuseError: The code or the reason cannot be sent.
+    """
+    if code is None:
+        if reason:
+            raise MisuseError("a reason is sent with a code: pass code=, too")
+        return None
+    if code == _NO_FRAME:
+        raise MisuseError("code 1006 means that no closing frame came: leave code= out")
+    if type(cast("object", code)) is not int or not (code in _STANDARD_CODES or 3000 <= code < 5000):
+        raise MisuseError(
+            f"code={code!r} cannot be sent: a closing frame has 1000 to 1003, 1007 to 1014 or 3000 to 4999"
+        )
+    if len(reason.encode()) > _MAX_REASON:
+        raise MisuseError(f"the reason has more than {_MAX_REASON} bytes, which a closing frame cannot hold")
+    return code, reason
 
 
 def _check_number(name: str, number: float, *, excluded: float | None = None) -> None:

@@ -54,7 +54,7 @@ def _as_bytes(text: object) -> bytes:
 def apply_replacements(
     recording: Recording, replacements: Iterable[tuple[re.Pattern[bytes], bytes]]
 ) -> Recording:
-    """Return a recording with all matches replaced, in its body, its headers and its request line.
+    """Return a recording with all matches replaced, in its body and its head.
 
     Args:
         replacements: Pairs of pattern and replacement, applied one after the other.
@@ -85,6 +85,8 @@ def _apply_one(recording: Recording, pattern: re.Pattern[bytes], text: bytes) ->
     return _with_body(recording, b"".join(pieces), changes).replaced(
         headers={name: replace_in_head(value) for name, value in recording.headers.items()},
         request=replace_in_head(recording.request),
+        close_frame=recording.close_frame
+        and (recording.close_frame[0], replace_in_head(recording.close_frame[1])),
     )
 
 

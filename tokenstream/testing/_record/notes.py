@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._sources import reading_error
 from tokenstream._sources.kinds import class_name_of
+from tokenstream._sources.websocket import is_socket_closed
 from tokenstream.errors import MisuseError, StreamStalled, TokenStreamError
 from tokenstream.framing._content_coding import ContentDecoder
 from tokenstream.limits import DEFAULT_LIMITS
@@ -104,6 +105,8 @@ class Notes:
         """Undoes the content coding of the chunks; None if they are not compressed."""
         self._breaks: Breaks | None = None
         """The way in which the connection broke; None if it did not."""
+        self._close_frame: tuple[int, str] | None = None
+        """Code and reason with which the server has closed the WebSocket; None if it has sent neither."""
         self._exit_code: int | None = None
         """The exit code of the program that has printed the bytes; None if it is not known."""
         self._written: Path | None = None
@@ -229,6 +232,7 @@ class Notes:
         """
         if isinstance(error, Exception):
             self._breaks = _classify_break(error)
+            self._close_frame = _find_close_frame(error)
             may_go_on = self.survives_timeout and self._breaks == "stall"
         else:
             # A cancellation, or an interruption such as Ctrl-C.
@@ -292,6 +296,7 @@ class Notes:
             format=self.format(),
             messages=self.messages,
             breaks=self._breaks,
+            close_frame=self._close_frame,
             exit_code=self._exit_code,
             request=self._write_request(),
         )
@@ -305,6 +310,12 @@ class Notes:
 
 def _no_format() -> None:
     """Return None, which means that the name of the format is not known."""
+
+
+def _find_close_frame(error: Exception) -> tuple[int, str] | None:
+    """Return code and reason of the closing frame that ended a WebSocket; None if there was none."""
+    frame = getattr(error, "rcvd", None) if is_socket_closed(error) else None
+    return None if frame is None else (frame.code, frame.reason or "")
 
 
 def _classify_break(error: Exception) -> Breaks | None:

@@ -43,7 +43,10 @@ _CHUNK_LINE = re.compile(rb"@ ([0-9]{1,15}(?:\.[0-9]{1,15})?) *")
 _VERSION_LINE = re.compile(rb"%s ([1-9][0-9]{0,8}) *" % _FORMAT_NAME)
 _STATUS = re.compile("[1-9][0-9]{2}")
 _EXIT_CODE = re.compile(r"-?[0-9]{1,10}")
-_BREAKS: dict[str, Breaks] = {"close": "close", "reset": "reset", "stall": "stall"}
+_CLOSE_FRAME = re.compile(r"([1-4][0-9]{3})(?: (.*))?", re.DOTALL)
+"""Matches the code and the reason of a closing frame."""
+_LATE = re.compile(r"[0-9]{1,9}")
+_BREAKS: dict[str, Breaks] = {"close": "close", "reset": "reset", "stall": "stall", "half": "half"}
 _YES_NO = {"yes": True, "no": False}
 
 
@@ -84,8 +87,18 @@ def _head_lines(recording: Recording) -> Iterator[str]:
         yield _head_line("format", recording.format)
     if recording.messages:
         yield "messages: yes"
+    yield from _ending_lines(recording)
+
+
+def _ending_lines(recording: Recording) -> Iterator[str]:
+    """Yield the lines of the head that say how the recording ends."""
     if recording.breaks is not None:
         yield f"ended: {recording.breaks}"
+    if recording.close_frame is not None:
+        code, reason = recording.close_frame
+        yield _head_line("closed", f"{code} {reason}" if reason else str(code))
+    if recording.late:
+        yield f"late: {recording.late:d}"
     if recording.exit_code is not None:
         yield f"exit: {recording.exit_code:d}"
 
@@ -299,6 +312,21 @@ def _parse_exit_code(value: str) -> int:
     return int(value)
 
 
+def _parse_close_frame(value: str) -> tuple[int, str]:
+    """Return the code and the reason of the closing frame that a line of the head gives."""
+    match = _CLOSE_FRAME.fullmatch(value)
+    if match is None:
+        raise _InvalidLine("it is not the code of a closing frame, such as 1011, with or without a reason")
+    return int(match[1]), match[2] or ""
+
+
+def _parse_late(value: str) -> int:
+    """Return the number of late messages that a line of the head gives."""
+    if not _LATE.fullmatch(value):
+        raise _InvalidLine("it is not a number of messages, such as 2")
+    return int(value)
+
+
 def _make_word_parser(words: dict[str, Any]) -> Callable[[str], Any]:
     """Return a parser for a field whose value is one of several words.
 
@@ -321,6 +349,8 @@ _FIELDS: dict[bytes, tuple[str, Callable[[str], Any]]] = {
     b"format": ("format", str),
     b"messages": ("messages", _make_word_parser(_YES_NO)),
     b"ended": ("breaks", _make_word_parser(_BREAKS)),
+    b"closed": ("close_frame", _parse_close_frame),
+    b"late": ("late", _parse_late),
     b"exit": ("exit_code", _parse_exit_code),
 }
 """Maps each known field of the head to an attribute of the recording, and to the parser of the value."""

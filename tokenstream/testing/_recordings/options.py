@@ -51,9 +51,11 @@ class RecordingFields(TypedDict, total=False):
     """The fields of a recording, except for the chunks."""
 
     breaks: Breaks | None
+    close_frame: tuple[int, str] | None
     exit_code: int | None
     format: str | None
     headers: Mapping[str, str]
+    late: int
     messages: bool
     name: str
     request: str

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.replay import Pace
     from tokenstream.testing.faults import Fault
 
-Breaks: TypeAlias = Literal["close", "reset", "stall"]
-"""The way in which a connection breaks: closed inside the body, reset, or silent for ever."""
+Breaks: TypeAlias = Literal["close", "reset", "stall", "half"]
+"""The way in which a connection breaks: closed inside the body, reset, silent for ever, or closed inside the
+last WebSocket message."""
 
 
 def _to_bytes(chunk: object) -> bytes:
@@ -65,6 +66,10 @@ class Recording:
             ended properly.
         request: Method and address of the request, without the query.
         exit_code: The exit code of the program that has printed the body; None if it is not known.
+        close_frame: Code and reason with which the server has closed the WebSocket if `breaks` is
+            "close"; None if it has sent no closing frame.
+        late: Number of messages that a server of sessions still sends after the client has cancelled
+            the answer.
 
     Example:
         >>> recording = Recording.of([b"data: Hel\n\n", b"data: lo\n\ndata: [DONE]\n\n"], format="text")
@@ -81,6 +86,8 @@ class Recording:
     breaks: Breaks | None = None
     request: str = ""
     exit_code: int | None = None
+    close_frame: tuple[int, str] | None = None
+    late: int = 0
 
     def __post_init__(self) -> None:
         if self.headers:

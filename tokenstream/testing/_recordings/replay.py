@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Pace: TypeAlias = Literal["instant", "recorded"] | float
 """Times of the chunks: all at once, as recorded, or a factor of speed."""
 
+_PROPER_CODES = frozenset({1000, 1001})
+"""Codes with which a WebSocket is closed properly."""
 _AFTER_LIMIT = 1e-6
 """Seconds added to a wait that ends at a limit, since a deadline passes only after its moment."""
 
@@ -132,6 +134,11 @@ class _Schedule:
     def __init__(self, recording: Recording, clock: Clock) -> None:
         self._arrivals = recording.arrivals
         self._breaks = recording.breaks
+        if recording.messages and recording.breaks == "half":
+            # The last message never arrives whole.
+            self._arrivals = recording.arrivals[:-1]
+        elif recording.messages and recording.breaks == "close" and _is_proper(recording.close_frame):
+            self._breaks = None
         self._next_index = 0
         self._clock = clock
         self._started_at = clock()
@@ -182,7 +189,7 @@ class _Schedule:
             return self._arrivals[self._next_index - 1].data
         if self._breaks == "reset":
             raise ConnectionResetError("the recording ends where the connection was reset")
-        if self._breaks == "close":
+        if self._breaks in {"close", "half"}:
             raise ConnectionError("the recording ends where the connection was closed inside the body")
         raise self.end_exception
 
@@ -234,6 +241,11 @@ class AsyncChunks(_Schedule):
 
             await sleep(seconds)
         return self._take_chunk()
+
+
+def _is_proper(close_frame: tuple[int, str] | None) -> bool:
+    """Return True if a WebSocket is closed with a frame that reports no fault."""
+    return close_frame is not None and close_frame[0] in _PROPER_CODES
 
 
 def prepare(

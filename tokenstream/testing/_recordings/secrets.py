@@ -145,6 +145,8 @@ def search_recording(recording: Recording) -> tuple[Secret, str] | None:
     """
     head_fields = {"the request line": recording.request}
     head_fields |= {f"the header {name}": value for name, value in recording.headers.items()}
+    if recording.close_frame is not None:
+        head_fields["the reason of the closing frame"] = recording.close_frame[1]
     head_fields |= {
         "the names of its headers": " ".join(recording.headers),
         "its format": recording.format or "",

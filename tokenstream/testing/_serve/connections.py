@@ -278,10 +278,9 @@ class _Connection(BaseHTTPRequestHandler):
 
         # No HTTP request can follow on the connection.
         self.close_connection = True
-        must_cut = Conversation(self.connection, exchange).hold(request, reply)
-        # `must_cut` is False without a cut; the second condition is for type checkers.
-        if must_cut and reply.cut is not None:
-            self._cut_body(reply.cut, exchange)
+        cut = Conversation(self.connection, exchange).hold(request, reply)
+        if cut is not None:
+            self._cut_body(cut, exchange)
 
     def _send_head(self, reply: Reply, number: int, *, chunked: bool) -> None:
         """Send the status line and the headers of a reply.

@@ -75,7 +75,7 @@ class Player:
             MisuseError: No answer is left; or the answer is for a WebSocket and the request for
                 HTTP, or the reverse.
         """
-        chosen = self._choose(request)
+        chosen = self.answer(request)
         if chosen.status >= _LOWEST_ERROR:
             # A refusal is an HTTP answer, even to a request that opens a WebSocket.
             return chosen.replaced(messages=False) if chosen.messages else chosen
@@ -89,6 +89,18 @@ class Player:
                 f"an HTTP answer is played at {request.route}: connect to http://…, and not for ws://…"
             )
         return chosen
+
+    def answer(self, request: Request) -> Recording:
+        """Return the answer to a request, without regard to whether it comes over HTTP or a WebSocket.
+
+        Raises:
+            MisuseError: No answer is left.
+        """
+        return self._choose(request)
+
+    def format_of(self, request: Request) -> str | None:
+        """Return the format of the answer to a request; None if its path does not determine it."""
+        return self._format or format_of_path(request.route)
 
     # -- within ------------------------------------------------------------
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.testing._recordings.recording import Breaks
+    from tokenstream.testing._serve.sessions.session import ServedSession
 
 __all__ = ["Chunk", "Exchange", "Framing", "Reply", "Request", "paced", "refusal"]
 
@@ -80,9 +81,12 @@ class Reply:
             transfer.
         cut: The way in which the connection breaks after the chunks: "close" closes it inside
             the body; "reset" does so with RST, after which some systems drop bytes that the
-            client has not read; "stall" sends nothing more until the client leaves; None ends
-            the body properly.
+            client has not read; "stall" sends nothing more until the client leaves; "half" sends
+            only a half of the last WebSocket message; None ends the body properly.
         messages: True to send each chunk as one WebSocket message.
+        close_frame: Code and reason with which a WebSocket is closed if `cut` is "close"; None to
+            break it without a closing frame.
+        session: The session to hold over a WebSocket, in place of sending chunks; None for none.
     """
 
     chunks: Sequence[Chunk]
@@ -91,6 +95,8 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     cut: Breaks | None = None
     messages: bool = False
+    close_frame: tuple[int, str] | None = None
+    session: ServedSession | None = None
 
     def cut_after(self, size: int, how: Literal["close", "reset"] = "close") -> Reply:
         """Return a reply whose connection breaks after `size` bytes of the body.
@@ -125,6 +131,15 @@ class Exchange:
     """True once the client has closed the connection or the response."""
     over: threading.Event = field(default_factory=threading.Event, repr=False)
     """Set once the outcome is known."""
+
+    @property
+    def received_json(self) -> list[Json]:
+        """Messages that the client sent over a WebSocket, as JSON values.
+
+        Raises:
+            ValueError: A message is not JSON.
+        """
+        return [json.loads(message) for message in self.received]
 
 
 def paced(

@@ -10,6 +10,8 @@ from tokenstream._basics.members import show_members
 from tokenstream.errors import MisuseError
 from tokenstream.testing._serve.playable import Player, headers_of
 from tokenstream.testing._serve.server import Exchange, ReplayServer, Reply, Request, refusal
+from tokenstream.testing._serve.sessions import make_session
+from tokenstream.testing._serve.sessions.store import SessionStore
 from tokenstream.testing._serve.tls import client_context, server_context
 
 if TYPE_CHECKING:
@@ -39,11 +41,21 @@ class Server(ReplayServer):
         host: Address to listen on.
         port: The port; 0 for any free port.
         tls: True to use TLS.
+        sessions: True to hold sessions over WebSockets.
     """
 
-    def __init__(self, player: Player, *, host: str = "127.0.0.1", port: int = 0, tls: bool = False) -> None:
+    def __init__(
+        self,
+        player: Player,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: bool = False,
+        sessions: bool = False,
+    ) -> None:
         super().__init__(self._play, host=host, port=port, tls=server_context(host) if tls else None)
         self._player = player
+        self._store = SessionStore() if sessions else None
 
     @property
     def ws_url(self) -> str:
@@ -84,6 +96,8 @@ class Server(ReplayServer):
     def _play(self, request: Request) -> Reply:
         """Return the reply to a request; for a mistake in the test, a refusal that describes the mistake."""
         try:
+            if self._store is not None and request.opens_socket:
+                return self._open_session(request, self._store)
             recording = self._player.recording(request)
             if recording.messages:
                 _require_websockets()
@@ -91,6 +105,12 @@ class Server(ReplayServer):
         except MisuseError as error:
             # The mistake is sent as the answer, so that the error that the client raises describes it.
             return refusal(500, str(error))
+
+    def _open_session(self, request: Request, store: SessionStore) -> Reply:
+        """Return the reply that holds a session on the WebSocket that a request opens."""
+        _require_websockets()
+        session = make_session(self._player.format_of(request), request, self._player.answer, store)
+        return Reply(chunks=[], messages=True, session=session)
 
 
 def serve(
@@ -103,6 +123,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     tls: bool = False,
+    sessions: bool = False,
 ) -> Server:
     """Play recordings and scripts on a server, for any client that takes an address.
 
@@ -110,6 +131,9 @@ def serve(
     It runs in real time, so that pauses, stalls and slow answers take the recorded time. A
     recording of a WebSocket is played to a client that opens a WebSocket; at its end, the
     connection is closed, or broken, once the client has been silent for a moment.
+
+    With `sessions=True`, the server speaks the API's protocol on a WebSocket: it plays one answer
+    each time that the client asks for one, and stays open. See docs/testing.md.
 
     Args:
         what: A `Recording`; a script; a sequence of these, one for each request; a mapping from
@@ -124,6 +148,8 @@ def serve(
         port: The port; 0 for any free port.
         tls: True to use TLS, for clients that accept only https addresses; pass these clients
             `Server.client_context`. The package trustme must be installed.
+        sessions: True to hold sessions over WebSockets, at the paths of OpenAI's Responses and
+            Realtime APIs and of Gemini Live: each request for an answer gets the next one.
 
     Raises:
         MisuseError: `what` cannot be played.
@@ -137,7 +163,7 @@ def serve(
         Hello anthropic {}
     """
     player = Player(what, format=format, pace=pace, chunking=chunking, fault=fault)
-    return Server(player, host=host, port=port, tls=tls)
+    return Server(player, host=host, port=port, tls=tls, sessions=sessions)
 
 
 def _reply_of(recording: Recording) -> Reply:
@@ -155,6 +181,7 @@ def _reply_of(recording: Recording) -> Reply:
         headers=headers,
         cut=recording.breaks,
         messages=recording.messages,
+        close_frame=recording.close_frame,
     )
 
 

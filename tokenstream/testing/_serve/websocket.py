@@ -20,7 +20,9 @@ from websockets.server import ServerProtocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from tokenstream.testing._recordings.recording import Breaks
     from tokenstream.testing._serve.replies import Chunk, Exchange, Reply, Request
+    from tokenstream.testing._serve.sessions.session import ServedSession
 
 _FIRST_SECONDS = 2.0
 """Seconds to wait for a client's first message before the connection ends."""
@@ -46,39 +48,108 @@ class Conversation:
     def __init__(self, connection: socket.socket, exchange: Exchange) -> None:
         self._connection = connection
         self._exchange = exchange
+        self._session: ServedSession | None = None
+        """The session that answers the client's messages; None to record them only."""
         self._protocol = ServerProtocol(max_size=_MAX_MESSAGE)
         self._message_frames: list[Frame] = []
         """The frames so far of the client's current message."""
         self._quiet_until = 0.0
         """Time from which the client counts as silent; each of its messages postpones it."""
 
-    def hold(self, request: Request, reply: Reply) -> bool:
-        """Send the whole answer, and end or keep the connection as the reply asks for.
+    def hold(self, request: Request, reply: Reply) -> Breaks | None:
+        """Send the whole answer, or hold a session, and end or keep the connection as that asks for.
 
         Returns:
-            True if the reply has a cut that the caller must make now; False if nothing is left to do.
+            The way in which the caller must cut the connection now; None if nothing is left to do.
 
-        The connection stays open until the client has been silent for a moment, so that a late
-        message of the client does not meet a closed connection.
+        After an answer, the connection stays open until the client has been silent for a moment,
+        so that a late message of the client does not meet a closed connection.
         """
-        if not self._open_socket(request) or not self._send_all(reply.chunks):
-            # The handshake failed, or the client has left.
-            return False
+        if not self._open_socket(request):
+            return None
+        if reply.session is not None:
+            return self._hold_session(reply.session)
+        whole, half = reply.chunks, b""
+        if reply.cut == "half" and whole:
+            *whole, (_, half) = whole
+        if not self._send_all(whole):
+            # The client has left.
+            return None
         if reply.cut == "stall":
             # Say nothing more until the client leaves.
             self._listen(_return_fixed(math.inf))
-            return False
+            return None
         self._exchange.outcome = "answered"
-        client_stays = self._listen(lambda: self._quiet_until)
-        if reply.cut is not None:
+        if not self._listen(lambda: self._quiet_until):
             # A connection that the client has left cannot be broken any more.
-            return client_stays
-        if client_stays:
-            # The proper end: both sides send a closing frame.
-            self._protocol.send_close(_NORMAL_CLOSURE)
-            self._write()
-            self._listen(_return_fixed(time.monotonic() + _FAREWELL_SECONDS))
-        return False
+            return None
+        if reply.cut is None:
+            self._say_farewell(_NORMAL_CLOSURE, "")
+            return None
+        return self._break(reply.cut, reply.close_frame, half)
+
+    def _hold_session(self, session: ServedSession) -> Breaks | None:
+        """Let a session answer the client's messages until one side ends the connection.
+
+        Returns:
+            The way in which the caller must cut the connection now; None if nothing is left to do.
+        """
+        self._session = session
+        session.start(time.monotonic())
+        client_stays = True
+        while client_stays:
+            for data in session.take(time.monotonic()):
+                self._prepare_message(data)
+                self._write()
+                self._exchange.sent += len(data)
+            if session.ending is not None:
+                ending = session.ending
+                return self._break(ending.kind, ending.close_frame, ending.half)
+            client_stays = self._listen(lambda: session.deadline)
+        if not session.turns:
+            self._exchange.outcome = "answered"
+        return None
+
+    def _break(self, kind: Breaks, close_frame: tuple[int, str] | None, half: bytes) -> Breaks | None:
+        """End the connection early.
+
+        Args:
+            close_frame: Code and reason of the closing frame; None to send none.
+            half: A message of which only a half is sent.
+
+        Returns:
+            The way in which the caller must cut the connection now; None if nothing is left to do.
+        """
+        if kind == "close" and close_frame is not None:
+            self._exchange.outcome = "cut"
+            self._say_farewell(*close_frame)
+            return None
+        if half:
+            self._prepare_message(half)
+            frame = b"".join(self._protocol.data_to_send())
+            self._connection.sendall(frame[: len(frame) // 2])
+        if kind != "reset":
+            # If data of the client's remained unread, the system would send RST, which drops data that
+            # the client has not read.
+            with suppress(OSError):
+                socket.socket.shutdown(self._connection, socket.SHUT_WR)
+            self._drain()
+        return "reset" if kind == "reset" else "close"
+
+    def _drain(self) -> None:
+        """Read what the client has sent until it leaves, for a moment at most."""
+        end = time.monotonic() + _FAREWELL_SECONDS
+        with suppress(OSError):
+            while (remaining := end - time.monotonic()) > 0:
+                self._connection.settimeout(remaining)
+                if not self._connection.recv(_READ_SIZE):
+                    break
+
+    def _say_farewell(self, code: int, reason: str) -> None:
+        """Send a closing frame, and wait a moment for that of the client."""
+        self._protocol.send_close(code, reason)
+        self._write()
+        self._listen(_return_fixed(time.monotonic() + _FAREWELL_SECONDS))
 
     def _open_socket(self, request: Request) -> bool:
         """Answer the handshake; return True if it succeeded."""
@@ -155,6 +226,8 @@ class Conversation:
             is_text = self._message_frames[0].opcode is Opcode.TEXT
             self._exchange.received.append(message.decode(errors="replace") if is_text else message)
             self._message_frames = []
+            if self._session is not None:
+                self._session.receive(message, time.monotonic())
 
     def _write(self) -> None:
         """Send the bytes that the protocol has prepared."""

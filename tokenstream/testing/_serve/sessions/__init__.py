@@ -1,0 +1,45 @@
+"""Sessions that the test server holds over a WebSocket: a provider's protocol, with one answer per turn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import MisuseError
+from tokenstream.testing._serve.sessions.gemini_live import GeminiLiveSession
+from tokenstream.testing._serve.sessions.openai_realtime import RealtimeSession
+from tokenstream.testing._serve.sessions.openai_responses import ResponsesSession
+
+if TYPE_CHECKING:
+    from tokenstream.testing._serve.replies import Request
+    from tokenstream.testing._serve.sessions.session import AnswerChooser, ServedSession
+    from tokenstream.testing._serve.sessions.store import SessionStore
+
+__all__ = ["make_session"]
+
+_SESSIONS: dict[str, type[ServedSession]] = {
+    each.format: each for each in (ResponsesSession, RealtimeSession, GeminiLiveSession)
+}
+
+
+def make_session(
+    format: str | None, handshake: Request, choose_answer: AnswerChooser, store: SessionStore
+) -> ServedSession:
+    """Return the session for a WebSocket that a client opens.
+
+    Args:
+        format: The format of the session's messages; None if it is not known.
+        handshake: The request that opens the WebSocket.
+        choose_answer: Returns the answer to a request of the client's.
+        store: What the server keeps beyond a connection.
+
+    Raises:
+        MisuseError: No API with this format has sessions.
+    """
+    session = _SESSIONS.get(format or "")
+    if session is None:
+        what = f"the path {handshake.route}" if format is None else format
+        raise MisuseError(
+            f"{what} has no sessions: connect to the path of an API that has them, such as /v1/realtime, "
+            f"or pass format=, one of {', '.join(_SESSIONS)}"
+        )
+    return session(handshake, choose_answer, store)

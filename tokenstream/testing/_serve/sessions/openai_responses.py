@@ -1,0 +1,190 @@
+"""The server's side of OpenAI's Responses API over a WebSocket."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tokenstream._basics.untrusted import dict_of, is_dict, text_of
+from tokenstream.testing._serve.sessions.session import ServedSession
+
+if TYPE_CHECKING:
+    from tokenstream.testing._serve.sessions.session import Payload, Turn
+
+LIMIT_REACHED = "websocket_connection_limit_reached"
+_ENDS = {"response.completed", "response.incomplete", "response.failed", "response.cancelled", "error"}
+_CONTINUABLE = {"response.completed", "response.incomplete"}
+"""Types of the last events of responses that can be continued."""
+_LANE = re.compile(r"[A-Za-z0-9_.-]{1,256}")
+_MAX_LANES = 32
+
+
+class ResponsesSession(ServedSession):
+    """A connection on which responses are created one after the other.
+
+    Each connection has a cache of its own responses, beside the responses that the server
+    stores unless the request says `"store": false`.
+    """
+
+    format: ClassVar[str] = "openai-responses"
+
+    def __init__(self, *args: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(*args)
+        self._cached: set[str] = set()
+        """Ids of the responses of this connection."""
+        self._lanes: set[str] = set()
+        """The values of `stream_id` so far."""
+        self._is_expired = False
+        """True once the connection has reached its limit: it creates no more responses."""
+
+    # -- what the client sends ---------------------------------------------
+
+    def handle(self, request: Payload) -> None:
+        """Act on a message of the client."""
+        kind = request.get("type")
+        if kind == "response.create":
+            if self._may_use_lane(request):
+                self.ask(request, request.get("stream_id") or "")
+        elif kind == "response.cancel":
+            self._cancel(request)
+        else:
+            self.refuse(
+                f"Invalid value: '{kind}'. Supported values are: 'response.create' and 'response.cancel'.",
+                code="invalid_value",
+                param="type",
+                request=request,
+            )
+
+    def _may_use_lane(self, request: Payload) -> bool:
+        """Return True if the `stream_id` of a request is valid; otherwise refuse the request."""
+        lane = request.get("stream_id")
+        if lane is None:
+            return True
+        if not isinstance(lane, str) or not _LANE.fullmatch(lane):
+            message = "stream_id has 1 to 256 letters, digits, underscores, hyphens and periods."
+            self.refuse(message, code="invalid_stream_id", request={}, param="stream_id")
+            return False
+        if lane not in self._lanes and len(self._lanes) >= _MAX_LANES:
+            message = f"A connection has at most {_MAX_LANES} different values of stream_id."
+            self.refuse(message, code="websocket_stream_limit_reached", request=request, param="stream_id")
+            return False
+        self._lanes.add(lane)
+        return True
+
+    def may_begin(self, request: Payload) -> bool:
+        """Return True if a response can be created; a warm-up gets its empty response here."""
+        parent = request.get("previous_response_id")
+        if self._is_expired:
+            message = "The connection has reached its limit of 60 minutes. Open another one to continue."
+            self.refuse(message, code=LIMIT_REACHED, request=request)
+            return False
+        if parent is not None and not self._knows(parent):
+            message = f"Previous response with id '{parent}' not found."
+            self.refuse(
+                message, code="previous_response_not_found", request=request, param="previous_response_id"
+            )
+            return False
+        if request.get("generate") is False:
+            self._warm_up(request)
+            return False
+        return True
+
+    def _knows(self, parent: object) -> bool:
+        """Return True if a response can be continued."""
+        return isinstance(parent, str) and (parent in self._cached or parent in self.store.responses)
+
+    def _warm_up(self, request: Payload) -> None:
+        """Create a response without any output."""
+        id = self.store.make_id("resp_warm")
+        response: Payload = {
+            "id": id,
+            "object": "response",
+            "created_at": 0,
+            "model": request.get("model"),
+            "output": [],
+            "previous_response_id": request.get("previous_response_id"),
+        }
+        for number, status in enumerate(("created", "completed")):
+            changed = {**response, "status": "in_progress" if status == "created" else status}
+            event = {"type": f"response.{status}", "sequence_number": number, "response": changed}
+            self.send(_with_lane(event, request))
+        self._keep(id, request)
+
+    def _cancel(self, request: Payload) -> None:
+        """End the current response, which is then neither complete nor continued by another one."""
+        turn = self.find_turn(request.get("response_id"), text_of(request, "stream_id") or "")
+        if turn is None:
+            self.refuse("There is no active response.", code="response_cancel_not_active", request=request)
+            return
+        begun = turn.response or {"id": self.store.make_id("resp_cancelled"), "object": "response"}
+        response = {**begun, "status": "cancelled", "output": turn.output}
+        self.cancel(turn, _with_lane({"type": "response.cancelled", "response": response}, turn.asked))
+
+    def refuse(self, message: str, *, code: str, request: Payload, **details: str) -> None:
+        """Send an error; the connection stays open."""
+        error = {"type": "invalid_request_error", "code": code, "message": message, **details}
+        self.send(_with_lane({"type": "error", "status": 400, "error": error}, request))
+
+    def refuse_answer(self, status: int, error: Payload, asked: Payload) -> None:
+        """Send an error in place of a response; the response that was to be continued leaves the cache."""
+        self._cached.discard(str(asked.get("previous_response_id")))
+        self.send(_with_lane({"type": "error", "status": status, "error": error}, asked))
+
+    # -- what an answer says -----------------------------------------------
+
+    def is_greeting(self, message: Payload) -> bool:
+        """Return False: this protocol has no greeting."""
+        return False
+
+    def edit(self, turn: Turn, message: Payload) -> bool:
+        """Add the request's lane and the id of the response that it continues; nest an error."""
+        changed = False
+        if isinstance(turn.asked.get("stream_id"), str):
+            message["stream_id"] = turn.asked["stream_id"]
+            changed = True
+        response = message.get("response")
+        parent = turn.asked.get("previous_response_id")
+        if is_dict(response) and response.get("previous_response_id") != parent:
+            response["previous_response_id"] = parent
+            changed = True
+        if message.get("type") == "error" and "error" not in message:
+            # Over HTTP, the fields of the error are those of the event itself.
+            names = [name for name in ("code", "message", "param") if name in message]
+            message["error"] = {
+                "type": "invalid_request_error",
+                **{name: message.pop(name) for name in names},
+            }
+            changed = True
+        return changed
+
+    def keeps_rest(self, turn: Turn) -> bool:
+        """Return True if another response follows, and not only messages of the session."""
+        return any(b'"response.created"' in data for _, data in turn.messages)
+
+    def ends_turn(self, turn: Turn, message: Payload) -> bool:
+        """Return True if a response ends with a message."""
+        return text_of(message, "type") in _ENDS
+
+    def note(self, turn: Turn, message: Payload) -> None:
+        """Keep the response and its items."""
+        kind = text_of(message, "type")
+        turn.response = dict_of(message, "response") or turn.response
+        if kind == "response.output_item.done":
+            turn.output.append(dict_of(message, "item"))
+        if kind in _CONTINUABLE:
+            self._keep(str(turn.response.get("id")), turn.asked)
+        if kind == "error":
+            self._cached.discard(str(turn.asked.get("previous_response_id")))
+            self._is_expired = self._is_expired or dict_of(message, "error").get("code") == LIMIT_REACHED
+
+    def _keep(self, id: str, request: Payload) -> None:
+        """Keep a response, so that it can be continued."""
+        self._cached.add(id)
+        if request.get("store") is not False:
+            self.store.responses.add(id)
+
+
+def _with_lane(event: Payload, request: Payload) -> Payload:
+    """Return an event with the lane of the request that it answers."""
+    lane = request.get("stream_id")
+    return event if lane is None else {**event, "stream_id": lane}

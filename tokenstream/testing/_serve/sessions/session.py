@@ -1,0 +1,373 @@
+"""The server's side of a session, without any I/O: messages and times in, messages out.
+
+A session plays one answer for each turn that the client asks for. While it plays an
+answer, it obeys what the client sends, such as the cancellation of the answer.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from tokenstream._basics.untrusted import dict_of, is_dict
+from tokenstream.errors import MisuseError
+from tokenstream.relay._encoders.encoder import to_json_bytes
+from tokenstream.testing._recordings.chunking import apply_chunking
+from tokenstream.testing._recordings.recording import Arrival, Recording
+from tokenstream.testing._serve.replies import Request
+from tokenstream.testing._serve.sessions.store import AnswerIds
+
+if TYPE_CHECKING:
+    from tokenstream.testing._recordings.recording import Breaks
+    from tokenstream.testing._serve.sessions.store import SessionStore
+
+AnswerChooser: TypeAlias = Callable[[Request], Recording]
+Payload: TypeAlias = dict[str, Any]
+"""A message as a JSON object."""
+
+_LOWEST_ERROR = 400
+
+
+@dataclass(slots=True)
+class Turn:
+    """An answer that is being played."""
+
+    asked: Payload
+    """The client's message that asked for it."""
+    lane: str
+    """Answers with the same lane follow one another; others may be played at the same time."""
+    recording: Recording
+    messages: deque[tuple[float, bytes]]
+    """The messages that remain, each with the time at which it is sent."""
+    ids: AnswerIds
+    response: Payload = field(default_factory=dict[str, Any])
+    """The answer as its last message describes it."""
+    output: list[Payload] = field(default_factory=list[Payload])
+    """The items of the answer that are complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """The way in which the server ends the connection."""
+
+    kind: Breaks
+    close_frame: tuple[int, str] | None = None
+    """Code and reason of the closing frame; None to send none."""
+    half: bytes = b""
+    """For the kind "half": the message of which only a half is sent."""
+
+
+class ServedSession:
+    """The server's side of one session.
+
+    Args:
+        handshake: The request that opened the WebSocket.
+        choose_answer: Returns the answer to a request of the client's; raises `MisuseError` if
+            there is none.
+        store: What the server keeps beyond a connection.
+    """
+
+    format: ClassVar[str]
+    """The format of the messages."""
+
+    def __init__(self, handshake: Request, choose_answer: AnswerChooser, store: SessionStore) -> None:
+        self._handshake = handshake
+        self._choose_answer = choose_answer
+        self.store = store
+        self.turns: dict[str, Turn] = {}
+        """The answers that are being played, by lane."""
+        self.now = 0.0
+        """Time of the current call."""
+        self._out: deque[bytes] = deque()
+        """Messages to send at once."""
+        self._remaining: tuple[Recording, AnswerIds] | None = None
+        """The later turns of a recording that has several."""
+        self._waiting: dict[str, deque[Payload]] = {}
+        """Requests that wait for the end of the answer before them, by lane."""
+        self.ending: Break | None = None
+        """The way in which the connection ends once all messages have been taken; None to keep it open."""
+
+    # -- for the driver ----------------------------------------------------
+
+    def start(self, now: float) -> None:
+        """Begin the session, at a time in seconds."""
+        self.now = now
+        self.greet()
+
+    def receive(self, message: str | bytes, now: float) -> None:
+        """Act on a message of the client."""
+        self.now = now
+        try:
+            payload = json.loads(message)
+            if is_dict(payload):
+                self.handle(payload)
+                return
+        except (ValueError, RecursionError):
+            # It is no JSON, or is nested too deeply to be sent back.
+            pass
+        self.refuse("the message is not a JSON object", code="invalid_json", request={})
+
+    def take(self, now: float) -> list[bytes]:
+        """Return the messages to send now."""
+        self.now = now
+        taken: list[bytes] = []
+        while not self.ending:
+            if self._out:
+                taken.append(self._out.popleft())
+            elif (data := self._next_message()) is not None:
+                # An empty one is not sent.
+                taken += [data] if data else []
+            else:
+                break
+        # What was to be said before the connection ends.
+        return [*taken, *self._out] if self.ending else taken
+
+    @property
+    def deadline(self) -> float:
+        """Time at which `take` next returns a message; infinity if it depends on the client."""
+        if self._out or self.ending:
+            return -math.inf
+        turn = self._next_turn
+        return math.inf if turn is None else turn.messages[0][0]
+
+    @property
+    def turn(self) -> Turn | None:
+        """The answer that is being played in the usual lane, which has no name; None between two turns."""
+        return self.turns.get("")
+
+    # -- for the protocols to override -------------------------------------
+
+    def greet(self) -> None:
+        """Send the first message of the session, if the protocol has one."""
+
+    def handle(self, request: Payload) -> None:
+        """Act on a message of the client."""
+        raise NotImplementedError
+
+    def refuse(self, message: str, *, code: str, request: Payload, **details: str) -> None:
+        """Tell the client that its message was wrong.
+
+        Args:
+            request: The client's message.
+            details: Further fields of the error.
+        """
+        raise NotImplementedError
+
+    def refuse_answer(self, status: int, error: Payload, asked: Payload) -> None:
+        """Tell the client that its request for an answer has failed with a status of HTTP."""
+        raise NotImplementedError
+
+    def is_greeting(self, message: Payload) -> bool:
+        """Return True for a message that begins a session, and that an answer does not repeat."""
+        raise NotImplementedError
+
+    def note(self, turn: Turn, message: Payload) -> None:
+        """Keep what a message of an answer says."""
+        raise NotImplementedError
+
+    def ends_turn(self, turn: Turn, message: Payload) -> bool:
+        """Return True if the turn ends with a message."""
+        raise NotImplementedError
+
+    def ends_answer(self, turn: Turn, message: Payload) -> bool:
+        """Return True if nothing of the answer follows a message, even if the client sends what it wants."""
+        return self.ends_turn(turn, message)
+
+    def edit(self, turn: Turn, message: Payload) -> bool:
+        """Change a message of an answer as the request wants it; return True if it was changed."""
+        return False
+
+    def finish_turn(self, turn: Turn) -> None:
+        """Act on the end of an answer."""
+
+    def keeps_rest(self, turn: Turn) -> bool:
+        """Return True if the messages after the end of a turn are the next turn."""
+        raise NotImplementedError
+
+    # -- for the protocols to call -----------------------------------------
+
+    def send(self, message: Payload) -> None:
+        """Send a message at once."""
+        self._out.append(to_json_bytes(message))
+
+    def ask(self, request: Payload, lane: str = "") -> None:
+        """Play the next answer, after the current one of the same lane if there is one."""
+        self._waiting.setdefault(lane, deque()).append(request)
+        self._begin_waiting(lane)
+
+    def may_begin(self, request: Payload) -> bool:
+        """Return True if an answer can be given to a request; otherwise refuse the request."""
+        return True
+
+    def find_turn(self, response_id: object, lane: str = "") -> Turn | None:
+        """Return the answer with an id; without an id, the answer of a lane; None if there is none."""
+        if response_id is None:
+            return self.turns.get(lane)
+        turns = (turn for turn in self.turns.values() if turn.response.get("id") == response_id)
+        return next(turns, None)
+
+    def cancel(self, turn: Turn, *ending: Payload) -> None:
+        """End an answer early, with the late messages that its recording asks for.
+
+        Args:
+            *ending: The messages that end the answer.
+        """
+        late = turn.recording.late
+        while turn.messages:
+            _, data = turn.messages.popleft()
+            message = _object_of(data)
+            if message is not None and self.ends_answer(turn, message):
+                break
+            if late > 0 and (data := self._prepare(turn, data, message)):
+                self._out.append(data)
+                late -= 1
+        for each in ending:
+            self.send(each)
+        self._keep_rest(turn)
+        # Without later turns, the way in which the recording breaks was part of the answer.
+        self._end_turn(turn)
+
+    def forget_rest(self) -> None:
+        """Forget the later turns of a recording that has several."""
+        self._remaining = None
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection, after the messages that were sent."""
+        self.ending = Break("close", (code, reason))
+
+    # -- within ------------------------------------------------------------
+
+    @property
+    def _is_due(self) -> bool:
+        return self.deadline <= self.now
+
+    @property
+    def _next_turn(self) -> Turn | None:
+        """The answer whose next message is due first; None if none has messages left."""
+        turns = [turn for turn in self.turns.values() if turn.messages]
+        return min(turns, key=lambda turn: turn.messages[0][0], default=None)
+
+    def _begin_waiting(self, lane: str) -> None:
+        """Play the next answer for which a client has asked in a lane, unless one is being played there."""
+        waiting = self._waiting.get(lane, deque[Payload]())
+        while waiting and lane not in self.turns:
+            request = waiting.popleft()
+            if self.may_begin(request):
+                self._begin(request, lane)
+
+    def _begin(self, asked: Payload, lane: str) -> None:
+        """Play the next answer."""
+        if self._remaining is not None:
+            (recording, ids), self._remaining = self._remaining, None
+        else:
+            request = Request(
+                method=self._handshake.method,
+                path=self._handshake.path,
+                headers=self._handshake.headers,
+                body=to_json_bytes(asked),
+            )
+            try:
+                recording, ids = self._choose_answer(request), AnswerIds(self.store)
+            except MisuseError as error:
+                self.refuse_answer(500, {"type": "server_error", "code": None, "message": str(error)}, asked)
+                return
+        if recording.status >= _LOWEST_ERROR:
+            self.refuse_answer(recording.status, _error_of(recording), asked)
+            return
+        messages = deque((self.now + at, data) for at, data in _messages_of(recording))
+        self.turns[lane] = turn = Turn(asked, lane, recording, messages, ids)
+        if not messages:
+            self._conclude(turn)
+
+    def _next_message(self) -> bytes | None:
+        """Return the next message of an answer, which may be empty; None if none is due."""
+        turn = self._next_turn
+        if turn is None or not self._is_due:
+            return None
+        _, data = turn.messages.popleft()
+        message = _object_of(data)
+        ends = message is not None and self.ends_turn(turn, message)
+        data = self._prepare(turn, data, message)
+        if not turn.messages and turn.recording.breaks == "half":
+            self.ending = Break("half", half=data)
+            return None
+        if ends and (turn.messages or turn.recording.breaks is None):
+            self._keep_rest(turn)
+            self._end_turn(turn)
+        elif not turn.messages:
+            self._conclude(turn)
+        return data
+
+    def _prepare(self, turn: Turn, data: bytes, message: Payload | None) -> bytes:
+        """Return a message as it is sent, empty to send nothing.
+
+        Args:
+            message: The message as an object; None if it is none.
+        """
+        if message is None:
+            return data
+        if self.is_greeting(message):
+            return b""
+        # Both must be called.
+        changed = [turn.ids.rewrite(message), self.edit(turn, message)]
+        self.note(turn, message)
+        return to_json_bytes(message) if any(changed) else data
+
+    def _keep_rest(self, turn: Turn) -> None:
+        """Keep the messages after the end of a turn for the client's next request."""
+        if turn.messages and (turn.recording.breaks is not None or self.keeps_rest(turn)):
+            begin = turn.messages[0][0]
+            rest = tuple(Arrival(at - begin, data) for at, data in turn.messages)
+            self._remaining = turn.recording.replaced(arrivals=rest, messages=True), turn.ids
+
+    def _conclude(self, turn: Turn) -> None:
+        """End the connection as the recording says, or else the turn."""
+        breaks = turn.recording.breaks
+        if breaks is None:
+            self._end_turn(turn)
+        elif breaks != "stall":
+            # A frame of nothing cannot be halved.
+            kind = "close" if breaks == "half" else breaks
+            self.ending = Break(kind, turn.recording.close_frame)
+
+    def _end_turn(self, turn: Turn) -> None:
+        """Forget an answer, and begin the next one for which the client has asked in its lane."""
+        del self.turns[turn.lane]
+        self.finish_turn(turn)
+        self._begin_waiting(turn.lane)
+
+
+def _object_of(data: bytes) -> Payload | None:
+    """Return a message as an object; None if it is none."""
+    try:
+        message = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return message if is_dict(message) else None
+
+
+def _messages_of(recording: Recording) -> list[Arrival]:
+    """Return the messages of an answer, of which the client has to get each in one piece."""
+    if recording.messages:
+        return [Arrival(at, data.rstrip(b"\r\n")) for at, data in recording.arrivals]
+    frames = apply_chunking(recording, "events").arrivals
+    return [Arrival(at, data) for at, frame in frames if (data := _data_of(frame)) and data != b"[DONE]"]
+
+
+def _data_of(event: bytes) -> bytes:
+    """Return the data of an SSE event; empty if it has none, or is cut off."""
+    lines = event.splitlines()
+    # The blank line that ends an event is missing if it is cut off.
+    if not event.endswith((b"\n\n", b"\r\r", b"\r\n\r\n")):
+        return b""
+    return b"\n".join(line.removeprefix(b"data:").strip() for line in lines if line.startswith(b"data:"))
+
+
+def _error_of(recording: Recording) -> Payload:
+    """Return the error in the body of a refusal."""
+    error = dict_of(_object_of(recording.body) or {}, "error")
+    return error or {"type": "server_error", "code": None, "message": f"HTTP status {recording.status}"}
