@@ -11,6 +11,7 @@ import json
 import queue
 import socket
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
@@ -51,6 +52,17 @@ class Line:
     cache: dict[str, list[Payload]] = field(default_factory=dict)
     """The items of each response that this connection remembers."""
     audio: dict[str, int] = field(default_factory=dict)
+    """The bytes of audio of each item."""
+
+    def settle(self) -> None:
+        """Wait until the client has taken in all messages that were sent."""
+        assert self.connection.ping().wait(5)
+
+    def wait_for_message(self) -> None:
+        """Wait until the client has sent something, or has left."""
+        due = time.monotonic() + 5
+        while self.inbox.empty() and time.monotonic() < due:
+            time.sleep(0.002)
 
 
 class Server(ABC):
@@ -107,8 +119,8 @@ class Server(ABC):
                 self.received.append((line.number, payload))
                 if self.is_cancel(payload):
                     if not self.ignores_cancel:
-                        line.cancelled.set()
                         self.note_cancel(line)
+                        line.cancelled.set()
                 else:
                     line.inbox.put(payload)
         except Hangup as hangup:
@@ -265,6 +277,9 @@ class RealtimeServer(Server):
         super().__init__(pieces)
         self.audio = audio
         self.truncations: list[Payload] = []
+        self.refusals: list[str] = []
+        """The codes of errors that were sent."""
+        self.gone: list[Payload] = []
         self.active: dict[int, str | None] = {}
 
     def event(self, line: Line, kind: str, **fields: Any) -> None:
@@ -275,6 +290,7 @@ class RealtimeServer(Server):
         self.event(line, "session.created", session=session)
 
     def refuse(self, line: Line, cause: Payload, code: str, message: str) -> None:
+        self.refusals.append(code)
         error = {"type": "invalid_request_error", "code": code, "message": message}
         self.event(line, "error", error={**error, "event_id": cause.get("event_id")})
 

@@ -11,7 +11,7 @@ import websockets.sync.client
 import websockets.trio.client
 from anyio.from_thread import start_blocking_portal
 
-from tokenstream import AsyncSession, Message, Session, StreamError
+from tokenstream import AsyncSession, MediaDelta, Message, Session, StreamError
 
 if TYPE_CHECKING:
     from anyio.from_thread import BlockingPortal
@@ -69,9 +69,16 @@ class Talk:
             error = failure
         return Answered(pieces, answer.message, error, answer.stop_reason)
 
-    def do(self, function: Any) -> Any:
-        """Call a function of the session."""
-        return function(self.session)
+    def speak(self, content: Any, *, media: int | None, played_ms: float) -> Answered:
+        """Ask, and interrupt the answer after some pieces of audio; if `media` is None, once it has ended."""
+        with self.session.ask(content) as answer:
+            heard = 0
+            for event in answer:
+                heard += isinstance(event, MediaDelta)
+                if heard == media:
+                    break
+            answer.interrupt(played_ms=played_ms)
+        return Answered([], answer.message, None, answer.stop_reason)
 
 
 class AsyncTalk(Talk):
@@ -105,13 +112,19 @@ class AsyncTalk(Talk):
             error = failure
         return Answered(pieces, answer.message, error, answer.stop_reason)
 
-    def do(self, function: Any) -> Any:
-        """Call a function of the session in its event loop."""
+    def speak(self, content: Any, *, media: int | None, played_ms: float) -> Answered:
+        """Ask, and interrupt the answer after some pieces of audio; if `media` is None, once it has ended."""
+        return self._portal.call(self._speak, content, media, played_ms)
 
-        async def call() -> Any:
-            return function(self.session)
-
-        return self._portal.call(call)
+    async def _speak(self, content: Any, media: int | None, played_ms: float) -> Answered:
+        async with self.session.ask(content) as answer:
+            heard = 0
+            async for event in answer:
+                heard += isinstance(event, MediaDelta)
+                if heard == media:
+                    break
+            await answer.interrupt(played_ms=played_ms)
+        return Answered([], answer.message, None, answer.stop_reason)
 
 
 @contextmanager

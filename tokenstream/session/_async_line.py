@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _CLOSING_SECONDS = 0.6
 """Longest time for closing a connection, in seconds."""
+_LEAST_SECONDS = 0.001
+"""Shortest limit of a read, in seconds."""
 _LEAVING_SECONDS = 0.1
 """Longest time for leaving the context manager of a closed connection, in seconds."""
 
@@ -130,7 +132,8 @@ class AsyncLine(Line):
             return await socket.recv()
         from anyio import fail_after
 
-        with fail_after(seconds):
+        # On trio, a limit of 0 would cancel the read before it looks for a message that has arrived.
+        with fail_after(max(seconds, _LEAST_SECONDS)):
             return await socket.recv()
 
     def _open_socket(self) -> OpenWebSocket:

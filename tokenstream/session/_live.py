@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from tokenstream.session._exchange import Exchange
     from tokenstream.session._rounds import Question, Round
 
-_CONTENT = (
-    "modelTurn",
-    "outputTranscription",
-    "groundingMetadata",
-    "urlContextMetadata",
-    "generationComplete",
-)
 _TURN_ENDED: Payload = {"serverContent": {"generationComplete": True, "turnComplete": True}}
 
 
@@ -50,7 +43,7 @@ class Live(SessionAPI):
         self._reader = GeminiLive()
         """Tells where turns end."""
         self._was_interrupted = False
-        """True once the server has said that it ends the turn of an answer that nobody reads."""
+        """True once the server has said that no more content comes of an answer that nobody reads."""
 
     @staticmethod
     def write_tools(tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`
@@ -144,9 +137,9 @@ class Live(SessionAPI):
         self, payload: Payload, content: Payload, open_exchanges: Sequence[Exchange]
     ) -> Place | None:
         """Return the place of content of the next turn, if the dropped one was interrupted; else None."""
-        if content.get("interrupted") is True:
+        if content.get("interrupted") is True or content.get("generationComplete") is True:
             self._was_interrupted = True
-        elif self._was_interrupted and any(content.get(name) for name in _CONTENT):
+        elif self._was_interrupted and content.get("modelTurn"):
             # The server has left out the end of the interrupted turn.
             self._was_interrupted = False
             open_exchanges[0].end()
@@ -169,15 +162,21 @@ class Live(SessionAPI):
             # Of an answer in progress, the server may have the question only.
             self._last_resumable = self._last_settled if open_exchanges else self._last_known
 
-    def make_format(self, *, spans_rounds: bool) -> str | Format:
+    def make_format(self, *, spans_rounds: bool) -> Format:
         """Return the format that reads an answer."""
-        return _LiveInTurn() if spans_rounds else self.format
+        return _LiveAnswer()
 
 
-class _LiveInTurn(GeminiLive):
-    """The format of an answer that goes on after its tools were run."""
+class _LiveAnswer(GeminiLive):
+    """The format of the answer to a question, which may go on after its tools were run."""
 
     @property
     @override
     def finished(self) -> bool:
         return super().finished and not self._turn.awaits_results
+
+    @property
+    @override
+    def resting(self) -> bool:
+        # Until the turn begins, the server is silent although it was asked.
+        return super().resting and (self.parts.finished or self._awaits_result)

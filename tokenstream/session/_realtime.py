@@ -31,6 +31,8 @@ _COMPANDED_BYTES_PER_MS = 8.0
 _RATE = 24_000
 _MAX_GONE = 256
 """Number of responses and items to remember whose late messages nobody gets."""
+_EXPIRED = "session_expired"
+"""The code of the error with which the server ends a session that is too old."""
 _OWN_CONTROLS = ("tokenstream_cancel_", "tokenstream_truncate_")
 """The beginnings of the ids of messages whose failure concerns no answer."""
 
@@ -171,6 +173,11 @@ class Realtime(SessionAPI):
             return NOBODY
         exchange = open_exchanges[0] if open_exchanges else None
         is_refused = exchange is not None and exchange.answer_id is None
+        if code == _EXPIRED:
+            self.must_rotate = True
+            if exchange is not None and is_refused:
+                exchange.again = True
+                return NOBODY
         return Place(exchange, is_end=is_refused, begins=is_refused)
 
     def _count_audio(self, exchange: Exchange, payload: Payload) -> None:
@@ -191,19 +198,24 @@ class Realtime(SessionAPI):
             return _COMPANDED_BYTES_PER_MS
         return (int_of(audio, "rate") or _RATE) * _LINEAR_BYTES_PER_MS
 
-    def make_format(self, *, spans_rounds: bool) -> str | Format:
+    def make_format(self, *, spans_rounds: bool) -> Format:
         """Return the format that reads an answer, with what is known about the session."""
-        kind = _RealtimeInTurn if spans_rounds else OpenAIRealtime
-        return kind(session=self._session)
+        return _RealtimeAnswer(session=self._session)
 
 
-class _RealtimeInTurn(OpenAIRealtime):
-    """The format of an answer that goes on after its tools were run."""
+class _RealtimeAnswer(OpenAIRealtime):
+    """The format of the answer to a question, which may go on after its tools were run."""
 
     @property
     @override
     def finished(self) -> bool:
         return super().finished and not self._outputs.awaits_results
+
+    @property
+    @override
+    def resting(self) -> bool:
+        # Until the response begins, the server is silent although it was asked.
+        return super().resting and self._outputs.finished
 
 
 def _item_id_of(payload: Payload) -> str | None:

@@ -47,6 +47,13 @@ class Responses(SessionAPI):
         super().__init__(model, tools, settings)
         self._parents: dict[str, _Parent] = {}
         """The response that the next question continues, by lane."""
+        self._cancelled_lanes: set[str] = set()
+        """The lanes of this connection in which the server was asked to stop an answer."""
+
+    def greet(self) -> list[Payload]:
+        """Return no messages: a connection needs no setup."""
+        self._cancelled_lanes.clear()
+        return super().greet()
 
     @staticmethod
     def write_tools(tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`
@@ -89,6 +96,7 @@ class Responses(SessionAPI):
 
     def write_cancel(self, exchange: Exchange) -> list[Payload]:
         """Return the message that asks the server to stop an answer."""
+        self._cancelled_lanes.add(exchange.round.lane)
         cancel: Payload = {"type": "response.cancel"}
         if exchange.answer_id:
             cancel["response_id"] = exchange.answer_id
@@ -133,12 +141,12 @@ class Responses(SessionAPI):
                 return NOBODY
             exchange.again = True
             return NOBODY
-        if exchange is None:
-            return NOBODY if _is_about_cancelling(error) else Place()
-        if exchange.cancel_sent and _is_about_cancelling(error):
+        lane = text_of(payload, "stream_id") or ""
+        if lane in self._cancelled_lanes and _is_about_cancelling(error):
             # The answer was over when the request to stop it arrived.
             return NOBODY
-        lane = exchange.round.lane
+        if exchange is None:
+            return Place()
         status = int_of(payload, "status") or int_of(error, "status") or 0
         if code == _PARENT_LOST and not exchange.begun and lane in self._parents:
             # The history, as a new chain, needs no parent.
@@ -151,7 +159,7 @@ class Responses(SessionAPI):
         return Place(exchange, is_end=True)
 
     def make_format(self, *, spans_rounds: bool) -> str | Format:
-        """Return the format that reads an answer, or several in turn."""
+        """Return the format that reads one response, or several in turn."""
         return ResponsesInTurn() if spans_rounds else self.format
 
     def settle(self, exchange: Exchange) -> None:
