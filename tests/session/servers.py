@@ -58,11 +58,12 @@ class Line:
         """Wait until the client has taken in all messages that were sent."""
         assert self.connection.ping().wait(5)
 
-    def wait_for_message(self) -> None:
+    def wait_for_message(self) -> bool:
         """Wait until the client has sent something, or has left."""
         due = time.monotonic() + 5
         while self.inbox.empty() and time.monotonic() < due:
             time.sleep(0.002)
+        return not self.inbox.empty()
 
 
 class Server(ABC):
@@ -83,7 +84,7 @@ class Server(ABC):
         """Number of messages sent on all connections."""
         self.hangups: dict[int, int | None] = {}
         """Close codes by the number of the message after which the connection ends."""
-        self.pause: Callable[[Line, int], None] = lambda _line, _number: None
+        self.pause: Callable[[Line, int], object] = lambda _line, _number: None
         """Called before each piece of an answer."""
         self.ignores_cancel = False
         self.url = ""
@@ -234,7 +235,12 @@ class ResponsesServer(Server):
         say("created", response={**head, "status": "in_progress"})
         reply = reply_to(items)
         if isinstance(reply, str):
-            item = {"id": self.new_id("msg"), "type": "message", "role": "assistant", "status": "completed"}
+            item: Payload = {
+                "id": self.new_id("msg"),
+                "type": "message",
+                "role": "assistant",
+                "status": "completed",
+            }
             where = {"item_id": item["id"], "output_index": 0, "content_index": 0}
             say("output_item.added", output_index=0, item={**item, "content": [], "status": "in_progress"})
             said = ""

@@ -92,7 +92,8 @@ class AsyncTalk(Talk):
         self, content: Any, *, stop_after: int | None = None, played_ms: float | None = None, **options: Any
     ) -> Answered:
         """Ask, and read the answer."""
-        return self._portal.call(self._ask, content, stop_after, played_ms, options)
+        answered: Answered = self._portal.call(self._ask, content, stop_after, played_ms, options)
+        return answered
 
     async def _ask(
         self, content: Any, stop_after: int | None, played_ms: float | None, options: dict[str, Any]
@@ -114,7 +115,8 @@ class AsyncTalk(Talk):
 
     def speak(self, content: Any, *, media: int | None, played_ms: float) -> Answered:
         """Ask, and interrupt the answer after some pieces of audio; if `media` is None, once it has ended."""
-        return self._portal.call(self._speak, content, media, played_ms)
+        answered: Answered = self._portal.call(self._speak, content, media, played_ms)
+        return answered
 
     async def _speak(self, content: Any, media: int | None, played_ms: float) -> Answered:
         async with self.session.ask(content) as answer:

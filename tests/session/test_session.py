@@ -100,7 +100,11 @@ def test_a_closed_session_asks_nothing() -> None:
 )
 def test_only_texts_results_and_items_are_asked(content: Any, words: str) -> None:
     """The error says what they are."""
-    with serving(ResponsesServer()) as url, talking("sync", url) as talk, pytest.raises(MisuseError, match=words):
+    with (
+        serving(ResponsesServer()) as url,
+        talking("sync", url) as talk,
+        pytest.raises(MisuseError, match=words),
+    ):
         talk.session.ask(content)
 
 
@@ -118,7 +122,9 @@ def test_a_url_that_does_not_tell_the_api_needs_its_name() -> None:
     server = ResponsesServer()
     server.path = "/socket"
     with serving(server) as url:
-        expected = pytest.raises(MisuseError, match="the connection's URL does not tell the API: give format=")
+        expected = pytest.raises(
+            MisuseError, match="the connection's URL does not tell the API: give format="
+        )
         with expected, talking("sync", url):
             pytest.fail("it is not open")
         with talking("sync", url, format="openai-responses") as talk:
@@ -128,10 +134,12 @@ def test_a_url_that_does_not_tell_the_api_needs_its_name() -> None:
 @pytest.mark.anyio
 async def test_connections_of_the_other_colour_are_refused() -> None:
     """The error names the right one."""
-    with serving(ResponsesServer()) as url:
-        with pytest.raises(MisuseError, match="AsyncSession needs a WebSocket connection"):
-            async with AsyncSession(lambda: websockets.sync.client.connect(url)):
-                pytest.fail("it is not open")
+    with (
+        serving(ResponsesServer()) as url,
+        pytest.raises(MisuseError, match="AsyncSession needs a WebSocket"),
+    ):
+        async with AsyncSession(lambda: websockets.sync.client.connect(url)):
+            pytest.fail("it is not open")
     with pytest.raises(MisuseError, match="Session needs a WebSocket connection"), Session(list):
         pytest.fail("it is not open")
 
@@ -280,15 +288,15 @@ async def test_another_task_interrupts() -> None:
     server = ResponsesServer()
     server.pause = lambda line, number: number > 0 and line.cancelled.wait(5)
     with serving(server) as url:
-        async with AsyncSession(lambda: websockets.asyncio.client.connect(url)) as session:
-            async with session.ask("one") as answer, anyio.create_task_group() as tasks:
+        opened = AsyncSession(lambda: websockets.asyncio.client.connect(url))
+        async with opened as session, session.ask("one") as answer, anyio.create_task_group() as tasks:
 
-                async def interrupt() -> None:
-                    await anyio.sleep(0.1)
-                    await answer.interrupt()
+            async def interrupt() -> None:
+                await anyio.sleep(0.1)
+                await answer.interrupt()
 
-                tasks.start_soon(interrupt)
-                pieces = [piece async for piece in answer.text]
+            tasks.start_soon(interrupt)
+            pieces = [piece async for piece in answer.text]
 
     assert pieces == ["I know:"]
 
@@ -298,16 +306,17 @@ async def test_another_task_interrupts() -> None:
 async def test_a_timeout_around_a_read_loses_nothing() -> None:
     """And doubles nothing."""
     server = ResponsesServer(pieces=3)
-    server.pause = lambda _line, number: number % 2 and time.sleep(0.03)
+    slow = threading.Event()
+    server.pause = lambda _line, number: number % 2 and slow.wait(0.03)
     with serving(server) as url:
-        async with AsyncSession(lambda: websockets.asyncio.client.connect(url)) as session:
-            async with session.ask("one two three") as answer:
-                pieces: list[str] = []
-                text = answer.text
-                while not answer.closed:
-                    with anyio.move_on_after(0.01):
-                        async for piece in text:
-                            pieces.append(piece)
+        opened = AsyncSession(lambda: websockets.asyncio.client.connect(url))
+        async with opened as session, session.ask("one two three") as answer:
+            pieces: list[str] = []
+            text = answer.text
+            while not answer.closed:
+                with anyio.move_on_after(0.01):
+                    async for piece in text:
+                        pieces.append(piece)
 
     assert "".join(pieces) == "I know: one two three"
 
