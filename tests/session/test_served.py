@@ -67,7 +67,7 @@ def test_questions_and_tools(colour: str, format: str) -> None:
 def test_results_of_tools(colour: str, format: str) -> None:
     """If the application runs them itself."""
     call = testing.script().tool_call("now", {"zone": "UTC"}).finish()
-    with served(colour, format, [call.recording(format), said("Noon.", format)], model="m") as (server, talk):
+    with served(colour, format, [call.recording(format), said("Noon.", format)], model="m") as (_, talk):
         called = talk.ask("What time is it?").message
         results = ToolResults(called, {each.id: "12:00" for each in called.tool_calls})
         assert talk.ask(results).text == "Noon."
@@ -77,15 +77,11 @@ def test_results_of_tools(colour: str, format: str) -> None:
 @pytest.mark.parametrize("code", [None, 1001, 1011])
 def test_closures_at_any_message(colour: str, format: str, event: int, code: int | None) -> None:
     """The question is asked again where the policy says so, and each answer is whole."""
-    close = (
-        faults.close(event=event, code=1006 if code is None else code) if code else faults.reset(event=event)
-    )
-    answers = [
-        said("Hello there", format, close),
-        *[said(text, format) for text in ("Hello there", "Bye", "Bye")],
-    ]
+    close = faults.reset(event=event) if code is None else faults.close(event=event, code=code)
+    whole = [said(text, format) for text in ("Hello there", "Bye", "Bye")]
+    answers = [said("Hello there", format, close), *whole]
     retry = Retry(mode="restart", wait=0)
-    with served(colour, format, answers, model="m", retry=retry) as (server, talk):
+    with served(colour, format, answers, model="m", retry=retry) as (_, talk):
         first = talk.ask("Hi")
         assert first.error is None
         assert first.message.text == "Hello there"
@@ -98,7 +94,7 @@ def test_the_limit_of_a_connection(colour: str, format: str) -> None:
     if format == "gemini-live":
         pytest.skip("it announces the end with goAway")
     answers = [said("lost", format, faults.connection_limit(event=0)), said("Hello", format)]
-    with served(colour, format, answers, model="m") as (server, talk):
+    with served(colour, format, answers, model="m") as (_, talk):
         assert talk.ask("Hi").text == "Hello"
         assert talk.session.rotations == 1
 
@@ -107,7 +103,7 @@ def test_late_messages_of_a_cancelled_answer(colour: str, format: str) -> None:
     """They reach no other answer."""
     slow = testing.script().text("Well").pause(60).text(", one", " or two").finish()
     late = slow.recording(format).with_fault(faults.late(1))
-    with served(colour, format, [late, said("Yes?", format)], pace="recorded", model="m") as (server, talk):
+    with served(colour, format, [late, said("Yes?", format)], pace="recorded", model="m") as (_, talk):
         assert talk.ask("Tell me", stop_after=1).text == "Well"
         assert talk.ask("Wait").text == "Yes?"
 

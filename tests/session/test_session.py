@@ -261,10 +261,10 @@ def test_nothing_is_read_that_is_not_asked_for(colour: str) -> None:
 def test_waiting_messages_are_bounded() -> None:
     """By the limit of the body; only those of other lanes wait."""
     server = ResponsesServer(pieces=1)
-    with serving(server) as url, talking("sync", url, limits=Limits(body=2_000)) as talk:
-        second = talk.session.ask("two" * 100, lane="b")
-        with talk.session.ask("one", lane="a") as first, second, pytest.raises(LimitExceeded) as raised:
-            first.final(), second.final()
+    with serving(server) as url, talking("sync", url, limits=Limits(body=20_000)) as talk:
+        long, short = talk.session.ask("two" * 1_000, lane="b"), talk.session.ask("one", lane="a")
+        with long, short, pytest.raises(LimitExceeded) as raised:
+            short.final()
 
     assert raised.value.limit == "body"
 

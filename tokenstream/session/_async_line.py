@@ -153,7 +153,7 @@ class AsyncLine(Line):
         while socket is None and isawaitable(opened):
             opened = await opened
             socket = socket_of(opened)
-        if socket is None and hasattr(type(opened), "__aenter__"):
+        if socket is None and hasattr(opened.__class__, "__aenter__"):
             opened = await self._enter(opened)
             socket = socket_of(opened)
         if socket is None or not socket.is_async:

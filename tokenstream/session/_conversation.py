@@ -84,10 +84,9 @@ class Conversation:
         kind = APIS.get(format)
         if kind is None:
             raise MisuseError(f"a session speaks {', '.join(sorted(APIS))}, and not {format!r}")
-        tools = self._tools
-        if tools is not None and not isinstance(tools, list):
-            tools = kind.write_tools(getattr(tools, "tools", tools))
-        return kind(self._model, tools, self._settings)
+        tools: Any = self._tools
+        is_written: bool = tools is None or tools.__class__ is list
+        return kind(self._model, tools if is_written else kind.write_tools(tools), self._settings)
 
     @property
     def known_api(self) -> SessionAPI:

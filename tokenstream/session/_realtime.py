@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
-from tokenstream._basics.untrusted import dict_of, int_of, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
 from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
 from tokenstream.formats._wire.openai_realtime.events import response_of
 from tokenstream.formats._wire.openai_realtime.words import output_format
@@ -29,6 +29,7 @@ _LINEAR_BYTES_PER_MS = 2 / 1000
 _COMPANDED_BYTES_PER_MS = 8.0
 """Bytes per millisecond of G.711 audio."""
 _RATE = 24_000
+_TEXTS = ("input_text", "output_text")
 _MAX_GONE = 256
 """Number of responses and items to remember whose late messages nobody gets."""
 _EXPIRED = "session_expired"
@@ -225,15 +226,17 @@ def _item_id_of(payload: Payload) -> str | None:
 
 def _to_item(turn: Payload) -> Payload:
     """Return an item of the Realtime API for an item of the Responses API, which are nearly the same."""
-    content = turn.get("content")
-    if turn.get("type", "message") != "message" or not isinstance(content, str | list):
+    content: object = turn.get("content")
+    is_assistant = turn.get("role") == "assistant"
+    kind = "output_text" if is_assistant else "input_text"
+    if turn.get("type", "message") != "message":
         return turn
-    kind = "output_text" if turn.get("role") == "assistant" else "input_text"
-    pieces: Any = [{"type": kind, "text": content}] if isinstance(content, str) else content
-    cleaned = [
-        {"type": kind, "text": piece["text"]}
-        if isinstance(piece, dict) and piece.get("type") in ("input_text", "output_text") and "text" in piece
-        else piece
-        for piece in pieces
-    ]
-    return {"type": "message", "role": turn.get("role", "user"), "content": cleaned}
+    if isinstance(content, str):
+        pieces: list[Payload] = [{"type": kind, "text": content}]
+    else:
+        # Annotations and the like are fields of the Responses API only.
+        pieces = [
+            {"type": kind, "text": piece["text"]} if piece.get("type") in _TEXTS else piece
+            for piece in dicts_of(content)
+        ]
+    return {"type": "message", "role": turn.get("role", "user"), "content": pieces}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tokenstream._basics.untrusted import is_list
+from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.message import MediaPart, Message, TextPart
 from tokenstream.turns._methods import formats_with_turns, turn_method
@@ -66,17 +65,17 @@ class Question:
         return any(call_id in (item.get("call_id"), item.get("id")) for item in self.items)
 
 
-def _items_of(content: object) -> tuple[dict[str, Any], ...]:
+def _items_of(content: Any) -> tuple[dict[str, Any], ...]:  # noqa: ANN401 - whatever the caller passes
     """Return the items of a question that the caller has written in the form of the API."""
-    given: Any = [content] if isinstance(content, Mapping) else content
-    if is_list(given) or isinstance(given, tuple):
-        items: tuple[Any, ...] = tuple(given)
-        if items and all(isinstance(item, Mapping) for item in items):
-            return tuple(dict(item) for item in items)
+    given: list[Any] = [content] if is_dict(content) else []
+    if isinstance(content, list | tuple):
+        given = [*content]
+    if given and all(is_dict(item) for item in given):
+        return tuple(given)
     raise MisuseError(
         "session.ask() takes a text, the results of tools (`stream.run(router)` returns them), or items of "
         f"the API's requests as dicts, and not {type(content).__name__}"
-        + (" without items" if is_list(given) and not given else "")
+        + (" without items" if content == [] else "")
     )
 
 

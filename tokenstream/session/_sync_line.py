@@ -109,7 +109,7 @@ class SyncLine(Line):
         """Open a connection, and return the path of its URL."""
         opened: Any = self._opens()
         socket = _find_socket(opened)
-        if socket is None and hasattr(type(opened), "__enter__"):
+        if socket is None and hasattr(opened.__class__, "__enter__"):
             stack = ExitStack()
             opened = stack.enter_context(opened)
             self._stack = stack
