@@ -304,7 +304,7 @@ async def test_another_task_interrupts() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_timeout_around_a_read_loses_nothing() -> None:
-    """And doubles nothing."""
+    """And it doubles nothing: the cancelled read leaves the next message in the connection."""
     server = ResponsesServer(pieces=3)
     slow = threading.Event()
     server.pause = lambda _line, number: number % 2 and slow.wait(0.03)
@@ -415,7 +415,7 @@ def test_sessions_are_loaded_when_they_are_used() -> None:
 
 
 def test_a_session_shows_its_state() -> None:
-    """Without anything private."""
+    """It shows the API and nothing private, such as the address."""
     with serving(ResponsesServer()) as url:
         session = Session(lambda: websockets.sync.client.connect(url))
         assert repr(session) == "<Session of an unknown API, not open>"

@@ -90,6 +90,8 @@ class AsyncSession(SessionBase):
         ...                     print(piece, end="")
     """
 
+    __slots__ = ("__weakref__", "_line")
+
     def __init__(
         self,
         open: Callable[[], Any],  # noqa: A002 - what it does

@@ -34,6 +34,17 @@ class SessionBase:
         is_async: True for `AsyncSession`.
     """
 
+    __slots__ = (
+        "_conversation",
+        "_deadlines",
+        "_fallback",
+        "_is_closed",
+        "_is_falling_back",
+        "_is_open",
+        "_limits",
+        "_retry",
+    )
+
     def __init__(self, open: Callable[[], Any], options: Mapping[str, Any], *, is_async: bool) -> None:  # noqa: A002 - what it does
         if not callable(open):
             raise MisuseError(

@@ -88,6 +88,8 @@ class Session(SessionBase):
         (0, [])
     """
 
+    __slots__ = ("__weakref__", "_line")
+
     def __init__(
         self,
         open: Callable[[], Any],  # noqa: A002 - what it does
