@@ -87,6 +87,8 @@ class Server(ABC):
         self.pause: Callable[[Line, int], object] = lambda _line, _number: None
         """Called before each piece of an answer."""
         self.ignores_cancel = False
+        self.refuses_handshakes = 0
+        """Number of further handshakes to answer with the status 503."""
         self.url = ""
         self._ids = 0
 
@@ -107,6 +109,13 @@ class Server(ABC):
         return f"{kind}_{self._ids}"
 
     # -- one connection --------------------------------------------------------
+
+    def greet(self, connection: ServerConnection, _request: object) -> Any:
+        """Accept a handshake, or refuse it."""
+        if not self.refuses_handshakes:
+            return None
+        self.refuses_handshakes -= 1
+        return connection.respond(503, "busy")
 
     def play(self, connection: ServerConnection) -> None:
         line = Line(len(self.lines), connection)
@@ -470,7 +479,9 @@ class LiveServer(Server):
 @contextmanager
 def serving(server: Server) -> Generator[str]:
     """Open a server, and give the URL of its endpoint."""
-    with serve(server.play, "127.0.0.1", 0, open_timeout=1.5, close_timeout=0.5) as listening:
+    with serve(
+        server.play, "127.0.0.1", 0, process_request=server.greet, open_timeout=1.5, close_timeout=0.5
+    ) as listening:
         thread = threading.Thread(target=listening.serve_forever)
         thread.start()
         try:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.session.servers import Line, Payload, ResponsesServer, serving
 from tests.session.talks import COLOURS, talking
-from tokenstream import ProviderError, Retry, StreamInterrupted, StreamTruncated
+from tokenstream import ProviderError, Retry, StatusError, StreamInterrupted, StreamTruncated
 from tokenstream.turns import ToolResults
 
 pytestmark = pytest.mark.parametrize("colour", COLOURS)
@@ -303,3 +303,15 @@ def test_a_fallback_sends_posts_when_no_connection_can_be_opened(colour: str) ->
         assert [payload.get("previous_response_id") for payload in payloads] == [None, "resp_1"]
         assert [len(payload["input"]) for payload in payloads] == [1, 1]
         assert [message.text for message in talk.session.messages] == texts
+
+
+def test_a_question_whose_connection_cannot_be_opened_is_not_in_the_way(colour: str) -> None:
+    """Each attempt begins anew, and so does the next question."""
+    server = ResponsesServer()
+    with serving(server) as url, talking(colour, url, retry=Retry(attempts=2, wait=0)) as talk:
+        talk.ask("one")
+        server.lines[0].connection.close(1001)
+        server.refuses_handshakes = 2
+        assert isinstance(talk.ask("two").error, StatusError)
+
+        assert talk.ask("three").text == "I know: one | three"

@@ -202,7 +202,12 @@ class Conversation:
         """
         self.check_free(asked.lane)
         exchange = Exchange(asked, turns)
-        yield from self._write(exchange)
+        try:
+            yield from self._write(exchange)
+        except BaseException:
+            # Nobody reads it, so it must not be in the way of another attempt.
+            exchange.drop()
+            raise
         return exchange
 
     def write_post(self, asked: Round, turns: list[dict[str, Any]]) -> tuple[Exchange, Payload]:
