@@ -67,6 +67,7 @@ class Question:
 
 def _items_of(content: Any) -> tuple[dict[str, Any], ...]:  # noqa: ANN401 - whatever the caller passes
     """Return the items of a question that the caller has written in the form of the API."""
+    kind = type(content).__name__
     given: list[Any] = [content] if is_dict(content) else []
     if isinstance(content, list | tuple):
         given = [*content]
@@ -74,8 +75,7 @@ def _items_of(content: Any) -> tuple[dict[str, Any], ...]:  # noqa: ANN401 - wha
         return tuple(given)
     raise MisuseError(
         "session.ask() takes a text, the results of tools (`stream.run(router)` returns them), or items of "
-        f"the API's requests as dicts, and not {type(content).__name__}"
-        + (" without items" if content == [] else "")
+        f"the API's requests as dicts, and not {kind}" + (" without items" if content == [] else "")
     )
 
 
