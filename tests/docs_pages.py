@@ -39,6 +39,7 @@ NEEDS = {
     "docs/tap.md": ("anthropic", "openai"),
     "docs/terminal.md": ("rich",),
     "docs/testing.md": ("anthropic", "google.genai", "openai", "websockets"),
+    "docs/sessions.md": ("websockets",),
     "docs/websockets.md": ("websockets",),
 }
 """Modules that must be installed for the code of a page to run, beyond what all tests need."""

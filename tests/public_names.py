@@ -15,6 +15,7 @@ PUBLIC: dict[str, list[str]] = {
     "tokenstream": [
         "AnswerRejected",
         "AsyncPeer",
+        "AsyncSession",
         "AsyncStream",
         "CallStoreUnavailable",
         "CallUncertain",
@@ -54,6 +55,7 @@ PUBLIC: dict[str, list[str]] = {
         "Retry",
         "Route",
         "Router",
+        "Session",
         "StatusError",
         "StepDelta",
         "StepDone",
@@ -265,6 +267,7 @@ PUBLIC: dict[str, list[str]] = {
         "ValidatedCalls",
         "Words",
     ],
+    "tokenstream.session": ["Answer", "AsyncAnswer", "AsyncSession", "Session"],
     "tokenstream.steps": [
         "AsyncAttached",
         "AsyncPeer",

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tokenstream import relay as relay
     from tokenstream import router as router
     from tokenstream import schemas as schemas
+    from tokenstream import session as session
     from tokenstream import stages as stages
     from tokenstream import steps as steps
     from tokenstream import stream as stream
@@ -101,12 +102,14 @@ if TYPE_CHECKING:
     from tokenstream.recovery import Retry, Route, aresilient, resilient
     from tokenstream.router import Router
     from tokenstream.schemas import Tools, response_format
+    from tokenstream.session import AsyncSession, Session
     from tokenstream.steps import AsyncPeer, Peer, Steps, aattach, attach
     from tokenstream.stream import AsyncStream, Stream, merge, tap
 
 __all__ = [
     "AnswerRejected",
     "AsyncPeer",
+    "AsyncSession",
     "AsyncStream",
     "CallStoreUnavailable",
     "CallUncertain",
@@ -146,6 +149,7 @@ __all__ = [
     "Retry",
     "Route",
     "Router",
+    "Session",
     "StatusError",
     "StepDelta",
     "StepDone",
@@ -248,6 +252,7 @@ _NAMES = {
     "recovery": ("Retry", "Route", "aresilient", "resilient"),
     "router": ("Router",),
     "schemas": ("Tools", "response_format"),
+    "session": ("AsyncSession", "Session"),
     "steps": ("AsyncPeer", "Peer", "Steps", "aattach", "attach"),
     "stream": ("AsyncStream", "Stream", "merge", "tap"),
 }
@@ -268,6 +273,7 @@ _ROOMS = (
     "relay",
     "router",
     "schemas",
+    "session",
     "stages",
     "steps",
     "stream",

@@ -76,7 +76,7 @@ def connect(
         >>> stream.close()
     """
     _refuse_positional("connect", url, misplaced)
-    _refuse_socket(url, "Stream(websockets.sync.client.connect(url, …))")
+    _refuse_socket(url, "Session", "websockets.sync.client")
     # Imported here, because the import of the package must stay fast.
     from tokenstream._request.options import check_options
     from tokenstream._request.request import HTTPRequest
@@ -176,7 +176,7 @@ def aconnect(
         'streaming'
     """
     _refuse_positional("aconnect", url, misplaced)
-    _refuse_socket(url, "AsyncStream(websockets.asyncio.client.connect(url, …))")
+    _refuse_socket(url, "AsyncSession", "websockets.asyncio.client")
     from tokenstream._request.options import check_options
     from tokenstream._request.request import HTTPRequest
     from tokenstream.stream import AsyncStream
@@ -263,17 +263,19 @@ def _refuse_positional(name: str, url: object, misplaced: tuple[object, ...]) ->
         )
 
 
-def _refuse_socket(url: object, replacement: str) -> None:
+def _refuse_socket(url: object, session: str, module: str) -> None:
     """Refuse the address of a WebSocket, which takes messages while it is open instead of one request.
 
     Args:
-        replacement: The code that reads a WebSocket, for the error.
+        session: The name of the class that asks questions over a WebSocket, for the error.
+        module: The module that opens one.
 
     Raises:
         MisuseError: The address is ws:// or wss://.
     """
     if str(url)[:6].lower().startswith(("ws://", "wss://")):
         raise MisuseError(
-            f"{str(url).partition(':')[0]}:// is a WebSocket, and not a request with one answer: "
-            f"open it with websockets or the provider's SDK, send on it, and read {replacement}"
+            f"{str(url).partition(':')[0]}:// is a WebSocket, and not a request with one answer: write "
+            f"{session}(lambda: {module}.connect(url, additional_headers=headers), model=model), and then "
+            "session.ask(question)"
         )

@@ -147,6 +147,22 @@ class Router:
 
         return Tools(*[entry.as_tool() for entry in self._tools.values()])
 
+    def tools_only(self) -> Router:
+        """Return a router with the same tools, and without the handlers of events, fields and items.
+
+        Example:
+            >>> router = Router()
+            >>> @router.on(TextDelta)
+            ... def show(event: TextDelta) -> None:
+            ...     print(event.text)
+            >>> router, router.tools_only()
+            (<Router with 1 handlers>, <Router with 0 handlers>)
+        """
+        other = Router(concurrency=self._concurrency, once=self.once)
+        other._tools = dict(self._tools)
+        other._entries = list(self._tools.values())
+        return other
+
     # -- registering -------------------------------------------------------
 
     @overload

@@ -127,7 +127,7 @@ def from_socket(socket: OpenWebSocket) -> SyncSource:
     messages = _TimedSocketMessages(socket.recv) if takes_timeout else _SocketMessages(socket.recv)
     return SyncSource(
         messages,
-        partial(_close, socket),
+        partial(close_socket, socket),
         socket=lambda: getattr(connection, "socket", None),
         messages=True,
         limit_read=messages.limit_read if isinstance(messages, _TimedSocketMessages) else None,
@@ -149,19 +149,28 @@ def from_async_socket(socket: OpenWebSocket) -> AsyncSource:
 
     # `survives`: a cancelled read loses no message, so the source can be read on.
     return AsyncSource(
-        _AsyncSocketMessages(socket.recv), partial(_close, socket), socket=find, survives=True, messages=True
+        _AsyncSocketMessages(socket.recv),
+        partial(close_socket, socket),
+        socket=find,
+        survives=True,
+        messages=True,
     )
 
 
-def _close(socket: OpenWebSocket) -> Any:  # noqa: ANN401 - an awaitable, in an event loop
+def close_socket(socket: OpenWebSocket) -> Any:  # noqa: ANN401 - an awaitable, in an event loop
     """Close a connection without waiting long for the server's closing frame; return the library's result."""
+    shorten_farewell(socket)
+    return socket.close()
+
+
+def shorten_farewell(socket: OpenWebSocket) -> None:
+    """Let a connection wait only for a short time for the server to close it, also when a message is sent."""
     # The server's closing frame cannot be read before the unread messages that are queued before it.
     seconds = getattr(socket.connection, "close_timeout", None)
     if seconds is None or seconds > _FAREWELL_SECONDS:
         # Not every library lets the attribute be set.
         with suppress(AttributeError):
             socket.connection.close_timeout = _FAREWELL_SECONDS
-    return socket.close()
 
 
 def is_socket_closed(error: BaseException) -> bool:
@@ -215,7 +224,7 @@ def _error_kind_of(code: int, reason: str) -> tuple[ErrorKind, bool | None]:
     return kind_of_status(status) if status < _STATUS_END else "unknown", None
 
 
-def _is_clean(error: Exception) -> bool:
+def is_clean(error: Exception) -> bool:
     """Return True for an exception of websockets which means that the connection was closed properly."""
     return "ConnectionClosedOK" in {kind.__name__ for kind in type(error).__mro__}
 
@@ -236,7 +245,7 @@ class _SocketMessages:
         try:
             return self._recv()
         except Exception as error:
-            if _is_clean(error):
+            if is_clean(error):
                 raise StopIteration from None
             raise
 
@@ -271,6 +280,6 @@ class _AsyncSocketMessages:
         try:
             return await self._recv()
         except Exception as error:
-            if _is_clean(error):
+            if is_clean(error):
                 raise StopAsyncIteration from None
             raise

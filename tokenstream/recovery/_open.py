@@ -213,7 +213,7 @@ class SyncOpener(SourceOpener):
         def open_source() -> SyncSource:
             """Open the attempt's source, and raise any failure as one of the library's errors."""
             try:
-                source = _find_sync_source(self._call_open(attempt))
+                source = find_sync_source(self._call_open(attempt))
                 while isinstance(source, Deferred):
                     # Kept for `find_socket`, with which another thread can end the wait for the response.
                     inner_sources.append(source)
@@ -268,7 +268,7 @@ class AsyncOpener(SourceOpener):
             MisuseError: `open` did not return a source.
         """
         try:
-            source = _find_async_source(self._call_open(attempt))
+            source = find_async_source(self._call_open(attempt))
             while isinstance(source, Deferred):
                 # The caller's function returned a source that is still to be opened.
                 source = await source.open()
@@ -282,18 +282,18 @@ class AsyncOpener(SourceOpener):
         return source
 
 
-def _find_sync_source(opened: object) -> SyncSource | Deferred:
+def find_sync_source(opened: object) -> SyncSource | Deferred:
     """Return the source for what the caller's function returned, which may be an unread `connect(…)`."""
     return take_request(opened, Stream) if is_stream(opened) else sync_source(opened)
 
 
-def _find_async_source(opened: object) -> AsyncSource | Deferred:
+def find_async_source(opened: object) -> AsyncSource | Deferred:
     """Return the source for what the caller's function returned, which may be an unread `aconnect(…)`."""
     if is_stream(opened):
         return take_request(opened, AsyncStream)
     if inspect.iscoroutine(opened):
         # An `async def` may return an unread `aconnect(…)` as well.
-        return from_awaitable(opened, _find_async_source)
+        return from_awaitable(opened, find_async_source)
     return async_source(opened)
 
 

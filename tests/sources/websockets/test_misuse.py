@@ -40,9 +40,11 @@ async def test_the_wrong_colour_is_told_of_an_asynchronous_one() -> None:
 @pytest.mark.parametrize("url", ["ws://localhost:1/v1", "wss://localhost:1/v1"])
 def test_connect_refuses_the_address_of_a_websocket(url: str) -> None:
     """It sends requests; the error shows the way."""
-    with pytest.raises(MisuseError, match=r"Stream\(websockets\.sync\.client\.connect\("):
+    with pytest.raises(MisuseError, match=r"write Session\(lambda: websockets\.sync\.client\.connect\("):
         connect(url)
-    with pytest.raises(MisuseError, match=r"AsyncStream\(websockets\.asyncio\.client\.connect\("):
+    with pytest.raises(
+        MisuseError, match=r"write AsyncSession\(lambda: websockets\.asyncio\.client\.connect\("
+    ):
         aconnect(url)
     with pytest.raises(MisuseError, match="looks like an address"):
         Stream(url)

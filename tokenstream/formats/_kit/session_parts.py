@@ -55,3 +55,9 @@ class SessionParts(Parts):
         if not awaits_results:
             self.choice(0).calls_seen = 0
         self.finish(0, reason, word)
+
+    @property
+    def awaits_results(self) -> bool:
+        """True if the last answer has ended with calls of the application's tools."""
+        finish = self.choice(0).finish
+        return finish is not None and finish.reason == "tool_calls"

@@ -93,7 +93,7 @@ class GeminiLive(Format):
 
     def fresh(self, *, limits: Limits, pings: bool) -> GeminiLive:
         """Return a format with the same options for a new connection."""
-        return GeminiLive(limits=limits, pings=pings, one=self._one)
+        return type(self)(limits=limits, pings=pings, one=self._one)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - it has no names
@@ -136,7 +136,7 @@ class GeminiLive(Format):
 
     def end(self, *, now: float = 0.0) -> list[Event]:
         """Return the held-back events; if a turn is open, or none has begun, set `error`."""
-        if self.error is None and not self.finished:
+        if self.error is None and not (self.ended or self.parts.finished):
             self.error = self.cut_short()
         return super().end(now=now)
 

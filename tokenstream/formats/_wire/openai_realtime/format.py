@@ -101,7 +101,7 @@ class OpenAIRealtime(Format):
 
     def fresh(self, *, limits: Limits, pings: bool) -> OpenAIRealtime:
         """Return a format with the same options for a new connection."""
-        return OpenAIRealtime(limits=limits, pings=pings, answer=self._answer, session=self._session)
+        return type(self)(limits=limits, pings=pings, answer=self._answer, session=self._session)
 
     @classmethod
     def recognises(cls, payload: dict[str, Any], event: str) -> bool:  # noqa: ARG003 - it has no names

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, index_of, text_of
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import mend_surrogates
-from tokenstream.formats._kit.parts import Parts
+from tokenstream.formats._kit.session_parts import SessionParts
 from tokenstream.formats._wire.openai_responses.calls import CallItem, is_for_application
 from tokenstream.formats._wire.openai_responses.item import (
     HostedItem,
@@ -72,7 +72,7 @@ _MAX_SEQUENCE_NUMBER = 10**15
 _TEXT_TYPES = frozenset({"message", "reasoning"})
 
 
-class ResponseItems(Parts):
+class ResponseItems(SessionParts):
     """Turns the output items of a response into parts of the message.
 
     Each delta has the index of its item. Items are found by index, because the id of an item may
@@ -95,8 +95,6 @@ class ResponseItems(Parts):
         "unread_delta",
     )
 
-    # All JSON in a call's arguments is one call's, even if there are several documents.
-    splits_calls = False
     # A saved state has the number of this delta instead.
     unkept: ClassVar[frozenset[str]] = frozenset({"unread_delta"})
 
@@ -107,7 +105,14 @@ class ResponseItems(Parts):
         """The number of the last decoded event that had a number."""
         self.unread_delta: Event | None = None
         """The last delta, if it was read without decoding; its payload may have a later number."""
-        # The output items.
+        self._audio: OpenPart | None = None
+        """The media part with the spoken answer."""
+        self.research = Research()
+        """The thoughts and sources that were reported."""
+        self._forget_items()
+
+    def _forget_items(self) -> None:
+        """Begin a response, which has no output items yet."""
         self._by_index: dict[int, ResponseItem] = {}
         """Maps each index to the item that used it last."""
         self._by_index_and_type: dict[tuple[int, str], ResponseItem] = {}
@@ -118,13 +123,19 @@ class ResponseItems(Parts):
         """The highest index of an item."""
         self._all_items: list[ResponseItem] = []
         """All output items of the response, in order of arrival."""
-        # Content that is added to.
         self.last_section: Section | None = None
         """The text that the last decoded text delta added to."""
-        self._audio: OpenPart | None = None
-        """The media part with the spoken answer."""
-        self.research = Research()
-        """The thoughts and sources that were reported."""
+
+    def begin_response(self, id: str | None, model: str | None) -> None:
+        """Begin a further response of the same answer.
+
+        Args:
+            id: The response's id; None if it has none.
+            model: The response's model; None if it names none.
+        """
+        self.begin_answer(id, model)
+        self._forget_items()
+        self._audio, self.research = None, Research()
 
     def mend_surrogates_in(self, data: dict[str, Any]) -> dict[str, Any]:
         """Return data that will be stored, with halves of surrogate pairs replaced."""

@@ -1,0 +1,147 @@
+"""Sessions of every colour, driven by the same words: in a thread, on asyncio and on trio."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import websockets.asyncio.client
+import websockets.sync.client
+import websockets.trio.client
+from anyio.from_thread import start_blocking_portal
+
+from tokenstream import AsyncSession, MediaDelta, Message, Session, StreamError
+
+if TYPE_CHECKING:
+    from anyio.from_thread import BlockingPortal
+
+__all__ = ["COLOURS", "Answered", "AsyncTalk", "Talk", "talking"]
+
+COLOURS = ("sync", "asyncio", "trio")
+
+
+class Answered(NamedTuple):
+    """What came of a question."""
+
+    pieces: list[str]
+    message: Message
+    error: StreamError | None
+    stop_reason: str | None
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
+
+
+class Talk:
+    """A session in a thread.
+
+    Args:
+        session: The session, open.
+    """
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+
+    def ask(
+        self, content: Any, *, stop_after: int | None = None, played_ms: float | None = None, **options: Any
+    ) -> Answered:
+        """Ask, and read the answer.
+
+        Args:
+            stop_after: The number of pieces of text after which the answer is interrupted, or, if `played_ms`
+                is negative, left; None to read it to its end.
+            played_ms: The milliseconds of audio that were played.
+        """
+        answer = self.session.ask(content, **options)
+        pieces: list[str] = []
+        error = None
+        try:
+            with answer:
+                for piece in answer.text:
+                    pieces.append(piece)
+                    if len(pieces) == stop_after:
+                        if played_ms is None or played_ms >= 0:
+                            answer.interrupt(played_ms=played_ms)
+                        break
+        except StreamError as failure:
+            error = failure
+        return Answered(pieces, answer.message, error, answer.stop_reason)
+
+    def speak(self, content: Any, *, media: int | None, played_ms: float) -> Answered:
+        """Ask, and interrupt the answer after some pieces of audio; if `media` is None, once it has ended."""
+        with self.session.ask(content) as answer:
+            heard = 0
+            for event in answer:
+                heard += isinstance(event, MediaDelta)
+                if heard == media:
+                    break
+            answer.interrupt(played_ms=played_ms)
+        return Answered([], answer.message, None, answer.stop_reason)
+
+
+class AsyncTalk(Talk):
+    """A session in an event loop."""
+
+    def __init__(self, session: Any, portal: BlockingPortal) -> None:
+        super().__init__(session)
+        self._portal = portal
+
+    def ask(
+        self, content: Any, *, stop_after: int | None = None, played_ms: float | None = None, **options: Any
+    ) -> Answered:
+        """Ask, and read the answer."""
+        answered: Answered = self._portal.call(self._ask, content, stop_after, played_ms, options)
+        return answered
+
+    async def _ask(
+        self, content: Any, stop_after: int | None, played_ms: float | None, options: dict[str, Any]
+    ) -> Answered:
+        answer = self.session.ask(content, **options)
+        pieces: list[str] = []
+        error = None
+        try:
+            async with answer:
+                async for piece in answer.text:
+                    pieces.append(piece)
+                    if len(pieces) == stop_after:
+                        if played_ms is None or played_ms >= 0:
+                            await answer.interrupt(played_ms=played_ms)
+                        break
+        except StreamError as failure:
+            error = failure
+        return Answered(pieces, answer.message, error, answer.stop_reason)
+
+    def speak(self, content: Any, *, media: int | None, played_ms: float) -> Answered:
+        """Ask, and interrupt the answer after some pieces of audio; if `media` is None, once it has ended."""
+        answered: Answered = self._portal.call(self._speak, content, media, played_ms)
+        return answered
+
+    async def _speak(self, content: Any, media: int | None, played_ms: float) -> Answered:
+        async with self.session.ask(content) as answer:
+            heard = 0
+            async for event in answer:
+                heard += isinstance(event, MediaDelta)
+                if heard == media:
+                    break
+            await answer.interrupt(played_ms=played_ms)
+        return Answered([], answer.message, None, answer.stop_reason)
+
+
+@contextmanager
+def talking(colour: str, url: str, **options: Any) -> Generator[Talk]:
+    """Open a session with a server."""
+    if colour == "sync":
+        with Session(lambda: websockets.sync.client.connect(url), **options) as session:
+            yield Talk(session)
+        return
+    connect: Any = {"asyncio": websockets.asyncio, "trio": websockets.trio}[colour].client.connect
+    with ExitStack() as stack:
+        portal = stack.enter_context(start_blocking_portal(colour))
+        opened = portal.call(_make, lambda: connect(url), options)
+        yield AsyncTalk(stack.enter_context(portal.wrap_async_context_manager(opened)), portal)
+
+
+async def _make(connect: Any, options: dict[str, Any]) -> AsyncSession:
+    return AsyncSession(connect, **options)

@@ -1,0 +1,167 @@
+"""Sessions with OpenAI's Realtime API: text, audio, and interruptions of what is being played."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.session.servers import Line, Payload, RealtimeServer, serving
+from tests.session.talks import COLOURS, talking
+from tokenstream import ProviderError
+from tokenstream.turns import ToolResults
+
+pytestmark = pytest.mark.parametrize("colour", COLOURS)
+
+
+def wait_after(number: int) -> Any:
+    """Return a pause after so many pieces, until the answer is cancelled."""
+
+    def pause(line: Line, piece: int) -> None:
+        if piece >= number:
+            line.cancelled.wait(5)
+
+    return pause
+
+
+def no_pause(_line: Line, _number: int) -> None:
+    """Go on at once."""
+
+
+def test_the_server_keeps_the_conversation(colour: str) -> None:
+    """A question is an item and the request for an answer; the settings are sent once."""
+    server = RealtimeServer()
+    with serving(server) as url, talking(colour, url, settings={"instructions": "Be brief."}) as talk:
+        assert [talk.ask(question).text for question in ("one", "two")] == [
+            "I know: one",
+            "I know: one | two",
+        ]
+        called = talk.ask("call:noon").message
+        results = ToolResults(called, {called.tool_calls[0].id: "12:00"})
+        assert talk.ask(results).text == "I know: one | two | call:noon | [12:00]"
+        assert server.received[0][1]["session"] == {"type": "realtime", "instructions": "Be brief."}
+        assert server.kinds().count("session.update") == 1
+        assert server.kinds().count("conversation.item.create") == 4
+
+
+def test_another_connection_gets_the_whole_conversation_once(colour: str) -> None:
+    """This API resumes no session."""
+    server = RealtimeServer()
+    with serving(server) as url, talking(colour, url) as talk:
+        called = talk.ask("call:noon").message
+        talk.ask(ToolResults(called, {called.tool_calls[0].id: "12:00"}))
+        server.lines[0].connection.close(1001)
+
+        assert talk.ask("two").text == "I know: call:noon | [12:00] | two"
+        assert talk.ask("three").text == "I know: call:noon | [12:00] | two | three"
+        assert (talk.session.rotations, talk.session.resent) == (1, 1)
+        items = [payload["item"] for number, payload in server.received if number == 1 and "item" in payload]
+        assert [item["type"] for item in items] == [
+            "message",
+            "function_call",
+            "function_call_output",
+            "message",
+            "message",
+            "message",
+        ]
+        assert items[3]["content"] == [{"type": "output_text", "text": "I know: call:noon | [12:00]"}]
+
+
+def test_what_was_spoken_is_repeated_as_text(colour: str) -> None:
+    """Audio can't be sent back."""
+    server = RealtimeServer(audio=True)
+    with serving(server) as url, talking(colour, url) as talk:
+        spoken = talk.ask("one").message
+
+        assert [part.transcript for part in spoken.parts if part.kind == "media"] == ["I know: one"]
+        server.lines[0].connection.close(1001)
+        talk.ask("two")
+        items = [payload["item"] for number, payload in server.received if number == 1 and "item" in payload]
+        assert items[1]["content"] == [{"type": "output_text", "text": "I know: one"}]
+        assert talk.session.turns("openai-chat")[1] == {"role": "assistant", "content": "I know: one"}
+
+
+@pytest.mark.parametrize(("played_ms", "kept_ms"), [(50, 50), (0, 0), (10_000, 200), (-5, 0)])
+def test_an_interrupted_answer_is_cut_to_what_was_heard(colour: str, played_ms: float, kept_ms: int) -> None:
+    """And never beyond the audio of the item that has arrived, which the server would refuse."""
+    server = RealtimeServer(audio=True)
+    server.pause = wait_after(2)
+    with serving(server) as url, talking(colour, url) as talk:
+        interrupted = talk.speak("one and more", media=4, played_ms=played_ms)
+        server.pause = no_pause
+        after = talk.ask("two")
+
+        assert interrupted.message.ending == "stopped"
+        kinds = server.kinds()
+        assert kinds.index("response.cancel") < kinds.index("conversation.item.truncate")
+        assert [each["audio_end_ms"] for each in server.truncations] == [kept_ms]
+        assert server.refusals == []
+        assert after.error is None
+        spoken = [part.transcript for part in after.message.parts if part.kind == "media"]
+        assert spoken == ["I know: one and more | two"]
+
+
+def test_an_answer_that_has_ended_is_cut_while_it_is_played(colour: str) -> None:
+    """It arrives faster than it is played; there is nothing to cancel then."""
+    server = RealtimeServer(audio=True)
+    with serving(server) as url, talking(colour, url) as talk:
+        talk.speak("one", media=None, played_ms=120)
+        talk.ask("two")
+
+        assert "response.cancel" not in server.kinds()
+        assert [each["audio_end_ms"] for each in server.truncations] == [120]
+        assert server.refusals == []
+
+
+def test_an_answer_that_was_heard_to_its_end_is_not_cut(colour: str) -> None:
+    """The interruption came after the last word."""
+    server = RealtimeServer(audio=True)
+    with serving(server) as url, talking(colour, url) as talk:
+        talk.speak("one", media=None, played_ms=60_000)
+        talk.ask("two")
+
+        assert server.truncations == []
+
+
+def test_a_refused_request_ends_its_answer(colour: str) -> None:
+    """The server reports it as an event, and sends no answer; another error concerns no answer."""
+
+    class Refusing(RealtimeServer):
+        def answer(self, line: Line) -> None:
+            if len(line.items) == 1:
+                self.refuse(line, self.received[-1][1], "rate_limit_exceeded", "busy")
+            else:
+                super().answer(line)
+
+    server = Refusing()
+    with serving(server) as url, talking(colour, url) as talk:
+        error = talk.ask("one").error
+
+        assert isinstance(error, ProviderError)
+        assert error.code == "rate_limit_exceeded"
+        assert talk.ask("two").text == "I know: one | two"
+
+
+def test_late_events_of_an_interrupted_answer_reach_no_other_answer(colour: str) -> None:
+    """Deltas, items and the acknowledgement of the cut may come after the next answer has begun."""
+
+    class Late(RealtimeServer):
+        def answer(self, line: Line) -> None:
+            super().answer(line)
+            old = [each for each in self.gone if each["type"].startswith("response.output_")]
+            self.gone = []
+            for payload in old:
+                self.send(line, payload)
+
+        def send(self, line: Line, payload: Payload) -> None:
+            super().send(line, payload)
+            self.gone.append(payload)
+
+    server = Late()
+    server.pause = wait_after(1)
+    with serving(server) as url, talking(colour, url) as talk:
+        talk.ask("one", stop_after=1)
+        server.pause = no_pause
+
+        assert talk.ask("two").text == "I know: one | two"
+        assert talk.ask("three").text == "I know: one | two | three"

@@ -1,0 +1,317 @@
+"""Sessions with OpenAI's Responses API: what is sent, what is chained, and what happens when that fails."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.session.servers import Line, Payload, ResponsesServer, serving
+from tests.session.talks import COLOURS, talking
+from tokenstream import ProviderError, Retry, StatusError, StreamInterrupted, StreamTruncated
+from tokenstream.turns import ToolResults
+
+pytestmark = pytest.mark.parametrize("colour", COLOURS)
+
+
+def creates(server: ResponsesServer) -> list[Payload]:
+    return [payload for _, payload in server.received if payload["type"] == "response.create"]
+
+
+def questions(request: Payload) -> list[str]:
+    return [item["content"][0]["text"] for item in request["input"] if item.get("role") == "user"]
+
+
+def test_only_what_is_new_is_sent(colour: str) -> None:
+    """A question continues the response before it by its id, with the session's model and settings."""
+    server = ResponsesServer()
+    settings = {"instructions": "Be brief."}
+    with serving(server) as url, talking(colour, url, model="gpt-5.1", settings=settings) as talk:
+        texts = [talk.ask(question).text for question in ("one", "two", "three")]
+
+        assert texts == ["I know: one", "I know: one | two", "I know: one | two | three"]
+        requests = creates(server)
+        assert [questions(request) for request in requests] == [["one"], ["two"], ["three"]]
+        assert [request.get("previous_response_id") for request in requests] == [None, "resp_1", "resp_3"]
+        assert {request["model"] for request in requests} == {"gpt-5.1"}
+        assert {request["instructions"] for request in requests} == {"Be brief."}
+        assert (talk.session.rotations, talk.session.resent) == (0, 0)
+        assert [message.id for message in talk.session.messages] == ["resp_1", "resp_3", "resp_5"]
+
+
+def test_results_of_tools_are_sent_on_the_same_connection(colour: str) -> None:
+    """Only the results are sent: the server has the calls."""
+    server = ResponsesServer()
+    with serving(server) as url, talking(colour, url) as talk:
+        called = talk.ask("call:noon").message
+        text = talk.ask(ToolResults(called, {called.tool_calls[0].id: "12:00"})).text
+
+        assert text == "I know: call:noon | [12:00]"
+        assert [item["type"] for item in creates(server)[-1]["input"]] == ["function_call_output"]
+        assert len(server.lines) == 1
+
+
+def test_items_of_the_api_are_sent_as_they_are(colour: str) -> None:
+    """For what a text can't say, such as an image."""
+    server = ResponsesServer()
+    item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Look"}]}
+    with serving(server) as url, talking(colour, url) as talk:
+        assert talk.ask([item]).text == "I know: Look"
+        assert talk.ask(item).text == "I know: Look | Look"
+        assert [request["input"] for request in creates(server)] == [[item], [item]]
+
+
+def test_a_parent_that_the_server_has_forgotten_is_replaced_by_the_whole_history(colour: str) -> None:
+    """Once, as a new chain, on the same connection; the user sees nothing of it."""
+    server = ResponsesServer()
+    with serving(server) as url, talking(colour, url) as talk:
+        talk.ask("one")
+        talk.ask("two")
+        server.stored.clear()
+        server.lines[0].cache.clear()
+
+        assert talk.ask("three").text == "I know: one | two | three"
+        assert talk.ask("four").text == "I know: one | two | three | four"
+        assert (talk.session.rotations, talk.session.resent) == (0, 1)
+        assert questions(creates(server)[-2]) == ["one", "two", "three"]
+        assert "previous_response_id" not in creates(server)[-2]
+        assert questions(creates(server)[-1]) == ["four"]
+
+
+def test_without_storage_another_connection_gets_the_whole_history(colour: str) -> None:
+    """The server remembers responses only as long as the connection lasts, so its id is not even tried."""
+    server = ResponsesServer()
+    with serving(server) as url, talking(colour, url, settings={"store": False}) as talk:
+        talk.ask("one")
+        server.lines[0].connection.close(1001)
+
+        assert talk.ask("two").text == "I know: one | two"
+        assert (talk.session.rotations, talk.session.resent) == (1, 1)
+        assert len(creates(server)) == 2
+
+
+def test_a_stored_response_is_continued_on_another_connection(colour: str) -> None:
+    """So the history is not sent again."""
+    server = ResponsesServer()
+    with serving(server) as url, talking(colour, url) as talk:
+        talk.ask("one")
+        server.lines[0].connection.close(1001)
+
+        assert talk.ask("two").text == "I know: one | two"
+        assert (talk.session.rotations, talk.session.resent) == (1, 0)
+
+
+def test_the_sixty_minute_limit_rotates_the_connection(colour: str) -> None:
+    """The question that meets it is asked again on another connection."""
+    server = ResponsesServer()
+    limit = {"code": "websocket_connection_limit_reached", "message": "60 minutes"}
+    server.errors[2] = {"type": "error", "status": 400, "error": limit}
+    with serving(server) as url, talking(colour, url) as talk:
+        texts = [talk.ask(question).text for question in ("one", "two", "three")]
+
+        assert texts == ["I know: one", "I know: one | two", "I know: one | two | three"]
+        assert talk.session.rotations == 1
+        assert [number for number, _ in server.received] == [0, 0, 1, 1]
+
+
+def test_the_id_of_the_last_event_is_continued(colour: str) -> None:
+    """Gateways give the first event another id, which the server behind them does not know."""
+
+    class Gateway(ResponsesServer):
+        def send(self, line: Line, payload: Payload) -> None:
+            if payload["type"] == "response.created":
+                payload = {**payload, "response": {**payload["response"], "id": "made_up"}}
+            super().send(line, payload)
+
+    server = Gateway()
+    with serving(server) as url, talking(colour, url) as talk:
+        talk.ask("one")
+
+        assert talk.ask("two").text == "I know: one | two"
+        assert creates(server)[-1]["previous_response_id"] == "resp_1"
+
+
+def test_after_a_refused_request_the_history_is_sent_as_a_new_chain(colour: str) -> None:
+    """The server forgets the parent of a request that fails; the refused question is not in the history."""
+    server = ResponsesServer()
+    refused = {"code": "invalid_prompt", "message": "no"}
+    server.errors[2] = {"type": "error", "status": 400, "error": refused}
+    with serving(server) as url, talking(colour, url) as talk:
+        talk.ask("one")
+        error = talk.ask("two").error
+
+        assert isinstance(error, ProviderError)
+        assert error.code == "invalid_prompt"
+        assert talk.ask("three").text == "I know: one | three"
+        assert (talk.session.rotations, talk.session.resent) == (0, 1)
+
+
+def test_a_server_that_closes_the_connection_at_once_is_asked_twice_and_not_for_ever(colour: str) -> None:
+    """Some close it with code 1000 and no event, for a parameter that they don't like."""
+
+    class Closing(ResponsesServer):
+        def take(self, line: Line, payload: Payload) -> None:
+            line.connection.close(1000)
+
+    server = Closing()
+    with serving(server) as url, talking(colour, url) as talk:
+        assert isinstance(talk.ask("one").error, StreamTruncated)
+        assert len(creates(server)) == 2
+
+
+def test_an_interrupted_answer_is_cancelled_and_leaves_nothing_behind(colour: str) -> None:
+    """The next question waits for nothing, has nothing of it, and tells the model what was said."""
+    server = ResponsesServer()
+    server.pause = lambda line, number: number > 1 and line.cancelled.wait(5)
+    with serving(server) as url, talking(colour, url) as talk:
+        talk.ask("one")
+        server.pause = lambda line, number: number > 0 and line.cancelled.wait(5)
+        stopped = talk.ask("two", stop_after=1)
+        server.pause = lambda _line, _number: None
+        after = talk.ask("three")
+
+        assert (stopped.text, stopped.message.ending, stopped.stop_reason) == (
+            "I know:",
+            "stopped",
+            "interrupted",
+        )
+        assert after.text == "I know: one | two | three"
+        assert server.kinds() == ["response.create", "response.create", "response.cancel", "response.create"]
+        # The last whole response is continued, so what was interrupted is sent again.
+        last = creates(server)[-1]
+        assert last["previous_response_id"] == "resp_1"
+        said = {"type": "message", "role": "assistant", "content": "I know:"}
+        assert [item for item in last["input"] if item["role"] == "assistant"] == [said]
+
+
+def test_leaving_the_block_early_cancels_as_well(colour: str) -> None:
+    """Nobody pays for the rest."""
+    server = ResponsesServer()
+    server.pause = lambda line, number: number > 0 and line.cancelled.wait(5)
+    with serving(server) as url, talking(colour, url) as talk:
+        left = talk.ask("one", stop_after=1, played_ms=-1)
+        server.pause = lambda _line, _number: None
+
+        assert left.message.ending == "stopped"
+        assert talk.ask("two").text == "I know: one | two"
+        assert server.kinds() == ["response.create", "response.cancel", "response.create"]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        {"code": "response_not_found", "message": "No response to cancel"},
+        {"code": "invalid_value", "message": "Invalid value: 'response.cancel'", "param": "type"},
+    ],
+)
+def test_a_cancellation_that_comes_too_late_is_not_an_error(colour: str, refusal: Payload) -> None:
+    """The answer is over by then, and the server's refusal is not the beginning of the next one."""
+
+    class Late(ResponsesServer):
+        def is_cancel(self, payload: Payload) -> bool:
+            return False
+
+        def take(self, line: Line, payload: Payload) -> None:
+            if payload["type"] == "response.cancel":
+                return self.send(line, {"type": "error", "status": 400, "error": refusal})
+            return super().take(line, payload)
+
+    server = Late()
+    with serving(server) as url, talking(colour, url) as talk:
+        talk.ask("one", stop_after=1)
+
+        assert talk.ask("two").text == "I know: one | two"
+        assert talk.ask("three").text == "I know: one | two | three"
+
+
+def test_a_server_that_does_not_stop_holds_up_the_next_answer_only_for_a_while(
+    colour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then another connection is opened."""
+    monkeypatch.setattr("tokenstream.session._conversation._DRAIN_SECONDS", 0.05)
+    server = ResponsesServer()
+    server.ignores_cancel = True
+    server.pause = lambda line, number: line.number == 0 and number > 0 and line.cancelled.wait(5)
+    with serving(server) as url, talking(colour, url) as talk:
+        talk.ask("one", stop_after=1)
+
+        assert talk.ask("two").text == "I know: one | two"
+        assert talk.session.rotations == 1
+
+
+def test_a_broken_answer_raises_its_error_and_the_session_goes_on(colour: str) -> None:
+    """Without a policy; what had arrived stays in the conversation."""
+    server = ResponsesServer()
+    server.hangups[5] = 1011
+    with serving(server) as url, talking(colour, url) as talk:
+        broken = talk.ask("one")
+
+        assert isinstance(broken.error, StreamInterrupted)
+        assert broken.error.partial.text == broken.text == "I know: one"[: 7 * len(broken.pieces)]
+        assert talk.ask("two").text == "I know: one | two"
+        assert talk.session.rotations == 1
+
+
+@pytest.mark.parametrize("code", [1001, 1011, None])
+def test_a_broken_answer_follows_the_policy(colour: str, code: int | None) -> None:
+    """A restart asks the question once more, on another connection."""
+    server = ResponsesServer()
+    server.hangups[4] = code
+    retry = Retry(mode="restart", wait=0)
+    with serving(server) as url, talking(colour, url, retry=retry) as talk:
+        assert talk.ask("one").message.text == "I know: one"
+        assert talk.ask("two").message.text == "I know: one | two"
+        assert len(creates(server)) == 3
+
+
+def test_the_model_continues_a_broken_answer(colour: str) -> None:
+    """With the beginning of the answer, and a question to go on; the next question knows the whole answer."""
+    server = ResponsesServer()
+    server.hangups[5] = 1011
+    retry = Retry(wait=0, hold=False, least=0.0)
+    with serving(server) as url, talking(colour, url, retry=retry) as talk:
+        broken = talk.ask("one")
+
+        assert broken.error is None
+        assert broken.text.startswith("I know: one")
+        again = creates(server)[1]["input"]
+        assert [item["role"] for item in again] == ["user", "assistant", "user"]
+        talk.ask("two")
+        last = creates(server)[-1]["input"]
+        assert [item["content"] for item in last if item["role"] == "assistant"] == [broken.message.text]
+
+
+def test_a_fallback_sends_posts_when_no_connection_can_be_opened(colour: str) -> None:
+    """The conversation is the same; the payload is that of an HTTP request."""
+    payloads: list[Payload] = []
+
+    def post(payload: Payload) -> Any:
+        payloads.append(payload)
+        head = {"id": f"resp_{len(payloads)}", "object": "response", "output": []}
+        delta = {"output_index": 0, "content_index": 0, "delta": f"Answer {len(payloads)}"}
+        return [
+            {"type": "response.created", "response": {**head, "status": "in_progress"}},
+            {"type": "response.output_text.delta", **delta},
+            {"type": "response.completed", "response": {**head, "status": "completed"}},
+        ]
+
+    with talking(colour, "ws://127.0.0.1:9/v1/responses", fallback=post, model="gpt-5.1") as talk:
+        texts = [talk.ask(question).text for question in ("one", "two")]
+
+        assert texts == ["Answer 1", "Answer 2"]
+        assert [payload["stream"] for payload in payloads] == [True, True]
+        assert [payload.get("previous_response_id") for payload in payloads] == [None, "resp_1"]
+        assert [len(payload["input"]) for payload in payloads] == [1, 1]
+        assert [message.text for message in talk.session.messages] == texts
+
+
+def test_a_question_whose_connection_cannot_be_opened_is_not_in_the_way(colour: str) -> None:
+    """Each attempt begins anew, and so does the next question."""
+    server = ResponsesServer()
+    with serving(server) as url, talking(colour, url, retry=Retry(attempts=2, wait=0)) as talk:
+        talk.ask("one")
+        server.lines[0].connection.close(1001)
+        server.refuses_handshakes = 2
+        assert isinstance(talk.ask("two").error, StatusError)
+
+        assert talk.ask("three").text == "I know: one | three"

@@ -1,0 +1,424 @@
+"""What sessions refuse, how they end, and how they behave between threads and tasks."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import anyio
+import pytest
+import websockets.asyncio.client
+import websockets.sync.client
+
+from tests.session.servers import Line, LiveServer, Payload, RealtimeServer, ResponsesServer, serving
+from tests.session.talks import COLOURS, talking
+from tests.support.timing import wait_for
+from tokenstream import (
+    AsyncSession,
+    ConcurrentRead,
+    ConnectError,
+    Deadlines,
+    LimitExceeded,
+    Limits,
+    MisuseError,
+    Retry,
+    Route,
+    Router,
+    Session,
+    StreamClosed,
+    StreamStalled,
+    ToolCall,
+    Tools,
+)
+from tokenstream.session import Answer, AsyncAnswer
+
+URL = "ws://127.0.0.1:9/v1/responses"
+in_every_colour = pytest.mark.parametrize("colour", COLOURS)
+
+
+def never() -> Any:
+    pytest.fail("no connection is opened")
+
+
+def no_pause(_line: Line, _number: int) -> None:
+    """Go on at once."""
+
+
+# -- misuse --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"format": "anthropic"}, "a session speaks gemini-live, openai-realtime, openai-responses, and not"),
+        ({"settings": ["instructions"]}, "settings= is a dict"),
+        ({"tools": "look_up"}, "tools= is Tools"),
+        ({"fallback": "https://api.openai.com/v1/responses"}, "fallback= is a function"),
+        ({"fallback": print, "format": "openai-realtime"}, "fallback= is for openai-responses"),
+        ({"retry": 3}, "retry= is a Retry"),
+        ({"retry": Retry(routes=[Route("http://localhost", json={})])}, "a session asks one server"),
+    ],
+)
+@pytest.mark.parametrize("kind", [Session, AsyncSession])
+def test_options_that_cannot_work_are_refused(kind: Any, options: dict[str, Any], words: str) -> None:
+    """At once, with what to write instead."""
+    with pytest.raises(MisuseError, match=words):
+        kind(never, **options)
+
+
+@pytest.mark.parametrize("kind", [Session, AsyncSession])
+def test_a_session_needs_a_function_that_opens_connections(kind: Any) -> None:
+    """Because it may need another one."""
+    with pytest.raises(MisuseError, match="write lambda: connect"):
+        kind(object())
+
+
+@pytest.mark.parametrize("kind", [Session, AsyncSession])
+def test_a_question_before_the_block_is_refused(kind: Any) -> None:
+    """The connection opens with the block."""
+    with pytest.raises(MisuseError, match="enter it with"):
+        kind(never).ask("Hello")
+
+
+def test_a_closed_session_asks_nothing() -> None:
+    """And closing twice does no harm."""
+    with serving(ResponsesServer()) as url:
+        with Session(lambda: websockets.sync.client.connect(url)) as session:
+            session.close()
+        assert session.closed
+        with pytest.raises(StreamClosed, match="the session is closed"):
+            session.ask("Hello")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [([], "without items"), (None, "not NoneType"), ([1], "not list"), (7, "not int")],
+)
+def test_only_texts_results_and_items_are_asked(content: Any, words: str) -> None:
+    """The error says what they are."""
+    with (
+        serving(ResponsesServer()) as url,
+        talking("sync", url) as talk,
+        pytest.raises(MisuseError, match=words),
+    ):
+        talk.session.ask(content)
+
+
+def test_arguments_of_ask_are_checked() -> None:
+    """Lanes are of one API only."""
+    with serving(RealtimeServer()) as url, talking("sync", url) as talk:
+        with pytest.raises(MisuseError, match="openai-realtime has no lanes"):
+            talk.session.ask("Hello", lane="a")
+        with pytest.raises(MisuseError, match="router= is a Router"):
+            talk.session.ask("Hello", router=print)
+
+
+def test_a_url_that_does_not_tell_the_api_needs_its_name() -> None:
+    """Such as that of a gateway."""
+    server = ResponsesServer()
+    server.path = "/socket"
+    with serving(server) as url:
+        expected = pytest.raises(
+            MisuseError, match="the connection's URL does not tell the API: give format="
+        )
+        with expected, talking("sync", url):
+            pytest.fail("it is not open")
+        with talking("sync", url, format="openai-responses") as talk:
+            assert talk.ask("one").text == "I know: one"
+
+
+@pytest.mark.anyio
+async def test_connections_of_the_other_colour_are_refused() -> None:
+    """The error names the right one."""
+    with (
+        serving(ResponsesServer()) as url,
+        pytest.raises(MisuseError, match="AsyncSession needs a WebSocket"),
+    ):
+        async with AsyncSession(lambda: websockets.sync.client.connect(url)):
+            pytest.fail("it is not open")
+    with pytest.raises(MisuseError, match="Session needs a WebSocket connection"), Session(list):
+        pytest.fail("it is not open")
+
+
+@in_every_colour
+def test_a_connection_that_cannot_be_opened_fails_in_the_block(colour: str) -> None:
+    """As the library's own error."""
+    with pytest.raises(ConnectError), talking(colour, URL):
+        pytest.fail("it is not open")
+
+
+# -- several answers -----------------------------------------------------------
+
+
+def test_one_question_at_a_time() -> None:
+    """The answer before has to be read, interrupted or closed first."""
+    with serving(ResponsesServer()) as url, talking("sync", url) as talk:
+        talk.ask("one")
+        answer = talk.session.ask("two")
+        next(answer)
+        with pytest.raises(ConcurrentRead, match="the answer before is still in progress"):
+            talk.session.ask("three")
+        answer.close()
+
+        assert talk.ask("four").text.endswith(" | four")
+
+
+def test_lanes_are_conversations_of_their_own() -> None:
+    """Their answers may be read in any order, or in turns."""
+    server = ResponsesServer(pieces=3)
+    with serving(server) as url, talking("sync", url) as talk:
+        session = talk.session
+        with session.ask("one", lane="a") as first, session.ask("uno", lane="b") as second:
+            pieces = list(zip(first.text, second.text, strict=False))
+            texts = [first.final().text, second.final().text]
+
+        assert texts == ["I know: one", "I know: uno"]
+        assert pieces[0] == ("I k", "I k")
+        assert talk.ask("two", lane="a").text == "I know: one | two"
+        assert talk.ask("other").text == "I know: other"
+        assert [turn["role"] for turn in session.turns("openai-chat", lane="a")] == [
+            "user",
+            "assistant",
+            "user",
+            "assistant",
+        ]
+        assert session.turns("openai-chat", lane="b")[0]["content"] == "uno"
+        assert [payload.get("stream_id") for _, payload in server.received] == ["a", "b", "a", None]
+
+
+# -- silence, bounds and endings ------------------------------------------------
+
+
+@in_every_colour
+@pytest.mark.parametrize("kind", [ResponsesServer, RealtimeServer, LiveServer])
+def test_an_answer_that_is_silent_for_too_long_ends_and_the_session_goes_on(colour: str, kind: Any) -> None:
+    """Also before its first event, although the connection is one on which the user may be silent."""
+    server = kind()
+    silent = threading.Event()
+    server.pause = lambda _line, number: number == 1 and silent.wait(10)
+    deadlines = Deadlines(first_event=30.0, idle_bytes=0.15)
+    with serving(server) as url, talking(colour, url, deadlines=deadlines) as talk:
+        stalled = talk.ask("one")
+        silent.set()
+
+        assert isinstance(stalled.error, StreamStalled)
+        assert stalled.error.limit == "idle_bytes"
+        assert stalled.text == "I know:"
+        server.pause = no_pause
+        assert talk.ask("two").text == "I know: one | two"
+
+
+@in_every_colour
+@pytest.mark.parametrize("kind", [ResponsesServer, RealtimeServer, LiveServer])
+def test_a_server_that_does_not_answer_at_all_is_a_stall(colour: str, kind: Any) -> None:
+    """By the deadline for the first event."""
+
+    class Silent(kind):  # type: ignore[misc]
+        def answer(self, *_arguments: Any, **_options: Any) -> None:
+            pass
+
+    deadlines = Deadlines(first_event=0.2, idle_bytes=0.2)
+    with serving(Silent()) as url, talking(colour, url, deadlines=deadlines) as talk:
+        stalled = talk.ask("one").error
+
+        assert isinstance(stalled, StreamStalled)
+        assert stalled.limit in ("first_event", "idle_bytes")
+
+
+@in_every_colour
+@pytest.mark.parametrize("kind", [ResponsesServer, RealtimeServer, LiveServer])
+def test_a_session_closes_within_a_second(colour: str, kind: Any) -> None:
+    """Even if the server is silent in the middle of an answer, and keeps the connection open."""
+    server = kind()
+    left = threading.Event()
+    server.pause = lambda _line, number: number == 1 and left.wait(10)
+    with serving(server) as url:
+        with talking(colour, url) as talk:
+            talk.ask("one", stop_after=1)
+            began = time.monotonic()
+        took = time.monotonic() - began
+        left.set()
+
+    assert took < 1.0
+
+
+@in_every_colour
+def test_nothing_is_read_that_is_not_asked_for(colour: str) -> None:
+    """A server that sends audio faster than it is taken has to wait."""
+    server = RealtimeServer(audio=True, pieces=1)
+    question = "x" * 20_000
+    with serving(server) as url, talking(colour, url) as talk:
+        talk.speak(question, media=2, played_ms=0)
+
+        # The audio of the whole answer has 128 MB.
+        assert server.sent < 10_000
+
+
+def test_waiting_messages_are_bounded() -> None:
+    """By the limit of the body; only those of other lanes wait."""
+    server = ResponsesServer(pieces=1)
+    with serving(server) as url, talking("sync", url, limits=Limits(body=20_000)) as talk:
+        long, short = talk.session.ask("two" * 1_000, lane="b"), talk.session.ask("one", lane="a")
+        with long, short, pytest.raises(LimitExceeded) as raised:
+            short.final()
+
+    assert raised.value.limit == "body"
+
+
+def test_another_thread_interrupts() -> None:
+    """While the answer is being read."""
+    server = ResponsesServer()
+    server.pause = lambda line, number: number > 0 and line.cancelled.wait(5)
+    with serving(server) as url, talking("sync", url) as talk, talk.session.ask("one") as answer:
+        threading.Timer(0.1, answer.interrupt).start()
+
+        assert list(answer.text) == ["I know:"]
+        assert answer.stop_reason == "interrupted"
+        assert "response.cancel" in server.kinds()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_another_task_interrupts() -> None:
+    """While the answer is being read."""
+    server = ResponsesServer()
+    server.pause = lambda line, number: number > 0 and line.cancelled.wait(5)
+    with serving(server) as url:
+        opened = AsyncSession(lambda: websockets.asyncio.client.connect(url))
+        async with opened as session, session.ask("one") as answer, anyio.create_task_group() as tasks:
+
+            async def interrupt() -> None:
+                await anyio.sleep(0.1)
+                await answer.interrupt()
+
+            tasks.start_soon(interrupt)
+            pieces = [piece async for piece in answer.text]
+
+    assert pieces == ["I know:"]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_timeout_around_a_read_loses_nothing() -> None:
+    """And it doubles nothing: the cancelled read leaves the next message in the connection."""
+    server = ResponsesServer(pieces=3)
+    slow = threading.Event()
+    server.pause = lambda _line, number: number % 2 and slow.wait(0.03)
+    with serving(server) as url:
+        opened = AsyncSession(lambda: websockets.asyncio.client.connect(url))
+        async with opened as session, session.ask("one two three") as answer:
+            pieces: list[str] = []
+            text = answer.text
+            while not answer.closed:
+                with anyio.move_on_after(0.01):
+                    async for piece in text:
+                        pieces.append(piece)
+
+    assert "".join(pieces) == "I know: one two three"
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_program_leaves_no_connection_open() -> None:
+    """The session closes it while its task is being cancelled."""
+    import websockets.trio.client
+    from sniffio import current_async_library
+
+    kind: Any = websockets.trio if current_async_library() == "trio" else websockets.asyncio
+    server = ResponsesServer()
+    left = threading.Event()
+    server.pause = lambda _line, number: number == 1 and left.wait(10)
+    with serving(server) as url:
+        with anyio.move_on_after(0.2):
+            async with (
+                AsyncSession(lambda: kind.client.connect(url)) as session,
+                session.ask("one") as answer,
+            ):
+                async for _ in answer.text:
+                    pass
+        left.set()
+        wait_for(lambda: server.are_closed)
+
+
+# -- tools -----------------------------------------------------------------------
+
+
+def test_a_tool_that_raises_ends_the_answer_with_its_exception() -> None:
+    """As in `stream.run`; the session goes on."""
+    router = Router()
+
+    @router.tool
+    def look_up(word: str) -> str:
+        raise ZeroDivisionError(word)
+
+    with serving(ResponsesServer()) as url, talking("sync", url) as talk:
+        with pytest.raises(ZeroDivisionError):
+            talk.ask("call:noon", router=router)
+        assert talk.ask("two").error is None
+
+
+def test_calls_without_a_tool_are_left_to_the_application() -> None:
+    """The answer ends with them."""
+    with serving(ResponsesServer()) as url, talking("sync", url) as talk:
+        with talk.session.ask("call:noon") as answer:
+            calls = list(answer.tool_calls)
+
+        assert [call.name for call in calls if isinstance(call, ToolCall)] == ["look_up"]
+        assert answer.message.finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize("kind", [ResponsesServer, RealtimeServer, LiveServer])
+def test_tools_are_declared_in_the_form_of_the_api(kind: Any) -> None:
+    """A `Tools`, a router, or the list itself."""
+
+    def look_up(word: str) -> str:
+        """Look a word up."""
+        return word
+
+    declared: list[Payload] = []
+    for tools in (Tools(look_up), Router(Tools(look_up))):
+        server = kind()
+        with serving(server) as url, talking("sync", url, tools=tools) as talk:
+            talk.ask("one")
+        payload = server.received[0][1]
+        declared.append(payload.get("tools") or payload.get("session", payload.get("setup"))["tools"])
+
+    assert declared[0] == declared[1]
+    assert "Look a word up." in str(declared)
+
+
+# -- the interface ---------------------------------------------------------------
+
+
+def test_both_colours_have_the_same_interface() -> None:
+    """Except for what they wait for."""
+    for sync, other in ((Session, AsyncSession), (Answer, AsyncAnswer)):
+        named = {name: each for name, each in vars(sync).items() if not name.startswith("_")}
+        for name, function in named.items():
+            twin = getattr(other, {"close": "aclose"}.get(name, name))
+            if inspect.isfunction(function):
+                assert [*inspect.signature(function).parameters] == [*inspect.signature(twin).parameters], (
+                    name
+                )
+    assert str(inspect.signature(Session)) == str(inspect.signature(AsyncSession))
+
+
+def test_sessions_are_loaded_when_they_are_used() -> None:
+    """The import of the package stays fast."""
+    program = "import sys, tokenstream; print('tokenstream.session' in sys.modules); tokenstream.Session"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert result.stdout.strip() == "False"
+
+
+def test_a_session_shows_its_state() -> None:
+    """It shows the API and nothing private, such as the address."""
+    with serving(ResponsesServer()) as url:
+        session = Session(lambda: websockets.sync.client.connect(url))
+        assert repr(session) == "<Session of an unknown API, not open>"
+        with session:
+            assert repr(session) == "<Session of openai-responses, open>"
+        assert repr(session) == "<Session of openai-responses, closed>"

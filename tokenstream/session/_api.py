@@ -1,0 +1,138 @@
+"""The interface of the APIs that answer over a WebSocket: messages to send, and facts in those received.
+
+An API does no I/O. A conversation tells it which rounds there were, and asks it for messages.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from tokenstream.errors import MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenstream.formats._base import Format
+    from tokenstream.session._exchange import Exchange
+    from tokenstream.session._rounds import Round
+
+Payload = dict[str, Any]
+
+
+class Place(NamedTuple):
+    """The place of a received message: the exchange whose answer it belongs to, and what follows from it."""
+
+    exchange: Exchange | None = None
+    """The exchange that gets the message; None to keep it for the next one."""
+    is_end: bool = False
+    """True if no more messages of the answer will come."""
+    is_discarded: bool = False
+    """True if nobody gets the message."""
+    begins: bool = True
+    """True if the message shows that the server has taken the question; False if it is about the session."""
+    replies: Sequence[Payload] = ()
+    """Messages to send at once."""
+    ending: Payload | None = None
+    """A message that ends the answer, since the server sends none where the application has to reply."""
+
+
+NOBODY = Place(is_discarded=True)
+
+
+class SessionAPI(ABC):
+    """One API, and the state of the conversation at its server.
+
+    Args:
+        model: The model's name; None if the URL names it.
+        tools: The list of tools in the form of the API; None without tools.
+        settings: Further fields of the request, or of the session's setup.
+    """
+
+    format: ClassVar[str]
+    """The name of the format of the API's answers."""
+    turn_method: ClassVar[str]
+    """The name of the method of `Message` that makes turns for the API's requests."""
+    has_lanes: ClassVar[bool] = False
+    """True if several answers may be in flight, each in a lane of its own."""
+    waits_for_cancelled: ClassVar[bool] = False
+    """True if a question may only be sent once the cancelled answer before it has ended."""
+
+    def __init__(self, model: str | None, tools: list[Payload] | None, settings: Mapping[str, Any]) -> None:
+        self.model = model
+        self.tools = tools
+        self.settings = dict(settings)
+        self.must_rotate = False
+        """True once the server has said that it will close the connection."""
+        self.is_ready = True
+        """False while the server prepares a new connection, and takes no questions."""
+        self.connections = 0
+        """Number of connections so far."""
+        self.resent = 0
+        """Number of times that the whole history was sent."""
+
+    @staticmethod
+    @abstractmethod
+    def write_tools(tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`, which stands above
+        """Return the API's list of tools."""
+
+    def greet(self) -> list[Payload]:
+        """Return the first messages on a new connection, and forget the state of the one before."""
+        self.connections += 1
+        self.must_rotate = False
+        return []
+
+    def forget_handle(self) -> bool:
+        """Forget the handle with which the session was to be resumed; return True if there was one."""
+        return False
+
+    @abstractmethod
+    def write_request(self, exchange: Exchange, rounds: Sequence[Round]) -> list[Payload]:
+        """Return the messages that ask a question.
+
+        Args:
+            exchange: The question, and turns that follow it.
+            rounds: The rounds before it.
+        """
+
+    def write_cancel(self, exchange: Exchange) -> list[Payload]:
+        """Return the messages that ask the server to stop an answer; none if the API has no such message."""
+        return []
+
+    def write_truncation(self, exchange: Exchange, played_ms: float) -> list[Payload]:
+        """Return the messages that shorten an answer to the audio that was played; none by default.
+
+        Args:
+            played_ms: The milliseconds of the answer's audio that were played.
+        """
+        return []
+
+    @abstractmethod
+    def find_place(self, payload: Payload, open_exchanges: Sequence[Exchange]) -> Place:
+        """Return the place of a received message, and learn what it says about the connection.
+
+        Args:
+            payload: The message.
+            open_exchanges: The exchanges whose answers have not ended, in the order of their requests.
+        """
+
+    def settle(self, exchange: Exchange) -> None:  # noqa: B027 - nothing, by default
+        """Note that an answer was read to its end, so that the next question can build on it."""
+
+    def make_format(self, *, spans_rounds: bool) -> str | Format:
+        """Return the format that reads an answer.
+
+        Args:
+            spans_rounds: True if the answer goes on after tools were run, with further answers of the API.
+        """
+        return self.format
+
+
+def check_settings(settings: object) -> Mapping[str, Any]:
+    """Return the caller's settings, and refuse anything but a mapping."""
+    if settings is None:
+        return {}
+    if not isinstance(settings, Mapping):
+        raise MisuseError(f"settings= is a dict with fields of the API's request, and not {settings!r:.80}")
+    return settings  # pyright: ignore[reportUnknownVariableType]

@@ -1,0 +1,137 @@
+"""One call of `session.ask`: the question, the exchange that brings its answer, and the tools to run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import StreamTruncated
+from tokenstream.session._rounds import Question, Round
+from tokenstream.session._steps import RunTools
+
+if TYPE_CHECKING:
+    from tokenstream.recovery import Attempt
+    from tokenstream.router import Router
+    from tokenstream.session._conversation import Conversation
+    from tokenstream.session._exchange import Exchange
+    from tokenstream.session._steps import Steps
+
+_CALLS = (b"function_call", b"tool_call", b"toolCall")
+"""Words of which each message that contains a whole call has at least one."""
+_ENDS = (b"response.completed", b"response.incomplete", b"response.done", b"serverContent")
+"""Words of which each message that ends an answer has at least one."""
+_PIECES = (b'.delta"', b"inlineData")
+"""Words of messages with pieces of an answer that nothing is needed of for its calls."""
+
+
+_UNANSWERED = (
+    "the connection was closed after the tools were run, before the end of the answer; what had arrived is "
+    "in .partial"
+)
+
+
+class Asked:
+    """A question that was asked, and what has come of it.
+
+    Args:
+        conversation: The conversation of the session.
+        question: What the application says.
+        lane: The name of the lane; "" for the default one.
+        router: The tools to run; None to leave calls to the application.
+    """
+
+    def __init__(
+        self, conversation: Conversation, question: Question, lane: str, router: Router | None
+    ) -> None:
+        self.conversation = conversation
+        self.router = router
+        self.round = Round(question, lane)
+        """The current round; further ones follow with the results of tools."""
+        self.exchange: Exchange | None = None
+        """The current exchange; None until the question is sent."""
+        self._messages: list[bytes] = []
+        """The messages of the current exchange that its tools are run by."""
+
+    def begin(self, attempt: Attempt | None) -> Steps[Exchange]:
+        """Send the question.
+
+        Args:
+            attempt: The attempt at the answer; None if there is only one.
+        """
+        exchange = self.exchange = yield from self.conversation.ask(self.round, self.write_turns(attempt))
+        return exchange
+
+    def write_turns(self, attempt: Attempt | None) -> list[dict[str, Any]]:
+        """Return the turns that ask the model to continue a broken answer; none for any other attempt."""
+        self._messages.clear()
+        if attempt is None or attempt.mode != "continue":
+            return []
+        is_live = self.conversation.known_api.turn_method == "to_gemini"
+        return attempt.continuation("gemini" if is_live else "openai-responses")
+
+    def read(self, exchange: Exchange, seconds: float | None) -> Steps[bytes | None]:
+        """Return the next message of the answer; None at its end.
+
+        With a router, the answer ends only once the model calls no more tools.
+
+        Args:
+            exchange: The exchange with which the attempt began.
+            seconds: The longest wait; None for no limit.
+
+        Raises:
+            TimeoutError: No message has arrived in time.
+        """
+        if self.router is None:
+            return (yield from self.conversation.read(exchange, seconds))
+        while (current := self.exchange) is not None:
+            message = yield from self.conversation.read(current, seconds)
+            if message is not None:
+                self._note(message)
+                return message
+            if current.dropped:
+                return None
+            if not current.completed and self.round.question.results is not None:
+                # The format knows of the answer before the tools only, and that one has ended.
+                raise StreamTruncated(_UNANSWERED)
+            if not current.completed or not (yield from self._answer_calls(self.router)):
+                return None
+        return None
+
+    def _note(self, message: bytes) -> None:
+        """Keep a message that its tools need: one with a call, or with the end of the answer."""
+        if not any(word in message for word in _PIECES) and any(
+            word in message for word in (*_CALLS, *_ENDS)
+        ):
+            self._messages.append(message)
+
+    def _answer_calls(self, router: Router) -> Steps[bool]:
+        """Run the tools that the answer has called, and ask on with their results.
+
+        Returns:
+            False if the answer has no calls.
+        """
+        messages, self._messages = self._messages, []
+        if not any(word in message for message in messages for word in _CALLS):
+            return False
+        results = yield RunTools(router, messages, self.conversation.known_api.format)
+        if not results:
+            return False
+        stream = self.round.answer
+        self.round.keep(results.message)
+        self.round = Round(Question(results), self.round.lane)
+        self.round.answer = stream
+        self.exchange = yield from self.conversation.ask(self.round, [])
+        return True
+
+    def release(self, exchange: Exchange) -> Steps[None]:
+        """Stop the answer of an attempt that is not read any further."""
+        current = exchange if self.router is None else self.exchange or exchange
+        yield from self.conversation.release(current)
+
+    def interrupt(self, played_ms: float | None) -> Steps[None]:
+        """Stop the answer at the server, and shorten it to the audio that was played.
+
+        Args:
+            played_ms: The milliseconds of its audio that were played; None if that is not known.
+        """
+        if self.exchange is not None:
+            yield from self.conversation.release(self.exchange, played_ms)

@@ -1,0 +1,216 @@
+"""The parts of sessions that need no connection: options, history and counts."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError, StreamClosed
+from tokenstream.limits import DEFAULT_LIMITS, Deadlines, Limits
+from tokenstream.recovery._resilient import check_retry
+from tokenstream.router import Router
+from tokenstream.session._api import check_settings
+from tokenstream.session._asked import Asked
+from tokenstream.session._conversation import Conversation
+from tokenstream.session._rounds import Question, find_turn_method, write_history
+from tokenstream.stream._options import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tokenstream.message import Message
+    from tokenstream.recovery import Attempt, Retry
+    from tokenstream.session._lines import Line
+
+_RESPONSES = "openai-responses"
+
+
+class SessionBase:
+    """What both kinds of sessions have in common.
+
+    Args:
+        open: Opens a connection.
+        options: The options of the session, by name.
+        is_async: True for `AsyncSession`.
+    """
+
+    __slots__ = (
+        "_conversation",
+        "_deadlines",
+        "_fallback",
+        "_is_closed",
+        "_is_falling_back",
+        "_is_open",
+        "_limits",
+        "_retry",
+    )
+
+    def __init__(self, open: Callable[[], Any], options: Mapping[str, Any], *, is_async: bool) -> None:  # noqa: A002 - what it does
+        if not callable(open):
+            raise MisuseError(
+                "open= is a function that opens a WebSocket, because a session may need another one: write "
+                f"lambda: connect(url), and not {type(open).__name__}"
+            )
+        if options["fallback"] is not None and not callable(options["fallback"]):
+            raise MisuseError("fallback= is a function that takes the payload and sends it as a POST")
+        self._fallback: Callable[[dict[str, Any]], Any] | None = options["fallback"]
+        self._is_falling_back = False
+        """True once no connection could be opened, so that questions are sent as POSTs."""
+        self._limits: Limits = options["limits"] or DEFAULT_LIMITS
+        self._deadlines: Deadlines | None = options["deadlines"]
+        self._retry: Retry | None = (
+            None if options["retry"] is None else check_retry(options["retry"], is_async=is_async)
+        )
+        if self._retry is not None and (
+            self._retry.fallback or self._retry.routes or self._retry.hedge_after
+        ):
+            raise MisuseError(
+                "a session asks one server: leave out fallback=, routes= and hedge_after= of its Retry"
+            )
+        format = options["format"]
+        if format is None and self._fallback is not None:
+            # Only this API can also be asked over HTTP.
+            format = _RESPONSES
+        if self._fallback is not None and format != _RESPONSES:
+            raise MisuseError(f"fallback= is for {_RESPONSES}: a session of {format} needs its connection")
+        self._conversation = Conversation(
+            format,
+            options["model"],
+            _check_tools(options["tools"]),
+            check_settings(options["settings"]),
+            limits=self._limits,
+            clock=time.monotonic,
+        )
+        self._is_open = self._is_closed = False
+
+    # -- facts ---------------------------------------------------------------
+
+    @property
+    def format(self) -> str | None:
+        """The name of the format of the API's answers; None until the session is open."""
+        api = self._conversation.api
+        return None if api is None else api.format
+
+    @property
+    def closed(self) -> bool:
+        """True once the session was closed."""
+        return self._is_closed
+
+    @property
+    def rotations(self) -> int:
+        """Number of connections that replaced an earlier one."""
+        return self._conversation.rotations
+
+    @property
+    def resent(self) -> int:
+        """Number of times that the whole history had to be sent again."""
+        api = self._conversation.api
+        return 0 if api is None else api.resent
+
+    @property
+    def messages(self) -> list[Message]:
+        """The answers so far in which the model has said anything, the oldest first."""
+        return [each.message for each in self._conversation.rounds_in("") if each.is_answered]
+
+    def turns(self, format: str | None = None, *, lane: str | None = None) -> list[dict[str, Any]]:
+        """Return the conversation so far as the turns of a request, which may be to another API.
+
+        What was spoken is a text there. Questions that got no answer are left out, and so are tool calls
+        without a result.
+
+        Args:
+            format: The name of the request's format, such as "openai-chat"; None for the format of the API.
+                Items that you have written yourself stay in the form of the session's API.
+            lane: The name of the lane; None for the default one.
+
+        Raises:
+            MisuseError: Requests in that format have no turns.
+            NotExpressible: The format cannot express a part of an answer.
+        """
+        if format is None or format == self.format:
+            method = self._conversation.known_api.turn_method
+        else:
+            method = find_turn_method(format)
+        rounds = self._conversation.rounds_in(lane or "")
+        return write_history(rounds, method)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._is_closed else "open" if self._is_open else "not open"
+        return f"<{type(self).__name__} of {self.format or 'an unknown API'}, {state}>"
+
+    # -- asking --------------------------------------------------------------
+
+    def _make_asked(self, content: object, router: object, lane: object) -> Asked:
+        """Check the arguments of `ask`, and return the question.
+
+        Raises:
+            MisuseError: An argument is invalid, or the session is not open.
+            ConcurrentRead: The answer before is still in progress.
+        """
+        if self._is_closed:
+            raise StreamClosed("the session is closed, and asks nothing more")
+        if not self._is_open:
+            raise MisuseError("the session is not open yet: enter it with `with`, or `async with`")
+        if router is not None and not isinstance(router, Router):
+            raise MisuseError(f"router= is a Router, and not {type(router).__name__}")
+        if lane is not None and not self._conversation.known_api.has_lanes:
+            raise MisuseError(f"{self.format} has no lanes: leave out lane=")
+        if lane is not None and not isinstance(lane, str):
+            raise MisuseError(f"lane= is the name of a lane, and not {lane!r:.80}")
+        asked = Asked(self._conversation, Question(content), lane or "", router)
+        self._conversation.check_free(asked.round.lane)
+        return asked
+
+    def _make_options(self, asked: Asked) -> Options:
+        """Return the options with which an answer is read."""
+        format: Any = self._conversation.known_api.make_format(spans_rounds=asked.router is not None)
+        return Options(format, self._limits, self._deadlines)
+
+    # -- sending POSTs instead -------------------------------------------------
+
+    def _falls_back(self, error: Exception, line: Line) -> bool:
+        """Return True if questions are sent as POSTs from now on, since no connection could be opened.
+
+        Args:
+            error: The exception that opening a connection or asking has raised.
+            line: The object that has tried to open one.
+        """
+        is_unopened = error is line.opening_failure and not isinstance(error, MisuseError)
+        if is_unopened and self._fallback is not None:
+            self._is_falling_back = True
+        return self._is_falling_back
+
+    def _send_post(self, asked: Asked, attempt: Attempt | None) -> object:
+        """Send a question as a POST, with the caller's function; return what the function returns.
+
+        Args:
+            attempt: The attempt at the answer; None if there is only one.
+        """
+        turns = asked.write_turns(attempt)
+        asked.exchange, payload = self._conversation.write_post(asked.round, turns)
+        send: Any = self._fallback
+        return send(payload)
+
+
+class SessionOpening:
+    """Mixin of openers that send a question of a session for each attempt at its answer."""
+
+    makes_request = True
+    """True: the session makes the request, and so follows the mode of each attempt."""
+
+    def why_not(self, message: Message, limit_left: int | None) -> str | None:
+        """Return None: a question can be asked again with the beginning of its answer."""
+        return None
+
+
+def _check_tools(tools: object) -> Any:  # noqa: ANN401 - a `Tools`, a list, or None
+    """Return the tools of a session: an object that writes them, a list, or None."""
+    if tools is None or isinstance(tools, list):
+        return tools  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(tools, Router):
+        return tools.tools
+    if hasattr(tools, "to_openai_responses") and hasattr(tools, "to_gemini"):
+        return tools
+    raise MisuseError(
+        f"tools= is Tools(function, …), a Router, or a list for the API, and not {type(tools).__name__}"
+    )

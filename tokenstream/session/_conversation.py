@@ -1,0 +1,450 @@
+"""A conversation over one connection after the other: asks, reads, interrupts and rotates.
+
+All methods that need the connection are generators of steps, which a session takes; see `_steps`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream._sources.websocket import is_clean, is_socket_closed
+from tokenstream.errors import ConcurrentRead, LimitExceeded, MisuseError, ProtocolError, StreamStalled
+from tokenstream.formats._detect.places import format_of_path
+from tokenstream.session._exchange import Exchange
+from tokenstream.session._live import Live
+from tokenstream.session._realtime import Realtime
+from tokenstream.session._responses import Responses
+from tokenstream.session._steps import Close, Open, Receive, Send
+from tokenstream.stream._log import log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tokenstream.limits import Limits
+    from tokenstream.session._api import Payload, SessionAPI
+    from tokenstream.session._rounds import Round
+    from tokenstream.session._steps import Steps
+
+APIS: dict[str, type[SessionAPI]] = {api.format: api for api in (Responses, Realtime, Live)}
+_DRAIN_SECONDS = 5.0
+"""Longest wait for the end of a cancelled answer, in seconds; then another connection is opened."""
+_READY_SECONDS = 30.0
+"""Longest wait for a server to set a session up, in seconds."""
+_MAX_REPEATS = 2
+"""The number of times that one question is asked again without any answer."""
+_MAX_KEPT = 1_024
+"""The number of messages to keep for the next answer."""
+
+
+class Conversation:
+    """The state of a session: its rounds, and the exchanges of the current connection.
+
+    Args:
+        format: The name of the API's format; None to find it by the connection's URL.
+        model: The model's name; None if the URL names it.
+        tools: The tools, a list in the form of the API or an object with a method that writes it; or None.
+        settings: Further fields of the request.
+        limits: Bounds on the messages that wait to be read.
+        clock: Returns the time in seconds.
+    """
+
+    def __init__(
+        self,
+        format: str | None,
+        model: str | None,
+        tools: Any,  # noqa: ANN401 - tools, a router or a list, checked by the session
+        settings: Mapping[str, Any],
+        *,
+        limits: Limits,
+        clock: Callable[[], float],
+    ) -> None:
+        self._model, self._tools, self._settings = model, tools, settings
+        self._limits = limits
+        self._clock = clock
+        self.api: SessionAPI | None = None if format is None else self._make_api(format)
+        """The API; None until its name is known."""
+        self.rotations = 0
+        """Number of connections that were opened in place of another one."""
+        self._is_connected = False
+        self._is_writing = False
+        """True while messages are written; still True after an interruption, when half may be written."""
+        self._exchanges: list[Exchange] = []
+        """The exchanges of the current connection that have not ended."""
+        self._rounds: dict[str, list[Round]] = {}
+        """The rounds that were asked, by lane."""
+        self._latest: dict[str, Exchange] = {}
+        """The last exchange of each lane."""
+        self._kept: list[bytes] = []
+        """Messages that belong to no answer, for the next one."""
+
+    def _make_api(self, format: str) -> SessionAPI:
+        kind = APIS.get(format)
+        if kind is None:
+            raise MisuseError(f"a session speaks {', '.join(sorted(APIS))}, and not {format!r}")
+        tools: Any = self._tools
+        is_written: bool = tools is None or tools.__class__ is list
+        return kind(self._model, tools if is_written else kind.write_tools(tools), self._settings)
+
+    @property
+    def known_api(self) -> SessionAPI:
+        """The API, which is known once a connection is open."""
+        if self.api is None:
+            raise MisuseError("the session is not open yet: enter it with `with`, or `async with`")
+        return self.api
+
+    def rounds_in(self, lane: str) -> Sequence[Round]:
+        """Return the rounds of a lane that were asked so far."""
+        return self._rounds.get(lane, ())
+
+    # -- connections ---------------------------------------------------------
+
+    def connect(self) -> Steps[None]:
+        """Open a connection, unless a usable one is open.
+
+        Raises:
+            MisuseError: The URL does not tell the API.
+            StreamStalled: The server does not set the session up.
+        """
+        if self._is_connected and (self._is_writing or (self.api is not None and self.api.must_rotate)):
+            yield from self.disconnect()
+        while not self._is_connected:
+            was_open = self.api is not None and self.api.connections > 0
+            path: str | None = yield Open()
+            self._is_connected, self._is_writing = True, False
+            if self.api is None:
+                self.api = self._make_api(self._find_format(path))
+            self.rotations += was_open
+            if was_open:
+                log("session rotated to connection %d", self.api.connections + 1)
+            try:
+                yield from self._send_all(self.api.greet())
+                yield from self._wait_until_ready(self.api)
+            except Exception as error:
+                yield from self.disconnect()
+                # The handle of a session that has expired is refused; without it, the history is sent.
+                if not (is_socket_closed(error) and self.api.forget_handle()):
+                    raise
+
+    @staticmethod
+    def _find_format(path: str | None) -> str:
+        format = None if path is None else format_of_path(path.partition("?")[0])
+        if format not in APIS:
+            raise MisuseError(
+                f"the connection's URL does not tell the API: give format=, one of {', '.join(sorted(APIS))}"
+            )
+        return format
+
+    def _wait_until_ready(self, api: SessionAPI) -> Steps[None]:
+        until = self._clock() + _READY_SECONDS
+        while not api.is_ready:
+            try:
+                message: object = yield Receive(max(0.0, until - self._clock()))
+            except TimeoutError:
+                raise StreamStalled(
+                    f"the server has not set the session up within {_READY_SECONDS:g} seconds",
+                    limit="first_event",
+                ) from None
+            yield from self._take(message)
+
+    def disconnect(self) -> Steps[None]:
+        """Close the connection; no more messages of its exchanges can arrive."""
+        self._is_connected = self._is_writing = False
+        self._end_exchanges(None)
+        yield Close()
+
+    def _lose(self, error: Exception) -> Steps[None]:
+        """Note that the connection has broken, with its exception."""
+        self._is_connected = self._is_writing = False
+        self._end_exchanges(error)
+        yield Close()
+
+    def _end_exchanges(self, error: Exception | None) -> None:
+        exchanges, self._exchanges = self._exchanges, []
+        for exchange in exchanges:
+            if not exchange.ended:
+                exchange.end(error)
+
+    def _send_all(self, payloads: Sequence[Payload]) -> Steps[None]:
+        """Write messages; if that is interrupted, the connection is not used again."""
+        if payloads:
+            self._is_writing = True
+            for payload in payloads:
+                yield Send(json.dumps(payload, ensure_ascii=False, separators=(",", ":")))
+            self._is_writing = False
+
+    # -- asking --------------------------------------------------------------
+
+    def check_free(self, lane: str) -> None:
+        """Refuse a question while an answer is in progress that leaves no room for another one.
+
+        Raises:
+            ConcurrentRead: Such an answer is in progress.
+        """
+        has_lanes = self.api is not None and self.api.has_lanes
+        for exchange in self._latest.values():
+            is_in_the_way = exchange.round.lane == lane or not has_lanes
+            if is_in_the_way and not (exchange.dropped or exchange.is_read):
+                hint = ", or ask in another lane=" if has_lanes else ""
+                raise ConcurrentRead(
+                    "the answer before is still in progress: first read it to its end, or call its "
+                    f"interrupt() or close it{hint}"
+                )
+
+    def ask(self, asked: Round, turns: list[dict[str, Any]]) -> Steps[Exchange]:
+        """Send a question, on another connection if need be; return the exchange that gets the answer.
+
+        Args:
+            asked: The question.
+            turns: Turns that follow it, with which the model continues a broken answer.
+        """
+        self.check_free(asked.lane)
+        exchange = Exchange(asked, turns)
+        try:
+            yield from self._write(exchange)
+        except BaseException:
+            # Nobody reads it, so it must not be in the way of another attempt.
+            exchange.drop()
+            raise
+        return exchange
+
+    def write_post(self, asked: Round, turns: list[dict[str, Any]]) -> tuple[Exchange, Payload]:
+        """Return the exchange and the payload of a question that is sent as a POST, without a connection.
+
+        Args:
+            asked: The question.
+            turns: Turns that follow it, with which the model continues a broken answer.
+        """
+        self.check_free(asked.lane)
+        exchange = Exchange(asked, turns)
+        exchange.is_post = True
+        # Its messages are in the source of the POST.
+        exchange.end()
+        api: Any = self.known_api
+        return exchange, {**api.write_payload(exchange, self._begin_round(exchange)), "stream": True}
+
+    def _write(self, exchange: Exchange) -> Steps[None]:
+        """Send the question of an exchange; a connection that turns out to be closed is replaced once."""
+        earlier = self._begin_round(exchange)
+        for is_last in (False, True):
+            yield from self._catch_up()
+            yield from self._drain_cancelled(exchange)
+            yield from self.connect()
+            try:
+                # The exchange is open before its request is written: the answer may come at once.
+                exchange.written = True
+                self._exchanges.append(exchange)
+                yield from self._send_all(self.known_api.write_request(exchange, earlier))
+            except Exception as error:
+                exchange.written = False
+                self._exchanges.remove(exchange)
+                # Messages that had arrived before the end may have a handle to resume with.
+                yield from self._catch_up()
+                yield from self._lose(error)
+                if is_last or not _is_lost(error):
+                    raise
+            else:
+                break
+        kept, self._kept = self._kept, []
+        for message in kept:
+            exchange.put(message)
+
+    def _begin_round(self, exchange: Exchange) -> list[Round]:
+        """Settle the round before, note the round of an exchange, and return the rounds before it."""
+        asked = exchange.round
+        latest = self._latest.get(asked.lane)
+        if latest is not None and latest.round is not asked:
+            self.settle(latest)
+        self._latest[asked.lane] = exchange
+        rounds = self._rounds.setdefault(asked.lane, [])
+        if not rounds or rounds[-1] is not asked:
+            rounds.append(asked)
+        return rounds[:-1]
+
+    def settle(self, exchange: Exchange) -> None:
+        """Keep the answer of an exchange, from which nothing more comes."""
+        if exchange.is_post:
+            message = exchange.round.message
+            exchange.completed, exchange.answer_id = message.complete, message.id
+        if exchange.is_read and not exchange.dropped and self.api is not None:
+            self.api.settle(exchange)
+        exchange.round.keep()
+
+    def _catch_up(self) -> Steps[None]:
+        """Take the messages that have arrived between two answers, such as a farewell of the server."""
+        while self._is_connected:
+            try:
+                message: object = yield Receive(0)
+            except TimeoutError:
+                return
+            except Exception as error:
+                if not _is_lost(error):
+                    raise
+                yield from self._lose(error)
+                return
+            yield from self._take(message)
+
+    def _drain_cancelled(self, exchange: Exchange) -> Steps[None]:
+        """Read the rest of a cancelled answer, if the API answers nothing else before; but not for long."""
+        if self.api is None or not self.api.waits_for_cancelled:
+            return
+        until = self._clock() + _DRAIN_SECONDS
+        while self._is_connected and any(each.is_open for each in self._exchanges if each is not exchange):
+            try:
+                message: object = yield Receive(max(0.0, until - self._clock()))
+            except TimeoutError:
+                yield from self.disconnect()
+            except Exception as error:
+                if not _is_lost(error):
+                    raise
+                yield from self._lose(error)
+            else:
+                yield from self._take(message)
+
+    # -- reading -------------------------------------------------------------
+
+    def read(self, exchange: Exchange, seconds: float | None) -> Steps[bytes | None]:
+        """Return the next message of an exchange; None at the end of its answer.
+
+        Args:
+            exchange: The exchange.
+            seconds: The longest wait; None for no limit.
+
+        Raises:
+            TimeoutError: No message has arrived in time.
+        """
+        until = None if seconds is None else self._clock() + seconds
+        held_up_until = self._clock() + _DRAIN_SECONDS
+        while not exchange.messages:
+            if exchange.again and not exchange.dropped:
+                yield from self._ask_again(exchange)
+                held_up_until = self._clock() + _DRAIN_SECONDS
+            elif exchange.ended or exchange.dropped:
+                error, exchange.error = exchange.error, None
+                if error is not None and not is_clean(error):
+                    raise error
+                return None
+            else:
+                yield from self._receive_for(exchange, until, held_up_until)
+        return exchange.take()
+
+    def _receive_for(self, exchange: Exchange, until: float | None, held_up_until: float) -> Steps[None]:
+        """Read a message from the connection, of this exchange or of another one.
+
+        Args:
+            exchange: The exchange that is being read.
+            until: Time at which to stop waiting; None for no limit.
+            held_up_until: Time until which to wait for the end of a cancelled answer before this one.
+
+        Raises:
+            TimeoutError: No message has arrived in time.
+        """
+        is_held_up = not exchange.begun and self._is_held_up(exchange)
+        limits = [limit for limit in (until, held_up_until if is_held_up else None) if limit is not None]
+        try:
+            message: object = yield Receive(max(0.0, min(limits) - self._clock()) if limits else None)
+        except TimeoutError:
+            if not is_held_up or self._clock() < held_up_until:
+                raise
+            # The server goes on with the cancelled answer, so that only another connection helps.
+            yield from self.disconnect()
+            exchange.again = True
+        except Exception as error:
+            if not _is_lost(error):
+                raise
+            yield from self._lose(error)
+            # A server that closes the connection at once has not taken the question.
+            exchange.again = is_clean(error) and not exchange.begun and exchange.repeats < 1
+        else:
+            yield from self._take(message)
+
+    def _is_held_up(self, exchange: Exchange) -> bool:
+        """Return True if a cancelled answer in the same lane has not ended."""
+        lane = exchange.round.lane
+        return any(
+            each.dropped for each in self._exchanges if each.round.lane == lane and each is not exchange
+        )
+
+    def _ask_again(self, exchange: Exchange) -> Steps[None]:
+        """Write the request of an exchange once more, as no answer can come."""
+        if exchange in self._exchanges:
+            self._exchanges.remove(exchange)
+        if exchange.repeats >= _MAX_REPEATS:
+            exchange.again = False
+            exchange.end(exchange.error)
+            return
+        exchange.restart()
+        yield from self._write(exchange)
+
+    def _take(self, message: object) -> Steps[None]:
+        """Give a received message to its exchange, and send what it calls for."""
+        api = self.known_api
+        data = message.encode() if isinstance(message, str) else message
+        if not isinstance(data, bytes):
+            raise ProtocolError(f"the connection gave a {type(message).__name__}, and no message")
+        try:
+            decoded: object = decode(data, self._limits)
+        except ProtocolError:
+            # The stream that reads the answer reports it.
+            decoded = {}
+        payload = decoded if is_dict(decoded) else {}
+        place = api.find_place(payload, [each for each in self._exchanges if not each.ended])
+        exchange = place.exchange
+        if exchange is not None:
+            exchange.put(data)
+            exchange.begun = exchange.begun or place.begins
+            if place.ending is not None:
+                exchange.put(json.dumps(place.ending).encode())
+            if place.is_end:
+                exchange.end()
+            if exchange.waiting > max(self._limits.body, len(data)):
+                raise LimitExceeded(limit="body", value=self._limits.body)
+        elif not place.is_discarded:
+            self._keep(data, payload)
+        self._exchanges = [each for each in self._exchanges if not each.ended]
+        yield from self._send_quietly(place.replies)
+
+    def _keep(self, data: bytes, payload: Payload) -> None:
+        """Keep a message that belongs to no answer, for the next one."""
+        if len(self._kept) < _MAX_KEPT:
+            self._kept.append(data)
+        if text_of(payload, "type") == "error":
+            log("the server reported an error between two answers")
+
+    # -- ending an answer ------------------------------------------------------
+
+    def release(self, exchange: Exchange, played_ms: float | None = None) -> Steps[None]:
+        """Stop an answer that is not read any further: ask the server to stop it, and drop what comes late.
+
+        Args:
+            played_ms: The milliseconds of its audio that were played; None if that is not known.
+        """
+        was_open = exchange.is_open and not exchange.dropped
+        if not exchange.is_read:
+            exchange.drop()
+        if not self._is_connected or self.api is None:
+            return
+        payloads: list[Payload] = []
+        if was_open and not exchange.cancel_sent and exchange in self._exchanges:
+            exchange.cancel_sent = True
+            payloads += self.api.write_cancel(exchange)
+        if played_ms is not None:
+            payloads += self.api.write_truncation(exchange, played_ms)
+        yield from self._send_quietly(payloads)
+
+    def _send_quietly(self, payloads: Sequence[Payload]) -> Steps[None]:
+        """Write messages; if the connection turns out to be closed, only note that."""
+        try:
+            for payload in payloads:
+                yield Send(json.dumps(payload, separators=(",", ":")))
+        except Exception as error:
+            if not _is_lost(error):
+                raise
+            yield from self._lose(error)
+
+
+def _is_lost(error: Exception) -> bool:
+    """Return True for an exception which means that the connection is gone."""
+    return is_socket_closed(error) or (isinstance(error, OSError) and not isinstance(error, TimeoutError))

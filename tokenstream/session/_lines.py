@@ -1,0 +1,44 @@
+"""What the lines of both kinds of sessions have in common; a line takes the steps of a conversation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tokenstream.errors import MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream._sources.websocket import OpenWebSocket
+
+CLOSED_MEANWHILE = "the session was closed while an answer was in progress"
+
+
+class Line:
+    """A connection that is replaced when it is gone.
+
+    Args:
+        opens: The caller's function that opens a connection.
+    """
+
+    def __init__(self, opens: Callable[[], Any]) -> None:
+        self._opens = opens
+        self._socket: OpenWebSocket | None = None
+        """The current connection; None if there is none."""
+        self.opening_failure: Exception | None = None
+        """The exception with which the last opening failed."""
+
+
+def not_a_socket_error(opened: object, *, is_async: bool) -> MisuseError:
+    """Return the error for an `open` that returned no connection of the right kind."""
+    name, library = ("AsyncSession", "asyncio") if is_async else ("Session", "sync")
+    return MisuseError(
+        f"open returned {type(opened).__name__}, and {name} needs a WebSocket connection, such as that of "
+        f"websockets.{library}.client.connect(url)"
+    )
+
+
+def path_of(connection: object) -> str | None:
+    """Return the path of a connection's URL; None if it is not known."""
+    path = getattr(getattr(connection, "request", None), "path", None)
+    return path if isinstance(path, str) else None

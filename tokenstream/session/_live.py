@@ -1,0 +1,182 @@
+"""Gemini Live: the server keeps the conversation, and gives handles with which to resume it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from typing_extensions import override
+
+from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, text_of
+from tokenstream.formats._wire.gemini_live import GeminiLive
+from tokenstream.formats._wire.gemini_live.words import fields_of, object_in
+from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI
+from tokenstream.session._rounds import rounds_after, write_history
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenstream.formats._base import Format
+    from tokenstream.session._exchange import Exchange
+    from tokenstream.session._rounds import Question, Round
+
+_TURN_ENDED: Payload = {"serverContent": {"generationComplete": True, "turnComplete": True}}
+
+
+class Live(SessionAPI):
+    """The state of a conversation with Gemini Live."""
+
+    format: ClassVar[str] = "gemini-live"
+    turn_method: ClassVar[str] = "to_gemini"
+
+    def __init__(self, model: str | None, tools: list[Payload] | None, settings: Any) -> None:  # noqa: ANN401 - a mapping
+        super().__init__(model, tools, settings)
+        self._last_known: Round | None = None
+        """The last round of which the server has the question; None if it has none."""
+        self._last_settled: Round | None = None
+        """The last round before the latest request."""
+        self._handle: str | None = None
+        """The last handle that the server has called resumable."""
+        self._last_resumable: Round | None = None
+        """The last round that a connection with this handle has."""
+        self._awaited: set[str] = set()
+        """Ids of the calls whose results the server waits for, on this connection."""
+        self._reader = GeminiLive()
+        """Tells where turns end."""
+        self._was_interrupted = False
+        """True once the server has said that no more content comes of an answer that nobody reads."""
+
+    @staticmethod
+    def write_tools(tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`
+        """Return the list of tools."""
+        written: list[Payload] = tools.to_gemini()
+        return written
+
+    def greet(self) -> list[Payload]:
+        """Return the message that sets the session up, or resumes it."""
+        super().greet()
+        self._last_known = None if self._handle is None else self._last_resumable
+        self._awaited.clear()
+        self._was_interrupted = self.is_ready = False
+        setup = dict(self.settings)
+        if self.model is not None:
+            setup["model"] = self.model if "/" in self.model else f"models/{self.model}"
+        if self.tools:
+            setup["tools"] = self.tools
+        given: object = setup.get("sessionResumption")
+        resumption = dict(given) if is_dict(given) else {}
+        if self._handle is not None:
+            resumption["handle"] = self._handle
+        # Without this field, the server gives no handles.
+        return [{"setup": {**setup, "sessionResumption": resumption}}]
+
+    def forget_handle(self) -> bool:
+        """Forget the handle, which the server has refused; return True if there was one."""
+        had_handle, self._handle = self._handle is not None, None
+        return had_handle
+
+    def write_request(self, exchange: Exchange, rounds: Sequence[Round]) -> list[Payload]:
+        """Return the message with the turns that the server does not have, or the results it waits for."""
+        question, response = exchange.round.question, None
+        turns: list[Payload] = []
+        if exchange.round is not self._last_known:
+            turns = write_history(rounds_after(rounds, self._last_known), self.turn_method, question)
+            self.resent += bool(turns and self._last_known is None)
+            response = None if turns else self._write_results(question)
+            turns += question.write_turns(self.turn_method)
+        self._last_known = exchange.round
+        self._last_settled = rounds[-1] if rounds else None
+        if response is not None:
+            return [response]
+        return [{"clientContent": {"turns": [*turns, *exchange.turns], "turnComplete": True}}]
+
+    def _write_results(self, question: Question) -> Payload | None:
+        """Return the message with the results that the server waits for; None if the question has none."""
+        if question.results is None or not self._awaited.intersection(question.results):
+            return None
+        parts = [part for turn in question.results.to_gemini() for part in dicts_of(turn.get("parts"))]
+        responses = [part["functionResponse"] for part in parts if is_dict(part.get("functionResponse"))]
+        self._awaited.clear()
+        return {"toolResponse": {"functionResponses": responses}}
+
+    # -- receiving -----------------------------------------------------------
+
+    def find_place(self, payload: Payload, open_exchanges: Sequence[Exchange]) -> Place:
+        """Return the place of a message: turns have no ids, and come in the order of the questions."""
+        fields = fields_of(payload)
+        if is_dict(fields.get("setupComplete")):
+            self.is_ready = True
+        if is_dict(fields.get("goAway")):
+            self.must_rotate = True
+        if is_dict(fields.get("sessionResumptionUpdate")):
+            self._learn_handle(object_in(fields, "sessionResumptionUpdate"), open_exchanges)
+        if is_dict(fields.get("toolCallCancellation")):
+            ids: object = object_in(fields, "toolCallCancellation").get("ids")
+            self._awaited.difference_update(id for id in (ids if is_list(ids) else []) if isinstance(id, str))
+        exchange = open_exchanges[0] if open_exchanges else None
+        place, is_end = self._reader.place_of(payload)
+        if place is None:
+            return Place(exchange, begins=False)
+        if exchange is None:
+            # The rest of a turn that is over for us.
+            return NOBODY
+        content = object_in(fields, "serverContent")
+        if (
+            exchange.dropped
+            and (next_place := self._leave_dropped(payload, content, open_exchanges)) is not None
+        ):
+            return next_place
+        if is_end:
+            self._was_interrupted = False
+            exchange.completed = True
+            return Place(exchange, is_end=True)
+        if "toolCall" in fields:
+            return self._place_calls(exchange, object_in(fields, "toolCall"))
+        return Place(exchange)
+
+    def _leave_dropped(
+        self, payload: Payload, content: Payload, open_exchanges: Sequence[Exchange]
+    ) -> Place | None:
+        """Return the place of content of the next turn, if the dropped one was interrupted; else None."""
+        if content.get("interrupted") is True or content.get("generationComplete") is True:
+            self._was_interrupted = True
+        elif self._was_interrupted and content.get("modelTurn"):
+            # The server has left out the end of the interrupted turn.
+            self._was_interrupted = False
+            open_exchanges[0].end()
+            return self.find_place(payload, open_exchanges[1:])
+        return None
+
+    def _place_calls(self, exchange: Exchange, call: Payload) -> Place:
+        """Return the place of calls, after which the server waits for their results."""
+        ids = [text_of(each, "id") for each in dicts_of(call.get("functionCalls"))]
+        self._awaited.update(id for id in ids if id)
+        exchange.completed = True
+        # The server ends the turn only after the results, with the next answer.
+        return Place(exchange, is_end=True, ending=_TURN_ENDED)
+
+    def _learn_handle(self, update: Payload, open_exchanges: Sequence[Exchange]) -> None:
+        """Keep a handle, unless resuming with it would lose data."""
+        handle = text_of(update, "newHandle")
+        if update.get("resumable") is True and handle:
+            self._handle = handle
+            # Of an answer in progress, the server may have the question only.
+            self._last_resumable = self._last_settled if open_exchanges else self._last_known
+
+    def make_format(self, *, spans_rounds: bool) -> Format:
+        """Return the format that reads an answer."""
+        return _LiveAnswer()
+
+
+class _LiveAnswer(GeminiLive):
+    """The format of the answer to a question, which may go on after its tools were run."""
+
+    @property
+    @override
+    def finished(self) -> bool:
+        return super().finished and not self._turn.awaits_results
+
+    @property
+    @override
+    def resting(self) -> bool:
+        # Until the turn begins, the server is silent although it was asked.
+        return super().resting and (self.parts.finished or self._awaits_result)

@@ -1,0 +1,242 @@
+"""OpenAI's Realtime API: the server keeps the conversation, and answers when it is asked to."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from binascii import Error as InvalidBase64
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from typing_extensions import override
+
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
+from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
+from tokenstream.formats._wire.openai_realtime.events import response_of
+from tokenstream.formats._wire.openai_realtime.words import output_format
+from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI
+from tokenstream.session._rounds import rounds_after, write_history
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenstream.formats._base import Format
+    from tokenstream.session._exchange import Exchange
+    from tokenstream.session._rounds import Round
+
+_AUDIO_DELTAS = ("response.output_audio.delta", "response.audio.delta")
+_LINEAR_BYTES_PER_MS = 2 / 1000
+"""Bytes per millisecond of 16-bit samples, for each Hertz of the rate."""
+_COMPANDED_BYTES_PER_MS = 8.0
+"""Bytes per millisecond of G.711 audio."""
+_RATE = 24_000
+_TEXTS = ("input_text", "output_text")
+_MAX_GONE = 256
+"""Number of responses and items to remember whose late messages nobody gets."""
+_EXPIRED = "session_expired"
+"""The code of the error with which the server ends a session that is too old."""
+_OWN_CONTROLS = ("tokenstream_cancel_", "tokenstream_truncate_")
+"""The beginnings of the ids of messages whose failure concerns no answer."""
+
+
+class Realtime(SessionAPI):
+    """The state of a conversation with the Realtime API."""
+
+    format: ClassVar[str] = "openai-realtime"
+    turn_method: ClassVar[str] = "to_openai_responses"
+    waits_for_cancelled: ClassVar[bool] = True
+
+    def __init__(self, model: str | None, tools: list[Payload] | None, settings: Any) -> None:  # noqa: ANN401 - a mapping
+        super().__init__(model, tools, settings)
+        self._session: Payload = {}
+        """The session, as the server has described it."""
+        self._last_known: Round | None = None
+        """The last round of which the server has the question; None on a new connection."""
+        self._gone: deque[str] = deque(maxlen=_MAX_GONE)
+        """Ids of responses that have ended, and of items of answers that nobody reads."""
+        self._messages = 0
+        """Number of messages written, for their ids."""
+
+    @staticmethod
+    def write_tools(tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`
+        """Return the list of tools, which has no setting for strict schemas here."""
+        written: list[Payload] = tools.to_openai_responses()
+        return [{name: value for name, value in tool.items() if name != "strict"} for tool in written]
+
+    def greet(self) -> list[Payload]:
+        """Return the message with the session's settings; the model is in the URL."""
+        super().greet()
+        self._last_known = None
+        session: Payload = {"type": "realtime", **self.settings}
+        if self.tools:
+            session["tools"] = self.tools
+        return [self._write("setup", "session.update", session=session)] if len(session) > 1 else []
+
+    def write_request(self, exchange: Exchange, rounds: Sequence[Round]) -> list[Payload]:
+        """Return the items that the server does not have, and the message that asks for an answer."""
+        question = exchange.round.question
+        turns: list[Payload] = []
+        if exchange.round is not self._last_known:
+            turns = write_history(rounds_after(rounds, self._last_known), self.turn_method, question)
+            self.resent += bool(turns and self._last_known is None)
+            turns += question.write_turns(self.turn_method)
+        self._last_known = exchange.round
+        items = [_to_item(turn) for turn in [*turns, *exchange.turns]]
+        created = [self._write("item", "conversation.item.create", item=item) for item in items]
+        return [*created, self._write("ask", "response.create")]
+
+    def write_cancel(self, exchange: Exchange) -> list[Payload]:
+        """Return the message that asks the server to stop an answer."""
+        fields = {"response_id": exchange.answer_id} if exchange.answer_id else {}
+        return [self._write("cancel", "response.cancel", **fields)]
+
+    def write_truncation(self, exchange: Exchange, played_ms: float) -> list[Payload]:
+        """Return the messages that shorten the items to what was played, and never to more than they have."""
+        messages: list[Payload] = []
+        left = max(0.0, played_ms)
+        for item_id, received in exchange.audio.items():
+            heard = min(left, received)
+            left -= heard
+            if heard < received or not exchange.ended:
+                messages.append(
+                    self._write(
+                        "truncate",
+                        "conversation.item.truncate",
+                        item_id=item_id,
+                        content_index=0,
+                        audio_end_ms=int(heard),
+                    )
+                )
+        return messages
+
+    def _write(self, purpose: str, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON
+        """Return a message with an id, which the server names in an error that the message causes."""
+        self._messages += 1
+        return {"type": kind, "event_id": f"tokenstream_{purpose}_{self._messages}", **fields}
+
+    # -- receiving -----------------------------------------------------------
+
+    def find_place(self, payload: Payload, open_exchanges: Sequence[Exchange]) -> Place:
+        """Return the place of a message, by the id of its response or item."""
+        kind = text_of(payload, "type") or ""
+        if kind == "error":
+            return self._place_error(payload, open_exchanges)
+        if kind in ("session.created", "session.updated"):
+            self._session = dict_of(payload, "session")
+        id, is_end = response_of(payload)
+        if not kind.startswith("response."):
+            if (_item_id_of(payload) or "") in self._gone or kind == "conversation.item.truncated":
+                return NOBODY
+            # A message about the session goes to the answer in progress, or else to the next one.
+            return Place(open_exchanges[0] if open_exchanges else None, begins=False)
+        exchange = self._find_exchange(id, kind, open_exchanges)
+        if exchange is None:
+            # A response that no question has asked for may be of the user's voice.
+            return Place() if kind == "response.created" and id not in self._gone else NOBODY
+        if is_end:
+            status = text_of(dict_of(payload, "response"), "status")
+            exchange.completed = status in ("completed", "incomplete", None)
+            if exchange.answer_id:
+                self._gone.append(exchange.answer_id)
+        elif exchange.dropped:
+            return self._leave_dropped(exchange, payload, kind)
+        elif kind in _AUDIO_DELTAS:
+            self._count_audio(exchange, payload)
+        return Place(exchange, is_end)
+
+    def _leave_dropped(self, exchange: Exchange, payload: Payload, kind: str) -> Place:
+        """Return the place of a message of an answer that nobody reads."""
+        item_id = _item_id_of(payload)
+        if item_id and item_id not in self._gone:
+            self._gone.append(item_id)
+        # The request to stop may have come before there was anything to stop.
+        return Place(exchange, replies=self.write_cancel(exchange) if kind == "response.created" else ())
+
+    def _find_exchange(
+        self, id: str | None, kind: str, open_exchanges: Sequence[Exchange]
+    ) -> Exchange | None:
+        """Return the exchange of a response; None if no question of this session has caused it."""
+        if id is None:
+            return next((each for each in open_exchanges if each.answer_id is not None), None)
+        exchange = next((each for each in open_exchanges if each.answer_id == id), None)
+        if exchange is None and id not in self._gone:
+            exchange = next((each for each in open_exchanges if each.answer_id is None), None)
+            if exchange is not None:
+                exchange.answer_id = id
+        return exchange
+
+    def _place_error(self, payload: Payload, open_exchanges: Sequence[Exchange]) -> Place:
+        """Return the place of an error: it ends an answer only if it is about the request for it."""
+        cause = text_of(dict_of(payload, "error"), "event_id") or ""
+        if cause.startswith(_OWN_CONTROLS):
+            return NOBODY
+        code = text_of(dict_of(payload, "error"), "code") or ""
+        if "cancel" in code:
+            return NOBODY
+        exchange = open_exchanges[0] if open_exchanges else None
+        is_refused = exchange is not None and exchange.answer_id is None
+        if code == _EXPIRED:
+            self.must_rotate = True
+            if exchange is not None and is_refused:
+                exchange.again = True
+                return NOBODY
+        return Place(exchange, is_end=is_refused, begins=is_refused)
+
+    def _count_audio(self, exchange: Exchange, payload: Payload) -> None:
+        """Count the audio of an item, to which it can be shortened at most."""
+        item_id, delta = text_of(payload, "item_id"), text_of(payload, "delta")
+        if item_id is None or delta is None:
+            return
+        try:
+            size = len(b64decode(delta))
+        except (InvalidBase64, ValueError):
+            return
+        exchange.audio[item_id] = exchange.audio.get(item_id, 0.0) + size / self._bytes_per_ms()
+
+    def _bytes_per_ms(self) -> float:
+        """Return the bytes of a millisecond of the session's output audio."""
+        audio = output_format(self._session) or output_format(self.settings)
+        if text_of(audio, "type") in ("audio/pcmu", "audio/pcma"):
+            return _COMPANDED_BYTES_PER_MS
+        return (int_of(audio, "rate") or _RATE) * _LINEAR_BYTES_PER_MS
+
+    def make_format(self, *, spans_rounds: bool) -> Format:
+        """Return the format that reads an answer, with what is known about the session."""
+        return _RealtimeAnswer(session=self._session)
+
+
+class _RealtimeAnswer(OpenAIRealtime):
+    """The format of the answer to a question, which may go on after its tools were run."""
+
+    @property
+    @override
+    def finished(self) -> bool:
+        return super().finished and not self._outputs.awaits_results
+
+    @property
+    @override
+    def resting(self) -> bool:
+        # Until the response begins, the server is silent although it was asked.
+        return super().resting and self._outputs.finished
+
+
+def _item_id_of(payload: Payload) -> str | None:
+    """Return the id of the item that a message is about."""
+    return text_of(payload, "item_id") or text_of(dict_of(payload, "item"), "id")
+
+
+def _to_item(turn: Payload) -> Payload:
+    """Return an item of the Realtime API for an item of the Responses API, which are nearly the same."""
+    content: object = turn.get("content")
+    is_assistant = turn.get("role") == "assistant"
+    kind = "output_text" if is_assistant else "input_text"
+    if turn.get("type", "message") != "message":
+        return turn
+    if isinstance(content, str):
+        pieces: list[Payload] = [{"type": kind, "text": content}]
+    else:
+        # Annotations and the like are fields of the Responses API only.
+        pieces = [
+            {"type": kind, "text": piece["text"]} if piece.get("type") in _TEXTS else piece
+            for piece in dicts_of(content)
+        ]
+    return {"type": "message", "role": turn.get("role", "user"), "content": pieces}

@@ -1,0 +1,174 @@
+"""OpenAI's Responses API over a WebSocket, which xAI has, too.
+
+Each question is a `response.create` with only the new items, and the id of the response before it. The
+server remembers responses; one that it does not remember is replaced by the whole history, as a new chain.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from tokenstream._basics.untrusted import dict_of, int_of, text_of
+from tokenstream.formats._wire.openai_responses.in_turn import ResponsesInTurn
+from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI
+from tokenstream.session._rounds import Round, rounds_after, write_history
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenstream.formats._base import Format
+    from tokenstream.session._exchange import Exchange
+
+_FINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
+_CONTINUABLE = frozenset({"response.completed", "response.incomplete"})
+_PARENT_LOST = "previous_response_not_found"
+_CONNECTION_LIMIT = "websocket_connection_limit_reached"
+_LOWEST_ERROR = 400
+
+
+class _Parent(NamedTuple):
+    """The response that the next question continues."""
+
+    id: str
+    round: Round
+    """The round of the response, which is the last one that the server knows."""
+    connection: int
+    """The number of the connection on which it came."""
+
+
+class Responses(SessionAPI):
+    """The state of a conversation with the Responses API."""
+
+    format: ClassVar[str] = "openai-responses"
+    turn_method: ClassVar[str] = "to_openai_responses"
+    has_lanes: ClassVar[bool] = True
+
+    def __init__(self, model: str | None, tools: list[Payload] | None, settings: Any) -> None:  # noqa: ANN401 - a mapping
+        super().__init__(model, tools, settings)
+        self._parents: dict[str, _Parent] = {}
+        """The response that the next question continues, by lane."""
+        self._cancelled_lanes: set[str] = set()
+        """The lanes of this connection in which the server was asked to stop an answer."""
+
+    def greet(self) -> list[Payload]:
+        """Return no messages: a connection needs no setup."""
+        self._cancelled_lanes.clear()
+        return super().greet()
+
+    @staticmethod
+    def write_tools(tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`
+        """Return the list of tools."""
+        written: list[Payload] = tools.to_openai_responses()
+        return written
+
+    def write_request(self, exchange: Exchange, rounds: Sequence[Round]) -> list[Payload]:
+        """Return the message that asks a question."""
+        lane = exchange.round.lane
+        request = {"type": "response.create", **self.write_payload(exchange, rounds)}
+        return [{**request, "stream_id": lane} if lane else request]
+
+    def write_payload(self, exchange: Exchange, rounds: Sequence[Round]) -> Payload:
+        """Return the fields of a request, which are also those of a POST."""
+        payload: Payload = {} if self.model is None else {"model": self.model}
+        payload |= self.settings
+        if self.tools:
+            payload["tools"] = self.tools
+        question = exchange.round.question
+        parent = self._find_parent(exchange.round.lane)
+        if parent is not None:
+            payload["previous_response_id"] = parent.id
+            rounds = rounds_after(rounds, parent.round)
+        items = write_history(rounds, self.turn_method, question)
+        if parent is None and items:
+            payload.pop("previous_response_id", None)
+            self.resent += 1
+        payload["input"] = [*items, *question.write_turns(self.turn_method), *exchange.turns]
+        return payload
+
+    def _find_parent(self, lane: str) -> _Parent | None:
+        """Return the response that a question in a lane can continue; None if there is none."""
+        parent = self._parents.get(lane)
+        if parent is None:
+            return None
+        # Without storage, the server remembers a response only as long as its connection lasts.
+        is_stored = self.settings.get("store") is not False
+        return parent if is_stored or parent.connection == self.connections else None
+
+    def write_cancel(self, exchange: Exchange) -> list[Payload]:
+        """Return the message that asks the server to stop an answer."""
+        self._cancelled_lanes.add(exchange.round.lane)
+        cancel: Payload = {"type": "response.cancel"}
+        if exchange.answer_id:
+            cancel["response_id"] = exchange.answer_id
+        return [{**cancel, "stream_id": exchange.round.lane} if exchange.round.lane else cancel]
+
+    def find_place(self, payload: Payload, open_exchanges: Sequence[Exchange]) -> Place:
+        """Return the place of a message: a lane has one response after the other."""
+        lane, kind = text_of(payload, "stream_id") or "", text_of(payload, "type") or ""
+        in_lane = [each for each in open_exchanges if each.round.lane == lane]
+        exchange = in_lane[0] if in_lane else None
+        if kind == "response.created" and exchange is not None and exchange.answer_id is not None:
+            # The response before ended without an event that says so, for example with an error.
+            exchange.end()
+            exchange = in_lane[1] if len(in_lane) > 1 else None
+        is_error = kind == "error" or (not kind and "error" in payload)
+        if is_error:
+            return self._place_error(payload, exchange)
+        if exchange is None:
+            # A message about the connection is kept for the next answer; one of an answer has come too late.
+            return NOBODY if kind.startswith("response.") else Place()
+        id = text_of(dict_of(payload, "response"), "id")
+        # Quirk (LiteLLM, 2026-10): the first event has another id than the last one, by which alone the
+        # server knows the response.
+        exchange.answer_id = id or exchange.answer_id
+        if kind in _FINAL:
+            exchange.completed = kind in _CONTINUABLE
+            return Place(exchange, is_end=True)
+        if kind == "response.created" and exchange.dropped:
+            # The request to stop may have come before there was anything to stop.
+            exchange.cancel_sent = True
+            return Place(exchange, replies=self.write_cancel(exchange))
+        return Place(exchange)
+
+    def _place_error(self, payload: Payload, exchange: Exchange | None) -> Place:
+        """Return the place of an error, which ends the answer of its lane."""
+        error = dict_of(payload, "error") or payload
+        code = text_of(error, "code") or ""
+        if code == _CONNECTION_LIMIT:
+            self.must_rotate = True
+            if exchange is None or exchange.begun:
+                # An answer that has begun may still go on; the server then closes the connection.
+                return NOBODY
+            exchange.again = True
+            return NOBODY
+        lane = text_of(payload, "stream_id") or ""
+        if lane in self._cancelled_lanes and _is_about_cancelling(error):
+            # The answer was over when the request to stop it arrived.
+            return NOBODY
+        if exchange is None:
+            return Place()
+        status = int_of(payload, "status") or int_of(error, "status") or 0
+        if code == _PARENT_LOST and not exchange.begun and lane in self._parents:
+            # The history, as a new chain, needs no parent.
+            del self._parents[lane]
+            exchange.again = True
+            return NOBODY
+        if status >= _LOWEST_ERROR or code:
+            # The server forgets the parent of a request that has failed.
+            self._parents.pop(lane, None)
+        return Place(exchange, is_end=True)
+
+    def make_format(self, *, spans_rounds: bool) -> str | Format:
+        """Return the format that reads one response, or several in turn."""
+        return ResponsesInTurn() if spans_rounds else self.format
+
+    def settle(self, exchange: Exchange) -> None:
+        """Let the next question continue this answer."""
+        if exchange.completed and exchange.answer_id and not exchange.turns:
+            parent = _Parent(exchange.answer_id, exchange.round, self.connections)
+            self._parents[exchange.round.lane] = parent
+
+
+def _is_about_cancelling(error: Payload) -> bool:
+    """Return True for an error that a request to stop an answer has caused, perhaps as it came late."""
+    return any("cancel" in (text_of(error, name) or "").lower() for name in ("code", "message", "param"))

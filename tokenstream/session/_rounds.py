@@ -1,0 +1,201 @@
+"""The rounds of a conversation: each is a question, or the results of tools, and the model's answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream.errors import MisuseError, NotExpressible
+from tokenstream.message import MediaPart, Message, TextPart
+from tokenstream.turns._methods import formats_with_turns, turn_method
+from tokenstream.turns._results import ToolResults
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tokenstream.turns._drop import Drop
+
+_DROP: Drop = ("incomplete", "invalid_tool_call", "media", "opaque", "citation")
+"""Parts of an answer that need not be repeated to the model, or that cannot be."""
+
+
+class HasMessage(Protocol):
+    """The stream of an answer, as far as a round needs it."""
+
+    @property
+    def message(self) -> Message: ...
+
+
+class Question:
+    """What the application says in one round: a text, items of the API's requests, or the results of tools.
+
+    Args:
+        content: The text, item or items, or results.
+
+    Raises:
+        MisuseError: The content is something else, or empty.
+    """
+
+    __slots__ = ("items", "results", "text")
+
+    def __init__(self, content: object) -> None:
+        self.text: str | None = content if isinstance(content, str) else None
+        self.results: ToolResults | None = content if isinstance(content, ToolResults) else None
+        self.items: tuple[dict[str, Any], ...] = ()
+        if self.text is None and self.results is None:
+            self.items = _items_of(content)
+
+    def write_turns(self, method: str) -> list[dict[str, Any]]:
+        """Return the turns of the question in the form of one API.
+
+        Args:
+            method: The name of the method of `Message` that makes turns in that form.
+        """
+        if self.results is not None:
+            turns: list[dict[str, Any]] = getattr(self.results, method)()
+            return turns
+        if self.text is not None:
+            return [write_user_turn(self.text, method)]
+        return [dict(item) for item in self.items]
+
+    def answers(self, call_id: str) -> bool:
+        """Return True if the question has the result of a tool call."""
+        if self.results is not None:
+            return call_id in self.results
+        return any(call_id in (item.get("call_id"), item.get("id")) for item in self.items)
+
+
+def _items_of(content: Any) -> tuple[dict[str, Any], ...]:  # noqa: ANN401 - whatever the caller passes
+    """Return the items of a question that the caller has written in the form of the API."""
+    kind = type(content).__name__
+    given: list[Any] = [content] if is_dict(content) else []
+    if isinstance(content, list | tuple):
+        given = [*content]
+    if given and all(is_dict(item) for item in given):
+        return tuple(given)
+    raise MisuseError(
+        "session.ask() takes a text, the results of tools (`stream.run(router)` returns them), or items of "
+        f"the API's requests as dicts, and not {kind}" + (" without items" if content == [] else "")
+    )
+
+
+def write_user_turn(text: str, method: str) -> dict[str, Any]:
+    """Return a user's turn with a text, in the form of one API."""
+    if method == "to_gemini":
+        return {"role": "user", "parts": [{"text": text}]}
+    if method == "to_bedrock":
+        return {"role": "user", "content": [{"text": text}]}
+    if method == "to_openai_responses":
+        return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+    return {"role": "user", "content": text}
+
+
+class Round:
+    """One question with its answer, over all attempts at the answer.
+
+    Args:
+        question: What the application says.
+        lane: The name of the lane; "" for the only one.
+    """
+
+    __slots__ = ("_message", "answer", "lane", "question")
+
+    def __init__(self, question: Question, lane: str = "") -> None:
+        self.question = question
+        self.lane = lane
+        self.answer: HasMessage | None = None
+        """The stream of the answer; None before it is made, and once its message is kept."""
+        self._message = Message()
+
+    @property
+    def message(self) -> Message:
+        """The answer so far."""
+        if self.answer is None:
+            return self._message
+        message, results = self.answer.message, self.question.results
+        if results is None:
+            return message
+        # The stream of an answer that went on after its tools were run begins with the rounds before.
+        calls = [
+            index
+            for index, part in enumerate(message.parts)
+            if part.kind == "tool_call" and part.id in results
+        ]
+        parts = message.parts[max(calls) + 1 :] if calls else message.parts
+        return message.model_copy(update={"parts": parts})
+
+    @property
+    def is_answered(self) -> bool:
+        """True if the model has said anything, so that the round belongs to the history."""
+        message = self.message
+        return bool(message.parts) or message.complete
+
+    def keep(self, message: Message | None = None) -> None:
+        """Keep the message, and forget the stream, from which nothing more comes.
+
+        Args:
+            message: The message to keep; None for that of the stream.
+        """
+        self._message = self.message if message is None else message
+        self.answer = None
+
+
+def write_history(
+    rounds: Sequence[Round], method: str, following: Question | None = None
+) -> list[dict[str, Any]]:
+    """Return the turns of the rounds in which the model has said anything, in the form of one API.
+
+    Args:
+        method: The name of the method of `Message` that makes turns in that form.
+        following: The question that comes after these rounds; None if there is none.
+    """
+    turns: list[dict[str, Any]] = []
+    said = [each for each in rounds if each.is_answered]
+    for index, each in enumerate(said):
+        later = said[index + 1].question if index + 1 < len(said) else following
+        turns += each.question.write_turns(method)
+        turns += _write_answer(each.message, method, later)
+    return turns
+
+
+def _write_answer(message: Message, method: str, later: Question | None) -> list[dict[str, Any]]:
+    """Return the assistant's turns of an answer, without calls that were never answered."""
+    parts = [
+        # What was spoken is repeated as text: audio cannot be sent back.
+        TextPart(text=part.transcript, complete=part.complete)
+        if isinstance(part, MediaPart) and part.transcript
+        else part
+        for part in message.parts
+        if part.kind != "tool_call" or later is None or later.answers(part.id)
+    ]
+    spoken = message.model_copy(update={"parts": tuple(parts)})
+    try:
+        turn: Any = getattr(spoken, method)(drop=_DROP)
+    except NotExpressible as error:
+        if error.kinds:
+            raise
+        # Nothing is left that could be sent.
+        return []
+    return turn if is_list(turn) else [turn]
+
+
+def find_turn_method(format: str) -> str:
+    """Return the name of the method that makes turns in the form of an API.
+
+    Raises:
+        MisuseError: Requests of the API have no turns.
+    """
+    method = turn_method(format)
+    if method is None:
+        names = ", ".join(formats_with_turns())
+        raise MisuseError(f"a request in the format {format!r} has no turns; name one that has: {names}")
+    return method
+
+
+def rounds_after(rounds: Sequence[Round], last: Round | None) -> Sequence[Round]:
+    """Return the rounds after the given one, all of them if it is None."""
+    # Mostly, it is the last one, so the search begins at the end.
+    for index in range(len(rounds) - 1, -1, -1):
+        if rounds[index] is last:
+            return rounds[index + 1 :]
+    return rounds

@@ -1,0 +1,53 @@
+"""The steps of a conversation that only a driver can take: to open, write, read and close a connection.
+
+The logic of a session is in generators that yield these steps and get their results, so that it is
+written once; `Session` and `AsyncSession` take the steps.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tokenstream.router import Router
+
+T = TypeVar("T")
+
+
+class Open(NamedTuple):
+    """Open a connection with the caller's function; the result is the path of its URL, or None."""
+
+
+class Send(NamedTuple):
+    """Write a message to the connection."""
+
+    text: str
+
+
+class Receive(NamedTuple):
+    """Read a message from the connection; the result is the message.
+
+    The driver raises TimeoutError if no message has arrived in time.
+    """
+
+    seconds: float | None
+    """The longest wait; None for no limit, 0 to take only what has arrived."""
+
+
+class Close(NamedTuple):
+    """Close the connection, without waiting long for the other end."""
+
+
+class RunTools(NamedTuple):
+    """Run the tools that an answer calls; the result is a `ToolResults`."""
+
+    router: Router
+    messages: list[bytes]
+    """The messages of the answer, without the pieces that later messages repeat."""
+    format: str
+
+
+Step: TypeAlias = Open | Send | Receive | Close | RunTools
+Steps: TypeAlias = "Generator[Step, Any, T]"
