@@ -334,6 +334,8 @@ class RealtimeServer(Server):
                     self.event(line, "conversation.item.truncated", **where)
             case "response.create":
                 self.answer(line)
+            case _:
+                pass
 
     def answer(self, line: Line) -> None:
         line.cancelled.clear()

@@ -6,9 +6,9 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import websockets.asyncio.client
-import websockets.sync.client
-import websockets.trio.client
+import websockets.asyncio.client as asyncio_client
+import websockets.sync.client as sync_client
+import websockets.trio.client as trio_client
 from anyio.from_thread import start_blocking_portal
 
 from tokenstream import AsyncSession, MediaDelta, Message, Session, StreamError
@@ -133,10 +133,11 @@ class AsyncTalk(Talk):
 def talking(colour: str, url: str, **options: Any) -> Generator[Talk]:
     """Open a session with a server."""
     if colour == "sync":
-        with Session(lambda: websockets.sync.client.connect(url), **options) as session:
+        with Session(lambda: sync_client.connect(url), **options) as session:
             yield Talk(session)
         return
-    connect: Any = {"asyncio": websockets.asyncio, "trio": websockets.trio}[colour].client.connect
+    clients: dict[str, Any] = {"asyncio": asyncio_client, "trio": trio_client}
+    connect: Any = clients[colour].connect
     with ExitStack() as stack:
         portal = stack.enter_context(start_blocking_portal(colour))
         opened = portal.call(_make, lambda: connect(url), options)

@@ -287,6 +287,7 @@ async def test_another_task_interrupts() -> None:
     """While the answer is being read."""
     server = ResponsesServer()
     server.pause = lambda line, number: number > 0 and line.cancelled.wait(5)
+    pieces: list[str] = []
     with serving(server) as url:
         opened = AsyncSession(lambda: websockets.asyncio.client.connect(url))
         async with opened as session, session.ask("one") as answer, anyio.create_task_group() as tasks:
@@ -324,17 +325,17 @@ async def test_a_timeout_around_a_read_loses_nothing() -> None:
 @pytest.mark.anyio
 async def test_a_cancelled_program_leaves_no_connection_open() -> None:
     """The session closes it while its task is being cancelled."""
-    import websockets.trio.client
     from sniffio import current_async_library
+    from websockets.trio import client as trio_client
 
-    kind: Any = websockets.trio if current_async_library() == "trio" else websockets.asyncio
+    client: Any = trio_client if current_async_library() == "trio" else websockets.asyncio.client
     server = ResponsesServer()
     left = threading.Event()
     server.pause = lambda _line, number: number == 1 and left.wait(10)
     with serving(server) as url:
         with anyio.move_on_after(0.2):
             async with (
-                AsyncSession(lambda: kind.client.connect(url)) as session,
+                AsyncSession(lambda: client.connect(url)) as session,
                 session.ask("one") as answer,
             ):
                 async for _ in answer.text:
