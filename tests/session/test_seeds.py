@@ -98,7 +98,7 @@ def test_a_conversation_survives_whatever_happens_to_its_connections(kind: str, 
 @pytest.mark.slow
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize(("kind", "colour"), [*product(SERVERS, COLOURS)])
-def test_a_thousand_conversations(kind: str, colour: str) -> None:
-    """The same with 1,000 seeds over all APIs and colours."""
-    for seed in range(1_000, 1_112):
+def test_hundreds_of_conversations(kind: str, colour: str) -> None:
+    """The same with 270 seeds over all APIs and colours."""
+    for seed in range(1_000, 1_030):
         play(kind, colour, seed)
