@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from tokenstream._apis import all_apis, api_named
 from tokenstream._basics.backoff import last_event_id_header
-from tokenstream._request.continued import BODY_HEADERS, ContinuationRequests, check_continuable
+from tokenstream._request.continued import ContinuationRequests, check_continuable, with_other_body
 from tokenstream._request.request import HTTPRequest, headers_without
 from tokenstream._sources import FunctionFailed
 from tokenstream.formats._detect.places import format_of_request
@@ -183,9 +183,7 @@ class _Requests(SourceOpener):
         if attempt.mode == "continue":
             options = continued.build_options(attempt)
         elif attempt.mode == "pause":
-            # Headers that describe only the first body are removed.
-            headers = {"headers": headers_without(options, BODY_HEADERS)} if options.get("headers") else {}
-            options = {**options, **headers, "json": attempt.request(options["json"])}
+            options = with_other_body(options, attempt.request(options["json"]))
         asked = method, url, client, deadlines, options
         if attempt.mode == "resume":
             asked = _resuming_arguments(attempt, asked)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _SHAPES: dict[str, RequestRecord] = {api.name: api.request for api in all_apis() if api.request is not None}
 """The places in the requests of each format that a continuation changes or checks."""
-BODY_HEADERS = frozenset({"content-length"})
+_BODY_HEADERS = frozenset({"content-length"})
 """Headers that are valid only for the original body."""
 _FREE_CHOICES = frozenset({"auto", "none", "mode_unspecified", "validated"})
 """Tool choices that do not force a call."""
@@ -200,11 +200,7 @@ class ContinuationRequests:
                 if isinstance(_find(payload, path), int):
                     # `least`: the lowest limit that the API accepts.
                     _put(payload, path, max(attempt.limit_left, shape.least))
-        options = {**self._options, "json": payload}
-        if options.get("headers"):
-            # Headers that describe only the original body are removed.
-            options["headers"] = headers_without(options, BODY_HEADERS)
-        return options
+        return with_other_body(self._options, payload)
 
     def _make_turns(self, original: Any, attempt: Attempt, format: str) -> list[Any]:  # noqa: ANN401 - turns, or a text
         """Return the turns of the original request, followed by those that ask for the rest of the answer."""
@@ -219,6 +215,14 @@ class ContinuationRequests:
         """The model in the request, or else the path of the URL, in which Google's APIs have the model."""
         model = self._payload.get("model") if is_dict(self._payload) else None
         return model if isinstance(model, str) else self._path
+
+
+def with_other_body(options: dict[str, Any], payload: object) -> dict[str, Any]:
+    """Return the httpx options of a request with another JSON body, and without headers of the first body."""
+    changed = {**options, "json": payload}
+    if changed.get("headers"):
+        changed["headers"] = headers_without(changed, _BODY_HEADERS)
+    return changed
 
 
 def _find(payload: object, path: tuple[str, ...]) -> Json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.message import MediaPart, Message, TextPart
-from tokenstream.turns._methods import formats_with_turns, turn_method
+from tokenstream.turns._methods import formats_with_turns, turn_method, write_user_turn
 from tokenstream.turns._results import ToolResults
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class HasMessage(Protocol):
 
 
 class Question:
-    """What the application says in one round: a text, items of the API's requests, or the results of tools.
+    """The application's words in one round: a text, items of the API's requests, or the results of tools.
 
     Args:
         content: The text, item or items, or results.
@@ -55,7 +55,7 @@ class Question:
             turns: list[dict[str, Any]] = getattr(self.results, method)()
             return turns
         if self.text is not None:
-            return [write_user_turn(self.text, method)]
+            return [_write_text(self.text, method)]
         return [dict(item) for item in self.items]
 
     def answers(self, call_id: str) -> bool:
@@ -79,15 +79,11 @@ def _items_of(content: Any) -> tuple[dict[str, Any], ...]:  # noqa: ANN401 - wha
     )
 
 
-def write_user_turn(text: str, method: str) -> dict[str, Any]:
-    """Return a user's turn with a text, in the form of one API."""
-    if method == "to_gemini":
-        return {"role": "user", "parts": [{"text": text}]}
-    if method == "to_bedrock":
-        return {"role": "user", "content": [{"text": text}]}
+def _write_text(text: str, method: str) -> dict[str, Any]:
+    """Return the user's turn with a text; that of the Responses API is written out, as an item."""
     if method == "to_openai_responses":
         return {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
-    return {"role": "user", "content": text}
+    return write_user_turn(text, method)
 
 
 class Round:
@@ -161,7 +157,7 @@ def write_history(
 def _write_answer(message: Message, method: str, later: Question | None) -> list[dict[str, Any]]:
     """Return the assistant's turns of an answer, without calls that were never answered."""
     parts = [
-        # What was spoken is repeated as text: audio cannot be sent back.
+        # Spoken parts are repeated as text: audio cannot be sent back.
         TextPart(text=part.transcript, complete=part.complete)
         if isinstance(part, MediaPart) and part.transcript
         else part

@@ -10,7 +10,7 @@ from tokenstream._basics.joint import anchor_of
 from tokenstream._basics.markers import LAST_WORDS
 from tokenstream.errors import MisuseError, NotExpressible
 from tokenstream.message import Citation, Message, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
-from tokenstream.turns._methods import formats_with_turns, turn_method
+from tokenstream.turns._methods import formats_with_turns, turn_method, write_user_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,13 +123,7 @@ class Continuation:
         if self.prefix is not None:
             turns[-1] = {**turns[-1], **self.prefix.marks}
             return turns
-        question: Any = self.question
-        api = api_named(name)
-        field = None if api is None or api.request is None else api.request.pieces
-        if field is not None:
-            # In these formats, the content of a turn is a list.
-            question = [{"text": question}]
-        return [*turns, {"role": "user", field or "content": question}]
+        return [*turns, write_user_turn(self.question, method)]
 
     def _note_left_out(self, accepted: Message, method: str) -> None:
         """Add to `left_out` the kinds of parts that the turns lack, such as reasoning signed by another API.
