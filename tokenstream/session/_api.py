@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tokenstream.errors import MisuseError
+from tokenstream.session._rounds import rounds_after, write_history
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.formats._base import Format
     from tokenstream.session._exchange import Exchange
-    from tokenstream.session._rounds import Round
+    from tokenstream.session._rounds import Question, Round
 
 Payload = dict[str, Any]
 
@@ -116,6 +117,20 @@ class SessionAPI(ABC):
             payload: The message.
             open_exchanges: The exchanges whose answers have not ended, in the order of their requests.
         """
+
+    def write_missing(
+        self, rounds: Sequence[Round], last_known: Round | None, question: Question
+    ) -> list[Payload]:
+        """Return the turns of the rounds that the server lacks, before a question.
+
+        Args:
+            rounds: The rounds so far.
+            last_known: The last of them that the server has; None if it has none.
+            question: The question that follows them.
+        """
+        turns = write_history(rounds_after(rounds, last_known), self.turn_method, question)
+        self.resent += bool(turns and last_known is None)
+        return turns
 
     def settle(self, exchange: Exchange) -> None:  # noqa: B027 - nothing, by default
         """Note that an answer was read to its end, so that the next question can build on it."""

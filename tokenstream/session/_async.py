@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.members import show_members
+from tokenstream._basics.members import show_members_like
 from tokenstream._sources import AsyncSource, Deferred
 from tokenstream._sources.awaited import UNNAMED_SERVER
 from tokenstream._sources.failures import opening_error
@@ -13,6 +13,7 @@ from tokenstream.recovery._open import AsyncOpener, find_async_source, make_open
 from tokenstream.recovery._resilient import make_stream
 from tokenstream.session._async_line import AsyncLine, AsyncMessages
 from tokenstream.session._base import SessionBase, SessionOpening
+from tokenstream.session._sync import Answer, Session
 from tokenstream.stream import AsyncStream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import find_driver
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from tokenstream.session._exchange import Exchange
 
 
-@show_members
+@show_members_like(Answer)
 class AsyncAnswer(AsyncStream):
     """The answer to a question that was asked in an `AsyncSession`: a stream that can be interrupted."""
 
@@ -47,16 +48,13 @@ class AsyncAnswer(AsyncStream):
         The server is asked to stop, and `message` keeps what was read. Another task may call this while the
         answer is read, and also after it has ended, while its audio is still being played.
 
-        Args:
-            played_ms: The milliseconds of the answer's audio that the user has heard: what lies behind is
-                removed from the server's memory of the conversation (OpenAI Realtime). None if there is no
-                audio.
+        The arguments are those of `Answer.interrupt`.
         """
         await self._interrupt(played_ms)
         self.stop("interrupted")
 
 
-@show_members
+@show_members_like(Session)
 class AsyncSession(SessionBase):
     """A conversation over a WebSocket, which is kept open from one question to the next.
 
@@ -105,17 +103,18 @@ class AsyncSession(SessionBase):
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
     ) -> None:
-        options = {
-            "model": model,
-            "tools": tools,
-            "format": format,
-            "settings": settings,
-            "retry": retry,
-            "fallback": fallback,
-            "limits": limits,
-            "deadlines": deadlines,
-        }
-        super().__init__(open, options, is_async=True)
+        super().__init__(
+            open,
+            is_async=True,
+            model=model,
+            tools=tools,
+            format=format,
+            settings=settings,
+            retry=retry,
+            fallback=fallback,
+            limits=limits,
+            deadlines=deadlines,
+        )
         self._line = AsyncLine(open)
         """Takes the steps of the conversation."""
 
@@ -156,18 +155,7 @@ class AsyncSession(SessionBase):
     def ask(self, content: Any, *, router: Router | None = None, lane: str | None = None) -> AsyncAnswer:  # noqa: ANN401 - see `Session.ask`
         """Ask a question, and return its answer as a stream; it is sent at `async with` or the first read.
 
-        Args:
-            content: A text; the results of tools, as `stream.run(router)` returns them; or an item or a list
-                of items in the form of the API's requests.
-            router: Runs the tools that the model calls, and sends their results on the same connection, until
-                an answer has no calls; the stream has all these answers, one after the other. Other handlers
-                of the router are not called. None to leave calls to you.
-            lane: The name of a lane, for a conversation of its own on the same connection, whose answers may
-                come at the same time (OpenAI Responses). None for the default lane.
-
-        Raises:
-            MisuseError: An argument is invalid, or the session is not open.
-            ConcurrentRead: The answer before is still in progress.
+        The arguments and errors are those of `Session.ask`.
         """
         asked = self._make_asked(content, router, lane)
         opens = partial(self._open_answer, asked)

@@ -16,7 +16,7 @@ from tokenstream.session._rounds import Question, find_turn_method, write_histor
 from tokenstream.stream._options import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tokenstream.message import Message
     from tokenstream.recovery import Attempt, Retry
@@ -26,12 +26,11 @@ _RESPONSES = "openai-responses"
 
 
 class SessionBase:
-    """What both kinds of sessions have in common.
+    """The parts of a session that need no connection, for both kinds of sessions.
 
     Args:
         open: Opens a connection.
-        options: The options of the session, by name.
-        is_async: True for `AsyncSession`.
+        is_async: True for `AsyncSession`; see there for the other arguments.
     """
 
     __slots__ = (
@@ -45,39 +44,49 @@ class SessionBase:
         "_retry",
     )
 
-    def __init__(self, open: Callable[[], Any], options: Mapping[str, Any], *, is_async: bool) -> None:  # noqa: A002 - what it does
+    def __init__(
+        self,
+        open: Callable[[], Any],  # noqa: A002 - what it does
+        *,
+        is_async: bool,
+        model: str | None,
+        tools: object,
+        format: str | None,
+        settings: object,
+        retry: Retry | None,
+        fallback: Callable[[dict[str, Any]], Any] | None,
+        limits: Limits | None,
+        deadlines: Deadlines | None,
+    ) -> None:
         if not callable(open):
             raise MisuseError(
                 "open= is a function that opens a WebSocket, because a session may need another one: write "
                 f"lambda: connect(url), and not {type(open).__name__}"
             )
-        if options["fallback"] is not None and not callable(options["fallback"]):
+        if fallback is not None and not callable(fallback):
             raise MisuseError("fallback= is a function that takes the payload and sends it as a POST")
-        self._fallback: Callable[[dict[str, Any]], Any] | None = options["fallback"]
+        self._fallback = fallback
         self._is_falling_back = False
         """True once no connection could be opened, so that questions are sent as POSTs."""
-        self._limits: Limits = options["limits"] or DEFAULT_LIMITS
-        self._deadlines: Deadlines | None = options["deadlines"]
-        self._retry: Retry | None = (
-            None if options["retry"] is None else check_retry(options["retry"], is_async=is_async)
-        )
+        self._limits = limits or DEFAULT_LIMITS
+        self._deadlines = deadlines
+        self._retry = None if retry is None else check_retry(retry, is_async=is_async)
         if self._retry is not None and (
             self._retry.fallback or self._retry.routes or self._retry.hedge_after
         ):
             raise MisuseError(
                 "a session asks one server: leave out fallback=, routes= and hedge_after= of its Retry"
             )
-        format = options["format"]
-        if format is None and self._fallback is not None:
+        if format is None and fallback is not None:
             # Only this API can also be asked over HTTP.
             format = _RESPONSES
-        if self._fallback is not None and format != _RESPONSES:
+        if fallback is not None and format != _RESPONSES:
             raise MisuseError(f"fallback= is for {_RESPONSES}: a session of {format} needs its connection")
         self._conversation = Conversation(
             format,
-            options["model"],
-            _check_tools(options["tools"]),
-            check_settings(options["settings"]),
+            model,
+            _check_tools(tools),
+            check_settings(settings),
             limits=self._limits,
             clock=time.monotonic,
         )

@@ -172,7 +172,7 @@ class Conversation:
         if payloads:
             self._is_writing = True
             for payload in payloads:
-                yield Send(json.dumps(payload, ensure_ascii=False, separators=(",", ":")))
+                yield _write(payload)
             self._is_writing = False
 
     # -- asking --------------------------------------------------------------
@@ -274,17 +274,8 @@ class Conversation:
 
     def _catch_up(self) -> Steps[None]:
         """Take the messages that have arrived between two answers, such as a farewell of the server."""
-        while self._is_connected:
-            try:
-                message: object = yield Receive(0)
-            except TimeoutError:
-                return
-            except Exception as error:
-                if not _is_lost(error):
-                    raise
-                yield from self._lose(error)
-                return
-            yield from self._take(message)
+        while self._is_connected and (yield from self._take_next(0)):
+            pass
 
     def _drain_cancelled(self, exchange: Exchange) -> Steps[None]:
         """Read the rest of a cancelled answer, if the API answers nothing else before; but not for long."""
@@ -292,16 +283,26 @@ class Conversation:
             return
         until = self._clock() + _DRAIN_SECONDS
         while self._is_connected and any(each.is_open for each in self._exchanges if each is not exchange):
-            try:
-                message: object = yield Receive(max(0.0, until - self._clock()))
-            except TimeoutError:
+            if not (yield from self._take_next(max(0.0, until - self._clock()))):
                 yield from self.disconnect()
-            except Exception as error:
-                if not _is_lost(error):
-                    raise
-                yield from self._lose(error)
-            else:
-                yield from self._take(message)
+
+    def _take_next(self, seconds: float) -> Steps[bool]:
+        """Take the next message, or note that the connection is gone; return False if nothing came in time.
+
+        Args:
+            seconds: The longest wait.
+        """
+        try:
+            message: object = yield Receive(seconds)
+        except TimeoutError:
+            return False
+        except Exception as error:
+            if not _is_lost(error):
+                raise
+            yield from self._lose(error)
+        else:
+            yield from self._take(message)
+        return True
 
     # -- reading -------------------------------------------------------------
 
@@ -438,11 +439,16 @@ class Conversation:
         """Write messages; if the connection turns out to be closed, only note that."""
         try:
             for payload in payloads:
-                yield Send(json.dumps(payload, separators=(",", ":")))
+                yield _write(payload)
         except Exception as error:
             if not _is_lost(error):
                 raise
             yield from self._lose(error)
+
+
+def _write(payload: Payload) -> Send:
+    """Return the step that writes a message."""
+    return Send(json.dumps(payload, ensure_ascii=False, separators=(",", ":")))
 
 
 def _is_lost(error: Exception) -> bool:

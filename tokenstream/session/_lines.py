@@ -1,4 +1,4 @@
-"""What the lines of both kinds of sessions have in common; a line takes the steps of a conversation."""
+"""The base of both kinds of lines; a line takes the steps of a conversation, over its connections."""
 
 from __future__ import annotations
 

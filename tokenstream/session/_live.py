@@ -10,7 +10,6 @@ from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, text_of
 from tokenstream.formats._wire.gemini_live import GeminiLive
 from tokenstream.formats._wire.gemini_live.words import fields_of, object_in
 from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI
-from tokenstream.session._rounds import rounds_after, write_history
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,8 +78,7 @@ class Live(SessionAPI):
         question, response = exchange.round.question, None
         turns: list[Payload] = []
         if exchange.round is not self._last_known:
-            turns = write_history(rounds_after(rounds, self._last_known), self.turn_method, question)
-            self.resent += bool(turns and self._last_known is None)
+            turns = self.write_missing(rounds, self._last_known, question)
             response = None if turns else self._write_results(question)
             turns += question.write_turns(self.turn_method)
         self._last_known = exchange.round

@@ -14,7 +14,6 @@ from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
 from tokenstream.formats._wire.openai_realtime.events import response_of
 from tokenstream.formats._wire.openai_realtime.words import output_format
 from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI
-from tokenstream.session._rounds import rounds_after, write_history
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,8 +75,7 @@ class Realtime(SessionAPI):
         question = exchange.round.question
         turns: list[Payload] = []
         if exchange.round is not self._last_known:
-            turns = write_history(rounds_after(rounds, self._last_known), self.turn_method, question)
-            self.resent += bool(turns and self._last_known is None)
+            turns = self.write_missing(rounds, self._last_known, question)
             turns += question.write_turns(self.turn_method)
         self._last_known = exchange.round
         items = [_to_item(turn) for turn in [*turns, *exchange.turns]]

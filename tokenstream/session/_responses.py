@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from tokenstream._basics.untrusted import dict_of, int_of, text_of
 from tokenstream.formats._wire.openai_responses.in_turn import ResponsesInTurn
 from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI
-from tokenstream.session._rounds import Round, rounds_after, write_history
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tokenstream.formats._base import Format
     from tokenstream.session._exchange import Exchange
+    from tokenstream.session._rounds import Round
 
 _FINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
 _CONTINUABLE = frozenset({"response.completed", "response.incomplete"})
@@ -75,13 +75,11 @@ class Responses(SessionAPI):
             payload["tools"] = self.tools
         question = exchange.round.question
         parent = self._find_parent(exchange.round.lane)
+        items = self.write_missing(rounds, None if parent is None else parent.round, question)
         if parent is not None:
             payload["previous_response_id"] = parent.id
-            rounds = rounds_after(rounds, parent.round)
-        items = write_history(rounds, self.turn_method, question)
-        if parent is None and items:
+        elif items:
             payload.pop("previous_response_id", None)
-            self.resent += 1
         payload["input"] = [*items, *question.write_turns(self.turn_method), *exchange.turns]
         return payload
 

@@ -103,17 +103,18 @@ class Session(SessionBase):
         limits: Limits | None = None,
         deadlines: Deadlines | None = None,
     ) -> None:
-        options = {
-            "model": model,
-            "tools": tools,
-            "format": format,
-            "settings": settings,
-            "retry": retry,
-            "fallback": fallback,
-            "limits": limits,
-            "deadlines": deadlines,
-        }
-        super().__init__(open, options, is_async=False)
+        super().__init__(
+            open,
+            is_async=False,
+            model=model,
+            tools=tools,
+            format=format,
+            settings=settings,
+            retry=retry,
+            fallback=fallback,
+            limits=limits,
+            deadlines=deadlines,
+        )
         self._line = SyncLine(open)
         """Takes the steps of the conversation."""
 
