@@ -271,6 +271,15 @@ class ToolCall(_TypedCall[ArgumentsT_co, ResultT_co], Value):
         )
 
 
+_EMPTY_CALL: ToolCall = ToolCall.model_construct()
+
+
+def make_call(**fields: Any) -> ToolCall:  # noqa: ANN401 - the fields of a call
+    """Return a tool call with some fields, without validation."""
+    # A copy takes two thirds of the time of `model_construct`.
+    return _EMPTY_CALL.model_copy(update=fields)
+
+
 @show_members
 class ServerToolCall(Value):
     """A call of a tool that the provider itself runs, such as a web search.

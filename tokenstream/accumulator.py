@@ -9,6 +9,7 @@ from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_list
 from tokenstream._growing import NOWHERE, ChoiceState, GivenUp, GrowingPart, Target, is_bare, snapshot
 from tokenstream._growing_usage import GrowingUsage
+from tokenstream._message_parts import make_call
 from tokenstream.errors import LimitExceeded, MisuseError, ProtocolError, StreamError
 from tokenstream.events import (
     CitationAdded,
@@ -52,8 +53,6 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending
 
 __all__ = ["Accumulator"]
-
-_EMPTY_CALL = ToolCall.model_construct()
 
 
 class _MixedKinds(ProtocolError):
@@ -420,14 +419,7 @@ class Accumulator:
         return True  # the event has content
 
     def _take_call_start(self, event: ToolCallStart) -> bool:
-        start = _EMPTY_CALL.model_copy(  # takes two thirds of the time of `model_construct`
-            update={
-                "id": event.id,
-                "name": event.name,
-                "type": event.type,
-                "provider_data": event.provider_data,
-            }
-        )
+        start = make_call(id=event.id, name=event.name, type=event.type, provider_data=event.provider_data)
         self._get_or_begin_part(event, lambda: start).start = start
         return True  # the event has content
 

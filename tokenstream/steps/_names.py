@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
+from tokenstream._message_parts import make_call
 from tokenstream.events import (
     CitationAdded,
     PartDone,
@@ -15,12 +16,10 @@ from tokenstream.events import (
     ToolCallStart,
     ToolResult,
 )
-from tokenstream.message import ToolCall
 
 if TYPE_CHECKING:
     from tokenstream.events import Event
-
-_EMPTY_CALL = ToolCall.model_construct()
+    from tokenstream.message import ToolCall
 
 
 class Names:
@@ -69,16 +68,13 @@ class Names:
 
     def rename_call(self, answer: int, call: ToolCall) -> ToolCall:
         """Return a copy of a tool call with the id that the call has in the run."""
-        # A copy takes two thirds of the time of `model_construct`.
-        return _EMPTY_CALL.model_copy(
-            update={
-                "id": self.make_run_id(answer, call.id),
-                "name": call.name,
-                "arguments_text": call.arguments_text,
-                "complete": call.complete,
-                "type": call.type,
-                "provider_data": call.provider_data,
-            }
+        return make_call(
+            id=self.make_run_id(answer, call.id),
+            name=call.name,
+            arguments_text=call.arguments_text,
+            complete=call.complete,
+            type=call.type,
+            provider_data=call.provider_data,
         )
 
     def renumber_event(self, event: Event, answer: int, step: str) -> Event:
