@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.testing._recordings.recording import Recording
 
 _SESSION_FORMATS = ("openai-responses", "openai-realtime", "gemini-live")
-_LIMITS = {
+CONNECTION_LIMITS = {
     "openai-responses": (
         "websocket_connection_limit_reached",
         "The connection has reached its limit of 60 minutes. Open another one to continue.",
@@ -40,7 +40,7 @@ def half_frame(recording: Recording, *, event: int | None = None) -> Recording:
         event: Number of the message, from 1; -1 is the last. By default, it is the one in the middle.
 
     Raises:
-        MisuseError: On replay, if there is no such message, or the answer is not sent over a WebSocket.
+        MisuseError: On replay, if the recording lacks that message, or its API has no WebSocket.
     """
     _require_format(recording, _SESSION_FORMATS)
     index, spans = find_event(recording, event)
@@ -81,7 +81,7 @@ def go_away(recording: Recording, seconds: float = 10.0, *, event: int = 1) -> R
         event: Number of the message after which the announcement comes; 0 for the beginning.
 
     Raises:
-        MisuseError: On replay, if there is no such message, or the format is not gemini-live.
+        MisuseError: On replay, if the recording lacks that message, or is not of gemini-live.
     """
     _require_format(recording, ("gemini-live",))
     offset = find_offset(recording, event=event)
@@ -102,11 +102,11 @@ def connection_limit(recording: Recording, *, event: int = 0) -> Recording:
             of the answer.
 
     Raises:
-        MisuseError: On replay, if there is no such message, or the format is neither openai-responses
-            nor openai-realtime.
+        MisuseError: On replay, if the recording lacks that message, or is of neither openai-responses nor
+            openai-realtime.
     """
-    _require_format(recording, tuple(_LIMITS))
-    code, message = _LIMITS[str(recording.format)]
+    _require_format(recording, tuple(CONNECTION_LIMITS))
+    code, message = CONNECTION_LIMITS[str(recording.format)]
     before, _ = divide(recording, find_offset(recording, event=event))
     error = {"type": "invalid_request_error", "code": code, "message": message}
     data = to_json_bytes({"type": "error", "status": 400, "error": error})

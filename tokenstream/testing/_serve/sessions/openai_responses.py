@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, is_dict, text_of
+from tokenstream.testing._faults.sessions import CONNECTION_LIMITS
 from tokenstream.testing._serve.sessions.session import ServedSession
 
 if TYPE_CHECKING:
     from tokenstream.testing._serve.sessions.session import Payload, Turn
 
-LIMIT_REACHED = "websocket_connection_limit_reached"
+_LIMIT_CODE, _LIMIT_MESSAGE = CONNECTION_LIMITS["openai-responses"]
 _ENDS = {"response.completed", "response.incomplete", "response.failed", "response.cancelled", "error"}
 _CONTINUABLE = {"response.completed", "response.incomplete"}
 """Types of the last events of responses that can be continued."""
@@ -75,8 +76,7 @@ class ResponsesSession(ServedSession):
         """Return True if a response can be created; a warm-up gets its empty response here."""
         parent = request.get("previous_response_id")
         if self._is_expired:
-            message = "The connection has reached its limit of 60 minutes. Open another one to continue."
-            self.refuse(message, code=LIMIT_REACHED, request=request)
+            self.refuse(_LIMIT_MESSAGE, code=_LIMIT_CODE, request=request)
             return False
         if parent is not None and not self._knows(parent):
             message = f"Previous response with id '{parent}' not found."
@@ -175,7 +175,7 @@ class ResponsesSession(ServedSession):
             self._keep(str(turn.response.get("id")), turn.asked)
         if kind == "error":
             self._cached.discard(str(turn.asked.get("previous_response_id")))
-            self._is_expired = self._is_expired or dict_of(message, "error").get("code") == LIMIT_REACHED
+            self._is_expired = self._is_expired or dict_of(message, "error").get("code") == _LIMIT_CODE
 
     def _keep(self, id: str, request: Payload) -> None:
         """Keep a response, so that it can be continued."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.untrusted import dict_of, is_dict
 from tokenstream.errors import MisuseError
+from tokenstream.framing import SSEParser
 from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.testing._recordings.chunking import apply_chunking
 from tokenstream.testing._recordings.recording import Arrival, Recording
@@ -123,7 +124,7 @@ class ServedSession:
                 taken += [data] if data else []
             else:
                 break
-        # What was to be said before the connection ends.
+        # The messages before the end of the connection are still sent.
         return [*taken, *self._out] if self.ending else taken
 
     @property
@@ -354,17 +355,13 @@ def _messages_of(recording: Recording) -> list[Arrival]:
     """Return the messages of an answer, of which the client has to get each in one piece."""
     if recording.messages:
         return [Arrival(at, data.rstrip(b"\r\n")) for at, data in recording.arrivals]
-    frames = apply_chunking(recording, "events").arrivals
-    return [Arrival(at, data) for at, frame in frames if (data := _data_of(frame)) and data != b"[DONE]"]
-
-
-def _data_of(event: bytes) -> bytes:
-    """Return the data of an SSE event; empty if it has none, or is cut off."""
-    lines = event.splitlines()
-    # The blank line that ends an event is missing if it is cut off.
-    if not event.endswith((b"\n\n", b"\r\r", b"\r\n\r\n")):
-        return b""
-    return b"\n".join(line.removeprefix(b"data:").strip() for line in lines if line.startswith(b"data:"))
+    parser = SSEParser()
+    return [
+        Arrival(at, event.payload)
+        for at, chunk in apply_chunking(recording, "events").arrivals
+        for event in parser.feed(chunk)
+        if event.payload not in {b"", b"[DONE]"}
+    ]
 
 
 def _error_of(recording: Recording) -> Payload:
