@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from tokenstream.errors import StreamError
 from tokenstream.events import StepUpdate
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
 pytestmark = pytest.mark.agents
@@ -57,6 +59,21 @@ _NAMES = {
     "opencode": "opencode",
     "gemini": "gemini-cli",
 }
+
+
+@contextmanager
+def codex_thread(folder: Path, model: Any, **options: str) -> Generator[tuple[Peer, Steps, str]]:
+    """Start the app server of Codex, and a thread there; give the peer, the run, and the thread's id."""
+    with (
+        testing.serve(model) as server,
+        started("codex", folder, server.url, "app-server") as process,
+        Peer(process.stdout, process.stdin) as peer,
+        Steps("codex") as run,
+    ):
+        peer.ask("initialize", clientInfo={"name": "test", "title": "test", "version": "1"})
+        peer.notify("initialized")
+        begun = peer.ask("thread/start", model="gpt-5", cwd=str(folder / "work"), **options)
+        yield peer, run, begun["thread"]["id"]
 
 
 def run_of(agent: str, folder: Path, model: Any) -> tuple[Steps, StreamError | None, list[Any]]:
@@ -215,15 +232,7 @@ def test_the_plan_of_codex_is_told_at_each_change(tmp_path: Path) -> None:
 
 def test_the_app_server_of_codex_tells_the_state_of_each_task(tmp_path: Path) -> None:
     """At each change of the plan, in words that all agents share."""
-    with (
-        testing.serve(a_plan) as server,
-        started("codex", tmp_path, server.url, "app-server") as process,
-        Peer(process.stdout, process.stdin) as peer,
-        Steps("codex") as run,
-    ):
-        peer.ask("initialize", clientInfo={"name": "test", "title": "test", "version": "1"})
-        peer.notify("initialized")
-        thread = peer.ask("thread/start", model="gpt-5", cwd=str(tmp_path / "work"))["thread"]["id"]
+    with codex_thread(tmp_path, a_plan) as (peer, run, thread):
         peer.ask("turn/start", threadId=thread, input=[{"type": "text", "text": "MAINTASK"}])
         for _ in run.follow(peer, until="turn"):
             pass
@@ -234,21 +243,8 @@ def test_the_app_server_of_codex_tells_the_state_of_each_task(tmp_path: Path) ->
 
 def test_the_app_server_of_codex_asks_and_goes_on(tmp_path: Path) -> None:
     """Two turns of one thread; the approval is given through the run, as an interface does."""
-    with (
-        testing.serve(two_commands) as server,
-        started("codex", tmp_path, server.url, "app-server") as process,
-        Peer(process.stdout, process.stdin) as peer,
-        Steps("codex") as run,
-    ):
-        peer.ask("initialize", clientInfo={"name": "test", "title": "test", "version": "1"})
-        peer.notify("initialized")
-        options = {
-            "model": "gpt-5",
-            "cwd": str(tmp_path / "work"),
-            "approvalPolicy": "untrusted",
-            "sandbox": "danger-full-access",
-        }
-        thread = peer.ask("thread/start", options)["thread"]["id"]
+    options = {"approvalPolicy": "untrusted", "sandbox": "danger-full-access"}
+    with codex_thread(tmp_path, two_commands, **options) as (peer, run, thread):
         for _ in range(2):
             peer.ask("turn/start", threadId=thread, input=[{"type": "text", "text": "MAINTASK"}])
             for _ in run.follow(peer, until="turn"):
