@@ -95,15 +95,15 @@ class RequestRecord(NamedTuple):
 
 
 class PauseRecord(NamedTuple):
-    """What an API wants in the request after an answer that it has paused."""
+    """The fields with which a request goes on with an answer that the API has paused."""
 
     token: str | None = None
     """The field, of the answer and of the request, that has the token with which the answer goes on; None if
     the request sends the answer back instead, as the assistant's turn.
     """
     parent: str | None = None
-    """The field for the id of the answer that the token is from; None if there is no such field. The API then
-    has stored the input, unless the request says `"store": false`.
+    """The field for the id of the answer that the token is from; None if there is no such field. An API with
+    this field stores the input, unless the request says `"store": false`.
     """
     carried: str | None = None
     """The field, of the answer and of the request, that has the container in which the answer's code runs."""

@@ -56,8 +56,8 @@ def reason_against(messages: Sequence[Message], error: StreamError | None, *, pr
     """Return the reason not to continue an answer; None if the answer may be continued.
 
     Args:
-        error: The error that broke off the answer; None if it has reached its output limit.
         messages: The messages of the choices so far.
+        error: The error that broke off the answer; None if it has reached its output limit.
         prefill: True if the answer would be sent as a prefix.
 
     Example:

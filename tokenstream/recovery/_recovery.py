@@ -201,7 +201,7 @@ class Recovery:
         current, refusal = self._current, self._joining.refusal
         self._has_given_up = True
         if refusal is not None and current.is_at_limit:
-            # What the model has written does not join the answer, which is whole without it.
+            # The continuation does not join the answer, which is whole without it.
             self._end_at_limit(error, now)
             return
         if current.is_behind_pause:

@@ -104,8 +104,10 @@ class LineReader(RunBuilder):
             begins_with_line_end = chunk.lstrip(b" \t")[:1] in _LINE_ENDS
             if not begins_with_line_end and b"\n" not in line:
                 # A whole line is not followed by more of it, so this is another one.
-                self._envelope_lines += is_envelope(line)
-                self._plain_lines += line != b"" and not is_envelope(line)
+                if is_envelope(line):
+                    self._envelope_lines += 1
+                else:
+                    self._plain_lines += line != b""
                 return
             self._is_after_bare_line = False
         for payloads in self._frames.feed(chunk):

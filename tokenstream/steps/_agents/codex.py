@@ -92,10 +92,8 @@ class Codex(TextAgentReader):
             # A search tells what it looks for only at its end.
             change_arguments(step, arguments)
         else:
-            turn, plan = (
-                self._open_turn().step,
-                plan_of([_task_of(task) for task in dicts_of(item.get("items"))]),
-            )
+            turn = self._open_turn().step
+            plan = plan_of([_task_of(task) for task in dicts_of(item.get("items"))])
             if turn.updates.get("plan") != plan:
                 # The end of the turn repeats the last plan.
                 turn.update(plan)
