@@ -105,6 +105,27 @@ def test_a_message_that_is_nested_too_deeply_is_refused(format: str) -> None:
     assert b"error" in last or session.ending is not None
 
 
+def test_ids_may_end_in_any_number_of_digits() -> None:
+    """A recording that is played again gets other ids, whatever Python can read as a number."""
+    id = "resp_" + "7" * 5_000
+    kinds = "response.created", "response.completed"
+    recording = Recording.of(
+        [json.dumps({"type": kind, "response": {"id": id}}).encode() for kind in kinds],
+        messages=True,
+        format="openai-responses",
+    )
+    session = open_session("openai-responses", lambda: recording)
+    seen = []
+    for number in range(2):
+        for message in asking("openai-responses"):
+            session.receive(json.dumps(message), number)
+        seen.append({json.loads(text)["response"]["id"] for text in session.take(number)})
+
+    assert seen[0] == {id}
+    assert len(seen[1]) == 1
+    assert seen[1] != seen[0]
+
+
 def test_a_format_without_sessions_is_refused() -> None:
     """The error names those that have them."""
     handshake = Request(method="GET", path="/", headers=Message(), body=b"")

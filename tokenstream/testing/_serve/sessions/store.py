@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import string
 import threading
 from itertools import count
 from typing import TYPE_CHECKING
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
 
-_NUMBERED = re.compile(r"(.*?)_?(\d*)", re.DOTALL)
-"""Divides an id such as "item_1" into its beginning and its number."""
 _ID_FIELDS = frozenset({"id", "item_id", "response_id", "call_id", "event_id", "previous_item_id"})
 """Fields of a message that contain ids."""
+_MOST_DIGITS = 15
+"""Digits at the end of an id that are read as its number; Python converts a few thousand at most."""
 
 
 class SessionStore:
@@ -45,8 +45,8 @@ class SessionStore:
         """Return an id if no answer has used it yet; otherwise one with the next free number."""
         with self._lock:
             if id in self._used_ids:
-                match = _NUMBERED.fullmatch(id)
-                prefix, digits = match.groups() if match else (id, "")
+                head = id.rstrip(string.digits)
+                prefix, digits = head.removesuffix("_"), id[len(head) :][-_MOST_DIGITS:]
                 number = max(self._last_numbers.get(prefix, 0), int(digits or 1))
                 while id in self._used_ids:
                     number += 1
