@@ -14,7 +14,14 @@ import pytest
 import websockets.asyncio.client
 import websockets.sync.client
 
-from tests.session.servers import Line, LiveServer, Payload, RealtimeServer, ResponsesServer, serving
+from tests.session.servers import (
+    LiveServer,
+    Payload,
+    RealtimeServer,
+    ResponsesServer,
+    no_pause,
+    serving,
+)
 from tests.session.talks import COLOURS, talking
 from tests.support.timing import wait_for
 from tokenstream import (
@@ -42,10 +49,6 @@ in_every_colour = pytest.mark.parametrize("colour", COLOURS)
 
 def never() -> Any:
     pytest.fail("no connection is opened")
-
-
-def no_pause(_line: Line, _number: int) -> None:
-    """Go on at once."""
 
 
 # -- misuse --------------------------------------------------------------------
