@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
     from tokenstream.formats._base import Format
     from tokenstream.session._exchange import Exchange
-    from tokenstream.session._rounds import Round
+    from tokenstream.session._rounds import Question, Round
 
 _FINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
 _CONTINUABLE = frozenset({"response.completed", "response.incomplete"})
+# Quirk (aimock 1.43, 2026-11): it knows no request to stop an answer.
+_UNKNOWN_REQUEST = "invalid_message_type"
 _PARENT_LOST = "previous_response_not_found"
 _CONNECTION_LIMIT = "websocket_connection_limit_reached"
 _LOWEST_ERROR = 400
@@ -74,7 +76,7 @@ class Responses(SessionAPI):
         if self.tools:
             payload["tools"] = self.tools
         question = exchange.round.question
-        parent = self._find_parent(exchange.round.lane)
+        parent = self._find_parent(exchange.round.lane, question)
         items = self.write_missing(rounds, None if parent is None else parent.round, question)
         if parent is not None:
             payload["previous_response_id"] = parent.id
@@ -83,10 +85,13 @@ class Responses(SessionAPI):
         payload["input"] = [*items, *question.write_turns(self.turn_method), *exchange.turns]
         return payload
 
-    def _find_parent(self, lane: str) -> _Parent | None:
+    def _find_parent(self, lane: str, question: Question) -> _Parent | None:
         """Return the response that a question in a lane can continue; None if there is none."""
         parent = self._parents.get(lane)
         if parent is None:
+            return None
+        if not all(question.answers(call.id) for call in parent.round.message.tool_calls):
+            # The server would miss the results.
             return None
         # Without storage, the server remembers a response only as long as its connection lasts.
         is_stored = self.settings.get("store") is not False
@@ -169,4 +174,5 @@ class Responses(SessionAPI):
 
 def _is_about_cancelling(error: Payload) -> bool:
     """Return True for an error that a request to stop an answer has caused, perhaps as it came late."""
-    return any("cancel" in (text_of(error, name) or "").lower() for name in ("code", "message", "param"))
+    words = [(text_of(error, name) or "").lower() for name in ("code", "message", "param")]
+    return words[0] == _UNKNOWN_REQUEST or any("cancel" in each for each in words)
