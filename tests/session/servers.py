@@ -15,13 +15,13 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
-__all__ = ["LiveServer", "RealtimeServer", "ResponsesServer", "Server", "serving"]
+__all__ = ["Hangup", "LanesServer", "Line", "LiveServer", "Payload", "RealtimeServer", "ResponsesServer", "Server", "serving"]
 
 Payload = dict[str, Any]
 PATHS = {
@@ -45,6 +45,7 @@ class Line:
 
     number: int
     connection: ServerConnection
+    lane: str = ""
     inbox: queue.Queue[Payload | None] = field(default_factory=queue.Queue)
     cancelled: threading.Event = field(default_factory=threading.Event)
     items: list[Payload] = field(default_factory=list)
@@ -281,6 +282,45 @@ class ResponsesServer(Server):
             self.stored[id] = line.cache[id]
         usage = {"input_tokens": len(items), "output_tokens": 1, "total_tokens": len(items) + 1}
         say("completed", response={**head, "status": "completed", "output": [item], "usage": usage})
+
+
+class LanesServer(ResponsesServer):
+    """OpenAI's Responses API, with a thread for each lane, so that their answers come at the same time."""
+
+    def __init__(self, pieces: int = 7) -> None:
+        super().__init__(pieces)
+        self._lanes: dict[tuple[int, str], Line] = {}
+        self._lock = threading.RLock()
+
+    def new_id(self, kind: str) -> str:
+        with self._lock:
+            return super().new_id(kind)
+
+    def send(self, line: Line, payload: Payload) -> None:
+        with self._lock:
+            super().send(line, payload)
+
+    def note_cancel(self, line: Line) -> None:
+        lane = self._lanes.get((line.number, self.received[-1][1].get("stream_id", "")))
+        if lane is not None:
+            lane.cancelled.set()
+
+    def _answer_all(self, line: Line) -> None:
+        lanes: dict[str, Line] = {}
+        threads: list[threading.Thread] = []
+        while (payload := line.inbox.get()) is not None:
+            name = payload.get("stream_id", "")
+            if name not in lanes:
+                lane = replace(line, lane=name, inbox=queue.Queue(), cancelled=threading.Event())
+                lanes[name] = self._lanes[line.number, name] = lane
+                threads.append(threading.Thread(target=super()._answer_all, args=(lane,)))
+                threads[-1].start()
+            lanes[name].inbox.put(payload)
+        for lane in lanes.values():
+            lane.inbox.put(None)
+            lane.cancelled.set()
+        for thread in threads:
+            thread.join()
 
 
 class RealtimeServer(Server):

@@ -14,10 +14,9 @@ from tokenstream._sources.plain import read_at_once
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
 from tokenstream.errors import StreamClosed
 from tokenstream.session._lines import CLOSED_MEANWHILE, Line, not_a_socket_error, path_of
-from tokenstream.session._steps import Close, Open, Receive, RunTools, Send
+from tokenstream.session._steps import Close, Open, Receive, RunTools, Send, Wait
 from tokenstream.stream import AsyncStream
 from tokenstream.stream._log import log
-from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.reader import leave_group
 
@@ -48,12 +47,12 @@ class AsyncLine(Line):
 
     def __init__(self, opens: Callable[[], Any]) -> None:
         super().__init__(opens)
+        self._socket: OpenWebSocket | None = None
+        """The current connection; None if there is none."""
         self._leave: Callable[[], Awaitable[Any]] | None = None
         """Leaves the context manager of the current connection; None if it has none."""
         self._tasks: TaskGroup | None = None
         """On trio, the group of the tasks that hold connections; None on asyncio."""
-        self._is_busy = False
-        """True while a task reads the connection or asks a question."""
 
     async def open_tasks(self) -> None:
         """On trio, open a task group: it holds connections that are context managers."""
@@ -71,23 +70,12 @@ class AsyncLine(Line):
         if tasks is not None:
             await leave_group(tasks)
 
-    async def run(self, steps: Steps[T], *, reads: bool = True) -> T:
+    async def run(self, steps: Steps[T]) -> T:
         """Take the steps that a generator yields, and return the generator's result.
 
         Args:
             steps: The generator.
-            reads: True if the steps may read, which only one task may do at a time.
         """
-        if reads and self._is_busy:
-            raise concurrent_read_error()
-        self._is_busy = self._is_busy or reads
-        try:
-            return await self._take_all(steps)
-        finally:
-            if reads:
-                self._is_busy = False
-
-    async def _take_all(self, steps: Steps[T]) -> T:
         try:
             step = next(steps)
             while True:
@@ -108,7 +96,11 @@ class AsyncLine(Line):
         """Take one step, and return its result."""
         match step:
             case Receive(seconds):
-                return await self._receive(seconds)
+                recv: Any = self._open_socket().recv
+                # On trio, a limit of 0 would cancel the read before it looks for a message that has arrived.
+                return await _await(recv(), None if seconds is None else max(seconds, _LEAST_SECONDS))
+            case Wait(bell, seconds):
+                await _await(bell.wait(), seconds)
             case Send(text):
                 await self._open_socket().connection.send(text)
             case Open():
@@ -126,16 +118,6 @@ class AsyncLine(Line):
                     raise FunctionFailed(error) from error
         return None
 
-    async def _receive(self, seconds: float | None) -> object:
-        socket = self._open_socket()
-        if seconds is None:
-            return await socket.recv()
-        from anyio import fail_after
-
-        # On trio, a limit of 0 would cancel the read before it looks for a message that has arrived.
-        with fail_after(max(seconds, _LEAST_SECONDS)):
-            return await socket.recv()
-
     def _open_socket(self) -> OpenWebSocket:
         """Return the connection.
 
@@ -148,6 +130,7 @@ class AsyncLine(Line):
 
     async def _connect(self) -> str | None:
         """Open a connection, and return the path of its URL."""
+        self.check_open()
         opened: Any = self._opens()
         socket = socket_of(opened)
         while socket is None and isawaitable(opened):
@@ -160,6 +143,9 @@ class AsyncLine(Line):
             raise not_a_socket_error(opened, is_async=True)
         shorten_farewell(socket)
         self._socket = socket
+        if self._is_closed:
+            await self.disconnect()
+        self.check_open()
         return path_of(socket.connection)
 
     async def _enter(self, manager: Any) -> object:  # noqa: ANN401 - a context manager
@@ -195,6 +181,11 @@ class AsyncLine(Line):
         connection: object = await self._tasks.start(hold, name="tokenstream connection")
         self._leave = leave
         return connection
+
+    async def close(self) -> None:
+        """Close the connection, if there is one, and open no other one."""
+        self._is_closed = True
+        await self.disconnect()
 
     async def disconnect(self) -> None:
         """Close the connection, if there is one, without waiting long for the other end."""
@@ -234,6 +225,20 @@ class AsyncMessages:
         if message is None:
             raise StopAsyncIteration
         return message
+
+
+async def _await(awaited: Awaitable[T], seconds: float | None) -> T:
+    """Return the result of an awaitable.
+
+    Raises:
+        TimeoutError: It is not there within a number of seconds.
+    """
+    if seconds is None:
+        return await awaited
+    from anyio import fail_after
+
+    with fail_after(seconds):
+        return await awaited
 
 
 async def _run_tools(router: Router, messages: list[bytes], format: str) -> ToolResults:

@@ -18,6 +18,7 @@ from tokenstream.session._live import Live
 from tokenstream.session._realtime import Realtime
 from tokenstream.session._responses import Responses
 from tokenstream.session._steps import Close, Open, Receive, Send
+from tokenstream.session._turns import Turn
 from tokenstream.stream._log import log
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.session._api import Payload, SessionAPI
     from tokenstream.session._rounds import Round
     from tokenstream.session._steps import Steps
+    from tokenstream.session._turns import Bell
 
 APIS: dict[str, type[SessionAPI]] = {api.format: api for api in (Responses, Realtime, Live)}
 _DRAIN_SECONDS = 5.0
@@ -49,6 +51,7 @@ class Conversation:
         settings: Further fields of the request.
         limits: Bounds on the messages that wait to be read.
         clock: Returns the time in seconds.
+        make_bell: Makes an event for which the driver can wait.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Conversation:
         *,
         limits: Limits,
         clock: Callable[[], float],
+        make_bell: Callable[[], Bell],
     ) -> None:
         self._model, self._tools, self._settings = model, tools, settings
         self._limits = limits
@@ -68,7 +72,13 @@ class Conversation:
         """The API; None until its name is known."""
         self.rotations = 0
         """Number of connections that were opened in place of another one."""
+        self._reading = Turn(make_bell)
+        """The turn to read the connection."""
+        self._asking = Turn(make_bell)
+        """The turn to ask a question, on another connection if need be."""
         self._is_connected = False
+        self._connection = 0
+        """The number of the current connection, by which late results of the one before are told apart."""
         self._is_writing = False
         """True while messages are written; still True after an interruption, when half may be written."""
         self._exchanges: list[Exchange] = []
@@ -114,6 +124,7 @@ class Conversation:
             was_open = self.api is not None and self.api.connections > 0
             path: str | None = yield Open()
             self._is_connected, self._is_writing = True, False
+            self._connection += 1
             if self.api is None:
                 self.api = self._make_api(self._find_format(path))
             self.rotations += was_open
@@ -141,7 +152,7 @@ class Conversation:
         until = self._clock() + _READY_SECONDS
         while not api.is_ready:
             try:
-                message: object = yield Receive(max(0.0, until - self._clock()))
+                message = yield from self._receive(until)
             except TimeoutError:
                 raise StreamStalled(
                     f"the server has not set the session up within {_READY_SECONDS:g} seconds",
@@ -155,16 +166,28 @@ class Conversation:
         self._end_exchanges(None)
         yield Close()
 
-    def _lose(self, error: Exception) -> Steps[None]:
-        """Note that the connection has broken, with its exception."""
-        self._is_connected = self._is_writing = False
-        self._end_exchanges(error)
-        yield Close()
+    def _lose(self, error: Exception, connection: int) -> Steps[None]:
+        """Note that a connection has broken, with its exception, unless that is known already.
+
+        Args:
+            connection: The number of the connection.
+        """
+        if self._is_current(connection):
+            self._is_connected = self._is_writing = False
+            self._end_exchanges(error)
+            yield Close()
+
+    def _is_current(self, connection: int) -> bool:
+        """Return True if a connection is still in use."""
+        return self._is_connected and self._connection == connection
 
     def _end_exchanges(self, error: Exception | None) -> None:
         exchanges, self._exchanges = self._exchanges, []
         for exchange in exchanges:
             if not exchange.ended:
+                # A server that closes the connection at once has not taken the question.
+                is_closed = error is None or is_clean(error)
+                exchange.again = is_closed and not exchange.begun and exchange.repeats < 1
                 exchange.end(error)
 
     def _send_all(self, payloads: Sequence[Payload]) -> Steps[None]:
@@ -184,7 +207,8 @@ class Conversation:
             ConcurrentRead: Such an answer is in progress.
         """
         has_lanes = self.api is not None and self.api.has_lanes
-        for exchange in self._latest.values():
+        # Another thread may ask in another lane meanwhile.
+        for exchange in list(self._latest.values()):
             is_in_the_way = exchange.round.lane == lane or not has_lanes
             if is_in_the_way and not (exchange.dropped or exchange.is_read):
                 hint = ", or ask in another lane=" if has_lanes else ""
@@ -226,23 +250,38 @@ class Conversation:
         return exchange, {**api.write_payload(exchange, self._begin_round(exchange)), "stream": True}
 
     def _write(self, exchange: Exchange) -> Steps[None]:
-        """Send the question of an exchange; a connection that turns out to be closed is replaced once."""
+        """Send the question of an exchange, once no other one is being sent."""
         earlier = self._begin_round(exchange)
+        yield from self._asking.take()
+        try:
+            if not exchange.dropped:
+                yield from self._write_in_turn(exchange, earlier)
+        finally:
+            self._asking.give()
+
+    def _write_in_turn(self, exchange: Exchange, earlier: Sequence[Round]) -> Steps[None]:
+        """Send the question of an exchange; a connection that turns out to be closed is replaced once.
+
+        Args:
+            earlier: The rounds before it.
+        """
         for is_last in (False, True):
             yield from self._catch_up()
             yield from self._drain_cancelled(exchange)
             yield from self.connect()
+            connection = self._connection
             try:
                 # The exchange is open before its request is written: the answer may come at once.
                 exchange.written = True
                 self._exchanges.append(exchange)
                 yield from self._send_all(self.known_api.write_request(exchange, earlier))
             except Exception as error:
-                exchange.written = False
-                self._exchanges.remove(exchange)
+                exchange.restart()
+                if exchange in self._exchanges:
+                    self._exchanges.remove(exchange)
                 # Messages that had arrived before the end may have a handle to resume with.
                 yield from self._catch_up()
-                yield from self._lose(error)
+                yield from self._lose(error, connection)
                 if is_last or not _is_lost(error):
                     raise
             else:
@@ -274,7 +313,12 @@ class Conversation:
 
     def _catch_up(self) -> Steps[None]:
         """Take the messages that have arrived between two answers, such as a farewell of the server."""
-        while self._is_connected and (yield from self._take_next(0)):
+        # If another run reads the connection, it takes them.
+        while (
+            self._is_connected
+            and not self._reading.is_taken
+            and (yield from self._take_next(self._clock()))
+        ):
             pass
 
     def _drain_cancelled(self, exchange: Exchange) -> Steps[None]:
@@ -283,26 +327,61 @@ class Conversation:
             return
         until = self._clock() + _DRAIN_SECONDS
         while self._is_connected and any(each.is_open for each in self._exchanges if each is not exchange):
-            if not (yield from self._take_next(max(0.0, until - self._clock()))):
+            if not (yield from self._take_next(until)):
                 yield from self.disconnect()
 
-    def _take_next(self, seconds: float) -> Steps[bool]:
+    def _take_next(self, until: float) -> Steps[bool]:
         """Take the next message, or note that the connection is gone; return False if nothing came in time.
 
         Args:
-            seconds: The longest wait.
+            until: Time at which to stop waiting.
         """
+        connection = self._connection
         try:
-            message: object = yield Receive(seconds)
+            message = yield from self._receive(until)
         except TimeoutError:
             return False
         except Exception as error:
             if not _is_lost(error):
                 raise
-            yield from self._lose(error)
+            yield from self._lose(error, connection)
         else:
             yield from self._take(message)
         return True
+
+    def _receive(self, until: float | None, exchange: Exchange | None = None) -> Steps[object]:
+        """Return the next message of the connection, once no other run reads it.
+
+        Args:
+            until: Time at which to stop waiting; None for no limit.
+            exchange: The exchange that is being read; None if any message is waited for.
+
+        Returns:
+            The message; None if another run has received something for the exchange, or if the connection was
+            replaced meanwhile.
+
+        Raises:
+            TimeoutError: No message has arrived in time.
+        """
+        connection = self._connection
+        if not (yield from self._reading.take(self._seconds_until(until), exchange)):
+            return None
+        message: object = None
+        try:
+            if self._connection == connection:
+                message = yield Receive(self._seconds_until(until))
+        except Exception:
+            # Another run may have noted already that the connection is gone.
+            is_noted = exchange is not None and exchange.has_news
+            if self._connection == connection and not is_noted:
+                raise
+        finally:
+            self._reading.give()
+        return message if self._is_current(connection) else None
+
+    def _seconds_until(self, until: float | None) -> float | None:
+        """Return the seconds until a time, at least 0; None for no limit."""
+        return None if until is None else max(0.0, until - self._clock())
 
     # -- reading -------------------------------------------------------------
 
@@ -344,20 +423,20 @@ class Conversation:
         """
         is_held_up = not exchange.begun and self._is_held_up(exchange)
         limits = [limit for limit in (until, held_up_until if is_held_up else None) if limit is not None]
+        connection = self._connection
         try:
-            message: object = yield Receive(max(0.0, min(limits) - self._clock()) if limits else None)
+            message = yield from self._receive(min(limits, default=None), exchange)
         except TimeoutError:
             if not is_held_up or self._clock() < held_up_until:
                 raise
             # The server goes on with the cancelled answer, so that only another connection helps.
-            yield from self.disconnect()
-            exchange.again = True
+            if self._is_current(connection):
+                yield from self.disconnect()
+                exchange.ask_again()
         except Exception as error:
             if not _is_lost(error):
                 raise
-            yield from self._lose(error)
-            # A server that closes the connection at once has not taken the question.
-            exchange.again = is_clean(error) and not exchange.begun and exchange.repeats < 1
+            yield from self._lose(error, connection)
         else:
             yield from self._take(message)
 
@@ -377,10 +456,13 @@ class Conversation:
             exchange.end(exchange.error)
             return
         exchange.restart()
+        exchange.repeats += 1
         yield from self._write(exchange)
 
     def _take(self, message: object) -> Steps[None]:
-        """Give a received message to its exchange, and send what it calls for."""
+        """Give a received message to its exchange, and send what it calls for; do nothing for None."""
+        if message is None:
+            return
         api = self.known_api
         data = message.encode() if isinstance(message, str) else message
         if not isinstance(data, bytes):
@@ -437,13 +519,14 @@ class Conversation:
 
     def _send_quietly(self, payloads: Sequence[Payload]) -> Steps[None]:
         """Write messages; if the connection turns out to be closed, only note that."""
+        connection = self._connection
         try:
             for payload in payloads:
                 yield _write(payload)
         except Exception as error:
             if not _is_lost(error):
                 raise
-            yield from self._lose(error)
+            yield from self._lose(error, connection)
 
 
 def _write(payload: Payload) -> Send:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, StreamClosed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tokenstream._sources.websocket import OpenWebSocket
 
 CLOSED_MEANWHILE = "the session was closed while an answer was in progress"
 
@@ -23,10 +21,20 @@ class Line:
 
     def __init__(self, opens: Callable[[], Any]) -> None:
         self._opens = opens
-        self._socket: OpenWebSocket | None = None
-        """The current connection; None if there is none."""
+        self._is_closed = False
+        """True once the session was closed, and opens no other connection."""
         self.opening_failure: Exception | None = None
         """The exception with which the last opening failed."""
+
+
+    def check_open(self) -> None:
+        """Refuse to go on after the session was closed.
+
+        Raises:
+            StreamClosed: The session was closed.
+        """
+        if self._is_closed:
+            raise StreamClosed(CLOSED_MEANWHILE)
 
 
 def not_a_socket_error(opened: object, *, is_async: bool) -> MisuseError:

@@ -175,7 +175,7 @@ class Realtime(SessionAPI):
         if code == _EXPIRED:
             self.must_rotate = True
             if exchange is not None and is_refused:
-                exchange.again = True
+                exchange.ask_again()
                 return NOBODY
         return Place(exchange, is_end=is_refused, begins=is_refused)
 

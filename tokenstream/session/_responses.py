@@ -142,7 +142,7 @@ class Responses(SessionAPI):
             if exchange is None or exchange.begun:
                 # An answer that has begun may still go on; the server then closes the connection.
                 return NOBODY
-            exchange.again = True
+            exchange.ask_again()
             return NOBODY
         lane = text_of(payload, "stream_id") or ""
         if lane in self._cancelled_lanes and _is_about_cancelling(error):
@@ -154,7 +154,7 @@ class Responses(SessionAPI):
         if code == _PARENT_LOST and not exchange.begun and lane in self._parents:
             # The history, as a new chain, needs no parent.
             del self._parents[lane]
-            exchange.again = True
+            exchange.ask_again()
             return NOBODY
         if status >= _LOWEST_ERROR or code:
             # The server forgets the parent of a request that has failed.

@@ -36,6 +36,18 @@ class Receive(NamedTuple):
     """The longest wait; None for no limit, 0 to take only what has arrived."""
 
 
+class Wait(NamedTuple):
+    """Wait until another run of steps sets an event.
+
+    The driver raises TimeoutError if it was not set in time.
+    """
+
+    bell: Any
+    """The event, of the kind that the driver makes."""
+    seconds: float | None
+    """The longest wait; None for no limit."""
+
+
 class Close(NamedTuple):
     """Close the connection, without waiting long for the other end."""
 
@@ -49,5 +61,5 @@ class RunTools(NamedTuple):
     format: str
 
 
-Step: TypeAlias = Open | Send | Receive | Close | RunTools
+Step: TypeAlias = Open | Send | Receive | Wait | Close | RunTools
 Steps: TypeAlias = "Generator[Step, Any, T]"
