@@ -21,7 +21,17 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
-__all__ = ["Hangup", "LanesServer", "Line", "LiveServer", "Payload", "RealtimeServer", "ResponsesServer", "Server", "serving"]
+__all__ = [
+    "Hangup",
+    "LanesServer",
+    "Line",
+    "LiveServer",
+    "Payload",
+    "RealtimeServer",
+    "ResponsesServer",
+    "Server",
+    "serving",
+]
 
 Payload = dict[str, Any]
 PATHS = {
@@ -289,6 +299,8 @@ class LanesServer(ResponsesServer):
 
     def __init__(self, pieces: int = 7) -> None:
         super().__init__(pieces)
+        self.hold: Callable[[Line], object] = lambda _line: None
+        """Called before each answer."""
         self._lanes: dict[tuple[int, str], Line] = {}
         self._lock = threading.RLock()
 
@@ -299,6 +311,10 @@ class LanesServer(ResponsesServer):
     def send(self, line: Line, payload: Payload) -> None:
         with self._lock:
             super().send(line, payload)
+
+    def answer(self, line: Line, items: list[Payload], lane: Payload, *, store: bool) -> None:
+        self.hold(line)
+        super().answer(line, items, lane, store=store)
 
     def note_cancel(self, line: Line) -> None:
         lane = self._lanes.get((line.number, self.received[-1][1].get("stream_id", "")))

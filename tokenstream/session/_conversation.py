@@ -315,9 +315,7 @@ class Conversation:
         """Take the messages that have arrived between two answers, such as a farewell of the server."""
         # If another run reads the connection, it takes them.
         while (
-            self._is_connected
-            and not self._reading.is_taken
-            and (yield from self._take_next(self._clock()))
+            self._is_connected and not self._reading.is_taken and (yield from self._take_next(self._clock()))
         ):
             pass
 

@@ -26,7 +26,6 @@ class Line:
         self.opening_failure: Exception | None = None
         """The exception with which the last opening failed."""
 
-
     def check_open(self) -> None:
         """Refuse to go on after the session was closed.
 
