@@ -13,11 +13,11 @@ from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._sources.websocket import is_clean, is_socket_closed
 from tokenstream.errors import ConcurrentRead, LimitExceeded, MisuseError, ProtocolError, StreamStalled
 from tokenstream.formats._detect.places import format_of_path
+from tokenstream.session._connection import Connection
 from tokenstream.session._exchange import Exchange
 from tokenstream.session._live import Live
 from tokenstream.session._realtime import Realtime
 from tokenstream.session._responses import Responses
-from tokenstream.session._steps import Close, Open, Receive, Send
 from tokenstream.session._turns import Turn
 from tokenstream.stream._log import log
 
@@ -72,15 +72,9 @@ class Conversation:
         """The API; None until its name is known."""
         self.rotations = 0
         """Number of connections that were opened in place of another one."""
-        self._reading = Turn(make_bell)
-        """The turn to read the connection."""
+        self._connection = Connection(clock, make_bell)
         self._asking = Turn(make_bell)
         """The turn to ask a question, on another connection if need be."""
-        self._is_connected = False
-        self._connection = 0
-        """The number of the current connection, by which late results of the one before are told apart."""
-        self._is_writing = False
-        """True while messages are written; still True after an interruption, when half may be written."""
         self._exchanges: list[Exchange] = []
         """The exchanges of the current connection that have not ended."""
         self._rounds: dict[str, list[Round]] = {}
@@ -118,20 +112,20 @@ class Conversation:
             MisuseError: The URL does not tell the API.
             StreamStalled: The server does not set the session up.
         """
-        if self._is_connected and (self._is_writing or (self.api is not None and self.api.must_rotate)):
+        connection = self._connection
+        must_rotate = self.api is not None and self.api.must_rotate
+        if connection.is_open and (connection.is_half_written or must_rotate):
             yield from self.disconnect()
-        while not self._is_connected:
+        while not connection.is_open:
             was_open = self.api is not None and self.api.connections > 0
-            path: str | None = yield Open()
-            self._is_connected, self._is_writing = True, False
-            self._connection += 1
+            path = yield from connection.open()
             if self.api is None:
                 self.api = self._make_api(self._find_format(path))
             self.rotations += was_open
             if was_open:
                 log("session rotated to connection %d", self.api.connections + 1)
             try:
-                yield from self._send_all(self.api.greet())
+                yield from connection.send_all(self.api.greet())
                 yield from self._wait_until_ready(self.api)
             except Exception as error:
                 yield from self.disconnect()
@@ -152,7 +146,7 @@ class Conversation:
         until = self._clock() + _READY_SECONDS
         while not api.is_ready:
             try:
-                message = yield from self._receive(until)
+                message = yield from self._connection.receive(until)
             except TimeoutError:
                 raise StreamStalled(
                     f"the server has not set the session up within {_READY_SECONDS:g} seconds",
@@ -162,24 +156,18 @@ class Conversation:
 
     def disconnect(self) -> Steps[None]:
         """Close the connection; no more messages of its exchanges can arrive."""
-        self._is_connected = self._is_writing = False
         self._end_exchanges(None)
-        yield Close()
+        yield from self._connection.close()
 
-    def _lose(self, error: Exception, connection: int) -> Steps[None]:
+    def _lose(self, error: Exception, number: int) -> Steps[None]:
         """Note that a connection has broken, with its exception, unless that is known already.
 
         Args:
-            connection: The number of the connection.
+            number: The number of the connection.
         """
-        if self._is_current(connection):
-            self._is_connected = self._is_writing = False
+        if self._connection.is_current(number):
             self._end_exchanges(error)
-            yield Close()
-
-    def _is_current(self, connection: int) -> bool:
-        """Return True if a connection is still in use."""
-        return self._is_connected and self._connection == connection
+            yield from self._connection.close()
 
     def _end_exchanges(self, error: Exception | None) -> None:
         exchanges, self._exchanges = self._exchanges, []
@@ -189,14 +177,6 @@ class Conversation:
                 is_closed = error is None or is_clean(error)
                 exchange.again = is_closed and not exchange.begun and exchange.repeats < 1
                 exchange.end(error)
-
-    def _send_all(self, payloads: Sequence[Payload]) -> Steps[None]:
-        """Write messages; if that is interrupted, the connection is not used again."""
-        if payloads:
-            self._is_writing = True
-            for payload in payloads:
-                yield _write(payload)
-            self._is_writing = False
 
     # -- asking --------------------------------------------------------------
 
@@ -269,19 +249,19 @@ class Conversation:
             yield from self._catch_up()
             yield from self._drain_cancelled(exchange)
             yield from self.connect()
-            connection = self._connection
+            number = self._connection.number
             try:
                 # The exchange is open before its request is written: the answer may come at once.
                 exchange.written = True
                 self._exchanges.append(exchange)
-                yield from self._send_all(self.known_api.write_request(exchange, earlier))
+                yield from self._connection.send_all(self.known_api.write_request(exchange, earlier))
             except Exception as error:
                 exchange.restart()
                 if exchange in self._exchanges:
                     self._exchanges.remove(exchange)
                 # Messages that had arrived before the end may have a handle to resume with.
                 yield from self._catch_up()
-                yield from self._lose(error, connection)
+                yield from self._lose(error, number)
                 if is_last or not _is_lost(error):
                     raise
             else:
@@ -314,9 +294,8 @@ class Conversation:
     def _catch_up(self) -> Steps[None]:
         """Take the messages that have arrived between two answers, such as a farewell of the server."""
         # If another run reads the connection, it takes them.
-        while (
-            self._is_connected and not self._reading.is_taken and (yield from self._take_next(self._clock()))
-        ):
+        connection = self._connection
+        while connection.is_open and not connection.is_read and (yield from self._take_next(self._clock())):
             pass
 
     def _drain_cancelled(self, exchange: Exchange) -> Steps[None]:
@@ -324,7 +303,9 @@ class Conversation:
         if self.api is None or not self.api.waits_for_cancelled:
             return
         until = self._clock() + _DRAIN_SECONDS
-        while self._is_connected and any(each.is_open for each in self._exchanges if each is not exchange):
+        while self._connection.is_open and any(
+            each.is_open for each in self._exchanges if each is not exchange
+        ):
             if not (yield from self._take_next(until)):
                 yield from self.disconnect()
 
@@ -334,52 +315,18 @@ class Conversation:
         Args:
             until: Time at which to stop waiting.
         """
-        connection = self._connection
+        number = self._connection.number
         try:
-            message = yield from self._receive(until)
+            message = yield from self._connection.receive(until)
         except TimeoutError:
             return False
         except Exception as error:
             if not _is_lost(error):
                 raise
-            yield from self._lose(error, connection)
+            yield from self._lose(error, number)
         else:
             yield from self._take(message)
         return True
-
-    def _receive(self, until: float | None, exchange: Exchange | None = None) -> Steps[object]:
-        """Return the next message of the connection, once no other run reads it.
-
-        Args:
-            until: Time at which to stop waiting; None for no limit.
-            exchange: The exchange that is being read; None if any message is waited for.
-
-        Returns:
-            The message; None if another run has received something for the exchange, or if the connection was
-            replaced meanwhile.
-
-        Raises:
-            TimeoutError: No message has arrived in time.
-        """
-        connection = self._connection
-        if not (yield from self._reading.take(self._seconds_until(until), exchange)):
-            return None
-        message: object = None
-        try:
-            if self._connection == connection:
-                message = yield Receive(self._seconds_until(until))
-        except Exception:
-            # Another run may have noted already that the connection is gone.
-            is_noted = exchange is not None and exchange.has_news
-            if self._connection == connection and not is_noted:
-                raise
-        finally:
-            self._reading.give()
-        return message if self._is_current(connection) else None
-
-    def _seconds_until(self, until: float | None) -> float | None:
-        """Return the seconds until a time, at least 0; None for no limit."""
-        return None if until is None else max(0.0, until - self._clock())
 
     # -- reading -------------------------------------------------------------
 
@@ -421,20 +368,20 @@ class Conversation:
         """
         is_held_up = not exchange.begun and self._is_held_up(exchange)
         limits = [limit for limit in (until, held_up_until if is_held_up else None) if limit is not None]
-        connection = self._connection
+        number = self._connection.number
         try:
-            message = yield from self._receive(min(limits, default=None), exchange)
+            message = yield from self._connection.receive(min(limits, default=None), exchange)
         except TimeoutError:
             if not is_held_up or self._clock() < held_up_until:
                 raise
             # The server goes on with the cancelled answer, so that only another connection helps.
-            if self._is_current(connection):
+            if self._connection.is_current(number):
                 yield from self.disconnect()
                 exchange.ask_again()
         except Exception as error:
             if not _is_lost(error):
                 raise
-            yield from self._lose(error, connection)
+            yield from self._lose(error, number)
         else:
             yield from self._take(message)
 
@@ -505,7 +452,7 @@ class Conversation:
         was_open = exchange.is_open and not exchange.dropped
         if not exchange.is_read:
             exchange.drop()
-        if not self._is_connected or self.api is None:
+        if not self._connection.is_open or self.api is None:
             return
         payloads: list[Payload] = []
         if was_open and not exchange.cancel_sent and exchange in self._exchanges:
@@ -517,19 +464,13 @@ class Conversation:
 
     def _send_quietly(self, payloads: Sequence[Payload]) -> Steps[None]:
         """Write messages; if the connection turns out to be closed, only note that."""
-        connection = self._connection
+        number = self._connection.number
         try:
-            for payload in payloads:
-                yield _write(payload)
+            yield from self._connection.send(payloads)
         except Exception as error:
             if not _is_lost(error):
                 raise
-            yield from self._lose(error, connection)
-
-
-def _write(payload: Payload) -> Send:
-    """Return the step that writes a message."""
-    return Send(json.dumps(payload, ensure_ascii=False, separators=(",", ":")))
+            yield from self._lose(error, number)
 
 
 def _is_lost(error: Exception) -> bool:
