@@ -62,7 +62,7 @@ class AsyncSession(SessionBase):
 
     Args:
         open: Opens a connection: a function without parameters that returns one of `websockets`, an awaitable
-            of it, or a context manager.
+            of it, or a context manager, such as those of the openai SDK and google-genai.
         model: The model's name; None if the URL names it, as for OpenAI Realtime.
         tools: The tools that the model may call: `Tools`, a `Router`, or a list in the form of the API.
         format: The name of the format of the API's answers, which tells the API: "openai-responses",

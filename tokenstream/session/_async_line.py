@@ -13,7 +13,7 @@ from tokenstream._sources.kinds import do_nothing
 from tokenstream._sources.plain import read_at_once
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
 from tokenstream.errors import StreamClosed
-from tokenstream.session._lines import CLOSED_MEANWHILE, Line, not_a_socket_error, path_of
+from tokenstream.session._lines import CLOSED_MEANWHILE, Line, describe, not_a_socket_error
 from tokenstream.session._steps import Close, Open, Receive, RunTools, Send, Wait
 from tokenstream.stream import AsyncStream
 from tokenstream.stream._log import log
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.session._asked import Asked
     from tokenstream.session._exchange import Exchange
-    from tokenstream.session._steps import Step, Steps, T
+    from tokenstream.session._steps import Opened, Step, Steps, T
 
 _CLOSING_SECONDS = 0.6
 """Longest time for closing a connection, in seconds."""
@@ -128,8 +128,8 @@ class AsyncLine(Line):
             raise StreamClosed(CLOSED_MEANWHILE)
         return self._socket
 
-    async def _connect(self) -> str | None:
-        """Open a connection, and return the path of its URL."""
+    async def _connect(self) -> Opened:
+        """Open a connection, and return the facts about it."""
         self.check_open()
         opened: Any = self._opens()
         socket = socket_of(opened)
@@ -146,7 +146,7 @@ class AsyncLine(Line):
         if self._is_closed:
             await self.disconnect()
         self.check_open()
-        return path_of(socket.connection)
+        return describe(socket)
 
     async def _enter(self, manager: Any) -> object:  # noqa: ANN401 - a context manager
         """Enter a context manager, and return what it returns; `_leave` leaves it."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tokenstream.session._api import Payload
     from tokenstream.session._exchange import Exchange
-    from tokenstream.session._steps import Steps
+    from tokenstream.session._steps import Opened, Steps
     from tokenstream.session._turns import Bell
 
 
@@ -36,12 +36,12 @@ class Connection:
         self.is_half_written = False
         """True while messages are written; still True after an interruption, when half may be written."""
 
-    def open(self) -> Steps[str | None]:
-        """Open another connection, and return the path of its URL."""
-        path: str | None = yield Open()
+    def open(self) -> Steps[Opened]:
+        """Open another connection, and return the facts about it."""
+        opened: Opened = yield Open()
         self.is_open, self.is_half_written = True, False
         self.number += 1
-        return path
+        return opened
 
     def close(self) -> Steps[None]:
         """Close the connection."""

@@ -118,14 +118,14 @@ class Conversation:
             yield from self.disconnect()
         while not connection.is_open:
             was_open = self.api is not None and self.api.connections > 0
-            path = yield from connection.open()
+            opened = yield from connection.open()
             if self.api is None:
-                self.api = self._make_api(self._find_format(path))
+                self.api = self._make_api(self._find_format(opened.path))
             self.rotations += was_open
             if was_open:
                 log("session rotated to connection %d", self.api.connections + 1)
             try:
-                yield from connection.send_all(self.api.greet())
+                yield from connection.send_all(self.api.greet(is_set_up=opened.is_set_up))
                 yield from self._wait_until_ready(self.api)
             except Exception as error:
                 yield from self.disconnect()

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream.errors import MisuseError, StreamClosed
+from tokenstream.session._steps import Opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tokenstream._sources.websocket import OpenWebSocket
 
 CLOSED_MEANWHILE = "the session was closed while an answer was in progress"
 
@@ -45,7 +48,7 @@ def not_a_socket_error(opened: object, *, is_async: bool) -> MisuseError:
     )
 
 
-def path_of(connection: object) -> str | None:
-    """Return the path of a connection's URL; None if it is not known."""
-    path = getattr(getattr(connection, "request", None), "path", None)
-    return path if isinstance(path, str) else None
+def describe(socket: OpenWebSocket) -> Opened:
+    """Return what a conversation has to know about a connection."""
+    path = getattr(getattr(socket.connection, "request", None), "path", None)
+    return Opened(path if isinstance(path, str) else None, socket.is_set_up)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 from tokenstream._basics.untrusted import dicts_of, is_dict, is_list, text_of
+from tokenstream.errors import MisuseError
 from tokenstream.formats._wire.gemini_live import GeminiLive
 from tokenstream.formats._wire.gemini_live.words import fields_of, object_in
 from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from tokenstream.session._exchange import Exchange
     from tokenstream.session._rounds import Question, Round
 
+_SET_UP_BY_SDK = (
+    "google-genai sets the session up itself: pass model, tools and settings to its connect(model=…, "
+    "config=…), and leave them out of the session"
+)
 _END = frozenset({"interrupted", "turnComplete"})
 """Fields of a message that is only about the end of a turn."""
 _TURN_ENDED: Payload = {"serverContent": {"generationComplete": True, "turnComplete": True}}
@@ -54,12 +59,20 @@ class Live(SessionAPI):
         written: list[Payload] = tools.to_gemini()
         return written
 
-    def greet(self) -> list[Payload]:
-        """Return the message that sets the session up, or resumes it."""
-        super().greet()
-        self._last_known = None if self._handle is None else self._last_resumable
+    @override
+    def greet(self, *, is_set_up: bool) -> list[Payload]:
+        # The message sets the session up, or resumes it.
+        super().greet(is_set_up=is_set_up)
         self._awaited.clear()
-        self._was_interrupted = self._is_turn_left = self.is_ready = False
+        self._was_interrupted = self._is_turn_left = False
+        self.is_ready = is_set_up
+        if is_set_up:
+            if self.model is not None or self.tools or self.settings:
+                raise MisuseError(_SET_UP_BY_SDK)
+            # Only the caller could have given the handle to the SDK.
+            self._last_known = self._handle = None
+            return []
+        self._last_known = None if self._handle is None else self._last_resumable
         setup = dict(self.settings)
         if self.model is not None:
             setup["model"] = self.model if "/" in self.model else f"models/{self.model}"

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from typing_extensions import override
+
 from tokenstream._basics.untrusted import dict_of, int_of, text_of
 from tokenstream.formats._wire.openai_responses.in_turn import ResponsesInTurn
 from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI
@@ -52,10 +54,11 @@ class Responses(SessionAPI):
         self._cancelled_lanes: set[str] = set()
         """The lanes of this connection in which the server was asked to stop an answer."""
 
-    def greet(self) -> list[Payload]:
-        """Return no messages: a connection needs no setup."""
+    @override
+    def greet(self, *, is_set_up: bool) -> list[Payload]:
+        # A connection needs no setup.
         self._cancelled_lanes.clear()
-        return super().greet()
+        return super().greet(is_set_up=is_set_up)
 
     @staticmethod
     def write_tools(tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`

@@ -17,7 +17,16 @@ T = TypeVar("T")
 
 
 class Open(NamedTuple):
-    """Open a connection with the caller's function; the result is the path of its URL, or None."""
+    """Open a connection with the caller's function; the result is an `Opened`."""
+
+
+class Opened(NamedTuple):
+    """The facts about a connection that was opened."""
+
+    path: str | None
+    """The path of its URL; None if it is not known."""
+    is_set_up: bool
+    """True if an SDK has set the session up."""
 
 
 class Send(NamedTuple):

@@ -12,8 +12,8 @@ from tokenstream._sources.failures import FunctionFailed
 from tokenstream._sources.kinds import do_nothing
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
 from tokenstream.errors import StreamClosed
-from tokenstream.session._lines import CLOSED_MEANWHILE, Line, not_a_socket_error, path_of
-from tokenstream.session._steps import Close, Open, Receive, RunTools, Send, Wait
+from tokenstream.session._lines import CLOSED_MEANWHILE, Line, describe, not_a_socket_error
+from tokenstream.session._steps import Close, Open, Opened, Receive, RunTools, Send, Wait
 from tokenstream.stream import Stream
 from tokenstream.stream._log import log
 
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from tokenstream.session._steps import Step, Steps, T
 
 
-class _Opened(NamedTuple):
-    """A connection that is open."""
+class _Current(NamedTuple):
+    """The connection that is open."""
 
     socket: OpenWebSocket
     stack: ExitStack
@@ -43,7 +43,7 @@ class SyncLine(Line):
 
     def __init__(self, opens: Callable[[], Any]) -> None:
         super().__init__(opens)
-        self._opened: _Opened | None = None
+        self._current: _Current | None = None
         """The current connection; None if there is none."""
         self._lock = threading.RLock()
         """Held while steps run, but not while one is taken: they all change the same conversation."""
@@ -60,11 +60,11 @@ class SyncLine(Line):
                 with self._lock:
                     step = advance()
                     # The step is about this connection, even if another thread opens another one meanwhile.
-                    opened = self._opened
+                    current = self._current
                     if isinstance(step, Close):
-                        self._opened = None
+                        self._current = None
                 try:
-                    result = self._take(step, opened)
+                    result = self._take(step, current)
                 except Exception as error:  # noqa: BLE001 - the steps say what follows from it
                     advance = partial(steps.throw, error)
                 else:
@@ -77,19 +77,19 @@ class SyncLine(Line):
             with self._lock:
                 steps.close()
 
-    def _take(self, step: Step, opened: _Opened | None) -> object:
+    def _take(self, step: Step, current: _Current | None) -> object:
         """Take one step, and return its result.
 
         Args:
             step: The step.
-            opened: The connection; None if there is none.
+            current: The connection; None if there is none.
         """
         match step:
             case Receive(seconds):
-                recv: Any = _find_open(opened).recv
+                recv: Any = _find_open(current).recv
                 return recv(timeout=seconds)
             case Send(text):
-                _find_open(opened).connection.send(text)
+                _find_open(current).connection.send(text)
             case Wait(bell, seconds):
                 if not bell.wait(seconds):
                     raise TimeoutError
@@ -100,7 +100,7 @@ class SyncLine(Line):
                     self.opening_failure = error
                     raise
             case Close():
-                _close(opened)
+                _close(current)
             case RunTools(router, messages, format):
                 try:
                     return _run_tools(router, messages, format)
@@ -108,8 +108,8 @@ class SyncLine(Line):
                     raise FunctionFailed(error) from error
         return None
 
-    def _connect(self) -> str | None:
-        """Open a connection, and return the path of its URL."""
+    def _connect(self) -> Opened:
+        """Open a connection, and return the facts about it."""
         self.check_open()
         given: Any = self._opens()
         socket, stack = _find_socket(given), ExitStack()
@@ -123,17 +123,17 @@ class SyncLine(Line):
             stack.close()
             raise
         shorten_farewell(socket)
-        self._opened = _Opened(socket, stack)
+        self._current = _Current(socket, stack)
         if self._is_closed:
             self.disconnect()
         self.check_open()
-        return path_of(socket.connection)
+        return describe(socket)
 
     def disconnect(self) -> None:
         """Close the connection, if there is one."""
         with self._lock:
-            opened, self._opened = self._opened, None
-        _close(opened)
+            current, self._current = self._current, None
+        _close(current)
 
     def close(self) -> None:
         """Close the connection, if there is one, and open no other one."""
@@ -141,24 +141,24 @@ class SyncLine(Line):
         self.disconnect()
 
 
-def _find_open(opened: _Opened | None) -> OpenWebSocket:
+def _find_open(current: _Current | None) -> OpenWebSocket:
     """Return the connection.
 
     Raises:
         StreamClosed: The session was closed while an answer was read.
     """
-    if opened is None:
+    if current is None:
         raise StreamClosed(CLOSED_MEANWHILE)
-    return opened.socket
+    return current.socket
 
 
-def _close(opened: _Opened | None) -> None:
+def _close(current: _Current | None) -> None:
     """Close a connection, if there is one, without waiting long for the other end."""
-    if opened is None:
+    if current is None:
         return
     try:
-        with opened.stack:
-            close_socket(opened.socket)
+        with current.stack:
+            close_socket(current.socket)
     except Exception as error:  # noqa: BLE001 - it is gone then, too, and another error may be raised
         log("closing the connection failed: %s", type(error).__name__)
 
