@@ -19,6 +19,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
 from websockets.sync.server import ServerConnection, serve
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "RealtimeServer",
     "ResponsesServer",
     "Server",
+    "deaf",
     "serving",
 ]
 
@@ -532,6 +535,36 @@ class LiveServer(Server):
                 else:
                     items.append({"role": "user", "content": part["text"]})
         return reply_to(items)
+
+
+@contextmanager
+def deaf() -> Generator[str]:
+    """Open a server that accepts connections, and then neither reads nor writes, as on a cut network."""
+    accepted: list[socket.socket] = []
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                accepted.append(connection)
+                protocol = ServerProtocol()
+                protocol.receive_data(connection.recv(65_536))
+                [request] = protocol.events_received()
+                assert isinstance(request, Request)
+                protocol.send_response(protocol.accept(request))
+                connection.sendall(b"".join(protocol.data_to_send()))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield f"ws://127.0.0.1:{listening.getsockname()[1]}{PATHS['responses']}"
+        finally:
+            with suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for connection in accepted:
+                connection.close()
 
 
 @contextmanager

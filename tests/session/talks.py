@@ -157,17 +157,24 @@ class AsyncTalk(Talk):
 
 
 @contextmanager
-def talking(colour: str, url: str, **options: Any) -> Generator[Talk]:
-    """Open a session with a server."""
+def talking(
+    colour: str, url: str, *, connecting: dict[str, Any] | None = None, **options: Any
+) -> Generator[Talk]:
+    """Open a session with a server.
+
+    Args:
+        connecting: Options of the connection; None for the defaults.
+    """
+    connecting = connecting or {}
     if colour == "sync":
-        with Session(lambda: sync_client.connect(url), **options) as session:
+        with Session(lambda: sync_client.connect(url, **connecting), **options) as session:
             yield Talk(session)
         return
     clients: dict[str, Any] = {"asyncio": asyncio_client, "trio": trio_client}
     connect: Any = clients[colour].connect
     with ExitStack() as stack:
         portal = stack.enter_context(start_blocking_portal(colour))
-        opened = portal.call(_make, lambda: connect(url), options)
+        opened = portal.call(_make, lambda: connect(url, **connecting), options)
         yield AsyncTalk(stack.enter_context(portal.wrap_async_context_manager(opened)), portal)
 
 
