@@ -8,6 +8,7 @@ from tokenstream._basics.text_log import TextLog, size_of
 from tokenstream._basics.untrusted import is_list
 from tokenstream.events import ToolResult
 from tokenstream.message import (
+    CallResult,
     Citation,
     Join,
     MediaPart,
@@ -286,14 +287,29 @@ class ChoiceState:
         """Number of times that a finished part was changed."""
         self.results: list[ToolResult] = []
         """The results of tools, in the order in which they came."""
-        self.refused: frozenset[str] = frozenset()
-        """The ids of the calls that cannot be run, and whose errors are among `results`."""
+        self.refused: dict[str, ToolResult] = {}
+        """The errors of the calls that cannot be run, by the call's id; they are among `results`, too."""
 
     def refuse_call(self, call: ToolCall) -> None:
         """Add the error of a tool call that cannot be run to `results`, unless it was added before."""
         if call.id not in self.refused:
-            self.refused |= {call.id}
-            self.results.append(ToolResult(call.id, error=call.error_for_model, choice=self.index))
+            refusal = ToolResult(call.id, error=call.error_for_model, choice=self.index)
+            self.refused[call.id] = refusal
+            self.results.append(refusal)
+
+    @property
+    def results_beside_calls(self) -> tuple[CallResult, ...]:
+        """The results that came with the answer and are no parts of it."""
+        return tuple(
+            CallResult.model_construct(
+                id=result.id,
+                output=result.output,
+                error=result.error,
+                provider_executed=result.provider_executed,
+            )
+            for result in self.results
+            if not getattr(result, "told_before", False) and self.refused.get(result.id) is not result
+        )
 
     def has_gone_on(self, id: str) -> bool:
         """Return True if the model has gone on after a call, so that the call was not cut off.
@@ -381,6 +397,10 @@ class ChoiceState:
         """
         self.finish_reason, self.raw_finish_reason = message.finish_reason, message.raw_finish_reason
         self.finish_message, self.joined = message.finish_message, message.joined
+        self.results = [
+            ToolResult(each.id, each.output, each.error, each.provider_executed, choice=self.index)
+            for each in message.results
+        ]
         for name, value in message.provider_data.items():
             data = shared if name in names else self.provider_data
             # A copy, because a list of items grows in place.

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import fields_except, says_nothing, text_of
 from tokenstream.formats._kit.open import NO_PART
-from tokenstream.formats._wire.openai_responses.words import arguments_of, arguments_text, media_of, result_of
+from tokenstream.formats._wire.openai_responses.words import (
+    arguments_of,
+    arguments_text,
+    failure_in,
+    media_of,
+    result_of,
+)
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
@@ -166,6 +172,7 @@ class ResultItem(SinglePartItem):
             name=self.type,
             content=item[names[0]] if names else None,
             provider_data=item,
+            error=failure_in(item),
         )
 
 
@@ -220,7 +227,10 @@ class HostedItem(SinglePartItem):
         if result is not None:
             self.close(complete=True)
             call_id = text_of(item, "call_id", "id") or ""
-            self.parts.whole(0, ServerToolResult(id=call_id, name=self.type, content=result))
+            part_of_result = ServerToolResult(
+                id=call_id, name=self.type, content=result, error=failure_in(item)
+            )
+            self.parts.whole(0, part_of_result)
 
 
 class ImageItem(SinglePartItem):
