@@ -164,8 +164,8 @@ class UIParts(NamedParts):
         executed = payload.get("providerExecuted") is True
         error = None
         if type_ != "tool-output-available":
-            told = text_of(payload, "errorText", "reason")
-            error = _FAILURES.get(type_, "the tool has failed") if told is None else told
+            told = payload.get("errorText", payload.get("reason"))
+            error = told if isinstance(told, str) else _FAILURES.get(type_, "the tool has failed")
         if self.is_own_call(id_, executed=executed):
             if is_preliminary:
                 self.unknown(type_, payload)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._kinds import word_for
 from tokenstream.events import PartDelta
 from tokenstream.formats._wire.anthropic.words import FINISH_REASONS
-from tokenstream.relay._encoders.blocks.server_input import ServerInput
+from tokenstream.relay._encoders.blocks.server_input import CODE_TOOL, ServerInput
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
 
 if TYPE_CHECKING:
@@ -52,8 +52,6 @@ _LOCATION_SUFFIX = "_location"
 """The suffix of the types of Anthropic's citations; other providers' citations have other types."""
 _PRIVATE_CALL_FIELDS = ("caller", "toolset_name")
 """The fields of a tool call that only Anthropic sends."""
-_CODE_TOOL = "code_interpreter"
-"""The name of OpenAI's tool whose input is the bare code of a program, which may look like JSON."""
 _TEXT = {"type": "text", "text": ""}
 
 
@@ -150,7 +148,7 @@ class AnthropicEncoder(BlockEncoder):
             if not start:
                 # A later start of the part repeats the arguments; the block is open already.
                 return ()
-            self._inputs[event.part] = ServerInput(is_code=content.name.startswith(_CODE_TOOL))
+            self._inputs[event.part] = ServerInput(is_code=content.name.startswith(CODE_TOOL))
             return [*start, *self._server_input_deltas(event.part, content.arguments_text)]
         if content.kind == "server_tool_result" and content.name.endswith("_tool_result"):
             return self.open_block(event.part, _server_result_block(content))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 
+CODE_TOOL = "code_interpreter"
+"""The name of OpenAI's tool whose input is the bare code of a program, which may look like JSON."""
 _BEGINS_OBJECT = re.compile(r'\s*\{\s*["}]')
 _UNDECIDED = re.compile(r"\s*(?:\{\s*)?")
 
