@@ -7,7 +7,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import dicts_of, int_of, is_dict, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.message import Usage
 
@@ -138,13 +138,18 @@ def failure_text(content: object, word: str = "the tool has failed") -> str:
 
 
 def failure_of_code(result: dict[str, Any]) -> str | None:
-    """Return the description of a failure in the result of code that Google ran; None if it has succeeded.
+    """Return the description of a failure in the result of code or of a tool; None if it has succeeded.
+
+    The response of a tool has its error under "error", as in the responses of functions.
 
     Example:
         >>> failure_of_code({"outcome": "OUTCOME_FAILED", "output": "ZeroDivisionError"})
         'ZeroDivisionError'
         >>> failure_of_code({"outcome": "OUTCOME_OK", "output": "28"})
     """
+    response = dict_of(result, "response")
+    if "error" in response and "output" not in response:
+        return failure_text(response["error"])
     outcome = text_of(result, "outcome")
     if outcome in (None, "OUTCOME_OK", "OUTCOME_UNSPECIFIED"):
         return None

@@ -5,8 +5,11 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from tokenstream.message import MediaPart, ReasoningPart, TextPart
+from tokenstream.events import ToolResult
+from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, TextPart
+from tokenstream.relay._encoders.encoder import HANDLERS
 from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
+from tokenstream.relay._encoders.openai.server_items import SERVER_CALL, server_item_fields, server_item_type
 from tokenstream.relay._encoders.openai.shared import (
     CREATED,
     CountPaths,
@@ -15,6 +18,8 @@ from tokenstream.relay._encoders.openai.shared import (
     make_usage_report,
 )
 from tokenstream.relay._encoders.pieces import add_number
+from tokenstream.relay._encoders.server_results import ServerResults, text_of_result
+from tokenstream.relay._encoders.values import is_told, prepare_result
 from tokenstream.relay._encoders.vocabulary import CUT_REASONS
 
 if TYPE_CHECKING:
@@ -22,7 +27,18 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import CitationAdded, Event, Finish, MediaDelta, PartDone, Ping, ReasoningDelta
+    from tokenstream.events import (
+        CitationAdded,
+        Event,
+        Finish,
+        MediaDelta,
+        PartDelta,
+        PartDone,
+        PartStart,
+        Ping,
+        ReasoningDelta,
+        ToolCallStart,
+    )
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.openai.items import OutputItem
@@ -92,9 +108,13 @@ _PREFIXES = {
     "function_call": "fc",
     "custom_tool_call": "ctc",
     "image_generation_call": "ig",
+    "function_call_output": "fco",
+    "custom_tool_call_output": "ctco",
 }
 """Maps types of items to the prefixes of their ids."""
 _IMAGE = "image_generation_call"
+_RESULT = "tool_result"
+"""The kind of items that are results of the application's tools."""
 _FILE_ANNOTATIONS = frozenset({"file_citation", "container_file_citation", "file_path"})
 """The types of annotations that have no URL, and can only be sent unchanged."""
 _COUNT_PATHS: CountPaths = {
@@ -146,8 +166,19 @@ class OpenAIResponsesEncoder(ItemEncoder):
     name: ClassVar[str] = "openai-responses"
     default_id: ClassVar[str] = "resp_1"
     expresses: ClassVar[frozenset[Kind]] = frozenset(
-        {"text", "reasoning", "refusal", "tool_call", "custom_tool_call", "citation", "media"}
+        {
+            "text",
+            "reasoning",
+            "refusal",
+            "tool_call",
+            "custom_tool_call",
+            "citation",
+            "media",
+            "server_tool_call",
+            "server_tool_result",
+        }
     )
+    handlers: ClassVar[Mapping[type, str]] = {**HANDLERS, ToolResult: "encode_result"}
     counts: ClassVar[frozenset[str]] = frozenset(_COUNT_PATHS)
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "completed",
@@ -164,6 +195,12 @@ class OpenAIResponsesEncoder(ItemEncoder):
         """The last item that is a text; None before the first."""
         self._early_citations: list[CitationAdded] = []
         """Citations that arrived before the first text, which gets them when it begins."""
+        self._server_items: dict[str, OutputItem] = {}
+        """The items of the calls of provider's tools that have no result yet, by the id of the call."""
+        self._custom_calls: set[str] = set()
+        """The ids of the calls of custom tools."""
+        self._results = ServerResults()
+        """The results of such calls that are not complete yet."""
 
     # -- events ----------------------------------------------------------------
 
@@ -227,17 +264,67 @@ class OpenAIResponsesEncoder(ItemEncoder):
         item.media.append(event.data)
         return payloads
 
+    def encode_part_start(self, event: PartStart) -> Payloads:
+        """Return the start of the item of a provider's call; no payloads for any other part."""
+        content = event.content
+        self._results.begin(event)
+        if isinstance(content, ServerToolCall) and self.find_item(event.part) is None:
+            item, payloads = self.open_item(event.part, SERVER_CALL, call=content)
+            self._server_items[content.id] = item
+            return payloads
+        return super().encode_part_start(event)
+
+    def encode_fragment(self, event: PartDelta) -> Payloads:
+        """Return no payloads: the input of a provider's call is sent with the end of its item."""
+        return ()
+
     def encode_part_end(self, event: PartDone) -> Payloads:
         """Return the payloads for a part that is complete.
 
-        Encrypted reasoning without text becomes an item only here; all other parts end as in the base class.
+        Encrypted reasoning without text becomes an item only here. The item of a provider's call ends with
+        the call's result, or at the end of the answer. All other parts end as in the base class.
+
+        Raises:
+            NotExpressible: A result has no call in this answer, and `drop` does not allow leaving it out.
         """
+        if isinstance(event.content, ServerToolCall):
+            item = self.find_item(event.part)
+            if item is not None and not item.end_sent:
+                item.fields["call"] = event.content
+            return ()
+        result = self._results.end(event)
+        if result is not None:
+            item = self._server_items.pop(result.id, None)
+            if item is None:
+                return self.omit("the result of a call that is not in the answer", "server_tool_result")
+            item.fields["result"] = result
+            return self.end_item(item)
         start = self.starts.get(event.part)
         is_encrypted = isinstance(start, ReasoningPart) and start.redacted is not None
         if not is_encrypted or self.find_item(event.part) is not None:
             return super().encode_part_end(event)
         item, payloads = self.open_item(event.part, "encrypted_reasoning")
         return [*payloads, *self.end_item(item)]
+
+    def encode_call(self, event: ToolCallStart) -> Payloads:
+        """Return the payloads for the start of a call."""
+        if event.type == "custom":
+            self._custom_calls.add(event.id)
+        return super().encode_call(event)
+
+    def encode_result(self, event: ToolResult) -> Payloads:
+        """Return the item with the result of the application's tool; a provider's result was sent before.
+
+        The status "incomplete" tells a result from an error, for which the item has no field.
+        """
+        if is_told(event):
+            return ()
+        result, part = prepare_result(event, raw=True), -1 - len(self.items)
+        has_failed = result.error is not None
+        output = result.error if has_failed and result.output is None else text_of_result(result.output)
+        type_ = "custom_tool_call_output" if event.id in self._custom_calls else "function_call_output"
+        item, payloads = self.open_item(part, _RESULT, type=type_, call_id=result.id, output=output)
+        return [*payloads, *self.end_item(item, "incomplete" if has_failed else "completed")]
 
     def encode_ping(self, event: Ping) -> Payloads:
         """Return a `keepalive`."""
@@ -309,7 +396,10 @@ class OpenAIResponsesEncoder(ItemEncoder):
     def encode_begin(self, item: OutputItem) -> Payloads:
         """Return the start of an item; for a text, also the start of its content part."""
         type_ = _type_of(item)
-        item.id = f"{_PREFIXES[type_]}_{item.index + 1}"
+        item.id = f"{_PREFIXES.get(type_, 'tool')}_{item.index + 1}"
+        if item.kind == SERVER_CALL:
+            # Readers take the id of the item as that of the call.
+            item.id = item.fields["call"].id or item.id
         yield self._event(
             "response.output_item.added", output_index=item.index, item=self._item_json(item, "in_progress")
         )
@@ -361,6 +451,10 @@ class OpenAIResponsesEncoder(ItemEncoder):
         """
         type_ = _type_of(item)
         fields: dict[str, Any] = {"id": item.id, "type": type_}
+        if item.kind == _RESULT:
+            return {**fields, "status": status, **item.fields}
+        if item.kind == SERVER_CALL:
+            return {**fields, "status": status, **server_item_fields(item.fields, is_whole=text is not None)}
         start = self.starts.get(item.part)
         if type_ == "reasoning":
             fields["summary"] = []
@@ -424,6 +518,10 @@ def _type_of(item: OutputItem) -> str:
         return _TEXTS[item.kind].item_type
     if item.kind in _CALLS:
         return _CALLS[item.kind].item_type
+    if item.kind == _RESULT:
+        return str(item.fields["type"])
+    if item.kind == SERVER_CALL:
+        return server_item_type(item.fields["call"])
     return "reasoning" if item.kind == "encrypted_reasoning" else _IMAGE
 
 

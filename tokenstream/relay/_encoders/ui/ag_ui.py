@@ -9,7 +9,7 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
-from tokenstream.relay._encoders.blocks.server_input import CODE_TOOL, ServerInput
+from tokenstream.relay._encoders.blocks.server_input import complete_input
 from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.relay._encoders.media import drop_none
 from tokenstream.relay._encoders.pieces import add_recording
@@ -163,8 +163,7 @@ class AGUIEncoder(NamedEncoder):
 
         The arguments must be JSON, which the first pieces of a program's code do not show.
         """
-        server_input = ServerInput(is_code=call.name.startswith(CODE_TOOL))
-        arguments = server_input.feed(call.arguments_text) + server_input.end()
+        arguments = complete_input(call)
         pieces: list[Payload] = (
             [("", {"type": "TOOL_CALL_ARGS", "toolCallId": call.id, "delta": arguments})] if arguments else []
         )
