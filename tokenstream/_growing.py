@@ -8,7 +8,6 @@ from tokenstream._basics.text_log import TextLog, size_of
 from tokenstream._basics.untrusted import is_list
 from tokenstream.events import ToolResult
 from tokenstream.message import (
-    CallResult,
     Citation,
     Join,
     MediaPart,
@@ -296,20 +295,6 @@ class ChoiceState:
             refusal = ToolResult(call.id, error=call.error_for_model, choice=self.index)
             self.refused[call.id] = refusal
             self.results.append(refusal)
-
-    @property
-    def results_beside_calls(self) -> tuple[CallResult, ...]:
-        """The results that came with the answer and are no parts of it."""
-        return tuple(
-            CallResult.model_construct(
-                id=result.id,
-                output=result.output,
-                error=result.error,
-                provider_executed=result.provider_executed,
-            )
-            for result in self.results
-            if not getattr(result, "told_before", False) and self.refused.get(result.id) is not result
-        )
 
     def has_gone_on(self, id: str) -> bool:
         """Return True if the model has gone on after a call, so that the call was not cut off.

@@ -331,27 +331,6 @@ class ServerToolResult(Value):
 
 
 @show_members
-class CallResult(Value):
-    """The result of a tool that is beside its call, and not a part: usually, the application ran the tool.
-
-    `Message.tool_results` makes the turns for the next request from such results.
-
-    Example:
-        >>> CallResult(id="call_1", output={"degrees": 7}).error is None
-        True
-    """
-
-    id: str
-    """The id of the call, which is a part of the same message or of an earlier one."""
-    output: Any = None
-    """The tool's result, as the server sent it."""
-    error: str | None = None
-    """A description of the tool's failure; None if the tool has succeeded."""
-    provider_executed: bool = False
-    """True if the server has run the tool itself, False if the application has run it."""
-
-
-@show_members
 class Citation(Value):
     """A source that the answer cites.
 

@@ -34,6 +34,7 @@ from tokenstream.events import (
 )
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 from tokenstream.message import (
+    CallResult,
     MediaPart,
     Message,
     Part,
@@ -360,7 +361,7 @@ class Accumulator:
             format=self.format,
             joined=choice.joined,
             route=self.route,
-            results=choice.results_beside_calls,
+            results=_list_results(choice) if choice.results else (),
         )
 
     def _usage_now(self) -> GrowingUsage:
@@ -584,3 +585,17 @@ class Accumulator:
         Resumed: _take_resumed,
         Unknown: _take_unknown,
     }
+
+
+def _list_results(choice: ChoiceState) -> tuple[CallResult, ...]:
+    """Return the results that came with a choice and are no parts of it, as values of its message."""
+    return tuple(
+        CallResult.model_construct(
+            id=result.id,
+            output=result.output,
+            error=result.error,
+            provider_executed=result.provider_executed,
+        )
+        for result in choice.results
+        if not getattr(result, "told_before", False) and choice.refused.get(result.id) is not result
+    )

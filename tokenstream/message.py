@@ -10,7 +10,6 @@ from tokenstream._basics.call_keys import AnswerIdentity  # noqa: TC001 - the ty
 from tokenstream._basics.elsewhere import explain_missing_name
 from tokenstream._basics.members import show_members
 from tokenstream._message_parts import (
-    CallResult,
     Citation,
     FoundImage,
     MediaPart,
@@ -96,6 +95,27 @@ class Join(Value):
     """The model that wrote the continuation."""
     format: str | None = None
     """The format of the continuation, if it is another one than the message's; otherwise None."""
+
+
+@show_members
+class CallResult(Value):
+    """The result of a tool that is beside its call, and not a part: usually, the application ran the tool.
+
+    `Message.tool_results` makes the turns for the next request from such results.
+
+    Example:
+        >>> CallResult(id="call_1", output={"degrees": 7}).error is None
+        True
+    """
+
+    id: str
+    """The id of the call, which is a part of the same message or of an earlier one."""
+    output: Any = None
+    """The tool's result, as the server sent it."""
+    error: str | None = None
+    """A description of the tool's failure; None if the tool has succeeded."""
+    provider_executed: bool = False
+    """True if the server has run the tool itself, False if the application has run it."""
 
 
 class Message(Value):

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.events import ToolResult
 from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, TextPart
 from tokenstream.relay._encoders.encoder import HANDLERS
 from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
+from tokenstream.relay._encoders.openai.responses_words import (
+    CALL_NAMES,
+    PREFIXES,
+    RESPONSE_FIELDS,
+    TEXTS,
+    TextNames,
+)
 from tokenstream.relay._encoders.openai.server_items import SERVER_CALL, server_item_fields, server_item_type
 from tokenstream.relay._encoders.openai.shared import (
     CREATED,
@@ -46,72 +53,6 @@ if TYPE_CHECKING:
     from tokenstream.turns import Drop, Kind
 
 
-class _TextNames(NamedTuple):
-    """The API's names in the events of one kind of text, such as a refusal."""
-
-    item_type: str
-    list_field: str
-    """The field of the item that contains the content."""
-    index_field: str
-    """The field of an event for the index of the content."""
-    content_event: str
-    """The prefix of the events for the start and the end of the content."""
-    text_event: str
-    """The prefix of the events for the pieces of the text."""
-    content_type: str
-    text_field: str
-    """The field of the content that contains the text."""
-
-
-class _CallNames(NamedTuple):
-    """The API's names in the events of one kind of tool call."""
-
-    item_type: str
-    arguments_event: str
-    """The prefix of the events for the arguments."""
-    arguments_field: str
-    """The field of the item that contains the arguments."""
-
-
-_MESSAGE = ("message", "content", "content_index", "response.content_part")
-_TEXTS = {
-    "text": _TextNames(*_MESSAGE, "response.output_text", "output_text", "text"),
-    "refusal": _TextNames(*_MESSAGE, "response.refusal", "refusal", "refusal"),
-    "reasoning": _TextNames(
-        "reasoning",
-        "summary",
-        "summary_index",
-        "response.reasoning_summary_part",
-        "response.reasoning_summary_text",
-        "summary_text",
-        "text",
-    ),
-    "reasoning_text": _TextNames(
-        "reasoning",
-        "content",
-        "content_index",
-        "response.content_part",
-        "response.reasoning_text",
-        "reasoning_text",
-        "text",
-    ),
-}
-"""The names for each kind of item that is a text; "reasoning" is a summary of reasoning."""
-_CALLS = {
-    "tool_call": _CallNames("function_call", "response.function_call_arguments", "arguments"),
-    "custom_tool_call": _CallNames("custom_tool_call", "response.custom_tool_call_input", "input"),
-}
-"""The names for each kind of item that is a call."""
-_PREFIXES = {
-    "message": "msg",
-    "reasoning": "rs",
-    "function_call": "fc",
-    "custom_tool_call": "ctc",
-    "image_generation_call": "ig",
-    "function_call_output": "fco",
-    "custom_tool_call_output": "ctco",
-}
-"""Maps types of items to the prefixes of their ids."""
 _IMAGE = "image_generation_call"
 _RESULT = "tool_result"
 """The kind of items that are results of the application's tools."""
@@ -132,32 +73,6 @@ _REQUIRED_DETAILS = {
     "output_tokens_details": {"reasoning_tokens": 0},
 }
 """The details that every report of token counts must contain."""
-_RESPONSE_FIELDS: dict[str, Any] = {
-    "background": False,
-    "completed_at": None,
-    "error": None,
-    "incomplete_details": None,
-    "instructions": None,
-    "max_output_tokens": None,
-    "max_tool_calls": None,
-    "metadata": {},
-    "output": [],
-    "parallel_tool_calls": True,
-    "previous_response_id": None,
-    "reasoning": {"effort": None, "summary": None},
-    "service_tier": "default",
-    "store": True,
-    "temperature": 1.0,
-    "text": {"format": {"type": "text"}, "verbosity": "medium"},
-    "tool_choice": "auto",
-    "tools": [],
-    "top_logprobs": 0,
-    "top_p": 1.0,
-    "truncation": "disabled",
-    "usage": None,
-    "user": None,
-}
-"""The fields of a response besides its id, its model, its status and the time of its creation."""
 
 
 class OpenAIResponsesEncoder(ItemEncoder):
@@ -380,7 +295,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
     def _response_json(self, status: str) -> dict[str, Any]:
         """Return the response object of the answer, without output."""
         head = {"id": self.answer_id, "object": "response", "created_at": CREATED, "status": status}
-        return {**head, "model": self.answer_model, **_RESPONSE_FIELDS}
+        return {**head, "model": self.answer_model, **RESPONSE_FIELDS}
 
     def _usage_report(self) -> dict[str, Any] | None:
         """Return the token counts with all required details; None if there are no counts."""
@@ -396,7 +311,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
     def encode_begin(self, item: OutputItem) -> Payloads:
         """Return the start of an item; for a text, also the start of its content part."""
         type_ = _type_of(item)
-        item.id = f"{_PREFIXES.get(type_, 'tool')}_{item.index + 1}"
+        item.id = f"{PREFIXES.get(type_, 'tool')}_{item.index + 1}"
         if item.kind == SERVER_CALL:
             # Readers take the id of the item as that of the call.
             item.id = item.fields["call"].id or item.id
@@ -405,8 +320,8 @@ class OpenAIResponsesEncoder(ItemEncoder):
         )
         if item.kind == "text":
             self._last_text = item
-        # Only the kinds of text have names in `_TEXTS`, and a content part.
-        names = _TEXTS.get(item.kind)
+        # Only the kinds of text have names in `TEXTS`, and a content part.
+        names = TEXTS.get(item.kind)
         if names is not None:
             yield self._part_event(item, names, "added", _content_json(item, names, ""))
             if item is self._last_text:
@@ -420,21 +335,21 @@ class OpenAIResponsesEncoder(ItemEncoder):
     def encode_piece(self, item: OutputItem, text: str) -> Payloads:
         """Return a delta of a text, or of a call's arguments."""
         if item.kind in CALLS:
-            return [self._item_event(item, f"{_CALLS[item.kind].arguments_event}.delta", delta=text)]
-        names = _TEXTS[item.kind]
+            return [self._item_event(item, f"{CALL_NAMES[item.kind].arguments_event}.delta", delta=text)]
+        names = TEXTS[item.kind]
         fields = {names.index_field: 0, "delta": text, **_logprobs(item)}
         return [self._item_event(item, f"{names.text_event}.delta", **fields)]
 
     def encode_end(self, item: OutputItem, status: str) -> Payloads:
         """Return the whole text of an item, the end of its content part, and the end of the item."""
         # `names` is None for calls, media and encrypted reasoning.
-        text, names = item.text.join(), _TEXTS.get(item.kind)
+        text, names = item.text.join(), TEXTS.get(item.kind)
         if names is not None:
             whole = {names.index_field: 0, names.text_field: text, **_logprobs(item)}
             yield self._item_event(item, f"{names.text_event}.done", **whole)
             yield self._part_event(item, names, "done", _content_json(item, names, text))
         elif item.kind in CALLS:
-            call_names = _CALLS[item.kind]
+            call_names = CALL_NAMES[item.kind]
             whole = {call_names.arguments_field: text}
             yield self._item_event(item, f"{call_names.arguments_event}.done", **whole)
         elif item.kind == "media":
@@ -464,7 +379,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         else:
             # Only an item of reasoning has no status.
             fields["status"] = status
-        names = _TEXTS.get(item.kind)
+        names = TEXTS.get(item.kind)
         if names is not None:
             fields[names.list_field] = [] if text is None else [_content_json(item, names, text)]
         if type_ == "message":
@@ -472,13 +387,13 @@ class OpenAIResponsesEncoder(ItemEncoder):
             if isinstance(start, TextPart) and start.phase is not None:
                 fields["phase"] = start.phase
         elif item.kind in CALLS:
-            fields |= {_CALLS[item.kind].arguments_field: text or "", **item.fields}
+            fields |= {CALL_NAMES[item.kind].arguments_field: text or "", **item.fields}
         elif item.kind == "media" and text is not None:
             image = b64encode(b"".join(item.media)).decode()
             fields |= {"output_format": item.fields["format"], "result": image}
         return fields
 
-    def _part_event(self, item: OutputItem, names: _TextNames, step: str, content: dict[str, Any]) -> Payload:
+    def _part_event(self, item: OutputItem, names: TextNames, step: str, content: dict[str, Any]) -> Payload:
         """Return an event about the only content part of an item; `step` is "added" or "done"."""
         return self._item_event(item, f"{names.content_event}.{step}", **{names.index_field: 0}, part=content)
 
@@ -514,10 +429,10 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
 def _type_of(item: OutputItem) -> str:
     """Return OpenAI's type of an item."""
-    if item.kind in _TEXTS:
-        return _TEXTS[item.kind].item_type
-    if item.kind in _CALLS:
-        return _CALLS[item.kind].item_type
+    if item.kind in TEXTS:
+        return TEXTS[item.kind].item_type
+    if item.kind in CALL_NAMES:
+        return CALL_NAMES[item.kind].item_type
     if item.kind == _RESULT:
         return str(item.fields["type"])
     if item.kind == SERVER_CALL:
@@ -525,7 +440,7 @@ def _type_of(item: OutputItem) -> str:
     return "reasoning" if item.kind == "encrypted_reasoning" else _IMAGE
 
 
-def _content_json(item: OutputItem, names: _TextNames, text: str) -> dict[str, Any]:
+def _content_json(item: OutputItem, names: TextNames, text: str) -> dict[str, Any]:
     """Return the content of an item as JSON.
 
     Args:
