@@ -90,6 +90,7 @@ class Accumulator:
         "_late_usage",
         "_model",
         "_provider_data",
+        "_renamed_calls",
         "_role",
         "_spent",
         "_usage",
@@ -135,6 +136,8 @@ class Accumulator:
         # The content, and what is cached of it.
         self._provider_data: dict[str, Any] = {}
         self._choices: dict[int, ChoiceState] = {}
+        self._renamed_calls: dict[str, str] = {}
+        """Maps the ids that calls of a restarted answer had to those by which the reader knows the calls."""
         self._ended_result = _NO_RESULT
         """The result of a provider's tool whose part ended last; a `ToolResult` follows that end."""
         self.built: dict[int, Message] | None = None
@@ -272,7 +275,12 @@ class Accumulator:
 
     def rename_call(self, choice: int, part: int, id: str) -> ToolCall | None:
         """Change a tool call's id, also among those delivered; return the call if it has ended, or None."""
-        renamed = self._choice(choice).rename_call(part, id, self.tool_calls_delivered)
+        state = self._choice(choice)
+        start = state.parts[part].start
+        if isinstance(start, ToolCall) and start.id != id:
+            # A result of the call will have the id that the call had.
+            self._renamed_calls[start.id] = id
+        renamed = state.rename_call(part, id, self.tool_calls_delivered)
         self.built = None
         return renamed
 
@@ -459,6 +467,7 @@ class Accumulator:
 
     def _take_result(self, event: ToolResult) -> bool:
         self.complete_result(event)
+        event.id = self._renamed_calls.get(event.id, event.id)
         self._choice(event.choice).results.append(event)
         return False  # the model has not written it
 

@@ -181,8 +181,6 @@ class Aligner:
         """The finish reasons that the reader has, by choice, and that were not repeated so far."""
         self._results_left = {message.choice: _count_results(message) for message in self.messages}
         """Number of results of tools that the reader has, by choice, and that were not repeated so far."""
-        self._known_ids: dict[str, str] = {}
-        """Maps the ids of calls in the new answer to those by which the reader knows the calls."""
         self.error: StreamError | None = None
         """The error to raise, once the restarted answer differs; None until then."""
 
@@ -218,7 +216,6 @@ class Aligner:
                 return None
             return event if known_reason is None else None
         if isinstance(event, ToolResult):
-            event.id = self._known_ids.get(event.id, event.id)
             results_left = self._results_left.get(event.choice, 0)
             self._results_left[event.choice] = max(results_left - 1, 0)
             return None if results_left else event
@@ -250,7 +247,12 @@ class Aligner:
             return "known" if known_part.part == event.citation else "different"
         if kind is PartDone:
             if known_part.repeated < len(known_part.text):
-                return "different"
+                # The end may have content that no delta has brought, such as the input of a provider's tool.
+                content = event.content
+                whole = _text_of(content) if content.kind == known_part.part.kind else None
+                if whole is None or not whole.startswith(known_part.text):
+                    return "different"
+                known_part.repeated = len(known_part.text)
             known_part.end_repeated = True
             # The end is new to the reader of a part that was still open.
             return "known" if known_part.part.complete else "new"
@@ -325,7 +327,6 @@ class Aligner:
         """
         if not isinstance(part, ToolCall) or part.name != event.name:
             return "different"
-        self._known_ids[event.id] = part.id
         self._accumulator.rename_call(event.choice, event.part, part.id)
         return "known"
 
