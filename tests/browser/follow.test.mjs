@@ -1,4 +1,4 @@
-// The reader of examples/chat by itself, in Node: a server that cuts, repeats, is silent, refuses.
+// `follow` by itself, in Node: a server that cuts, repeats, is silent, refuses.
 import assert from "node:assert/strict";
 import { setMaxListeners } from "node:events";
 import { createServer } from "node:http";
@@ -13,7 +13,7 @@ Object.assign(globalThis, {
   addEventListener: frame.addEventListener.bind(frame),
   removeEventListener: frame.removeEventListener.bind(frame),
 });
-const { applyPatch, follow } = await import(new URL("../../examples/chat/tokenstream.js", import.meta.url));
+const { applyPatch, follow } = await import(new URL("../../tokenstream/relay/browser/tokenstream.js", import.meta.url));
 
 const CALL = { id: "call_1", name: "get_weather", arguments_text: '{"city": "Oslo"}', complete: true };
 const EVENTS = [
@@ -261,8 +261,7 @@ test("a POST goes out as it was made, again with the position", async () => {
     ...QUICK,
     method: "POST",
     body: "{}",
-    headers: { "Content-Type": "application/json" },
-    authorize: async () => ({ "X-Token": String(++tokens) }),
+    headers: async () => ({ "Content-Type": "application/json", "X-Token": String(++tokens) }),
   });
   whole({ message: await answer.done, state: answer.state });
 
