@@ -634,3 +634,57 @@ test("a listener that fails stops nothing", async () => {
   listeners.forEach(listener => process.on("uncaughtException", listener));
   assert.equal(thrown[0], "mine");
 });
+
+test("a signal stops following, for the caller that has passed it", async () => {
+  let hungUp = false;
+  const route = serve((request, response) => {
+    head(response).write(start(6));
+    request.socket.on("close", () => (hungUp = true));
+  });
+  const [one, other] = [new AbortController(), new AbortController()];
+  const answer = follow(route.url, { signal: one.signal });
+  assert.equal(follow(route.url, { signal: other.signal }), answer);
+  await until(() => answer.position > 5);
+  one.abort();
+  assert.equal(answer.state, "open");
+  other.abort();
+  assert.deepEqual([answer.state, (await answer.done).ending, answer.message.error], ["ended", "streaming", null]);
+  await until(() => hungUp);
+  assert.equal(route.requests.length, 1);
+
+  const never = serve(() => assert.fail("it was asked for"));
+  assert.equal(follow(never.url, { signal: AbortSignal.abort() }).state, "ended");
+});
+
+test("onEvent is called with each event once, over cuts, and with those that a second call has missed", async () => {
+  const route = serve((request, response, times) => head(response).end(times === 1 ? start(6) : body(position(request))));
+  const [first, second, thrown] = [[], [], []];
+  const listeners = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException");
+  process.on("uncaughtException", error => thrown.push(error.message));
+  const answer = follow(route.url, { ...QUICK, onEvent: event => first.push(event) });
+  await until(() => answer.position >= 6);
+  follow(route.url, { onEvent: event => second.push(event) });
+  follow(route.url, { onEvent() { throw new Error("mine"); } });
+  await answer.done;
+  await new Promise(resolve => setTimeout(resolve, 5));
+  process.removeAllListeners("uncaughtException");
+  listeners.forEach(listener => process.on("uncaughtException", listener));
+
+  assert.deepEqual(bare(first), EVENTS);
+  assert.deepEqual(bare(second), EVENTS);
+  assert.equal(thrown.length, EVENTS.length);
+});
+
+test("a fetch of the caller's makes every request, and gets nothing but what fetch takes", async () => {
+  const route = serve((request, response, times) => head(response).end(times === 1 ? start(6) : body(position(request))));
+  routes.set(`${new URL(route.url).pathname}/stop`, { requests: [], answer: (_, response) => response.end('{"state": "ended"}') });
+  const asked = [];
+  const own = (url, init) => (asked.push([url, Object.keys(init).sort()]), fetch(url, init));
+  const answer = follow(route.url, { ...QUICK, fetch: own, credentials: "include", onEvent() {}, keep: 5, silence: Infinity });
+  whole({ message: await answer.done, state: answer.state });
+  await answer.stop();
+
+  const keys = ["cache", "credentials", "headers", "signal"];
+  assert.deepEqual(asked, [[route.url, keys], [route.url, keys], [`${route.url}/stop`, ["credentials", "headers", "method"]]]);
+});

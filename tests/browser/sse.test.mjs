@@ -42,8 +42,10 @@ test("time grows with the length of a line, not with its square, whatever the pi
     assert.equal(frames.feed(Buffer.from("\n\n"))[0].data.length, length);
     return performance.now() - begun;
   };
-  seconds(20_000);
-  assert.ok(seconds(400_000) < 20 * 4 * Math.max(seconds(20_000), 5));
+  const best = length => Math.min(...[1, 2, 3].map(() => seconds(length)));
+  const [few, many] = [best(20_000), best(400_000)];
+  // Twenty times as long: quadratic time would be 400 times as much.
+  assert.ok(many < 100 * Math.max(few, 2), `${few} and ${many} ms`);
 });
 
 /** The standard, in the plainest way: the whole text, line by line. */
@@ -77,7 +79,7 @@ const text = seed => {
   const next = bound => ((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 8) % bound;
   return Buffer.from(Array.from({ length: 2 + next(24) }, () => WORDS[next(WORDS.length)]).join(""));
 };
-const FUZZES = Number(process.env.TOKENSTREAM_FUZZES ?? 10_000);
+const FUZZES = Number(process.env.TOKENSTREAM_FUZZES ?? 5_000);
 
 test("any text is read as the standard says, however it is cut", () => {
   for (let seed = 0; seed < FUZZES; seed++) {

@@ -27,7 +27,7 @@ _ASK = """async question => {
 }"""
 
 _TEXT = """async answer => {
-  const { follow } = await import("./tokenstream.js");
+  const { follow } = await import("./tokenstream/tokenstream.js");
   return (await follow(`api/answers/${answer}`).done).text;
 }"""
 _SHARED_TEXT = "window.given.map(event => event.type === 'text_delta' ? event.text : '').join('')"
@@ -35,8 +35,8 @@ _SHARED_TEXT = "window.given.map(event => event.type === 'text_delta' ? event.te
 
 def _inline(code: str, answer: str) -> str:
     """Have a block of the docs run in a page, about an answer that there is."""
-    code = code.replace('import { follow } from "./tokenstream.js";', "")
-    given = 'const { follow } = await import("./tokenstream.js");'
+    code = code.replace('import { follow } from "/tokenstream/tokenstream.js";', "")
+    given = 'const { follow } = await import("./tokenstream/tokenstream.js");'
     given += 'const place = document.querySelector("header p");'
     return f"async () => {{ {given} {code.replace('7Jx', answer)} WHAT }}"
 

@@ -46,9 +46,7 @@ class Assets:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def _respond(
-        self, scope: MutableMapping[str, Any]
-    ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    def _respond(self, scope: MutableMapping[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         """Return the status, the headers and the body of the response to a request."""
         if scope["method"] not in {"GET", "HEAD"}:
             return 405, _encode({"allow": "GET, HEAD", "content-length": "0"}), b""

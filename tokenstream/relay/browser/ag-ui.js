@@ -33,12 +33,14 @@ export function relayAgent(HttpAgent, patience = {}) {
       super({ ...config, fetch });
     }
 
-    /** Follow the run that goes on, from its beginning. @param {any} input */
+    /** Follow the run that goes on, from its beginning. @param {any} input @returns {any} */
     connect(input) {
-      if (this.abortController.signal.aborted) this.abortController = new AbortController();
-      const requestInit = () => ({ headers: this.headers, signal: this.abortController.signal });
-      const url = `${this.url}/${encodeURIComponent(this.threadId)}/stream`;
-      return super.run.call(Object.assign(Object.create(this), { url, requestInit }), input);
+      const agent = /** @type {any} */ (this);
+      // A run that was aborted before has used its controller up.
+      if (agent.abortController.signal.aborted) agent.abortController = new AbortController();
+      const requestInit = () => ({ headers: agent.headers, signal: agent.abortController.signal });
+      const url = `${agent.url}/${encodeURIComponent(agent.threadId)}/stream`;
+      return super.run.call(Object.assign(Object.create(agent), { url, requestInit }), input);
     }
 
     /** Stop the run for all its readers; resolves with the server's reply. @returns {Promise<any>} */

@@ -40,10 +40,12 @@ export class RelayChatTransport {
   /** For the AI SDK: an answer that is reconnected to comes from its beginning. */
   resumeStreamIsReplay = true;
   #options;
+  #api;
 
   /** @param {TransportOptions & Patience} [options] */
   constructor(options = {}) {
     this.#options = options;
+    this.#api = options.api ?? "/api/chat";
   }
 
   /**
@@ -53,16 +55,15 @@ export class RelayChatTransport {
    * @returns {Promise<ReadableStream<any>>}
    */
   async sendMessages({ chatId: id, trigger, messageId, messages, ...request }) {
-    const { prepareSendMessagesRequest: prepare, api } = this.#options;
     const more = { id, messages, trigger, messageId };
-    const made = await this.#make(api ?? "/api/chat", request, more, prepare);
+    const made = await this.#make(request, more, this.#options.prepareSendMessagesRequest);
     const body = JSON.stringify(made.prepared?.body ?? { ...made.body, ...more });
     const headers = async () => {
       const all = await made.headers();
       if (!all.has("Content-Type")) all.set("Content-Type", "application/json");
       return all;
     };
-    const chunks = await this.#open(made.api, { ...made.init, method: "POST", headers, body });
+    const chunks = await this.#open(made.prepared?.api ?? this.#api, { ...made.init, method: "POST", headers, body });
     if (!chunks) throw new Error("the server answered with status 204");
     return chunks;
   }
@@ -74,29 +75,29 @@ export class RelayChatTransport {
    * @returns {Promise<ReadableStream<any> | null>}
    */
   async reconnectToStream({ chatId: id, ...request }) {
-    const { prepareReconnectToStreamRequest: prepare } = this.#options;
-    const { api, init, headers } = await this.#make(this.#address(id, "stream"), request, { id }, prepare);
-    return this.#open(api, { ...init, headers });
+    const { prepared, init, headers } = await this.#make(request, { id }, this.#options.prepareReconnectToStreamRequest);
+    return this.#open(prepared?.api ?? this.#address(id, "stream"), { ...init, headers });
   }
 
   /** Stop the running answer of a chat for all its readers. @param {string} chatId */
   async stop(chatId) {
-    const { headers, init } = await this.#make("", { chatId }, {});
+    const { headers, init } = await this.#make({}, {});
     return askToStop(this.#address(chatId, "stop"), { ...init, headers: await headers() }, this.#options.fetch);
   }
 
   /** @param {string} chatId @param {string} place */
   #address(chatId, place) {
-    return `${this.#options.api ?? "/api/chat"}/${encodeURIComponent(chatId)}/${place}`;
+    return `${this.#api}/${encodeURIComponent(chatId)}/${place}`;
   }
 
   /**
-   * @param {string} api
+   * Make what a request has, from the options, what `useChat` gives, and what a `prepare…` function makes of it.
+   *
    * @param {Partial<ChatRequest>} request
    * @param {object} more
    * @param {TransportOptions["prepareSendMessagesRequest"]} [prepare]
    */
-  async #make(api, { abortSignal, headers, body, metadata }, more, prepare) {
+  async #make({ abortSignal, headers, body, metadata }, more, prepare) {
     const options = this.#options;
     const credentials = await resolved(options.credentials);
     const merged = async () => {
@@ -105,10 +106,9 @@ export class RelayChatTransport {
       return all;
     };
     const whole = { ...(await resolved(options.body)), ...body };
-    const given = prepare && { api, ...more, body: whole, headers: Object.fromEntries(await merged()), credentials, requestMetadata: metadata };
-    const prepared = await prepare?.(given);
+    const given = { api: this.#api, ...more, body: whole, credentials, requestMetadata: metadata };
+    const prepared = await prepare?.({ ...given, headers: Object.fromEntries(await merged()) });
     return {
-      api: prepared?.api ?? api,
       body: whole,
       prepared,
       headers: prepared?.headers ? async () => new Headers(prepared.headers) : merged,
