@@ -44,7 +44,7 @@ const until = async condition => {
 // -- useChat -------------------------------------------------------------------
 
 const chat = (options = {}, given = {}) => {
-  const transport = new RelayChatTransport({ api: `${RELAY}/chat`, ...QUICK, ...options });
+  const transport = new RelayChatTransport({ api: `${RELAY}/api/chat`, ...QUICK, ...options });
   return new Chat({ id: id(), transport, ...given });
 };
 const shown = message => message.parts.map(({ type, text, state, input }) => ({ type, text, state, input }));
@@ -73,7 +73,7 @@ test("a chat that is opened anew gets the running answer from its beginning, and
   const first = chat();
   const sent = first.sendMessage({ text: "slowly" });
   await until(() => first.messages.length > 1 && textOf(first).length > 5);
-  const transport = new RelayChatTransport({ api: `${RELAY}/chat`, ...QUICK, fetch: cutting(900, 1) });
+  const transport = new RelayChatTransport({ api: `${RELAY}/api/chat`, ...QUICK, fetch: cutting(900, 1) });
   const again = new Chat({ id: first.id, transport, messages: [first.messages[0]] });
   await again.resumeStream();
   await sent;
@@ -89,7 +89,7 @@ test("stop ends an answer for all readers, and hanging up does not", async () =>
   const one = chat();
   const sent = one.sendMessage({ text: "slowly" });
   await until(() => one.messages.length > 1 && textOf(one));
-  const transport = new RelayChatTransport({ api: `${RELAY}/chat`, ...QUICK });
+  const transport = new RelayChatTransport({ api: `${RELAY}/api/chat`, ...QUICK });
   const other = new Chat({ id: one.id, transport, messages: [] });
   const followed = other.resumeStream();
   await until(() => other.messages.length && textOf(other));
@@ -172,7 +172,7 @@ test("requests have the names and values of the AI SDK's own transport", async (
 // -- AG-UI ---------------------------------------------------------------------
 
 const Agent = relayAgent(HttpAgent, QUICK);
-const agent = (config = {}) => new Agent({ url: `${RELAY}/agent`, threadId: id(), ...config });
+const agent = (config = {}) => new Agent({ url: `${RELAY}/api/agent`, threadId: id(), ...config });
 const said = ({ messages }) => messages.map(({ role, content, toolCalls }) => [role, content, toolCalls?.map(call => call.function)]);
 
 test("an agent of AG-UI has one whole run wherever its connections are cut", async () => {

@@ -86,15 +86,15 @@ class Chats:
 
 
 def make_app() -> Starlette:
-    """Return a relay for `useChat` at `/chat`, and for agents of AG-UI at `/agent`."""
+    """Return a relay for `useChat` at `/api/chat`, and for agents of AG-UI at `/api/agent`."""
     chats = {
-        "/chat": Chats("ui-message", lambda body: body["id"]),
-        "/agent": Chats("ag-ui", lambda body: body["threadId"]),
+        "/api/chat": Chats("ui-message", lambda body: body["id"]),
+        "/api/agent": Chats("ag-ui", lambda body: body["threadId"]),
     }
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
-        async with chats["/chat"].journal, chats["/agent"].journal:
+        async with chats["/api/chat"].journal, chats["/api/agent"].journal:
             yield
 
     # A chat's address has no slash at its end.

@@ -17,6 +17,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 
 from tests.browser.chat.support import until
 from tests.browser.chats import make_app
+from tests.browser.docs_code import block_with
 from tests.project import ROOT
 from tests.support.node import node_with
 from tests.support.served import by_uvicorn
@@ -68,13 +69,15 @@ async def _socket(ws: WebSocket) -> None:
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Bundle the pages of React, as an application does, with the package among its own."""
+    """Bundle pages of React with the hooks of docs/browser.md, as an application does."""
     folder, node = node_with("esbuild", "react-dom", "@ai-sdk/react")
     project = tmp_path_factory.mktemp("project")
     (project / "node_modules").mkdir()
     (project / "node_modules" / "llm-tokenstream").symlink_to(relay.assets.directory)
     source = project / "frameworks.jsx"
     source.write_text((_FOLDER / "frameworks.jsx").read_text("utf-8"), "utf-8")
+    for name in ("useAnswer", "useRelayChat"):
+        (project / f"{name}.js").write_text(block_with(f"export function {name}"), "utf-8")
     paths = os.pathsep.join([os.path.dirname(node), os.environ["PATH"]])  # noqa: PTH120 - a path may be bare
     subprocess.run(
         [

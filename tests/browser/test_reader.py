@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from tests.browser.chats import make_app
+from tests.browser.docs_code import block_with
 from tests.support.node import node_in, node_with
 from tests.support.served import by_uvicorn
 from tokenstream import AsyncStream, Stream, relay, testing
@@ -73,6 +75,53 @@ def test_its_adapters_read_a_relay_as_their_frameworks_do() -> None:
     with by_uvicorn(make_app(), lifespan="on") as url:
         environment = {"TOKENSTREAM_NODE": str(folder), "TOKENSTREAM_RELAY": url.rstrip("/")}
         _passes(node, [_FOLDER / "adapters.mjs"], **environment)
+
+
+_STORES = """
+import { effectScope, onScopeDispose, shallowRef } from "vue";
+import { readable } from "svelte/store";
+import { follow } from "MODULES/tokenstream.js";
+import { answerStore } from "MODULES/store.js";
+
+const events = [{ type: "text_delta", text: "Hello" }, { type: "end", ending: "complete" }];
+const body = events.map(event => `data: ${JSON.stringify(event)}\\n\\n`).join("");
+globalThis.fetch = async () => new Response(body, { headers: { "Content-Type": "text/event-stream" } });
+const url = "http://localhost/";
+const told = [];
+{
+  SVELTE
+  const leave = answer.subscribe(({ text, ending }) => told.push([text, ending]));
+  await store.answer.done;
+  leave();
+}
+const scope = effectScope();
+await scope.run(async () => {
+  VUE
+  told.push([answer.value.text, answer.value.ending]);
+  await store.answer.done;
+  told.push([answer.value.text, answer.value.ending]);
+});
+scope.stop();
+console.log(JSON.stringify(told));
+"""
+
+
+@pytest.mark.slow
+def test_the_lines_for_svelte_and_vue_show_an_answer(tmp_path: Path) -> None:
+    """Those of docs/browser.md, with the stores of both frameworks."""
+    folder, node = node_with("svelte", "vue")
+    (tmp_path / "node_modules").symlink_to(folder / "node_modules")
+    program = tmp_path / "program.mjs"
+    lines = {
+        "MODULES": _MODULE.parent.as_uri(),
+        "SVELTE": block_with("readable("),
+        "VUE": block_with("shallowRef("),
+    }
+    program.write_text(re.sub("|".join(lines), lambda found: lines[found[0]], _STORES), "utf-8")
+    done = subprocess.run([node, program], capture_output=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [["", "streaming"], ["Hello", "complete"]] * 2
 
 
 _FOLD = """
