@@ -187,6 +187,23 @@ for (const [name, target, event] of [
   });
 }
 
+test("a page that wakes up leaves several dead sockets within a second each", async () => {
+  const route = serve((request, response, times) => {
+    if (times === 1) head(response).write(start(5));
+    // A dead socket answers nothing.
+    else if (times > 4) head(response).end(body(position(request)));
+  });
+  const answer = follow(route.url, { wait: 60, longest: 60 });
+  await until(() => answer.position === 5);
+  const begun = performance.now();
+  frame.dispatchEvent(new Event("online"));
+
+  assert.deepEqual(bare(await collected(answer)), EVENTS);
+  assert.equal(answer.connections, 5);
+  assert.ok(performance.now() - begun < 10_000);
+  await new Promise(resolve => setTimeout(resolve, 110));
+});
+
 test("attempts are not spent while hidden", async () => {
   let up = false;
   const route = serve((request, response) => (up ? head(response).end(body(position(request))) : response.destroy()));

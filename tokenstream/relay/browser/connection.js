@@ -37,6 +37,7 @@ import { Frames } from "./sse.js";
 
 const LONGEST_WAIT = 300;
 const LONGEST_TIMER = 2 ** 31 - 1;
+const MOST_SOCKETS = 6;
 const AGAIN = [408, 425, 429, 500, 502, 503, 504];
 
 /** An answer's connections over HTTP, one after the other: each continues where the one before it broke. */
@@ -64,7 +65,8 @@ export class Connection {
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #watch;
   #failures = 0;
   /** True if the connection has brought something. */ #news = false;
-  #hurry = false;
+  /** True if the next attempt comes at once. */ #hurry = false;
+  /** After a sleep, the number of sockets that the browser may still hold for open though they are dead. */ #suspects = 0;
   #woken = -Infinity;
   #go = () => {};
 
@@ -151,6 +153,7 @@ export class Connection {
     this.#go();
     if (!this.#resumable) return;
     this.#hurry = true;
+    this.#suspects = MOST_SOCKETS;
     this.#open?.abort();
   };
 
@@ -198,7 +201,7 @@ export class Connection {
     this.connections += 1;
     const { signal } = (this.#open = new AbortController());
     // The browser may reuse a dead socket for the request. A journal answers at once, so the timeout can be short.
-    this.#heard(this.position > 0 ? 2 * 2 ** this.#failures : Infinity);
+    this.#heard(this.#suspects ? 1 : this.position > 0 ? 2 * 2 ** this.#failures : Infinity);
     let response;
     try {
       const headers = await this.#headers();
@@ -219,6 +222,7 @@ export class Connection {
     }
     if (!this.#continues(response)) return 0;
     this.#become("open");
+    this.#suspects = 0;
     this.#heard();
     return this.#read(response.body.getReader());
   }
@@ -299,7 +303,18 @@ export class Connection {
   #heard(seconds = Infinity) {
     clearTimeout(this.#watch);
     const longest = Math.min(seconds, this.#options.silence ?? 35);
-    this.#watch = setTimeout(() => (this.#ended || this.#resumable) && this.#open?.abort(), Math.min(longest * 1000, LONGEST_TIMER));
+    this.#watch = setTimeout(() => this.#giveUp(), Math.min(longest * 1000, LONGEST_TIMER));
+  }
+
+  /** End a connection on which nothing has come for too long. */
+  #giveUp() {
+    if (!this.#ended && !this.#resumable) return;
+    if (this.#suspects) {
+      // Each attempt uses up one dead socket.
+      this.#suspects -= 1;
+      this.#hurry = true;
+    }
+    this.#open?.abort();
   }
 
   /** @param {import("./sse.js").Frame} frame */
