@@ -30,6 +30,7 @@ NEEDS = {
     "docs/coming-from/requests.md": ("requests",),
     "docs/coming-from/sseclient.md": ("requests", "sseclient"),
     "docs/frameworks.md": ("agents", "langchain_core", "langchain_openai", "llama_index", "openai"),
+    "docs/browser.md": ("fastapi",),
     "docs/journals.md": ("fastapi", "redis"),
     "docs/opentelemetry.md": ("opentelemetry",),
     "docs/quickstarts.md": ("boto3",),
