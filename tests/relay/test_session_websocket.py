@@ -138,11 +138,53 @@ def test_an_answer_is_cut_to_what_was_heard() -> None:
         assert page.until("end")[-1]["ending"] == "stopped"
         server.pause = no_pause
         page.ask("two")
-        page.send("interrupt", played_ms=120.0)
+        for played_ms in (120.0, 150, 80):
+            page.send("interrupt", played_ms=played_ms)
         page.ask("three")
 
-        assert [each["audio_end_ms"] for each in server.truncations] == [50, 120]
+        assert [each["audio_end_ms"] for each in server.truncations] == [50, 120, 80]
         assert server.refusals == []
+
+
+@pytest.mark.parametrize("protocol", ["openai-chat", "ui-message"])
+def test_other_protocols_send_one_answer_after_the_other(protocol: Any) -> None:
+    """Each with its own end, also if it was stopped."""
+    with page_with("openai-responses", [SLOW, said("Yes?")], pace="recorded", protocol=protocol) as (page, _):
+
+        def until(words: str) -> str:
+            told = [page.socket.recv(timeout=10)]
+            while words not in told[-1]:
+                told.append(page.socket.recv(timeout=10))
+            return "".join(told)
+
+        page.send("ask", text="Tell me")
+        until("Well")
+        page.send("ask", text="Wait")
+        assert "Yes?" not in until("[DONE]")
+        assert "Yes?" in until("[DONE]")
+
+
+def test_half_a_surrogate_pair_is_a_question_too() -> None:
+    """The connection to the provider stays."""
+    with page_with("openai-realtime", [said("What?"), said("Hello")]) as (page, server):
+        assert page.ask("\ud800").text == "What?"
+        assert page.ask("Hi").text == "Hello"
+        assert len(server.exchanges) == 1
+
+
+def test_an_answer_is_read_for_a_while_after_the_page_has_gone() -> None:
+    """With `grace`, so that its usage and the conversation are whole."""
+    whole = testing.script().text("Well").pause(0.3).text(", that was it").finish()
+    ended: list[bool] = []
+    with page_with("openai-responses", [whole], pace="recorded", ended=ended, grace=20) as (page, server):
+        page.send("ask", text="Tell me")
+        page.until("text_delta")
+        page.socket.close()
+        wait_for(lambda: ended == [False])
+
+        [exchange] = server.exchanges
+        assert exchange.over.wait(10)
+        assert [each["type"] for each in exchange.received_json] == ["response.create"]
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -198,6 +240,7 @@ def test_a_stop_without_an_answer_does_nothing() -> None:
         ('{"type":"interrupt","played_ms":-1}', 1008),
         ('{"type":"interrupt","played_ms":1e999}', 1008),
         ('{"type":"interrupt","played_ms":true}', 1008),
+        ('{"type":"interrupt","played_ms":1' + "0" * 400 + "}", 1008),
     ],
 )
 def test_any_other_message_closes_the_connection(message: str, code: int, *, answering: bool) -> None:
@@ -261,6 +304,7 @@ class Pipe:
     def __init__(self) -> None:
         self._asks, self._asked = anyio.create_memory_object_stream[str](100)
         self.told: list[Any] = []
+        self.codes: list[int] = []
         self._news = anyio.Event()
 
     def __enter__(self) -> Self:
@@ -288,7 +332,8 @@ class Pipe:
         self._news.set()
 
     async def close(self, code: int, reason: str) -> None:
-        raise AssertionError(f"closed with {code}: {reason}")
+        await anyio.lowlevel.checkpoint()
+        self.codes.append(code)
 
     async def told_ends(self, count: int) -> None:
         """Wait until so many answers have ended."""
@@ -374,6 +419,52 @@ async def test_a_stop_right_behind_its_question(anyio_backend: str) -> None:
             pipe.leave()
 
     assert [answer.ending for answer in pipe.answers()] == ["stopped"] * 5
+
+
+class SlowPipe(Pipe):
+    """A client that takes the end of an answer slowly."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.has_begun, self.is_ending = anyio.Event(), anyio.Event()
+
+    async def send(self, message: str) -> None:
+        if "text_delta" in message:
+            self.has_begun.set()
+        if '"end"' in message:
+            self.is_ending.set()
+            await anyio.sleep(self.seconds)
+        await super().send(message)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("mistake", [True, False])
+async def test_a_slow_client_gets_the_end_of_a_stopped_answer(anyio_backend: str, *, mistake: bool) -> None:
+    """Then its next question is answered; or, if it has made a mistake meanwhile, it is told so."""
+    answers = [SLOW, said("Yes?")]
+    seconds = 0.3 if mistake else 1.3
+    with SlowPipe(seconds) as pipe, testing.serve(answers, sessions=True, pace="recorded") as server:
+        url = server.ws_url + APIS["openai-responses"]
+        async with (
+            AsyncSession(lambda: _connect(anyio_backend, url), model="m") as session,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(partial(relay.websocket, pipe, session=session))
+            pipe.say("ask", text="Tell me")
+            await pipe.has_begun.wait()
+            pipe.say("stop")
+            await pipe.is_ending.wait()
+            if mistake:
+                pipe.say("prompt")
+            else:
+                pipe.say("ask", text="Wait")
+                await pipe.told_ends(2)
+                pipe.leave()
+
+    told = [answer.ending for answer in pipe.answers()]
+    assert (told, pipe.codes) == ((["stopped"], [1008]) if mistake else (["stopped", "complete"], []))
 
 
 @pytest.mark.anyio

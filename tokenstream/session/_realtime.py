@@ -91,7 +91,7 @@ class Realtime(SessionAPI):
     def write_truncation(self, exchange: Exchange, played_ms: float) -> list[Payload]:
         """Return the messages that shorten the items to what was played, and never to more than they have."""
         messages: list[Payload] = []
-        left = max(0.0, played_ms)
+        left = min(max(0.0, played_ms), sum(exchange.audio.values()))
         for item_id, received in exchange.audio.items():
             heard = min(left, received)
             left -= heard
@@ -105,6 +105,7 @@ class Realtime(SessionAPI):
                         audio_end_ms=int(heard),
                     )
                 )
+                exchange.audio[item_id] = heard
         return messages
 
     def _write(self, purpose: str, kind: str, **fields: Any) -> Payload:  # noqa: ANN401 - any JSON

@@ -1,4 +1,4 @@
-"""Delivery of one answer to one reader over a connection, which may be lost at any time."""
+"""Delivery of answers to one reader over a connection, which may be lost at any time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STOP_SECONDS = 1.0
 
 
 class Delivery(ABC):
-    """Sends one answer to one reader; ends the answer if the reader disconnects or the server shuts down.
+    """Sends answers to one reader; ends them if the reader disconnects or the server shuts down.
 
     Subclasses say how to send, how to notice a disconnect, and what to send last.
 

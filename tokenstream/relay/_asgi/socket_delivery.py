@@ -49,7 +49,7 @@ def parse_message(message: str | bytes, max_size: int) -> dict[str, Any]:
         MessageRefused: The message is too large, or no JSON object.
     """
     if len(message) > max_size:
-        raise MessageRefused(f"a message must not have more than {max_size} bytes", _TOO_LARGE)
+        raise MessageRefused(f"a message must not have more than {max_size} characters", _TOO_LARGE)
     try:
         payload = decode(message)
     except ProtocolError:
@@ -109,8 +109,8 @@ class SocketDelivery(Delivery):
 
     async def _send_last(self, chunks: list[bytes]) -> None:
         """Send the end of an answer."""
-        self._owes_end = False
         await self._send_chunks(chunks)
+        self._owes_end = False
 
     # -- sending -------------------------------------------------------------
 

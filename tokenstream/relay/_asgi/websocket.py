@@ -148,8 +148,9 @@ async def websocket(
     Args:
         ws: A WebSocket of Starlette, FastAPI or Litestar, or a server's connection of `websockets`.
         stream: The answer; None with `session=`.
-        session: The session to ask, which the application has entered; None with `stream`.
-        router: Runs the tools that the session's answers call; None to leave calls to the client.
+        session: The session to ask, which the application has entered, and which nobody else asks; None
+            with `stream`.
+        router: Runs the tools that the session's answers call; None to end an answer with its calls.
         protocol: The name of the protocol in which to send the answers.
         keep_alive: Seconds of silence between heartbeats, if the protocol has them; None for no heartbeats.
         grace: Seconds that an answer is still read after the client has disconnected.
@@ -165,6 +166,8 @@ async def websocket(
     Raises:
         MisuseError: The protocol is unknown, or its messages have no ids; `ws` is not a supported
             WebSocket; `stream` or `session` is not asynchronous; or both are given, or neither.
+        ConcurrentRead: Somebody else reads an answer of the session.
+        StreamClosed: The session was closed.
         StreamError: An answer failed, and the protocol has no message for errors (gemini-live).
 
     Example:
