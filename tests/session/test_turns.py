@@ -1,0 +1,93 @@
+"""The turn to read a connection: one run has it, nobody waits for one that is free, and none is lost."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import given
+
+from tokenstream.session._exchange import Exchange
+from tokenstream.session._rounds import Question, Round
+from tokenstream.session._turns import Turn
+
+
+class Run:
+    """One run of steps that wants the turn for the messages of its exchange."""
+
+    def __init__(self, turn: Turn) -> None:
+        self.exchange = Exchange(Round(Question("one")), [])
+        self.steps: Any = turn.take(exchange=self.exchange)
+        self.wait: Any = None
+        """The step that the run waits in; None if it does not wait."""
+        self.has_turn = False
+
+    def resume(self, error: Exception | None = None) -> None:
+        """Go on, until the run waits, has the turn, or has ended without it."""
+        try:
+            self.wait = next(self.steps) if error is None else self.steps.throw(error)
+        except StopIteration as end:
+            self.wait, self.has_turn = None, end.value
+        except TimeoutError:
+            self.wait = None
+
+    def cancel(self) -> None:
+        self.steps.close()
+        self.wait = None
+
+
+@given(st.data())
+def test_the_turn_is_one_runs_and_never_lost(data: st.DataObject) -> None:
+    """Whatever runs begin, get messages, time out, are cancelled or give the turn back, in any order."""
+    turn = Turn(Event)
+    runs: list[Run] = []
+    for _ in range(data.draw(st.integers(1, 40))):
+        waiting = [run for run in runs if run.wait is not None]
+        actions = ["begin", *(["message", "timeout", "cancel"] if waiting else [])]
+        if any(run.has_turn for run in runs):
+            actions.append("give")
+        action = data.draw(st.sampled_from(actions))
+        if action == "begin":
+            runs.append(Run(turn))
+            runs[-1].resume()
+        elif action == "give":
+            next(run for run in runs if run.has_turn).has_turn = False
+            turn.give()
+        else:
+            run = data.draw(st.sampled_from(waiting))
+            if action == "message":
+                run.exchange.put(b"{}")
+            elif action == "timeout":
+                run.resume(TimeoutError())
+            else:
+                run.cancel()
+        # The driver resumes the runs whose bell was rung, in any order.
+        while rung := [run for run in runs if run.wait is not None and run.wait.bell.is_set()]:
+            data.draw(st.sampled_from(rung)).resume()
+
+        holders = [run for run in runs if run.has_turn]
+        waiting = [run for run in runs if run.wait is not None]
+        assert len(holders) <= 1
+        assert turn.is_taken == bool(holders)
+        assert holders or not waiting
+        assert all(not run.exchange.messages for run in [*waiting, *holders])
+
+
+def test_the_turn_goes_to_the_run_that_has_waited_longest() -> None:
+    """So that no run waits for ever."""
+    turn = Turn(Event)
+    runs = [Run(turn) for _ in range(3)]
+    order: list[int] = []
+    for run in runs:
+        run.resume()
+    for _ in runs:
+        holder = next(run for run in runs if run.has_turn)
+        order.append(runs.index(holder))
+        holder.has_turn = False
+        turn.give()
+        for run in runs:
+            if run.wait is not None and run.wait.bell.is_set():
+                run.resume()
+
+    assert order == [0, 1, 2]
