@@ -33,7 +33,9 @@ __all__ = [
     "ResponsesServer",
     "Server",
     "deaf",
+    "no_pause",
     "serving",
+    "wait_after",
 ]
 
 Payload = dict[str, Any]
@@ -80,6 +82,20 @@ class Line:
         return not self.inbox.empty()
 
 
+def wait_after(number: int) -> Callable[[Line, int], None]:
+    """Return a pause after so many pieces, until the answer is cancelled."""
+
+    def pause(line: Line, piece: int) -> None:
+        if piece >= number:
+            line.cancelled.wait(5)
+
+    return pause
+
+
+def no_pause(_line: Line, _number: int) -> None:
+    """Go on at once."""
+
+
 class Server(ABC):
     """A server that answers in one thread for each connection.
 
@@ -98,7 +114,7 @@ class Server(ABC):
         """Number of messages sent on all connections."""
         self.hangups: dict[int, int | None] = {}
         """Close codes by the number of the message after which the connection ends."""
-        self.pause: Callable[[Line, int], object] = lambda _line, _number: None
+        self.pause: Callable[[Line, int], object] = no_pause
         """Called before each piece of an answer."""
         self.ignores_cancel = False
         self.refuses_handshakes = 0

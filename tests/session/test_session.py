@@ -23,6 +23,7 @@ from tests.session.servers import (
     RealtimeServer,
     ResponsesServer,
     deaf,
+    no_pause,
     serving,
 )
 from tests.session.talks import COLOURS, talking
@@ -61,10 +62,6 @@ def client_of_the_loop() -> Any:
     from websockets.trio import client as trio_client
 
     return trio_client if current_async_library() == "trio" else websockets.asyncio.client
-
-
-def no_pause(_line: Line, _number: int) -> None:
-    """Go on at once."""
 
 
 # -- misuse --------------------------------------------------------------------

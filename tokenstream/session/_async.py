@@ -50,8 +50,9 @@ class AsyncAnswer(AsyncStream):
 
         The arguments are those of `Answer.interrupt`.
         """
-        await self._interrupt(played_ms)
+        # First, so that a reader doesn't take the end of what arrives for an answer that was cut off.
         self.stop("interrupted")
+        await self._interrupt(played_ms)
 
 
 @show_members_like(Session)

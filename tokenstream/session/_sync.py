@@ -52,8 +52,9 @@ class Answer(Stream):
                 removed from the server's memory of the conversation (OpenAI Realtime). None if there is no
                 audio.
         """
-        self._interrupt(played_ms)
+        # First, so that a reader doesn't take the end of what arrives for an answer that was cut off.
         self.stop("interrupted")
+        self._interrupt(played_ms)
 
 
 @show_members
