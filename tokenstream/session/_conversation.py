@@ -116,6 +116,7 @@ class Conversation:
         must_rotate = self.api is not None and self.api.must_rotate
         if connection.is_open and (connection.is_half_written or must_rotate):
             yield from self.disconnect()
+        was_closed = False
         while not connection.is_open:
             was_open = self.api is not None and self.api.connections > 0
             opened = yield from connection.open()
@@ -130,8 +131,11 @@ class Conversation:
             except Exception as error:
                 yield from self.disconnect()
                 # The handle of a session that has expired is refused; without it, the history is sent.
-                if not (is_socket_closed(error) and self.api.forget_handle()):
+                has_other_way = is_socket_closed(error) and self.api.forget_handle()
+                # A server may close a connection at once, because it is about to stop.
+                if not has_other_way and (was_closed or not is_clean(error)):
                     raise
+                was_closed = True
 
     @staticmethod
     def _find_format(path: str | None) -> str:
