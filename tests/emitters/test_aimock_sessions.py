@@ -72,7 +72,7 @@ def test_a_router_runs_the_calls_and_the_answer_goes_on(talk: Talk, wire: str, r
 
 
 def test_the_application_sends_the_results_itself(talk: Talk, wire: str) -> None:
-    """As the next question."""
+    """The results are the next question, and get the answer that aimock has for them."""
     for name in aimock.SOCKETS[wire].asked_in_turn():
         called = talk.ask(name).message
         if called.tool_calls:
@@ -82,7 +82,7 @@ def test_the_application_sends_the_results_itself(talk: Talk, wire: str) -> None
 
 
 def test_an_error_ends_only_its_answer(talk: Talk) -> None:
-    """The connection stays open."""
+    """The connection stays open, and the next question is answered on it."""
     error = talk.ask(aimock.REFUSED).error
 
     assert isinstance(error, ProviderError)

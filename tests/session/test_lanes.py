@@ -277,7 +277,7 @@ def play(colour: str, seed: int) -> None:
         ]
         for lane in LANES[: chance.randrange(2, 5)]
     }
-    options = {"retry": Retry(attempts=8, mode="restart", wait=0), "tools": router}
+    options: dict[str, Any] = {"retry": Retry(attempts=8, mode="restart", wait=0), "tools": router}
     with serving(server) as url:
         with talking(colour, url, **options) as talk, ThreadPoolExecutor(len(plans)) as pool:
             for future in [pool.submit(converse, talk, *plan) for plan in plans.items()]:

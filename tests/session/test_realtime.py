@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.session.servers import Line, Payload, RealtimeServer, no_pause, serving, wait_after
+from tests.session.servers import Hangup, Line, Payload, RealtimeServer, no_pause, serving, wait_after
 from tests.session.talks import COLOURS, talking
 from tokenstream import ProviderError
 from tokenstream.turns import ToolResults
@@ -49,6 +49,24 @@ def test_another_connection_gets_the_whole_conversation_once(colour: str) -> Non
             "message",
         ]
         assert items[3]["content"] == [{"type": "output_text", "text": "I know: call:noon | [12:00]"}]
+
+
+def test_a_connection_that_is_closed_at_once_is_replaced_once(colour: str) -> None:
+    """Between its greeting and the settings, as by a server that is about to stop."""
+
+    class Closing(RealtimeServer):
+        def begin(self, line: Line) -> None:
+            super().begin(line)
+            if line.number in closing:
+                raise Hangup(1000)
+
+    server, closing = Closing(), {1}
+    with serving(server) as url, talking(colour, url, settings={"instructions": "Be brief."}) as talk:
+        talk.ask("one")
+        server.lines[0].connection.close(1001)
+
+        assert talk.ask("two").text == "I know: one | two"
+        assert len(server.lines) == 3
 
 
 def test_what_was_spoken_is_repeated_as_text(colour: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,11 @@ def play(kind: str, colour: str, seed: int) -> None:
     known: list[str] = []
     optional: set[str] = set()
     settings = {"store": False} if kind == "responses" and chance.random() < 0.5 else None
-    options = {"retry": Retry(attempts=6, mode="restart", wait=0), "settings": settings, "tools": router}
+    options: dict[str, Any] = {
+        "retry": Retry(attempts=6, mode="restart", wait=0),
+        "settings": settings,
+        "tools": router,
+    }
     with serving(server) as url, talking(colour, url, **options) as talk:
         for number in range(chance.randrange(2, 7)):
             is_call = chance.random() < 0.3

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -15,6 +17,7 @@ import websockets.asyncio.client
 import websockets.sync.client
 
 from tests.session.servers import (
+    Line,
     LiveServer,
     Payload,
     RealtimeServer,
@@ -51,6 +54,14 @@ in_every_colour = pytest.mark.parametrize("colour", COLOURS)
 
 def never() -> Any:
     pytest.fail("no connection is opened")
+
+
+def client_of_the_loop() -> Any:
+    """Return the module of websockets for the event loop that is running."""
+    from sniffio import current_async_library
+    from websockets.trio import client as trio_client
+
+    return trio_client if current_async_library() == "trio" else websockets.asyncio.client
 
 
 # -- misuse --------------------------------------------------------------------
@@ -366,12 +377,41 @@ async def test_a_timeout_around_a_read_loses_nothing() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_timeout_while_another_connection_is_opened_loses_nothing() -> None:
+    """The next read opens it."""
+
+    class Closing(ResponsesServer):
+        def take(self, line: Line, payload: Payload) -> None:
+            if line.number == 0:
+                line.connection.close(1000)
+            else:
+                super().take(line, payload)
+
+    client, server, may_open = client_of_the_loop(), Closing(), anyio.Event()
+
+    @asynccontextmanager
+    async def connect(url: str) -> AsyncGenerator[Any]:
+        if server.lines:
+            await may_open.wait()
+        async with client.connect(url) as connection:
+            yield connection
+
+    with serving(server) as url:
+        async with AsyncSession(lambda: connect(url)) as session:
+            answer = session.ask("one")
+            with anyio.move_on_after(0.3) as timeout:
+                await answer.final()
+            may_open.set()
+
+            assert timeout.cancelled_caught
+            assert (await answer.final()).text == "I know: one"
+            await answer.aclose()
+
+
+@pytest.mark.anyio
 async def test_a_cancelled_program_leaves_no_connection_open() -> None:
     """The session closes it while its task is being cancelled."""
-    from sniffio import current_async_library
-    from websockets.trio import client as trio_client
-
-    client: Any = trio_client if current_async_library() == "trio" else websockets.asyncio.client
+    client = client_of_the_loop()
     server = ResponsesServer()
     left = threading.Event()
     server.pause = lambda _line, number: number == 1 and left.wait(10)

@@ -88,12 +88,11 @@ class Connection:
             return None
         message: object = None
         try:
-            if self.number == number:
+            if self.is_current(number):
                 message = yield Receive(self._seconds_until(until))
         except Exception:
-            # Another run may have noted already that the connection is gone.
-            is_noted = exchange is not None and exchange.has_news
-            if self.number == number and not is_noted:
+            # Otherwise, another run has closed the connection, or has noted that it is gone.
+            if self.is_current(number):
                 raise
         finally:
             self._reading.give()

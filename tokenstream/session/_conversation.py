@@ -116,6 +116,7 @@ class Conversation:
         must_rotate = self.api is not None and self.api.must_rotate
         if connection.is_open and (connection.is_half_written or must_rotate):
             yield from self.disconnect()
+        was_closed = False
         while not connection.is_open:
             was_open = self.api is not None and self.api.connections > 0
             opened = yield from connection.open()
@@ -130,8 +131,11 @@ class Conversation:
             except Exception as error:
                 yield from self.disconnect()
                 # The handle of a session that has expired is refused; without it, the history is sent.
-                if not (is_socket_closed(error) and self.api.forget_handle()):
+                has_other_way = is_socket_closed(error) and self.api.forget_handle()
+                # A server may close a connection at once, because it is about to stop.
+                if not has_other_way and (was_closed or not is_clean(error)):
                     raise
+                was_closed = True
 
     @staticmethod
     def _find_format(path: str | None) -> str:
@@ -144,7 +148,7 @@ class Conversation:
 
     def _wait_until_ready(self, api: SessionAPI) -> Steps[None]:
         until = self._clock() + _READY_SECONDS
-        while not api.is_ready:
+        while not api.is_ready and self._connection.is_open:
             try:
                 message = yield from self._connection.receive(until)
             except TimeoutError:
@@ -168,6 +172,15 @@ class Conversation:
         if self._connection.is_current(number):
             self._end_exchanges(error)
             yield from self._connection.close()
+
+    def _is_gone(self, error: Exception, number: int) -> bool:
+        """Return True if an exception means that a connection is gone, or if another run has noted that.
+
+        Args:
+            number: The number of the connection.
+        """
+        is_lost = isinstance(error, OSError) and not isinstance(error, TimeoutError)
+        return is_lost or is_socket_closed(error) or not self._connection.is_current(number)
 
     def _end_exchanges(self, error: Exception | None) -> None:
         exchanges, self._exchanges = self._exchanges, []
@@ -259,10 +272,11 @@ class Conversation:
                 exchange.restart()
                 if exchange in self._exchanges:
                     self._exchanges.remove(exchange)
+                is_gone = self._is_gone(error, number)
                 # Messages that had arrived before the end may have a handle to resume with.
                 yield from self._catch_up()
                 yield from self._lose(error, number)
-                if is_last or not _is_lost(error):
+                if is_last or not is_gone:
                     raise
             else:
                 break
@@ -321,7 +335,7 @@ class Conversation:
         except TimeoutError:
             return False
         except Exception as error:
-            if not _is_lost(error):
+            if not self._is_gone(error, number):
                 raise
             yield from self._lose(error, number)
         else:
@@ -379,7 +393,7 @@ class Conversation:
                 yield from self.disconnect()
                 exchange.ask_again()
         except Exception as error:
-            if not _is_lost(error):
+            if not self._is_gone(error, number):
                 raise
             yield from self._lose(error, number)
         else:
@@ -402,7 +416,12 @@ class Conversation:
             return
         exchange.restart()
         exchange.repeats += 1
-        yield from self._write(exchange)
+        try:
+            yield from self._write(exchange)
+        except BaseException:
+            # After a timeout around the read, the next one begins anew.
+            exchange.ask_again()
+            raise
 
     def _take(self, message: object) -> Steps[None]:
         """Give a received message to its exchange, and send what it calls for; do nothing for None."""
@@ -468,11 +487,6 @@ class Conversation:
         try:
             yield from self._connection.send(payloads)
         except Exception as error:
-            if not _is_lost(error):
+            if not self._is_gone(error, number):
                 raise
             yield from self._lose(error, number)
-
-
-def _is_lost(error: Exception) -> bool:
-    """Return True for an exception which means that the connection is gone."""
-    return is_socket_closed(error) or (isinstance(error, OSError) and not isinstance(error, TimeoutError))
