@@ -460,8 +460,9 @@ class Accumulator:
 
     def complete_result(self, event: Event) -> None:
         """Fill in a `ToolResult` that follows the end of a part, from that part; change no other event."""
-        is_blank = isinstance(event, ToolResult) and not event.id and event.output is None
-        if is_blank and getattr(event, "told_before", False):
+        if not isinstance(event, ToolResult) or event.id or event.output is not None:
+            return
+        if getattr(event, "told_before", False):
             part = self._ended_result
             event.id, event.output, event.error = part.id, part.content, part.error
 

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.relay.provider_tools import CALL, ran
 from tests.support.beside import needs_recordings
 from tests.support.encoders import load, read_as
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import sampled
 from tokenstream import Stream, relay
-from tokenstream.events import Event, Finish, PartDelta, PartDone, PartStart, TextDelta, ToolResult
+from tokenstream.events import Event, ToolResult
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay import _sending
 
@@ -142,27 +143,6 @@ def test_the_results_of_our_recordings_come_through_each_protocol_once(recorded:
     """The law above, for the recordings of this project that end complete."""
     if recorded.expected.get("ending", "complete") == "complete":
         holds(recorded)
-
-
-CALL = ServerToolCall(id="srv_1", name="look_up", arguments_text='{"n": 1}', complete=True)
-
-
-def ran(result: ServerToolResult, call: ServerToolCall = CALL) -> list[Event]:
-    """Return the events of a stream with a call and its result, in the forms that formats send."""
-    blank = call.model_copy(update={"arguments_text": "", "complete": False})
-    told = ToolResult(result.id, result.content, result.error, provider_executed=True)
-    told.told_before = True
-    done = result.model_copy(update={"complete": True})
-    return [
-        PartStart(blank, part=0),
-        PartDelta(call.arguments_text, part=0),
-        PartDone(call, part=0),
-        PartStart(result, part=1),
-        PartDone(done, part=1),
-        told,
-        TextDelta("Done.", part=2),
-        Finish("stop"),
-    ]
 
 
 _json: st.SearchStrategy[Any] = st.recursive(
