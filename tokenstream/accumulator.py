@@ -469,7 +469,12 @@ class Accumulator:
     def _take_result(self, event: ToolResult) -> bool:
         self.complete_result(event)
         event.id = self._renamed_calls.get(event.id, event.id)
-        self._choice(event.choice).results.append(event)
+        results = self._choice(event.choice).results
+        if len(results) < self.limits.parts:
+            results.append(event)
+        else:
+            # Results without a part have no other bound.
+            self.error = LimitExceeded(limit="parts", value=self.limits.parts)
         return False  # the model has not written it
 
     def _take_start(self, event: PartStart) -> bool:
