@@ -15,7 +15,7 @@ from tests.support.encoders import load, read_as
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import sampled
 from tokenstream import Stream, relay
-from tokenstream.events import Event, ToolResult
+from tokenstream.events import Event, PartDelta, ToolResult
 from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay import _sending
 
@@ -196,6 +196,19 @@ def test_bare_code_is_sent_as_an_object(protocol: ProtocolName) -> None:
 
     assert isinstance(read, ServerToolCall)
     assert {"code": "{1, 2}"} == json.loads(read.arguments_text)
+
+
+@each_protocol
+@pytest.mark.parametrize("text", ['{"n": ', "[1]", "", '{"n": 1} x', "\ud800"])
+def test_an_input_that_is_no_object_breaks_no_protocol(protocol: ProtocolName, text: str) -> None:
+    """A model may write anything; the result comes with the call all the same."""
+    call = CALL.model_copy(update={"arguments_text": text})
+    result = ServerToolResult(id="srv_1", name="look_up_result", content=7)
+    events = [event for event in ran(result, call) if not isinstance(event, PartDelta) or event.fragment]
+    stream = read_through(events, protocol)
+
+    assert [(7, "srv_1")] == [(plain(found.output), found.id) for found in results_in(stream)]
+    assert "server_tool_call" == stream.message.parts[0].kind
 
 
 def test_a_ui_message_marks_what_the_provider_runs() -> None:
