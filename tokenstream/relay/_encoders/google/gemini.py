@@ -72,7 +72,9 @@ class GeminiEncoder(PartEncoder):
         "unknown": "OTHER",
     }
     choices: ClassVar[bool] = True
-    expresses: ClassVar[frozenset[Kind]] = PartEncoder.expresses | {"server_tool_call", "server_tool_result"}
+    expresses: ClassVar[frozenset[Kind]] = frozenset(
+        {*PartEncoder.expresses, "server_tool_call", "server_tool_result"}
+    )
 
     @staticmethod
     def string(text: str) -> bytes:
