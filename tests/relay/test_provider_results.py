@@ -16,7 +16,7 @@ from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import sampled
 from tokenstream import Stream, relay
 from tokenstream.events import Event, PartDelta, ToolResult
-from tokenstream.message import ServerToolCall, ServerToolResult
+from tokenstream.message import ServerToolCall, ServerToolResult, ToolCall
 from tokenstream.relay import _sending
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def known(result: ToolResult) -> tuple[Any, ...]:
 
 def has_place(result: ToolResult, message: Message, protocol: ProtocolName) -> bool:
     """Return True if a protocol has a place for a result of an answer."""
-    calls = {part.id for part in message.parts if part.kind in ("server_tool_call", "tool_call")}
+    calls = {part.id for part in message.parts if isinstance(part, ServerToolCall | ToolCall)}
     if result.provider_executed:
         return protocol not in NEEDING_CALLS or result.id in calls
     return protocol in OF_OURS and (protocol != "ui-message" or result.id in calls)
