@@ -164,6 +164,7 @@ PUBLIC: dict[str, list[str]] = {
     ],
     "tokenstream.limits": ["Deadlines", "Limits"],
     "tokenstream.message": [
+        "CallResult",
         "Checkpoint",
         "Citation",
         "Ending",

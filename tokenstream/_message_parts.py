@@ -55,8 +55,8 @@ class Value(BaseModel):
         """Restore the value from a pickle; fields that are newer than the pickle get their defaults."""
         super().__setstate__(state)
         for name, field in type(self).model_fields.items():
-            if name not in self.__dict__:
-                self.__dict__[name] = field.get_default(call_default_factory=True, validated_data={})
+            if name not in vars(self):
+                vars(self)[name] = field.get_default(call_default_factory=True, validated_data={})
 
 
 Phase: TypeAlias = Literal["commentary", "final_answer"]

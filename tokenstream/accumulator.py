@@ -460,15 +460,21 @@ class Accumulator:
 
     def complete_result(self, event: Event) -> None:
         """Fill in a `ToolResult` that follows the end of a part, from that part; change no other event."""
-        is_blank = isinstance(event, ToolResult) and not event.id and event.output is None
-        if is_blank and getattr(event, "told_before", False):
+        if not isinstance(event, ToolResult) or event.id or event.output is not None:
+            return
+        if getattr(event, "told_before", False):
             part = self._ended_result
             event.id, event.output, event.error = part.id, part.content, part.error
 
     def _take_result(self, event: ToolResult) -> bool:
         self.complete_result(event)
         event.id = self._renamed_calls.get(event.id, event.id)
-        self._choice(event.choice).results.append(event)
+        results = self._choice(event.choice).results
+        if len(results) < self.limits.parts:
+            results.append(event)
+        else:
+            # Results without a part have no other bound.
+            self.error = LimitExceeded(limit="parts", value=self.limits.parts)
         return False  # the model has not written it
 
     def _take_start(self, event: PartStart) -> bool:

@@ -34,7 +34,7 @@ class Limits:
     tool_calls: int = 1_024
     """The most tool calls in one answer."""
     parts: int = 10_000
-    """The most parts in one answer."""
+    """The most parts in one answer, and the most results of tools."""
     choices: int = 128
     """The most choices in one answer."""
     depth: int = 200

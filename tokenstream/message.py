@@ -118,6 +118,7 @@ class CallResult(Value):
     """True if the server has run the tool itself, False if the application has run it."""
 
 
+@show_members
 class Message(Value):
     """One answer of a model, as far as it has arrived.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
+from tests.relay.provider_tools import told_result
 from tests.support.sampling import sampled
 from tokenstream import Retry, relay, testing
 from tokenstream.accumulator import Accumulator
@@ -211,7 +212,7 @@ def test_a_signature_is_given_once() -> None:
 @pytest.mark.parametrize(
     "format", ["anthropic", "openai-responses", "gemini", "ui-message", "ag-ui", "tokenstream"]
 )
-def test_each_result_of_a_tool_is_given_once_at_every_cut(world: str, format: str) -> None:
+def test_each_result_of_a_tool_is_given_once_at_every_cut(world: str, format: Any) -> None:
     """Those of the provider's tools, and those of the application's under the id that was given first."""
     answers = [list(relay.encode(results_of(id), format)) for id in ("call_a", "call_b")]
     plain = play(world, answers[:1], ALIGN, format=format)
@@ -230,15 +231,13 @@ def results_of(id: str) -> list[Event]:
     """Return an answer with the result of a provider's tool, and that of a call with an id."""
     call = ServerToolCall(id="srv_1", name="look_up", arguments_text="{}", complete=True)
     result = ServerToolResult(id="srv_1", name="look_up_tool_result", content="sun", complete=True)
-    told = ToolResult("srv_1", "sun", provider_executed=True)
-    told.told_before = True
     own = ToolCall(id=id, name="book", arguments_text="{}", complete=True)
     return [
         PartStart(call, part=0),
         PartDone(call, part=0),
         PartStart(result, part=1),
         PartDone(result, part=1),
-        told,
+        told_result(result),
         TextDelta("Sun.", part=2),
         PartDone(TextPart(text="Sun.", complete=True), part=2),
         ToolCallStart(id, "book", part=3),

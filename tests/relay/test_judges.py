@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from tests.relay.news import OUTPUT, PLANS, RESULTS, TEXTS, run_with_news
+from tests.relay.provider_tools import ran
 from tests.support.encoders import create
 from tests.support.node import node_with
 from tokenstream import Steps, relay, testing
 from tokenstream.events import StepDelta, StepDone, StepStart, StepWaiting, TextDelta
+from tokenstream.message import ServerToolResult
 
 if TYPE_CHECKING:
     from tokenstream.events import Event
@@ -46,6 +48,8 @@ JUDGES = {
 """The format that each client reads, and its word for an answer that waits for calls."""
 STEPS = ("ai ui-message", "ag-ui")
 """Those who read runs of several steps."""
+PROVIDERS = ("openai responses", "anthropic", "ai ui-message", "ag-ui")
+"""Those who read the calls and the results of tools that the provider runs, whichever tools they are."""
 judges = pytest.mark.parametrize("judge", JUDGES)
 
 CALLS = [("call_1", "get_weather", {"city": 'Oslo "S"'}), ("call_2", "get_time", {"zone": "CET"})]
@@ -101,6 +105,10 @@ def _heard() -> dict[tuple[str, str], dict[str, Any]]:
     for judge, (format, _) in JUDGES.items():
         bodies[judge, "whole"] = b"".join(_whole().chunks(format))
         bodies[judge, "error"] = b"".join(failing.chunks(format))
+    ran_tool = ran(ServerToolResult(id="srv_1", name="look_up_result", content={"n": [1]}))
+    for judge in PROVIDERS:
+        protocol = cast("Any", JUDGES[judge][0])
+        bodies[judge, "provider"] = b"".join(relay.encode(ran_tool, protocol))
     for judge in STEPS:
         protocol = cast("Any", JUDGES[judge][0])
         bodies[judge, "steps"] = b"".join(relay.encode(_steps(), protocol))
@@ -146,6 +154,19 @@ def test_a_client_is_told_of_an_error_in_the_middle(judge: str) -> None:
     assert "Hello" == told["text"]
     assert "Slow down" in told["error"]
     assert told["end"] in (None, "error")
+
+
+@pytest.mark.parametrize("judge", PROVIDERS)
+def test_a_client_reads_an_answer_in_which_the_provider_ran_a_tool(judge: str) -> None:
+    """Interfaces show the result beside the call."""
+    told = _heard()[judge, "provider"]
+
+    assert (None, "Done.") == (told["error"], told["text"])
+    if judge in STEPS:
+        assert [("srv_1", "look_up", {"n": 1})] == [
+            (id, name, json.loads(arguments)) for id, name, arguments in told["calls"]
+        ]
+        assert [{"n": [1]} if judge == "ai ui-message" else '{"n":[1]}'] == told["results"]
 
 
 @pytest.mark.parametrize("judge", STEPS)

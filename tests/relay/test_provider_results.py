@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.relay.provider_tools import CALL, ran
 from tests.support.beside import needs_recordings
 from tests.support.encoders import load, read_as
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import sampled
 from tokenstream import Stream, relay
-from tokenstream.events import Event, Finish, PartDelta, PartDone, PartStart, TextDelta, ToolResult
-from tokenstream.message import ServerToolCall, ServerToolResult
+from tokenstream.events import Event, PartDelta, ToolResult
+from tokenstream.message import ServerToolCall, ServerToolResult, ToolCall
 from tokenstream.relay import _sending
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def known(result: ToolResult) -> tuple[Any, ...]:
 
 def has_place(result: ToolResult, message: Message, protocol: ProtocolName) -> bool:
     """Return True if a protocol has a place for a result of an answer."""
-    calls = {part.id for part in message.parts if part.kind in ("server_tool_call", "tool_call")}
+    calls = {part.id for part in message.parts if isinstance(part, ServerToolCall | ToolCall)}
     if result.provider_executed:
         return protocol not in NEEDING_CALLS or result.id in calls
     return protocol in OF_OURS and (protocol != "ui-message" or result.id in calls)
@@ -142,27 +143,6 @@ def test_the_results_of_our_recordings_come_through_each_protocol_once(recorded:
     """The law above, for the recordings of this project that end complete."""
     if recorded.expected.get("ending", "complete") == "complete":
         holds(recorded)
-
-
-CALL = ServerToolCall(id="srv_1", name="look_up", arguments_text='{"n": 1}', complete=True)
-
-
-def ran(result: ServerToolResult, call: ServerToolCall = CALL) -> list[Event]:
-    """Return the events of a stream with a call and its result, in the forms that formats send."""
-    blank = call.model_copy(update={"arguments_text": "", "complete": False})
-    told = ToolResult(result.id, result.content, result.error, provider_executed=True)
-    told.told_before = True
-    done = result.model_copy(update={"complete": True})
-    return [
-        PartStart(blank, part=0),
-        PartDelta(call.arguments_text, part=0),
-        PartDone(call, part=0),
-        PartStart(result, part=1),
-        PartDone(done, part=1),
-        told,
-        TextDelta("Done.", part=2),
-        Finish("stop"),
-    ]
 
 
 _json: st.SearchStrategy[Any] = st.recursive(
@@ -216,6 +196,19 @@ def test_bare_code_is_sent_as_an_object(protocol: ProtocolName) -> None:
 
     assert isinstance(read, ServerToolCall)
     assert {"code": "{1, 2}"} == json.loads(read.arguments_text)
+
+
+@each_protocol
+@pytest.mark.parametrize("text", ['{"n": ', "[1]", "", '{"n": 1} x', "\ud800"])
+def test_an_input_that_is_no_object_breaks_no_protocol(protocol: ProtocolName, text: str) -> None:
+    """A model may write anything; the result comes with the call all the same."""
+    call = CALL.model_copy(update={"arguments_text": text})
+    result = ServerToolResult(id="srv_1", name="look_up_result", content=7)
+    events = [event for event in ran(result, call) if not isinstance(event, PartDelta) or event.fragment]
+    stream = read_through(events, protocol)
+
+    assert [(7, "srv_1")] == [(plain(found.output), found.id) for found in results_in(stream)]
+    assert "server_tool_call" == stream.message.parts[0].kind
 
 
 def test_a_ui_message_marks_what_the_provider_runs() -> None:

@@ -270,13 +270,39 @@ def test_ag_ui_has_the_content_as_text() -> None:
     assert len({each["messageId"] for each in found}) == len(found)
 
 
-@pytest.mark.parametrize("protocol", [name for name in PROTOCOLS if name not in WITH_RESULTS])
+@pytest.mark.parametrize(
+    "protocol", [name for name in PROTOCOLS if name not in (*WITH_RESULTS, "openai-responses")]
+)
 def test_a_protocol_without_a_word_for_results_says_so_once(
     protocol: ProtocolName, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The answer is sent all the same."""
     events: list[Event] = [TextDelta("Hi"), ToolResult("c", 1), Finish("stop")]
     assert _told_losses(events, protocol, caplog) == [_words(protocol, "ToolResult")]
+
+
+def test_a_response_has_an_item_for_each_result() -> None:
+    """One that failed is incomplete; text of JSON stands for any other value."""
+    custom = ToolCallStart("e", "shell", "custom", part=2)
+    events: list[Event] = [*call_of("c", 0), *call_of("d", 1), custom]
+    events += [ToolResult("c", {"n": 1}), ToolResult("d", error="no such city"), ToolResult("e", "a.txt")]
+    items = [
+        each["item"]
+        for each in relay.payloads([*events, Finish("stop")], "openai-responses")
+        if "item" in each
+    ]
+    outputs = [item for item in items if item["type"].endswith("_output") and item["status"] != "in_progress"]
+
+    assert [
+        ("function_call_output", "c", '{"n":1}', "completed"),
+        ("function_call_output", "d", "no such city", "incomplete"),
+        ("custom_tool_call_output", "e", "a.txt", "completed"),
+    ] == [(item["type"], item["call_id"], item["output"], item["status"]) for item in outputs]
+    assert [
+        ToolResult("c", '{"n":1}'),
+        ToolResult("d", "no such city", "no such city"),
+        ToolResult("e", "a.txt"),
+    ] == (results_in(read_back([*events, Finish("stop")], "openai-responses")))
 
 
 @dataclass(slots=True)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.formats.ag_ui.support import CALL, HELLO, RESULT, run
+from tokenstream import Limits, Stream
+from tokenstream.errors import LimitExceeded
 from tokenstream.events import MessageStart, ToolCallStart, ToolResult
 from tokenstream.message import CallResult, ReasoningPart, TextPart
 
@@ -126,3 +130,14 @@ def test_an_encrypted_value_goes_to_the_reasoning_or_the_call_that_it_is_of() ->
     assert [{"parentMessageId": "m", "encryptedValue": "\ufffd"}] == [
         call.provider_data for call in run(*CALL[:3], {**of_call, "encryptedValue": "\ud83d"}, CALL[3]).calls
     ]
+
+
+def test_results_without_a_call_are_bounded_like_parts() -> None:
+    """A server cannot fill the memory with what is no part of the message."""
+    payloads = [{**RESULT, "toolCallId": f"c{number}"} for number in range(4)]
+    body = [b"data: " + json.dumps(each).encode() + b"\n\n" for each in payloads]
+    stream = Stream(body, format="ag-ui", limits=Limits(parts=3))
+    with pytest.raises(LimitExceeded) as caught:
+        stream.final()
+
+    assert ("parts", 3) == (caught.value.limit, len(stream.message.results))

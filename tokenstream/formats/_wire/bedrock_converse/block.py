@@ -94,8 +94,8 @@ def _add_redacted(start: Part, added: dict[str, list[Any]]) -> Part:
 def _add_result_content(start: Part, added: dict[str, list[Any]]) -> Part:
     """Return the result of a server tool with the content that its deltas have added."""
     content = _join_texts(added["content"])
-    has_failed = (getattr(start, "provider_data", None) or {}).get("status") == "error"
-    failure = {"error": failure_text(content)} if has_failed else {}
+    data: dict[str, Any] = getattr(start, "provider_data", None) or {}
+    failure = {"error": failure_text(content)} if data.get("status") == "error" else {}
     return start.model_copy(update={"content": content, **failure})
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._kinds import word_for
+from tokenstream.errors import ProtocolError
 from tokenstream.relay._encoders.blocks.server_input import CODE_TOOL, complete_input
 from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.relay._encoders.google.shared import (
@@ -71,7 +72,9 @@ class GeminiEncoder(PartEncoder):
         "unknown": "OTHER",
     }
     choices: ClassVar[bool] = True
-    expresses: ClassVar[frozenset[Kind]] = PartEncoder.expresses | {"server_tool_call", "server_tool_result"}
+    expresses: ClassVar[frozenset[Kind]] = frozenset(
+        {*PartEncoder.expresses, "server_tool_call", "server_tool_result"}
+    )
 
     @staticmethod
     def string(text: str) -> bytes:
@@ -152,7 +155,7 @@ class GeminiEncoder(PartEncoder):
 
     def _call_part(self, call: ServerToolCall) -> dict[str, Any]:
         """Return the part for a call of a tool that the provider runs: code, or a call with arguments."""
-        arguments, id = decode(complete_input(call) or "{}"), {"id": call.id} if call.id else {}
+        arguments, id = _input_of(call), {"id": call.id} if call.id else {}
         if call.name == _CODE or call.name.startswith(CODE_TOOL):
             self._code_calls.add(call.id)
             return {_CODE: {"language": "PYTHON", **arguments, **id}}
@@ -191,6 +194,15 @@ class GeminiEncoder(PartEncoder):
             "modelVersion": self.answer_model,
             "responseId": self.answer_id,
         }
+
+
+def _input_of(call: ServerToolCall) -> dict[str, Any]:
+    """Return the input of a call as an object; text that is no JSON object is its field `input`."""
+    try:
+        given = decode(complete_input(call) or "{}")
+    except ProtocolError:
+        given = None
+    return given if is_dict(given) else {"input": call.arguments_text}
 
 
 def _escape_like_google(line: bytes) -> str:

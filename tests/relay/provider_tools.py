@@ -1,0 +1,37 @@
+"""The events of an answer in which the provider has run a tool."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream.events import Finish, PartDelta, PartDone, PartStart, TextDelta, ToolResult
+from tokenstream.message import ServerToolCall
+
+if TYPE_CHECKING:
+    from tokenstream.events import Event
+    from tokenstream.message import ServerToolResult
+
+CALL = ServerToolCall(id="srv_1", name="look_up", arguments_text='{"n": 1}', complete=True)
+
+
+def ran(result: ServerToolResult, call: ServerToolCall = CALL) -> list[Event]:
+    """Return the events of a stream with a call and its result, in the forms that formats send."""
+    blank = call.model_copy(update={"arguments_text": "", "complete": False})
+    done = result.model_copy(update={"complete": True})
+    return [
+        PartStart(blank, part=0),
+        PartDelta(call.arguments_text, part=0),
+        PartDone(call, part=0),
+        PartStart(result, part=1),
+        PartDone(done, part=1),
+        told_result(result),
+        TextDelta("Done.", part=2),
+        Finish("stop"),
+    ]
+
+
+def told_result(result: ServerToolResult) -> ToolResult:
+    """Return the event that follows the part of a result."""
+    told = ToolResult(result.id, result.content, result.error, provider_executed=True)
+    told.told_before = True
+    return told
