@@ -8,6 +8,7 @@ from tokenstream._basics.url import split_url
 from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS
 from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, pad, pad_json
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
+from tokenstream.relay._encoders.media import omit_medium
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +50,9 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     """
 
     name: ClassVar[str] = "bedrock-converse"
-    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
+    expresses: ClassVar[frozenset[Kind]] = frozenset(
+        {"text", "reasoning", "encrypted_reasoning", "tool_call", "citation", "citation_text", "media"}
+    )
     counts: ClassVar[frozenset[str]] = frozenset(_COUNTS)
     words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
 
@@ -99,8 +102,10 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         Raises:
             NotExpressible: The medium is not an image, and `drop` does not allow leaving it out.
         """
-        if content.kind != "media" or content.mime_type not in _IMAGES:
-            return self.omit("media that are no image", "media")
+        if content.kind != "media":
+            return ()
+        if content.mime_type not in _IMAGES:
+            return omit_medium(self, event, content.mime_type, *_IMAGES)
         start = {"image": {"format": content.mime_type.removeprefix("image/")}}
         payloads = self.open_block(event.part, start)
         # A later start of the same part repeats the data; the block is open then, and `payloads` is empty.

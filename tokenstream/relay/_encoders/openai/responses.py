@@ -6,6 +6,7 @@ from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from tokenstream.message import MediaPart, ReasoningPart, TextPart
+from tokenstream.relay._encoders.media import omit_medium
 from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
 from tokenstream.relay._encoders.openai.shared import (
     CREATED,
@@ -146,7 +147,18 @@ class OpenAIResponsesEncoder(ItemEncoder):
     name: ClassVar[str] = "openai-responses"
     default_id: ClassVar[str] = "resp_1"
     expresses: ClassVar[frozenset[Kind]] = frozenset(
-        {"text", "reasoning", "refusal", "tool_call", "custom_tool_call", "citation", "media"}
+        {
+            "text",
+            "phase",
+            "reasoning",
+            "encrypted_reasoning",
+            "refusal",
+            "tool_call",
+            "custom_tool_call",
+            "citation",
+            "citation_span",
+            "media",
+        }
     )
     counts: ClassVar[frozenset[str]] = frozenset(_COUNT_PATHS)
     words: ClassVar[Mapping[FinishReason, str]] = {
@@ -222,7 +234,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         start = self.starts.get(event.part)
         mime = (start.mime_type if isinstance(start, MediaPart) else None) or "image/png"
         if not mime.startswith("image/"):
-            return self.omit(f"media that are no image (part {event.part})", "media")
+            return omit_medium(self, event, mime)
         item, payloads = self.open_item(event.part, "media", format=mime.removeprefix("image/"))
         item.media.append(event.data)
         return payloads
@@ -405,15 +417,12 @@ class OpenAIResponsesEncoder(ItemEncoder):
         """Return a citation as an annotation; None if the citation is left out.
 
         Raises:
-            NotExpressible: The citation has cited words or no URL, and `drop` does not allow the loss.
+            NotExpressible: The citation has no URL, and `drop` does not allow leaving it out.
         """
         sent_by_openai = citation.provider_data or {}
         # An annotation of a file cannot be made from a citation, only sent again as OpenAI has sent it.
         if sent_by_openai.get("type") in _FILE_ANNOTATIONS and "file_id" in sent_by_openai:
             return sent_by_openai
-        if citation.text is not None:
-            # Only for its check: the annotation has no field for the words.
-            self.omit("the cited words of a source", "citation")
         url_citation = convert_citation(self, citation)
         return None if url_citation is None else {"type": "url_citation", **url_citation}
 
