@@ -34,6 +34,8 @@ _COUNTS = {
 }
 """Maps fields of `Usage` to AG-UI's names of token counts, of which an entry uses one."""
 
+_OUTCOMES = frozenset({"success", "interrupt", "cancelled"})
+
 COMMON_FIELDS = frozenset({"type", "timestamp", "rawEvent", "raw_event", "metadata"})
 """Fields that any event may have, such as its time; they are not reported, but an event's `raw` has them."""
 
@@ -76,7 +78,9 @@ def finish_word_of(payload: dict[str, Any]) -> str:
     """
     outcome = text_of(dict_of(payload, "outcome"), "type") or "success"
     told = text_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "finishReason")
-    return told if outcome == "success" and told in FINISH_REASONS else outcome
+    if outcome == "success" and told in FINISH_REASONS:
+        return told
+    return outcome if outcome in _OUTCOMES else "unknown"
 
 
 def usage_of(payload: dict[str, Any]) -> Usage | None:
