@@ -163,7 +163,7 @@ class Encoder(Vocabulary):
         return [self.frame(name, payload) for name, payload in self.encode_tail()]
 
     def finish_without_reason(self, ending: Ending) -> None:
-        """Give the answer a finish reason, which has none; without one, `end` sends no end.
+        """Choose a finish reason for an answer that has none; without one, `end` would send no end.
 
         Args:
             ending: "complete", or "stopped".

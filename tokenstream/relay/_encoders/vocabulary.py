@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event
-    from tokenstream.message import Ending, FinishReason
+    from tokenstream.message import Citation, Ending, FinishReason
     from tokenstream.turns import Drop, Kind
 
 _KINDS: dict[type, Kind] = {
@@ -305,6 +305,8 @@ class Vocabulary:
         if self.sends_whole_calls and isinstance(event, PartDone) and isinstance(event.content, ToolCall):
             # The call has ended without a `ToolCallDone`, because its arguments are no JSON.
             self.omit(PHRASES["invalid_tool_call"], "invalid_tool_call", part=event.part)
+        if isinstance(event, CitationAdded) and self.is_own_citation(event.citation):
+            return
         for kind in _details_of(event):
             if kind not in self.expresses and kind not in self.losses:
                 self.omit(PHRASES[kind], kind, part=event.part)
@@ -324,8 +326,9 @@ class Vocabulary:
             NotExpressible: The part was of another kind before.
         """
         # A call may be of a custom tool, which only the start of the call shows.
-        own_kind = self._kind_of(event)
-        if own_kind is not None and own_kind != kind and not {own_kind, kind} <= _CALLS:
+        own_kind = _kind_of(event)
+        is_of_kind = own_kind is None or own_kind == kind or {own_kind, kind} <= _CALLS
+        if own_kind is not None and not is_of_kind and self._kind_of(event) != kind:
             raise make_error(
                 self.name,
                 f"part {event.part} of the answer, which was {PHRASES[kind]} before and now is "
@@ -338,6 +341,10 @@ class Vocabulary:
             self._ended_calls.add(key)
         is_of_other_call = _call_id_of(event) not in (None, self._call_ids[key])
         return has_ended or is_of_other_call or isinstance(event, ToolCallStart)
+
+    def is_own_citation(self, citation: Citation) -> bool:
+        """Return True if the provider itself has sent a citation, which is then sent unchanged."""
+        return False
 
     def drop_signature(self, event: ReasoningDelta) -> str:
         """Return the text of a piece of reasoning, without its signature.

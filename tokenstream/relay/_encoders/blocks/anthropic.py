@@ -201,6 +201,10 @@ class AnthropicEncoder(BlockEncoder):
         start = self.open_block(part, {**_TEXT, "citations": []})
         return [*start, self._delta(part, "citations_delta", citation=_to_citation(event.citation))]
 
+    def is_own_citation(self, citation: Citation) -> bool:
+        """Return True if Anthropic has sent a citation."""
+        return _is_own(citation)
+
     def encode_ping(self, event: Ping) -> Payloads:
         """Return a `ping`."""
         return [*self.unsent_head(), _event("ping")]
@@ -294,11 +298,15 @@ def _server_result_block(result: ServerToolResult) -> dict[str, Any]:
     return {**(result.provider_data or {}), **block}
 
 
+def _is_own(citation: Citation) -> bool:
+    """Return True if Anthropic has sent a citation."""
+    return str((citation.provider_data or {}).get("type")).endswith(_LOCATION_SUFFIX)
+
+
 def _to_citation(citation: Citation) -> dict[str, Any]:
     """Return a citation in Anthropic's form; unchanged if Anthropic has sent it."""
-    fields = citation.provider_data or {}
-    if str(fields.get("type")).endswith(_LOCATION_SUFFIX):
-        return fields
+    if citation.provider_data is not None and _is_own(citation):
+        return citation.provider_data
     text = citation.text or ""
     # `document_index` and `encrypted_index` are required, but only Anthropic could know them.
     if citation.url is None:

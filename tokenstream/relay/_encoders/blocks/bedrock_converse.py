@@ -96,6 +96,10 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         """Return a delta with a citation, in the block of the cited text or in an empty block."""
         return self._block_delta(self.find_cited_part(event), citation=_to_citation(event.citation))
 
+    def is_own_citation(self, citation: Citation) -> bool:
+        """Return True if Bedrock has sent a citation."""
+        return _is_own(citation)
+
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
         """Return the start of an image's block, and the image if the start of the part contains it.
 
@@ -162,11 +166,15 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return {**required, "totalTokens": sum(required.values()), **counts}
 
 
+def _is_own(citation: Citation) -> bool:
+    """Return True if Bedrock has sent a citation."""
+    return not _BEDROCK_FIELDS.isdisjoint(citation.provider_data or {})
+
+
 def _to_citation(citation: Citation) -> dict[str, Any]:
     """Return a citation in Bedrock's form; unchanged if Bedrock has sent it."""
-    fields = citation.provider_data or {}
-    if not _BEDROCK_FIELDS.isdisjoint(fields):
-        return fields
+    if citation.provider_data is not None and _is_own(citation):
+        return citation.provider_data
     cited: dict[str, Any] = {}
     if citation.title is not None:
         cited["title"] = citation.title

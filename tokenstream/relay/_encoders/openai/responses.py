@@ -413,16 +413,19 @@ class OpenAIResponsesEncoder(ItemEncoder):
         self._number += 1
         return self._number - 1
 
+    def is_own_citation(self, citation: Citation) -> bool:
+        """Return True for an annotation of a file, which cannot be made from a citation, only sent again."""
+        fields = citation.provider_data or {}
+        return fields.get("type") in _FILE_ANNOTATIONS and "file_id" in fields
+
     def _to_annotation(self, citation: Citation) -> dict[str, Any] | None:
         """Return a citation as an annotation; None if the citation is left out.
 
         Raises:
             NotExpressible: The citation has no URL, and `drop` does not allow leaving it out.
         """
-        sent_by_openai = citation.provider_data or {}
-        # An annotation of a file cannot be made from a citation, only sent again as OpenAI has sent it.
-        if sent_by_openai.get("type") in _FILE_ANNOTATIONS and "file_id" in sent_by_openai:
-            return sent_by_openai
+        if self.is_own_citation(citation):
+            return citation.provider_data
         url_citation = convert_citation(self, citation)
         return None if url_citation is None else {"type": "url_citation", **url_citation}
 
