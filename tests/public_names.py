@@ -214,6 +214,7 @@ PUBLIC: dict[str, list[str]] = {
         "encode",
         "follow",
         "headers",
+        "losses",
         "payloads",
         "respond",
         "routes",

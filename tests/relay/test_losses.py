@@ -9,6 +9,8 @@ import anyio
 import pytest
 
 from tests import relay_losses
+from tests.project import ROOT
+from tests.relay.sent import relayed
 from tests.support.asgi import Client
 from tests.support.encoders import PROTOCOLS, create, read_as
 from tests.support.packages import needed
@@ -30,7 +32,7 @@ from tokenstream.events import (
     ToolResult,
     UsageUpdate,
 )
-from tokenstream.message import Citation, FinishReason, MediaPart, RefusalPart, Usage
+from tokenstream.message import Citation, FinishReason, MediaPart, RefusalPart, TextPart, Usage
 from tokenstream.relay import MemoryJournal
 from tokenstream.relay._losses import make_answers
 from tokenstream.turns import Kind
@@ -438,3 +440,42 @@ def test_the_many_readers_of_an_answer_are_one_line_in_the_log(caplog: pytest.Lo
 async def _events() -> AsyncIterator[Event]:
     for event in (ReasoningDelta("Hm"), TextDelta("Hi", part=1), Finish("stop")):
         yield event
+
+
+# -- what a provider has sent itself ---------------------------------------------------------------
+
+
+_OWN_CITATIONS: dict[ProtocolName, Citation] = {
+    "anthropic": Citation(
+        text="cited",
+        start=0,
+        end=4,
+        provider_data={"type": "char_location", "cited_text": "cited", "document_index": 0},
+    ),
+    "bedrock-converse": Citation(
+        text="cited",
+        start=0,
+        end=4,
+        provider_data={"sourceContent": [{"text": "cited"}], "location": {"documentChar": {"start": 0}}},
+    ),
+    "openai-responses": Citation(
+        text="cited",
+        provider_data={"type": "file_citation", "file_id": "f1", "filename": "cited", "index": 0},
+    ),
+}
+
+
+@pytest.mark.parametrize("protocol", _OWN_CITATIONS)
+def test_a_citation_that_goes_back_to_its_own_protocol_loses_nothing(protocol: ProtocolName) -> None:
+    """It is sent as it came, so nothing of it needs another place."""
+    cited = CitationAdded(_OWN_CITATIONS[protocol], part=1)
+    chunks = relayed(protocol, PartStart(TextPart()), TextDelta("Oslo"), cited, Finish("stop"))
+
+    assert b"cited" in b"".join(chunks)
+
+
+def test_every_name_is_explained() -> None:
+    """On the page that the table sends its readers to."""
+    text = (ROOT / "docs" / "turns.md").read_text("utf-8")
+
+    assert [] == [name for name in get_args(Kind) if f"`{name}`" not in text]

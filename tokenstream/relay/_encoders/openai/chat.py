@@ -5,9 +5,9 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.relay._encoders.encoder import UnmarkedCalls
 from tokenstream.relay._encoders.media import Media, omit_medium
 from tokenstream.relay._encoders.openai.shared import ChunkEncoder, convert_citation
+from tokenstream.relay._encoders.openai.unmarked_calls import UnmarkedCalls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
