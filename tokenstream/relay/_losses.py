@@ -119,8 +119,8 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
         "invalid_tool_call": _answer(*_call("[1]"), reason="tool_calls"),
         "tool_call_end": _answer(*_call('{"a":1}'), reason="length"),
         "server_tool_call": _answer(PartStart(ServerToolCall(id="s", name="search")), PartDone()),
-        "server_tool_result": _answer(PartStart(result), PartDone()),
-        "server_tool_result of code": _answer(PartStart(code_result), PartDone()),
+        "server_tool_result": _answer(*_server_call(result)),
+        "server_tool_result of code": _answer(*_server_call(code_result)),
         "citation": _cited(url="https://a.test", title="A"),
         "unlinked_citation": _cited(text="cited"),
         "unlinked_citation with a title": _cited(title="A"),
@@ -159,6 +159,15 @@ def _call(arguments: str, tool_type: str = "function") -> list[Event]:
     """Return the events of a whole call of a tool."""
     call = ToolCall(id="c", name="f", arguments_text=arguments, complete=True, type=tool_type)
     return [ToolCallStart("c", "f", type=tool_type), ToolCallDelta("c", arguments), ToolCallDone(call)]
+
+
+def _server_call(result: ServerToolResult) -> list[Event]:
+    """Return the events of a call that the provider runs, and of its result."""
+    call = ServerToolCall(id=result.id, name="search", arguments_text="{}", complete=True)
+    begun = [PartStart(call), PartDone(call)]
+    told = ToolResult(result.id, result.content, provider_executed=True)
+    told.told_before = True
+    return [*begun, PartStart(result, part=1), PartDone(result, part=1), told]
 
 
 def _cited(**fields: str | int) -> tuple[Event, ...]:

@@ -234,13 +234,6 @@ class Vocabulary:
         if kind is None:
             self.losses.unknown_events.add(event.__class__.__name__)
             return ()
-        # The result of a provider's tool may also be a part of the answer, which has this name.
-        if (
-            isinstance(event, ToolResult)
-            and event.provider_executed
-            and "server_tool_result" in self.losses.drop
-        ):
-            return ()
         return self.omit(PHRASES[kind], kind)
 
     def require_drop_of_call(self, reason: FinishReason) -> None:

@@ -83,6 +83,16 @@ def finish_word_of(payload: dict[str, Any]) -> str:
     return outcome if outcome in _OUTCOMES else "unknown"
 
 
+def is_server_call(payload: dict[str, Any]) -> bool:
+    """Return True if the metadata of a call say that a model's provider runs the tool itself.
+
+    Example:
+        >>> is_server_call({"metadata": {"tokenstream": {"providerExecuted": True}}})
+        True
+    """
+    return dict_of(dict_of(payload, "metadata"), "tokenstream").get("providerExecuted") is True
+
+
 def usage_of(payload: dict[str, Any]) -> Usage | None:
     """Return the token counts of a run, summed over its models; None if no model reported any.
 
