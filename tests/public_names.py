@@ -216,6 +216,7 @@ PUBLIC: dict[str, list[str]] = {
         "encode",
         "follow",
         "headers",
+        "losses",
         "payloads",
         "respond",
         "routes",

@@ -126,7 +126,7 @@ const JUDGES = {
         told.output += event.value.delta;
       },
       onRunFinishedEvent({ event }) {
-        told.end = event.outcome?.type ?? "success";
+        told.end = event.metadata?.tokenstream?.finishReason ?? event.outcome?.type;
         const usage = event.usage?.[0];
         if (usage) told.counts = [usage.inputTokens, usage.outputTokens];
       },

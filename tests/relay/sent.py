@@ -6,9 +6,10 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.support.encoders import create
+from tests.support.encoders import create, load
 from tokenstream import Decoder
 from tokenstream.framing import AWSEventStreamParser, SSEParser
+from tokenstream.message import RefusalPart, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from tokenstream.testing import Script
     from tokenstream.turns import Drop
 
-__all__ = ["bare", "decoded", "payloads_of", "read", "relayed", "sent"]
+__all__ = ["bare", "decoded", "payloads_of", "read", "relayed", "sent", "text_in"]
 
 
 def sent(script: Script, format: str) -> list[tuple[str, Any]]:
@@ -31,6 +32,12 @@ def relayed(format: str, *events: Event, drop: Drop = ()) -> list[bytes]:
     """Return what an encoder sends for events, and for their end."""
     encoder = create(format, drop=drop)
     return [*(chunk for event in events for chunk in encoder.feed(event)), *encoder.end()]
+
+
+def text_in(format: str, message: Message) -> str:
+    """Return the text that readers of a format get: a refusal is text where there is no place for it."""
+    shown = TextPart if "refusal" in load(format).expresses else TextPart | RefusalPart
+    return "".join(part.text for part in message.parts if isinstance(part, shown))
 
 
 def payloads_of(chunks: Iterable[bytes]) -> list[tuple[str, Any]]:

@@ -198,7 +198,7 @@ def test_sound_has_no_place() -> None:
         PartDone(part=0),
         Finish("stop"),
     ]
-    with pytest.raises(NotExpressible, match="media that are no image"):
+    with pytest.raises(NotExpressible, match="audio"):
         relayed("bedrock-converse", *events)
     assert [START, *end("end_turn")] == payloads_of(relayed("bedrock-converse", *events, drop="media"))
 

@@ -43,7 +43,7 @@ JUDGES = {
     "ai openai responses": ("openai-responses", "tool-calls"),
     "ai anthropic": ("anthropic", "tool-calls"),
     "ai ui-message": ("ui-message", "tool-calls"),
-    "ag-ui": ("ag-ui", "success"),
+    "ag-ui": ("ag-ui", "tool_calls"),
 }
 """The format that each client reads, and its word for an answer that waits for calls."""
 STEPS = ("ai ui-message", "ag-ui")

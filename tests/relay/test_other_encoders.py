@@ -246,7 +246,7 @@ def test_what_has_no_place_is_named_or_left_out(format: str, script: Script, nam
 
 @pytest.mark.parametrize(
     ("format", "reason"),
-    [("ollama", "content_filter"), ("tgi", "content_filter"), ("ag-ui", "length"), ("text", "length")],
+    [("ollama", "content_filter"), ("tgi", "content_filter"), ("text", "length")],
 )
 def test_a_finish_reason_without_a_word_is_refused(format: str, reason: Any) -> None:
     """No provider's word is bent."""
@@ -254,14 +254,13 @@ def test_a_finish_reason_without_a_word_is_refused(format: str, reason: Any) -> 
         testing.script().text("Hi").finish(reason).chunks(format)
 
 
-@pytest.mark.parametrize("format", ["ollama", "ag-ui"])
-def test_tool_calls_are_no_finish_reason_of_their_own(format: str) -> None:
-    """These providers say what they always say, and readers see the calls."""
+def test_tool_calls_are_no_finish_reason_of_ollamas() -> None:
+    """It says what it always says, and readers see the calls."""
     called = testing.script().tool_call("rm", {"path": "/tmp"}).finish("tool_calls")
 
-    assert "tool_calls" == read(called.chunks(format), format)[0].finish_reason
+    assert "tool_calls" == read(called.chunks("ollama"), "ollama")[0].finish_reason
     with pytest.raises(NotExpressible, match="tool_calls"):
-        testing.script().text("Hi").finish("tool_calls").chunks(format)
+        testing.script().text("Hi").finish("tool_calls").chunks("ollama")
 
 
 @pytest.mark.parametrize(("format", "remarks"), [("ollama", ()), ("ui-message", ("call_open_at_end",))])

@@ -126,7 +126,9 @@ class Run:
 
     def _finished(self, event: Any) -> None:
         assert [("run", "")] == list(self.open), "a run ends when all in it has ended"
-        self.heard.end, self.over = event.outcome.type, True
+        # What AG-UI has no outcome for is in the metadata, which its clients hand to the application.
+        told = (event.metadata or {}).get("tokenstream", {})
+        self.heard.end, self.over = told.get("finishReason", event.outcome.type), True
 
     def _close(self, noun: str, pieces: list[str], name: str) -> None:
         tool, *rest = pieces

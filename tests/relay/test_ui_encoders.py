@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.relay.sent import bare, read, relayed
+from tests.support.encoders import create
 from tokenstream import testing
 from tokenstream.errors import ProviderError
 from tokenstream.events import (
@@ -206,6 +207,7 @@ def test_a_run_has_a_start_and_an_end_for_every_message() -> None:
             "runId": "a1",
             "outcome": {"type": "success"},
             "usage": [{"model": "tide-1", "inputTokens": 9, "outputTokens": 4}],
+            "metadata": {"tokenstream": {"finishReason": "tool_calls"}},
         },
     ] == bare(ANSWER.chunks("ag-ui"))
 
@@ -224,6 +226,45 @@ def test_the_outcome_of_a_run_is_its_finish_reason(reason: Any, outcome: dict[st
     assert outcome == bare(script.chunks("ag-ui"))[-1]["outcome"]
     assert "usage" not in bare(script.chunks("ag-ui"))[-1]
     assert reason == read(script.chunks("ag-ui"), "ag-ui")[0].finish_reason
+
+
+@pytest.mark.parametrize(
+    "reason", ["length", "content_filter", "refusal", "stop_sequence", "error", "unknown"]
+)
+def test_a_reason_without_an_outcome_is_in_the_metadata(reason: Any) -> None:
+    """Clients fail at an outcome that they do not know; the application finds the reason beside it."""
+    chunks = testing.script().text("Hi").finish(reason).chunks("ag-ui")
+    last = bare(chunks)[-1]
+
+    assert ({"type": "success"}, {"tokenstream": {"finishReason": reason}}) == (
+        last["outcome"],
+        last["metadata"],
+    )
+    assert reason == read(chunks, "ag-ui")[0].finish_reason
+
+
+def test_counts_that_ag_ui_has_no_field_for_are_in_the_metadata() -> None:
+    """The others are where its clients look for them."""
+    usage = Usage(output_tokens=4, input_audio_tokens=3, cost=0.25)
+    chunks = relayed("ag-ui", TextDelta("Hi"), UsageUpdate(usage), Finish("stop"))
+    last, found = bare(chunks)[-1], read(chunks, "ag-ui")[0].usage
+
+    assert [{"outputTokens": 4}] == last["usage"]
+    assert {"tokenstream": {"usage": {"input_audio_tokens": 3, "cost": 0.25}}} == last["metadata"]
+    assert (4, 3, 0.25) == (found.output_tokens, found.input_audio_tokens, found.cost)
+
+
+def test_a_run_that_fails_tells_its_token_counts() -> None:
+    """They are paid for all the same."""
+    encoder = create("ag-ui")
+    events = (MessageStart(model="m"), TextDelta("Hi"), UsageUpdate(Usage(output_tokens=4, cost=0.25)))
+    chunks = [chunk for event in events for chunk in encoder.feed(event)]
+    chunks += encoder.failure("overloaded", "Busy")
+    message, error = read(chunks, "ag-ui")
+
+    assert [{"model": "m", "outputTokens": 4}] == bare(chunks)[-1]["usage"]
+    assert (4, 0.25) == (message.usage.output_tokens, message.usage.cost)
+    assert "Busy" in str(error)
 
 
 def test_a_run_ends_its_cut_calls_before_it_ends() -> None:

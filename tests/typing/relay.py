@@ -15,6 +15,7 @@ from tokenstream import AsyncSession, AsyncStream, Router, Steps, Stream, aconne
 from tokenstream.relay import MemoryJournal
 from tokenstream.relay.journal import Entry
 from tokenstream.steps import RunEvents
+from tokenstream.turns import Kind
 
 app = FastAPI()
 
@@ -61,3 +62,10 @@ def pieces(stream: Stream, other: AsyncStream, run: Steps) -> None:
     assert_type(run.events(), RunEvents)
     relay.respond(run.events())
     relay.respond(stream)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
+
+
+def losses(answer: Stream, protocol: relay.ProtocolName) -> None:
+    """The names of losses are names for `drop=`; "all" may stand beside them."""
+    assert_type(relay.losses(protocol), dict[Kind, tuple[str, ...]])
+    relay.encode(answer, protocol, drop=relay.losses(protocol))
+    relay.encode(answer, protocol, drop=("all", "usage"))

@@ -213,13 +213,14 @@ def encode(
             left out.
         shape: Transforms the text of each text part before it is sent: a function that takes a text view
             and returns a transformed view. None for no change.
-        drop: Names of the kinds of content to leave out if the protocol cannot express them, or "all".
+        drop: Names of what may be left out if the protocol cannot express it, such as those that `losses`
+            returns, or "all".
 
     Raises:
         MisuseError: The protocol is unknown or has no ids, or `stream` is not iterable.
         StreamError: From the iterator: the answer failed, and the protocol has no event for errors.
-        NotExpressible: From the iterator: the protocol cannot express an event, and `drop` does not allow
-            leaving the event out.
+        NotExpressible: From the iterator: the protocol cannot express an event or the ending, and `drop`
+            does not allow the loss.
 
     Example:
         >>> from tokenstream import Stream

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from functools import cache
+from functools import lru_cache
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
 from tokenstream._event_base import AnswerEvent, PartEvent
 from tokenstream.errors import MisuseError, StreamError, StreamTruncated
-from tokenstream.events import Finish, Ping, Unknown
+from tokenstream.events import Ping, Unknown
 from tokenstream.relay import _encoders as encoders
 from tokenstream.relay._encoders.records import implied_ending
 from tokenstream.relay._encoders.tokenstream import TokenStreamEncoder
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.events import Event
-    from tokenstream.message import Ending, FinishReason
+    from tokenstream.message import Ending
     from tokenstream.relay._encoders import Encoder
     from tokenstream.relay._shape import Shape
     from tokenstream.turns import Drop
@@ -87,6 +87,8 @@ class Sending:
             encoder_class.frame_record if issubclass(encoder_class, TokenStreamEncoder) else None
         )
         """The function that frames a record unchanged; None if the protocol encodes events differently."""
+        self._known_id = id
+        """The id under which other readers may follow the answer, too; None if there is none."""
         # Ids of the answer and its messages, which replace the provider's private ones.
         self._id: str | None = None
         """The id that replaces the provider's id; None to send the provider's id, or none."""
@@ -137,29 +139,27 @@ class Sending:
                 follows from the events: "complete", "stopped", or the ending of the run.
 
         Raises:
+            NotExpressible: The protocol cannot express how the answer has ended, and `drop` does not allow
+                the loss.
             Exception: A function in `shape` has raised it; see `encode_event`.
         """
         held_back = self._flush_shape()
-        self._report_lost_events()
         ending = self._told.choose(ending)
         if ending in ("truncated", "failed"):
             error_class = StreamTruncated if ending == "truncated" else StreamError
             return [*held_back, *self.encode_error(error_class("the answer broke off"), ending)]
-        if self._is_own_protocol:
-            return [*held_back, *self._encoder.conclude(ending)]
         encoder: Encoder = self._encoder
+        if self._is_own_protocol:
+            self._report_losses()
+            return [*held_back, *self._encoder.conclude(ending)]
         if self._told.is_run:
             # A step's finish reason is not the reason for which the run has ended.
             encoder.finishes.clear()
         if not encoder.finishes:
-            # Encoders send no end without a finish reason: give one to the first choice, which is 0. The
-            # keys of `words` are the finish reasons that the protocol knows.
-            cancelled = ending != "complete" and "cancelled" in encoder.words
-            encoder.finishes[0] = Finish("cancelled" if cancelled else "stop")
+            encoder.finish_without_reason(ending)
         encoder.ending = ending
         chunks = self._add_id(encoder.end())
-        for reason in sorted(encoder.lost_reasons):
-            report_loss(encoder.name, reason)
+        self._report_losses()
         return [*held_back, *chunks]
 
     def encode_error(self, error: StreamError, ending: Ending | None = None) -> list[Any]:
@@ -173,7 +173,7 @@ class Sending:
             Exception: A function in `shape` has raised it; see `encode_event`.
         """
         held_back = self._flush_shape()
-        self._report_lost_events()
+        self._report_losses()
         if self._is_own_protocol:
             return [*held_back, *self._encoder.conclude(ending, error)]
         self._encoder.ending = ending or implied_ending(error)
@@ -219,10 +219,15 @@ class Sending:
             chunks = [*chunks[:-1], b"id: %d\n%b" % (self._position, chunks[-1])]
         return chunks
 
-    def _report_lost_events(self) -> None:
-        """Log the classes of events that the encoder has left out."""
-        for name in sorted(self._encoder.lost_events):
-            report_lost_event(self._encoder.name, name)
+    def _report_losses(self) -> None:
+        """Log what the encoder has left out of the answer although `drop` does not name it."""
+        lost = self._encoder.losses.describe()
+        if not lost:
+            return
+        if self._known_id is None:
+            report_losses(self._encoder.name, lost)
+        else:
+            _report_losses_of(self._known_id, self._encoder.name, lost)
 
     def _flush_shape(self) -> list[Any]:
         """Return the chunks of the text that the function `shape` has held back."""
@@ -234,27 +239,26 @@ class Sending:
         return [chunk for each in events for chunk in self._encode_shaped(each)]
 
 
-@cache
-def report_loss(format: str, reason: FinishReason) -> None:
-    """Log a warning, once for each format and reason, that a finish reason was sent as an ordinary end.
-
-    Args:
-        reason: The finish reason, for which the format has no word.
-    """
-    warn(
-        "the format %s has no word for the finish reason %s: its readers see an ordinary end", format, reason
-    )
-
-
-@cache
-def report_lost_event(format: str, name: str) -> None:
-    """Log a warning, once for each format and class, that events of a class were not sent.
+def report_losses(format: str, lost: str) -> None:
+    """Log a warning that readers of a format do not get everything in an answer.
 
     Args:
         format: The format's name.
-        name: The name of the class.
+        lost: A list of what was left out, as text.
     """
-    warn("the format %s has no place for the event %s: its readers do not get it", format, name)
+    warn(
+        "the format %s has no place for everything in an answer, and its readers do not get: %s", format, lost
+    )
+
+
+@lru_cache(maxsize=1024)
+def _report_losses_of(id: str, format: str, lost: str) -> None:  # noqa: ARG001 - a key of the cache
+    """Call `report_losses`, but only once for each answer, which many readers may follow.
+
+    Args:
+        id: The answer's id.
+    """
+    report_losses(format, lost)
 
 
 def _return_objects(encoder: Any) -> None:  # noqa: ANN401 - an encoder whose output methods are replaced

@@ -156,10 +156,10 @@ def test_a_protocol_that_has_no_place_for_news_says_so(protocol: ProtocolName) -
     for event in run_with_news():
         encoder.feed(event)
 
-    lost = {"StepDelta", "StepUpdate", "StepWaiting", "ToolResult"}
+    lost = {"step", "tool_result"} if protocol not in (*OWN, *UI) else set()
     if protocol == "openai-responses":
-        lost -= {"ToolResult"}
-    assert (set() if protocol in (*OWN, *UI) else lost) == encoder.lost_events
+        lost -= {"tool_result"}
+    assert lost == encoder.losses.by_kind().keys() - {"tool_call"}
 
 
 def test_a_ui_message_replaces_plans_and_answered_requests() -> None:

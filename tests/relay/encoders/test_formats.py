@@ -10,7 +10,7 @@ import pytest
 
 from tests import script_places
 from tests.relay.encoders.support import each_format
-from tests.relay.sent import decoded, payloads_of, read, relayed
+from tests.relay.sent import decoded, payloads_of, read, relayed, text_in
 from tests.support.encoders import create, load
 from tests.support.recordings import ours
 from tests.support.sampling import sampled
@@ -61,7 +61,7 @@ def _kept(message: Message, format: str) -> dict[str, Any]:
         if call.complete and call.type != "custom" and "tool_call" in encoder.expresses
     ]
     return {
-        "text": message.text,
+        "text": text_in(format, message),
         "reasoning": message.reasoning if "reasoning" in encoder.expresses else "",
         "refusal": message.refusal if "refusal" in encoder.expresses else "",
         "calls": calls,

@@ -33,9 +33,10 @@ from tokenstream.events import (
     Unknown,
     UsageUpdate,
 )
+from tokenstream.relay._encoders.losses import PHRASES, make_error
 from tokenstream.relay._encoders.pieces import find_surroundings, is_piece, make_writer, string
 from tokenstream.relay._encoders.values import is_told
-from tokenstream.relay._encoders.vocabulary import CUT_REASONS, Vocabulary
+from tokenstream.relay._encoders.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.errors import ErrorKind
     from tokenstream.events import Event
+    from tokenstream.message import Ending
     from tokenstream.relay._encoders.pieces import PieceKey, Template, Writer
     from tokenstream.turns import Drop
 
@@ -55,7 +57,7 @@ HANDLERS: dict[type, str] = {
     PartStart: "encode_part_start",
     TextDelta: "encode_text",
     ReasoningDelta: "encode_reasoning",
-    RefusalDelta: "encode_refusal",
+    RefusalDelta: "encode_any_refusal",
     ToolCallStart: "encode_call",
     ToolCallDelta: "encode_arguments",
     ToolCallDone: "encode_call_end",
@@ -86,7 +88,7 @@ class Encoder(Vocabulary):
 
     Args:
         drop: Names of the kinds of content to leave out if the format cannot express them, or "all".
-            With "all", a finish reason for which the format has no word is sent as "stop".
+            With "all", the words of a refusal are sent as text if there is no other place for them.
 
     Raises:
         NotExpressible: From `feed`, for an event that the format cannot express.
@@ -162,6 +164,22 @@ class Encoder(Vocabulary):
             return []
         return [self.frame(name, payload) for name, payload in self.encode_tail()]
 
+    def finish_without_reason(self, ending: Ending) -> None:
+        """Choose a finish reason for an answer that has none; without one, `end` would send no end.
+
+        Args:
+            ending: "complete", or "stopped".
+
+        Raises:
+            NotExpressible: The answer was stopped, the format has no word for that, and `drop` does not allow
+                the loss.
+        """
+        is_stopped = ending != "complete"
+        if is_stopped and "cancelled" not in self.words:
+            self.omit(PHRASES["stopped"], "stopped")
+        # 0 is the first choice.
+        self.finishes[0] = Finish("cancelled" if is_stopped and "cancelled" in self.words else "stop")
+
     def check(self) -> None:
         """Do nothing: an encoder has no input from a remote server that could be invalid."""
 
@@ -221,9 +239,20 @@ class Encoder(Vocabulary):
         """Return the payloads for a piece of reasoning, or for a signature of reasoning."""
         raise NotImplementedError
 
+    def encode_any_refusal(self, event: RefusalDelta) -> Payloads:
+        """Return the payloads for a piece of a refusal; as text if the format has no place for refusals."""
+        if "refusal" in self.expresses:
+            return self.encode_refusal(event)
+        self.omit(PHRASES["refusal"], "refusal", ["sent as text"])
+        return self.encode_refusal_as_text(event)
+
     def encode_refusal(self, event: RefusalDelta) -> Payloads:
         """Return the payloads for a piece of a refusal."""
         raise NotImplementedError
+
+    def encode_refusal_as_text(self, event: RefusalDelta) -> Payloads:
+        """Return the payloads for a piece of a refusal in a format that has no place for refusals."""
+        return self.encode_text(TextDelta(event.text, choice=event.choice, part=event.part))
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
         """Return the payloads for the start of a tool call."""
@@ -267,7 +296,7 @@ class Encoder(Vocabulary):
         counted = {name for name, count in report.items() if count}
         not_expressible = sorted(counted - self.counts - ({"total_tokens"} if is_sum else set()))
         if not_expressible:
-            self.omit(f"usage.{', usage.'.join(not_expressible)}", "usage")
+            self.omit(f"usage.{', usage.'.join(not_expressible)}", "usage", not_expressible)
         expressible = {name: value for name, value in report.items() if name in self.counts}
         self.count_tokens(expressible)
         return ()
@@ -276,7 +305,7 @@ class Encoder(Vocabulary):
         """Keep the finish reason, which is sent at the end; return no payloads.
 
         Raises:
-            NotExpressible: The format has no word for the finish reason, and no other reason may replace it.
+            NotExpressible: The format has no word for the finish reason, and `drop` does not allow losing it.
         """
         # Called only for its check: `NotExpressible` is raised now, and not at the end.
         self.choose_reason(event.reason)
@@ -297,7 +326,7 @@ class Encoder(Vocabulary):
             self._is_replaced = True
             kind = "network" if event.error is None else event.error.kind
             return self.encode_failure(kind, message=None, code=None)
-        replayed, options = self._replayable, dict[str, Any](drop=self.drop)
+        replayed, options = self._replayable, dict[str, Any](drop=self.losses.drop)
         # Reset all attributes to those of a new encoder.
         vars(self).update(vars(type(self)(**options)))
         # The head was sent already, and is also the head of the new answer: the chunks are not sent again.
@@ -316,12 +345,20 @@ class Encoder(Vocabulary):
         return ()
 
     def encode_step_start(self, event: StepStart) -> Payloads:
-        """Return no payloads for the start of a step: its parts are parts of the answer like all others."""
-        return ()
+        """Return no payloads for the start of a step: its parts are parts of the answer like all others.
+
+        Raises:
+            NotExpressible: `drop` does not allow leaving steps out.
+        """
+        return self.lose(event)
 
     def encode_step_end(self, event: StepDone) -> Payloads:
-        """Return no payloads for the end of a step."""
-        return ()
+        """Return no payloads for the end of a step.
+
+        Raises:
+            NotExpressible: `drop` does not allow leaving steps out.
+        """
+        return self.lose(event)
 
     def encode_unknown(self, event: Unknown) -> Payloads:
         """Return no payloads for an event of the provider that this library does not know."""
@@ -333,7 +370,7 @@ class Encoder(Vocabulary):
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
         """Return the payloads that report an error in the middle of an answer."""
-        raise self.not_expressible("an error in the middle of an answer")
+        raise make_error(self.name, "an error in the middle of an answer")
 
     def frame(self, name: str, payload: object) -> bytes:
         """Return a payload as a chunk: an SSE event, unless the format overrides this method.
@@ -421,6 +458,8 @@ class Encoder(Vocabulary):
 class WholeCalls:
     """A mixin for formats in which a tool call is sent whole, by `encode_call_end`."""
 
+    sends_whole_calls: ClassVar[bool] = True
+
     def encode_call(self, event: ToolCallStart) -> Payloads:
         """Return no payloads yet: the call is sent when it is complete."""
         return ()
@@ -428,48 +467,6 @@ class WholeCalls:
     def encode_arguments(self, event: ToolCallDelta) -> Payloads:
         """Return no payloads yet: the call is sent when it is complete."""
         return ()
-
-
-class UnmarkedCalls(Encoder):
-    """Base class of encoders for formats in which nothing marks the end of a tool call.
-
-    Readers of such a format take the last call for incomplete if the finish reason says that the answer was
-    cut off. So if the last call is complete, a finish reason in `CUT_REASONS` raises `NotExpressible`, unless
-    `drop` allows losing the call.
-    """
-
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**options)
-        self._last_calls: dict[int, int] = {}
-        """The part of the last call in each choice, by choice."""
-        self._complete_calls: set[tuple[int, int]] = set()
-        """The choices and parts of the complete calls."""
-
-    def note_call(self, choice: int, part: int) -> None:
-        """Record a call as the last one of its choice; an encoder calls this when it sends a call's start.
-
-        Args:
-            choice: The index of the choice.
-            part: The index of the call's part.
-        """
-        self._last_calls[choice] = part
-
-    def encode_call_end(self, event: ToolCallDone) -> Payloads:
-        """Record that the call is complete; return no payloads."""
-        self._complete_calls.add((event.choice, event.part))
-        return ()
-
-    def keep_finish(self, event: Finish) -> Payloads:
-        """Keep the finish reason, which is sent at the end; return no payloads.
-
-        Raises:
-            NotExpressible: The format has no word for the reason, or the reason would mark a complete call as
-                cut off; and `drop` does not allow the loss.
-        """
-        last_call = self._last_calls.get(event.choice)
-        if event.reason in CUT_REASONS and (event.choice, last_call) in self._complete_calls:
-            self.require_drop_of_call(event.reason)
-        return super().keep_finish(event)
 
 
 class MessageFrames:

@@ -8,9 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream.events import MediaDelta
 from tokenstream.message import MediaPart
+from tokenstream.relay._encoders.losses import PHRASES
 
 if TYPE_CHECKING:
     from tokenstream.events import PartDone, PartStart
+    from tokenstream.relay._encoders.encoder import Encoder
+    from tokenstream.turns import Kind
+
+_FAMILIES: dict[str, Kind] = {"image": "image", "audio": "audio", "video": "video"}
+"""Maps the first half of a media type to the name for `drop=`; any other type is a "file"."""
 
 
 @dataclass(slots=True)
@@ -82,6 +88,27 @@ class Media:
         if medium is not None and isinstance(event.content, MediaPart):
             medium.add_details(event.content)
         return medium
+
+
+def omit_medium(
+    encoder: Encoder, event: PartStart | MediaDelta, mime_type: str | None, *sent: str
+) -> tuple[()]:
+    """Return no payloads for a medium of a type that the format cannot express.
+
+    Args:
+        encoder: The encoder, whose `drop` says what may be left out.
+        event: An event of the medium.
+        mime_type: The medium's type; None if it is not known.
+        *sent: The types of the same family, such as images, that the format can express.
+
+    Raises:
+        NotExpressible: `drop` does not allow leaving the medium out.
+    """
+    if mime_type is None:
+        return encoder.omit("media whose type is not known", "media", part=event.part)
+    kind = _FAMILIES.get(mime_type.partition("/")[0], "file")
+    others = f" other than {', '.join(sent)}" if any(each.startswith(f"{kind}/") for each in sent) else ""
+    return encoder.omit(f"{PHRASES[kind]}{others}", kind, part=event.part)
 
 
 def drop_none(**fields: object) -> dict[str, Any]:

@@ -35,19 +35,20 @@ class TextEncoder(Encoder):
     def encode_text(self, event: TextDelta) -> Payloads:
         """Return a piece of text, in two halves if readers would take it for a sentinel or an error.
 
-        With `drop="all"`, carriage returns become line feeds, and unpaired surrogates become
+        If `drop` allows the loss, carriage returns become line feeds, and unpaired surrogates become
         replacement characters.
 
         Raises:
-            NotExpressible: The text contains a carriage return or an unpaired surrogate.
+            NotExpressible: The text contains a carriage return or an unpaired surrogate, and `drop` does not
+                allow replacing it.
         """
         text = event.text
-        if "all" in self.drop:
-            text = _SURROGATE.sub("\ufffd", text.replace("\r\n", "\n").replace("\r", "\n"))
         if "\r" in text:
-            raise self.not_expressible("a carriage return in text")
+            self.omit("a carriage return in text", "characters")
+            text = text.replace("\r\n", "\n").replace("\r", "\n")
         if _SURROGATE.search(text):
-            raise self.not_expressible("half of a surrogate pair")
+            self.omit("half of a surrogate pair", "characters")
+            text = _SURROGATE.sub("\ufffd", text)
         # The piece is split after its opening bracket or brace.
         split_at = 0
         if text.strip() == _SENTINEL:

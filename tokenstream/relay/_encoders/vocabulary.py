@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict
-from tokenstream.errors import NotExpressible, ProtocolError
+from tokenstream.errors import ProtocolError
 from tokenstream.events import (
     CitationAdded,
     MediaDelta,
@@ -15,20 +15,26 @@ from tokenstream.events import (
     PartStart,
     ReasoningDelta,
     RefusalDelta,
+    StepDelta,
+    StepDone,
+    StepStart,
+    StepUpdate,
+    StepWaiting,
     TextDelta,
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
+    ToolResult,
 )
-from tokenstream.message import Usage
-from tokenstream.turns._drop import names_of
+from tokenstream.message import MediaPart, ReasoningPart, TextPart, ToolCall, Usage
+from tokenstream.relay._encoders.losses import PHRASES, Losses, make_error
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from tokenstream._basics.loose import AnyEvent
     from tokenstream.events import Event
-    from tokenstream.message import Ending, FinishReason
+    from tokenstream.message import Citation, Ending, FinishReason
     from tokenstream.turns import Drop, Kind
 
 _KINDS: dict[type, Kind] = {
@@ -45,27 +51,22 @@ _KINDS: dict[type, Kind] = {
 _LATER = frozenset({ToolCallDelta, ToolCallDone, PartDelta, PartDone})
 """Classes of events that are never a part's first event."""
 _CALLS: frozenset[Kind] = frozenset({"tool_call", "custom_tool_call"})
-PHRASES: dict[Kind, str] = {
-    "text": "text",
-    "reasoning": "reasoning",
-    "refusal": "a refusal",
-    "tool_call": "a tool call",
-    "custom_tool_call": "a call of a custom tool",
-    "server_tool_call": "a call of a tool that the provider runs",
-    "server_tool_result": "the result of a tool that the provider runs",
-    "citation": "a citation",
-    "media": "media",
-    "opaque": "a part that only its own provider knows",
+_EVENTS_OF_RUNS: dict[type, Kind] = {
+    ToolResult: "tool_result",
+    StepStart: "step",
+    StepDone: "step",
+    StepDelta: "step",
+    StepUpdate: "step",
+    StepWaiting: "step",
 }
-"""Names of kinds of parts in error messages."""
-
+"""Maps classes of events that belong to no part to the names of their losses."""
+_DETAILED = frozenset({PartStart, PartDone, CitationAdded, MediaDelta})
+"""Classes of events with fields that not every format has a place for, although it has one for the part."""
 _RELATED_REASONS: dict[FinishReason, FinishReason] = {
     "content_filter": "refusal",
     "refusal": "content_filter",
 }
 """Maps reasons to the reason that comes closest, for formats that know only one of them."""
-_LOSSES: frozenset[FinishReason] = frozenset({"content_filter", "refusal", "length", "error"})
-"""Reasons that an answer has an end which its reader should not take for success."""
 CUT_REASONS: frozenset[FinishReason] = frozenset({"length", "content_filter", "cancelled"})
 """The finish reasons by which the part that was being written was cut off."""
 MODEL = "scripted-1"
@@ -95,7 +96,9 @@ class Vocabulary:
     messages: ClassVar[bool] = False
     """True if the format is sent over a WebSocket; each chunk is then one message."""
     expresses: ClassVar[frozenset[Kind]]
-    """Kinds of parts that the format can express."""
+    """Names, as for `drop=`, of what the format can express: kinds of parts, and the fields of parts that
+    `_details_of` finds.
+    """
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens", "total_tokens"})
     """Fields of a `Usage` that the format can express."""
     words: ClassVar[Mapping[FinishReason, str]]
@@ -104,13 +107,16 @@ class Vocabulary:
     """Words for reasons that the format does not know, if `drop` is "all": none may look like success."""
     choices: ClassVar[bool] = False
     """True if an answer may have several choices."""
+    sends_whole_calls: ClassVar[bool] = False
+    """True if a tool call is sent when it is complete, and otherwise not at all."""
     names_calls: ClassVar[bool] = True
     """True if the ids of tool calls are sent."""
     default_id: ClassVar[str] = ""
     """The id of the answer, if no event contains an id."""
 
     def __init__(self, *, drop: Drop = ()) -> None:
-        self.drop = names_of(drop)
+        self.losses = Losses(self.name, drop)
+        """What may be left out of the answer, and what was."""
         self.id: str | None = None
         """The answer's id; None until it is known."""
         self.model: str | None = None
@@ -120,10 +126,8 @@ class Vocabulary:
         """The token counts of the requests before the last one; None if there was only one."""
         self._last_usage = Usage()
         """The token counts of the last request."""
-        self.lost_reasons: set[FinishReason] = set()
-        """Finish reasons for which a word for an ordinary end was sent."""
-        self.lost_events: set[str] = set()
-        """Names of the classes of events that were left out because the format cannot express them."""
+        self._says_refusals = "refusal" not in self.expresses and "all" in self.losses.drop
+        """True if refusals are sent as text, since the format has no place for them."""
         self.ending: Ending | None = None
         """The ending of the answer; set only while the tail or the error of a relayed answer is encoded."""
         self._kinds: dict[tuple[int, int], Kind] = {}
@@ -164,11 +168,11 @@ class Vocabulary:
         1. The reason itself, if the format has a word for it.
         2. "stop", if the reason is "tool_calls" and the answer has calls: the client sees the calls anyway.
 
-        The other rules apply only if `drop` is "all":
+        The other rules apply only if `drop` allows losing the reason:
 
         3. The reason itself, if the format has a stand-in for the missing word.
         4. "refusal" in place of "content_filter", or the reverse, if the format has a word for it.
-        5. "stop". If the reader should not take the end for success, the reason is added to `lost_reasons`.
+        5. "stop".
 
         Raises:
             NotExpressible: None of these rules applies.
@@ -177,16 +181,11 @@ class Vocabulary:
             return reason
         if reason == "tool_calls" and self.has_calls():
             return "stop"
-        if "all" not in self.drop:
-            raise self.not_expressible(f"the finish reason {reason!r}")
+        self.omit(f"the finish reason {reason!r}", "finish_reason", [reason])
         if reason in self.stand_ins:
             return reason
         related = _RELATED_REASONS.get(reason)
-        if related is not None and related in self.words:
-            return related
-        if reason in _LOSSES:
-            self.lost_reasons.add(reason)
-        return "stop"
+        return related if related is not None and related in self.words else "stop"
 
     def count_tokens(self, counts: dict[str, Any]) -> None:
         """Replace token counts of the last request by those of a later report."""
@@ -207,36 +206,35 @@ class Vocabulary:
         sent = self.choose_reason(reason)
         return self.words[sent] if sent in self.words else self.stand_ins[sent]
 
-    def not_expressible(self, what: str, kind: Kind | None = None) -> NotExpressible:
-        """Return the error for content that the format cannot express.
-
-        Args:
-            what: A description of the content.
-            kind: The name of the content for `drop=`; None if it has no name.
-        """
-        return NotExpressible(
-            f"the format {self.name!r} has no place for {what}: leave it out, or take another format",
-            kinds={} if kind is None else {kind: 1},
-        )
-
-    def omit(self, what: str, kind: Kind) -> tuple[()]:
+    def omit(
+        self, what: str, kind: Kind, details: Iterable[str] | None = None, *, part: int | None = None
+    ) -> tuple[()]:
         """Return no payloads for content that the format cannot express, if `drop` allows leaving it out.
 
         Args:
-            what: A description of the content.
+            what: A description of the content, without text of the answer.
             kind: The name of the content for `drop=`.
+            details: What is lost of the kind; None for `what`, if that is not all of the kind.
+            part: The index of the part, for the error message.
 
         Raises:
             NotExpressible: `drop` does not allow leaving the content out.
         """
-        if self.drop & {kind, "all"}:
-            return ()
-        raise self.not_expressible(what, kind)
+        self.losses.add(what, kind, details, part=part)
+        return ()
 
     def lose(self, event: AnyEvent) -> tuple[()]:
-        """Return no payloads for an event that the format cannot express; add its class to `lost_events`."""
-        self.lost_events.add(event.__class__.__name__)
-        return ()
+        """Return no payloads for an event of a class for which the format has no place.
+
+        Raises:
+            NotExpressible: `drop` does not allow leaving the event out. An event whose class is newer than
+                this encoder is always left out, since `drop` has no name for it.
+        """
+        kind = _EVENTS_OF_RUNS.get(event.__class__)
+        if kind is None:
+            self.losses.unknown_events.add(event.__class__.__name__)
+            return ()
+        return self.omit(PHRASES[kind], kind)
 
     def require_drop_of_call(self, reason: FinishReason) -> None:
         """Require that `drop` allows losing a complete tool call.
@@ -249,7 +247,7 @@ class Vocabulary:
         Raises:
             NotExpressible: `drop` does not allow losing the call.
         """
-        self.omit(f"a tool call that is whole before the finish reason {reason!r}", "tool_call")
+        self.omit(f"a tool call that is whole before the finish reason {reason!r}", "tool_call_end", ())
 
     def leaves_out(self, event: Event) -> bool:
         """Return True if an event is to be left out.
@@ -260,9 +258,8 @@ class Vocabulary:
         """
         # Most formats have no place for a second choice.
         if event.choice and not self.choices:
-            if "all" in self.drop:
-                return True
-            raise self.not_expressible(f"a second choice (choice {event.choice})")
+            self.omit(f"a second choice (choice {event.choice})", "choice", ())
+            return True
         if event.part is None:
             # The event belongs to the answer, not to one of its parts.
             return False
@@ -272,7 +269,7 @@ class Vocabulary:
             if self._is_stray(event, key, kind):
                 return True
         else:
-            kind = None if event.__class__ in _LATER else _kind_of(event)
+            kind = None if event.__class__ in _LATER else self._kind_of(event)
             if kind is None:
                 # The start of the part has not arrived, so this later event of it cannot be sent.
                 return True
@@ -280,9 +277,32 @@ class Vocabulary:
             if isinstance(event, ToolCallStart):
                 self._call_ids[key] = event.id
         if kind in self.expresses:
+            if event.__class__ in _DETAILED:
+                self._omit_details(event)
             return False
-        self.omit(f"{PHRASES.get(kind, kind)} (part {event.part} of the answer)", kind)
+        if kind not in self.losses:
+            self.omit(PHRASES[kind], kind, part=event.part)
         return True
+
+    def _kind_of(self, event: Event) -> Kind | None:
+        """Return the kind of the part that an event belongs to; None if the event does not show it."""
+        kind = _kind_of(event)
+        return "text" if kind == "refusal" and self._says_refusals else kind
+
+    def _omit_details(self, event: AnyEvent) -> None:
+        """Leave out the fields of a part for which the format has no place.
+
+        Raises:
+            NotExpressible: `drop` does not allow leaving a field out.
+        """
+        if self.sends_whole_calls and isinstance(event, PartDone) and isinstance(event.content, ToolCall):
+            # The call has ended without a `ToolCallDone`, because its arguments are no JSON.
+            self.omit(PHRASES["invalid_tool_call"], "invalid_tool_call", part=event.part)
+        if isinstance(event, CitationAdded) and self.is_own_citation(event.citation):
+            return
+        for kind in _details_of(event):
+            if kind not in self.expresses and kind not in self.losses:
+                self.omit(PHRASES[kind], kind, part=event.part)
 
     def _is_stray(self, event: Event, key: tuple[int, int], kind: Kind) -> bool:
         """Return True if an event of a tool call does not fit the call's earlier events.
@@ -300,10 +320,12 @@ class Vocabulary:
         """
         # A call may be of a custom tool, which only the start of the call shows.
         own_kind = _kind_of(event)
-        if own_kind is not None and own_kind != kind and not {own_kind, kind} <= _CALLS:
-            raise self.not_expressible(
-                f"part {event.part} of the answer, which was {PHRASES.get(kind, kind)} before and now is "
-                f"{PHRASES.get(own_kind, own_kind)}"
+        is_of_kind = own_kind is None or own_kind == kind or {own_kind, kind} <= _CALLS
+        if own_kind is not None and not is_of_kind and self._kind_of(event) != kind:
+            raise make_error(
+                self.name,
+                f"part {event.part} of the answer, which was {PHRASES[kind]} before and now is "
+                f"{PHRASES[own_kind]}",
             )
         if kind not in _CALLS:
             return False
@@ -313,6 +335,10 @@ class Vocabulary:
         is_of_other_call = _call_id_of(event) not in (None, self._call_ids[key])
         return has_ended or is_of_other_call or isinstance(event, ToolCallStart)
 
+    def is_own_citation(self, citation: Citation) -> bool:
+        """Return True if the provider itself has sent a citation, which is then sent unchanged."""
+        return False
+
     def drop_signature(self, event: ReasoningDelta) -> str:
         """Return the text of a piece of reasoning, without its signature.
 
@@ -320,7 +346,7 @@ class Vocabulary:
             NotExpressible: The piece has a signature, and `drop` does not allow leaving it out.
         """
         if event.signature is not None:
-            self.omit("a signature of reasoning", "signature")
+            self.omit(PHRASES["signature"], "signature")
         return event.text
 
     def parse_arguments(self, event: ToolCallDone) -> dict[str, Any] | None:
@@ -335,10 +361,7 @@ class Vocabulary:
             arguments = None
         if is_dict(arguments):
             return arguments
-        self.omit(
-            f"arguments of a tool call that are no JSON object (part {event.part} of the answer)",
-            "invalid_tool_call",
-        )
+        self.omit(PHRASES["invalid_tool_call"], "invalid_tool_call", part=event.part)
         return None
 
 
@@ -356,3 +379,23 @@ def _call_id_of(event: Event) -> str | None:
     if isinstance(event, ToolCallDone):
         return event.call.id
     return event.id if isinstance(event, ToolCallDelta) else None
+
+
+def _details_of(event: AnyEvent) -> list[Kind]:
+    """Return the names of the fields that an event adds to its part, and that not every format has."""
+    fields: dict[Kind, object] = {}
+    if isinstance(event, MediaDelta):
+        fields["transcript"] = event.transcript
+    elif isinstance(event, CitationAdded):
+        fields["citation_text"] = event.citation.text
+        fields["citation_span"] = (event.citation.start, event.citation.end) != (None, None)
+    else:
+        content = event.content
+        if isinstance(content, TextPart):
+            fields["phase"] = content.phase
+        elif isinstance(content, ReasoningPart):
+            fields["encrypted_reasoning"] = content.redacted
+        elif isinstance(content, MediaPart):
+            fields["media_url"] = content.url is not None and not content.data
+            fields["transcript"] = content.transcript
+    return [kind for kind, value in fields.items() if value]

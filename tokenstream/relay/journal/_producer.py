@@ -23,7 +23,7 @@ from tokenstream.errors import StreamError
 from tokenstream.events import Ping, Stopped
 from tokenstream.relay._encoders.records import is_recorded, record
 from tokenstream.relay._events_in import close_stream
-from tokenstream.relay._sending import report_lost_event
+from tokenstream.relay._sending import report_losses
 from tokenstream.relay._told_ending import TELLING, ToldEnding
 from tokenstream.relay.journal._changes import Changes
 from tokenstream.relay.journal._errors import JournalUnavailable, describe_failure
@@ -110,6 +110,8 @@ class Producer:
         # Reading the stream.
         self._told = ToldEnding()
         """Finds the ending of the answer from its events, for a source that does not know the ending."""
+        self._lost_events: set[str] = set()
+        """Names of the classes of events that have no record, since they are newer than this library."""
         self._reading = anyio.CancelScope()
         """The scope in which the stream is read; `stop` and `interrupt` cancel it."""
         # Writing the records.
@@ -244,7 +246,7 @@ class Producer:
             self._queued.append(event_record)
             self._queued_bytes += len(event_record)
         elif not is_recorded(event):
-            report_lost_event("tokenstream", type(event).__name__)
+            self._lost_events.add(type(event).__name__)
 
     def _queue_end(self, records: list[bytes]) -> None:
         """Queue the records that end the answer, unless they were queued already.
@@ -257,6 +259,8 @@ class Producer:
                 self._last_records = records
             # If `shape` fails here, its error replaces the last records.
             self._queue_rest_of_text()
+            if self._lost_events:
+                report_losses("tokenstream", ", ".join(sorted(self._lost_events)))
             self._queued += self._last_records
             self._queued_bytes += sum(map(len, self._last_records))
             self._end_queued = True

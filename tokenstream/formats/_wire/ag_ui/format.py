@@ -5,12 +5,12 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
+from tokenstream._basics.untrusted import dicts_of, fields_except, text_of
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._wire.ag_ui.parts import PART_READERS, RunParts
-from tokenstream.formats._wire.ag_ui.words import COMMON_FIELDS, FINISH_REASONS, usage_of
+from tokenstream.formats._wire.ag_ui.words import COMMON_FIELDS, FINISH_REASONS, finish_word_of, usage_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -158,8 +158,8 @@ class AGUI(Format):
         self.parts.head(id=text_of(payload, "runId"))
         self._read_usage(payload)
         self._report_unknown_fields(payload, "runId", "usage")
-        outcome = text_of(dict_of(payload, "outcome"), "type") or "success"
-        self.parts.finish(0, self.finish_reasons.get(outcome, "unknown"), "RUN_FINISHED")
+        reason = self.finish_reasons.get(finish_word_of(payload), "unknown")
+        self.parts.finish(0, reason, "RUN_FINISHED")
         self.conclude()
 
     def _read_run_error(self, payload: dict[str, Any]) -> None:
@@ -173,7 +173,7 @@ class AGUI(Format):
 
     def _read_usage(self, payload: dict[str, Any]) -> None:
         """Report the token counts, and the model if all counts are of one model."""
-        usage = usage_of(payload.get("usage"))
+        usage = usage_of(payload)
         if usage is not None:
             models = {text_of(report, "model") for report in dicts_of(payload.get("usage"))}
             if len(models) == 1:

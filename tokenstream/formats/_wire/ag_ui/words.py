@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, float_of, int_of, text_of
+from tokenstream._message_parts import COUNTS
 from tokenstream.errors import ProtocolError
-from tokenstream.message import Usage
+from tokenstream.message import FinishReason, Usage
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
-    from tokenstream.message import FinishReason
 
 FINISH_REASONS: dict[str, FinishReason] = {
+    **{reason: reason for reason in get_args(FinishReason)},
     "success": "stop",
     "interrupt": "pause",
-    "cancelled": "cancelled",
 }
-"""Maps a run's outcome to a finish reason; a run without an outcome succeeded."""
+"""Maps a run's outcome to a finish reason; a run without an outcome succeeded.
+
+A relay of this library sends reasons for which AG-UI has no outcome in the metadata, under their own names.
+"""
+
+_COUNTS = {
+    "input_tokens": ("inputTokens", "input_tokens"),
+    "output_tokens": ("outputTokens", "output_tokens"),
+    "total_tokens": ("totalTokens", "total_tokens"),
+    "reasoning_tokens": ("reasoningTokens", "reasoning_tokens"),
+    "cached_tokens": ("cachedInputTokens", "cached_input_tokens"),
+    "cache_write_tokens": ("cacheWriteInputTokens", "cache_write_input_tokens"),
+}
+"""Maps fields of `Usage` to AG-UI's names of token counts, of which an entry uses one."""
+
+_OUTCOMES = frozenset({"success", "interrupt", "cancelled"})
 
 COMMON_FIELDS = frozenset({"type", "timestamp", "rawEvent", "raw_event", "metadata"})
 """Fields that any event may have, such as its time; they are not reported, but an event's `raw` has them."""
@@ -49,6 +64,25 @@ def read_output(payload: dict[str, Any]) -> tuple[Json, str | None, bool]:
     return content, error if isinstance(error, str) else None, told.get("providerExecuted") is True
 
 
+def finish_word_of(payload: dict[str, Any]) -> str:
+    """Return the word for which a run has ended: its outcome, or the finish reason that a relay has sent.
+
+    Args:
+        payload: A `RUN_FINISHED`. If a relay of this library has sent it, a reason for which AG-UI has no
+            outcome is in its metadata.
+
+    Example:
+        >>> told = {"tokenstream": {"finishReason": "length"}}
+        >>> finish_word_of({"outcome": {"type": "success"}, "metadata": told})
+        'length'
+    """
+    outcome = text_of(dict_of(payload, "outcome"), "type") or "success"
+    told = text_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "finishReason")
+    if outcome == "success" and told in FINISH_REASONS:
+        return told
+    return outcome if outcome in _OUTCOMES else "unknown"
+
+
 def is_server_call(payload: dict[str, Any]) -> bool:
     """Return True if the metadata of a call say that a model's provider runs the tool itself.
 
@@ -59,28 +93,25 @@ def is_server_call(payload: dict[str, Any]) -> bool:
     return dict_of(dict_of(payload, "metadata"), "tokenstream").get("providerExecuted") is True
 
 
-def usage_of(reports: object) -> Usage | None:
+def usage_of(payload: dict[str, Any]) -> Usage | None:
     """Return the token counts of a run, summed over its models; None if no model reported any.
 
     Args:
-        reports: A list of counts, one entry for each provider and model.
+        payload: The event that ended the run, with a list of counts, one entry for each provider and model.
+            If a relay of this library has sent it, further counts are in its metadata.
 
     Example:
-        >>> usage_of([{"outputTokens": 4}, {"outputTokens": 3, "reasoningTokens": 1}]).output_tokens
+        >>> usage_of({"usage": [{"outputTokens": 4}, {"outputTokens": 3}]}).output_tokens
         7
     """
-    entries = dicts_of(reports)
-    if not entries:
+    entries = dicts_of(payload.get("usage"))
+    told = dict_of(dict_of(dict_of(payload, "metadata"), "tokenstream"), "usage")
+    if not entries and not told:
         return None
-    return Usage(
-        input_tokens=_add_up(entries, "inputTokens", "input_tokens"),
-        output_tokens=_add_up(entries, "outputTokens", "output_tokens"),
-        total_tokens=_add_up(entries, "totalTokens", "total_tokens"),
-        reasoning_tokens=_add_up(entries, "reasoningTokens", "reasoning_tokens"),
-        cached_tokens=_add_up(entries, "cachedInputTokens", "cached_input_tokens"),
-        cache_write_tokens=_add_up(entries, "cacheWriteInputTokens", "cache_write_input_tokens"),
-        provider_data={"usage": entries},
-    )
+    counts: dict[str, Any] = {name: _add_up(entries, *words) for name, words in _COUNTS.items()}
+    counts |= {name: int_of(told, name) for name in COUNTS if name not in _COUNTS}
+    counts["cost"] = float_of(told, "cost")
+    return Usage(**counts, provider_data={"usage": entries})
 
 
 def _add_up(entries: list[dict[str, Any]], *names: str) -> int | None:

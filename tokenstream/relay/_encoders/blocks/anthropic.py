@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.text_log import TextLog
 from tokenstream._kinds import word_for
-from tokenstream.events import PartDelta
+from tokenstream.events import PartDelta, RefusalDelta
 from tokenstream.formats._wire.anthropic.words import FINISH_REASONS
 from tokenstream.relay._encoders.blocks.server_input import CODE_TOOL, ServerInput
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
+from tokenstream.relay._encoders.pieces import add_recording
 from tokenstream.relay._encoders.server_results import ServerResults, text_of_result
 
 if TYPE_CHECKING:
@@ -65,7 +67,16 @@ class AnthropicEncoder(BlockEncoder):
     name: ClassVar[str] = "anthropic"
     default_id: ClassVar[str] = "msg_1"
     expresses: ClassVar[frozenset[Kind]] = frozenset(
-        {"text", "reasoning", "tool_call", "citation", "server_tool_call", "server_tool_result"}
+        {
+            "text",
+            "reasoning",
+            "encrypted_reasoning",
+            "tool_call",
+            "citation",
+            "citation_text",
+            "server_tool_call",
+            "server_tool_result",
+        }
     )
     counts: ClassVar[frozenset[str]] = frozenset({*_REQUEST_COUNTS, "output_tokens", "reasoning_tokens"})
     words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
@@ -78,6 +89,8 @@ class AnthropicEncoder(BlockEncoder):
         """The results of such calls that are not complete yet."""
         self._signatures: dict[int, list[str]] = {}
         """The pieces of each open block's signature, which is sent whole, before the end of the block."""
+        self._refusal = TextLog()
+        """The words with which the model has refused."""
         self._ending_fields: dict[str, Any] = {}
         """Further fields for the last `message_delta`."""
 
@@ -113,6 +126,11 @@ class AnthropicEncoder(BlockEncoder):
         """Return a `text_delta`."""
         start = self.open_block(event.part, _TEXT)
         return [*start, self._delta(event.part, "text_delta", text=event.text)]
+
+    def encode_refusal_as_text(self, event: RefusalDelta) -> Payloads:
+        """Return a `text_delta`, and keep the words, which the end repeats as an explanation."""
+        self._refusal.append(event.text)
+        return super().encode_refusal_as_text(event)
 
     def encode_reasoning(self, event: ReasoningDelta) -> Payloads:
         """Return a `thinking_delta`, after a new block's start; the signature is sent at the block's end."""
@@ -178,7 +196,10 @@ class AnthropicEncoder(BlockEncoder):
         """
         server_input = self._inputs.get(event.part or 0) if isinstance(event, PartDelta) else None
         if server_input is None:
-            return super().make_template(event, head, tail)
+            template = super().make_template(event, head, tail)
+            return (
+                add_recording(template, self._refusal.append) if isinstance(event, RefusalDelta) else template
+            )
         as_json, feed = self.string, server_input.feed
         return lambda text: head + as_json(feed(text)) + tail
 
@@ -187,6 +208,10 @@ class AnthropicEncoder(BlockEncoder):
         part = self.find_cited_part(event)
         start = self.open_block(part, {**_TEXT, "citations": []})
         return [*start, self._delta(part, "citations_delta", citation=_to_citation(event.citation))]
+
+    def is_own_citation(self, citation: Citation) -> bool:
+        """Return True if Anthropic has sent a citation."""
+        return _is_own(citation)
 
     def encode_ping(self, event: Ping) -> Payloads:
         """Return a `ping`."""
@@ -205,7 +230,14 @@ class AnthropicEncoder(BlockEncoder):
         """Return a `message_delta` with the stop reason and all token counts, and a `message_stop`."""
         # With this reason, readers expect a stop sequence; `_ending_fields` has one if Anthropic has sent it.
         sequence = _DEFAULT_STOP_SEQUENCE if event.reason == "stop_sequence" else None
-        delta = {"stop_reason": self.word_for(event.reason), "stop_sequence": sequence, **self._ending_fields}
+        # Other APIs end a refusal like any other answer; here, only the end tells that a text is a refusal.
+        is_refusal = event.reason == "stop" and self._refusal.length > 0
+        delta = {
+            "stop_reason": self.word_for("refusal" if is_refusal else event.reason),
+            "stop_sequence": sequence,
+            **(self._refusal_details() if is_refusal else {}),
+            **self._ending_fields,
+        }
         usage: dict[str, Any] = {
             **self.name_counts(_REQUEST_COUNTS),
             "output_tokens": self.usage.output_tokens or 0,
@@ -220,6 +252,11 @@ class AnthropicEncoder(BlockEncoder):
         return [_event("error", error={"type": error_type, "message": message})]
 
     # -- within ------------------------------------------------------------------
+
+    def _refusal_details(self) -> dict[str, Any]:
+        """Return the field in which Anthropic explains a refusal, with the words of this one."""
+        details = {"type": "refusal", "category": None, "explanation": self._refusal.join()}
+        return {"stop_details": details}
 
     def _delta(self, part: int, kind: str, **delta: Json) -> Payload:
         return _event("content_block_delta", index=self.blocks[part], delta={"type": kind, **delta})
@@ -276,11 +313,15 @@ def _server_result_block(result: ServerToolResult) -> dict[str, Any]:
     return {**block, "type": _MCP_RESULT, "is_error": result.error is not None, "content": content}
 
 
+def _is_own(citation: Citation) -> bool:
+    """Return True if Anthropic has sent a citation."""
+    return str((citation.provider_data or {}).get("type")).endswith(_LOCATION_SUFFIX)
+
+
 def _to_citation(citation: Citation) -> dict[str, Any]:
     """Return a citation in Anthropic's form; unchanged if Anthropic has sent it."""
-    fields = citation.provider_data or {}
-    if str(fields.get("type")).endswith(_LOCATION_SUFFIX):
-        return fields
+    if citation.provider_data is not None and _is_own(citation):
+        return citation.provider_data
     text = citation.text or ""
     # `document_index` and `encrypted_index` are required, but only Anthropic could know them.
     if citation.url is None:

@@ -10,6 +10,7 @@ from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS
 from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, pad, pad_json
 from tokenstream.relay._encoders.blocks.server_input import complete_input
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
+from tokenstream.relay._encoders.media import omit_medium
 from tokenstream.relay._encoders.server_results import ServerResults
 
 if TYPE_CHECKING:
@@ -56,7 +57,17 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
     name: ClassVar[str] = "bedrock-converse"
     expresses: ClassVar[frozenset[Kind]] = frozenset(
-        {"text", "reasoning", "tool_call", "citation", "media", "server_tool_call", "server_tool_result"}
+        {
+            "text",
+            "reasoning",
+            "encrypted_reasoning",
+            "tool_call",
+            "citation",
+            "citation_text",
+            "media",
+            "server_tool_call",
+            "server_tool_result",
+        }
     )
     counts: ClassVar[frozenset[str]] = frozenset(_COUNTS)
     words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
@@ -108,6 +119,10 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         """Return a delta with a citation, in the block of the cited text or in an empty block."""
         return self._block_delta(self.find_cited_part(event), citation=_to_citation(event.citation))
 
+    def is_own_citation(self, citation: Citation) -> bool:
+        """Return True if Bedrock has sent a citation."""
+        return _is_own(citation)
+
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
         """Return the start of the block of a provider's call, or of an image with the data that it contains.
 
@@ -123,8 +138,10 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         if content.kind == "server_tool_result":
             self._results.begin(event)
             return ()
-        if content.kind != "media" or content.mime_type not in _IMAGES:
-            return self.omit("media that are no image", "media")
+        if content.kind != "media":
+            return ()
+        if content.mime_type not in _IMAGES:
+            return omit_medium(self, event, content.mime_type, *_IMAGES)
         start = {"image": {"format": content.mime_type.removeprefix("image/")}}
         payloads = self.open_block(event.part, start)
         # A later start of the same part repeats the data; the block is open then, and `payloads` is empty.
@@ -202,6 +219,11 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return {**required, "totalTokens": sum(required.values()), **counts}
 
 
+def _is_own(citation: Citation) -> bool:
+    """Return True if Bedrock has sent a citation."""
+    return not _BEDROCK_FIELDS.isdisjoint(citation.provider_data or {})
+
+
 def _to_result_content(result: ServerToolResult) -> list[dict[str, Any]]:
     """Return the content of a result as pieces of text and JSON; unchanged if Bedrock has sent it."""
     content = result.content
@@ -214,9 +236,8 @@ def _to_result_content(result: ServerToolResult) -> list[dict[str, Any]]:
 
 def _to_citation(citation: Citation) -> dict[str, Any]:
     """Return a citation in Bedrock's form; unchanged if Bedrock has sent it."""
-    fields = citation.provider_data or {}
-    if not _BEDROCK_FIELDS.isdisjoint(fields):
-        return fields
+    if citation.provider_data is not None and _is_own(citation):
+        return citation.provider_data
     cited: dict[str, Any] = {}
     if citation.title is not None:
         cited["title"] = citation.title

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.text_log import TextLog
-from tokenstream.events import TextDelta
+from tokenstream.events import RefusalDelta, TextDelta
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder
 from tokenstream.relay._encoders.media import drop_none
 from tokenstream.relay._encoders.pieces import add_recording
@@ -42,7 +42,9 @@ class CohereEncoder(BlockEncoder):
 
     name: ClassVar[str] = "cohere"
     default_id: ClassVar[str] = "message-1"
-    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation"})
+    expresses: ClassVar[frozenset[Kind]] = frozenset(
+        {"text", "reasoning", "tool_call", "citation", "citation_text", "citation_span"}
+    )
     counts: ClassVar[frozenset[str]] = frozenset({"input_tokens", "output_tokens", "cached_tokens"})
     stand_ins: ClassVar[Mapping[FinishReason, str]] = {
         "content_filter": "ERROR_TOXIC",
@@ -116,7 +118,7 @@ class CohereEncoder(BlockEncoder):
         template = super().make_template(event, head, tail)
         return (
             add_recording(template, self._texts[event.part].append)
-            if isinstance(event, TextDelta)
+            if isinstance(event, TextDelta | RefusalDelta)
             else template
         )
 

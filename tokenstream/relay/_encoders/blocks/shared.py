@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from tokenstream.events import ReasoningDelta, TextDelta
+from tokenstream.events import ReasoningDelta, RefusalDelta, TextDelta
+from tokenstream.message import RefusalPart, TextPart
 from tokenstream.relay._encoders.encoder import Encoder
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ class BlockEncoder(Encoder, ABC):
         """
 
     def encode_redacted(self, part: int, data: str) -> Payloads:
-        """Return the payloads for encrypted reasoning, which only the provider can read."""
-        return self.omit("encrypted reasoning", "reasoning")
+        """Return the payloads for encrypted reasoning, which only the provider can read; here none."""
+        return ()
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
         """Return the payloads for the start of a part that is neither text nor reasoning."""
@@ -162,11 +163,16 @@ class BlockEncoder(Encoder, ABC):
         content = event.content
         if content.kind == "reasoning":
             return [*self.unsent_head(), *self._encode_reasoning_part(event.part, content)]
-        if content.kind != "text":
+        if not isinstance(content, TextPart | RefusalPart):
             return self.encode_special(event, content)
-        is_unsent = bool(content.text) and event.part not in self.blocks
-        text = self.encode_text(TextDelta(content.text, part=event.part)) if is_unsent else ()
-        return [*self.unsent_head(), *text]
+        payloads = self.unsent_head()
+        if content.text and event.part not in self.blocks:
+            payloads += (
+                self.encode_text(TextDelta(content.text, part=event.part))
+                if isinstance(content, TextPart)
+                else self.encode_any_refusal(RefusalDelta(content.text, part=event.part))
+            )
+        return payloads
 
     def encode_part_end(self, event: PartDone) -> Payloads:
         """Return the end of a part's block; no payloads for a text, whose block may still get citations."""

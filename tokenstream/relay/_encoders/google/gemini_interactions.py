@@ -66,7 +66,18 @@ class GeminiInteractionsEncoder(BlockEncoder):
     name: ClassVar[str] = "gemini-interactions"
     default_id: ClassVar[str] = "v1_1"
     content_type: ClassVar[str] = "text/event-stream"
-    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
+    expresses: ClassVar[frozenset[Kind]] = frozenset(
+        {
+            "text",
+            "reasoning",
+            "tool_call",
+            "citation",
+            "citation_text",
+            "citation_span",
+            "media",
+            "media_url",
+        }
+    )
     counts: ClassVar[frozenset[str]] = _USAGE.usage_fields
     stand_ins: ClassVar[Mapping[FinishReason, str]] = {
         "content_filter": "incomplete",
@@ -160,13 +171,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
         return [payload for delta in deltas for payload in self.encode_media(delta)]
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """Return a piece of audio; other media are sent when they are complete.
-
-        Raises:
-            NotExpressible: The delta contains a transcript, and `drop` does not allow leaving it out.
-        """
-        if event.transcript:
-            self.omit("the words of audio", "media")
+        """Return a piece of audio; other media are sent when they are complete."""
         medium = self._media.find(event)
         medium.pieces.append(event.data)
         if not medium.is_audio:

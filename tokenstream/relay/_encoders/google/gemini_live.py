@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.media import Medium
-    from tokenstream.turns import Drop
+    from tokenstream.turns import Drop, Kind
 
 _USAGE = UsageLayout(
     {
@@ -46,6 +46,7 @@ class GeminiLiveEncoder(MessageFrames, PartEncoder):
     name: ClassVar[str] = "gemini-live"
     content_type: ClassVar[str] = "application/x-ndjson"
     messages: ClassVar[bool] = True
+    expresses: ClassVar[frozenset[Kind]] = frozenset((*PartEncoder.expresses, "transcript"))
     counts: ClassVar[frozenset[str]] = _USAGE.usage_fields
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "generationComplete",

@@ -93,7 +93,7 @@ def require_name(encoder: Encoder, citation: Citation) -> bool:
         NotExpressible: The citation has neither, and `drop` does not allow leaving it out.
     """
     if citation.url is None and citation.title is None:
-        encoder.omit("a citation with neither a URL nor a title", "citation")
+        encoder.omit("a citation with neither a URL nor a title", "unlinked_citation")
         return False
     return True
 
@@ -124,7 +124,18 @@ class PartEncoder(WholeCalls, Encoder, ABC):
     A part that never becomes complete, such as a call that was cut off or half an image, is not sent.
     """
 
-    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
+    expresses: ClassVar[frozenset[Kind]] = frozenset(
+        {
+            "text",
+            "reasoning",
+            "tool_call",
+            "citation",
+            "citation_text",
+            "citation_span",
+            "media",
+            "media_url",
+        }
+    )
 
     def __init__(self, *, drop: Drop = ()) -> None:
         super().__init__(drop=drop)
@@ -188,13 +199,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
         return self.encode_whole_call(event.choice, {"id": call.id, "name": call.name, "args": arguments})
 
     def encode_media(self, event: MediaDelta) -> Payloads:
-        """Return no payloads yet: media are sent when they are complete.
-
-        Raises:
-            NotExpressible: The delta contains a transcript, and `drop` does not allow leaving it out.
-        """
-        if event.transcript:
-            self.omit("the words of audio", "media")
+        """Return no payloads yet: media are sent when they are complete."""
         self.media.find(event).pieces.append(event.data)
         return ()
 
@@ -211,13 +216,7 @@ class PartEncoder(WholeCalls, Encoder, ABC):
     # -- within ------------------------------------------------------------------
 
     def _encode_thought(self, event: PartStart, content: ReasoningPart) -> Payloads:
-        """Return the payloads for the reasoning that the start of a part contains; none if there is none.
-
-        Raises:
-            NotExpressible: The reasoning is encrypted, and `drop` does not allow leaving it out.
-        """
-        if content.redacted is not None:
-            return self.omit("encrypted reasoning", "reasoning")
+        """Return the payloads for the reasoning that the start of a part contains; none if there is none."""
         if not content.text and content.signature is None:
             return ()
         return self.encode_reasoning(ReasoningDelta(content.text, content.signature, choice=event.choice))

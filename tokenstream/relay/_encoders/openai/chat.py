@@ -5,9 +5,9 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.relay._encoders.encoder import UnmarkedCalls
-from tokenstream.relay._encoders.media import Media
+from tokenstream.relay._encoders.media import Media, omit_medium
 from tokenstream.relay._encoders.openai.shared import ChunkEncoder, convert_citation
+from tokenstream.relay._encoders.openai.unmarked_calls import UnmarkedCalls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,19 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
     first_delta: ClassVar[dict[str, Any]] = {"role": "assistant", "content": "", "refusal": None}
     """The delta that begins a choice."""
     expresses: ClassVar[frozenset[Kind]] = frozenset(
-        {"text", "reasoning", "refusal", "tool_call", "custom_tool_call", "citation", "media"}
+        {
+            "text",
+            "reasoning",
+            "refusal",
+            "tool_call",
+            "custom_tool_call",
+            "citation",
+            "citation_text",
+            "citation_span",
+            "media",
+            "media_url",
+            "transcript",
+        }
     )
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "stop",
@@ -131,7 +143,7 @@ class OpenAIChatEncoder(UnmarkedCalls, ChunkEncoder):
             medium.pieces.append(event.data)
             return ()
         if kind != "audio":
-            return self.omit(f"media that are neither images nor audio (part {event.part})", "media")
+            return omit_medium(self, event, medium.mime_type)
         audio = {"id": f"audio_{event.part + 1}"}
         if event.data:
             audio["data"] = b64encode(event.data).decode()

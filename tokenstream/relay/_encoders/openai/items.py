@@ -175,13 +175,10 @@ class ItemEncoder(Encoder, ABC):
             return self._end_call(event.part, event.content)
         item, start = self._items_by_part.get(event.part), self.starts.get(event.part)
         payloads: Payloads = ()
-        if item is None and isinstance(start, MediaPart):
-            # There was no piece: the start contains the whole medium, or only its URL.
-            if start.data:
-                payloads = self.encode_media(MediaDelta(start.data, part=event.part))
-                item = self._items_by_part.get(event.part)
-            elif start.url is not None:
-                self.omit("media that were not sent themselves", "media")
+        if item is None and isinstance(start, MediaPart) and start.data:
+            # There was no piece: the start contains the whole medium.
+            payloads = self.encode_media(MediaDelta(start.data, part=event.part))
+            item = self._items_by_part.get(event.part)
         if item is not None:
             self._unended.append(item)
         return payloads
@@ -191,13 +188,15 @@ class ItemEncoder(Encoder, ABC):
 
         Raises:
             NotExpressible: The format has no word for the reason, or the reason is "tool_calls" in an answer
-                without calls; and `drop` is not "all".
+                without calls; and `drop` does not allow losing it.
         """
         if event.reason == "tool_calls" and CALLS.isdisjoint(item.kind for item in self.items):
             # No call was sent: `drop` has left out all calls, which `has_calls` counts all the same, or the
             # answer has none. The client then has nothing to run, so an ordinary end is sent.
-            if "all" not in self.drop and not self.has_calls():
-                raise self.not_expressible("the finish reason 'tool_calls' without a tool call")
+            if not self.has_calls():
+                self.omit(
+                    "the finish reason 'tool_calls' without a tool call", "finish_reason", ["tool_calls"]
+                )
             event = Finish("stop", event.raw_reason)
         return super().keep_finish(event)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream.message import MediaPart
 from tokenstream.relay._encoders.encoder import MessageFrames
+from tokenstream.relay._encoders.media import omit_medium
 from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
 from tokenstream.relay._encoders.openai.shared import CountPaths, make_error, make_usage_report
 from tokenstream.relay._encoders.pieces import add_number
@@ -54,7 +55,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
     default_id: ClassVar[str] = "resp_1"
     content_type: ClassVar[str] = "application/x-ndjson"
     messages: ClassVar[bool] = True
-    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "tool_call", "media"})
+    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "tool_call", "media", "transcript"})
     counts: ClassVar[frozenset[str]] = frozenset(_COUNT_PATHS)
     words: ClassVar[Mapping[FinishReason, str]] = {
         reason: status for reason, (status, _) in _STATUSES.items()
@@ -77,7 +78,7 @@ class OpenAIRealtimeEncoder(MessageFrames, ItemEncoder):
         mime = start.mime_type if isinstance(start, MediaPart) else None
         # A medium of unknown type is taken for audio, the only kind that this API sends.
         if mime not in (None, _AUDIO):
-            return self.omit(f"media that are not {_AUDIO} (part {event.part})", "media")
+            return omit_medium(self, event, mime, _AUDIO)
         item, payloads = self.open_item(event.part, "media")
         if event.data:
             audio = b64encode(event.data).decode()

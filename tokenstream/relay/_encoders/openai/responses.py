@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream.events import ToolResult
 from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, TextPart
 from tokenstream.relay._encoders.encoder import HANDLERS
+from tokenstream.relay._encoders.media import omit_medium
 from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
 from tokenstream.relay._encoders.openai.responses_words import (
     CALL_NAMES,
@@ -83,11 +84,14 @@ class OpenAIResponsesEncoder(ItemEncoder):
     expresses: ClassVar[frozenset[Kind]] = frozenset(
         {
             "text",
+            "phase",
             "reasoning",
+            "encrypted_reasoning",
             "refusal",
             "tool_call",
             "custom_tool_call",
             "citation",
+            "citation_span",
             "media",
             "server_tool_call",
             "server_tool_result",
@@ -174,7 +178,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         start = self.starts.get(event.part)
         mime = (start.mime_type if isinstance(start, MediaPart) else None) or "image/png"
         if not mime.startswith("image/"):
-            return self.omit(f"media that are no image (part {event.part})", "media")
+            return omit_medium(self, event, mime)
         item, payloads = self.open_item(event.part, "media", format=mime.removeprefix("image/"))
         item.media.append(event.data)
         return payloads
@@ -410,19 +414,19 @@ class OpenAIResponsesEncoder(ItemEncoder):
         self._number += 1
         return self._number - 1
 
+    def is_own_citation(self, citation: Citation) -> bool:
+        """Return True for an annotation of a file, which cannot be made from a citation, only sent again."""
+        fields = citation.provider_data or {}
+        return fields.get("type") in _FILE_ANNOTATIONS and "file_id" in fields
+
     def _to_annotation(self, citation: Citation) -> dict[str, Any] | None:
         """Return a citation as an annotation; None if the citation is left out.
 
         Raises:
-            NotExpressible: The citation has cited words or no URL, and `drop` does not allow the loss.
+            NotExpressible: The citation has no URL, and `drop` does not allow leaving it out.
         """
-        sent_by_openai = citation.provider_data or {}
-        # An annotation of a file cannot be made from a citation, only sent again as OpenAI has sent it.
-        if sent_by_openai.get("type") in _FILE_ANNOTATIONS and "file_id" in sent_by_openai:
-            return sent_by_openai
-        if citation.text is not None:
-            # Only for its check: the annotation has no field for the words.
-            self.omit("the cited words of a source", "citation")
+        if self.is_own_citation(citation):
+            return citation.provider_data
         url_citation = convert_citation(self, citation)
         return None if url_citation is None else {"type": "url_citation", **url_citation}
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._kinds import word_for
 from tokenstream.relay._encoders.encoder import Encoder
+from tokenstream.relay._encoders.losses import PHRASES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +108,7 @@ def convert_citation(encoder: Encoder, citation: Citation) -> dict[str, Any] | N
             "start_index": start,
             "end_index": start if citation.end is None else citation.end,
         }
-    encoder.omit("a citation without a URL", "citation")
+    encoder.omit(PHRASES["unlinked_citation"], "unlinked_citation")
     return None
 
 

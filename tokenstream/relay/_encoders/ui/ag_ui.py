@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import text_of
+from tokenstream._message_parts import COUNTS
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
+from tokenstream.message import FinishReason
 from tokenstream.relay._encoders.blocks.server_input import complete_input
 from tokenstream.relay._encoders.encoder import to_json_bytes
+from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.media import drop_none
 from tokenstream.relay._encoders.pieces import add_recording
 from tokenstream.relay._encoders.ui.shared import NamedEncoder
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
         ToolCallStart,
         ToolResult,
     )
-    from tokenstream.message import FinishReason, ServerToolCall
+    from tokenstream.message import ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
     from tokenstream.relay._encoders.ui.shared import NamedKind, OpenText
@@ -48,6 +51,8 @@ _COUNTS = {
 """Maps fields of `Usage` to AG-UI's names of token counts."""
 _MESSAGES: dict[NamedKind, str] = {"text": "TEXT_MESSAGE", "reasoning": "REASONING_MESSAGE"}
 _ROLES: dict[NamedKind, str] = {"text": "assistant", "reasoning": "reasoning"}
+_OUTCOMES = frozenset({"success", "interrupt", "cancelled"})
+"""The outcomes of a run that AG-UI knows; any other finish reason is sent in the metadata."""
 _PAUSE = {"id": "interrupt-1", "reason": "pause"}
 """The interrupt that a paused run waits for; the protocol requires a list of interrupts."""
 
@@ -69,13 +74,13 @@ class AGUIEncoder(NamedEncoder):
     name: ClassVar[str] = "ag-ui"
     default_id: ClassVar[str] = "run-1"
     expresses: ClassVar[frozenset[Kind]] = frozenset(
-        {"text", "reasoning", "tool_call", "server_tool_call", "server_tool_result"}
+        {"text", "reasoning", "encrypted_reasoning", "tool_call", "server_tool_call", "server_tool_result"}
     )
-    counts: ClassVar[frozenset[str]] = frozenset(_COUNTS)
+    counts: ClassVar[frozenset[str]] = frozenset(COUNTS)
     words: ClassVar[Mapping[FinishReason, str]] = {
+        **{reason: reason for reason in get_args(FinishReason)},
         "stop": "success",
         "pause": "interrupt",
-        "cancelled": "cancelled",
     }
     prefixes: ClassVar[dict[NamedKind, str]] = {"text": "msg-", "reasoning": "reasoning-"}
 
@@ -118,7 +123,7 @@ class AGUIEncoder(NamedEncoder):
         Raises:
             NotExpressible: `drop` does not allow leaving signatures out.
         """
-        self.omit("a signature of reasoning", "signature")
+        self.omit(PHRASES["signature"], "signature")
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
         """Return a `TOOL_CALL_START`."""
@@ -251,9 +256,7 @@ class AGUIEncoder(NamedEncoder):
             **self._run_ids,
             "outcome": self._outcome(word),
         }
-        report = self._usage_report()
-        if report:
-            end["usage"] = [report]
+        end |= self._usage_fields({} if word in _OUTCOMES else {"finishReason": word})
         # The protocol does not allow a run to end with an open call. Calls whose arguments are complete JSON
         # stay open all the same, because a client may run every call that has ended.
         call_ends = [
@@ -269,7 +272,7 @@ class AGUIEncoder(NamedEncoder):
         code = code or (None if kind == "unknown" else kind)
         if code is not None:
             error["code"] = code
-        return [*self.unsent_head(), ("", error)]
+        return [*self.unsent_head(), ("", {**error, **self._usage_fields({})})]
 
     # -- within ----------------------------------------------------------------
 
@@ -302,16 +305,28 @@ class AGUIEncoder(NamedEncoder):
         Args:
             word: The word for the finish reason.
         """
+        if word not in _OUTCOMES:
+            # An outcome that clients do not know is an error to them; the reason is in the metadata.
+            word = "success"
         if word == "success" and self._requests:
             interrupts = [{"id": id, "reason": "input_required"} for id in self._requests]
             return {"type": "interrupt", "interrupts": interrupts}
         return {"type": word, "interrupts": [_PAUSE]} if word == "interrupt" else {"type": word}
 
-    def _usage_report(self) -> dict[str, Any]:
-        """Return the token counts, and the model's name if it is known; {} if there are no counts."""
+    def _usage_fields(self, told: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of the last event with the token counts, and the model's name if it is known.
+
+        Args:
+            told: What else AG-UI has no field for; it is sent in the metadata, as are counts without a field.
+        """
         counts = self.name_counts(_COUNTS)
+        others = self.name_counts({name: name for name in COUNTS if name not in _COUNTS})
+        told = {**told, "usage": others} if others else told
         model = {} if self.model is None else {"model": self.model}
-        return {**model, **counts} if counts else {}
+        return {
+            **({"usage": [{**model, **counts}]} if counts else {}),
+            **({"metadata": {"tokenstream": told}} if told else {}),
+        }
 
 
 def _reasoning_span(part: OpenText, edge: str) -> list[Payload]:

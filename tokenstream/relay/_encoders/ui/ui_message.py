@@ -9,6 +9,7 @@ from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.message import ToolCall
 from tokenstream.relay._encoders.encoder import Encoder
+from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.media import Media, drop_none
 from tokenstream.relay._encoders.ui.shared import NamedEncoder
 from tokenstream.relay._encoders.values import prepare_result, to_json_object, to_json_value
@@ -68,7 +69,17 @@ class UIMessageEncoder(NamedEncoder):
     further_headers: ClassVar[Mapping[str, str]] = {"x-vercel-ai-ui-message-stream": "v1"}
     default_id: ClassVar[str] = "msg-1"
     expresses: ClassVar[frozenset[Kind]] = frozenset(
-        {"text", "reasoning", "tool_call", "citation", "media", "server_tool_call", "server_tool_result"}
+        {
+            "text",
+            "reasoning",
+            "encrypted_reasoning",
+            "tool_call",
+            "citation",
+            "media",
+            "media_url",
+            "server_tool_call",
+            "server_tool_result",
+        }
     )
     counts: ClassVar[frozenset[str]] = Encoder.counts | _COUNTS.keys() | {"cache_write_tokens"}
     words: ClassVar[Mapping[FinishReason, str]] = {
@@ -167,13 +178,16 @@ class UIMessageEncoder(NamedEncoder):
         Clients fail at the result of a call that was not sent to them. If the call is known as the cause of a
         step, it is sent before its result, marked as run by the provider, so that the client does not run it.
         The result of any other call that was not sent is left out.
+
+        Raises:
+            NotExpressible: The call was not sent, and `drop` does not allow leaving the result out.
         """
         result, id = prepare_result(event, raw=True), self.call_id_of(event)
         calls: list[Payload] = []
         if id not in self.sent_calls:
             cause = self._causes.pop(id, None)
             if cause is None:
-                return self.lose(event)
+                return self.omit("the result of a call that was not sent", "tool_result")
             self.sent_calls.add(id)
             payload = _call_payload(cause, _input_of(cause.arguments_text))
             calls = [("", {**payload, "providerExecuted": True, "dynamic": True})]
@@ -194,7 +208,7 @@ class UIMessageEncoder(NamedEncoder):
         """
         url, title = event.citation.url, event.citation.title
         if url is None:
-            return self.omit("a citation without an address", "citation")
+            return self.omit(PHRASES["unlinked_citation"], "unlinked_citation")
         source = {"type": "source-url", "sourceId": f"src-{event.part}", "url": url}
         return [*self.unsent_head(), ("", source if title is None else {**source, "title": title})]
 

@@ -1,0 +1,482 @@
+"""What protocols cannot express: what the library says of it is what their readers miss."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, get_args
+
+import anyio
+import pytest
+
+from tests import relay_losses
+from tests.project import ROOT
+from tests.relay.sent import relayed
+from tests.support.asgi import Client
+from tests.support.encoders import PROTOCOLS, create, read_as
+from tests.support.packages import needed
+from tokenstream import Decoder, Message, relay
+from tokenstream._message_parts import COUNTS
+from tokenstream.errors import MisuseError, NotExpressible, StreamTruncated
+from tokenstream.events import (
+    CitationAdded,
+    Event,
+    Finish,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    RefusalDelta,
+    Restarted,
+    StepDone,
+    StepStart,
+    TextDelta,
+    ToolResult,
+    UsageUpdate,
+)
+from tokenstream.message import Citation, FinishReason, MediaPart, RefusalPart, TextPart, Usage
+from tokenstream.relay import MemoryJournal
+from tokenstream.relay._losses import make_answers
+from tokenstream.turns import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+
+    from tokenstream.relay import ProtocolName
+    from tokenstream.turns import Drop
+
+_ANSWERS = make_answers()
+_WIDE = {"reasoning", "tool_call", "citation", "media"}
+"""The names that include others."""
+_IMAGE, _SOUND = "image/", "audio/"
+
+each_protocol = pytest.mark.parametrize("protocol", PROTOCOLS)
+
+
+def _parts(message: Message, kind: str) -> list[Any]:
+    return [part for part in message.parts if part.kind == kind]
+
+
+def _has(kind: str, **fields: object) -> Callable[[Message], bool]:
+    """Return a check for a part of a kind that has these fields."""
+    return lambda message: any(
+        all(getattr(part, name) == value for name, value in fields.items()) for part in _parts(message, kind)
+    )
+
+
+def _medium(family: str) -> Callable[[Message], bool]:
+    """Return a check for a medium with the bytes that were sent; a protocol may know its type by itself."""
+    return lambda message: any(
+        part.data == b"\x01\x02" and (part.mime_type or family).startswith(family)
+        for part in message.parts
+        if isinstance(part, MediaPart)
+    )
+
+
+_CALL = _has("tool_call", name="f", arguments_text='{"a":1}', complete=True)
+_KEPT: dict[str, Callable[[Message], bool]] = {
+    "text": lambda message: message.text == "Hi",
+    "phase": _has("text", phase="commentary"),
+    # Half of a surrogate pair is sent, but readers of JSON cannot have it in a text.
+    "characters": lambda message: message.text.startswith("a\rb"),
+    "reasoning": lambda message: message.reasoning == "Hm",
+    "signature": _has("reasoning", text="Hm", signature="c2ln"),
+    "encrypted_reasoning": _has("reasoning", redacted="ZW5j"),
+    "refusal": lambda message: message.refusal == "No",
+    "tool_call": lambda message: [call.arguments for call in message.tool_calls] == [{"a": 1}],
+    "custom_tool_call": _has("tool_call", type="custom", arguments_text="words"),
+    "invalid_tool_call": lambda message: [call.arguments for call in message.tool_calls] == [[1]],
+    "tool_call_end": lambda message: [call.complete for call in message.tool_calls] == [True],
+    "server_tool_call": _has("server_tool_call", name="search"),
+    # Another provider's result is sent in the form of this one's.
+    "server_tool_result": _has("server_tool_result"),
+    "server_tool_result of code": _has("server_tool_result"),
+    "citation": _has("citation", url="https://a.test", title="A"),
+    "unlinked_citation": _has("citation", text="cited"),
+    "unlinked_citation with a title": _has("citation", title="A"),
+    "citation_text": _has("citation", url="https://a.test", text="cited"),
+    "citation_span": _has("citation", url="https://a.test", start=0, end=4),
+    "media": _medium(""),
+    "image/png": _medium(_IMAGE),
+    "image/tiff": _medium(_IMAGE),
+    "audio/pcm": _medium(_SOUND),
+    "audio/wav": _medium(_SOUND),
+    "video/mp4": _medium("video/"),
+    "application/pdf": _medium("application/"),
+    "media_url": _has("media", url="https://a.test"),
+    "transcript": _has("media", transcript="words"),
+    "opaque": lambda message: bool(_parts(message, "opaque")),
+}
+"""Checks that a message read from a protocol has what was sent: one for each answer that is a message."""
+UNREAD: dict[tuple[str, str], bytes] = {
+    ("cohere", "unlinked_citation"): b"cited",
+    ("cohere", "citation_text"): b"cited",
+    ("gemini-live", "citation_text"): b"cited",
+    ("gemini-live", "citation_span"): b"groundingSupports",
+    ("gemini-live", "media_url"): b"fileData",
+}
+"""What is sent in the protocol's own field, which our reader leaves in the provider's data, if anywhere."""
+STAND_INS = {("cohere", "content_filter"), ("mistral", "content_filter")}
+"""Reasons for which a word is sent that only some servers use; our reader understands it."""
+
+
+def _sent(answer: Iterable[Event], protocol: ProtocolName, drop: Drop = "all") -> bytes:
+    return b"".join(relay.encode([*answer], protocol, drop=drop))
+
+
+def _read(body: bytes, protocol: ProtocolName) -> Decoder:
+    decoder = Decoder(read_as(protocol))
+    decoder.feed(body)
+    decoder.end()
+    return decoder
+
+
+def _lost(answer: Iterable[Event], protocol: ProtocolName) -> dict[Kind, tuple[str, ...]]:
+    """Return what an encoder says that it has left out of an answer."""
+    encoder = create(protocol, drop="all")
+    for event in answer:
+        encoder.feed(event)
+    if not encoder.finishes:
+        encoder.finish_without_reason("stopped")
+    encoder.end()
+    return encoder.losses.by_kind()
+
+
+# -- the losses ------------------------------------------------------------------------------------
+
+
+@each_protocol
+def test_what_a_protocol_does_not_lose_is_read_from_its_bytes(protocol: ProtocolName) -> None:
+    """And what it loses is not: our reader of the protocol is the judge."""
+    found: dict[str, bool] = {}
+    for answer, is_kept in _KEPT.items():
+        body = _sent(_ANSWERS[answer], protocol)
+        found[answer] = is_kept(_read(body, protocol).message)
+        if (protocol, answer) in UNREAD:
+            assert not found[answer]
+            found[answer] = UNREAD[protocol, answer] in body
+
+    # A reason that is lost as well has a test of its own.
+    lost = {answer: {*_lost(_ANSWERS[answer], protocol)} - {"finish_reason"} for answer in _KEPT}
+    assert found == {answer: not names for answer, names in lost.items()}
+
+
+@each_protocol
+def test_a_finish_reason_that_is_not_lost_is_read(protocol: ProtocolName) -> None:
+    """Bare text has no word for any, but ends."""
+    lost, unread = set[FinishReason](), set[FinishReason]()
+    for reason in get_args(FinishReason):
+        answer = _ANSWERS[f"finish_reason {reason}"]
+        message = _read(_sent(answer, protocol), protocol).message
+        if message.finish_reason != reason and (protocol, reason) != ("text", "stop"):
+            unread.add(reason)
+        if (protocol, reason) in STAND_INS:
+            assert reason not in unread
+            unread.add(reason)
+        if _lost(answer, protocol):
+            lost.add(reason)
+
+    assert unread == lost
+
+
+@each_protocol
+def test_token_counts_that_are_not_lost_are_read(protocol: ProtocolName) -> None:
+    """Each with its own number."""
+    (update,) = [event for event in _ANSWERS["usage"] if isinstance(event, UsageUpdate)]
+    usage = _read(_sent(_ANSWERS["usage"], protocol), protocol).message.usage
+    unread = {name for name in COUNTS if getattr(usage, name) != getattr(update.usage, name)}
+
+    assert unread == set(relay.losses(protocol).get("usage", ()))
+
+
+@each_protocol
+def test_a_second_choice_that_is_not_lost_is_read(protocol: ProtocolName) -> None:
+    """As a message of its own."""
+    messages = _read(_sent(_ANSWERS["choice"], protocol), protocol).messages
+
+    assert ("choice" in relay.losses(protocol)) == (len(messages) == 1)
+
+
+@each_protocol
+def test_a_stop_that_is_not_lost_is_not_read_as_success(protocol: ProtocolName) -> None:
+    """Elsewhere a stopped answer looks complete."""
+    message = _read(_sent(_ANSWERS["stopped"], protocol), protocol).message
+    looks_complete = message.ending == "complete" and message.finish_reason in (None, "stop")
+
+    assert ("stopped" in relay.losses(protocol)) == looks_complete
+
+
+@each_protocol
+@pytest.mark.parametrize("answer", ["tool_result", "step"])
+def test_events_of_runs_that_are_not_lost_are_sent(protocol: ProtocolName, answer: str) -> None:
+    """Our readers of UI protocols make no events of steps, so the bytes are compared."""
+    classes = (ToolResult,) if answer == "tool_result" else (StepStart, StepDone)
+    without = [event for event in _ANSWERS[answer] if not isinstance(event, classes)]
+    is_sent = len(_sent(_ANSWERS[answer], protocol)) > len(_sent(without, protocol))
+
+    assert is_sent == (answer not in relay.losses(protocol))
+
+
+@each_protocol
+def test_each_loss_has_a_name_that_allows_it_and_no_other(protocol: ProtocolName) -> None:
+    """Without the name it is an error that has the name; the names of all losses allow everything."""
+    for events in _ANSWERS.values():
+        lost = _lost(events, protocol)
+        assert lost.keys() <= relay.losses(protocol).keys()
+        _sent(events, protocol, drop=tuple(lost))
+        _sent(events, protocol, drop=relay.losses(protocol))
+        if not lost:
+            _sent(events, protocol, drop=())
+            continue
+        others = [name for name in get_args(Kind) if name not in lost and name not in _WIDE]
+        for drop in ((), others):
+            with pytest.raises(NotExpressible) as caught:
+                _sent(events, protocol, drop=drop)
+            assert caught.value.kinds.keys() <= lost.keys()
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide", "protocol"),
+    [
+        ("encrypted_reasoning", "reasoning", "gemini"),
+        ("tool_call_end", "tool_call", "openai-chat"),
+        ("citation_text", "citation", "ui-message"),
+        ("unlinked_citation", "citation", "ui-message"),
+        ("transcript", "media", "ui-message"),
+        ("video/mp4", "media", "openai-chat"),
+    ],
+)
+def test_the_name_of_a_kind_allows_what_is_lost_of_it(
+    narrow: str, wide: Kind, protocol: ProtocolName
+) -> None:
+    """As it did before there were names for a part of it."""
+    allowed: set[Kind] = {wide, "finish_reason"}
+
+    assert _sent(_ANSWERS[narrow], protocol, drop=allowed)
+
+
+def test_own_protocols_lose_nothing() -> None:
+    assert [{}, {}] == [relay.losses("tokenstream"), relay.losses("ndjson")]
+
+
+def test_an_unknown_protocol_is_misuse() -> None:
+    unknown: Any = "carrier pigeon"
+    with pytest.raises(MisuseError, match="carrier pigeon"):
+        relay.losses(unknown)
+
+
+def test_a_caller_may_change_what_it_was_given() -> None:
+    relay.losses("cohere").clear()
+
+    assert "media" in relay.losses("cohere")
+
+
+def test_the_page_lists_what_each_protocol_loses() -> None:
+    """`python -m tests.relay_losses` writes the table anew."""
+    assert relay_losses.SECTION.render() == relay_losses.SECTION.on_the_page()
+
+
+# -- refusals --------------------------------------------------------------------------------------
+
+
+_REFUSAL: list[Event] = [
+    RefusalDelta("I can't "),
+    RefusalDelta("help "),
+    RefusalDelta("you."),
+    Finish("stop"),
+]
+_WORDS = "I can't help you."
+_WITHOUT_REFUSALS = [name for name in PROTOCOLS if "refusal" in relay.losses(name)]
+
+
+@pytest.mark.parametrize("protocol", _WITHOUT_REFUSALS)
+@pytest.mark.parametrize("starts", [False, True])
+def test_a_refusal_is_sent_as_text_where_it_has_no_other_place(protocol: ProtocolName, starts: bool) -> None:
+    """A user who sees nothing at all would wait; a call after it is a part of its own."""
+    begin: list[Event] = [PartStart(RefusalPart())] if starts else []
+    message = _read(_sent([*begin, *_REFUSAL[:-1], PartDone(), Finish("stop")], protocol), protocol).message
+
+    assert (_WORDS, "complete") == (message.text, message.ending)
+
+
+def test_a_refusal_that_a_part_begins_with_is_sent_once() -> None:
+    """A start may have the words already, if the answer was kept."""
+    events: list[Event] = [PartStart(RefusalPart(text=_WORDS)), PartDone(), Finish("stop")]
+    for protocol in ("anthropic", "cohere"):
+        assert _sent(events, protocol).count(_WORDS.encode()) == (2 if protocol == "anthropic" else 1)
+
+
+@pytest.mark.parametrize("protocol", ["anthropic", "bedrock-invoke"])
+def test_anthropic_says_that_a_text_is_a_refusal(protocol: ProtocolName) -> None:
+    """By its own stop reason, which explains the refusal with its words."""
+    message = _read(_sent(_REFUSAL, protocol), protocol).message
+    *_, delta, _ = relay.payloads(_REFUSAL, "anthropic")
+
+    assert "refusal" == message.finish_reason
+    assert {"type": "refusal", "category": None, "explanation": _WORDS} == delta["delta"]["stop_details"]
+
+
+def test_the_sdk_of_anthropic_has_the_details_of_a_refusal() -> None:
+    """Its types know each field; the text is a text."""
+    stream: Any = needed("anthropic.lib.streaming._messages")
+    types: Any = needed("anthropic.types")
+    construct: Any = needed("anthropic._models").construct_type
+    snapshot = None
+    for payload in relay.payloads(_REFUSAL, "anthropic"):
+        event = construct(type_=types.RawMessageStreamEvent, value=payload)
+        snapshot = stream.accumulate_event(event=event, current_snapshot=snapshot, json_bufs={})
+    types.RawMessageDeltaEvent.model_validate([*relay.payloads(_REFUSAL, "anthropic")][-2])
+
+    assert snapshot is not None
+    assert [_WORDS] == [block.text for block in snapshot.content]
+    assert "refusal" == snapshot.stop_reason
+
+
+def test_another_end_of_a_refusal_stays_as_it_is() -> None:
+    """Only an ordinary end would hide it."""
+    message = _read(_sent([*_REFUSAL[:-1], Finish("length")], "anthropic"), "anthropic").message
+
+    assert "length" == message.finish_reason
+
+
+def test_the_sdk_of_cohere_shows_a_refusal_as_text() -> None:
+    """As its own models refuse."""
+    types: Any = needed("cohere.v2.types")
+    construct: Any = needed("cohere.core.unchecked_base_model").construct_type
+    events = [
+        construct(type_=types.V2ChatStreamResponse, object_=payload)
+        for payload in relay.payloads(_REFUSAL, "cohere")
+    ]
+
+    assert _WORDS == "".join(
+        event.delta.message.content.text for event in events if event.type == "content-delta"
+    )
+
+
+# -- what the log says -----------------------------------------------------------------------------
+
+
+_RICH: list[Event] = [
+    ReasoningDelta("Hm", "c2ln"),
+    TextDelta("Hi", part=1),
+    CitationAdded(Citation(url="https://a.test", text="cited"), part=2),
+    UsageUpdate(Usage(input_tokens=1, cost=0.5)),
+    Finish("refusal"),
+]
+
+
+def _warned(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message.partition("do not get: ")[2] for record in caplog.records]
+
+
+@pytest.mark.parametrize(
+    ("protocol", "lost"),
+    [
+        ("tgi", "reasoning, citation, usage (cost), finish_reason (refusal)"),
+        ("ui-message", "citation_text, usage (cost), finish_reason (refusal)"),
+        ("ag-ui", "signature, citation"),
+        ("tokenstream", None),
+    ],
+)
+def test_the_log_names_what_an_answer_has_lost(
+    protocol: ProtocolName, lost: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once for each answer, and nothing that the answer does not have."""
+    with caplog.at_level(logging.WARNING):
+        _sent(_RICH, protocol)
+        _sent([TextDelta("Hi"), Finish("stop")], protocol)
+        _sent(_RICH, protocol)
+
+    assert ([] if lost is None else [lost] * 2) == _warned(caplog)
+    assert {"tokenstream"} >= {record.name for record in caplog.records}
+
+
+def test_the_log_does_not_name_what_drop_names(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever names a loss knows of it, also beside "all"."""
+    with caplog.at_level(logging.WARNING):
+        _sent(_RICH, "tgi", drop=["reasoning", "citation", "usage", "finish_reason"])
+        _sent(_RICH, "ui-message", drop=["all", "citation", "usage"])
+
+    assert ["finish_reason (refusal)"] == _warned(caplog)
+
+
+def test_an_answer_that_failed_is_in_the_log_as_well(caplog: pytest.LogCaptureFixture) -> None:
+    """What was lost before the failure."""
+
+    def events() -> Iterator[Event]:
+        yield ReasoningDelta("Hm")
+        raise StreamTruncated("cut")
+
+    with caplog.at_level(logging.WARNING):
+        b"".join(relay.encode(events(), "tgi"))
+
+    assert ["reasoning"] == _warned(caplog)
+
+
+def test_what_a_replaced_answer_has_lost_is_not_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing of it was sent."""
+    restarted = Restarted(Message())
+    with caplog.at_level(logging.WARNING):
+        _sent([ReasoningDelta("Hm"), restarted, TextDelta("Hi"), Finish("stop")], "tgi")
+
+    assert [] == _warned(caplog)
+
+
+def test_the_many_readers_of_an_answer_are_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """They follow the same answer; of another answer there is another line."""
+
+    async def main() -> None:
+        async with MemoryJournal() as journal:
+            for _ in range(2):
+                id = await journal.start(_events())
+                for _ in range(3):
+                    client = Client(method="GET")
+                    await client.call(relay.follow(journal, id, protocol="tgi"))
+                    assert client.ended
+
+    with caplog.at_level(logging.WARNING):
+        anyio.run(main)
+
+    assert ["reasoning"] * 2 == _warned(caplog)
+
+
+async def _events() -> AsyncIterator[Event]:
+    for event in (ReasoningDelta("Hm"), TextDelta("Hi", part=1), Finish("stop")):
+        yield event
+
+
+# -- what a provider has sent itself ---------------------------------------------------------------
+
+
+_OWN_CITATIONS: dict[ProtocolName, Citation] = {
+    "anthropic": Citation(
+        text="cited",
+        start=0,
+        end=4,
+        provider_data={"type": "char_location", "cited_text": "cited", "document_index": 0},
+    ),
+    "bedrock-converse": Citation(
+        text="cited",
+        start=0,
+        end=4,
+        provider_data={"sourceContent": [{"text": "cited"}], "location": {"documentChar": {"start": 0}}},
+    ),
+    "openai-responses": Citation(
+        text="cited",
+        provider_data={"type": "file_citation", "file_id": "f1", "filename": "cited", "index": 0},
+    ),
+}
+
+
+@pytest.mark.parametrize("protocol", _OWN_CITATIONS)
+def test_a_citation_that_goes_back_to_its_own_protocol_loses_nothing(protocol: ProtocolName) -> None:
+    """It is sent as it came, so nothing of it needs another place."""
+    cited = CitationAdded(_OWN_CITATIONS[protocol], part=1)
+    chunks = relayed(protocol, PartStart(TextPart()), TextDelta("Oslo"), cited, Finish("stop"))
+
+    assert b"cited" in b"".join(chunks)
+
+
+def test_every_name_is_explained() -> None:
+    """On the page that the table sends its readers to."""
+    text = (ROOT / "docs" / "turns.md").read_text("utf-8")
+
+    assert [] == [name for name in get_args(Kind) if f"`{name}`" not in text]

@@ -1,0 +1,63 @@
+"""The table in docs/relay.md of what protocols cannot express: `python -m tests.relay_losses`.
+
+It is what `relay.losses` finds by trying the encoders.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.made_section import Section
+from tests.project import ROOT
+from tests.support.encoders import PROTOCOLS
+from tokenstream import relay
+
+if TYPE_CHECKING:
+    from tokenstream.relay import ProtocolName
+    from tokenstream.turns import Kind
+
+_FIELDS: tuple[Kind, ...] = (
+    "signature",
+    "encrypted_reasoning",
+    "tool_call_end",
+    "citation_text",
+    "citation_span",
+    "media_url",
+    "transcript",
+    "phase",
+    "characters",
+)
+_COUNTED: tuple[Kind, ...] = ("usage",)
+_ENDINGS: tuple[Kind, ...] = ("finish_reason", "stopped")
+_COLUMNS = ("protocol", "parts and events", "fields", "`usage`", "endings")
+
+
+def _named(kind: Kind, details: tuple[str, ...]) -> str:
+    """Return a loss with its details; those of fields and of reasons are names."""
+    if not details:
+        return f"`{kind}`"
+    if kind in (*_COUNTED, *_ENDINGS):
+        listed = ", ".join(f"`{each}`" for each in details)
+        return listed if kind in _COUNTED else f"`{kind}`: {listed}"
+    return f"`{kind}` ({', '.join(details)})"
+
+
+def _row(protocol: ProtocolName) -> str:
+    lost = relay.losses(protocol)
+    parts = tuple(kind for kind in lost if kind not in (*_FIELDS, *_COUNTED, *_ENDINGS))
+    cells = [
+        "; ".join(_named(kind, lost[kind]) for kind in kinds if kind in lost) or "–"
+        for kinds in (parts, _FIELDS, _COUNTED, _ENDINGS)
+    ]
+    return f"| `{protocol}` | {' | '.join(cells)} |"
+
+
+def _made() -> list[str]:
+    head = f"| {' | '.join(_COLUMNS)} |\n|{' --- |' * len(_COLUMNS)}"
+    return ["\n".join([head, *map(_row, PROTOCOLS)])]
+
+
+SECTION = Section(ROOT / "docs" / "relay.md", "tests.relay_losses", _made)
+
+if __name__ == "__main__":
+    SECTION.write()

@@ -1,0 +1,124 @@
+"""Losses of one answer in a format: names for what it cannot express, and a record of what was left out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tokenstream.errors import NotExpressible
+from tokenstream.turns._drop import is_named, names_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream.turns import Drop, Kind
+
+PHRASES: dict[Kind, str] = {
+    "text": "text",
+    "reasoning": "reasoning",
+    "refusal": "a refusal",
+    "tool_call": "a tool call",
+    "custom_tool_call": "a call of a custom tool",
+    "server_tool_call": "a call of a tool that the provider runs",
+    "server_tool_result": "the result of a tool that the provider runs",
+    "citation": "a citation",
+    "media": "media",
+    "opaque": "a part that only its own provider knows",
+    "invalid_tool_call": "arguments of a tool call that are no JSON object",
+    "incomplete": "a part that was cut off",
+    "signature": "a signature of reasoning",
+    "usage": "token counts",
+    "encrypted_reasoning": "encrypted reasoning",
+    "tool_call_end": "the end of a tool call",
+    "tool_result": "the result of a tool",
+    "unlinked_citation": "a citation without a URL",
+    "citation_text": "the cited words of a source",
+    "citation_span": "the place in the answer that a citation is for",
+    "image": "an image",
+    "audio": "audio",
+    "video": "a video",
+    "file": "a file of any other type",
+    "media_url": "media that were not sent themselves",
+    "transcript": "the words of audio",
+    "phase": "the phase of text",
+    "characters": "some characters",
+    "choice": "a second choice",
+    "step": "the steps of a run",
+    "finish_reason": "a finish reason",
+    "stopped": "an answer that was stopped",
+}
+"""What each name for `drop=` stands for, in error messages."""
+_WHOLE = ""
+"""The detail for a loss of everything that a name stands for."""
+
+
+class Losses:
+    """Decides what an encoder may leave out of an answer, and keeps what it has left out.
+
+    Args:
+        format: The format's name.
+        drop: Names of the kinds of content to leave out if the format cannot express them, or "all".
+
+    Example:
+        >>> losses = Losses("cohere", "all")
+        >>> losses.add("token counts: cost", "usage", ["cost"])
+        >>> losses.add(PHRASES["media"], "media")
+        >>> losses.by_kind(), losses.describe()
+        ({'usage': ('cost',), 'media': ()}, 'usage (cost), media')
+    """
+
+    def __init__(self, format: str, drop: Drop) -> None:
+        self.drop = names_of(drop)
+        self.unknown_events: set[str] = set()
+        """Names of the classes of events that the encoder does not know, and has therefore left out."""
+        self._format = format
+        self._details: dict[Kind, dict[str, None]] = {}
+        """What was left out: for each kind its details, in order, or `_WHOLE`."""
+
+    def __contains__(self, kind: Kind) -> bool:
+        """Return True if all of a kind was left out before."""
+        return _WHOLE in self._details.get(kind, ())
+
+    def add(
+        self, what: str, kind: Kind, details: Iterable[str] | None = None, *, part: int | None = None
+    ) -> None:
+        """Record that something is left out.
+
+        Args:
+            what: A description, never with text of the answer.
+            kind: The name for `drop=`.
+            details: What is lost of the kind; None for `what`, if that is not all of the kind.
+            part: The part of the answer, for the error message.
+
+        Raises:
+            NotExpressible: `drop` does not allow leaving it out.
+        """
+        if "all" not in self.drop and not is_named(kind, self.drop):
+            place = "" if part is None else f" (part {part} of the answer)"
+            raise make_error(self._format, f"{what}{place}", kind)
+        if details is None:
+            details = () if what == PHRASES[kind] else (what,)
+        self._details.setdefault(kind, {}).update(dict.fromkeys(details or (_WHOLE,)))
+
+    def by_kind(self) -> dict[Kind, tuple[str, ...]]:
+        """Return what was left out: the details of each kind, or () for all of the kind."""
+        return {kind: () if kind in self else tuple(details) for kind, details in self._details.items()}
+
+    def describe(self) -> str:
+        """Return what was left out although `drop` does not name it, for the log; "" if there is nothing."""
+        unnamed = {kind: each for kind, each in self.by_kind().items() if not is_named(kind, self.drop)}
+        lost = [f"{kind} ({', '.join(each)})" if each else kind for kind, each in unnamed.items()]
+        return ", ".join([*lost, *sorted(self.unknown_events)])
+
+
+def make_error(format: str, what: str, kind: Kind | None = None) -> NotExpressible:
+    """Return the error for content that a format cannot express.
+
+    Args:
+        format: The format's name.
+        what: A description of the content.
+        kind: The name of the content for `drop=`; None if it has no name.
+    """
+    return NotExpressible(
+        f"the format {format!r} has no place for {what}: leave it out, or take another format",
+        kinds={} if kind is None else {kind: 1},
+    )

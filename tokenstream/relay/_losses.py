@@ -1,0 +1,181 @@
+"""What each protocol cannot express, found by encoding small answers that contain everything there is."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, get_args
+
+from tokenstream._message_parts import COUNTS
+from tokenstream.events import (
+    CitationAdded,
+    Finish,
+    MediaDelta,
+    PartDone,
+    PartStart,
+    ReasoningDelta,
+    RefusalDelta,
+    StepDelta,
+    StepDone,
+    StepStart,
+    StepUpdate,
+    StepWaiting,
+    Stopped,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    ToolResult,
+    UsageUpdate,
+)
+from tokenstream.message import (
+    Citation,
+    FinishReason,
+    MediaPart,
+    OpaquePart,
+    ReasoningPart,
+    ServerToolCall,
+    ServerToolResult,
+    TextPart,
+    ToolCall,
+    Usage,
+)
+from tokenstream.relay._encoders import load
+from tokenstream.turns import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tokenstream.events import Event
+    from tokenstream.relay._encoders import ProtocolName
+
+_TYPES = ("image/png", "image/tiff", "audio/pcm", "audio/wav", "video/mp4", "application/pdf")
+"""The types of media that are tried: two of a family of which a protocol may know one."""
+
+
+def losses(protocol: ProtocolName) -> dict[Kind, tuple[str, ...]]:
+    """Return what a protocol cannot express; use it to choose a protocol, or the names for `drop=`.
+
+    Ids, names of models and fields that only one provider knows are not considered.
+
+    Args:
+        protocol: The protocol's name.
+
+    Returns:
+        The names for `drop=` of what is lost. The value of each is a tuple that says what of it is lost, such
+        as the names of token counts, or () if all of it is.
+
+    Raises:
+        MisuseError: The protocol is unknown.
+
+    Example:
+        >>> "citation" in losses("ag-ui"), losses("openai-responses")["video"]
+        (True, ())
+        >>> losses("cohere")["finish_reason"]
+        ('content_filter', 'refusal', 'pause', 'cancelled', 'error', 'unknown')
+        >>> losses("tokenstream")
+        {}
+    """
+    return {**_find_losses(protocol)}
+
+
+@cache
+def _find_losses(protocol: ProtocolName) -> Mapping[Kind, tuple[str, ...]]:
+    """Return what a protocol loses of all answers of `make_answers`, in the order of the names."""
+    encoder_class = load(protocol)
+    found: dict[Kind, tuple[str, ...]] = {}
+    for events in make_answers().values():
+        encoder = encoder_class(drop="all")
+        for event in events:
+            encoder.feed(event)
+        if not encoder.finishes:
+            encoder.finish_without_reason("stopped")
+        encoder.end()
+        for kind, details in encoder.losses.by_kind().items():
+            known = found.get(kind, details)
+            # () stands for all of a kind, which includes each detail.
+            found[kind] = (*dict.fromkeys((*known, *details)),) if known and details else ()
+    return {kind: found[kind] for kind in get_args(Kind) if kind in found}
+
+
+@cache
+def make_answers() -> Mapping[str, tuple[Event, ...]]:
+    """Return small answers, each with one thing that an answer may contain or one way in which it may end."""
+    result = ServerToolResult(id="s", name="web_search_tool_result", content=[{"url": "https://a.test"}])
+    code_result = ServerToolResult(id="s", name="code_interpreter_call", content=["4"])
+    answers: dict[str, tuple[Event, ...]] = {}
+    for reason in get_args(FinishReason):
+        events = _call("{}") if reason == "tool_calls" else [TextDelta("Hi")]
+        answers[f"finish_reason {reason}"] = _answer(*events, reason=reason)
+    return answers | {
+        "text": _answer(TextDelta("Hi")),
+        "phase": _answer(PartStart(TextPart(phase="commentary")), TextDelta("Hi"), PartDone()),
+        "characters": _answer(TextDelta("a\rb"), TextDelta("\ud83d")),
+        "reasoning": _answer(ReasoningDelta("Hm")),
+        "signature": _answer(ReasoningDelta("Hm", "c2ln")),
+        "encrypted_reasoning": _answer(PartStart(ReasoningPart(redacted="ZW5j")), PartDone()),
+        "refusal": _answer(RefusalDelta("No")),
+        "tool_call": _answer(*_call('{"a":1}'), reason="tool_calls"),
+        "custom_tool_call": _answer(*_call("words", "custom"), reason="tool_calls"),
+        "invalid_tool_call": _answer(*_call("[1]"), reason="tool_calls"),
+        "tool_call_end": _answer(*_call('{"a":1}'), reason="length"),
+        "server_tool_call": _answer(PartStart(ServerToolCall(id="s", name="search")), PartDone()),
+        "server_tool_result": _answer(*_server_call(result)),
+        "server_tool_result of code": _answer(*_server_call(code_result)),
+        "citation": _cited(url="https://a.test", title="A"),
+        "unlinked_citation": _cited(text="cited"),
+        "unlinked_citation with a title": _cited(title="A"),
+        "citation_text": _cited(url="https://a.test", title="A", text="cited"),
+        "citation_span": _cited(url="https://a.test", title="A", start=0, end=4),
+        "media": _medium(None),
+        **{mime_type: _medium(mime_type) for mime_type in _TYPES},
+        "media_url": _answer(PartStart(MediaPart(mime_type="image/png", url="https://a.test")), PartDone()),
+        "transcript": _medium("audio/pcm", transcript="words"),
+        "opaque": _answer(PartStart(OpaquePart(type="x", data={"a": 1})), PartDone()),
+        "choice": _answer(TextDelta("Hi"), TextDelta("Ho", choice=1), Finish("stop", choice=1)),
+        "usage": _answer(UsageUpdate(Usage(**_counts()))),
+        "tool_result": _answer(*_call("{}"), ToolResult("c", 1)),
+        "step": _answer(
+            StepStart("1", "search"),
+            StepDelta("1", "found"),
+            StepUpdate("1", {"type": "progress", "progress": 1}),
+            StepWaiting("w", {"command": "ls"}),
+            StepDone("1"),
+        ),
+        "stopped": (TextDelta("Hi"), Stopped("enough")),
+    }
+
+
+def _counts() -> dict[str, Any]:
+    """Return a number for each token count; the total is no sum, so it is not redundant."""
+    totals = {"input_tokens": 1_000, "output_tokens": 500, "total_tokens": 1_600}
+    return {**{name: 10 + at for at, name in enumerate(COUNTS)}, **totals}
+
+
+def _answer(*events: Event, reason: FinishReason = "stop") -> tuple[Event, ...]:
+    return (*events, Finish(reason))
+
+
+def _call(arguments: str, tool_type: str = "function") -> list[Event]:
+    """Return the events of a whole call of a tool."""
+    call = ToolCall(id="c", name="f", arguments_text=arguments, complete=True, type=tool_type)
+    return [ToolCallStart("c", "f", type=tool_type), ToolCallDelta("c", arguments), ToolCallDone(call)]
+
+
+def _server_call(result: ServerToolResult) -> list[Event]:
+    """Return the events of a call that the provider runs, and of its result."""
+    call = ServerToolCall(id=result.id, name="search", arguments_text="{}", complete=True)
+    begun = [PartStart(call), PartDone(call)]
+    told = ToolResult(result.id, result.content, provider_executed=True)
+    told.told_before = True
+    return [*begun, PartStart(result, part=1), PartDone(result, part=1), told]
+
+
+def _cited(**fields: str | int) -> tuple[Event, ...]:
+    """Return an answer whose text has a citation with these fields."""
+    citation = Citation.model_validate({"cites": 0, **fields})
+    return _answer(PartStart(TextPart()), TextDelta("Oslo"), CitationAdded(citation, part=1))
+
+
+def _medium(mime_type: str | None, transcript: str = "") -> tuple[Event, ...]:
+    """Return an answer that is a medium of a type; None for a type that is not known."""
+    return _answer(PartStart(MediaPart(mime_type=mime_type)), MediaDelta(b"\x01\x02", transcript), PartDone())
