@@ -147,6 +147,9 @@ class _WebSocketDelivery(Delivery):
         Later messages are left for the application to receive.
         """
         with self._listening:
+            if self._listening.cancel_called:
+                # The answer ended before this task began. A message that is there already would be taken.
+                return
             try:
                 _check_message(await self._socket.receive())
             except Disconnected:
