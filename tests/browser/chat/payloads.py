@@ -1,5 +1,6 @@
 """What a model may write to run a script in a page; each calls `ran`, if anything of it is run."""
 
+# ruff: noqa: E501 - a payload is one line
 from __future__ import annotations
 
 __all__ = ["PAYLOADS"]
