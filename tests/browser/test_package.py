@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
 import shutil
 import subprocess
@@ -13,7 +12,7 @@ import pytest
 
 from tests.browser.declarations import STRICTLY, make_declarations
 from tests.project import ROOT
-from tests.support.node import node_with
+from tests.support.node import bundle, node_with
 from tokenstream import relay
 
 if TYPE_CHECKING:
@@ -71,16 +70,7 @@ def test_a_page_loads_few_bytes(module: str) -> None:
     """Minified and compressed; an adapter's bytes are those that come on top of `follow`'s."""
     folder, node = node_with("esbuild")
     external = () if module == "tokenstream" else tuple(f"--external:./{name}" for name in _SHARED)
-    paths = os.pathsep.join([os.path.dirname(node), os.environ["PATH"]])  # noqa: PTH120 - a path may be bare
-    bundled = subprocess.run(
-        [
-            folder / "node_modules" / ".bin" / "esbuild",
-            *(_FILES / f"{module}.js", "--bundle", "--minify", "--format=esm", *external),
-        ],
-        env={**os.environ, "PATH": paths},
-        capture_output=True,
-        check=True,
-    ).stdout
+    bundled = bundle(_FILES / f"{module}.js", folder, node, "--minify", *external)
     size = len(gzip.compress(bundled, 9))
     told = re.search(rf"^\| `{module}.js` \|.*\| ([0-9,]+)", _PAGE, re.MULTILINE)
 

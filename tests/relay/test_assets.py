@@ -18,7 +18,7 @@ from tokenstream import relay
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MAIN = "tokenstream.js"
 
@@ -32,7 +32,7 @@ def _litestar_mount() -> litestar.Litestar:
     return litestar.Litestar([mounted])
 
 
-FRAMEWORKS = {
+FRAMEWORKS: dict[str, Callable[[], Any]] = {
     "starlette": lambda: Starlette(routes=[Mount("/files", relay.assets)]),
     "starlette, twice": lambda: Starlette(
         routes=[Mount("/files", Starlette(routes=[Mount("/", relay.assets)]))]

@@ -38,8 +38,8 @@ _TOUCH = """() => {
   for (const made of document.querySelectorAll("main *, body > div *")) {
     for (const name of ["mouseover", "pointerenter", "focus"]) made.dispatchEvent(new Event(name));
     made.focus?.();
-    // A link of the page opens another one, which is none of the model's scripts.
-    if (made.localName !== "button" && !made.href?.startsWith?.("http")) made.click?.();
+    // These links open another page or a program, and run nothing here.
+    if (made.localName !== "button" && !/^(https?|mailto):/.test(made.href)) made.click?.();
   }
 }"""
 _MADE = """() => [...document.querySelectorAll("main *, body > div *")].flatMap(made =>
