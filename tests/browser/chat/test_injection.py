@@ -49,7 +49,7 @@ _NAMES = """() =>
 
 
 def _frame(event: dict[str, Any]) -> bytes:
-    return b"data: %b\n\n" % json.dumps(event).encode()
+    return f"data: {json.dumps(event)}\n\n".encode()
 
 
 def _answer(payload: str) -> bytes:

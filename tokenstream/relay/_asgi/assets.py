@@ -80,10 +80,8 @@ def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 
 
 assets: Final = Assets(Path(__file__).parent.parent / "browser")
-"""The files of the [browser's reader](browser.md): an ASGI application to mount.
+"""The files of the browser's reader: an ASGI application that serves them and nothing else; mount it.
 
-    app.mount("/tokenstream", relay.assets)  # import { follow } from "/tokenstream/tokenstream.js"
-
-It answers GET and HEAD, and serves nothing but these files. `assets.directory` is their folder, for
-everything else that serves or bundles files.
+After `app.mount("/tokenstream", relay.assets)`, a page imports `/tokenstream/tokenstream.js`.
+`relay.assets.directory` is the folder of the files, for everything else that serves or bundles files.
 """
