@@ -20,6 +20,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "site_hooks",
+    "site_search",
 ]
 exclude_patterns = ["quickstarts/*"]
 default_role = "py:obj"

@@ -2,8 +2,8 @@
 
 Sphinx calls `setup` through conf.py. The pages stay plain Markdown, which a forge shows as well:
 
-* The navigation is made from the links of the pages. The sections of index.md become its groups; a page
-  `x.md` owns the pages of the folder `x/`, in the order in which it links to them.
+* The navigation is made from the links of the pages. The lists of index.md become its groups, each under
+  its section's title; a page `x.md` owns the pages of the folder `x/`, in the order in which it links to them.
 * The reference is made from the docstrings: one page for each public module. A name's entry has the
   shortest path from which the name can be imported, and stands on the page of the module that
   it belongs to.
@@ -47,6 +47,7 @@ _FOREIGN = "BaseException, BaseModel, Enum, Generic, Protocol, dict, int, str, t
 """Bases whose members are described elsewhere."""
 
 _SECTION = re.compile(r"^## (?P<title>.+)\n(?P<body>(?:(?!## ).*\n)*)", re.MULTILINE)
+_LIST_ITEM = re.compile(r"^- .+", re.MULTILINE)
 _LINK = re.compile(r"\]\((?P<target>[^)#\s:]+\.md)(?:#[^)\s]*)?\)")
 _DOCSTRING_LINK = re.compile(r"\[(?P<text>[^\]\n]+)\]\((?P<target>https?://[^)\s]+)\)")
 _CODE_BEFORE_LETTER = re.compile(r"(?<!`)`[^`\n]+`(?=\w)")
@@ -74,7 +75,8 @@ def complete_page(app: Sphinx, name: str, source: list[str]) -> None:
     source[0] = _with_outer_links(source[0], name, folder)
     if name == "index":
         for section in _SECTION.finditer(source[0] + "\n"):
-            pages = list(dict.fromkeys(_linked_pages(section["body"], "")))
+            lists = "\n".join(_LIST_ITEM.findall(section["body"]))
+            pages = list(dict.fromkeys(_linked_pages(lists, "")))
             if section["title"] == "Reference":
                 pages.append(f"{REFERENCE}/index")
             source[0] += _navigation(pages, caption=section["title"])

@@ -34,7 +34,7 @@ NEEDS = {
     "docs/journals.md": ("fastapi", "redis"),
     "docs/opentelemetry.md": ("opentelemetry",),
     "docs/quickstarts.md": ("boto3",),
-    "docs/relay.md": ("django", "fastapi", "flask", "sse_starlette", "starlette"),
+    "docs/relay.md": ("django", "fastapi", "flask", "sse_starlette", "starlette", "websockets"),
     "docs/sdk-streams.md": ("boto3", "cohere", "google.genai", "huggingface_hub", "mistralai", "ollama"),
     "docs/sources.md": ("aiohttp", "anthropic", "openai", "requests", "urllib3"),
     "docs/tap.md": ("anthropic", "openai"),

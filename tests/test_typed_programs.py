@@ -1,18 +1,25 @@
-"""The programs of the README and of docs/quickstarts.md have no fault for a type checker, as they stand."""
+"""The programs of README.md, docs/index.md and docs/quickstarts.md have no fault for a type checker.
+
+They are checked as they stand, but for blocks with `await` at their top, which stand in a function as in a
+program of the reader's: each is made the body of one.
+"""
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import tokenstream
-from tests.docs_pages import blocks
+from tests.docs_pages import Block, blocks
 from tests.project import ROOT
 
 if TYPE_CHECKING:
@@ -27,11 +34,21 @@ _CHECKERS: dict[str, list[str]] = {
 
 
 def _programs() -> dict[str, str]:
-    """Return each quickstart, the README's first program, and its twelve tasks, which are one program."""
+    """Return each quickstart, the README's program, and the first page, which is one program."""
     quickstarts = (ROOT / "docs" / "quickstarts.md").read_text(encoding="utf-8")
     programs = {f"quickstart_{block.line}.py": block.code for block in blocks(quickstarts, "python")}
-    first, *tasks = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "python")
-    return {**programs, "readme.py": first.code, "tasks.py": "\n".join(task.code for task in tasks)}
+    for name, page in {"readme.py": "README.md", "first_page.py": "docs/index.md"}.items():
+        text = (ROOT / page).read_text(encoding="utf-8")
+        programs[name] = "\n".join(map(_as_statements, blocks(text, "python")))
+    return programs
+
+
+def _as_statements(block: Block) -> str:
+    """Return the code of a block, in a function if it awaits outside of one."""
+    compiled = compile(block.code, "<block>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    if not compiled.co_flags & inspect.CO_COROUTINE:
+        return block.code
+    return f"async def line_{block.line}() -> None:\n{textwrap.indent(block.code, '    ')}"
 
 
 def _check(checker: str, programs: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:

@@ -569,6 +569,23 @@ test("what begins again, other choices and steps have messages of their own", as
   assert.deepEqual([media.chunks, media.transcript, media.complete], [[new Uint8Array([1, 2, 3])], "hi", true]);
 });
 
+test("an answer that goes on after its tools is one message", async () => {
+  const events = [
+    { type: "message_start", model: "m" },
+    { type: "text_delta", text: "Let me see. " },
+    { type: "part_done" },
+    { type: "finish", reason: "tool_calls" },
+    { type: "message_start", model: "m", another: true },
+    { type: "text_delta", part: 1, text: "It is cold." },
+  ];
+  for (const [last, reason] of [[{ type: "finish", reason: "stop" }, "stop"], [END, null]]) {
+    const answer = follow(serve((_, response) => head(response).end(body(0, [...events, last, END]))).url);
+    const message = await answer.done;
+
+    assert.deepEqual([answer.messages.length, message.text, message.finish_reason], [1, "Let me see. It is cold.", reason]);
+  }
+});
+
 test("a form is what its patches make, over a cut, too", async () => {
   const patches = [
     [{ op: "replace", path: "", value: { name: "Crê" } }],

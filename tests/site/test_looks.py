@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import http.server
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import urlencode
 
 import pytest
 
@@ -55,35 +56,173 @@ def test_a_page_fits_its_window(served: str, page: Page, name: str, width: int) 
     assert [] == said
 
 
-_QUESTIONS = {
-    # Asked by users of other libraries, each in a public thread.
-    "fastapi/fastapi#1342": ("stop client disconnects", "relay", "closes the connection to the provider"),
-    "mostlygeek/llama-swap#236": ("streaming buffered nginx", "doctor", "proxy_buffering off;"),
-    "dstackai/dstack#4269": ("one lump", "doctor", "which setting to change"),
-    "BerriAI/litellm#316": ("mock streaming response", "testing", "testing.script()"),
-    "gpustack/gpustack#4874": ("include_usage", "getting-started", "to report usage"),
-    "567-labs/instructor#665": ("structured output", "structured-output", "stream.partials("),
-    "konveyor/kai#622": ("incomplete chunked read", "errors-index", "Keep .partial, ask again"),
-    "openclaw/openclaw#68655": ("markdown flickers", "ui", "markdown_blocks()"),
-    "vercel/chatbot#1466": ("resume after reload", "browser", "Last-Event-ID"),
-    "LibreChat-AI/agents#40": ("think tags", "ui", 'split_tags("think")'),
-    "openai/openai-python#3201": ("arguments fragments", "tool-calls", "stream.tool_calls"),
+_Answers: TypeAlias = dict[str, str]
+"""The pages that answer a question, each with a part of the answer."""
+
+_CLOSING: _Answers = {"closing": "stop()", "getting-started": "Stop early"}
+_IN_AN_APP: _Answers = {
+    "relay": "relay.respond(",
+    "cookbook/fastapi": "relay.respond(",
+    "cookbook/use-chat": "relay.respond(",
 }
-"""For each thread: the words to search for, the page that answers, and a part of the answer."""
+_FALLBACKS: _Answers = {"recovery": "fallback", "routes": "Retry(routes="}
+_RELOADS: _Answers = {"browser": "Last-Event-ID", "journals": "MemoryJournal"}
+_CALLS: _Answers = {"tool-calls": "stream.tool_calls", "departures": "tool call"}
+_USAGE: _Answers = {
+    "message": ".usage",
+    "getting-started": "to report usage",
+    "coming-from/litellm": ".usage",
+}
+
+_QUESTIONS: dict[str, tuple[str, _Answers]] = {
+    "fastapi/fastapi#1342": ("stop client disconnects", {"relay": "closes the connection to the provider"}),
+    "mostlygeek/llama-swap#236": ("streaming buffered nginx", {"doctor": "proxy_buffering off;"}),
+    "dstackai/dstack#4269": ("one lump", {"doctor": "which setting to change"}),
+    "BerriAI/litellm#316": ("mock streaming response", {"testing": "testing.script()"}),
+    "gpustack/gpustack#4874": ("include_usage", {"getting-started": "to report usage"}),
+    "567-labs/instructor#665": ("structured output", {"structured-output": "stream.partials("}),
+    "konveyor/kai#622": ("incomplete chunked read", {"errors-index": "Keep .partial, ask again"}),
+    "openclaw/openclaw#68655": ("markdown flickers", {"ui": "markdown_blocks()"}),
+    "vercel/chatbot#1466": ("resume after reload", _RELOADS),
+    "LibreChat-AI/agents#40": (
+        "think tags",
+        {"ui": 'split_tags("think")', "getting-started": "reasoning_tags"},
+    ),
+    "openai/openai-python#3201": ("arguments fragments", _CALLS),
+    "openai/openai-python#2356": (
+        "peer closed connection without sending complete message body (incomplete chunked read)",
+        {"errors-index": "Keep .partial, ask again"},
+    ),
+    "openai/openai-python#969": (
+        "Interrupt streaming for chat completions using the API like ChatGPT",
+        _CLOSING,
+    ),
+    "openai/openai-python#2599": (
+        "timeout not respected openai client",
+        {"closing": "Timeouts", "limits": "idle_bytes"},
+    ),
+    "openai/openai-python#3438": ("merge duplicate streaming tool call deltas", _CALLS),
+    "anthropics/anthropic-sdk-python#688": (
+        "How to handle Anthropic 'Overloaded' error when streaming in langchain",
+        {"recovery": "overloaded", "coming-from/langchain": "Retry("},
+    ),
+    "BerriAI/litellm#4904": ("Include `prompt_tokens` when streaming", _USAGE),
+    "BerriAI/litellm#11915": ("LiteLLM in streaming mode does not return usage details", _USAGE),
+    "BerriAI/litellm#26102": (
+        "Streaming responses are buffered when using LiteLLM proxy with SGLang",
+        {"doctor": "which setting to change"},
+    ),
+    "BerriAI/litellm#1226": ("Retry/fallbacks doesn't work for streaming calls", _FALLBACKS),
+    "BerriAI/litellm#32236": (
+        "stamp gen_ai.response.time_to_first_chunk on streaming LLM spans",
+        {"opentelemetry": "time_to_first_chunk"},
+    ),
+    "langchain-ai/langchain#15191": ("lcel `with_fallbacks` streaming", _FALLBACKS),
+    "langchain-ai/langchain#4743": (
+        "How to stop the stream? and does it stop the openai charging?",
+        _CLOSING,
+    ),
+    "langchain-ai/langchain#4629": (
+        "Mock LLM by record and replay responses",
+        {"testing": "testing.record("},
+    ),
+    "langchain-ai/langchain#4715": ("Streaming Responses As Ouput Using FastAPI Support", _IN_AN_APP),
+    "vercel/ai#161": ("Example using Streaming Response for FastAPI.", _IN_AN_APP),
+    "vercel/ai#7665": ("Unable to stop streaming after hitting a reload", _RELOADS),
+    "vercel/ai#470": ("continue streaming on browser refresh/exit page", _RELOADS),
+    "streamlit/streamlit#8200": (
+        "When using st.write_stream to display long text, the interface may flicker.",
+        {"cookbook/streamlit": "st.write_stream", "ui": "throttle(", "markdown": "markdown_blocks()"},
+    ),
+    "streamlit/streamlit#11854": (
+        "Turn submit button in `st.chat_input` into stop button",
+        {"cookbook/streamlit": "stop", "journals": "stop"},
+    ),
+}
+"""For each public thread, what it asks, in the words of its title or in two or three of its own, and the answers."""
 
 
-@pytest.mark.parametrize(("words", "name", "answer"), _QUESTIONS.values(), ids=_QUESTIONS)
-def test_a_question_is_answered_by_one_search(
-    served: str, page: Page, words: str, name: str, answer: str
-) -> None:
-    """The answer stands on one of the first six pages that the search lists."""
-    page.goto(f"{served}/search.html?q={words}")
+def _found(served: str, page: Page, words: str) -> list[str]:
+    """Return the addresses that a search lists, the best first, without the site's own."""
+    page.goto(f"{served}/search.html?{urlencode({'q': words})}")
     # The summary comes when all results are listed.
     page.wait_for_function("document.querySelector('.search-summary')?.textContent.includes('found')")
-    found = page.locator("#search-results > ul > li > a").evaluate_all(
-        "links => links.map(link => new URL(link.href).pathname)"
+    links: list[str] = page.locator("#search-results > ul > li > a").evaluate_all(
+        "links => links.map(link => link.href)"
     )
-    assert f"/{name}.html" in list(dict.fromkeys(found))[:6]
+    return [link.removeprefix(f"{served}/") for link in links]
 
+
+def _names(found: list[str]) -> list[str]:
+    """Return the names of the pages that addresses lead to, each once."""
+    return list(dict.fromkeys(link.partition("#")[0].removesuffix(".html") for link in found))
+
+
+def test_a_question_is_answered_by_one_search(served: str, page: Page) -> None:
+    """A page that answers is among the first three; of thirty questions, two may be missed."""
+    missed: dict[str, list[str]] = {}
+    for thread, (words, answers) in _QUESTIONS.items():
+        first = _names(_found(served, page, words))[:3]
+        if not any(name in answers for name in first):
+            missed[thread] = first
+
+    assert len(_QUESTIONS) == 30
+    assert len(missed) <= 2, missed
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    sorted({item for _, answers in _QUESTIONS.values() for item in answers.items()}),
+)
+def test_the_page_that_a_search_finds_has_the_answer(served: str, page: Page, name: str, answer: str) -> None:
+    """It is not only about the same words."""
     page.goto(f"{served}/{name}.html")
+
     assert answer in page.locator("article").inner_text()
+
+
+@pytest.mark.parametrize("words", ["retry", "stream", "why is my stream truncated", "partial", "tool call"])
+def test_guides_come_before_names(served: str, page: Page, words: str) -> None:
+    """The first five pages explain; a name of the API comes after them."""
+    names = _names(_found(served, page, words))[:5]
+
+    assert [] == [name for name in names if name.startswith("reference/")]
+
+
+def test_a_name_is_found_as_well(served: str, page: Page) -> None:
+    """Who knows the name gets its entry, after the guides."""
+    found = _found(served, page, "tokenstream.Stream.validated_calls")
+
+    assert any(link.endswith("#tokenstream.Stream.validated_calls") for link in found)
+
+
+def test_a_message_is_found_with_its_numbers_filled_in(served: str, page: Page) -> None:
+    """Pasted from a traceback, it leads to the row of the index of errors that explains it."""
+    first, *_ = _found(
+        served, page, "tokenstream.errors.LimitExceeded: the input outgrew Limits.line = 1,024"
+    )
+    page.goto(f"{served}/{first}")
+    row = page.locator("tr", has=page.locator(":target"))
+
+    assert first.startswith("errors-index.html#")
+    assert "A line, an event, the answer or something in it is larger" in row.inner_text()
+
+
+def test_each_message_of_the_index_of_errors_is_found(served: str, page: Page) -> None:
+    """With something in place of each "…", it is among the first three, with an anchor of its own."""
+    page.goto(f"{served}/errors-index.html")
+    messages: dict[str, str] = page.evaluate(
+        "Object.fromEntries([...document.querySelectorAll('td:first-child code[id]')].map("
+        "message => [`#${message.id}`, message.textContent]))"
+    )
+    page.goto(f"{served}/search.html")
+    rank = "text => Search._performSearch(text, new Set(), new Set(), new Set(), new Set()).slice(-3)"
+    lost = [
+        text
+        for anchor, text in messages.items()
+        if anchor
+        not in [row[2] for row in page.evaluate(rank, f"Error: {text.replace('…', 'x1')} and so on")]
+    ]
+
+    assert len(messages) > 400
+    assert [] == lost

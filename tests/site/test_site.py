@@ -127,7 +127,7 @@ def _build_pages(folder: Path, **pages: str) -> subprocess.CompletedProcess[str]
     needed("sphinx")
     source = folder / "docs"
     source.mkdir()
-    for name in ("conf.py", "site_hooks.py"):
+    for name in ("conf.py", "site_hooks.py", "site_search.py"):
         shutil.copy(DOCS / name, source / name)
     shutil.copytree(DOCS / "_static", source / "_static")
     for name, text in pages.items():

@@ -215,8 +215,9 @@ export class Answer {
       default: {
         const choice = event.choice ?? 0;
         const step = event.step ?? null;
-        const message = event.another ? this.#begin(choice, step) : this.#messageOf(choice, step);
-        message.take(event);
+        // The answer goes on after its tools were run, so it has no finish reason yet.
+        if (event.another) for (const message of this.messages) if (message.step === step) message.finish_reason = null;
+        this.#messageOf(choice, step).take(event);
       }
     }
   }
