@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
+import shutil
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +18,12 @@ from tests.browser.chat.support import until
 from tests.browser.chats import make_app
 from tests.browser.docs_code import block_with
 from tests.project import ROOT
-from tests.support.node import node_with
+from tests.support.node import bundle, node_with
 from tests.support.served import by_uvicorn
 from tokenstream import AsyncStream, relay, testing
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-    from pathlib import Path
 
     from playwright.sync_api import Page
     from starlette.requests import Request
@@ -68,31 +66,20 @@ async def _socket(ws: WebSocket) -> None:
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def script(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Bundle pages of React with the hooks of docs/browser.md, as an application does."""
     folder, node = node_with("esbuild", "react-dom", "@ai-sdk/react")
     project = tmp_path_factory.mktemp("project")
     (project / "node_modules").mkdir()
     (project / "node_modules" / "llm-tokenstream").symlink_to(relay.assets.directory)
-    source = project / "frameworks.jsx"
-    source.write_text((_FOLDER / "frameworks.jsx").read_text("utf-8"), "utf-8")
+    shutil.copy(_FOLDER / "frameworks.jsx", project)
     for name in ("useAnswer", "useRelayChat"):
         (project / f"{name}.js").write_text(block_with(f"export function {name}"), "utf-8")
-    paths = os.pathsep.join([os.path.dirname(node), os.environ["PATH"]])  # noqa: PTH120 - a path may be bare
-    subprocess.run(
-        [
-            folder / "node_modules" / ".bin" / "esbuild",
-            *(source, "--bundle", "--format=esm", "--jsx=automatic", f"--outfile={project / 'bundle.js'}"),
-        ],
-        env={**os.environ, "PATH": paths, "NODE_PATH": str(folder / "node_modules")},
-        capture_output=True,
-        check=True,
-    )
-    return project / "bundle.js"
+    return bundle(project / "frameworks.jsx", folder, node, "--jsx=automatic")
 
 
 @pytest.fixture(scope="module")
-def url(bundle: Path) -> Iterator[str]:
+def url(script: bytes) -> Iterator[str]:
     """Serve the package, the cases, a socket, a journal, and a relay with chats."""
     chats, journal = make_app(), relay.MemoryJournal(drain=0)
 
@@ -102,8 +89,8 @@ def url(bundle: Path) -> Iterator[str]:
     async def answer(request: Request) -> Any:
         return relay.follow(journal, request.path_params["id"], request.headers.get("last-event-id"))
 
-    async def script(_: Request) -> Response:
-        return FileResponse(bundle, media_type="text/javascript")
+    async def send_script(_: Request) -> Response:
+        return Response(script, media_type="text/javascript")
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -112,7 +99,7 @@ def url(bundle: Path) -> Iterator[str]:
 
     routes = [
         Route("/", _page),
-        Route("/bundle.js", script),
+        Route("/bundle.js", send_script),
         Route("/sse_cases.mjs", _cases),
         Route("/answers", start, methods=["POST"]),
         Route("/answers/{id}", answer),

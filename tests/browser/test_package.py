@@ -13,7 +13,7 @@ import pytest
 
 from tests.browser.declarations import STRICTLY, make_declarations
 from tests.project import ROOT
-from tests.support.node import node_with
+from tests.support.node import bundle, node_with, npm_with
 from tokenstream import relay
 
 if TYPE_CHECKING:
@@ -65,22 +65,35 @@ def test_its_types_hold(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
+def test_npm_installs_the_folder(tmp_path: Path) -> None:
+    """As docs/browser.md says, and without a network: the package needs nothing else."""
+    _, node = node_with()
+    environment = {**os.environ, "npm_config_cache": str(tmp_path / "cache"), "npm_config_offline": "true"}
+    command = [*npm_with(node), "install", "--no-audit", "--no-fund", str(_FILES)]
+    subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    modules = "['', '/store', '/websocket', '/use-chat', '/ag-ui', '/sse']"
+    program = (
+        f"for (const name of {modules}) console.log(...Object.keys(await import('llm-tokenstream' + name)))"
+    )
+    (tmp_path / "program.mjs").write_text(program, "utf-8")
+    done = subprocess.run(
+        [node, "program.mjs"], cwd=tmp_path, capture_output=True, encoding="utf-8", check=True
+    )
+
+    assert done.stdout.split() == [
+        *("Answer", "Message", "applyPatch", "follow"),
+        *("answerStore", "followSocket", "RelayChatTransport", "relayAgent", "Frames"),
+    ]
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("module", _MOST)
 def test_a_page_loads_few_bytes(module: str) -> None:
     """Minified and compressed; an adapter's bytes are those that come on top of `follow`'s."""
     folder, node = node_with("esbuild")
     external = () if module == "tokenstream" else tuple(f"--external:./{name}" for name in _SHARED)
-    paths = os.pathsep.join([os.path.dirname(node), os.environ["PATH"]])  # noqa: PTH120 - a path may be bare
-    bundled = subprocess.run(
-        [
-            folder / "node_modules" / ".bin" / "esbuild",
-            *(_FILES / f"{module}.js", "--bundle", "--minify", "--format=esm", *external),
-        ],
-        env={**os.environ, "PATH": paths},
-        capture_output=True,
-        check=True,
-    ).stdout
+    bundled = bundle(_FILES / f"{module}.js", folder, node, "--minify", *external)
     size = len(gzip.compress(bundled, 9))
     told = re.search(rf"^\| `{module}.js` \|.*\| ([0-9,]+)", _PAGE, re.MULTILINE)
 

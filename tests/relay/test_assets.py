@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import flask
@@ -18,7 +20,7 @@ from tokenstream import relay
 from tokenstream.errors import MisuseError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 MAIN = "tokenstream.js"
 
@@ -32,7 +34,7 @@ def _litestar_mount() -> litestar.Litestar:
     return litestar.Litestar([mounted])
 
 
-FRAMEWORKS = {
+FRAMEWORKS: dict[str, Callable[[], Any]] = {
     "starlette": lambda: Starlette(routes=[Mount("/files", relay.assets)]),
     "starlette, twice": lambda: Starlette(
         routes=[Mount("/files", Starlette(routes=[Mount("/", relay.assets)]))]
@@ -74,6 +76,28 @@ def test_flask_serves_the_folder() -> None:
         answer = httpx.get(f"{url}files/{MAIN}")
 
     assert answer.content == (relay.assets.directory / MAIN).read_bytes()
+
+
+_DJANGO = """
+import django
+from django.conf import settings
+from tokenstream import relay
+
+folders = [("tokenstream", relay.assets.directory)]
+apps = ["django.contrib.staticfiles"]
+settings.configure(INSTALLED_APPS=apps, STATIC_URL="/static/", STATICFILES_DIRS=folders)
+django.setup()
+from django.contrib.staticfiles import finders
+
+print(finders.find("tokenstream/tokenstream.js"))
+"""
+
+
+def test_django_finds_the_folder_among_its_static_files() -> None:
+    """In a process of its own, since Django has one configuration for each."""
+    done = subprocess.run([sys.executable, "-c", _DJANGO], capture_output=True, encoding="utf-8", check=True)
+
+    assert done.stdout.strip() == str(relay.assets.directory / MAIN)
 
 
 def test_every_file_has_its_type(client: httpx.Client) -> None:

@@ -274,6 +274,35 @@ async def test_the_next_question_may_come_while_the_end_is_sent(name: str) -> No
         assert "the next question" == await ws.recv()
 
 
+class Instant:
+    """A connection that sends without a pause, and whose client asks again as soon as it has the end."""
+
+    def __init__(self) -> None:
+        self.ended = anyio.Event()
+
+    async def recv(self) -> str:
+        if not self.ended.is_set():
+            await self.ended.wait()
+        return "the next question"
+
+    async def send(self, message: str) -> None:
+        if '"end"' in message:
+            self.ended.set()
+
+    async def close(self, code: int, reason: str) -> None:
+        raise AssertionError(f"closed with {code}: {reason}")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_the_next_question_may_come_after_an_answer_that_was_there_at_once() -> None:
+    """An answer may be over before its client is listened to: the question is not taken for a word on it."""
+    ws = Instant()
+
+    assert await relay.websocket(ws, AsyncStream(["x"], format="pieces"))
+    assert "the next question" == await ws.recv()
+
+
 @pytest.mark.anyio
 async def test_what_is_no_websocket_is_refused() -> None:
     """A request, say, is a mistake of the caller's."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-__all__ = ["node_in", "node_with", "npm_with"]
+__all__ = ["bundle", "node_in", "node_with", "npm_with"]
 
 
 @cache
@@ -48,3 +49,17 @@ def npm_with(node: str) -> list[str]:
     if found is None or found.origin is None:
         pytest.skip("needs npm")
     return [node, str(Path(found.origin).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+
+
+def bundle(source: Path, npm: Path, node: str, *options: str) -> bytes:
+    """Return the module that esbuild makes of one and of all that it imports.
+
+    Args:
+        npm: A folder that has esbuild, and the packages that are imported, in its `node_modules`.
+        node: The Node to run there.
+    """
+    modules = npm / "node_modules"
+    paths = os.pathsep.join([str(Path(node).parent), os.environ["PATH"]])
+    command: list[str | Path] = [modules / ".bin" / "esbuild", source, "--bundle", "--format=esm", *options]
+    environment = {**os.environ, "PATH": paths, "NODE_PATH": str(modules)}
+    return subprocess.run(command, env=environment, capture_output=True, check=True).stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any, Literal, assert_type
 
 from fastapi import FastAPI, WebSocket
@@ -50,6 +51,8 @@ async def follow(journal: MemoryJournal, id: str) -> relay.Response:
     assert_type(await journal.start(aconnect("https://made.up"), id=id, owner="somebody"), str)
     assert_type([entry async for entry in journal.follow(id, after=3)], list[Entry])
     assert_type(await relay.stop(journal, id), Literal["stopped", "ended", "unknown"])
+    app.mount("/tokenstream", relay.assets)
+    assert_type(relay.assets.directory, Path)
     app.mount("/answers", relay.routes(journal, lambda body: aconnect("https://made.up", json=body)))
     relay.respond(aconnect("https://made.up"), journal=journal, id=id)
     return assert_type(relay.follow(journal, id, "17", owner="somebody"), relay.Response)

@@ -50,7 +50,8 @@ class Assets:
         """Return the status, the headers and the body of the response to a request."""
         if scope["method"] not in {"GET", "HEAD"}:
             return 405, _encode({"allow": "GET, HEAD", "content-length": "0"}), b""
-        name: str = scope["path"].removeprefix(scope.get("root_path", "")).lstrip("/")
+        # Litestar ends the path of what it mounts with a slash.
+        name: str = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
         # A name is looked up among the files' names and never joined to a path, so none leads elsewhere.
         path = {path.name: path for path in self.directory.iterdir()}.get(name)
         content_type = None if path is None else _CONTENT_TYPES.get(path.suffix)
@@ -79,10 +80,8 @@ def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
 
 
 assets: Final = Assets(Path(__file__).parent.parent / "browser")
-"""The files of the [browser's reader](browser.md): an ASGI application to mount.
+"""The files of the browser's reader: an ASGI application that serves them and nothing else; mount it.
 
-    app.mount("/tokenstream", relay.assets)  # import { follow } from "/tokenstream/tokenstream.js"
-
-It answers GET and HEAD, and serves nothing but these files. `assets.directory` is their folder, for
-everything else that serves or bundles files.
+After `app.mount("/tokenstream", relay.assets)`, a page imports `/tokenstream/tokenstream.js`.
+`relay.assets.directory` is the folder of the files, for everything else that serves or bundles files.
 """

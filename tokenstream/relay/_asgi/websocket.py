@@ -69,6 +69,9 @@ class _AnswerDelivery(SocketDelivery):
         Later messages are left for the application to receive.
         """
         with self._listening:
+            if self._listening.cancel_called:
+                # The answer ended before this task began. A message that is there already would be taken.
+                return
             try:
                 message = parse_message(await self._socket.receive(), _MAX_MESSAGE)
                 if message != {"type": "stop"}:

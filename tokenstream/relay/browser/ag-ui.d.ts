@@ -1,4 +1,4 @@
-export type Patience = Pick<import("./connection.js").Reconnecting, "attempts" | "wait" | "longest" | "silence">;
+import type { Patience } from "./connection.js";
 /**
  * Make a class of agents out of `HttpAgent` of `@ag-ui/client`, for relays that answer in the protocol `ag-ui`.
  *

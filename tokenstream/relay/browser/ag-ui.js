@@ -9,7 +9,7 @@
  */
 import { askToStop, openStream } from "./stream.js";
 
-/** @typedef {Pick<import("./connection.js").Reconnecting, "attempts" | "wait" | "longest" | "silence">} Patience */
+/** @import { Patience } from "./connection.js" */
 
 const LAST = ["RUN_FINISHED", "RUN_ERROR"];
 

@@ -1,5 +1,5 @@
 import type { Ending, Failure } from "./message.js";
-export type Reconnecting = {
+export type Requesting = {
     /**
      * A function to use in place of the global `fetch`.
      */
@@ -8,6 +8,8 @@ export type Reconnecting = {
      * The request's headers; a function makes them anew for each attempt.
      */
     headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>);
+};
+export type Patience = {
     /**
      * Most attempts in a row without an event; 10 by default.
      */
@@ -25,7 +27,7 @@ export type Reconnecting = {
      */
     silence?: number;
 };
-export type ConnectionOptions = Omit<RequestInit, "headers" | "signal"> & Reconnecting;
+export type ConnectionOptions = Omit<RequestInit, "headers" | "signal"> & Requesting & Patience;
 export type State = "connecting" | "open" | "waiting" | "ended";
 export type Listener = {
     /**

@@ -3,16 +3,19 @@ import { Frames } from "./sse.js";
 
 /** @import { Ending, Failure } from "./message.js" */
 /**
- * @typedef {object} Reconnecting Options of a connection, besides those of `fetch`.
+ * @typedef {object} Requesting Options of each request, besides those of `fetch`.
  * @property {typeof globalThis.fetch} [fetch] A function to use in place of the global `fetch`.
  * @property {HeadersInit | (() => HeadersInit | Promise<HeadersInit>)} [headers]
  * The request's headers; a function makes them anew for each attempt.
+ */
+/**
+ * @typedef {object} Patience Options that say when to reconnect, and when to give up.
  * @property {number} [attempts] Most attempts in a row without an event; 10 by default.
  * @property {number} [wait] Seconds before the second attempt, doubled for each more; 0.5 by default.
  * @property {number} [longest] The longest such wait, in seconds; 10 by default.
  * @property {number} [silence] Seconds without a byte after which the connection is dead; 35 by default.
  */
-/** @typedef {Omit<RequestInit, "headers" | "signal"> & Reconnecting} ConnectionOptions */
+/** @typedef {Omit<RequestInit, "headers" | "signal"> & Requesting & Patience} ConnectionOptions */
 /** @typedef {"connecting" | "open" | "waiting" | "ended"} State */
 /**
  * @typedef {object} Listener What a connection tells.

@@ -3,7 +3,7 @@ export type StreamOptions = import("./connection.js").ConnectionOptions & {
 };
 /** @typedef {import("./connection.js").ConnectionOptions & {signal?: AbortSignal | null}} StreamOptions */
 /**
- * Open an answer in a protocol of others, and yield the data of each of its events once.
+ * Open an answer in another protocol than ours: a stream of the data of its events, each of them once.
  *
  * Continues after a cut if the response has named the answer in `X-Answer-Id`. Resolves as soon as the
  * server has answered: with null if there is nothing to follow. Rejects if the server refuses.

@@ -4,7 +4,7 @@ import { Connection } from "./connection.js";
 /** @typedef {import("./connection.js").ConnectionOptions & {signal?: AbortSignal | null}} StreamOptions */
 
 /**
- * Open an answer in a protocol of others, and yield the data of each of its events once.
+ * Open an answer in another protocol than ours: a stream of the data of its events, each of them once.
  *
  * Continues after a cut if the response has named the answer in `X-Answer-Id`. Resolves as soon as the
  * server has answered: with null if there is nothing to follow. Rejects if the server refuses.
@@ -35,7 +35,7 @@ export function openStream(url, { signal, ...options }, isLast) {
     const connection = new Connection(url, /** @type {any} */ (options), {
       take(data, position) {
         if (data) held.push(data);
-        const last = isLast(data);
+        const last = data !== "" && isLast(data);
         // Only the last of the events at one position has its number: after a cut, all of them come again.
         if (connection.id !== null && position === null && !last) return false;
         for (const each of held) to.enqueue(each);

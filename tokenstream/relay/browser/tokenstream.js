@@ -40,7 +40,7 @@ const followed = new Set();
 export function follow(url, options = {}) {
   const { signal, onEvent, fresh, keep, stop, after, key, ...request } = options;
   const posts = (request.method ?? "GET").toUpperCase() !== "GET";
-  const shared = key ?? (posts ? "" : new URL(absolute(url)).href);
+  const shared = key ?? (posts ? "" : absolute(url));
   for (const each of followed) {
     if (each.answer.ended) followed.delete(each);
     else if (shared && (each.key === shared || each.connection.address === shared)) return each.answer.join(options);

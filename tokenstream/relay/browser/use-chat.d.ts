@@ -1,3 +1,4 @@
+import type { Patience } from "./connection.js";
 export type Resolvable<T> = T | Promise<T> | (() => T | Promise<T>);
 export type Prepared = {
     api?: string;
@@ -23,7 +24,6 @@ export type TransportOptions = {
     prepareSendMessagesRequest?: (request: any) => Prepared | PromiseLike<Prepared>;
     prepareReconnectToStreamRequest?: (request: any) => Prepared | PromiseLike<Prepared>;
 };
-export type Patience = Pick<import("./connection.js").Reconnecting, "attempts" | "wait" | "longest" | "silence">;
 export type ChatRequest = {
     chatId: string;
     abortSignal?: AbortSignal;
@@ -31,6 +31,7 @@ export type ChatRequest = {
     body?: object;
     metadata?: unknown;
 };
+/** @import { Patience } from "./connection.js" */
 /** @template T @typedef {T | Promise<T> | (() => T | Promise<T>)} Resolvable */
 /**
  * @typedef {object} Prepared What a `prepare…` function may change in a request.
@@ -49,7 +50,6 @@ export type ChatRequest = {
  * @property {(request: any) => Prepared | PromiseLike<Prepared>} [prepareSendMessagesRequest]
  * @property {(request: any) => Prepared | PromiseLike<Prepared>} [prepareReconnectToStreamRequest]
  */
-/** @typedef {Pick<import("./connection.js").Reconnecting, "attempts" | "wait" | "longest" | "silence">} Patience */
 /**
  * @typedef {object} ChatRequest The part of a request of `useChat` that is the same for all.
  * @property {string} chatId

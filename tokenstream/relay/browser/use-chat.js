@@ -7,6 +7,7 @@
  */
 import { askToStop, openStream } from "./stream.js";
 
+/** @import { Patience } from "./connection.js" */
 /** @template T @typedef {T | Promise<T> | (() => T | Promise<T>)} Resolvable */
 /**
  * @typedef {object} Prepared What a `prepare…` function may change in a request.
@@ -25,7 +26,6 @@ import { askToStop, openStream } from "./stream.js";
  * @property {(request: any) => Prepared | PromiseLike<Prepared>} [prepareSendMessagesRequest]
  * @property {(request: any) => Prepared | PromiseLike<Prepared>} [prepareReconnectToStreamRequest]
  */
-/** @typedef {Pick<import("./connection.js").Reconnecting, "attempts" | "wait" | "longest" | "silence">} Patience */
 /**
  * @typedef {object} ChatRequest The part of a request of `useChat` that is the same for all.
  * @property {string} chatId
