@@ -74,8 +74,8 @@ _BY_CLASS = (
 )
 """Modules whose classes have pages of their own: all on one page would be half a megabyte."""
 
-_FIRST = ("Stream", "AsyncStream", "connect", "aconnect", "tap", "merge", "TextView", "View")
-"""Names that come first on the page of their module; the others are in the order of the alphabet."""
+_FIRST = ("Stream", "connect", "aconnect", "tap", "merge", "TextView", "View")
+"""Names that come first on the page of their module, in this order; the others follow by the alphabet."""
 
 _MEMBERS = (
     *("text", "message", "messages", "final", "result", "partials", "items", "field"),
@@ -163,9 +163,9 @@ def entries() -> dict[str, list[Entry]]:
 
 
 def _place(entry: Entry) -> tuple[int, str, bool]:
-    """Return what entries are sorted by; what is asynchronous comes after what it is the twin of."""
-    first = _FIRST.index(entry.name) if entry.name in _FIRST else len(_FIRST)
+    """Return what entries are sorted by: the class with `Async` in front comes after the one without."""
     twin = entry.name.removeprefix("Async")
+    first = _FIRST.index(twin) if twin in _FIRST else len(_FIRST)
     return first, twin.lower(), twin != entry.name
 
 

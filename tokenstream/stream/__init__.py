@@ -1,7 +1,6 @@
-"""Streams and their views, which a program reads answers with, and what several readers share.
+"""Streams and their views, which a program reads answers with, and what several readers share."""
 
-No module below this one loops over a source, waits, reads a clock or closes anything.
-"""
+# No module below this one loops over a source, waits, reads a clock or closes anything.
 
 from __future__ import annotations
 
