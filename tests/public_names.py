@@ -211,6 +211,7 @@ PUBLIC: dict[str, list[str]] = {
         "Response",
         "UnknownAnswer",
         "UnknownPosition",
+        "assets",
         "encode",
         "follow",
         "headers",

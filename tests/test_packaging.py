@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -14,12 +15,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.project import PACKAGE, PYPROJECT, ROOT
+from tests.support.node import node_with, npm_with
 from tokenstream.cli import main
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 PROJECT = PYPROJECT["project"]
+_MODULES = (
+    *("ag-ui", "answer", "connection", "message", "patch", "sse"),
+    *("store", "stream", "tokenstream", "use-chat", "websocket"),
+)
+_READER = sorted(["package.json", *(f"{name}{suffix}" for name in _MODULES for suffix in (".js", ".d.ts"))])
+"""The files of the browser's reader."""
 
 
 def test_the_distribution_is_named_llm_tokenstream() -> None:
@@ -34,6 +42,16 @@ def test_installing_brings_four_packages_and_no_sdk() -> None:
     }
 
     assert {"httpx", "httpx-sse", "partial-json-parser", "pydantic"} == required
+
+
+def test_the_package_for_javascript_is_private_and_needs_nothing() -> None:
+    """It has the version of the distribution, no dependencies, and no step that builds it."""
+    package = json.loads((PACKAGE / "relay" / "browser" / "package.json").read_text("utf-8"))
+    modules = {target.removeprefix("./") for target in package["exports"].values()}
+
+    assert (package["version"], package["private"], package["type"]) == (PROJECT["version"], True, "module")
+    assert not {"dependencies", "peerDependencies", "scripts", "optionalDependencies"} & set(package)
+    assert modules <= set(_READER)
 
 
 def test_no_dependency_has_an_upper_bound() -> None:
@@ -96,6 +114,26 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: Path) -> None
 
     assert modules == packaged
     assert f"{dist_info}/licenses/LICENSE" in names
+
+
+@pytest.mark.slow
+def test_the_wheel_and_the_package_for_javascript_hold_the_same_reader(wheel: Path, tmp_path: Path) -> None:
+    """Its modules and declarations and its `package.json`, and nothing that npm installs."""
+    with zipfile.ZipFile(wheel) as archive:
+        inside = [name for name in archive.namelist() if name.startswith("tokenstream/relay/browser/")]
+    _, node = node_with()
+    packed = subprocess.run(
+        [*npm_with(node), "pack", "--dry-run", "--json", str(PACKAGE / "relay" / "browser")],
+        cwd=tmp_path,
+        env={**os.environ, "npm_config_cache": str(tmp_path), "npm_config_update_notifier": "false"},
+        capture_output=True,
+        check=True,
+    )
+    (package,) = json.loads(packed.stdout)
+
+    assert sorted(name.rpartition("/")[2] for name in inside) == _READER
+    assert sorted(file["path"] for file in package["files"]) == _READER
+    assert package["version"] == PROJECT["version"]
 
 
 @pytest.mark.slow

@@ -286,14 +286,15 @@ class ChoiceState:
         """Number of times that a finished part was changed."""
         self.results: list[ToolResult] = []
         """The results of tools, in the order in which they came."""
-        self.refused: frozenset[str] = frozenset()
-        """The ids of the calls that cannot be run, and whose errors are among `results`."""
+        self.refused: dict[str, ToolResult] = {}
+        """The errors of the calls that cannot be run, by the call's id; they are among `results`, too."""
 
     def refuse_call(self, call: ToolCall) -> None:
         """Add the error of a tool call that cannot be run to `results`, unless it was added before."""
         if call.id not in self.refused:
-            self.refused |= {call.id}
-            self.results.append(ToolResult(call.id, error=call.error_for_model, choice=self.index))
+            refusal = ToolResult(call.id, error=call.error_for_model, choice=self.index)
+            self.refused[call.id] = refusal
+            self.results.append(refusal)
 
     def has_gone_on(self, id: str) -> bool:
         """Return True if the model has gone on after a call, so that the call was not cut off.
@@ -381,6 +382,10 @@ class ChoiceState:
         """
         self.finish_reason, self.raw_finish_reason = message.finish_reason, message.raw_finish_reason
         self.finish_message, self.joined = message.finish_message, message.joined
+        self.results = [
+            ToolResult(each.id, each.output, each.error, each.provider_executed, choice=self.index)
+            for each in message.results
+        ]
         for name, value in message.provider_data.items():
             data = shared if name in names else self.provider_data
             # A copy, because a list of items grows in place.

@@ -51,6 +51,13 @@ class Value(BaseModel):
         extra="forbid",
     )
 
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        """Restore the value from a pickle; fields that are newer than the pickle get their defaults."""
+        super().__setstate__(state)
+        for name, field in type(self).model_fields.items():
+            if name not in self.__dict__:
+                self.__dict__[name] = field.get_default(call_default_factory=True, validated_data={})
+
 
 Phase: TypeAlias = Literal["commentary", "final_answer"]
 """The role of a text: a remark along the way, such as between tool calls, or the answer itself."""
@@ -319,6 +326,8 @@ class ServerToolResult(Value):
     """
     complete: bool = False
     provider_data: dict[str, Any] | None = None
+    error: str | None = None
+    """A description of the tool's failure; None if the tool has succeeded."""
 
 
 @show_members

@@ -34,12 +34,14 @@ from tokenstream.events import (
 )
 from tokenstream.limits import DEFAULT_LIMITS, Limits
 from tokenstream.message import (
+    CallResult,
     MediaPart,
     Message,
     Part,
     ReasoningPart,
     RefusalPart,
     ServerToolCall,
+    ServerToolResult,
     TextPart,
     ToolCall,
     Usage,
@@ -53,6 +55,10 @@ if TYPE_CHECKING:
     from tokenstream.message import Ending
 
 __all__ = ["Accumulator"]
+
+
+_NO_RESULT = ServerToolResult.model_construct()
+"""Stands for the result whose part ended last, before any has ended."""
 
 
 class _MixedKinds(ProtocolError):
@@ -79,10 +85,12 @@ class Accumulator:
 
     __slots__ = (
         "_choices",
+        "_ended_result",
         "_id",
         "_late_usage",
         "_model",
         "_provider_data",
+        "_renamed_calls",
         "_role",
         "_spent",
         "_usage",
@@ -128,6 +136,10 @@ class Accumulator:
         # The content, and what is cached of it.
         self._provider_data: dict[str, Any] = {}
         self._choices: dict[int, ChoiceState] = {}
+        self._renamed_calls: dict[str, str] = {}
+        """Maps the ids that calls of a restarted answer had to those by which the reader knows the calls."""
+        self._ended_result = _NO_RESULT
+        """The result of a provider's tool whose part ended last; a `ToolResult` follows that end."""
         self.built: dict[int, Message] | None = None
         """Cache of the messages built since the last event, by choice; None if there are none."""
         self.held = 0
@@ -215,7 +227,8 @@ class Accumulator:
         self._usage.add(message.usage)
         choice = ChoiceState(message.choice)
         self.held += choice.restore(message, self._provider_data, shared)
-        if choice.parts or choice.finish_reason is not None or choice.provider_data:  # more than a head
+        has_more_than_head = choice.parts or choice.results or choice.provider_data
+        if has_more_than_head or choice.finish_reason is not None:
             self._choices[message.choice] = choice
 
     def conclude(self, ending: Ending, *, cut: Iterable[int] = ()) -> None:
@@ -262,7 +275,12 @@ class Accumulator:
 
     def rename_call(self, choice: int, part: int, id: str) -> ToolCall | None:
         """Change a tool call's id, also among those delivered; return the call if it has ended, or None."""
-        renamed = self._choice(choice).rename_call(part, id, self.tool_calls_delivered)
+        state = self._choice(choice)
+        start = state.parts[part].start
+        if isinstance(start, ToolCall) and start.id != id:
+            # A result of the call will have the id that the call had.
+            self._renamed_calls[start.id] = id
+        renamed = state.rename_call(part, id, self.tool_calls_delivered)
         self.built = None
         return renamed
 
@@ -351,6 +369,7 @@ class Accumulator:
             format=self.format,
             joined=choice.joined,
             route=self.route,
+            results=_list_results(choice) if choice.results else (),
         )
 
     def _usage_now(self) -> GrowingUsage:
@@ -439,7 +458,16 @@ class Accumulator:
         self.tool_calls_delivered.append(event.call.id)
         return False  # the call's start and arguments were the content
 
+    def complete_result(self, event: Event) -> None:
+        """Fill in a `ToolResult` that follows the end of a part, from that part; change no other event."""
+        is_blank = isinstance(event, ToolResult) and not event.id and event.output is None
+        if is_blank and getattr(event, "told_before", False):
+            part = self._ended_result
+            event.id, event.output, event.error = part.id, part.content, part.error
+
     def _take_result(self, event: ToolResult) -> bool:
+        self.complete_result(event)
+        event.id = self._renamed_calls.get(event.id, event.id)
         self._choice(event.choice).results.append(event)
         return False  # the model has not written it
 
@@ -454,6 +482,8 @@ class Accumulator:
             event.content = part.build(complete=True)
             event.told_before = True  # deltas have told all of the content
             part.finish(event.content)
+            if isinstance(event.content, ServerToolResult):
+                self._ended_result = event.content
             return False
         if isinstance(event.content, ToolCall):
             self._choice(event.choice).ended.append(event.content)  # its arguments are not valid JSON
@@ -462,6 +492,8 @@ class Accumulator:
             event.content = event.content.model_copy(update={"complete": True})
         content = event.content
         self._get_or_begin_part(event, lambda: content).finish(content)
+        if isinstance(content, ServerToolResult):
+            self._ended_result = content
         return False  # the part's start and deltas were the content
 
     def _take_citation(self, event: CitationAdded) -> bool:
@@ -562,3 +594,17 @@ class Accumulator:
         Resumed: _take_resumed,
         Unknown: _take_unknown,
     }
+
+
+def _list_results(choice: ChoiceState) -> tuple[CallResult, ...]:
+    """Return the results that came with a choice and are no parts of it, as values of its message."""
+    return tuple(
+        CallResult.model_construct(
+            id=result.id,
+            output=result.output,
+            error=result.error,
+            provider_executed=result.provider_executed,
+        )
+        for result in choice.results
+        if not getattr(result, "told_before", False) and choice.refused.get(result.id) is not result
+    )

@@ -75,6 +75,7 @@ RULES: dict[str, str] = {
     "arguments_placeholder": "an empty object came before a call's arguments: it is ignored",
     "arguments_null": "null was sent as the arguments: they are treated as empty",
     "frame_repeated": "a frame with the same number or id was sent again: it is dropped",
+    "result_repeated": "the result of a call was sent again: it is passed on as unknown",
     "frame_reordered": "a frame's number shows that it came too early: it waits for its turn",
     "start_repeated": "the answer's start was sent again: the first one is kept",
     "content_twice": "blocks that the answer contained in full were sent again: they are used once",

@@ -234,8 +234,10 @@ class ToolCallDone(PartEvent):
 
 @show_members
 @dataclass(slots=True)
-class ToolResult(AnswerEvent):
+class ToolResult(SummingEvent):
     """A tool has returned its result or has failed; no more follows for this call.
+
+    If the message has the result as a part, a `ServerToolResult`, this event comes just after the part's end.
 
     Example:
         >>> ToolResult("call_1", {"degrees": 7}).error is None

@@ -28,8 +28,10 @@ from tokenstream._message_parts import (
 
 if TYPE_CHECKING:
     from tokenstream.turns import Drop
+    from tokenstream.turns._results import ToolResults
 
 __all__ = [
+    "CallResult",
     "Checkpoint",
     "Citation",
     "Ending",
@@ -95,6 +97,27 @@ class Join(Value):
     """The format of the continuation, if it is another one than the message's; otherwise None."""
 
 
+@show_members
+class CallResult(Value):
+    """The result of a tool that is beside its call, and not a part: usually, the application ran the tool.
+
+    `Message.tool_results` makes the turns for the next request from such results.
+
+    Example:
+        >>> CallResult(id="call_1", output={"degrees": 7}).error is None
+        True
+    """
+
+    id: str
+    """The id of the call, which is a part of the same message or of an earlier one."""
+    output: Any = None
+    """The tool's result, as the server sent it."""
+    error: str | None = None
+    """A description of the tool's failure; None if the tool has succeeded."""
+    provider_executed: bool = False
+    """True if the server has run the tool itself, False if the application has run it."""
+
+
 class Message(Value):
     """One answer of a model, as far as it has arrived.
 
@@ -132,6 +155,8 @@ class Message(Value):
     route: str | None = None
     """The name of the `Route` that wrote the answer or, if it was continued at another route, its end; None
     without routes."""
+    results: tuple[CallResult, ...] = ()
+    """The results of tools that came with the answer and are no parts of it, in their order."""
 
     @field_validator("usage", mode="before")
     @classmethod
@@ -170,6 +195,29 @@ class Message(Value):
     def tool_calls(self) -> tuple[ToolCall, ...]:
         """Calls of the application's tools; calls that the provider itself runs are only in `parts`."""
         return tuple(part for part in self.parts if part.kind == "tool_call")
+
+    @property
+    def tool_results(self) -> ToolResults:
+        """The results that came with the answer, of the calls in `tool_calls`.
+
+        Its method `turns` writes them for the next request, behind the assistant's turn.
+
+        Results of tools that the provider itself runs are only in `parts`. The results of a router are
+        returned by `stream.run`, and are not here.
+
+        Example:
+            >>> call = ToolCall(id="call_1", name="get_time", arguments_text="{}", complete=True)
+            >>> message = Message(parts=(call,), results=(CallResult(id="call_1", output="noon"),))
+            >>> message.tool_results["call_1"], len(message.tool_results.turns("openai-chat"))
+            ('noon', 2)
+        """
+        from tokenstream.turns._results import ToolResults
+
+        called = {call.id for call in self.tool_calls}
+        # A later result of a call replaces an earlier one.
+        last = {result.id: result for result in self.results if result.id in called}
+        values = {id: result.output if result.error is None else result.error for id, result in last.items()}
+        return ToolResults(self, values, [id for id, result in last.items() if result.error is not None])
 
     @property
     def citations(self) -> tuple[Citation, ...]:

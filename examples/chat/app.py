@@ -208,9 +208,13 @@ async def page() -> FileResponse:
     return FileResponse(FOLDER / "index.html")
 
 
+# The module that follows answers.
+app.mount("/tokenstream", relay.assets)
+
+
 @app.get("/{name}")
 async def part_of_page(
-    name: Literal["page.js", "markdown.js", "tokenstream.js", "style.css"],
+    name: Literal["page.js", "markdown.js", "style.css"],
 ) -> FileResponse:
     """Send a script or the stylesheet of the page."""
     return FileResponse(FOLDER / name)

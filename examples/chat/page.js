@@ -1,6 +1,6 @@
 // @ts-check
 import { show as showMarkdown } from "./markdown.js";
-import { follow } from "./tokenstream.js";
+import { follow } from "./tokenstream/tokenstream.js";
 
 /** @typedef {{id: number, question: string, answer: string, form: boolean, fresh?: boolean}} Turn */
 
@@ -83,7 +83,7 @@ function show({ id, question, answer: key, form, fresh }, article) {
 }
 
 /** Act on each tool call once: not again when it is replayed after a reload. */
-/** @param {import("./tokenstream.js").Answer} answer @param {HTMLElement} place */
+/** @param {import("./tokenstream/tokenstream.js").Answer} answer @param {HTMLElement} place */
 async function runTools(answer, place) {
   for await (const event of answer) {
     if (event.type !== "tool_call_done" || event.replayed) continue;
@@ -91,14 +91,14 @@ async function runTools(answer, place) {
   }
 }
 
-/** @param {import("./tokenstream.js").Answer} answer */
+/** @param {import("./tokenstream/tokenstream.js").Answer} answer */
 function stateOf({ state, message, stopReason, ended }) {
   if (message.error) return `It broke off: ${message.error.message}`;
   if (ended) return message.ending === "stopped" ? `Stopped${stopReason ? `: ${stopReason}` : ""}` : "";
   return { connecting: "…", open: "writing …", waiting: "no connection; trying again …", ended: "" }[state];
 }
 
-/** @param {HTMLElement} place @param {import("./tokenstream.js").Part} call @param {number} at */
+/** @param {HTMLElement} place @param {import("./tokenstream/tokenstream.js").Part} call @param {number} at */
 function showCall(place, call, at) {
   let card = /** @type {HTMLElement | undefined} */ (place.children[at]);
   if (!card) {

@@ -12,14 +12,13 @@ import anyio
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
-from starlette.routing import Route
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Mount, Route
 
 from tests.browser.chat.support import until
-from tests.project import ROOT
 from tests.support.line import Line
 from tests.support.served import by_uvicorn
-from tokenstream import AsyncStream, testing
+from tokenstream import AsyncStream, relay, testing
 from tokenstream.relay import MemoryJournal, follow
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ WORDS = [f"word{number} " for number in range(8)]
 PAGE = """
 <!doctype html><pre id="text"></pre><p id="state">waiting</p>
 <script type="module">
-import { follow } from "/tokenstream.js";
+import { follow } from "/tokenstream/tokenstream.js";
 const text = document.querySelector("#text"), state = document.querySelector("#state");
 const answer = follow(location.hash.slice(1), { wait: 0.05, attempts: 3 });
 answer.subscribe(() => { text.textContent = answer.message.text; });
@@ -54,7 +53,7 @@ class Gate:
         self.app = Starlette(
             routes=[
                 Route("/", self.page),
-                Route("/tokenstream.js", self.module),
+                Mount("/tokenstream", relay.assets),
                 Route("/answers", self.ask, methods=["POST"]),
                 Route("/answers/{id}", self.answer),
                 Route("/forget", self.forget, methods=["POST"]),
@@ -79,9 +78,6 @@ class Gate:
 
     async def page(self, _: Request) -> Response:
         return HTMLResponse(PAGE)
-
-    async def module(self, _: Request) -> Response:
-        return FileResponse(ROOT / "examples" / "chat" / "tokenstream.js", media_type="text/javascript")
 
     async def ask(self, _: Request) -> Response:
         self.asked += 1

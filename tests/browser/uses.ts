@@ -1,8 +1,16 @@
 // What an editor knows of the reader: checked by TypeScript, never run.
-import { applyPatch, follow, Message, type Answer, type AnswerEvent, type Ending, type Failure } from "../../examples/chat/tokenstream.js";
+import { applyPatch, follow, Message, type Answer, type AnswerEvent, type Ending, type Failure } from "llm-tokenstream";
+import { answerStore } from "llm-tokenstream/store";
+import { followSocket } from "llm-tokenstream/websocket";
 
-const answer: Answer = follow("/answer", { method: "POST", body: "{}", stop: "/stop", fresh: true });
-const again: Answer = follow(new URL("https://example.com"), { authorize: async () => ({ Authorization: "Bearer t" }) });
+const answer: Answer = follow("/answer", { method: "POST", body: "{}", stop: "/stop", fresh: true, signal: AbortSignal.timeout(9) });
+const again: Answer = follow(new URL("https://example.com"), {
+  headers: async () => ({ Authorization: "Bearer t" }),
+  credentials: "include",
+  fetch: (url, init) => fetch(url, init),
+  onEvent: ({ type, position }) => console.log(type, position),
+  keep: 100,
+});
 const leave: () => void = answer.subscribe(() => leave());
 const message: Message = answer.message;
 const text: string = message.text + message.reasoning + message.refusal;
@@ -16,9 +24,13 @@ for await (const event of again) {
 }
 for (const call of message.toolCalls) console.log(call.name, call.arguments_text, call.complete);
 console.log(applyPatch({}, [{ op: "append", path: "/a", value: "b" }]), await answer.stop());
+const store = answerStore(() => follow("/answer"));
+const shown: string = store.getSnapshot().text;
+const stopped: Promise<any> | undefined = store.answer?.stop();
+const spoken: Answer = followSocket(new WebSocket("/socket"), { ask: { question: shown }, silence: 60 });
 // @ts-expect-error an option that there is not
 follow("/answer", { retries: 3 });
-// @ts-expect-error the connection's signal is the follower's own
-follow("/answer", { signal: new AbortController().signal });
 // @ts-expect-error a message has no such ending
 const wrong: Ending = "over";
+// @ts-expect-error a snapshot never changes
+store.getSnapshot().parts.push(...spoken.message.parts);

@@ -60,7 +60,7 @@ def run_program(
         text=True,
         encoding="utf-8",
         check=False,
-        timeout=60,
+        timeout=240,
     )
 
 

@@ -1,5 +1,5 @@
 // Serves answers with aimock on a port of its own, until stdin is closed.
-// Takes one line of JSON, the answers by the user's message, and says its address.
+// Takes one line of JSON, pairs of what a request must match and the answer, and says its address.
 
 import { createInterface } from "node:readline";
 
@@ -8,7 +8,7 @@ const { LLMock } = await import("@copilotkit/aimock");
 const mock = new LLMock({ port: 0, chunkSize: 5 });
 const lines = createInterface({ input: process.stdin });
 lines.once("line", async (line) => {
-  for (const [message, answer] of Object.entries(JSON.parse(line))) mock.onMessage(message, answer);
+  for (const [match, answer] of JSON.parse(line)) mock.on(match, answer);
   await mock.start();
   process.stdout.write(`${mock.url}\n`);
 });

@@ -6,7 +6,7 @@ import json
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.emitters.whole import Said
 from tests.support.node import node_with
@@ -14,7 +14,7 @@ from tests.support.node import node_with
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = ["SCENARIOS", "SOCKETS", "WIRES", "Wire", "expected", "serving"]
+__all__ = ["AFTER_TOOLS", "REFUSED", "SCENARIOS", "SOCKETS", "WIRES", "Wire", "expected", "serving"]
 
 _SCRIPT = Path(__file__).with_name("aimock.mjs")
 _OSLO, _NOW = '{"city": "Oslo", "days": 3}', "{}"
@@ -69,6 +69,10 @@ SCENARIOS: dict[str, tuple[dict[str, Any], Said]] = {
     ),
 }
 """Fixtures by the message that asks for them, and what they say. No name is part of another."""
+AFTER_TOOLS = "It is noon there."
+"""The answer to the results of tools."""
+REFUSED = "too much"
+"""The message that is answered with an error."""
 
 
 class Wire:
@@ -169,9 +173,29 @@ def _live(said: str) -> list[dict[str, Any]]:
     ]
 
 
-SOCKETS: dict[str, tuple[str, Callable[[str], list[dict[str, Any]]], bool]] = {
-    "openai-realtime": ("/v1/realtime?model=gpt-realtime", _realtime, False),
-    "openai-responses": (
+class Socket(NamedTuple):
+    """One of its WebSockets."""
+
+    path: str
+    ask: Callable[[str], list[dict[str, Any]]]
+    """Returns the messages to send for a user's message."""
+    thinks: bool
+    """Whether reasoning has a place there."""
+    waits: bool = False
+    """Whether the real server says nothing more after calls until it has their results; aimock goes on."""
+
+    def asked_in_turn(self) -> list[str]:
+        """Return the names of the scenarios that can be asked one after the other."""
+        return [
+            name
+            for name, (response, _) in SCENARIOS.items()
+            if not (self.waits and response.get("blocks", [{}])[0].get("type") == "toolCall")
+        ]
+
+
+SOCKETS: dict[str, Socket] = {
+    "openai-realtime": Socket("/v1/realtime?model=gpt-realtime", _realtime, False),
+    "openai-responses": Socket(
         "/v1/responses",
         lambda said: [
             {
@@ -182,13 +206,19 @@ SOCKETS: dict[str, tuple[str, Callable[[str], list[dict[str, Any]]], bool]] = {
         ],
         True,
     ),
-    "gemini-live": (
+    "gemini-live": Socket(
         "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
         _live,
         False,
+        waits=True,
     ),
 }
-"""Its WebSockets: where, what to send, and whether reasoning has a place."""
+"""Its WebSockets, which do otherwise than the real servers:
+
+- Responses: no response is remembered, so `previous_response_id` is ignored; `response.cancel` is an error.
+- Realtime: after `response.cancel`, the answer goes on to its end, and `response.cancelled` follows.
+- Gemini Live: a question interrupts nothing, no handle is given, and calls end their turn.
+"""
 
 
 @contextmanager
@@ -197,7 +227,11 @@ def serving() -> Generator[str]:
     folder, node = node_with("@copilotkit/aimock")
     # A script given as text finds its packages from the folder that it runs in.
     command = [node, "--input-type=module", "--eval", _SCRIPT.read_text("utf-8")]
-    fixtures = {name: response for name, (response, _) in SCENARIOS.items()}
+    fixtures: list[tuple[dict[str, Any], dict[str, Any]]] = [
+        ({"hasToolResult": True}, {"content": AFTER_TOOLS}),
+        ({"userMessage": REFUSED}, {"error": {"message": "Slow down.", "code": "rate_limit_exceeded"}}),
+        *(({"userMessage": name}, response) for name, (response, _) in SCENARIOS.items()),
+    ]
     with subprocess.Popen(
         command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
     ) as process:

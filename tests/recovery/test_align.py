@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.recovery.attempts import in_each_world, play
 from tests.support.sampling import sampled
-from tokenstream import Retry, testing
+from tokenstream import Retry, relay, testing
 from tokenstream.accumulator import Accumulator
 from tokenstream.errors import StreamTruncated
-from tokenstream.events import Finish, MessageStart, Restarted, TextDelta, ToolCallDone, ToolCallStart
+from tokenstream.events import (
+    Finish,
+    MessageStart,
+    PartDone,
+    PartStart,
+    Restarted,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    ToolResult,
+)
+from tokenstream.message import ServerToolCall, ServerToolResult, TextPart, ToolCall
+
+if TYPE_CHECKING:
+    from tokenstream.events import Event
 
 ALIGN = Retry(mode="restart", wait=0, align=True, attempts=4)
 FORMATS = ["openai-chat", "anthropic", "openai-responses", "cohere", "bedrock-converse", "gemini", "ollama"]
@@ -190,3 +205,46 @@ def test_a_signature_is_given_once() -> None:
 
         assert signatures == ["c2lnbmVk"]
         assert played.error is None
+
+
+@in_each_world
+@pytest.mark.parametrize(
+    "format", ["anthropic", "openai-responses", "gemini", "ui-message", "ag-ui", "tokenstream"]
+)
+def test_each_result_of_a_tool_is_given_once_at_every_cut(world: str, format: str) -> None:
+    """Those of the provider's tools, and those of the application's under the id that was given first."""
+    answers = [list(relay.encode(results_of(id), format)) for id in ("call_a", "call_b")]
+    plain = play(world, answers[:1], ALIGN, format=format)
+    expected = [event for event in plain.given if isinstance(event, ToolResult)]
+    for cut in range(1, len(answers[0])):
+        played = play(world, [answers[0][:cut], answers[1]], ALIGN, format=format)
+        started = [event.id for event in played.given if isinstance(event, ToolCallStart)]
+        ids = [event.id if event.provider_executed else started[0] for event in expected]
+
+        assert ids == [event.id for event in played.given if isinstance(event, ToolResult)]
+        assert {"call_a"} >= {*dict(plain.message.tool_results)}
+        assert len(plain.message.tool_results) == len(played.message.tool_results)
+
+
+def results_of(id: str) -> list[Event]:
+    """Return an answer with the result of a provider's tool, and that of a call with an id."""
+    call = ServerToolCall(id="srv_1", name="look_up", arguments_text="{}", complete=True)
+    result = ServerToolResult(id="srv_1", name="look_up_tool_result", content="sun", complete=True)
+    told = ToolResult("srv_1", "sun", provider_executed=True)
+    told.told_before = True
+    own = ToolCall(id=id, name="book", arguments_text="{}", complete=True)
+    return [
+        PartStart(call, part=0),
+        PartDone(call, part=0),
+        PartStart(result, part=1),
+        PartDone(result, part=1),
+        told,
+        TextDelta("Sun.", part=2),
+        PartDone(TextPart(text="Sun.", complete=True), part=2),
+        ToolCallStart(id, "book", part=3),
+        ToolCallDelta(id, "{}", part=3),
+        ToolCallDone(own, part=3),
+        ToolResult(id, "booked"),
+        TextDelta("Booked.", part=4),
+        Finish("stop"),
+    ]

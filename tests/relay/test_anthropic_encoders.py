@@ -390,12 +390,27 @@ def test_who_may_call_a_tool_is_sent_on() -> None:
     assert expected == start["content_block"]
 
 
-def test_the_result_of_another_providers_tool_has_no_place() -> None:
-    """Its type is none of Anthropic's; it can be left out."""
-    events: list[Event] = [
-        PartStart(ServerToolResult(name="code_execution", content="1"), part=0),
-        PartDone(part=0),
-    ]
-    with pytest.raises(NotExpressible, match="the result of another provider's tool"):
-        relayed("anthropic", *events)
-    assert [] == relayed("anthropic", *events, drop="server_tool_result")
+@pytest.mark.parametrize(
+    ("content", "error", "texts"),
+    [
+        ("1", None, ["1"]),
+        ({"n": [1]}, None, ['{"n":[1]}']),
+        (None, "no such city", ["no such city"]),
+        ("no such city", "no such city", ["no such city"]),
+        (None, None, []),
+    ],
+)
+def test_the_result_of_another_providers_tool_is_sent_like_that_of_an_mcp_server(
+    content: object, error: str | None, texts: list[str]
+) -> None:
+    """Its type is none of Anthropic's; text can say all of it."""
+    result = ServerToolResult(id="i", name="code_execution", content=content, error=error)
+    chunks = relayed("anthropic", PartStart(result, part=0), PartDone(part=0))
+    expected = {
+        "type": "mcp_tool_result",
+        "tool_use_id": "i",
+        "content": [{"type": "text", "text": text} for text in texts],
+        "is_error": error is not None,
+    }
+
+    assert block(0, expected) == payloads_of(chunks)[1:]

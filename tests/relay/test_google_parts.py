@@ -43,6 +43,9 @@ from tokenstream.message import (
     ToolCall,
 )
 
+_SERVER_CALL = "a call of a tool that the provider runs"
+_OPAQUE = "a part that only its own provider knows"
+
 if TYPE_CHECKING:
     from tests.support.recordings import Recorded
     from tokenstream.events import Event
@@ -250,16 +253,15 @@ def test_media_without_a_type_are_refused(format: str) -> None:
 # -- what has no place, and what comes from elsewhere -----------------------------------
 
 
-@each_format
 @pytest.mark.parametrize(
-    ("part", "kind", "named"),
+    ("format", "part", "kind", "named"),
     [
-        (
-            ServerToolCall(id="s1", name="search"),
-            "server_tool_call",
-            "a call of a tool that the provider runs",
+        *(
+            (format, ServerToolCall(id="s1", name="search"), "server_tool_call", _SERVER_CALL)
+            for format in FORMATS
+            if format != "gemini"
         ),
-        (OpaquePart(type="x", data={}), "opaque", "a part that only its own provider knows"),
+        *((format, OpaquePart(type="x", data={}), "opaque", _OPAQUE) for format in FORMATS),
     ],
 )
 def test_a_part_without_a_place_is_named_and_may_be_dropped(

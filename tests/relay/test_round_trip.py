@@ -14,7 +14,7 @@ from tests.support.scripts import counted, scripts, told
 from tests.support.wire import DONE
 from tokenstream import Decoder, Stream, testing
 from tokenstream.events import PartDone, ToolCallDone
-from tokenstream.message import ServerToolResult, ToolCall
+from tokenstream.message import ToolCall
 from tokenstream.testing import Seed, all_formats
 
 
@@ -109,8 +109,6 @@ def test_a_call_that_ended_on_no_json_is_not_handed_out_behind_a_relay(format: A
     assert not [one for one in decoder.message.tool_calls if one.complete]
     if format == "ui-message":
         # There it is the words of an error that end such a call.
-        assert ["the arguments are no JSON"] == [
-            part.content for part in decoder.message.parts if isinstance(part, ServerToolResult)
-        ]
+        assert {"c": "the arguments are no JSON"} == dict(decoder.message.tool_results)
     else:
         assert list(decoder.message.tool_calls) == [one for one in ended if isinstance(one, ToolCall)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass, replace
 from datetime import date
@@ -27,7 +28,7 @@ from tokenstream.events import (
     ToolCallStart,
     ToolResult,
 )
-from tokenstream.message import ServerToolCall, ServerToolResult, ToolCall
+from tokenstream.message import ServerToolCall, ToolCall
 from tokenstream.relay import MemoryJournal, _sending
 from tokenstream.relay._encoders.records import read_record
 from tokenstream.testing import Recording
@@ -123,15 +124,16 @@ def test_a_result_goes_on_through_a_second_relay(protocol: ProtocolName, events:
     assert results_in(once) == results_in(again)
 
 
-def test_the_message_has_the_result_as_a_part_and_the_text_is_the_same() -> None:
-    """Protocols that have a part for results keep it."""
+@each_with_results
+def test_the_message_has_the_result_beside_the_call_and_not_as_a_part(protocol: ProtocolName) -> None:
+    """`turns` writes it into the next request, behind the assistant's turn."""
     events = [*call_of("c", 0), ToolResult("c", "sun"), TextDelta("Sun.", part=1), Finish("stop")]
-    for protocol, has_part in (("ui-message", True), ("ag-ui", True), ("tokenstream", False)):
-        message = read_back(events, cast("Any", protocol)).final()
-        assert "Sun." == message.text
-        assert ["c"] == [call.id for call in message.tool_calls]
-        parts = [part for part in message.parts if isinstance(part, ServerToolResult)]
-        assert (["sun"] if has_part else []) == [part.content for part in parts]
+    message = read_back(events, protocol).final()
+
+    assert ("Sun.", ["tool_call", "text"]) == (message.text, [part.kind for part in message.parts])
+    assert {"c": "sun"} == dict(message.tool_results)
+    assert ["assistant", "tool"] == [turn["role"] for turn in message.tool_results.turns("openai-chat")]
+    assert "sun" not in json.dumps(message.to_openai_chat(drop="all"))
 
 
 @given(calls_in_turns())

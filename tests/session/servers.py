@@ -15,13 +15,28 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
 from websockets.sync.server import ServerConnection, serve
 
-__all__ = ["LiveServer", "RealtimeServer", "ResponsesServer", "Server", "serving"]
+__all__ = [
+    "Hangup",
+    "LanesServer",
+    "Line",
+    "LiveServer",
+    "Payload",
+    "RealtimeServer",
+    "ResponsesServer",
+    "Server",
+    "deaf",
+    "no_pause",
+    "serving",
+    "wait_after",
+]
 
 Payload = dict[str, Any]
 PATHS = {
@@ -45,6 +60,7 @@ class Line:
 
     number: int
     connection: ServerConnection
+    lane: str = ""
     inbox: queue.Queue[Payload | None] = field(default_factory=queue.Queue)
     cancelled: threading.Event = field(default_factory=threading.Event)
     items: list[Payload] = field(default_factory=list)
@@ -66,6 +82,20 @@ class Line:
         return not self.inbox.empty()
 
 
+def wait_after(number: int) -> Callable[[Line, int], None]:
+    """Return a pause after so many pieces, until the answer is cancelled."""
+
+    def pause(line: Line, piece: int) -> None:
+        if piece >= number:
+            line.cancelled.wait(5)
+
+    return pause
+
+
+def no_pause(_line: Line, _number: int) -> None:
+    """Go on at once."""
+
+
 class Server(ABC):
     """A server that answers in one thread for each connection.
 
@@ -84,7 +114,7 @@ class Server(ABC):
         """Number of messages sent on all connections."""
         self.hangups: dict[int, int | None] = {}
         """Close codes by the number of the message after which the connection ends."""
-        self.pause: Callable[[Line, int], object] = lambda _line, _number: None
+        self.pause: Callable[[Line, int], object] = no_pause
         """Called before each piece of an answer."""
         self.ignores_cancel = False
         self.refuses_handshakes = 0
@@ -283,6 +313,51 @@ class ResponsesServer(Server):
         say("completed", response={**head, "status": "completed", "output": [item], "usage": usage})
 
 
+class LanesServer(ResponsesServer):
+    """OpenAI's Responses API, with a thread for each lane, so that their answers come at the same time."""
+
+    def __init__(self, pieces: int = 7) -> None:
+        super().__init__(pieces)
+        self.hold: Callable[[Line], object] = lambda _line: None
+        """Called before each answer."""
+        self._lanes: dict[tuple[int, str], Line] = {}
+        self._lock = threading.RLock()
+
+    def new_id(self, kind: str) -> str:
+        with self._lock:
+            return super().new_id(kind)
+
+    def send(self, line: Line, payload: Payload) -> None:
+        with self._lock:
+            super().send(line, payload)
+
+    def answer(self, line: Line, items: list[Payload], lane: Payload, *, store: bool) -> None:
+        self.hold(line)
+        super().answer(line, items, lane, store=store)
+
+    def note_cancel(self, line: Line) -> None:
+        lane = self._lanes.get((line.number, self.received[-1][1].get("stream_id", "")))
+        if lane is not None:
+            lane.cancelled.set()
+
+    def _answer_all(self, line: Line) -> None:
+        lanes: dict[str, Line] = {}
+        threads: list[threading.Thread] = []
+        while (payload := line.inbox.get()) is not None:
+            name = payload.get("stream_id", "")
+            if name not in lanes:
+                lane = replace(line, lane=name, inbox=queue.Queue(), cancelled=threading.Event())
+                lanes[name] = self._lanes[line.number, name] = lane
+                threads.append(threading.Thread(target=super()._answer_all, args=(lane,)))
+                threads[-1].start()
+            lanes[name].inbox.put(payload)
+        for lane in lanes.values():
+            lane.inbox.put(None)
+            lane.cancelled.set()
+        for thread in threads:
+            thread.join()
+
+
 class RealtimeServer(Server):
     """OpenAI's Realtime API, which answers with text, or with audio and its transcript."""
 
@@ -476,6 +551,36 @@ class LiveServer(Server):
                 else:
                     items.append({"role": "user", "content": part["text"]})
         return reply_to(items)
+
+
+@contextmanager
+def deaf() -> Generator[str]:
+    """Open a server that accepts connections, and then neither reads nor writes, as on a cut network."""
+    accepted: list[socket.socket] = []
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                accepted.append(connection)
+                protocol = ServerProtocol()
+                protocol.receive_data(connection.recv(65_536))
+                [request] = protocol.events_received()
+                assert isinstance(request, Request)
+                protocol.send_response(protocol.accept(request))
+                connection.sendall(b"".join(protocol.data_to_send()))
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=accept)
+        thread.start()
+        try:
+            yield f"ws://127.0.0.1:{listening.getsockname()[1]}{PATHS['responses']}"
+        finally:
+            with suppress(OSError):
+                listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for connection in accepted:
+                connection.close()
 
 
 @contextmanager

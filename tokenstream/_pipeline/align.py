@@ -20,6 +20,7 @@ from tokenstream.events import (
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
+    ToolResult,
 )
 from tokenstream.message import ToolCall
 
@@ -113,6 +114,12 @@ def _text_of(part: Part) -> Any:  # noqa: ANN401 - a str or bytes
     return content if isinstance(content, str | bytes) else ""
 
 
+def _count_results(message: Message) -> int:
+    """Return the number of `ToolResult` events that a reader of a message has received."""
+    ended = [part for part in message.parts if part.kind == "server_tool_result" and part.complete]
+    return len(ended) + len(message.results)
+
+
 class _KnownPart:
     """A part of the first answer, as far as the reader has it, and the extent to which it was repeated."""
 
@@ -172,13 +179,16 @@ class Aligner:
             if message.finish_reason is not None
         }
         """The finish reasons that the reader has, by choice, and that were not repeated so far."""
+        self._results_left = {message.choice: _count_results(message) for message in self.messages}
+        """Number of results of tools that the reader has, by choice, and that were not repeated so far."""
         self.error: StreamError | None = None
         """The error to raise, once the restarted answer differs; None until then."""
 
     @property
     def is_complete(self) -> bool:
         """True once the restarted answer has repeated all that the reader has."""
-        return not (self._reasons_left or any(part.is_incomplete for part in self._known_parts.values()))
+        is_incomplete = any(part.is_incomplete for part in self._known_parts.values())
+        return not (self._reasons_left or any(self._results_left.values()) or is_incomplete)
 
     def fail(self) -> None:
         """Set `error`, because the restarted answer differs from the first."""
@@ -205,6 +215,10 @@ class Aligner:
                 self.fail()
                 return None
             return event if known_reason is None else None
+        if isinstance(event, ToolResult):
+            results_left = self._results_left.get(event.choice, 0)
+            self._results_left[event.choice] = max(results_left - 1, 0)
+            return None if results_left else event
         known_part = None if event.part is None else self._known_parts.get((event.choice, event.part))
         if known_part is None:
             return event
@@ -233,7 +247,12 @@ class Aligner:
             return "known" if known_part.part == event.citation else "different"
         if kind is PartDone:
             if known_part.repeated < len(known_part.text):
-                return "different"
+                # The end may have content that no delta has brought, such as the input of a provider's tool.
+                content = event.content
+                whole = _text_of(content) if content.kind == known_part.part.kind else None
+                if whole is None or not whole.startswith(known_part.text):
+                    return "different"
+                known_part.repeated = len(known_part.text)
             known_part.end_repeated = True
             # The end is new to the reader of a part that was still open.
             return "known" if known_part.part.complete else "new"

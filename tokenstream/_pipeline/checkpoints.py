@@ -48,6 +48,9 @@ def make_checkpoint(
     # After the end of the input, the position is that from before the end closed the open parts.
     last_position = connection.last_position or connection.find_position()
     state = None if last_position.state is None else {"format": last_position.state}
+    if waiting:
+        # The end of its part may have been returned already, and cannot be found by the next stream.
+        accumulator.complete_result(waiting[0])
     if state is not None and waiting:
         state["events"] = write_events(waiting)
     if state is not None and log is not None:

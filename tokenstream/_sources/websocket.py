@@ -63,6 +63,8 @@ class OpenWebSocket:
     close: Callable[[], Any]
     connection: Any
     """The connection of websockets that `recv` and `close` use."""
+    is_set_up: bool = False
+    """True if the SDK has sent the message that sets the session up."""
 
     @property
     def is_async(self) -> bool:
@@ -93,7 +95,7 @@ def socket_of(source: Any) -> OpenWebSocket | None:  # noqa: ANN401 - distinguis
                 f"the connection inside {class_name_of(source)} cannot be found: "
                 "pass the WebSocket connection itself"
             )
-        return OpenWebSocket(_find_receive(connection), source.close, connection)
+        return OpenWebSocket(_find_receive(connection), source.close, connection, is_set_up=True)
     return None
 
 

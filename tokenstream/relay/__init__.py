@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tokenstream._basics.lazy import make_lazy_loader
 
 if TYPE_CHECKING:
+    from tokenstream.relay._asgi.assets import assets
     from tokenstream.relay._asgi.follow import follow, stop
     from tokenstream.relay._asgi.respond import respond
     from tokenstream.relay._asgi.response import Response
@@ -38,6 +39,7 @@ __all__ = [
     "Response",
     "UnknownAnswer",
     "UnknownPosition",
+    "assets",
     "encode",
     "follow",
     "headers",
@@ -60,6 +62,7 @@ __getattr__, __dir__ = make_lazy_loader(
         "ProtocolName": "_encoders",
         "RedisJournal": "journal",
         "Response": "_asgi.response_type",
+        "assets": "_asgi.assets",
         "encode": "_encode",
         "headers": "_protocols",
         "payloads": "_encode",

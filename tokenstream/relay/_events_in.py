@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import MisuseError, StreamError
+from tokenstream.errors import MisuseError, StreamClosed, StreamConsumed, StreamError
 from tokenstream.stream import AsyncStream, Stream
 from tokenstream.stream._async_driver import AsyncDriver
 from tokenstream.stream._base import StreamBase, find_driver
@@ -69,6 +70,10 @@ class EventsIn:
         Raises:
             StreamError: The source cannot be opened.
         """
+        if self._is_stream:
+            # The loop begins now: a stream that is stopped while it opens has no events, which is no error.
+            with suppress(StreamConsumed, StreamClosed):  # `next` raises them
+                self._events = aiter(self._source)
         if hasattr(self._source, "__aenter__"):
             await self._source.__aenter__()
         return self

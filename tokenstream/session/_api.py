@@ -78,8 +78,15 @@ class SessionAPI(ABC):
     def write_tools(tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`, which stands above
         """Return the API's list of tools."""
 
-    def greet(self) -> list[Payload]:
-        """Return the first messages on a new connection, and forget the state of the one before."""
+    def greet(self, *, is_set_up: bool) -> list[Payload]:
+        """Return the first messages on a new connection, and forget the state of the one before.
+
+        Args:
+            is_set_up: True if an SDK has set the session up.
+
+        Raises:
+            MisuseError: The session has options that only the SDK could have sent.
+        """
         self.connections += 1
         self.must_rotate = False
         return []

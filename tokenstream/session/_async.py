@@ -50,8 +50,9 @@ class AsyncAnswer(AsyncStream):
 
         The arguments are those of `Answer.interrupt`.
         """
-        await self._interrupt(played_ms)
+        # First, so that a reader doesn't take the end of what arrives for an answer that was cut off.
         self.stop("interrupted")
+        await self._interrupt(played_ms)
 
 
 @show_members_like(Session)
@@ -62,7 +63,7 @@ class AsyncSession(SessionBase):
 
     Args:
         open: Opens a connection: a function without parameters that returns one of `websockets`, an awaitable
-            of it, or a context manager.
+            of it, or a context manager, such as those of the openai SDK and google-genai.
         model: The model's name; None if the URL names it, as for OpenAI Realtime.
         tools: The tools that the model may call: `Tools`, a `Router`, or a list in the form of the API.
         format: The name of the format of the API's answers, which tells the API: "openai-responses",
@@ -150,7 +151,7 @@ class AsyncSession(SessionBase):
     async def aclose(self) -> None:
         """Close the connection, which ends an answer in progress. Closing twice does no harm."""
         self._is_closed = True
-        await self._line.disconnect()
+        await self._line.close()
 
     def ask(self, content: Any, *, router: Router | None = None, lane: str | None = None) -> AsyncAnswer:  # noqa: ANN401 - see `Session.ask`
         """Ask a question, and return its answer as a stream; it is sent at `async with` or the first read.
@@ -173,9 +174,7 @@ class AsyncSession(SessionBase):
         else:
             openers = make_openers(_Opener(opens, options.format), self._retry, self._deadlines)
             driver = find_driver(make_stream(AsyncStream, openers, self._retry, options))
-        answer = AsyncAnswer(
-            driver, lambda played_ms: self._line.run(asked.interrupt(played_ms), reads=False)
-        )
+        answer = AsyncAnswer(driver, lambda played_ms: self._line.run(asked.interrupt(played_ms)))
         asked.round.answer = answer
         return answer
 
@@ -207,7 +206,7 @@ class AsyncSession(SessionBase):
     async def _release(self, asked: Asked, exchange: Exchange) -> None:
         """Stop an answer that is not read any further."""
         if not self._is_closed:
-            await self._line.run(asked.release(exchange), reads=False)
+            await self._line.run(asked.release(exchange))
 
 
 class _Opener(SessionOpening, AsyncOpener):

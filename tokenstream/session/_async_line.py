@@ -13,11 +13,10 @@ from tokenstream._sources.kinds import do_nothing
 from tokenstream._sources.plain import read_at_once
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
 from tokenstream.errors import StreamClosed
-from tokenstream.session._lines import CLOSED_MEANWHILE, Line, not_a_socket_error, path_of
-from tokenstream.session._steps import Close, Open, Receive, RunTools, Send
+from tokenstream.session._lines import CLOSED_MEANWHILE, Line, describe, not_a_socket_error
+from tokenstream.session._steps import Close, Open, Receive, RunTools, Send, Wait
 from tokenstream.stream import AsyncStream
 from tokenstream.stream._log import log
-from tokenstream.stream._read_errors import concurrent_read_error
 from tokenstream.stream._reading.host import find_host
 from tokenstream.stream._reading.reader import leave_group
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.router import Router, ToolResults
     from tokenstream.session._asked import Asked
     from tokenstream.session._exchange import Exchange
-    from tokenstream.session._steps import Step, Steps, T
+    from tokenstream.session._steps import Opened, Step, Steps, T
 
 _CLOSING_SECONDS = 0.6
 """Longest time for closing a connection, in seconds."""
@@ -48,12 +47,12 @@ class AsyncLine(Line):
 
     def __init__(self, opens: Callable[[], Any]) -> None:
         super().__init__(opens)
+        self._socket: OpenWebSocket | None = None
+        """The current connection; None if there is none."""
         self._leave: Callable[[], Awaitable[Any]] | None = None
         """Leaves the context manager of the current connection; None if it has none."""
         self._tasks: TaskGroup | None = None
         """On trio, the group of the tasks that hold connections; None on asyncio."""
-        self._is_busy = False
-        """True while a task reads the connection or asks a question."""
 
     async def open_tasks(self) -> None:
         """On trio, open a task group: it holds connections that are context managers."""
@@ -71,23 +70,12 @@ class AsyncLine(Line):
         if tasks is not None:
             await leave_group(tasks)
 
-    async def run(self, steps: Steps[T], *, reads: bool = True) -> T:
+    async def run(self, steps: Steps[T]) -> T:
         """Take the steps that a generator yields, and return the generator's result.
 
         Args:
             steps: The generator.
-            reads: True if the steps may read, which only one task may do at a time.
         """
-        if reads and self._is_busy:
-            raise concurrent_read_error()
-        self._is_busy = self._is_busy or reads
-        try:
-            return await self._take_all(steps)
-        finally:
-            if reads:
-                self._is_busy = False
-
-    async def _take_all(self, steps: Steps[T]) -> T:
         try:
             step = next(steps)
             while True:
@@ -108,7 +96,11 @@ class AsyncLine(Line):
         """Take one step, and return its result."""
         match step:
             case Receive(seconds):
-                return await self._receive(seconds)
+                recv: Any = self._open_socket().recv
+                # On trio, a limit of 0 would cancel the read before it looks for a message that has arrived.
+                return await _await(recv(), None if seconds is None else max(seconds, _LEAST_SECONDS))
+            case Wait(bell, seconds):
+                await _await(bell.wait(), seconds)
             case Send(text):
                 await self._open_socket().connection.send(text)
             case Open():
@@ -126,16 +118,6 @@ class AsyncLine(Line):
                     raise FunctionFailed(error) from error
         return None
 
-    async def _receive(self, seconds: float | None) -> object:
-        socket = self._open_socket()
-        if seconds is None:
-            return await socket.recv()
-        from anyio import fail_after
-
-        # On trio, a limit of 0 would cancel the read before it looks for a message that has arrived.
-        with fail_after(max(seconds, _LEAST_SECONDS)):
-            return await socket.recv()
-
     def _open_socket(self) -> OpenWebSocket:
         """Return the connection.
 
@@ -146,8 +128,9 @@ class AsyncLine(Line):
             raise StreamClosed(CLOSED_MEANWHILE)
         return self._socket
 
-    async def _connect(self) -> str | None:
-        """Open a connection, and return the path of its URL."""
+    async def _connect(self) -> Opened:
+        """Open a connection, and return the facts about it."""
+        self.check_open()
         opened: Any = self._opens()
         socket = socket_of(opened)
         while socket is None and isawaitable(opened):
@@ -160,7 +143,10 @@ class AsyncLine(Line):
             raise not_a_socket_error(opened, is_async=True)
         shorten_farewell(socket)
         self._socket = socket
-        return path_of(socket.connection)
+        if self._is_closed:
+            await self.disconnect()
+        self.check_open()
+        return describe(socket)
 
     async def _enter(self, manager: Any) -> object:  # noqa: ANN401 - a context manager
         """Enter a context manager, and return what it returns; `_leave` leaves it."""
@@ -195,6 +181,11 @@ class AsyncLine(Line):
         connection: object = await self._tasks.start(hold, name="tokenstream connection")
         self._leave = leave
         return connection
+
+    async def close(self) -> None:
+        """Close the connection, if there is one, and open no other one."""
+        self._is_closed = True
+        await self.disconnect()
 
     async def disconnect(self) -> None:
         """Close the connection, if there is one, without waiting long for the other end."""
@@ -234,6 +225,20 @@ class AsyncMessages:
         if message is None:
             raise StopAsyncIteration
         return message
+
+
+async def _await(awaited: Awaitable[T], seconds: float | None) -> T:
+    """Return the result of an awaitable.
+
+    Raises:
+        TimeoutError: It is not there within a number of seconds.
+    """
+    if seconds is None:
+        return await awaited
+    from anyio import fail_after
+
+    with fail_after(seconds):
+        return await awaited
 
 
 async def _run_tools(router: Router, messages: list[bytes], format: str) -> ToolResults:

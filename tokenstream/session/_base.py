@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tokenstream.message import Message
     from tokenstream.recovery import Attempt, Retry
     from tokenstream.session._lines import Line
+    from tokenstream.session._turns import Bell
 
 _RESPONSES = "openai-responses"
 
@@ -89,6 +91,7 @@ class SessionBase:
             check_settings(settings),
             limits=self._limits,
             clock=time.monotonic,
+            make_bell=_make_async_bell if is_async else threading.Event,
         )
         self._is_open = self._is_closed = False
 
@@ -210,6 +213,13 @@ class SessionOpening:
     def why_not(self, message: Message, limit_left: int | None) -> str | None:
         """Return None: a question can be asked again with the beginning of its answer."""
         return None
+
+
+def _make_async_bell() -> Bell:
+    """Return an event of the event loop that is running."""
+    from anyio import Event
+
+    return Event()
 
 
 def _check_tools(tools: object) -> Any:  # noqa: ANN401 - a `Tools`, a list, or None

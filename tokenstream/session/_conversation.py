@@ -13,11 +13,12 @@ from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream._sources.websocket import is_clean, is_socket_closed
 from tokenstream.errors import ConcurrentRead, LimitExceeded, MisuseError, ProtocolError, StreamStalled
 from tokenstream.formats._detect.places import format_of_path
+from tokenstream.session._connection import Connection
 from tokenstream.session._exchange import Exchange
 from tokenstream.session._live import Live
 from tokenstream.session._realtime import Realtime
 from tokenstream.session._responses import Responses
-from tokenstream.session._steps import Close, Open, Receive, Send
+from tokenstream.session._turns import Turn
 from tokenstream.stream._log import log
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tokenstream.session._api import Payload, SessionAPI
     from tokenstream.session._rounds import Round
     from tokenstream.session._steps import Steps
+    from tokenstream.session._turns import Bell
 
 APIS: dict[str, type[SessionAPI]] = {api.format: api for api in (Responses, Realtime, Live)}
 _DRAIN_SECONDS = 5.0
@@ -49,6 +51,7 @@ class Conversation:
         settings: Further fields of the request.
         limits: Bounds on the messages that wait to be read.
         clock: Returns the time in seconds.
+        make_bell: Makes an event for which the driver can wait.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Conversation:
         *,
         limits: Limits,
         clock: Callable[[], float],
+        make_bell: Callable[[], Bell],
     ) -> None:
         self._model, self._tools, self._settings = model, tools, settings
         self._limits = limits
@@ -68,9 +72,9 @@ class Conversation:
         """The API; None until its name is known."""
         self.rotations = 0
         """Number of connections that were opened in place of another one."""
-        self._is_connected = False
-        self._is_writing = False
-        """True while messages are written; still True after an interruption, when half may be written."""
+        self._connection = Connection(clock, make_bell)
+        self._asking = Turn(make_bell)
+        """The turn to ask a question, on another connection if need be."""
         self._exchanges: list[Exchange] = []
         """The exchanges of the current connection that have not ended."""
         self._rounds: dict[str, list[Round]] = {}
@@ -108,19 +112,20 @@ class Conversation:
             MisuseError: The URL does not tell the API.
             StreamStalled: The server does not set the session up.
         """
-        if self._is_connected and (self._is_writing or (self.api is not None and self.api.must_rotate)):
+        connection = self._connection
+        must_rotate = self.api is not None and self.api.must_rotate
+        if connection.is_open and (connection.is_half_written or must_rotate):
             yield from self.disconnect()
-        while not self._is_connected:
+        while not connection.is_open:
             was_open = self.api is not None and self.api.connections > 0
-            path: str | None = yield Open()
-            self._is_connected, self._is_writing = True, False
+            opened = yield from connection.open()
             if self.api is None:
-                self.api = self._make_api(self._find_format(path))
+                self.api = self._make_api(self._find_format(opened.path))
             self.rotations += was_open
             if was_open:
                 log("session rotated to connection %d", self.api.connections + 1)
             try:
-                yield from self._send_all(self.api.greet())
+                yield from connection.send_all(self.api.greet(is_set_up=opened.is_set_up))
                 yield from self._wait_until_ready(self.api)
             except Exception as error:
                 yield from self.disconnect()
@@ -141,7 +146,7 @@ class Conversation:
         until = self._clock() + _READY_SECONDS
         while not api.is_ready:
             try:
-                message: object = yield Receive(max(0.0, until - self._clock()))
+                message = yield from self._connection.receive(until)
             except TimeoutError:
                 raise StreamStalled(
                     f"the server has not set the session up within {_READY_SECONDS:g} seconds",
@@ -151,29 +156,27 @@ class Conversation:
 
     def disconnect(self) -> Steps[None]:
         """Close the connection; no more messages of its exchanges can arrive."""
-        self._is_connected = self._is_writing = False
         self._end_exchanges(None)
-        yield Close()
+        yield from self._connection.close()
 
-    def _lose(self, error: Exception) -> Steps[None]:
-        """Note that the connection has broken, with its exception."""
-        self._is_connected = self._is_writing = False
-        self._end_exchanges(error)
-        yield Close()
+    def _lose(self, error: Exception, number: int) -> Steps[None]:
+        """Note that a connection has broken, with its exception, unless that is known already.
+
+        Args:
+            number: The number of the connection.
+        """
+        if self._connection.is_current(number):
+            self._end_exchanges(error)
+            yield from self._connection.close()
 
     def _end_exchanges(self, error: Exception | None) -> None:
         exchanges, self._exchanges = self._exchanges, []
         for exchange in exchanges:
             if not exchange.ended:
+                # A server that closes the connection at once has not taken the question.
+                is_closed = error is None or is_clean(error)
+                exchange.again = is_closed and not exchange.begun and exchange.repeats < 1
                 exchange.end(error)
-
-    def _send_all(self, payloads: Sequence[Payload]) -> Steps[None]:
-        """Write messages; if that is interrupted, the connection is not used again."""
-        if payloads:
-            self._is_writing = True
-            for payload in payloads:
-                yield _write(payload)
-            self._is_writing = False
 
     # -- asking --------------------------------------------------------------
 
@@ -184,7 +187,8 @@ class Conversation:
             ConcurrentRead: Such an answer is in progress.
         """
         has_lanes = self.api is not None and self.api.has_lanes
-        for exchange in self._latest.values():
+        # Another thread may ask in another lane meanwhile.
+        for exchange in list(self._latest.values()):
             is_in_the_way = exchange.round.lane == lane or not has_lanes
             if is_in_the_way and not (exchange.dropped or exchange.is_read):
                 hint = ", or ask in another lane=" if has_lanes else ""
@@ -226,23 +230,38 @@ class Conversation:
         return exchange, {**api.write_payload(exchange, self._begin_round(exchange)), "stream": True}
 
     def _write(self, exchange: Exchange) -> Steps[None]:
-        """Send the question of an exchange; a connection that turns out to be closed is replaced once."""
+        """Send the question of an exchange, once no other one is being sent."""
         earlier = self._begin_round(exchange)
+        yield from self._asking.take()
+        try:
+            if not exchange.dropped:
+                yield from self._write_in_turn(exchange, earlier)
+        finally:
+            self._asking.give()
+
+    def _write_in_turn(self, exchange: Exchange, earlier: Sequence[Round]) -> Steps[None]:
+        """Send the question of an exchange; a connection that turns out to be closed is replaced once.
+
+        Args:
+            earlier: The rounds before it.
+        """
         for is_last in (False, True):
             yield from self._catch_up()
             yield from self._drain_cancelled(exchange)
             yield from self.connect()
+            number = self._connection.number
             try:
                 # The exchange is open before its request is written: the answer may come at once.
                 exchange.written = True
                 self._exchanges.append(exchange)
-                yield from self._send_all(self.known_api.write_request(exchange, earlier))
+                yield from self._connection.send_all(self.known_api.write_request(exchange, earlier))
             except Exception as error:
-                exchange.written = False
-                self._exchanges.remove(exchange)
+                exchange.restart()
+                if exchange in self._exchanges:
+                    self._exchanges.remove(exchange)
                 # Messages that had arrived before the end may have a handle to resume with.
                 yield from self._catch_up()
-                yield from self._lose(error)
+                yield from self._lose(error, number)
                 if is_last or not _is_lost(error):
                     raise
             else:
@@ -274,7 +293,9 @@ class Conversation:
 
     def _catch_up(self) -> Steps[None]:
         """Take the messages that have arrived between two answers, such as a farewell of the server."""
-        while self._is_connected and (yield from self._take_next(0)):
+        # If another run reads the connection, it takes them.
+        connection = self._connection
+        while connection.is_open and not connection.is_read and (yield from self._take_next(self._clock())):
             pass
 
     def _drain_cancelled(self, exchange: Exchange) -> Steps[None]:
@@ -282,24 +303,27 @@ class Conversation:
         if self.api is None or not self.api.waits_for_cancelled:
             return
         until = self._clock() + _DRAIN_SECONDS
-        while self._is_connected and any(each.is_open for each in self._exchanges if each is not exchange):
-            if not (yield from self._take_next(max(0.0, until - self._clock()))):
+        while self._connection.is_open and any(
+            each.is_open for each in self._exchanges if each is not exchange
+        ):
+            if not (yield from self._take_next(until)):
                 yield from self.disconnect()
 
-    def _take_next(self, seconds: float) -> Steps[bool]:
+    def _take_next(self, until: float) -> Steps[bool]:
         """Take the next message, or note that the connection is gone; return False if nothing came in time.
 
         Args:
-            seconds: The longest wait.
+            until: Time at which to stop waiting.
         """
+        number = self._connection.number
         try:
-            message: object = yield Receive(seconds)
+            message = yield from self._connection.receive(until)
         except TimeoutError:
             return False
         except Exception as error:
             if not _is_lost(error):
                 raise
-            yield from self._lose(error)
+            yield from self._lose(error, number)
         else:
             yield from self._take(message)
         return True
@@ -344,20 +368,20 @@ class Conversation:
         """
         is_held_up = not exchange.begun and self._is_held_up(exchange)
         limits = [limit for limit in (until, held_up_until if is_held_up else None) if limit is not None]
+        number = self._connection.number
         try:
-            message: object = yield Receive(max(0.0, min(limits) - self._clock()) if limits else None)
+            message = yield from self._connection.receive(min(limits, default=None), exchange)
         except TimeoutError:
             if not is_held_up or self._clock() < held_up_until:
                 raise
             # The server goes on with the cancelled answer, so that only another connection helps.
-            yield from self.disconnect()
-            exchange.again = True
+            if self._connection.is_current(number):
+                yield from self.disconnect()
+                exchange.ask_again()
         except Exception as error:
             if not _is_lost(error):
                 raise
-            yield from self._lose(error)
-            # A server that closes the connection at once has not taken the question.
-            exchange.again = is_clean(error) and not exchange.begun and exchange.repeats < 1
+            yield from self._lose(error, number)
         else:
             yield from self._take(message)
 
@@ -377,10 +401,13 @@ class Conversation:
             exchange.end(exchange.error)
             return
         exchange.restart()
+        exchange.repeats += 1
         yield from self._write(exchange)
 
     def _take(self, message: object) -> Steps[None]:
-        """Give a received message to its exchange, and send what it calls for."""
+        """Give a received message to its exchange, and send what it calls for; do nothing for None."""
+        if message is None:
+            return
         api = self.known_api
         data = message.encode() if isinstance(message, str) else message
         if not isinstance(data, bytes):
@@ -425,7 +452,7 @@ class Conversation:
         was_open = exchange.is_open and not exchange.dropped
         if not exchange.is_read:
             exchange.drop()
-        if not self._is_connected or self.api is None:
+        if not self._connection.is_open or self.api is None:
             return
         payloads: list[Payload] = []
         if was_open and not exchange.cancel_sent and exchange in self._exchanges:
@@ -437,18 +464,13 @@ class Conversation:
 
     def _send_quietly(self, payloads: Sequence[Payload]) -> Steps[None]:
         """Write messages; if the connection turns out to be closed, only note that."""
+        number = self._connection.number
         try:
-            for payload in payloads:
-                yield _write(payload)
+            yield from self._connection.send(payloads)
         except Exception as error:
             if not _is_lost(error):
                 raise
-            yield from self._lose(error)
-
-
-def _write(payload: Payload) -> Send:
-    """Return the step that writes a message."""
-    return Send(json.dumps(payload, ensure_ascii=False, separators=(",", ":")))
+            yield from self._lose(error, number)
 
 
 def _is_lost(error: Exception) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tokenstream.session._rounds import Round
+    from tokenstream.session._turns import Bell
 
 
 class Exchange:
@@ -24,6 +25,7 @@ class Exchange:
         "answer_id",
         "audio",
         "begun",
+        "bell",
         "cancel_sent",
         "completed",
         "dropped",
@@ -63,6 +65,8 @@ class Exchange:
         """True if the question has to be asked again, because nothing of an answer can come."""
         self.repeats = 0
         """The number of times that the question was asked again."""
+        self.bell: Bell | None = None
+        """Rung when something has come; None unless a run of steps waits while another one receives."""
         self.error: Exception | None = None
         """The exception with which the connection broke; raised once the messages were read."""
         self.answer_id: str | None = None
@@ -75,6 +79,7 @@ class Exchange:
         if not self.dropped:
             self.messages.append(message)
             self.waiting += len(message)
+            self._ring()
 
     def take(self) -> bytes:
         """Return the oldest message that was not read."""
@@ -87,6 +92,7 @@ class Exchange:
         self.dropped = True
         self.messages.clear()
         self.waiting = 0
+        self._ring()
 
     def end(self, error: Exception | None = None) -> None:
         """Note that no more messages can arrive.
@@ -95,12 +101,27 @@ class Exchange:
             error: The exception with which the connection broke; None if it did not.
         """
         self.ended, self.error = True, error
+        self._ring()
+
+    def ask_again(self) -> None:
+        """Let the question be asked again, because nothing of an answer can come."""
+        self.again = True
+        self._ring()
 
     def restart(self) -> None:
         """Prepare to write the request once more; nothing of an answer has arrived."""
         self.again = self.written = self.begun = self.ended = False
         self.answer_id = self.error = None
-        self.repeats += 1
+
+    def _ring(self) -> None:
+        """Wake the run that waits."""
+        if self.bell is not None:
+            self.bell.set()
+
+    @property
+    def has_news(self) -> bool:
+        """True if a message can be taken, or none will come."""
+        return bool(self.messages) or self.again or self.ended or self.dropped
 
     @property
     def is_open(self) -> bool:

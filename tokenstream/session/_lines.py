@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream.errors import MisuseError
+from tokenstream.errors import MisuseError, StreamClosed
+from tokenstream.session._steps import Opened
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,10 +24,19 @@ class Line:
 
     def __init__(self, opens: Callable[[], Any]) -> None:
         self._opens = opens
-        self._socket: OpenWebSocket | None = None
-        """The current connection; None if there is none."""
+        self._is_closed = False
+        """True once the session was closed, and opens no other connection."""
         self.opening_failure: Exception | None = None
         """The exception with which the last opening failed."""
+
+    def check_open(self) -> None:
+        """Refuse to go on after the session was closed.
+
+        Raises:
+            StreamClosed: The session was closed.
+        """
+        if self._is_closed:
+            raise StreamClosed(CLOSED_MEANWHILE)
 
 
 def not_a_socket_error(opened: object, *, is_async: bool) -> MisuseError:
@@ -38,7 +48,7 @@ def not_a_socket_error(opened: object, *, is_async: bool) -> MisuseError:
     )
 
 
-def path_of(connection: object) -> str | None:
-    """Return the path of a connection's URL; None if it is not known."""
-    path = getattr(getattr(connection, "request", None), "path", None)
-    return path if isinstance(path, str) else None
+def describe(socket: OpenWebSocket) -> Opened:
+    """Return what a conversation has to know about a connection."""
+    path = getattr(getattr(socket.connection, "request", None), "path", None)
+    return Opened(path if isinstance(path, str) else None, socket.is_set_up)

@@ -61,9 +61,10 @@ class Realtime(SessionAPI):
         written: list[Payload] = tools.to_openai_responses()
         return [{name: value for name, value in tool.items() if name != "strict"} for tool in written]
 
-    def greet(self) -> list[Payload]:
-        """Return the message with the session's settings; the model is in the URL."""
-        super().greet()
+    @override
+    def greet(self, *, is_set_up: bool) -> list[Payload]:
+        # The message has the session's settings; the model is in the URL.
+        super().greet(is_set_up=is_set_up)
         self._last_known = None
         session: Payload = {"type": "realtime", **self.settings}
         if self.tools:
@@ -175,7 +176,7 @@ class Realtime(SessionAPI):
         if code == _EXPIRED:
             self.must_rotate = True
             if exchange is not None and is_refused:
-                exchange.again = True
+                exchange.ask_again()
                 return NOBODY
         return Place(exchange, is_end=is_refused, begins=is_refused)
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from typing_extensions import override
+
 from tokenstream._basics.untrusted import dict_of, int_of, text_of
 from tokenstream.formats._wire.openai_responses.in_turn import ResponsesInTurn
 from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI
@@ -17,10 +19,12 @@ if TYPE_CHECKING:
 
     from tokenstream.formats._base import Format
     from tokenstream.session._exchange import Exchange
-    from tokenstream.session._rounds import Round
+    from tokenstream.session._rounds import Question, Round
 
 _FINAL = frozenset({"response.completed", "response.incomplete", "response.failed", "response.cancelled"})
 _CONTINUABLE = frozenset({"response.completed", "response.incomplete"})
+# Quirk (aimock 1.43, 2026-11): it knows no request to stop an answer.
+_UNKNOWN_REQUEST = "invalid_message_type"
 _PARENT_LOST = "previous_response_not_found"
 _CONNECTION_LIMIT = "websocket_connection_limit_reached"
 _LOWEST_ERROR = 400
@@ -50,10 +54,11 @@ class Responses(SessionAPI):
         self._cancelled_lanes: set[str] = set()
         """The lanes of this connection in which the server was asked to stop an answer."""
 
-    def greet(self) -> list[Payload]:
-        """Return no messages: a connection needs no setup."""
+    @override
+    def greet(self, *, is_set_up: bool) -> list[Payload]:
+        # A connection needs no setup.
         self._cancelled_lanes.clear()
-        return super().greet()
+        return super().greet(is_set_up=is_set_up)
 
     @staticmethod
     def write_tools(tools: Any) -> list[Payload]:  # noqa: ANN401 - a `Tools`
@@ -74,7 +79,7 @@ class Responses(SessionAPI):
         if self.tools:
             payload["tools"] = self.tools
         question = exchange.round.question
-        parent = self._find_parent(exchange.round.lane)
+        parent = self._find_parent(exchange.round.lane, question)
         items = self.write_missing(rounds, None if parent is None else parent.round, question)
         if parent is not None:
             payload["previous_response_id"] = parent.id
@@ -83,10 +88,13 @@ class Responses(SessionAPI):
         payload["input"] = [*items, *question.write_turns(self.turn_method), *exchange.turns]
         return payload
 
-    def _find_parent(self, lane: str) -> _Parent | None:
+    def _find_parent(self, lane: str, question: Question) -> _Parent | None:
         """Return the response that a question in a lane can continue; None if there is none."""
         parent = self._parents.get(lane)
         if parent is None:
+            return None
+        if not all(question.answers(call.id) for call in parent.round.message.tool_calls):
+            # The server would miss the results.
             return None
         # Without storage, the server remembers a response only as long as its connection lasts.
         is_stored = self.settings.get("store") is not False
@@ -137,7 +145,7 @@ class Responses(SessionAPI):
             if exchange is None or exchange.begun:
                 # An answer that has begun may still go on; the server then closes the connection.
                 return NOBODY
-            exchange.again = True
+            exchange.ask_again()
             return NOBODY
         lane = text_of(payload, "stream_id") or ""
         if lane in self._cancelled_lanes and _is_about_cancelling(error):
@@ -149,7 +157,7 @@ class Responses(SessionAPI):
         if code == _PARENT_LOST and not exchange.begun and lane in self._parents:
             # The history, as a new chain, needs no parent.
             del self._parents[lane]
-            exchange.again = True
+            exchange.ask_again()
             return NOBODY
         if status >= _LOWEST_ERROR or code:
             # The server forgets the parent of a request that has failed.
@@ -169,4 +177,5 @@ class Responses(SessionAPI):
 
 def _is_about_cancelling(error: Payload) -> bool:
     """Return True for an error that a request to stop an answer has caused, perhaps as it came late."""
-    return any("cancel" in (text_of(error, name) or "").lower() for name in ("code", "message", "param"))
+    words = [(text_of(error, name) or "").lower() for name in ("code", "message", "param")]
+    return words[0] == _UNKNOWN_REQUEST or any("cancel" in each for each in words)

@@ -17,7 +17,16 @@ T = TypeVar("T")
 
 
 class Open(NamedTuple):
-    """Open a connection with the caller's function; the result is the path of its URL, or None."""
+    """Open a connection with the caller's function; the result is an `Opened`."""
+
+
+class Opened(NamedTuple):
+    """The facts about a connection that was opened."""
+
+    path: str | None
+    """The path of its URL; None if it is not known."""
+    is_set_up: bool
+    """True if an SDK has set the session up."""
 
 
 class Send(NamedTuple):
@@ -36,6 +45,18 @@ class Receive(NamedTuple):
     """The longest wait; None for no limit, 0 to take only what has arrived."""
 
 
+class Wait(NamedTuple):
+    """Wait until another run of steps sets an event.
+
+    The driver raises TimeoutError if it was not set in time.
+    """
+
+    bell: Any
+    """The event, of the kind that the driver makes."""
+    seconds: float | None
+    """The longest wait; None for no limit."""
+
+
 class Close(NamedTuple):
     """Close the connection, without waiting long for the other end."""
 
@@ -49,5 +70,5 @@ class RunTools(NamedTuple):
     format: str
 
 
-Step: TypeAlias = Open | Send | Receive | Close | RunTools
+Step: TypeAlias = Open | Send | Receive | Wait | Close | RunTools
 Steps: TypeAlias = "Generator[Step, Any, T]"

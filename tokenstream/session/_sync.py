@@ -52,8 +52,9 @@ class Answer(Stream):
                 removed from the server's memory of the conversation (OpenAI Realtime). None if there is no
                 audio.
         """
-        self._interrupt(played_ms)
+        # First, so that a reader doesn't take the end of what arrives for an answer that was cut off.
         self.stop("interrupted")
+        self._interrupt(played_ms)
 
 
 @show_members
@@ -140,7 +141,7 @@ class Session(SessionBase):
     def close(self) -> None:
         """Close the connection, which ends an answer in progress. Closing twice does no harm."""
         self._is_closed = True
-        self._line.disconnect()
+        self._line.close()
 
     def ask(self, content: Any, *, router: Router | None = None, lane: str | None = None) -> Answer:  # noqa: ANN401 - see the docstring
         """Ask a question, and return its answer as a stream; it is sent at `with` or the first read.
@@ -167,7 +168,7 @@ class Session(SessionBase):
             opener = _Opener(opens, options.format)
             openers = make_openers(opener, self._retry, self._deadlines)
             driver = find_driver(make_stream(Stream, openers, self._retry, options))
-        answer = Answer(driver, lambda played_ms: self._line.run(asked.interrupt(played_ms), reads=False))
+        answer = Answer(driver, lambda played_ms: self._line.run(asked.interrupt(played_ms)))
         asked.round.answer = answer
         return answer
 
@@ -199,7 +200,7 @@ class Session(SessionBase):
     def _release(self, asked: Asked, exchange: Exchange) -> None:
         """Stop an answer that is not read any further."""
         if not self._is_closed:
-            self._line.run(asked.release(exchange), reads=False)
+            self._line.run(asked.release(exchange))
 
 
 class _Opener(SessionOpening, SyncOpener):

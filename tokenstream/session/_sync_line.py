@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tokenstream._sources import SyncSource
 from tokenstream._sources.failures import FunctionFailed
 from tokenstream._sources.kinds import do_nothing
 from tokenstream._sources.websocket import OpenWebSocket, close_socket, shorten_farewell, socket_of
 from tokenstream.errors import StreamClosed
-from tokenstream.session._lines import CLOSED_MEANWHILE, Line, not_a_socket_error, path_of
-from tokenstream.session._steps import Close, Open, Receive, RunTools, Send
+from tokenstream.session._lines import CLOSED_MEANWHILE, Line, describe, not_a_socket_error
+from tokenstream.session._steps import Close, Open, Opened, Receive, RunTools, Send, Wait
 from tokenstream.stream import Stream
 from tokenstream.stream._log import log
-from tokenstream.stream._read_errors import concurrent_read_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,8 +26,16 @@ if TYPE_CHECKING:
     from tokenstream.session._steps import Step, Steps, T
 
 
+class _Current(NamedTuple):
+    """The connection that is open."""
+
+    socket: OpenWebSocket
+    stack: ExitStack
+    """Leaves the context manager of the connection, if it has one."""
+
+
 class SyncLine(Line):
-    """Takes steps, with one connection at a time.
+    """Takes steps, with one connection at a time; each thread takes its own steps.
 
     Args:
         opens: The caller's function that opens a connection.
@@ -35,51 +43,56 @@ class SyncLine(Line):
 
     def __init__(self, opens: Callable[[], Any]) -> None:
         super().__init__(opens)
-        self._stack = ExitStack()
-        """Leaves the context manager of the current connection, if it has one."""
-        self._lock = threading.Lock()
-        """Held while a thread reads the connection or asks a question."""
+        self._current: _Current | None = None
+        """The current connection; None if there is none."""
+        self._lock = threading.RLock()
+        """Held while steps run, but not while one is taken: they all change the same conversation."""
 
-    def run(self, steps: Steps[T], *, reads: bool = True) -> T:
+    def run(self, steps: Steps[T]) -> T:
         """Take the steps that a generator yields, and return the generator's result.
 
         Args:
             steps: The generator.
-            reads: True if the steps may read, which only one thread may do at a time.
         """
-        if reads and not self._lock.acquire(blocking=False):
-            raise concurrent_read_error()
+        advance: Callable[[], Step] = partial(next, steps)
         try:
-            return self._take_all(steps)
-        finally:
-            if reads:
-                self._lock.release()
-
-    def _take_all(self, steps: Steps[T]) -> T:
-        try:
-            step = next(steps)
             while True:
+                with self._lock:
+                    step = advance()
+                    # The step is about this connection, even if another thread opens another one meanwhile.
+                    current = self._current
+                    if isinstance(step, Close):
+                        self._current = None
                 try:
-                    result = self._take(step)
+                    result = self._take(step, current)
                 except Exception as error:  # noqa: BLE001 - the steps say what follows from it
-                    step = steps.throw(error)
+                    advance = partial(steps.throw, error)
                 else:
-                    step = steps.send(result)
+                    advance = partial(steps.send, result)
         except StopIteration as end:
             value: T = end.value
             return value
         finally:
             # After Ctrl-C, the steps have to know at once that they are over.
-            steps.close()
+            with self._lock:
+                steps.close()
 
-    def _take(self, step: Step) -> object:
-        """Take one step, and return its result."""
+    def _take(self, step: Step, current: _Current | None) -> object:
+        """Take one step, and return its result.
+
+        Args:
+            step: The step.
+            current: The connection; None if there is none.
+        """
         match step:
             case Receive(seconds):
-                recv: Any = self._open_socket().recv
+                recv: Any = _find_open(current).recv
                 return recv(timeout=seconds)
             case Send(text):
-                self._open_socket().connection.send(text)
+                _find_open(current).connection.send(text)
+            case Wait(bell, seconds):
+                if not bell.wait(seconds):
+                    raise TimeoutError
             case Open():
                 try:
                     return self._connect()
@@ -87,7 +100,7 @@ class SyncLine(Line):
                     self.opening_failure = error
                     raise
             case Close():
-                self.disconnect()
+                _close(current)
             case RunTools(router, messages, format):
                 try:
                     return _run_tools(router, messages, format)
@@ -95,41 +108,59 @@ class SyncLine(Line):
                     raise FunctionFailed(error) from error
         return None
 
-    def _open_socket(self) -> OpenWebSocket:
-        """Return the connection.
-
-        Raises:
-            StreamClosed: The session was closed while an answer was read.
-        """
-        if self._socket is None:
-            raise StreamClosed(CLOSED_MEANWHILE)
-        return self._socket
-
-    def _connect(self) -> str | None:
-        """Open a connection, and return the path of its URL."""
-        opened: Any = self._opens()
-        socket = _find_socket(opened)
-        if socket is None and hasattr(opened.__class__, "__enter__"):
-            stack = ExitStack()
-            opened = stack.enter_context(opened)
-            self._stack = stack
-            socket = _find_socket(opened)
-        if socket is None or socket.is_async:
-            raise not_a_socket_error(opened, is_async=False)
+    def _connect(self) -> Opened:
+        """Open a connection, and return the facts about it."""
+        self.check_open()
+        given: Any = self._opens()
+        socket, stack = _find_socket(given), ExitStack()
+        try:
+            if socket is None and hasattr(given.__class__, "__enter__"):
+                given = stack.enter_context(given)
+                socket = _find_socket(given)
+            if socket is None or socket.is_async:
+                raise not_a_socket_error(given, is_async=False)
+        except BaseException:
+            stack.close()
+            raise
         shorten_farewell(socket)
-        self._socket = socket
-        return path_of(socket.connection)
+        self._current = _Current(socket, stack)
+        if self._is_closed:
+            self.disconnect()
+        self.check_open()
+        return describe(socket)
 
     def disconnect(self) -> None:
-        """Close the connection, if there is one, without waiting long for the other end."""
-        socket, self._socket = self._socket, None
-        stack, self._stack = self._stack, ExitStack()
-        try:
-            with stack:
-                if socket is not None:
-                    close_socket(socket)
-        except Exception as error:  # noqa: BLE001 - it is gone then, too, and another error may be raised
-            log("closing the connection failed: %s", type(error).__name__)
+        """Close the connection, if there is one."""
+        with self._lock:
+            current, self._current = self._current, None
+        _close(current)
+
+    def close(self) -> None:
+        """Close the connection, if there is one, and open no other one."""
+        self._is_closed = True
+        self.disconnect()
+
+
+def _find_open(current: _Current | None) -> OpenWebSocket:
+    """Return the connection.
+
+    Raises:
+        StreamClosed: The session was closed while an answer was read.
+    """
+    if current is None:
+        raise StreamClosed(CLOSED_MEANWHILE)
+    return current.socket
+
+
+def _close(current: _Current | None) -> None:
+    """Close a connection, if there is one, without waiting long for the other end."""
+    if current is None:
+        return
+    try:
+        with current.stack:
+            close_socket(current.socket)
+    except Exception as error:  # noqa: BLE001 - it is gone then, too, and another error may be raised
+        log("closing the connection failed: %s", type(error).__name__)
 
 
 class Messages:

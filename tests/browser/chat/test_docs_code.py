@@ -8,16 +8,17 @@ import pytest
 
 from examples.chat.replayed import BRIDGE
 from tests.browser.chat.support import until
-from tests.docs_pages import blocks
-from tests.project import ROOT
+from tests.browser.docs_code import block_with
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext, Page
 
 pytestmark = [pytest.mark.browser]
 
-_BLOCKS = [block.code for block in blocks((ROOT / "docs" / "browser.md").read_text("utf-8"), "js")]
-_FOLLOW, _LOOP, _EVENT_SOURCE, _SHARE = _BLOCKS
+_FOLLOW = block_with("answer.subscribe")
+_LOOP = block_with("run(event.call)")
+_EVENT_SOURCE = block_with("new EventSource")
+_SHARE = block_with("function share")
 _ASK = """async question => {
   const post = async (path, body = {}) => (await fetch(path, {
     method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body)
@@ -27,7 +28,7 @@ _ASK = """async question => {
 }"""
 
 _TEXT = """async answer => {
-  const { follow } = await import("./tokenstream.js");
+  const { follow } = await import("./tokenstream/tokenstream.js");
   return (await follow(`api/answers/${answer}`).done).text;
 }"""
 _SHARED_TEXT = "window.given.map(event => event.type === 'text_delta' ? event.text : '').join('')"
@@ -35,8 +36,8 @@ _SHARED_TEXT = "window.given.map(event => event.type === 'text_delta' ? event.te
 
 def _inline(code: str, answer: str) -> str:
     """Have a block of the docs run in a page, about an answer that there is."""
-    code = code.replace('import { follow } from "./tokenstream.js";', "")
-    given = 'const { follow } = await import("./tokenstream.js");'
+    code = code.replace('import { follow } from "/tokenstream/tokenstream.js";', "")
+    given = 'const { follow } = await import("./tokenstream/tokenstream.js");'
     given += 'const place = document.querySelector("header p");'
     return f"async () => {{ {given} {code.replace('7Jx', answer)} WHAT }}"
 

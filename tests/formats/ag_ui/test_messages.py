@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.formats.ag_ui.support import CALL, HELLO, RESULT, run
-from tokenstream.events import MessageStart, ToolCallStart
-from tokenstream.message import ReasoningPart, ServerToolResult, TextPart
+from tokenstream.events import MessageStart, ToolCallStart, ToolResult
+from tokenstream.message import CallResult, ReasoningPart, TextPart
 
 
 def test_a_message_is_a_part_with_its_id() -> None:
@@ -56,27 +56,31 @@ def test_every_call_is_the_clients_also_one_that_the_run_answers() -> None:
         event for event in open_call.events if isinstance(event, ToolCallStart)
     ]
     assert [{"city": "Oslo"}] == [call.arguments for call in answered.calls]
-    assert (
-        ServerToolResult(
-            id="c",
-            name="TOOL_CALL_RESULT",
-            content="sun",
-            complete=True,
-            provider_data={"messageId": "m2", "role": "tool"},
-        )
-        == answered.message.parts[1]
-    )
+    assert [ToolResult("c", "sun")] == [e for e in answered.events if isinstance(e, ToolResult)]
+    assert (1, {"c": "sun"}) == (len(answered.message.parts), dict(answered.message.tool_results))
     assert ("tool_calls", "stop") == (open_call.message.finish_reason, answered.message.finish_reason)
     assert set() == open_call.rules | answered.rules
 
 
-def test_a_result_of_an_earlier_run_is_a_part_too() -> None:
-    """A run that goes on begins with what the client sent."""
+def test_the_result_of_a_call_of_an_earlier_run_is_kept() -> None:
+    """A run that goes on begins with what the client sent; no call of this message is answered by it."""
     content = [{"type": "text", "text": "sun"}]
     told = run({**RESULT, "content": content}, *HELLO)
 
-    assert [("c", content)] == [
-        (part.id, part.content) for part in told.message.parts if isinstance(part, ServerToolResult)
+    assert (CallResult(id="c", output=content),) == told.message.results
+    assert (["text"], 0) == (told.kinds, len(told.message.tool_results))
+    assert "stop" == told.message.finish_reason
+
+
+def test_a_call_that_the_metadata_ascribe_to_the_provider_is_not_handed_out() -> None:
+    """Our relay marks such calls; the result becomes a part, with one event."""
+    marked = {"metadata": {"tokenstream": {"providerExecuted": True}}}
+    told = run({**CALL[0], **marked}, *CALL[1:], {**RESULT, **marked}, RESULT)
+
+    assert (["server_tool_call", "server_tool_result"], []) == (told.kinds, told.calls)
+    assert {"result_repeated"} == told.rules
+    assert [ToolResult("c", "sun", provider_executed=True)] == [
+        event for event in told.events if isinstance(event, ToolResult)
     ]
     assert "stop" == told.message.finish_reason
 

@@ -19,6 +19,7 @@ from tests.formats.anthropic.payloads import (
     tool,
 )
 from tests.formats.anthropic.support import HELLO
+from tokenstream.events import ToolResult
 from tokenstream.message import ServerToolCall, ServerToolResult
 
 
@@ -188,7 +189,22 @@ def test_results_of_server_tools_are_parts_and_their_errors_are_content(kind: st
         *answer(block(0, kind, tool_use_id="srv_1", content=content, is_error=False), stop(0), PING, *HELLO)
     )
 
+    error = "max_uses_exceeded" if "_error" in str(content) else None
     assert came.message.parts[0] == ServerToolResult(
-        id="srv_1", name=kind, content=content, complete=True, provider_data={"is_error": False}
+        id="srv_1", name=kind, content=content, complete=True, provider_data={"is_error": False}, error=error
     )
+    assert [ToolResult("srv_1", content, error, provider_executed=True)] == [
+        event for event in came.events if isinstance(event, ToolResult)
+    ]
     assert came.error is None
+
+
+def test_the_error_of_an_mcp_server_is_in_the_content() -> None:
+    """The block says that there is one."""
+    content = [{"type": "text", "text": "no such city"}]
+    start = block(0, "mcp_tool_result", tool_use_id="srv_1", content=content, is_error=True)
+    came = read(*answer(start, stop(0), *HELLO))
+
+    assert [ToolResult("srv_1", content, "no such city", provider_executed=True)] == [
+        event for event in came.events if isinstance(event, ToolResult)
+    ]

@@ -23,6 +23,7 @@ from tests.formats.openai_responses.payloads import (
     said,
 )
 from tokenstream.errors import StreamTruncated
+from tokenstream.events import ToolResult
 from tokenstream.message import (
     MediaPart,
     OpaquePart,
@@ -250,7 +251,11 @@ def test_a_tool_of_the_provider_gives_its_call_and_what_came_of_it(
     assert first == ServerToolCall(
         id="i_1", name=call_[0], arguments_text=call_[1], complete=True, provider_data=whole
     )
-    assert second == ServerToolResult(id="i_1", name=item["type"], content=result, complete=True)
+    error = "the tool has failed" if item.get("error") else None
+    assert second == ServerToolResult(id="i_1", name=item["type"], content=result, complete=True, error=error)
+    assert [ToolResult("i_1", result, error, provider_executed=True)] == [
+        event for event in came.events if isinstance(event, ToolResult)
+    ]
     assert (came.calls, came.departures) == ([], {})
 
 

@@ -263,7 +263,7 @@ def test_data_and_results_may_hold_an_error_of_their_own() -> None:
     )
 
     assert None is told.error
-    assert ["opaque", "server_tool_result"] == told.kinds
+    assert (["opaque"], 1) == (told.kinds, told.message.results[0].output)
 
 
 def test_unknown_chunks_and_fields_are_carried() -> None:

@@ -6,20 +6,24 @@ from typing import Any
 
 import pytest
 
-from tests.formats.told import DONE, tell
+from tests.formats.told import DONE, Told, tell
 from tests.formats.ui_message.payloads import FINISH, HELLO, NAMED, START, STEP, STEP_END, answer, call
 from tests.support.formats import UIMessage
 from tokenstream.errors import ProtocolError, StreamTruncated
 from tokenstream.events import (
-    PartDone,
     ToolCallDelta,
     ToolCallStart,
+    ToolResult,
 )
 from tokenstream.message import (
     OpaquePart,
     ServerToolCall,
     ServerToolResult,
 )
+
+
+def results_in(told: Told) -> list[ToolResult]:
+    return [event for event in told.events if isinstance(event, ToolResult)]
 
 
 def test_a_call_is_handed_out_once_its_input_is_available() -> None:
@@ -91,7 +95,7 @@ def test_input_that_is_null_is_no_arguments() -> None:
 
 
 def test_a_call_whose_input_the_server_refused_is_never_handed_out() -> None:
-    """It stays in the message, incomplete, and the refusal stands beside it as a result."""
+    """It stays in the message, incomplete, and the refusal is its result, which is no part."""
     told = answer(
         call("input-start", **NAMED),
         call("input-delta", inputTextDelta='{"town": 1}'),
@@ -103,11 +107,8 @@ def test_a_call_whose_input_the_server_refused_is_never_handed_out() -> None:
     assert [('{"town": 1}', False), ('"{bad"', False)] == [
         (call.arguments_text, call.complete) for call in told.message.tool_calls
     ]
-    assert [("call_1", "tool-input-error", "no city"), ("call_2", "tool-input-error", "no JSON")] == [
-        (part.id, part.name, part.content)
-        for part in told.message.parts
-        if isinstance(part, ServerToolResult)
-    ]
+    assert [ToolResult("call_1", error="no city"), ToolResult("call_2", error="no JSON")] == results_in(told)
+    assert ["tool_call", "tool_call"] == told.kinds
     assert ("stop", set()) == (told.message.finish_reason, told.rules)
 
 
@@ -157,41 +158,57 @@ def test_a_call_that_the_server_answered_is_handed_out_and_asks_for_nothing() ->
     )
 
     assert ["weather"] == [call.name for call in told.calls]
-    assert [ServerToolResult(id="call_1", name="tool-output-available", content="sun", complete=True)] == [
-        part for part in told.message.parts if isinstance(part, ServerToolResult)
-    ]
+    assert ([ToolResult("call_1", "sun")], ["tool_call"]) == (results_in(told), told.kinds)
+    assert {"call_1": "sun"} == dict(told.message.tool_results)
+    assert "tool-output-available" in told.unknown, "progress is no result"
     assert "stop" == told.message.finish_reason
+
+
+def test_a_result_that_comes_again_is_unknown_data() -> None:
+    """A call has one result, whoever sends it twice."""
+    told = answer(
+        call("input-available", **NAMED, input={}),
+        call("output-available", output="sun"),
+        call("output-error", errorText="down"),
+    )
+
+    assert ([ToolResult("call_1", "sun")], {"result_repeated"}) == (results_in(told), told.rules)
+    assert "tool-output-error" in told.unknown
 
 
 def test_preliminary_results_replace_each_other_and_stay_open() -> None:
     """They are progress, and over only with the final one or with the answer."""
     told = tell(
         UIMessage(),
+        call("input-available", **NAMED, providerExecuted=True, input={}),
         call("output-available", output=1, preliminary=True),
         call("output-available", output=2, preliminary=True),
     )
-    part = told.message.parts[0]
+    part = told.message.parts[1]
 
     assert isinstance(part, ServerToolResult)
     assert (2, False) == (part.content, part.complete)
-    assert not any(isinstance(event, PartDone) for event in told.events)
+    assert [] == results_in(told)
 
 
 @pytest.mark.parametrize(
-    ("payload", "content"),
+    ("payload", "error"),
     [
         (call("output-error", errorText="down"), "down"),
-        (call("output-denied"), None),
+        (call("output-denied"), "the call was denied"),
+        (call("output-denied", reason="too dear"), "too dear"),
     ],
 )
-def test_failed_and_denied_tools_are_results_too(payload: dict[str, Any], content: Any) -> None:
-    """What went wrong in a tool is content, and no error of the stream."""
-    told = answer(call("input-available", **NAMED, input={}), payload)
-    result = told.message.parts[1]
+@pytest.mark.parametrize("executed", [False, True])
+def test_failed_and_denied_tools_are_results_too(
+    payload: dict[str, Any], error: str, *, executed: bool
+) -> None:
+    """What went wrong in a tool is no error of the stream, whoever runs the tool."""
+    told = answer(call("input-available", **NAMED, input={}, providerExecuted=executed), payload)
+    (result,) = results_in(told)
 
-    assert isinstance(result, ServerToolResult)
-    assert (payload["type"], content) == (result.name, result.content)
-    assert None is told.error
+    assert (error, executed) == (result.error, result.provider_executed)
+    assert (1 + executed, None) == (len(told.kinds), told.error)
 
 
 def test_what_asks_for_approval_is_kept_in_the_message() -> None:
@@ -332,7 +349,8 @@ def test_a_call_that_was_handed_out_survives_its_step_with_its_result() -> None:
         DONE,
     )
 
-    assert (["tool_call", "server_tool_result", "text"], "stop") == (told.kinds, told.message.finish_reason)
+    assert (["tool_call", "text"], "stop") == (told.kinds, told.message.finish_reason)
+    assert {"call_1": "sun"} == dict(told.message.tool_results)
 
 
 def test_an_id_that_is_used_again_keeps_what_the_earlier_call_gave() -> None:
@@ -343,7 +361,7 @@ def test_an_id_that_is_used_again_keeps_what_the_earlier_call_gave() -> None:
     ]
     told = tell(UIMessage(), START, *steps[0], *steps[1], FINISH, DONE)
 
-    assert [1, 2] == [part.content for part in told.message.parts if isinstance(part, ServerToolResult)]
+    assert [ToolResult("call_1", 1), ToolResult("call_1", 2)] == results_in(told)
 
 
 def test_a_result_may_be_final_only_in_a_later_step() -> None:
@@ -362,7 +380,7 @@ def test_a_result_may_be_final_only_in_a_later_step() -> None:
         DONE,
     )
 
-    assert ["sun"] == [part.content for part in told.message.parts if isinstance(part, ServerToolResult)]
+    assert [ToolResult("call_1", "sun")] == results_in(told)
 
 
 def test_a_call_that_its_step_left_open_is_not_mixed_with_the_next() -> None:

@@ -13,6 +13,7 @@ from tokenstream.events import (
     ReasoningDelta,
     RefusalDelta,
     TextDelta,
+    ToolResult,
 )
 from tokenstream.formats._kit.answer import Answer
 from tokenstream.formats._kit.open import OpenChoice, OpenPart, join_halves, mend_surrogates
@@ -206,6 +207,21 @@ class ContentParts(Answer):
             citation = citation.model_copy(update=moved)
         self._out.append(CitationAdded(citation, choice=choice, part=index, raw=self.raw))
 
+    def result_of_call(
+        self, id: str, output: Json, error: str | None = None, *, provider_executed: bool = False
+    ) -> None:
+        """Report a tool's result that is no part, because the application called the tool.
+
+        Args:
+            id: The id of the call.
+            output: What the tool has returned.
+            error: A description of the tool's failure; None if it has succeeded.
+            provider_executed: True if the server has run the tool itself.
+        """
+        if self.may_hold_surrogates:
+            id, output, error = mend_surrogates(id), mend_surrogates(output), mend_surrogates(error)
+        self._out.append(ToolResult(id, output, error, provider_executed, raw=self.raw))
+
     def close(self, part: OpenPart, content: Part | None = None) -> None:
         """Close a part and report its end; do nothing if the part is already closed.
 
@@ -224,6 +240,8 @@ class ContentParts(Answer):
         if state.current_part is part:
             state.current_part = None
         self._out.append(PartDone(content, choice=part.choice, part=part.index, raw=self.raw))
+        if part.kind == "server_tool_result":
+            self._out.append(make_result_of_part(part.choice, self.raw))
 
     def _close_current(self, choice: OpenChoice) -> None:
         """Close the part to which pieces without an index or id are added, if such a part is open."""
@@ -236,3 +254,17 @@ class ContentParts(Answer):
             part.held = ""
             self.note("lone_surrogate")
             self.add(part, "\ufffd")
+
+
+def make_result_of_part(choice: int, raw: Json) -> ToolResult:
+    """Return the `ToolResult` that follows the end of a `ServerToolResult`; the accumulator fills it in.
+
+    Only the accumulator has the whole content of a part whose result arrived in pieces.
+
+    Args:
+        choice: The choice of the part.
+        raw: The payload that has ended the part.
+    """
+    result = ToolResult("", provider_executed=True, choice=choice, raw=raw)
+    result.told_before = True
+    return result

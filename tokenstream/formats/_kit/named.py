@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias
 
 from tokenstream._basics.untrusted import fields_except, text_of
-from tokenstream.events import ToolResult
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
-from tokenstream.formats._kit.open import OpenCall, OpenPart, mend_surrogates
+from tokenstream.formats._kit.open import OpenCall, OpenPart
 from tokenstream.formats._kit.parts import Parts
 from tokenstream.message import OpaquePart, ReasoningPart, TextPart
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tokenstream._basics.loose import Json
     from tokenstream.limits import Limits
-    from tokenstream.message import FinishReason, Part
+    from tokenstream.message import FinishReason, Part, ServerToolCall
 
 NamedKind: TypeAlias = Literal["text", "reasoning"]
 
@@ -31,7 +29,18 @@ class NamedParts(Parts):
         note: Counts a departure of the server from its documentation.
     """
 
-    __slots__ = ("_data", "calls", "calls_done", "closed_names", "newest", "open_parts", "unanswered")
+    __slots__ = (
+        "_answered",
+        "_data",
+        "calls",
+        "calls_done",
+        "closed_names",
+        "newest",
+        "open_parts",
+        "own_calls",
+        "server_calls",
+        "unanswered",
+    )
 
     # All JSON in a call's arguments is one call's, even if there are several documents.
     splits_calls: ClassVar[bool] = False
@@ -54,6 +63,12 @@ class NamedParts(Parts):
         """Ids of the closed calls."""
         self.unanswered: set[str] = set()
         """Ids of the client's calls for which the server has sent no result."""
+        self._answered: set[str] = set()
+        """Ids of the calls whose result was reported."""
+        self.own_calls: set[str] = set()
+        """Ids of the client's calls."""
+        self.server_calls: set[str] = set()
+        """Ids of the calls of tools that the server runs itself, which are no calls of the client's."""
         self._data: dict[int, dict[str, Any]] = {}
         """The `provider_data` of texts and reasoning, by part index."""
 
@@ -84,18 +99,33 @@ class NamedParts(Parts):
         if self.choice(0).finish is not None:
             self.note("content_after_finish")
 
-    def tell_result(self, id: str, output: Json, error: str | None, *, provider_executed: bool) -> None:
-        """Report a tool's result as a `ToolResult`; the caller also adds it to the message, as a part.
+    def is_own_call(self, id: str, *, executed: bool) -> bool:
+        """Return True if a call is the client's, so that its result is no part.
+
+        The call may be of an earlier answer; a result that the server has produced itself then is a part.
 
         Args:
             id: The id of the call.
-            output: What the tool has returned.
-            error: A description of the tool's failure; None if it has succeeded.
-            provider_executed: True if the server has run the tool itself.
+            executed: True if the payload says that the server has run the tool itself.
         """
-        if self.may_hold_surrogates:
-            id, output, error = mend_surrogates(id), mend_surrogates(output), mend_surrogates(error)
-        self.emit(ToolResult(id, output, error, provider_executed, raw=self.raw))
+        return id in self.own_calls or not (executed or id in self.server_calls)
+
+    def answer_call(self, id: str, payload: dict[str, Any]) -> bool:
+        """Record that a call has its result; return False if it had one before, which counts.
+
+        The payload with another result is reported as unknown.
+
+        Args:
+            id: The id of the call.
+            payload: The payload with the result.
+        """
+        if id in self._answered:
+            self.note("result_repeated")
+            self.unknown(text_of(payload, "type") or "", payload)
+            return False
+        self._answered.add(id)
+        self.unanswered.discard(id)
+        return True
 
     def make_empty_part(self, kind: NamedKind, data: dict[str, Any] | None) -> Part:
         """Return a part without its text.
@@ -213,7 +243,24 @@ class NamedParts(Parts):
         call = self.open_call(0, id or None, name, type=type, provider_data=data)
         self.calls[id] = call
         self.unanswered.add(id)
+        # An id may be used again; then it is that of this call.
+        self._answered.discard(id)
+        self.server_calls.discard(id)
+        self.own_calls.add(id)
         return call
+
+    def start_server_call(self, call: ServerToolCall) -> OpenPart | None:
+        """Open a call of a tool that the server runs itself; return None if there was a call with this id."""
+        if call.id in self.calls or call.id in self.calls_done:
+            self.note("call_repeated")
+            return None
+        # A call after the finish reason is a departure.
+        self.note_if_late()
+        self._answered.discard(call.id)
+        self.own_calls.discard(call.id)
+        self.server_calls.add(call.id)
+        part = self.calls[call.id] = self.open(0, call)
+        return part
 
     def add_to_call(self, id: str, fragment: str) -> bool:
         """Add a fragment to the arguments of the open call with this id.

@@ -7,7 +7,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import dicts_of, int_of, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.message import Usage
 
@@ -117,6 +117,43 @@ def scalar_text(value: object) -> str | None:
         ('6', 'true', None, None)
     """
     return json_text(value, "numbers") if isinstance(value, int | float) else None
+
+
+def failure_text(content: object, word: str = "the tool has failed") -> str:
+    """Return the description of a tool's failure that its result contains.
+
+    Args:
+        content: The result: text, a list of objects with text, an object with a message, or anything else.
+        word: The description if the result contains no text.
+
+    Example:
+        >>> failure_text([{"type": "text", "text": "no such city"}]), failure_text({"code": 7})
+        ('no such city', 'the tool has failed')
+    """
+    if isinstance(content, str):
+        return content or word
+    if is_dict(content):
+        return text_of(content, "message", "error_message", "error", "text", "output") or word
+    return "\n".join(text_of(each, "text") or "" for each in dicts_of(content)).strip() or word
+
+
+def failure_of_code(result: dict[str, Any]) -> str | None:
+    """Return the description of a failure in the result of code or of a tool; None if it has succeeded.
+
+    The response of a tool has its error under "error", as in the responses of functions.
+
+    Example:
+        >>> failure_of_code({"outcome": "OUTCOME_FAILED", "output": "ZeroDivisionError"})
+        'ZeroDivisionError'
+        >>> failure_of_code({"outcome": "OUTCOME_OK", "output": "28"})
+    """
+    response = dict_of(result, "response")
+    if "error" in response and "output" not in response:
+        return failure_text(response["error"])
+    outcome = text_of(result, "outcome")
+    if outcome in (None, "OUTCOME_OK", "OUTCOME_UNSPECIFIED"):
+        return None
+    return text_of(result, "output") or outcome
 
 
 def counts_in(payload: dict[str, Any], names: Mapping[str, str]) -> Usage | None:

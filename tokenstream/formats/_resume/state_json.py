@@ -81,7 +81,11 @@ class StateWriter:
             written = [self.write(getattr(value, each.name)) for each in fields(value) if each.name != "raw"]
             # The step of a run is not a field of the event's class.
             step = {} if value.step is None else {"step": value.step}
-            return {"event": [kind.__name__, *written], **step}
+            # Nor is the mark that a result repeats the part before it.
+            told = (
+                {"told": True} if kind is _events.ToolResult and getattr(value, "told_before", False) else {}
+            )
+            return {"event": [kind.__name__, *written], **step, **told}
         if kind is ToolCall and self._layout:
             # The id suffices, because the message has the call. Events that are saved alone have no layout.
             return {"call": value.id}
@@ -162,6 +166,8 @@ class StateReader:
                 # The step of a run is not a field of the event's class.
                 if "step" in saved:
                     event.step = saved["step"]
+                if "told" in saved:
+                    event.told_before = True
                 return event
             case {"call": call_id}:
                 # If no message has the call, one with only the id takes its place.

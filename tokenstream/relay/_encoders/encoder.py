@@ -34,6 +34,7 @@ from tokenstream.events import (
     UsageUpdate,
 )
 from tokenstream.relay._encoders.pieces import find_surroundings, is_piece, make_writer, string
+from tokenstream.relay._encoders.values import is_told
 from tokenstream.relay._encoders.vocabulary import CUT_REASONS, Vocabulary
 
 if TYPE_CHECKING:
@@ -135,7 +136,8 @@ class Encoder(Vocabulary):
         handler_name = self.handlers.get(event.__class__)
         if handler_name is None:
             # The format has no place for events of this class, or the class is newer than this encoder.
-            self.lose(event)
+            if not is_told(event):
+                self.lose(event)
             return []
         if self._is_replaced or self.leaves_out(event):
             return []

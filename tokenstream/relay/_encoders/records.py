@@ -36,6 +36,7 @@ from tokenstream.message import MediaPart, Message, OpaquePart
 from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.relay._encoders.pieces import TEXTS
 from tokenstream.relay._encoders.values import (
+    is_told,
     keep_class_name,
     prepare_result,
     replace_unsound,
@@ -147,6 +148,8 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
     if name is None or (cls is Unknown and not raw):
         return None
     if isinstance(event, ToolResult):
+        if is_told(event):
+            return None
         event = prepare_result(event, raw=raw)
     payload: dict[str, Any] = {"type": name}
     # A value that the reader knows from earlier events is left out. The abandoned message of a step's

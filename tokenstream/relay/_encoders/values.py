@@ -11,7 +11,7 @@ from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream.events import ToolResult
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import AnyEvent, Json
 
 _MAX_BITS = 14_284
 """The size of the largest integers that have at most 4,300 digits, more than which no reader takes."""
@@ -39,7 +39,19 @@ provider_executed=False)
     )
     if event.step is not None:
         prepared.step = event.step
+    if is_told(event):
+        prepared.told_before = True
     return prepared
+
+
+def is_told(event: AnyEvent) -> bool:
+    """Return True if an event repeats a part of the answer: the result of a provider's tool, after its part.
+
+    Example:
+        >>> is_told(ToolResult("call_1", 7))
+        False
+    """
+    return event.__class__ is ToolResult and getattr(event, "told_before", False)
 
 
 def replace_unsound(value: object) -> Json:

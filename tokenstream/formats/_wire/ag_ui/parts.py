@@ -7,14 +7,14 @@ or a call that has no start and end events.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import fields_except, text_of
 from tokenstream.events import PartDone
 from tokenstream.formats._kit.named import NamedKind, NamedParts, call_id_of
 from tokenstream.formats._kit.open import OpenCall, mend_surrogates
-from tokenstream.formats._wire.ag_ui.words import COMMON_FIELDS, read_output
-from tokenstream.message import ReasoningPart, ServerToolResult
+from tokenstream.formats._wire.ag_ui.words import COMMON_FIELDS, is_server_call, read_output
+from tokenstream.message import ReasoningPart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,10 +91,17 @@ class RunParts(NamedParts):
 
     # -- tool calls --------------------------------------------------------
 
-    def read_call_start(self, payload: dict[str, Any]) -> OpenCall | None:
-        """Open a tool call and return it; return None if the call has no name, or was opened before."""
-        name = text_of(payload, "toolCallName") or ""
-        return self.start_call(call_id_of(payload), name, fields_except(payload, *_CALL_FIELDS))
+    def read_call_start(self, payload: dict[str, Any]) -> OpenPart | None:
+        """Open a tool call and return it; return None if the call has no name, or was opened before.
+
+        The protocol has no field for calls of tools that a model's provider runs itself: our relay marks them
+        in the metadata.
+        """
+        id, name = call_id_of(payload), text_of(payload, "toolCallName") or ""
+        data = fields_except(payload, *_CALL_FIELDS)
+        if is_server_call(payload):
+            return self.start_server_call(ServerToolCall(id=id, name=name, provider_data=data))
+        return self.start_call(id, name, data)
 
     def read_call_end(self, payload: dict[str, Any]) -> None:
         """Close a tool call, and hand it out to the application."""
@@ -125,28 +132,34 @@ class RunParts(NamedParts):
             self.unknown("TOOL_CALL_CHUNK", payload)
 
     def read_result(self, payload: dict[str, Any]) -> None:
-        """Add a tool's result as a part; if the call of the tool is still open, close the call first."""
+        """Read a tool's result; if the call of the tool is still open, close the call first."""
         call_id = call_id_of(payload)
         if call_id in self.calls:
             # If a tool has returned a result, the arguments of the call must be complete.
             self.note("part_unclosed")
             self._end_call(call_id)
-        self.unanswered.discard(call_id)
+        if not self.answer_call(call_id, payload):
+            return
+        output, error, executed = read_output(payload)
+        if self.is_own_call(call_id, executed=executed):
+            self.result_of_call(call_id, output, error, provider_executed=executed)
+            return
         result = ServerToolResult(
             id=call_id,
             name="TOOL_CALL_RESULT",
-            content=payload.get("content"),
+            content=output,
             provider_data=fields_except(payload, *_RESULT_FIELDS),
+            error=error,
         )
         self.whole(0, result)
-        output, error, provider_executed = read_output(payload)
-        self.tell_result(call_id, output, error, provider_executed=provider_executed)
 
     def _end_call(self, id: str) -> None:
-        """Close an open call, and hand it out."""
+        """Close an open call, and hand it out, unless the server runs the tool itself."""
         call = self.remove_call(id)
-        # All calls of a run are the client's, so each one is an `OpenCall`.
-        self.close_call(cast("OpenCall", call))
+        if isinstance(call, OpenCall):
+            self.close_call(call)
+        elif call is not None:
+            self.close(call)
 
     # -- ends --------------------------------------------------------------
 

@@ -49,6 +49,16 @@ def read_output(payload: dict[str, Any]) -> tuple[Json, str | None, bool]:
     return content, error if isinstance(error, str) else None, told.get("providerExecuted") is True
 
 
+def is_server_call(payload: dict[str, Any]) -> bool:
+    """Return True if the metadata of a call say that a model's provider runs the tool itself.
+
+    Example:
+        >>> is_server_call({"metadata": {"tokenstream": {"providerExecuted": True}}})
+        True
+    """
+    return dict_of(dict_of(payload, "metadata"), "tokenstream").get("providerExecuted") is True
+
+
 def usage_of(reports: object) -> Usage | None:
     """Return the token counts of a run, summed over its models; None if no model reported any.
 

@@ -10,7 +10,7 @@ from tokenstream.formats._kit.blocks import BlockParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.open import OpenCall, mend_surrogates
 from tokenstream.formats._wire.anthropic.block import AnthropicBlock
-from tokenstream.formats._wire.anthropic.words import citation_of
+from tokenstream.formats._wire.anthropic.words import citation_of, failure_in
 from tokenstream.message import (
     OpaquePart,
     ReasoningPart,
@@ -164,6 +164,7 @@ class AnthropicBlocks(BlockParts[AnthropicBlock]):
             name=block_type,
             content=content.get("content"),
             provider_data=fields_except(content, "type", "tool_use_id", "content"),
+            error=failure_in(content),
         )
         return self._open_part(block_type, result)
 

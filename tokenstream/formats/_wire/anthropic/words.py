@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
+from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, is_dict, text_of
+from tokenstream.formats._kit.values import failure_text
 from tokenstream.message import Citation, Usage
 
 if TYPE_CHECKING:
@@ -75,3 +76,21 @@ def citation_of(data: dict[str, Any], cites: int) -> Citation:
         cites=cites,
         provider_data=data,
     )
+
+
+def failure_in(block: dict[str, Any]) -> str | None:
+    """Return the description of a tool's failure in the block of its result; None if the tool has succeeded.
+
+    A tool of Anthropic's has a code as its error; a tool of an MCP server describes it in the content.
+
+    Example:
+        >>> error = {"type": "web_search_tool_result_error", "error_code": "max_uses_exceeded"}
+        >>> failure_in({"content": error}), failure_in({"content": []})
+        ('max_uses_exceeded', None)
+    """
+    content = block.get("content")
+    if block.get("is_error") is True:
+        return failure_text(content)
+    if is_dict(content) and (text_of(content, "type") or "").endswith("_error"):
+        return text_of(content, "error_code") or failure_text(content)
+    return None

@@ -10,7 +10,7 @@ from tokenstream._basics.recent_ids import RecentIds
 from tokenstream._basics.untrusted import dict_of, fields_except, text_of
 from tokenstream.errors import ProviderError
 from tokenstream.formats._kit.hosted import REMEMBERED, HostedSession
-from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._kit.values import failure_text, json_text
 from tokenstream.formats._wire.anthropic_agents.messages import AgentMessages
 from tokenstream.formats._wire.anthropic_agents.words import FINISH_REASONS, RETRYABLE, usage_of
 from tokenstream.message import ServerToolCall, ServerToolResult, Usage
@@ -236,7 +236,8 @@ class AnthropicAgents(HostedSession):
 
     def _read_tool_result(self, payload: dict[str, Any]) -> bool:
         """Read the result of a tool that the agent has run itself; return True: the event counts as read."""
-        data = {"is_error": True} if payload.get("is_error") is True else None
+        has_failed = payload.get("is_error") is True
+        data = {"is_error": True} if has_failed else None
         self.parts.whole(
             0,
             ServerToolResult(
@@ -244,6 +245,7 @@ class AnthropicAgents(HostedSession):
                 name=(text_of(payload, "type") or "").removeprefix("agent."),
                 content=payload.get("content"),
                 provider_data=data,
+                error=failure_text(payload.get("content")) if has_failed else None,
             ),
         )
         return True

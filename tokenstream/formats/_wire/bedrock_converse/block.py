@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import text_of
 from tokenstream.formats._kit.contents import BLANK_TEXT
+from tokenstream.formats._kit.values import failure_text
 from tokenstream.formats._wire.bedrock_converse.words import base64_of, bytes_of
 
 if TYPE_CHECKING:
@@ -92,7 +93,10 @@ def _add_redacted(start: Part, added: dict[str, list[Any]]) -> Part:
 
 def _add_result_content(start: Part, added: dict[str, list[Any]]) -> Part:
     """Return the result of a server tool with the content that its deltas have added."""
-    return start.model_copy(update={"content": _join_texts(added["content"])})
+    content = _join_texts(added["content"])
+    has_failed = (getattr(start, "provider_data", None) or {}).get("status") == "error"
+    failure = {"error": failure_text(content)} if has_failed else {}
+    return start.model_copy(update={"content": content, **failure})
 
 
 def _add_image_data(start: Part, added: dict[str, list[Any]]) -> Part:

@@ -9,6 +9,7 @@ from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.blocks import BlockParts
 from tokenstream.formats._kit.contents import BLANK_REASONING, BLANK_TEXT
 from tokenstream.formats._kit.open import OpenCall, mend_surrogates
+from tokenstream.formats._kit.values import failure_text
 from tokenstream.formats._wire.bedrock_converse.block import ConverseBlock
 from tokenstream.formats._wire.bedrock_converse.words import base64_of, bytes_of, citation_of
 from tokenstream.message import (
@@ -156,6 +157,7 @@ class ConverseBlocks(BlockParts[ConverseBlock]):
             name=text_of(start, "type") or "",
             content=[],
             provider_data=fields_except(start, "toolUseId", "type", "content"),
+            error=failure_text(None) if start.get("status") == "error" else None,
         )
         part = self._open_part(block, result)
         if "content" in start:

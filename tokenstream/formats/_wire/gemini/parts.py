@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, fields_except, is_dict, says_nothing, text_of
 from tokenstream.formats._kit.open import mend_surrogates
-from tokenstream.formats._kit.values import base64_bytes, json_text
+from tokenstream.formats._kit.values import base64_bytes, failure_of_code, json_text
 from tokenstream.formats._wire.gemini.calls import CallParts
 from tokenstream.formats._wire.gemini.words import usage_of
 from tokenstream.message import (
@@ -292,6 +292,7 @@ class GeminiParts(CallParts):
                 if kind == "codeExecutionResult"
                 else value.get("response"),
                 provider_data={kind: value, **part_fields},
+                error=failure_of_code(value),
             ),
         )
         return True

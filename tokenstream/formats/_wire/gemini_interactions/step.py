@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import text_of
-from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._kit.values import failure_text, json_text
 from tokenstream.message import OpaquePart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def server_result(step: InteractionStep) -> ServerToolResult:
         name=step.type,
         content=step.data.get("result"),
         provider_data={**step.data},
+        error=failure_text(step.data.get("result")) if step.data.get("is_error") is True else None,
     )
 
 

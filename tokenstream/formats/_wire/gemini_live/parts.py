@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text_of
 from tokenstream.formats._kit.open import OpenPart, join_halves
 from tokenstream.formats._kit.session_parts import SessionParts
-from tokenstream.formats._kit.values import base64_bytes
+from tokenstream.formats._kit.values import base64_bytes, failure_of_code
 from tokenstream.formats._wire.gemini_live.words import fields_of, object_in
 from tokenstream.message import (
     Citation,
@@ -198,7 +198,11 @@ class LiveTurn(SessionParts):
         self.whole(
             0,
             ServerToolResult(
-                id=text_of(data, "id") or "", name="codeExecutionResult", content=data, provider_data=fields
+                id=text_of(data, "id") or "",
+                name="codeExecutionResult",
+                content=data,
+                provider_data=fields,
+                error=failure_of_code(data),
             ),
         )
 

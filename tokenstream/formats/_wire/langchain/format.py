@@ -9,6 +9,7 @@ from tokenstream.errors import StreamTruncated
 from tokenstream.formats._base import Format
 from tokenstream.formats._fast.path import Fast
 from tokenstream.formats._kit.reasons import PROVIDERS_REASONS, reason_of
+from tokenstream.formats._kit.values import failure_text
 from tokenstream.formats._wire.langchain.calls import LangChainCalls
 from tokenstream.formats._wire.langchain.parts import LangChainBlocks
 from tokenstream.message import Usage
@@ -26,6 +27,8 @@ _MADE_UP_ID_PREFIXES = ("lc_", "run-")
 """Prefixes of ids that LangChain makes up if the provider sent none."""
 _FINISH_REASON_FIELDS = ("finish_reason", "stop_reason", "stopReason", "done_reason")
 """Fields in which LangChain's integrations pass on the finish reason."""
+_TOOL_MESSAGES = ("tool", "ToolMessageChunk")
+"""Types of messages with the result of a tool."""
 _STATUS_FIELDS = ("status", "incomplete_details")
 """Fields that hold the finish reason if the model uses OpenAI's Responses API."""
 _MODEL_FIELDS = ("model_name", "model", "model_id")
@@ -74,11 +77,14 @@ class LangChain(Format):
 
     def tolerates(self, payload: dict[str, Any], event: str) -> bool:
         """Return True for messages, whatever they contain: LangChain raises errors, and sends none."""
-        return payload.get("type") in _MODEL_MESSAGES
+        return payload.get("type") in (*_MODEL_MESSAGES, *_TOOL_MESSAGES)
 
     def read(self, payload: dict[str, Any], event: str) -> None:
         """Read a payload: pass its content to `self.parts`, which makes the events."""
         kind = payload.get("type")
+        if kind in _TOOL_MESSAGES:
+            self._read_tool_message(payload)
+            return
         if kind not in _MODEL_MESSAGES:
             # The stream of a graph also contains messages of tools and people.
             self.parts.unknown(kind if isinstance(kind, str) else "message", payload)
@@ -129,6 +135,15 @@ class LangChain(Format):
         )
 
     # -- internals ---------------------------------------------------------
+
+    def _read_tool_message(self, payload: dict[str, Any]) -> None:
+        """Report the result of a tool that the application ran, which the stream of a graph contains."""
+        id, content = text_of(payload, "tool_call_id"), payload.get("content")
+        if id is None:
+            self.parts.unknown("tool", payload)
+            return
+        error = failure_text(content) if payload.get("status") == "error" else None
+        self.parts.result_of_call(id, content, error)
 
     def _is_from_model(self, payload: dict[str, Any]) -> bool:
         """Return whether a chunk that is marked as the last one is from the model, and not from LangChain.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, int_of, is_dict, is_list, text_of
-from tokenstream.formats._kit.values import base64_bytes, json_text
+from tokenstream.formats._kit.values import base64_bytes, failure_text, json_text
 from tokenstream.message import (
     Citation,
     MediaPart,
@@ -170,6 +170,7 @@ class LangChainBlocks:
                 id=text_of(block, "tool_call_id") or "",
                 content=block.get("output"),
                 provider_data=fields_except(block, *_RESULT_FIELDS),
+                error=failure_text(block.get("output")) if block.get("status") == "error" else None,
             ),
         )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import dicts_of, fields_except, is_dict, text_of
 from tokenstream.errors import LimitExceeded
-from tokenstream.formats._kit.values import json_text
+from tokenstream.formats._kit.values import failure_text, json_text
 from tokenstream.formats._wire.openai_agents.words import (
     INPUT_ITEMS,
     PHASES,
@@ -254,7 +254,13 @@ class TurnItems:
         content, has_failed = tool_result(data), text_of(data, "status") in _CUT_OFF
         failure = {"status": data["status"]} if has_failed else None
         id = text_of(data, "id") or ""
-        result = ServerToolResult(id=id, name=tool_name(data), content=content, provider_data=failure)
+        result = ServerToolResult(
+            id=id,
+            name=tool_name(data),
+            content=content,
+            provider_data=failure,
+            error=failure_text(content, str(data["status"])) if has_failed else None,
+        )
         if item.result is not None:
             # Output that arrived while the tool was running has opened this part.
             self._parts.close(item.result, result.model_copy(update={"complete": True}))

@@ -8,7 +8,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, fields_except, text
 from tokenstream.errors import LimitExceeded
 from tokenstream.formats._kit.open import OpenCall, join_halves
 from tokenstream.formats._kit.session_parts import SessionParts
-from tokenstream.formats._kit.values import base64_bytes
+from tokenstream.formats._kit.values import base64_bytes, failure_text
 from tokenstream.formats._wire.openai_realtime.item import RealtimeContent, RealtimeItem
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult, TextPart
 
@@ -425,7 +425,8 @@ class RealtimeOutputs(SessionParts):
         """Add the result of a tool that the server ran, or the tool's error, if the item has either."""
         name = "error" if content.get("error") else "output"
         if content.get(name) is not None:
-            self.whole(0, ServerToolResult(id=item.id, name=item.type, content=content[name]))
+            error = failure_text(content[name]) if name == "error" else None
+            self.whole(0, ServerToolResult(id=item.id, name=item.type, content=content[name], error=error))
 
     def _note_unclosed(self, item: RealtimeItem) -> None:
         """Count a departure from the documentation if an item that has not ended has open parts."""

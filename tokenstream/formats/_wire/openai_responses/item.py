@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from tokenstream._basics.untrusted import fields_except, says_nothing, text_of
 from tokenstream.formats._kit.open import NO_PART
-from tokenstream.formats._wire.openai_responses.words import arguments_of, arguments_text, media_of, result_of
+from tokenstream.formats._kit.values import failure_text
+from tokenstream.formats._wire.openai_responses.words import (
+    arguments_of,
+    arguments_text,
+    failure_in,
+    media_of,
+    result_of,
+)
 from tokenstream.message import MediaPart, OpaquePart, ServerToolCall, ServerToolResult
 
 if TYPE_CHECKING:
@@ -154,9 +161,28 @@ class OpaqueItem(SinglePartItem):
 
 
 class ResultItem(SinglePartItem):
-    """A tool's result that is an item by itself."""
+    """A tool's result that is an item by itself.
+
+    The result of a tool that the application runs is no part: servers that run the application's tools
+    themselves, and relays, send it.
+    """
 
     __slots__ = ()
+
+    def read_item(self, item: dict[str, Any], *, complete: bool) -> None:
+        """Report the result of the application's tool once it is whole; read any other result as a part."""
+        if self.type not in _CALL_OUTPUTS:
+            super().read_item(item, complete=complete)
+        elif complete and not self.ended:
+            self.ended = True
+            output = item.get("output")
+            error = failure_text(output) if failure_in(item) is not None else None
+            self.parts.result_of_call(text_of(item, "call_id") or "", output, error)
+
+    def close(self, *, complete: bool) -> None:
+        """Close the part, if there is one."""
+        if self.type not in _CALL_OUTPUTS:
+            super().close(complete=complete)
 
     def make_part(self, item: dict[str, Any]) -> Part:
         """Return the part with the tool's result, and with the whole item as provider data."""
@@ -166,6 +192,7 @@ class ResultItem(SinglePartItem):
             name=self.type,
             content=item[names[0]] if names else None,
             provider_data=item,
+            error=failure_in(item),
         )
 
 
@@ -220,7 +247,10 @@ class HostedItem(SinglePartItem):
         if result is not None:
             self.close(complete=True)
             call_id = text_of(item, "call_id", "id") or ""
-            self.parts.whole(0, ServerToolResult(id=call_id, name=self.type, content=result))
+            part_of_result = ServerToolResult(
+                id=call_id, name=self.type, content=result, error=failure_in(item)
+            )
+            self.parts.whole(0, part_of_result)
 
 
 class ImageItem(SinglePartItem):
@@ -274,6 +304,8 @@ class ImageItem(SinglePartItem):
         self.parts.add_media(part, image)
 
 
+_CALL_OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
+"""The types of items with the results of tools that the application runs."""
 _SUBTYPES = {"svg": "svg+xml"}
 """Maps OpenAI's names of image formats to MIME subtypes, if they differ."""
 _IMAGE_FIELDS = ("size", "quality", "background", "output_format", "partial_image_index")

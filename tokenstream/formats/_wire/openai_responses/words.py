@@ -17,7 +17,7 @@ from tokenstream._basics.untrusted import (
 )
 from tokenstream.formats._kit.errors import provider_error
 from tokenstream.formats._kit.openai import token_counts
-from tokenstream.formats._kit.values import base64_bytes
+from tokenstream.formats._kit.values import base64_bytes, failure_text
 from tokenstream.message import Citation
 
 if TYPE_CHECKING:
@@ -214,6 +214,21 @@ def result_of(item: dict[str, Any], item_type: str) -> object:
         ([{'filename': 'a'}], None)
     """
     return _first_nonempty(item, _RESULT_FIELDS.get(item_type, ()))[1]
+
+
+def failure_in(item: dict[str, Any]) -> str | None:
+    """Return the description of a tool's failure in the item with its result; None if it has succeeded.
+
+    Example:
+        >>> failure_in({"error": {"type": "mcp_tool_execution_error", "message": "no such city"}})
+        'no such city'
+        >>> failure_in({"status": "failed"}), failure_in({"status": "completed", "error": None})
+        ('failed', None)
+    """
+    error, status = item.get("error"), text_of(item, "status")
+    if not says_nothing(error):
+        return failure_text(error)
+    return status if status in ("failed", "incomplete") else None
 
 
 def _first_nonempty(item: dict[str, Any], names: tuple[str, ...]) -> tuple[str, object]:

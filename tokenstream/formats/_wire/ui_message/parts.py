@@ -34,9 +34,8 @@ _TEXT_FIELDS = ("type", "id", "delta", "citations")
 _CALL_FIELDS = ("type", "toolCallId", "toolName", "input", "inputEncoding", "errorText")
 _RESULT = "tool-output"
 """Stands for all types of results in the keys of `UIParts._replaceable`."""
-_FAILED = "tool-output-error"
-_OUTPUTS = frozenset({"tool-output-available", _FAILED})
-"""Types of chunks with the result of a tool that has run."""
+_FAILURES = {"tool-output-denied": "the call was denied"}
+"""Descriptions of failures by the type of a result, which need not contain one."""
 _RESULT_FIELDS = ("type", "toolCallId", "output", "errorText")
 
 
@@ -118,14 +117,10 @@ class UIParts(NamedParts):
         if payload.get("providerExecuted") is not True:
             is_free_text = payload.get("inputEncoding") == "text"
             return self.start_call(id_, name, data, type="custom" if is_free_text else "function")
-        if id_ in self.calls or id_ in self.calls_done:
-            self.note("call_repeated")
-            return None
-        # A call after the finish reason is a departure.
-        self.note_if_late()
         content = ServerToolCall(id=id_, name=name, provider_data=data)
-        part = self.calls[id_] = self.open(0, content)
-        self._server_calls[part.index] = content
+        part = self.start_server_call(content)
+        if part is not None:
+            self._server_calls[part.index] = content
         return part
 
     def read_call(self, payload: dict[str, Any]) -> None:
@@ -160,21 +155,31 @@ class UIParts(NamedParts):
         self.read_result(payload)
 
     def read_result(self, payload: dict[str, Any]) -> None:
-        """Record a tool's result, which replaces a preliminary result."""
+        """Read a tool's result: of a call of the client's, or as a part if the server has run the tool.
+
+        A preliminary result is replaced by the next one; that of a client's call is reported as unknown.
+        """
         type_, id_ = text_of(payload, "type") or "", call_id_of(payload)
-        self.unanswered.discard(id_)
+        is_preliminary = payload.get("preliminary") is True
+        executed = payload.get("providerExecuted") is True
+        error = None
+        if type_ != "tool-output-available":
+            told = payload.get("errorText", payload.get("reason"))
+            error = told if isinstance(told, str) else _FAILURES.get(type_, "the tool has failed")
+        if self.is_own_call(id_, executed=executed):
+            if is_preliminary:
+                self.unknown(type_, payload)
+            elif self.answer_call(id_, payload):
+                self.result_of_call(id_, payload.get("output"), error, provider_executed=executed)
+            return
         result = ServerToolResult(
             id=id_,
             name=type_,
             content=payload.get("output") if "output" in payload else payload.get("errorText"),
             provider_data=fields_except(payload, *_RESULT_FIELDS),
+            error=error,
         )
-        is_preliminary = payload.get("preliminary") is True
         self._replace((_RESULT, id_), result, growing=is_preliminary)
-        if type_ in _OUTPUTS and not is_preliminary:
-            error = text_of(payload, "errorText") or "" if type_ == _FAILED else None
-            executed = payload.get("providerExecuted") is True
-            self.tell_result(id_, payload.get("output"), error, provider_executed=executed)
 
     def _remove_call(self, payload: dict[str, Any]) -> OpenPart | None:
         """Remove the call that a payload closes, and return it; if it was never started, open it first.
@@ -227,6 +232,8 @@ class UIParts(NamedParts):
         self.drop_call(call)
         # The client need not answer this call.
         self.unanswered.discard(call_id_of(payload))
+        self.own_calls.discard(call_id_of(payload))
+        self.server_calls.add(call_id_of(payload))
         data = {**payload, **(call.provider_data or {})}
         content = ServerToolCall(
             id=call.id,

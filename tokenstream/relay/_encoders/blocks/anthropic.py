@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._kinds import word_for
 from tokenstream.events import PartDelta
 from tokenstream.formats._wire.anthropic.words import FINISH_REASONS
-from tokenstream.relay._encoders.blocks.server_input import ServerInput
+from tokenstream.relay._encoders.blocks.server_input import CODE_TOOL, ServerInput
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
+from tokenstream.relay._encoders.server_results import ServerResults, text_of_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         CitationAdded,
         Event,
         Finish,
+        PartDone,
         PartStart,
         Ping,
         ReasoningDelta,
@@ -52,8 +54,8 @@ _LOCATION_SUFFIX = "_location"
 """The suffix of the types of Anthropic's citations; other providers' citations have other types."""
 _PRIVATE_CALL_FIELDS = ("caller", "toolset_name")
 """The fields of a tool call that only Anthropic sends."""
-_CODE_TOOL = "code_interpreter"
-"""The name of OpenAI's tool whose input is the bare code of a program, which may look like JSON."""
+_MCP_RESULT = "mcp_tool_result"
+"""The type of the result of an MCP server's tool, which any tool may have."""
 _TEXT = {"type": "text", "text": ""}
 
 
@@ -72,6 +74,8 @@ class AnthropicEncoder(BlockEncoder):
         super().__init__(drop=drop)
         self._inputs: dict[int, ServerInput] = {}
         """The inputs of the open blocks of calls that the provider runs, by part."""
+        self._results = ServerResults()
+        """The results of such calls that are not complete yet."""
         self._signatures: dict[int, list[str]] = {}
         """The pieces of each open block's signature, which is sent whole, before the end of the block."""
         self._ending_fields: dict[str, Any] = {}
@@ -139,22 +143,26 @@ class AnthropicEncoder(BlockEncoder):
         return [self._input_delta(event.part, event.fragment)]
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
-        """Return a block of a tool call that the provider runs, or of its result.
+        """Return the start of the block of a tool call that the provider runs.
 
-        Raises:
-            NotExpressible: The part is the result of another provider's tool, and `drop` does not allow
-                leaving it out.
+        The result of such a call is sent when it is complete.
         """
         if content.kind == "server_tool_call":
             start = self.open_block(event.part, _server_call_block(content))
             if not start:
                 # A later start of the part repeats the arguments; the block is open already.
                 return ()
-            self._inputs[event.part] = ServerInput(is_code=content.name.startswith(_CODE_TOOL))
+            self._inputs[event.part] = ServerInput(is_code=content.name.startswith(CODE_TOOL))
             return [*start, *self._server_input_deltas(event.part, content.arguments_text)]
-        if content.kind == "server_tool_result" and content.name.endswith("_tool_result"):
-            return self.open_block(event.part, _server_result_block(content))
-        return self.omit("the result of another provider's tool", "server_tool_result")
+        self._results.begin(event)
+        return ()
+
+    def encode_part_end(self, event: PartDone) -> Payloads:
+        """Return the end of a part's block; for the result of a provider's tool, its whole block."""
+        result = self._results.end(event)
+        if result is None:
+            return super().encode_part_end(event)
+        return [*self.open_block(event.part, _server_result_block(result)), *self.close_block(event.part)]
 
     def encode_fragment(self, event: PartDelta) -> Payloads:
         """Return an `input_json_delta` of a server tool; no payloads if the fragment is held back."""
@@ -255,10 +263,17 @@ def _server_call_block(call: ServerToolCall) -> dict[str, Any]:
 def _server_result_block(result: ServerToolResult) -> dict[str, Any]:
     """Return the block of a server tool's result; the block's type is the result's name.
 
-    The reader of Anthropic's format stores the type, such as `web_search_tool_result`, as the name.
+    The reader of Anthropic's format stores the type, such as `web_search_tool_result`, as the name. The
+    result of another provider's tool is sent like that of an MCP server's tool, as text.
     """
     block = {"type": result.name, "tool_use_id": result.id, "content": result.content}
-    return {**(result.provider_data or {}), **block}
+    if result.name == _MCP_RESULT:
+        return {**(result.provider_data or {}), "is_error": result.error is not None, **block}
+    if result.name.endswith("_tool_result"):
+        return {**(result.provider_data or {}), **block}
+    texts = [text for text in (result.error, text_of_result(result.content)) if text]
+    content = [{"type": "text", "text": text} for text in dict.fromkeys(texts)]
+    return {**block, "type": _MCP_RESULT, "is_error": result.error is not None, "content": content}
 
 
 def _to_citation(citation: Citation) -> dict[str, Any]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.url import split_url
 from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS
 from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, pad, pad_json
+from tokenstream.relay._encoders.blocks.server_input import complete_input
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
+from tokenstream.relay._encoders.server_results import ServerResults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,15 +20,16 @@ if TYPE_CHECKING:
         CitationAdded,
         Finish,
         MediaDelta,
+        PartDone,
         PartStart,
         ReasoningDelta,
         TextDelta,
         ToolCallDelta,
         ToolCallStart,
     )
-    from tokenstream.message import Citation, FinishReason, Part
+    from tokenstream.message import Citation, FinishReason, Part, ServerToolCall, ServerToolResult
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.turns import Kind
+    from tokenstream.turns import Drop, Kind
 
 _LATENCY = 900
 """The latency in milliseconds; constant, so that the output does not depend on a clock."""
@@ -38,6 +42,8 @@ _COUNTS = {
 }
 """Maps fields of `Usage` to Bedrock's names."""
 _IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_PIECES = frozenset({"text", "json"})
+"""The keys of the pieces of a result."""
 _BEDROCK_FIELDS = frozenset({"sourceContent", "location"})
 """Fields that only citations from Bedrock have."""
 
@@ -49,9 +55,18 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
     """
 
     name: ClassVar[str] = "bedrock-converse"
-    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
+    expresses: ClassVar[frozenset[Kind]] = frozenset(
+        {"text", "reasoning", "tool_call", "citation", "media", "server_tool_call", "server_tool_result"}
+    )
     counts: ClassVar[frozenset[str]] = frozenset(_COUNTS)
     words: ClassVar[Mapping[FinishReason, str]] = invert_reasons(FINISH_REASONS)
+
+    def __init__(self, *, drop: Drop = ()) -> None:
+        super().__init__(drop=drop)
+        self._server_calls: dict[int, ServerToolCall] = {}
+        """The open calls of tools that the provider runs, by part."""
+        self._results = ServerResults()
+        """The results of such calls that are not complete yet."""
 
     def encode_head(self) -> Payloads:
         """Return a `messageStart`."""
@@ -94,11 +109,20 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         return self._block_delta(self.find_cited_part(event), citation=_to_citation(event.citation))
 
     def encode_special(self, event: PartStart, content: Part) -> Payloads:
-        """Return the start of an image's block, and the image if the start of the part contains it.
+        """Return the start of the block of a provider's call, or of an image with the data that it contains.
+
+        The result of a provider's call is sent when it is complete.
 
         Raises:
             NotExpressible: The medium is not an image, and `drop` does not allow leaving it out.
         """
+        if content.kind == "server_tool_call":
+            self._server_calls[event.part] = content
+            use = {"toolUseId": content.id, "name": content.name, "type": "server_tool_use"}
+            return self.open_block(event.part, {"toolUse": use})
+        if content.kind == "server_tool_result":
+            self._results.begin(event)
+            return ()
         if content.kind != "media" or content.mime_type not in _IMAGES:
             return self.omit("media that are no image", "media")
         start = {"image": {"format": content.mime_type.removeprefix("image/")}}
@@ -107,6 +131,20 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         if payloads and content.data:
             payloads += self._encode_medium(event.part, content.data)
         return payloads
+
+    def encode_part_end(self, event: PartDone) -> Payloads:
+        """Return the end of a part's block, after the input of a provider's call; a result's whole block."""
+        result, call = self._results.end(event), self._server_calls.pop(event.part, None)
+        if result is not None:
+            return [*self._encode_result(event.part, result), *self.close_block(event.part)]
+        if call is None:
+            return super().encode_part_end(event)
+        if event.content is not None and event.content.kind == "server_tool_call":
+            call = event.content
+        return [
+            *self._block_delta(event.part, toolUse={"input": complete_input(call)}),
+            *self.close_block(event.part),
+        ]
 
     def encode_media(self, event: MediaDelta) -> Payloads:
         """Return a delta with more of an image."""
@@ -134,6 +172,13 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
     # -- within ------------------------------------------------------------------
 
+    def _encode_result(self, part: int, result: ServerToolResult) -> list[Payload]:
+        """Return the start of a result's block, and a delta with all of the result."""
+        status = "success" if result.error is None else "error"
+        start = {"toolUseId": result.id, **({"type": result.name} if result.name else {}), "status": status}
+        begun, content = self.open_block(part, {"toolResult": start}), _to_result_content(result)
+        return [*begun, *(self._block_delta(part, toolResult=content) if content else ())]
+
     def _block_delta(self, part: int, **delta: Json) -> list[Payload]:
         """Return a delta of a part, preceded by the start of the part's block if that was not sent yet."""
         before = self.open_block(part, None)
@@ -155,6 +200,16 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
         }
         # A total that the provider has reported replaces the sum.
         return {**required, "totalTokens": sum(required.values()), **counts}
+
+
+def _to_result_content(result: ServerToolResult) -> list[dict[str, Any]]:
+    """Return the content of a result as pieces of text and JSON; unchanged if Bedrock has sent it."""
+    content = result.content
+    if is_list(content) and all(is_dict(piece) and piece.keys() <= _PIECES for piece in content):
+        return content
+    if content is None:
+        return [] if result.error is None else [{"text": result.error}]
+    return [{"text": content}] if isinstance(content, str) else [{"json": content}]
 
 
 def _to_citation(citation: Citation) -> dict[str, Any]:

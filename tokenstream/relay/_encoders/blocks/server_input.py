@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
 
+if TYPE_CHECKING:
+    from tokenstream.message import ServerToolCall
+
+CODE_TOOL = "code_interpreter"
+"""The name of OpenAI's tool whose input is the bare code of a program, which may look like JSON."""
 _BEGINS_OBJECT = re.compile(r'\s*\{\s*["}]')
 _UNDECIDED = re.compile(r"\s*(?:\{\s*)?")
 
@@ -57,6 +63,18 @@ class ServerInput:
         """Record the kind of the input, and return its start, which was held back, as JSON."""
         held, self._held, self._is_code = self._held or "", None, is_code
         return '{"code":"' + _escape(held) if is_code else held
+
+
+def complete_input(call: ServerToolCall) -> str:
+    """Return the whole input of a call as JSON.
+
+    Example:
+        >>> from tokenstream.message import ServerToolCall
+        >>> complete_input(ServerToolCall(name="code_interpreter", arguments_text="1 + 1"))
+        '{"code":"1 + 1"}'
+    """
+    server_input = ServerInput(is_code=call.name.startswith(CODE_TOOL))
+    return server_input.feed(call.arguments_text) + server_input.end()
 
 
 def _escape(text: str) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import is_dict
 from tokenstream._kinds import word_for
+from tokenstream.relay._encoders.blocks.server_input import CODE_TOOL, complete_input
 from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.relay._encoders.google.shared import (
     ERRORS,
@@ -16,15 +19,16 @@ from tokenstream.relay._encoders.google.shared import (
     require_name,
 )
 from tokenstream.relay._encoders.pieces import string
+from tokenstream.relay._encoders.server_results import ServerResults, text_of_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import CitationAdded
-    from tokenstream.message import Citation, FinishReason
+    from tokenstream.events import CitationAdded, PartDone, PartStart
+    from tokenstream.message import Citation, FinishReason, ServerToolCall, ServerToolResult
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.turns import Drop
+    from tokenstream.turns import Drop, Kind
 
 _USAGE = UsageLayout(
     {
@@ -41,6 +45,8 @@ _USAGE = UsageLayout(
     },
     "tokenCount",
 )
+_CODE, _CODE_RESULT = "executableCode", "codeExecutionResult"
+"""The kinds of parts with code that Google runs, and with its result."""
 _ESCAPED = re.compile("[<>\x7f-\x9f\u2028\u2029]")
 """The characters that Google's servers escape although JSON does not require it."""
 
@@ -65,6 +71,7 @@ class GeminiEncoder(PartEncoder):
         "unknown": "OTHER",
     }
     choices: ClassVar[bool] = True
+    expresses: ClassVar[frozenset[Kind]] = PartEncoder.expresses | {"server_tool_call", "server_tool_result"}
 
     @staticmethod
     def string(text: str) -> bytes:
@@ -76,10 +83,35 @@ class GeminiEncoder(PartEncoder):
         super().__init__(drop=drop)
         self._citations: dict[int, list[Citation]] = {}
         """The citations of each choice."""
+        self._server_calls: dict[tuple[int, int], ServerToolCall] = {}
+        """The open calls of tools that the provider runs, by choice and part."""
+        self._code_calls: set[str] = set()
+        """The ids of those calls that were sent as code."""
+        self._results = ServerResults()
+        """The results of such calls that are not complete yet."""
 
     def encode_part(self, choice: int, part: dict[str, Any]) -> Payloads:
         """Return a chunk with one candidate that has one part."""
         return [self._chunk(_candidate(choice, part))]
+
+    def encode_part_start(self, event: PartStart) -> Payloads:
+        """Return the payloads for the content of a part's start; none for a provider's call or result."""
+        if event.content.kind == "server_tool_call":
+            self._server_calls[event.choice, event.part] = event.content
+        self._results.begin(event)
+        return super().encode_part_start(event)
+
+    def encode_part_end(self, event: PartDone) -> Payloads:
+        """Return a complete medium, a complete call of the provider's, or its result."""
+        result = self._results.end(event)
+        call = self._server_calls.pop((event.choice, event.part), None)
+        if result is not None:
+            return self.encode_part(event.choice, self._result_part(result))
+        if call is None:
+            return super().encode_part_end(event)
+        if event.content is not None and event.content.kind == "server_tool_call":
+            call = event.content
+        return self.encode_part(event.choice, self._call_part(call))
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
         """Return no payloads yet: citations are sent with the finish reason."""
@@ -117,6 +149,29 @@ class GeminiEncoder(PartEncoder):
         return super().frame(name, data).replace(b"\n", b"\r\n")
 
     # -- within ------------------------------------------------------------------
+
+    def _call_part(self, call: ServerToolCall) -> dict[str, Any]:
+        """Return the part for a call of a tool that the provider runs: code, or a call with arguments."""
+        arguments, id = decode(complete_input(call) or "{}"), {"id": call.id} if call.id else {}
+        if call.name == _CODE or call.name.startswith(CODE_TOOL):
+            self._code_calls.add(call.id)
+            return {_CODE: {"language": "PYTHON", **arguments, **id}}
+        return {"toolCall": {"toolType": call.name, "args": arguments, **id}}
+
+    def _result_part(self, result: ServerToolResult) -> dict[str, Any]:
+        """Return the part for the result of a tool that the provider ran; that of code has an outcome."""
+        content, id = result.content, {"id": result.id} if result.id else {}
+        if result.name == _CODE_RESULT and is_dict(content):
+            return {_CODE_RESULT: {**content, **id}}
+        if result.id in self._code_calls:
+            outcome = "OUTCOME_OK" if result.error is None else "OUTCOME_FAILED"
+            return {
+                _CODE_RESULT: {"outcome": outcome, "output": result.error or text_of_result(content), **id}
+            }
+        response = content if is_dict(content) else {"output": content}
+        if result.error is not None:
+            response = {"error": result.error}
+        return {"toolResponse": {"toolType": result.name, "response": response, **id}}
 
     def _last_candidate(self, choice: int) -> dict[str, Any]:
         """Return the last candidate of a choice, with the finish reason and the citations."""

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.message import MediaPart, ReasoningPart, TextPart
+from tokenstream.events import ToolResult
+from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, TextPart
+from tokenstream.relay._encoders.encoder import HANDLERS
 from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
+from tokenstream.relay._encoders.openai.responses_words import (
+    CALL_NAMES,
+    PREFIXES,
+    RESPONSE_FIELDS,
+    TEXTS,
+    TextNames,
+)
+from tokenstream.relay._encoders.openai.server_items import SERVER_CALL, server_item_fields, server_item_type
 from tokenstream.relay._encoders.openai.shared import (
     CREATED,
     CountPaths,
@@ -15,6 +25,8 @@ from tokenstream.relay._encoders.openai.shared import (
     make_usage_report,
 )
 from tokenstream.relay._encoders.pieces import add_number
+from tokenstream.relay._encoders.server_results import ServerResults, text_of_result
+from tokenstream.relay._encoders.values import is_told, prepare_result
 from tokenstream.relay._encoders.vocabulary import CUT_REASONS
 
 if TYPE_CHECKING:
@@ -22,7 +34,18 @@ if TYPE_CHECKING:
 
     from tokenstream._basics.loose import Json
     from tokenstream.errors import ErrorKind
-    from tokenstream.events import CitationAdded, Event, Finish, MediaDelta, PartDone, Ping, ReasoningDelta
+    from tokenstream.events import (
+        CitationAdded,
+        Event,
+        Finish,
+        MediaDelta,
+        PartDelta,
+        PartDone,
+        PartStart,
+        Ping,
+        ReasoningDelta,
+        ToolCallStart,
+    )
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.openai.items import OutputItem
@@ -30,71 +53,9 @@ if TYPE_CHECKING:
     from tokenstream.turns import Drop, Kind
 
 
-class _TextNames(NamedTuple):
-    """The API's names in the events of one kind of text, such as a refusal."""
-
-    item_type: str
-    list_field: str
-    """The field of the item that contains the content."""
-    index_field: str
-    """The field of an event for the index of the content."""
-    content_event: str
-    """The prefix of the events for the start and the end of the content."""
-    text_event: str
-    """The prefix of the events for the pieces of the text."""
-    content_type: str
-    text_field: str
-    """The field of the content that contains the text."""
-
-
-class _CallNames(NamedTuple):
-    """The API's names in the events of one kind of tool call."""
-
-    item_type: str
-    arguments_event: str
-    """The prefix of the events for the arguments."""
-    arguments_field: str
-    """The field of the item that contains the arguments."""
-
-
-_MESSAGE = ("message", "content", "content_index", "response.content_part")
-_TEXTS = {
-    "text": _TextNames(*_MESSAGE, "response.output_text", "output_text", "text"),
-    "refusal": _TextNames(*_MESSAGE, "response.refusal", "refusal", "refusal"),
-    "reasoning": _TextNames(
-        "reasoning",
-        "summary",
-        "summary_index",
-        "response.reasoning_summary_part",
-        "response.reasoning_summary_text",
-        "summary_text",
-        "text",
-    ),
-    "reasoning_text": _TextNames(
-        "reasoning",
-        "content",
-        "content_index",
-        "response.content_part",
-        "response.reasoning_text",
-        "reasoning_text",
-        "text",
-    ),
-}
-"""The names for each kind of item that is a text; "reasoning" is a summary of reasoning."""
-_CALLS = {
-    "tool_call": _CallNames("function_call", "response.function_call_arguments", "arguments"),
-    "custom_tool_call": _CallNames("custom_tool_call", "response.custom_tool_call_input", "input"),
-}
-"""The names for each kind of item that is a call."""
-_PREFIXES = {
-    "message": "msg",
-    "reasoning": "rs",
-    "function_call": "fc",
-    "custom_tool_call": "ctc",
-    "image_generation_call": "ig",
-}
-"""Maps types of items to the prefixes of their ids."""
 _IMAGE = "image_generation_call"
+_RESULT = "tool_result"
+"""The kind of items that are results of the application's tools."""
 _FILE_ANNOTATIONS = frozenset({"file_citation", "container_file_citation", "file_path"})
 """The types of annotations that have no URL, and can only be sent unchanged."""
 _COUNT_PATHS: CountPaths = {
@@ -112,32 +73,6 @@ _REQUIRED_DETAILS = {
     "output_tokens_details": {"reasoning_tokens": 0},
 }
 """The details that every report of token counts must contain."""
-_RESPONSE_FIELDS: dict[str, Any] = {
-    "background": False,
-    "completed_at": None,
-    "error": None,
-    "incomplete_details": None,
-    "instructions": None,
-    "max_output_tokens": None,
-    "max_tool_calls": None,
-    "metadata": {},
-    "output": [],
-    "parallel_tool_calls": True,
-    "previous_response_id": None,
-    "reasoning": {"effort": None, "summary": None},
-    "service_tier": "default",
-    "store": True,
-    "temperature": 1.0,
-    "text": {"format": {"type": "text"}, "verbosity": "medium"},
-    "tool_choice": "auto",
-    "tools": [],
-    "top_logprobs": 0,
-    "top_p": 1.0,
-    "truncation": "disabled",
-    "usage": None,
-    "user": None,
-}
-"""The fields of a response besides its id, its model, its status and the time of its creation."""
 
 
 class OpenAIResponsesEncoder(ItemEncoder):
@@ -146,8 +81,19 @@ class OpenAIResponsesEncoder(ItemEncoder):
     name: ClassVar[str] = "openai-responses"
     default_id: ClassVar[str] = "resp_1"
     expresses: ClassVar[frozenset[Kind]] = frozenset(
-        {"text", "reasoning", "refusal", "tool_call", "custom_tool_call", "citation", "media"}
+        {
+            "text",
+            "reasoning",
+            "refusal",
+            "tool_call",
+            "custom_tool_call",
+            "citation",
+            "media",
+            "server_tool_call",
+            "server_tool_result",
+        }
     )
+    handlers: ClassVar[Mapping[type, str]] = {**HANDLERS, ToolResult: "encode_result"}
     counts: ClassVar[frozenset[str]] = frozenset(_COUNT_PATHS)
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "completed",
@@ -164,6 +110,12 @@ class OpenAIResponsesEncoder(ItemEncoder):
         """The last item that is a text; None before the first."""
         self._early_citations: list[CitationAdded] = []
         """Citations that arrived before the first text, which gets them when it begins."""
+        self._server_items: dict[str, OutputItem] = {}
+        """The items of the calls of provider's tools that have no result yet, by the id of the call."""
+        self._custom_calls: set[str] = set()
+        """The ids of the calls of custom tools."""
+        self._results = ServerResults()
+        """The results of such calls that are not complete yet."""
 
     # -- events ----------------------------------------------------------------
 
@@ -227,17 +179,67 @@ class OpenAIResponsesEncoder(ItemEncoder):
         item.media.append(event.data)
         return payloads
 
+    def encode_part_start(self, event: PartStart) -> Payloads:
+        """Return the start of the item of a provider's call; no payloads for any other part."""
+        content = event.content
+        self._results.begin(event)
+        if isinstance(content, ServerToolCall) and self.find_item(event.part) is None:
+            item, payloads = self.open_item(event.part, SERVER_CALL, call=content)
+            self._server_items[content.id] = item
+            return payloads
+        return super().encode_part_start(event)
+
+    def encode_fragment(self, event: PartDelta) -> Payloads:
+        """Return no payloads: the input of a provider's call is sent with the end of its item."""
+        return ()
+
     def encode_part_end(self, event: PartDone) -> Payloads:
         """Return the payloads for a part that is complete.
 
-        Encrypted reasoning without text becomes an item only here; all other parts end as in the base class.
+        Encrypted reasoning without text becomes an item only here. The item of a provider's call ends with
+        the call's result, or at the end of the answer. All other parts end as in the base class.
+
+        Raises:
+            NotExpressible: A result has no call in this answer, and `drop` does not allow leaving it out.
         """
+        if isinstance(event.content, ServerToolCall):
+            item = self.find_item(event.part)
+            if item is not None and not item.end_sent:
+                item.fields["call"] = event.content
+            return ()
+        result = self._results.end(event)
+        if result is not None:
+            item = self._server_items.pop(result.id, None)
+            if item is None:
+                return self.omit("the result of a call that is not in the answer", "server_tool_result")
+            item.fields["result"] = result
+            return self.end_item(item)
         start = self.starts.get(event.part)
         is_encrypted = isinstance(start, ReasoningPart) and start.redacted is not None
         if not is_encrypted or self.find_item(event.part) is not None:
             return super().encode_part_end(event)
         item, payloads = self.open_item(event.part, "encrypted_reasoning")
         return [*payloads, *self.end_item(item)]
+
+    def encode_call(self, event: ToolCallStart) -> Payloads:
+        """Return the payloads for the start of a call."""
+        if event.type == "custom":
+            self._custom_calls.add(event.id)
+        return super().encode_call(event)
+
+    def encode_result(self, event: ToolResult) -> Payloads:
+        """Return the item with the result of the application's tool; a provider's result was sent before.
+
+        The status "incomplete" tells a result from an error, for which the item has no field.
+        """
+        if is_told(event):
+            return ()
+        result, part = prepare_result(event, raw=True), -1 - len(self.items)
+        has_failed = result.error is not None
+        output = result.error if has_failed and result.output is None else text_of_result(result.output)
+        type_ = "custom_tool_call_output" if event.id in self._custom_calls else "function_call_output"
+        item, payloads = self.open_item(part, _RESULT, type=type_, call_id=result.id, output=output)
+        return [*payloads, *self.end_item(item, "incomplete" if has_failed else "completed")]
 
     def encode_ping(self, event: Ping) -> Payloads:
         """Return a `keepalive`."""
@@ -293,7 +295,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
     def _response_json(self, status: str) -> dict[str, Any]:
         """Return the response object of the answer, without output."""
         head = {"id": self.answer_id, "object": "response", "created_at": CREATED, "status": status}
-        return {**head, "model": self.answer_model, **_RESPONSE_FIELDS}
+        return {**head, "model": self.answer_model, **RESPONSE_FIELDS}
 
     def _usage_report(self) -> dict[str, Any] | None:
         """Return the token counts with all required details; None if there are no counts."""
@@ -309,14 +311,17 @@ class OpenAIResponsesEncoder(ItemEncoder):
     def encode_begin(self, item: OutputItem) -> Payloads:
         """Return the start of an item; for a text, also the start of its content part."""
         type_ = _type_of(item)
-        item.id = f"{_PREFIXES[type_]}_{item.index + 1}"
+        item.id = f"{PREFIXES.get(type_, 'tool')}_{item.index + 1}"
+        if item.kind == SERVER_CALL:
+            # Readers take the id of the item as that of the call.
+            item.id = item.fields["call"].id or item.id
         yield self._event(
             "response.output_item.added", output_index=item.index, item=self._item_json(item, "in_progress")
         )
         if item.kind == "text":
             self._last_text = item
-        # Only the kinds of text have names in `_TEXTS`, and a content part.
-        names = _TEXTS.get(item.kind)
+        # Only the kinds of text have names in `TEXTS`, and a content part.
+        names = TEXTS.get(item.kind)
         if names is not None:
             yield self._part_event(item, names, "added", _content_json(item, names, ""))
             if item is self._last_text:
@@ -330,21 +335,21 @@ class OpenAIResponsesEncoder(ItemEncoder):
     def encode_piece(self, item: OutputItem, text: str) -> Payloads:
         """Return a delta of a text, or of a call's arguments."""
         if item.kind in CALLS:
-            return [self._item_event(item, f"{_CALLS[item.kind].arguments_event}.delta", delta=text)]
-        names = _TEXTS[item.kind]
+            return [self._item_event(item, f"{CALL_NAMES[item.kind].arguments_event}.delta", delta=text)]
+        names = TEXTS[item.kind]
         fields = {names.index_field: 0, "delta": text, **_logprobs(item)}
         return [self._item_event(item, f"{names.text_event}.delta", **fields)]
 
     def encode_end(self, item: OutputItem, status: str) -> Payloads:
         """Return the whole text of an item, the end of its content part, and the end of the item."""
         # `names` is None for calls, media and encrypted reasoning.
-        text, names = item.text.join(), _TEXTS.get(item.kind)
+        text, names = item.text.join(), TEXTS.get(item.kind)
         if names is not None:
             whole = {names.index_field: 0, names.text_field: text, **_logprobs(item)}
             yield self._item_event(item, f"{names.text_event}.done", **whole)
             yield self._part_event(item, names, "done", _content_json(item, names, text))
         elif item.kind in CALLS:
-            call_names = _CALLS[item.kind]
+            call_names = CALL_NAMES[item.kind]
             whole = {call_names.arguments_field: text}
             yield self._item_event(item, f"{call_names.arguments_event}.done", **whole)
         elif item.kind == "media":
@@ -361,6 +366,10 @@ class OpenAIResponsesEncoder(ItemEncoder):
         """
         type_ = _type_of(item)
         fields: dict[str, Any] = {"id": item.id, "type": type_}
+        if item.kind == _RESULT:
+            return {**fields, "status": status, **item.fields}
+        if item.kind == SERVER_CALL:
+            return {**fields, "status": status, **server_item_fields(item.fields, is_whole=text is not None)}
         start = self.starts.get(item.part)
         if type_ == "reasoning":
             fields["summary"] = []
@@ -370,7 +379,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         else:
             # Only an item of reasoning has no status.
             fields["status"] = status
-        names = _TEXTS.get(item.kind)
+        names = TEXTS.get(item.kind)
         if names is not None:
             fields[names.list_field] = [] if text is None else [_content_json(item, names, text)]
         if type_ == "message":
@@ -378,13 +387,13 @@ class OpenAIResponsesEncoder(ItemEncoder):
             if isinstance(start, TextPart) and start.phase is not None:
                 fields["phase"] = start.phase
         elif item.kind in CALLS:
-            fields |= {_CALLS[item.kind].arguments_field: text or "", **item.fields}
+            fields |= {CALL_NAMES[item.kind].arguments_field: text or "", **item.fields}
         elif item.kind == "media" and text is not None:
             image = b64encode(b"".join(item.media)).decode()
             fields |= {"output_format": item.fields["format"], "result": image}
         return fields
 
-    def _part_event(self, item: OutputItem, names: _TextNames, step: str, content: dict[str, Any]) -> Payload:
+    def _part_event(self, item: OutputItem, names: TextNames, step: str, content: dict[str, Any]) -> Payload:
         """Return an event about the only content part of an item; `step` is "added" or "done"."""
         return self._item_event(item, f"{names.content_event}.{step}", **{names.index_field: 0}, part=content)
 
@@ -420,14 +429,18 @@ class OpenAIResponsesEncoder(ItemEncoder):
 
 def _type_of(item: OutputItem) -> str:
     """Return OpenAI's type of an item."""
-    if item.kind in _TEXTS:
-        return _TEXTS[item.kind].item_type
-    if item.kind in _CALLS:
-        return _CALLS[item.kind].item_type
+    if item.kind in TEXTS:
+        return TEXTS[item.kind].item_type
+    if item.kind in CALL_NAMES:
+        return CALL_NAMES[item.kind].item_type
+    if item.kind == _RESULT:
+        return str(item.fields["type"])
+    if item.kind == SERVER_CALL:
+        return server_item_type(item.fields["call"])
     return "reasoning" if item.kind == "encrypted_reasoning" else _IMAGE
 
 
-def _content_json(item: OutputItem, names: _TextNames, text: str) -> dict[str, Any]:
+def _content_json(item: OutputItem, names: TextNames, text: str) -> dict[str, Any]:
     """Return the content of an item as JSON.
 
     Args:

@@ -9,6 +9,7 @@ from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
+from tokenstream.relay._encoders.blocks.server_input import complete_input
 from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.relay._encoders.media import drop_none
 from tokenstream.relay._encoders.pieces import add_recording
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
         ToolCallStart,
         ToolResult,
     )
-    from tokenstream.message import FinishReason
+    from tokenstream.message import FinishReason, ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
     from tokenstream.relay._encoders.ui.shared import NamedKind, OpenText
@@ -67,7 +68,9 @@ class AGUIEncoder(NamedEncoder):
 
     name: ClassVar[str] = "ag-ui"
     default_id: ClassVar[str] = "run-1"
-    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call"})
+    expresses: ClassVar[frozenset[Kind]] = frozenset(
+        {"text", "reasoning", "tool_call", "server_tool_call", "server_tool_result"}
+    )
     counts: ClassVar[frozenset[str]] = frozenset(_COUNTS)
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "success",
@@ -150,6 +153,22 @@ class AGUIEncoder(NamedEncoder):
         self._open_calls.pop(event.call.id, None)
         return [_call_end(event.call.id)]
 
+    def encode_server_call(self, call: ServerToolCall) -> list[Payload]:
+        """Return a `TOOL_CALL_START`; only its metadata say that the provider runs the tool."""
+        start = {"type": "TOOL_CALL_START", "toolCallId": call.id, "toolCallName": call.name}
+        return [("", {**start, "metadata": {"tokenstream": {"providerExecuted": True}}})]
+
+    def encode_server_call_end(self, call: ServerToolCall) -> list[Payload]:
+        """Return the arguments, which are sent whole, and a `TOOL_CALL_END`.
+
+        The arguments must be JSON, which the first pieces of a program's code do not show.
+        """
+        arguments = complete_input(call)
+        pieces: list[Payload] = (
+            [("", {"type": "TOOL_CALL_ARGS", "toolCallId": call.id, "delta": arguments})] if arguments else []
+        )
+        return [*pieces, _call_end(call.id)]
+
     def encode_result(self, event: ToolResult) -> Payloads:
         """Return a `TOOL_CALL_RESULT`, whose content is text: the output, as JSON unless it is a text.
 
@@ -157,7 +176,7 @@ class AGUIEncoder(NamedEncoder):
         `tokenstream`. There, `content` is "json" if the text is JSON, and "error" if the text is the error,
         because there is no output.
         """
-        result, told = prepare_result(event, raw=True), dict[str, Any]()
+        result, told, id = prepare_result(event, raw=True), dict[str, Any](), self.call_id_of(event)
         content = result.output
         if result.error is not None:
             told["error"] = result.error
@@ -171,8 +190,8 @@ class AGUIEncoder(NamedEncoder):
             told["providerExecuted"] = True
         payload = {
             "type": "TOOL_CALL_RESULT",
-            "messageId": f"{self.scope}result-{result.id}",
-            "toolCallId": result.id,
+            "messageId": f"{self.scope}result-{id}",
+            "toolCallId": id,
             "content": content,
             "role": "tool",
             **({"metadata": {"tokenstream": told}} if told else {}),
@@ -240,6 +259,7 @@ class AGUIEncoder(NamedEncoder):
         call_ends = [
             _call_end(id) for id, pieces in self._open_calls.items() if not _is_complete_json("".join(pieces))
         ]
+        call_ends += [_call_end(call.id) for call in self.server_calls.values()]
         return [*before, *call_ends, ("", end)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.events import MessageStart, PartDone, PartStart, ReasoningDelta, TextDelta
-    from tokenstream.message import Part
+    from tokenstream.message import Part, ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.turns import Drop
 
@@ -54,6 +54,12 @@ class NamedEncoder(Encoder, ABC):
         """The texts and reasonings that have not ended, by the index of their part."""
         self._closed: set[int] = set()
         """Parts that have ended; a part is sent again if its signature or encrypted form arrives later."""
+        self.server_calls: dict[int, ServerToolCall] = {}
+        """The open calls of tools that the provider runs, by the index of their part; each has an id."""
+        self.sent_calls: set[str] = set()
+        """The ids of the tool calls that were sent."""
+        self._unnamed_calls: dict[str | None, str] = {}
+        """The id that was made for the last call without one of the provider's tools, by the step."""
 
     # -- for encoders ------------------------------------------------------------
 
@@ -99,8 +105,16 @@ class NamedEncoder(Encoder, ABC):
         """Return the payloads for a request that waits for an answer, or was answered."""
 
     @abstractmethod
+    def encode_server_call(self, call: ServerToolCall) -> list[Payload]:
+        """Return the payloads for the start of a call of a tool that the provider runs."""
+
+    @abstractmethod
+    def encode_server_call_end(self, call: ServerToolCall) -> list[Payload]:
+        """Return the payloads for the end of a call of a tool that the provider runs."""
+
+    @abstractmethod
     def encode_result(self, event: ToolResult) -> Payloads:
-        """Return the payloads for the result of a tool."""
+        """Return the payloads for the result of a tool; the id of its call is `call_id_of(event)`."""
 
     def keep_signature(self, part: OpenText, *pieces: str) -> None:
         """Keep pieces of a signature, which is sent at the end of the reasoning.
@@ -129,6 +143,8 @@ class NamedEncoder(Encoder, ABC):
         a signature or the encrypted form: these were not sent before.
         """
         content = event.content
+        if content.kind == "server_tool_call":
+            return self._begin_server_call(event, content)
         # `prefixes` has only the kinds "text" and "reasoning".
         if content.kind not in self.prefixes:
             return ()
@@ -151,13 +167,41 @@ class NamedEncoder(Encoder, ABC):
         return [*payloads, self.encode_piece(part, event.text)] if event.text else payloads
 
     def encode_part_end(self, event: PartDone) -> Payloads:
-        """Return the payloads that end a text or reasoning; none for other parts."""
+        """Return the payloads that end a text, reasoning, or a provider's call; none for other parts.
+
+        The result of a provider's tool is sent by `encode_result`, with the event that follows its part.
+        """
+        call = self.server_calls.pop(event.part, None)
+        if call is not None:
+            if event.content is not None and event.content.kind == "server_tool_call":
+                call = event.content.model_copy(update={"id": call.id})
+            return self.encode_server_call_end(call)
         part = self._open.get(event.part)
         if part is not None and event.content is not None:
             self._add_proofs(part, event.content)
         return self._close_text(event.part)
 
+    def call_id_of(self, event: ToolResult) -> str:
+        """Return the id under which the call of a result was sent, or would have been sent.
+
+        Some providers give the calls of their own tools no ids; a result then is that of the last call.
+        """
+        return event.id or self._unnamed_calls.get(event.step, "")
+
     # -- within ----------------------------------------------------------------
+
+    def _begin_server_call(self, event: PartStart, call: ServerToolCall) -> list[Payload]:
+        """Return the payloads that begin a call of a tool that the provider runs; none if it has begun."""
+        if event.part in self.server_calls or event.part in self._closed:
+            return []
+        # `_closed` keeps a repeated start from beginning the call again after its end.
+        self._closed.add(event.part)
+        if not call.id:
+            call = call.model_copy(update={"id": f"{self.scope}tool-{event.part}"})
+            self._unnamed_calls[event.step] = call.id
+        self.server_calls[event.part] = call
+        self.sent_calls.add(call.id)
+        return [*self.unsent_head(), *self.encode_server_call(call)]
 
     def _open_text(self, kind: NamedKind, index: int) -> tuple[OpenText, list[Payload]]:
         """Return a part's open text or reasoning, and the payloads that begin it if it is new.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import text_of
+from tokenstream._basics.untrusted import is_dict, text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.message import ToolCall
 from tokenstream.relay._encoders.encoder import Encoder
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tokenstream.events import (
         CitationAdded,
         MediaDelta,
+        PartDelta,
         PartDone,
         PartStart,
         StepDelta,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
         ToolCallStart,
         ToolResult,
     )
-    from tokenstream.message import FinishReason, Usage
+    from tokenstream.message import FinishReason, ServerToolCall, Usage
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.media import Medium
     from tokenstream.relay._encoders.ui.shared import NamedKind, OpenText
@@ -66,7 +67,9 @@ class UIMessageEncoder(NamedEncoder):
     # Servers of the AI SDK send this header, and some of its clients require it.
     further_headers: ClassVar[Mapping[str, str]] = {"x-vercel-ai-ui-message-stream": "v1"}
     default_id: ClassVar[str] = "msg-1"
-    expresses: ClassVar[frozenset[Kind]] = frozenset({"text", "reasoning", "tool_call", "citation", "media"})
+    expresses: ClassVar[frozenset[Kind]] = frozenset(
+        {"text", "reasoning", "tool_call", "citation", "media", "server_tool_call", "server_tool_result"}
+    )
     counts: ClassVar[frozenset[str]] = Encoder.counts | _COUNTS.keys() | {"cache_write_tokens"}
     words: ClassVar[Mapping[FinishReason, str]] = {
         "stop": "stop",
@@ -84,8 +87,6 @@ class UIMessageEncoder(NamedEncoder):
         self._files = Media()
         self._steps: dict[str, dict[str, Any]] = {}
         """The data that were sent for the open steps, by the step's id."""
-        self._sent_calls: set[str] = set()
-        """The ids of the tool calls that were sent."""
         self._causes: dict[str, ToolCall] = {}
         """Calls that have started a step, and were not sent themselves, by their ids."""
 
@@ -126,7 +127,7 @@ class UIMessageEncoder(NamedEncoder):
 
     def encode_call(self, event: ToolCallStart) -> Payloads:
         """Return a `tool-input-start`."""
-        self._sent_calls.add(event.id)
+        self.sent_calls.add(event.id)
         start = {"type": "tool-input-start", "toolCallId": event.id, "toolName": event.name}
         return [*self.unsent_head(), ("", start)]
 
@@ -139,6 +140,27 @@ class UIMessageEncoder(NamedEncoder):
         # "": the SSE events of this protocol have no names.
         return [("", _call_payload(event.call, decode(event.call.arguments_text or "{}")))]
 
+    def encode_server_call(self, call: ServerToolCall) -> list[Payload]:
+        """Return a `tool-input-start`, marked so that the client does not run the call."""
+        start = {"type": "tool-input-start", "toolCallId": call.id, "toolName": call.name}
+        return [("", {**start, "providerExecuted": True})]
+
+    def encode_server_call_end(self, call: ServerToolCall) -> list[Payload]:
+        """Return a `tool-input-available` with the parsed arguments; bare code becomes an object."""
+        arguments = _input_of(call.arguments_text)
+        given = arguments if is_dict(arguments) else {"code": call.arguments_text}
+        return [("", {**_call_payload(call, given), "providerExecuted": True})]
+
+    def encode_fragment(self, event: PartDelta) -> Payloads:
+        """Return a `tool-input-delta` of a tool that the provider runs; the pieces of a result are left out.
+
+        The result is sent when it is complete.
+        """
+        call = self.server_calls.get(event.part)
+        if call is None:
+            return ()
+        return [("", {"type": "tool-input-delta", "toolCallId": call.id, "inputTextDelta": event.fragment})]
+
     def encode_result(self, event: ToolResult) -> Payloads:
         """Return a `tool-output-available`; for a call that failed, a `tool-output-error` without the output.
 
@@ -146,16 +168,16 @@ class UIMessageEncoder(NamedEncoder):
         step, it is sent before its result, marked as run by the provider, so that the client does not run it.
         The result of any other call that was not sent is left out.
         """
-        result = prepare_result(event, raw=True)
+        result, id = prepare_result(event, raw=True), self.call_id_of(event)
         calls: list[Payload] = []
-        if event.id not in self._sent_calls:
-            cause = self._causes.pop(event.id, None)
+        if id not in self.sent_calls:
+            cause = self._causes.pop(id, None)
             if cause is None:
                 return self.lose(event)
-            self._sent_calls.add(event.id)
-            arguments = _arguments_of(cause)
-            calls = [("", {**_call_payload(cause, arguments), "providerExecuted": True, "dynamic": True})]
-        output: dict[str, Any] = {"type": "tool-output-available", "toolCallId": event.id}
+            self.sent_calls.add(id)
+            payload = _call_payload(cause, _input_of(cause.arguments_text))
+            calls = [("", {**payload, "providerExecuted": True, "dynamic": True})]
+        output: dict[str, Any] = {"type": "tool-output-available", "toolCallId": id}
         if result.error is None:
             output["output"] = result.output
         else:
@@ -198,7 +220,7 @@ class UIMessageEncoder(NamedEncoder):
 
         The protocol's own event for steps is not used: it would end the open parts of other steps.
         """
-        if event.cause is not None and event.cause.id not in self._sent_calls:
+        if event.cause is not None and event.cause.id not in self.sent_calls:
             self._causes[event.cause.id] = event.cause
         call_id = None if event.cause is None else event.cause.id
         data = {"name": event.name, "parent": event.parent, "agent": event.agent, "toolCallId": call_id}
@@ -255,7 +277,7 @@ class UIMessageEncoder(NamedEncoder):
         return [*self.unsent_head(), ("", {"type": "error", "errorText": message})]
 
 
-def _call_payload(call: ToolCall, arguments: Json) -> dict[str, Any]:
+def _call_payload(call: ToolCall | ServerToolCall, arguments: Json) -> dict[str, Any]:
     """Return a `tool-input-available` for a call with these arguments."""
     return {
         "type": "tool-input-available",
@@ -265,12 +287,12 @@ def _call_payload(call: ToolCall, arguments: Json) -> dict[str, Any]:
     }
 
 
-def _arguments_of(call: ToolCall) -> Json:
+def _input_of(arguments: str) -> Json:
     """Return the arguments of a call; as text if they are not JSON."""
     try:
-        return decode(call.arguments_text or "{}")
+        return decode(arguments or "{}")
     except ProtocolError:
-        return call.arguments_text
+        return arguments
 
 
 def _data_payload(kind: str, id: str, data: Json) -> Payload:

@@ -1,4 +1,4 @@
-// The reader of examples/chat by itself, in Node: a server that cuts, repeats, is silent, refuses.
+// `follow` by itself, in Node: a server that cuts, repeats, is silent, refuses.
 import assert from "node:assert/strict";
 import { setMaxListeners } from "node:events";
 import { createServer } from "node:http";
@@ -13,7 +13,7 @@ Object.assign(globalThis, {
   addEventListener: frame.addEventListener.bind(frame),
   removeEventListener: frame.removeEventListener.bind(frame),
 });
-const { applyPatch, follow } = await import(new URL("../../examples/chat/tokenstream.js", import.meta.url));
+const { applyPatch, follow } = await import(new URL("../../tokenstream/relay/browser/tokenstream.js", import.meta.url));
 
 const CALL = { id: "call_1", name: "get_weather", arguments_text: '{"city": "Oslo"}', complete: true };
 const EVENTS = [
@@ -187,6 +187,23 @@ for (const [name, target, event] of [
   });
 }
 
+test("a page that wakes up leaves several dead sockets within a second each", async () => {
+  const route = serve((request, response, times) => {
+    if (times === 1) head(response).write(start(5));
+    // A dead socket answers nothing.
+    else if (times > 4) head(response).end(body(position(request)));
+  });
+  const answer = follow(route.url, { wait: 60, longest: 60 });
+  await until(() => answer.position === 5);
+  const begun = performance.now();
+  frame.dispatchEvent(new Event("online"));
+
+  assert.deepEqual(bare(await collected(answer)), EVENTS);
+  assert.equal(answer.connections, 5);
+  assert.ok(performance.now() - begun < 10_000);
+  await new Promise(resolve => setTimeout(resolve, 110));
+});
+
 test("attempts are not spent while hidden", async () => {
   let up = false;
   const route = serve((request, response) => (up ? head(response).end(body(position(request))) : response.destroy()));
@@ -261,8 +278,7 @@ test("a POST goes out as it was made, again with the position", async () => {
     ...QUICK,
     method: "POST",
     body: "{}",
-    headers: { "Content-Type": "application/json" },
-    authorize: async () => ({ "X-Token": String(++tokens) }),
+    headers: async () => ({ "Content-Type": "application/json", "X-Token": String(++tokens) }),
   });
   whole({ message: await answer.done, state: answer.state });
 
@@ -553,6 +569,23 @@ test("what begins again, other choices and steps have messages of their own", as
   assert.deepEqual([media.chunks, media.transcript, media.complete], [[new Uint8Array([1, 2, 3])], "hi", true]);
 });
 
+test("an answer that goes on after its tools is one message", async () => {
+  const events = [
+    { type: "message_start", model: "m" },
+    { type: "text_delta", text: "Let me see. " },
+    { type: "part_done" },
+    { type: "finish", reason: "tool_calls" },
+    { type: "message_start", model: "m", another: true },
+    { type: "text_delta", part: 1, text: "It is cold." },
+  ];
+  for (const [last, reason] of [[{ type: "finish", reason: "stop" }, "stop"], [END, null]]) {
+    const answer = follow(serve((_, response) => head(response).end(body(0, [...events, last, END]))).url);
+    const message = await answer.done;
+
+    assert.deepEqual([answer.messages.length, message.text, message.finish_reason], [1, "Let me see. It is cold.", reason]);
+  }
+});
+
 test("a form is what its patches make, over a cut, too", async () => {
   const patches = [
     [{ op: "replace", path: "", value: { name: "Crê" } }],
@@ -634,4 +667,58 @@ test("a listener that fails stops nothing", async () => {
   process.removeAllListeners("uncaughtException");
   listeners.forEach(listener => process.on("uncaughtException", listener));
   assert.equal(thrown[0], "mine");
+});
+
+test("a signal stops following, for the caller that has passed it", async () => {
+  let hungUp = false;
+  const route = serve((request, response) => {
+    head(response).write(start(6));
+    request.socket.on("close", () => (hungUp = true));
+  });
+  const [one, other] = [new AbortController(), new AbortController()];
+  const answer = follow(route.url, { signal: one.signal });
+  assert.equal(follow(route.url, { signal: other.signal }), answer);
+  await until(() => answer.position > 5);
+  one.abort();
+  assert.equal(answer.state, "open");
+  other.abort();
+  assert.deepEqual([answer.state, (await answer.done).ending, answer.message.error], ["ended", "streaming", null]);
+  await until(() => hungUp);
+  assert.equal(route.requests.length, 1);
+
+  const never = serve(() => assert.fail("it was asked for"));
+  assert.equal(follow(never.url, { signal: AbortSignal.abort() }).state, "ended");
+});
+
+test("onEvent is called with each event once, over cuts, and with those that a second call has missed", async () => {
+  const route = serve((request, response, times) => head(response).end(times === 1 ? start(6) : body(position(request))));
+  const [first, second, thrown] = [[], [], []];
+  const listeners = process.listeners("uncaughtException");
+  process.removeAllListeners("uncaughtException");
+  process.on("uncaughtException", error => thrown.push(error.message));
+  const answer = follow(route.url, { ...QUICK, onEvent: event => first.push(event) });
+  await until(() => answer.position >= 6);
+  follow(route.url, { onEvent: event => second.push(event) });
+  follow(route.url, { onEvent() { throw new Error("mine"); } });
+  await answer.done;
+  await new Promise(resolve => setTimeout(resolve, 5));
+  process.removeAllListeners("uncaughtException");
+  listeners.forEach(listener => process.on("uncaughtException", listener));
+
+  assert.deepEqual(bare(first), EVENTS);
+  assert.deepEqual(bare(second), EVENTS);
+  assert.equal(thrown.length, EVENTS.length);
+});
+
+test("a fetch of the caller's makes every request, and gets nothing but what fetch takes", async () => {
+  const route = serve((request, response, times) => head(response).end(times === 1 ? start(6) : body(position(request))));
+  routes.set(`${new URL(route.url).pathname}/stop`, { requests: [], answer: (_, response) => response.end('{"state": "ended"}') });
+  const asked = [];
+  const own = (url, init) => (asked.push([url, Object.keys(init).sort()]), fetch(url, init));
+  const answer = follow(route.url, { ...QUICK, fetch: own, credentials: "include", onEvent() {}, keep: 5, silence: Infinity });
+  whole({ message: await answer.done, state: answer.state });
+  await answer.stop();
+
+  const keys = ["cache", "credentials", "headers", "signal"];
+  assert.deepEqual(asked, [[route.url, keys], [route.url, keys], [`${route.url}/stop`, ["credentials", "headers", "method"]]]);
 });

@@ -1,9 +1,10 @@
-"""The reader of our protocol in JavaScript, by itself in Node: examples/chat/tokenstream.js."""
+"""The browser's reader in Node, by itself and with what it is used with."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -13,10 +14,11 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from tests.project import ROOT
+from tests.browser.chats import make_app
+from tests.browser.docs_code import block_with
 from tests.support.node import node_in, node_with
 from tests.support.served import by_uvicorn
-from tokenstream import AsyncStream, Stream, testing
+from tokenstream import AsyncStream, Stream, relay, testing
 from tokenstream.errors import StreamError
 from tokenstream.relay import MemoryJournal, follow, respond
 
@@ -25,13 +27,14 @@ if TYPE_CHECKING:
 
     from tokenstream.message import Part
 
-_TESTS = sorted((ROOT / "tests" / "browser").glob("*.test.mjs"))
-_MODULE = ROOT / "examples" / "chat" / "tokenstream.js"
+_FOLDER = Path(__file__).parent
+_TESTS = sorted(_FOLDER.glob("*.test.mjs"))
+_MODULE = relay.assets.directory / "tokenstream.js"
 
 
-def _passes(node: str, **environment: str) -> None:
+def _passes(node: str, tests: list[Path], **environment: str) -> None:
     done = subprocess.run(
-        [node, "--test", *map(str, _TESTS)],
+        [node, "--expose-gc", "--test", *map(str, tests)],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -48,33 +51,77 @@ def test_it_reads_what_is_cut_sent_twice_or_silent() -> None:
     node = node_in(Path(os.environ.get("TOKENSTREAM_NODE", ".")).resolve())
     if node is None:
         pytest.skip("needs Node")
-    _passes(node)
+    _passes(node, _TESTS)
 
 
 @pytest.mark.slow
 def test_it_reads_what_is_cut_anywhere() -> None:
     """The same, with a cut at every byte."""
     _, node = node_with()
-    _passes(node, TOKENSTREAM_EVERY_CUT="1")
+    _passes(node, [_FOLDER / "follow.test.mjs"], TOKENSTREAM_EVERY_CUT="1")
 
 
 @pytest.mark.slow
-def test_its_types_hold() -> None:
-    """TypeScript checks its comments, as strictly as it can, and what a page may do with them."""
-    folder, node = node_with("typescript")
-    tsc = folder / "node_modules" / "typescript" / "bin" / "tsc"
-    options = ["--allowJs", "--checkJs", "--strict", "--noEmit", "--skipLibCheck", "--target", "es2022"]
-    options += ["--lib", "es2022,dom,dom.iterable", "--module", "esnext", "--moduleResolution", "bundler"]
-    uses = ROOT / "tests" / "browser" / "uses.ts"
-    done = subprocess.run(
-        [node, str(tsc), *options, *map(str, sorted(_MODULE.parent.glob("*.js"))), str(uses)],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
+def test_its_parser_differs_from_eventsource_parser_where_that_has_a_reason() -> None:
+    """Each difference has a name, beside which stands what the standard says."""
+    folder, node = node_with("eventsource-parser")
+    _passes(node, [_FOLDER / "sse.test.mjs"], TOKENSTREAM_NODE=str(folder))
 
-    assert done.returncode == 0, done.stdout
+
+@pytest.mark.slow
+def test_its_adapters_read_a_relay_as_their_frameworks_do() -> None:
+    """`useChat`'s chat and AG-UI's agent, at a real relay, over connections that are cut."""
+    folder, node = node_with("@ag-ui/client", "@ai-sdk/react", "ai")
+    with by_uvicorn(make_app(), lifespan="on") as url:
+        environment = {"TOKENSTREAM_NODE": str(folder), "TOKENSTREAM_RELAY": url.rstrip("/")}
+        _passes(node, [_FOLDER / "adapters.mjs"], **environment)
+
+
+_STORES = """
+import { effectScope, onScopeDispose, shallowRef } from "vue";
+import { readable } from "svelte/store";
+import { follow } from "MODULES/tokenstream.js";
+import { answerStore } from "MODULES/store.js";
+
+const events = [{ type: "text_delta", text: "Hello" }, { type: "end", ending: "complete" }];
+const body = events.map(event => `data: ${JSON.stringify(event)}\\n\\n`).join("");
+globalThis.fetch = async () => new Response(body, { headers: { "Content-Type": "text/event-stream" } });
+const url = "http://localhost/";
+const told = [];
+{
+  SVELTE
+  const leave = answer.subscribe(({ text, ending }) => told.push([text, ending]));
+  await store.answer.done;
+  leave();
+}
+const scope = effectScope();
+await scope.run(async () => {
+  VUE
+  told.push([answer.value.text, answer.value.ending]);
+  await store.answer.done;
+  told.push([answer.value.text, answer.value.ending]);
+});
+scope.stop();
+console.log(JSON.stringify(told));
+"""
+
+
+@pytest.mark.slow
+def test_the_lines_for_svelte_and_vue_show_an_answer(tmp_path: Path) -> None:
+    """Those of docs/browser.md, with the stores of both frameworks."""
+    folder, node = node_with("svelte", "vue")
+    (tmp_path / "node_modules").symlink_to(folder / "node_modules")
+    program = tmp_path / "program.mjs"
+    lines = {
+        "MODULES": _MODULE.parent.as_uri(),
+        "SVELTE": block_with("readable("),
+        "VUE": block_with("shallowRef("),
+    }
+    program.write_text(re.sub("|".join(lines), lambda found: lines[found[0]], _STORES), "utf-8")
+    done = subprocess.run([node, program], capture_output=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [["", "streaming"], ["Hello", "complete"]] * 2
 
 
 _FOLD = """

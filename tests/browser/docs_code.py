@@ -1,0 +1,16 @@
+"""The code of docs/browser.md, block by block."""
+
+from __future__ import annotations
+
+from tests.docs_pages import blocks
+from tests.project import ROOT
+
+__all__ = ["block_with"]
+
+_BLOCKS = [block.code for block in blocks((ROOT / "docs" / "browser.md").read_text("utf-8"), "js")]
+
+
+def block_with(text: str) -> str:
+    """Return the block of JavaScript that contains a text; there is one."""
+    (found,) = (code for code in _BLOCKS if text in code)
+    return found

@@ -1,0 +1,96 @@
+// The store of an answer, in Node: what frameworks ask of a store, and when its listeners are called.
+import assert from "node:assert/strict";
+import { afterEach, beforeEach, test } from "node:test";
+
+const folder = new URL("../../tokenstream/relay/browser/", import.meta.url);
+const { follow } = await import(new URL("tokenstream.js", folder));
+const { answerStore } = await import(new URL("store.js", folder));
+
+const settled = () => new Promise(resolve => setTimeout(resolve, 5));
+/** An answer whose events the test sends. */
+const sent = () => {
+  let to;
+  const made = { started: 0, closed: false };
+  const body = new ReadableStream({ start: controller => (to = controller), cancel: () => (made.closed = true) });
+  made.fetch = async (_, { signal }) => {
+    signal.addEventListener("abort", () => (made.closed = true));
+    return new Response(body, { headers: { "Content-Type": "text/event-stream" } });
+  };
+  made.send = async (...events) => {
+    for (const event of events) to.enqueue(new TextEncoder().encode(`data: ${JSON.stringify(event)}\n\n`));
+    await settled();
+  };
+  made.start = () => (made.started++, follow(`http://localhost/${Math.random()}`, { fetch: made.fetch }));
+  return made;
+};
+
+let frames;
+/** Run what a page does before its next frame. */
+const frame = () => frames.splice(0).forEach(draw => draw());
+beforeEach(() => {
+  frames = [];
+  globalThis.requestAnimationFrame = draw => frames.push(draw);
+});
+afterEach(() => delete globalThis.requestAnimationFrame);
+
+test("a snapshot stays the same object until something changes, and never changes itself", async () => {
+  const answer = sent();
+  const store = answerStore(answer.start);
+  const empty = store.getSnapshot();
+  assert.deepEqual([empty.state, empty.text, empty.parts, store.answer], ["connecting", "", [], null]);
+  store.subscribe(() => {});
+  await answer.send({ type: "text_delta", text: "Hel" }, { type: "part_done" }, { type: "tool_call_start", part: 1, id: "c", name: "f" });
+  assert.equal(store.getSnapshot(), empty);
+  frame();
+  const first = store.getSnapshot();
+  assert.equal(store.getSnapshot(), first);
+  await answer.send({ type: "tool_call_delta", part: 1, id: "c", fragment: "{" }, { type: "media_delta", part: 2, data: "AQID" });
+  frame();
+  const second = store.getSnapshot();
+  await answer.send({ type: "media_delta", part: 2, data: "BA==" }, { type: "patch", patch: [{ op: "replace", path: "", value: { a: [1] } }] });
+  frame();
+  const third = store.getSnapshot();
+  await answer.send({ type: "patch", patch: [{ op: "add", path: "/a/-", value: 2 }] }, { type: "end", ending: "complete" });
+
+  assert.deepEqual([first.text, first.toolCalls[0].arguments_text, second.toolCalls[0].arguments_text], ["Hel", "", "{"]);
+  // What has not changed is the same object, so that it is not drawn again.
+  assert.equal(first.parts[0], third.parts[0]);
+  assert.equal(second.parts[1], third.parts[1]);
+  assert.deepEqual([second.parts[2].chunks.length, third.parts[2].chunks.length], [1, 2]);
+  assert.deepEqual([third.form, store.getSnapshot().form], [{ a: [1] }, { a: [1, 2] }]);
+  assert.deepEqual([store.getSnapshot().ending, store.getSnapshot().state], ["complete", "ended"]);
+});
+
+test("listeners are called once per frame, and at the end without one", async () => {
+  const answer = sent();
+  const store = answerStore(answer.start);
+  let told = 0;
+  store.subscribe(() => (told += 1));
+  for (let count = 0; count < 20; count++) await answer.send({ type: "text_delta", text: "a" });
+  assert.equal(told, 0);
+  frame();
+  assert.deepEqual([told, store.getSnapshot().text], [1, "a".repeat(20)]);
+  await answer.send({ type: "text_delta", text: "b" }, { type: "end", ending: "complete" });
+  assert.deepEqual([told, store.getSnapshot().ending], [2, "complete"]);
+  frame();
+  assert.equal(told, 2);
+});
+
+test("an answer is followed while there are listeners, and one that changes places loses nothing", async () => {
+  const answer = sent();
+  const store = answerStore(answer.start);
+  await settled();
+  assert.equal(answer.started, 0);
+  // React subscribes, leaves, and subscribes again in its strict mode.
+  store.subscribe(() => {})();
+  const leave = store.subscribe(() => {});
+  const other = store.subscribe(() => {});
+  await settled();
+  assert.equal(answer.started, 1);
+  leave();
+  await settled();
+  assert.ok(store.answer && !answer.closed);
+  other();
+  await settled();
+  assert.deepEqual([store.answer, answer.closed], [null, true]);
+});

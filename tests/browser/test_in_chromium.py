@@ -1,0 +1,224 @@
+"""The browser's reader in Chromium: its parser, its WebSocket, and the frameworks with adapters."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+
+from tests.browser.chat.support import until
+from tests.browser.chats import make_app
+from tests.browser.docs_code import block_with
+from tests.project import ROOT
+from tests.support.node import node_with
+from tests.support.served import by_uvicorn
+from tokenstream import AsyncStream, relay, testing
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+    from starlette.requests import Request
+    from starlette.websockets import WebSocket
+
+pytestmark = [pytest.mark.browser]
+
+_CASES = ROOT.parent / "shared" / "cases" / "sse_cases.json"
+_FOLDER = ROOT / "tests" / "browser"
+_LETTERS = "abcdefghijklmnopqrstuvwxyz" * 3
+_TEXT = "Let me look it up. \U0001f327 Done."
+
+
+async def _page(_: Request) -> Response:
+    return HTMLResponse(
+        '<!doctype html><div id="root"></div><script src="/bundle.js" type="module"></script>'
+    )
+
+
+async def _cases(_: Request) -> Response:
+    return FileResponse(_FOLDER / "sse_cases.mjs", media_type="text/javascript")
+
+
+async def _slow_chunks() -> AsyncIterator[bytes]:
+    for chunk in testing.script().text(*_LETTERS).finish().chunks("openai-chat"):
+        await anyio.sleep(0.05)
+        yield chunk
+
+
+async def _socket(ws: WebSocket) -> None:
+    """Answer questions until the page leaves: with themselves, or slowly."""
+    await ws.accept()
+    connected = True
+    while connected:
+        question = (await ws.receive_json())["question"]
+        answer = (
+            AsyncStream(_slow_chunks()) if question == "slowly" else AsyncStream([question], format="pieces")
+        )
+        connected = await relay.websocket(ws, answer)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Bundle pages of React with the hooks of docs/browser.md, as an application does."""
+    folder, node = node_with("esbuild", "react-dom", "@ai-sdk/react")
+    project = tmp_path_factory.mktemp("project")
+    (project / "node_modules").mkdir()
+    (project / "node_modules" / "llm-tokenstream").symlink_to(relay.assets.directory)
+    source = project / "frameworks.jsx"
+    source.write_text((_FOLDER / "frameworks.jsx").read_text("utf-8"), "utf-8")
+    for name in ("useAnswer", "useRelayChat"):
+        (project / f"{name}.js").write_text(block_with(f"export function {name}"), "utf-8")
+    paths = os.pathsep.join([os.path.dirname(node), os.environ["PATH"]])  # noqa: PTH120 - a path may be bare
+    subprocess.run(
+        [
+            folder / "node_modules" / ".bin" / "esbuild",
+            *(source, "--bundle", "--format=esm", "--jsx=automatic", f"--outfile={project / 'bundle.js'}"),
+        ],
+        env={**os.environ, "PATH": paths, "NODE_PATH": str(folder / "node_modules")},
+        capture_output=True,
+        check=True,
+    )
+    return project / "bundle.js"
+
+
+@pytest.fixture(scope="module")
+def url(bundle: Path) -> Iterator[str]:
+    """Serve the package, the cases, a socket, a journal, and a relay with chats."""
+    chats, journal = make_app(), relay.MemoryJournal(drain=0)
+
+    async def start(_: Request) -> Response:
+        return JSONResponse(await journal.start(AsyncStream(_slow_chunks())))
+
+    async def answer(request: Request) -> Any:
+        return relay.follow(journal, request.path_params["id"], request.headers.get("last-event-id"))
+
+    async def script(_: Request) -> Response:
+        return FileResponse(bundle, media_type="text/javascript")
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with journal, chats.router.lifespan_context(chats):
+            yield
+
+    routes = [
+        Route("/", _page),
+        Route("/bundle.js", script),
+        Route("/sse_cases.mjs", _cases),
+        Route("/answers", start, methods=["POST"]),
+        Route("/answers/{id}", answer),
+        WebSocketRoute("/socket", _socket),
+        Mount("/tokenstream", relay.assets),
+        Mount("/", routes=chats.routes),
+    ]
+    with by_uvicorn(Starlette(routes=routes, lifespan=lifespan), lifespan="on") as served:
+        yield served.rstrip("/")
+
+
+@pytest.mark.skipif(not _CASES.exists(), reason="the cases are not there")
+def test_every_case_of_server_sent_events_is_read_as_the_standard_says(page: Page, url: str) -> None:
+    """At every chunking, by the browser's own decoder."""
+    cases = json.loads(_CASES.read_text("utf-8"))["cases"]
+    page.goto(f"{url}/sse_cases.mjs")
+    wrong = page.evaluate(
+        """async cases => {
+          const { wrongCases } = await import("/sse_cases.mjs");
+          const { Frames } = await import("/tokenstream/sse.js");
+          return wrongCases(Frames, cases);
+        }""",
+        cases,
+    )
+
+    assert len(cases) >= 195
+    assert wrong == []
+
+
+def test_a_follower_folds_a_long_answer_in_little_memory(page: Page, url: str) -> None:
+    """100,000 deltas in Chromium, with a listener that reads the text at each."""
+    page.goto(f"{url}/sse_cases.mjs")
+    text, milliseconds = page.evaluate(
+        """async () => {
+          const { follow } = await import("/tokenstream/tokenstream.js");
+          const delta = 'data: {"type":"text_delta","text":"word "}\\n\\n';
+          const end = 'data: {"type":"end","ending":"complete"}\\n\\n';
+          const body = new Blob([delta.repeat(100_000), end]).stream();
+          const fetch = async () => new Response(body, { headers: { "Content-Type": "text/event-stream" } });
+          const begun = performance.now();
+          const answer = follow("/none", { fetch });
+          let seen = 0;
+          answer.subscribe(() => (seen = answer.message.text.length));
+          await answer.done;
+          return [seen, performance.now() - begun];
+        }"""
+    )
+
+    assert text == 500_000
+    assert milliseconds < 20_000
+
+
+def test_answers_come_over_one_socket_and_one_is_stopped(page: Page, url: str) -> None:
+    """`followSocket` at `relay.websocket`: two questions, a stop between them, and a socket that is lost."""
+    page.goto(f"{url}/sse_cases.mjs")
+    told = page.evaluate(
+        """async () => {
+          const { followSocket } = await import("/tokenstream/websocket.js");
+          const socket = new WebSocket("/socket");
+          const slow = followSocket(socket, { ask: { question: "slowly" } });
+          while (!slow.message.text) await new Promise(resolve => setTimeout(resolve, 5));
+          await slow.stop();
+          const stopped = await slow.done;
+          const next = await followSocket(socket, { ask: { question: "Grüße 🌧" } }).done;
+          const cut = followSocket(socket, { ask: { question: "slowly" } });
+          while (!cut.message.text) await new Promise(resolve => setTimeout(resolve, 5));
+          socket.close();
+          const lost = await cut.done;
+          return [stopped, next, lost].map(({ text, ending }) => [text, ending]);
+        }"""
+    )
+
+    assert [ending for _, ending in told] == ["stopped", "complete", "truncated"]
+    assert 0 < len(told[0][0]) < len(_LETTERS)
+    assert told[1][0] == "Gr\u00fc\u00dfe \U0001f327"
+
+
+def test_a_component_of_react_shows_an_answer_in_a_store(page: Page, url: str) -> None:
+    """It grows, and is whole at the end, in the strict mode that mounts each component twice."""
+    id = httpx.post(f"{url}/answers").json()
+    requests = list[str]()
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(f"{url}/?kind=store&value=/answers/{id}")
+    text = page.locator(".text")
+    until(lambda: 0 < len(text.inner_text()) < len(_LETTERS))
+    page.locator("article[data-state=complete]").wait_for()
+
+    assert text.inner_text() == _LETTERS
+    assert sum(id in request for request in requests[1:]) == 1
+
+
+def test_a_chat_of_the_ai_sdk_goes_on_after_a_reload(page: Page, url: str) -> None:
+    """`useChat` with `resume`: the running answer from its beginning, its tool call, and a stop."""
+    page.goto(f"{url}/?kind=chat&value=one")
+    text = page.locator(".text")
+    page.locator(".ask").click()
+    until(lambda: len(text.inner_text()) > 5)
+    page.reload()
+    page.locator("code").wait_for()
+    page.locator("article[data-state=ready]").wait_for()
+    assert text.inner_text() == _TEXT
+    assert page.locator("code").inner_text() == '{"city":"Oslo"}'
+
+    page.goto(f"{url}/?kind=chat&value=two")
+    page.locator(".ask").click()
+    until(lambda: len(text.inner_text()) > 0)
+    page.locator(".stop").click()
+    page.locator("article[data-state=ready]").wait_for()
+    assert 0 < len(text.inner_text()) < len(_TEXT)

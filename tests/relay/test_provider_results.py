@@ -1,0 +1,259 @@
+"""Tools that the provider runs: their calls and results through every protocol that has a word, and back."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.beside import needs_recordings
+from tests.support.encoders import load, read_as
+from tests.support.recordings import Recorded, ours, shared
+from tests.support.sampling import sampled
+from tokenstream import Stream, relay
+from tokenstream.events import Event, Finish, PartDelta, PartDone, PartStart, TextDelta, ToolResult
+from tokenstream.message import ServerToolCall, ServerToolResult
+from tokenstream.relay import _sending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tokenstream.message import Message
+    from tokenstream.relay._encoders import ProtocolName
+
+OF_PROVIDERS: list[ProtocolName] = [
+    "tokenstream",
+    "ndjson",
+    "ui-message",
+    "ag-ui",
+    "anthropic",
+    "openai-responses",
+    "gemini",
+    "bedrock-converse",
+]
+"""The protocols that have a word for the result of a tool that the provider runs."""
+OF_OURS: list[ProtocolName] = ["tokenstream", "ndjson", "ui-message", "ag-ui", "openai-responses"]
+"""The protocols that have a word for the result of a tool of the application's."""
+NEEDING_CALLS: list[ProtocolName] = ["ui-message", "openai-responses"]
+"""The protocols in which a provider's result without its call has no place."""
+each_protocol = pytest.mark.parametrize("protocol", OF_PROVIDERS)
+
+_WORDS = (
+    b"_result",
+    b"mcp_call",
+    b"code_interpreter",
+    b"codeExecutionResult",
+    b"TOOL_CALL_RESULT",
+    b"_output",
+)
+
+
+def read_through(events: Iterable[Event], protocol: ProtocolName, **options: Any) -> Stream:
+    """Return a stream of what a relay sends for events."""
+    chunks = list(relay.encode(events, protocol, **options))
+    # What is spoken over a WebSocket comes in messages.
+    return Stream(chunks if load(protocol).messages else [b"".join(chunks)], format=read_as(protocol))
+
+
+def results_in(events: Iterable[Event]) -> list[ToolResult]:
+    return [event for event in events if isinstance(event, ToolResult)]
+
+
+def plain(output: Any) -> Any:
+    """Return an output without what protocols wrap around it: text of JSON, lists of texts, objects."""
+    while True:
+        match output:
+            case str():
+                try:
+                    inner = json.loads(output)
+                except ValueError:
+                    return output
+            case [{"json": inner}] | [{"type": "text", "text": inner}] | [{"text": inner}]:
+                pass
+            case {"output": inner} if output.keys() <= {"output", "outcome"}:
+                pass
+            case _:
+                return output
+        output = inner
+
+
+def known(result: ToolResult) -> tuple[Any, ...]:
+    """Return what every protocol says of a result; an error may be told in the provider's or our words."""
+    return (
+        plain(result.output) if result.error is None else None,
+        result.error is None,
+        result.provider_executed,
+    )
+
+
+def has_place(result: ToolResult, message: Message, protocol: ProtocolName) -> bool:
+    """Return True if a protocol has a place for a result of an answer."""
+    calls = {part.id for part in message.parts if part.kind in ("server_tool_call", "tool_call")}
+    if result.provider_executed:
+        return protocol not in NEEDING_CALLS or result.id in calls
+    return protocol in OF_OURS and (protocol != "ui-message" or result.id in calls)
+
+
+def holds(recorded: Recorded) -> None:
+    """Hold that each result of a complete answer comes once through each protocol, and once more."""
+    stream = Stream([recorded.body], format=recorded.format)
+    events = list(stream)
+    message, results = stream.message, results_in(events)
+    ended = [part for part in message.parts if part.kind == "server_tool_result"]
+    assert len(ended) == len([result for result in results if result.provider_executed])
+    assert [result for result in results if not result.provider_executed] == [
+        ToolResult(kept.id, kept.output, kept.error) for kept in message.results
+    ]
+    for protocol in OF_PROVIDERS:
+        expected = [result for result in results if has_place(result, message, protocol)]
+        read = read_through(events, protocol)
+        found = list(read)
+        assert [known(each) for each in expected] == [known(each) for each in results_in(found)], protocol
+        for before, after in zip(expected, results_in(found), strict=True):
+            assert before.id in ("", after.id), protocol
+        assert len(read.message.results) + len(
+            [part for part in read.message.parts if part.kind == "server_tool_result"]
+        ) == len(expected)
+        again = read_through(found, "tokenstream")
+        assert results_in(found) == results_in(list(again))
+
+
+def _cases() -> list[Any]:
+    """Return the recordings of complete answers: all that may have results, and a part of the others."""
+    complete = [
+        each for each in shared() if each.format != "custom" and each.expected.get("ending") == "complete"
+    ]
+    with_words = [each for each in complete if any(word in each.body for word in _WORDS)]
+    return [*with_words, *sampled([each for each in complete if each not in with_words], one_in=60)]
+
+
+@needs_recordings
+@pytest.mark.parametrize("recorded", _cases(), ids=lambda recorded: recorded.name)
+def test_the_results_of_a_real_answer_come_through_each_protocol_once(recorded: Recorded) -> None:
+    """They are those of the answer that was relayed."""
+    holds(recorded)
+
+
+@pytest.mark.parametrize("recorded", sampled(ours(), one_in=8), ids=lambda recorded: recorded.name)
+def test_the_results_of_our_recordings_come_through_each_protocol_once(recorded: Recorded) -> None:
+    """The law above, for the recordings of this project that end complete."""
+    if recorded.expected.get("ending", "complete") == "complete":
+        holds(recorded)
+
+
+CALL = ServerToolCall(id="srv_1", name="look_up", arguments_text='{"n": 1}', complete=True)
+
+
+def ran(result: ServerToolResult, call: ServerToolCall = CALL) -> list[Event]:
+    """Return the events of a stream with a call and its result, in the forms that formats send."""
+    blank = call.model_copy(update={"arguments_text": "", "complete": False})
+    told = ToolResult(result.id, result.content, result.error, provider_executed=True)
+    told.told_before = True
+    done = result.model_copy(update={"complete": True})
+    return [
+        PartStart(blank, part=0),
+        PartDelta(call.arguments_text, part=0),
+        PartDone(call, part=0),
+        PartStart(result, part=1),
+        PartDone(done, part=1),
+        told,
+        TextDelta("Done.", part=2),
+        Finish("stop"),
+    ]
+
+
+_json: st.SearchStrategy[Any] = st.recursive(
+    st.booleans() | st.integers(-9, 9) | st.text("abc ", min_size=1, max_size=8),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text("ab", min_size=1), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@each_protocol
+@given(content=_json, error=st.none() | st.text("abc", min_size=1, max_size=8), size=st.integers(1, 60))
+def test_a_result_is_read_as_it_was_written_at_every_chunking(
+    protocol: ProtocolName, content: Any, error: str | None, size: int
+) -> None:
+    """The call comes before it, is not handed out, and the result is yielded once."""
+    result = ServerToolResult(id="srv_1", name="look_up_tool_output", content=content, error=error)
+    body = b"".join(relay.encode(ran(result), protocol))
+    stream = Stream([body[at : at + size] for at in range(0, len(body), size)], format=read_as(protocol))
+    (found,) = results_in(stream)
+
+    assert ("srv_1", True, error is None) == (found.id, found.provider_executed, found.error is None)
+    if error is None:
+        assert plain(content) == plain(found.output)
+    assert (["server_tool_call", "server_tool_result", "text"], "Done.", "stop") == (
+        [part.kind for part in stream.message.parts],
+        stream.message.text,
+        stream.message.finish_reason,
+    )
+    call = stream.message.parts[0]
+    assert isinstance(call, ServerToolCall)
+    assert ("srv_1", {"n": 1}) == (call.id, json.loads(call.arguments_text))
+
+
+@each_protocol
+def test_a_failure_is_told_apart_from_an_output(protocol: ProtocolName) -> None:
+    """Its words are those of the provider, wherever the protocol has a place for words."""
+    result = ServerToolResult(id="srv_1", name="look_up_tool_output", error="max_uses_exceeded")
+    (found,) = results_in(read_through(ran(result), protocol))
+
+    assert ("max_uses_exceeded", True) == (found.error, found.provider_executed)
+
+
+@pytest.mark.parametrize(
+    "protocol", ["ui-message", "ag-ui", "anthropic", "openai-responses", "bedrock-converse"]
+)
+def test_bare_code_is_sent_as_an_object(protocol: ProtocolName) -> None:
+    """Clients parse the input of a tool."""
+    call = ServerToolCall(id="srv_1", name="code_interpreter", arguments_text="{1, 2}", complete=True)
+    result = ServerToolResult(id="srv_1", name="code_interpreter_call", content="{1, 2}")
+    read = read_through(ran(result, call), protocol).final().parts[0]
+
+    assert isinstance(read, ServerToolCall)
+    assert {"code": "{1, 2}"} == json.loads(read.arguments_text)
+
+
+def test_a_ui_message_marks_what_the_provider_runs() -> None:
+    """A client must not run the call, and shows the output with it."""
+    result = ServerToolResult(id="srv_1", name="look_up_result", content=[7])
+    marked = [each for each in relay.payloads(ran(result), "ui-message") if each["type"].startswith("tool-")]
+
+    assert [
+        {"type": "tool-input-start", "toolCallId": "srv_1", "toolName": "look_up", "providerExecuted": True},
+        {"type": "tool-input-delta", "toolCallId": "srv_1", "inputTextDelta": '{"n": 1}'},
+        {
+            "type": "tool-input-available",
+            "toolCallId": "srv_1",
+            "toolName": "look_up",
+            "input": {"n": 1},
+            "providerExecuted": True,
+        },
+        {"type": "tool-output-available", "toolCallId": "srv_1", "output": [7], "providerExecuted": True},
+    ] == marked
+
+
+@pytest.mark.parametrize("protocol", ["ui-message", "ag-ui"])
+def test_a_call_without_an_id_gets_one(protocol: ProtocolName) -> None:
+    """Google runs code under no id; clients find the result of a call by its id."""
+    call, result = CALL.model_copy(update={"id": ""}), ServerToolResult(content=7)
+    stream = read_through(ran(result, call), protocol)
+    (found,) = results_in(stream)
+    read = stream.message.parts[0]
+
+    assert isinstance(read, ServerToolCall)
+    assert ("", read.id) != (read.id, "")
+    assert (read.id, 7) == (found.id, found.output)
+
+
+def test_a_result_without_its_call_has_no_place_in_a_ui_message(caplog: pytest.LogCaptureFixture) -> None:
+    """Clients fail at the result of a call that they do not know; the log says what was lost."""
+    _sending.report_lost_event.cache_clear()
+    events = ran(ServerToolResult(id="srv_0", name="look_up_result", content=7))
+
+    assert [] == results_in(read_through(events, "ui-message"))
+    assert 1 == len([record for record in caplog.records if "ToolResult" in record.message])

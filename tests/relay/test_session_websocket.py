@@ -1,0 +1,399 @@
+"""`relay.websocket(ws, session=…)`: a browser asks, stops and interrupts over one WebSocket."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import Any, Self
+
+import anyio
+import pytest
+import websockets.asyncio.client
+import websockets.sync.client
+import websockets.trio.client
+from fastapi import FastAPI, WebSocket
+from websockets.exceptions import ConnectionClosed
+
+from tests.session.servers import RealtimeServer, no_pause, serving, wait_after
+from tests.support.served import by_uvicorn
+from tests.support.timing import wait_for
+from tokenstream import AsyncSession, AsyncStream, Router, Session, Stream, relay, testing
+from tokenstream.errors import MisuseError
+from tokenstream.testing import faults
+
+APIS = {
+    "openai-responses": "/v1/responses",
+    "openai-realtime": "/v1/realtime",
+    "gemini-live": "/ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+}
+SLOW = testing.script().text("Well").pause(60).text(", one", " or two").finish()
+
+
+def said(text: str) -> testing.Script:
+    return testing.script().text(text).finish()
+
+
+class Page:
+    """The browser's end of the WebSocket."""
+
+    def __init__(self, socket: Any) -> None:
+        self.socket = socket
+
+    def send(self, kind: str, **fields: Any) -> None:
+        self.socket.send(json.dumps({"type": kind, **fields}))
+
+    def until(self, *kinds: str) -> list[Any]:
+        """Return the messages up to the first one of these types."""
+        told: list[Any] = []
+        while not told or told[-1]["type"] not in kinds:
+            told.append(json.loads(self.socket.recv(timeout=10)))
+        return told
+
+    def read_answer(self) -> Any:
+        """Return the next answer, as our reader understands its messages."""
+        stream = Stream(self.until("end", "error"), format="tokenstream")
+        return stream.final()
+
+    def ask(self, text: str) -> Any:
+        self.send("ask", text=text)
+        return self.read_answer()
+
+    def code_of_close(self) -> int | None:
+        with pytest.raises(ConnectionClosed) as caught:
+            while True:
+                self.socket.recv(timeout=10)
+        return caught.value.rcvd.code if caught.value.rcvd else None
+
+
+@contextmanager
+def page_of(url: str, *, ended: list[bool] | None = None, **options: Any) -> Generator[Page]:
+    """Open a page whose application has a session with the API at a URL."""
+    app = FastAPI()
+    router = options.get("router")
+
+    @app.websocket("/")
+    async def endpoint(ws: WebSocket) -> None:
+        async with AsyncSession(
+            lambda: websockets.asyncio.client.connect(url), model="m", tools=router
+        ) as session:
+            is_open = await relay.websocket(ws, session=session, **options)
+        if ended is not None:
+            ended.append(is_open)
+
+    with (
+        by_uvicorn(app) as address,
+        websockets.sync.client.connect(address.replace("http", "ws"), proxy=None) as socket,
+    ):
+        yield Page(socket)
+
+
+@contextmanager
+def page_with(
+    api: str, answers: Any, *, pace: Any = "instant", **options: Any
+) -> Generator[tuple[Page, testing.Server]]:
+    """Open a page whose session is with a test server that has these answers."""
+    with ExitStack() as stack:
+        server = stack.enter_context(testing.serve(answers, sessions=True, pace=pace))
+        yield stack.enter_context(page_of(server.ws_url + APIS[api], **options)), server
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_questions_follow_one_another(api: str) -> None:
+    """Over one connection to the provider, on which only what is new is sent."""
+    with page_with(api, [said("Hello"), said("Bye")]) as (page, server):
+        assert page.ask("Hi").text == "Hello"
+        assert page.ask("And?").text == "Bye"
+
+        [exchange] = server.exchanges
+        assert str(exchange.received_json).count("Hi") == 1
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("kind", ["stop", "ask"])
+def test_an_answer_is_stopped(api: str, kind: str) -> None:
+    """By a stop, or by the next question; nothing of the stopped answer reaches the next one."""
+    late = SLOW.recording(api).with_fault(faults.late(1))
+    with page_with(api, [late, said("Yes?")], pace="recorded") as (page, _):
+        page.send("ask", text="Tell me")
+        page.until("text_delta")
+        page.send(kind, **({"text": "Wait"} if kind == "ask" else {}))
+        assert page.until("end")[-1] == {"type": "end", "ending": "stopped"}
+        following = page.read_answer() if kind == "ask" else page.ask("Wait")
+
+        assert following.text == "Yes?"
+
+
+def test_an_answer_is_cut_to_what_was_heard() -> None:
+    """Also after its end, while it is still being played."""
+    server = RealtimeServer(audio=True)
+    server.pause = wait_after(2)
+    with serving(server) as url, page_of(url) as page:
+        page.send("ask", text="one and more")
+        page.until("media_delta")
+        page.send("interrupt", played_ms=50)
+        assert page.until("end")[-1]["ending"] == "stopped"
+        server.pause = no_pause
+        page.ask("two")
+        page.send("interrupt", played_ms=120.0)
+        page.ask("three")
+
+        assert [each["audio_end_ms"] for each in server.truncations] == [50, 120]
+        assert server.refusals == []
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_tools_are_run_by_the_router(api: str) -> None:
+    """The page sees their calls, and one answer."""
+    router = Router()
+
+    @router.tool
+    def now(zone: str) -> str:
+        return f"noon in {zone}"
+
+    call = testing.script().tool_call("now", {"zone": "UTC"}).finish()
+    with page_with(api, [call, said("Noon.")], router=router) as (page, server):
+        answer = page.ask("What time is it?")
+
+        assert (answer.text, [each.name for each in answer.tool_calls]) == ("Noon.", ["now"])
+        assert "noon in UTC" in str(server.exchanges[0].received_json)
+
+
+def test_a_failed_answer_is_followed_by_the_next_one() -> None:
+    """The page gets the error in the protocol."""
+    broken = SLOW.recording("openai-responses").with_fault(faults.reset(event=4))
+    with page_with("openai-responses", [broken, said("Here")]) as (page, _):
+        page.send("ask", text="Hi")
+        assert page.until("end", "error")[-1]["error"] == "StreamInterrupted"
+        assert page.ask("Again").text == "Here"
+
+
+def test_a_stop_without_an_answer_does_nothing() -> None:
+    """It may come too late, or before the first question."""
+    with page_with("openai-responses", [said("Hello"), said("Bye")]) as (page, _):
+        page.send("stop")
+        page.send("interrupt", played_ms=0)
+        assert page.ask("Hi").text == "Hello"
+        page.send("stop")
+        assert page.ask("And?").text == "Bye"
+
+
+@pytest.mark.parametrize("answering", [True, False])
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("x" * 1_048_577, 1009),
+        ("{", 1007),
+        ("[1]", 1007),
+        ('{"type":"prompt"}', 1008),
+        ('{"type":"ask"}', 1008),
+        ('{"type":"ask","text":""}', 1008),
+        ('{"type":"ask","text":["Hi"]}', 1008),
+        ('{"type":"ask","text":"Hi","role":"system"}', 1008),
+        ('{"type":"stop","reason":"enough"}', 1008),
+        ('{"type":"interrupt"}', 1008),
+        ('{"type":"interrupt","played_ms":-1}', 1008),
+        ('{"type":"interrupt","played_ms":1e999}', 1008),
+        ('{"type":"interrupt","played_ms":true}', 1008),
+    ],
+)
+def test_any_other_message_closes_the_connection(message: str, code: int, *, answering: bool) -> None:
+    """During an answer, its error says why."""
+    ended: list[bool] = []
+    with page_with("openai-responses", [SLOW], pace="recorded", ended=ended) as (page, _):
+        if answering:
+            page.send("ask", text="Tell me")
+            page.until("text_delta")
+        page.socket.send(message)
+        if answering:
+            assert page.until("end", "error")[-1]["error"] == "ProtocolError"
+        assert page.code_of_close() == code
+        wait_for(lambda: ended == [False])
+
+
+@pytest.mark.parametrize("answering", [True, False])
+def test_a_page_that_goes_ends_the_conversation(*, answering: bool) -> None:
+    """The answer is stopped at the provider, and the session's connection is closed."""
+    ended: list[bool] = []
+    with page_with("openai-responses", [SLOW], pace="recorded", ended=ended) as (page, server):
+        if answering:
+            page.send("ask", text="Tell me")
+            page.until("text_delta")
+        page.socket.close()
+        wait_for(lambda: ended == [False])
+
+        [exchange] = server.exchanges
+        assert exchange.over.wait(10)
+        kinds = [each["type"] for each in exchange.received_json]
+        assert kinds == (["response.create", "response.cancel"] if answering else [])
+
+
+@pytest.mark.parametrize("answering", [True, False])
+def test_a_shutdown_of_the_server_closes_the_connection(*, answering: bool) -> None:
+    """With the code for a restart, and without waiting for the answer or for another question."""
+    codes: list[int | None] = []
+    with page_with("openai-responses", [SLOW], pace="recorded") as (page, _):
+        if answering:
+            page.send("ask", text="Tell me")
+            page.until("text_delta")
+        thread = threading.Thread(target=lambda: codes.append(page.code_of_close()))
+        thread.start()
+        relay.shut_down()
+        thread.join(10)
+
+    assert codes == [1012]
+
+
+def test_heartbeats_come_between_answers_too() -> None:
+    """So that no proxy takes the connection for dead."""
+    with page_with("openai-responses", [said("Hello")], keep_alive=0.05) as (page, _):
+        page.until("ping")
+        assert page.ask("Hi").text == "Hello"
+        page.until("ping")
+
+
+class Pipe:
+    """A WebSocket whose client is the test itself."""
+
+    def __init__(self) -> None:
+        self._asks, self._asked = anyio.create_memory_object_stream[str](100)
+        self.told: list[Any] = []
+        self._news = anyio.Event()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._asks.close()
+        self._asked.close()
+
+    def say(self, kind: str, **fields: Any) -> None:
+        self._asks.send_nowait(json.dumps({"type": kind, **fields}))
+
+    def leave(self) -> None:
+        self._asks.close()
+
+    async def recv(self) -> str:
+        try:
+            return await self._asked.receive()
+        except anyio.EndOfStream:
+            raise ConnectionClosed(None, None) from None
+
+    async def send(self, message: str) -> None:
+        await anyio.lowlevel.checkpoint()
+        self.told.append(json.loads(message))
+        self._news.set()
+
+    async def close(self, code: int, reason: str) -> None:
+        raise AssertionError(f"closed with {code}: {reason}")
+
+    async def told_ends(self, count: int) -> None:
+        """Wait until so many answers have ended."""
+        with anyio.fail_after(30):
+            while sum(each["type"] in ("end", "error") for each in self.told) < count:
+                self._news = anyio.Event()
+                await self._news.wait()
+
+    def answers(self) -> list[Any]:
+        """Return the answers as our reader understands them."""
+        found: list[list[Any]] = [[]]
+        for message in self.told:
+            found[-1].append(message)
+            if message["type"] in ("end", "error"):
+                found.append([])
+        assert found.pop() == []
+        return [Stream(messages, format="tokenstream").final() for messages in found]
+
+
+def _connect(backend: str, url: str) -> Any:
+    client: Any = websockets.asyncio.client if backend == "asyncio" else websockets.trio.client
+    return client.connect(url)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))]
+)
+async def test_any_order_of_messages(anyio_backend: str, api: str, seed: int) -> None:
+    """Each question has one answer, in order: a whole one, or the beginning of one if it was stopped."""
+    dice, pipe, count = random.Random(seed), Pipe(), 12
+    texts = [[f"A{number} ", *(f"word{word} " for word in range(6))] for number in range(count)]
+    scripts = []
+    for words in texts:
+        script = testing.script()
+        for word in words:
+            script = script.text(word).pause(dice.choice([0, 0, 0.005]))
+        scripts.append(script.finish().recording(api).with_fault(faults.late(dice.randrange(3))))
+    with pipe, testing.serve(scripts, sessions=True, pace="recorded") as server:
+        url = server.ws_url + APIS[api]
+        async with (
+            AsyncSession(lambda: _connect(anyio_backend, url), model="m") as session,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(partial(relay.websocket, pipe, session=session))
+            for number in range(1, count + 1):
+                pipe.say("ask", text=f"Q{number}")
+                if dice.random() < 0.5:
+                    await pipe.told_ends(number)
+                for _ in range(dice.randrange(3)):
+                    pipe.say("stop")
+                await anyio.sleep(dice.choice([0, 0.002, 0.02]))
+            await pipe.told_ends(count)
+            pipe.leave()
+
+    answers = pipe.answers()
+    assert len(answers) == count
+    begun = [answer for answer in answers if answer.text]
+    played = ["".join(words) for words in texts]
+    order = [next(n for n, text in enumerate(played) if text.startswith(answer.text)) for answer in begun]
+    assert order == sorted(set(order))
+    assert all(answer.ending == "stopped" or answer.text in played for answer in answers)
+    assert any(answer.ending == "complete" for answer in answers)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_a_stop_right_behind_its_question(anyio_backend: str) -> None:
+    """It stops the answer, however little of it there is."""
+    with Pipe() as pipe, testing.serve([SLOW] * 5, sessions=True, pace="recorded") as server:
+        url = server.ws_url + APIS["openai-responses"]
+        async with (
+            AsyncSession(lambda: _connect(anyio_backend, url), model="m") as session,
+            anyio.create_task_group() as tasks,
+        ):
+            for _ in range(5):
+                pipe.say("ask", text="Tell me")
+                pipe.say("stop")
+            tasks.start_soon(partial(relay.websocket, pipe, session=session))
+            await pipe.told_ends(5)
+            pipe.leave()
+
+    assert [answer.ending for answer in pipe.answers()] == ["stopped"] * 5
+
+
+@pytest.mark.anyio
+async def test_what_cannot_be_sent_is_refused() -> None:
+    """An answer and a session, neither, a synchronous session, or a router without a session."""
+    stream = AsyncStream(["x"], format="pieces")
+    session: Any = AsyncSession(lambda: None, format="openai-realtime")
+    refused: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
+        ((), {}, "pass one of them"),
+        ((stream,), {"session": session}, "pass one of them"),
+        ((), {"session": Session(lambda: None, format="openai-realtime")}, "AsyncSession"),
+        ((stream,), {"router": Router()}, "stream.run"),
+        ((), {"session": session, "ids": True, "protocol": "ui-message"}, "no place for ids"),
+    ]
+    for given, options, words in refused:
+        with Pipe() as pipe, pytest.raises(MisuseError, match=words):
+            await relay.websocket(pipe, *given, **options)
+    await stream.aclose()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"

@@ -1,0 +1,302 @@
+"""Several answers of one session at once: each lane is read by a thread or task of its own."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import defaultdict
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.session.servers import LanesServer, Line, serving
+from tests.session.talks import COLOURS, Answered, talking
+from tests.support.timing import wait_for
+from tokenstream import (
+    Deadlines,
+    LimitExceeded,
+    Limits,
+    Retry,
+    Router,
+    StreamClosed,
+    StreamInterrupted,
+    StreamStalled,
+)
+
+LANES = ("a", "b", "c", "d")
+in_every_colour = pytest.mark.parametrize("colour", COLOURS)
+in_every_loop = pytest.mark.parametrize("colour", ["asyncio", "trio"])
+
+
+class Held:
+    """A pause in one lane, until it is told to go on."""
+
+    def __init__(self, server: LanesServer, lane: str = "a") -> None:
+        self.lane = lane
+        self.is_holding = threading.Event()
+        self.go_on = threading.Event()
+        server.pause = self
+
+    def __call__(self, line: Line, number: int) -> None:
+        if line.lane == self.lane and number == 1:
+            self.is_holding.set()
+            self.go_on.wait(10)
+
+
+def results(futures: dict[str, Future[Answered]]) -> dict[str, str]:
+    return {lane: future.result(10).text for lane, future in futures.items()}
+
+
+@in_every_colour
+def test_lanes_are_read_at_once_over_one_connection(colour: str) -> None:
+    """Each gets its own answers, whichever of them reads the connection."""
+    server = LanesServer(pieces=2)
+    with serving(server) as url, talking(colour, url) as talk:
+        first = results({lane: talk.begin(f"{lane}1", lane=lane) for lane in LANES})
+        second = results({lane: talk.begin(f"{lane}2", lane=lane) for lane in LANES})
+
+        assert first == {lane: f"I know: {lane}1" for lane in LANES}
+        assert second == {lane: f"I know: {lane}1 | {lane}2" for lane in LANES}
+        assert len(server.lines) == 1
+
+
+@in_every_colour
+def test_a_silent_lane_holds_up_no_other(colour: str) -> None:
+    """Not the one that began to wait after it, nor a third one that finds both in progress."""
+    server = LanesServer(pieces=2)
+    held = Held(server)
+    with serving(server) as url, talking(colour, url) as talk:
+        silent = talk.begin("one", lane="a")
+        assert held.is_holding.wait(5)
+
+        assert talk.begin("one", lane="b").result(5).text == "I know: one"
+        assert talk.begin("two", lane="b").result(5).text == "I know: one | two"
+        assert not silent.done()
+        held.go_on.set()
+        assert silent.result(5).text == "I know: one"
+
+
+@in_every_loop
+def test_a_reader_that_is_cancelled_hands_reading_on(colour: str) -> None:
+    """Another lane that waited for it reads the connection from then on."""
+    server = LanesServer(pieces=2)
+    held, other = Held(server), threading.Event()
+    with serving(server) as url, talking(colour, url) as talk:
+        server.pause = lambda line, number: held(line, number) if line.lane == "a" else other.wait(10)
+        reader = talk.begin("one", lane="a")
+        assert held.is_holding.wait(5)
+        waiting = talk.begin("one", lane="b")
+        wait_for(lambda: len(server.received) == 2)
+        reader.cancel()
+        wait_for(lambda: "response.cancel" in server.kinds())
+        other.set()
+
+        assert waiting.result(5).text == "I know: one"
+        with pytest.raises(CancelledError):
+            reader.result(5)
+        held.go_on.set()
+        assert talk.ask("two", lane="a").text == "I know: one | two"
+
+
+@in_every_colour
+def test_a_deadline_ends_only_its_own_lane(colour: str) -> None:
+    """Although the thread or task that it ends was the one that read the connection."""
+    server = LanesServer(pieces=2)
+    held, other = Held(server), threading.Event()
+    deadlines = Deadlines(first_event=5.0, idle_bytes=0.3)
+    with serving(server) as url, talking(colour, url, deadlines=deadlines) as talk:
+        silent = talk.begin("one", lane="a")
+        assert held.is_holding.wait(5)
+        server.pause = lambda line, number: line.lane == "b" and number % 2 and other.wait(0.1)
+        flowing = talk.begin("o" * 12, lane="b")
+
+        assert isinstance(silent.result(5).error, StreamStalled)
+        assert flowing.result(5).text == "I know: " + "o" * 12
+        held.go_on.set()
+
+
+@in_every_colour
+def test_a_connection_that_breaks_interrupts_all_lanes(colour: str) -> None:
+    """Each answer has its own error, and the part that had arrived; the next questions share a connection."""
+    server = LanesServer(pieces=2)
+    began = threading.Barrier(len(LANES) + 1)
+    broken = threading.Event()
+
+    def pause(_line: Line, number: int) -> None:
+        if number == 1 and not broken.is_set():
+            began.wait(5)
+            broken.wait(5)
+
+    server.pause = pause
+    with serving(server) as url, talking(colour, url) as talk:
+        asked = {lane: talk.begin("one", lane=lane) for lane in LANES}
+        began.wait(5)
+        server.lines[0].settle()
+        server.lines[0].connection.close(1011)
+        broken.set()
+        for future in asked.values():
+            interrupted = future.result(5)
+            assert isinstance(interrupted.error, StreamInterrupted)
+            assert interrupted.text == "I "
+
+        again = results({lane: talk.begin("two", lane=lane) for lane in LANES})
+        assert again == dict.fromkeys(LANES, "I know: one | two")
+        assert len(server.lines) == 2
+
+
+@in_every_colour
+def test_lanes_whose_answers_have_not_begun_are_asked_again(colour: str) -> None:
+    """If the connection is closed; once each, on the same new one."""
+    server = LanesServer(pieces=2)
+    asked = threading.Barrier(len(LANES) + 1)
+    server.hold = lambda line: line.number == 0 and (asked.wait(5), line.cancelled.wait(5))
+    with serving(server) as url, talking(colour, url) as talk:
+        futures = {lane: talk.begin("one", lane=lane) for lane in LANES}
+        asked.wait(5)
+        server.lines[0].connection.close(1001)
+
+        assert results(futures) == dict.fromkeys(LANES, "I know: one")
+        assert [number for number, _ in server.received] == [0] * len(LANES) + [1] * len(LANES)
+
+
+@in_every_colour
+def test_the_limit_of_the_connection_is_met_in_one_lane_for_all(colour: str) -> None:
+    """The thread or task that reads the error is not the one whose question has to be asked again."""
+    server = LanesServer(pieces=2)
+    held = Held(server)
+    limit = {"code": "websocket_connection_limit_reached", "message": "60 minutes"}
+    with serving(server) as url, talking(colour, url, retry=Retry(mode="restart", wait=0)) as talk:
+        reader = talk.begin("one", lane="a")
+        assert held.is_holding.wait(5)
+        server.errors[2] = {"type": "error", "status": 400, "error": limit}
+        refused = talk.begin("one", lane="b")
+
+        assert refused.result(5).text == "I know: one"
+        held.go_on.set()
+        assert reader.result(5).message.text == "I know: one"
+        assert talk.session.rotations == 1
+
+
+@in_every_colour
+def test_what_waits_for_a_lane_is_bounded(colour: str) -> None:
+    """A lane that nobody reads does not fill the memory while another one is read."""
+    server = LanesServer(pieces=1)
+    server.pause = lambda line, number: line.lane == "a" and number == 1 and line.cancelled.wait(5)
+    limits = Limits(body=20_000)
+    with (
+        serving(server) as url,
+        talking(colour, url, limits=limits) as talk,
+        talk.leave_unread("two" * 1_000, lane="b"),
+    ):
+        error = talk.ask("one", lane="a").error
+        assert isinstance(error, LimitExceeded)
+        assert error.limit == "body"
+
+
+@in_every_colour
+def test_a_tool_that_runs_long_holds_up_no_other_lane(colour: str) -> None:
+    """While it runs, another lane reads the connection."""
+    server = LanesServer()
+    runs, is_running, go_on = [], threading.Event(), threading.Event()
+    router = Router()
+
+    @router.tool
+    def look_up(word: str) -> str:
+        runs.append(word)
+        is_running.set()
+        assert go_on.wait(5)
+        return f"about {word}"
+
+    with serving(server) as url, talking(colour, url, tools=router) as talk:
+        calling = talk.begin("call:noon", lane="a", router=router)
+        assert is_running.wait(5)
+
+        assert talk.begin("one", lane="b").result(5).text == "I know: one"
+        go_on.set()
+        assert calling.result(5).text == "I know: call:noon | [about noon]"
+        assert runs == ["noon"]
+
+
+@in_every_colour
+def test_closing_the_session_ends_all_lanes(colour: str) -> None:
+    """And no connection is opened for those whose answers had not begun."""
+    server = LanesServer()
+    asked = threading.Barrier(len(LANES) + 1)
+    server.hold = lambda line: (asked.wait(5), line.cancelled.wait(5))
+    with serving(server) as url:
+        with talking(colour, url) as talk:
+            futures = [talk.begin("one", lane=lane) for lane in LANES]
+            asked.wait(5)
+        for future in futures:
+            with pytest.raises(StreamClosed, match="the session was closed"):
+                future.result(5)
+        assert len(server.lines) == 1
+        wait_for(lambda: server.are_closed)
+
+
+# -- seeds -------------------------------------------------------------------------
+
+
+def play(colour: str, seed: int) -> None:
+    """Hold several conversations over one session at once, with whatever the seed brings about."""
+    chance = random.Random(seed)
+    server = LanesServer(pieces=chance.choice((3, 7, 40)))
+    for _ in range(chance.randrange(3)):
+        server.hangups[chance.randrange(4, 200)] = chance.choice((1000, 1001, 1011, None))
+    runs: defaultdict[str, int] = defaultdict(int)
+    router = Router()
+
+    @router.tool
+    def look_up(word: str) -> str:
+        runs[word] += 1
+        return f"about {word}"
+
+    def converse(talk: Any, lane: str, plan: list[tuple[str, int | None]]) -> list[str]:
+        known: list[str] = []
+        optional: set[str] = set()
+        for question, stop_after in plan:
+            answered = talk.begin(
+                question,
+                stop_after=stop_after,
+                lane=lane,
+                router=router if question.startswith("call:") else None,
+            ).result(20)
+            assert answered.error is None
+            named = answered.message.text.removeprefix("I know: ").split(" | ")
+            if answered.message.complete and answered.message.text:
+                said = [each for each in named if not each.startswith("[") and each not in optional]
+                assert said == [*known, question], (lane, known, question)
+            (known.append if answered.message.parts else optional.add)(question)
+        return known
+
+    plans = {
+        lane: [
+            (f"{'call:' if chance.random() < 0.3 else ''}{lane}{number}", chance.choice((None, None, 1, 2)))
+            for number in range(chance.randrange(1, 5))
+        ]
+        for lane in LANES[: chance.randrange(2, 5)]
+    }
+    options = {"retry": Retry(attempts=8, mode="restart", wait=0), "tools": router}
+    with serving(server) as url:
+        with talking(colour, url, **options) as talk, ThreadPoolExecutor(len(plans)) as pool:
+            for future in [pool.submit(converse, talk, *plan) for plan in plans.items()]:
+                future.result(60)
+        wait_for(lambda: server.are_closed)
+    assert set(runs.values()) <= {1}
+
+
+@in_every_colour
+def test_conversations_at_once_survive_whatever_happens_to_their_connection(colour: str) -> None:
+    """Closures at any message and interruptions change no text, and run no tool twice."""
+    for seed in range(3):
+        play(colour, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@in_every_colour
+def test_hundreds_of_conversations_at_once(colour: str) -> None:
+    """The same with 90 seeds over all colours."""
+    for seed in range(1_000, 1_030):
+        play(colour, seed)

@@ -1,0 +1,88 @@
+"""The browser's reader, served as static files."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tokenstream.errors import MisuseError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+
+    from tokenstream.relay._asgi.http_delivery import Receive, Send
+
+_CONTENT_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    # Browsers do not load type declarations; editors may.
+    ".ts": "text/plain; charset=utf-8",
+}
+
+
+class Assets:
+    """The files of the browser's reader, as an ASGI application to mount.
+
+    Args:
+        directory: The folder of the files.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory: Final = directory
+        """The folder with the files, for frameworks and servers that serve folders themselves."""
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Send one of the files.
+
+        Raises:
+            MisuseError: The request is not one over HTTP.
+        """
+        if scope["type"] != "http":
+            raise MisuseError(f"assets are sent over HTTP, and this is {scope['type']!r}")
+        status, headers, body = self._respond(scope)
+        if scope["method"] == "HEAD":
+            body = b""
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def _respond(self, scope: MutableMapping[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+        """Return the status, the headers and the body of the response to a request."""
+        if scope["method"] not in {"GET", "HEAD"}:
+            return 405, _encode({"allow": "GET, HEAD", "content-length": "0"}), b""
+        name: str = scope["path"].removeprefix(scope.get("root_path", "")).lstrip("/")
+        # A name is looked up among the files' names and never joined to a path, so none leads elsewhere.
+        path = {path.name: path for path in self.directory.iterdir()}.get(name)
+        content_type = None if path is None else _CONTENT_TYPES.get(path.suffix)
+        if path is None or content_type is None:
+            return 404, _encode({"content-length": "0"}), b""
+        body = path.read_bytes()
+        etag = f'"{sha256(body).hexdigest()[:32]}"'
+        # The files import each other by their names, which stay the same in the next version: a browser
+        # asks each time, and is told that nothing has changed.
+        headers = {"etag": etag, "cache-control": "no-cache", "x-content-type-options": "nosniff"}
+        if etag in _read_etags(scope):
+            return 304, _encode(headers), b""
+        headers |= {"content-type": content_type, "content-length": str(len(body))}
+        return 200, _encode(headers), body
+
+
+def _read_etags(scope: Mapping[str, Any]) -> set[str]:
+    """Return the entity tags in `If-None-Match`, weak ones as strong ones."""
+    given = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
+    return {tag.strip().removeprefix("W/") for tag in given.decode("latin-1").split(",")}
+
+
+def _encode(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    """Return headers as ASGI has them."""
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
+
+
+assets: Final = Assets(Path(__file__).parent.parent / "browser")
+"""The files of the [browser's reader](browser.md): an ASGI application to mount.
+
+    app.mount("/tokenstream", relay.assets)  # import { follow } from "/tokenstream/tokenstream.js"
+
+It answers GET and HEAD, and serves nothing but these files. `assets.directory` is their folder, for
+everything else that serves or bundles files.
+"""

@@ -1,0 +1,208 @@
+"""Delivery of answers over a WebSocket, one message per event, while the client may send messages."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from tokenstream._basics.json import decode
+from tokenstream._basics.untrusted import is_dict
+from tokenstream.errors import NotExpressible, ProtocolError, StreamError, StreamInterrupted
+from tokenstream.relay._asgi.delivery import STOP_SECONDS, Delivery
+from tokenstream.relay._asgi.refusals import hide_not_expressible
+from tokenstream.relay._asgi.sockets import Disconnected
+from tokenstream.relay._batches import BatchReader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tokenstream.relay._asgi.sockets import ServerSocket
+    from tokenstream.relay._asgi.writing import MessageWriter
+    from tokenstream.relay._events_in import EventsIn
+
+_TOO_LARGE, _MALFORMED, _UNKNOWN, _RESTART = 1009, 1007, 1008, 1012
+"""The close codes that are sent; see RFC 6455, section 7.4.1, and the registry of IANA."""
+
+
+class MessageRefused(Exception):
+    """The client has sent a message that is not allowed, so the connection is closed.
+
+    Args:
+        reason: A sentence that describes the client's mistake.
+        code: The close code.
+    """
+
+    def __init__(self, reason: str, code: int = _UNKNOWN) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+def parse_message(message: str | bytes, max_size: int) -> dict[str, Any]:
+    """Return the JSON object that a client has sent.
+
+    Args:
+        max_size: The maximum size, in characters or bytes.
+
+    Raises:
+        MessageRefused: The message is too large, or no JSON object.
+    """
+    if len(message) > max_size:
+        raise MessageRefused(f"a message must not have more than {max_size} bytes", _TOO_LARGE)
+    try:
+        payload = decode(message)
+    except ProtocolError:
+        payload = None
+    if not is_dict(payload):
+        raise MessageRefused("a message must be a JSON object", _MALFORMED)
+    return payload
+
+
+class SocketDelivery(Delivery):
+    """Sends answers over a WebSocket, while listening for messages of the client.
+
+    Subclasses say which answers are sent, and what the client's messages do.
+
+    Args:
+        make_writer: Makes the encoder of one answer.
+        keep_alive: Seconds of silence between heartbeats; None for no heartbeats.
+        grace: Seconds that an answer is still read after the client has disconnected.
+    """
+
+    def __init__(
+        self,
+        socket: ServerSocket,
+        make_writer: Callable[[], MessageWriter],
+        *,
+        keep_alive: float | None,
+        grace: float,
+    ) -> None:
+        super().__init__(grace, *socket.wrapped)
+        self._socket = socket
+        self._make_writer = make_writer
+        self._writer = make_writer()
+        self._keep_alive = keep_alive
+        self._owes_end = False
+        """True while an answer is sent whose end the client has not been told yet."""
+        self._refused: MessageRefused | None = None
+        """The mistake with which the client has ended the delivery; None if it made none."""
+
+    async def converse(self) -> bool:
+        """Send all answers; return True if the connection is still open."""
+        try:
+            await self._socket.open()
+        except BaseException as error:
+            await self._give_up()
+            if isinstance(error, Disconnected):
+                return False
+            raise
+        self._sent_at = time.monotonic()
+        await self.run()
+        return not (self._disconnected or self._refused or self._shutting_down)
+
+    # -- for each kind of delivery ---------------------------------------------
+
+    @abstractmethod
+    async def _give_up(self) -> None:
+        """Close what was to be sent: the connection could not be opened."""
+
+    async def _send_last(self, chunks: list[bytes]) -> None:
+        """Send the end of an answer."""
+        self._owes_end = False
+        await self._send_chunks(chunks)
+
+    # -- sending -------------------------------------------------------------
+
+    async def _send_answer(self, events: EventsIn) -> None:
+        """Send an answer and its end; if the answer fails, send the error."""
+        self._owes_end = True
+        try:
+            async with events:
+                await self._send_all(events)
+            # `_conclude` reports the mistake of a client that broke the protocol.
+            if self._refused is None:
+                await self._send_last(self._writer.end(events.ending))
+        except StreamError as error:
+            chunks = self._writer.fail(error)
+            if chunks is None:
+                # The protocol has no message for errors.
+                raise
+            await self._send_last(chunks)
+        except NotExpressible as error:
+            await self._send_last(self._writer.fail(hide_not_expressible(error)) or [])
+
+    async def _send_all(self, events: EventsIn) -> None:
+        """Send all events of an answer; after a slow send, several events together."""
+        batches = BatchReader(events, merges=not self._writer.sends_payloads)
+        while True:
+            try:
+                batch = await batches.next()
+            except StopAsyncIteration:
+                return
+            # If this send is slow, all events that arrive meanwhile form the next batch.
+            batches.begin_send()
+            await self._send_chunks(self._writer.feed(batch))
+
+    async def _send_chunks(self, chunks: list[bytes]) -> None:
+        """Send chunks as messages; the rest is dropped if the client disconnects."""
+        self._busy = True
+        for message in self._writer.to_messages(chunks):
+            if self._disconnected:
+                break
+            try:
+                await self._socket.send(message)
+            except Disconnected:
+                self._note_disconnect()
+        self._busy = False
+        self._sent_at = time.monotonic()
+
+    async def _stay_alive(self) -> None:
+        """Send a heartbeat after each `keep_alive` seconds of silence, if the protocol has heartbeats."""
+        from anyio import sleep
+
+        seconds, heartbeat = self._keep_alive, self._writer.heartbeat.encode()
+        if seconds is None or not heartbeat:
+            return
+        while not self._disconnected:
+            wait = self._sent_at + seconds - time.monotonic()
+            # A message may be on its way, or just sent: then look again, but not in a busy loop.
+            await sleep(max(wait, seconds / 10))
+            if not self._busy and time.monotonic() - self._sent_at >= seconds:
+                await self._send_chunks([heartbeat])
+
+    # -- ending --------------------------------------------------------------
+
+    def _refuse(self, refused: MessageRefused) -> None:
+        """End the delivery, because the client has sent a message that is not allowed."""
+        self._refused = refused
+        self._tasks.start_soon(self._stop, "the client broke the protocol")
+
+    async def _conclude(self) -> None:
+        """Send the last messages after a client's mistake, a shutdown of the server, or a stop.
+
+        After a mistake or a shutdown, the connection is closed, too.
+        """
+        from anyio import move_on_after
+
+        if self._disconnected or self._busy:
+            # Nobody reads any more, or the message that was being sent is incomplete.
+            return
+        with move_on_after(STOP_SECONDS):
+            try:
+                if self._refused is not None:
+                    await self._fail(ProtocolError(self._refused.reason))
+                    await self._socket.close(self._refused.code, self._refused.reason)
+                elif self._shutting_down:
+                    await self._fail(StreamInterrupted("the relay's server was shut down"))
+                    await self._socket.close(_RESTART, "the server is being restarted")
+                elif self._owes_end:
+                    # The stopped answer was cancelled, because it did not end by itself.
+                    await self._send_last(self._writer.end("stopped"))
+            except Disconnected:
+                self._disconnected = True
+
+    async def _fail(self, error: StreamError) -> None:
+        """Send the error with which an answer ends, if one is being sent."""
+        if self._owes_end:
+            await self._send_chunks(self._writer.fail(error) or [])

@@ -1,0 +1,116 @@
+/**
+ * @typedef {object} Part A part of a message, with the keys of docs/protocol.md.
+ * @property {string} kind "text", "reasoning", "refusal", "tool_call", "citation", "media", …
+ * @property {boolean} complete True once the part no longer changes.
+ * @property {string} [text] Text, reasoning, refusal: the text so far.
+ * @property {string} [id] Tool call: its id.
+ * @property {string} [name] Tool call: the tool's name.
+ * @property {string} [arguments_text] Tool call: its JSON so far.
+ * @property {any} [arguments] Complete tool call: the parsed arguments.
+ * @property {Uint8Array[]} [chunks] Media: its bytes, in pieces.
+ * @property {string} [transcript] Media: the spoken words.
+ * @property {any} [content] Result of a server tool: its value.
+ */
+/**
+ * @typedef {object} Failure
+ * @property {string} error The class of the error, such as "StreamInterrupted".
+ * @property {string} kind "network", "protocol", "provider", …
+ * @property {string} message A sentence that describes the error.
+ * @property {boolean} retryable True if asking again may help.
+ * @property {number | null} [retry_after] Seconds to wait before that.
+ * @property {number} [status] The HTTP status, if the server answered with an error.
+ */
+/** @typedef {"streaming" | "complete" | "stopped" | "truncated" | "failed"} Ending */
+export type Part = {
+    /**
+     * "text", "reasoning", "refusal", "tool_call", "citation", "media", …
+     */
+    kind: string;
+    /**
+     * True once the part no longer changes.
+     */
+    complete: boolean;
+    /**
+     * Text, reasoning, refusal: the text so far.
+     */
+    text?: string;
+    /**
+     * Tool call: its id.
+     */
+    id?: string;
+    /**
+     * Tool call: the tool's name.
+     */
+    name?: string;
+    /**
+     * Tool call: its JSON so far.
+     */
+    arguments_text?: string;
+    /**
+     * Complete tool call: the parsed arguments.
+     */
+    arguments?: any;
+    /**
+     * Media: its bytes, in pieces.
+     */
+    chunks?: Uint8Array[];
+    /**
+     * Media: the spoken words.
+     */
+    transcript?: string;
+    /**
+     * Result of a server tool: its value.
+     */
+    content?: any;
+};
+export type Failure = {
+    /**
+     * The class of the error, such as "StreamInterrupted".
+     */
+    error: string;
+    /**
+     * "network", "protocol", "provider", …
+     */
+    kind: string;
+    /**
+     * A sentence that describes the error.
+     */
+    message: string;
+    /**
+     * True if asking again may help.
+     */
+    retryable: boolean;
+    /**
+     * Seconds to wait before that.
+     */
+    retry_after?: number | null;
+    /**
+     * The HTTP status, if the server answered with an error.
+     */
+    status?: number;
+};
+export type Ending = "streaming" | "complete" | "stopped" | "truncated" | "failed";
+/** A message of an answer, as far as it has arrived. */
+export declare class Message {
+    #private;
+    choice: number;
+    /** The id of its step in a run. */
+    step: string | null;
+    /** @type {string | null} */ model: string | null;
+    role: string;
+    /** @type {Record<string, any> | null} */ usage: Record<string, any> | null;
+    /** @type {string | null} */ finish_reason: string | null;
+    /** @type {Ending} */ ending: Ending;
+    /** @type {Failure | null} */ error: Failure | null;
+    /** @param {number} choice @param {string | null} step */
+    constructor(choice?: number, step?: string | null);
+    get parts(): Part[];
+    get text(): string;
+    get reasoning(): string;
+    get refusal(): string;
+    get toolCalls(): Part[];
+    /** @param {Record<string, any>} event */
+    take(event: Record<string, any>): void;
+    /** @param {Ending} ending @param {Failure | null} error */
+    end(ending: Ending, error: Failure | null): void;
+}

@@ -1,0 +1,143 @@
+// @ts-check
+/**
+ * @typedef {object} Part A part of a message, with the keys of docs/protocol.md.
+ * @property {string} kind "text", "reasoning", "refusal", "tool_call", "citation", "media", …
+ * @property {boolean} complete True once the part no longer changes.
+ * @property {string} [text] Text, reasoning, refusal: the text so far.
+ * @property {string} [id] Tool call: its id.
+ * @property {string} [name] Tool call: the tool's name.
+ * @property {string} [arguments_text] Tool call: its JSON so far.
+ * @property {any} [arguments] Complete tool call: the parsed arguments.
+ * @property {Uint8Array[]} [chunks] Media: its bytes, in pieces.
+ * @property {string} [transcript] Media: the spoken words.
+ * @property {any} [content] Result of a server tool: its value.
+ */
+/**
+ * @typedef {object} Failure
+ * @property {string} error The class of the error, such as "StreamInterrupted".
+ * @property {string} kind "network", "protocol", "provider", …
+ * @property {string} message A sentence that describes the error.
+ * @property {boolean} retryable True if asking again may help.
+ * @property {number | null} [retry_after] Seconds to wait before that.
+ * @property {number} [status] The HTTP status, if the server answered with an error.
+ */
+/** @typedef {"streaming" | "complete" | "stopped" | "truncated" | "failed"} Ending */
+
+/** A message of an answer, as far as it has arrived. */
+export class Message {
+  /** @type {Map<number, Part>} */
+  #parts = new Map();
+  /** @type {string | null} */ model = null;
+  role = "assistant";
+  /** @type {Record<string, any> | null} */ usage = null;
+  /** @type {string | null} */ finish_reason = null;
+  /** @type {Ending} */ ending = "streaming";
+  /** @type {Failure | null} */ error = null;
+
+  /** @param {number} choice @param {string | null} step */
+  constructor(choice = 0, step = null) {
+    this.choice = choice;
+    /** The id of its step in a run. */
+    this.step = step;
+  }
+
+  get parts() {
+    return [...this.#parts.values()];
+  }
+  get text() {
+    return this.#joined("text");
+  }
+  get reasoning() {
+    return this.#joined("reasoning");
+  }
+  get refusal() {
+    return this.#joined("refusal");
+  }
+  get toolCalls() {
+    return this.parts.filter(part => part.kind === "tool_call");
+  }
+
+  /** @param {string} kind */
+  #joined(kind) {
+    // Strings are added, not joined in an array: that would copy the whole text each time that it is read.
+    let joined = "";
+    for (const part of this.#parts.values()) if (part.kind === kind) joined += part.text;
+    return joined;
+  }
+
+  /** @param {Record<string, any>} event @param {Record<string, any>} start @returns {Record<string, any>} */
+  #part(event, start) {
+    const at = event.part ?? 0;
+    let part = this.#parts.get(at);
+    if (!part) this.#parts.set(at, (part = /** @type {Part} */ ({ complete: false, ...start })));
+    return part;
+  }
+
+  /** @param {Record<string, any>} event */
+  take(event) {
+    switch (event.type) {
+      case "message_start":
+        this.model = event.model ?? this.model;
+        this.role = event.role ?? this.role;
+        break;
+      case "text_delta":
+      case "reasoning_delta":
+      case "refusal_delta":
+        this.#part(event, { kind: event.type.slice(0, -"_delta".length), text: "" }).text += event.text ?? "";
+        break;
+      case "tool_call_start":
+        this.#part(event, { kind: "tool_call", id: event.id, name: event.name, arguments_text: "" });
+        break;
+      case "tool_call_delta":
+        this.#part(event, { kind: "tool_call", id: event.id, name: "", arguments_text: "" }).arguments_text += event.fragment;
+        break;
+      case "tool_call_done": {
+        const call = this.#part(event, { kind: "tool_call" });
+        Object.assign(call, { arguments_text: "" }, event.call, { complete: true });
+        try {
+          call.arguments = JSON.parse(call.arguments_text || "{}");
+        } catch {
+          // The input of a custom tool is free text.
+        }
+        break;
+      }
+      case "part_start": {
+        const part = this.#part(event, {});
+        Object.assign(part, event.content);
+        if (["text", "reasoning", "refusal"].includes(part.kind)) part.text ??= "";
+        break;
+      }
+      case "part_delta": {
+        const part = this.#part(event, { kind: "opaque" });
+        part.arguments_text = (part.arguments_text ?? "") + event.fragment;
+        break;
+      }
+      case "part_done": {
+        const part = this.#part(event, {});
+        Object.assign(part, { complete: true }, event.content);
+        break;
+      }
+      case "citation_added":
+        Object.assign(this.#part(event, {}), event.citation, { kind: "citation", complete: true });
+        break;
+      case "media_delta": {
+        const part = this.#part(event, { kind: "media" });
+        part.transcript = (part.transcript ?? "") + (event.transcript ?? "");
+        if (event.data) (part.chunks ??= []).push(Uint8Array.from(atob(event.data), byte => byte.charCodeAt(0)));
+        break;
+      }
+      case "usage_update":
+        this.usage = { ...this.usage, ...event.usage };
+        break;
+      case "finish":
+        this.finish_reason = event.reason;
+        break;
+    }
+  }
+
+  /** @param {Ending} ending @param {Failure | null} error */
+  end(ending, error) {
+    this.ending = ending;
+    this.error = error;
+  }
+}

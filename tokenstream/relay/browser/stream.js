@@ -1,0 +1,78 @@
+// @ts-check
+import { Connection } from "./connection.js";
+
+/** @typedef {import("./connection.js").ConnectionOptions & {signal?: AbortSignal | null}} StreamOptions */
+
+/**
+ * Open an answer in a protocol of others, and yield the data of each of its events once.
+ *
+ * Continues after a cut if the response has named the answer in `X-Answer-Id`. Resolves as soon as the
+ * server has answered: with null if there is nothing to follow. Rejects if the server refuses.
+ *
+ * @param {string | URL} url
+ * @param {StreamOptions} options
+ * @param {(data: string) => boolean} isLast Returns true for the data of the answer's last event.
+ * @returns {Promise<ReadableStream<string> | null>}
+ */
+export function openStream(url, { signal, ...options }, isLast) {
+  return new Promise((resolve, reject) => {
+    /** @type {string[]} */ let held = [];
+    /** @type {ReadableStreamDefaultController<string>} */ let to;
+    const stream = new ReadableStream({ start: controller => void (to = controller), cancel: () => leave() });
+    const leave = () => {
+      signal?.removeEventListener("abort", abort);
+      connection.hangUp();
+    };
+    /** @param {unknown} reason */
+    const fail = reason => {
+      reject(reason);
+      to.error(reason);
+    };
+    const abort = () => {
+      leave();
+      fail(signal?.reason);
+    };
+    const connection = new Connection(url, /** @type {any} */ (options), {
+      take(data, position) {
+        if (data) held.push(data);
+        const last = isLast(data);
+        // Only the last of the events at one position has its number: after a cut, all of them come again.
+        if (connection.id !== null && position === null && !last) return false;
+        for (const each of held) to.enqueue(each);
+        held = [];
+        if (last) {
+          signal?.removeEventListener("abort", abort);
+          connection.finish();
+          to.close();
+        }
+        return true;
+      },
+      changed() {
+        if (connection.state === "open") resolve(stream);
+        held = [];
+      },
+      fail(_, { status, kind, message, ...more }) {
+        signal?.removeEventListener("abort", abort);
+        if (status === 204) return resolve(null);
+        // Clients know a lost connection by the error that `fetch` gives.
+        const error = kind === "network" ? new TypeError(`network error: ${message}`) : new Error(message);
+        fail(Object.assign(error, more, { kind, status }));
+      },
+    });
+    if (signal?.aborted) abort();
+    else signal?.addEventListener("abort", abort);
+  });
+}
+
+/**
+ * Ask to stop an answer; resolves with the server's reply.
+ *
+ * @param {string | URL} url
+ * @param {RequestInit} init
+ * @param {typeof globalThis.fetch} [fetch]
+ */
+export async function askToStop(url, init, fetch = globalThis.fetch) {
+  const response = await fetch(url, { ...init, method: "POST" });
+  if (!response.ok) throw new Error(`stopping failed with status ${response.status}`);
+  return response.json();
+}

@@ -1,0 +1,120 @@
+// @ts-check
+/**
+ * Follows the answers that `relay.websocket` sends over a WebSocket.
+ *
+ *     const answer = followSocket(socket, { ask: { question } });
+ *     answer.subscribe(() => show(answer.message.text));
+ *     await answer.done;
+ */
+import { Answer } from "./answer.js";
+
+/** @import { Listener, State } from "./connection.js" */
+/**
+ * @typedef {object} Asking
+ * @property {any} [ask] A JSON value to send first, as soon as the socket is open.
+ * @property {number} [silence] Seconds without a message after which the connection is dead; 35 by default.
+ */
+
+const HEARTBEAT = '{"type":"ping"}';
+const OPEN = 1;
+
+/**
+ * Follow the next answer that comes over a socket. The socket stays open for the one after it.
+ *
+ * There is no journal behind the socket: an answer that is cut is "truncated". `stop` stops the answer,
+ * and `close` closes the socket if the answer has not ended.
+ *
+ * @param {WebSocket} socket
+ * @param {import("./answer.js").Reading & Asking} [options]
+ * @returns {Answer}
+ */
+export function followSocket(socket, options = {}) {
+  return new Answer(listener => new SocketLine(socket, listener, options), options, true);
+}
+
+class SocketLine {
+  id = null;
+  position = 0;
+  connections = 1;
+  /** @type {State} */ state = "connecting";
+
+  #socket;
+  #listener;
+  #options;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #watch;
+
+  /** @param {WebSocket} socket @param {Listener} listener @param {Asking} options */
+  constructor(socket, listener, options) {
+    this.#socket = socket;
+    this.#listener = listener;
+    this.#options = options;
+    for (const name of ["open", "message", "close"]) socket.addEventListener(name, this);
+    if (socket.readyState > OPEN) queueMicrotask(() => this.#fail("network", "the socket is closed"));
+    else if (socket.readyState === OPEN) this.#begin();
+  }
+
+  /** @param {any} event */
+  handleEvent(event) {
+    if (event.type === "open") {
+      this.#begin();
+      this.#listener.changed();
+    } else if (event.type === "close") {
+      this.#fail("network", `the socket was closed with code ${event.code}${event.reason ? `: ${event.reason}` : ""}`);
+    } else this.#take(event.data);
+  }
+
+  async stop() {
+    if (this.state !== "ended") {
+      if (this.#socket.readyState !== OPEN) return false;
+      this.#socket.send('{"type":"stop"}');
+    }
+    return null;
+  }
+
+  finish() {
+    clearTimeout(this.#watch);
+    for (const name of ["open", "message", "close"]) this.#socket.removeEventListener(name, this);
+    if (this.state === "ended") return;
+    this.state = "ended";
+    this.#listener.changed();
+  }
+
+  hangUp() {
+    this.finish();
+    // What still came of this answer would be taken for the next one.
+    this.#socket.close();
+  }
+
+  #begin() {
+    this.state = "open";
+    this.#heard();
+    if (this.#options.ask !== undefined) this.#socket.send(JSON.stringify(this.#options.ask));
+  }
+
+  /** @param {unknown} data */
+  #take(data) {
+    this.#heard();
+    if (data === HEARTBEAT) return;
+    try {
+      if (typeof data !== "string") throw new Error("a binary message came");
+      this.#listener.take(data, null);
+      this.#listener.settle?.();
+    } catch (error) {
+      this.#fail("protocol", /** @type {Error} */ (error).message);
+    }
+  }
+
+  #heard() {
+    const { silence = 35 } = this.#options;
+    clearTimeout(this.#watch);
+    if (silence < Infinity) this.#watch = setTimeout(() => this.#fail("network", `nothing came for ${silence} s`), silence * 1000);
+  }
+
+  /** @param {"network" | "protocol"} kind @param {string} message */
+  #fail(kind, message) {
+    if (this.state === "ended") return;
+    const lost = kind === "network";
+    this.#listener.fail(lost ? "truncated" : "failed", { error: lost ? "StreamInterrupted" : "StreamError", kind, message, retryable: lost });
+    this.hangUp();
+  }
+}

@@ -1,0 +1,104 @@
+"""The current connection of a session, which all its answers share."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from tokenstream.session._steps import Close, Open, Receive, Send
+from tokenstream.session._turns import Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tokenstream.session._api import Payload
+    from tokenstream.session._exchange import Exchange
+    from tokenstream.session._steps import Opened, Steps
+    from tokenstream.session._turns import Bell
+
+
+class Connection:
+    """A connection that is replaced when it is gone; one run of steps at a time reads it.
+
+    Args:
+        clock: Returns the time in seconds.
+        make_bell: Makes an event for which the driver can wait.
+    """
+
+    __slots__ = ("_clock", "_reading", "is_half_written", "is_open", "number")
+
+    def __init__(self, clock: Callable[[], float], make_bell: Callable[[], Bell]) -> None:
+        self._clock = clock
+        self._reading = Turn(make_bell)
+        self.is_open = False
+        self.number = 0
+        """The number of the connection, by which late results of the one before are told apart."""
+        self.is_half_written = False
+        """True while messages are written; still True after an interruption, when half may be written."""
+
+    def open(self) -> Steps[Opened]:
+        """Open another connection, and return the facts about it."""
+        opened: Opened = yield Open()
+        self.is_open, self.is_half_written = True, False
+        self.number += 1
+        return opened
+
+    def close(self) -> Steps[None]:
+        """Close the connection."""
+        self.is_open = self.is_half_written = False
+        yield Close()
+
+    def is_current(self, number: int) -> bool:
+        """Return True if the connection with this number is still in use."""
+        return self.is_open and self.number == number
+
+    def send_all(self, payloads: Sequence[Payload]) -> Steps[None]:
+        """Write messages; if that is interrupted, the connection is not to be used again."""
+        if payloads:
+            self.is_half_written = True
+            yield from self.send(payloads)
+            self.is_half_written = False
+
+    def send(self, payloads: Sequence[Payload]) -> Steps[None]:
+        """Write messages that may also be written between those of another run."""
+        for payload in payloads:
+            yield Send(json.dumps(payload, ensure_ascii=False, separators=(",", ":")))
+
+    @property
+    def is_read(self) -> bool:
+        """True while a run reads the connection."""
+        return self._reading.is_taken
+
+    def receive(self, until: float | None, exchange: Exchange | None = None) -> Steps[object]:
+        """Return the next message, once no other run reads the connection.
+
+        Args:
+            until: Time at which to stop waiting; None for no limit.
+            exchange: The exchange that is being read; None if any message is waited for.
+
+        Returns:
+            The message; None if another run has received something for the exchange, or if the connection was
+            closed or replaced meanwhile.
+
+        Raises:
+            TimeoutError: No message has arrived in time.
+        """
+        number = self.number
+        if not (yield from self._reading.take(self._seconds_until(until), exchange)):
+            return None
+        message: object = None
+        try:
+            if self.number == number:
+                message = yield Receive(self._seconds_until(until))
+        except Exception:
+            # Another run may have noted already that the connection is gone.
+            is_noted = exchange is not None and exchange.has_news
+            if self.number == number and not is_noted:
+                raise
+        finally:
+            self._reading.give()
+        return message if self.is_current(number) else None
+
+    def _seconds_until(self, until: float | None) -> float | None:
+        """Return the seconds until a time, at least 0; None for no limit."""
+        return None if until is None else max(0.0, until - self._clock())
