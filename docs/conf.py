@@ -20,6 +20,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx_copybutton",
     "site_hooks",
+    "site_reference",
     "site_search",
 ]
 exclude_patterns = ["quickstarts/*"]
@@ -27,6 +28,7 @@ default_role = "py:obj"
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["tabs.js"]
 html_copy_source = False
 html_show_copyright = False
 myst_heading_anchors = 4

@@ -1,4 +1,4 @@
-"""The closed vocabulary of events: one small slotted class per kind.
+"""Events, which a stream yields: one small slotted class per kind.
 
 Treat events as read-only; they are not frozen because that would take more time
 than all else about them. Every event has three keyword-only attributes:

@@ -17,9 +17,10 @@
   const GUIDES_FIRST = 5;
 
   // Words that many questions have and that tell none from another.
-  const OF_QUESTIONS = new Set(
-    "add allow api bug can do does doesn don feature get how like need not please question support t use user using want what when where which why work would".split(" "),
-  );
+  const OF_QUESTIONS = new Set([
+    ..."add allow api bug can do does doesn don feature get how like need not please question".split(" "),
+    ..."support t use user using want what when where which why work would".split(" "),
+  ]);
 
   const stemmer = new Stemmer();
   const stem = (word) => stemmer.stemWord(word.toLowerCase());
@@ -58,9 +59,13 @@
 
   let built = null;
 
+  const split = (name) => words((name.match(PARTS) ?? []).join(" "));
+
   /** Return the stems of a question; a name that no page has, such as `APITimeoutError`, is taken apart. */
   const asked = (query) =>
-    words(query).flatMap((word) => (built.postings.has(stem(word)) ? [word] : (word.match(PARTS) ?? []))).flatMap(words).map(stem);
+    words(query)
+      .flatMap((word) => (built.postings.has(stem(word)) ? [word] : split(word)))
+      .map(stem);
 
   /** Return each section that shares a word with the question, with its score. */
   const score = (query) => {
@@ -92,7 +97,11 @@
       if (weighed > entry.first) best.set(page, { section, first: weighed, second: entry.first });
       else if (weighed > entry.second) best.set(page, { ...entry, second: weighed });
     });
-    const ranked = [...best].map(([page, { section, first, second }]) => [page, section, first + SECOND * second]);
+    const ranked = [...best].map(([page, { section, first, second }]) => [
+      page,
+      section,
+      first + SECOND * second,
+    ]);
     ranked.sort((one, other) => other[2] - one[2]);
     const least = LEAST * (ranked[0]?.[2] ?? 0);
     return ranked.filter(([, , value]) => value >= least);

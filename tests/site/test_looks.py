@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.site]
 
-_PAGES = ["index.html", "reference/tokenstream.stream.html", "ui.html", "conformance.html", "errors.html"]
+_PAGES = [
+    "index.html",
+    "reference/tokenstream.stream.Stream.html",
+    "ui.html",
+    "conformance.html",
+    "errors.html",
+]
 _BROKEN = (
     "[...document.images].filter(image => !image.complete || !image.naturalWidth).map(image => image.src)"
 )
@@ -54,6 +60,30 @@ def test_a_page_fits_its_window(served: str, page: Page, name: str, width: int) 
     assert width >= page.evaluate("document.documentElement.scrollWidth")
     assert [] == page.evaluate(_BROKEN)
     assert [] == said
+
+
+def test_sync_and_async_are_two_tabs(served: str, page: Page) -> None:
+    """Each of the twelve tasks shows one; who chooses the other has chosen it for all, and for later."""
+    page.goto(f"{served}/index.html")
+    tabs = page.get_by_role("tablist")
+    panels = page.get_by_role("tabpanel")
+
+    assert tabs.count() == 12
+    assert [False] * 12 == [_is_async(text) for text in panels.all_inner_texts()]
+
+    tabs.nth(3).get_by_role("tab", name="async", exact=True).click()
+    assert [True] * 12 == [_is_async(text) for text in panels.all_inner_texts()]
+
+    page.reload()
+    assert [True] * 12 == [_is_async(text) for text in panels.all_inner_texts()]
+
+    tabs.nth(5).get_by_role("tab", selected=True).focus()
+    page.keyboard.press("ArrowLeft")
+    assert [False] * 12 == [_is_async(text) for text in panels.all_inner_texts()]
+
+
+def _is_async(code: str) -> bool:
+    return "async " in code or "await " in code
 
 
 _Answers: TypeAlias = dict[str, str]
@@ -139,7 +169,7 @@ _QUESTIONS: dict[str, tuple[str, _Answers]] = {
         {"cookbook/streamlit": "stop", "journals": "stop"},
     ),
 }
-"""For each public thread, what it asks, in the words of its title or in two or three of its own, and the answers."""
+"""What each public thread asks, in the words of its title or in two or three of its own, and the answers."""
 
 
 def _found(served: str, page: Page, words: str) -> list[str]:

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import zlib
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import tokenstream
 from tests.docs_pages import links
 from tests.project import ROOT
 from tests.public_names import PUBLIC
@@ -54,6 +56,44 @@ def test_each_public_name_has_an_entry_in_the_reference(site: Path) -> None:
     }
 
     assert set() == missing
+
+
+def test_the_reference_says_what_a_reader_does(site: Path) -> None:
+    """No page is called by a module's name, and reading a stream comes first."""
+    page = (site / "reference" / "index.html").read_text(encoding="utf-8")
+    titles = re.findall(r'<li><p><a [^>]*href="([\w.]+)\.html"[^>]*>(?:<[^>]+>)*([^<]+)<', page)
+    current = {module for module in PUBLIC if module.count(".") and "Deprecated" not in _docstring(module)}
+
+    assert titles[0] == ("tokenstream.stream", "Read a stream")
+    assert [] == [title for _, title in titles if "tokenstream" in title]
+    assert {module for module, _ in titles} == current
+
+
+def _docstring(module: str) -> str:
+    return importlib.import_module(module).__doc__ or ""
+
+
+def test_a_stream_has_all_its_members_in_the_order_of_need(site: Path) -> None:
+    """Those of the first program come before what one reader in a hundred looks for."""
+    page = (site / "reference" / "tokenstream.stream.Stream.html").read_text(encoding="utf-8")
+    described = re.findall(r'id="tokenstream\.Stream\.(\w+)"', page)
+
+    assert described[:5] == ["text", "message", "messages", "final", "result"]
+    assert sorted(described) == [name for name in dir(tokenstream.Stream) if not name.startswith("_")]
+
+
+def test_no_page_of_the_reference_is_too_large_to_read(site: Path) -> None:
+    """Large classes have pages of their own."""
+    large = {path.name for path in (site / "reference").glob("*.html") if path.stat().st_size > 300_000}
+
+    assert set() == large
+
+
+def test_pages_differ_in_more_than_capitals(site: Path) -> None:
+    """Some file systems would take them for one."""
+    names = [path.relative_to(site).as_posix().lower() for path in site.rglob("*.html")]
+
+    assert len(set(names)) == len(names)
 
 
 def test_each_page_has_a_text_for_machines(site: Path) -> None:
@@ -127,7 +167,7 @@ def _build_pages(folder: Path, **pages: str) -> subprocess.CompletedProcess[str]
     needed("sphinx")
     source = folder / "docs"
     source.mkdir()
-    for name in ("conf.py", "site_hooks.py", "site_search.py"):
+    for name in ("conf.py", "site_hooks.py", "site_reference.py", "site_search.py"):
         shutil.copy(DOCS / name, source / name)
     shutil.copytree(DOCS / "_static", source / "_static")
     for name, text in pages.items():
@@ -148,3 +188,14 @@ def test_a_page_that_nothing_leads_to_fails_the_build(tmp_path: Path) -> None:
 
     assert done.returncode != 0
     assert re.search(r"lost\.md: .*isn't included in any toctree", done.stderr)
+
+
+def test_the_words_for_a_page_go_with_it() -> None:
+    """A page that is renamed takes along what the search knows of it."""
+    needed("sphinx")
+    search = runpy.run_path(str(DOCS / "site_search.py"))
+    folders = {path.name for path in DOCS.iterdir() if path.is_dir()} | {"reference"}
+    pages = {path.relative_to(DOCS).with_suffix("").as_posix() for path in DOCS.rglob("*.md")}
+
+    assert set() == {*search["_ALSO"], search["ERRORS"]} - pages
+    assert set() == set(search["_WEIGHTS"]) - pages - folders

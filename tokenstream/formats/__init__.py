@@ -1,4 +1,4 @@
-"""Wire formats, which turn frames into events; each has its own module or folder."""
+"""Wire formats, which `format=` accepts: those of the APIs, and what one of your own is made from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stages: objects without I/O that transform events and text; views and drivers are built from them."""
+"""Stages: objects without I/O that shape, guard or measure text and events, also without a stream."""
 
 from __future__ import annotations
 

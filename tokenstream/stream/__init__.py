@@ -1,4 +1,6 @@
-"""The drivers of streams: only they loop, wait, read a clock or close anything."""
+"""Streams and their views, which a program reads answers with, and what several readers share."""
+
+# No module below this one loops over a source, waits, reads a clock or closes anything.
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The drawing of answers in a terminal: rich draws the markdown while it arrives.
+"""Answers in a terminal: rich draws the Markdown while it arrives.
 
 Importing this module does not import rich; the extra `rich` installs rich.
 """
