@@ -164,10 +164,9 @@ def _call(arguments: str, tool_type: str = "function") -> list[Event]:
 def _server_call(result: ServerToolResult) -> list[Event]:
     """Return the events of a call that the provider runs, and of its result."""
     call = ServerToolCall(id=result.id, name="search", arguments_text="{}", complete=True)
-    begun = [PartStart(call), PartDone(call)]
     told = ToolResult(result.id, result.content, provider_executed=True)
     told.told_before = True
-    return [*begun, PartStart(result, part=1), PartDone(result, part=1), told]
+    return [PartStart(call), PartDone(call), PartStart(result, part=1), PartDone(result, part=1), told]
 
 
 def _cited(**fields: str | int) -> tuple[Event, ...]:

@@ -141,8 +141,10 @@ def test_any_events_come_through_a_stream_as_they_were(events: list[Event]) -> N
     for event in events:
         accumulator.feed(event)
     again = Read(body, "tokenstream")
+    repeats = [event for event in again.events if isinstance(event, told.ToolResult) and event.told_before]
 
-    assert events == again.events
+    # What only repeats a part isn't sent, and comes after each end of such a part.
+    assert events == [event for event in again.events if not any(event is repeat for repeat in repeats)]
     assert "complete" == again.stream.message.ending
 
 
