@@ -61,6 +61,24 @@ test("a snapshot stays the same object until something changes, and never change
   assert.deepEqual([store.getSnapshot().ending, store.getSnapshot().state], ["complete", "ended"]);
 });
 
+test("a store that is left and subscribed again tells of changes", async () => {
+  const answer = sent();
+  const again = sent();
+  const starts = [answer.start, again.start];
+  const store = answerStore(() => starts.shift()());
+  const leave = store.subscribe(() => {});
+  await answer.send({ type: "text_delta", text: "a" });
+  leave();
+  await settled();
+  frame();
+  let told = 0;
+  store.subscribe(() => (told += 1));
+  await again.send({ type: "text_delta", text: "b" });
+  frame();
+
+  assert.deepEqual([told, store.getSnapshot().text], [1, "b"]);
+});
+
 test("listeners are called once per frame, and at the end without one", async () => {
   const answer = sent();
   const store = answerStore(answer.start);

@@ -8,7 +8,7 @@ import pytest
 
 from tests.session.servers import Line, Payload, ResponsesServer, serving
 from tests.session.talks import COLOURS, talking
-from tokenstream import ProviderError, Retry, StatusError, StreamInterrupted, StreamTruncated
+from tokenstream import Deadlines, ProviderError, Retry, StatusError, StreamInterrupted, StreamTruncated
 from tokenstream.turns import ToolResults
 
 pytestmark = pytest.mark.parametrize("colour", COLOURS)
@@ -218,6 +218,19 @@ def test_leaving_the_block_early_cancels_as_well(colour: str) -> None:
         assert left.message.ending == "stopped"
         assert talk.ask("two").text == "I know: one | two"
         assert server.kinds() == ["response.create", "response.cancel", "response.create"]
+
+
+def test_a_refused_question_that_nobody_reads_any_more_is_not_in_the_way(colour: str) -> None:
+    """It isn't asked again, so the next answer is not taken for its own."""
+    server = ResponsesServer()
+    lost = {"code": "previous_response_not_found", "message": "No such response"}
+    server.errors = {2: {"type": "error", "status": 400, "error": lost}}
+    with serving(server) as url, talking(colour, url, deadlines=Deadlines(total=10)) as talk:
+        talk.ask("one")
+        with talk.leave_unread("two"):
+            pass
+
+        assert talk.ask("three").text == "I know: one | three"
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,16 @@ def client_of_the_loop() -> Any:
 # -- misuse --------------------------------------------------------------------
 
 
+def test_items_that_are_no_json_are_refused_before_anything_is_sent() -> None:
+    """They would break the connection, and with it the answers of other lanes."""
+    server = ResponsesServer()
+    with serving(server) as url, Session(lambda: websockets.sync.client.connect(url)) as session:
+        with pytest.raises(MisuseError, match="JSON"):
+            session.ask([{"role": "user", "content": b"bytes"}])
+
+        assert session.ask("one").final().text == "I know: one"
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

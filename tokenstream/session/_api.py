@@ -42,6 +42,14 @@ class Place(NamedTuple):
 NOBODY = Place(is_discarded=True)
 
 
+def refuse_question(exchange: Exchange) -> Place:
+    """Return the place of a refused question, which is asked again if somebody still reads its answer."""
+    if exchange.dropped:
+        return Place(exchange, is_end=True)
+    exchange.ask_again()
+    return NOBODY
+
+
 class SessionAPI(ABC):
     """One API, and the state of the conversation at its server.
 

@@ -13,7 +13,7 @@ from tokenstream._basics.untrusted import dict_of, dicts_of, int_of, text_of
 from tokenstream.formats._wire.openai_realtime import OpenAIRealtime
 from tokenstream.formats._wire.openai_realtime.events import response_of
 from tokenstream.formats._wire.openai_realtime.words import output_format
-from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI
+from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI, refuse_question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -177,8 +177,7 @@ class Realtime(SessionAPI):
         if code == _EXPIRED:
             self.must_rotate = True
             if exchange is not None and is_refused:
-                exchange.ask_again()
-                return NOBODY
+                return refuse_question(exchange)
         return Place(exchange, is_end=is_refused, begins=is_refused)
 
     def _count_audio(self, exchange: Exchange, payload: Payload) -> None:

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from tokenstream._basics.untrusted import dict_of, int_of, text_of
 from tokenstream.formats._wire.openai_responses.in_turn import ResponsesInTurn
-from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI
+from tokenstream.session._api import NOBODY, Payload, Place, SessionAPI, refuse_question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,8 +145,7 @@ class Responses(SessionAPI):
             if exchange is None or exchange.begun:
                 # An answer that has begun may still go on; the server then closes the connection.
                 return NOBODY
-            exchange.ask_again()
-            return NOBODY
+            return refuse_question(exchange)
         lane = text_of(payload, "stream_id") or ""
         if lane in self._cancelled_lanes and _is_about_cancelling(error):
             # The answer was over when the request to stop it arrived.
@@ -157,8 +156,7 @@ class Responses(SessionAPI):
         if code == _PARENT_LOST and not exchange.begun and lane in self._parents:
             # The history, as a new chain, needs no parent.
             del self._parents[lane]
-            exchange.ask_again()
-            return NOBODY
+            return refuse_question(exchange)
         if status >= _LOWEST_ERROR or code:
             # The server forgets the parent of a request that has failed.
             self._parents.pop(lane, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tokenstream._basics.untrusted import is_dict, is_list
@@ -72,6 +73,12 @@ def _items_of(content: Any) -> tuple[dict[str, Any], ...]:  # noqa: ANN401 - wha
     if isinstance(content, list | tuple):
         given = [*content]
     if given and all(is_dict(item) for item in given):
+        try:
+            json.dumps(given)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise MisuseError(
+                f"the items of a question are sent as JSON, which these are not: {error}"
+            ) from error
         return tuple(given)
     raise MisuseError(
         "session.ask() takes a text, the results of tools (`stream.run(router)` returns them), or items of "

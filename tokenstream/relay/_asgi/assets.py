@@ -50,8 +50,8 @@ class Assets:
         """Return the status, the headers and the body of the response to a request."""
         if scope["method"] not in {"GET", "HEAD"}:
             return 405, _encode({"allow": "GET, HEAD", "content-length": "0"}), b""
-        # Litestar ends the path of what it mounts with a slash.
-        name: str = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
+        # The folder is flat. Litestar ends the path of what it mounts with a slash.
+        name: str = scope["path"].rstrip("/").rpartition("/")[2]
         # A name is looked up among the files' names and never joined to a path, so none leads elsewhere.
         path = {path.name: path for path in self.directory.iterdir()}.get(name)
         content_type = None if path is None else _CONTENT_TYPES.get(path.suffix)

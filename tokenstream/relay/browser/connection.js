@@ -237,7 +237,9 @@ export class Connection {
     this.#mustName = this.id !== null && named === null && (!this.#gets || !this.#listener.findId);
     this.#unchecked = true;
     if (named !== null ? !this.#isSame(decoded(named)) : this.#mustName && !this.#listener.findId && this.#lose()) return false;
-    const place = response.headers.get("Location");
+    const named_place = response.headers.get("Location");
+    // Headers with a user's tokens go to no other origin, as with a redirect.
+    const place = named_place !== null && new URL(named_place, this.#url).origin === new URL(this.#url).origin ? named_place : null;
     this.#started = !this.#gets && place !== null ? [this.#url, this.#init] : null;
     if (place !== null) {
       // The POST has started an answer, which now has its own address.

@@ -46,8 +46,9 @@ export function answerStore(start) {
   let due = false;
 
   const tell = () => {
-    if (!due || !answer) return;
+    const waits = due;
     due = false;
+    if (!waits || !answer) return;
     snapshot = take(answer, copies);
     for (const listener of [...listeners]) listener();
   };

@@ -17,6 +17,7 @@ import { Connection } from "./connection.js";
 export function openStream(url, { signal, ...options }, isLast) {
   return new Promise((resolve, reject) => {
     /** @type {string[]} */ let held = [];
+    /** True once the stream was given out: it then has to end, one way or the other. */ let given = false;
     /** @type {ReadableStreamDefaultController<string>} */ let to;
     const stream = new ReadableStream({ start: controller => void (to = controller), cancel: () => leave() });
     const leave = () => {
@@ -48,12 +49,12 @@ export function openStream(url, { signal, ...options }, isLast) {
         return true;
       },
       changed() {
-        if (connection.state === "open") resolve(stream);
+        if (connection.state === "open") resolve(stream), (given = true);
         held = [];
       },
       fail(_, { status, kind, message, ...more }) {
         signal?.removeEventListener("abort", abort);
-        if (status === 204) return resolve(null);
+        if (status === 204 && !given) return resolve(null);
         // Clients know a lost connection by the error that `fetch` gives.
         const error = kind === "network" ? new TypeError(`network error: ${message}`) : new Error(message);
         fail(Object.assign(error, more, { kind, status }));
