@@ -480,3 +480,12 @@ def test_every_name_is_explained() -> None:
     text = (ROOT / "docs" / "turns.md").read_text("utf-8")
 
     assert [] == [name for name in get_args(Kind) if f"`{name}`" not in text]
+
+
+def test_the_names_of_all_losses_keep_the_words_of_a_refusal() -> None:
+    """They allow that it is sent as text, and not that it looks like a success without words."""
+    events = [RefusalDelta("I can't help with that."), Finish("stop")]
+    body = b"".join(relay.encode(events, "anthropic", drop=tuple(relay.losses("anthropic"))))
+
+    assert b"I can't help with that." in body
+    assert b'"stop_reason":"refusal"' in body

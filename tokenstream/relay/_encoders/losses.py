@@ -78,6 +78,10 @@ class Losses:
         """Return True if all of a kind was left out before."""
         return _WHOLE in self._details.get(kind, ())
 
+    def may_lose(self, kind: Kind) -> bool:
+        """Return True if `drop` allows losing a kind of content."""
+        return "all" in self.drop or is_named(kind, self.drop)
+
     def add(
         self, what: str, kind: Kind, details: Iterable[str] | None = None, *, part: int | None = None
     ) -> None:
@@ -92,7 +96,7 @@ class Losses:
         Raises:
             NotExpressible: `drop` does not allow leaving it out.
         """
-        if "all" not in self.drop and not is_named(kind, self.drop):
+        if not self.may_lose(kind):
             place = "" if part is None else f" (part {part} of the answer)"
             raise make_error(self._format, f"{what}{place}", kind)
         if details is None:

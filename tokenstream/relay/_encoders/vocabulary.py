@@ -126,7 +126,7 @@ class Vocabulary:
         """The token counts of the requests before the last one; None if there was only one."""
         self._last_usage = Usage()
         """The token counts of the last request."""
-        self._says_refusals = "refusal" not in self.expresses and "all" in self.losses.drop
+        self._says_refusals = "refusal" not in self.expresses and self.losses.may_lose("refusal")
         """True if refusals are sent as text, since the format has no place for them."""
         self.ending: Ending | None = None
         """The ending of the answer; set only while the tail or the error of a relayed answer is encoded."""
