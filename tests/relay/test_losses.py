@@ -484,7 +484,7 @@ def test_every_name_is_explained() -> None:
 
 def test_the_names_of_all_losses_keep_the_words_of_a_refusal() -> None:
     """They allow that it is sent as text, and not that it looks like a success without words."""
-    events = [RefusalDelta("I can't help with that."), Finish("stop")]
+    events: list[Event] = [RefusalDelta("I can't help with that."), Finish("stop")]
     body = b"".join(relay.encode(events, "anthropic", drop=tuple(relay.losses("anthropic"))))
 
     assert b"I can't help with that." in body
