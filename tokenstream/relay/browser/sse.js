@@ -15,8 +15,10 @@ export class Frames {
   lastId = "";
   /** @type {number | null} Milliseconds to wait before reconnecting, as sent by the server. */
   retry = null;
-  /** Removes the byte order mark at the start, and replaces what is no UTF-8. */
-  #decoder = new TextDecoder();
+  /** Replaces what is no UTF-8. */
+  // Quirk (Node 24, 2026-11): a BOM in two pieces makes the decoder remove a second one as well.
+  #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  #isFirst = true;
   /** The beginning of a line that has not ended. */
   #rest = "";
   /** True if the last piece ended with CR, which a LF may follow. */
@@ -32,6 +34,8 @@ export class Frames {
     const frames = [];
     let text = this.#decoder.decode(piece, { stream: true });
     if (!text) return frames;
+    if (this.#isFirst && text[0] === "\ufeff") text = text.slice(1);
+    this.#isFirst = false;
     if (this.#afterCR && text[0] === "\n") text = text.slice(1);
     this.#afterCR = text ? text.endsWith("\r") : false;
     const lines = text.split(/\r\n|\n|\r/);
