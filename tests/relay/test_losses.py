@@ -482,10 +482,11 @@ def test_every_name_is_explained() -> None:
     assert [] == [name for name in get_args(Kind) if f"`{name}`" not in text]
 
 
-def test_the_names_of_all_losses_keep_the_words_of_a_refusal() -> None:
+@pytest.mark.parametrize("protocol", ["anthropic", "cohere", "gemini", "ollama", "ui-message"])
+def test_the_names_of_all_losses_keep_the_words_of_a_refusal(protocol: ProtocolName) -> None:
     """They allow that it is sent as text, and not that it looks like a success without words."""
     events: list[Event] = [RefusalDelta("I can't help with that."), Finish("stop")]
-    body = b"".join(relay.encode(events, "anthropic", drop=tuple(relay.losses("anthropic"))))
+    body = b"".join(relay.encode(events, protocol, drop=tuple(relay.losses(protocol))))
 
     assert b"I can't help with that." in body
-    assert b'"stop_reason":"refusal"' in body
+    assert (b'"stop_reason":"refusal"' in body) == (protocol == "anthropic")

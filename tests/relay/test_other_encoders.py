@@ -223,7 +223,6 @@ REFUSED: list[tuple[str, Script, str]] = [
     ("tgi", testing.script().reasoning("a"), "reasoning"),
     ("tgi", testing.script().tool_call("rm"), "tool call"),
     ("ui-message", testing.script().citation(title="Tides"), "citation"),
-    ("ui-message", testing.script().refusal("No"), "refusal"),
     ("ag-ui", testing.script().reasoning("a", signature="c2ln"), "signature"),
     ("ag-ui", testing.script().citation(url="https://example.org"), "citation"),
     ("text", testing.script().tool_call("rm"), "tool call"),
