@@ -1,4 +1,4 @@
-"""Decodes JSON payloads: fast if they are well-formed, and tolerant of servers' usual mistakes."""
+"""Decodes JSON payloads, fast and tolerant of servers' usual mistakes, and encodes values as JSON."""
 
 from __future__ import annotations
 
@@ -103,6 +103,21 @@ def is_deeper(value: object, depth: int) -> bool:
             if inner.__class__ is dict or inner.__class__ is list
         ]
     return bool(level)
+
+
+def to_json_bytes(payload: object, *, allow_nan: bool = True) -> bytes:
+    """Return compact JSON: no spaces, and only the necessary escapes.
+
+    Args:
+        payload: The value.
+        allow_nan: True to write NaN and infinities as Python does; if False, they raise a `ValueError`.
+    """
+    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=allow_nan)
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        # An unpaired surrogate can be written in JSON only as an escape.
+        return json.dumps(payload, separators=(",", ":")).encode()
 
 
 def _as_text(payload: bytes | str) -> str:

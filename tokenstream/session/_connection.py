@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.json import to_json_bytes
 from tokenstream.session._steps import Close, Open, Receive, Send
 from tokenstream.session._turns import Turn
 
@@ -62,7 +62,7 @@ class Connection:
     def send(self, payloads: Sequence[Payload]) -> Steps[None]:
         """Write messages that may also be written between those of another run."""
         for payload in payloads:
-            yield Send(_to_text(payload))
+            yield Send(to_json_bytes(payload).decode())
 
     @property
     def is_read(self) -> bool:
@@ -101,19 +101,3 @@ class Connection:
     def _seconds_until(self, until: float | None) -> float | None:
         """Return the seconds until a time, at least 0; None for no limit."""
         return None if until is None else max(0.0, until - self._clock())
-
-
-def _to_text(payload: Payload) -> str:
-    """Return a message as JSON that can be sent, also if a text in it has half of a surrogate pair."""
-    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
-    # Such a text would break the connection; escaped, it is one that the server can refuse.
-    return text if _is_sendable(text) else json.dumps(payload, separators=(",", ":"))
-
-
-def _is_sendable(text: str) -> bool:
-    """Return True if a text can be encoded in UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

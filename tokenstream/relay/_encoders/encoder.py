@@ -5,10 +5,10 @@ A *payload* is a JSON value, usually the data of one event. A *chunk* is the byt
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from tokenstream._basics.json import to_json_bytes
 from tokenstream._kinds import ERROR_KINDS
 from tokenstream.events import (
     CitationAdded,
@@ -480,18 +480,3 @@ class MessageFrames:
             payload: A JSON value, or text, which is sent unchanged.
         """
         return (payload.encode() if isinstance(payload, str) else to_json_bytes(payload)) + b"\n"
-
-
-def to_json_bytes(payload: object, *, allow_nan: bool = True) -> bytes:
-    """Return compact JSON: no spaces, and only the necessary escapes.
-
-    Args:
-        payload: The value.
-        allow_nan: True to write NaN and infinities as Python does; if False, they raise a `ValueError`.
-    """
-    text = json.dumps(payload, ensure_ascii=False, separators=(",", ":"), allow_nan=allow_nan)
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        # An unpaired surrogate can be written in JSON only as an escape.
-        return json.dumps(payload, separators=(",", ":")).encode()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream.relay._encoders.encoder import Encoder, WholeCalls, to_json_bytes
+from tokenstream._basics.json import to_json_bytes
+from tokenstream.relay._encoders.encoder import Encoder, WholeCalls
 from tokenstream.relay._encoders.pieces import string
 from tokenstream.relay._encoders.vocabulary import CREATED
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_json
 
-from tokenstream._basics.json import decode
+from tokenstream._basics.json import decode, to_json_bytes
 from tokenstream._basics.untrusted import is_dict
 from tokenstream.errors import ProtocolError, StreamError
 from tokenstream.events import (
@@ -33,7 +33,6 @@ from tokenstream.events import (
 from tokenstream.formats._wire.tokenstream.events import EVENTS, FIELDS, event_of
 from tokenstream.formats._wire.tokenstream.words import End, end_of, error_fields
 from tokenstream.message import MediaPart, Message, OpaquePart
-from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.relay._encoders.pieces import TEXTS
 from tokenstream.relay._encoders.values import (
     is_told,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.json import to_json_bytes
 from tokenstream.message import ServerToolResult
-from tokenstream.relay._encoders.encoder import to_json_bytes
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json

@@ -7,9 +7,9 @@ import random
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from tokenstream._basics.json import to_json_bytes
 from tokenstream.errors import MisuseError, StreamError
 from tokenstream.relay._encoders import create
-from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.testing._faults.base import fault
 from tokenstream.testing._recordings.frames import detect_framing, frames_of, framing_of
 from tokenstream.testing._recordings.places import (

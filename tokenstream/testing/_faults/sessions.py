@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from tokenstream._basics.json import to_json_bytes
 from tokenstream.errors import MisuseError
-from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.testing._faults.base import fault
 from tokenstream.testing._recordings.places import (
     Edit,

@@ -7,9 +7,10 @@ from binascii import b2a_base64
 from typing import TYPE_CHECKING, ClassVar
 from zlib import crc32
 
+from tokenstream._basics.json import to_json_bytes
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._kinds import word_for
-from tokenstream.relay._encoders.encoder import Encoder, to_json_bytes
+from tokenstream.relay._encoders.encoder import Encoder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from tokenstream._basics.json import to_json_bytes
 from tokenstream.relay._encoders.blocks.anthropic import AnthropicEncoder
 from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, is_exception, pad, pad_json
-from tokenstream.relay._encoders.encoder import to_json_bytes
 
 if TYPE_CHECKING:
     from tokenstream.events import Finish, Ping

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.json import decode
+from tokenstream._basics.json import decode, to_json_bytes
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._kinds import word_for
 from tokenstream.errors import ProtocolError
 from tokenstream.relay._encoders.blocks.server_input import CODE_TOOL, complete_input
-from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.relay._encoders.google.shared import (
     ERRORS,
     OTHER_ERROR,

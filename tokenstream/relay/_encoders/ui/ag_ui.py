@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
-from tokenstream._basics.json import decode
+from tokenstream._basics.json import decode, to_json_bytes
 from tokenstream._basics.untrusted import text_of
 from tokenstream._message_parts import COUNTS
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
 from tokenstream.message import FinishReason
 from tokenstream.relay._encoders.blocks.server_input import complete_input
-from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.media import drop_none
 from tokenstream.relay._encoders.pieces import add_recording

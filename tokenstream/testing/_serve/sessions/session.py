@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from tokenstream._basics.json import to_json_bytes
 from tokenstream._basics.untrusted import dict_of, is_dict
 from tokenstream.errors import MisuseError
 from tokenstream.framing import SSEParser
-from tokenstream.relay._encoders.encoder import to_json_bytes
 from tokenstream.testing._recordings.chunking import apply_chunking
 from tokenstream.testing._recordings.recording import Arrival, Recording
 from tokenstream.testing._serve.replies import Request
