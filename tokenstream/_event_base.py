@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tokenstream._basics.json import decode
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import Json
+    from tokenstream._basics.loose import AnyEvent, Json
 
 
 class _InRun:
@@ -100,6 +100,12 @@ class SummingEvent(AnswerEvent):
 
     told_before: bool
     """True if earlier events already contained all of it, so that a relay need not repeat it."""
+
+
+def is_told(event: AnyEvent) -> bool:
+    """Return True if earlier events already contained all of an event's content."""
+    # The attribute is set only where it is True.
+    return getattr(event, "told_before", False)
 
 
 class SummingPartEvent(PartEvent):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.call_keys import AnswerCalls
 from tokenstream._basics.members import show_members
 from tokenstream._basics.untrusted import is_list
+from tokenstream._event_base import is_told
 from tokenstream._growing import NOWHERE, ChoiceState, GivenUp, GrowingPart, Target, is_bare, snapshot
 from tokenstream._growing_usage import GrowingUsage
 from tokenstream._message_parts import make_call
@@ -462,7 +463,7 @@ class Accumulator:
         """Fill in a `ToolResult` that follows the end of a part, from that part; change no other event."""
         if not isinstance(event, ToolResult) or event.id or event.output is not None:
             return
-        if getattr(event, "told_before", False):
+        if is_told(event):
             part = self._ended_result
             event.id, event.output, event.error = part.id, part.content, part.error
 
@@ -612,5 +613,5 @@ def _list_results(choice: ChoiceState) -> tuple[CallResult, ...]:
             provider_executed=result.provider_executed,
         )
         for result in choice.results
-        if not getattr(result, "told_before", False) and choice.refused.get(result.id) is not result
+        if not is_told(result) and choice.refused.get(result.id) is not result
     )

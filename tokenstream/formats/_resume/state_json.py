@@ -14,6 +14,7 @@ from tokenstream import events as _events
 from tokenstream import message as _message
 from tokenstream._basics.text_log import TextLog
 from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._event_base import is_told
 from tokenstream.formats._kit.open import NO_PART
 from tokenstream.message import ToolCall
 
@@ -82,9 +83,7 @@ class StateWriter:
             # The step of a run is not a field of the event's class.
             step = {} if value.step is None else {"step": value.step}
             # Nor is the mark that a result repeats the part before it.
-            told = (
-                {"told": True} if kind is _events.ToolResult and getattr(value, "told_before", False) else {}
-            )
+            told = {"told": True} if kind is _events.ToolResult and is_told(value) else {}
             return {"event": [kind.__name__, *written], **step, **told}
         if kind is ToolCall and self._layout:
             # The id suffices, because the message has the call. Events that are saved alone have no layout.

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from tokenstream._basics.json import to_json_bytes
+from tokenstream._event_base import is_told
 from tokenstream._kinds import ERROR_KINDS
 from tokenstream.events import (
     CitationAdded,
@@ -35,7 +36,6 @@ from tokenstream.events import (
 )
 from tokenstream.relay._encoders.losses import PHRASES, make_error
 from tokenstream.relay._encoders.pieces import find_surroundings, is_piece, make_writer, string
-from tokenstream.relay._encoders.values import is_told
 from tokenstream.relay._encoders.vocabulary import Vocabulary
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from pydantic_core import to_json
 
 from tokenstream._basics.json import decode, to_json_bytes
 from tokenstream._basics.untrusted import is_dict
+from tokenstream._event_base import is_told
 from tokenstream.errors import ProtocolError, StreamError
 from tokenstream.events import (
     Event,
@@ -35,7 +36,6 @@ from tokenstream.formats._wire.tokenstream.words import End, end_of, error_field
 from tokenstream.message import MediaPart, Message, OpaquePart
 from tokenstream.relay._encoders.pieces import TEXTS
 from tokenstream.relay._encoders.values import (
-    is_told,
     keep_class_name,
     prepare_result,
     replace_unsound,
@@ -154,7 +154,7 @@ def payload_of(event: Event, *, raw: bool = False) -> dict[str, Any] | None:
     # A value that the reader knows from earlier events is left out. The abandoned message of a step's
     # restart is kept, because a reader of a run cannot rebuild it.
     may_be_known = cls is PartDone or (cls is Restarted and event.step is None)
-    is_known = may_be_known and getattr(event, "told_before", False)
+    is_known = may_be_known and is_told(event)
     hidden = _HIDDEN_KEYS_OF_START if cls is MessageStart else _HIDDEN_KEYS
     for field, key, default in _FIELDS[cls]:
         is_private = key in hidden and not raw

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_jsonable_python
 
+from tokenstream._basics.json import decode
 from tokenstream._basics.untrusted import is_dict, is_list
+from tokenstream._event_base import is_told
+from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolResult
 
 if TYPE_CHECKING:
-    from tokenstream._basics.loose import AnyEvent, Json
+    from tokenstream._basics.loose import Json
 
 _MAX_BITS = 14_284
 """The size of the largest integers that have at most 4,300 digits, more than which no reader takes."""
@@ -44,16 +47,6 @@ provider_executed=False)
     return prepared
 
 
-def is_told(event: AnyEvent) -> bool:
-    """Return True if an event repeats a part of the answer: the result of a provider's tool, after its part.
-
-    Example:
-        >>> is_told(ToolResult("call_1", 7))
-        False
-    """
-    return event.__class__ is ToolResult and getattr(event, "told_before", False)
-
-
 def replace_unsound(value: object) -> Json:
     """Return a value with everything that JSON cannot express replaced by null.
 
@@ -70,6 +63,20 @@ def replace_unsound(value: object) -> Json:
     if isinstance(value, int):
         return value if value.bit_length() <= _MAX_BITS else None
     return value if isinstance(value, str) else None
+
+
+def parse_object(text: str) -> dict[str, Any] | None:
+    """Return the JSON object that a text is, an empty one for an empty text; None for any other text.
+
+    Example:
+        >>> parse_object('{"city": "Oslo"}'), parse_object(""), parse_object("[1]"), parse_object("print(1)")
+        ({'city': 'Oslo'}, {}, None, None)
+    """
+    try:
+        value = decode(text or "{}")
+    except ProtocolError:
+        return None
+    return value if is_dict(value) else None
 
 
 def keep_class_name(words: str) -> str:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import is_dict
-from tokenstream.errors import ProtocolError
 from tokenstream.events import (
     CitationAdded,
     MediaDelta,
@@ -28,6 +25,7 @@ from tokenstream.events import (
 )
 from tokenstream.message import MediaPart, ReasoningPart, TextPart, ToolCall, Usage
 from tokenstream.relay._encoders.losses import PHRASES, Losses, make_error
+from tokenstream.relay._encoders.values import parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -355,14 +353,10 @@ class Vocabulary:
         Raises:
             NotExpressible: The arguments are not an object, and `drop` does not allow leaving the call out.
         """
-        try:
-            arguments = decode(event.call.arguments_text or "{}")
-        except ProtocolError:
-            arguments = None
-        if is_dict(arguments):
-            return arguments
-        self.omit(PHRASES["invalid_tool_call"], "invalid_tool_call", part=event.part)
-        return None
+        arguments = parse_object(event.call.arguments_text)
+        if arguments is None:
+            self.omit(PHRASES["invalid_tool_call"], "invalid_tool_call", part=event.part)
+        return arguments
 
 
 def _kind_of(event: Event) -> Kind | None:

@@ -8,10 +8,11 @@ from tokenstream._basics.text_log import TextLog
 from tokenstream._kinds import word_for
 from tokenstream.events import PartDelta, RefusalDelta
 from tokenstream.formats._wire.anthropic.words import FINISH_REASONS
-from tokenstream.relay._encoders.blocks.server_input import CODE_TOOL, ServerInput
+from tokenstream.message import ServerToolResult
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
 from tokenstream.relay._encoders.pieces import add_recording
-from tokenstream.relay._encoders.server_results import ServerResults, text_of_result
+from tokenstream.relay._encoders.server_input import CODE_TOOL, ServerInput
+from tokenstream.relay._encoders.server_parts import ServerParts, text_of_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
         ToolCallStart,
         Unknown,
     )
-    from tokenstream.message import Citation, FinishReason, Part, ServerToolCall, ServerToolResult
+    from tokenstream.message import Citation, FinishReason, Part, ServerToolCall
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.relay._encoders.pieces import Template
     from tokenstream.turns import Drop, Kind
@@ -85,7 +86,7 @@ class AnthropicEncoder(BlockEncoder):
         super().__init__(drop=drop)
         self._inputs: dict[int, ServerInput] = {}
         """The inputs of the open blocks of calls that the provider runs, by part."""
-        self._results = ServerResults()
+        self._results = ServerParts(ServerToolResult)
         """The results of such calls that are not complete yet."""
         self._signatures: dict[int, list[str]] = {}
         """The pieces of each open block's signature, which is sent whole, before the end of the block."""

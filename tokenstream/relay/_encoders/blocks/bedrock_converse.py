@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tokenstream._basics.untrusted import is_dict, is_list
 from tokenstream._basics.url import split_url
 from tokenstream.formats._wire.bedrock_converse.words import FINISH_REASONS
+from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.blocks.aws import AWSEncoder, base64, pad, pad_json
-from tokenstream.relay._encoders.blocks.server_input import complete_input
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder, invert_reasons
 from tokenstream.relay._encoders.media import omit_medium
-from tokenstream.relay._encoders.server_results import ServerResults
+from tokenstream.relay._encoders.server_input import complete_input
+from tokenstream.relay._encoders.server_parts import ServerParts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
         ToolCallDelta,
         ToolCallStart,
     )
-    from tokenstream.message import Citation, FinishReason, Part, ServerToolCall, ServerToolResult
+    from tokenstream.message import Citation, FinishReason, Part
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.turns import Drop, Kind
 
@@ -74,9 +75,9 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
     def __init__(self, *, drop: Drop = ()) -> None:
         super().__init__(drop=drop)
-        self._server_calls: dict[int, ServerToolCall] = {}
-        """The open calls of tools that the provider runs, by part."""
-        self._results = ServerResults()
+        self._server_calls = ServerParts(ServerToolCall)
+        """The calls of tools that the provider runs, until they end."""
+        self._results = ServerParts(ServerToolResult)
         """The results of such calls that are not complete yet."""
 
     def encode_head(self) -> Payloads:
@@ -132,7 +133,7 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
             NotExpressible: The medium is not an image, and `drop` does not allow leaving it out.
         """
         if content.kind == "server_tool_call":
-            self._server_calls[event.part] = content
+            self._server_calls.begin(event)
             use = {"toolUseId": content.id, "name": content.name, "type": "server_tool_use"}
             return self.open_block(event.part, {"toolUse": use})
         if content.kind == "server_tool_result":
@@ -151,13 +152,11 @@ class BedrockConverseEncoder(AWSEncoder, BlockEncoder):
 
     def encode_part_end(self, event: PartDone) -> Payloads:
         """Return the end of a part's block, after the input of a provider's call; a result's whole block."""
-        result, call = self._results.end(event), self._server_calls.pop(event.part, None)
+        result, call = self._results.end(event), self._server_calls.end(event)
         if result is not None:
             return [*self._encode_result(event.part, result), *self.close_block(event.part)]
         if call is None:
             return super().encode_part_end(event)
-        if event.content is not None and event.content.kind == "server_tool_call":
-            call = event.content
         return [
             *self._block_delta(event.part, toolUse={"input": complete_input(call)}),
             *self.close_block(event.part),

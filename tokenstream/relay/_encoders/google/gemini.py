@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tokenstream._basics.json import decode, to_json_bytes
+from tokenstream._basics.json import to_json_bytes
 from tokenstream._basics.untrusted import is_dict
 from tokenstream._kinds import word_for
-from tokenstream.errors import ProtocolError
-from tokenstream.relay._encoders.blocks.server_input import CODE_TOOL, complete_input
+from tokenstream.message import ServerToolCall, ServerToolResult
 from tokenstream.relay._encoders.google.shared import (
     ERRORS,
     OTHER_ERROR,
@@ -19,14 +18,16 @@ from tokenstream.relay._encoders.google.shared import (
     require_name,
 )
 from tokenstream.relay._encoders.pieces import string
-from tokenstream.relay._encoders.server_results import ServerResults, text_of_result
+from tokenstream.relay._encoders.server_input import CODE_TOOL, complete_input
+from tokenstream.relay._encoders.server_parts import ServerParts, text_of_result
+from tokenstream.relay._encoders.values import parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tokenstream.errors import ErrorKind
     from tokenstream.events import CitationAdded, PartDone, PartStart
-    from tokenstream.message import Citation, FinishReason, ServerToolCall, ServerToolResult
+    from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
     from tokenstream.turns import Drop, Kind
 
@@ -85,11 +86,11 @@ class GeminiEncoder(PartEncoder):
         super().__init__(drop=drop)
         self._citations: dict[int, list[Citation]] = {}
         """The citations of each choice."""
-        self._server_calls: dict[tuple[int, int], ServerToolCall] = {}
-        """The open calls of tools that the provider runs, by choice and part."""
+        self._server_calls = ServerParts(ServerToolCall)
+        """The calls of tools that the provider runs, until they end."""
         self._code_calls: set[str] = set()
         """The ids of those calls that were sent as code."""
-        self._results = ServerResults()
+        self._results = ServerParts(ServerToolResult)
         """The results of such calls that are not complete yet."""
 
     def encode_part(self, choice: int, part: dict[str, Any]) -> Payloads:
@@ -98,21 +99,17 @@ class GeminiEncoder(PartEncoder):
 
     def encode_part_start(self, event: PartStart) -> Payloads:
         """Return the payloads for the content of a part's start; none for a provider's call or result."""
-        if event.content.kind == "server_tool_call":
-            self._server_calls[event.choice, event.part] = event.content
+        self._server_calls.begin(event)
         self._results.begin(event)
         return super().encode_part_start(event)
 
     def encode_part_end(self, event: PartDone) -> Payloads:
         """Return a complete medium, a complete call of the provider's, or its result."""
-        result = self._results.end(event)
-        call = self._server_calls.pop((event.choice, event.part), None)
+        result, call = self._results.end(event), self._server_calls.end(event)
         if result is not None:
             return self.encode_part(event.choice, self._result_part(result))
         if call is None:
             return super().encode_part_end(event)
-        if event.content is not None and event.content.kind == "server_tool_call":
-            call = event.content
         return self.encode_part(event.choice, self._call_part(call))
 
     def encode_citation(self, event: CitationAdded) -> Payloads:
@@ -197,11 +194,8 @@ class GeminiEncoder(PartEncoder):
 
 def _input_of(call: ServerToolCall) -> dict[str, Any]:
     """Return the input of a call as an object; text that is no JSON object is its field `input`."""
-    try:
-        given = decode(complete_input(call) or "{}")
-    except ProtocolError:
-        given = None
-    return given if is_dict(given) else {"input": call.arguments_text}
+    given = parse_object(complete_input(call))
+    return {"input": call.arguments_text} if given is None else given
 
 
 def _escape_like_google(line: bytes) -> str:

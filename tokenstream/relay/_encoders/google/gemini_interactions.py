@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._kinds import word_for
 from tokenstream.relay._encoders.blocks.shared import BlockEncoder
-from tokenstream.relay._encoders.google.shared import UsageLayout, require_name
+from tokenstream.relay._encoders.google.shared import PartEncoder, UsageLayout, require_name
 from tokenstream.relay._encoders.media import Media, Medium, drop_none
 from tokenstream.relay._encoders.vocabulary import CREATED
 
@@ -66,18 +66,7 @@ class GeminiInteractionsEncoder(BlockEncoder):
     name: ClassVar[str] = "gemini-interactions"
     default_id: ClassVar[str] = "v1_1"
     content_type: ClassVar[str] = "text/event-stream"
-    expresses: ClassVar[frozenset[Kind]] = frozenset(
-        {
-            "text",
-            "reasoning",
-            "tool_call",
-            "citation",
-            "citation_text",
-            "citation_span",
-            "media",
-            "media_url",
-        }
-    )
+    expresses: ClassVar[frozenset[Kind]] = PartEncoder.expresses
     counts: ClassVar[frozenset[str]] = _USAGE.usage_fields
     stand_ins: ClassVar[Mapping[FinishReason, str]] = {
         "content_filter": "incomplete",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from base64 import b64encode
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from tokenstream._event_base import is_told
 from tokenstream.events import ToolResult
-from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, TextPart
+from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 from tokenstream.relay._encoders.encoder import HANDLERS
 from tokenstream.relay._encoders.media import omit_medium
 from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
@@ -26,8 +27,8 @@ from tokenstream.relay._encoders.openai.shared import (
     make_usage_report,
 )
 from tokenstream.relay._encoders.pieces import add_number
-from tokenstream.relay._encoders.server_results import ServerResults, text_of_result
-from tokenstream.relay._encoders.values import is_told, prepare_result
+from tokenstream.relay._encoders.server_parts import ServerParts, text_of_result
+from tokenstream.relay._encoders.values import prepare_result
 from tokenstream.relay._encoders.vocabulary import CUT_REASONS
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ class OpenAIResponsesEncoder(ItemEncoder):
         """The items of the calls of provider's tools that have no result yet, by the id of the call."""
         self._custom_calls: set[str] = set()
         """The ids of the calls of custom tools."""
-        self._results = ServerResults()
+        self._results = ServerParts(ServerToolResult)
         """The results of such calls that are not complete yet."""
 
     # -- events ----------------------------------------------------------------

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import is_dict, is_list, text_of
-from tokenstream.errors import ProtocolError
-from tokenstream.relay._encoders.blocks.server_input import complete_input
-from tokenstream.relay._encoders.server_results import text_of_result
+from tokenstream._basics.untrusted import is_list, text_of
+from tokenstream.relay._encoders.server_input import complete_input
+from tokenstream.relay._encoders.server_parts import text_of_result
+from tokenstream.relay._encoders.values import parse_object
 
 if TYPE_CHECKING:
     from tokenstream._basics.loose import Json
@@ -24,6 +23,8 @@ _OWN_TYPES = {
 """Maps the prefix of the id, and the name, of calls of OpenAI's own tools to the type of their items."""
 _OTHER_TYPE = "mcp_call"
 """The type of the item of any other tool: that of a tool of an MCP server."""
+_COMMON = frozenset({"id", "type", "status"})
+"""The fields that all items have."""
 _SENT_TYPES = frozenset({*_OWN_TYPES.values(), _OTHER_TYPE, "shell_call", "tool_search_call"})
 """The types of OpenAI's items, which are known if the fields of the provider are sent on."""
 
@@ -82,22 +83,9 @@ def _write_own(call: ServerToolCall, type_: str, content: Json, *, is_whole: boo
     if type_ == "code_interpreter_call":
         outputs = content if is_list(content) else None
         return {"container_id": "", "code": call.arguments_text if is_whole else "", "outputs": outputs}
-    arguments = _arguments_of(call) if is_whole else {}
+    arguments = (parse_object(call.arguments_text) or {}) if is_whole else {}
     if type_ == "file_search_call":
         queries = arguments.get("queries")
         results = content if is_list(content) else None
         return {"queries": queries if is_list(queries) else [], "results": results}
     return {"action": arguments}
-
-
-def _arguments_of(call: ServerToolCall) -> dict[str, Any]:
-    """Return the arguments of a call as an object; {} if they are none."""
-    try:
-        arguments = decode(call.arguments_text or "{}")
-    except ProtocolError:
-        return {}
-    return arguments if is_dict(arguments) else {}
-
-
-_COMMON = frozenset({"id", "type", "status"})
-"""The fields that all items have."""

@@ -11,10 +11,10 @@ from tokenstream._message_parts import COUNTS
 from tokenstream.errors import ProtocolError
 from tokenstream.events import ToolCallDelta
 from tokenstream.message import FinishReason
-from tokenstream.relay._encoders.blocks.server_input import complete_input
 from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.media import drop_none
 from tokenstream.relay._encoders.pieces import add_recording
+from tokenstream.relay._encoders.server_input import complete_input
 from tokenstream.relay._encoders.ui.shared import NamedEncoder
 from tokenstream.relay._encoders.values import prepare_result, to_json_object
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tokenstream._basics.json import decode
-from tokenstream._basics.untrusted import is_dict, text_of
+from tokenstream._basics.untrusted import text_of
 from tokenstream.errors import ProtocolError
 from tokenstream.message import ToolCall
 from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.media import Media, drop_none
 from tokenstream.relay._encoders.ui.shared import NamedEncoder
-from tokenstream.relay._encoders.values import prepare_result, to_json_object, to_json_value
+from tokenstream.relay._encoders.values import parse_object, prepare_result, to_json_object, to_json_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -158,8 +158,8 @@ class UIMessageEncoder(NamedEncoder):
 
     def encode_server_call_end(self, call: ServerToolCall) -> list[Payload]:
         """Return a `tool-input-available` with the parsed arguments; bare code becomes an object."""
-        arguments = _input_of(call.arguments_text)
-        given = arguments if is_dict(arguments) else {"code": call.arguments_text}
+        arguments = parse_object(call.arguments_text)
+        given = {"code": call.arguments_text} if arguments is None else arguments
         return [("", {**_call_payload(call, given), "providerExecuted": True})]
 
     def encode_fragment(self, event: PartDelta) -> Payloads:
