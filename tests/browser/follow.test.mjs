@@ -375,6 +375,19 @@ test("a POST that has begun an answer is gone on with by a GET at its address", 
   assert.deepEqual(stop.requests.map(request => request.method), ["POST"]);
 });
 
+test("an address of another origin gets neither a request nor the page's headers", async () => {
+  const asked = [];
+  const headers = { "Content-Type": "text/event-stream", "X-Answer-Id": "a", Location: "http://other.example/answers/a" };
+  const fetch = async (url, init) => {
+    asked.push([init.method, new URL(url).host]);
+    return new Response(asked.length > 1 ? body(8) : start(8), { headers });
+  };
+  const answer = follow("http://localhost/chat", { ...QUICK, fetch, method: "POST", body: "{}", headers: { Authorization: "secret" } });
+
+  whole({ message: await answer.done, state: answer.state });
+  assert.deepEqual(asked, [["POST", "localhost"], ["POST", "localhost"]]);
+});
+
 test("a page that has begun an answer sees no replays, wherever the connection broke", async () => {
   const live = sse({ type: "live", at: EVENTS.length });
   for (const cut of [0, 8]) {
