@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
-from tests.made_section import Section
+from tests.made_section import Section, table
 from tests.project import ROOT
 from tests.support.encoders import PROTOCOLS, create
 from tokenstream.message import FinishReason
@@ -39,8 +39,7 @@ def _row(protocol: str) -> str:
 
 
 def _made() -> list[str]:
-    head = f"| {' | '.join(_COLUMNS)} |\n|{' --- |' * len(_COLUMNS)}"
-    return ["\n".join([head, *map(_row, PROTOCOLS)])]
+    return [table(_COLUMNS, map(_row, PROTOCOLS))]
 
 
 SECTION = Section(ROOT / "docs" / "relay.md", "tests.lost_reasons", _made)

@@ -7,10 +7,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 END = "<!-- end of what was made -->"
+
+
+def table(columns: Iterable[str], rows: Iterable[str]) -> str:
+    """Return a table in Markdown.
+
+    Args:
+        columns: The heads of the columns.
+        rows: The rows, as they stand in Markdown.
+    """
+    heads = [*columns]
+    return "\n".join([f"| {' | '.join(heads)} |", f"|{' --- |' * len(heads)}", *rows])
 
 
 @dataclass(frozen=True)

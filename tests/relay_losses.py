@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.made_section import Section
+from tests.made_section import Section, table
 from tests.project import ROOT
 from tests.support.encoders import PROTOCOLS
 from tokenstream import relay
@@ -53,8 +53,7 @@ def _row(protocol: ProtocolName) -> str:
 
 
 def _made() -> list[str]:
-    head = f"| {' | '.join(_COLUMNS)} |\n|{' --- |' * len(_COLUMNS)}"
-    return ["\n".join([head, *map(_row, PROTOCOLS)])]
+    return [table(_COLUMNS, map(_row, PROTOCOLS))]
 
 
 SECTION = Section(ROOT / "docs" / "relay.md", "tests.relay_losses", _made)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, get_args
 
-from tests.made_section import Section
+from tests.made_section import Section, table
 from tests.project import ROOT
 from tests.support.encoders import load
 from tokenstream import Decoder, testing
@@ -78,8 +78,7 @@ def _row(format: str) -> str:
 
 def _made() -> list[str]:
     columns = ["format", *_PLACES, "usage", "finish reasons", "kinds of errors"]
-    head = f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}"
-    return ["\n".join([head, *map(_row, testing.all_formats)])]
+    return [table(columns, map(_row, testing.all_formats))]
 
 
 SECTION = Section(ROOT / "docs" / "testing.md", "tests.script_places", _made)

@@ -604,7 +604,7 @@ class Accumulator:
 
 
 def _list_results(choice: ChoiceState) -> tuple[CallResult, ...]:
-    """Return the results that came with a choice and are no parts of it, as values of its message."""
+    """Return the results of a choice that are not among its parts, as values of its message."""
     return tuple(
         CallResult.model_construct(
             id=result.id,

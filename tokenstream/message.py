@@ -157,7 +157,7 @@ class Message(Value):
     """The name of the `Route` that wrote the answer or, if it was continued at another route, its end; None
     without routes."""
     results: tuple[CallResult, ...] = ()
-    """The results of tools that came with the answer and are no parts of it, in their order."""
+    """The results of tools that came with the answer and are not among its parts, in their order."""
 
     @field_validator("usage", mode="before")
     @classmethod

@@ -58,6 +58,11 @@ class Page:
         stream = Stream(self.until("end", "error"), format="tokenstream")
         return stream.final()
 
+    def begin_answer(self) -> None:
+        """Ask, and wait for the first piece of the answer."""
+        self.send("ask", text="Tell me")
+        self.until("text_delta")
+
     def ask(self, text: str) -> Any:
         self.send("ask", text=text)
         return self.read_answer()
@@ -118,8 +123,7 @@ def test_an_answer_is_stopped(api: str, kind: str) -> None:
     """By a stop, or by the next question; nothing of the stopped answer reaches the next one."""
     late = SLOW.recording(api).with_fault(faults.late(1))
     with page_with(api, [late, said("Yes?")], pace="recorded") as (page, _):
-        page.send("ask", text="Tell me")
-        page.until("text_delta")
+        page.begin_answer()
         page.send(kind, **({"text": "Wait"} if kind == "ask" else {}))
         assert page.until("end")[-1] == {"type": "end", "ending": "stopped"}
         following = page.read_answer() if kind == "ask" else page.ask("Wait")
@@ -177,8 +181,7 @@ def test_an_answer_is_read_for_a_while_after_the_page_has_gone() -> None:
     whole = testing.script().text("Well").pause(0.3).text(", that was it").finish()
     ended: list[bool] = []
     with page_with("openai-responses", [whole], pace="recorded", ended=ended, grace=20) as (page, server):
-        page.send("ask", text="Tell me")
-        page.until("text_delta")
+        page.begin_answer()
         page.socket.close()
         wait_for(lambda: ended == [False])
 
@@ -248,8 +251,7 @@ def test_any_other_message_closes_the_connection(message: str, code: int, *, ans
     ended: list[bool] = []
     with page_with("openai-responses", [SLOW], pace="recorded", ended=ended) as (page, _):
         if answering:
-            page.send("ask", text="Tell me")
-            page.until("text_delta")
+            page.begin_answer()
         page.socket.send(message)
         if answering:
             assert page.until("end", "error")[-1]["error"] == "ProtocolError"
@@ -263,8 +265,7 @@ def test_a_page_that_goes_ends_the_conversation(*, answering: bool) -> None:
     ended: list[bool] = []
     with page_with("openai-responses", [SLOW], pace="recorded", ended=ended) as (page, server):
         if answering:
-            page.send("ask", text="Tell me")
-            page.until("text_delta")
+            page.begin_answer()
         page.socket.close()
         wait_for(lambda: ended == [False])
 
@@ -280,8 +281,7 @@ def test_a_shutdown_of_the_server_closes_the_connection(*, answering: bool) -> N
     codes: list[int | None] = []
     with page_with("openai-responses", [SLOW], pace="recorded") as (page, _):
         if answering:
-            page.send("ask", text="Tell me")
-            page.until("text_delta")
+            page.begin_answer()
         thread = threading.Thread(target=lambda: codes.append(page.code_of_close()))
         thread.start()
         relay.shut_down()

@@ -1,4 +1,4 @@
-"""What each protocol cannot express, found by encoding small answers that contain everything there is."""
+"""Losses of each protocol, found by encoding small answers that contain everything there is."""
 
 from __future__ import annotations
 

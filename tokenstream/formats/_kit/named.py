@@ -68,7 +68,7 @@ class NamedParts(Parts):
         self.own_calls: set[str] = set()
         """Ids of the client's calls."""
         self.server_calls: set[str] = set()
-        """Ids of the calls of tools that the server runs itself, which are no calls of the client's."""
+        """Ids of the calls of tools that the server runs itself, and not the client."""
         self._data: dict[int, dict[str, Any]] = {}
         """The `provider_data` of texts and reasoning, by part index."""
 

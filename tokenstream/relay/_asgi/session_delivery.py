@@ -92,7 +92,6 @@ class SessionDelivery(SocketDelivery):
                 self._is_interrupted = self._is_cut = False
                 self._unsent = []
                 with CancelScope() as self._scope:
-                    self._owes_end = True
                     self._has_begun.set()
                     await self._send_answer(EventsIn(self._answer))
                 self._scope = None

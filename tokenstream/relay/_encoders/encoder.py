@@ -88,7 +88,7 @@ class Encoder(Vocabulary):
 
     Args:
         drop: Names of the kinds of content to leave out if the format cannot express them, or "all".
-            With "all", the words of a refusal are sent as text if there is no other place for them.
+            With "all" or "refusal", a refusal is sent as text if there is no other place for it.
 
     Raises:
         NotExpressible: From `feed`, for an event that the format cannot express.

@@ -46,7 +46,7 @@ PHRASES: dict[Kind, str] = {
     "finish_reason": "a finish reason",
     "stopped": "an answer that was stopped",
 }
-"""What each name for `drop=` stands for, in error messages."""
+"""Descriptions of what each name for `drop=` stands for, for error messages."""
 _WHOLE = ""
 """The detail for a loss of everything that a name stands for."""
 
@@ -72,7 +72,7 @@ class Losses:
         """Names of the classes of events that the encoder does not know, and has therefore left out."""
         self._format = format
         self._details: dict[Kind, dict[str, None]] = {}
-        """What was left out: for each kind its details, in order, or `_WHOLE`."""
+        """The losses so far: for each kind its details, in order, or `_WHOLE`."""
 
     def __contains__(self, kind: Kind) -> bool:
         """Return True if all of a kind was left out before."""

@@ -114,7 +114,7 @@ class Vocabulary:
 
     def __init__(self, *, drop: Drop = ()) -> None:
         self.losses = Losses(self.name, drop)
-        """What may be left out of the answer, and what was."""
+        """The losses of the answer so far, and those that `drop` allows."""
         self.id: str | None = None
         """The answer's id; None until it is known."""
         self.model: str | None = None

@@ -237,13 +237,14 @@ export class Connection {
     this.#mustName = this.id !== null && named === null && (!this.#gets || !this.#listener.findId);
     this.#unchecked = true;
     if (named !== null ? !this.#isSame(decoded(named)) : this.#mustName && !this.#listener.findId && this.#lose()) return false;
-    const named_place = response.headers.get("Location");
+    const location = response.headers.get("Location");
+    const place = location === null ? null : new URL(location, this.#url);
     // Headers with a user's tokens go to no other origin, as with a redirect.
-    const place = named_place !== null && new URL(named_place, this.#url).origin === new URL(this.#url).origin ? named_place : null;
-    this.#started = !this.#gets && place !== null ? [this.#url, this.#init] : null;
-    if (place !== null) {
+    const moves = place?.origin === new URL(this.#url).origin;
+    this.#started = !this.#gets && moves ? [this.#url, this.#init] : null;
+    if (place && moves) {
       // The POST has started an answer, which now has its own address.
-      this.#url = new URL(place, this.#url).href;
+      this.#url = place.href;
       this.#init = { ...this.#init, method: "GET", body: null };
     }
     return true;
