@@ -1,0 +1,101 @@
+"""Check the Python of pages with type checkers: `python -m tests.typed_pages [PAGE…]`.
+
+The blocks of a page are one program, in their order, as tests/test_docs.py runs them; each block of a page of
+`PROGRAMS` is a program of its own. What cannot stand in a module is put where a reader would put it: if a
+block awaits outside of a function, the page is the body of one. The names that the documents may use without
+defining them are declared above.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tokenstream
+from tests.docs_pages import PAGES, PROGRAMS, blocks, name_of
+from tests.docs_server import docs_server
+from tests.project import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_SOURCES = Path(tokenstream.__file__).parents[1]
+CHECKERS: dict[str, list[str]] = {
+    # A page shows one thing after another, and gives the same name to each.
+    "mypy": ["--strict", "--allow-redefinition", "--config-file=", "--cache-dir=cache", "."],
+    "pyright": ["--project", "pyrightconfig.json"],
+}
+_DECLARED = {str: "str", dict: "dict[str, Any]", list: "list[Any]"}
+
+
+def declarations() -> str:
+    """Return the declarations of the names that the documents use without defining them."""
+    with docs_server() as names:
+        kinds = {name: _DECLARED.get(type(value), "Any") for name, value in names.items()}
+    kinds["headers"] = "dict[str, str]"
+    return "from typing import Any\n" + "".join(f"{name}: {kind}\n" for name, kind in kinds.items())
+
+
+def programs_of(pages: Iterable[Path]) -> dict[str, str]:
+    """Return the programs of pages, each under the name of a file that says where it begins."""
+    preamble = declarations()
+    programs = dict[str, str]()
+    for page in pages:
+        found = list(blocks(page.read_text(encoding="utf-8"), "python"))
+        name = re.sub(r"\W+", "_", name_of(page).removesuffix(".md"))
+        if name_of(page) in PROGRAMS:
+            programs.update({f"{name}_{block.line}.py": block.code for block in found})
+        elif found:
+            programs[f"{name}.py"] = preamble + _as_module("\n".join(block.code for block in found))
+    return programs
+
+
+def _as_module(code: str) -> str:
+    """Return code that may stand in a module: in a function if it awaits outside of one."""
+    compiled = compile(code, "<page>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    if not compiled.co_flags & inspect.CO_COROUTINE:
+        return code
+    return f"async def page() -> None:\n{textwrap.indent(code, '    ')}"
+
+
+def check(checker: str, programs: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a type checker on programs, with the options of one who has none of their own but "strict"."""
+    for name, code in programs.items():
+        (folder / name).write_text(code, encoding="utf-8")
+    settings: dict[str, Any] = {"pythonVersion": "3.11"}
+    is_installed = "site-packages" in _SOURCES.parts
+    beside = {} if is_installed else {"extraPaths": [str(_SOURCES)]}
+    (folder / "pyrightconfig.json").write_text(json.dumps({**settings, **beside}), encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, "-m", checker, *CHECKERS[checker]],
+        cwd=folder,
+        env={**os.environ, "MYPYPATH": "" if is_installed else str(_SOURCES)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def main(names: list[str]) -> int:
+    """Check the pages of these names, all by default, and print what each checker says."""
+    programs = programs_of([ROOT / name for name in names] or PAGES)
+    failed = 0
+    for checker in CHECKERS:
+        with tempfile.TemporaryDirectory() as folder:
+            checked = check(checker, programs, Path(folder))
+            sys.stdout.write(checked.stdout + checked.stderr)
+            failed |= checked.returncode
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
