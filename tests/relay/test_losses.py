@@ -10,9 +10,9 @@ import pytest
 
 from tests import relay_losses
 from tests.project import ROOT
-from tests.relay.sent import relayed
+from tests.relay.sent import losses_of, relayed
 from tests.support.asgi import Client
-from tests.support.encoders import PROTOCOLS, create, read_as
+from tests.support.encoders import PROTOCOLS, read_as
 from tests.support.packages import needed
 from tokenstream import Decoder, Message, relay
 from tokenstream._message_parts import COUNTS
@@ -71,6 +71,14 @@ def _medium(family: str) -> Callable[[Message], bool]:
     )
 
 
+def _told(*words: str) -> Callable[[Message], bool]:
+    """Return a check for a result that says these words as its output or its error."""
+    return lambda message: any(
+        all(word in f"{part.content} {part.error}" for word in words)
+        for part in _parts(message, "server_tool_result")
+    )
+
+
 _CALL = _has("tool_call", name="f", arguments_text='{"a":1}', complete=True)
 _KEPT: dict[str, Callable[[Message], bool]] = {
     "text": lambda message: message.text == "Hi",
@@ -89,6 +97,8 @@ _KEPT: dict[str, Callable[[Message], bool]] = {
     # Another provider's result is sent in the form of this one's.
     "server_tool_result": _has("server_tool_result"),
     "server_tool_result of code": _has("server_tool_result"),
+    "server_tool_result that failed": _told("cut", "rows"),
+    "server_tool_result of OpenAI that failed": _told("cut", "rows"),
     "citation": _has("citation", url="https://a.test", title="A"),
     "unlinked_citation": _has("citation", text="cited"),
     "unlinked_citation with a title": _has("citation", title="A"),
@@ -129,17 +139,6 @@ def _read(body: bytes, protocol: ProtocolName) -> Decoder:
     return decoder
 
 
-def _lost(answer: Iterable[Event], protocol: ProtocolName) -> dict[Kind, tuple[str, ...]]:
-    """Return what an encoder says that it has left out of an answer."""
-    encoder = create(protocol, drop="all")
-    for event in answer:
-        encoder.feed(event)
-    if not encoder.finishes:
-        encoder.finish_without_reason("stopped")
-    encoder.end()
-    return encoder.losses.by_kind()
-
-
 # -- the losses ------------------------------------------------------------------------------------
 
 
@@ -155,7 +154,7 @@ def test_what_a_protocol_does_not_lose_is_read_from_its_bytes(protocol: Protocol
             found[answer] = UNREAD[protocol, answer] in body
 
     # A reason that is lost as well has a test of its own.
-    lost = {answer: {*_lost(_ANSWERS[answer], protocol)} - {"finish_reason"} for answer in _KEPT}
+    lost = {answer: {*losses_of(protocol, *_ANSWERS[answer])} - {"finish_reason"} for answer in _KEPT}
     assert found == {answer: not names for answer, names in lost.items()}
 
 
@@ -171,7 +170,7 @@ def test_a_finish_reason_that_is_not_lost_is_read(protocol: ProtocolName) -> Non
         if (protocol, reason) in STAND_INS:
             assert reason not in unread
             unread.add(reason)
-        if _lost(answer, protocol):
+        if losses_of(protocol, *answer):
             lost.add(reason)
 
     assert unread == lost
@@ -206,20 +205,20 @@ def test_a_stop_that_is_not_lost_is_not_read_as_success(protocol: ProtocolName) 
 
 @each_protocol
 @pytest.mark.parametrize("answer", ["tool_result", "step"])
-def test_events_of_runs_that_are_not_lost_are_sent(protocol: ProtocolName, answer: str) -> None:
+def test_events_of_runs_that_are_not_lost_are_sent(protocol: ProtocolName, answer: Kind) -> None:
     """Our readers of UI protocols make no events of steps, so the bytes are compared."""
     classes = (ToolResult,) if answer == "tool_result" else (StepStart, StepDone)
     without = [event for event in _ANSWERS[answer] if not isinstance(event, classes)]
     is_sent = len(_sent(_ANSWERS[answer], protocol)) > len(_sent(without, protocol))
 
-    assert is_sent == (answer not in relay.losses(protocol))
+    assert is_sent == (relay.losses(protocol).get(answer) != ())
 
 
 @each_protocol
 def test_each_loss_has_a_name_that_allows_it_and_no_other(protocol: ProtocolName) -> None:
     """Without the name it is an error that has the name; the names of all losses allow everything."""
     for events in _ANSWERS.values():
-        lost = _lost(events, protocol)
+        lost = losses_of(protocol, *events)
         assert lost.keys() <= relay.losses(protocol).keys()
         _sent(events, protocol, drop=tuple(lost))
         _sent(events, protocol, drop=relay.losses(protocol))
@@ -364,7 +363,7 @@ _RICH: list[Event] = [
 
 
 def _warned(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [record.message.partition("do not get: ")[2] for record in caplog.records]
+    return [record.message.partition("; left out or changed: ")[2] for record in caplog.records]
 
 
 @pytest.mark.parametrize(
@@ -387,6 +386,15 @@ def test_the_log_names_what_an_answer_has_lost(
 
     assert ([] if lost is None else [lost] * 2) == _warned(caplog)
     assert {"tokenstream"} >= {record.name for record in caplog.records}
+
+
+def test_the_log_does_not_call_words_missing_that_are_sent_as_text(caplog: pytest.LogCaptureFixture) -> None:
+    """The readers of a refusal do get its words."""
+    with caplog.at_level(logging.WARNING):
+        _sent([RefusalDelta("No"), Finish("stop")], "cohere")
+
+    (record,) = caplog.records
+    assert record.message.endswith("; left out or changed: refusal (sent as text)")
 
 
 def test_the_log_does_not_name_what_drop_names(caplog: pytest.LogCaptureFixture) -> None:

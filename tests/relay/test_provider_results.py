@@ -10,12 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.relay.provider_tools import CALL, ran
+from tests.relay.sent import losses_of
 from tests.support.beside import needs_recordings
 from tests.support.encoders import load, read_as
 from tests.support.recordings import Recorded, ours, shared
 from tests.support.sampling import sampled
 from tokenstream import Stream, relay
-from tokenstream.events import Event, PartDelta, ToolResult
+from tokenstream.events import (
+    Event,
+    Finish,
+    PartDelta,
+    ToolCallDelta,
+    ToolCallDone,
+    ToolCallStart,
+    ToolResult,
+)
 from tokenstream.message import ServerToolCall, ServerToolResult, ToolCall
 
 if TYPE_CHECKING:
@@ -182,6 +191,58 @@ def test_a_failure_is_told_apart_from_an_output(protocol: ProtocolName) -> None:
     (found,) = results_in(read_through(ran(result), protocol))
 
     assert ("max_uses_exceeded", True) == (found.error, found.provider_executed)
+
+
+_outputs: list[Any] = [None, "BAD", [{"text": "BAD"}], "OUT", {"a": "OUT"}, [{"n": "OUT"}], [{"text": "OUT"}]]
+"""Outputs of a tool whose error is "BAD": with more words than the error, or without."""
+_names = ["look_up_result", "mcp_tool_result", "web_search_tool_result", "codeExecutionResult"]
+_calls = [("srv_1", "look_up"), ("ci_1", "code_interpreter"), ("ws_1", "web_search"), ("fs_1", "file_search")]
+
+
+def _is_lost(said: list[Any], event: ToolResult) -> bool:
+    """Return True if a word of what a tool has said is not in the result that was read."""
+    told = json.dumps([event.output, event.error])
+    return any(word in json.dumps(said) and word not in told for word in ("OUT", "BAD"))
+
+
+@pytest.mark.parametrize("protocol", [*OF_PROVIDERS, "bedrock-invoke"])
+@given(output=st.sampled_from(_outputs), name=st.sampled_from(_names), called=st.sampled_from(_calls))
+def test_what_a_failed_tool_of_the_provider_says_is_read_or_named(
+    protocol: ProtocolName, output: Any, name: str, called: tuple[str, str]
+) -> None:
+    """Its error beside its output: each is sent where there is a place, and is in the list of losses."""
+    id, tool = called
+    result = ServerToolResult(id=id, name=name, content=output, error="BAD")
+    events = ran(result, CALL.model_copy(update={"id": id, "name": tool}))
+    # Without any of its words there is no result.
+    found = next(iter(results_in(read_through(events, protocol))), ToolResult(id, None, ""))
+
+    assert found.error is not None
+    assert ("server_tool_result" in losses_of(protocol, *events)) == _is_lost([output, "BAD"], found)
+
+
+@pytest.mark.parametrize("protocol", OF_OURS)
+@pytest.mark.parametrize("output", _outputs)
+def test_what_a_failed_tool_of_the_application_says_is_read_or_named(
+    protocol: ProtocolName, output: Any
+) -> None:
+    """As for the tools of the provider."""
+    call = ToolCall(id="c", name="f", arguments_text="{}", complete=True)
+    called: list[Event] = [ToolCallStart("c", "f"), ToolCallDelta("c", "{}"), ToolCallDone(call)]
+    events: list[Event] = [*called, ToolResult("c", output, "BAD"), Finish("tool_calls")]
+    (found,) = results_in(read_through(events, protocol))
+
+    assert found.error is not None
+    assert ("tool_result" in losses_of(protocol, *events)) == _is_lost([output, "BAD"], found)
+
+
+@pytest.mark.parametrize("content", [{"error": "a word of the tool"}, {"output": 1, "error": "none"}])
+def test_gemini_does_not_take_an_output_for_an_error(content: Any) -> None:
+    """The field `error` of a response is the error of its tool, but an output may have such a field."""
+    result = ServerToolResult(id="srv_1", name="look_up_result", content=content)
+    (found,) = results_in(read_through(ran(result), "gemini"))
+
+    assert (content, None) == (plain(found.output), found.error)
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,8 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
     """Return small answers, each with one thing that an answer may contain or one way in which it may end."""
     result = ServerToolResult(id="s", name="web_search_tool_result", content=[{"url": "https://a.test"}])
     code_result = ServerToolResult(id="s", name="code_interpreter_call", content=["4"])
+    failed = ServerToolResult(id="s", name="look_up", content="rows", error="cut")
+    openai_failed = failed.model_copy(update={"id": "ws_1"})
     answers: dict[str, tuple[Event, ...]] = {}
     for reason in get_args(FinishReason):
         events = _call("{}") if reason == "tool_calls" else [TextDelta("Hi")]
@@ -121,6 +123,8 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
         "server_tool_call": _answer(PartStart(ServerToolCall(id="s", name="search")), PartDone()),
         "server_tool_result": _answer(*_server_call(result)),
         "server_tool_result of code": _answer(*_server_call(code_result)),
+        "server_tool_result that failed": _answer(*_server_call(failed)),
+        "server_tool_result of OpenAI that failed": _answer(*_server_call(openai_failed, "web_search")),
         "citation": _cited(url="https://a.test", title="A"),
         "unlinked_citation": _cited(text="cited"),
         "unlinked_citation with a title": _cited(title="A"),
@@ -134,6 +138,7 @@ def make_answers() -> Mapping[str, tuple[Event, ...]]:
         "choice": _answer(TextDelta("Hi"), TextDelta("Ho", choice=1), Finish("stop", choice=1)),
         "usage": _answer(UsageUpdate(Usage(**_counts()))),
         "tool_result": _answer(*_call("{}"), ToolResult("c", 1)),
+        "tool_result that failed": _answer(*_call("{}"), ToolResult("c", "rows", "cut")),
         "step": _answer(
             StepStart("1", "search"),
             StepDelta("1", "found"),
@@ -161,10 +166,10 @@ def _call(arguments: str, tool_type: str = "function") -> list[Event]:
     return [ToolCallStart("c", "f", type=tool_type), ToolCallDelta("c", arguments), ToolCallDone(call)]
 
 
-def _server_call(result: ServerToolResult) -> list[Event]:
+def _server_call(result: ServerToolResult, name: str = "search") -> list[Event]:
     """Return the events of a call that the provider runs, and of its result."""
-    call = ServerToolCall(id=result.id, name="search", arguments_text="{}", complete=True)
-    told = ToolResult(result.id, result.content, provider_executed=True)
+    call = ServerToolCall(id=result.id, name=name, arguments_text="{}", complete=True)
+    told = ToolResult(result.id, result.content, result.error, provider_executed=True)
     told.told_before = True
     return [PartStart(call), PartDone(call), PartStart(result, part=1), PartDone(result, part=1), told]
 

@@ -18,7 +18,12 @@ from tokenstream.relay._encoders.openai.responses_words import (
     TEXTS,
     TextNames,
 )
-from tokenstream.relay._encoders.openai.server_items import SERVER_CALL, server_item_fields, server_item_type
+from tokenstream.relay._encoders.openai.server_items import (
+    SERVER_CALL,
+    find_lost,
+    server_item_fields,
+    server_item_type,
+)
 from tokenstream.relay._encoders.openai.shared import (
     CREATED,
     CountPaths,
@@ -27,7 +32,7 @@ from tokenstream.relay._encoders.openai.shared import (
     make_usage_report,
 )
 from tokenstream.relay._encoders.pieces import add_number
-from tokenstream.relay._encoders.server_parts import ServerParts, text_of_result
+from tokenstream.relay._encoders.server_parts import ServerParts, failure_texts, text_of_result
 from tokenstream.relay._encoders.values import prepare_result
 from tokenstream.relay._encoders.vocabulary import CUT_REASONS
 
@@ -205,7 +210,8 @@ class OpenAIResponsesEncoder(ItemEncoder):
         the call's result, or at the end of the answer. All other parts end as in the base class.
 
         Raises:
-            NotExpressible: A result has no call in this answer, and `drop` does not allow leaving it out.
+            NotExpressible: A result has no call in this answer, or one whose item has no field for it; and
+                `drop` does not allow leaving it out.
         """
         if isinstance(event.content, ServerToolCall):
             item = self.find_item(event.part)
@@ -218,6 +224,9 @@ class OpenAIResponsesEncoder(ItemEncoder):
             if item is None:
                 return self.omit("the result of a call that is not in the answer", "server_tool_result")
             item.fields["result"] = result
+            lost = find_lost(item.fields)
+            if lost:
+                self.omit(" and ".join(lost), "server_tool_result", lost)
             return self.end_item(item)
         start = self.starts.get(event.part)
         is_encrypted = isinstance(start, ReasoningPart) and start.redacted is not None
@@ -235,13 +244,19 @@ class OpenAIResponsesEncoder(ItemEncoder):
     def encode_result(self, event: ToolResult) -> Payloads:
         """Return the item with the result of the application's tool; a provider's result was sent before.
 
-        The status "incomplete" tells a result from an error, for which the item has no field.
+        The status "incomplete" tells a result from an error, for which the item has no field. The output of
+        a tool that has failed follows the error as another text.
         """
         if is_told(event):
             return ()
         result, part = prepare_result(event, raw=True), -1 - len(self.items)
         has_failed = result.error is not None
-        output = result.error if has_failed and result.output is None else text_of_result(result.output)
+        output: Json = text_of_result(result.output)
+        if result.error is not None:
+            error, *further = failure_texts(result.error, result.output)
+            output = (
+                [{"type": "input_text", "text": text} for text in (error, *further)] if further else error
+            )
         type_ = "custom_tool_call_output" if event.id in self._custom_calls else "function_call_output"
         item, payloads = self.open_item(part, _RESULT, type=type_, call_id=result.id, output=output)
         return [*payloads, *self.end_item(item, "incomplete" if has_failed else "completed")]
