@@ -304,10 +304,12 @@ def test_a_refusal_that_a_part_begins_with_is_sent_once() -> None:
 
 
 @pytest.mark.parametrize("protocol", ["anthropic", "bedrock-invoke"])
-def test_anthropic_says_that_a_text_is_a_refusal(protocol: ProtocolName) -> None:
+@pytest.mark.parametrize("reason", ["stop", "refusal", "content_filter"])
+def test_anthropic_says_that_a_text_is_a_refusal(protocol: ProtocolName, reason: FinishReason) -> None:
     """By its own stop reason, which explains the refusal with its words."""
-    message = _read(_sent(_REFUSAL, protocol), protocol).message
-    *_, delta, _ = relay.payloads(_REFUSAL, "anthropic")
+    events = [*_REFUSAL[:-1], Finish(reason)]
+    message = _read(_sent(events, protocol), protocol).message
+    *_, delta, _ = relay.payloads(events, "anthropic")
 
     assert "refusal" == message.finish_reason
     assert {"type": "refusal", "category": None, "explanation": _WORDS} == delta["delta"]["stop_details"]

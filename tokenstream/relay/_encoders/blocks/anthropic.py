@@ -231,12 +231,13 @@ class AnthropicEncoder(BlockEncoder):
         """Return a `message_delta` with the stop reason and all token counts, and a `message_stop`."""
         # With this reason, readers expect a stop sequence; `_ending_fields` has one if Anthropic has sent it.
         sequence = _DEFAULT_STOP_SEQUENCE if event.reason == "stop_sequence" else None
+        has_refused = self._refusal.length > 0
         # Other APIs end a refusal like any other answer; here, only the end tells that a text is a refusal.
-        is_refusal = event.reason == "stop" and self._refusal.length > 0
+        word = self.word_for("refusal" if has_refused and event.reason == "stop" else event.reason)
         delta = {
-            "stop_reason": self.word_for("refusal" if is_refusal else event.reason),
+            "stop_reason": word,
             "stop_sequence": sequence,
-            **(self._refusal_details() if is_refusal else {}),
+            **(self._refusal_details() if has_refused and word == self.words["refusal"] else {}),
             **self._ending_fields,
         }
         usage: dict[str, Any] = {
