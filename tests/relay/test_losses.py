@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_args
 
 import anyio
 import pytest
+from hypothesis import given
 
 from tests import relay_losses
 from tests.project import ROOT
 from tests.relay.sent import losses_of, relayed
+from tests.relay.worded_answers import Worded, worded_answers
 from tests.support.asgi import Client
 from tests.support.encoders import PROTOCOLS, read_as
 from tests.support.packages import needed
 from tokenstream import Decoder, Message, relay
 from tokenstream._message_parts import COUNTS
-from tokenstream.errors import MisuseError, NotExpressible, StreamTruncated
+from tokenstream.errors import MisuseError, NotExpressible, StreamError, StreamTruncated
 from tokenstream.events import (
     CitationAdded,
     Event,
@@ -92,6 +95,7 @@ _KEPT: dict[str, Callable[[Message], bool]] = {
     "tool_call": lambda message: [call.arguments for call in message.tool_calls] == [{"a": 1}],
     "custom_tool_call": _has("tool_call", type="custom", arguments_text="words"),
     "invalid_tool_call": lambda message: [call.arguments for call in message.tool_calls] == [[1]],
+    "invalid_tool_call that is no JSON": _has("tool_call", name="f", arguments_text='{"a'),
     "tool_call_end": lambda message: [call.complete for call in message.tool_calls] == [True],
     "server_tool_call": _has("server_tool_call", name="search"),
     # Another provider's result is sent in the form of this one's.
@@ -99,6 +103,8 @@ _KEPT: dict[str, Callable[[Message], bool]] = {
     "server_tool_result of code": _has("server_tool_result"),
     "server_tool_result that failed": _told("cut", "rows"),
     "server_tool_result of OpenAI that failed": _told("cut", "rows"),
+    "server_tool_result without a call": _has("server_tool_result"),
+    "citation without text": _has("citation", url="https://a.test", title="A"),
     "citation": _has("citation", url="https://a.test", title="A"),
     "unlinked_citation": _has("citation", text="cited"),
     "unlinked_citation with a title": _has("citation", title="A"),
@@ -204,14 +210,14 @@ def test_a_stop_that_is_not_lost_is_not_read_as_success(protocol: ProtocolName) 
 
 
 @each_protocol
-@pytest.mark.parametrize("answer", ["tool_result", "step"])
-def test_events_of_runs_that_are_not_lost_are_sent(protocol: ProtocolName, answer: Kind) -> None:
+@pytest.mark.parametrize("answer", ["tool_result", "tool_result without a call", "step"])
+def test_events_of_runs_that_are_not_lost_are_sent(protocol: ProtocolName, answer: str) -> None:
     """Our readers of UI protocols make no events of steps, so the bytes are compared."""
-    classes = (ToolResult,) if answer == "tool_result" else (StepStart, StepDone)
+    classes = (StepStart, StepDone) if answer == "step" else (ToolResult,)
     without = [event for event in _ANSWERS[answer] if not isinstance(event, classes)]
     is_sent = len(_sent(_ANSWERS[answer], protocol)) > len(_sent(without, protocol))
 
-    assert is_sent == (relay.losses(protocol).get(answer) != ())
+    assert is_sent == (not losses_of(protocol, *_ANSWERS[answer]))
 
 
 @each_protocol
@@ -500,3 +506,23 @@ def test_the_names_of_all_losses_keep_the_words_of_a_refusal(protocol: ProtocolN
 
     assert b"I can't help with that." in body
     assert (b'"stop_reason":"refusal"' in body) == (protocol == "anthropic")
+
+
+# -- any answer ------------------------------------------------------------------------------------
+
+
+@each_protocol
+@given(said=worded_answers)
+def test_each_word_of_an_answer_is_sent_or_its_loss_has_a_name(protocol: ProtocolName, said: Worded) -> None:
+    """The list of losses has the name of each, with what is lost of the kind."""
+    lost, table = losses_of(protocol, *said.events), relay.losses(protocol)
+    # Without `raw`, what only a provider knows is private.
+    body = b"".join(relay.encode(said.events, protocol, raw=True))
+    told = body.decode("utf-8", "replace")
+    with suppress(StreamError):
+        told += " ".join(message.model_dump_json() for message in _read(body, protocol).messages)
+
+    gone = [reasons for word, reasons in said.reasons.items() if word not in told]
+    assert [] == [reasons for reasons in gone if lost.keys().isdisjoint(reasons)]
+    assert {} == {name: each for name, each in lost.items() if name not in table}
+    assert [] == [name for name, each in lost.items() if table[name] and not {*each} <= {*table[name]}]
