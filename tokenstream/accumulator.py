@@ -279,7 +279,7 @@ class Accumulator:
     def rename_call(self, choice: int, part: int, id: str) -> ToolCall | None:
         """Change the id of a call or of a result; return the application's call if it has ended, or None.
 
-        A call also changes among those delivered. Later events about the call get the new id when they arrive.
+        A call also changes among those delivered. Later events about it get the new id when they arrive.
         """
         state = self._choice(choice)
         start = state.parts[part].start

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.relay.provider_tools import CALL, ran
+from tests.relay.provider_tools import CALL, ran, told_result
 from tests.relay.sent import losses_of
 from tests.support.beside import needs_recordings
 from tests.support.encoders import load, read_as
@@ -20,6 +20,8 @@ from tokenstream.events import (
     Event,
     Finish,
     PartDelta,
+    PartDone,
+    PartStart,
     ToolCallDelta,
     ToolCallDone,
     ToolCallStart,
@@ -301,6 +303,32 @@ def test_a_call_without_an_id_gets_one(protocol: ProtocolName) -> None:
     assert isinstance(read, ServerToolCall)
     assert ("", read.id) != (read.id, "")
     assert (read.id, 7) == (found.id, found.output)
+
+
+@pytest.mark.parametrize("protocol", ["ui-message", "ag-ui", "openai-responses"])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 1, 3)], ids=["in a row", "by turns"])
+def test_calls_without_ids_get_their_own_results(protocol: ProtocolName, order: tuple[int, ...]) -> None:
+    """The results come in the order of the calls."""
+    numbered: list[list[Event]] = []
+    for number in (1, 2):
+        call = ServerToolCall(name="look_up", arguments_text=f'{{"n": {number}}}', complete=True)
+        result = ServerToolResult(name="look_up_result", content=f"found {number}", complete=True)
+        numbered.append([PartStart(call), PartDone(call)])
+        numbered.append([PartStart(result), PartDone(result), told_result(result)])
+    calls_first = [numbered[0], numbered[2], numbered[1], numbered[3]]
+    events: list[Event] = []
+    for part, at in enumerate(order):
+        for event in calls_first[at]:
+            if not isinstance(event, ToolResult):
+                event.part = part
+            events.append(event)
+    message = read_through([*events, Finish("stop")], protocol).final()
+    calls = {part.id: part for part in message.parts if isinstance(part, ServerToolCall)}
+    results = [part for part in message.parts if isinstance(part, ServerToolResult)]
+
+    assert [({"n": 1}, "found 1"), ({"n": 2}, "found 2")] == [
+        (json.loads(calls[result.id].arguments_text), result.content) for result in results
+    ]
 
 
 def test_a_result_without_its_call_has_no_place_in_a_ui_message(caplog: pytest.LogCaptureFixture) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from tokenstream._basics.json import to_json_bytes
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from tokenstream.events import PartDone, PartStart
 
 T = TypeVar("T", ServerToolCall, ServerToolResult)
+C = TypeVar("C")
 
 FAILED_OUTPUT = "the output of a tool that has failed"
 """The detail for the loss of an output in a protocol whose failed calls have only an error."""
@@ -50,6 +52,43 @@ class ServerParts(Generic[T]):
         """Return the complete part that has ended; None for a part of another class, or a second end."""
         started = self._open.pop((event.choice, event.part), None)
         return event.content if started is not None and isinstance(event.content, self._class) else started
+
+
+class UnnamedCalls(Generic[C]):
+    """The calls without ids that wait for their results, which come in the order of the calls.
+
+    Calls in a row get one result each. The results after a single call are all its own.
+
+    Example:
+        >>> calls = UnnamedCalls[str]()
+        >>> calls.begin(0, "first")
+        >>> calls.begin(1, "second")
+        >>> calls.take(), calls.take(), calls.take()
+        ('first', 'second', 'second')
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[C] = deque()
+        self._last_part = -1
+        """The index of the last call's part."""
+
+    def begin(self, part: int, call: C) -> None:
+        """Add a call.
+
+        Args:
+            part: The index of the call's part. If other parts are between it and the last call, that call
+                and those before it get no more results.
+        """
+        if part != self._last_part + 1:
+            self._waiting.clear()
+        self._last_part = part
+        self._waiting.append(call)
+
+    def take(self) -> C | None:
+        """Return the call to which the next result belongs; None if there was no call."""
+        if len(self._waiting) > 1:
+            return self._waiting.popleft()
+        return self._waiting[0] if self._waiting else None
 
 
 def text_of_result(content: Json) -> str:

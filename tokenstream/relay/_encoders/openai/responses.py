@@ -10,7 +10,7 @@ from tokenstream.events import ToolResult
 from tokenstream.message import MediaPart, ReasoningPart, ServerToolCall, ServerToolResult, TextPart
 from tokenstream.relay._encoders.encoder import HANDLERS
 from tokenstream.relay._encoders.media import omit_medium
-from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder
+from tokenstream.relay._encoders.openai.items import CALLS, ItemEncoder, OutputItem
 from tokenstream.relay._encoders.openai.responses_words import (
     CALL_NAMES,
     PREFIXES,
@@ -32,7 +32,7 @@ from tokenstream.relay._encoders.openai.shared import (
     make_usage_report,
 )
 from tokenstream.relay._encoders.pieces import add_number
-from tokenstream.relay._encoders.server_parts import ServerParts, failure_texts, text_of_result
+from tokenstream.relay._encoders.server_parts import ServerParts, UnnamedCalls, failure_texts, text_of_result
 from tokenstream.relay._encoders.values import prepare_result
 from tokenstream.relay._encoders.vocabulary import CUT_REASONS
 
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     )
     from tokenstream.message import Citation, FinishReason
     from tokenstream.relay._encoders.encoder import Payload, Payloads
-    from tokenstream.relay._encoders.openai.items import OutputItem
     from tokenstream.relay._encoders.pieces import Template
     from tokenstream.turns import Drop, Kind
 
@@ -122,6 +121,8 @@ class OpenAIResponsesEncoder(ItemEncoder):
         """Citations that arrived before the first text, which gets them when it begins."""
         self._server_items: dict[str, OutputItem] = {}
         """The items of the calls of provider's tools that have no result yet, by the id of the call."""
+        self._unnamed_items = UnnamedCalls[OutputItem]()
+        """The items of such calls without ids."""
         self._custom_calls: set[str] = set()
         """The ids of the calls of custom tools."""
         self._results = ServerParts(ServerToolResult)
@@ -195,7 +196,10 @@ class OpenAIResponsesEncoder(ItemEncoder):
         self._results.begin(event)
         if isinstance(content, ServerToolCall) and self.find_item(event.part) is None:
             item, payloads = self.open_item(event.part, SERVER_CALL, call=content)
-            self._server_items[content.id] = item
+            if content.id:
+                self._server_items[content.id] = item
+            else:
+                self._unnamed_items.begin(event.part, item)
             return payloads
         return super().encode_part_start(event)
 
@@ -220,8 +224,8 @@ class OpenAIResponsesEncoder(ItemEncoder):
             return ()
         result = self._results.end(event)
         if result is not None:
-            item = self._server_items.pop(result.id, None)
-            if item is None:
+            item = self._server_items.pop(result.id, None) if result.id else self._unnamed_items.take()
+            if item is None or item.end_sent:
                 return self.omit("the result of a call that is not in the answer", "server_tool_result")
             item.fields["result"] = result
             lost = find_lost(item.fields)
