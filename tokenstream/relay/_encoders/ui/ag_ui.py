@@ -265,13 +265,14 @@ class AGUIEncoder(NamedEncoder):
         return [*before, *call_ends, ("", end)]
 
     def encode_error(self, kind: ErrorKind, message: str, code: str | None) -> Payloads:
-        """Return a `RUN_ERROR`."""
+        """Return a `RUN_ERROR`, with the finish reason if one has arrived before the error."""
         error = {"type": "RUN_ERROR", "message": message}
         # Without the provider's code, the kind is the code; "unknown" would tell nothing.
         code = code or (None if kind == "unknown" else kind)
         if code is not None:
             error["code"] = code
-        return [*self.unsent_head(), ("", {**error, **self._usage_fields({})})]
+        told = {"finishReason": self.word_for(self.finishes[0].reason)} if self.finishes else {}
+        return [*self.unsent_head(), ("", {**error, **self._usage_fields(told)})]
 
     # -- within ----------------------------------------------------------------
 

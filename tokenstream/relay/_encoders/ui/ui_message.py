@@ -11,6 +11,7 @@ from tokenstream.message import ToolCall
 from tokenstream.relay._encoders.encoder import Encoder
 from tokenstream.relay._encoders.losses import PHRASES
 from tokenstream.relay._encoders.media import Media, drop_none
+from tokenstream.relay._encoders.server_parts import FAILED_OUTPUT, says_more
 from tokenstream.relay._encoders.ui.shared import NamedEncoder
 from tokenstream.relay._encoders.values import parse_object, prepare_result, to_json_object, to_json_value
 
@@ -180,14 +181,16 @@ class UIMessageEncoder(NamedEncoder):
         The result of any other call that was not sent is left out.
 
         Raises:
-            NotExpressible: The call was not sent, and `drop` does not allow leaving the result out.
+            NotExpressible: The call was not sent, or it has failed and has an output as well; and `drop` does
+                not allow leaving the result or the output out.
         """
         result, id = prepare_result(event, raw=True), self.call_id_of(event)
         calls: list[Payload] = []
+        kind: Kind = "server_tool_result" if event.provider_executed else "tool_result"
         if id not in self.sent_calls:
             cause = self._causes.pop(id, None)
             if cause is None:
-                return self.omit("the result of a call that was not sent", "tool_result")
+                return self.omit("the result of a call that was not sent", kind)
             self.sent_calls.add(id)
             payload = _call_payload(cause, _input_of(cause.arguments_text))
             calls = [("", {**payload, "providerExecuted": True, "dynamic": True})]
@@ -196,6 +199,8 @@ class UIMessageEncoder(NamedEncoder):
             output["output"] = result.output
         else:
             output |= {"type": "tool-output-error", "errorText": result.error}
+            if says_more(result.output, result.error):
+                self.omit(FAILED_OUTPUT, kind)
         if event.provider_executed:
             output["providerExecuted"] = True
         return [*self.unsent_head(), *calls, ("", output)]
