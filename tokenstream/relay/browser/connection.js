@@ -21,6 +21,8 @@ import { Frames } from "./sse.js";
  * @typedef {object} Listener What a connection tells.
  * @property {(data: string, position: number | null) => boolean} take
  * Takes the data of an event; returns false if the answer is no further by it. An error that it throws ends the answer.
+ * @property {() => void} [repeated] Called when an event has come that came before; it is not taken again.
+ * @property {() => boolean} [isLoose] Returns true if the answer can't be continued after the event taken last.
  * @property {(data: string) => unknown} [findId]
  * Returns the answer's id if an event tells it. Without this function, only the response's header does.
  * @property {() => Promise<void>} [settle] Awaited before more is read.
@@ -134,7 +136,7 @@ export class Connection {
 
   /** True if the request can be repeated without starting another answer. */
   get #resumable() {
-    if (this.#begun && this.position === 0) return false;
+    if ((this.#begun && this.position === 0) || this.#listener.isLoose?.()) return false;
     // Without the answer's id, a repeated POST would ask for another answer.
     return this.id !== null || (this.#gets && (!this.#begun || this.#listener.findId !== undefined));
   }
@@ -332,7 +334,7 @@ export class Connection {
     }
     const position = own && /^[0-9]{1,15}$/.test(id) ? Number(id) : null;
     if (position !== null) {
-      if (position <= this.position) return;
+      if (position <= this.position) return this.#listener.repeated?.();
       this.position = position;
     }
     if (this.#listener.take(data, position)) this.#news = this.#begun = true;

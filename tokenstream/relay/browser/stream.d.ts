@@ -5,8 +5,8 @@ export type StreamOptions = import("./connection.js").ConnectionOptions & {
 /**
  * Open an answer in another protocol than ours: a stream of the data of its events, each of them once.
  *
- * Continues after a cut if the response has named the answer in `X-Answer-Id`. Resolves as soon as the
- * server has answered: with null if there is nothing to follow. Rejects if the server refuses.
+ * Continues after a cut if the response has named the answer in `X-Answer-Id`, and its events have positions.
+ * Resolves as soon as the server has answered: with null if there is nothing to follow. Rejects if the server refuses.
  *
  * @param {string | URL} url
  * @param {StreamOptions} options

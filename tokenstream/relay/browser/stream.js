@@ -1,13 +1,16 @@
 // @ts-check
 import { Connection } from "./connection.js";
 
+/** The most events that wait for their position. */
+const MOST_HELD = 100;
+
 /** @typedef {import("./connection.js").ConnectionOptions & {signal?: AbortSignal | null}} StreamOptions */
 
 /**
  * Open an answer in another protocol than ours: a stream of the data of its events, each of them once.
  *
- * Continues after a cut if the response has named the answer in `X-Answer-Id`. Resolves as soon as the
- * server has answered: with null if there is nothing to follow. Rejects if the server refuses.
+ * Continues after a cut if the response has named the answer in `X-Answer-Id`, and its events have positions.
+ * Resolves as soon as the server has answered: with null if there is nothing to follow. Rejects if the server refuses.
  *
  * @param {string | URL} url
  * @param {StreamOptions} options
@@ -17,10 +20,13 @@ import { Connection } from "./connection.js";
 export function openStream(url, { signal, ...options }, isLast) {
   return new Promise((resolve, reject) => {
     /** @type {string[]} */ let held = [];
+    /** True if the event given out last has no position: after a cut, it would come again. */ let loose = false;
     /** True once the stream was given out: it then has to end, one way or the other. */ let given = false;
     /** @type {ReadableStreamDefaultController<string>} */ let to;
-    const stream = new ReadableStream({ start: controller => void (to = controller), cancel: () => leave() });
+    let read = () => {};
+    const stream = new ReadableStream({ start: controller => void (to = controller), pull: () => read(), cancel: () => leave() });
     const leave = () => {
+      read();
       signal?.removeEventListener("abort", abort);
       connection.hangUp();
     };
@@ -38,7 +44,9 @@ export function openStream(url, { signal, ...options }, isLast) {
         if (data) held.push(data);
         const last = data !== "" && isLast(data);
         // Only the last of the events at one position has its number: after a cut, all of them come again.
-        if (connection.id !== null && position === null && !last) return false;
+        const waits = connection.id !== null && position === null && !last;
+        if (waits && !loose && held.length < MOST_HELD) return false;
+        loose = position === null;
         for (const each of held) to.enqueue(each);
         held = [];
         if (last) {
@@ -48,6 +56,10 @@ export function openStream(url, { signal, ...options }, isLast) {
         }
         return true;
       },
+      repeated: () => void (held = []),
+      isLoose: () => loose,
+      // An error takes from a stream what was not read, so a cut is found only after that.
+      settle: () => new Promise(resolve => (connection.state === "ended" || Number(to.desiredSize) > 0 ? resolve() : (read = resolve))),
       changed() {
         if (connection.state === "open") resolve(stream), (given = true);
         held = [];
