@@ -84,9 +84,8 @@ def test_sync_and_async_are_two_tabs(served: str, page: Page) -> None:
 
 def test_tabs_work_in_a_browser_that_keeps_nothing(served: str, page: Page) -> None:
     """With site data blocked, `localStorage` raises an error; a choice then lasts as long as the page."""
-    page.add_init_script(
-        "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('', 'SecurityError') } })"
-    )
+    blocked = "get() { throw new DOMException('', 'SecurityError') }"
+    page.add_init_script(f"Object.defineProperty(window, 'localStorage', {{ {blocked} }})")
     page.goto(f"{served}/index.html")
     panels = page.get_by_role("tabpanel")
     assert [False] * 12 == [_is_async(text) for text in panels.all_inner_texts()]

@@ -1,10 +1,16 @@
 // @ts-check
-import { Connection } from "./connection.js";
+import { absolute, Connection } from "./connection.js";
 
 /** The most events that wait for their position. */
 const MOST_HELD = 100;
 
-/** @typedef {import("./connection.js").ConnectionOptions & {signal?: AbortSignal | null}} StreamOptions */
+/**
+ * @typedef {object} Opening
+ * @property {AbortSignal | null} [signal]
+ * @property {(id: string) => string | URL} [placeOf]
+ * Returns the address of an answer, if the address that is opened has it only while it is running.
+ */
+/** @typedef {import("./connection.js").ConnectionOptions & Opening} StreamOptions */
 
 /**
  * Open an answer in another protocol than ours: a stream of the data of its events, each of them once.
@@ -17,7 +23,7 @@ const MOST_HELD = 100;
  * @param {(data: string) => boolean} isLast Returns true for the data of the answer's last event.
  * @returns {Promise<ReadableStream<string> | null>}
  */
-export function openStream(url, { signal, ...options }, isLast) {
+export function openStream(url, { signal, placeOf, ...options }, isLast) {
   return new Promise((resolve, reject) => {
     /** @type {string[]} */ let held = [];
     /** True if the event given out last has no position: after a cut, it would come again. */ let loose = false;
@@ -39,7 +45,16 @@ export function openStream(url, { signal, ...options }, isLast) {
       leave();
       fail(signal?.reason);
     };
-    const connection = new Connection(url, /** @type {any} */ (options), {
+    /** @param {any} at @param {RequestInit} [init] */
+    const fetch = async (at, init) => {
+      const { fetch = globalThis.fetch } = options;
+      const response = await fetch(at, init);
+      if (!placeOf || connection.id === null || ![204, 404].includes(response.status)) return response;
+      // The answer has ended meanwhile, or another one is running now.
+      await response.body?.cancel();
+      return fetch(absolute(placeOf(connection.id)), init);
+    };
+    const connection = new Connection(url, /** @type {any} */ ({ ...options, fetch }), {
       take(data, position) {
         if (data) held.push(data);
         const last = data !== "" && isLast(data);
