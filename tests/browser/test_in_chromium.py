@@ -153,12 +153,14 @@ def test_a_follower_folds_a_long_answer_in_little_memory(page: Page, url: str) -
 
 
 def test_answers_come_over_one_socket_and_one_is_stopped(page: Page, url: str) -> None:
-    """`followSocket` at `relay.websocket`: two questions, a stop between them, and a socket that is lost."""
+    """`followSocket` at `relay.websocket`: stopped before it is asked, stopped later, whole, and cut."""
     page.goto(f"{url}/sse_cases.mjs")
     told = page.evaluate(
         """async () => {
           const { followSocket } = await import("/tokenstream/websocket.js");
           const socket = new WebSocket("/socket");
+          const early = followSocket(socket, { ask: { question: "slowly" } });
+          await early.stop();
           const slow = followSocket(socket, { ask: { question: "slowly" } });
           while (!slow.message.text) await new Promise(resolve => setTimeout(resolve, 5));
           await slow.stop();
@@ -168,13 +170,14 @@ def test_answers_come_over_one_socket_and_one_is_stopped(page: Page, url: str) -
           while (!cut.message.text) await new Promise(resolve => setTimeout(resolve, 5));
           socket.close();
           const lost = await cut.done;
-          return [stopped, next, lost].map(({ text, ending }) => [text, ending]);
+          return [early.message, stopped, next, lost].map(({ text, ending }) => [text, ending]);
         }"""
     )
 
-    assert [ending for _, ending in told] == ["stopped", "complete", "truncated"]
-    assert 0 < len(told[0][0]) < len(_LETTERS)
-    assert told[1][0] == "Gr\u00fc\u00dfe \U0001f327"
+    assert [ending for _, ending in told] == ["stopped", "stopped", "complete", "truncated"]
+    assert told[0][0] == ""
+    assert 0 < len(told[1][0]) < len(_LETTERS)
+    assert told[2][0] == "Gr\u00fc\u00dfe \U0001f327"
 
 
 def test_a_component_of_react_shows_an_answer_in_a_store(page: Page, url: str) -> None:
